@@ -1,0 +1,179 @@
+"""One key, its thumbprint, and a set that is chosen from by `kid` (RFC 7517, RFC 7638)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self, cast
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from keyfob.errors import InvalidToken, Malformed
+from keyfob.jose.algorithms import KEY_TYPES, SMALLEST_RSA_BITS, Algorithm, named
+from keyfob.protocol.fields import Fields
+
+PublicHandle = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+PrivateHandle = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+_CURVES = {"EC": "P-256", "OKP": "Ed25519"}
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that verifies. `algorithm` None means that its JWK left it open."""
+
+    key_id: str | None
+    key_type: str
+    algorithm: Algorithm | None
+    handle: PublicHandle
+
+    def fits(self, algorithm: Algorithm) -> bool:
+        """Whether it may be used with that algorithm (RFC 8725 §3.1)."""
+        return KEY_TYPES[algorithm] == self.key_type and self.algorithm in {None, algorithm}
+
+    @classmethod
+    def read(cls, jwk: Mapping[str, object]) -> Self:
+        """From one JWK.
+
+        Raises:
+            Malformed: It is not a public RSA, P-256 or Ed25519 key of enough size, meant for verifying signatures.
+        """
+        fields = Fields(jwk, "key")
+        key_type, use, algorithm = fields.text("kty"), fields.optional_text("use"), fields.optional_text("alg")
+        operations = fields.texts("key_ops")
+        if key_type not in {"RSA", "EC", "OKP"} or _CURVES.get(key_type) not in {None, jwk.get("crv")}:
+            raise Malformed("key: not of a kind we verify with", field="kty")
+        if use not in {None, "sig"} or (operations and "verify" not in operations):
+            raise Malformed("key: not meant for verifying", field="use")
+        known = named(algorithm)
+        if algorithm is not None and (known is None or KEY_TYPES[known] != key_type):
+            raise Malformed("key: alg does not fit it", field="alg")
+        return cls(fields.optional_text("kid"), key_type, known, _handle(jwk))
+
+
+def _handle(jwk: Mapping[str, object]) -> PublicHandle:
+    from joserfc.errors import JoseError  # noqa: PLC0415  60 ms, and only where keys are read
+    from joserfc.jwk import import_key  # noqa: PLC0415
+
+    public = {name: value for name, value in jwk.items() if name in {"kty", "crv", "n", "e", "x", "y"}}
+    try:
+        handle = import_key(cast("dict[str, str | list[str]]", public)).public_key
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        raise Malformed("key: cannot be read", field="kty") from None
+    if isinstance(handle, rsa.RSAPublicKey) and handle.key_size < SMALLEST_RSA_BITS:
+        raise Malformed("key: RSA key is too short", field="n")
+    if not isinstance(handle, PublicHandle):
+        raise Malformed("key: not of a kind we verify with", field="kty")
+    return handle
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The keys of one issuer."""
+
+    keys: tuple[PublicKey, ...] = ()
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From a JWKS. Keys that we cannot use are skipped, symmetric ones included (RFC 7517 §5).
+
+        Raises:
+            Malformed: `keys` is not there or not a list.
+        """
+        members = fields.values.get("keys")
+        if not isinstance(members, list):
+            raise Malformed("key set: keys is not a list", field="keys")
+        readable: list[PublicKey] = []
+        for member in cast("list[object]", members):
+            if isinstance(member, dict):
+                try:
+                    readable.append(PublicKey.read(cast("dict[str, object]", member)))
+                except Malformed:
+                    continue
+        return cls(tuple(readable))
+
+    def choose(self, algorithm: Algorithm, key_id: str | None) -> PublicKey | None:
+        """The key that a token names; without a `kid`, the only one that fits (RFC 7515 §6).
+
+        Raises:
+            InvalidToken: Two keys share the `kid`, or the token names none and several fit.
+        """
+        fitting = [key for key in self.keys if key.fits(algorithm) and key_id in {None, key.key_id}]
+        if len(fitting) > 1:
+            raise InvalidToken("the token does not say clearly which key signed it")
+        return fitting[0] if fitting else None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key with its one algorithm; its `kid` is the thumbprint of RFC 7638."""
+
+    key_id: str
+    algorithm: Algorithm
+    handle: PrivateHandle
+
+    @classmethod
+    def generate(cls, algorithm: Algorithm) -> Self:
+        """A new one, from the system's randomness."""
+        match algorithm:
+            case "RS256" | "PS256":
+                return cls.of(rsa.generate_private_key(public_exponent=65537, key_size=SMALLEST_RSA_BITS), algorithm)
+            case "ES256":
+                return cls.of(ec.generate_private_key(ec.SECP256R1()), algorithm)
+            case "Ed25519":
+                return cls.of(ed25519.Ed25519PrivateKey.generate(), algorithm)
+
+    @classmethod
+    def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:
+        """From unencrypted PKCS #8.
+
+        Raises:
+            Malformed: It is no private key of a kind and size that fits the algorithm.
+        """
+        try:
+            handle = serialization.load_pem_private_key(pem, None)
+        except (ValueError, TypeError):
+            raise Malformed("signing key: not a private key in PEM", field="key") from None
+        if not isinstance(handle, PrivateHandle):
+            raise Malformed("signing key: not of a kind we sign with", field="key")
+        return cls.of(handle, algorithm)
+
+    @classmethod
+    def of(cls, handle: PrivateHandle, algorithm: Algorithm) -> Self:
+        """From a private key at hand.
+
+        Raises:
+            Malformed: The key does not fit the algorithm or is too short.
+        """
+        jwk = _public_jwk(handle)
+        PublicKey.read({**jwk, "alg": algorithm})
+        return cls(str(jwk["kid"]), algorithm, handle)
+
+    def pem(self) -> bytes:
+        """As unencrypted PKCS #8, for sealing."""
+        return self.handle.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+    def public_jwk(self) -> dict[str, object]:
+        """The public half as it is published."""
+        return _public_jwk(self.handle) | {"alg": self.algorithm, "use": "sig"}
+
+    def public_key(self) -> PublicKey:
+        """The public half, for verifying."""
+        return PublicKey(self.key_id, KEY_TYPES[self.algorithm], self.algorithm, self.handle.public_key())
+
+
+def _public_jwk(handle: PrivateHandle) -> dict[str, object]:
+    from joserfc.jwk import ECKey, OKPKey, RSAKey  # noqa: PLC0415
+
+    pem = handle.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    match handle:
+        case rsa.RSAPrivateKey():
+            key: RSAKey | ECKey | OKPKey = RSAKey.import_key(pem)
+        case ec.EllipticCurvePrivateKey():
+            key = ECKey.import_key(pem)
+        case ed25519.Ed25519PrivateKey():
+            key = OKPKey.import_key(pem)
+    return {**key.as_dict(private=False), "kid": key.thumbprint()}

@@ -1,0 +1,142 @@
+"""Take a JWT apart, believe it, or sign one (RFC 7515, RFC 7519, RFC 8725).
+
+The signature itself is made and checked by `cryptography` directly: joserfc's own path costs a third of the
+verifications per second (docs/decisions/0010-signatures.md).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from keyfob.errors import InvalidToken, Malformed
+from keyfob.jose.algorithms import ALGORITHMS, ES256_SIGNATURE_BYTES, Algorithm, named
+from keyfob.jose.keys import PublicKey, SigningKey
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.secret import Secret
+
+LONGEST_TOKEN: Final = 16 * 1024
+_BASE64URL: Final = re.compile(rb"[A-Za-z0-9_-]*\Z")
+_SHA256: Final = hashes.SHA256()
+_PKCS1: Final = padding.PKCS1v15()
+_PSS: Final = padding.PSS(padding.MGF1(_SHA256), 32)  # RFC 7518 §3.5: the salt is as long as the hash
+_ECDSA: Final = ec.ECDSA(_SHA256)
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """A token taken apart. Nothing in it is believed; the payload is not even parsed."""
+
+    algorithm: Algorithm
+    key_id: str | None
+    type: str
+    signing_input: bytes
+    payload: bytes
+    signature: bytes
+
+
+def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Unverified:
+    """Split a compact JWS and read its header. `jwk`, `jku`, `x5u` and `x5c` in it are ignored (RFC 8725 §3.10).
+
+    Args:
+        token: As it came.
+        allowed: The algorithms that the caller accepts.
+
+    Raises:
+        InvalidToken: It is not a compact JWS, names another algorithm, or has a critical extension.
+    """
+    raw = token.reveal().encode("utf-8", "replace")
+    if len(raw) > LONGEST_TOKEN:
+        raise InvalidToken("the token is too long")
+    parts = raw.split(b".")
+    if len(parts) != 3:  # noqa: PLR2004
+        raise InvalidToken("the token is not a signed JWT")
+    try:
+        header = read_json(_decode(parts[0]), "token header")
+        algorithm, key_id = header.text("alg"), header.optional_text("kid")
+        token_type = header.optional_text("typ") or ""
+    except Malformed as problem:
+        raise InvalidToken(problem.message) from None
+    if "crit" in header.values or header.values.get("b64", True) is not True:
+        raise InvalidToken("the token has a critical extension that we do not know")  # RFC 7515 §4.1.11
+    known = named(algorithm)
+    if known not in allowed or known is None:
+        raise InvalidToken("the token's algorithm is not on the list")
+    return Unverified(known, key_id, token_type, parts[0] + b"." + parts[1], _decode(parts[1]), _decode(parts[2]))
+
+
+def believe(unverified: Unverified, key: PublicKey) -> Fields:
+    """Check the signature, then read the claims.
+
+    Does not look at a single claim; `verify` and `id_token` do.
+
+    Raises:
+        InvalidToken: The key does not fit, the signature does not hold, or the payload is no JSON object.
+    """
+    if not key.fits(unverified.algorithm):
+        raise InvalidToken("the token's algorithm does not fit its key")
+    try:
+        _check(unverified, key)
+    except (InvalidSignature, ValueError):
+        raise InvalidToken("the token's signature does not hold") from None
+    try:
+        return read_json(unverified.payload, "token")
+    except Malformed as problem:
+        raise InvalidToken(problem.message) from None
+
+
+def sign(claims: Mapping[str, object], key: SigningKey, *, token_type: str) -> Secret:
+    """Sign claims as a compact JWS."""
+    header = {"alg": key.algorithm, "typ": token_type, "kid": key.key_id}
+    signing_input = _encode(_dump(header)) + b"." + _encode(_dump(claims))
+    return Secret((signing_input + b"." + _encode(_signature(signing_input, key))).decode("ascii"))
+
+
+def _check(unverified: Unverified, key: PublicKey) -> None:
+    signature, signed, handle = unverified.signature, unverified.signing_input, key.handle
+    match handle:
+        case rsa.RSAPublicKey():
+            scheme = _PKCS1 if unverified.algorithm == "RS256" else _PSS
+            handle.verify(signature, signed, scheme, _SHA256)
+        case ec.EllipticCurvePublicKey():
+            if len(signature) != ES256_SIGNATURE_BYTES:
+                raise InvalidSignature
+            r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
+            handle.verify(encode_dss_signature(r, s), signed, _ECDSA)
+        case ed25519.Ed25519PublicKey():
+            handle.verify(signature, signed)
+
+
+def _signature(signing_input: bytes, key: SigningKey) -> bytes:
+    match key.handle:
+        case rsa.RSAPrivateKey() as handle:
+            return handle.sign(signing_input, _PKCS1 if key.algorithm == "RS256" else _PSS, _SHA256)
+        case ec.EllipticCurvePrivateKey() as handle:
+            r, s = decode_dss_signature(handle.sign(signing_input, _ECDSA))
+            return r.to_bytes(32) + s.to_bytes(32)
+        case ed25519.Ed25519PrivateKey() as handle:
+            return handle.sign(signing_input)
+
+
+def _dump(members: Mapping[str, object]) -> bytes:
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _encode(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def _decode(part: bytes) -> bytes:
+    """Base64url without padding, white space or other alphabets (RFC 7515 §2)."""
+    if not _BASE64URL.match(part) or len(part) % 4 == 1:
+        raise InvalidToken("the token is not base64url")
+    return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))

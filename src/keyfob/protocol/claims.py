@@ -1,0 +1,133 @@
+"""What tokens say (RFC 9068 §2.2, OpenID Connect Core §2, Auth0's access token profile)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Self
+
+from keyfob.protocol.fields import Fields
+from keyfob.protocol.scope import Scope
+
+Profile = Literal["auth0", "rfc9068"]
+AT_JWT = "at+jwt"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """An access token's claims.
+
+    Attributes:
+        audience: One or more; Auth0 adds its own `/userinfo` when `openid` was granted.
+        client_id: `client_id` in RFC 9068, `azp` in Auth0's profile.
+        permissions: Auth0's `permissions`; None where the API does not list them.
+        token_id: `jti`; RFC 9068 only.
+    """
+
+    issuer: str
+    subject: str
+    audience: tuple[str, ...]
+    client_id: str
+    issued_at: datetime
+    expires_at: datetime
+    scope: Scope = Scope()
+    permissions: tuple[str, ...] | None = None
+    token_id: str | None = None
+    grant_type: str | None = None
+    not_before: datetime | None = None
+    auth_time: datetime | None = None
+    acr: str | None = None
+
+    def write(self, profile: Profile) -> dict[str, object]:
+        """As the members of a JWT payload."""
+        audience: object = self.audience[0] if len(self.audience) == 1 else list(self.audience)
+        own: dict[str, object] = (
+            {"azp": self.client_id, "gty": self.grant_type}
+            if profile == "auth0"
+            else {"client_id": self.client_id, "jti": self.token_id}
+        )
+        members: dict[str, object] = {
+            "iss": self.issuer,
+            "sub": self.subject,
+            "aud": audience,
+            "iat": int(self.issued_at.timestamp()),
+            "exp": int(self.expires_at.timestamp()),
+            "scope": self.scope.write() or None,
+            **own,
+            "permissions": None if self.permissions is None else list(self.permissions),
+        }
+        return {name: value for name, value in members.items() if value is not None}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From a JWT payload of either profile. Judges types only, never meaning.
+
+        Raises:
+            Malformed: `iss`, `sub`, `aud`, `exp` or `iat` is missing, or a claim has the wrong type.
+        """
+        permissions = fields.texts("permissions") if "permissions" in fields.values else None
+        return cls(
+            issuer=fields.text("iss"),
+            subject=fields.text("sub"),
+            audience=fields.text_or_texts("aud"),
+            client_id=fields.optional_text("client_id") or fields.optional_text("azp") or "",
+            issued_at=fields.time("iat"),
+            expires_at=fields.time("exp"),
+            scope=Scope.read(fields.optional_text("scope") or ""),
+            permissions=permissions,
+            token_id=fields.optional_text("jti"),
+            grant_type=fields.optional_text("gty"),
+            not_before=fields.optional_time("nbf"),
+            auth_time=fields.optional_time("auth_time"),
+            acr=fields.optional_text("acr"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IdClaims:
+    """An ID token's claims (OpenID Connect Core §2); `person` holds the profile claims as they are."""
+
+    issuer: str
+    subject: str
+    audience: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+    nonce: str | None = None
+    authorized_party: str | None = None
+    auth_time: datetime | None = None
+    person: tuple[tuple[str, object], ...] = ()
+
+    def write(self) -> dict[str, object]:
+        """As the members of a JWT payload."""
+        members: dict[str, object] = {
+            **dict(self.person),
+            "iss": self.issuer,
+            "sub": self.subject,
+            "aud": self.audience[0] if len(self.audience) == 1 else list(self.audience),
+            "iat": int(self.issued_at.timestamp()),
+            "exp": int(self.expires_at.timestamp()),
+            "nonce": self.nonce,
+            "azp": self.authorized_party,
+            "auth_time": None if self.auth_time is None else int(self.auth_time.timestamp()),
+        }
+        return {name: value for name, value in members.items() if value is not None}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From a JWT payload. Judges types only.
+
+        Raises:
+            Malformed: A required claim is missing, or a claim has the wrong type.
+        """
+        known = {"iss", "sub", "aud", "iat", "exp", "nonce", "azp", "auth_time"}
+        return cls(
+            issuer=fields.text("iss"),
+            subject=fields.text("sub"),
+            audience=fields.text_or_texts("aud"),
+            issued_at=fields.time("iat"),
+            expires_at=fields.time("exp"),
+            nonce=fields.optional_text("nonce"),
+            authorized_party=fields.optional_text("azp"),
+            auth_time=fields.optional_time("auth_time"),
+            person=tuple(sorted((name, value) for name, value in fields.values.items() if name not in known)),
+        )

@@ -1,0 +1,206 @@
+"""Take one value out of an untrusted mapping, or say which was wrong. Never repeats a received value."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, cast
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from keyfob.errors import Malformed
+
+# RFC 6749 §3.1 forbids repeats; RFC 8707 §2 and RFC 8693 §2.1 exempt these two.
+REPEATABLE: Final = frozenset({"resource", "audience"})
+# Authlib sends its client_id twice when a public client names it; equal repeats of it do no harm.
+FORGIVEN: Final = frozenset({"client_id"})
+
+_LONGEST_SECONDS: Final = 10 * 366 * 24 * 3600
+_LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """An untrusted mapping and what it is called in error messages."""
+
+    values: Mapping[str, object]
+    what: str
+
+    def _wrong(self, name: str, problem: str) -> Malformed:
+        return Malformed(f"{self.what}: {name} {problem}", field=name)
+
+    def has(self, name: str) -> bool:
+        """Whether it is there; null and "" count as absent (RFC 6749 §3.1; Auth0's SDKs send nulls)."""
+        return self.values.get(name) not in (None, "")
+
+    def text(self, name: str) -> str:
+        """A string that must be there."""
+        found = self.optional_text(name)
+        if found is None:
+            raise self._wrong(name, "is missing")
+        return found
+
+    def optional_text(self, name: str) -> str | None:
+        """A string, or None when absent."""
+        found = self.values.get(name)
+        if found is None or found == "":
+            return None
+        if not isinstance(found, str):
+            raise self._wrong(name, "is not a string")
+        return found
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of strings; () when absent."""
+        found = self.values.get(name)
+        if found is None:
+            return ()
+        if not isinstance(found, list):
+            raise self._wrong(name, "is not a list")
+        items = cast("list[object]", found)
+        strings = tuple(item for item in items if isinstance(item, str))
+        if len(strings) != len(items):
+            raise self._wrong(name, "holds something that is not a string")
+        return strings
+
+    def text_or_texts(self, name: str) -> tuple[str, ...]:
+        """A string or a list of strings, as `aud` may be (RFC 7519 §4.1.3); () when absent."""
+        found = self.values.get(name)
+        return (found,) if isinstance(found, str) else self.texts(name)
+
+    def optional_flag(self, name: str) -> bool | None:
+        """A JSON boolean, or None when absent."""
+        found = self.values.get(name)
+        if found is None or isinstance(found, bool):
+            return found
+        raise self._wrong(name, "is not true or false")
+
+    def optional_seconds(self, name: str) -> timedelta | None:
+        """A length of time in seconds; a string of digits passes too, as some servers send it."""
+        found = self.values.get(name)
+        if found is None or found == "":
+            return None
+        if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) <= len(str(_LONGEST_SECONDS)):
+            found = int(found)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise self._wrong(name, "is not a number of seconds")
+        if not (math.isfinite(found) and 0 <= found <= _LONGEST_SECONDS):
+            raise self._wrong(name, "is out of range")
+        return timedelta(seconds=found)
+
+    def seconds(self, name: str) -> timedelta:
+        """A length of time that must be there."""
+        found = self.optional_seconds(name)
+        if found is None:
+            raise self._wrong(name, "is missing")
+        return found
+
+    def optional_time(self, name: str) -> datetime | None:
+        """A NumericDate (RFC 7519 §2), which may have a fraction; aware, UTC."""
+        found = self.values.get(name)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise self._wrong(name, "is not a number")
+        if not (math.isfinite(found) and 0 <= found <= _LATEST):
+            raise self._wrong(name, "is out of range")
+        return datetime.fromtimestamp(found, UTC)
+
+    def time(self, name: str) -> datetime:
+        """A NumericDate that must be there."""
+        found = self.optional_time(name)
+        if found is None:
+            raise self._wrong(name, "is missing")
+        return found
+
+    def url(self, name: str) -> str:
+        """An absolute http(s) URL without white space or control characters."""
+        found = self.optional_url(name)
+        if found is None:
+            raise self._wrong(name, "is missing")
+        return found
+
+    def optional_url(self, name: str) -> str | None:
+        """As `url`, or None when absent."""
+        found = self.optional_text(name)
+        if found is not None and not is_web_url(found):
+            raise self._wrong(name, "is not an http(s) address")
+        return found
+
+
+def is_web_url(text: str) -> bool:
+    """Whether it may be given to a browser: absolute, http or https, printable ASCII, a host, no user part."""
+    if not (text.isascii() and text.isprintable() and " " not in text and "\\" not in text):
+        return False
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def read_form(text: bytes, what: str) -> Fields:
+    """Form parameters (RFC 6749 App. B).
+
+    Args:
+        text: The body, or a query.
+        what: Its name in messages.
+
+    Raises:
+        Malformed: Not UTF-8, a broken percent sign, or a parameter sent twice.
+    """
+    values: dict[str, object] = {}
+    for pair in text.split(b"&"):
+        if not pair:
+            continue
+        raw_name, _, raw_value = pair.partition(b"=")
+        name, value = _decode(raw_name, what), _decode(raw_value, what)
+        if not value:
+            continue
+        if name not in values:
+            values[name] = value
+        elif name in REPEATABLE:
+            values[name] = f"{values[name]} {value}"
+        elif name not in FORGIVEN or values[name] != value:
+            shown = name if name.isidentifier() and len(name) <= 40 else "a parameter"  # noqa: PLR2004
+            raise Malformed(f"{what}: {shown} was sent twice", field=name)
+    return Fields(values, what)
+
+
+def _decode(raw: bytes, what: str) -> str:
+    try:
+        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        raise Malformed(f"{what}: not UTF-8") from None
+
+
+def read_json(text: bytes | str, what: str) -> Fields:
+    """A JSON object.
+
+    Args:
+        text: UTF-8.
+        what: Its name in messages.
+
+    Raises:
+        Malformed: Not JSON, not an object, a member twice, nested too deep, or not finite.
+    """
+    try:
+        found: object = json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise Malformed(f"{what}: not JSON", code="not-json") from None
+    if not isinstance(found, dict):
+        raise Malformed(f"{what}: not a JSON object", code="not-json")
+    return Fields(cast("dict[str, object]", found), what)
+
+
+def _no_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError
+    return members
+
+
+def _no_constant(_: str) -> object:
+    raise ValueError

@@ -1,0 +1,80 @@
+"""A server describing itself (RFC 8414 §2-3, OpenID Connect Discovery §3-4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+
+from keyfob.errors import Malformed
+from keyfob.protocol.fields import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMetadata:
+    """What this package needs of it. `more` holds members that only the writing side knows."""
+
+    issuer: str
+    token_endpoint: str
+    jwks_uri: str | None = None
+    authorization_endpoint: str | None = None
+    device_authorization_endpoint: str | None = None
+    userinfo_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    end_session_endpoint: str | None = None
+    scopes_supported: tuple[str, ...] = ()
+    grant_types_supported: tuple[str, ...] = ()
+    id_token_signing_alg_values_supported: tuple[str, ...] = ()
+    more: dict[str, object] = field(default_factory=dict[str, object])
+
+    def write(self) -> dict[str, object]:
+        """As JSON members; empty ones are left out (RFC 8414 §3.2)."""
+        members: dict[str, object] = {name: getattr(self, name) for name in self.__slots__ if name != "more"}
+        members |= self.more
+        listed = {name: list(value) if isinstance(value, tuple) else value for name, value in members.items()}
+        return {name: value for name, value in listed.items() if value not in (None, [])}
+
+    @classmethod
+    def read(cls, fields: Fields, *, issuer: str) -> Self:
+        """From JSON members.
+
+        Args:
+            fields: The document.
+            issuer: Who was asked; the document must name exactly this, letter for letter (RFC 8414 §3.3).
+
+        Raises:
+            Malformed: With code `wrong-issuer`, another issuer answers; else a member is missing or wrong.
+        """
+        if fields.text("issuer") != issuer:
+            raise Malformed(
+                "the metadata names another issuer than the one asked for",
+                field="issuer",
+                code="wrong-issuer",
+                hint="Use the issuer exactly as its metadata writes it; a trailing slash counts.",
+            )
+        return cls(
+            issuer=issuer,
+            token_endpoint=fields.url("token_endpoint"),
+            jwks_uri=fields.optional_url("jwks_uri"),
+            authorization_endpoint=fields.optional_url("authorization_endpoint"),
+            device_authorization_endpoint=fields.optional_url("device_authorization_endpoint"),
+            userinfo_endpoint=fields.optional_url("userinfo_endpoint"),
+            revocation_endpoint=fields.optional_url("revocation_endpoint"),
+            end_session_endpoint=fields.optional_url("end_session_endpoint"),
+            scopes_supported=fields.texts("scopes_supported"),
+            grant_types_supported=fields.texts("grant_types_supported"),
+            id_token_signing_alg_values_supported=fields.texts("id_token_signing_alg_values_supported"),
+        )
+
+
+def well_known(issuer: str) -> tuple[str, str]:
+    """Where an issuer's metadata may lie: OpenID's address, then RFC 8414's.
+
+    OpenID Connect Discovery §4 appends to the issuer; RFC 8414 §3.1 puts its part between host and path. Both drop
+    a trailing slash first.
+    """
+    parts = urlsplit(issuer)
+    path = parts.path.removesuffix("/")
+    openid = urlunsplit((parts.scheme, parts.netloc, f"{path}/.well-known/openid-configuration", "", ""))
+    oauth = urlunsplit((parts.scheme, parts.netloc, f"/.well-known/oauth-authorization-server{path}", "", ""))
+    return openid, oauth

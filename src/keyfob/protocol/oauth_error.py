@@ -1,0 +1,67 @@
+"""Error answers and their codes (RFC 6749 §5.2, RFC 8628 §3.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from keyfob.errors import Malformed
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.http import Response
+
+AUTHORIZATION_PENDING: Final = "authorization_pending"
+SLOW_DOWN: Final = "slow_down"
+ACCESS_DENIED: Final = "access_denied"
+EXPIRED_TOKEN: Final = "expired_token"  # noqa: S105
+INVALID_GRANT: Final = "invalid_grant"
+INVALID_REQUEST: Final = "invalid_request"
+INVALID_CLIENT: Final = "invalid_client"
+INVALID_SCOPE: Final = "invalid_scope"
+UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
+UNSUPPORTED_GRANT_TYPE: Final = "unsupported_grant_type"
+
+_LONGEST_CODE: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthError:
+    """What the other side may read. What we log of it is another matter and never in here."""
+
+    error: str
+    description: str = ""
+
+    def write(self) -> dict[str, object]:
+        """As JSON members, in the character set of RFC 6749 §5.2."""
+        members: dict[str, object] = {"error": self.error}
+        if self.description:
+            members["error_description"] = speakable(self.description)
+        return members
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From JSON members. The description is made safe to print.
+
+        Raises:
+            Malformed: There is no `error`, or it is not a plain word.
+        """
+        error = fields.text("error")
+        if len(error) > _LONGEST_CODE or not all("!" <= letter <= "~" for letter in error):
+            raise Malformed("error answer: error is not a plain word", field="error")
+        description = fields.values.get("error_description")
+        return cls(error, speakable(description) if isinstance(description, str) else "")
+
+    @classmethod
+    def find(cls, response: Response) -> Self | None:
+        """The error in an answer, or None where its body is no error answer (HTML from a proxy, say)."""
+        try:
+            return cls.read(read_json(response.body, "error answer"))
+        except Malformed:
+            return None
+
+
+def speakable(text: str) -> str:
+    r"""Text in the character set of RFC 6749 §5.2: printable ASCII without `"` and `\\`; at most 400 characters."""
+    kept = (
+        letter if " " <= letter <= "~" and letter not in '"\\' else "'" if letter == '"' else "?" for letter in text
+    )
+    return "".join(kept)[:400]

@@ -1,0 +1,30 @@
+"""Giving a token back (RFC 7009 §2.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from keyfob.protocol.fields import Fields
+from keyfob.protocol.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationRequest:
+    """End this token. Hints are ignored, as RFC 7009 §2.1 allows."""
+
+    client_id: str
+    token: Secret
+
+    def write(self) -> dict[str, str]:
+        """As form parameters."""
+        return {"client_id": self.client_id, "token": self.token.reveal()}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From form or JSON parameters.
+
+        Raises:
+            Malformed: A parameter is missing.
+        """
+        return cls(fields.text("client_id"), Secret(fields.text("token")))

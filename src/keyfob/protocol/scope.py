@@ -1,0 +1,61 @@
+"""Scope as a set (RFC 6749 §3.3): order and repeats mean nothing, case does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from keyfob.errors import Malformed
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A set of scope names, written in a stable order."""
+
+    names: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Self:
+        """From single names that we trust."""
+        return cls(frozenset(names))
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """From the wire.
+
+        Raises:
+            Malformed: A name holds a character that RFC 6749 App. A.4 forbids.
+        """
+        names = frozenset(text.split(" ")) - {""}
+        if not all(_is_scope_token(name) for name in names):
+            raise Malformed("scope holds a character that is not allowed", field="scope")
+        return cls(names)
+
+    def write(self) -> str:
+        """To the wire, sorted."""
+        return " ".join(sorted(self.names))
+
+    def __and__(self, other: Scope) -> Scope:
+        """What both hold."""
+        return Scope(self.names & other.names)
+
+    def __sub__(self, other: Scope) -> Scope:
+        """What only this one holds."""
+        return Scope(self.names - other.names)
+
+    def __le__(self, other: Scope) -> bool:
+        """Whether it asks for nothing beyond the other."""
+        return self.names <= other.names
+
+    def __contains__(self, name: str) -> bool:
+        """Whether it holds that name."""
+        return name in self.names
+
+    def __bool__(self) -> bool:
+        """Whether it holds anything."""
+        return bool(self.names)
+
+
+def _is_scope_token(name: str) -> bool:
+    return all("!" <= letter <= "~" and letter not in '"\\' for letter in name)

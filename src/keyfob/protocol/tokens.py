@@ -1,0 +1,67 @@
+"""The token answer (RFC 6749 §5.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+from keyfob.errors import Malformed
+from keyfob.protocol.fields import Fields
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """Tokens, as they come over the wire.
+
+    Attributes:
+        expires_in: Life of the access token; None where the server does not say.
+        scope: What was granted; None means "as asked" (RFC 6749 §5.1).
+    """
+
+    access_token: Secret
+    token_type: str = "Bearer"  # noqa: S105
+    expires_in: timedelta | None = None
+    scope: Scope | None = None
+    refresh_token: Secret | None = None
+    id_token: Secret | None = None
+
+    def write(self) -> dict[str, object]:
+        """As JSON members, absent ones left out."""
+        members: dict[str, object] = {
+            "access_token": self.access_token.reveal(),
+            "refresh_token": self.refresh_token.reveal() if self.refresh_token else None,
+            "id_token": self.id_token.reveal() if self.id_token else None,
+            "scope": self.scope.write() if self.scope is not None else None,
+            "expires_in": None if self.expires_in is None else int(self.expires_in.total_seconds()),
+            "token_type": self.token_type,
+        }
+        return {name: value for name, value in members.items() if value is not None}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From JSON members; unknown ones are ignored.
+
+        Raises:
+            Malformed: A member is missing or of the wrong kind, or the token type is one we cannot use
+                (RFC 6749 §7.1).
+        """
+        token_type = fields.text("token_type")
+        if token_type.lower() != "bearer":
+            raise Malformed("token answer: token_type is not Bearer", field="token_type")
+        scope = fields.values.get("scope")
+        return cls(
+            access_token=Secret(fields.text("access_token")),
+            token_type="Bearer",  # noqa: S106
+            expires_in=fields.optional_seconds("expires_in"),
+            scope=None if scope is None else Scope.read(fields.optional_text("scope") or ""),
+            refresh_token=_optional_secret(fields, "refresh_token"),
+            id_token=_optional_secret(fields, "id_token"),
+        )
+
+
+def _optional_secret(fields: Fields, name: str) -> Secret | None:
+    found = fields.optional_text(name)
+    return None if found is None else Secret(found)
