@@ -60,7 +60,7 @@ class OAuthError:
 
 
 def speakable(text: str) -> str:
-    r"""Text in the character set of RFC 6749 §5.2: printable ASCII without `"` and `\\`; at most 400 characters."""
+    r"""Text in the character set of RFC 6749 §5.2: printable ASCII without `"` and `\`; at most 400 characters."""
     kept = (
         letter if " " <= letter <= "~" and letter not in '"\\' else "'" if letter == '"' else "?" for letter in text
     )
