@@ -21,7 +21,7 @@ from keyfob.protocol.claims import Profile
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
 from keyfob.resource.io.asgi import PRINCIPAL, App, guarded
-from keyfob.resource.io.guard import Judge
+from keyfob.resource.io.guard import Clock, Judge, wall_clock
 from keyfob.resource.io.keys import IssuerKeys, Sender
 from keyfob.resource.policy import DEFAULT_LEEWAY, Policy
 from keyfob.resource.require import Denial
@@ -46,6 +46,7 @@ class Guard:
         leeway: timedelta = DEFAULT_LEEWAY,
         realm: str = "api",
         send: Sender | None = None,
+        clock: Clock = wall_clock,
     ) -> None:
         """Know whom to trust; nothing is fetched yet.
 
@@ -57,12 +58,13 @@ class Guard:
             leeway: How far clocks may differ.
             realm: Named in challenges.
             send: Who fetches the keys; ordinary HTTP by default.
+            clock: What the time is; for tests.
 
         Raises:
             Misuse: A value could never be right.
         """
         policy = Policy(issuer, audience, algorithms, profile, leeway)
-        self._judge = Judge(policy, IssuerKeys(issuer, send or _send_over_network), realm=realm)
+        self._judge = Judge(policy, IssuerKeys(issuer, send or _send_over_network), realm=realm, clock=clock)
 
     def check(self, request: Request, *scopes: str) -> Principal | Denial:
         """Judge a request: who calls, or the answer to give. Blocks when keys are due."""

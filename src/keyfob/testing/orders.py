@@ -1,0 +1,36 @@
+"""The demo's API: `GET /orders` behind a guard that asks for `read:orders`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from keyfob.guard import PRINCIPAL, Guard, Principal
+
+if TYPE_CHECKING:
+    from keyfob.resource.io.asgi import App, AsgiScope, Receive, Send
+
+ORDERS = [{"id": 1, "item": "brass key", "count": 2}, {"id": 2, "item": "key ring", "count": 1}]
+
+
+def api(guard: Guard) -> App:
+    """The guarded ASGI application."""
+    return guard.asgi(_orders, "read:orders")
+
+
+async def _orders(scope: AsgiScope, receive: Receive, send: Send) -> None:
+    del receive
+    if scope["type"] != "http":
+        return
+    principal = scope[PRINCIPAL]
+    assert isinstance(principal, Principal)  # noqa: S101  the guard has put it there
+    found = scope["path"] == "/orders" and scope["method"] == "GET"
+    content = {"orders": ORDERS, "asked_by": principal.subject} if found else {"error": "not_found"}
+    body = json.dumps(content).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"private, no-store"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": 200 if found else 404, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

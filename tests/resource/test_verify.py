@@ -1,0 +1,132 @@
+"""Judging access tokens: what passes, and each way not to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keyfob.errors import InvalidToken, Misuse
+from keyfob.jose.keys import KeySet, SigningKey
+from keyfob.jose.tokens import sign
+from keyfob.protocol.secret import Secret
+from keyfob.resource.policy import Policy
+from keyfob.resource.verify import KeyNeeded, Principal, verify
+from keyfob.testing.flawed_tokens import FLAWS, Mint
+
+from .conftest import AUDIENCE, ISSUER, NOW
+
+POLICY = Policy(ISSUER, AUDIENCE)
+STRICT = replace(POLICY, profile="rfc9068")
+
+
+def keys_of(mint: Mint) -> KeySet:
+    return KeySet((mint.key.public_key(),))
+
+
+def test_a_good_token_says_who_calls_and_what_they_may(mint: Mint) -> None:
+    found = verify(mint.good(), keys_of(mint), POLICY, NOW)
+    assert isinstance(found, Principal)
+    assert (found.issuer, found.subject, found.client_id) == (ISSUER, "auth0|person", "program")
+    assert "read:orders" in found.scope
+    assert not found.is_machine
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_a_token_with_a_flaw_is_refused(mint: Mint, flaw: str) -> None:
+    """[RS-8725-01] [RS-8725-02] [RS-9068-02] [RS-9068-03] [RS-9068-04] [RS-7519-01] [RS-7515-01] [RS-7515-02]."""
+    keys = KeySet((mint.key.public_key(), SigningKey.generate("ES256").public_key()))
+    try:
+        found = verify(FLAWS[flaw](mint), keys, POLICY, NOW)
+    except InvalidToken as refused:
+        assert "person" not in refused.message
+    else:
+        assert isinstance(found, KeyNeeded), "only a foreign key may be asked for, never accepted"
+
+
+def test_a_token_of_an_unknown_key_asks_for_that_key(mint: Mint) -> None:
+    assert verify(mint.good(), KeySet(), POLICY, NOW) == KeyNeeded(mint.key.key_id)
+
+
+@pytest.mark.parametrize("audience", [[AUDIENCE], [AUDIENCE, ISSUER + "userinfo"], AUDIENCE])
+def test_the_audience_may_be_one_or_several(mint: Mint, audience: object) -> None:
+    """[RS-9068-03]."""
+    assert isinstance(verify(mint.saying({"aud": audience}), keys_of(mint), POLICY, NOW), Principal)
+
+
+@pytest.mark.parametrize(
+    ("after", "passes"), [(3599, True), (3629, True), (3630, False), (7200, False), (-30, True), (-31, False)]
+)
+def test_time_is_judged_with_a_leeway_of_thirty_seconds(mint: Mint, after: int, *, passes: bool) -> None:
+    """[RS-9068-04]."""
+    now = NOW + timedelta(seconds=after)
+    if passes:
+        assert isinstance(verify(mint.good(), keys_of(mint), POLICY, now), Principal)
+    else:
+        with pytest.raises(InvalidToken):
+            verify(mint.good(), keys_of(mint), POLICY, now)
+
+
+def test_the_strict_profile_wants_its_own_type_and_claims(mint: Mint) -> None:
+    """[RS-9068-01] [RS-9068-05]."""
+    claims = replace(mint.claims(), token_id="one").write("rfc9068")
+    assert isinstance(verify(sign(claims, mint.key, token_type="at+jwt"), keys_of(mint), STRICT, NOW), Principal)
+    assert isinstance(
+        verify(sign(claims, mint.key, token_type="application/AT+JWT"), keys_of(mint), STRICT, NOW), Principal
+    )
+    for missing in ("client_id", "jti"):
+        short = {name: value for name, value in claims.items() if name != missing}
+        with pytest.raises(InvalidToken):
+            verify(sign(short, mint.key, token_type="at+jwt"), keys_of(mint), STRICT, NOW)
+    for other in ("JWT", "", "id_token", "dpop+jwt"):
+        with pytest.raises(InvalidToken):
+            verify(sign(claims, mint.key, token_type=other), keys_of(mint), STRICT, NOW)
+
+
+def test_an_algorithm_off_the_list_is_refused_though_the_key_is_known() -> None:
+    """[RS-8725-01]."""
+    curve = SigningKey.generate("ES256")
+    mint = Mint(ISSUER, AUDIENCE, curve, curve, NOW)
+    with pytest.raises(InvalidToken):
+        verify(mint.good(), keys_of(mint), POLICY, NOW)
+    allowed = replace(POLICY, algorithms=("ES256",))
+    assert isinstance(verify(mint.good(), keys_of(mint), allowed, NOW), Principal)
+
+
+@pytest.mark.parametrize("subject", ["program", "program@clients"])
+def test_a_program_is_told_from_a_person(mint: Mint, subject: str) -> None:
+    """[RS-ASVS-01]."""
+    found = verify(mint.saying({"sub": subject}), keys_of(mint), POLICY, NOW)
+    assert isinstance(found, Principal)
+    assert found.is_machine
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: raw.decode("latin-1")))
+def test_any_text_is_refused_and_nothing_else_happens(text: str) -> None:
+    with pytest.raises(InvalidToken):
+        verify(Secret(text), KeySet(), POLICY, NOW)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    name=st.sampled_from(["iss", "sub", "aud", "exp", "iat", "nbf", "scope", "azp", "permissions", "jti", "gty"]),
+    value=st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.lists(st.none() | st.text()),
+)
+def test_a_claim_of_any_value_is_read_or_refused(mint: Mint, name: str, value: object) -> None:
+    """[RS-7519-01] [RS-9068-05]."""
+    try:
+        found = verify(mint.saying({name: value}), keys_of(mint), POLICY, NOW)
+    except InvalidToken:
+        return
+    assert isinstance(found, Principal)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"issuer": ""}, {"audience": ""}, {"algorithms": ()}, {"leeway": timedelta(hours=1)}]
+)
+def test_a_policy_that_could_never_be_safe_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(Misuse):
+        Policy(**{"issuer": ISSUER, "audience": AUDIENCE, **wrong})  # type: ignore[arg-type]
