@@ -1,0 +1,93 @@
+"""A program, a tenant and an API joined in memory: requests travel by call, not by socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from keyfob.errors import Unreachable
+from keyfob.protocol.http import Request, Response
+
+App = Callable[
+    [
+        MutableMapping[str, Any],
+        Callable[[], Awaitable[MutableMapping[str, Any]]],
+        Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ],
+    Awaitable[None],
+]
+
+
+class Pair:
+    """Carries requests to ASGI applications by their origin; anything else is unreachable.
+
+    Attributes:
+        sent: Every request that travelled, in order.
+        cut: Origins that do not answer at the moment.
+    """
+
+    def __init__(self, apps: Mapping[str, App], *, peer: str = "127.0.0.1") -> None:
+        """Join applications, each under its origin, such as `https://login.example`."""
+        self._apps = dict(apps)
+        self._loop = asyncio.new_event_loop()
+        self.peer = peer
+        self.sent: list[Request] = []
+        self.cut: set[str] = set()
+
+    def send(self, request: Request) -> Response:
+        """Carry one request.
+
+        Raises:
+            Unreachable: Nobody is at that origin, or it is cut off.
+        """
+        self.sent.append(request)
+        parts = urlsplit(request.url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin in self.cut or origin not in self._apps:
+            raise Unreachable("nobody answers there")
+        return self._loop.run_until_complete(ask(self._apps[origin], request, peer=self.peer))
+
+    def close(self) -> None:
+        """Let go of the event loop."""
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+
+async def ask(app: App, request: Request, *, peer: str = "127.0.0.1") -> Response:
+    """One request to an ASGI application, without a socket."""
+    parts = urlsplit(request.url)
+    raw_path = parts.path or "/"
+    scope: dict[str, Any] = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": parts.scheme or "http",
+        "path": unquote(raw_path),
+        "raw_path": raw_path.encode("ascii"),
+        "query_string": parts.query.encode("ascii"),
+        "root_path": "",
+        "headers": [
+            (b"host", parts.netloc.encode()),
+            *((name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers),
+        ],
+        "client": (peer, 50000),
+        "server": (parts.hostname or "testserver", parts.port or 80),
+    }
+    incoming = [{"type": "http.request", "body": request.body, "more_body": False}, {"type": "http.disconnect"}]
+    outgoing: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        await asyncio.sleep(0)
+        return incoming.pop(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        await asyncio.sleep(0)
+        outgoing.append(message)
+
+    await app(scope, receive, send)
+    start, *bodies = outgoing
+    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in start["headers"])
+    return Response(start["status"], headers, b"".join(message.get("body", b"") for message in bodies))
