@@ -1,0 +1,1 @@
+"""Every error, on one page."""

@@ -1,0 +1,1 @@
+"""The door for an API that checks tokens."""
