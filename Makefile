@@ -1,0 +1,110 @@
+# Two words for a newcomer: `make demo` and `make test`. Each target sets up what it needs, and is quick the second time.
+# Needed on the machine: Python 3.11 or newer, make, and the package registries.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PY := $(BIN)/python
+
+# The first Python on this machine that is new enough; PYTHON=... chooses another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python py; do \
+	$$p -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+# How many tests at once: a number, or `auto`.
+JOBS ?= auto
+ARGS ?=
+K ?=
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export PYTHONUTF8 := 1
+
+# Directories count too, so that a file that goes away is noticed.
+SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
+CHECKED := src tests tools
+
+.PHONY: help demo test check fix bench map api docs pins clean
+
+help: ## show these words
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/wheel ## tenant, API and program in one terminal (ARGS=--unattended for no questions)
+	$(BIN)/keyfob demo $(ARGS)
+
+test: $(VENV)/dev $(VENV)/wheel ## all tests, against the built wheel (K=words to choose, ARGS= for pytest)
+	@browser=$$($(PY) tools/find_browser.py) || exit 1; \
+	KEYFOB_TEST_WHEEL=1 KEYFOB_TEST_BROWSER="$$browser" \
+		$(PY) -m pytest -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
+
+check: $(VENV)/dev $(VENV)/wheel ## form, law, types, generated pages; quickest first
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	PYTHONPATH=src $(BIN)/lint-imports
+	$(PY) -m tools.map --check
+	$(PY) -m tools.standards --check
+	$(PY) -m tools.api --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+fix: $(VENV)/dev ## format, and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev $(VENV)/wheel ## measurements, as ratios
+	$(PY) bench $(ARGS)
+
+map: $(VENV)/dev ## print the house, and draw it into ARCHITECTURE.md
+	@$(PY) -m tools.map
+
+api: $(VENV)/dev $(VENV)/wheel ## accept a change of the public surface
+	$(PY) -m tools.api
+
+docs: $(VENV)/dev ## build the tables and drawings that come from the code
+	$(PY) -m tools.map --quiet
+	$(PY) -m tools.standards
+
+pins: $(VENV)/tools ## choose the newest of everything again, with hashes
+	for set in dev run bootstrap; do \
+		$(BIN)/uv pip compile requirements/$$set.in -o requirements/$$set.txt --quiet --upgrade \
+			$$(test $$set = dev || echo -c requirements/dev.txt) \
+			--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--custom-compile-command "make pins" || exit 1; \
+	done
+
+clean: ## forget everything that was built
+	rm -rf $(VENV) .cache dist
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Set-up. Each file below is a stamp: it is newer than what it was made from, or it is made again.
+# ----------------------------------------------------------------------------------------------------------------------
+
+# uv and hatchling come from pip, by hash; everything after that comes from uv, which is much faster.
+$(VENV)/tools: requirements/bootstrap.txt
+	@test -n "$(PYTHON)" || { echo "keyfob needs Python 3.11 or newer, and found none. Set PYTHON=/where/it/is." >&2; exit 1; }
+	@$(PYTHON) -c '$(NEW_ENOUGH)' || { echo "$(PYTHON) is older than Python 3.11." >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python is here, its module venv is not. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+$(VENV)/run: requirements/run.txt $(VENV)/tools
+	$(BIN)/uv pip install --quiet --python $(PY) --require-hashes -r requirements/run.txt
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt $(VENV)/tools
+	$(BIN)/uv pip sync --quiet --python $(PY) --require-hashes requirements/dev.txt
+	@rm -f $(VENV)/wheel
+	@touch $(VENV)/run $@
+
+$(VENV)/wheel: pyproject.toml README.md LICENSE $(SOURCES) $(VENV)/run
+	@rm -rf $(VENV)/built
+	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(PY) --out-dir $(VENV)/built .
+	$(BIN)/uv pip install --quiet --python $(PY) --no-deps --reinstall --no-index $(VENV)/built/*.whl
+	@touch $@

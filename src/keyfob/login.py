@@ -1,0 +1,1 @@
+"""The door for a program that wants a token."""

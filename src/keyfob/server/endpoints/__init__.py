@@ -1,0 +1,1 @@
+"""Load, decide, save, answer: one thin module for each endpoint."""

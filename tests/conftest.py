@@ -1,0 +1,25 @@
+"""What holds for every test: where the network ends, and how long Hypothesis may think."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+HERE = Path(__file__).parent
+# Tests that are about real connections may reach this machine, and nothing beyond it.
+REAL = ("stories/real", "wild/", "scripts/")
+THIS_MACHINE = ["127.0.0.1", "::1"]
+
+# A busy machine is not a bug, so there is no deadline for one example.
+settings.register_profile("house", deadline=None, print_blob=True)
+settings.load_profile("house")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of real connections reach this machine."""
+    for item in items:
+        place = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
+        # On Windows an event loop wakes itself through a connection to this machine.
+        if place.startswith(REAL) or sys.platform == "win32":
+            item.add_marker(pytest.mark.allow_hosts(THIS_MACHINE))

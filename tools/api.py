@@ -1,0 +1,133 @@
+"""Write down the public surface, so that every change of it shows in review.
+
+    python -m tools.api            accept the surface as it is: rewrite tests/house/api.txt
+    python -m tools.api --check    only say whether it has changed
+
+Public are the three doors, `keyfob.errors`, `keyfob.testing` and `keyfob.protocol`. In each, the names of `__all__` or, where
+there is none, what the module itself defines. The source is read and not imported, so that the list is the same under
+every version of Python.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.house import ROOT, Module, modules, settle
+
+PAGE = ROOT / "tests" / "house" / "api.txt"
+PUBLIC = ("errors.py", "guard.py", "login.py", "protocol", "serve.py", "testing")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def own_names(statement: ast.stmt) -> list[str]:
+    """Return the names that a statement at the top of a module defines."""
+    match statement:
+        case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets):
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case _:
+            return []
+
+
+def listed(tree: ast.Module) -> list[str] | None:
+    """Return what a module's `__all__` lists, if it has one."""
+    for statement in tree.body:
+        if "__all__" in own_names(statement) and isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value:
+            return [str(name) for name in ast.literal_eval(statement.value)]
+    return None
+
+
+def imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
+    """Return where a module's borrowed names come from: module and name there."""
+    return {
+        alias.asname or alias.name: (statement.module or "", alias.name)
+        for statement in tree.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+
+
+def origin(module: Module, name: str, house: dict[str, Module]) -> ast.stmt | None:
+    """Return the statement that defines a name, through any number of borrowings."""
+    for statement in module.tree.body:
+        if name in own_names(statement):
+            return statement
+    source, there = imported(module.tree).get(name, ("", ""))
+    return origin(house[source], there, house) if source in house else None
+
+
+def signature(function: Function) -> str:
+    """Return a function as its caller sees it."""
+    answer = f" -> {ast.unparse(function.returns)}" if function.returns else ""
+    wait = "async " if isinstance(function, ast.AsyncFunctionDef) else ""
+    marks = "".join(f"@{ast.unparse(mark)} " for mark in function.decorator_list)
+    return f"{marks}{wait}def {function.name}({ast.unparse(function.args)}){answer}"
+
+
+def members(kind: ast.ClassDef) -> Iterator[str]:
+    """Yield the fields and methods of a class that a user sees."""
+    for statement in kind.body:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if not hidden(name):
+                yield signature(statement)
+            case ast.AnnAssign(target=ast.Name(id=name)) if not hidden(name):
+                yield ast.unparse(statement)
+            case ast.Assign() if not all(hidden(name) for name in own_names(statement)):
+                yield ast.unparse(statement)
+            case _:
+                pass
+
+
+def hidden(name: str) -> bool:
+    """Say whether a name is none of the user's business; what `__init__` and its like take, is."""
+    return name.startswith("_") and name not in {"__init__", "__call__", "__enter__", "__aenter__", "__iter__"}
+
+
+def describe(name: str, statement: ast.stmt | None) -> Iterator[str]:
+    """Yield the lines for one public name."""
+    match statement:
+        case ast.ClassDef():
+            marks = "".join(f"@{ast.unparse(mark)} " for mark in statement.decorator_list)
+            bases = ", ".join(ast.unparse(base) for base in [*statement.bases, *statement.keywords])
+            yield f"  {marks}class {name}({bases})"
+            yield from (f"    {member}" for member in members(statement))
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            yield f"  {signature(statement)}"
+        case ast.Assign() | ast.AnnAssign() if name.isupper() or isinstance(statement, ast.AnnAssign):
+            yield f"  {ast.unparse(statement)}"
+        case ast.Assign():
+            yield f"  {name} = {ast.unparse(statement.value)}"
+        case _:
+            yield f"  {name}"
+
+
+def surface(module: Module, house: dict[str, Module]) -> Iterator[str]:
+    """Yield the lines for one public module."""
+    chosen = listed(module.tree)
+    own = [name for statement in module.tree.body for name in own_names(statement) if not name.startswith("_")]
+    names = sorted(set(own if chosen is None else chosen))
+    if names:
+        yield module.name
+        for name in names:
+            yield from describe(name, origin(module, name, house))
+        yield ""
+
+
+def page() -> str:
+    """Return the whole public surface."""
+    house = {module.name: module for module in modules()}
+    return "\n".join(line for module in modules(*PUBLIC) for line in surface(module, house))
+
+
+def main(words: list[str]) -> int:
+    """Do what the words on the command line say."""
+    return settle(Path(PAGE), page(), check="--check" in words, remedy="make api, if the change is meant")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,168 @@
+"""Tell which requirement of the standards is kept where, and by which test it is proved.
+
+    python -m tools.standards            bring docs/standards.md up to date
+    python -m tools.standards --check    only say whether it is
+
+The requirements are data, in docs/standards/requirements.json. A test proves one by naming it, in brackets, in its
+docstring or in a comment: `[C-8628-03]`. A module keeps it when it names it too, or when one of its docstrings cites the
+section. A comment `DEVIATION:` in the source is collected beneath the table.
+"""
+
+import ast
+import json
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict, cast
+
+from tools.house import ROOT, TESTS, Module, modules, settle
+
+PAGE = ROOT / "docs" / "standards.md"
+DATA = ROOT / "docs" / "standards" / "requirements.json"
+ROLES = {"C": "client", "AS": "server", "RS": "resource"}
+
+ID = re.compile(r"\[((?:C|AS|RS)-[A-Za-z0-9]+-\d\d)\]")
+BARE_ID = re.compile(r"\b(?:C|AS|RS)-[A-Za-z0-9]+-\d\d\b")
+CITED = re.compile(
+    r"(RFC ?\d{4,5}|\d{4,5}(?= ?§)|OIDC Core|OIDC Discovery|OIDD)(?: ?§+ ?([\d.]+(?:(?:, |[-–])[\d.]+)*))?"
+)
+DEVIATION = re.compile(r"DEVIATION:\s*(.+)")
+
+
+class Requirement(TypedDict):
+    """One row of requirements.json."""
+
+    id: str
+    level: str
+    section: str
+    requirement: str
+
+
+@dataclass(frozen=True, order=True)
+class Proof:
+    """A place in the tests that names a requirement."""
+
+    path: str
+    test: str
+
+    def link(self) -> str:
+        """Return the place as Markdown, seen from docs/."""
+        return f"[{self.test or Path(self.path).stem}](../{self.path})"
+
+
+def requirements() -> list[Requirement]:
+    """Read what the standards ask."""
+    return cast("list[Requirement]", json.loads(DATA.read_text(encoding="utf-8")))
+
+
+def citations(words: str) -> set[tuple[str, str]]:
+    """Return the sections that a text cites, as pairs of a standard and a section; no section means all of it."""
+    found: set[tuple[str, str]] = set()
+    for standard, sections in CITED.findall(words.replace("\n", " ")):
+        name = standard.removeprefix("RFC").strip().replace("OIDD", "OIDC Discovery")
+        found |= {(name, section.rstrip(".")) for section in re.split(r", |[-–]", sections)}
+    return found
+
+
+def touches(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Say whether two citations are of the same section, or one of a part of the other."""
+    if one[0] != other[0]:
+        return False
+    short, long = sorted((one[1], other[1]), key=len)
+    return not short or short == long or long.startswith(short + ".")
+
+
+def keepers(requirement: Requirement, rooms: list[Module]) -> list[str]:
+    """Return the modules that keep a requirement: those that name it or else those that cite its section."""
+    named = [m.place for m in rooms if requirement["id"] in BARE_ID.findall(m.text)]
+    asked = citations(requirement["section"])
+    return named or [
+        module.place
+        for module in rooms
+        if any(touches(a, b) for words in module.docstrings() for a in citations(words) for b in asked)
+    ]
+
+
+def proofs_in(path: Path) -> Iterator[tuple[str, Proof]]:
+    """Yield each requirement that a file of tests names, and the test that names it."""
+    text, place = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
+    tests: list[tuple[range, str]] = []
+    if path.suffix == ".py":
+        kinds = ast.FunctionDef | ast.AsyncFunctionDef
+        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
+        tests = [(range(n.lineno, (n.end_lineno or n.lineno) + 1), n.name) for n in nodes if n.name.startswith("test_")]
+    for number, words in enumerate(text.splitlines(), start=1):
+        for name in ID.findall(words):
+            yield name, Proof(place, next((test for lines, test in tests if number in lines), ""))
+
+
+def proofs() -> dict[str, list[Proof]]:
+    """Return the tests that name each requirement. The guards of the house prove nothing about a standard."""
+    found: defaultdict[str, set[Proof]] = defaultdict(set)
+    for path in sorted(TESTS.rglob("*")):
+        if path.suffix in {".py", ".txt"} and "house" not in path.relative_to(TESTS).parts[:1]:
+            for name, proof in proofs_in(path):
+                found[name].add(proof)
+    return {name: sorted(places) for name, places in found.items()}
+
+
+def cell(words: str) -> str:
+    """Return words that do not break a table."""
+    return words.replace("|", "\\|")
+
+
+def row(requirement: Requirement, proved: list[Proof], rooms: list[Module]) -> str:
+    """Return one line of the table."""
+    kept = ", ".join(f"`{place}`" for place in keepers(requirement, rooms)) or "–"
+    tests = ", ".join(proof.link() for proof in proved)
+    return f"| {requirement['id']} | {requirement['level']} | {cell(requirement['requirement'])} | {requirement['section']} | {kept} | {tests} |"
+
+
+def deviations(rooms: list[Module]) -> list[str]:
+    """Return the marked departures from a standard, one line each."""
+    return [f"- `{module.place}`: {words.strip()}" for module in rooms for words in DEVIATION.findall(module.text)]
+
+
+def page() -> str:
+    """Return docs/standards.md.
+
+    Raises:
+        SystemExit: A test names a requirement that does not exist.
+    """
+    asked, proved, rooms = requirements(), proofs(), modules()
+    if strangers := sorted(set(proved) - {r["id"] for r in asked}):
+        raise SystemExit(f"no such requirement: {', '.join(strangers)} ({proved[strangers[0]][0].path})")
+    left = Counter(r["id"].split("-")[0] for r in asked if r["id"] not in proved)
+    total = Counter(r["id"].split("-")[0] for r in asked)
+    lines = [
+        "# The standards, and where they are kept",
+        "",
+        "Made by `make docs` from `docs/standards/requirements.json`, the docstrings of the source and the names of",
+        "requirements in the tests. A row stands here when a test proves it; the rest is only counted.",
+        "",
+        "| role | asked | proved | not yet proved |",
+        "| --- | ---: | ---: | ---: |",
+        *(f"| {word} | {total[role]} | {total[role] - left[role]} | {left[role]} |" for role, word in ROLES.items()),
+        "",
+        "| requirement | level | what it asks | section | kept in | proved by |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(row(r, proved[r["id"]], rooms) for r in asked if r["id"] in proved),
+        "",
+        "## Deviations",
+        "",
+        *(deviations(rooms) or ["None is marked."]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main(words: list[str]) -> int:
+    """Do what the words on the command line say."""
+    return settle(PAGE, page(), check="--check" in words, remedy="make docs")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
