@@ -58,7 +58,7 @@ def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Un
     if len(raw) > LONGEST_TOKEN:
         raise InvalidToken("the token is too long")
     parts = raw.split(b".")
-    if len(parts) != 3:  # noqa: PLR2004
+    if len(parts) != 3:
         raise InvalidToken("the token is not a signed JWT")
     try:
         header = read_json(_decode(parts[0]), "token header")
@@ -136,7 +136,11 @@ def _encode(raw: bytes) -> bytes:
 
 
 def _decode(part: bytes) -> bytes:
-    """Base64url without padding, white space or other alphabets (RFC 7515 §2)."""
+    """Base64url without padding, white space or other alphabets (RFC 7515 §2).
+
+    Raises:
+        InvalidToken: It is not that.
+    """
     if not _BASE64URL.match(part) or len(part) % 4 == 1:
         raise InvalidToken("the token is not base64url")
     return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))

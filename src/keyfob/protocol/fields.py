@@ -164,7 +164,7 @@ def read_form(text: bytes, what: str) -> Fields:
         elif name in REPEATABLE:
             values[name] = f"{values[name]} {value}"
         elif name not in FORGIVEN or values[name] != value:
-            shown = name if name.isidentifier() and len(name) <= 40 else "a parameter"  # noqa: PLR2004
+            shown = name if name.isidentifier() and len(name) <= 40 else "a parameter"
             raise Malformed(f"{what}: {shown} was sent twice", field=name)
     return Fields(values, what)
 
