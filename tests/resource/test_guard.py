@@ -1,7 +1,5 @@
 """The guard as an API sees it: requests in, principals and challenges out."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import threading
