@@ -11,12 +11,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc import jwk, jwt
+from measure import show, side_by_side
+
 from keyfob.guard import Policy, verify
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.protocol.scope import Scope
 from keyfob.testing.flawed_tokens import Mint
-from measure import show, side_by_side
 
 ISSUER, AUDIENCE = "https://login.example/", "https://api.example/"
 
