@@ -1,0 +1,197 @@
+"""Log in on another device (RFC 8628).
+
+Written as a script that asks; nothing here sleeps or sends. `begin` and `finish` are the two halves, for programs
+that may not block in between; `log_in` is both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from keyfob.client.asks import Flow, Moment, now, send, tell, wait
+from keyfob.client.notices import CodeShown, NetworkTrouble, SlowedDown, StillPending
+from keyfob.errors import LoginDeclined, Malformed, Refused, TimedOut, Unreachable
+from keyfob.protocol.device import DeviceAnswer, DeviceRequest
+from keyfob.protocol.fields import read_json
+from keyfob.protocol.grants import DeviceCodeGrant, TokenRequest
+from keyfob.protocol.http import Response, form_request, media_type
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.oauth_error import (
+    ACCESS_DENIED,
+    AUTHORIZATION_PENDING,
+    EXPIRED_TOKEN,
+    SLOW_DOWN,
+    UNAUTHORIZED_CLIENT,
+    OAuthError,
+)
+from keyfob.protocol.secret import Secret
+from keyfob.protocol.tokens import TokenAnswer
+
+SLOWER_BY: Final = timedelta(seconds=5)  # RFC 8628 §3.5
+LONGEST_WAIT: Final = timedelta(minutes=1)
+# Clocks of virtual machines run up to a fifth fast (cli/cli#9370); whoever waits by such a clock asks too early.
+PAD: Final = 1.2
+_OK: Final = 200
+_TOO_MANY: Final = 429
+_SERVER_FAULT: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PendingLogin:
+    """A login that waits for the person; can be kept and finished later, by another process too.
+
+    Attributes:
+        interval: The pace the server asked for, without our pad.
+        deadline: When the codes lapse, by both clocks.
+    """
+
+    token_endpoint: str
+    client_id: str
+    device_code: Secret
+    interval: timedelta
+    deadline: Moment
+    shown: CodeShown
+
+
+def log_in(metadata: ServerMetadata, request: DeviceRequest) -> Flow[TokenAnswer]:
+    """Ask for codes, show them, and wait for the person. Raises as `begin` and `finish` do."""
+    pending = yield from begin(metadata, request)
+    return (yield from finish(pending))
+
+
+def begin(metadata: ServerMetadata, request: DeviceRequest) -> Flow[PendingLogin]:
+    """Ask for a pair of codes and show the person theirs (RFC 8628 §3.1-3.3).
+
+    Raises:
+        Refused: The server does not let this program do that; code `flow-unavailable` where it has no such flow.
+        Malformed: The answer is not what RFC 8628 §3.2 says.
+        Unreachable: No answer. Nothing is tried again: nobody waits yet.
+    """
+    endpoint = metadata.device_authorization_endpoint
+    if endpoint is None:
+        raise Refused("this server offers no device login", code="flow-unavailable")
+    response = yield from send(form_request(endpoint, request.write()))
+    if response.status != _OK:
+        raise _refusal(response, "the server does not begin a device login")
+    answer = DeviceAnswer.read(read_json(response.body, "device answer"))
+    start = yield from now()
+    deadline = Moment(start.wall + answer.expires_in, start.steady + answer.expires_in)
+    shown = CodeShown(
+        answer.user_code,
+        answer.verification_uri,
+        answer.verification_uri_complete,
+        answer.expires_in,
+        deadline.wall,
+    )
+    yield from tell(shown)
+    return PendingLogin(
+        metadata.token_endpoint, request.client_id, answer.device_code, answer.interval, deadline, shown
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """How long to wait. `interval` only grows; `patience` doubles while the network is silent, then starts anew."""
+
+    interval: timedelta
+    patience: int = 1
+    at_least: timedelta = timedelta()
+    slowed: int = 0
+
+    def span(self) -> timedelta:
+        stretched = min(self.interval * PAD * self.patience, max(LONGEST_WAIT, self.interval * PAD))
+        return max(stretched, self.at_least)
+
+
+def finish(pending: PendingLogin) -> Flow[TokenAnswer]:
+    """Ask until the person has decided (RFC 8628 §3.4-3.5).
+
+    The steady clock decides when time is up. The wall clock, which also counts the hours that a laptop slept, only
+    decides when the network fails as well: a wall clock that was merely set right must not end a login.
+
+    Raises:
+        LoginDeclined: The person said no.
+        TimedOut: The person did not answer in time.
+        Refused: The server ended the login for another reason.
+        Malformed: Tokens came, but not as RFC 6749 §5.1 says.
+    """
+    poll = form_request(
+        pending.token_endpoint, TokenRequest(pending.client_id, DeviceCodeGrant(pending.device_code)).write()
+    )
+    pace = _Pace(pending.interval)
+    while True:
+        left = pending.deadline.steady - (yield from now()).steady
+        yield from wait(min(pace.span(), max(left, timedelta())))
+        if pace.span() >= left:
+            raise TimedOut("the person did not answer in time", hint="Run the same command again.")
+        try:
+            response = yield from send(poll)
+        except (Unreachable, Malformed) as problem:
+            is_silent = isinstance(problem, Unreachable) and problem.timed_out
+            pace = replace(pace, patience=pace.patience * 2 if is_silent else 1, at_least=timedelta())
+            yield from _bear(problem.message, pace, pending)
+            continue
+        if response.status == _OK and not _is_page(response):
+            return TokenAnswer.read(read_json(response.body, "token answer"))
+        pace = yield from _next_pace(response, pace, pending)
+
+
+def _next_pace(response: Response, pace: _Pace, pending: PendingLogin) -> Flow[_Pace]:
+    """What an answer that is no token does to the pace; raises where it ends the login."""
+    moment = yield from now()
+    pace = replace(pace, patience=1, at_least=_retry_after(response, moment.wall))
+    error = OAuthError.find(response)
+    if error is not None and error.error == AUTHORIZATION_PENDING:
+        yield from tell(StillPending(pending.deadline.steady - moment.steady))
+        return pace
+    if (error is not None and error.error == SLOW_DOWN) or response.status == _TOO_MANY:
+        pace = replace(pace, interval=pace.interval + SLOWER_BY, slowed=pace.slowed + 1)
+        yield from tell(SlowedDown(pace.interval, pace.slowed))
+        return pace
+    if response.status >= _SERVER_FAULT or _is_page(response):
+        yield from _bear(f"the server answered {response.status} and nothing usable", pace, pending)
+        return pace
+    raise _refusal(response, "the server ended the login")
+
+
+def _bear(what: str, pace: _Pace, pending: PendingLogin) -> Flow[None]:
+    moment = yield from now()
+    if moment.wall >= pending.deadline.wall:
+        raise TimedOut("the codes have lapsed and the server does not answer", hint="Run the same command again.")
+    yield from tell(NetworkTrouble(what, pace.span()))
+
+
+def _refusal(response: Response, what: str) -> Refused | TimedOut:
+    error = OAuthError.find(response)
+    if error is None:
+        return Refused(f"{what} (status {response.status})")
+    if error.error == ACCESS_DENIED and what.endswith("ended the login"):
+        return LoginDeclined("the login was declined", oauth_code=error.error)
+    if error.error == EXPIRED_TOKEN:
+        return TimedOut("the person did not answer in time", hint="Run the same command again.")
+    hint = (
+        "Look at the client id; the application must allow the device login."
+        if error.error == UNAUTHORIZED_CLIENT
+        else ""
+    )
+    said = f": {error.description}" if error.description else ""
+    return Refused(f"{what} ({error.error}){said}", oauth_code=error.error, hint=hint)
+
+
+def _is_page(response: Response) -> bool:
+    return media_type(response.header("content-type")) in {"text/html", "application/xhtml+xml"}
+
+
+def _retry_after(response: Response, wall: datetime) -> timedelta:
+    """Seconds or a date (RFC 9110 §10.2.3); nonsense counts as none."""
+    found = (response.header("retry-after") or "").strip()
+    if found.isascii() and found.isdigit() and len(found) <= len("86400"):
+        return timedelta(seconds=int(found))
+    try:
+        until = parsedate_to_datetime(found)
+    except (ValueError, TypeError):
+        return timedelta()
+    return max(until - wall, timedelta()) if until.tzinfo else timedelta()

@@ -1,0 +1,89 @@
+"""Find a server's metadata and check that it is the server's own (RFC 8414 §3, OpenID Connect Discovery §4)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from keyfob.client.asks import Flow, send
+from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.fields import is_web_url, read_json
+from keyfob.protocol.http import JSON, Request, Response
+from keyfob.protocol.metadata import ServerMetadata, well_known
+
+_OK: Final = 200
+_ENDPOINTS: Final = (
+    "token_endpoint",
+    "jwks_uri",
+    "authorization_endpoint",
+    "device_authorization_endpoint",
+    "userinfo_endpoint",
+    "revocation_endpoint",
+    "end_session_endpoint",
+)
+
+
+def discover(issuer: str) -> Flow[ServerMetadata]:
+    """Ask an issuer to describe itself.
+
+    Args:
+        issuer: Exactly as the server writes it; nothing is added or taken away but for finding the address.
+
+    Raises:
+        Misuse: The issuer is no https address; plain http is for loopback only (RFC 8414 §2).
+        Malformed: With code `wrong-issuer` another issuer answers; with `metadata-missing` nothing usable does.
+    """
+    check_issuer(issuer)
+    problem = "there is no metadata at the issuer"
+    for address in well_known(issuer):
+        response = yield from send(Request("GET", address, (("accept", JSON),)))
+        if response.status == _OK:
+            try:
+                document = read_json(response.body, "metadata")
+            except Malformed:
+                problem = _not_json(response)
+                continue
+            metadata = ServerMetadata.read(document, issuer=issuer)
+            _check_endpoints(metadata)
+            return metadata
+    raise Malformed(
+        problem,
+        code="metadata-missing",
+        hint=f"Look whether {well_known(issuer)[0]} opens, and whether a proxy stands between.",
+    )
+
+
+def check_issuer(issuer: str) -> None:
+    """Refuse an issuer that could never be asked safely.
+
+    Raises:
+        Misuse: It is no web address, has a query or fragment, or is plain http beyond this machine.
+    """
+    if not is_web_url(issuer) or "?" in issuer or "#" in issuer:
+        raise Misuse("the issuer is not a web address", hint="It looks like https://login.example.com/")
+    if not is_safe(issuer):
+        raise Misuse("the issuer is plain http and not on this machine", hint="Use its https address.")
+
+
+def is_safe(address: str) -> bool:
+    """Whether a secret may be sent there: https, or plain http that does not leave this machine."""
+    parts = urlsplit(address)
+    if parts.scheme == "https":
+        return True
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "http" and ip_address(host).is_loopback
+    except ValueError:
+        return parts.scheme == "http" and host == "localhost"
+
+
+def _check_endpoints(metadata: ServerMetadata) -> None:
+    unsafe = [name for name in _ENDPOINTS if (address := getattr(metadata, name)) and not is_safe(address)]
+    if unsafe:
+        raise Malformed(f"metadata: {unsafe[0]} is plain http and not on this machine", field=unsafe[0])
+
+
+def _not_json(response: Response) -> str:
+    is_page = b"<html" in response.body[:1000].lower()
+    return "the issuer answers with a web page, not with metadata" if is_page else "the metadata is not JSON"

@@ -1,0 +1,129 @@
+"""What lies in the vault: one login's tokens and what is known of them. Versioned JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Self
+
+from keyfob.client.profile import Profile
+from keyfob.errors import Malformed
+from keyfob.protocol.claims import IdClaims
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
+from keyfob.protocol.tokens import TokenAnswer
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One login.
+
+    Attributes:
+        expires_at: When the access token lapses; None where the server did not say.
+        subject: Who logged in, by the issuer's name; None without an ID token.
+        person: A name to show; never used to tell people apart.
+    """
+
+    issuer: str
+    client_id: str
+    audience: str | None
+    token_endpoint: str
+    revocation_endpoint: str | None
+    access_token: Secret
+    expires_at: datetime | None
+    scope: Scope
+    obtained_at: datetime
+    refresh_token: Secret | None = None
+    subject: str | None = None
+    person: str | None = None
+
+    @classmethod
+    def of(
+        cls, answer: TokenAnswer, metadata: ServerMetadata, profile: Profile, who: IdClaims | None, moment: datetime
+    ) -> Self:
+        """What a login brought. A token answer without scope means "as asked" (RFC 6749 §5.1)."""
+        return cls(
+            issuer=metadata.issuer,
+            client_id=profile.client_id,
+            audience=profile.audience,
+            token_endpoint=metadata.token_endpoint,
+            revocation_endpoint=metadata.revocation_endpoint,
+            access_token=answer.access_token,
+            expires_at=None if answer.expires_in is None else moment + answer.expires_in,
+            scope=profile.scope if answer.scope is None else answer.scope,
+            obtained_at=moment,
+            refresh_token=answer.refresh_token,
+            subject=None if who is None else who.subject,
+            person=None if who is None else name_of(who),
+        )
+
+    def refreshed(self, answer: TokenAnswer, moment: datetime) -> Held:
+        """The same login with new tokens; the old refresh token stays when no new one came (RFC 6749 §6)."""
+        return replace(
+            self,
+            access_token=answer.access_token,
+            expires_at=None if answer.expires_in is None else moment + answer.expires_in,
+            scope=self.scope if answer.scope is None else answer.scope,
+            obtained_at=moment,
+            refresh_token=answer.refresh_token or self.refresh_token,
+        )
+
+    def write(self) -> bytes:
+        """For the vault."""
+        members = {
+            "version": VERSION,
+            "issuer": self.issuer,
+            "client_id": self.client_id,
+            "audience": self.audience,
+            "token_endpoint": self.token_endpoint,
+            "revocation_endpoint": self.revocation_endpoint,
+            "access_token": self.access_token.reveal(),
+            "expires_at": None if self.expires_at is None else self.expires_at.timestamp(),
+            "scope": self.scope.write(),
+            "obtained_at": self.obtained_at.timestamp(),
+            "refresh_token": self.refresh_token.reveal() if self.refresh_token else None,
+            "subject": self.subject,
+            "person": self.person,
+        }
+        return json.dumps(members, indent=1).encode()
+
+    @classmethod
+    def read(cls, raw: bytes) -> Self:
+        """From the vault.
+
+        Raises:
+            Malformed: It is damaged, or of a version that this program does not know.
+        """
+        fields = read_json(raw, "vault")
+        if fields.values.get("version") != VERSION:
+            raise Malformed("vault: written by another version of keyfob", field="version")
+        refresh = fields.optional_text("refresh_token")
+        return cls(
+            issuer=fields.text("issuer"),
+            client_id=fields.text("client_id"),
+            audience=fields.optional_text("audience"),
+            token_endpoint=fields.url("token_endpoint"),
+            revocation_endpoint=fields.optional_url("revocation_endpoint"),
+            access_token=Secret(fields.text("access_token")),
+            expires_at=fields.optional_time("expires_at"),
+            scope=_scope(fields),
+            obtained_at=fields.time("obtained_at"),
+            refresh_token=None if refresh is None else Secret(refresh),
+            subject=fields.optional_text("subject"),
+            person=fields.optional_text("person"),
+        )
+
+
+def name_of(who: IdClaims) -> str | None:
+    """A name to show a person: e-mail, name or nickname, whichever the token has."""
+    said = dict(who.person)
+    return next((found for name in ("email", "name", "nickname") if isinstance(found := said.get(name), str)), None)
+
+
+def _scope(fields: Fields) -> Scope:
+    return Scope.read(fields.optional_text("scope") or "")

@@ -1,0 +1,53 @@
+"""What a flow tells the person. A terminal turns these into words, `--json` into events, a program into callbacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class CodeShown:
+    """A login waits for the person (RFC 8628 §3.3). Holds no secret: the user code is for showing.
+
+    Every string comes from the server and is not trusted; whoever prints it strips what is not text.
+    """
+
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str | None
+    expires_in: timedelta
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StillPending:
+    """The server was asked, and the person has not decided yet."""
+
+    left: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class SlowedDown:
+    """The server asked for a slower pace. More than once means that a clock runs fast."""
+
+    interval: timedelta
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTrouble:
+    """One question went unanswered; the login goes on."""
+
+    what: str
+    next_in: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeNarrowed:
+    """The server granted less than was asked for (RFC 6749 §3.3)."""
+
+    missing: tuple[str, ...]
+
+
+Notice = CodeShown | StillPending | SlowedDown | NetworkTrouble | ScopeNarrowed

@@ -1,0 +1,72 @@
+"""Who answers a flow's asks, and what keeps tokens."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Protocol
+
+from keyfob.client.asks import Moment
+from keyfob.client.held import Held
+from keyfob.client.notices import Notice
+from keyfob.protocol.http import Request, Response
+
+
+class World(Protocol):
+    """Answers asks, blocking."""
+
+    def send(self, request: Request) -> Response:
+        """Raise `Unreachable` when nobody answers, `Malformed` when the answer is unusable."""
+        ...
+
+    def wait(self, span: timedelta) -> None:
+        """Return when so much time has passed."""
+        ...
+
+    def now(self) -> Moment:
+        """Both clocks."""
+        ...
+
+    def tell(self, notice: Notice) -> None:
+        """Bring it to the person, or swallow it."""
+        ...
+
+
+class AsyncWorld(Protocol):
+    """As `World`, without blocking the event loop."""
+
+    async def send(self, request: Request) -> Response:
+        """As `World.send`."""
+        ...
+
+    async def wait(self, span: timedelta) -> None:
+        """As `World.wait`."""
+        ...
+
+    def now(self) -> Moment:
+        """As `World.now`."""
+        ...
+
+    def tell(self, notice: Notice) -> None:
+        """As `World.tell`."""
+        ...
+
+
+class Vault(Protocol):
+    """Keeps what a login brought, a drawer for each profile."""
+
+    def load(self, drawer: str) -> Held | None:
+        """What lies there, or None. Raises `VaultUnavailable`."""
+        ...
+
+    def keep(self, drawer: str, held: Held) -> None:
+        """Replace what lies there, all or nothing. Raises `VaultUnavailable`."""
+        ...
+
+    def forget(self, drawer: str) -> None:
+        """Empty the drawer; an empty one stays empty."""
+        ...
+
+    def lock(self, drawer: str) -> AbstractContextManager[None]:
+        """Hold off other processes and threads that want to refresh the same drawer."""
+        ...
