@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.scope import Scope
 from keyfob.testing.flawed_tokens import Mint

@@ -1,29 +1,29 @@
 """The guard as an API sees it: requests in, principals and challenges out."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Annotated
 
 import pytest
 from fastapi import Depends, FastAPI
+from starlette.testclient import TestClient
+
 from keyfob.errors import Unreachable
 from keyfob.guard import Denial, Guard, Principal
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response, json_response
+from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.resource.io.guard import Judge
 from keyfob.resource.io.keys import IssuerKeys
 from keyfob.resource.policy import Policy
-from keyfob.protocol.scope import Scope
 from keyfob.testing.flawed_tokens import FLAWS, Mint
 from keyfob.testing.orders import api
-from starlette.testclient import TestClient
 
 from .conftest import AUDIENCE, ISSUER, NOW
 
@@ -244,7 +244,7 @@ def test_the_fastapi_dependency_gives_the_principal_or_the_challenge(mint: Mint,
     app = FastAPI()
 
     @app.get("/me")
-    async def me(principal: Principal = Depends(guard.requires("read:orders"))) -> dict[str, str]:  # noqa: B008
+    async def me(principal: Annotated[Principal, Depends(guard.requires("read:orders"))]) -> dict[str, str]:
         return {"sub": principal.subject}
 
     client = TestClient(app)

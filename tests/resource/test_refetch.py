@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
 from keyfob.resource.refetch import COOL_DOWN, HeldKeys, life_of, should_refetch
 
 HOUR = timedelta(hours=1)

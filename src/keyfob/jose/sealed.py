@@ -38,10 +38,10 @@ def unseal(box: bytes, key: bytes, *, context: str) -> bytes:
     Raises:
         Malformed: Another key, another context, or damage.
     """
+    if not box.startswith(_VERSION):
+        raise Malformed("a sealed box is of another version", field=context.partition(" ")[0])
     nonce, body = box[len(_VERSION) : len(_VERSION) + NONCE_BYTES], box[len(_VERSION) + NONCE_BYTES :]
     try:
-        if not box.startswith(_VERSION):
-            raise InvalidTag
         return AESGCM(key).decrypt(nonce, body, context.encode())
     except (InvalidTag, ValueError):
         raise Malformed("a sealed box does not open with this key", field=context.partition(" ")[0]) from None

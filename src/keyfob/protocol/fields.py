@@ -164,7 +164,7 @@ def read_form(text: bytes, what: str) -> Fields:
         elif name in REPEATABLE:
             values[name] = f"{values[name]} {value}"
         elif name not in FORGIVEN or values[name] != value:
-            shown = name if name.isidentifier() and len(name) <= 40 else "a parameter"  # noqa: PLR2004
+            shown = name if name.isidentifier() and len(name) <= 40 else "a parameter"
             raise Malformed(f"{what}: {shown} was sent twice", field=name)
     return Fields(values, what)
 
@@ -187,7 +187,7 @@ def read_json(text: bytes | str, what: str) -> Fields:
         Malformed: Not JSON, not an object, a member twice, nested too deep, or not finite.
     """
     try:
-        found: object = json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+        found: object = _DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise Malformed(f"{what}: not JSON", code="not-json") from None
     if not isinstance(found, dict):
@@ -204,3 +204,6 @@ def _no_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constant(_: str) -> object:
     raise ValueError
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_repeats, parse_constant=_no_constant)

@@ -11,7 +11,7 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
 DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
-REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105
+REFRESH_TOKEN: Final = "refresh_token"
 
 
 @dataclass(frozen=True, slots=True)

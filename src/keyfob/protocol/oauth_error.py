@@ -12,7 +12,7 @@ from keyfob.protocol.http import Response
 AUTHORIZATION_PENDING: Final = "authorization_pending"
 SLOW_DOWN: Final = "slow_down"
 ACCESS_DENIED: Final = "access_denied"
-EXPIRED_TOKEN: Final = "expired_token"  # noqa: S105
+EXPIRED_TOKEN: Final = "expired_token"
 INVALID_GRANT: Final = "invalid_grant"
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"

@@ -41,6 +41,10 @@ class Secret:
         return "[secret]"
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled."""
+        """Refuse to be pickled.
+
+        Raises:
+            TypeError: Always.
+        """
         msg = "a Secret is not pickled"
         raise TypeError(msg)

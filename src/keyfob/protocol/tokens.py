@@ -22,7 +22,7 @@ class TokenAnswer:
     """
 
     access_token: Secret
-    token_type: str = "Bearer"  # noqa: S105
+    token_type: str = "Bearer"
     expires_in: timedelta | None = None
     scope: Scope | None = None
     refresh_token: Secret | None = None
@@ -54,7 +54,7 @@ class TokenAnswer:
         scope = fields.values.get("scope")
         return cls(
             access_token=Secret(fields.text("access_token")),
-            token_type="Bearer",  # noqa: S106
+            token_type="Bearer",
             expires_in=fields.optional_seconds("expires_in"),
             scope=None if scope is None else Scope.read(fields.optional_text("scope") or ""),
             refresh_token=_optional_secret(fields, "refresh_token"),

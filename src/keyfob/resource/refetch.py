@@ -1,4 +1,4 @@
-"""Decide: may we ask the issuer for its keys again yet? (OpenID Connect Core §10.1.1)"""
+"""Decide: may we ask the issuer for its keys again yet (OpenID Connect Core §10.1.1)?"""
 
 from __future__ import annotations
 

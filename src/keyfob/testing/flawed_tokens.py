@@ -51,14 +51,14 @@ class Mint:
         """A token that must be accepted (Auth0 profile)."""
         return self.of(self.claims())
 
-    def of(self, claims: AccessClaims, *, key: SigningKey | None = None, token_type: str = "JWT") -> Secret:  # noqa: S107
+    def of(self, claims: AccessClaims, *, key: SigningKey | None = None, token_type: str = "JWT") -> Secret:
         """A token that says this."""
         return sign(claims.write("auth0"), key or self.key, token_type=token_type)
 
     def saying(self, changed: Mapping[str, object]) -> Secret:
         """A token with raw claims replaced; None leaves a claim out."""
         members = self.claims().write("auth0") | changed
-        return sign({name: value for name, value in members.items() if value is not None}, self.key, token_type="JWT")  # noqa: S106
+        return sign({name: value for name, value in members.items() if value is not None}, self.key, token_type="JWT")
 
 
 def _other(part: bytes) -> bytes:
@@ -91,6 +91,13 @@ def _with_public_key_as_secret(mint: Mint) -> Secret:
     return _resigned(mint, {"alg": "HS256", "typ": "JWT", "kid": mint.key.key_id}, public)
 
 
+def sign_with_own_key(mint: Mint) -> Secret:
+    """A token that carries the key it was signed with; a careless API would believe it (RFC 8725 §3.10)."""
+    signed = mint.of(mint.claims(), key=mint.other_key).reveal()
+    header = {"alg": "RS256", "typ": "JWT", "jwk": mint.other_key.public_jwk(), "jku": "https://evil.example/jwks"}
+    return Secret(".".join((_encode(json.dumps(header).encode()).decode(), *signed.split(".")[1:])))
+
+
 FLAWS: Final[dict[str, Callable[[Mint], Secret]]] = {
     "expired": lambda mint: mint.of(replace(mint.claims(), expires_at=mint.now - timedelta(hours=1))),
     "without exp": _claims(exp=None),
@@ -115,10 +122,10 @@ FLAWS: Final[dict[str, Callable[[Mint], Secret]]] = {
     "alg none": lambda mint: _resigned(mint, {"alg": "none", "typ": "JWT"}, None),
     "alg NoNe": lambda mint: _resigned(mint, {"alg": "NoNe", "typ": "JWT"}, None),
     "HS256 with the public key": _with_public_key_as_secret,
-    "brings its own key": lambda mint: sign_with_own_key(mint),
-    "typ of an ID token proof": lambda mint: mint.of(mint.claims(), token_type="dpop+jwt"),  # noqa: S106
-    "typ of a logout token": lambda mint: mint.of(mint.claims(), token_type="logout+jwt"),  # noqa: S106
-    "typ at+jwt without client_id and jti": lambda mint: mint.of(mint.claims(), token_type="at+jwt"),  # noqa: S106
+    "brings its own key": sign_with_own_key,
+    "typ of an ID token proof": lambda mint: mint.of(mint.claims(), token_type="dpop+jwt"),
+    "typ of a logout token": lambda mint: mint.of(mint.claims(), token_type="logout+jwt"),
+    "typ at+jwt without client_id and jti": lambda mint: mint.of(mint.claims(), token_type="at+jwt"),
     "changed payload": lambda mint: _cut(mint, 1, lambda part: part[:-2] + _other(part[-2:])),
     "changed signature": lambda mint: _cut(mint, 2, _other),
     "without signature": lambda mint: _cut(mint, 2, lambda _: b""),
@@ -128,10 +135,3 @@ FLAWS: Final[dict[str, Callable[[Mint], Secret]]] = {
     "five parts": lambda mint: Secret(mint.good().reveal() + ".x.y"),
     "rubbish": lambda _: Secret("rubbish"),
 }
-
-
-def sign_with_own_key(mint: Mint) -> Secret:
-    """A token that carries the key it was signed with; a careless API would believe it (RFC 8725 §3.10)."""
-    signed = mint.of(mint.claims(), key=mint.other_key).reveal()
-    header = {"alg": "RS256", "typ": "JWT", "jwk": mint.other_key.public_jwk(), "jku": "https://evil.example/jwks"}
-    return Secret(".".join((_encode(json.dumps(header).encode()).decode(), *signed.split(".")[1:])))

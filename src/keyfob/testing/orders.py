@@ -23,7 +23,7 @@ async def _orders(scope: AsgiScope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         return
     principal = scope[PRINCIPAL]
-    assert isinstance(principal, Principal)  # noqa: S101  the guard has put it there
+    assert isinstance(principal, Principal)
     found = scope["path"] == "/orders" and scope["method"] == "GET"
     content = {"orders": ORDERS, "asked_by": principal.subject} if found else {"error": "not_found"}
     body = json.dumps(content).encode()

@@ -1,0 +1,114 @@
+"""Send one request over the network: bounded in time and size, no redirects, every failure translated.
+
+A redirect is never followed: the request may carry a credential, and its answer says where to go, not the network.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from keyfob.errors import Malformed, Unreachable
+from keyfob.protocol.http import Headers, Request, Response
+
+if TYPE_CHECKING:
+    import httpx2
+
+LARGEST_ANSWER: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how much. Times in seconds, sizes in bytes.
+
+    Attributes:
+        whole: For the whole exchange: a peer that drips one byte at a time is cut off here.
+    """
+
+    connect: float = 10.0
+    read: float = 20.0
+    whole: float = 60.0
+    largest: int = LARGEST_ANSWER
+
+
+class HttpSender:
+    """Keeps connections open between requests; safe to share between threads."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        """Know the limits; connect to nobody yet."""
+        self._limits = limits or Limits()
+        self._client: httpx2.Client | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> Response:
+        """Send it.
+
+        Raises:
+            Unreachable: No answer; `timed_out` says whether the peer was there and silent.
+            Malformed: The answer is too long or is no HTTP.
+        """
+        import httpx2
+
+        try:
+            return self._exchange(request)
+        except httpx2.TimeoutException as problem:
+            silent = not isinstance(problem, httpx2.ConnectTimeout)
+            raise Unreachable("no answer in time", timed_out=silent, hint="Try again.") from None
+        except httpx2.ProxyError:
+            raise Unreachable("the proxy refused", hint="Look at HTTPS_PROXY and NO_PROXY.") from None
+        except httpx2.ConnectError as problem:
+            raise Unreachable(_why(problem)) from None
+        except (httpx2.RemoteProtocolError, httpx2.DecodingError, httpx2.TooManyRedirects):
+            raise Malformed("the answer is not HTTP as it should be") from None
+        except (httpx2.HTTPError, httpx2.StreamError) as problem:
+            raise Unreachable(f"the connection broke ({type(problem).__name__})", hint="Try again.") from None
+        except (httpx2.InvalidURL, httpx2.CookieConflict):
+            raise Malformed("the address cannot be used", field="url") from None
+
+    def close(self) -> None:
+        """Close what is open."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _exchange(self, request: Request) -> Response:
+        import time
+
+        end = time.monotonic() + self._limits.whole
+        client = self._open()
+        headers = list(request.headers)
+        with client.stream(request.method, request.url, headers=headers, content=request.body) as answer:
+            body = bytearray()
+            for piece in answer.iter_bytes():
+                body += piece
+                if len(body) > self._limits.largest:
+                    raise Malformed("the answer is too long")
+                if time.monotonic() > end:
+                    raise Unreachable("no end of the answer in time", timed_out=True)
+            found: Headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
+            return Response(answer.status_code, found, bytes(body))
+
+    def _open(self) -> httpx2.Client:
+        import httpx2
+
+        with self._lock:
+            if self._client is None:
+                limits = self._limits
+                timeout = httpx2.Timeout(limits.read, connect=limits.connect)
+                self._client = httpx2.Client(timeout=timeout, follow_redirects=False)
+            return self._client
+
+
+def _why(problem: httpx2.ConnectError) -> str:
+    is_about_trust = "certificate" in str(problem).lower()
+    return "the peer's certificate is not trusted" if is_about_trust else "nobody answers there"
+
+
+_shared = HttpSender()
+
+
+def send(request: Request) -> Response:
+    """Send with the ordinary limits; see `HttpSender`."""
+    return _shared(request)
