@@ -23,12 +23,15 @@ PLANTED = [
     ("rooms", "jose/planted.py", "import keyfob.client"),
     ("rooms", "client/planted.py", "import keyfob.login"),
     ("rooms", "resource/io/planted.py", "import keyfob.testing"),
+    ("rooms", "io/planted.py", "import keyfob.client"),
     ("rooms", "testing/planted.py", "import keyfob.cli"),
     ("rooms", "planted.py", ""),
     ("io", "client/planted.py", "import keyfob.client.io"),
     ("io", "server/planted.py", "from keyfob.server import io"),
     ("io", "resource/planted.py", "import keyfob.resource.io"),
     ("io", "cli/planted.py", "import keyfob.client.io"),
+    ("shared-io", "client/planted.py", "import keyfob.io"),
+    ("shared-io", "cli/planted.py", "from keyfob import io"),
     ("pure-protocol", "protocol/planted.py", "import time"),
     ("pure-protocol", "protocol/planted.py", "from os import environ"),
     ("pure-protocol", "protocol/planted.py", "import logging"),
@@ -65,7 +68,7 @@ CALLS = {
     "webbrowser": "import webbrowser",
 }
 PURE = ["protocol", "client", "server", "server/decide", "server/endpoints", "resource"]
-WORLDLY = ["client/io", "server/io", "resource/io", "testing", "jose", "cli"]
+WORLDLY = ["io", "client/io", "server/io", "resource/io", "testing", "jose", "cli"]
 
 
 @pytest.fixture
