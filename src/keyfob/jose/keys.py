@@ -56,6 +56,8 @@ def _handle(jwk: Mapping[str, object]) -> PublicHandle:
     from joserfc.errors import JoseError  # noqa: PLC0415  60 ms, and only where keys are read
     from joserfc.jwk import import_key  # noqa: PLC0415
 
+    if jwk.get("kty") == "RSA" and len(str(jwk.get("n", ""))) * 6 < SMALLEST_RSA_BITS:  # joserfc would only warn
+        raise Malformed("key: RSA key is too short", field="n")
     public = {name: value for name, value in jwk.items() if name in {"kty", "crv", "n", "e", "x", "y"}}
     try:
         handle = import_key(cast("dict[str, str | list[str]]", public)).public_key
@@ -146,6 +148,8 @@ class SigningKey:
         Raises:
             Malformed: The key does not fit the algorithm or is too short.
         """
+        if isinstance(handle, rsa.RSAPrivateKey) and handle.key_size < SMALLEST_RSA_BITS:
+            raise Malformed("signing key: RSA key is too short", field="key")
         jwk = _public_jwk(handle)
         PublicKey.read({**jwk, "alg": algorithm})
         return cls(str(jwk["kid"]), algorithm, handle)

@@ -1,0 +1,120 @@
+"""Keys and key sets."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from joserfc.jwk import RSAKey
+
+from keyfob.errors import InvalidToken, Malformed
+from keyfob.jose.algorithms import ALGORITHMS, Algorithm
+from keyfob.jose.keys import KeySet, PublicKey, SigningKey
+from keyfob.jose.sealed import derive, seal, unseal
+from keyfob.protocol.fields import Fields
+
+# RFC 7638 §3.1
+RFC_KEY = {
+    "kty": "RSA",
+    "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjB"
+    "ZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8"
+    "KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_"
+    "xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+    "e": "AQAB",
+}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_key_survives_its_pem_and_publishes_no_private_part(algorithm: Algorithm) -> None:
+    """[AS-7517-01] [AS-OIDC-03]."""
+    key = SigningKey.generate(algorithm)
+    again = SigningKey.from_pem(key.pem(), algorithm)
+    assert again.key_id == key.key_id
+    published = key.public_jwk()
+    assert not published.keys() & {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+    assert (published["alg"], published["use"], published["kid"]) == (algorithm, "sig", key.key_id)
+    assert PublicKey.read(published).fits(algorithm)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"use": "enc"},
+        {"kty": "oct", "k": "c2VjcmV0"},
+        {"key_ops": ["sign"]},
+        {"alg": "ES256"},
+        {"alg": "RSA-OAEP"},
+        {"n": "AQAB"},
+        {"e": 7},
+        {"kty": "AKP"},
+        {"n": ""},
+    ],
+)
+def test_a_key_that_will_not_do_is_skipped_and_the_rest_of_the_set_works(change: dict[str, object]) -> None:
+    """[RS-7517-01] [RS-7518-01]."""
+    good = SigningKey.generate("ES256").public_jwk()
+    found = KeySet.read(Fields({"keys": [{**RFC_KEY, **change}, "text", good]}, "keys"))
+    assert [key.key_id for key in found.keys] == [good["kid"]]
+
+
+@pytest.mark.parametrize("members", [{}, {"keys": {}}, {"keys": None}, {"keys": "x"}])
+def test_a_key_set_without_keys_is_refused(members: dict[str, object]) -> None:
+    with pytest.raises(Malformed):
+        KeySet.read(Fields(members, "keys"))
+
+
+def test_a_key_is_chosen_by_its_name_and_only_a_single_one_without() -> None:
+    """[RS-IMPL-01]."""
+    one, two = (SigningKey.generate("ES256").public_key() for _ in range(2))
+    assert KeySet((one, two)).choose("ES256", two.key_id) == two
+    assert KeySet((one,)).choose("ES256", None) == one
+    assert KeySet((one,)).choose("ES256", "other") is None
+    assert KeySet((one,)).choose("RS256", one.key_id) is None
+    with pytest.raises(InvalidToken):
+        KeySet((one, two)).choose("ES256", None)
+
+
+def pem_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | dsa.DSAPrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def test_a_private_key_that_does_not_fit_is_refused() -> None:
+    """[AS-7518-02]."""
+    unfit = [
+        b"no key",
+        pem_of(rsa.generate_private_key(65537, 1024)),
+        pem_of(ec.generate_private_key(ec.SECP384R1())),
+        pem_of(dsa.generate_private_key(2048)),
+        SigningKey.generate("ES256").pem(),
+    ]
+    for pem in unfit:
+        with pytest.raises(Malformed):
+            SigningKey.from_pem(pem, "RS256")
+
+
+def test_the_thumbprint_is_that_of_the_rfc() -> None:
+    """RFC 7638 §3.1."""
+    key = PublicKey.read(RFC_KEY | {"kid": "2011-04-29", "alg": "RS256"})
+    assert key.fits("RS256")
+    assert not key.fits("PS256")
+    assert RSAKey.import_key(RFC_KEY).thumbprint() == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+
+
+def test_a_sealed_box_opens_with_its_key_and_context_only() -> None:
+    key = derive(b"m" * 32, "signing keys")
+    box = seal(b"plain", key, nonce=b"n" * 12, context="signing-key 1")
+    assert unseal(box, key, context="signing-key 1") == b"plain"
+    assert derive(b"m" * 32, "other") != key
+    attempts = [
+        (box, derive(b"m" * 32, "other"), "signing-key 1"),
+        (box, key, "signing-key 2"),
+        (box[:-1] + bytes([box[-1] ^ 1]), key, "signing-key 1"),
+        (b"kf2" + box[3:], key, "signing-key 1"),
+        (b"", key, "signing-key 1"),
+        (b"kf1", key, "signing-key 1"),
+    ]
+    for damaged, wrong, context in attempts:
+        with pytest.raises(Malformed):
+            unseal(damaged, wrong, context=context)
