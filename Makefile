@@ -45,7 +45,7 @@ test: $(VENV)/dev $(VENV)/wheel ## all tests, against the built wheel (K=words t
 check: $(VENV)/dev ## form, law, types, generated pages; quickest first
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	PYTHONPATH=src $(BIN)/lint-imports
+	PYTHONPATH=src $(BIN)/lint-imports --no-logo
 	$(PY) -m tools.map --check
 	$(PY) -m tools.standards --check
 	$(PY) -m tools.api --check
