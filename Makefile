@@ -28,7 +28,6 @@ export PYTHONUTF8 := 1
 
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
-CHECKED := src tests tools
 
 .PHONY: help demo test check fix bench map api docs pins clean
 
@@ -43,10 +42,10 @@ test: $(VENV)/dev $(VENV)/wheel ## all tests, against the built wheel (K=words t
 	KEYFOB_TEST_WHEEL=1 KEYFOB_TEST_BROWSER="$$browser" \
 		$(PY) -m pytest -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
 
-check: $(VENV)/dev $(VENV)/wheel ## form, law, types, generated pages; quickest first
+check: $(VENV)/dev ## form, law, types, generated pages; quickest first
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	PYTHONPATH=src $(BIN)/lint-imports
+	PYTHONPATH=src $(BIN)/lint-imports --no-logo
 	$(PY) -m tools.map --check
 	$(PY) -m tools.standards --check
 	$(PY) -m tools.api --check
@@ -63,7 +62,7 @@ bench: $(VENV)/dev $(VENV)/wheel ## measurements, as ratios
 map: $(VENV)/dev ## print the house, and draw it into ARCHITECTURE.md
 	@$(PY) -m tools.map
 
-api: $(VENV)/dev $(VENV)/wheel ## accept a change of the public surface
+api: $(VENV)/dev ## accept a change of the public surface
 	$(PY) -m tools.api
 
 docs: $(VENV)/dev ## build the tables and drawings that come from the code

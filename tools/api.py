@@ -3,9 +3,9 @@
     python -m tools.api            accept the surface as it is: rewrite tests/house/api.txt
     python -m tools.api --check    only say whether it has changed
 
-Public are the three doors, `keyfob.errors`, `keyfob.testing` and `keyfob.protocol`. In each, the names of `__all__` or, where
-there is none, what the module itself defines. The source is read and not imported, so that the list is the same under
-every version of Python.
+Public are the three doors, `keyfob.errors`, `keyfob.testing` and `keyfob.protocol`. In each, the names of `__all__` or,
+where there is none, what the module itself defines. The source is read and not imported, so that the list is the same
+under every version of Python.
 """
 
 import ast
@@ -121,7 +121,10 @@ def surface(module: Module, house: dict[str, Module]) -> Iterator[str]:
 def page() -> str:
     """Return the whole public surface."""
     house = {module.name: module for module in modules()}
-    return "\n".join(line for module in modules(*PUBLIC) for line in surface(module, house))
+    lines = [line for module in modules(*PUBLIC) for line in surface(module, house)]
+    return "\n".join(
+        ["# What users may rely on. `make api` writes this; read the difference before you accept it.", "", *lines]
+    )
 
 
 def main(words: list[str]) -> int:

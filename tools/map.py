@@ -1,6 +1,6 @@
 """Draw the house from its docstrings, and keep the drawing in ARCHITECTURE.md current.
 
-    python -m tools.map            print each module, its length and its first line; bring the drawing up to date
+    python -m tools.map            print each module, its length and its purpose; bring the drawing up to date
     python -m tools.map --quiet    only bring it up to date
     python -m tools.map --check    only say whether it is
 
@@ -24,14 +24,19 @@ def rooms() -> list[Module]:
     )
 
 
+def purpose(module: Module) -> str:
+    """Return the first sentence that a module says of itself."""
+    return module.first_line.partition(". ")[0].rstrip(".") + "."
+
+
 def line(module: Module, *, lengths: bool) -> str:
     """Return one line of the map: a room against the margin, a file set in."""
     number = f"{module.length:4}  " if lengths else ""
     if module.path.name == "__init__.py":
         place = module.path.parent.relative_to(SOURCE.parent).as_posix().removeprefix("keyfob/") + "/"
         blank = "" if place == "keyfob/" else "\n"
-        return f"{blank}{place:{WIDEST}}  {' ' * len(number)}{module.first_line}".rstrip()
-    return f"{'    ' + module.path.name:{WIDEST}}  {number}{module.first_line}".rstrip()
+        return f"{blank}{place:{WIDEST}}  {' ' * len(number)}{purpose(module)}".rstrip()
+    return f"{'    ' + module.path.name:{WIDEST}}  {number}{purpose(module)}".rstrip()
 
 
 def draw(*, lengths: bool) -> str:

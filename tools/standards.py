@@ -4,8 +4,8 @@
     python -m tools.standards --check    only say whether it is
 
 The requirements are data, in docs/standards/requirements.json. A test proves one by naming it, in brackets, in its
-docstring or in a comment: `[C-8628-03]`. A module keeps it when it names it too, or when one of its docstrings cites the
-section. A comment `DEVIATION:` in the source is collected beneath the table.
+docstring or in a comment: `[C-8628-03]`. A module keeps it when it names it too, or else when one of its docstrings
+cites the section. A comment `DEVIATION:` in the source is collected beneath the table.
 """
 
 import ast
@@ -89,11 +89,11 @@ def keepers(requirement: Requirement, rooms: list[Module]) -> list[str]:
 def proofs_in(path: Path) -> Iterator[tuple[str, Proof]]:
     """Yield each requirement that a file of tests names, and the test that names it."""
     text, place = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
-    tests: list[tuple[range, str]] = []
-    if path.suffix == ".py":
-        kinds = ast.FunctionDef | ast.AsyncFunctionDef
-        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
-        tests = [(range(n.lineno, (n.end_lineno or n.lineno) + 1), n.name) for n in nodes if n.name.startswith("test_")]
+    tests = [
+        (range(node.lineno, (node.end_lineno or node.lineno) + 1), node.name)
+        for node in ast.walk(ast.parse(text if path.suffix == ".py" else ""))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    ]
     for number, words in enumerate(text.splitlines(), start=1):
         for name in ID.findall(words):
             yield name, Proof(place, next((test for lines, test in tests if number in lines), ""))
@@ -118,7 +118,8 @@ def row(requirement: Requirement, proved: list[Proof], rooms: list[Module]) -> s
     """Return one line of the table."""
     kept = ", ".join(f"`{place}`" for place in keepers(requirement, rooms)) or "–"
     tests = ", ".join(proof.link() for proof in proved)
-    return f"| {requirement['id']} | {requirement['level']} | {cell(requirement['requirement'])} | {requirement['section']} | {kept} | {tests} |"
+    asked = f"{requirement['id']} | {requirement['level']} | {cell(requirement['requirement'])}"
+    return f"| {asked} | {requirement['section']} | {kept} | {tests} |"
 
 
 def deviations(rooms: list[Module]) -> list[str]:

@@ -1,0 +1,71 @@
+"""What users import: pinned, light, and taken from the wheel that they would install."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import keyfob
+from tools import api
+from tools.house import ROOT, modules
+
+# A guard stands in somebody else's API: it brings neither the other roles nor what only they need.
+NOT_FOR_A_GUARD = [
+    "keyfob.client",
+    "keyfob.login",
+    "keyfob.serve",
+    "keyfob.server",
+    "argon2",
+    "fastapi",
+    "httpx2",
+    "jinja2",
+    "sqlite3",
+    "starlette",
+    "uvicorn",
+]
+
+
+def loaded_by(statement: str) -> set[str]:
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", f"{statement}\nimport sys\nprint(*sys.modules, sep='\\n')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(ran.stdout.split())
+
+
+def test_the_public_surface_is_the_one_that_was_agreed() -> None:
+    assert api.page() == api.PAGE.read_text(encoding="utf-8"), "if the change is meant: make api"
+
+
+def test_a_guard_brings_neither_client_nor_server() -> None:
+    loaded = loaded_by("import keyfob.guard")
+
+    assert "keyfob.guard" in loaded
+    assert loaded.isdisjoint(NOT_FOR_A_GUARD)
+
+
+def test_the_package_itself_loads_nothing_of_ours() -> None:
+    assert {name for name in loaded_by("import keyfob") if name.startswith("keyfob")} == {"keyfob"}
+
+
+@pytest.mark.skipif("KEYFOB_TEST_WHEEL" not in os.environ, reason="only `make test` builds and installs the wheel")
+def test_what_is_tested_is_the_wheel_and_not_the_source() -> None:
+    installed = Path(keyfob.__file__).parent
+
+    assert not installed.is_relative_to(ROOT / "src")
+    assert {path.relative_to(installed).as_posix() for path in installed.rglob("*.py")} == {
+        module.place for module in modules()
+    }
+
+
+@pytest.mark.skipif("KEYFOB_TEST_WHEEL" not in os.environ, reason="only `make test` builds and installs the wheel")
+def test_all_that_is_not_code_is_in_the_wheel_too() -> None:
+    installed, source = Path(keyfob.__file__).parent, ROOT / "src" / "keyfob"
+
+    for path in source.rglob("*"):
+        if path.is_file() and path.suffix not in {".py", ".pyc"}:
+            assert (installed / path.relative_to(source)).is_file(), path.name

@@ -1,0 +1,86 @@
+"""Each file is small, says what it is for, and is called by what it is."""
+
+import ast
+import re
+
+import pytest
+
+from tools.house import ROOT, TESTS, Module, modules
+
+LONGEST = 400
+BANNED = {"base", "common", "core", "handler", "helpers", "manager", "misc", "types", "util", "utils"}
+STANDARD = re.compile(r"RFC \d{4,5}|OpenID Connect|OIDC|Auth0")
+# These shape what travels and are not on the wire themselves.
+NOT_ON_THE_WIRE = {"__init__", "http", "fields", "secret"}
+
+# The modules that may open a `Secret`. Whoever adds one here says in review why the secret has to be seen there.
+MAY_REVEAL = {
+    "jose/tokens.py",
+    "protocol/device.py",
+    "protocol/grants.py",
+    "protocol/revocation.py",
+    "protocol/secret.py",
+    "protocol/tokens.py",
+}
+
+EVERY_MODULE = pytest.mark.parametrize("module", modules(), ids=lambda module: module.place)
+EVERY_WIRE_MODULE = pytest.mark.parametrize(
+    "module",
+    [module for module in modules("protocol") if module.path.stem not in NOT_ON_THE_WIRE],
+    ids=lambda module: module.place,
+)
+
+
+@EVERY_MODULE
+def test_a_module_is_short_enough_to_be_read_in_one_sitting(module: Module) -> None:
+    assert module.length <= LONGEST
+
+
+@EVERY_MODULE
+def test_a_module_says_what_it_is_for_in_one_line(module: Module) -> None:
+    assert module.first_line
+
+
+@EVERY_MODULE
+def test_a_module_is_called_by_what_it_is(module: Module) -> None:
+    assert not BANNED.intersection(module.name.split("."))
+
+
+@EVERY_WIRE_MODULE
+def test_a_wire_module_names_its_standard_first(module: Module) -> None:
+    assert STANDARD.search(module.first_line)
+
+
+def test_a_secret_is_opened_only_where_it_has_to_be() -> None:
+    openers = {
+        module.place
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and node.attr == "reveal"
+    }
+
+    # The workshop may do as it likes.
+    assert {place for place in openers if not place.startswith("testing/")} <= MAY_REVEAL
+
+
+def test_the_list_of_those_who_may_open_a_secret_has_no_dead_names() -> None:
+    assert {module.place for module in modules()} >= MAY_REVEAL
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_test_is_a_sentence_with_no_class_no_mock_and_no_sleep(path: object) -> None:
+    text = (ROOT / str(path)).read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.ClassDef(name=name):
+                assert not name.startswith("Test"), f"line {node.lineno}"
+            case ast.Import(names=names):
+                assert not any(alias.name.startswith("unittest") for alias in names), f"line {node.lineno}"
+            case ast.ImportFrom(module=module):
+                assert not (module or "").startswith("unittest"), f"line {node.lineno}"
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="time" | "asyncio"), attr="sleep"), args=[wait]):
+                # `asyncio.sleep(0)` waits for nobody: it lets the others have their turn.
+                assert isinstance(wait, ast.Constant), f"line {node.lineno}"
+                assert wait.value == 0, f"line {node.lineno}"
+            case _:
+                pass

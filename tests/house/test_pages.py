@@ -1,0 +1,92 @@
+"""What the pages say is what the code does."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tools import map as house_map
+from tools import standards
+from tools.house import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"^```(?:console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MAKE = re.compile(r"(?:^|[;&|(]\s*)make ([a-z]+)")
+KEYFOB = re.compile(r"(?:^|[;&|(]\s*)keyfob ([a-z]+)(?: ([a-z]+)\b)?([^|;&)\n]*)")
+FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]*")
+# These commands have commands below them.
+FAMILIES = {"profile", "tenant"}
+
+
+def lines_to_type(page: Path) -> Iterator[str]:
+    """Yield what a page tells a person to type; where a block shows prompts, only what follows one."""
+    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        lines = block.replace("\\\n", " ").splitlines()
+        typed = [line[2:] for line in lines if line.startswith("$ ")] or lines
+        yield from (line.strip() for line in typed if not line.lstrip().startswith("#"))
+
+
+def commands() -> list[tuple[str, str]]:
+    """Return each command of ours that a page names, and the words that follow it."""
+    found: set[tuple[str, str]] = set()
+    for page in PAGES:
+        for line in lines_to_type(page):
+            for first, second, rest in KEYFOB.findall(line):
+                command = f"{first} {second}" if first in FAMILIES else first
+                # What stands behind `--` belongs to another program.
+                found.add((command, f" {second} {rest}".partition(" -- ")[0]))
+    return sorted(found)
+
+
+@cache
+def help_of(command: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / "keyfob"
+    return subprocess.run([program, *command.split(), "--help"], capture_output=True, text=True, check=False)
+
+
+def test_the_map_of_the_house_is_current() -> None:
+    page = house_map.PAGE.read_text(encoding="utf-8")
+
+    assert house_map.page_with_map(page) == page, "make map"
+
+
+def test_the_table_of_standards_is_current() -> None:
+    assert standards.page() == standards.PAGE.read_text(encoding="utf-8"), "make docs"
+
+
+def test_a_citation_covers_the_parts_of_a_section_and_not_its_neighbours() -> None:
+    [asked] = standards.citations("RFC 6749 §4.1")
+
+    assert standards.touches(asked, ("6749", "4.1.2"))
+    assert standards.touches(asked, ("6749", "4"))
+    assert standards.touches(asked, ("6749", ""))
+    assert not standards.touches(asked, ("6749", "4.10"))
+    assert not standards.touches(asked, ("8628", "4.1"))
+    assert standards.citations("RFC 8628 §3.1-3.2, RFC 7009") == {("8628", "3.1"), ("8628", "3.2"), ("7009", "")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_word_on_a_page_is_in_the_makefile(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert {word for line in lines_to_type(page) for word in MAKE.findall(line)} <= targets
+
+
+@pytest.mark.parametrize(("command", "rest"), commands())
+def test_every_command_on_a_page_is_there_with_its_flags(command: str, rest: str) -> None:
+    helped = help_of(command)
+
+    assert helped.returncode == 0, helped.stderr
+    assert [flag for flag in FLAG.findall(rest) if flag not in helped.stdout] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link.partition("#")[0] for link in re.findall(r"\]\((?!https?:|mailto:|#)([^)\s]+)\)", text)]
+
+    assert [link for link in links if not (page.parent / link).exists()] == []

@@ -1,0 +1,53 @@
+"""What is installed is pinned, and the pins say nothing of where or by whom they were made."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tools.house import ROOT
+
+REQUIREMENTS = ROOT / "requirements"
+NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*", re.IGNORECASE)
+PINNED = pytest.mark.parametrize("path", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda path: path.name)
+
+
+def asked(lines: list[str]) -> set[str]:
+    return {line.split("#")[0].strip() for line in lines if NAME.match(line)}
+
+
+def pins(path: Path) -> dict[str, str]:
+    found = re.findall(r"^([a-z0-9._-]+)==(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return dict(found)
+
+
+@PINNED
+def test_every_pin_has_its_hashes(path: Path) -> None:
+    entries = re.split(r"^(?=[a-z0-9])", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+
+    assert entries
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+@PINNED
+def test_no_pin_names_an_address_or_a_path(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    assert "://" not in text
+    assert not re.search(r"--(index|extra-index|find-links)|[ =]/\w", text)
+
+
+@PINNED
+def test_all_pins_agree(path: Path) -> None:
+    everything = pins(REQUIREMENTS / "dev.txt")
+
+    assert {name: version for name, version in pins(path).items() if everything[name] != version} == {}
+
+
+def test_what_is_pinned_to_run_is_what_the_package_asks_for() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    wanted = {*project["dependencies"], *project["optional-dependencies"]["serve"]}
+
+    assert asked((REQUIREMENTS / "run.in").read_text(encoding="utf-8").splitlines()) == wanted

@@ -1,0 +1,157 @@
+"""The law is worth something only if it catches whoever breaks it: so break each rule, in a copy, and see."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tools.house import ROOT, SOURCE
+
+TOOLS = Path(sys.executable).parent
+
+# What each contract of pyproject.toml forbids: where a violation is planted, and what it says.
+PLANTED = [
+    ("rooms", "client/planted.py", "import keyfob.server"),
+    ("rooms", "server/planted.py", "import keyfob.resource"),
+    ("rooms", "resource/planted.py", "import keyfob.client"),
+    ("rooms", "protocol/planted.py", "import keyfob.jose"),
+    ("rooms", "jose/planted.py", "import keyfob.client"),
+    ("rooms", "client/planted.py", "import keyfob.login"),
+    ("rooms", "resource/io/planted.py", "import keyfob.testing"),
+    ("rooms", "io/planted.py", "import keyfob.client"),
+    ("rooms", "testing/planted.py", "import keyfob.cli"),
+    ("rooms", "planted.py", ""),
+    ("io", "client/planted.py", "import keyfob.client.io"),
+    ("io", "server/planted.py", "from keyfob.server import io"),
+    ("io", "resource/planted.py", "import keyfob.resource.io"),
+    ("io", "cli/planted.py", "import keyfob.client.io"),
+    ("shared-io", "client/planted.py", "import keyfob.io"),
+    ("shared-io", "cli/planted.py", "from keyfob import io"),
+    ("pure-protocol", "protocol/planted.py", "import time"),
+    ("pure-protocol", "protocol/planted.py", "from os import environ"),
+    ("pure-protocol", "protocol/planted.py", "import logging"),
+    ("pure-decisions", "server/decide/planted.py", "import sqlite3"),
+    ("pure-decisions", "jose/planted.py", "import time"),
+    ("seals", "client/planted.py", "import joserfc.jwk"),
+    ("seals", "server/io/planted.py", "from cryptography.fernet import Fernet"),
+    ("network", "client/planted.py", "import httpx2"),
+    ("network", "cli/planted.py", "from httpx2 import Client"),
+    ("no-cycles", "client/planted.py", "import keyfob.client.planted_too"),
+]
+
+# What ruff forbids to call, and how somebody would write it.
+CALLS = {
+    "asyncio": "import asyncio",
+    "cryptography": "import cryptography.fernet",
+    "datetime.date.today": "import datetime; datetime.date.today()",
+    "datetime.datetime.now": "import datetime; datetime.datetime.now(datetime.UTC)",
+    "datetime.datetime.today": "import datetime; datetime.datetime.today()",
+    "datetime.datetime.utcnow": "import datetime; datetime.datetime.utcnow()",
+    "httpx2": "import httpx2",
+    "joserfc": "from joserfc import jwt",
+    "os": "from os import environ",
+    "random": "import random",
+    "secrets": "from secrets import token_bytes",
+    "socket": "import socket",
+    "sqlite3": "import sqlite3",
+    "subprocess": "import subprocess",
+    "time": "from time import monotonic",
+    "unittest.mock": "from unittest.mock import Mock",
+    "urllib.request": "from urllib.request import urlopen",
+    "uuid.uuid1": "import uuid; uuid.uuid1()",
+    "uuid.uuid4": "import uuid; uuid.uuid4()",
+    "webbrowser": "import webbrowser",
+}
+PURE = ["protocol", "client", "server", "server/decide", "server/endpoints", "resource"]
+WORLDLY = ["io", "client/io", "server/io", "resource/io", "testing", "jose", "cli"]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the house that may be broken."""
+    shutil.copytree(SOURCE, tmp_path / "src" / "keyfob", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def run(copy: Path, tool: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(TOOLS / tool), *words],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy / "src"), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def plant(copy: Path, place: str, line: str) -> Path:
+    path = copy / "src" / "keyfob" / place
+    path.write_text(f'"""Planted."""\n{line}\n', encoding="utf-8")
+    return path
+
+
+def contracts() -> set[str]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        listed = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    return {contract["id"] for contract in cast("list[dict[str, str]]", listed)}
+
+
+def bans() -> set[str]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return set(tomllib.load(file)["tool"]["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"])
+
+
+@pytest.mark.parametrize(("contract", "place", "line"), PLANTED)
+def test_an_import_across_a_wall_is_caught(copy: Path, contract: str, place: str, line: str) -> None:
+    plant(copy, place, line)
+    plant(copy, "client/planted_too.py", "import keyfob.client.planted" if contract == "no-cycles" else "")
+
+    ran = run(copy, "lint-imports", "--no-cache", "--no-logo", "--contract", contract)
+
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "BROKEN" in ran.stdout
+    assert "planted" in ran.stdout.partition("Broken contracts")[2]
+
+
+def test_every_contract_has_been_broken_once() -> None:
+    assert {contract for contract, _, _ in PLANTED} == contracts()
+
+
+def test_every_ban_has_been_broken_once() -> None:
+    assert set(CALLS) == bans()
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_a_call_on_the_world_is_caught_in_a_pure_room(copy: Path, room: str) -> None:
+    path = plant(copy, f"{room}/planted.py", "\n".join(CALLS.values()))
+
+    ran = run(copy, "ruff", "check", "--no-cache", "--select", "TID251", "--output-format", "concise", str(path))
+
+    for banned in CALLS:
+        assert f"`{banned}` is banned" in ran.stdout
+
+
+@pytest.mark.parametrize("door", ["login.py", "serve.py", "guard.py"])
+def test_a_door_does_not_touch_the_world_itself(copy: Path, door: str) -> None:
+    path = plant(copy, door, "import time\nimport socket")
+
+    ran = run(copy, "ruff", "check", "--no-cache", "--select", "TID251", "--output-format", "concise", str(path))
+
+    assert "`time` is banned" in ran.stdout
+    assert "`socket` is banned" in ran.stdout
+
+
+@pytest.mark.parametrize("room", WORLDLY)
+def test_what_is_there_to_touch_the_world_may(copy: Path, room: str) -> None:
+    path = plant(copy, f"{room}/planted.py", "import time")
+
+    ran = run(copy, "ruff", "check", "--no-cache", "--select", "TID251", str(path))
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
