@@ -1,1 +1,133 @@
-"""The door for a program that wants a token."""
+"""Door: a program that wants a token.
+
+from keyfob.login import App
+
+app = App(issuer="https://login.example.com/", client_id="...", audience="https://api.example.com")
+app.log_in()                     # shows a code; the person approves on any device
+app.session().token()            # a valid access token, or LoginRequired
+app.session().http().get(...)    # an httpx2.Client that brings the token, and renews it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keyfob.client.cached import DEFAULT_MIN_TTL
+from keyfob.client.held import Held
+from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.client.logout_flow import LoggedOut
+from keyfob.client.notices import CodeShown, NetworkTrouble, Notice, ScopeNarrowed, SlowedDown, StillPending
+from keyfob.client.ports import Vault, World
+from keyfob.client.profile import DEFAULT, Profile, check_name
+from keyfob.client.session import Session as ClientSession
+from keyfob.protocol.scope import Scope
+
+if TYPE_CHECKING:
+    import httpx2  # noqa: TID251  only its name, for whoever reads the signature
+
+__all__ = [
+    "App",
+    "CodeShown",
+    "Held",
+    "LoggedOut",
+    "NetworkTrouble",
+    "Notice",
+    "Profile",
+    "ProfileFiles",
+    "ScopeNarrowed",
+    "Session",
+    "SlowedDown",
+    "StillPending",
+    "check_name",
+    "plain_terminal",
+]
+
+STANDARD_SCOPES = ("openid", "profile", "email", "offline_access")
+
+
+class Session:
+    """A login that is kept."""
+
+    def __init__(self, session: ClientSession) -> None:
+        """Made by `App.session`."""
+        self._session = session
+
+    def token(self, min_ttl: timedelta = DEFAULT_MIN_TTL) -> str:
+        """A valid access token, refreshed if need be; never opens a browser.
+
+        Raises `LoginRequired`, `Unreachable`, `Refused` or `VaultUnavailable`.
+        """
+        return self._session.token(min_ttl).reveal()
+
+    def held(self) -> Held:
+        """Who is logged in, with which scope, until when. Raises `LoginRequired`."""
+        return self._session.held()
+
+    def http(self) -> httpx2.Client:
+        """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401."""
+        from keyfob.client.io.http_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
+
+        return client_of(lambda *, renew: self._session.token(renew=renew))
+
+    def log_out(self) -> LoggedOut:
+        """End the login at the server and forget it here. Raises `LoginRequired`."""
+        return self._session.log_out()
+
+
+class App:
+    """A program that logs people in at one issuer."""
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        client_id: str,
+        audience: str | None = None,
+        scopes: Iterable[str] = (),
+        profile: str = DEFAULT,
+        home: Path | None = None,
+        vault: Vault | None = None,
+        world: World | None = None,
+    ) -> None:
+        """Know what to ask for; nothing is asked yet.
+
+        Args:
+            issuer: Exactly as its metadata writes it.
+            client_id: This program's, at that issuer.
+            audience: The API's identifier.
+            scopes: What to ask for, beside openid, profile, email and offline_access.
+            profile: The name under which the login is kept.
+            home: A folder for the vault, instead of the platform's.
+            vault: Another vault altogether.
+            world: Another network and clock, for tests.
+        """
+        self.profile = Profile(profile, issuer, client_id, audience, Scope.of((*STANDARD_SCOPES, *scopes)))
+        self._vault = vault or FileVault(home)
+        self._world = world
+
+    def log_in(self, tell: Callable[[Notice], None] | None = None) -> Held:
+        """Let the person log in on any device; blocks until they have. Raises `KeyfobError`."""
+        show, tick = (tell, None) if tell else plain_terminal()
+        return ClientSession(self.profile, self._vault, self._find_world(show, tick)).log_in()
+
+    def session(self) -> Session:
+        """The login that is kept, if any."""
+        return Session(ClientSession(self.profile, self._vault, self._find_world()))
+
+    def _find_world(
+        self, tell: Callable[[Notice], None] | None = None, tick: Callable[[], None] | None = None
+    ) -> World:
+        from keyfob.client.io.world import SystemWorld, idle, nobody  # noqa: PLC0415
+
+        return self._world or SystemWorld(tell or nobody, tick=tick or idle)
+
+
+def plain_terminal() -> tuple[Callable[[Notice], None], Callable[[], None]]:
+    """What shows a login on this process's terminal: for notices, and for every second in between."""
+    from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
+
+    terminal = Terminal.of_process()
+    return terminal.tell, terminal.tick

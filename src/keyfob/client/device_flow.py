@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, NoReturn
 
 from keyfob.client.asks import Flow, Moment, now, send, tell, wait
 from keyfob.client.notices import CodeShown, NetworkTrouble, SlowedDown, StillPending
@@ -37,6 +37,7 @@ PAD: Final = 1.2
 _OK: Final = 200
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
+_ENDED: Final = "the server ended the login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def begin(metadata: ServerMetadata, request: DeviceRequest) -> Flow[PendingLogin
         raise Refused("this server offers no device login", code="flow-unavailable")
     response = yield from send(form_request(endpoint, request.write()))
     if response.status != _OK:
-        raise _refusal(response, "the server does not begin a device login")
+        _refuse(response, "the server does not begin a device login")
     answer = DeviceAnswer.read(read_json(response.body, "device answer"))
     start = yield from now()
     deadline = Moment(start.wall + answer.expires_in, start.steady + answer.expires_in)
@@ -154,7 +155,7 @@ def _next_pace(response: Response, pace: _Pace, pending: PendingLogin) -> Flow[_
     if response.status >= _SERVER_FAULT or _is_page(response):
         yield from _bear(f"the server answered {response.status} and nothing usable", pace, pending)
         return pace
-    raise _refusal(response, "the server ended the login")
+    _refuse(response, _ENDED)
 
 
 def _bear(what: str, pace: _Pace, pending: PendingLogin) -> Flow[None]:
@@ -164,21 +165,25 @@ def _bear(what: str, pace: _Pace, pending: PendingLogin) -> Flow[None]:
     yield from tell(NetworkTrouble(what, pace.span()))
 
 
-def _refusal(response: Response, what: str) -> Refused | TimedOut:
+def _refuse(response: Response, what: str) -> NoReturn:
+    """Raise what a refusing answer means.
+
+    Raises:
+        LoginDeclined: The person said no.
+        TimedOut: The codes have lapsed.
+        Refused: Anything else.
+    """
     error = OAuthError.find(response)
     if error is None:
-        return Refused(f"{what} (status {response.status})")
-    if error.error == ACCESS_DENIED and what.endswith("ended the login"):
-        return LoginDeclined("the login was declined", oauth_code=error.error)
+        raise Refused(f"{what} (status {response.status})")
+    if error.error == ACCESS_DENIED and what == _ENDED:
+        raise LoginDeclined("the login was declined", oauth_code=error.error)
     if error.error == EXPIRED_TOKEN:
-        return TimedOut("the person did not answer in time", hint="Run the same command again.")
-    hint = (
-        "Look at the client id; the application must allow the device login."
-        if error.error == UNAUTHORIZED_CLIENT
-        else ""
-    )
+        raise TimedOut("the person did not answer in time", hint="Run the same command again.")
+    unknown = error.error == UNAUTHORIZED_CLIENT
+    hint = "Look at the client id; the application must allow the device login." if unknown else ""
     said = f": {error.description}" if error.description else ""
-    return Refused(f"{what} ({error.error}){said}", oauth_code=error.error, hint=hint)
+    raise Refused(f"{what} ({error.error}){said}", oauth_code=error.error, hint=hint)
 
 
 def _is_page(response: Response) -> bool:

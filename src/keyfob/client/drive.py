@@ -35,11 +35,13 @@ def _answer(ask: Ask, world: World) -> object:
         case Send():
             return world.send(ask.request)
         case Wait():
-            return world.wait(ask.span)
+            world.wait(ask.span)
+            return None
         case Now():
             return world.now()
         case Tell():
-            return world.tell(ask.notice)
+            world.tell(ask.notice)
+            return None
         case _:  # pragma: no cover
             assert_never(ask)
 
@@ -65,10 +67,12 @@ async def _answer_async(ask: Ask, world: AsyncWorld) -> object:
         case Send():
             return await world.send(ask.request)
         case Wait():
-            return await world.wait(ask.span)
+            await world.wait(ask.span)
+            return None
         case Now():
             return world.now()
         case Tell():
-            return world.tell(ask.notice)
+            world.tell(ask.notice)
+            return None
         case _:  # pragma: no cover
             assert_never(ask)

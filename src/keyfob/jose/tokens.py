@@ -65,7 +65,7 @@ def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Un
         raise InvalidToken("the token is not a signed JWT")
     algorithm, key_id, token_type = _read_header(parts[0])
     known = named(algorithm)
-    if known not in allowed or known is None:
+    if known is None or known not in allowed:
         raise InvalidToken("the token's algorithm is not on the list")
     return Unverified(known, key_id, token_type, parts[0] + b"." + parts[1], _decode(parts[1]), _decode(parts[2]))
 

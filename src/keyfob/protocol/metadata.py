@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,10 +29,8 @@ class ServerMetadata:
 
     def write(self) -> dict[str, object]:
         """As JSON members; empty ones are left out (RFC 8414 §3.2)."""
-        members: dict[str, object] = {name: getattr(self, name) for name in self.__slots__ if name != "more"}
-        members |= self.more
-        listed = {name: list(value) if isinstance(value, tuple) else value for name, value in members.items()}
-        return {name: value for name, value in listed.items() if value not in (None, [])}
+        members: dict[str, object] = {**asdict(self), **self.more}
+        return {name: value for name, value in members.items() if name != "more" and value not in (None, (), [])}
 
     @classmethod
     def read(cls, fields: Fields, *, issuer: str) -> Self:

@@ -57,7 +57,7 @@ class Mint:
 
     def saying(self, changed: Mapping[str, object]) -> Secret:
         """A token with raw claims replaced; None leaves a claim out."""
-        members = self.claims().write("auth0") | changed
+        members = {**self.claims().write("auth0"), **changed}
         return sign({name: value for name, value in members.items() if value is not None}, self.key, token_type="JWT")
 
 

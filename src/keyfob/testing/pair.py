@@ -76,7 +76,10 @@ async def ask(app: App, request: Request, *, peer: str = "127.0.0.1") -> Respons
         "client": (peer, 50000),
         "server": (parts.hostname or "testserver", parts.port or 80),
     }
-    incoming = [{"type": "http.request", "body": request.body, "more_body": False}, {"type": "http.disconnect"}]
+    incoming: list[MutableMapping[str, Any]] = [
+        {"type": "http.request", "body": request.body, "more_body": False},
+        {"type": "http.disconnect"},
+    ]
     outgoing: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:

@@ -1,0 +1,137 @@
+"""Files that only their owner may read: private from the first byte, replaced all or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Final, NoReturn
+
+from keyfob.errors import VaultUnavailable
+
+_PRIVATE_FILE: Final = 0o600
+_PRIVATE_FOLDER: Final = 0o700
+_OTHERS: Final = 0o077
+
+
+def home() -> Path:
+    """Where keyfob keeps what it keeps: `KEYFOB_HOME`, or the platform's place for a program's state."""
+    chosen = os.environ.get("KEYFOB_HOME")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "keyfob"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "keyfob"
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "keyfob"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that only its owner may enter.
+
+    Raises:
+        VaultUnavailable: It cannot be made, or belongs to somebody else.
+    """
+    try:
+        folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        _check_owner(folder.stat(), folder)
+        if os.name == "posix" and folder.stat().st_mode & _OTHERS:
+            folder.chmod(_PRIVATE_FOLDER)
+    except OSError as problem:
+        _fail("cannot be made", folder, problem)
+
+
+def read_private(path: Path) -> bytes | None:
+    """A file's content, or None when there is none.
+
+    Raises:
+        VaultUnavailable: It cannot be read, or belongs to somebody else.
+    """
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            _check_owner(found, path)
+            if os.name == "posix" and found.st_mode & _OTHERS:
+                os.fchmod(file.fileno(), _PRIVATE_FILE)
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as problem:
+        _fail("cannot be read", path, problem)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file, all or nothing: whoever reads sees the old content or the new, whatever happens in between.
+
+    Raises:
+        VaultUnavailable: It cannot be written; the old content is untouched.
+    """
+    make_folder(path.parent)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        # O_EXCL with the mode: private from the first byte, whatever the umask, and never through somebody's link.
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        _sync_folder(path.parent)
+    except OSError as problem:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        _fail("cannot be written", path, problem)
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it is there.
+
+    Raises:
+        VaultUnavailable: It is there and stays.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as problem:
+        _fail("cannot be removed", path, problem)
+
+
+def set_aside(path: Path, stamp: str) -> Path:
+    """Move a damaged file out of the way, losing nothing; says where to.
+
+    Raises:
+        VaultUnavailable: It cannot be moved.
+    """
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    try:
+        path.replace(aside)
+    except OSError as problem:
+        _fail("is damaged and cannot be set aside", path, problem)
+    return aside
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":  # a rename lasts once its folder is on the disk
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _check_owner(found: os.stat_result, path: Path) -> None:
+    if os.name == "posix" and found.st_uid != os.geteuid():
+        raise VaultUnavailable(
+            f"{path} belongs to another user", hint="Set KEYFOB_HOME to a folder of yours, or do not use sudo."
+        )
+
+
+def _fail(what: str, path: Path, problem: OSError) -> NoReturn:
+    """Say it in words.
+
+    Raises:
+        VaultUnavailable: Always.
+    """
+    reason = os.strerror(problem.errno) if problem.errno else type(problem).__name__
+    message = f"{path} {what}: {reason}"
+    raise VaultUnavailable(message, hint="Set KEYFOB_HOME to a folder that can be written.") from problem

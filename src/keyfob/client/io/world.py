@@ -1,0 +1,92 @@
+"""The real world that answers a flow: network, clocks, and whoever is to be told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from keyfob.client.asks import Moment
+from keyfob.client.notices import Notice
+from keyfob.io.http import HttpSender
+from keyfob.protocol.http import Request, Response
+
+_TICK = 1.0  # a countdown moves once a second, and Ctrl-C answers at once anyway
+
+
+def moment() -> Moment:
+    """Both clocks."""
+    return Moment(datetime.now(UTC), timedelta(seconds=time.monotonic()))
+
+
+def nobody(_: Notice) -> None:
+    """Tell nobody."""
+
+
+def idle() -> None:
+    """Let a second pass unseen."""
+
+
+class SystemWorld:
+    """Blocking.
+
+    Attributes:
+        http: Who sends; closed by whoever made this world.
+    """
+
+    def __init__(
+        self,
+        tell: Callable[[Notice], None] = nobody,
+        *,
+        tick: Callable[[], None] = idle,
+        http: HttpSender | None = None,
+    ) -> None:
+        """Know whom to tell, and who wants to hear every second while waiting."""
+        self._tell = tell
+        self._tick = tick
+        self.http = http or HttpSender()
+
+    def send(self, request: Request) -> Response:
+        """Over the network."""
+        return self.http(request)
+
+    def wait(self, span: timedelta) -> None:
+        """By the steady clock, in slices."""
+        end = time.monotonic() + span.total_seconds()
+        while (left := end - time.monotonic()) > 0:
+            self._tick()
+            time.sleep(min(left, _TICK))
+
+    def now(self) -> Moment:
+        """Both clocks."""
+        return moment()
+
+    def tell(self, notice: Notice) -> None:
+        """To whom it may concern."""
+        self._tell(notice)
+
+
+class AsyncSystemWorld:
+    """The same for an event loop; requests travel in a thread."""
+
+    def __init__(self, tell: Callable[[Notice], None] = nobody, *, http: HttpSender | None = None) -> None:
+        """Know whom to tell."""
+        self._tell = tell
+        self.http = http or HttpSender()
+
+    async def send(self, request: Request) -> Response:
+        """Over the network."""
+        return await asyncio.to_thread(self.http, request)
+
+    async def wait(self, span: timedelta) -> None:
+        """Let others work meanwhile."""
+        await asyncio.sleep(span.total_seconds())
+
+    def now(self) -> Moment:
+        """Both clocks."""
+        return moment()
+
+    def tell(self, notice: Notice) -> None:
+        """To whom it may concern."""
+        self._tell(notice)

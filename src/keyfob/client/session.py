@@ -1,0 +1,128 @@
+"""A login that is kept: a valid token when asked, refreshed once for everybody, ended for real."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import NoReturn
+
+from keyfob.client.cached import DEFAULT_MIN_TTL, LogIn, Use, judge
+from keyfob.client.drive import drive
+from keyfob.client.held import Held
+from keyfob.client.login_flow import log_in
+from keyfob.client.logout_flow import LoggedOut, log_out
+from keyfob.client.ports import Vault, World
+from keyfob.client.profile import DEFAULT, Profile
+from keyfob.client.refresh_flow import refresh
+from keyfob.errors import LoginRequired, Unreachable
+from keyfob.protocol.secret import Secret
+
+
+class Session:
+    """One profile's login, in one vault, in one world. Threads and processes may share the vault."""
+
+    def __init__(self, profile: Profile, vault: Vault, world: World) -> None:
+        """Know where to look; look at nothing yet."""
+        self.profile = profile
+        self._vault = vault
+        self._world = world
+
+    def log_in(self) -> Held:
+        """Let the person log in, and keep what comes.
+
+        Raises:
+            KeyfobError: As the flows say; what the vault held before is untouched then.
+        """
+        held = drive(log_in(self.profile), self._world)
+        with self._vault.lock(self.profile.name):
+            self._vault.keep(self.profile.name, held)
+        return held
+
+    def held(self) -> Held:
+        """What the vault holds for this profile.
+
+        Raises:
+            LoginRequired: Nothing, or another login's.
+        """
+        found = self._load()
+        if found is None:
+            _need_login(self.profile)
+        return found
+
+    def token(self, min_ttl: timedelta = DEFAULT_MIN_TTL, *, renew: bool = False) -> Secret:
+        """A valid access token; never opens a browser.
+
+        Args:
+            min_ttl: How long it must still live.
+            renew: Refresh even if the one at hand looks good, because an API has refused it.
+
+        Raises:
+            LoginRequired: Only the person can help.
+            Unreachable: The token at hand has lapsed and the server does not answer.
+            Refused: The server will not refresh.
+            VaultUnavailable: The vault cannot be used.
+        """
+        before = self._load()
+        decision = judge(before, self._world.now().wall, min_ttl)
+        if isinstance(decision, Use) and not renew:
+            return decision.access_token
+        if isinstance(decision, LogIn) or before is None:
+            _need_login(self.profile)
+        with self._vault.lock(self.profile.name):
+            return self._renew(before, min_ttl, renew=renew).access_token
+
+    def log_out(self) -> LoggedOut:
+        """End the login at the server, and forget it here whatever the server says.
+
+        Raises:
+            LoginRequired: There is nothing to end.
+        """
+        with self._vault.lock(self.profile.name):
+            held = self.held()
+            try:
+                return drive(log_out(held), self._world)
+            finally:
+                self._vault.forget(self.profile.name)
+
+    def _renew(self, before: Held, min_ttl: timedelta, *, renew: bool) -> Held:
+        """Refresh under the lock, or adopt what somebody else got while we waited for it.
+
+        Raises:
+            LoginRequired: Only the person can help.
+            Unreachable: The server does not answer, and the token at hand will not do.
+        """
+        held = self._load()
+        moment = self._world.now().wall
+        if held is None:
+            _need_login(self.profile)
+        is_new = held.access_token != before.access_token
+        if isinstance(judge(held, moment, min_ttl), Use) and (is_new or not renew):
+            return held
+        if held.refresh_token is None:
+            _need_login(self.profile)
+        try:
+            fresh = drive(refresh(held, held.refresh_token), self._world)
+        except LoginRequired:
+            self._vault.keep(self.profile.name, replace(held, refresh_token=None))
+            raise
+        except Unreachable:
+            if not renew and isinstance(judge(held, moment, timedelta()), Use) and min_ttl <= DEFAULT_MIN_TTL:
+                return held  # still good for a moment, and better than nothing
+            raise
+        self._vault.keep(self.profile.name, fresh)
+        return fresh
+
+    def _load(self) -> Held | None:
+        found = self._vault.load(self.profile.name)
+        wanted = (self.profile.issuer, self.profile.client_id, self.profile.audience)
+        return found if found and (found.issuer, found.client_id, found.audience) == wanted else None
+
+
+def _need_login(profile: Profile) -> NoReturn:
+    """Say which command helps.
+
+    Raises:
+        LoginRequired: Always.
+    """
+    more = "" if profile.name == DEFAULT else f" --profile {profile.name}"
+    raise LoginRequired("not logged in", hint=f"Run: keyfob login{more}")
