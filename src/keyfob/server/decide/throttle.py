@@ -1,0 +1,69 @@
+"""Budgets for guessing codes and passwords, as arithmetic (RFC 8628 §5.1, NIST SP 800-63B-4 §3.2.2)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from keyfob.server.decide.device import ALPHABET, CODE_LENGTH
+
+MOST_FROM_ONE_ADDRESS: Final = 3
+FREE_TRIES: Final = 5  # passwords before the wait begins
+LONGEST_WAIT: Final = timedelta(minutes=15)
+
+
+def guess_budget(odds: float) -> int:
+    """How many wrong codes all browsers together may enter within one code's life.
+
+    A code is one of 20^8. With G guesses in its life it is hit with odds of G / 20^8, so G may be odds x 20^8: 5 for
+    2^-32. At least one, or nobody could ever mistype.
+    """
+    return max(1, math.floor(odds * len(ALPHABET) ** CODE_LENGTH))
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Tries that are left; they come back evenly over `span`."""
+
+    left: float
+    at: datetime
+
+
+def refill(bucket: Bucket | None, size: int, span: timedelta, now: datetime) -> Bucket:
+    """The bucket as it is now; a new one is full."""
+    if bucket is None:
+        return Bucket(size, now)
+    back = max(0.0, (now - bucket.at) / span) * size
+    return Bucket(min(float(size), bucket.left + back), now)
+
+
+def spend(bucket: Bucket) -> Bucket:
+    """One try less."""
+    return Bucket(max(0.0, bucket.left - 1), bucket.at)
+
+
+def time_until_try(bucket: Bucket, size: int, span: timedelta) -> timedelta:
+    """How long until there is a whole try again; zero when there is one."""
+    return max(0.0, 1 - bucket.left) * span / size
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Wrong passwords in a row, for one account from one address."""
+
+    count: int
+    last: datetime
+
+
+def password_wait(failures: Failures | None, now: datetime) -> timedelta:
+    """How long this address must wait before it may try this account again.
+
+    Five tries are free, then the wait doubles from one second to fifteen minutes. Somebody at another address is not
+    kept waiting, so nobody can be locked out of their account.
+    """
+    if failures is None or failures.count < FREE_TRIES:
+        return timedelta()
+    wait = min(timedelta(seconds=2 ** min(failures.count - FREE_TRIES, 20)), LONGEST_WAIT)
+    return max(timedelta(), failures.last + wait - now)

@@ -1,0 +1,79 @@
+"""POST /oauth/device/code: a program asks for a pair of codes (RFC 8628 §3.1-3.2, Auth0)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.device import DeviceAnswer, DeviceRequest
+from keyfob.protocol.grants import DEVICE_CODE
+from keyfob.protocol.http import Request, Response, json_response
+from keyfob.protocol.secret import Secret
+from keyfob.server.config import Api
+from keyfob.server.decide.device import write_user_code
+from keyfob.server.endpoints.parameters import authenticates, malformed, read_parameters
+from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.ports import Transaction
+from keyfob.server.records import DeviceLogin
+from keyfob.server.site import Site
+
+DEVICE_CODE_BYTES: Final = 32
+_DRAWN: Final = 64
+_TRIES: Final = 20
+_SWEPT: Final = 20
+
+
+async def device_code(site: Site, request: Request) -> Response:
+    """Answer with codes. No program authenticates here: Auth0 refuses one that tries."""
+    try:
+        fields = read_parameters(request)
+        asked = DeviceRequest.read(fields)
+    except Malformed as problem:
+        return malformed(site, problem)
+    application = site.config.application(asked.client_id)
+    if application is None or DEVICE_CODE not in application.grants or authenticates(request, fields):
+        site.note("fdeaz", request, client_id=asked.client_id, description="client unknown or not allowed")
+        return site.refuse("client_refused")
+    api = site.config.api(asked.audience)
+    if api is None:
+        site.note("fdeaz", request, client_id=asked.client_id, description="audience unknown")
+        return site.refuse("audience_unknown", audience=asked.audience or "none")
+    return json_response(200, (await _begin(site, request, asked, api)).write())
+
+
+async def _begin(site: Site, request: Request, asked: DeviceRequest, api: Api) -> DeviceAnswer:
+    config, now = site.config, site.now()
+    code = Secret(write_token(site.surroundings.random(DEVICE_CODE_BYTES)))
+    scope = config.grantable(asked.scope, api)
+    for _ in range(_TRIES):
+        user_code = _draw(site)
+        login = DeviceLogin(
+            device_code_hash=keyed_hash(site.hash_keys.codes, code.reveal()),
+            user_code_hash=keyed_hash(site.hash_keys.codes, user_code),
+            client_id=asked.client_id,
+            audience=api.audience,
+            scope=scope,
+            peer=request.peer,
+            created_at=now,
+            expires_at=now + config.device_lifetime,
+        )
+
+        def add(transaction: Transaction, login: DeviceLogin = login) -> bool:
+            transaction.sweep(now, _SWEPT)
+            return transaction.add_device(login)
+
+        if await site.store.write(add):
+            address = f"{config.issuer}activate"
+            return DeviceAnswer(
+                device_code=code,
+                user_code=user_code,
+                verification_uri=address,
+                verification_uri_complete=f"{address}?user_code={user_code}",
+                expires_in=config.device_lifetime,
+                interval=config.device_interval,
+            )
+    raise Misuse("no free user code was found; are millions of logins waiting?")
+
+
+def _draw(site: Site) -> str:
+    return write_user_code(site.surroundings.random(_DRAWN))

@@ -1,0 +1,67 @@
+"""Keyed hashes and the tokens made with them. Pure: keys and chance come as arguments."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from keyfob.protocol.secret import Secret
+
+PREFIX: Final = "v1.M"  # as Auth0's refresh tokens begin
+ID_BYTES: Final = 16
+SECRET_BYTES: Final = 20
+_MAC_BYTES: Final = 16
+_BODY: Final = struct.Struct(f">{ID_BYTES}sI{SECRET_BYTES}s")
+
+
+@dataclass(frozen=True, slots=True)
+class HashKeys:
+    """One key for each purpose, all derived from the tenant's master key."""
+
+    codes: bytes
+    refresh: bytes
+    sessions: bytes
+    csrf: bytes
+
+
+def keyed_hash(key: bytes, value: str | bytes) -> bytes:
+    """HMAC-SHA-256: a stolen database cannot be searched for a code without the key."""
+    return hmac.digest(key, value.encode() if isinstance(value, str) else value, hashlib.sha256)
+
+
+def write_token(raw: bytes) -> str:
+    """Bytes as URL-safe text."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshParts:
+    """What a refresh token carries: whose it is, which in the row of that login's tokens, and a secret part."""
+
+    login_id: bytes
+    generation: int
+    secret: bytes
+
+    def write(self, key: bytes) -> Secret:
+        """As a token; the id and the generation in it are authenticated."""
+        body = _BODY.pack(self.login_id, self.generation, self.secret)
+        return Secret(PREFIX + write_token(body + keyed_hash(key, body)[:_MAC_BYTES]))
+
+
+def read_refresh(token: Secret, key: bytes) -> RefreshParts | None:
+    """The parts of a token that we made, or None: a guessed id must not end somebody's login."""
+    text = token.reveal()
+    try:
+        raw = base64.b64decode(text.removeprefix(PREFIX).encode("ascii") + b"==", b"-_", validate=True)
+    except ValueError:
+        return None
+    if not text.startswith(PREFIX) or len(raw) != _BODY.size + _MAC_BYTES:
+        return None
+    body, mac = raw[: _BODY.size], raw[_BODY.size :]
+    if not hmac.compare_digest(keyed_hash(key, body)[:_MAC_BYTES], mac):
+        return None
+    return RefreshParts(*_BODY.unpack(body))

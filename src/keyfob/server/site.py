@@ -1,0 +1,93 @@
+"""A running tenant as its endpoints see it: configuration, keys, store, and the small memory of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
+
+from keyfob.jose.keys import SigningKey
+from keyfob.protocol.http import Request, Response
+from keyfob.server.config import TenantConfig
+from keyfob.server.decide.device import Pace
+from keyfob.server.decide.throttle import Bucket, Failures
+from keyfob.server.keyed_hash import HashKeys
+from keyfob.server.ports import Audit, Passwords, Render, Store, Surroundings
+from keyfob.server.wire import Outcome, answer
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+MOST_REMEMBERED: Final = 100_000
+
+
+class Memory(Generic[K, V]):
+    """A table that forgets: the oldest entries go when it is full, so that no stranger can fill the machine."""
+
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        """Empty."""
+        self._entries: dict[K, V] = {}
+        self._most = most
+
+    def get(self, key: K) -> V | None:
+        """What is known, or None."""
+        return self._entries.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Remember; the newest stays longest."""
+        self._entries.pop(key, None)
+        self._entries[key] = value
+        while len(self._entries) > self._most:
+            del self._entries[next(iter(self._entries))]
+
+    def drop(self, key: K) -> None:
+        """Forget one."""
+        self._entries.pop(key, None)
+
+
+@dataclass(slots=True)
+class Site:
+    """All that an endpoint needs.
+
+    Attributes:
+        keys: Newest first; the first one signs.
+        paces: How each waiting program polls.
+        guesses: Tries left to enter a code, by address; "" is everybody together.
+        failures: Wrong passwords, by account and address.
+    """
+
+    config: TenantConfig
+    hash_keys: HashKeys
+    keys: tuple[SigningKey, ...]
+    store: Store
+    surroundings: Surroundings
+    passwords: Passwords
+    render: Render
+    audit: Audit
+    paces: Memory[bytes, Pace] = field(default_factory=Memory[bytes, Pace])
+    guesses: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
+    failures: Memory[tuple[str, str], Failures] = field(default_factory=Memory[tuple[str, str], Failures])
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        return self.surroundings.now()
+
+    def refuse(self, outcome: Outcome, **words: str) -> Response:
+        """An outcome in this tenant's dialect."""
+        return answer(self.config.wire, outcome, **words)
+
+    def note(self, code: str, request: Request, **more: str) -> None:
+        """Tell the audit log; `code` is Auth0's (`sede`, `fede`, ...). Never given a secret."""
+        event: dict[str, object] = {"type": code, "date": self.now().isoformat(), "ip": request.peer}
+        agent = request.header("user-agent") or ""
+        self.audit({**event, "user_agent": neutral(agent), **{name: neutral(value) for name, value in more.items()}})
+
+
+def neutral(text: str) -> str:
+    """A stranger's text, fit for one line of a log."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:200])
+
+
+Clock = Callable[[], datetime]
+ZERO: Final = timedelta()
