@@ -24,6 +24,7 @@ from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile, check_name
 from keyfob.client.session import Session as ClientSession
 from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     import httpx2  # noqa: TID251  only its name, for whoever reads the signature
@@ -70,7 +71,10 @@ class Session:
         """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401."""
         from keyfob.client.io.http_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
 
-        return client_of(lambda *, renew: self._session.token(renew=renew))
+        def token(*, renew: bool) -> Secret:
+            return self._session.token(renew=renew)
+
+        return client_of(token)
 
     def log_out(self) -> LoggedOut:
         """End the login at the server and forget it here. Raises `LoginRequired`."""
