@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Final
 
 from keyfob.jose.keys import SigningKey
-from keyfob.jose.sealed import NONCE_BYTES as NONCE_BYTES
 from keyfob.jose.sealed import derive, seal, unseal
 from keyfob.protocol.secret import Secret
 from keyfob.server.config import Api, Application, TenantConfig
@@ -54,7 +53,7 @@ def open_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]
     box = derive(master, "signing keys")
     return tuple(
         SigningKey.from_pem(unseal(found.sealed, box, context=f"signing-key {found.key_id}"), found.algorithm)
-        for found in transaction.keys()
+        for found in transaction.signing_keys()
     )
 
 

@@ -45,7 +45,7 @@ class AsgiApp:
             return self._style
         try:
             return await handle(self._site, request)
-        except Exception:
+        except Exception:  # noqa: BLE001  the last line of defence: no trace ever reaches a stranger
             _LOG.exception("a request could not be answered")
             return self._site.refuse("server_error")
 

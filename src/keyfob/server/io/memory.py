@@ -79,7 +79,7 @@ class MemoryTables:
         """Add or replace."""
         self.users[user.user_id] = user
 
-    def keys(self) -> tuple[StoredKey, ...]:
+    def signing_keys(self) -> tuple[StoredKey, ...]:
         """Newest first."""
         return tuple(sorted(self.stored_keys, key=lambda key: key.created_at, reverse=True))
 

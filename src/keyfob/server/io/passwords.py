@@ -1,4 +1,4 @@
-"""Argon2id, off the event loop, and only so many at once: memory is what runs out first (NIST SP 800-63B-4 §3.1.1.2)."""
+"""Argon2id off the event loop, few at once: memory is what runs out first (NIST SP 800-63B-4 §3.1.1.2)."""
 
 from __future__ import annotations
 

@@ -62,8 +62,20 @@ def write_device(login: DeviceLogin) -> Row:
 
 def read_device(row: Row) -> DeviceLogin:
     """From the columns of DEVICE."""
+    code, user_code, client_id, audience, scope, peer, created, expires, stage, session, user_id, auth = row
     return DeviceLogin(
-        *row[:4], Scope.read(row[4]), row[5], _time(row[6]), _time(row[7]), *row[8:11], auth_time=_time_or_none(row[11])
+        code,
+        user_code,
+        client_id,
+        audience,
+        Scope.read(scope),
+        peer,
+        _time(created),
+        _time(expires),
+        stage,
+        session,
+        user_id,
+        _time_or_none(auth),
     )
 
 
@@ -88,8 +100,22 @@ def write_refresh(login: RefreshLogin) -> Row:
 
 def read_refresh(row: Row) -> RefreshLogin:
     """From the columns of REFRESH."""
-    times = (_time(seconds) for seconds in row[5:9])
-    return RefreshLogin(*row[:4], Scope.read(row[4]), *times, *row[9:12], has_ended=bool(row[12]))
+    login_id, client_id, user_id, audience, scope, auth, created, expires, idle, generation, now, before, ended = row
+    return RefreshLogin(
+        login_id,
+        client_id,
+        user_id,
+        audience,
+        Scope.read(scope),
+        _time(auth),
+        _time(created),
+        _time(expires),
+        _time(idle),
+        generation,
+        now,
+        before,
+        bool(ended),
+    )
 
 
 def write_session(session: BrowserSession) -> Row:
@@ -107,7 +133,8 @@ def write_session(session: BrowserSession) -> Row:
 
 def read_session(row: Row) -> BrowserSession:
     """From the columns of SESSION."""
-    return BrowserSession(row[0], _time(row[1]), _time(row[2]), row[3], _time_or_none(row[4]), *row[5:])
+    hashed, created, seen, user_id, auth, device, outcome = row
+    return BrowserSession(hashed, _time(created), _time(seen), user_id, _time_or_none(auth), device, outcome)
 
 
 def write_user(user: User) -> Row:
@@ -124,7 +151,8 @@ def write_user(user: User) -> Row:
 
 def read_user(row: Row) -> User:
     """From the columns of PERSON."""
-    return User(*row[:4], _time(row[4]), is_blocked=bool(row[5]))
+    user_id, email, name, password_hash, updated, blocked = row
+    return User(user_id, email, name, password_hash, _time(updated), bool(blocked))
 
 
 def write_key(key: StoredKey) -> Row:

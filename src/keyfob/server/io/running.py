@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
 import socket
 import threading
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import uvicorn
 
-from keyfob.errors import KeyfobError, Misuse, Unreachable
+from keyfob.errors import Misuse, Unreachable
 
 _BACKLOG: Final = 256
 _START_LIMIT_S: Final = 10.0
@@ -31,18 +34,20 @@ def bind(host: str, port: int) -> socket.socket:
         raise Misuse(f"{port} is no port") from None
     except OSError as problem:
         listener.close()
-        raise _not_bound(host, port, problem) from None
+        _not_bound(host, port, problem)
     return listener
 
 
-def _not_bound(host: str, port: int, problem: OSError) -> KeyfobError:
-    import errno
+def _not_bound(host: str, port: int, problem: OSError) -> NoReturn:
+    """Say why.
 
+    Raises:
+        Misuse: Always.
+    """
     if problem.errno == errno.EADDRINUSE:
-        return Misuse(
-            f"port {port} is taken", code="port-taken", hint="Choose another with --port, or --port 0 for any."
-        )
-    return Misuse(f"cannot listen on {host} port {port}: {problem.strerror}")
+        hint = "Choose another with --port, or --port 0 for any."
+        raise Misuse(f"port {port} is taken", code="port-taken", hint=hint)
+    raise Misuse(f"cannot listen on {host} port {port}: {problem.strerror}")
 
 
 def url_of(listener: socket.socket) -> str:
@@ -61,10 +66,8 @@ def _server(app: Any) -> uvicorn.Server:  # noqa: ANN401  uvicorn takes many kin
 
 def run(app: Any, listener: socket.socket) -> None:  # noqa: ANN401
     """Serve until SIGINT or SIGTERM; requests under way are finished first."""
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down by then, and raises the signal once more
         _server(app).run(sockets=[listener])
-    except KeyboardInterrupt:  # uvicorn has shut down by then, and raises the signal once more
-        pass
 
 
 class Running:
@@ -96,11 +99,9 @@ class Running:
         self._listener.close()
 
     def _run(self) -> None:
-        import asyncio
-
         async def serve() -> None:
             task = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
-            while not self._server.started and not task.done():
+            while not self._server.started and not task.done():  # noqa: ASYNC110  uvicorn offers a flag, no event
                 await asyncio.sleep(0.005)
             self._started.set()
             await task

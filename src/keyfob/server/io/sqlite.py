@@ -98,7 +98,7 @@ class SqliteTransaction:
         """Add or replace."""
         self._put("person", rows.PERSON, rows.write_user(user))
 
-    def keys(self) -> tuple[StoredKey, ...]:
+    def signing_keys(self) -> tuple[StoredKey, ...]:
         """Newest first."""
         found = self._connection.execute(f"SELECT {rows.KEY} FROM signing_key ORDER BY created_s DESC")  # noqa: S608
         return tuple(rows.read_key(row) for row in found)
@@ -207,4 +207,5 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    return [part for part in script.split(";") if part.strip()]
+    plain = "\n".join(line for line in script.splitlines() if not line.startswith("--"))
+    return [part for part in plain.split(";") if part.strip()]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from keyfob.jose.keys import SigningKey
+from keyfob.jose.sealed import NONCE_BYTES
 from keyfob.protocol.secret import Secret
 from keyfob.server.config import TenantConfig
 from keyfob.server.io.asgi import AsgiApp
@@ -19,11 +20,10 @@ from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.surroundings import SystemSurroundings
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Audit, Passwords, Store, Surroundings, Transaction
-from keyfob.server.records import User
+from keyfob.server.records import StoredKey, User
 from keyfob.server.site import Site
 from keyfob.server.start import (
     MASTER_KEY_BYTES,
-    NONCE_BYTES,
     READY_EMAIL,
     FirstUser,
     hash_keys,
@@ -69,10 +69,10 @@ class Tenant:
             Malformed: The store's keys were sealed with another master key.
         """
         world = surroundings or SystemSurroundings()
-        if not await store.read(lambda transaction: transaction.keys()):
+        if not await store.read(lambda transaction: transaction.signing_keys()):
             stored = seal_key(SigningKey.generate("RS256"), master, world.random(NONCE_BYTES), world.now())
             # Of two first starts at once, both sign with the key of the first.
-            await store.write(lambda transaction: transaction.keys() or transaction.add_key(stored))
+            await store.write(lambda transaction: _add_first(transaction, stored))
         keys = await store.read(lambda transaction: open_keys(transaction, master))
         hasher = passwords or Argon2Passwords()
         return cls(Site(config, hash_keys(master), keys, store, world, hasher, render, audit))
@@ -120,7 +120,7 @@ class Tenant:
         tenant = await cls.create(config, store=store, master=master)
         known = await store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
         if ready and known is None:
-            password = Secret(write_token(tenant._site.surroundings.random(_PASSWORD_BYTES)))
+            password = Secret(write_token(SystemSurroundings().random(_PASSWORD_BYTES)))
             if await tenant.add_user(READY_EMAIL, password, "Pat Example"):
                 tenant.first_user = FirstUser(READY_EMAIL, password)
         return tenant
@@ -142,3 +142,8 @@ class Tenant:
     def close(self) -> None:
         """Let go of the store."""
         asyncio.run(self._site.store.close())
+
+
+def _add_first(transaction: Transaction, key: StoredKey) -> None:
+    if not transaction.signing_keys():
+        transaction.add_key(key)
