@@ -1,9 +1,9 @@
 """Door: a server that gives tokens.
 
-from keyfob.serve import Tenant, bind, run, url_of
+from keyfob.serve import Tenant, bind, default_folder, ready_config, run, url_of
 
 listener = bind("127.0.0.1", 8790)
-tenant = Tenant.open(default_folder(), url_of(listener))
+tenant = Tenant.open(default_folder(), ready_config(url_of(listener)), with_first_user=True)
 run(tenant, listener)           # or give `tenant.app` to any ASGI server
 """
 

@@ -9,7 +9,7 @@ from typing import Final
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.sealed import derive, seal, unseal
 from keyfob.protocol.secret import Secret
-from keyfob.server.config import Api, Application, TenantConfig
+from keyfob.server.config import Api, Application, TenantConfig, Wire
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.ports import Transaction
 from keyfob.server.records import StoredKey
@@ -28,11 +28,12 @@ class FirstUser:
     password: Secret
 
 
-def ready_config(issuer: str) -> TenantConfig:
+def ready_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
     """A tenant that works at once: one program, one API."""
     scopes = {"read:orders": "read your orders", "write:orders": "place and change orders"}
     return TenantConfig(
         issuer=issuer,
+        wire=wire,
         applications=(Application(READY_CLIENT_ID, "keyfob CLI"),),
         apis=(Api(READY_AUDIENCE, "Orders", scopes),),
         default_audience=READY_AUDIENCE,

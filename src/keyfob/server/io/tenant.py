@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +27,6 @@ from keyfob.server.start import (
     FirstUser,
     hash_keys,
     open_keys,
-    ready_config,
     seal_key,
 )
 
@@ -99,21 +97,20 @@ class Tenant:
         return asyncio.run(made)
 
     @classmethod
-    def open(cls, folder: Path, issuer: str, config: TenantConfig | None = None) -> Tenant:
+    def open(cls, folder: Path, config: TenantConfig, *, with_first_user: bool = False) -> Tenant:
         """A tenant on SQLite in a folder: keys and data survive a restart.
 
         Args:
             folder: Made at the first start.
-            issuer: Its address, with a trailing slash.
-            config: Its settings; without them those of a ready tenant, with a throw-away person at the first start.
+            config: Its settings.
+            with_first_user: Add a throw-away person at the first start, and say so in `first_user`.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
             Malformed: The store's keys were sealed with another master key.
         """
-        settings = replace(config, issuer=issuer) if config else ready_config(issuer)
         master = master_key(folder)
-        return asyncio.run(cls._open(settings, SqliteStore(folder / "tenant.sqlite3"), master, ready=config is None))
+        return asyncio.run(cls._open(config, SqliteStore(folder / "tenant.sqlite3"), master, ready=with_first_user))
 
     @classmethod
     async def _open(cls, config: TenantConfig, store: SqliteStore, master: bytes, *, ready: bool) -> Tenant:
