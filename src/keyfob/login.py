@@ -23,6 +23,7 @@ from keyfob.client.notices import CodeShown, NetworkTrouble, Notice, ScopeNarrow
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile, check_name
 from keyfob.client.session import Session as ClientSession
+from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
@@ -75,6 +76,10 @@ class Session:
             return self._session.token(renew=renew)
 
         return client_of(token)
+
+    def send(self, request: Request) -> Response:
+        """One request with the token, renewed once after a 401; no redirect is followed. Raises `KeyfobError`."""
+        return self._session.send(request)
 
     def log_out(self) -> LoggedOut:
         """End the login at the server and forget it here. Raises `LoginRequired`."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from keyfob.protocol.http import Response
     from keyfob.serve import FirstUser
 
-HELP = "see it work: a tenant, an API and a program that logs in, on this machine"
-
 # The pages, the waiting and the polling are the real ones; only the pace is quicker, so that nobody waits for a demo.
 PACE = timedelta(seconds=1)
 

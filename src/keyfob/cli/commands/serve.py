@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from keyfob.serve import Tenant
 
-HELP = "run a tenant: a real authorization server, ready at once"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command's own words."""
