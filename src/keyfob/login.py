@@ -44,7 +44,6 @@ __all__ = [
     "SlowedDown",
     "StillPending",
     "check_name",
-    "plain_terminal",
 ]
 
 STANDARD_SCOPES = ("openid", "profile", "email", "offline_access")
@@ -119,8 +118,16 @@ class App:
 
     def log_in(self, tell: Callable[[Notice], None] | None = None) -> Held:
         """Let the person log in on any device; blocks until they have. Raises `KeyfobError`."""
-        show, tick = (tell, None) if tell else plain_terminal()
-        return ClientSession(self.profile, self._vault, self._find_world(show, tick)).log_in()
+        if tell is not None:
+            return ClientSession(self.profile, self._vault, self._find_world(tell)).log_in()
+        from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
+
+        terminal = Terminal.of_process()
+        try:
+            world = self._find_world(terminal.tell, terminal.tick)
+            return ClientSession(self.profile, self._vault, world).log_in()
+        finally:
+            terminal.clear()
 
     def session(self) -> Session:
         """The login that is kept, if any."""
@@ -132,11 +139,3 @@ class App:
         from keyfob.client.io.world import SystemWorld, idle, nobody  # noqa: PLC0415
 
         return self._world or SystemWorld(tell or nobody, tick=tick or idle)
-
-
-def plain_terminal() -> tuple[Callable[[Notice], None], Callable[[], None]]:
-    """What shows a login on this process's terminal: for notices, and for every second in between."""
-    from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
-
-    terminal = Terminal.of_process()
-    return terminal.tell, terminal.tick

@@ -8,6 +8,8 @@ from datetime import timedelta
 from keyfob.cli import output
 from keyfob.cli.profiles import add_profile, duration, known_app
 
+MINUTE = timedelta(minutes=1)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command's own words."""
