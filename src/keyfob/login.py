@@ -23,10 +23,13 @@ from keyfob.client.notices import CodeShown, NetworkTrouble, Notice, ScopeNarrow
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile, check_name
 from keyfob.client.session import Session as ClientSession
+from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
 
 if TYPE_CHECKING:
     import httpx2  # noqa: TID251  only its name, for whoever reads the signature
+
+    from keyfob.client.io.terminal import Terminal
 
 __all__ = [
     "App",
@@ -72,6 +75,16 @@ class Session:
 
         return client_of(lambda *, renew: self._session.token(renew=renew))
 
+    def call(self, request: Request, write: Callable[[bytes], None]) -> Response:
+        """One call to an API; the body goes to `write`, what comes back is the answer without it.
+
+        Raises `LoginRequired`, `Unreachable`, `Malformed`, `Misuse`, `Refused` or `VaultUnavailable`.
+        """
+        from keyfob.client.io.http_auth import call  # noqa: PLC0415
+
+        with self.http() as client:
+            return call(client, request, write)
+
     def log_out(self) -> LoggedOut:
         """End the login at the server and forget it here. Raises `LoginRequired`."""
         return self._session.log_out()
@@ -110,8 +123,13 @@ class App:
 
     def log_in(self, tell: Callable[[Notice], None] | None = None) -> Held:
         """Let the person log in on any device; blocks until they have. Raises `KeyfobError`."""
-        show, tick = (tell, None) if tell else plain_terminal()
-        return ClientSession(self.profile, self._vault, self._find_world(show, tick)).log_in()
+        if tell is not None:
+            return ClientSession(self.profile, self._vault, self._find_world(tell)).log_in()
+        terminal = plain_terminal()
+        try:
+            return ClientSession(self.profile, self._vault, self._find_world(terminal.tell, terminal.tick)).log_in()
+        finally:
+            terminal.clear()
 
     def session(self) -> Session:
         """The login that is kept, if any."""
@@ -125,9 +143,8 @@ class App:
         return self._world or SystemWorld(tell or nobody, tick=tick or idle)
 
 
-def plain_terminal() -> tuple[Callable[[Notice], None], Callable[[], None]]:
-    """What shows a login on this process's terminal: for notices, and for every second in between."""
-    from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
+def plain_terminal() -> Terminal:
+    """What shows a login on this process's terminal."""
+    from keyfob.client.io.terminal import Terminal as Plain  # noqa: PLC0415
 
-    terminal = Terminal.of_process()
-    return terminal.tell, terminal.tick
+    return Plain.of_process()

@@ -1,0 +1,106 @@
+"""`keyfob call`: an HTTP call with the token, with curl's habits."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from keyfob.cli import output
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.settings import add_profile_flag, find_app
+from keyfob.errors import Misuse, Refused
+from keyfob.protocol.challenge import Challenge
+from keyfob.protocol.http import FORM, Request, Response
+from keyfob.protocol.oauth_error import speakable
+from keyfob.protocol.scope import Scope
+
+_OURS = {"authorization", "content-length", "host", "transfer-encoding"}
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    parser.add_argument("url", metavar="URL", help="https, or http on this machine")
+    parser.add_argument("-X", "--request", metavar="METHOD", help="GET, or POST with -d, if nothing is said")
+    parser.add_argument(
+        "-d",
+        "--data",
+        metavar="TEXT",
+        action="append",
+        help="a body: text, @FILE, or - for stdin; a form unless -H says",
+    )
+    parser.add_argument("-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="another header")
+    add_profile_flag(parser)
+    parser.epilog = (
+        "Redirects are not followed. The body goes to stdout whatever the answer; exit code 3 if it is no 2xx."
+    )
+
+
+def run(flags: Namespace) -> int:
+    """Make the call.
+
+    Raises:
+        Refused: The API's answer is no success; its body has been printed.
+        KeyfobError: There was no token or no answer.
+    """
+    request = _request(flags)
+    session = find_app(flags).session()
+    answer = session.call(request, output.result_bytes)
+    if 200 <= answer.status <= 299:  # noqa: PLR2004
+        return DONE
+    raise _explained(answer, session.held().scope)
+
+
+def _request(flags: Namespace) -> Request:
+    body = b"&".join(_body(part) for part in flags.data) if flags.data else b""
+    headers = tuple(_header(line) for line in flags.header)
+    method = (flags.request or ("POST" if flags.data else "GET")).upper()
+    if not method.isascii() or not method.isalpha():
+        raise Misuse("a method is a word, such as GET")
+    if flags.data and not any(name == "content-type" for name, _ in headers):
+        headers += (("content-type", FORM),)
+    return Request(method, flags.url, headers, body)
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    name = name.strip().lower()
+    if not colon or not name or not line.isprintable() or not line.isascii() or " " in name:
+        raise Misuse("a header is NAME: VALUE", hint="For example: -H 'Content-Type: application/json'")
+    if name in _OURS:
+        raise Misuse(f"keyfob writes the header {name} itself")
+    return name, value.strip()
+
+
+def _body(part: str) -> bytes:
+    if part in {"-", "@-"}:
+        return sys.stdin.buffer.read()
+    if not part.startswith("@"):
+        return part.encode()
+    try:
+        return Path(part[1:]).read_bytes()
+    except OSError as problem:
+        raise Misuse(f"the file of -d cannot be read ({type(problem).__name__})") from None
+
+
+def _explained(answer: Response, held: Scope) -> Refused:
+    """What the answer says is wrong (RFC 6750 §3.1)."""
+    told = _bearer_challenge(answer.header_values("www-authenticate"))
+    error, scope = told.get("error", ""), told.get("scope", "")
+    message = f"the API answered {answer.status}"
+    if error:
+        message += f" {speakable(error)}"
+    if description := told.get("error_description"):
+        message += f": {speakable(description)}"
+    hint = ""
+    if error == "insufficient_scope" and scope:
+        wanted = Scope.of({*held.names, *speakable(scope).split()}).write()
+        hint = f"Run: keyfob login --scope '{wanted.replace("'", '')}'"
+    elif answer.status == 401:  # noqa: PLR2004
+        hint = "Look whether --audience of your login is this API; a new login may help: keyfob login"
+    return Refused(message, oauth_code=speakable(error), hint=hint, code="api-refused")
+
+
+def _bearer_challenge(headers: tuple[str, ...]) -> dict[str, str]:
+    found = (challenge for challenge in Challenge.read_all(headers) if challenge.scheme.lower() == "bearer")
+    return dict(next((challenge.parameters for challenge in found), {}))

@@ -1,0 +1,111 @@
+"""`keyfob login`: log in, and keep what comes."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import assert_never
+
+from keyfob.cli import output
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.settings import add_json_flag, add_profile_flag, app_of, find_profile
+from keyfob.errors import LoginDeclined, Misuse, TimedOut
+from keyfob.login import (
+    CodeShown,
+    Held,
+    NetworkTrouble,
+    Notice,
+    Profile,
+    ProfileFiles,
+    ScopeNarrowed,
+    SlowedDown,
+    StillPending,
+)
+
+_FLOWS = ("auto", "device", "browser", "paste", "machine", "password")
+_READY = ("auto", "device")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    add_profile_flag(parser)
+    parser.add_argument("--issuer", metavar="URL", help="who logs you in, exactly as its metadata writes it")
+    parser.add_argument("--client-id", metavar="ID", help="this program's, at that issuer")
+    parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
+    parser.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
+    parser.add_argument("--flow", choices=_FLOWS, default="auto", help="how to log in; auto is device for now")
+    add_json_flag(parser)
+    parser.epilog = "Flags are kept for the next time. With --json, events are printed as they happen."
+
+
+def run(flags: Namespace) -> int:
+    """Log in.
+
+    Raises:
+        Misuse: A flow that this version does not have.
+        KeyfobError: The login failed.
+    """
+    if flags.flow not in _READY:
+        raise Misuse(f"--flow {flags.flow} is not yet in this version", hint="Run: keyfob login --flow device")
+    profile = find_profile(flags)
+    app = app_of(profile)
+    if not flags.json:
+        held = app.log_in()
+        ProfileFiles().keep(app.profile)
+        output.remark(_greeting(held))
+        return DONE
+    try:
+        held = app.log_in(_print_event)
+    except LoginDeclined:
+        output.result_object({"event": "denied"})
+        raise
+    except TimedOut:
+        output.result_object({"event": "expired"})
+        raise
+    ProfileFiles().keep(app.profile)
+    output.result_object(_granted(app.profile, held))
+    return DONE
+
+
+def _greeting(held: Held) -> str:
+    who = held.person or held.subject
+    return f"logged in as {who} at {held.issuer}" if who else f"logged in at {held.issuer}"
+
+
+def _granted(profile: Profile, held: Held) -> dict[str, object]:
+    return {
+        "event": "granted",
+        "profile": profile.name,
+        "issuer": held.issuer,
+        "subject": held.subject,
+        "name": held.person,
+        "scope": held.scope.write(),
+        "expires_at": output.instant(held.expires_at),
+    }
+
+
+def _print_event(notice: Notice) -> None:
+    output.result_object(_event(notice))
+
+
+def _event(notice: Notice) -> dict[str, object]:
+    """Spans are whole seconds. Holds no secret: the user code is for showing, the device code is not in a notice."""
+    match notice:
+        case CodeShown():
+            return {
+                "event": "device_code",
+                "user_code": notice.user_code,
+                "verification_uri": notice.verification_uri,
+                "verification_uri_complete": notice.verification_uri_complete,
+                "expires_in": int(notice.expires_in.total_seconds()),
+                "expires_at": output.instant(notice.expires_at),
+            }
+        case StillPending():
+            return {"event": "pending", "seconds_left": int(notice.left.total_seconds())}
+        case SlowedDown():
+            return {"event": "slow_down", "interval": int(notice.interval.total_seconds())}
+        case NetworkTrouble():
+            return {"event": "trouble", "message": notice.what, "next_in": int(notice.next_in.total_seconds())}
+        case ScopeNarrowed():
+            return {"event": "scope_narrowed", "missing": list(notice.missing)}
+        case _:  # pragma: no cover
+            assert_never(notice)

@@ -1,0 +1,47 @@
+"""`keyfob token`: print a valid access token. The only command that prints a secret."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
+
+from keyfob.cli import output
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.settings import add_json_flag, add_profile_flag, find_app, length
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    add_profile_flag(parser)
+    parser.add_argument(
+        "--min-ttl", metavar="TIME", default="1m", help="how long it must still live: 90s, 5m, 2h (default 1m)"
+    )
+    add_json_flag(parser)
+
+
+def run(flags: Namespace) -> int:
+    """Print it.
+
+    Raises:
+        KeyfobError: There is none, and none can be had without the person.
+    """
+    min_ttl = length(flags.min_ttl)
+    session = find_app(flags).session()
+    token = session.token(min_ttl)
+    held = session.held()
+    if held.expires_at is not None:
+        left = held.expires_at - datetime.now(UTC)
+        if left < min_ttl:
+            output.remark(f"this token lives for {output.span(left)} only; no longer one could be had")
+    if flags.json:
+        output.result_object(
+            {
+                "access_token": token,
+                "token_type": "Bearer",
+                "expires_at": output.instant(held.expires_at),
+                "scope": held.scope.write(),
+            }
+        )
+    else:
+        output.result(token)
+    return DONE

@@ -1,0 +1,124 @@
+"""The command `keyfob`: a table of commands, and the one place that turns errors into words and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import Final, NoReturn, Protocol, cast
+
+from keyfob.cli import output
+from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from keyfob.errors import KeyfobError, Misuse
+
+# Name, and what it does. A command is the module of its name in cli/commands, imported only when it is called.
+COMMANDS: Final[dict[str, str]] = {
+    "login": "log in; shows a code that you approve on any device",
+    "token": "print a valid access token; refreshed if need be, never opens a browser",
+    "call": "make an HTTP call with the token, with curl's habits",
+    "whoami": "who is logged in, at which issuer, until when",
+    "logout": "end the login at the server, and forget it here",
+    "serve": "run a tenant: a server that gives tokens",
+    "demo": "a tenant, an API and a program that logs in, on this machine",
+}
+
+
+class Command(Protocol):
+    """What a module in cli/commands offers."""
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """Say which flags there are."""
+        ...
+
+    def run(self, flags: Namespace) -> int:
+        """Do it; gives the exit code."""
+        ...
+
+
+class Parser(ArgumentParser):
+    """Raises where argparse would print and leave. Repeats no value: it could be a secret, typed in the wrong place."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            Misuse: Always.
+        """
+        what, _, named = message.partition("unrecognized arguments: ")
+        if named:
+            flags = [word.partition("=")[0] for word in named.split() if word.startswith("-")]
+            what = f"there is no such flag: {' '.join(flags)}" if flags else "there are words too many"
+        raise Misuse(what or message, hint=f"Run: {self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code. Prints a traceback never, and not even then."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    output.make_ready()
+    try:
+        return _run(words)
+    except KeyfobError as problem:
+        return _shown(problem, words)
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        output.hang_up()
+        return FAILED
+    except Exception as problem:  # noqa: BLE001  nobody wants a traceback at a terminal
+        output.surprise(problem)
+        return FAILED
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in {"-h", "--help", "help"}:
+        sys.stdout.write(_help())
+        return DONE if words else Misuse.exit
+    if words[0] == "--version":
+        output.result(f"keyfob {_version()}")
+        return DONE
+    name = words[0]
+    if name not in COMMANDS:
+        raise Misuse("there is no such command", hint=_nearest(name))
+    command = cast(Command, importlib.import_module(f"keyfob.cli.commands.{name}"))
+    parser = Parser(prog=f"keyfob {name}", description=COMMANDS[name].capitalize() + ".", allow_abbrev=False)
+    command.arguments(parser)
+    return command.run(parser.parse_args(words[1:]))
+
+
+def _shown(problem: KeyfobError, words: list[str]) -> int:
+    try:
+        # What stands behind `--` belongs to another program.
+        return output.failure(problem, as_json="--json" in words[: words.index("--") if "--" in words else None])
+    except BrokenPipeError:
+        output.hang_up()
+        return problem.exit
+
+
+def _help() -> str:
+    widest = max(map(len, COMMANDS))
+    listed = "".join(f"  {name:<{widest}}  {does}\n" for name, does in COMMANDS.items())
+    return (
+        "usage: keyfob COMMAND [...]\n\n"
+        "The safest login that a terminal allows.\n\n"
+        f"{listed}\n"
+        "  --version  which keyfob this is\n\n"
+        "keyfob COMMAND --help says more.\n"
+    )
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, 1)
+    return f"Did you mean: keyfob {near[0]}" if near else "Run: keyfob --help"
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("keyfob")
+    except PackageNotFoundError:
+        return "(from source)"

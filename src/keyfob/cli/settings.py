@@ -1,0 +1,111 @@
+"""Which login is meant: flags first, then `KEYFOB_*` from the environment, then what the last login kept."""
+
+from __future__ import annotations
+
+import os
+import re
+from argparse import ArgumentParser, Namespace
+from datetime import timedelta
+from typing import Final
+
+from keyfob.errors import LoginRequired, Misuse
+from keyfob.login import App, Profile, ProfileFiles, check_name
+from keyfob.protocol.scope import Scope
+
+_LENGTH: Final = re.compile(r"(\d{1,7})([smhd]?)")
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def add_profile_flag(parser: ArgumentParser) -> None:
+    """`--profile`, which every command about a login has."""
+    parser.add_argument(
+        "--profile", metavar="NAME", help='which login (KEYFOB_PROFILE, or "default" if nothing is said)'
+    )
+
+
+def add_json_flag(parser: ArgumentParser) -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
+
+
+def find_name(chosen: str | None) -> str:
+    """The profile's name.
+
+    Raises:
+        Misuse: It could not be a file's name.
+    """
+    name = chosen or os.environ.get("KEYFOB_PROFILE") or "default"
+    check_name(name)
+    return name
+
+
+def find_profile(flags: Namespace) -> Profile:
+    """The profile to log in with; flags that are not there count as not given.
+
+    What was kept for another issuer or another program counts for nothing: one server's client id never goes to another.
+
+    Raises:
+        Misuse: Nobody says which issuer or which client id.
+    """
+    name = find_name(_flag(flags, "profile"))
+    kept = ProfileFiles().load(name)
+    issuer = _flag(flags, "issuer") or os.environ.get("KEYFOB_ISSUER") or (kept.issuer if kept else None)
+    if kept is not None and kept.issuer != issuer:
+        kept = None
+    client_id = _flag(flags, "client_id") or os.environ.get("KEYFOB_CLIENT_ID") or (kept.client_id if kept else None)
+    if kept is not None and kept.client_id != client_id:
+        kept = None
+    if not issuer or not client_id:
+        missing = "client id" if issuer else "issuer"
+        raise Misuse(f"no {missing} is known", hint="Run: keyfob login --issuer https://... --client-id ...")
+    audience = _flag(flags, "audience") or os.environ.get("KEYFOB_AUDIENCE") or (kept.audience if kept else None)
+    return Profile(name, issuer, client_id, audience, _find_scope(flags, kept))
+
+
+def find_app(flags: Namespace) -> App:
+    """The login that a command is about.
+
+    Raises:
+        LoginRequired: There has been none under that name.
+    """
+    try:
+        return app_of(find_profile(flags))
+    except Misuse as problem:
+        if "known" not in problem.message:
+            raise
+        raise LoginRequired("not logged in", hint=problem.hint) from None
+
+
+def app_of(profile: Profile) -> App:
+    """The door, for a profile."""
+    return App(
+        issuer=profile.issuer,
+        client_id=profile.client_id,
+        audience=profile.audience,
+        scopes=profile.scope.names,
+        profile=profile.name,
+    )
+
+
+def length(text: str) -> timedelta:
+    """A length of time as people type it: 90, 90s, 5m, 2h, 1d.
+
+    Raises:
+        Misuse: It is none.
+    """
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        raise Misuse("a length of time is a number and s, m, h or d", hint="For example: --min-ttl 5m")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
+def _find_scope(flags: Namespace, kept: Profile | None) -> Scope:
+    given: list[str] | None = getattr(flags, "scope", None)
+    said = " ".join(given) if given else os.environ.get("KEYFOB_SCOPE")
+    if said is None:
+        return kept.scope if kept else Scope()
+    return Scope.read(said)
+
+
+def _flag(flags: Namespace, name: str) -> str | None:
+    return getattr(flags, name, None)
