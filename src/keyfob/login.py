@@ -25,6 +25,7 @@ from keyfob.client.profile import DEFAULT, Profile, check_name
 from keyfob.client.session import Session as ClientSession
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     import httpx2  # noqa: TID251  only its name, for whoever reads the signature
@@ -73,17 +74,28 @@ class Session:
         """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401."""
         from keyfob.client.io.http_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
 
-        return client_of(lambda *, renew: self._session.token(renew=renew))
+        def token(*, renew: bool) -> Secret:
+            return self._session.token(renew=renew)
 
-    def call(self, request: Request, write: Callable[[bytes], None]) -> Response:
-        """One call to an API; the body goes to `write`, what comes back is the answer without it.
+        return client_of(token)
+
+    def send(self, request: Request) -> Response:
+        """One request with the token, renewed once after a 401; no redirect is followed. Raises `KeyfobError`."""
+        return self._session.send(request)
+
+    def call(
+        self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
+    ) -> Response:
+        """As `send`, for answers of any length: the body goes to `write`, piece by piece, and is not kept.
+
+        Status and headers go to `head` before it; they are what comes back, too.
 
         Raises `LoginRequired`, `Unreachable`, `Malformed`, `Misuse`, `Refused` or `VaultUnavailable`.
         """
         from keyfob.client.io.http_auth import call  # noqa: PLC0415
 
         with self.http() as client:
-            return call(client, request, write)
+            return call(client, request, write, head)
 
     def log_out(self) -> LoggedOut:
         """End the login at the server and forget it here. Raises `LoginRequired`."""

@@ -1,1 +1,48 @@
-"""The door for a program that gives tokens."""
+"""Door: a server that gives tokens.
+
+from keyfob.serve import Tenant, bind, default_folder, ready_config, run, url_of
+
+listener = bind("127.0.0.1", 8790)
+tenant = Tenant.open(default_folder(), ready_config(url_of(listener)), with_first_user=True)
+run(tenant, listener)           # or give `tenant.app` to any ASGI server
+"""
+
+from __future__ import annotations
+
+import socket  # noqa: TID251  its type; nothing is opened here
+
+from keyfob.server.config import Api, Application, TenantConfig, Wire
+from keyfob.server.io.data import default_folder
+from keyfob.server.io.running import Running, bind, url_of
+from keyfob.server.io.running import run as run_app
+from keyfob.server.io.tenant import Tenant
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, FirstUser, ready_config
+
+__all__ = [
+    "READY_AUDIENCE",
+    "READY_CLIENT_ID",
+    "Api",
+    "Application",
+    "FirstUser",
+    "Running",
+    "Tenant",
+    "TenantConfig",
+    "Wire",
+    "bind",
+    "default_folder",
+    "ready_config",
+    "run",
+    "url_of",
+]
+
+
+def run(tenant: Tenant, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way are finished, and the store is closed.
+
+    `Running(tenant.app, listener)` does the same in a thread.
+    """
+    try:
+        run_app(tenant.app, listener)
+    finally:
+        tenant.close()
+        listener.close()

@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
 class Command(Protocol):
     """What a module in cli/commands offers."""
 
-    def arguments(self, parser: ArgumentParser) -> None:
+    def configure(self, parser: ArgumentParser) -> None:
         """Say which flags there are."""
         ...
 
@@ -75,7 +75,7 @@ def _run(words: list[str]) -> int:
     if not words or words[0] in {"-h", "--help", "help"}:
         sys.stdout.write(_help())
         return DONE if words else Misuse.exit
-    if words[0] == "--version":
+    if words[0] in {"-V", "--version"}:
         output.result(f"keyfob {_version()}")
         return DONE
     name = words[0]
@@ -83,7 +83,7 @@ def _run(words: list[str]) -> int:
         raise Misuse("there is no such command", hint=_nearest(name))
     command = cast(Command, importlib.import_module(f"keyfob.cli.commands.{name}"))
     parser = Parser(prog=f"keyfob {name}", description=COMMANDS[name].capitalize() + ".", allow_abbrev=False)
-    command.arguments(parser)
+    command.configure(parser)
     return command.run(parser.parse_args(words[1:]))
 
 

@@ -92,6 +92,6 @@ def clock(when: datetime) -> str:
 def span(length: timedelta) -> str:
     """A length of time for a person."""
     minutes = int(length.total_seconds()) // 60
-    if minutes >= 120:  # noqa: PLR2004
+    if minutes >= 120:
         return f"{minutes // 60} h"
     return f"{minutes} min" if minutes else f"{int(length.total_seconds())} s"

@@ -13,8 +13,11 @@ from keyfob.client.logout_flow import LoggedOut, log_out
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile
 from keyfob.client.refresh_flow import refresh
-from keyfob.errors import LoginRequired, Unreachable
+from keyfob.errors import KeyfobError, LoginRequired, Unreachable
+from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
+
+_UNAUTHORIZED = 401
 
 
 class Session:
@@ -74,6 +77,22 @@ class Session:
         with self._vault.lock(self.profile.name):
             return self._renew(before, min_ttl, renew=renew).access_token
 
+    def send(self, request: Request) -> Response:
+        """Send a request with the token; after a 401, once more with a renewed one. No redirect is followed.
+
+        Raises:
+            KeyfobError: As `token`, or nobody answers.
+        """
+        first = self.token()
+        response = self._world.send(_bring(request, first))
+        if response.status != _UNAUTHORIZED:
+            return response
+        try:
+            second = self.token(renew=True)
+        except KeyfobError:
+            return response  # what the API said is worth more than why it could not be mended
+        return response if second == first else self._world.send(_bring(request, second))
+
     def log_out(self) -> LoggedOut:
         """End the login at the server, and forget it here whatever the server says.
 
@@ -119,6 +138,10 @@ class Session:
         found = self._vault.load(self.profile.name)
         wanted = (self.profile.issuer, self.profile.client_id, self.profile.audience)
         return found if found and (found.issuer, found.client_id, found.audience) == wanted else None
+
+
+def _bring(request: Request, token: Secret) -> Request:
+    return replace(request, headers=(*request.headers, ("authorization", f"Bearer {token.reveal()}")))
 
 
 def _need_login(profile: Profile) -> NoReturn:

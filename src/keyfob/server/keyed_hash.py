@@ -56,7 +56,8 @@ def read_refresh(token: Secret, key: bytes) -> RefreshParts | None:
     """The parts of a token that we made, or None: a guessed id must not end somebody's login."""
     text = token.reveal()
     try:
-        raw = base64.b64decode(text.removeprefix(PREFIX).encode("ascii") + b"==", b"-_", validate=True)
+        body64 = text.removeprefix(PREFIX).encode("ascii")
+        raw = base64.b64decode(body64 + b"=" * (-len(body64) % 4), b"-_", validate=True)
     except ValueError:
         return None
     if not text.startswith(PREFIX) or len(raw) != _BODY.size + _MAC_BYTES:

@@ -63,7 +63,7 @@ class Transaction(Protocol):
         """Add or replace."""
         ...
 
-    def keys(self) -> tuple[StoredKey, ...]:
+    def signing_keys(self) -> tuple[StoredKey, ...]:
         """All signing keys, newest first."""
         ...
 

@@ -75,7 +75,7 @@ class Site:
 
     def refuse(self, outcome: Outcome, **words: str) -> Response:
         """An outcome in this tenant's dialect."""
-        return answer(self.config.wire, outcome, **words)
+        return answer(self.config.wire, outcome, words=words)
 
     def note(self, code: str, request: Request, **more: str) -> None:
         """Tell the audit log; `code` is Auth0's (`sede`, `fede`, ...). Never given a secret."""

@@ -6,6 +6,7 @@ named constant below, so that somebody with a tenant at hand can correct it in o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from keyfob.protocol.http import NO_STORE, Headers, Response, json_response
@@ -46,8 +47,13 @@ AUTH0_USERINFO: Final[Row] = (401, "invalid_token", "The access token is missing
 
 _UNAUTHORIZED: Final = "Unauthorized or unknown client"
 
+
+def _both(status: int, error: str, text: str) -> tuple[Row, Row]:
+    return (status, error, text), (status, error, text)
+
+
+# Every row: Auth0's answer, then the RFC's.
 TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
-    # outcome: (auth0, rfc)
     "pending": (
         (403, "authorization_pending", "User has yet to authorize device code."),
         (400, "authorization_pending", "The person has not decided yet."),
@@ -96,14 +102,14 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
     ),
     "token_missing": (AUTH0_USERINFO, (401, "", "")),
     "token_invalid": (AUTH0_USERINFO, (401, "invalid_token", "The access token is not valid here.")),
-    "not_found": ((404, "not_found", "There is nothing at this address."),) * 2,
-    "method_not_allowed": ((405, "method_not_allowed", "This address does not take that method."),) * 2,
-    "too_large": ((413, "invalid_request", "The request is too large."),) * 2,
-    "server_error": ((500, "server_error", "Something went wrong here; it has been logged."),) * 2,
+    "not_found": _both(404, "not_found", "There is nothing at this address."),
+    "method_not_allowed": _both(405, "method_not_allowed", "This address does not take that method."),
+    "too_large": _both(413, "invalid_request", "The request is too large."),
+    "server_error": _both(500, "server_error", "Something went wrong here; it has been logged."),
 }
 
 
-def answer(wire: Wire, outcome: Outcome, *, headers: Headers = (), **words: str) -> Response:
+def answer(wire: Wire, outcome: Outcome, *, headers: Headers = (), words: Mapping[str, str] | None = None) -> Response:
     """An outcome as a response in one dialect.
 
     Args:

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from keyfob.errors import Malformed, Misuse
+from keyfob.io import http
 from keyfob.protocol.http import FORM, Request, Response, media_type
 
 Sender = Callable[[Request], Response]
@@ -19,6 +20,11 @@ Sender = Callable[[Request], Response]
 _REDIRECTS = {302, 303}
 _MOST_REDIRECTS = 5
 _SUBMITS = {"submit", ""}
+
+
+def over_network(request: Request) -> Response:
+    """Send for real. Raises `Unreachable` or `Malformed`."""
+    return http.send(request)
 
 
 @dataclass
@@ -45,9 +51,9 @@ class Page:
 class Person:
     """Somebody at a browser, with a cookie jar."""
 
-    def __init__(self, send: Sender) -> None:
-        """Sit down; `send` is how requests travel."""
-        self._send = send
+    def __init__(self, send: Sender | None = None) -> None:
+        """Sit down; `send` is how requests travel, over the network where nothing is said."""
+        self._send = send or over_network
         self.cookies: dict[str, str] = {}
         self.page = Page("about:blank", 0, "", [], Response(0))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.settings import add_profile_flag, find_app
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
 from keyfob.errors import Misuse, Refused
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import FORM, Request, Response
@@ -18,7 +18,7 @@ from keyfob.protocol.scope import Scope
 _OURS = {"authorization", "content-length", "host", "transfer-encoding"}
 
 
-def arguments(parser: ArgumentParser) -> None:
+def configure(parser: ArgumentParser) -> None:
     """Say which flags there are."""
     parser.add_argument("url", metavar="URL", help="https, or http on this machine")
     parser.add_argument("-X", "--request", metavar="METHOD", help="GET, or POST with -d, if nothing is said")
@@ -30,6 +30,8 @@ def arguments(parser: ArgumentParser) -> None:
         help="a body: text, @FILE, or - for stdin; a form unless -H says",
     )
     parser.add_argument("-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="another header")
+    parser.add_argument("-i", "--include", action="store_true", help="print status and headers before the body")
+    add_json_flag(parser)
     add_profile_flag(parser)
     parser.epilog = (
         "Redirects are not followed. The body goes to stdout whatever the answer; exit code 3 if it is no 2xx."
@@ -44,11 +46,18 @@ def run(flags: Namespace) -> int:
         KeyfobError: There was no token or no answer.
     """
     request = _request(flags)
-    session = find_app(flags).session()
-    answer = session.call(request, output.result_bytes)
-    if 200 <= answer.status <= 299:  # noqa: PLR2004
+    session = known_app(flags).session()
+    answer = session.call(request, output.result_bytes, _head if flags.include else None)
+    if 200 <= answer.status <= 299:
         return DONE
-    raise _explained(answer, session.held().scope)
+    refusal = _explained(answer, session.held().scope)
+    raise refusal
+
+
+def _head(answer: Response) -> None:
+    lines = [f"HTTP {answer.status}", *(f"{name}: {value}" for name, value in answer.headers), ""]
+    for line in lines:
+        output.result(line)
 
 
 def _request(flags: Namespace) -> Request:
@@ -94,13 +103,15 @@ def _explained(answer: Response, held: Scope) -> Refused:
         message += f": {speakable(description)}"
     hint = ""
     if error == "insufficient_scope" and scope:
-        wanted = Scope.of({*held.names, *speakable(scope).split()}).write()
-        hint = f"Run: keyfob login --scope '{wanted.replace("'", '')}'"
-    elif answer.status == 401:  # noqa: PLR2004
+        wanted = Scope.of({*held.names, *speakable(scope).replace("'", "").split()}).write()
+        hint = f"Run: keyfob login --scope '{wanted}'"
+    elif answer.status == 401:
         hint = "Look whether --audience of your login is this API; a new login may help: keyfob login"
     return Refused(message, oauth_code=speakable(error), hint=hint, code="api-refused")
 
 
 def _bearer_challenge(headers: tuple[str, ...]) -> dict[str, str]:
-    found = (challenge for challenge in Challenge.read_all(headers) if challenge.scheme.lower() == "bearer")
-    return dict(next((challenge.parameters for challenge in found), {}))
+    for challenge in Challenge.read_all(headers):
+        if challenge.scheme.lower() == "bearer":
+            return dict(challenge.parameters)
+    return {}

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.settings import add_json_flag, add_profile_flag, app_of, find_profile
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, asked_profile
 from keyfob.errors import LoginDeclined, Misuse, TimedOut
 from keyfob.login import (
     CodeShown,
@@ -25,7 +25,7 @@ _FLOWS = ("auto", "device", "browser", "paste", "machine", "password")
 _READY = ("auto", "device")
 
 
-def arguments(parser: ArgumentParser) -> None:
+def configure(parser: ArgumentParser) -> None:
     """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument("--issuer", metavar="URL", help="who logs you in, exactly as its metadata writes it")
@@ -41,12 +41,18 @@ def run(flags: Namespace) -> int:
     """Log in.
 
     Raises:
-        Misuse: A flow that this version does not have.
-        KeyfobError: The login failed.
+        Misuse: This version does not have that flow, or a setting is missing.
+        LoginDeclined: The person said no.
+        TimedOut: The person did not answer in time.
+        KeyfobError: The login failed otherwise.
     """
     if flags.flow not in _READY:
-        raise Misuse(f"--flow {flags.flow} is not yet in this version", hint="Run: keyfob login --flow device")
-    profile = find_profile(flags)
+        raise Misuse(
+            f"--flow {flags.flow} is not yet in this version",
+            code="flow-unavailable",
+            hint="Leave --flow away, or say --flow device.",
+        )
+    profile = asked_profile(flags)
     app = app_of(profile)
     if not flags.json:
         held = app.log_in()
@@ -104,7 +110,7 @@ def _event(notice: Notice) -> dict[str, object]:
         case SlowedDown():
             return {"event": "slow_down", "interval": int(notice.interval.total_seconds())}
         case NetworkTrouble():
-            return {"event": "trouble", "message": notice.what, "next_in": int(notice.next_in.total_seconds())}
+            return {"event": "network_trouble", "message": notice.what, "next_in": int(notice.next_in.total_seconds())}
         case ScopeNarrowed():
             return {"event": "scope_narrowed", "missing": list(notice.missing)}
         case _:  # pragma: no cover

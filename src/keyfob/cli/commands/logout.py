@@ -6,12 +6,12 @@ from argparse import ArgumentParser, Namespace
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
-from keyfob.cli.settings import add_json_flag, add_profile_flag, find_app
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
 from keyfob.errors import LoginRequired
 from keyfob.login import LoggedOut
 
 
-def arguments(parser: ArgumentParser) -> None:
+def configure(parser: ArgumentParser) -> None:
     """Say which flags there are."""
     add_profile_flag(parser)
     add_json_flag(parser)
@@ -24,20 +24,28 @@ def run(flags: Namespace) -> int:
         KeyfobError: The vault cannot be used.
     """
     try:
-        done = find_app(flags).session().log_out()
+        done = known_app(flags).session().log_out()
     except LoginRequired:
         if flags.json:
-            output.result_object({"logged_out": False, "revoked": None, "problem": None, "alive_until": None})
+            output.result_object(
+                {
+                    "forgotten": False,
+                    "revoked": None,
+                    "problem": None,
+                    "access_token_alive_until": None,
+                    "access_token_alive": False,
+                }
+            )
         else:
             output.remark("nobody was logged in")
         return DONE
     if flags.json:
         output.result_object(
             {
-                "logged_out": True,
+                "forgotten": True,
                 "revoked": done.revoked,
                 "problem": done.problem or None,
-                "alive_until": output.instant(done.alive_until),
+                "access_token_alive_until": output.instant(done.alive_until),
                 "access_token_alive": done.is_alive,
             }
         )

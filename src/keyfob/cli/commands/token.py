@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.settings import add_json_flag, add_profile_flag, find_app, length
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, duration, known_app
 
 
-def arguments(parser: ArgumentParser) -> None:
+def configure(parser: ArgumentParser) -> None:
     """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument(
@@ -25,8 +25,8 @@ def run(flags: Namespace) -> int:
     Raises:
         KeyfobError: There is none, and none can be had without the person.
     """
-    min_ttl = length(flags.min_ttl)
-    session = find_app(flags).session()
+    min_ttl = duration(flags.min_ttl)
+    session = known_app(flags).session()
     token = session.token(min_ttl)
     held = session.held()
     if held.expires_at is not None:

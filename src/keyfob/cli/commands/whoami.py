@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.settings import add_json_flag, add_profile_flag, find_app
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
 from keyfob.login import Held
 
 
-def arguments(parser: ArgumentParser) -> None:
+def configure(parser: ArgumentParser) -> None:
     """Say which flags there are."""
     add_profile_flag(parser)
     add_json_flag(parser)
@@ -23,7 +23,7 @@ def run(flags: Namespace) -> int:
     Raises:
         KeyfobError: Nobody is logged in.
     """
-    app = find_app(flags)
+    app = known_app(flags)
     held = app.session().held()
     if flags.json:
         output.result_object(
@@ -36,7 +36,7 @@ def run(flags: Namespace) -> int:
                 "name": held.person,
                 "scope": held.scope.write(),
                 "expires_at": output.instant(held.expires_at),
-                "can_refresh": held.refresh_token is not None,
+                "renews": held.refresh_token is not None,
             }
         )
         return DONE

@@ -37,7 +37,11 @@ class BearerAuth(httpx2.Auth):
         self._origin: tuple[str, str, int | None] | None = None
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Bring the token; after a 401 renew it, and try once more."""
+        """Bring the token; after a 401 renew it, and try once more.
+
+        Raises:
+            Misuse: The address is plain http and not on this machine.
+        """
         origin = (request.url.scheme, request.url.host, request.url.port)
         self._origin = self._origin or origin
         if origin != self._origin:
@@ -64,7 +68,12 @@ class BearerAuth(httpx2.Auth):
         return None if second == first else second
 
 
-def call(client: httpx2.Client, request: Request, write: Callable[[bytes], None]) -> Response:
+def call(
+    client: httpx2.Client,
+    request: Request,
+    write: Callable[[bytes], None],
+    head: Callable[[Response], None] | None = None,
+) -> Response:
     """One request as httpx2 would make it, the answer's body handed on piece by piece.
 
     Returns:
@@ -79,10 +88,13 @@ def call(client: httpx2.Client, request: Request, write: Callable[[bytes], None]
         translated(),
         client.stream(request.method, request.url, headers=list(request.headers), content=request.body) as answer,
     ):
+        found: Headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
+        response = Response(answer.status_code, found)
+        if head is not None:
+            head(response)
         for piece in answer.iter_bytes():
             write(piece)
-        found: Headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
-        return Response(answer.status_code, found)
+        return response
 
 
 def client_of(token: TokenSource) -> httpx2.Client:

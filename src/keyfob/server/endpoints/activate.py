@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from keyfob.errors import Malformed
-from keyfob.protocol.fields import Fields, read_form
+from keyfob.protocol.fields import read_form
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.device import approve, confirm, is_open, may_approve, move, read_user_code
 from keyfob.server.decide.throttle import (
@@ -27,6 +27,7 @@ from keyfob.server.site import Site
 
 # One sentence for a code that is wrong, lapsed, used or declined: which of them it is helps only a guesser.
 UNKNOWN = "That code is not waiting for anybody. Look at it again, or start again in your program."
+TOO_OLD = "That page was too old. Please start again."
 
 
 async def show(site: Site, request: Request) -> Response:
@@ -37,7 +38,7 @@ async def show(site: Site, request: Request) -> Response:
     except Malformed:
         typed = None
     if typed is None:
-        return page(site, who, "enter.html", typed="", problem="")
+        return page(site, who, "enter.html", {"typed": "", "problem": ""})
     return await _compare(site, request, who, typed)
 
 
@@ -46,16 +47,16 @@ async def act(site: Site, request: Request) -> Response:
     who = await visit(site, request)
     fields = read_own_form(site, request, who)
     if fields is None:
-        return page(site, who, "enter.html", 403, typed="", problem="That page was too old. Please start again.")
+        return page(site, who, "enter.html", {"typed": "", "problem": TOO_OLD}, 403)
     button, typed = fields.optional_text("button"), fields.optional_text("user_code") or ""
     if button not in {"confirm", "decline"}:
         return await _compare(site, request, who, typed)
     login = await _find(site, request, typed)
     if isinstance(login, str):
-        return page(site, who, "enter.html", 400, typed=typed[:40], problem=login)
+        return page(site, who, "enter.html", {"typed": typed[:40], "problem": login}, 400)
     decided = await _decide(site, who, login, button)
     if decided is None:
-        return page(site, who, "enter.html", 400, typed=typed[:40], problem=UNKNOWN)
+        return page(site, who, "enter.html", {"typed": typed[:40], "problem": UNKNOWN}, 400)
     if button == "decline":
         site.note("fdecc", request, client_id=login.client_id)
         return go_to(site, who, "/activate/done")
@@ -67,14 +68,14 @@ async def done(site: Site, request: Request) -> Response:
     who = await visit(site, request)
     if who.record is None or not who.record.outcome:
         return go_to(site, who, "/activate")
-    return page(site, who, f"{who.record.outcome}.html")
+    return page(site, who, f"{who.record.outcome}.html", {})
 
 
 async def _compare(site: Site, request: Request, who: Visit, typed: str) -> Response:
     login = await _find(site, request, typed)
     if isinstance(login, str):
-        return page(site, who, "enter.html", 400, typed=typed[:40], problem=login)
-    return page(site, who, "confirm.html", **describe(site, login, read_user_code(typed) or ""))
+        return page(site, who, "enter.html", {"typed": typed[:40], "problem": login}, 400)
+    return page(site, who, "confirm.html", describe(site, login, read_user_code(typed) or ""))
 
 
 def describe(site: Site, login: DeviceLogin, user_code: str) -> dict[str, object]:
@@ -140,8 +141,8 @@ async def _decide(site: Site, who: Visit, found: DeviceLogin, button: str) -> De
 def settle(transaction: Transaction, login: DeviceLogin, session: BrowserSession, now: datetime) -> DeviceLogin:
     """Save a decision, and how it ended for the session that made it."""
     transaction.save_device(login)
-    outcome = "allowed" if login.stage == "approved" else "denied"
-    transaction.save_session(replace(session, seen_at=now, device_code_hash=None, outcome=outcome))
+    ended = replace(session, seen_at=now, device_code_hash=None, outcome="denied")
+    transaction.save_session(replace(ended, outcome="allowed") if login.stage == "approved" else ended)
     return login
 
 
@@ -157,6 +158,3 @@ def _ago(now: datetime, then: datetime) -> str:
     minutes = int((now - then).total_seconds() // 60)
     shown = "less than a minute ago" if minutes < 1 else "1 minute ago" if minutes == 1 else f"{minutes} minutes ago"
     return f"{shown}, at {then:%H:%M} UTC"
-
-
-__all__ = ["Fields", "act", "describe", "done", "pending_of", "settle", "show"]

@@ -1,4 +1,4 @@
-"""A browser at the tenant's pages: its session, the proof that a form is ours, and safe answers (RFC 6749 §10.12-13)."""
+"""A browser at the tenant's pages: its session, the proof that a form is ours, and safe answers (RFC 6749 §10.12)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def read_own_form(site: Site, request: Request, who: Visit) -> Fields | None:
     return fields if hmac.compare_digest(proof.encode(), csrf_of(site, who).encode()) else None
 
 
-def page(site: Site, who: Visit, name: str, status: int = 200, **words: object) -> Response:
+def page(site: Site, who: Visit, name: str, words: Mapping[str, object], status: int = 200) -> Response:
     """A page of ours."""
     content = site.render(name, {**_words(site), "csrf": csrf_of(site, who), **words})
     return Response(status, (*page_headers(site), *_set_cookie(site, who)), content)

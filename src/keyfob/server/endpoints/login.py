@@ -1,4 +1,4 @@
-"""GET and POST /u/login: a person logs in, and with that approves what they have confirmed (NIST SP 800-63B-4 §3.1.1)."""
+"""GET and POST /u/login: a person logs in, and so approves what they confirmed (NIST SP 800-63B-4 §3.1.1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.device import approve, confirm, move
 from keyfob.server.decide.throttle import Failures, password_wait
-from keyfob.server.endpoints.activate import describe, pending_of, settle
+from keyfob.server.endpoints.activate import TOO_OLD, describe, pending_of, settle
 from keyfob.server.endpoints.browser import Visit, go_to, new_visit, page, read_own_form, visit
 from keyfob.server.ports import Transaction
 from keyfob.server.records import BrowserSession, DeviceLogin, User
@@ -26,7 +26,7 @@ async def show(site: Site, request: Request) -> Response:
     login = await _pending(site, who)
     if login is None:
         return go_to(site, who, "/activate")
-    return page(site, who, "login.html", email="", problem="", **describe(site, login, ""))
+    return page(site, who, "login.html", {"email": "", "problem": "", **describe(site, login, "")})
 
 
 async def act(site: Site, request: Request) -> Response:
@@ -34,7 +34,7 @@ async def act(site: Site, request: Request) -> Response:
     who = await visit(site, request)
     fields, login = read_own_form(site, request, who), await _pending(site, who)
     if fields is None or login is None:
-        return page(site, who, "enter.html", 403, typed="", problem="That page was too old. Please start again.")
+        return page(site, who, "enter.html", {"typed": "", "problem": TOO_OLD}, 403)
     if fields.optional_text("button") == "decline":
         await site.store.write(lambda transaction: _decline(transaction, who, site.now()))
         site.note("fdecc", request, client_id=login.client_id)
@@ -43,10 +43,10 @@ async def act(site: Site, request: Request) -> Response:
     user, problem = await _check(site, request, email.strip()[:320], Secret(password))
     if user is None:
         shown = describe(site, login, "")
-        return page(site, who, "login.html", 403, email=email[:320], problem=problem, **shown)
+        return page(site, who, "login.html", {"email": email[:320], "problem": problem, **shown}, 403)
     fresh = new_visit(site)
     if not await site.store.write(lambda transaction: _approve(transaction, who, fresh, user, site.now())):
-        return page(site, fresh, "enter.html", 400, typed="", problem="That took too long. Please start again.")
+        return page(site, who, "enter.html", {"typed": "", "problem": TOO_OLD}, 400)
     site.note("s", request, user_id=user.user_id, client_id=login.client_id)
     return go_to(site, fresh, "/activate/done")
 

@@ -47,5 +47,5 @@ async def jwks(site: Site, _: Request) -> Response:
 
 async def health(site: Site, _: Request) -> Response:
     """Alive, and the store answers."""
-    await site.store.read(lambda transaction: transaction.keys())
+    await site.store.read(lambda transaction: transaction.signing_keys())
     return json_response(200, {"status": "ok"})

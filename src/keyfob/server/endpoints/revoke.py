@@ -1,4 +1,4 @@
-"""POST /oauth/revoke: end a login (RFC 7009 §2). Refresh tokens only, as at Auth0; access tokens live until they lapse."""
+"""POST /oauth/revoke: end a login (RFC 7009 §2). Refresh tokens only, as at Auth0."""
 
 from __future__ import annotations
 

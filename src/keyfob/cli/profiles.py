@@ -12,6 +12,7 @@ from keyfob.errors import LoginRequired, Misuse
 from keyfob.login import App, Profile, ProfileFiles, check_name
 from keyfob.protocol.scope import Scope
 
+FIRST: Final = "Run: keyfob login --issuer URL --client-id ID"
 _LENGTH: Final = re.compile(r"(\d{1,7})([smhd]?)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -28,7 +29,7 @@ def add_json_flag(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
 
 
-def find_name(chosen: str | None) -> str:
+def name_of(chosen: str | None) -> str:
     """The profile's name.
 
     Raises:
@@ -39,15 +40,22 @@ def find_name(chosen: str | None) -> str:
     return name
 
 
-def find_profile(flags: Namespace) -> Profile:
+def asked_profile(flags: Namespace) -> Profile:
     """The profile to log in with; flags that are not there count as not given.
 
-    What was kept for another issuer or another program counts for nothing: one server's client id never goes to another.
+    What was kept for another issuer or another program counts for nothing: no server is told another's client id.
 
     Raises:
         Misuse: Nobody says which issuer or which client id.
     """
-    name = find_name(_flag(flags, "profile"))
+    profile = _find(flags)
+    if profile is None:
+        raise Misuse("no issuer or no client id is known", hint=FIRST)
+    return profile
+
+
+def _find(flags: Namespace) -> Profile | None:
+    name = name_of(_flag(flags, "profile"))
     kept = ProfileFiles().load(name)
     issuer = _flag(flags, "issuer") or os.environ.get("KEYFOB_ISSUER") or (kept.issuer if kept else None)
     if kept is not None and kept.issuer != issuer:
@@ -56,24 +64,21 @@ def find_profile(flags: Namespace) -> Profile:
     if kept is not None and kept.client_id != client_id:
         kept = None
     if not issuer or not client_id:
-        missing = "client id" if issuer else "issuer"
-        raise Misuse(f"no {missing} is known", hint="Run: keyfob login --issuer https://... --client-id ...")
+        return None
     audience = _flag(flags, "audience") or os.environ.get("KEYFOB_AUDIENCE") or (kept.audience if kept else None)
     return Profile(name, issuer, client_id, audience, _find_scope(flags, kept))
 
 
-def find_app(flags: Namespace) -> App:
+def known_app(flags: Namespace) -> App:
     """The login that a command is about.
 
     Raises:
         LoginRequired: There has been none under that name.
     """
-    try:
-        return app_of(find_profile(flags))
-    except Misuse as problem:
-        if "known" not in problem.message:
-            raise
-        raise LoginRequired("not logged in", hint=problem.hint) from None
+    profile = _find(flags)
+    if profile is None:
+        raise LoginRequired("not logged in", hint=FIRST)
+    return app_of(profile)
 
 
 def app_of(profile: Profile) -> App:
@@ -87,7 +92,7 @@ def app_of(profile: Profile) -> App:
     )
 
 
-def length(text: str) -> timedelta:
+def duration(text: str) -> timedelta:
     """A length of time as people type it: 90, 90s, 5m, 2h, 1d.
 
     Raises:

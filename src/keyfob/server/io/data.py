@@ -1,0 +1,67 @@
+"""A tenant's folder: the master key and the database, private to their owner."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from keyfob.errors import Misuse
+from keyfob.server.start import MASTER_KEY_BYTES
+
+_LOG: Final = logging.getLogger("keyfob.audit")
+
+
+def default_folder() -> Path:
+    """`KEYFOB_DATA`, or the platform's place for a program's data."""
+    chosen = os.environ.get("KEYFOB_DATA")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "keyfob-tenant"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "keyfob-tenant"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "keyfob-tenant"
+
+
+def master_key(folder: Path) -> bytes:
+    """The key that everything else is derived from; made at the first start.
+
+    Raises:
+        Misuse: The folder cannot be used, or the file is not a key.
+    """
+    path = folder / "master.key"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            _write_once(path, secrets.token_bytes(MASTER_KEY_BYTES))
+        found = path.read_bytes()
+    except OSError as problem:
+        raise Misuse(f"{folder} cannot be used: {problem.strerror}", hint="Choose another with --data.") from None
+    if len(found) != MASTER_KEY_BYTES:
+        raise Misuse(f"{path} is not a master key", hint="Bring back the right one; without it the data is lost.")
+    return found
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Written aside and linked into place: of two first starts at once, both use the key of the first."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def audit_log(event: Mapping[str, object]) -> None:
+    """One line of JSON to the logger `keyfob.audit`."""
+    _LOG.info("%s", json.dumps(event, ensure_ascii=False))

@@ -1,0 +1,30 @@
+"""The pages: Jinja2, everything escaped, and a style sheet in the tenant's colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+import jinja2
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("keyfob.server.io", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render(name: str, words: Mapping[str, object]) -> bytes:
+    """A page, filled in."""
+    return _environment().get_template(name).render(words).encode()
+
+
+def style(colour: str) -> bytes:
+    """The style sheet; `colour` has been checked by the configuration."""
+    return files("keyfob.server.io").joinpath("templates/style.css").read_bytes().replace(b"#2454a6", colour.encode())

@@ -1,0 +1,42 @@
+"""Argon2id off the event loop, few at once: memory is what runs out first (NIST SP 800-63B-4 §3.1.1.2)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import argon2
+
+from keyfob.protocol.secret import Secret
+
+_AT_ONCE = 2
+
+
+class Argon2Passwords:
+    """Hashes with argon2-cffi's recommended profile (RFC 9106, low memory: 64 MiB, 3 passes, 4 lanes)."""
+
+    def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
+        """Prepare what an unknown person's password is compared with."""
+        self._hasher = hasher or argon2.PasswordHasher()
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._nobody = self._hasher.hash("nobody has this password")
+
+    async def hash(self, password: Secret) -> str:
+        """A hash to keep."""
+        async with self._gate:
+            return await asyncio.to_thread(self._hasher.hash, password.reveal())
+
+    async def verify(self, password: Secret, hashed: str | None) -> bool:
+        """Whether it fits; takes as long for an unknown person."""
+        async with self._gate:
+            fits = await asyncio.to_thread(self._verify, password.reveal(), hashed or self._nobody)
+        return fits and hashed is not None
+
+    def is_outdated(self, hashed: str) -> bool:
+        """Whether it was made with other settings than today's."""
+        return self._hasher.check_needs_rehash(hashed)
+
+    def _verify(self, password: str, hashed: str) -> bool:
+        try:
+            return self._hasher.verify(hashed, password)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False

@@ -1,0 +1,64 @@
+"""What a tenant begins with: keys from its master key, a first signing key, and a ready configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from keyfob.jose.keys import SigningKey
+from keyfob.jose.sealed import derive, seal, unseal
+from keyfob.protocol.secret import Secret
+from keyfob.server.config import Api, Application, TenantConfig, Wire
+from keyfob.server.keyed_hash import HashKeys
+from keyfob.server.ports import Transaction
+from keyfob.server.records import StoredKey
+
+MASTER_KEY_BYTES: Final = 32
+READY_CLIENT_ID: Final = "keyfob-cli"
+READY_AUDIENCE: Final = "https://orders.example/"
+READY_EMAIL: Final = "person@example.com"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstUser:
+    """The throw-away person of a ready tenant; the password is known this once."""
+
+    email: str
+    password: Secret
+
+
+def ready_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
+    """A tenant that works at once: one program, one API."""
+    scopes = {"read:orders": "read your orders", "write:orders": "place and change orders"}
+    return TenantConfig(
+        issuer=issuer,
+        wire=wire,
+        applications=(Application(READY_CLIENT_ID, "keyfob CLI"),),
+        apis=(Api(READY_AUDIENCE, "Orders", scopes),),
+        default_audience=READY_AUDIENCE,
+    )
+
+
+def hash_keys(master: bytes) -> HashKeys:
+    """One key for each purpose."""
+    return HashKeys(*(derive(master, purpose) for purpose in ("codes", "refresh tokens", "sessions", "forms")))
+
+
+def open_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]:
+    """The signing keys, newest first.
+
+    Raises:
+        Malformed: They were sealed with another master key, or are damaged.
+    """
+    box = derive(master, "signing keys")
+    return tuple(
+        SigningKey.from_pem(unseal(found.sealed, box, context=f"signing-key {found.key_id}"), found.algorithm)
+        for found in transaction.signing_keys()
+    )
+
+
+def seal_key(key: SigningKey, master: bytes, nonce: bytes, now: datetime) -> StoredKey:
+    """A signing key, fit for the store. `nonce` is 12 random bytes."""
+    sealed = seal(key.pem(), derive(master, "signing keys"), nonce=nonce, context=f"signing-key {key.key_id}")
+    return StoredKey(key.key_id, key.algorithm, sealed, now)
