@@ -30,8 +30,6 @@ from keyfob.protocol.secret import Secret
 if TYPE_CHECKING:
     import httpx2  # noqa: TID251  only its name, for whoever reads the signature
 
-    from keyfob.client.io.terminal import Terminal
-
 __all__ = [
     "App",
     "CodeShown",
@@ -46,7 +44,6 @@ __all__ = [
     "SlowedDown",
     "StillPending",
     "check_name",
-    "plain_terminal",
 ]
 
 STANDARD_SCOPES = ("openid", "profile", "email", "offline_access")
@@ -137,9 +134,12 @@ class App:
         """Let the person log in on any device; blocks until they have. Raises `KeyfobError`."""
         if tell is not None:
             return ClientSession(self.profile, self._vault, self._find_world(tell)).log_in()
-        terminal = plain_terminal()
+        from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
+
+        terminal = Terminal.of_process()
         try:
-            return ClientSession(self.profile, self._vault, self._find_world(terminal.tell, terminal.tick)).log_in()
+            world = self._find_world(terminal.tell, terminal.tick)
+            return ClientSession(self.profile, self._vault, world).log_in()
         finally:
             terminal.clear()
 
@@ -153,10 +153,3 @@ class App:
         from keyfob.client.io.world import SystemWorld, idle, nobody  # noqa: PLC0415
 
         return self._world or SystemWorld(tell or nobody, tick=tick or idle)
-
-
-def plain_terminal() -> Terminal:
-    """What shows a login on this process's terminal."""
-    from keyfob.client.io.terminal import Terminal as Plain  # noqa: PLC0415
-
-    return Plain.of_process()
