@@ -119,7 +119,7 @@ class Unreachable(KeyfobError):
     """No answer from the network; trying again may help.
 
     Attributes:
-        timed_out: The peer accepted and then said nothing, which calls for a slower pace (RFC 8628 §3.5).
+        timed_out: There was silence rather than a refusal, which calls for a slower pace (RFC 8628 §3.5).
     """
 
     default_code: ClassVar[Code] = "unreachable"

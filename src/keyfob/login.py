@@ -80,6 +80,20 @@ class Session:
         """One request with the token, renewed once after a 401; no redirect is followed. Raises `KeyfobError`."""
         return self._session.send(request)
 
+    def call(
+        self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
+    ) -> Response:
+        """As `send`, for answers of any length: the body goes to `write`, piece by piece, and is not kept.
+
+        Status and headers go to `head` before it; they are what comes back, too.
+
+        Raises `LoginRequired`, `Unreachable`, `Malformed`, `Misuse`, `Refused` or `VaultUnavailable`.
+        """
+        from keyfob.client.io.http_auth import call  # noqa: PLC0415
+
+        with self.http() as client:
+            return call(client, request, write, head)
+
     def log_out(self) -> LoggedOut:
         """End the login at the server and forget it here. Raises `LoginRequired`."""
         return self._session.log_out()

@@ -1,4 +1,4 @@
-"""Exit codes that are no error's own; the others stand beside each error in `keyfob.errors`."""
+"""What the number at the end says; a script branches on it (docs/errors.md). An error carries its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,4 @@ from typing import Final
 
 DONE: Final = 0
 FAILED: Final = 1
-USED_WRONGLY: Final = 2
-REFUSED: Final = 3
-INTERRUPTED: Final = 130
+INTERRUPTED: Final = 130  # as shells count SIGINT

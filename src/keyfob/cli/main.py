@@ -1,81 +1,124 @@
-"""The tree of commands, and the one place where an error becomes words and an exit code.
-
-A command is a module with `configure(parser)` and `run(args) -> exit code`; it is imported when it is called, so that
-a cached token does not wait for a server's pages.
-"""
+"""The command `keyfob`: a table of commands, and the one place that turns errors into words and an exit code."""
 
 from __future__ import annotations
 
-import argparse
-import os
+import importlib
 import sys
-from importlib import import_module
-from typing import Final
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import Final, NoReturn, Protocol, cast
 
 from keyfob.cli import output
-from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED, USED_WRONGLY
-from keyfob.errors import KeyfobError
+from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from keyfob.errors import KeyfobError, Misuse
 
-COMMANDS: Final = {
-    "login": "log in: a code here, the approval on any device",
-    "token": "print a valid access token, refreshed if need be",
-    "call": "call an API with the token, with curl's habits",
-    "whoami": "say who is logged in, where and until when",
-    "logout": "end the login here and at the server",
-    "serve": "run a tenant: a real authorization server, ready at once",
-    "demo": "see it work: a tenant, an API and a program, on this machine",
+# Name, and what it does. A command is the module of its name in cli/commands, imported only when it is called.
+COMMANDS: Final[dict[str, str]] = {
+    "login": "log in; shows a code that you approve on any device",
+    "token": "print a valid access token; refreshed if need be, never opens a browser",
+    "call": "make an HTTP call with the token, with curl's habits",
+    "whoami": "who is logged in, at which issuer, until when",
+    "logout": "end the login at the server, and forget it here",
+    "serve": "run a tenant: a server that gives tokens",
+    "demo": "a tenant, an API and a program that logs in, on this machine",
 }
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line. Returns the exit code."""
-    words = sys.argv[1:] if argv is None else argv
+class Command(Protocol):
+    """What a module in cli/commands offers."""
+
+    def configure(self, parser: ArgumentParser) -> None:
+        """Say which flags there are."""
+        ...
+
+    def run(self, flags: Namespace) -> int:
+        """Do it; gives the exit code."""
+        ...
+
+
+class Parser(ArgumentParser):
+    """Raises where argparse would print and leave. Repeats no value: it could be a secret, typed in the wrong place."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            Misuse: Always.
+        """
+        what, _, named = message.partition("unrecognized arguments: ")
+        if named:
+            flags = [word.partition("=")[0] for word in named.split() if word.startswith("-")]
+            what = f"there is no such flag: {' '.join(flags)}" if flags else "there are words too many"
+        raise Misuse(what or message, hint=f"Run: {self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code. Prints a traceback never, and not even then."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    output.make_ready()
     try:
-        return _dispatch(words)
-    except KeyfobError as error:
-        output.problem(error, as_json="--json" in words)
-        return error.exit
+        return _run(words)
+    except KeyfobError as problem:
+        return _shown(problem, words)
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; python would complain once more while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.hang_up()
         return FAILED
-    except Exception as surprise:
-        if os.environ.get("KEYFOB_DEBUG"):
-            raise
-        output.note(f"something went wrong inside keyfob ({type(surprise).__name__}); KEYFOB_DEBUG=1 shows where")
+    except Exception as problem:  # noqa: BLE001  nobody wants a traceback at a terminal
+        output.surprise(problem)
         return FAILED
 
 
-def _dispatch(words: list[str]) -> int:
-    if words[:1] in (["--version"], ["-V"]):
-        from importlib.metadata import version
-
-        output.result(f"keyfob {version('keyfob')}")
+def _run(words: list[str]) -> int:
+    if not words or words[0] in {"-h", "--help", "help"}:
+        sys.stdout.write(_help())
+        return DONE if words else Misuse.exit
+    if words[0] in {"-V", "--version"}:
+        output.result(f"keyfob {_version()}")
         return DONE
-    if words[:1] in ([], ["--help"], ["-h"]):
-        output.result(usage())
-        return DONE if words else USED_WRONGLY
-    name, *rest = words
+    name = words[0]
     if name not in COMMANDS:
-        output.note(f"there is no such command; there are {', '.join(COMMANDS)}")
-        return USED_WRONGLY
-    module = import_module(f"keyfob.cli.commands.{name}")
-    parser = argparse.ArgumentParser(
-        f"keyfob {name}", description=f"{COMMANDS[name].capitalize()}.", allow_abbrev=False
+        raise Misuse("there is no such command", hint=_nearest(name))
+    command = cast(Command, importlib.import_module(f"keyfob.cli.commands.{name}"))
+    parser = Parser(prog=f"keyfob {name}", description=COMMANDS[name].capitalize() + ".", allow_abbrev=False)
+    command.configure(parser)
+    return command.run(parser.parse_args(words[1:]))
+
+
+def _shown(problem: KeyfobError, words: list[str]) -> int:
+    try:
+        # What stands behind `--` belongs to another program.
+        return output.failure(problem, as_json="--json" in words[: words.index("--") if "--" in words else None])
+    except BrokenPipeError:
+        output.hang_up()
+        return problem.exit
+
+
+def _help() -> str:
+    widest = max(map(len, COMMANDS))
+    listed = "".join(f"  {name:<{widest}}  {does}\n" for name, does in COMMANDS.items())
+    return (
+        "usage: keyfob COMMAND [...]\n\n"
+        "The safest login that a terminal allows.\n\n"
+        f"{listed}\n"
+        "  --version  which keyfob this is\n\n"
+        "keyfob COMMAND --help says more.\n"
     )
-    module.configure(parser)
-    code: int = module.run(parser.parse_args(rest))
-    return code
 
 
-def usage() -> str:
-    """What `keyfob --help` prints."""
-    listed = "\n".join(f"  keyfob {name:<8} {words}" for name, words in COMMANDS.items())
-    return f"usage: keyfob COMMAND ...\n\n{listed}\n\nkeyfob COMMAND --help says more; keyfob --version the version."
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, 1)
+    return f"Did you mean: keyfob {near[0]}" if near else "Run: keyfob --help"
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("keyfob")
+    except PackageNotFoundError:
+        return "(from source)"

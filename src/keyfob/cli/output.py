@@ -1,45 +1,97 @@
-"""Every byte that the commands print.
+"""Every byte that is printed.
 
-Rules of speech: a result goes to stdout, everything else to stderr. With `--json` the result is JSON, and so is an
-error, on stdout, where the program that asked will look. Sentences about a problem begin with `keyfob:`, have no
-capital and no full stop; a hint stands below, indented. No secret is printed but by `keyfob token`.
+Rules of speech: results go to stdout, everything else to stderr. `--json` gives one object per line on stdout, and
+errors too are objects then. Nothing that a server sent is printed as it came. Only `token` prints a secret.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
+import traceback
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
+from keyfob.client.notices import printable
 from keyfob.errors import KeyfobError
 
-ERRORS_PAGE = "docs/errors.md"
+PAGE = "docs/errors.md"
 
 
 def result(text: str) -> None:
-    """What was asked for."""
-    sys.stdout.write(f"{text}\n")
+    """One line of result."""
+    sys.stdout.write(printable(text) + "\n")
     sys.stdout.flush()
 
 
-def result_json(members: Mapping[str, object]) -> None:
-    """What was asked for, as one line of JSON."""
-    result(json.dumps(members, ensure_ascii=False))
+def result_object(members: Mapping[str, object]) -> None:
+    """One JSON object on a line of its own; ASCII, so that no terminal and no pipe can spoil it."""
+    sys.stdout.write(json.dumps(members) + "\n")
+    sys.stdout.flush()
 
 
-def note(text: str) -> None:
-    """Something beside the result."""
-    sys.stderr.write(f"keyfob: {text}\n")
+def result_bytes(piece: bytes) -> None:
+    """Somebody's bytes as they are; a program is meant to read them."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def remark(text: str) -> None:
+    """One line beside the result."""
+    sys.stderr.write(f"keyfob: {printable(text)}\n")
     sys.stderr.flush()
 
 
-def problem(error: KeyfobError, *, as_json: bool) -> None:
-    """What went wrong, what to do, where to read more."""
+def failure(problem: KeyfobError, *, as_json: bool) -> int:
+    """An error in words, or as an object: what happened, what to do, where to read on. Gives its exit code."""
     if as_json:
-        members = {"code": error.code, "message": error.message, "hint": error.hint, "exit": error.exit}
-        result_json({"error": members})
-        return
-    lines = [f"keyfob: {error.message}"]
-    lines += [f"  {error.hint}"] if error.hint else []
-    lines += [f"  more: {ERRORS_PAGE}#{error.code}"]
-    sys.stderr.write("\n".join(lines) + "\n")
+        told = {"code": problem.code, "message": problem.message, "hint": problem.hint, "exit": problem.exit}
+        result_object({"error": told})
+        return problem.exit
+    remark(problem.message)
+    for line in (problem.hint, f"{PAGE}#{problem.code}"):
+        if line:
+            sys.stderr.write(f"        {printable(line)}\n")
+    sys.stderr.flush()
+    return problem.exit
+
+
+def surprise(problem: Exception) -> None:
+    """An error that nobody foresaw. The trace never holds what the error says: that could be a secret."""
+    remark(f"this should not have happened ({type(problem).__name__}); KEYFOB_DEBUG=1 shows where")
+    if os.environ.get("KEYFOB_DEBUG") == "1":
+        sys.stderr.writelines(traceback.format_tb(problem.__traceback__))
+
+
+def make_ready() -> None:
+    """Print what the terminal's alphabet lacks as escapes instead of failing on it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not there where replaced
+
+
+def hang_up() -> None:
+    """Whoever read our output has gone: say no more, not even at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def instant(when: datetime | None) -> str | None:
+    """A moment for a program: RFC 3339, UTC, whole seconds."""
+    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock(when: datetime) -> str:
+    """A moment for a person, in this machine's time zone."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def span(length: timedelta) -> str:
+    """A length of time for a person."""
+    minutes = int(length.total_seconds()) // 60
+    if minutes >= 120:
+        return f"{minutes // 60} h"
+    return f"{minutes} min" if minutes else f"{int(length.total_seconds())} s"

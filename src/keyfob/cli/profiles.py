@@ -1,78 +1,88 @@
-"""Which login a command is about: flags first, then `KEYFOB_*`, then what the last login of that profile used."""
+"""Which login is meant: flags first, then `KEYFOB_*` from the environment, then what the last login kept."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
+from argparse import ArgumentParser, Namespace
 from datetime import timedelta
+from typing import Final
 
 from keyfob.errors import LoginRequired, Misuse
 from keyfob.login import App, Profile, ProfileFiles, check_name
+from keyfob.protocol.scope import Scope
 
-_DURATION = re.compile(r"(\d{1,6})([smhd]?)\Z")
-_UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-def add_profile(parser: argparse.ArgumentParser) -> None:
-    """The flag that every command of a login has."""
-    parser.add_argument("--profile", help="name of the login (default: default, or KEYFOB_PROFILE)")
+FIRST: Final = "Run: keyfob login --issuer URL --client-id ID"
+_LENGTH: Final = re.compile(r"(\d{1,7})([smhd]?)")
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def known_app(args: argparse.Namespace) -> App:
-    """The login of this profile.
+def add_profile_flag(parser: ArgumentParser) -> None:
+    """`--profile`, which every command about a login has."""
+    parser.add_argument(
+        "--profile", metavar="NAME", help='which login (KEYFOB_PROFILE, or "default" if nothing is said)'
+    )
+
+
+def add_json_flag(parser: ArgumentParser) -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
+
+
+def name_of(chosen: str | None) -> str:
+    """The profile's name.
 
     Raises:
-        LoginRequired: This profile has never logged in.
+        Misuse: It could not be a file's name.
     """
-    name = _name(args)
-    profile = ProfileFiles().load(name)
+    name = chosen or os.environ.get("KEYFOB_PROFILE") or "default"
+    check_name(name)
+    return name
+
+
+def asked_profile(flags: Namespace) -> Profile:
+    """The profile to log in with; flags that are not there count as not given.
+
+    What was kept for another issuer or another program counts for nothing: no server is told another's client id.
+
+    Raises:
+        Misuse: Nobody says which issuer or which client id.
+    """
+    profile = _find(flags)
     if profile is None:
-        more = "" if name == "default" else f" --profile {name}"
-        raise LoginRequired("not logged in", hint=f"Run: keyfob login{more} --issuer URL --client-id ID")
-    return _app(profile)
+        raise Misuse("no issuer or no client id is known", hint=FIRST)
+    return profile
 
 
-def asked_profile(args: argparse.Namespace) -> Profile:
-    """What a login is to use.
+def _find(flags: Namespace) -> Profile | None:
+    name = name_of(_flag(flags, "profile"))
+    kept = ProfileFiles().load(name)
+    issuer = _flag(flags, "issuer") or os.environ.get("KEYFOB_ISSUER") or (kept.issuer if kept else None)
+    if kept is not None and kept.issuer != issuer:
+        kept = None
+    client_id = _flag(flags, "client_id") or os.environ.get("KEYFOB_CLIENT_ID") or (kept.client_id if kept else None)
+    if kept is not None and kept.client_id != client_id:
+        kept = None
+    if not issuer or not client_id:
+        return None
+    audience = _flag(flags, "audience") or os.environ.get("KEYFOB_AUDIENCE") or (kept.audience if kept else None)
+    return Profile(name, issuer, client_id, audience, _find_scope(flags, kept))
+
+
+def known_app(flags: Namespace) -> App:
+    """The login that a command is about.
 
     Raises:
-        Misuse: Issuer or client id is known from nowhere.
+        LoginRequired: There has been none under that name.
     """
-    name = _name(args)
-    before = ProfileFiles().load(name)
-    issuer = _setting(args.issuer, "KEYFOB_ISSUER", before.issuer if before else None)
-    client_id = _setting(args.client_id, "KEYFOB_CLIENT_ID", before.client_id if before else None)
-    if issuer is None or client_id is None:
-        missing = "an issuer" if issuer is None else "a client id"
-        raise Misuse(f"a first login needs {missing}", hint="Run: keyfob login --issuer URL --client-id ID")
-    is_same = before is not None and (issuer, client_id) == (before.issuer, before.client_id)
-    audience = _setting(args.audience, "KEYFOB_AUDIENCE", before.audience if before and is_same else None)
-    said = args.scope or os.environ.get("KEYFOB_SCOPE", "").split()
-    scopes = [name for words in said for name in words.split()]
-    if before and is_same and not scopes:
-        scopes = sorted(before.scope.names)
-    return App(issuer=issuer, client_id=client_id, audience=audience, scopes=scopes, profile=name).profile
+    profile = _find(flags)
+    if profile is None:
+        raise LoginRequired("not logged in", hint=FIRST)
+    return app_of(profile)
 
 
 def app_of(profile: Profile) -> App:
-    """A program that logs in as this profile says."""
-    return _app(profile)
-
-
-def duration(text: str) -> timedelta:
-    """`90`, `90s`, `5m`, `2h` or `1d`, for argparse.
-
-    Raises:
-        argparse.ArgumentTypeError: It is none of these.
-    """
-    found = _DURATION.match(text)
-    if found is None:
-        raise argparse.ArgumentTypeError("write it as 90s, 5m, 2h or 1d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
-
-
-def _app(profile: Profile) -> App:
+    """The door, for a profile."""
     return App(
         issuer=profile.issuer,
         client_id=profile.client_id,
@@ -82,11 +92,25 @@ def _app(profile: Profile) -> App:
     )
 
 
-def _name(args: argparse.Namespace) -> str:
-    name: str = args.profile or os.environ.get("KEYFOB_PROFILE") or "default"
-    check_name(name)
-    return name
+def duration(text: str) -> timedelta:
+    """A length of time as people type it: 90, 90s, 5m, 2h, 1d.
+
+    Raises:
+        Misuse: It is none.
+    """
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        raise Misuse("a length of time is a number and s, m, h or d", hint="For example: --min-ttl 5m")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
-def _setting(flag: str | None, variable: str, before: str | None) -> str | None:
-    return flag or os.environ.get(variable) or before
+def _find_scope(flags: Namespace, kept: Profile | None) -> Scope:
+    given: list[str] | None = getattr(flags, "scope", None)
+    said = " ".join(given) if given else os.environ.get("KEYFOB_SCOPE")
+    if said is None:
+        return kept.scope if kept else Scope()
+    return Scope.read(said)
+
+
+def _flag(flags: Namespace, name: str) -> str | None:
+    return getattr(flags, name, None)

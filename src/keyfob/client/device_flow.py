@@ -23,6 +23,9 @@ from keyfob.protocol.oauth_error import (
     ACCESS_DENIED,
     AUTHORIZATION_PENDING,
     EXPIRED_TOKEN,
+    INVALID_CLIENT,
+    INVALID_GRANT,
+    INVALID_REQUEST,
     SLOW_DOWN,
     UNAUTHORIZED_CLIENT,
     OAuthError,
@@ -32,11 +35,17 @@ from keyfob.protocol.tokens import TokenAnswer
 
 SLOWER_BY: Final = timedelta(seconds=5)  # RFC 8628 §3.5
 LONGEST_WAIT: Final = timedelta(minutes=1)
+SHORTEST_INTERVAL: Final = timedelta(seconds=1)  # a server that says 0 is not hammered
 # Clocks of virtual machines run up to a fifth fast (cli/cli#9370); whoever waits by such a clock asks too early.
 PAD: Final = 1.2
 _OK: Final = 200
+_REQUEST_TIMEOUT: Final = 408
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
+# These end a login whatever the status: some servers say them with 429 or 5xx.
+_FINAL: Final = frozenset(
+    {ACCESS_DENIED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
+)
 _ENDED: Final = "the server ended the login"
 
 
@@ -122,7 +131,7 @@ def finish(pending: PendingLogin) -> Flow[TokenAnswer]:
     poll = form_request(
         pending.token_endpoint, TokenRequest(pending.client_id, DeviceCodeGrant(pending.device_code)).write()
     )
-    pace = _Pace(pending.interval)
+    pace = _Pace(max(pending.interval, SHORTEST_INTERVAL))
     while True:
         left = pending.deadline.steady - (yield from now()).steady
         yield from wait(min(pace.span(), max(left, timedelta())))
@@ -148,11 +157,13 @@ def _next_pace(response: Response, pace: _Pace, pending: PendingLogin) -> Flow[_
     if error is not None and error.error == AUTHORIZATION_PENDING:
         yield from tell(StillPending(pending.deadline.steady - moment.steady))
         return pace
+    if error is not None and error.error in _FINAL:
+        _refuse(response, _ENDED)
     if (error is not None and error.error == SLOW_DOWN) or response.status == _TOO_MANY:
         pace = replace(pace, interval=pace.interval + SLOWER_BY, slowed=pace.slowed + 1)
         yield from tell(SlowedDown(pace.interval, pace.slowed))
         return pace
-    if response.status >= _SERVER_FAULT or _is_page(response):
+    if response.status >= _SERVER_FAULT or response.status == _REQUEST_TIMEOUT or _is_page(response):
         yield from _bear(f"the server answered {response.status} and nothing usable", pace, pending)
         return pace
     _refuse(response, _ENDED)
@@ -187,7 +198,9 @@ def _refuse(response: Response, what: str) -> NoReturn:
 
 
 def _is_page(response: Response) -> bool:
-    return media_type(response.header("content-type")) in {"text/html", "application/xhtml+xml"}
+    """A web page, said or not: from a proxy, a load balancer, a hotel's network."""
+    said = media_type(response.header("content-type"))
+    return said in {"text/html", "application/xhtml+xml"} or response.body.lstrip()[:1] == b"<"
 
 
 def _retry_after(response: Response, wall: datetime) -> timedelta:

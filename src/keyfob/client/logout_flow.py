@@ -11,6 +11,7 @@ from keyfob.client.held import Held
 from keyfob.errors import KeyfobError
 from keyfob.protocol.http import form_request
 from keyfob.protocol.revocation import RevocationRequest
+from keyfob.protocol.secret import Secret
 
 _OK: Final = 200
 
@@ -22,27 +23,36 @@ class LoggedOut:
     Attributes:
         revoked: Whether the server confirmed that the refresh token is dead; None where there was none to end.
         problem: Why not, in words; "" otherwise.
-        alive_until: When the access token lapses; it cannot be called back. None when it already has.
+        alive_until: When the access token lapses; it cannot be called back. None when it already has, or where
+            nobody knows.
+        is_alive: Whether the access token may still be used.
     """
 
     revoked: bool | None
     problem: str
     alive_until: datetime | None
+    is_alive: bool
 
 
 def log_out(held: Held) -> Flow[LoggedOut]:
     """Revoke. Never raises for the server's sake: the caller forgets the tokens whatever happens."""
     moment = (yield from now()).wall
-    alive = held.expires_at if held.expires_at is None or held.expires_at > moment else None
+    is_alive = held.expires_at is None or held.expires_at > moment
+    alive = held.expires_at if is_alive else None
     if held.refresh_token is None:
-        return LoggedOut(None, "", alive)
+        return LoggedOut(None, "", alive, is_alive)
+    revoked, problem = yield from _revoke(held, held.refresh_token)
+    return LoggedOut(revoked, problem, alive, is_alive)
+
+
+def _revoke(held: Held, token: Secret) -> Flow[tuple[bool, str]]:
     if held.revocation_endpoint is None:
-        return LoggedOut(revoked=False, problem="the server offers no revocation", alive_until=alive)
-    request = RevocationRequest(held.client_id, held.refresh_token)
+        return False, "it offers no revocation"
+    request = RevocationRequest(held.client_id, token)
     try:
         response = yield from send(form_request(held.revocation_endpoint, request.write()))
     except KeyfobError as problem:
-        return LoggedOut(revoked=False, problem=problem.message, alive_until=alive)
+        return False, problem.message
     if response.status != _OK:
-        return LoggedOut(revoked=False, problem=f"the server answered {response.status}", alive_until=alive)
-    return LoggedOut(revoked=True, problem="", alive_until=alive)
+        return False, f"it answered {response.status}"
+    return True, ""

@@ -50,4 +50,9 @@ class ScopeNarrowed:
     missing: tuple[str, ...]
 
 
+def printable(text: str) -> str:
+    """A stranger's text without anything that could steer a terminal: control, format and private characters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 Notice = CodeShown | StillPending | SlowedDown | NetworkTrouble | ScopeNarrowed

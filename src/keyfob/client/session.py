@@ -9,7 +9,6 @@ from typing import NoReturn
 from keyfob.client.cached import DEFAULT_MIN_TTL, LogIn, Use, judge
 from keyfob.client.drive import drive
 from keyfob.client.held import Held
-from keyfob.client.login_flow import log_in
 from keyfob.client.logout_flow import LoggedOut, log_out
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile
@@ -36,6 +35,10 @@ class Session:
         Raises:
             KeyfobError: As the flows say; what the vault held before is untouched then.
         """
+        from keyfob.client.login_flow import log_in  # noqa: PLC0415  signatures cost 100 ms; a kept token needs none
+
+        with self._vault.lock(self.profile.name):
+            pass  # a login that could not be kept is not worth a person's time
         held = drive(log_in(self.profile), self._world)
         with self._vault.lock(self.profile.name):
             self._vault.keep(self.profile.name, held)

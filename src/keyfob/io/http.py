@@ -5,7 +5,9 @@ A redirect is never followed: the request may carry a credential, and its answer
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +34,32 @@ class Limits:
     largest: int = LARGEST_ANSWER
 
 
+@contextlib.contextmanager
+def translated() -> Generator[None]:
+    """Turn what httpx2 raises into our errors.
+
+    Raises:
+        Unreachable: No answer; `timed_out` says whether there was silence rather than a refusal.
+        Malformed: The answer is no HTTP, or the address cannot be used.
+    """
+    import httpx2
+
+    try:
+        yield
+    except httpx2.TimeoutException:
+        raise Unreachable("no answer in time", timed_out=True, hint="Try again.") from None
+    except httpx2.ProxyError:
+        raise Unreachable("the proxy refused", hint="Look at HTTPS_PROXY and NO_PROXY.") from None
+    except httpx2.ConnectError as problem:
+        raise Unreachable(_why(problem)) from None
+    except (httpx2.RemoteProtocolError, httpx2.DecodingError, httpx2.TooManyRedirects):
+        raise Malformed("the answer is not HTTP as it should be") from None
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.CookieConflict):
+        raise Malformed("the address cannot be used", field="url") from None
+    except (httpx2.HTTPError, httpx2.StreamError, httpx2.SSEError) as problem:
+        raise Unreachable(f"the connection broke ({type(problem).__name__})", hint="Try again.") from None
+
+
 class HttpSender:
     """Keeps connections open between requests; safe to share between threads."""
 
@@ -48,23 +76,8 @@ class HttpSender:
             Unreachable: No answer; `timed_out` says whether the peer was there and silent.
             Malformed: The answer is too long or is no HTTP.
         """
-        import httpx2
-
-        try:
+        with translated():
             return self._exchange(request)
-        except httpx2.TimeoutException as problem:
-            silent = not isinstance(problem, httpx2.ConnectTimeout)
-            raise Unreachable("no answer in time", timed_out=silent, hint="Try again.") from None
-        except httpx2.ProxyError:
-            raise Unreachable("the proxy refused", hint="Look at HTTPS_PROXY and NO_PROXY.") from None
-        except httpx2.ConnectError as problem:
-            raise Unreachable(_why(problem)) from None
-        except (httpx2.RemoteProtocolError, httpx2.DecodingError, httpx2.TooManyRedirects):
-            raise Malformed("the answer is not HTTP as it should be") from None
-        except (httpx2.HTTPError, httpx2.StreamError) as problem:
-            raise Unreachable(f"the connection broke ({type(problem).__name__})", hint="Try again.") from None
-        except (httpx2.InvalidURL, httpx2.CookieConflict):
-            raise Malformed("the address cannot be used", field="url") from None
 
     def close(self) -> None:
         """Close what is open."""

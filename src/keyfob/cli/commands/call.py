@@ -1,85 +1,117 @@
-"""`keyfob call URL`: an HTTP call with the token, with curl's habits."""
+"""`keyfob call`: an HTTP call with the token, with curl's habits."""
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from keyfob.cli import output
-from keyfob.cli.exit_codes import DONE, REFUSED
-from keyfob.cli.profiles import add_profile, known_app
-from keyfob.client.discover import is_safe
-from keyfob.errors import Misuse
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
+from keyfob.errors import Misuse, Refused
 from keyfob.protocol.challenge import Challenge
-from keyfob.protocol.fields import is_web_url
-from keyfob.protocol.http import FORM, Headers, Request, Response
+from keyfob.protocol.http import FORM, Request, Response
+from keyfob.protocol.oauth_error import speakable
+from keyfob.protocol.scope import Scope
+
+_OURS = {"authorization", "content-length", "host", "transfer-encoding"}
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's own words."""
-    add_profile(parser)
-    parser.add_argument("url", help="the API's address; https, or http on this machine")
-    parser.add_argument("-X", "--request", metavar="METHOD", help="GET, or POST with -d")
-    parser.add_argument("-d", "--data", metavar="DATA", help="a body; @FILE reads a file, @- stdin")
-    parser.add_argument("-H", "--header", metavar="LINE", action="append", default=[], help="a header, 'Name: value'")
-    parser.add_argument("-i", "--include", action="store_true", help="print status and headers too")
-    parser.add_argument("--json", action="store_true", help="errors as JSON")
+def configure(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    parser.add_argument("url", metavar="URL", help="https, or http on this machine")
+    parser.add_argument("-X", "--request", metavar="METHOD", help="GET, or POST with -d, if nothing is said")
+    parser.add_argument(
+        "-d",
+        "--data",
+        metavar="TEXT",
+        action="append",
+        help="a body: text, @FILE, or - for stdin; a form unless -H says",
+    )
+    parser.add_argument("-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="another header")
+    parser.add_argument("-i", "--include", action="store_true", help="print status and headers before the body")
+    add_json_flag(parser)
+    add_profile_flag(parser)
+    parser.epilog = (
+        "Redirects are not followed. The body goes to stdout whatever the answer; exit code 3 if it is no 2xx."
+    )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Call; the body goes to stdout as it is. Exit 3 where the API says no.
+def run(flags: Namespace) -> int:
+    """Make the call.
 
     Raises:
-        Misuse: The address or a header will not do.
+        Refused: The API's answer is no success; its body has been printed.
+        KeyfobError: There was no token or no answer.
     """
-    if not is_web_url(args.url) or not is_safe(args.url):
-        raise Misuse("the address is neither https nor on this machine", hint="A token is not sent in clear.")
-    body = _body(args.data)
-    method = (args.request or ("POST" if args.data is not None else "GET")).upper()
-    response = known_app(args).session().send(Request(method, args.url, _headers(args), body))
-    if args.include:
-        lines = [f"HTTP {response.status}", *(f"{name}: {value}" for name, value in response.headers), "", ""]
-        sys.stdout.write("\n".join(lines))
-        sys.stdout.flush()
-    sys.stdout.buffer.write(response.body)
-    sys.stdout.buffer.flush()
-    if response.status < 400:
+    request = _request(flags)
+    session = known_app(flags).session()
+    answer = session.call(request, output.result_bytes, _head if flags.include else None)
+    if 200 <= answer.status <= 299:
         return DONE
-    output.note(_why(response))
-    return REFUSED
+    refusal = _explained(answer, session.held().scope)
+    raise refusal
 
 
-def _headers(args: argparse.Namespace) -> Headers:
-    found: list[tuple[str, str]] = []
-    for line in args.header:
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip() or not f"{name}{value}".isprintable():
-            raise Misuse("a header is written 'Name: value'")
-        if name.strip().lower() == "authorization":
-            raise Misuse("keyfob brings the Authorization header itself")
-        found.append((name.strip().lower(), value.strip()))
-    if args.data is not None and not any(name == "content-type" for name, _ in found):
-        found.append(("content-type", FORM))
-    return tuple(found)
+def _head(answer: Response) -> None:
+    lines = [f"HTTP {answer.status}", *(f"{name}: {value}" for name, value in answer.headers), ""]
+    for line in lines:
+        output.result(line)
 
 
-def _body(data: str | None) -> bytes:
-    if data is None or not data.startswith("@"):
-        return (data or "").encode()
-    if data == "@-":
+def _request(flags: Namespace) -> Request:
+    body = b"&".join(_body(part) for part in flags.data) if flags.data else b""
+    headers = tuple(_header(line) for line in flags.header)
+    method = (flags.request or ("POST" if flags.data else "GET")).upper()
+    if not method.isascii() or not method.isalpha():
+        raise Misuse("a method is a word, such as GET")
+    if flags.data and not any(name == "content-type" for name, _ in headers):
+        headers += (("content-type", FORM),)
+    return Request(method, flags.url, headers, body)
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    name = name.strip().lower()
+    if not colon or not name or not line.isprintable() or not line.isascii() or " " in name:
+        raise Misuse("a header is NAME: VALUE", hint="For example: -H 'Content-Type: application/json'")
+    if name in _OURS:
+        raise Misuse(f"keyfob writes the header {name} itself")
+    return name, value.strip()
+
+
+def _body(part: str) -> bytes:
+    if part in {"-", "@-"}:
         return sys.stdin.buffer.read()
+    if not part.startswith("@"):
+        return part.encode()
     try:
-        return Path(data[1:]).read_bytes()
+        return Path(part[1:]).read_bytes()
     except OSError as problem:
-        raise Misuse(f"{data[1:]} cannot be read: {problem.strerror}") from None
+        raise Misuse(f"the file of -d cannot be read ({type(problem).__name__})") from None
 
 
-def _why(response: Response) -> str:
-    said = f"the API answered {response.status}"
-    for challenge in Challenge.read_all(response.header_values("www-authenticate")):
-        reason = challenge.parameters.get("error_description") or challenge.parameters.get("error", "")
-        scope = challenge.parameters.get("scope")
-        needs = f"; it needs the scope {scope}: keyfob login --scope '{scope}'" if scope else ""
-        return "".join(letter if letter.isprintable() else "?" for letter in f"{said}: {reason}{needs}")
-    return said
+def _explained(answer: Response, held: Scope) -> Refused:
+    """What the answer says is wrong (RFC 6750 §3.1)."""
+    told = _bearer_challenge(answer.header_values("www-authenticate"))
+    error, scope = told.get("error", ""), told.get("scope", "")
+    message = f"the API answered {answer.status}"
+    if error:
+        message += f" {speakable(error)}"
+    if description := told.get("error_description"):
+        message += f": {speakable(description)}"
+    hint = ""
+    if error == "insufficient_scope" and scope:
+        wanted = Scope.of({*held.names, *speakable(scope).replace("'", "").split()}).write()
+        hint = f"Run: keyfob login --scope '{wanted}'"
+    elif answer.status == 401:
+        hint = "Look whether --audience of your login is this API; a new login may help: keyfob login"
+    return Refused(message, oauth_code=speakable(error), hint=hint, code="api-refused")
+
+
+def _bearer_challenge(headers: tuple[str, ...]) -> dict[str, str]:
+    for challenge in Challenge.read_all(headers):
+        if challenge.scheme.lower() == "bearer":
+            return dict(challenge.parameters)
+    return {}

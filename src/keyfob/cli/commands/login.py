@@ -1,80 +1,100 @@
-"""`keyfob login`: a code here, the approval on any device."""
+"""`keyfob login`: log in, and keep what comes."""
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentParser, Namespace
+from typing import assert_never
 
 from keyfob.cli import output
-from keyfob.cli.profiles import add_profile, app_of, asked_profile
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, asked_profile
 from keyfob.errors import LoginDeclined, Misuse, TimedOut
 from keyfob.login import (
-    App,
     CodeShown,
     Held,
     NetworkTrouble,
     Notice,
+    Profile,
     ProfileFiles,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
 )
 
-FLOWS = ("auto", "device", "browser", "paste", "machine", "password")
+_FLOWS = ("auto", "device", "browser", "paste", "machine", "password")
+_READY = ("auto", "device")
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's own words."""
-    add_profile(parser)
-    parser.add_argument("--issuer", metavar="URL", help="who gives the tokens (KEYFOB_ISSUER)")
-    parser.add_argument("--client-id", metavar="ID", help="this program's name there (KEYFOB_CLIENT_ID)")
-    parser.add_argument("--audience", metavar="A", help="the API's identifier (KEYFOB_AUDIENCE)")
-    parser.add_argument("--scope", metavar="S", action="append", help="what to ask for; may be repeated (KEYFOB_SCOPE)")
-    parser.add_argument("--flow", choices=FLOWS, default="auto", help="auto and device work in this version")
-    parser.add_argument("--json", action="store_true", help="one JSON event a line, for programs and agents")
+def configure(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    add_profile_flag(parser)
+    parser.add_argument("--issuer", metavar="URL", help="who logs you in, exactly as its metadata writes it")
+    parser.add_argument("--client-id", metavar="ID", help="this program's, at that issuer")
+    parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
+    parser.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
+    parser.add_argument("--flow", choices=_FLOWS, default="auto", help="how to log in; auto is device for now")
+    add_json_flag(parser)
+    parser.epilog = "Flags are kept for the next time. With --json, events are printed as they happen."
 
 
-def run(args: argparse.Namespace) -> int:
-    """Log in, and remember the settings for the next time.
+def run(flags: Namespace) -> int:
+    """Log in.
 
     Raises:
-        Misuse: The flow is not in this version, or a setting is missing.
+        Misuse: This version does not have that flow, or a setting is missing.
+        LoginDeclined: The person said no.
+        TimedOut: The person did not answer in time.
+        KeyfobError: The login failed otherwise.
     """
-    if args.flow not in {"auto", "device"}:
+    if flags.flow not in _READY:
         raise Misuse(
-            f"this version has no {args.flow} flow yet",
+            f"--flow {flags.flow} is not yet in this version",
             code="flow-unavailable",
-            hint="Leave --flow away, or say device.",
+            hint="Leave --flow away, or say --flow device.",
         )
-    profile = asked_profile(args)
+    profile = asked_profile(flags)
     app = app_of(profile)
-    held = _with_events(app) if args.json else app.log_in()
-    ProfileFiles().keep(profile)
-    until = f"{held.expires_at:%Y-%m-%dT%H:%M:%SZ}" if held.expires_at else None
-    if args.json:
-        granted = {"issuer": held.issuer, "subject": held.subject, "scope": held.scope.write(), "expires_at": until}
-        output.result_json({"event": "granted", **granted})
-    else:
-        who = held.person or held.subject or "somebody the server did not name"
-        output.result(f"logged in as {who} at {held.issuer}")
-    return 0
-
-
-def _with_events(app: App) -> Held:
+    if not flags.json:
+        held = app.log_in()
+        ProfileFiles().keep(app.profile)
+        output.remark(_greeting(held))
+        return DONE
     try:
-        return app.log_in(_emit)
+        held = app.log_in(_print_event)
     except LoginDeclined:
-        output.result_json({"event": "denied"})
+        output.result_object({"event": "denied"})
         raise
     except TimedOut:
-        output.result_json({"event": "expired"})
+        output.result_object({"event": "expired"})
         raise
+    ProfileFiles().keep(app.profile)
+    output.result_object(_granted(app.profile, held))
+    return DONE
 
 
-def _emit(notice: Notice) -> None:
-    output.result_json(_event(notice))
+def _greeting(held: Held) -> str:
+    who = held.person or held.subject
+    return f"logged in as {who} at {held.issuer}" if who else f"logged in at {held.issuer}"
+
+
+def _granted(profile: Profile, held: Held) -> dict[str, object]:
+    return {
+        "event": "granted",
+        "profile": profile.name,
+        "issuer": held.issuer,
+        "subject": held.subject,
+        "name": held.person,
+        "scope": held.scope.write(),
+        "expires_at": output.instant(held.expires_at),
+    }
+
+
+def _print_event(notice: Notice) -> None:
+    output.result_object(_event(notice))
 
 
 def _event(notice: Notice) -> dict[str, object]:
+    """Spans are whole seconds. Holds no secret: the user code is for showing, the device code is not in a notice."""
     match notice:
         case CodeShown():
             return {
@@ -82,13 +102,16 @@ def _event(notice: Notice) -> dict[str, object]:
                 "user_code": notice.user_code,
                 "verification_uri": notice.verification_uri,
                 "verification_uri_complete": notice.verification_uri_complete,
-                "expires_at": f"{notice.expires_at:%Y-%m-%dT%H:%M:%SZ}",
+                "expires_in": int(notice.expires_in.total_seconds()),
+                "expires_at": output.instant(notice.expires_at),
             }
         case StillPending():
-            return {"event": "pending", "seconds_left": round(notice.left.total_seconds())}
+            return {"event": "pending", "seconds_left": int(notice.left.total_seconds())}
         case SlowedDown():
-            return {"event": "slow_down", "interval": round(notice.interval.total_seconds())}
+            return {"event": "slow_down", "interval": int(notice.interval.total_seconds())}
         case NetworkTrouble():
-            return {"event": "network_trouble", "next_in": round(notice.next_in.total_seconds())}
+            return {"event": "network_trouble", "message": notice.what, "next_in": int(notice.next_in.total_seconds())}
         case ScopeNarrowed():
             return {"event": "scope_narrowed", "missing": list(notice.missing)}
+        case _:  # pragma: no cover
+            assert_never(notice)

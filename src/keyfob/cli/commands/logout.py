@@ -1,32 +1,64 @@
-"""`keyfob logout`: end the login here, whatever happens, and at the server, and say what is still alive."""
+"""`keyfob logout`: end the login at the server, forget it here, and say what is still alive."""
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentParser, Namespace
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
-from keyfob.cli.profiles import add_profile, known_app
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
+from keyfob.errors import LoginRequired
+from keyfob.login import LoggedOut
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's own words."""
-    add_profile(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+def configure(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    add_profile_flag(parser)
+    add_json_flag(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Log out. Exit 1 where the server did not confirm: the refresh token may still be alive there."""
-    ended = known_app(args).session().log_out()
-    alive = f"{ended.alive_until:%Y-%m-%dT%H:%M:%SZ}" if ended.alive_until else None
-    if args.json:
-        output.result_json(
-            {"forgotten": True, "revoked": ended.revoked, "problem": ended.problem, "access_token_alive_until": alive}
+def run(flags: Namespace) -> int:
+    """Log out. Whoever is not logged in has what they want.
+
+    Raises:
+        KeyfobError: The vault cannot be used.
+    """
+    try:
+        done = known_app(flags).session().log_out()
+    except LoginRequired:
+        if flags.json:
+            output.result_object(
+                {
+                    "forgotten": False,
+                    "revoked": None,
+                    "problem": None,
+                    "access_token_alive_until": None,
+                    "access_token_alive": False,
+                }
+            )
+        else:
+            output.remark("nobody was logged in")
+        return DONE
+    if flags.json:
+        output.result_object(
+            {
+                "forgotten": True,
+                "revoked": done.revoked,
+                "problem": done.problem or None,
+                "access_token_alive_until": output.instant(done.alive_until),
+                "access_token_alive": done.is_alive,
+            }
         )
     else:
-        output.result("logged out; nothing of this login is kept here")
-        if ended.revoked is False:
-            output.note(f"the server did not confirm that the login has ended: {ended.problem}")
-        if alive:
-            output.note(f"an access token that was handed out is good until {alive}; nobody can call it back")
-    return FAILED if ended.revoked is False else DONE
+        _say(done)
+    return FAILED if done.revoked is False else DONE
+
+
+def _say(done: LoggedOut) -> None:
+    output.remark("logged out; nothing is kept here any more")
+    if done.revoked is False:
+        output.remark(f"but the server was not told ({done.problem}): the refresh token may still be good there")
+    if done.alive_until is not None:
+        output.remark(f"the access token cannot be called back; it lapses at {output.clock(done.alive_until)}")
+    elif done.is_alive:
+        output.remark("the access token cannot be called back, and the server never said when it lapses")

@@ -1,35 +1,47 @@
-"""`keyfob token`: a valid access token on stdout; never opens a browser."""
+"""`keyfob token`: print a valid access token. The only command that prints a secret."""
 
 from __future__ import annotations
 
-import argparse
-from datetime import timedelta
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
 
 from keyfob.cli import output
-from keyfob.cli.profiles import add_profile, duration, known_app
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, duration, known_app
 
-MINUTE = timedelta(minutes=1)
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's own words."""
-    add_profile(parser)
+def configure(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    add_profile_flag(parser)
     parser.add_argument(
-        "--min-ttl", type=duration, default=timedelta(minutes=1), help="how long it must live, as in 5m"
+        "--min-ttl", metavar="TIME", default="1m", help="how long it must still live: 90s, 5m, 2h (default 1m)"
     )
-    parser.add_argument("--json", action="store_true", help="with its expiry and scope")
+    add_json_flag(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it. Raises as `Session.token`."""
-    session = known_app(args).session()
-    token = session.token(args.min_ttl)
-    if not args.json:
-        output.result(token)
-        return 0
+def run(flags: Namespace) -> int:
+    """Print it.
+
+    Raises:
+        KeyfobError: There is none, and none can be had without the person.
+    """
+    min_ttl = duration(flags.min_ttl)
+    session = known_app(flags).session()
+    token = session.token(min_ttl)
     held = session.held()
-    until = f"{held.expires_at:%Y-%m-%dT%H:%M:%SZ}" if held.expires_at else None
-    output.result_json(
-        {"access_token": token, "token_type": "Bearer", "expires_at": until, "scope": held.scope.write()}
-    )
-    return 0
+    if held.expires_at is not None:
+        left = held.expires_at - datetime.now(UTC)
+        if left < min_ttl:
+            output.remark(f"this token lives for {output.span(left)} only; no longer one could be had")
+    if flags.json:
+        output.result_object(
+            {
+                "access_token": token,
+                "token_type": "Bearer",
+                "expires_at": output.instant(held.expires_at),
+                "scope": held.scope.write(),
+            }
+        )
+    else:
+        output.result(token)
+    return DONE

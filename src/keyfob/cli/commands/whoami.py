@@ -1,42 +1,66 @@
-"""`keyfob whoami`: who is logged in, where and until when. Asks nobody."""
+"""`keyfob whoami`: who is logged in. Asks nobody: it says what the last login brought."""
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
 
 from keyfob.cli import output
-from keyfob.cli.profiles import add_profile, known_app
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
+from keyfob.login import Held
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's own words."""
-    add_profile(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+def configure(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    add_profile_flag(parser)
+    add_json_flag(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print what the vault knows. Raises `LoginRequired`."""
-    held = known_app(args).session().held()
-    until = f"{held.expires_at:%Y-%m-%dT%H:%M:%SZ}" if held.expires_at else None
-    if args.json:
-        output.result_json(
+def run(flags: Namespace) -> int:
+    """Say who.
+
+    Raises:
+        KeyfobError: Nobody is logged in.
+    """
+    app = known_app(flags)
+    held = app.session().held()
+    if flags.json:
+        output.result_object(
             {
-                "subject": held.subject,
-                "name": held.person,
+                "profile": app.profile.name,
                 "issuer": held.issuer,
                 "client_id": held.client_id,
                 "audience": held.audience,
+                "subject": held.subject,
+                "name": held.person,
                 "scope": held.scope.write(),
-                "expires_at": until,
+                "expires_at": output.instant(held.expires_at),
                 "renews": held.refresh_token is not None,
             }
         )
-        return 0
-    renews = "and is renewed without asking" if held.refresh_token else "and is not renewed"
-    output.result(
-        f"{held.person or held.subject or 'somebody the server did not name'} at {held.issuer}\n"
-        f"  may      {held.scope.write()}\n"
-        f"  for      {held.audience or 'the default API of the issuer'}\n"
-        f"  token    good until {until or 'an unknown time'}, {renews}"
-    )
-    return 0
+        return DONE
+    output.result(held.person or held.subject or "(the issuer does not say who)")
+    for name, value in _facts(held):
+        output.result(f"  {name:<9}{value}")
+    return DONE
+
+
+def _facts(held: Held) -> list[tuple[str, str]]:
+    facts = [
+        ("issuer", held.issuer),
+        ("subject", held.subject if held.person else None),
+        ("audience", held.audience),
+        ("scope", held.scope.write()),
+        ("token", _state(held)),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _state(held: Held) -> str:
+    after = "then refreshed" if held.refresh_token else "then a new login is needed"
+    if held.expires_at is None:
+        return "good until the API says otherwise"
+    if held.expires_at <= datetime.now(UTC):
+        return "lapsed; the next use refreshes it" if held.refresh_token else "lapsed; run keyfob login"
+    return f"good until {output.clock(held.expires_at)}, {after}"

@@ -35,7 +35,10 @@ def make_folder(folder: Path) -> None:
         VaultUnavailable: It cannot be made, or belongs to somebody else.
     """
     try:
-        folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        # Path.mkdir gives its mode to the last folder only; the ones above must be as private, whatever the umask.
+        for missing in reversed([folder, *folder.parents]):
+            if not missing.is_dir():
+                missing.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
         _check_owner(folder.stat(), folder)
         if os.name == "posix" and folder.stat().st_mode & _OTHERS:
             folder.chmod(_PRIVATE_FOLDER)

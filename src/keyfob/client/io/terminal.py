@@ -13,15 +13,10 @@ import time
 from datetime import timedelta
 from typing import TextIO
 
-from keyfob.client.notices import CodeShown, NetworkTrouble, Notice, ScopeNarrowed, SlowedDown, StillPending
+from keyfob.client.notices import CodeShown, NetworkTrouble, Notice, ScopeNarrowed, SlowedDown, StillPending, printable
 
 HONEST_LINE = "Approve only if you started this yourself; nobody from support will ever ask you to."
 _NARROW = 60
-
-
-def printable(text: str) -> str:
-    """A stranger's text without anything that could steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 class Terminal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -77,10 +76,14 @@ class AsyncSystemWorld:
 
     async def send(self, request: Request) -> Response:
         """Over the network."""
+        import asyncio  # 40 ms that a blocking program need not pay
+
         return await asyncio.to_thread(self.http, request)
 
     async def wait(self, span: timedelta) -> None:
         """Let others work meanwhile."""
+        import asyncio
+
         await asyncio.sleep(span.total_seconds())
 
     def now(self) -> Moment:
