@@ -75,7 +75,11 @@ async def a_user_code_is_given_once(store: Store) -> None:
 
 
 async def work_that_raises_leaves_nothing_behind(store: Store) -> None:
-    """All of a transaction, or none of it."""
+    """All of a transaction, or none of it.
+
+    Raises:
+        AssertionError: The store swallowed the error.
+    """
 
     def fail(transaction: Transaction) -> None:
         transaction.add_device(LOGIN)

@@ -42,7 +42,7 @@ def run(flags: Namespace) -> int:
         return DONE
     output.result(held.person or held.subject or "(the issuer does not say who)")
     for name, value in _facts(held):
-        output.result(f"  {name:<9}{value}")
+        output.result(f"  {name:<10}{value}")
     return DONE
 
 

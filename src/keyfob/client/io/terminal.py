@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 import time
 from datetime import timedelta
 from typing import TextIO
@@ -16,7 +17,7 @@ from typing import TextIO
 from keyfob.client.notices import CodeShown, NetworkTrouble, Notice, ScopeNarrowed, SlowedDown, StillPending, printable
 
 HONEST_LINE = "Approve only if you started this yourself; nobody from support will ever ask you to."
-_NARROW = 60
+_INDENT = 4
 
 
 class Terminal:
@@ -77,16 +78,21 @@ class Terminal:
     def _show_code(self, notice: CodeShown) -> None:
         self._ends = time.monotonic() + notice.expires_in.total_seconds()
         address, code = printable(notice.verification_uri), printable(notice.user_code)
-        lines = ["", "To log in, open this address on any device:", "", f"    {self._bold(address)}", ""]
+        lines = ["", *self._wrapped("To log in, open this address on any device:")]
+        lines += ["", f"    {self._bold(address)}", ""]
         if self._live:
             lines += self._picture(notice.verification_uri)
         lines += ["and enter this code:", "", f"    {self._bold(self._large(code))}", ""]
-        lines += [f"The code is good for {_span(notice.expires_in)}.", HONEST_LINE, ""]
+        lines += [f"The code is good for {_span(notice.expires_in)}.", *self._wrapped(HONEST_LINE), ""]
         self._out.write("\n".join(lines) + "\n")
         self._out.flush()
 
     def _large(self, code: str) -> str:
-        return "  ".join(code) if self._live and self._columns >= _NARROW else code
+        spaced = "  ".join(code)
+        return spaced if self._live and len(spaced) + _INDENT <= self._columns else code
+
+    def _wrapped(self, text: str) -> list[str]:
+        return textwrap.wrap(text, max(self._columns - 1, 20)) if self._live else [text]
 
     def _picture(self, address: str) -> list[str]:
         import segno
@@ -94,14 +100,15 @@ class Terminal:
         matrix = [
             [bool(cell) for cell in row] for row in segno.make(address, error="l", micro=False).matrix_iter(border=2)
         ]
-        if len(matrix[0]) + 4 > self._columns or not _speaks_unicode(self._out):
+        if len(matrix[0]) + _INDENT > self._columns or not _speaks_unicode(self._out):
             return []
         if len(matrix) % 2:
             matrix.append([False] * len(matrix[0]))
         rows = zip(matrix[::2], matrix[1::2], strict=True)
         # Dark on light is what cameras expect: light cells are drawn, dark ones left to a dark terminal's ground.
         drawn = ["".join(" ▀▄█"[(not up) + 2 * (not down)] for up, down in zip(*pair, strict=True)) for pair in rows]
-        return [f"    {line}" for line in drawn] + [""]
+        # With colour, white on black whatever the terminal's own ground is.
+        return [f"    {self._inked(line)}" for line in drawn] + [""]
 
     def _say_slower(self, notice: SlowedDown) -> None:
         if notice.times == 1:
@@ -123,6 +130,9 @@ class Terminal:
         self._out.write(f"\r{text}{' ' * (len(self._line) - len(text))}" + ("" if text else "\r"))
         self._out.flush()
         self._line = text
+
+    def _inked(self, line: str) -> str:
+        return f"\x1b[97;40m{line}\x1b[0m" if self._colour else line
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self._colour else text

@@ -1,0 +1,114 @@
+"""A server that plays prepared answers, and a world that brings a client to it. It asserts nothing and keeps all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from keyfob.client.asks import Moment
+from keyfob.client.notices import Notice
+from keyfob.errors import KeyfobError, Unreachable
+from keyfob.protocol.http import Request, Response
+from keyfob.testing.fake_time import FakeTime
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The server takes the connection and says nothing until the client gives up."""
+
+    lasts: timedelta = timedelta(seconds=20)
+
+
+Answer = Response | KeyfobError | Silence
+
+
+class ScriptedWorld:
+    """A whole world for a flow: time that waits for nobody, and a server that follows a script.
+
+    Attributes:
+        sent: Every request with the moment it came, in order.
+        notices: All that the person was told.
+        time: Its clocks.
+    """
+
+    def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:
+        """Learn the script.
+
+        Args:
+            script: For each path the answers in order; the last is given again and again. Other paths are unreachable.
+            time: Clocks to share with others.
+        """
+        self.time = time or FakeTime()
+        self.sent: list[tuple[timedelta, Request]] = []
+        self.notices: list[Notice] = []
+        self._script = {path: list(answers) for path, answers in script.items()}
+
+    def send(self, request: Request) -> Response:
+        """Play the next answer.
+
+        Raises:
+            Unreachable: The script says silence, or knows no such path.
+            KeyfobError: The script says so.
+        """
+        self.sent.append((self.time.passed, request))
+        answers = self._script.get(request.path)
+        if not answers:
+            raise Unreachable("nobody answers there")
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        match answer:
+            case Response():
+                return answer
+            case Silence():
+                self.time.wait(answer.lasts)
+                raise Unreachable("no answer in time", timed_out=True)
+            case _:
+                raise answer
+
+    def wait(self, span: timedelta) -> None:
+        """Let time pass, at once."""
+        self.time.wait(span)
+
+    def now(self) -> Moment:
+        """Both clocks."""
+        return self.time.now()
+
+    def tell(self, notice: Notice) -> None:
+        """Keep it."""
+        self.notices.append(notice)
+
+    def requests(self, path: str) -> list[Request]:
+        """What came to one path."""
+        return [request for _, request in self.sent if request.path == path]
+
+    def moments(self, path: str) -> list[float]:
+        """When requests came to one path, in seconds."""
+        return [when.total_seconds() for when, request in self.sent if request.path == path]
+
+
+class AsyncScriptedWorld:
+    """The same for `drive_async`.
+
+    Attributes:
+        script: The world behind.
+    """
+
+    def __init__(self, script: ScriptedWorld) -> None:
+        """Stand in front of a world."""
+        self.script = script
+
+    async def send(self, request: Request) -> Response:
+        """As there. Raises as there."""
+        return self.script.send(request)
+
+    async def wait(self, span: timedelta) -> None:
+        """As there."""
+        self.script.wait(span)
+
+    def now(self) -> Moment:
+        """As there."""
+        return self.script.now()
+
+    def tell(self, notice: Notice) -> None:
+        """As there."""
+        self.script.tell(notice)
