@@ -18,11 +18,11 @@ from keyfob.protocol.http import Request, Response, form_request
 from keyfob.protocol.secret import Secret
 from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, Tenant, TenantConfig, ready_config
 from keyfob.server.io.passwords import Argon2Passwords
-from keyfob.testing.fake_time import FakeTime
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.orders import api
 from keyfob.testing.pair import Pair
 from keyfob.testing.person import Person
+from keyfob.testing.surroundings import FakeSurroundings
 
 ISSUER = "https://login.example/"
 ORDERS = "https://orders.example/orders"
@@ -47,7 +47,7 @@ class Scene:
 
     def __init__(self, config: TenantConfig | None = None) -> None:
         """A ready tenant with one person, unless a configuration says otherwise."""
-        self.time = FakeTime()
+        self.time = FakeSurroundings()
         self.events: list[Mapping[str, object]] = []
         self.config = config or replace(ready_config(ISSUER), name="Example")
         self.tenant = Tenant.in_memory(

@@ -12,21 +12,21 @@ from keyfob.protocol.scope import Scope
 from keyfob.server.decide.device import Issue, decide_poll
 from keyfob.server.ports import Store, Transaction
 from keyfob.server.records import BrowserSession, DeviceLogin, RefreshLogin, StoredKey, User
-from keyfob.testing.fake_time import START
+from keyfob.testing.fake_time import NOON
 
 Check = Callable[[Store], Awaitable[None]]
 CODE: Final = b"device code hash"
 LOGIN: Final = DeviceLogin(
-    CODE, b"user code hash", "program", "https://api.example/", Scope.of(["a", "b"]), "192.0.2.7", START,
-    START + timedelta(minutes=15),
+    CODE, b"user code hash", "program", "https://api.example/", Scope.of(["a", "b"]), "192.0.2.7", NOON,
+    NOON + timedelta(minutes=15),
 )  # fmt: skip
 REFRESH: Final = RefreshLogin(
-    b"login id", "program", "auth0|1", "https://api.example/", Scope.of(["a"]), START, START,
-    START + timedelta(days=365), START + timedelta(days=30), 1, b"current",
+    b"login id", "program", "auth0|1", "https://api.example/", Scope.of(["a"]), NOON, NOON,
+    NOON + timedelta(days=365), NOON + timedelta(days=30), 1, b"current",
 )  # fmt: skip
-USER: Final = User("auth0|1", "Person@Example.com", "Pat", "$argon2id$...", START)
-SESSION: Final = BrowserSession(b"session hash", START, START, "auth0|1", START, CODE, "allowed")
-KEY: Final = StoredKey("kid", "RS256", b"sealed", START)
+USER: Final = User("auth0|1", "Person@Example.com", "Pat", "$argon2id$...", NOON)
+SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON, CODE, "allowed")
+KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON)
 
 
 async def what_is_saved_is_found_again(store: Store) -> None:
@@ -40,7 +40,7 @@ async def what_is_saved_is_found_again(store: Store) -> None:
         transaction.add_key(KEY)
 
     await store.write(save)
-    moved = replace(LOGIN, stage="approved", session_hash=b"s", user_id="auth0|1", auth_time=START)
+    moved = replace(LOGIN, stage="approved", session_hash=b"s", user_id="auth0|1", auth_time=NOON)
     await store.write(lambda transaction: transaction.save_device(moved))
     assert await store.read(lambda transaction: transaction.device_by_code(CODE)) == moved
     assert await store.read(lambda transaction: transaction.device_by_user_code(LOGIN.user_code_hash)) == moved
@@ -97,11 +97,11 @@ async def work_that_raises_leaves_nothing_behind(store: Store) -> None:
 
 async def twenty_polls_at_once_give_one_token(store: Store) -> None:
     """Of many who find a login approved, one redeems it."""
-    approved = replace(LOGIN, stage="approved", user_id="auth0|1", auth_time=START)
+    approved = replace(LOGIN, stage="approved", user_id="auth0|1", auth_time=NOON)
     await store.write(lambda transaction: transaction.add_device(approved))
 
     def redeem(transaction: Transaction) -> bool:
-        decision = decide_poll(transaction.device_by_code(CODE), "program", START)
+        decision = decide_poll(transaction.device_by_code(CODE), "program", NOON)
         if not isinstance(decision, Issue):
             return False
         transaction.save_device(decision.login)
