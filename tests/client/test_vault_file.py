@@ -231,7 +231,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from keyfob.login import App
-print(App(issuer=sys.argv[1], client_id="cli", audience="https://api.example", home=Path(sys.argv[2])).session().token())
+app = App(issuer=sys.argv[1], client_id="cli", audience="https://api.example", home=Path(sys.argv[2]))
+print(app.session().token())
 """
 
 
