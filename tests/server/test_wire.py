@@ -382,3 +382,21 @@ def test_a_made_up_token_does_not_end_a_login(both: Scene) -> None:
     forged = token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")
     assert told(refresh(both, forged))[1] == "invalid_grant"
     assert refresh(both, token).status == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "passes"),
+    [
+        ("Basic a2V5Zm9iLWNsaTo=", True),
+        ("Basic a2V5Zm9iLWNsaTpzZWNyZXQ=", False),
+        ("Basic %%%", False),
+        ("basic eA==", False),
+    ],
+)
+def test_a_public_program_must_not_authenticate_but_an_empty_secret_is_none(
+    both: Scene, header: str, *, passes: bool
+) -> None:
+    """[AS-6749-15]: malformed base64 is refused, never a stumble."""
+    request = form_request(f"{ISSUER}oauth/device/code", {"client_id": READY_CLIENT_ID})
+    response = both.send(replace(request, headers=(*request.headers, ("authorization", header))))
+    assert response.status == (200 if passes else 403 if both.config.wire == "auth0" else 401)

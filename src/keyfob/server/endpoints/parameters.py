@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields, read_form, read_json
 from keyfob.protocol.http import FORM, JSON, Request, Response, media_type
@@ -35,6 +37,16 @@ def malformed(site: Site, problem: Malformed) -> Response:
 
 
 def authenticates(request: Request, fields: Fields) -> bool:
-    """Whether a program tries to authenticate. Public ones must not; an empty secret is none (golang's OAuth)."""
-    header = request.header("authorization") or ""
-    return fields.has("client_secret") or fields.has("client_assertion") or header[:6].lower() == "basic "
+    """Whether a program tries to authenticate, which public ones must not.
+
+    A Basic header with an empty secret is no attempt: some libraries send `client_id:` for public programs.
+    """
+    scheme, _, shown = (request.header("authorization") or "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            _, colon, secret = base64.b64decode(shown, validate=True).partition(b":")
+        except ValueError:
+            return True
+        if secret or not colon:
+            return True
+    return fields.has("client_secret") or fields.has("client_assertion")
