@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from keyfob.jose.tokens import take_apart
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import FORM, Request, Response
+from keyfob.protocol.secret import Secret
 from keyfob.serve import READY_CLIENT_ID, Api, Application, ready_config
 from keyfob.server.decide.throttle import guess_budget
 from keyfob.testing.person import Person
@@ -308,3 +311,34 @@ def test_the_audit_log_tells_who_did_what_and_no_secret(scene: Scene) -> None:
     told = repr(scene.events)
     for secret in (PASSWORD, "wrong password", answer.text("device_code"), answer.text("user_code"), "\n"):
         assert secret not in told
+
+
+def test_somebody_logged_in_may_use_another_account(scene: Scene) -> None:
+    asyncio.run(scene.tenant.add_user("other@example.com", Secret(PASSWORD), "Other"))
+    person = at_login(scene, begin(scene))
+    person.press("login", email=EMAIL, password=PASSWORD)
+    answer = begin(scene)
+    person.open(answer.text("verification_uri_complete"))
+    assert f"logged in here as {EMAIL}" in person.page.text
+    person.press("other")
+    person.press("login", email="other@example.com", password=PASSWORD)
+    code = answer.text("device_code")
+    response = scene.post("oauth/token", grant_type=DEVICE_CODE, device_code=code, client_id=READY_CLIENT_ID)
+    token = take_apart(Secret(read_json(response.body, "x").text("id_token")))
+    assert b"Other" in token.payload
+
+
+def test_an_approval_in_the_last_second_still_reaches_the_program(scene: Scene) -> None:
+    answer = begin(scene)
+    person = at_login(scene, answer)
+    scene.time.go(timedelta(minutes=15, seconds=-1))
+    person.press("login", email=EMAIL, password=PASSWORD)
+    scene.time.go(timedelta(seconds=10))
+    assert outcome(scene, answer) == "granted"
+
+
+def test_an_approval_that_nobody_fetches_lapses(scene: Scene) -> None:
+    answer = begin(scene)
+    at_login(scene, answer).press("login", email=EMAIL, password=PASSWORD)
+    scene.time.go(timedelta(minutes=16))
+    assert outcome(scene, answer) == "expired_token"

@@ -14,6 +14,7 @@ from keyfob.server.wire import Outcome
 ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; nothing to confuse
 CODE_LENGTH: Final = 8
 SLOWER_BY: Final = timedelta(seconds=5)
+LATE: Final = timedelta(minutes=1)  # an approval in the last second still reaches a program that polls slowly
 # A poll up to a fifth early is forgiven: clocks of virtual machines run that fast (docs/decisions/0005).
 GRACE: Final = 0.8
 
@@ -56,7 +57,7 @@ def decide_poll(login: DeviceLogin | None, client_id: str, now: datetime) -> Iss
         return Answer("code_unknown")
     if login.stage == "denied":
         return Answer("denied")
-    if now >= login.expires_at:
+    if now >= login.expires_at + (LATE if login.stage == "approved" else timedelta()):
         return Answer("expired", move(login, "lapsed"))
     if login.stage == "approved":
         return Issue(move(login, "redeemed"))

@@ -49,7 +49,7 @@ async def act(site: Site, request: Request) -> Response:
     if fields is None:
         return page(site, who, "enter.html", {"typed": "", "problem": TOO_OLD}, 403)
     button, typed = fields.optional_text("button"), fields.optional_text("user_code") or ""
-    if button not in {"confirm", "decline"}:
+    if button not in {"confirm", "other", "decline"}:
         return await _compare(site, request, who, typed)
     login = await _find(site, request, typed)
     if isinstance(login, str):
@@ -75,7 +75,10 @@ async def _compare(site: Site, request: Request, who: Visit, typed: str) -> Resp
     login = await _find(site, request, typed)
     if isinstance(login, str):
         return page(site, who, "enter.html", {"typed": typed[:40], "problem": login}, 400)
-    return page(site, who, "confirm.html", describe(site, login, read_user_code(typed) or ""))
+    user_id = who.record.user_id if who.record else None
+    user = await site.store.read(lambda transaction: transaction.user_by_id(user_id or ""))
+    words = {"email": user.email if user else "", **describe(site, login, read_user_code(typed) or "")}
+    return page(site, who, "confirm.html", words)
 
 
 def describe(site: Site, login: DeviceLogin, user_code: str) -> dict[str, object]:
@@ -129,7 +132,7 @@ async def _decide(site: Site, who: Visit, found: DeviceLogin, button: str) -> De
         if button == "decline":
             return settle(transaction, move(login, "denied"), session, now)
         login = confirm(login, who.session_hash)
-        if session.user_id is not None and session.auth_time is not None:
+        if button == "confirm" and session.user_id is not None and session.auth_time is not None:
             return settle(transaction, approve(login, session.user_id, session.auth_time), session, now)
         transaction.save_device(login)
         transaction.save_session(replace(session, seen_at=now, device_code_hash=login.device_code_hash, outcome=""))

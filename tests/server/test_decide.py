@@ -1,0 +1,195 @@
+"""The tenant's decisions alone: records in, answers out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyfob.errors import Misuse
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
+from keyfob.serve import Api, Application, TenantConfig
+from keyfob.server.decide.device import (
+    ALPHABET,
+    Answer,
+    Issue,
+    Pace,
+    Undecided,
+    decide_pace,
+    decide_poll,
+    move,
+    read_user_code,
+    write_user_code,
+)
+from keyfob.server.decide.refresh import Refuse, Rotate, Shown, decide_refresh
+from keyfob.server.decide.throttle import Failures, guess_budget, password_wait, refill, spend, time_until_try
+from keyfob.server.keyed_hash import RefreshParts, read_refresh
+from keyfob.server.records import MOVES, Stage
+from keyfob.testing.fake_time import NOON
+from keyfob.testing.store_checks import LOGIN, REFRESH
+
+SECOND = timedelta(seconds=1)
+INTERVAL = timedelta(seconds=5)
+
+
+@given(st.binary(min_size=64, max_size=64))
+def test_a_code_that_was_written_is_read_again(random: bytes) -> None:
+    """[AS-8628-09]."""
+    try:
+        code = write_user_code(random)
+    except Misuse:
+        assert sum(byte < 240 for byte in random) < 8
+        return
+    assert read_user_code(code) == code
+    assert read_user_code(code.lower().replace("-", " ")) == code
+
+
+def test_every_letter_of_a_code_is_as_likely_as_any_other() -> None:
+    drawn = Counter(write_user_code(bytes([byte] * 8))[0] for byte in range(240))
+    assert set(drawn) == set(ALPHABET)
+    assert set(drawn.values()) == {12}
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_code_or_none(typed: str) -> None:
+    code = read_user_code(typed)
+    assert code is None or read_user_code(code) == code
+
+
+@pytest.mark.parametrize("stage", get_args(Stage))
+def test_only_the_moves_of_the_table_are_made(stage: Stage) -> None:
+    for target in get_args(Stage):
+        if target in MOVES[stage]:
+            assert move(replace(LOGIN, stage=stage), target).stage == target
+        else:
+            with pytest.raises(Misuse):
+                move(replace(LOGIN, stage=stage), target)
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"),
+    [("waiting", Undecided), ("confirmed", Undecided), ("approved", Issue), ("denied", Answer), ("redeemed", Answer)],
+)
+def test_a_poll_gets_what_was_decided(stage: Stage, kind: type) -> None:
+    """[AS-8628-02]."""
+    assert isinstance(decide_poll(replace(LOGIN, stage=stage), "program", NOON), kind)
+    assert decide_poll(replace(LOGIN, stage=stage), "another", NOON) == Answer("code_unknown")
+
+
+@given(st.lists(st.floats(0.1, 30), min_size=1, max_size=40))
+def test_a_program_that_keeps_the_pace_is_never_slowed_down_again(gaps: list[float]) -> None:
+    """[AS-8628-03]: whatever it did before."""
+    pace, now = Pace(None, INTERVAL), NOON
+    for gap in gaps:
+        now += timedelta(seconds=gap)
+        _, pace = decide_pace(pace, now)
+    for _ in range(10):
+        now += pace.interval
+        outcome, pace = decide_pace(pace, now)
+        assert outcome == "pending"
+
+
+@pytest.mark.parametrize(("gap", "outcome"), [(3.99, "slow_down"), (4.0, "pending"), (5.0, "pending")])
+def test_a_fifth_too_early_is_forgiven(gap: float, outcome: str) -> None:
+    pace = Pace(NOON, INTERVAL)
+    assert decide_pace(pace, NOON + timedelta(seconds=gap))[0] == outcome
+
+
+def shown(generation: int, secret: bytes) -> Shown:
+    return Shown(generation, secret)
+
+
+def decide(login: object, token: Shown, fresh: bytes = b"fresh", now: timedelta = timedelta()) -> Rotate | Refuse:
+    return decide_refresh(login, token, "program", None, NOON + now, fresh, timedelta(days=30))  # type: ignore[arg-type]
+
+
+def test_a_lost_answer_is_mended_and_the_lost_token_is_dead() -> None:
+    """[AS-9700-13]."""
+    first = decide(REFRESH, shown(1, b"current"), b"lost")
+    assert isinstance(first, Rotate)
+    again = decide(first.login, shown(1, b"current"), b"second try")
+    assert isinstance(again, Rotate)
+    stolen = decide(again.login, shown(2, b"lost"))
+    assert isinstance(stolen, Refuse)
+    assert stolen.login is not None
+    assert stolen.login.has_ended
+
+
+def test_the_old_token_is_dead_once_its_successor_was_used() -> None:
+    """[AS-9700-13]."""
+    one = decide(REFRESH, shown(1, b"current"), b"two")
+    assert isinstance(one, Rotate)
+    two = decide(one.login, shown(2, b"two"), b"three")
+    assert isinstance(two, Rotate)
+    reused = decide(two.login, shown(1, b"current"))
+    assert isinstance(reused, Refuse)
+    assert reused.reason == "reused"
+    assert isinstance(decide(reused.login, shown(3, b"three")), Refuse)
+
+
+@given(st.text(max_size=120))
+def test_any_text_is_one_of_our_refresh_tokens_or_none(text: str) -> None:
+    assert read_refresh(Secret(text), b"k" * 32) is None
+
+
+@given(st.binary(min_size=16, max_size=16), st.integers(0, 2**32 - 1), st.binary(min_size=20, max_size=20))
+def test_a_refresh_token_is_read_with_its_own_key_only(login_id: bytes, generation: int, secret: bytes) -> None:
+    parts = RefreshParts(login_id, generation, secret)
+    token = parts.write(b"k" * 32)
+    assert read_refresh(token, b"k" * 32) == parts
+    assert read_refresh(token, b"x" * 32) is None
+
+
+def test_the_guess_budget_keeps_the_odds() -> None:
+    """[AS-8628-07]."""
+    for odds in (2.0**-32, 2.0**-30, 2.0**-20):
+        assert guess_budget(odds) / 20**8 <= odds
+    assert guess_budget(0) == 1
+
+
+def test_tries_come_back_evenly() -> None:
+    span = timedelta(minutes=15)
+    bucket = spend(spend(spend(refill(None, 3, span, NOON))))
+    assert time_until_try(bucket, 3, span) == timedelta(minutes=5)
+    assert time_until_try(refill(bucket, 3, span, NOON + timedelta(minutes=5)), 3, span) == timedelta()
+    assert refill(bucket, 3, span, NOON + timedelta(days=1)).left == 3
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(4, 0), (5, 1), (6, 2), (10, 32), (50, 900)])
+def test_the_wait_for_a_password_doubles_up_to_a_quarter_of_an_hour(count: int, seconds: int) -> None:
+    assert password_wait(Failures(count, NOON), NOON) == seconds * SECOND
+    assert password_wait(Failures(count, NOON), NOON + timedelta(minutes=15)) == timedelta()
+
+
+READY = {"applications": (Application("a", "A"),), "apis": (Api("https://api.example/", "Api"),)}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"issuer": "http://login.example/"},
+        {"issuer": "https://login.example"},
+        {"issuer": "https://login.example/?x=1"},
+        {"issuer": "login.example/"},
+        {"colour": "red; } body { display: none"},
+        {"logo": "javascript:alert(1)"},
+        {"default_audience": "https://other.example/"},
+        {"device_lifetime": timedelta()},
+        {"refresh_idle": timedelta(days=400)},
+    ],
+)
+def test_an_unsafe_setting_stops_the_start(wrong: dict[str, object]) -> None:
+    with pytest.raises(Misuse):
+        TenantConfig(**{"issuer": "https://login.example/", **READY, **wrong})  # type: ignore[arg-type]
+
+
+def test_unknown_scopes_are_dropped_and_offline_access_is_the_apis_to_allow() -> None:
+    config = TenantConfig("https://login.example/", **READY)  # type: ignore[arg-type]
+    api = Api("x", "X", {"read": "read"}, allow_offline_access=False)
+    assert config.grantable(Scope.read("openid read write offline_access"), api) == Scope.read("openid read")
