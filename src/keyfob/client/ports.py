@@ -67,6 +67,6 @@ class Vault(Protocol):
         """Empty the drawer; an empty one stays empty."""
         ...
 
-    def lock(self, drawer: str) -> AbstractContextManager[None]:
+    def lock(self, drawer: str) -> AbstractContextManager[object]:
         """Hold off other processes and threads that want to refresh the same drawer."""
         ...

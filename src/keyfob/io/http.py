@@ -5,6 +5,7 @@ A redirect is never followed: the request may carry a credential, and its answer
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import threading
 from collections.abc import Generator
@@ -120,6 +121,7 @@ def _why(problem: httpx2.ConnectError) -> str:
 
 
 _shared = HttpSender()
+atexit.register(_shared.close)
 
 
 def send(request: Request) -> Response:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from keyfob.client.asks import Moment
 from keyfob.client.notices import Notice
-from keyfob.io.http import HttpSender
+from keyfob.io.http import send
 from keyfob.protocol.http import Request, Response
 
+Sender = Callable[[Request], Response]
 _TICK = 1.0  # a countdown moves once a second, and Ctrl-C answers at once anyway
 
 
@@ -28,27 +29,23 @@ def idle() -> None:
 
 
 class SystemWorld:
-    """Blocking.
-
-    Attributes:
-        http: Who sends; closed by whoever made this world.
-    """
+    """Blocking. Connections are shared by the whole process, and closed at its end."""
 
     def __init__(
         self,
         tell: Callable[[Notice], None] = nobody,
         *,
         tick: Callable[[], None] = idle,
-        http: HttpSender | None = None,
+        http: Sender = send,
     ) -> None:
         """Know whom to tell, and who wants to hear every second while waiting."""
         self._tell = tell
         self._tick = tick
-        self.http = http or HttpSender()
+        self._http = http
 
     def send(self, request: Request) -> Response:
         """Over the network."""
-        return self.http(request)
+        return self._http(request)
 
     def wait(self, span: timedelta) -> None:
         """By the steady clock, in slices."""
@@ -69,16 +66,16 @@ class SystemWorld:
 class AsyncSystemWorld:
     """The same for an event loop; requests travel in a thread."""
 
-    def __init__(self, tell: Callable[[Notice], None] = nobody, *, http: HttpSender | None = None) -> None:
+    def __init__(self, tell: Callable[[Notice], None] = nobody, *, http: Sender = send) -> None:
         """Know whom to tell."""
         self._tell = tell
-        self.http = http or HttpSender()
+        self._http = http
 
     async def send(self, request: Request) -> Response:
         """Over the network."""
         import asyncio  # 40 ms that a blocking program need not pay
 
-        return await asyncio.to_thread(self.http, request)
+        return await asyncio.to_thread(self._http, request)
 
     async def wait(self, span: timedelta) -> None:
         """Let others work meanwhile."""

@@ -67,7 +67,8 @@ def read_own_form(site: Site, request: Request, who: Visit) -> Fields | None:
         who: Whose it is.
     """
     origin, fetched = request.header("origin"), request.header("sec-fetch-site")
-    if origin not in {None, site.config.origin} or fetched not in {None, "same-origin"}:
+    # Our own pages say `no-referrer`, and browsers then write the origin of their forms as "null".
+    if origin not in {None, "null", site.config.origin} or fetched not in {None, "same-origin"}:
         return None
     if media_type(request.header("content-type")) != FORM or who.is_new:
         return None

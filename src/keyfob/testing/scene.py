@@ -1,0 +1,129 @@
+"""A tenant, an API, a program and people, joined in memory on one fake clock: no socket, no sleeping, no mock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import argon2
+
+from keyfob.client.asks import Moment
+from keyfob.client.held import Held
+from keyfob.client.notices import CodeShown, Notice
+from keyfob.guard import Guard
+from keyfob.login import App
+from keyfob.protocol.http import Request, Response, form_request
+from keyfob.protocol.secret import Secret
+from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, Tenant, TenantConfig, ready_config
+from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.testing.memory_vault import MemoryVault
+from keyfob.testing.orders import api
+from keyfob.testing.pair import Pair
+from keyfob.testing.person import Person
+from keyfob.testing.surroundings import FakeSurroundings
+
+ISSUER = "https://login.example/"
+ORDERS = "https://orders.example/orders"
+EMAIL = "person@example.com"
+PASSWORD = "correct horse battery staple"
+
+
+def quick_passwords() -> Argon2Passwords:
+    """The real algorithm with the smallest cost, for tests only."""
+    return Argon2Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+class Scene:
+    """Everybody together.
+
+    Attributes:
+        time: Passes only when somebody waits.
+        pair: Carries requests; what it has `sent` can be looked at.
+        events: What the tenant has told its audit log.
+        vault: Where the program keeps its tokens.
+    """
+
+    def __init__(self, config: TenantConfig | None = None) -> None:
+        """A ready tenant with one person, unless a configuration says otherwise."""
+        self.time = FakeSurroundings()
+        self.events: list[Mapping[str, object]] = []
+        self.config = config or replace(ready_config(ISSUER), name="Example")
+        self.tenant = Tenant.in_memory(
+            self.config, surroundings=self.time, passwords=quick_passwords(), audit=self.events.append
+        )
+        asyncio.run(self.tenant.add_user(EMAIL, Secret(PASSWORD), "Pat Example"))
+        self.pair = Pair({self.config.origin: self.tenant.app}, peer="192.0.2.7")
+        self.guard = Guard(issuer=self.config.issuer, audience=READY_AUDIENCE, send=self.pair.send, clock=self.time.now)
+        self.pair.join("https://orders.example", api(self.guard))
+        self.vault = MemoryVault()
+
+    def app(self, tell: Callable[[Notice], None] | None = None, *scopes: str) -> App:
+        """A program in this scene; `tell` is whoever looks at its screen."""
+        return App(
+            issuer=self.config.issuer,
+            client_id=READY_CLIENT_ID,
+            audience=READY_AUDIENCE,
+            scopes=scopes or ("read:orders",),
+            vault=self.vault,
+            world=SceneWorld(self, tell or (lambda _: None)),
+        )
+
+    def person(self) -> Person:
+        """Somebody at a browser."""
+        return Person(self.pair.send)
+
+    def log_in(self, *scopes: str) -> Held:
+        """A whole login, by a person who approves at once."""
+
+        def approves(notice: Notice) -> None:
+            if isinstance(notice, CodeShown):
+                approve(self.person(), notice)
+
+        return self.app(approves, *scopes).log_in()
+
+    def post(self, path: str, *, peer: str | None = None, **parameters: str) -> Response:
+        """A form to the tenant, as a program sends it."""
+        return self.send(form_request(f"{self.config.issuer}{path}", parameters), peer=peer)
+
+    def send(self, request: Request, *, peer: str | None = None) -> Response:
+        """Any request, from another address if need be."""
+        before, self.pair.peer = self.pair.peer, peer or self.pair.peer
+        try:
+            return self.pair.send(request)
+        finally:
+            self.pair.peer = before
+
+
+class SceneWorld:
+    """The world of a program in a scene."""
+
+    def __init__(self, scene: Scene, tell: Callable[[Notice], None]) -> None:
+        """Know the scene, and who looks at the screen."""
+        self._scene = scene
+        self._tell = tell
+
+    def send(self, request: Request) -> Response:
+        """In memory."""
+        return self._scene.pair.send(request)
+
+    def wait(self, span: timedelta) -> None:
+        """Time passes for everybody."""
+        self._scene.time.go(span)
+
+    def now(self) -> Moment:
+        """The scene's."""
+        return self._scene.time.moment()
+
+    def tell(self, notice: Notice) -> None:
+        """To whoever looks."""
+        self._tell(notice)
+
+
+def approve(person: Person, shown: CodeShown, *, email: str = EMAIL, password: str = PASSWORD) -> None:
+    """Open the address, enter the code, compare, log in."""
+    person.open(shown.verification_uri)
+    person.press("continue", user_code=shown.user_code)
+    person.press("confirm")
+    person.press("login", email=email, password=password)

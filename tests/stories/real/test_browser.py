@@ -1,0 +1,116 @@
+"""The pages in a real browser, JavaScript off, at a desk and on a phone."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from keyfob.login import App, CodeShown, Held, Notice
+from keyfob.protocol.http import Request
+from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, FirstUser, Running, Tenant, bind, ready_config, url_of
+from keyfob.testing.person import over_network
+
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
+]
+SCREENS = {"desk": (1280, 800), "phone": (390, 844), "small phone": (320, 568)}
+
+
+@pytest.fixture
+def tenant(tmp_path: Path) -> Iterator[tuple[Running, FirstUser]]:
+    listener = bind("127.0.0.1", 0)
+    made = Tenant.open(tmp_path / "tenant", ready_config(url_of(listener)), with_first_user=True)
+    running = Running(made.app, listener)
+    assert made.first_user is not None
+    yield running, made.first_user
+    running.stop()
+    made.close()
+
+
+@pytest.fixture(params=SCREENS)
+def page(request: pytest.FixtureRequest) -> Iterator[Page]:
+    width, height = SCREENS[request.param]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ.get("KEYFOB_TEST_BROWSER") or None, args=FLAGS)
+        context = browser.new_context(viewport={"width": width, "height": height}, java_script_enabled=False)
+        yield context.new_page()
+        browser.close()
+
+
+def fits(page: Page) -> None:
+    """Nothing hangs over the edge of the screen."""
+    box = page.locator("main").bounding_box()
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    for button in page.locator("button").all():
+        size = button.bounding_box()
+        assert size is not None
+        assert size["height"] >= 44, "big enough for a thumb"
+
+
+def test_a_person_logs_a_program_in_with_the_keyboard_alone(
+    tenant: tuple[Running, FirstUser], page: Page, tmp_path: Path
+) -> None:
+    """[AS-NIST-05]: a password manager knows the fields."""
+    running, user = tenant
+    app = App(issuer=running.url, client_id=READY_CLIENT_ID, audience=READY_AUDIENCE, home=tmp_path / "program")
+    shown: list[CodeShown] = []
+    arrived = threading.Event()
+    held: list[Held] = []
+
+    def tell(notice: Notice) -> None:
+        if isinstance(notice, CodeShown):
+            shown.append(notice)
+            arrived.set()
+
+    program = threading.Thread(target=lambda: held.append(app.log_in(tell)))
+    program.start()
+    assert arrived.wait(10)
+    page.goto(shown[0].verification_uri)
+    fits(page)
+    page.keyboard.type("bcdf-ghjk")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").wait_for()
+    assert page.locator("#user_code").get_attribute("aria-invalid") == "true"
+    page.locator("#user_code").fill(shown[0].user_code.lower().replace("-", " "))
+    page.keyboard.press("Enter")
+    page.locator(".shown").wait_for()
+    assert shown[0].user_code in page.content()
+    fits(page)
+    page.keyboard.press("Tab")
+    assert page.locator("button:focus").get_attribute("value") == "decline"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_label("Password").wait_for()
+    fits(page)
+    assert page.locator("#email").get_attribute("autocomplete") == "username"
+    assert page.locator("#password").get_attribute("autocomplete") == "current-password"
+    page.keyboard.type(user.email)
+    page.keyboard.press("Tab")
+    page.keyboard.type(user.password.reveal())
+    page.keyboard.press("Enter")
+    page.get_by_text("Your program is logged in").wait_for()
+    fits(page)
+    program.join(20)
+    assert held[0].person == user.email
+    app.session().log_out()
+
+
+def test_a_person_declines(tenant: tuple[Running, FirstUser], page: Page) -> None:
+    running, _ = tenant
+    body = b"client_id=" + READY_CLIENT_ID.encode()
+    kind = (("content-type", "application/x-www-form-urlencoded"),)
+    answer = over_network(Request("POST", f"{running.url}oauth/device/code", kind, body))
+    code = answer.body.decode().partition('"user_code":"')[2][:9]
+    page.goto(f"{running.url}activate?user_code={code}")
+    page.get_by_role("button", name="Decline").click()
+    page.get_by_text("Nobody was logged in").wait_for()
+    fits(page)

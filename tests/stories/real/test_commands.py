@@ -1,0 +1,222 @@
+"""The same story over real sockets: the commands as a person runs them, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keyfob.testing.person import Person
+
+EMAIL = "person@example.com"
+LOGIN = ("--client-id", "keyfob-cli", "--audience", "https://orders.example/", "--scope", "read:orders")
+
+
+class Commands:
+    """Runs `keyfob` with a home of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        own = {"KEYFOB_HOME": str(folder / "home"), "KEYFOB_DATA": str(folder / "data"), "PYTHONUNBUFFERED": "1"}
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("KEYFOB")} | own
+        self.running: list[subprocess.Popen[str]] = []
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "keyfob", *words],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        self.running.append(process)
+        return process
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*words)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def serve(self, port: int = 0) -> tuple[subprocess.Popen[str], str, str]:
+        """A tenant; its issuer and, at the first start, its person's password."""
+        process = self.start("serve", "--port", str(port))
+        issuer = password = ""
+        assert process.stdout is not None
+        for line in process.stdout:
+            name, _, value = line.strip().partition(" ")
+            issuer = value.strip() if name == "issuer" else issuer
+            password = value.split()[0] if name == "password" else password
+            if line.startswith("Ctrl-C"):
+                break
+        return process, issuer, password
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    made = Commands(tmp_path)
+    yield made
+    for process in made.running:
+        process.kill()
+        process.wait(10)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def next_event(process: subprocess.Popen[str], name: str) -> dict[str, str]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        event: dict[str, str] = json.loads(line)
+        if event.get("event") == name:
+            return event
+    raise AssertionError(name)
+
+
+def approve(event: dict[str, str], password: str) -> None:
+    person = Person()
+    person.open(event["verification_uri"])
+    person.press("continue", user_code=event["user_code"])
+    person.press("confirm")
+    person.press("login", email=EMAIL, password=password)
+    assert "logged in" in person.page.text
+
+
+def test_a_login_from_the_first_command_to_the_last(commands: Commands) -> None:
+    tenant, issuer, password = commands.serve()
+    login = commands.start("login", "--issuer", issuer, *LOGIN, "--json")
+    approve(next_event(login, "device_code"), password)
+    granted = next_event(login, "granted")
+    assert login.wait(30) == 0
+    whoami = json.loads(commands.run("whoami", "--json").stdout)
+    assert whoami["name"] == EMAIL
+    assert granted["event"] == "granted"
+    token = commands.run("token")
+    assert token.stdout.count(".") == 2
+    assert token.stderr == ""
+    answer = commands.run("call", f"{issuer}userinfo")
+    assert json.loads(answer.stdout)["email"] == EMAIL
+    out = commands.run("logout")
+    assert out.returncode == 0
+    assert commands.run("token").returncode == 4
+    tenant.send_signal(signal.SIGINT)
+    assert tenant.wait(20) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_a_tenant_killed_in_the_middle_of_a_login_comes_back_and_the_login_ends_well(commands: Commands) -> None:
+    tenant, issuer, password = commands.serve()
+    port = int(issuer.rstrip("/").rpartition(":")[2])
+    login = commands.start("login", "--issuer", issuer, *LOGIN, "--json")
+    code = next_event(login, "device_code")
+    tenant.kill()
+    tenant.wait(10)
+    again, same, none = commands.serve(port)
+    assert (same, none) == (issuer, "")
+    approve(code, password)
+    next_event(login, "granted")
+    assert login.wait(30) == 0
+    again.terminate()
+    assert again.wait(20) in {0, -signal.SIGTERM}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_ctrl_c_ends_a_waiting_login_at_once(commands: Commands) -> None:
+    _, issuer, _ = commands.serve()
+    login = commands.start("login", "--issuer", issuer, *LOGIN, "--json")
+    next_event(login, "device_code")
+    login.send_signal(signal.SIGINT)
+    assert login.wait(3) == 130
+    assert login.stderr is not None
+    assert "Traceback" not in login.stderr.read()
+
+
+def test_the_demo_walks_by_itself_and_leaves_nothing_running(commands: Commands) -> None:
+    done = commands.run("demo", "--unattended")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("Nothing is left running.")
+    issuer = next(line.split()[1] for line in done.stdout.splitlines() if line.strip().startswith("tenant"))
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(issuer.rstrip("/").rpartition(":")[2]))) != 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_ctrl_c_ends_the_demo_and_leaves_nothing_running(commands: Commands) -> None:
+    demo = commands.start("demo")
+    assert demo.stdout is not None
+    port = 0
+    for line in demo.stdout:
+        if line.strip().startswith("tenant"):
+            port = int(line.strip().rstrip("/").rpartition(":")[2])
+        if "with the password" in line:
+            break
+    demo.send_signal(signal.SIGINT)
+    assert demo.wait(20) == 130
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_taken_port_is_said_plainly(commands: Commands) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused = commands.run("serve", "--port", str(taken.getsockname()[1]))
+    assert refused.returncode == 2
+    assert "is taken" in refused.stderr
+    assert "port-taken" in refused.stderr
+
+
+def test_a_tenant_that_answers_with_a_web_page_is_told_apart(commands: Commands) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 18\r\nconnection: close\r\n\r\n"
+    page = head + b"<html>hotel</html>"
+
+    def hotel(listener: socket.socket) -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(page)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        guest = threading.Thread(target=hotel, args=(listener,), daemon=True)
+        guest.start()
+        issuer = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        refused = commands.run("login", "--issuer", issuer, *LOGIN)
+        guest.join(10)
+    assert refused.returncode == 1
+    assert "web page" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_two_first_starts_at_once_share_one_key(commands: Commands) -> None:
+    servers = [commands.start("serve", "--port", "0") for _ in range(2)]
+    issuers = []
+    for server in servers:
+        assert server.stdout is not None
+        issuers.append(next(line.split()[1] for line in server.stdout if line.strip().startswith("issuer")))
+    keys = [json.loads(Person().open(f"{issuer}.well-known/jwks.json").response.body) for issuer in issuers]
+    assert keys[0] == keys[1]
+
+
+def test_no_secret_of_a_run_is_printed_but_by_token(commands: Commands) -> None:
+    """[C-ASVS-01] [C-8628-11]."""
+    _, issuer, password = commands.serve()
+    login = commands.start("login", "--issuer", issuer, *LOGIN, "--json")
+    approve(next_event(login, "device_code"), password)
+    out, err = login.communicate(timeout=30)
+    held = json.loads((commands.folder / "home" / "vault" / "default.json").read_text())
+    secrets = [held["access_token"], held["refresh_token"]]
+    commands.environment["KEYFOB_DEBUG"] = "1"
+    said = [out, err]
+    for words in (["whoami"], ["whoami", "--json"], ["call", f"{issuer}userinfo", "-i"], ["logout"], ["token"]):
+        done = commands.run(*words)
+        said += [done.stdout, done.stderr]
+    assert not [secret for secret in secrets for text in said if secret in text]
