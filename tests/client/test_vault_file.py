@@ -23,9 +23,7 @@ from tests.client.scripts import PROFILE, held
 from tests.loopback import says, serving
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="modes and owners are POSIX")
-unprivileged = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away"
-)
+root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
 
 
 def mode(path: Path) -> int:
@@ -74,7 +72,7 @@ def test_what_others_could_read_is_shut_when_it_is_read(tmp_path: Path) -> None:
 
 
 @posix
-@unprivileged
+@root
 def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     vault = FileVault(tmp_path)
     vault.keep("default", held())

@@ -13,7 +13,7 @@ from keyfob.login import App, Profile, ProfileFiles, check_name
 from keyfob.protocol.scope import Scope
 
 FIRST: Final = "Run: keyfob login --issuer URL --client-id ID"
-_LENGTH: Final = re.compile(r"(\d{1,7})([smhd]?)")
+_LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -1,0 +1,102 @@
+"""The command as a process: what it loads, how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.issuer import PENDING, issuer, keep_login
+
+HEAVY = {"asyncio", "cryptography", "httpx2", "joserfc", "segno", "starlette", "uvicorn", "jinja2", "sqlite3", "ssl"}
+LOADED = """
+import sys
+from keyfob.cli.main import main
+code = main(sys.argv[1:])
+print(*sorted(name for name in sys.modules if "." not in name), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def surroundings(home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KEYFOB_")}
+    return kept | {"KEYFOB_HOME": str(home), "PYTHONUTF8": "1"}
+
+
+def loaded(home: Path, *words: str) -> tuple[int, set[str]]:
+    ran = subprocess.run(
+        [sys.executable, "-c", LOADED, *words], env=surroundings(home), capture_output=True, text=True, check=False
+    )
+    return ran.returncode, set(ran.stderr.splitlines()[-1].split())
+
+
+def start(home: Path, *words: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "keyfob", *words]
+    return subprocess.Popen(command, env=surroundings(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    code, modules = loaded(tmp_path, "--help")
+
+    assert code == 0
+    assert modules.isdisjoint(HEAVY)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_token_at_hand_loads_nothing_heavy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEYFOB_HOME", str(tmp_path))
+    with issuer() as server:
+        keep_login(server)
+
+    code, modules = loaded(tmp_path, "token")
+
+    assert code == 0
+    assert modules.isdisjoint(HEAVY)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to another process is POSIX")
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_ctrl_c_during_a_login_answers_at_once(tmp_path: Path) -> None:
+    with issuer(PENDING) as server:
+        program = start(tmp_path, "login", "--issuer", f"{server.url}/", "--client-id", "cli", "--json")
+        assert program.stdout is not None
+        assert b"device_code" in program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+        _, err = program.communicate(timeout=5)
+
+    assert program.returncode == 130
+    assert b"Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+def test_a_reader_that_has_gone_is_no_reason_to_complain(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "keyfob", "token", "--json"],
+            env=surroundings(tmp_path), stdout=write, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(write)
+
+    assert ran.returncode == 4
+    assert ran.stderr == b""
+
+
+def test_a_terminal_that_knows_no_letters_gets_escapes_and_no_traceback(tmp_path: Path) -> None:
+    ascii_only = surroundings(tmp_path) | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "KEYFOB_PROFILE": "\u00e4"}
+    ran = subprocess.run([sys.executable, "-m", "keyfob", "token"], env=ascii_only, capture_output=True, check=False)
+
+    assert ran.returncode == 2
+    assert b"Traceback" not in ran.stderr
+
+
+def test_without_words_it_says_which_there_are(tmp_path: Path) -> None:
+    program = start(tmp_path)
+    out, _ = program.communicate(timeout=30)
+
+    assert program.returncode == 2
+    assert b"keyfob COMMAND" in out
