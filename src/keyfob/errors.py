@@ -23,6 +23,7 @@ Code = Literal[
     "already-running",
     "api-refused",
     "declined",
+    "extra-missing",
     "flow-unavailable",
     "invalid-token",
     "login-required",

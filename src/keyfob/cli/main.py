@@ -22,6 +22,8 @@ COMMANDS: Final[dict[str, str]] = {
     "serve": "run a tenant: a server that gives tokens",
     "demo": "a tenant, an API and a program that logs in, on this machine",
 }
+# What `pip install keyfob` alone leaves out, so that a client stays light.
+SERVE_EXTRA: Final = frozenset({"argon2", "jinja2", "uvicorn"})
 
 
 class Command(Protocol):
@@ -84,7 +86,14 @@ def _run(words: list[str]) -> int:
     command = cast(Command, importlib.import_module(f"keyfob.cli.commands.{name}"))
     parser = Parser(prog=f"keyfob {name}", description=COMMANDS[name].capitalize() + ".", allow_abbrev=False)
     command.configure(parser)
-    return command.run(parser.parse_args(words[1:]))
+    flags = parser.parse_args(words[1:])
+    try:
+        return command.run(flags)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] not in SERVE_EXTRA:
+            raise
+        hint = "Run: pip install 'keyfob[serve]'"
+        raise Misuse(f"keyfob {name} needs the extra serve", code="extra-missing", hint=hint) from None
 
 
 def _shown(problem: KeyfobError, words: list[str]) -> int:

@@ -220,3 +220,17 @@ def test_no_secret_of_a_run_is_printed_but_by_token(commands: Commands) -> None:
         done = commands.run(*words)
         said += [done.stdout, done.stderr]
     assert not [secret for secret in secrets for text in said if secret in text]
+
+
+def test_a_light_install_says_which_extra_a_tenant_needs(commands: Commands) -> None:
+    blocked = "import sys; sys.modules['jinja2'] = None; from keyfob.cli.main import main; sys.exit(main(['serve']))"
+    done = subprocess.run(
+        [sys.executable, "-c", blocked],
+        env=commands.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "keyfob[serve]" in done.stderr
