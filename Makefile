@@ -50,7 +50,7 @@ check: $(VENV)/dev ## form, law, types, generated pages; quickest first
 	$(PY) -m tools.standards --check
 	$(PY) -m tools.api --check
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --project pyproject.toml
 
 fix: $(VENV)/dev ## format, and mend what can be mended
 	$(BIN)/ruff check --fix .
