@@ -282,7 +282,7 @@ def test_wrong_people_and_wrong_passwords_get_the_same_words(scene: Scene) -> No
 
 
 def test_guessing_passwords_gets_slower_but_locks_nobody_out(scene: Scene) -> None:
-    """[AS-NIST-07]."""
+    """Delays grow for each account and address; a cap over all addresses is not here yet."""
     person = at_login(scene, begin(scene))
     for _ in range(5):
         person.press("login", email=EMAIL, password="wrong")
