@@ -28,7 +28,15 @@ from keyfob.server.decide.device import (
     write_user_code,
 )
 from keyfob.server.decide.refresh import Refuse, Rotate, Shown, decide_refresh
-from keyfob.server.decide.throttle import Failures, guess_budget, password_wait, refill, spend, time_until_try
+from keyfob.server.decide.throttle import (
+    Failures,
+    guess_budget,
+    network_of,
+    password_wait,
+    refill,
+    spend,
+    time_until_try,
+)
 from keyfob.server.keyed_hash import RefreshParts, read_refresh
 from keyfob.server.records import MOVES, Stage
 from keyfob.testing.fake_time import NOON
@@ -193,3 +201,17 @@ def test_unknown_scopes_are_dropped_and_offline_access_is_the_apis_to_allow() ->
     config = TenantConfig("https://login.example/", **READY)  # type: ignore[arg-type]
     api = Api("x", "X", {"read": "read"}, allow_offline_access=False)
     assert config.grantable(Scope.read("openid read write offline_access"), api) == Scope.read("openid read")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("", "", True),
+    ],
+)
+def test_an_ipv6_network_counts_as_one_guesser(one: str, other: str, *, same: bool) -> None:
+    assert (network_of(one) == network_of(other)) is same

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
 
 from keyfob.server.decide.device import ALPHABET, CODE_LENGTH
@@ -21,6 +22,18 @@ def guess_budget(odds: float) -> int:
     2^-32. At least one, or nobody could ever mistype.
     """
     return max(1, math.floor(odds * len(ALPHABET) ** CODE_LENGTH))
+
+
+def network_of(peer: str) -> str:
+    """Who counts as one guesser: an IPv4 address, or an IPv6 network of 64 bits, which one household has whole."""
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return peer
+    if isinstance(address, IPv4Address):
+        return peer
+    mapped = address.ipv4_mapped
+    return str(mapped) if mapped else str(ip_network((address, 64), strict=False))
 
 
 @dataclass(frozen=True, slots=True)

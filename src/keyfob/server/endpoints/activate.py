@@ -15,6 +15,7 @@ from keyfob.server.decide.device import approve, confirm, is_open, may_approve, 
 from keyfob.server.decide.throttle import (
     MOST_FROM_ONE_ADDRESS,
     guess_budget,
+    network_of,
     refill,
     spend,
     time_until_try,
@@ -105,7 +106,7 @@ async def _find(site: Site, request: Request, typed: str) -> DeviceLogin | str:
     if code is None:
         return UNKNOWN  # cannot be any code, so it is no guess
     span, now = site.config.device_lifetime, site.now()
-    sizes = {request.peer: MOST_FROM_ONE_ADDRESS, "": guess_budget(site.config.guess_odds)}
+    sizes = {network_of(request.peer): MOST_FROM_ONE_ADDRESS, "": guess_budget(site.config.guess_odds)}
     buckets = {who: refill(site.guesses.get(who), size, span, now) for who, size in sizes.items()}
     waits = [time_until_try(buckets[who], size, span) for who, size in sizes.items()]
     if any(waits):

@@ -8,7 +8,7 @@ from datetime import datetime
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.device import approve, confirm, move
-from keyfob.server.decide.throttle import Failures, password_wait
+from keyfob.server.decide.throttle import Failures, network_of, password_wait
 from keyfob.server.endpoints.activate import TOO_OLD, describe, pending_of, settle
 from keyfob.server.endpoints.browser import Visit, go_to, new_visit, page, read_own_form, visit
 from keyfob.server.ports import Transaction
@@ -58,7 +58,7 @@ async def _pending(site: Site, who: Visit) -> DeviceLogin | None:
 
 async def _check(site: Site, request: Request, email: str, password: Secret) -> tuple[User | None, str]:
     """Who it is, or what to say. An unknown e-mail costs as much time as a known one."""
-    account, now = (email.lower(), request.peer), site.now()
+    account, now = (email.lower(), network_of(request.peer)), site.now()
     failures = site.failures.get(account)
     wait = password_wait(failures, now)
     if wait:
