@@ -314,3 +314,9 @@ def test_scope_is_a_set() -> None:
     assert Scope.read("a") <= Scope.read("a b")
     assert (Scope.read("a b") & Scope.read("b c")).write() == "b"
     assert (Scope.read("a b") - Scope.read("b c")).write() == "a"
+
+
+def test_an_interval_of_hours_is_refused() -> None:
+    members = {"device_code": "d", "user_code": "u", "verification_uri": "https://a.example/", "expires_in": 900}
+    with pytest.raises(Malformed):
+        DeviceAnswer.read(Fields({**members, "interval": 301}, "answer"))

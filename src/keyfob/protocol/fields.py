@@ -69,13 +69,6 @@ class Fields:
         found = self.values.get(name)
         return (found,) if isinstance(found, str) else self.texts(name)
 
-    def optional_flag(self, name: str) -> bool | None:
-        """A JSON boolean, or None when absent."""
-        found = self.values.get(name)
-        if found is None or isinstance(found, bool):
-            return found
-        raise self._wrong(name, "is not true or false")
-
     def optional_seconds(self, name: str) -> timedelta | None:
         """A length of time in seconds; a string of digits passes too, as some servers send it."""
         found = self.values.get(name)
