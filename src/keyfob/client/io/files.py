@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
 from keyfob.errors import VaultUnavailable
+from keyfob.io.folders import platform_folder
 
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
@@ -18,14 +18,7 @@ _OTHERS: Final = 0o077
 
 def home() -> Path:
     """Where keyfob keeps what it keeps: `KEYFOB_HOME`, or the platform's place for a program's state."""
-    chosen = os.environ.get("KEYFOB_HOME")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "keyfob"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "keyfob"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "keyfob"
+    return platform_folder("KEYFOB_HOME", "keyfob", unix_variable="XDG_STATE_HOME", unix_default=".local/state")
 
 
 def make_folder(folder: Path) -> None:

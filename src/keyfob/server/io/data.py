@@ -7,12 +7,12 @@ import json
 import logging
 import os
 import secrets
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from keyfob.errors import Misuse
+from keyfob.io.folders import platform_folder
 from keyfob.server.start import MASTER_KEY_BYTES
 
 _LOG: Final = logging.getLogger("keyfob.audit")
@@ -20,14 +20,7 @@ _LOG: Final = logging.getLogger("keyfob.audit")
 
 def default_folder() -> Path:
     """`KEYFOB_DATA`, or the platform's place for a program's data."""
-    chosen = os.environ.get("KEYFOB_DATA")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "keyfob-tenant"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "keyfob-tenant"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "keyfob-tenant"
+    return platform_folder("KEYFOB_DATA", "keyfob-tenant", unix_variable="XDG_DATA_HOME", unix_default=".local/share")
 
 
 def master_key(folder: Path) -> bytes:

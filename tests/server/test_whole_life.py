@@ -1,0 +1,163 @@
+"""Random lives of a tenant: one code gives one token, a reused token ends its family, a restart forgets neither."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from keyfob.protocol.grants import DEVICE_CODE, REFRESH_TOKEN
+from keyfob.protocol.http import Request, Response, form_request
+from keyfob.protocol.secret import Secret
+from keyfob.serve import READY_CLIENT_ID, Tenant, ready_config
+from keyfob.server.io.sqlite import SqliteStore
+from keyfob.testing.pair import Pair
+from keyfob.testing.person import Person
+from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, quick_passwords
+from keyfob.testing.surroundings import FakeSurroundings
+
+Code = tuple[str, str]
+
+
+class Life(RuleBasedStateMachine):
+    """A tenant on disk and everybody who uses it, through its pages and its endpoints."""
+
+    pending: Bundle[Code] = Bundle("pending")
+    approved: Bundle[Code] = Bundle("approved")
+    denied: Bundle[Code] = Bundle("denied")
+    families: Bundle[int] = Bundle("families")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.world = FakeSurroundings()
+        self.tokens: list[list[str]] = []
+        self.ended: list[bool] = []
+        self.given: set[Code] = set()
+        self.open()
+        asyncio.run(self.tenant.add_user(EMAIL, Secret(PASSWORD), "Pat"))
+
+    def open(self) -> None:
+        store = SqliteStore(Path(self.folder.name) / "tenant.sqlite3")
+        made = Tenant.create(
+            ready_config(ISSUER),
+            store=store,
+            master=b"m" * 32,
+            surroundings=self.world,
+            passwords=quick_passwords(),
+            audit=lambda _: None,
+        )
+        self.tenant = asyncio.run(made)
+        self.pair = Pair({"https://login.example": self.tenant.app})
+
+    def post(self, path: str, **parameters: str) -> Response:
+        return self.pair.send(form_request(f"{ISSUER}{path}", {"client_id": READY_CLIENT_ID, **parameters}))
+
+    def poll(self, code: Code) -> Response:
+        return self.post("oauth/token", grant_type=DEVICE_CODE, device_code=code[0])
+
+    def refresh_with(self, token: str) -> Response:
+        return self.post("oauth/token", grant_type=REFRESH_TOKEN, refresh_token=token)
+
+    def at(self, code: Code) -> Person:
+        person = Person(self.pair.send)
+        person.open(f"{ISSUER}activate?user_code={code[1]}")
+        return person
+
+    @rule(target=pending)
+    def begin(self) -> Code:
+        answer = json.loads(self.post("oauth/device/code", scope="offline_access").body)
+        return answer["device_code"], answer["user_code"]
+
+    @rule(target=approved, code=consumes(pending))
+    def approve(self, code: Code) -> Code:
+        person = self.at(code)
+        person.press("confirm")
+        person.press("login", email=EMAIL, password=PASSWORD)
+        assert "logged in" in person.page.text
+        return code
+
+    @rule(target=denied, code=consumes(pending))
+    def deny(self, code: Code) -> Code:
+        self.at(code).press("decline")
+        return code
+
+    @rule(code=pending)
+    def poll_pending(self, code: Code) -> None:
+        assert json.loads(self.poll(code).body)["error"] in {"authorization_pending", "slow_down"}
+
+    @rule(code=denied)
+    def poll_denied(self, code: Code) -> None:
+        assert json.loads(self.poll(code).body)["error"] == "access_denied"
+
+    @rule(target=families, code=approved)
+    def poll_approved(self, code: Code) -> int | MultipleResults[int]:
+        answer = self.poll(code)
+        assert (answer.status == 200) == (code not in self.given)
+        if answer.status != 200:
+            return multiple()
+        self.given.add(code)
+        self.tokens.append([json.loads(answer.body)["refresh_token"]])
+        self.ended.append(False)
+        return len(self.tokens) - 1
+
+    @rule(family=families)
+    def refresh(self, family: int) -> None:
+        answer = self.refresh_with(self.tokens[family][-1])
+        assert (answer.status == 200) != self.ended[family]
+        if answer.status == 200:
+            self.tokens[family].append(json.loads(answer.body)["refresh_token"])
+
+    @rule(family=families)
+    def lose_an_answer(self, family: int) -> None:
+        """The program never got the newest token, and shows the one before again."""
+        assert (self.refresh_with(self.tokens[family][-1]).status == 200) != self.ended[family]
+        self.refresh(family)
+
+    @rule(family=families, age=st.integers(2, 5))
+    def reuse(self, family: int, age: int) -> None:
+        if len(self.tokens[family]) > age:
+            assert self.refresh_with(self.tokens[family][-1 - age]).status == 403
+            self.ended[family] = True
+
+    @rule(family=families)
+    def revoke(self, family: int) -> None:
+        assert self.post("oauth/revoke", token=self.tokens[family][0]).status == 200
+        self.ended[family] = True
+
+    @rule()
+    def restart(self) -> None:
+        self.tenant.close()
+        self.open()
+
+    @rule(seconds=st.integers(0, 6))
+    def wait(self, seconds: int) -> None:
+        self.world.go(timedelta(seconds=seconds))
+
+    @invariant()
+    def it_is_well(self) -> None:
+        assert self.pair.send(Request("GET", f"{ISSUER}healthz")).status == 200
+
+    def teardown(self) -> None:
+        self.tenant.close()
+        self.folder.cleanup()
+
+
+def test_whatever_happens_one_code_gives_one_token_and_a_reused_token_ends_its_family() -> None:
+    """[AS-9700-13] [AS-8628-05]."""
+    run_state_machine_as_test(Life, settings=settings(max_examples=12, stateful_step_count=30, deadline=None))
