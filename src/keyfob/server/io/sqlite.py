@@ -136,12 +136,14 @@ class SqliteStore:
         """
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        try:
-            self._writer = _open(path)
-            _migrate(self._writer)
-            self._reader = _open(path)
-        except sqlite3.DatabaseError as problem:
-            raise Misuse(f"{path} cannot be used as a store ({type(problem).__name__})") from None
+        with contextlib.ExitStack() as opened:  # what was opened is closed again, should the rest fail
+            try:
+                self._writer = opened.enter_context(contextlib.closing(_open(path)))
+                _migrate(self._writer)
+                self._reader = opened.enter_context(contextlib.closing(_open(path)))
+            except sqlite3.DatabaseError as problem:
+                raise Misuse(f"{path} cannot be used as a store ({type(problem).__name__})") from None
+            opened.pop_all()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="keyfob-store")
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
@@ -176,8 +178,12 @@ class SqliteStore:
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # a token that was handed out survives a power cut
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # a token that was handed out survives a power cut
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
     return connection
 
 
