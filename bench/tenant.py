@@ -22,7 +22,7 @@ from keyfob.testing.person import Person
 
 ISSUER = "https://login.example/"
 EMAIL, PASSWORD = "person@example.com", "correct horse battery staple"
-ROUNDS, CALLS = 7, 300
+ROUNDS, CALLS, AT_ONCE = 7, 300, 32
 
 
 def main() -> None:
@@ -66,6 +66,7 @@ def _measure(tenant: Tenant) -> dict[str, float]:
     poll = _poll("/", pending["device_code"])
     return {
         "device request": asyncio.run(_time(tenant, lambda: begin, lambda _: None)),
+        f"device request, {AT_ONCE} at once": asyncio.run(_time_together(tenant, begin)),
         "pending poll": asyncio.run(_time(tenant, lambda: poll, lambda _: None)),
         "refresh with rotation": asyncio.run(_time(tenant, refresh, keep)),
     }
@@ -74,6 +75,16 @@ def _measure(tenant: Tenant) -> dict[str, float]:
 def _poll(base: str, code: str) -> Request:
     parameters = {"client_id": READY_CLIENT_ID, "grant_type": DEVICE_CODE, "device_code": code}
     return form_request(f"{base}oauth/token", parameters)
+
+
+async def _time_together(tenant: Tenant, request: Request) -> float:
+    best = float("inf")
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        for _ in range(CALLS // AT_ONCE):
+            await asyncio.gather(*(tenant.app.answer(request) for _ in range(AT_ONCE)))
+        best = min(best, (time.perf_counter() - start) / (CALLS // AT_ONCE * AT_ONCE))
+    return best
 
 
 async def _time(tenant: Tenant, make: Callable[[], Request], see: Callable[[Response], None]) -> float:

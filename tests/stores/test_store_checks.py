@@ -98,3 +98,15 @@ def test_two_processes_may_open_one_file(tmp_path: Path) -> None:
         return both
 
     assert sum(asyncio.run(run())) == 1
+
+
+def test_a_database_that_fails_tells_everybody_who_waits(tmp_path: Path) -> None:
+    async def run() -> list[object]:
+        store = SqliteStore(tmp_path / "store.sqlite3")
+        store._writer.close()
+        works = (store.write(lambda transaction: transaction.add_device(LOGIN)) for _ in range(5))
+        outcomes = await asyncio.wait_for(asyncio.gather(*works, return_exceptions=True), 10)
+        await store.close()
+        return outcomes
+
+    assert all(isinstance(outcome, sqlite3.Error) for outcome in asyncio.run(run()))

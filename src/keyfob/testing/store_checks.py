@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from keyfob.protocol.scope import Scope
@@ -95,6 +96,32 @@ async def work_that_raises_leaves_nothing_behind(store: Store) -> None:
     raise AssertionError
 
 
+async def work_that_raises_spoils_nobody_elses(store: Store) -> None:
+    """What is written at the same time by others stays."""
+
+    def fail(transaction: Transaction) -> bool:
+        transaction.save_user(USER)
+        raise LookupError
+
+    def add(transaction: Transaction, number: int) -> bool:
+        name = bytes([number])
+        return transaction.add_device(replace(LOGIN, device_code_hash=name, user_code_hash=name))
+
+    works: list[Callable[[Transaction], bool]] = [
+        fail if number % 3 == 0 else partial(add, number=number) for number in range(30)
+    ]
+    done = await asyncio.gather(*(store.write(work) for work in works), return_exceptions=True)
+    assert [isinstance(outcome, LookupError) for outcome in done] == [number % 3 == 0 for number in range(30)]
+    assert await store.read(lambda transaction: transaction.user_by_id(USER.user_id)) is None
+    for number in range(30):
+        found = await store.read(partial(_device, name=bytes([number])))
+        assert (found is None) == (number % 3 == 0)
+
+
+def _device(transaction: Transaction, name: bytes) -> DeviceLogin | None:
+    return transaction.device_by_code(name)
+
+
 async def twenty_polls_at_once_give_one_token(store: Store) -> None:
     """Of many who find a login approved, one redeems it."""
     approved = replace(LOGIN, stage="approved", user_id="auth0|1", auth_time=NOON)
@@ -147,6 +174,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     an_email_is_found_in_any_case,
     a_user_code_is_given_once,
     work_that_raises_leaves_nothing_behind,
+    work_that_raises_spoils_nobody_elses,
     twenty_polls_at_once_give_one_token,
     twenty_rotations_at_once_happen_one_after_the_other,
     a_sweep_takes_what_has_lapsed_and_no_more_than_it_may,

@@ -1,4 +1,8 @@
-"""A store in one SQLite file: one writer on its own thread, whole transactions at a time, WAL."""
+"""A store in one SQLite file: WAL, and one writer on its own thread.
+
+What waits while the writer is busy is committed together, each piece of work under its own savepoint: one wait for the
+disk serves many, and nobody is answered before it is over.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,9 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +25,8 @@ from keyfob.server.ports import Transaction
 from keyfob.server.records import BrowserSession, DeviceLogin, RefreshLogin, StoredKey, User
 
 T = TypeVar("T")
+Settle = Callable[[BaseException | None], None]
+Attempt = Callable[[sqlite3.Connection | None], Settle]
 _LONGEST_SESSION_S: Final = 400 * 24 * 3600
 
 
@@ -144,6 +151,8 @@ class SqliteStore:
             except sqlite3.DatabaseError as problem:
                 raise Misuse(f"{path} cannot be used as a store ({type(problem).__name__})") from None
             opened.pop_all()
+        self._waiting: list[Attempt] = []
+        self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="keyfob-store")
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
@@ -156,7 +165,11 @@ class SqliteStore:
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run work alone, and make it durable."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, work)
+        promise: Future[T] = Future()
+        with self._lock:
+            self._waiting.append(lambda writer: _attempt(work, writer, promise))
+        self._thread.submit(self._write_waiting)
+        return await asyncio.wrap_future(promise)
 
     async def close(self) -> None:
         """Let go of the file."""
@@ -164,16 +177,52 @@ class SqliteStore:
         self._reader.close()
         self._writer.close()
 
-    def _commit(self, work: Callable[[Transaction], T]) -> T:
-        # IMMEDIATE: a read that later writes would otherwise fail at once when another writer came between.
-        self._writer.execute("BEGIN IMMEDIATE")
+    def _write_waiting(self) -> None:
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+        if not batch:
+            return
+        settled: list[Settle] = []
         try:
-            found = work(SqliteTransaction(self._writer))
-        except BaseException:
-            self._writer.execute("ROLLBACK")
-            raise
-        self._writer.execute("COMMIT")
-        return found
+            # IMMEDIATE: a read that later writes would otherwise fail at once when another writer came between.
+            self._writer.execute("BEGIN IMMEDIATE")
+            for attempt in batch:
+                settled.append(attempt(self._writer))
+            self._writer.execute("COMMIT")
+            failure = None
+        except sqlite3.Error as problem:  # the disk is full, say: nothing of the batch is durable
+            with contextlib.suppress(sqlite3.Error):
+                self._writer.execute("ROLLBACK")
+            failure = problem
+            settled += [attempt(None) for attempt in batch[len(settled) :]]
+        for settle in settled:
+            settle(failure)
+
+
+def _attempt(work: Callable[[Transaction], T], writer: sqlite3.Connection | None, promise: Future[T]) -> Settle:
+    """Run one piece of a batch; gives what tells its waiter, once the batch is durable or lost."""
+    if not promise.set_running_or_notify_cancel():
+        return lambda _: None
+    if writer is None:
+        return lambda failure: promise.set_exception(failure or sqlite3.OperationalError())
+    try:
+        writer.execute("SAVEPOINT piece")
+        found = work(SqliteTransaction(writer))
+        writer.execute("RELEASE piece")
+    except BaseException as problem:  # noqa: BLE001  it is raised where the work was asked for
+        with contextlib.suppress(sqlite3.Error):  # a full disk has undone more than this piece; then COMMIT fails too
+            writer.execute("ROLLBACK TO piece")
+            writer.execute("RELEASE piece")
+        own = problem
+        return lambda _: promise.set_exception(own)
+
+    def settle(failure: BaseException | None) -> None:
+        if failure is None:
+            promise.set_result(found)
+        else:
+            promise.set_exception(failure)
+
+    return settle
 
 
 def _open(path: Path) -> sqlite3.Connection:
