@@ -186,8 +186,7 @@ class SqliteStore:
         try:
             # IMMEDIATE: a read that later writes would otherwise fail at once when another writer came between.
             self._writer.execute("BEGIN IMMEDIATE")
-            for attempt in batch:
-                settled.append(attempt(self._writer))
+            settled.extend(attempt(self._writer) for attempt in batch)
             self._writer.execute("COMMIT")
             failure = None
         except sqlite3.Error as problem:  # the disk is full, say: nothing of the batch is durable
