@@ -189,6 +189,7 @@ READY = {"applications": (Application("a", "A"),), "apis": (Api("https://api.exa
         {"logo": "javascript:alert(1)"},
         {"default_audience": "https://other.example/"},
         {"device_lifetime": timedelta()},
+        {"device_requests": 0},
         {"refresh_idle": timedelta(days=400)},
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import Request
-from keyfob.serve import READY_CLIENT_ID
+from keyfob.serve import READY_CLIENT_ID, ready_config
 from keyfob.server.records import User
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene, quick_passwords
@@ -126,3 +126,14 @@ def test_continuing_without_a_code_asks_for_one(scene: Scene) -> None:
     person.open(f"{ISSUER}activate")
     person.press("continue", user_code="  ")
     assert "Please enter the code" in person.page.text
+
+
+def test_one_address_gets_only_so_many_codes_and_others_their_own() -> None:
+    """[AS-8628-11]: the flood is told when to come back."""
+    scene = Scene(replace(ready_config(ISSUER), device_requests=3))
+    answers = [scene.post("oauth/device/code", client_id=READY_CLIENT_ID) for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert answers[3].header("retry-after") == "301"
+    assert scene.post("oauth/device/code", client_id=READY_CLIENT_ID, peer="203.0.113.9").status == 200
+    scene.time.go(timedelta(minutes=5))
+    assert scene.post("oauth/device/code", client_id=READY_CLIENT_ID).status == 200

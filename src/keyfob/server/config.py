@@ -55,6 +55,7 @@ class TenantConfig:
         issuer: Its address with a trailing slash; https, or plain http on this machine.
         wire: Whose statuses and texts to answer with.
         default_audience: The API meant when a program names none; without it, such a request is refused.
+        device_requests: How many codes one address may ask for within one code's life (RFC 8628 §5.6).
         guess_odds: How likely all the guessing of one code's life may be to hit that code (RFC 8628 §5.1).
     """
 
@@ -74,6 +75,7 @@ class TenantConfig:
     session_idle: timedelta = timedelta(hours=12)
     session_absolute: timedelta = timedelta(days=3)
     guess_odds: float = 2.0**-32
+    device_requests: int = 300
 
     def __post_init__(self) -> None:
         """Refuse what would be unsafe or could not work.
@@ -95,6 +97,8 @@ class TenantConfig:
             raise Misuse("logo is not a web address")
         if self.default_audience is not None and self.api(self.default_audience) is None:
             raise Misuse("default_audience names no API of this tenant")
+        if self.device_requests < 1:
+            raise Misuse("device_requests is not positive")
         lifetimes = (self.device_lifetime, self.device_interval, self.refresh_idle, self.id_token_lifetime)
         if min(lifetimes) <= timedelta() or self.refresh_idle > self.refresh_absolute:
             raise Misuse("a lifetime is not positive, or refresh_idle is longer than refresh_absolute")

@@ -54,6 +54,7 @@ class Site:
         keys: Newest first; the first one signs.
         paces: How each waiting program polls.
         guesses: Tries left to enter a code, by address; "" is everybody together.
+        asked: Device requests left, by address.
         failures: Wrong passwords, by account and address.
     """
 
@@ -67,6 +68,7 @@ class Site:
     audit: Audit
     paces: Memory[bytes, Pace] = field(default_factory=Memory[bytes, Pace])
     guesses: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
+    asked: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
     failures: Memory[tuple[str, str], Failures] = field(default_factory=Memory[tuple[str, str], Failures])
 
     def now(self) -> datetime:

@@ -32,6 +32,7 @@ Outcome = Literal[
     "not_found",
     "method_not_allowed",
     "too_large",
+    "too_many",
     "server_error",
 ]
 Row = tuple[int, str, str]
@@ -105,6 +106,10 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
     "not_found": _both(404, "not_found", "There is nothing at this address."),
     "method_not_allowed": _both(405, "method_not_allowed", "This address does not take that method."),
     "too_large": _both(413, "invalid_request", "The request is too large."),
+    "too_many": (
+        (429, "too_many_requests", "Global limit has been reached"),
+        (429, "temporarily_unavailable", "Too many requests came from this address."),
+    ),
     "server_error": _both(500, "server_error", "Something went wrong here; it has been logged."),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from keyfob.errors import Malformed, Misuse
@@ -11,11 +12,13 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.server.config import Api
 from keyfob.server.decide.device import write_user_code
+from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
 from keyfob.server.endpoints.parameters import authenticates, malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin
 from keyfob.server.site import Site
+from keyfob.server.wire import answer
 
 DEVICE_CODE_BYTES: Final = 32
 _DRAWN: Final = 64
@@ -34,11 +37,25 @@ async def device_code(site: Site, request: Request) -> Response:
     if application is None or DEVICE_CODE not in application.grants or authenticates(request, fields):
         site.note("fdeaz", request, client_id=asked.client_id, description="client unknown or not allowed")
         return site.refuse("client_refused")
+    wait = _wait(site, request)
+    if wait:
+        site.note("fdeaz", request, client_id=asked.client_id, description="too many requests")
+        retry = (("retry-after", str(int(wait.total_seconds()) + 1)),)
+        return answer(site.config.wire, "too_many", headers=retry)
     api = site.config.api(asked.audience)
     if api is None:
         site.note("fdeaz", request, client_id=asked.client_id, description="audience unknown")
         return site.refuse("audience_unknown", audience=asked.audience or "none")
     return json_response(200, (await _begin(site, request, asked, api)).write())
+
+
+def _wait(site: Site, request: Request) -> timedelta:
+    """How long this address must wait for its next code; one is spent where it need not."""
+    size, span, peer = site.config.device_requests, site.config.device_lifetime, network_of(request.peer)
+    bucket = refill(site.asked.get(peer), size, span, site.now())
+    wait = time_until_try(bucket, size, span)
+    site.asked.put(peer, bucket if wait else spend(bucket))
+    return wait
 
 
 async def _begin(site: Site, request: Request, asked: DeviceRequest, api: Api) -> DeviceAnswer:
