@@ -11,7 +11,8 @@ KeyfobError
 ├── VaultUnavailable
 └── InvalidToken
 
-Messages are safe to log: no token, no code, no value that a peer sent. Only `cli/main.py` turns an error into
+Messages are safe to log: no token, no code, and of what a peer sent only its
+`error` and the words with it, made plain ASCII and cut short. Only `cli/main.py` turns an error into
 words for a person: the message, the hint, and the page `docs/errors.md#<code>`.
 """
 
@@ -20,7 +21,6 @@ from __future__ import annotations
 from typing import ClassVar, Final, Literal, get_args
 
 Code = Literal[
-    "already-running",
     "api-refused",
     "declined",
     "extra-missing",

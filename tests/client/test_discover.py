@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.discover import check_issuer, discover, is_safe
+from keyfob.client.discover import check_issuer, discover
 from keyfob.client.drive import drive
 from keyfob.errors import KeyfobError, Malformed, Misuse, Unreachable
+from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.testing.scripted_server import ScriptedWorld

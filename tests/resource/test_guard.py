@@ -12,7 +12,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from starlette.testclient import TestClient
 
-from keyfob.errors import Unreachable
+from keyfob.errors import Misuse, Unreachable
 from keyfob.guard import Denial, Guard, Principal
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.challenge import Challenge
@@ -263,3 +263,26 @@ def test_a_denial_is_a_json_answer_that_no_cache_keeps(judge: Judge) -> None:
     response = found.response()
     assert response.header("cache-control") == "no-store"
     assert json.loads(response.body)["error"] == "invalid_token"
+
+
+@pytest.mark.parametrize("address", ["http://login.example/jwks.json", "http://192.0.2.1/jwks.json"])
+def test_keys_are_never_fetched_in_clear(mint: Mint, address: str) -> None:
+    """[RS-IMPL-01]: whoever is on the way could put in a key of their own."""
+    asked: list[str] = []
+
+    def send(request: Request) -> Response:
+        asked.append(request.url)
+        if request.url == address:
+            return json_response(200, {"keys": [mint.key.public_jwk()]})
+        return json_response(200, {"issuer": ISSUER, "token_endpoint": ISSUER + "t", "jwks_uri": address})
+
+    found = Guard(issuer=ISSUER, audience=AUDIENCE, send=send, clock=lambda: NOW).check(call(mint.good()))
+    assert isinstance(found, Denial)
+    assert found.status == 503
+    assert address not in asked
+
+
+def test_an_issuer_in_clear_beyond_this_machine_is_no_issuer() -> None:
+    with pytest.raises(Misuse):
+        Guard(issuer="http://login.example/", audience=AUDIENCE)
+    Guard(issuer="http://127.0.0.1:8790/", audience=AUDIENCE)

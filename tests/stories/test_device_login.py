@@ -218,3 +218,13 @@ def test_the_api_refuses_a_lapsed_token(scene: Scene) -> None:
     answer = scene.send(Request("GET", ORDERS, bearer))
     assert answer.status == 401
     assert b"expired" in answer.body
+
+
+@pytest.mark.parametrize("address", ["http://orders.example/orders", "ftp://orders.example/orders"])
+def test_a_token_is_not_sent_in_clear_beyond_this_machine(scene: Scene, address: str) -> None:
+    """[C-6749-01]."""
+    scene.log_in()
+    before = len(scene.pair.sent)
+    with pytest.raises(Misuse):
+        scene.app().session().send(Request("GET", address))
+    assert len(scene.pair.sent) == before

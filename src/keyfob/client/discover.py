@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from keyfob.client.asks import Flow, send
 from keyfob.errors import Malformed, Misuse
-from keyfob.protocol.fields import is_web_url, read_json
+from keyfob.protocol.address import is_safe, is_web_url
+from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import JSON, Request, Response
 from keyfob.protocol.metadata import ServerMetadata, well_known
 
@@ -64,18 +63,6 @@ def check_issuer(issuer: str) -> None:
         raise Misuse("the issuer is not a web address", hint="It looks like https://login.example.com/")
     if not is_safe(issuer):
         raise Misuse("the issuer is plain http and not on this machine", hint="Use its https address.")
-
-
-def is_safe(address: str) -> bool:
-    """Whether a secret may be sent there: https, or plain http that does not leave this machine."""
-    parts = urlsplit(address)
-    if parts.scheme == "https":
-        return True
-    host = parts.hostname or ""
-    try:
-        return parts.scheme == "http" and ip_address(host).is_loopback
-    except ValueError:
-        return parts.scheme == "http" and host == "localhost"
 
 
 def _check_endpoints(metadata: ServerMetadata) -> None:

@@ -13,7 +13,8 @@ from keyfob.client.logout_flow import LoggedOut, log_out
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile
 from keyfob.client.refresh_flow import refresh
-from keyfob.errors import KeyfobError, LoginRequired, Unreachable
+from keyfob.errors import KeyfobError, LoginRequired, Misuse, Unreachable
+from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
@@ -81,8 +82,11 @@ class Session:
         """Send a request with the token; after a 401, once more with a renewed one. No redirect is followed.
 
         Raises:
+            Misuse: The address is neither https nor on this machine.
             KeyfobError: As `token`, or nobody answers.
         """
+        if not is_safe(request.url):
+            raise Misuse("a token is not sent over plain http beyond this machine", hint="Use the API's https address.")
         first = self.token()
         response = self._world.send(_bring(request, first))
         if response.status != _UNAUTHORIZED:

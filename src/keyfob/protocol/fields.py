@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from keyfob.errors import Malformed
+from keyfob.protocol.address import is_web_url
 
 # RFC 6749 §3.1 forbids repeats; RFC 8707 §2 and RFC 8693 §2.1 exempt these two.
 REPEATABLE: Final = frozenset({"resource", "audience"})
@@ -120,18 +121,6 @@ class Fields:
         if found is not None and not is_web_url(found):
             raise self._wrong(name, "is not an http(s) address")
         return found
-
-
-def is_web_url(text: str) -> bool:
-    """Whether it may be given to a browser: absolute, http or https, printable ASCII, a host, no user part."""
-    if not (text.isascii() and text.isprintable() and " " not in text and "\\" not in text):
-        return False
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def read_form(text: bytes, what: str) -> Fields:

@@ -8,6 +8,7 @@ from typing import Final
 
 from keyfob.errors import Misuse
 from keyfob.jose.algorithms import Algorithm
+from keyfob.protocol.address import is_safe
 from keyfob.protocol.claims import AT_JWT, Profile
 
 DEFAULT_LEEWAY: Final = timedelta(seconds=30)
@@ -42,10 +43,13 @@ class Policy:
         """Refuse what could never be safe.
 
         Raises:
-            Misuse: Issuer or audience is empty, no algorithm is allowed, or the leeway is out of range.
+            Misuse: Issuer or audience is empty, the issuer is not safe to ask, no algorithm is allowed, or the leeway is
+                out of range.
         """
         if not self.issuer or not self.audience:
             raise Misuse("a guard needs an issuer and an audience")
+        if not is_safe(self.issuer):
+            raise Misuse("a guard's issuer is an https address, or plain http on this machine")
         if not self.algorithms:
             raise Misuse("a guard needs at least one algorithm")
         if not timedelta() <= self.leeway <= LONGEST_LEEWAY:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
 from keyfob.errors import Misuse
+from keyfob.protocol.address import is_loopback, is_web_url
 from keyfob.protocol.claims import Profile
-from keyfob.protocol.fields import is_web_url
 from keyfob.protocol.grants import DEVICE_CODE, REFRESH_TOKEN
 from keyfob.protocol.scope import Scope
 
@@ -127,12 +126,3 @@ class TenantConfig:
         """What of the asked scope can be granted: standard ones and the API's; unknown ones are dropped."""
         offered = {*STANDARD_SCOPES, *api.scopes} - (set() if api.allow_offline_access else {"offline_access"})
         return asked & Scope.of(offered)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address never leaves this machine."""
-    host = urlsplit(address).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 from keyfob.jose.keys import SigningKey
@@ -89,7 +89,3 @@ class Site:
 def neutral(text: str) -> str:
     """A stranger's text, fit for one line of a log."""
     return "".join(letter if letter.isprintable() else "?" for letter in text[:200])
-
-
-Clock = Callable[[], datetime]
-ZERO: Final = timedelta()

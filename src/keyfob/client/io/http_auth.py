@@ -7,9 +7,9 @@ from typing import Final, Protocol
 
 import httpx2
 
-from keyfob.client.discover import is_safe
 from keyfob.errors import LoginRequired, Misuse, Refused
 from keyfob.io.http import translated
+from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Headers, Request, Response
 from keyfob.protocol.secret import Secret
 

@@ -61,32 +61,3 @@ class SystemWorld:
     def tell(self, notice: Notice) -> None:
         """To whom it may concern."""
         self._tell(notice)
-
-
-class AsyncSystemWorld:
-    """The same for an event loop; requests travel in a thread."""
-
-    def __init__(self, tell: Callable[[Notice], None] = nobody, *, http: Sender = send) -> None:
-        """Know whom to tell."""
-        self._tell = tell
-        self._http = http
-
-    async def send(self, request: Request) -> Response:
-        """Over the network."""
-        import asyncio  # 40 ms that a blocking program need not pay
-
-        return await asyncio.to_thread(self._http, request)
-
-    async def wait(self, span: timedelta) -> None:
-        """Let others work meanwhile."""
-        import asyncio
-
-        await asyncio.sleep(span.total_seconds())
-
-    def now(self) -> Moment:
-        """Both clocks."""
-        return moment()
-
-    def tell(self, notice: Notice) -> None:
-        """To whom it may concern."""
-        self._tell(notice)

@@ -16,7 +16,6 @@ from keyfob.resource.require import Denial, check_scope, closed, read_bearer, re
 from keyfob.resource.verify import KeyNeeded, Principal, verify
 
 Clock = Callable[[], datetime]
-NOWHERE = KeySet()
 
 
 def wall_clock() -> datetime:

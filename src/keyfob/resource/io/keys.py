@@ -12,6 +12,7 @@ from typing import Final
 
 from keyfob.errors import KeyfobError, Malformed, Unreachable
 from keyfob.jose.keys import KeySet
+from keyfob.protocol.address import is_safe
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import JSON, Request, Response
 from keyfob.protocol.metadata import ServerMetadata, well_known
@@ -77,10 +78,12 @@ class IssuerKeys:
             except Malformed:
                 continue
             metadata = ServerMetadata.read(document, issuer=self._issuer)
-            if metadata.jwks_uri is not None:
+            if metadata.jwks_uri is not None and is_safe(metadata.jwks_uri):
                 self._jwks_uri = metadata.jwks_uri
                 return metadata.jwks_uri
-        raise Malformed("the issuer's metadata names no keys", field="jwks_uri", code="metadata-missing")
+        raise Malformed(
+            "the issuer's metadata names no safe address for its keys", field="jwks_uri", code="metadata-missing"
+        )
 
     def _get(self, address: str) -> Response:
         response = self._send(Request("GET", address, (("accept", JSON),)))
