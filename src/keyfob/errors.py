@@ -11,9 +11,9 @@ KeyfobError
 ├── VaultUnavailable
 └── InvalidToken
 
-Messages are safe to log: no token, no code, and of what a peer sent only its
-`error` and the words with it, made plain ASCII and cut short. Only `cli/main.py` turns an error into
-words for a person: the message, the hint, and the page `docs/errors.md#<code>`.
+Messages are safe to log: no token, no code, and of what a peer sent only its `error` and the words with it, made plain
+ASCII and cut short. Only `cli/main.py` turns an error into words for a person: the message, the hint, and the page
+`docs/errors.md#<code>`.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ class Policy:
         """Refuse what could never be safe.
 
         Raises:
-            Misuse: Issuer or audience is empty, the issuer is not safe to ask, no algorithm is allowed, or the leeway is
-                out of range.
+            Misuse: Issuer or audience is empty, the issuer is not safe to ask, no algorithm is allowed, or the
+                leeway is out of range.
         """
         if not self.issuer or not self.audience:
             raise Misuse("a guard needs an issuer and an audience")

@@ -11,7 +11,7 @@ from keyfob.protocol.scope import Scope
 
 Stage = Literal["waiting", "confirmed", "approved", "denied", "redeemed", "lapsed"]
 
-# Every legal move of a device login. What is not here does not happen; the drawing in the docs is made from this.
+# Every legal move of a device login. What is not here does not happen.
 MOVES: Final[dict[Stage, frozenset[Stage]]] = {
     "waiting": frozenset({"confirmed", "denied", "lapsed"}),
     "confirmed": frozenset({"confirmed", "approved", "denied", "lapsed"}),

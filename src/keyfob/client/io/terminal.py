@@ -105,7 +105,7 @@ class Terminal:
         if len(matrix) % 2:
             matrix.append([False] * len(matrix[0]))
         rows = zip(matrix[::2], matrix[1::2], strict=True)
-        # Dark on light is what cameras expect: light cells are drawn, dark ones left to a dark terminal's ground.
+        # Dark on light is what cameras expect: light cells are drawn white, dark ones are left black.
         drawn = ["".join(" ▀▄█"[(not up) + 2 * (not down)] for up, down in zip(*pair, strict=True)) for pair in rows]
         # With colour, white on black whatever the terminal's own ground is.
         return [f"    {self._inked(line)}" for line in drawn] + [""]
