@@ -11,19 +11,24 @@ from __future__ import annotations
 
 import socket  # noqa: TID251  its type; nothing is opened here
 
-from keyfob.server.config import Api, Application, TenantConfig, Wire
+from keyfob.server.config import TenantConfig, Wire
 from keyfob.server.io.data import default_folder
 from keyfob.server.io.running import Running, bind, url_of
 from keyfob.server.io.running import run as run_app
 from keyfob.server.io.tenant import Tenant
+from keyfob.server.registered import Api, ApiGrant, Application, Connection, RefreshPolicy, Role
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, FirstUser, ready_config
 
 __all__ = [
     "READY_AUDIENCE",
     "READY_CLIENT_ID",
     "Api",
+    "ApiGrant",
     "Application",
+    "Connection",
     "FirstUser",
+    "RefreshPolicy",
+    "Role",
     "Running",
     "Tenant",
     "TenantConfig",

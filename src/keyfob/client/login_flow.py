@@ -11,13 +11,14 @@ from keyfob.client.notices import ScopeNarrowed
 from keyfob.client.profile import Profile
 from keyfob.protocol.device import DeviceRequest
 from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.target import Target
 from keyfob.protocol.tokens import TokenAnswer
 
 
 def begin(profile: Profile) -> Flow[tuple[ServerMetadata, device_flow.PendingLogin]]:
     """Find the server and show the person a code. Raises as `discover` and `device_flow.begin` do."""
     metadata = yield from discover(profile.issuer)
-    request = DeviceRequest(profile.client_id, profile.scope, profile.audience)
+    request = DeviceRequest(profile.client_id, profile.scope, Target(profile.audience))
     return metadata, (yield from device_flow.begin(metadata, request))
 
 

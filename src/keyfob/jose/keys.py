@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self, cast
@@ -16,6 +19,7 @@ from keyfob.protocol.fields import Fields
 PublicHandle = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 PrivateHandle = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
+_ESSENTIAL = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 _CURVES = {"EC": "P-256", "OKP": "Ed25519"}
 
 
@@ -167,6 +171,13 @@ class SigningKey:
     def public_key(self) -> PublicKey:
         """The public half, for verifying."""
         return PublicKey(self.key_id, KEY_TYPES[self.algorithm], self.algorithm, self.handle.public_key())
+
+
+def thumbprint(jwk: Mapping[str, object]) -> str:
+    """SHA-256 over the members that make the key what it is (RFC 7638 §3)."""
+    members = {name: jwk[name] for name in _ESSENTIAL[str(jwk["kty"])]}
+    digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 def _public_jwk(handle: PrivateHandle) -> dict[str, object]:

@@ -102,10 +102,17 @@ def believe(unverified: Unverified, key: PublicKey) -> Fields:
         raise InvalidToken(problem.message) from None
 
 
-def sign(claims: Mapping[str, object], key: SigningKey, *, token_type: str) -> Secret:
-    """Sign claims as a compact JWS."""
-    header = {"alg": key.algorithm, "typ": token_type, "kid": key.key_id}
-    signing_input = _encode(_dump(header)) + b"." + _encode(_dump(claims))
+def read_header(unverified: Unverified) -> Fields:
+    """The whole header, of which nothing is believed."""
+    return read_json(_decode(unverified.signing_input.partition(b".")[0]), "token header")
+
+
+def sign(
+    claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
+) -> Secret:
+    """Sign claims as a compact JWS; `header` stands in for the key's id."""
+    members = {"alg": key.algorithm, "typ": token_type, **({"kid": key.key_id} if header is None else header)}
+    signing_input = _encode(_dump(members)) + b"." + _encode(_dump(claims))
     return Secret((signing_input + b"." + _encode(_signature(signing_input, key))).decode("ascii"))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
+from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 
@@ -21,7 +22,8 @@ class AccessClaims:
         audience: One or more; Auth0 adds its own `/userinfo` when `openid` was granted.
         client_id: `client_id` in RFC 9068, `azp` in Auth0's profile.
         permissions: Auth0's `permissions`; None where the API does not list them.
-        token_id: `jti`; RFC 9068 only.
+        token_id: `jti`; RFC 9068 only, and `auth_time` too.
+        key_thumbprint: `cnf.jkt`: only who holds that key may use the token (RFC 9449 §6.1).
     """
 
     issuer: str
@@ -37,6 +39,7 @@ class AccessClaims:
     not_before: datetime | None = None
     auth_time: datetime | None = None
     acr: str | None = None
+    key_thumbprint: str | None = None
 
     def write(self, profile: Profile) -> dict[str, object]:
         """As the members of a JWT payload."""
@@ -44,7 +47,7 @@ class AccessClaims:
         own: dict[str, object] = (
             {"azp": self.client_id, "gty": self.grant_type}
             if profile == "auth0"
-            else {"client_id": self.client_id, "jti": self.token_id}
+            else {"client_id": self.client_id, "jti": self.token_id, "auth_time": _numeric(self.auth_time)}
         )
         members: dict[str, object] = {
             "iss": self.issuer,
@@ -55,6 +58,7 @@ class AccessClaims:
             "scope": self.scope.write() or None,
             **own,
             "permissions": None if self.permissions is None else list(self.permissions),
+            "cnf": None if self.key_thumbprint is None else {"jkt": self.key_thumbprint},
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -80,7 +84,21 @@ class AccessClaims:
             not_before=fields.optional_time("nbf"),
             auth_time=fields.optional_time("auth_time"),
             acr=fields.optional_text("acr"),
+            key_thumbprint=_read_thumbprint(fields),
         )
+
+
+def _numeric(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp())
+
+
+def _read_thumbprint(fields: Fields) -> str | None:
+    confirmation = fields.values.get("cnf")
+    if confirmation is None:
+        return None
+    if not isinstance(confirmation, dict):
+        raise Malformed("token: cnf is not an object", field="cnf")
+    return Fields(cast("dict[str, object]", confirmation), "token").optional_text("jkt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +113,7 @@ class IdClaims:
     nonce: str | None = None
     authorized_party: str | None = None
     auth_time: datetime | None = None
+    session_id: str | None = None
     person: tuple[tuple[str, object], ...] = ()
 
     def write(self) -> dict[str, object]:
@@ -108,7 +127,8 @@ class IdClaims:
             "exp": int(self.expires_at.timestamp()),
             "nonce": self.nonce,
             "azp": self.authorized_party,
-            "auth_time": None if self.auth_time is None else int(self.auth_time.timestamp()),
+            "auth_time": _numeric(self.auth_time),
+            "sid": self.session_id,
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -119,7 +139,7 @@ class IdClaims:
         Raises:
             Malformed: A required claim is missing, or a claim has the wrong type.
         """
-        known = {"iss", "sub", "aud", "iat", "exp", "nonce", "azp", "auth_time"}
+        known = {"iss", "sub", "aud", "iat", "exp", "nonce", "azp", "auth_time", "sid"}
         return cls(
             issuer=fields.text("iss"),
             subject=fields.text("sub"),
@@ -129,5 +149,6 @@ class IdClaims:
             nonce=fields.optional_text("nonce"),
             authorized_party=fields.optional_text("azp"),
             auth_time=fields.optional_time("auth_time"),
+            session_id=fields.optional_text("sid"),
             person=tuple(sorted((name, value) for name, value in fields.values.items() if name not in known)),
         )

@@ -10,6 +10,7 @@ from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.protocol.target import ANY, Target
 
 DEFAULT_INTERVAL: Final = timedelta(seconds=5)  # RFC 8628 §3.2, where the server names none
 LONGEST_INTERVAL: Final = timedelta(minutes=5)
@@ -17,15 +18,15 @@ LONGEST_INTERVAL: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class DeviceRequest:
-    """A program asks for a pair of codes (RFC 8628 §3.1). `audience` is Auth0's name for the API."""
+    """A program asks for a pair of codes (RFC 8628 §3.1)."""
 
     client_id: str
     scope: Scope = Scope()
-    audience: str | None = None
+    target: Target = ANY
 
     def write(self) -> dict[str, str]:
         """As form parameters, without empty ones (RFC 8628 §3.1)."""
-        parameters = {"client_id": self.client_id, "scope": self.scope.write(), "audience": self.audience or ""}
+        parameters = {"client_id": self.client_id, "scope": self.scope.write(), **self.target.write()}
         return {name: value for name, value in parameters.items() if value}
 
     @classmethod
@@ -37,8 +38,8 @@ class DeviceRequest:
         """
         return cls(
             client_id=fields.text("client_id"),
-            scope=Scope.read(fields.optional_text("scope") or ""),
-            audience=fields.optional_text("audience"),
+            scope=Scope.optional(fields) or Scope(),
+            target=Target.read(fields),
         )
 
 

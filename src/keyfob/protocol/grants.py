@@ -1,7 +1,8 @@
-"""The token request: one union, a member for each grant (RFC 6749 §4, §6, RFC 8628 §3.4)."""
+"""The token request: one union, a member for each grant (RFC 6749 §4, §6, RFC 8628 §3.4, Auth0's extensions)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self, assert_never
 
@@ -9,9 +10,39 @@ from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.protocol.target import ANY, Target
 
+AUTHORIZATION_CODE: Final = "authorization_code"
+CLIENT_CREDENTIALS: Final = "client_credentials"
 DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
+MFA_OOB: Final = "http://auth0.com/oauth/grant-type/mfa-oob"
+MFA_OTP: Final = "http://auth0.com/oauth/grant-type/mfa-otp"
+MFA_RECOVERY_CODE: Final = "http://auth0.com/oauth/grant-type/mfa-recovery-code"
+PASSWORD: Final = "password"
+PASSWORD_REALM: Final = "http://auth0.com/oauth/grant-type/password-realm"
 REFRESH_TOKEN: Final = "refresh_token"
+GRANT_TYPES: Final = (
+    AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORD, PASSWORD_REALM,
+    REFRESH_TOKEN,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationCodeGrant:
+    """What the browser brought back (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
+
+    code: Secret
+    redirect_uri: str | None = None
+    code_verifier: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentialsGrant:
+    """A program as itself (RFC 6749 §4.4.2). `scope` None means all that it was granted."""
+
+    target: Target = ANY
+    scope: Scope | None = None
+    organization: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +53,48 @@ class DeviceCodeGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class MfaOobGrant:
+    """The second factor was sent elsewhere (Auth0). `binding_code` is what the person typed from there."""
+
+    mfa_token: Secret
+    oob_code: Secret
+    binding_code: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MfaOtpGrant:
+    """The second factor is a code from an authenticator (Auth0, RFC 6238)."""
+
+    mfa_token: Secret
+    otp: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class MfaRecoveryGrant:
+    """The second factor is lost; a recovery code stands in (Auth0)."""
+
+    mfa_token: Secret
+    recovery_code: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordGrant:
+    """Legacy: a person's password (RFC 6749 §4.3.2).
+
+    Attributes:
+        has_realm: Whether it is Auth0's password-realm.
+        realm: The connection; None means the tenant's default directory.
+    """
+
+    username: str
+    password: Secret
+    target: Target = ANY
+    scope: Scope | None = None
+    has_realm: bool = False
+    realm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshGrant:
     """A refresh token for new tokens (RFC 6749 §6); `scope` None means "as before"."""
 
@@ -29,19 +102,29 @@ class RefreshGrant:
     scope: Scope | None = None
 
 
-Grant = DeviceCodeGrant | RefreshGrant
+Grant = (
+    AuthorizationCodeGrant
+    | ClientCredentialsGrant
+    | DeviceCodeGrant
+    | MfaOobGrant
+    | MfaOtpGrant
+    | MfaRecoveryGrant
+    | PasswordGrant
+    | RefreshGrant
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """Who asks, and with what."""
+    """Who asks, and with what. `client_id` is "" where other credentials say it."""
 
     client_id: str
     grant: Grant
 
     def write(self) -> dict[str, str]:
         """As form parameters."""
-        return {"client_id": self.client_id, **_write_grant(self.grant)}
+        own = {"client_id": self.client_id} if self.client_id else {}
+        return {**own, "grant_type": type_of(self.grant), **_write_grant(self.grant)}
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -51,24 +134,105 @@ class TokenRequest:
             Malformed: A parameter is missing; with code `unsupported-grant` the grant is one we do not know.
         """
         grant_type = fields.text("grant_type")
-        return cls(grant=_read_grant(grant_type, fields), client_id=fields.text("client_id"))
+        read = _READERS.get(grant_type)
+        if read is None:
+            raise Malformed("token request: grant_type is not supported", field="grant_type", code="unsupported-grant")
+        return cls(fields.optional_text("client_id") or "", read(fields))
 
 
-def _write_grant(grant: Grant) -> dict[str, str]:
+def type_of(grant: Grant) -> str:
+    """The value of `grant_type`."""
     match grant:
+        case AuthorizationCodeGrant():
+            return AUTHORIZATION_CODE
+        case ClientCredentialsGrant():
+            return CLIENT_CREDENTIALS
         case DeviceCodeGrant():
-            return {"grant_type": DEVICE_CODE, "device_code": grant.device_code.reveal()}
+            return DEVICE_CODE
+        case MfaOobGrant():
+            return MFA_OOB
+        case MfaOtpGrant():
+            return MFA_OTP
+        case MfaRecoveryGrant():
+            return MFA_RECOVERY_CODE
+        case PasswordGrant():
+            return PASSWORD_REALM if grant.has_realm else PASSWORD
         case RefreshGrant():
-            written = {"grant_type": REFRESH_TOKEN, "refresh_token": grant.refresh_token.reveal()}
-            return written | ({"scope": grant.scope.write()} if grant.scope else {})
+            return REFRESH_TOKEN
         case _:  # pragma: no cover
             assert_never(grant)
 
 
-def _read_grant(grant_type: str, fields: Fields) -> Grant:
-    if grant_type == DEVICE_CODE:
-        return DeviceCodeGrant(Secret(fields.text("device_code")))
-    if grant_type == REFRESH_TOKEN:
-        scope = fields.optional_text("scope")
-        return RefreshGrant(Secret(fields.text("refresh_token")), None if scope is None else Scope.read(scope))
-    raise Malformed("token request: grant_type is not supported", field="grant_type", code="unsupported-grant")
+def _write_grant(grant: Grant) -> dict[str, str]:
+    match grant:
+        case AuthorizationCodeGrant():
+            verifier = None if grant.code_verifier is None else grant.code_verifier.reveal()
+            members = {"code": grant.code.reveal(), "redirect_uri": grant.redirect_uri, "code_verifier": verifier}
+        case ClientCredentialsGrant():
+            members = {**grant.target.write(), "scope": _text(grant.scope), "organization": grant.organization}
+        case DeviceCodeGrant():
+            members = {"device_code": grant.device_code.reveal()}
+        case MfaOobGrant():
+            members = {"mfa_token": grant.mfa_token.reveal(), "oob_code": grant.oob_code.reveal()}
+            members |= {"binding_code": None if grant.binding_code is None else grant.binding_code.reveal()}
+        case MfaOtpGrant():
+            members = {"mfa_token": grant.mfa_token.reveal(), "otp": grant.otp.reveal()}
+        case MfaRecoveryGrant():
+            members = {"mfa_token": grant.mfa_token.reveal(), "recovery_code": grant.recovery_code.reveal()}
+        case PasswordGrant():
+            members = {"username": grant.username, "password": grant.password.reveal(), **grant.target.write()}
+            members |= {"scope": _text(grant.scope), "realm": grant.realm}
+        case RefreshGrant():
+            members = {"refresh_token": grant.refresh_token.reveal(), "scope": _text(grant.scope)}
+        case _:  # pragma: no cover
+            assert_never(grant)
+    return {name: value for name, value in members.items() if value}
+
+
+def _text(scope: Scope | None) -> str | None:
+    return None if scope is None else scope.write()
+
+
+def _secret(fields: Fields, name: str) -> Secret:
+    return Secret(fields.text(name))
+
+
+def _optional_secret(fields: Fields, name: str) -> Secret | None:
+    found = fields.optional_text(name)
+    return None if found is None else Secret(found)
+
+
+def _read_code(fields: Fields) -> Grant:
+    code, verifier = _secret(fields, "code"), _optional_secret(fields, "code_verifier")
+    return AuthorizationCodeGrant(code, fields.optional_text("redirect_uri"), verifier)
+
+
+def _read_password(fields: Fields) -> Grant:
+    return PasswordGrant(
+        username=fields.text("username"),
+        password=_secret(fields, "password"),
+        target=Target.read(fields),
+        scope=Scope.optional(fields),
+        has_realm=fields.text("grant_type") == PASSWORD_REALM,
+        realm=fields.optional_text("realm"),
+    )
+
+
+def _read_oob(fields: Fields) -> Grant:
+    mfa_token, oob_code = _secret(fields, "mfa_token"), _secret(fields, "oob_code")
+    return MfaOobGrant(mfa_token, oob_code, _optional_secret(fields, "binding_code"))
+
+
+_READERS: Final[dict[str, Callable[[Fields], Grant]]] = {
+    AUTHORIZATION_CODE: _read_code,
+    CLIENT_CREDENTIALS: lambda fields: ClientCredentialsGrant(
+        Target.read(fields), Scope.optional(fields), fields.optional_text("organization")
+    ),
+    DEVICE_CODE: lambda fields: DeviceCodeGrant(_secret(fields, "device_code")),
+    MFA_OOB: _read_oob,
+    MFA_OTP: lambda fields: MfaOtpGrant(_secret(fields, "mfa_token"), _secret(fields, "otp")),
+    MFA_RECOVERY_CODE: lambda fields: MfaRecoveryGrant(_secret(fields, "mfa_token"), _secret(fields, "recovery_code")),
+    PASSWORD: _read_password,
+    PASSWORD_REALM: _read_password,
+    REFRESH_TOKEN: lambda fields: RefreshGrant(_secret(fields, "refresh_token"), Scope.optional(fields)),
+}

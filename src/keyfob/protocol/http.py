@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -77,7 +77,9 @@ def form_request(url: str, parameters: Mapping[str, str], *, headers: Headers = 
     return Request("POST", url, fixed + headers, urlencode(parameters).encode("ascii"))
 
 
-def json_response(status: int, members: Mapping[str, object], *, headers: Headers = NO_STORE) -> Response:
+def json_response(
+    status: int, members: Mapping[str, object] | Sequence[object], *, headers: Headers = NO_STORE
+) -> Response:
     """A JSON body. The media type has no charset parameter, as RFC 8259 §11 and Auth0's token endpoint have it."""
     body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(status, (("content-type", JSON), *headers), body)

@@ -23,6 +23,7 @@ class ServerMetadata:
     revocation_endpoint: str | None = None
     end_session_endpoint: str | None = None
     scopes_supported: tuple[str, ...] = ()
+    response_types_supported: tuple[str, ...] = ()
     grant_types_supported: tuple[str, ...] = ()
     id_token_signing_alg_values_supported: tuple[str, ...] = ()
     more: dict[str, object] = field(default_factory=dict[str, object])
@@ -60,6 +61,7 @@ class ServerMetadata:
             revocation_endpoint=fields.optional_url("revocation_endpoint"),
             end_session_endpoint=fields.optional_url("end_session_endpoint"),
             scopes_supported=fields.texts("scopes_supported"),
+            response_types_supported=fields.texts("response_types_supported"),
             grant_types_supported=fields.texts("grant_types_supported"),
             id_token_signing_alg_values_supported=fields.texts("id_token_signing_alg_values_supported"),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from keyfob.errors import Malformed
+from keyfob.protocol.fields import Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,19 @@ class Scope:
         if not all(_is_scope_token(name) for name in names):
             raise Malformed("scope holds a character that is not allowed", field="scope")
         return cls(names)
+
+    @classmethod
+    def optional(cls, fields: Fields) -> Self | None:
+        """The parameter `scope`, None where it is absent. In JSON it may be a list too, as at Auth0.
+
+        Raises:
+            Malformed: It is neither text nor a list of texts, or a name holds a character that is not allowed.
+        """
+        found = fields.values.get("scope")
+        if isinstance(found, list):
+            return cls.read(" ".join(fields.texts("scope")))
+        text = fields.optional_text("scope")
+        return None if text is None else cls.read(text)
 
     def write(self) -> str:
         """To the wire, sorted."""

@@ -26,6 +26,11 @@ class HashKeys:
     refresh: bytes
     sessions: bytes
     csrf: bytes
+    secrets: bytes
+    factors: bytes
+    opaque: bytes
+    pages: bytes
+    nonces: bytes
 
 
 def keyed_hash(key: bytes, value: str | bytes) -> bytes:

@@ -7,7 +7,20 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from keyfob.protocol.secret import Secret
-from keyfob.server.records import BrowserSession, DeviceLogin, RefreshLogin, StoredKey, User
+from keyfob.server.records import (
+    Authenticator,
+    AuthorizationCode,
+    BrowserSession,
+    Consent,
+    DeviceLogin,
+    Document,
+    MfaLogin,
+    PushedRequest,
+    RefreshLogin,
+    StoredKey,
+    User,
+)
+from keyfob.server.registered import DEFAULT_CONNECTION
 
 T = TypeVar("T")
 
@@ -39,6 +52,62 @@ class Transaction(Protocol):
         """Add or replace."""
         ...
 
+    def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
+        """End all but the newest logins of one person in one application; says how many ended."""
+        ...
+
+    def end_refreshes(self, user_id: str) -> None:
+        """End all logins of one person."""
+        ...
+
+    def code(self, code_hash: bytes) -> AuthorizationCode | None:
+        """By its hash."""
+        ...
+
+    def save_code(self, code: AuthorizationCode) -> None:
+        """Add or replace."""
+        ...
+
+    def pushed(self, uri_hash: bytes) -> PushedRequest | None:
+        """By the hash of its address."""
+        ...
+
+    def save_pushed(self, pushed: PushedRequest) -> None:
+        """Add or replace."""
+        ...
+
+    def consent(self, user_id: str, client_id: str, audience: str) -> Consent | None:
+        """What that person has let that program do there."""
+        ...
+
+    def save_consent(self, consent: Consent) -> None:
+        """Add or replace."""
+        ...
+
+    def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
+        """A person's second factors, oldest first."""
+        ...
+
+    def save_authenticator(self, authenticator: Authenticator) -> None:
+        """Add or replace."""
+        ...
+
+    def drop_authenticator(self, authenticator_id: str) -> None:
+        """Forget it."""
+        ...
+
+    def mfa_login(self, token_hash: bytes) -> MfaLogin | None:
+        """By the hash of its mfa_token."""
+        ...
+
+    def save_mfa_login(self, login: MfaLogin) -> None:
+        """Add or replace."""
+        ...
+
+    def use_once(self, mark: bytes, until: datetime) -> bool:
+        """Whether that mark was not there yet; it stays until then at least (the `jti` of an assertion, a proof)."""
+        ...
+
     def session(self, session_hash: bytes) -> BrowserSession | None:
         """By its hash."""
         ...
@@ -51,16 +120,40 @@ class Transaction(Protocol):
         """Forget it."""
         ...
 
+    def drop_sessions(self, user_id: str) -> None:
+        """Forget all browser sessions of one person."""
+        ...
+
     def user_by_id(self, user_id: str) -> User | None:
         """By the id."""
         ...
 
-    def user_by_email(self, email: str) -> User | None:
-        """By the e-mail, in any case."""
+    def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
+        """By the e-mail, in any case, within a connection."""
+        ...
+
+    def users(self) -> tuple[User, ...]:
+        """Everybody, by e-mail."""
         ...
 
     def save_user(self, user: User) -> None:
         """Add or replace."""
+        ...
+
+    def drop_user(self, user_id: str) -> None:
+        """Forget a person, and all that is theirs."""
+        ...
+
+    def documents(self) -> tuple[Document, ...]:
+        """All that is registered, by kind and name."""
+        ...
+
+    def save_document(self, document: Document) -> None:
+        """Add or replace."""
+        ...
+
+    def drop_document(self, kind: str, name: str) -> None:
+        """Forget it."""
         ...
 
     def signing_keys(self) -> tuple[StoredKey, ...]:
@@ -120,5 +213,14 @@ class Passwords(Protocol):
         ...
 
 
+class Mailer(Protocol):
+    """Whoever brings e-mail to people."""
+
+    async def send(self, to: str, subject: str, text: str) -> None:
+        """Send one plain message. Raises `Unreachable` where it cannot be sent."""
+        ...
+
+
 Render = Callable[[str, Mapping[str, object]], bytes]
+Draw = Callable[[str], str]  # an address as a QR picture: a data: URL
 Audit = Callable[[Mapping[str, object]], None]

@@ -12,8 +12,9 @@ from keyfob.protocol.http import Request, Response
 from keyfob.server.config import TenantConfig
 from keyfob.server.decide.device import Pace
 from keyfob.server.decide.throttle import Bucket, Failures
+from keyfob.server.issue import Mint
 from keyfob.server.keyed_hash import HashKeys
-from keyfob.server.ports import Audit, Passwords, Render, Store, Surroundings
+from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, Surroundings
 from keyfob.server.wire import Outcome, answer
 
 K = TypeVar("K", bound=Hashable)
@@ -55,7 +56,11 @@ class Site:
         paces: How each waiting program polls.
         guesses: Tries left to enter a code, by address; "" is everybody together.
         asked: Device requests left, by address.
-        failures: Wrong passwords, by account and address.
+        failures: Wrong passwords and secrets, by account and address.
+        accounts: Tries left at one account, from everywhere.
+        factor_tries: Second factors left to try, by person.
+        calls: Requests left, by endpoint and address.
+        mint: What signs.
     """
 
     config: TenantConfig
@@ -66,10 +71,26 @@ class Site:
     passwords: Passwords
     render: Render
     audit: Audit
+    mailer: Mailer
+    draw: Draw
     paces: Memory[bytes, Pace] = field(default_factory=Memory[bytes, Pace])
     guesses: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
     asked: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
     failures: Memory[tuple[str, str], Failures] = field(default_factory=Memory[tuple[str, str], Failures])
+    accounts: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
+    factor_tries: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
+    calls: Memory[tuple[str, str], Bucket] = field(default_factory=Memory[tuple[str, str], Bucket])
+    mint: Mint = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Choose what signs: the newest key of each algorithm."""
+        newest = {key.algorithm: key for key in reversed(self.keys)}
+        self.mint = Mint(self.config, newest, self.hash_keys.opaque)
+
+    def reconfigure(self, config: TenantConfig, keys: tuple[SigningKey, ...]) -> None:
+        """Go on with other settings; what is under way goes on with them too."""
+        self.config, self.keys = config, keys
+        self.__post_init__()
 
     def now(self) -> datetime:
         """Aware, UTC."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.sealed import derive, seal, unseal
 from keyfob.protocol.secret import Secret
-from keyfob.server.config import Api, Application, TenantConfig, Wire
-from keyfob.server.keyed_hash import HashKeys
+from keyfob.server.config import TenantConfig, Wire
+from keyfob.server.keyed_hash import HashKeys, keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import StoredKey
+from keyfob.server.registered import Api, Application
 
 MASTER_KEY_BYTES: Final = 32
+_PURPOSES: Final = (
+    "codes", "refresh tokens", "sessions", "forms", "client secrets", "second factors", "opaque tokens", "pages",
+    "proof nonces",
+)  # fmt: skip
 READY_CLIENT_ID: Final = "keyfob-cli"
 READY_AUDIENCE: Final = "https://orders.example/"
 READY_EMAIL: Final = "person@example.com"
@@ -42,7 +47,17 @@ def ready_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
 
 def hash_keys(master: bytes) -> HashKeys:
     """One key for each purpose."""
-    return HashKeys(*(derive(master, purpose) for purpose in ("codes", "refresh tokens", "sessions", "forms")))
+    return HashKeys(*(derive(master, purpose) for purpose in _PURPOSES))
+
+
+def without_secrets(config: TenantConfig, key: bytes) -> TenantConfig:
+    """The same settings with keyed hashes where client secrets stood."""
+
+    def hashed(application: Application) -> Application:
+        fresh = tuple(keyed_hash(key, secret.reveal()) for secret in application.secrets)
+        return replace(application, secrets=(), secret_hashes=(*application.secret_hashes, *fresh))
+
+    return replace(config, applications=tuple(map(hashed, config.applications)))
 
 
 def open_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from keyfob.protocol.http import NO_STORE, Headers, Response, json_response
-from keyfob.protocol.oauth_error import OAuthError
+from keyfob.protocol.oauth_error import speakable
 from keyfob.server.config import Wire
 
 Outcome = Literal[
@@ -19,16 +19,49 @@ Outcome = Literal[
     "denied",
     "expired",
     "code_unknown",
+    "client_missing",
     "client_unknown",
     "client_refused",
     "grant_refused",
     "grant_unsupported",
     "audience_unknown",
+    "audience_missing",
+    "audience_many",
+    "api_refused",
+    "api_closed",
+    "scope_refused",
+    "scope_malformed",
+    "scope_widened",
+    "organization_refused",
     "request_malformed",
     "refresh_unknown",
-    "scope_widened",
+    "refresh_orphaned",
+    "authorization_code_unknown",
+    "verifier_wrong",
+    "password_wrong",
+    "password_off",
+    "directory_missing",
+    "realm_unknown",
+    "user_blocked",
+    "attempts_many",
+    "mfa_required",
+    "mfa_refused",
+    "mfa_token_unknown",
+    "mfa_token_expired",
+    "mfa_token_refused",
+    "otp_wrong",
+    "binding_code_wrong",
+    "recovery_code_wrong",
+    "already_enrolled",
+    "association_required",
+    "challenge_unsupported",
+    "proof_invalid",
+    "proof_needs_nonce",
     "token_missing",
     "token_invalid",
+    "scope_missing",
+    "caller_unauthorized",
+    "endpoint_disabled",
     "not_found",
     "method_not_allowed",
     "too_large",
@@ -37,15 +70,29 @@ Outcome = Literal[
 ]
 Row = tuple[int, str, str]
 
-# Unsettled at Auth0 (the text after the first poll on a lapsed code, and after that).
+# Unsettled at Auth0, each a guess in one place. The text of the first poll on a lapsed code, and of those after it:
 AUTH0_EXPIRED: Final = "The device code has expired."
 AUTH0_CODE_UNKNOWN: Final = "Invalid or expired device code."
-# Unsettled at Auth0: the status for an unknown API at the device endpoint; 403 is what its other grants answer.
+# The status for an unknown API at the device endpoint; 403 is what its other grants answer.
 AUTH0_AUDIENCE_STATUS: Final = 403
-# Unsettled at Auth0: what /userinfo answers to a bad token today.
+# What /userinfo answers to a bad token today.
 AUTH0_USERINFO: Final[Row] = (401, "invalid_token", "The access token is missing or not valid here.")
-# Unsettled at Auth0: whether a revocation by another client is told apart. It is not: 200, and the token lives.
+# The status of a wrong second factor, and the text for a wrong recovery code.
+AUTH0_FACTOR_STATUS: Final = 403
+AUTH0_RECOVERY_WRONG: Final = "MFA Authorization rejected."
+# The status of a lapsed mfa_token at the token endpoint.
+AUTH0_MFA_EXPIRED_STATUS: Final = 403
+# What too many wrong codes or passwords answer beside `too_many_attempts`.
+AUTH0_ATTEMPTS: Final = "Your account has been blocked after multiple consecutive login attempts."
+# What an application without a grant for an API is told on a person's behalf, and with which status.
+AUTH0_API_CLOSED_STATUS: Final = 400
+# The status of an unknown grant_type.
+AUTH0_GRANT_UNSUPPORTED_STATUS: Final = 403
+# Whether a revocation by another client is told apart. It is not: 200, and the token lives.
 
+AUTH0_API_REFUSED: Final = (
+    'Client is not authorized to access "{audience}". You need to create a "client-grant" associated to this API.'
+)
 _UNAUTHORIZED: Final = "Unauthorized or unknown client"
 
 
@@ -72,9 +119,13 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
         (403, "invalid_grant", AUTH0_CODE_UNKNOWN),
         (400, "invalid_grant", "The device code is unknown or used."),
     ),
+    "client_missing": (
+        (401, "invalid_client", "Missing client_id"),
+        (400, "invalid_request", "Missing required parameter: client_id"),
+    ),
     "client_unknown": (
         (401, "access_denied", "Unauthorized"),
-        (401, "invalid_client", "The client is unknown."),
+        (401, "invalid_client", "The client is unknown, or has not proven who it is."),
     ),
     "client_refused": (
         (403, "unauthorized_client", _UNAUTHORIZED),
@@ -85,24 +136,128 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
         (400, "unauthorized_client", "The client may not use this grant."),
     ),
     "grant_unsupported": (
-        (403, "unsupported_grant_type", "Unsupported grant type."),
+        (AUTH0_GRANT_UNSUPPORTED_STATUS, "unsupported_grant_type", "Unsupported grant type."),
         (400, "unsupported_grant_type", "This server does not offer that grant."),
     ),
     "audience_unknown": (
         (AUTH0_AUDIENCE_STATUS, "access_denied", "Service not found: {audience}"),
         (400, "invalid_target", "There is no such API."),
     ),
-    "request_malformed": ((400, "invalid_request", "{problem}"), (400, "invalid_request", "{problem}")),
-    "refresh_unknown": (
-        (403, "invalid_grant", "Unknown or invalid refresh token."),
-        (400, "invalid_grant", "The refresh token is unknown, used or ended."),
+    "audience_missing": (
+        (403, "access_denied", "No audience parameter was provided, and no default audience has been configured"),
+        (400, "invalid_target", "An API must be named."),
+    ),
+    "audience_many": (
+        (400, "invalid_request", "Only one API can be named."),
+        (400, "invalid_target", "Only one API can be named."),
+    ),
+    "api_refused": (
+        (
+            403,
+            "access_denied",
+            AUTH0_API_REFUSED,
+        ),
+        (400, "invalid_target", "The client has no grant for that API."),
+    ),
+    "api_closed": (
+        (
+            AUTH0_API_CLOSED_STATUS,
+            "invalid_request",
+            'Client "{client_id}" is not authorized to access resource server "{audience}".',
+        ),
+        (400, "invalid_target", "The client has no grant for that API."),
+    ),
+    "scope_refused": (
+        (403, "access_denied", "Client has not been granted scopes: {scopes}"),
+        (400, "invalid_scope", "The client has not been granted: {scopes}"),
+    ),
+    "scope_malformed": (
+        (400, "invalid_scope", "Scope must be an array or a string"),
+        (400, "invalid_scope", "The scope is not text, or holds a character that is not allowed."),
     ),
     "scope_widened": (
         (403, "invalid_scope", "The requested scope exceeds what was granted."),
         (400, "invalid_scope", "The requested scope exceeds what was granted."),
     ),
+    "organization_refused": _both(400, "invalid_request", "This tenant has no organizations."),
+    "request_malformed": _both(400, "invalid_request", "{problem}"),
+    "refresh_unknown": (
+        (403, "invalid_grant", "Unknown or invalid refresh token."),
+        (400, "invalid_grant", "The refresh token is unknown, used or ended."),
+    ),
+    "refresh_orphaned": (
+        (403, "invalid_grant", "The refresh_token was generated for a user who doesn't exist anymore."),
+        (400, "invalid_grant", "The refresh token is unknown, used or ended."),
+    ),
+    "authorization_code_unknown": (
+        (403, "invalid_grant", "Invalid authorization code"),
+        (400, "invalid_grant", "The code is unknown, used, lapsed, or was asked for otherwise."),
+    ),
+    "verifier_wrong": (
+        (403, "invalid_grant", "Failed to verify code verifier"),
+        (400, "invalid_grant", "The code verifier does not fit."),
+    ),
+    "password_wrong": (
+        (403, "invalid_grant", "Wrong email or password."),
+        (400, "invalid_grant", "The login was refused."),
+    ),
+    "password_off": (
+        (403, "unauthorized_client", "Grant type '{grant}' not allowed for the client."),
+        (400, "unsupported_grant_type", "This server does not offer that grant."),
+    ),
+    "directory_missing": (
+        (500, "server_error", "Authorization server not configured with default connection."),
+        (400, "invalid_request", "A realm must be named."),
+    ),
+    "realm_unknown": (
+        (403, "invalid_request", "Unknown realm '{realm}'"),
+        (400, "invalid_request", "There is no such realm."),
+    ),
+    "user_blocked": ((403, "unauthorized", "user is blocked"), (400, "invalid_grant", "The login was refused.")),
+    "attempts_many": (
+        (429, "too_many_attempts", AUTH0_ATTEMPTS),
+        (429, "temporarily_unavailable", "Too many wrong attempts; try again later."),
+    ),
+    "mfa_required": (
+        (403, "mfa_required", "Multifactor authentication required"),
+        (400, "invalid_grant", "The login was refused."),
+    ),
+    # Only where no second factor can be asked for: the application lacks the grants for it.
+    "mfa_refused": (
+        (403, "mfa_required", "Multifactor authentication required"),
+        (400, "invalid_grant", "The login was refused."),
+    ),
+    "mfa_token_unknown": (
+        (403, "invalid_grant", "Malformed mfa_token"),
+        (400, "invalid_grant", "The mfa_token is unknown or used."),
+    ),
+    "mfa_token_expired": (
+        (AUTH0_MFA_EXPIRED_STATUS, "expired_token", "mfa_token is expired"),
+        (400, "invalid_grant", "The mfa_token is unknown or used."),
+    ),
+    "mfa_token_refused": _both(401, "invalid_grant", "The mfa_token provided is invalid. Try getting a new token."),
+    "otp_wrong": (
+        (AUTH0_FACTOR_STATUS, "invalid_grant", "Invalid otp_code."),
+        (400, "invalid_grant", "The code is wrong or was used."),
+    ),
+    "binding_code_wrong": (
+        (AUTH0_FACTOR_STATUS, "invalid_grant", "Invalid binding_code."),
+        (400, "invalid_grant", "The code is wrong or was used."),
+    ),
+    "recovery_code_wrong": (
+        (AUTH0_FACTOR_STATUS, "invalid_grant", AUTH0_RECOVERY_WRONG),
+        (400, "invalid_grant", "The code is wrong or was used."),
+    ),
+    "already_enrolled": _both(403, "access_denied", "User is already enrolled."),
+    "association_required": _both(400, "association_required", "The user has no second factor of that kind yet."),
+    "challenge_unsupported": _both(400, "unsupported_challenge_type", "No second factor of that kind can be asked."),
+    "proof_invalid": _both(400, "invalid_dpop_proof", "{problem}"),
+    "proof_needs_nonce": _both(400, "use_dpop_nonce", "Authorization server requires nonce in DPoP proof"),
     "token_missing": (AUTH0_USERINFO, (401, "", "")),
     "token_invalid": (AUTH0_USERINFO, (401, "invalid_token", "The access token is not valid here.")),
+    "scope_missing": _both(403, "insufficient_scope", "The access token lacks a scope: {scope}"),
+    "caller_unauthorized": _both(401, "invalid_client", "The caller has not proven who it is."),
+    "endpoint_disabled": _both(404, "endpoint_disabled", "This tenant does not offer that."),
     "not_found": _both(404, "not_found", "There is nothing at this address."),
     "method_not_allowed": _both(405, "method_not_allowed", "This address does not take that method."),
     "too_large": _both(413, "invalid_request", "The request is too large."),
@@ -114,7 +269,14 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
 }
 
 
-def answer(wire: Wire, outcome: Outcome, *, headers: Headers = (), words: Mapping[str, str] | None = None) -> Response:
+def answer(
+    wire: Wire,
+    outcome: Outcome,
+    *,
+    headers: Headers = (),
+    words: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
+) -> Response:
     """An outcome as a response in one dialect.
 
     Args:
@@ -122,7 +284,10 @@ def answer(wire: Wire, outcome: Outcome, *, headers: Headers = (), words: Mappin
         outcome: A row of the table.
         headers: To be sent beside the usual ones.
         words: Fill the text's gaps; whatever they hold is made speakable (RFC 6749 §5.2).
+        more: Members to be sent beside the error.
     """
     status, error, text = TABLE[outcome][wire == "rfc"]
-    description = text.format(**words) if words else text
-    return json_response(status, OAuthError(error, description).write() if error else {}, headers=NO_STORE + headers)
+    # Some of Auth0's own texts hold quotes, which RFC 6749 does not allow; a stranger's words never do.
+    description = text.format_map({name: speakable(word) for name, word in words.items()}) if words else text
+    members: dict[str, object] = {"error": error, "error_description": description} if error else {}
+    return json_response(status, {**members, **(more or {})}, headers=NO_STORE + headers)

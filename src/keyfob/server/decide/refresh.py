@@ -4,28 +4,48 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import datetime
+from typing import Final, Literal
 
 from keyfob.protocol.scope import Scope
 from keyfob.server.records import RefreshLogin
+from keyfob.server.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
+
+MOST_TWINS: Final = 10  # tokens of one generation, all made within an application's leeway
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The parts of the token that was shown, its secret part hashed."""
+    """What was shown.
+
+    Attributes:
+        generation: Inside the token.
+        secret_hash: Of its secret part.
+        client_id: Who shows it.
+        scope: A narrower scope, or None for the same as before.
+        key_thumbprint: The key whose possession was proven with it, if any.
+    """
 
     generation: int
     secret_hash: bytes
+    client_id: str
+    scope: Scope | None = None
+    key_thumbprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Rotate:
-    """New tokens are due, provided that `login` is saved; `scope` is that of the access token alone."""
+class Renew:
+    """New tokens are due, provided that `login` is saved.
+
+    Attributes:
+        scope: That of the access token alone.
+        rotates: Whether a new refresh token goes with it.
+    """
 
     login: RefreshLogin
     scope: Scope
+    rotates: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,53 +53,53 @@ class Refuse:
     """No tokens. `login` is to be saved where there is one: its family has ended."""
 
     outcome: Outcome
-    reason: Literal["unknown", "reused", "lapsed", "scope"]
+    reason: Literal["unknown", "reused", "lapsed", "scope", "key"]
     login: RefreshLogin | None = None
 
 
 def decide_refresh(
-    login: RefreshLogin | None,
-    shown: Shown,
-    client_id: str,
-    asked: Scope | None,
-    now: datetime,
-    fresh_hash: bytes,
-    idle: timedelta,
-) -> Rotate | Refuse:
+    login: RefreshLogin | None, shown: Shown, policy: RefreshPolicy, now: datetime, fresh_hash: bytes
+) -> Renew | Refuse:
     """Decide what a refresh token gets.
 
     The newest token rotates. The one before it still works while the newest has never been used: then its answer was
-    lost on the way. It gets another successor, and the lost one is dead. Anything older has been copied, and the
-    whole family ends.
+    lost on the way. It gets another successor, and the lost one is dead; only within the application's leeway do both
+    live. Anything older has been copied, and the whole family ends.
 
     Args:
         login: The row that the token's id points to.
-        shown: What the token carries.
-        client_id: Who shows it.
-        asked: A narrower scope, or None for the same as before.
+        shown: What the program shows.
+        policy: The application's, as it is today.
         now: Aware, UTC.
         fresh_hash: Of the secret part of the next token.
-        idle: How long the next token may lie unused.
     """
-    if login is None or login.client_id != client_id or login.has_ended:
+    if login is None or login.client_id != shown.client_id or login.has_ended:
         return Refuse("refresh_unknown", "unknown")
-    is_current = shown.generation == login.generation and hmac.compare_digest(shown.secret_hash, login.current_hash)
-    is_previous = (
-        shown.generation == login.generation - 1
-        and login.previous_hash is not None
-        and hmac.compare_digest(shown.secret_hash, login.previous_hash)
-    )
+    is_current = shown.generation == login.generation and _is_among(shown.secret_hash, login.current_hashes)
+    is_previous = shown.generation == login.generation - 1 and _is_among(shown.secret_hash, login.previous_hashes)
     if not is_current and not is_previous:
         return Refuse("refresh_unknown", "reused", replace(login, has_ended=True))
     if now >= min(login.expires_at, login.idle_expires_at):
         return Refuse("refresh_unknown", "lapsed", replace(login, has_ended=True))
-    if asked is not None and not asked <= login.scope:
+    if login.key_thumbprint is not None and login.key_thumbprint != shown.key_thumbprint:
+        return Refuse("refresh_unknown", "key")  # a stolen token, shown without its key, must not end the login
+    if shown.scope is not None and not shown.scope <= login.scope:
         return Refuse("scope_widened", "scope")
+    scope = login.scope if shown.scope is None else shown.scope
+    renewed = replace(login, idle_expires_at=min(now + policy.idle, login.expires_at))
+    if not policy.rotates:
+        return Renew(renewed, scope, rotates=False)
+    has_leeway = is_previous and login.rotated_at is not None and now < login.rotated_at + policy.leeway
+    twins = login.current_hashes[: MOST_TWINS - 1] if has_leeway else ()
     moved = replace(
-        login,
+        renewed,
         generation=shown.generation + 1,
-        previous_hash=shown.secret_hash,
-        current_hash=fresh_hash,
-        idle_expires_at=min(now + idle, login.expires_at),
+        current_hashes=(fresh_hash, *twins),
+        previous_hashes=login.previous_hashes if has_leeway else (shown.secret_hash,),
+        rotated_at=login.rotated_at if has_leeway else now,
     )
-    return Rotate(moved, login.scope if asked is None else asked)
+    return Renew(moved, scope, rotates=True)
+
+
+def _is_among(hashed: bytes, known: tuple[bytes, ...]) -> bool:
+    return any(hmac.compare_digest(hashed, one) for one in known)

@@ -12,6 +12,10 @@ from keyfob.server.decide.device import ALPHABET, CODE_LENGTH
 
 MOST_FROM_ONE_ADDRESS: Final = 3
 FREE_TRIES: Final = 5  # passwords before the wait begins
+# All addresses together may try one account so often (NIST SP 800-63B-4 §3.2.2); one comes back in a while. Addresses
+# that have logged in before do not count, so nobody can lock a person out of where they work.
+ACCOUNT_TRIES: Final = 100
+ACCOUNT_TRY_BACK_AFTER: Final = timedelta(minutes=15)
 LONGEST_WAIT: Final = timedelta(minutes=15)
 
 

@@ -21,6 +21,7 @@ from keyfob.server.decide.throttle import (
     time_until_try,
 )
 from keyfob.server.endpoints.browser import Visit, go_to, page, read_own_form, visit
+from keyfob.server.endpoints.transactions import sid_of
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import BrowserSession, DeviceLogin
@@ -84,7 +85,7 @@ async def _compare(site: Site, request: Request, who: Visit, typed: str) -> Resp
 
 def describe(site: Site, login: DeviceLogin, user_code: str) -> dict[str, object]:
     """What a person is told of the program that asks (RFC 8628 §5.4)."""
-    application, api = site.config.application(login.client_id), site.config.api(login.audience)
+    application, api = site.config.application(login.client_id), site.config.target(login.audience)
     scopes = api.scopes if api else {}
     return {
         "application": application.name if application else login.client_id,
@@ -95,6 +96,7 @@ def describe(site: Site, login: DeviceLogin, user_code: str) -> dict[str, object
         "scopes": [scopes[name] for name in sorted(login.scope.names) if name in scopes],
         "knows_person": "profile" in login.scope or "email" in login.scope,
         "stays": "offline_access" in login.scope,
+        "back": "",
     }
 
 
@@ -134,7 +136,8 @@ async def _decide(site: Site, who: Visit, found: DeviceLogin, button: str) -> De
             return settle(transaction, move(login, "denied"), session, now)
         login = confirm(login, who.session_hash)
         if button == "confirm" and session.user_id is not None and session.auth_time is not None:
-            return settle(transaction, approve(login, session.user_id, session.auth_time), session, now)
+            approved = replace(approve(login, session.user_id, session.auth_time), sid=sid_of(site, who.session_hash))
+            return settle(transaction, approved, session, now)
         transaction.save_device(login)
         transaction.save_session(replace(session, seen_at=now, device_code_hash=login.device_code_hash, outcome=""))
         return login

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields, read_form
@@ -16,6 +19,7 @@ from keyfob.server.records import BrowserSession
 from keyfob.server.site import Site
 
 SESSION_BYTES: Final = 32
+FORM_POST_SCRIPT: Final = "document.forms[0].submit()"
 _LONGEST_COOKIE: Final = 100
 
 
@@ -80,10 +84,32 @@ def read_own_form(site: Site, request: Request, who: Visit) -> Fields | None:
     return fields if hmac.compare_digest(proof.encode(), csrf_of(site, who).encode()) else None
 
 
-def page(site: Site, who: Visit, name: str, words: Mapping[str, object], status: int = 200) -> Response:
-    """A page of ours."""
+def page(
+    site: Site, who: Visit, name: str, words: Mapping[str, object], status: int = 200, *, form_to: str | None = None
+) -> Response:
+    """A page of ours. `form_to`: a callback that pressing a button may lead to, which browsers must be told of."""
     content = site.render(name, {**_words(site), "csrf": csrf_of(site, who), **words})
-    return Response(status, (*page_headers(site), *_set_cookie(site, who)), content)
+    return Response(status, (*page_headers(site, form_to=form_to), *_set_cookie(site, who)), content)
+
+
+def callback_page(site: Site, who: Visit, callback: str, parameters: Mapping[str, str]) -> Response:
+    """A form that sends itself to a program (OAuth 2.0 Form Post Response Mode); without JavaScript by a press."""
+    content = site.render(
+        "form_post.html", {**_words(site), "callback": callback, "parameters": parameters, "script": FORM_POST_SCRIPT}
+    )
+    headers = page_headers(site, form_to=callback, script=FORM_POST_SCRIPT)
+    return Response(200, (*headers, *_set_cookie(site, who)), content)
+
+
+def callback_headers(site: Site, who: Visit, address: str) -> Headers:
+    """What goes with a redirect to a program."""
+    return (("location", address), *page_headers(site), *_set_cookie(site, who))
+
+
+def drop_cookie(site: Site) -> Headers:
+    """Make the browser forget its session."""
+    secure = "; Secure" if site.config.is_https else ""
+    return (("set-cookie", f"{_cookie_name(site)}=; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age=0"),)
 
 
 def go_to(site: Site, who: Visit, path: str) -> Response:
@@ -91,9 +117,13 @@ def go_to(site: Site, who: Visit, path: str) -> Response:
     return Response(303, (("location", path), *page_headers(site), *_set_cookie(site, who)))
 
 
-def page_headers(site: Site) -> Headers:
+def page_headers(site: Site, *, form_to: str | None = None, script: str | None = None) -> Headers:
     """What every page says to the browser about itself."""
-    policy = "default-src 'none'; style-src 'self'; img-src 'self' data: https:; form-action 'self'"
+    goal = "'self'" if form_to is None else f"'self' {_source(form_to)}"
+    policy = f"default-src 'none'; style-src 'self'; img-src 'self' data: https:; form-action {goal}"
+    if script is not None:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+        policy += f"; script-src 'sha256-{digest}'"
     headers = (
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
@@ -105,6 +135,14 @@ def page_headers(site: Site) -> Headers:
     )
     secure = (("strict-transport-security", "max-age=31536000"),) if site.config.is_https else ()
     return headers + secure
+
+
+def _source(callback: str) -> str:
+    """A callback as a content security policy names it; its grammar has no IPv6 addresses."""
+    parts = urlsplit(callback)
+    if parts.scheme not in {"http", "https"} or "[" in parts.netloc:
+        return f"{parts.scheme}:"
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _words(site: Site) -> Mapping[str, object]:

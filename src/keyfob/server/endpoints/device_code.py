@@ -6,14 +6,16 @@ from datetime import timedelta
 from typing import Final
 
 from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.device import DeviceAnswer, DeviceRequest
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.server.config import Api
+from keyfob.server.decide.access import NoReach, Reach, decide_reach
 from keyfob.server.decide.device import write_user_code
 from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
-from keyfob.server.endpoints.parameters import authenticates, malformed, read_parameters
+from keyfob.server.endpoints.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin
@@ -34,7 +36,8 @@ async def device_code(site: Site, request: Request) -> Response:
     except Malformed as problem:
         return malformed(site, problem)
     application = site.config.application(asked.client_id)
-    if application is None or DEVICE_CODE not in application.grants or authenticates(request, fields):
+    may_ask = application is not None and DEVICE_CODE in application.grants and application.is_public
+    if application is None or not may_ask or _authenticates(request, fields):
         site.note("fdeaz", request, client_id=asked.client_id, description="client unknown or not allowed")
         return site.refuse("client_refused")
     wait = _wait(site, request)
@@ -42,11 +45,19 @@ async def device_code(site: Site, request: Request) -> Response:
         site.note("fdeaz", request, client_id=asked.client_id, description="too many requests")
         retry = (("retry-after", str(int(wait.total_seconds()) + 1)),)
         return answer(site.config.wire, "too_many", headers=retry)
-    api = site.config.api(asked.audience)
-    if api is None:
-        site.note("fdeaz", request, client_id=asked.client_id, description="audience unknown")
-        return site.refuse("audience_unknown", audience=asked.audience or "none")
-    return json_response(200, (await _begin(site, request, asked, api)).write())
+    reach = decide_reach(site.config, application, asked.target, asked.scope)
+    if isinstance(reach, NoReach):
+        site.note("fdeaz", request, client_id=asked.client_id, description=reach.outcome)
+        return site.refuse(reach.outcome, **reach.words)
+    return json_response(200, (await _begin(site, request, asked, reach)).write())
+
+
+def _authenticates(request: Request, fields: Fields) -> bool:
+    """Whether a program tries to prove who it is, which Auth0 refuses here."""
+    try:
+        return Credentials.read(request.header("authorization"), fields).method != "none"
+    except Malformed:
+        return True
 
 
 def _wait(site: Site, request: Request) -> timedelta:
@@ -58,18 +69,17 @@ def _wait(site: Site, request: Request) -> timedelta:
     return wait
 
 
-async def _begin(site: Site, request: Request, asked: DeviceRequest, api: Api) -> DeviceAnswer:
+async def _begin(site: Site, request: Request, asked: DeviceRequest, reach: Reach) -> DeviceAnswer:
     config, now = site.config, site.now()
     code = Secret(write_token(site.surroundings.random(DEVICE_CODE_BYTES)))
-    scope = config.grantable(asked.scope, api)
     for _ in range(_TRIES):
         user_code = _draw(site)
         login = DeviceLogin(
             device_code_hash=keyed_hash(site.hash_keys.codes, code.reveal()),
             user_code_hash=keyed_hash(site.hash_keys.codes, user_code),
             client_id=asked.client_id,
-            audience=api.audience,
-            scope=scope,
+            audience=reach.api.audience,
+            scope=reach.scope,
             peer=request.peer,
             created_at=now,
             expires_at=now + config.device_lifetime,

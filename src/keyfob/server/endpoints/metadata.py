@@ -4,40 +4,86 @@ from __future__ import annotations
 
 from typing import Final
 
-from keyfob.protocol.grants import DEVICE_CODE, REFRESH_TOKEN
+from keyfob.jose.algorithms import ALGORITHMS
+from keyfob.protocol.client_authentication import AUTH_METHODS
+from keyfob.protocol.grants import (
+    CLIENT_CREDENTIALS,
+    GRANT_TYPES,
+    MFA_OOB,
+    MFA_OTP,
+    MFA_RECOVERY_CODE,
+    PASSWORD,
+    PASSWORD_REALM,
+)
 from keyfob.protocol.http import Headers, Request, Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
-from keyfob.server.config import STANDARD_SCOPES
+from keyfob.protocol.pkce import S256
+from keyfob.server.config import STANDARD_SCOPES, TenantConfig
+from keyfob.server.decide.authorize import RESPONSE_MODES
 from keyfob.server.site import Site
 
 # Long enough to spare the network, short enough that a turned key is soon seen.
 CACHED: Final[Headers] = (("cache-control", "public, max-age=300"),)
+_PASSWORD_GRANTS: Final = {PASSWORD, PASSWORD_REALM, MFA_OTP, MFA_OOB, MFA_RECOVERY_CODE}
 
 
 async def metadata(site: Site, _: Request) -> Response:
     """Only what works is listed (RFC 8414 §2)."""
-    base = site.config.issuer
-    api_scopes = {name for api in site.config.apis for name in api.scopes}
-    document = ServerMetadata(
+    return json_response(200, describe_tenant(site.config).write(), headers=CACHED)
+
+
+def describe_tenant(config: TenantConfig) -> ServerMetadata:
+    """The tenant's metadata. What Auth0 does not have is there under `rfc`, or where it is switched on."""
+    base, is_rfc = config.issuer, config.wire == "rfc"
+    api_scopes = {name for api in config.apis for name in api.scopes}
+    methods = list(AUTH_METHODS)
+    more: dict[str, object] = {
+        "response_modes_supported": list(RESPONSE_MODES),
+        "subject_types_supported": ["public"],
+        "code_challenge_methods_supported": [S256],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "pushed_authorization_request_endpoint": f"{base}oauth/par",
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "mfa_challenge_endpoint": f"{base}mfa/challenge",
+        "claims_supported": ["iss", "sub", "aud", "iat", "exp", "auth_time", "nonce", "sid", "name", "nickname",
+                             "picture", "email", "email_verified", "updated_at"],
+    }  # fmt: skip
+    if is_rfc:
+        more["authorization_response_iss_parameter_supported"] = True
+        del more["mfa_challenge_endpoint"]
+    if config.offers_introspection:
+        more["introspection_endpoint"] = f"{base}oauth/introspect"
+        more["introspection_endpoint_auth_methods_supported"] = [name for name in methods if name != "none"]
+        more["introspection_endpoint_auth_signing_alg_values_supported"] = list(ALGORITHMS)
+    return ServerMetadata(
         issuer=base,
         token_endpoint=f"{base}oauth/token",
         jwks_uri=f"{base}.well-known/jwks.json",
+        authorization_endpoint=f"{base}authorize",
         device_authorization_endpoint=f"{base}oauth/device/code",
         userinfo_endpoint=f"{base}userinfo",
         revocation_endpoint=f"{base}oauth/revoke",
+        end_session_endpoint=f"{base}oidc/logout",
         scopes_supported=(*STANDARD_SCOPES, *sorted(api_scopes - set(STANDARD_SCOPES))),
-        grant_types_supported=(DEVICE_CODE, REFRESH_TOKEN),
-        id_token_signing_alg_values_supported=("RS256",),
-        more={
-            "subject_types_supported": ["public"],
-            "token_endpoint_auth_methods_supported": ["none"],
-            "revocation_endpoint_auth_methods_supported": ["none"],
-            "claims_supported": ["iss", "sub", "aud", "iat", "exp", "auth_time", "name", "nickname", "email",
-                                 "email_verified", "updated_at"],
-        },
-    )  # fmt: skip
-    # RFC 8414 §2 wants response_types_supported; there is no authorization endpoint yet, so the list is empty.
-    return json_response(200, {**document.write(), "response_types_supported": []}, headers=CACHED)
+        response_types_supported=("code",),
+        grant_types_supported=_grants(config),
+        id_token_signing_alg_values_supported=tuple(sorted(config.algorithms)),
+        more=more,
+    )
+
+
+def _grants(config: TenantConfig) -> tuple[str, ...]:
+    """Those that some application may use; the password grants are not advertised to anybody (RFC 9700 §2.4)."""
+    used = {grant for application in config.applications for grant in application.grants}
+    hidden = _PASSWORD_GRANTS if config.wire == "rfc" or not config.allows_password else set[str]()
+    machines = any(CLIENT_CREDENTIALS in application.grants for application in config.applications)
+    hidden |= set() if machines else {CLIENT_CREDENTIALS}
+    return tuple(grant for grant in GRANT_TYPES if grant in used - hidden)
 
 
 async def jwks(site: Site, _: Request) -> Response:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields, read_form, read_json
 from keyfob.protocol.http import FORM, JSON, Request, Response, media_type
@@ -29,24 +27,17 @@ def malformed(site: Site, problem: Malformed) -> Response:
     if problem.code == "unsupported-grant":
         return site.refuse("grant_unsupported")
     if problem.field == "scope":
-        return site.refuse("request_malformed", problem="The scope holds a character that is not allowed.")
+        return site.refuse("scope_malformed")
+    if problem.field in {"audience", "resource"} and problem.message.endswith("more than one API"):
+        return site.refuse("audience_many")
+    if problem.field == "client_id" and problem.message.endswith("is missing"):
+        return site.refuse("client_missing")
+    return site.refuse("request_malformed", problem=problem_text(problem))
+
+
+def problem_text(problem: Malformed) -> str:
+    """What may be said of it."""
     text = problem.message.partition(": ")[2] or problem.message
     if text.endswith("is missing") and problem.field:
-        text = f"Missing required parameter: {problem.field}"
-    return site.refuse("request_malformed", problem=text)
-
-
-def authenticates(request: Request, fields: Fields) -> bool:
-    """Whether a program tries to authenticate, which public ones must not.
-
-    A Basic header with an empty secret is no attempt: some libraries send `client_id:` for public programs.
-    """
-    scheme, _, shown = (request.header("authorization") or "").partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            _, colon, secret = base64.b64decode(shown, validate=True).partition(b":")
-        except ValueError:
-            return True
-        if secret or not colon:
-            return True
-    return fields.has("client_secret") or fields.has("client_assertion")
+        return f"Missing required parameter: {problem.field}"
+    return text

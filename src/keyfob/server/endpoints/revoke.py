@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from keyfob.errors import Malformed
 from keyfob.protocol.http import NO_STORE, Request, Response, json_response
-from keyfob.protocol.revocation import RevocationRequest
-from keyfob.server.endpoints.parameters import authenticates, malformed, read_parameters
+from keyfob.protocol.secret import Secret
+from keyfob.server.endpoints.clients import authenticate
+from keyfob.server.endpoints.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import read_refresh
 from keyfob.server.ports import Transaction
 from keyfob.server.site import Site
@@ -17,20 +18,21 @@ async def revoke(site: Site, request: Request) -> Response:
     """End the family of that token. Unknown, foreign or dead tokens get the same 200 (RFC 7009 §2.2)."""
     try:
         fields = read_parameters(request)
-        asked = RevocationRequest.read(fields)
+        token = Secret(fields.text("token"))
     except Malformed as problem:
         return malformed(site, problem)
-    if site.config.application(asked.client_id) is None or authenticates(request, fields):
-        return site.refuse("client_unknown")
-    parts = read_refresh(asked.token, site.hash_keys.refresh)
+    call = await authenticate(site, request, fields)
+    if isinstance(call, Response):
+        return call
+    parts = read_refresh(token, site.hash_keys.refresh)
 
     def end(transaction: Transaction) -> bool:
         login = None if parts is None else transaction.refresh_by_id(parts.login_id)
-        if login is None or login.client_id != asked.client_id or login.has_ended:
+        if login is None or login.client_id != call.application.client_id or login.has_ended:
             return False
         transaction.save_refresh(replace(login, has_ended=True))
         return True
 
     if parts is not None and await site.store.write(end):
-        site.note("srrt", request, client_id=asked.client_id)
+        call.note("srrt")
     return Response(200, NO_STORE) if site.config.wire == "auth0" else json_response(200, {})

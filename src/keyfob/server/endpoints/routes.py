@@ -6,9 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from keyfob.protocol.http import Request, Response
-from keyfob.server.endpoints import activate, login
+from keyfob.server.endpoints import activate, consent, login, mfa, second_factor
+from keyfob.server.endpoints.authorize import authorize
 from keyfob.server.endpoints.device_code import device_code
+from keyfob.server.endpoints.introspect import introspect
+from keyfob.server.endpoints.logout import oidc_logout, v2_logout
+from keyfob.server.endpoints.manners import Manners, with_manners
 from keyfob.server.endpoints.metadata import health, jwks, metadata
+from keyfob.server.endpoints.par import push
 from keyfob.server.endpoints.revoke import revoke
 from keyfob.server.endpoints.token import token
 from keyfob.server.endpoints.userinfo import userinfo
@@ -17,28 +22,54 @@ from keyfob.server.wire import answer
 
 Endpoint = Callable[[Site, Request], Awaitable[Response]]
 
-ROUTES: Final[dict[str, dict[str, Endpoint]]] = {
-    "/.well-known/openid-configuration": {"GET": metadata},
-    "/.well-known/oauth-authorization-server": {"GET": metadata},
-    "/.well-known/jwks.json": {"GET": jwks},
-    "/oauth/device/code": {"POST": device_code},
-    "/oauth/token": {"POST": token},
-    "/oauth/revoke": {"POST": revoke},
-    "/userinfo": {"GET": userinfo, "POST": userinfo},
-    "/activate": {"GET": activate.show, "POST": activate.act},
-    "/activate/done": {"GET": activate.done},
-    "/u/login": {"GET": login.show, "POST": login.act},
-    "/healthz": {"GET": health},
+PAGE: Final = Manners()
+PUBLIC: Final = Manners(cors="anybody")
+PROGRAM: Final = Manners(cors="registered", is_limited=True)
+ONE_AUTHENTICATOR: Final = "/mfa/authenticators/"
+
+ROUTES: Final[dict[str, tuple[Manners, dict[str, Endpoint]]]] = {
+    "/.well-known/openid-configuration": (PUBLIC, {"GET": metadata}),
+    "/.well-known/oauth-authorization-server": (PUBLIC, {"GET": metadata}),
+    "/.well-known/jwks.json": (PUBLIC, {"GET": jwks}),
+    "/oauth/device/code": (PROGRAM, {"POST": device_code}),
+    "/oauth/token": (PROGRAM, {"POST": token}),
+    "/oauth/revoke": (PROGRAM, {"POST": revoke}),
+    "/oauth/par": (PROGRAM, {"POST": push}),
+    "/oauth/introspect": (PROGRAM, {"POST": introspect}),
+    "/userinfo": (PROGRAM, {"GET": userinfo, "POST": userinfo}),
+    "/mfa/authenticators": (PROGRAM, {"GET": mfa.list_authenticators}),
+    ONE_AUTHENTICATOR: (PROGRAM, {"DELETE": mfa.remove_authenticator}),
+    "/mfa/associate": (PROGRAM, {"POST": mfa.associate}),
+    "/mfa/challenge": (PROGRAM, {"POST": mfa.challenge}),
+    "/authorize": (PAGE, {"GET": authorize, "POST": authorize}),
+    "/activate": (PAGE, {"GET": activate.show, "POST": activate.act}),
+    "/activate/done": (PAGE, {"GET": activate.done}),
+    "/u/login": (PAGE, {"GET": login.show, "POST": login.act}),
+    "/u/mfa": (PAGE, {"GET": second_factor.show, "POST": second_factor.act}),
+    "/u/consent": (PAGE, {"GET": consent.show, "POST": consent.act}),
+    "/v2/logout": (PAGE, {"GET": v2_logout}),
+    "/oidc/logout": (PAGE, {"GET": oidc_logout, "POST": oidc_logout}),
+    "/healthz": (PAGE, {"GET": health}),
 }
 
 
 async def handle(site: Site, request: Request) -> Response:
     """One request, answered. A HEAD is a GET without its body."""
-    methods = ROUTES.get(request.path)
-    if methods is None:
-        return site.refuse("not_found")
+    path = ONE_AUTHENTICATOR if request.path.startswith(ONE_AUTHENTICATOR) else request.path
+    found = ROUTES.get(path)
+    if found is None:
+        return await with_manners(site, request, PAGE, path, _not_found)
+    manners, methods = found
     endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
-    if endpoint is None:
-        allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+    if endpoint is not None:
+        return await with_manners(site, request, manners, path, endpoint)
+    allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+
+    async def wrong_method(site: Site, _: Request) -> Response:
         return answer(site.config.wire, "method_not_allowed", headers=(("allow", allowed),))
-    return await endpoint(site, request)
+
+    return await with_manners(site, request, manners, path, wrong_method)
+
+
+async def _not_found(site: Site, _: Request) -> Response:
+    return site.refuse("not_found")

@@ -1,15 +1,16 @@
-"""GET or POST /userinfo: who is it (OpenID Connect Core §5.3, Auth0)."""
+"""GET or POST /userinfo: who is it (OpenID Connect Core §5.3, RFC 9449 §7, Auth0)."""
 
 from __future__ import annotations
 
-from keyfob.errors import InvalidToken, Malformed
-from keyfob.jose.keys import KeySet
-from keyfob.jose.tokens import believe, take_apart
+from keyfob.errors import InvalidToken
 from keyfob.protocol.challenge import Challenge
-from keyfob.protocol.claims import AT_JWT, AccessClaims
+from keyfob.protocol.claims import AccessClaims
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
+from keyfob.server.decide.proof import NonceNeeded, decide_proof
+from keyfob.server.endpoints.own_tokens import judge_own
 from keyfob.server.issue import person_claims
+from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.site import Site
 from keyfob.server.wire import answer
 
@@ -18,42 +19,58 @@ async def userinfo(site: Site, request: Request) -> Response:
     """The person's claims as they are now. A token without `openid` gets `{}` at Auth0, 403 by the RFC."""
     header = request.header("authorization") or ""
     scheme, _, shown = header.partition(" ")
-    if scheme.lower() != "bearer":
+    if scheme.lower() not in {"bearer", "dpop"}:
         return answer(site.config.wire, "token_missing", headers=_challenge({"realm": "userinfo"}))
+    token = Secret(shown.strip())
     try:
-        claims = _judge(site, Secret(shown.strip()))
+        claims = judge_own(site, token, None)
+        await _check_key(site, request, scheme.lower(), claims, token)
     except InvalidToken:
-        return answer(site.config.wire, "token_invalid", headers=_challenge({"error": "invalid_token"}))
+        return _invalid(site)
     if "openid" not in claims.scope and site.config.wire == "auth0":
         return json_response(200, {})
     if "openid" not in claims.scope:
         denied = _challenge({"error": "insufficient_scope", "scope": "openid"})
         return json_response(403, {"error": "insufficient_scope"}, headers=denied)
+    if site.config.userinfo_audience not in claims.audience:
+        return _invalid(site)
     user = await site.store.read(lambda transaction: transaction.user_by_id(claims.subject))
     if user is None or user.is_blocked:
-        return answer(site.config.wire, "token_invalid", headers=_challenge({"error": "invalid_token"}))
+        return _invalid(site)
     return json_response(200, {"sub": user.user_id, **person_claims(user, claims.scope)})
 
 
-def _judge(site: Site, token: Secret) -> AccessClaims:
-    """Check one of our own tokens.
+async def _check_key(site: Site, request: Request, scheme: str, claims: AccessClaims, token: Secret) -> None:
+    """A bound token is worth nothing without its key, and never as a plain Bearer (RFC 9449 §7.1-7.2).
 
     Raises:
-        InvalidToken: It is not ours, has lapsed, or is not meant for this endpoint.
+        InvalidToken: The proof is missing, wrong, or was used before.
     """
-    unverified = take_apart(token, tuple({key.algorithm for key in site.keys}))
-    key = KeySet(tuple(key.public_key() for key in site.keys)).choose(unverified.algorithm, unverified.key_id)
-    if key is None or unverified.type.lower() not in {"jwt", AT_JWT}:
-        raise InvalidToken("not one of our access tokens")
-    try:
-        claims = AccessClaims.read(believe(unverified, key))
-    except Malformed as problem:
-        raise InvalidToken(problem.message) from None
-    # An ID token names the program as its audience, never an API: it is no access token.
-    is_for_an_api = any(site.config.api(audience) for audience in claims.audience)
-    if claims.issuer != site.config.issuer or not is_for_an_api or site.now() >= claims.expires_at:
-        raise InvalidToken("not for this endpoint, or lapsed")
-    return claims
+    if claims.key_thumbprint is None:
+        if scheme == "dpop":
+            raise InvalidToken("the token is not bound to a key")
+        return
+    proofs = request.header_values("dpop")
+    if scheme != "dpop" or len(proofs) != 1:
+        raise InvalidToken("the token is bound to a key, and no proof came with it")
+    decision = decide_proof(
+        Secret(proofs[0]),
+        method=request.method,
+        address=f"{site.config.issuer}userinfo",
+        now=site.now(),
+        nonce_key=site.hash_keys.nonces,
+        needs_nonce=False,
+        access_token=token,
+    )
+    if isinstance(decision, NonceNeeded) or decision.key_thumbprint != claims.key_thumbprint:
+        raise InvalidToken("the proof was made with another key")
+    mark = keyed_hash(site.hash_keys.codes, decision.mark)
+    if not await site.store.write(lambda transaction: transaction.use_once(mark, decision.until)):
+        raise InvalidToken("the proof was used before")
+
+
+def _invalid(site: Site) -> Response:
+    return answer(site.config.wire, "token_invalid", headers=_challenge({"error": "invalid_token"}))
 
 
 def _challenge(parameters: dict[str, str]) -> tuple[tuple[str, str], ...]:

@@ -5,13 +5,28 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from keyfob.server.ports import Transaction
-from keyfob.server.records import BrowserSession, DeviceLogin, RefreshLogin, StoredKey, User
+from keyfob.server.records import (
+    Authenticator,
+    AuthorizationCode,
+    BrowserSession,
+    Consent,
+    DeviceLogin,
+    Document,
+    MfaLogin,
+    PushedRequest,
+    RefreshLogin,
+    StoredKey,
+    User,
+)
+from keyfob.server.registered import DEFAULT_CONNECTION
 
 T = TypeVar("T")
+_NO_TIME = timedelta()
 KEPT_AFTER = timedelta(hours=1)  # a lapsed code is still called lapsed for a while
 
 
@@ -24,8 +39,15 @@ class MemoryTables:
         self.user_codes: dict[bytes, bytes] = {}
         self.refreshes: dict[bytes, RefreshLogin] = {}
         self.sessions: dict[bytes, BrowserSession] = {}
-        self.users: dict[str, User] = {}
+        self.people: dict[str, User] = {}
         self.stored_keys: list[StoredKey] = []
+        self.codes: dict[bytes, AuthorizationCode] = {}
+        self.pushes: dict[bytes, PushedRequest] = {}
+        self.consents: dict[tuple[str, str, str], Consent] = {}
+        self.factors: dict[str, Authenticator] = {}
+        self.mfa_logins: dict[bytes, MfaLogin] = {}
+        self.used: dict[bytes, datetime] = {}
+        self.registered: dict[tuple[str, str], Document] = {}
 
     def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
         """By the program's code."""
@@ -55,6 +77,69 @@ class MemoryTables:
         """Add or replace."""
         self.refreshes[login.login_id] = login
 
+    def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
+        """End all but the newest."""
+        owner = (user_id, client_id)
+        alive = [one for one in self.refreshes.values() if (one.user_id, one.client_id) == owner and not one.has_ended]
+        oldest = sorted(alive, key=lambda login: login.created_at, reverse=True)[keep:]
+        for login in oldest:
+            self.refreshes[login.login_id] = replace(login, has_ended=True)
+        return len(oldest)
+
+    def end_refreshes(self, user_id: str) -> None:
+        """End all of one person."""
+        for login in [one for one in self.refreshes.values() if one.user_id == user_id]:
+            self.refreshes[login.login_id] = replace(login, has_ended=True)
+
+    def code(self, code_hash: bytes) -> AuthorizationCode | None:
+        """By its hash."""
+        return self.codes.get(code_hash)
+
+    def save_code(self, code: AuthorizationCode) -> None:
+        """Add or replace."""
+        self.codes[code.code_hash] = code
+
+    def pushed(self, uri_hash: bytes) -> PushedRequest | None:
+        """By the hash of its address."""
+        return self.pushes.get(uri_hash)
+
+    def save_pushed(self, pushed: PushedRequest) -> None:
+        """Add or replace."""
+        self.pushes[pushed.uri_hash] = pushed
+
+    def consent(self, user_id: str, client_id: str, audience: str) -> Consent | None:
+        """What that person has let that program do there."""
+        return self.consents.get((user_id, client_id, audience))
+
+    def save_consent(self, consent: Consent) -> None:
+        """Add or replace."""
+        self.consents[consent.user_id, consent.client_id, consent.audience] = consent
+
+    def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
+        """A person's, oldest first."""
+        own = (one for one in self.factors.values() if one.user_id == user_id)
+        return tuple(sorted(own, key=lambda one: one.created_at))
+
+    def save_authenticator(self, authenticator: Authenticator) -> None:
+        """Add or replace."""
+        self.factors[authenticator.authenticator_id] = authenticator
+
+    def drop_authenticator(self, authenticator_id: str) -> None:
+        """Forget it."""
+        self.factors.pop(authenticator_id, None)
+
+    def mfa_login(self, token_hash: bytes) -> MfaLogin | None:
+        """By the hash of its mfa_token."""
+        return self.mfa_logins.get(token_hash)
+
+    def save_mfa_login(self, login: MfaLogin) -> None:
+        """Add or replace."""
+        self.mfa_logins[login.token_hash] = login
+
+    def use_once(self, mark: bytes, until: datetime) -> bool:
+        """Whether it was not there yet."""
+        return self.used.setdefault(mark, until) is until
+
     def session(self, session_hash: bytes) -> BrowserSession | None:
         """By its hash."""
         return self.sessions.get(session_hash)
@@ -67,17 +152,46 @@ class MemoryTables:
         """Forget it."""
         self.sessions.pop(session_hash, None)
 
+    def drop_sessions(self, user_id: str) -> None:
+        """Forget all of one person."""
+        self.sessions = {key: one for key, one in self.sessions.items() if one.user_id != user_id}
+
     def user_by_id(self, user_id: str) -> User | None:
         """By the id."""
-        return self.users.get(user_id)
+        return self.people.get(user_id)
 
-    def user_by_email(self, email: str) -> User | None:
-        """By the e-mail, in any case."""
-        return next((user for user in self.users.values() if user.email.lower() == email.lower()), None)
+    def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
+        """By the e-mail, in any case, within a connection."""
+        wanted = (connection, email.lower())
+        return next((user for user in self.people.values() if (user.connection, user.email.lower()) == wanted), None)
+
+    def users(self) -> tuple[User, ...]:
+        """Everybody, by e-mail."""
+        return tuple(sorted(self.people.values(), key=lambda user: (user.email.lower(), user.connection)))
 
     def save_user(self, user: User) -> None:
         """Add or replace."""
-        self.users[user.user_id] = user
+        self.people[user.user_id] = user
+
+    def drop_user(self, user_id: str) -> None:
+        """Forget a person, and all that is theirs."""
+        self.people.pop(user_id, None)
+        self.drop_sessions(user_id)
+        self.refreshes = {key: one for key, one in self.refreshes.items() if one.user_id != user_id}
+        self.factors = {key: one for key, one in self.factors.items() if one.user_id != user_id}
+        self.consents = {key: one for key, one in self.consents.items() if one.user_id != user_id}
+
+    def documents(self) -> tuple[Document, ...]:
+        """All, by kind and name."""
+        return tuple(self.registered[key] for key in sorted(self.registered))
+
+    def save_document(self, document: Document) -> None:
+        """Add or replace."""
+        self.registered[document.kind, document.name] = document
+
+    def drop_document(self, kind: str, name: str) -> None:
+        """Forget it."""
+        self.registered.pop((kind, name), None)
 
     def signing_keys(self) -> tuple[StoredKey, ...]:
         """Newest first."""
@@ -93,10 +207,17 @@ class MemoryTables:
         for login in old:
             del self.devices[login.device_code_hash]
             self.user_codes.pop(login.user_code_hash, None)
-        lapsed = [login.login_id for login in self.refreshes.values() if login.expires_at <= now][: most - len(old)]
-        for login_id in lapsed:
-            del self.refreshes[login_id]
-        return len(old) + len(lapsed)
+        gone = len(old)
+        for table, kept in ((self.codes, KEPT_AFTER), (self.mfa_logins, KEPT_AFTER), (self.pushes, _NO_TIME),
+                            (self.refreshes, _NO_TIME)):  # fmt: skip
+            lapsed = [key for key, one in table.items() if one.expires_at + kept <= now][: most - gone]
+            for key in lapsed:
+                del table[key]
+            gone += len(lapsed)
+        marks = [mark for mark, until in self.used.items() if until <= now][: most - gone]
+        for mark in marks:
+            del self.used[mark]
+        return gone + len(marks)
 
 
 class MemoryStore:

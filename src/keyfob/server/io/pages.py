@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 import jinja2
+import segno
 
 
 @cache
@@ -23,6 +24,11 @@ def _environment() -> jinja2.Environment:
 def render(name: str, words: Mapping[str, object]) -> bytes:
     """A page, filled in."""
     return _environment().get_template(name).render(words).encode()
+
+
+def draw(address: str) -> str:
+    """An address as a QR picture, for the `src` of an image."""
+    return segno.make(address, error="m").svg_data_uri(scale=4, border=3, dark="#000", light="#fff")
 
 
 def style(colour: str) -> bytes:

@@ -1,167 +1,113 @@
-"""Records to rows and back: the names of columns, and numbers for times."""
+"""Records to rows and back: the names of columns come from the records, and numbers stand for times."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import types
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, Generic, TypeVar
 
-from keyfob.jose.algorithms import named
 from keyfob.protocol.scope import Scope
-from keyfob.server.records import BrowserSession, DeviceLogin, RefreshLogin, StoredKey, User
+from keyfob.server.records import (
+    Authenticator,
+    AuthorizationCode,
+    BrowserSession,
+    Consent,
+    DeviceLogin,
+    Document,
+    MfaLogin,
+    PushedRequest,
+    RefreshLogin,
+    StoredKey,
+    User,
+)
 
+R = TypeVar("R")
 Row = Sequence[Any]  # whatever the column holds; the schema says what that is
-
-DEVICE: Final = (
-    "device_code_hash, user_code_hash, client_id, audience, scope, peer, created_s, expires_s, stage, session_hash, "
-    "user_id, auth_s"
-)
-REFRESH: Final = (
-    "login_id, client_id, user_id, audience, scope, auth_s, created_s, expires_s, idle_expires_s, generation, "
-    "current_hash, previous_hash, has_ended"
-)
-SESSION: Final = "session_hash, created_s, seen_s, user_id, auth_s, device_code_hash, outcome"
-PERSON: Final = "user_id, email, name, password_hash, updated_s, is_blocked"
-KEY: Final = "key_id, algorithm, sealed, created_s"
+_Convert = Callable[[Any], Any] | None
+_HASH_BYTES: Final = 32
+_RENAMED: Final = {"grant": "grant_name"}  # a word of SQL
 
 
-def marks(columns: str) -> str:
-    """A question mark for each column."""
-    return ", ".join("?" for _ in columns.split(","))
+class Table(Generic[R]):
+    """One kind of record and its table.
+
+    Attributes:
+        columns: Separated by commas, in the order of the record's fields.
+        marks: A question mark for each.
+    """
+
+    def __init__(self, record: type[R], name: str) -> None:
+        """Learn the columns from the record."""
+        self.name = name
+        hints = typing.get_type_hints(record)
+        names = [field.name for field in fields(record)]  # type: ignore[arg-type]
+        kinds = [_kind(hints[name]) for name in names]
+        self.columns = ", ".join(_column(name, kind) for name, kind in zip(names, kinds, strict=True))
+        self.marks = ", ".join("?" for _ in names)
+        self._record = record
+        self._values = attrgetter(*names)
+        self._writers = [(at, *_WRITERS[kind]) for at, kind in enumerate(kinds) if kind in _WRITERS]
+
+    def write(self, record: R) -> Row:
+        """As values for the columns."""
+        row = list(self._values(record))
+        for at, write, _ in self._writers:
+            if row[at] is not None:
+                row[at] = write(row[at])
+        return row
+
+    def read(self, row: Row) -> R:
+        """From the values of the columns."""
+        values = list(row)
+        for at, _, read in self._writers:
+            if values[at] is not None:
+                values[at] = read(values[at])
+        return self._record(*values)
 
 
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+def _kind(hint: Any) -> Any:  # noqa: ANN401  a type, or what typing makes of one
+    """What a field holds, None apart."""
+    if isinstance(hint, types.UnionType):
+        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+    return hint
 
 
-def _time_or_none(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _time(seconds)
+def _column(name: str, kind: object) -> str:
+    if kind is datetime:
+        return name.removesuffix("_at").removesuffix("_time") + "_s"
+    return _RENAMED.get(name, name)
 
 
-def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
+def _read_hashes(joined: bytes) -> tuple[bytes, ...]:
+    return tuple(joined[at : at + _HASH_BYTES] for at in range(0, len(joined), _HASH_BYTES))
 
 
-def write_device(login: DeviceLogin) -> Row:
-    """In the order of DEVICE."""
-    return (
-        login.device_code_hash,
-        login.user_code_hash,
-        login.client_id,
-        login.audience,
-        login.scope.write(),
-        login.peer,
-        _seconds(login.created_at),
-        _seconds(login.expires_at),
-        login.stage,
-        login.session_hash,
-        login.user_id,
-        _seconds(login.auth_time),
-    )
+def _read_pairs(text: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(pair) for pair in json.loads(text))
 
 
-def read_device(row: Row) -> DeviceLogin:
-    """From the columns of DEVICE."""
-    code, user_code, client_id, audience, scope, peer, created, expires, stage, session, user_id, auth = row
-    return DeviceLogin(
-        code,
-        user_code,
-        client_id,
-        audience,
-        Scope.read(scope),
-        peer,
-        _time(created),
-        _time(expires),
-        stage,
-        session,
-        user_id,
-        _time_or_none(auth),
-    )
+_WRITERS: Final[dict[object, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
+    datetime: (datetime.timestamp, lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+    Scope: (Scope.write, Scope.read),
+    bool: (int, bool),
+    tuple[bytes, ...]: (b"".join, _read_hashes),
+    tuple[str, ...]: (json.dumps, lambda text: tuple(json.loads(text))),
+    tuple[tuple[str, str], ...]: (json.dumps, _read_pairs),
+}
 
-
-def write_refresh(login: RefreshLogin) -> Row:
-    """In the order of REFRESH."""
-    return (
-        login.login_id,
-        login.client_id,
-        login.user_id,
-        login.audience,
-        login.scope.write(),
-        _seconds(login.auth_time),
-        _seconds(login.created_at),
-        _seconds(login.expires_at),
-        _seconds(login.idle_expires_at),
-        login.generation,
-        login.current_hash,
-        login.previous_hash,
-        int(login.has_ended),
-    )
-
-
-def read_refresh(row: Row) -> RefreshLogin:
-    """From the columns of REFRESH."""
-    login_id, client_id, user_id, audience, scope, auth, created, expires, idle, generation, now, before, ended = row
-    return RefreshLogin(
-        login_id,
-        client_id,
-        user_id,
-        audience,
-        Scope.read(scope),
-        _time(auth),
-        _time(created),
-        _time(expires),
-        _time(idle),
-        generation,
-        now,
-        before,
-        bool(ended),
-    )
-
-
-def write_session(session: BrowserSession) -> Row:
-    """In the order of SESSION."""
-    return (
-        session.session_hash,
-        _seconds(session.created_at),
-        _seconds(session.seen_at),
-        session.user_id,
-        _seconds(session.auth_time),
-        session.device_code_hash,
-        session.outcome,
-    )
-
-
-def read_session(row: Row) -> BrowserSession:
-    """From the columns of SESSION."""
-    hashed, created, seen, user_id, auth, device, outcome = row
-    return BrowserSession(hashed, _time(created), _time(seen), user_id, _time_or_none(auth), device, outcome)
-
-
-def write_user(user: User) -> Row:
-    """In the order of PERSON."""
-    return (
-        user.user_id,
-        user.email,
-        user.name,
-        user.password_hash,
-        _seconds(user.updated_at),
-        int(user.is_blocked),
-    )
-
-
-def read_user(row: Row) -> User:
-    """From the columns of PERSON."""
-    user_id, email, name, password_hash, updated, blocked = row
-    return User(user_id, email, name, password_hash, _time(updated), bool(blocked))
-
-
-def write_key(key: StoredKey) -> Row:
-    """In the order of KEY."""
-    return (key.key_id, key.algorithm, key.sealed, _seconds(key.created_at))
-
-
-def read_key(row: Row) -> StoredKey:
-    """From the columns of KEY."""
-    algorithm = named(row[1])
-    assert algorithm is not None, "a key's algorithm is written by write_key alone"  # noqa: S101
-    return StoredKey(row[0], algorithm, row[2], _time(row[3]))
+DEVICE: Final = Table(DeviceLogin, "device_login")
+REFRESH: Final = Table(RefreshLogin, "refresh_login")
+CODE: Final = Table(AuthorizationCode, "authorization_code")
+PUSHED: Final = Table(PushedRequest, "pushed_request")
+CONSENT: Final = Table(Consent, "consent")
+AUTHENTICATOR: Final = Table(Authenticator, "authenticator")
+MFA_LOGIN: Final = Table(MfaLogin, "mfa_login")
+SESSION: Final = Table(BrowserSession, "browser_session")
+PERSON: Final = Table(User, "person")
+KEY: Final = Table(StoredKey, "signing_key")
+DOCUMENT: Final = Table(Document, "document")

@@ -22,8 +22,22 @@ from keyfob.errors import Misuse
 from keyfob.server.io import rows
 from keyfob.server.io.memory import KEPT_AFTER
 from keyfob.server.ports import Transaction
-from keyfob.server.records import BrowserSession, DeviceLogin, RefreshLogin, StoredKey, User
+from keyfob.server.records import (
+    Authenticator,
+    AuthorizationCode,
+    BrowserSession,
+    Consent,
+    DeviceLogin,
+    Document,
+    MfaLogin,
+    PushedRequest,
+    RefreshLogin,
+    StoredKey,
+    User,
+)
+from keyfob.server.registered import DEFAULT_CONNECTION
 
+R = TypeVar("R")
 T = TypeVar("T")
 Settle = Callable[[BaseException | None], None]
 Attempt = Callable[[sqlite3.Connection | None], Settle]
@@ -37,97 +51,180 @@ class SqliteTransaction:
         """Within a transaction, or not: that is the caller's to know."""
         self._connection = connection
 
-    def _one(self, sql: str, *values: object) -> rows.Row | None:
-        found: rows.Row | None = self._connection.execute(sql, values).fetchone()
-        return found
+    def _all(self, table: rows.Table[R], rest: str, *values: object) -> tuple[R, ...]:
+        sql = f"SELECT {table.columns} FROM {table.name} {rest}"  # noqa: S608  fixed words; values are bound
+        return tuple(map(table.read, self._connection.execute(sql, values)))
 
-    def _put(self, table: str, columns: str, row: rows.Row) -> None:
-        self._connection.execute(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({rows.marks(columns)})", row)  # noqa: S608
+    def _one(self, table: rows.Table[R], rest: str, *values: object) -> R | None:
+        sql = f"SELECT {table.columns} FROM {table.name} WHERE {rest}"  # noqa: S608
+        row = self._connection.execute(sql, values).fetchone()
+        return None if row is None else table.read(row)
+
+    def _put(self, table: rows.Table[R], record: R, verb: str = "INSERT OR REPLACE") -> None:
+        sql = f"{verb} INTO {table.name} ({table.columns}) VALUES ({table.marks})"
+        self._connection.execute(sql, table.write(record))
 
     def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
         """By the program's code."""
-        row = self._one(f"SELECT {rows.DEVICE} FROM device_login WHERE device_code_hash = ?", device_code_hash)  # noqa: S608
-        return None if row is None else rows.read_device(row)
+        return self._one(rows.DEVICE, "device_code_hash = ?", device_code_hash)
 
     def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None:
         """By the person's code."""
-        row = self._one(f"SELECT {rows.DEVICE} FROM device_login WHERE user_code_hash = ?", user_code_hash)  # noqa: S608
-        return None if row is None else rows.read_device(row)
+        return self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
 
     def add_device(self, login: DeviceLogin) -> bool:
         """Add a login; False when another has its user code."""
         try:
-            self._connection.execute(
-                f"INSERT INTO device_login ({rows.DEVICE}) VALUES ({rows.marks(rows.DEVICE)})",  # noqa: S608
-                rows.write_device(login),
-            )
+            self._put(rows.DEVICE, login, "INSERT")
         except sqlite3.IntegrityError:
             return False
         return True
 
     def save_device(self, login: DeviceLogin) -> None:
         """Replace."""
-        self._put("device_login", rows.DEVICE, rows.write_device(login))
+        self._put(rows.DEVICE, login)
 
     def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None:
         """By the id in its tokens."""
-        row = self._one(f"SELECT {rows.REFRESH} FROM refresh_login WHERE login_id = ?", login_id)  # noqa: S608
-        return None if row is None else rows.read_refresh(row)
+        return self._one(rows.REFRESH, "login_id = ?", login_id)
 
     def save_refresh(self, login: RefreshLogin) -> None:
         """Add or replace."""
-        self._put("refresh_login", rows.REFRESH, rows.write_refresh(login))
+        self._put(rows.REFRESH, login)
+
+    def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
+        """End all but the newest."""
+        sql = (
+            "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
+            "user_id = ? AND client_id = ? AND has_ended = 0 ORDER BY created_s DESC LIMIT -1 OFFSET ?)"
+        )
+        return self._connection.execute(sql, (user_id, client_id, keep)).rowcount
+
+    def end_refreshes(self, user_id: str) -> None:
+        """End all of one person."""
+        self._connection.execute("UPDATE refresh_login SET has_ended = 1 WHERE user_id = ?", (user_id,))
+
+    def code(self, code_hash: bytes) -> AuthorizationCode | None:
+        """By its hash."""
+        return self._one(rows.CODE, "code_hash = ?", code_hash)
+
+    def save_code(self, code: AuthorizationCode) -> None:
+        """Add or replace."""
+        self._put(rows.CODE, code)
+
+    def pushed(self, uri_hash: bytes) -> PushedRequest | None:
+        """By the hash of its address."""
+        return self._one(rows.PUSHED, "uri_hash = ?", uri_hash)
+
+    def save_pushed(self, pushed: PushedRequest) -> None:
+        """Add or replace."""
+        self._put(rows.PUSHED, pushed)
+
+    def consent(self, user_id: str, client_id: str, audience: str) -> Consent | None:
+        """What that person has let that program do there."""
+        return self._one(rows.CONSENT, "user_id = ? AND client_id = ? AND audience = ?", user_id, client_id, audience)
+
+    def save_consent(self, consent: Consent) -> None:
+        """Add or replace."""
+        self._put(rows.CONSENT, consent)
+
+    def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
+        """A person's, oldest first."""
+        return self._all(rows.AUTHENTICATOR, "WHERE user_id = ? ORDER BY created_s", user_id)
+
+    def save_authenticator(self, authenticator: Authenticator) -> None:
+        """Add or replace."""
+        self._put(rows.AUTHENTICATOR, authenticator)
+
+    def drop_authenticator(self, authenticator_id: str) -> None:
+        """Forget it."""
+        self._connection.execute("DELETE FROM authenticator WHERE authenticator_id = ?", (authenticator_id,))
+
+    def mfa_login(self, token_hash: bytes) -> MfaLogin | None:
+        """By the hash of its mfa_token."""
+        return self._one(rows.MFA_LOGIN, "token_hash = ?", token_hash)
+
+    def save_mfa_login(self, login: MfaLogin) -> None:
+        """Add or replace."""
+        self._put(rows.MFA_LOGIN, login)
+
+    def use_once(self, mark: bytes, until: datetime) -> bool:
+        """Whether it was not there yet."""
+        sql = "INSERT OR IGNORE INTO used_once (mark, expires_s) VALUES (?, ?)"
+        return self._connection.execute(sql, (mark, until.timestamp())).rowcount == 1
 
     def session(self, session_hash: bytes) -> BrowserSession | None:
         """By its hash."""
-        row = self._one(f"SELECT {rows.SESSION} FROM browser_session WHERE session_hash = ?", session_hash)  # noqa: S608
-        return None if row is None else rows.read_session(row)
+        return self._one(rows.SESSION, "session_hash = ?", session_hash)
 
     def save_session(self, session: BrowserSession) -> None:
         """Add or replace."""
-        self._put("browser_session", rows.SESSION, rows.write_session(session))
+        self._put(rows.SESSION, session)
 
     def drop_session(self, session_hash: bytes) -> None:
         """Forget it."""
         self._connection.execute("DELETE FROM browser_session WHERE session_hash = ?", (session_hash,))
 
+    def drop_sessions(self, user_id: str) -> None:
+        """Forget all of one person."""
+        self._connection.execute("DELETE FROM browser_session WHERE user_id = ?", (user_id,))
+
     def user_by_id(self, user_id: str) -> User | None:
         """By the id."""
-        row = self._one(f"SELECT {rows.PERSON} FROM person WHERE user_id = ?", user_id)  # noqa: S608
-        return None if row is None else rows.read_user(row)
+        return self._one(rows.PERSON, "user_id = ?", user_id)
 
-    def user_by_email(self, email: str) -> User | None:
-        """By the e-mail, in any case."""
-        row = self._one(f"SELECT {rows.PERSON} FROM person WHERE email = ?", email)  # noqa: S608
-        return None if row is None else rows.read_user(row)
+    def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
+        """By the e-mail, in any case, within a connection."""
+        return self._one(rows.PERSON, "connection = ? AND email = ?", connection, email)
+
+    def users(self) -> tuple[User, ...]:
+        """Everybody, by e-mail."""
+        return self._all(rows.PERSON, "ORDER BY email, connection")
 
     def save_user(self, user: User) -> None:
         """Add or replace."""
-        self._put("person", rows.PERSON, rows.write_user(user))
+        self._put(rows.PERSON, user)
+
+    def drop_user(self, user_id: str) -> None:
+        """Forget a person, and all that is theirs."""
+        for table in ("person", "refresh_login", "authenticator", "consent", "browser_session"):
+            self._connection.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))  # noqa: S608
+
+    def documents(self) -> tuple[Document, ...]:
+        """All, by kind and name."""
+        return self._all(rows.DOCUMENT, "ORDER BY kind, name")
+
+    def save_document(self, document: Document) -> None:
+        """Add or replace."""
+        self._put(rows.DOCUMENT, document)
+
+    def drop_document(self, kind: str, name: str) -> None:
+        """Forget it."""
+        self._connection.execute("DELETE FROM document WHERE kind = ? AND name = ?", (kind, name))
 
     def signing_keys(self) -> tuple[StoredKey, ...]:
         """Newest first."""
-        found = self._connection.execute(f"SELECT {rows.KEY} FROM signing_key ORDER BY created_s DESC")  # noqa: S608
-        return tuple(rows.read_key(row) for row in found)
+        return self._all(rows.KEY, "ORDER BY created_s DESC")
 
     def add_key(self, key: StoredKey) -> None:
         """Add one."""
-        self._put("signing_key", rows.KEY, rows.write_key(key))
+        self._put(rows.KEY, key)
 
     def sweep(self, now: datetime, most: int) -> int:
         """Forget what lapsed a while ago, in a batch small enough to stall nobody."""
-        limits = {
-            "device_login WHERE device_code_hash IN (SELECT device_code_hash FROM device_login WHERE expires_s": (
-                now - KEPT_AFTER
-            ).timestamp(),
-            "refresh_login WHERE login_id IN (SELECT login_id FROM refresh_login WHERE expires_s": now.timestamp(),
-            "browser_session WHERE session_hash IN (SELECT session_hash FROM browser_session WHERE created_s": (
-                now.timestamp() - _LONGEST_SESSION_S
-            ),
-        }
+        late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
+        limits = (
+            ("device_login", "device_code_hash", "expires_s", late),
+            ("authorization_code", "code_hash", "expires_s", late),
+            ("mfa_login", "token_hash", "expires_s", late),
+            ("pushed_request", "uri_hash", "expires_s", at_once),
+            ("used_once", "mark", "expires_s", at_once),
+            ("refresh_login", "login_id", "expires_s", at_once),
+            ("browser_session", "session_hash", "created_s", at_once - _LONGEST_SESSION_S),
+        )
         gone = 0
-        for what, before in limits.items():
-            sql = f"DELETE FROM {what} <= ? LIMIT ?)"  # noqa: S608  fixed words, no stranger's
+        for table, key, column, before in limits:
+            sql = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?)"  # noqa: S608  fixed words
             gone += self._connection.execute(sql, (before, most - gone)).rowcount
         return gone
 

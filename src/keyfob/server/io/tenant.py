@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,14 +13,16 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.config import TenantConfig
 from keyfob.server.io.asgi import AsgiApp
 from keyfob.server.io.data import audit_log, master_key
+from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.memory import MemoryStore
-from keyfob.server.io.pages import render
+from keyfob.server.io.pages import draw, render
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.surroundings import SystemSurroundings
 from keyfob.server.keyed_hash import write_token
-from keyfob.server.ports import Audit, Passwords, Store, Surroundings, Transaction
+from keyfob.server.ports import Audit, Mailer, Passwords, Store, Surroundings, Transaction
 from keyfob.server.records import StoredKey, User
+from keyfob.server.registered import DEFAULT_CONNECTION
 from keyfob.server.site import Site
 from keyfob.server.start import (
     MASTER_KEY_BYTES,
@@ -28,6 +31,7 @@ from keyfob.server.start import (
     hash_keys,
     open_keys,
     seal_key,
+    without_secrets,
 )
 
 _PASSWORD_BYTES: Final = 12
@@ -60,20 +64,25 @@ class Tenant:
         surroundings: Surroundings | None = None,
         passwords: Passwords | None = None,
         audit: Audit = audit_log,
+        mailer: Mailer | None = None,
     ) -> Tenant:
-        """A tenant from its parts; makes the first signing key.
+        """A tenant from its parts; makes the first signing key of each algorithm that its APIs use.
 
         Raises:
             Malformed: The store's keys were sealed with another master key.
         """
         world = surroundings or SystemSurroundings()
-        if not await store.read(lambda transaction: transaction.signing_keys()):
-            stored = seal_key(SigningKey.generate("RS256"), master, world.random(NONCE_BYTES), world.now())
+        stored = await store.read(lambda transaction: transaction.signing_keys())
+        for algorithm in sorted(config.algorithms - {key.algorithm for key in stored}):
+            fresh = seal_key(SigningKey.generate(algorithm), master, world.random(NONCE_BYTES), world.now())
             # Of two first starts at once, both sign with the key of the first.
-            await store.write(lambda transaction: _add_first(transaction, stored))
+            await store.write(partial(_add_first, key=fresh))
         keys = await store.read(lambda transaction: open_keys(transaction, master))
-        hasher = passwords or Argon2Passwords()
-        return cls(Site(config, hash_keys(master), keys, store, world, hasher, render, audit))
+        hasher, post = passwords or Argon2Passwords(), mailer or MemoryOutbox()
+        own = hash_keys(master)
+        return cls(
+            Site(without_secrets(config, own.secrets), own, keys, store, world, hasher, render, audit, post, draw)
+        )
 
     @classmethod
     def in_memory(
@@ -83,6 +92,7 @@ class Tenant:
         surroundings: Surroundings | None = None,
         passwords: Passwords | None = None,
         audit: Audit = audit_log,
+        mailer: Mailer | None = None,
     ) -> Tenant:
         """A tenant that forgets everything with its process."""
         world = surroundings or SystemSurroundings()
@@ -93,6 +103,7 @@ class Tenant:
             surroundings=world,
             passwords=passwords,
             audit=audit,
+            mailer=mailer,
         )
         return asyncio.run(made)
 
@@ -110,11 +121,14 @@ class Tenant:
             Malformed: The store's keys were sealed with another master key.
         """
         master = master_key(folder)
-        return asyncio.run(cls._open(config, SqliteStore(folder / "tenant.sqlite3"), master, ready=with_first_user))
+        store, post = SqliteStore(folder / "tenant.sqlite3"), FolderOutbox(folder / "outbox")
+        return asyncio.run(cls._open(config, store, master, post, ready=with_first_user))
 
     @classmethod
-    async def _open(cls, config: TenantConfig, store: SqliteStore, master: bytes, *, ready: bool) -> Tenant:
-        tenant = await cls.create(config, store=store, master=master)
+    async def _open(
+        cls, config: TenantConfig, store: SqliteStore, master: bytes, mailer: Mailer, *, ready: bool
+    ) -> Tenant:
+        tenant = await cls.create(config, store=store, master=master, mailer=mailer)
         known = await store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
         if ready and known is None:
             password = Secret(write_token(SystemSurroundings().random(_PASSWORD_BYTES)))
@@ -122,14 +136,23 @@ class Tenant:
                 tenant.first_user = FirstUser(READY_EMAIL, password)
         return tenant
 
-    async def add_user(self, email: str, password: Secret, name: str) -> User | None:
-        """Add a person; None where the e-mail is taken."""
+    async def add_user(
+        self,
+        email: str,
+        password: Secret,
+        name: str,
+        *,
+        connection: str = DEFAULT_CONNECTION,
+        roles: tuple[str, ...] = (),
+    ) -> User | None:
+        """Add a person; None where the e-mail is taken in that connection."""
         site = self._site
         hashed = await site.passwords.hash(password)
-        user = User(f"auth0|{site.surroundings.random(_USER_ID_BYTES).hex()}", email, name, hashed, site.now())
+        user_id = f"auth0|{site.surroundings.random(_USER_ID_BYTES).hex()}"
+        user = User(user_id, email, name, hashed, site.now(), connection=connection, roles=roles)
 
         def add(transaction: Transaction) -> bool:
-            if transaction.user_by_email(email) is not None:
+            if transaction.user_by_email(email, connection) is not None:
                 return False
             transaction.save_user(user)
             return True
@@ -142,5 +165,5 @@ class Tenant:
 
 
 def _add_first(transaction: Transaction, key: StoredKey) -> None:
-    if not transaction.signing_keys():
+    if not any(known.algorithm == key.algorithm for known in transaction.signing_keys()):
         transaction.add_key(key)

@@ -1,0 +1,102 @@
+"""How a program proves who it is (RFC 6749 §2.3, RFC 7521 §4.2, RFC 7523 §2.2)."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+from urllib.parse import quote_plus, unquote_to_bytes
+
+from keyfob.errors import Malformed
+from keyfob.protocol.fields import Fields
+from keyfob.protocol.http import Headers
+from keyfob.protocol.secret import Secret
+
+AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+AUTH_METHODS: Final[tuple[AuthMethod, ...]] = get_args(AuthMethod)
+JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a program shows.
+
+    Attributes:
+        method: How; `none` shows a client_id at most, which proves nothing.
+        client_id: Whom it says it is; "" where only its assertion says so.
+        proof: The secret, or the assertion; None with `none`.
+    """
+
+    method: AuthMethod
+    client_id: str
+    proof: Secret | None = None
+
+    def write(self) -> tuple[dict[str, str], Headers]:
+        """As form parameters and headers."""
+        proof = "" if self.proof is None else self.proof.reveal()
+        match self.method:
+            case "none":
+                return {"client_id": self.client_id}, ()
+            case "client_secret_post":
+                return {"client_id": self.client_id, "client_secret": proof}, ()
+            case "client_secret_basic":
+                pair = f"{quote_plus(self.client_id)}:{quote_plus(proof)}".encode("ascii")
+                return {}, (("authorization", "Basic " + base64.b64encode(pair).decode("ascii")),)
+            case "private_key_jwt":
+                assertion = {"client_assertion": proof, "client_assertion_type": JWT_BEARER}
+                return {"client_id": self.client_id, **assertion}, ()
+
+    @classmethod
+    def read(cls, authorization: str | None, fields: Fields) -> Credentials:
+        """From the Authorization header and the parameters.
+
+        A Basic header with an empty secret is no attempt: some libraries send `client_id:` for public programs.
+
+        Args:
+            authorization: The header, or None; another scheme than Basic is not looked at.
+            fields: The parameters.
+
+        Raises:
+            Malformed: More than one way at once (RFC 6749 §2.3), two different ids, or an unknown kind of assertion;
+                with field `authorization`, the header cannot be read.
+        """
+        named = fields.optional_text("client_id") or ""
+        shown = [found for found in (_basic(authorization), _post(fields), _assertion(fields)) if found is not None]
+        if len(shown) > 1:
+            raise Malformed("request: more than one way to authenticate was used", field="client_secret")
+        found = shown[0] if shown else cls("none", named)
+        if found.client_id and named and found.client_id != named:
+            raise Malformed("request: client_id differs from the one that authenticates", field="client_id")
+        return cls(found.method, found.client_id or named, found.proof)
+
+
+def _basic(authorization: str | None) -> Credentials | None:
+    scheme, _, shown = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        client_id, colon, secret = base64.b64decode(shown.strip(), validate=True).partition(b":")
+        # Both are form-encoded before they are joined (RFC 6749 §2.3.1, App. B).
+        plain_id = unquote_to_bytes(client_id.replace(b"+", b" ")).decode()
+        plain_secret = unquote_to_bytes(secret.replace(b"+", b" ")).decode()
+    except ValueError:
+        raise Malformed("request: the Basic header cannot be read", field="authorization") from None
+    if not colon:
+        raise Malformed("request: the Basic header cannot be read", field="authorization")
+    if not plain_secret:
+        return Credentials("none", plain_id)
+    return Credentials("client_secret_basic", plain_id, Secret(plain_secret))
+
+
+def _post(fields: Fields) -> Credentials | None:
+    secret = fields.optional_text("client_secret")
+    return None if secret is None else Credentials("client_secret_post", "", Secret(secret))
+
+
+def _assertion(fields: Fields) -> Credentials | None:
+    assertion, kind = fields.optional_text("client_assertion"), fields.optional_text("client_assertion_type")
+    if assertion is None and kind is None:
+        return None
+    if assertion is None or kind != JWT_BEARER:
+        raise Malformed("request: client_assertion_type is not one we know", field="client_assertion_type")
+    return Credentials("private_key_jwt", "", Secret(assertion))

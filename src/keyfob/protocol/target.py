@@ -1,0 +1,40 @@
+"""Which API a token is asked for: Auth0's `audience`, or `resource` (RFC 8707 §2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from keyfob.errors import Malformed
+from keyfob.protocol.fields import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One API, by its identifier; None means the server's default."""
+
+    audience: str | None = None
+    is_resource: bool = False
+
+    def write(self) -> dict[str, str]:
+        """As form parameters."""
+        name = "resource" if self.is_resource else "audience"
+        return {name: self.audience} if self.audience else {}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From form or JSON parameters; `audience` comes first, as at Auth0.
+
+        Raises:
+            Malformed: With field `resource` or `audience`, more than one API is named: a token here is for one.
+        """
+        for name in ("audience", "resource"):
+            found = fields.optional_text(name)
+            if found is not None and " " in found:
+                raise Malformed(f"request: {name} names more than one API", field=name)
+            if found is not None:
+                return cls(found, is_resource=name == "resource")
+        return cls()
+
+
+ANY: Final = Target()

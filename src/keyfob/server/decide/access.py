@@ -1,0 +1,94 @@
+"""Decide how far a token goes: API grants, roles, permissions (RFC 6749 §3.3, RFC 8707 §2.2, Auth0's RBAC)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from keyfob.protocol.address import is_web_url
+from keyfob.protocol.grants import ClientCredentialsGrant
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.target import Target
+from keyfob.server.config import IDENTITY_SCOPES, TenantConfig
+from keyfob.server.records import User
+from keyfob.server.registered import Api, Application
+from keyfob.server.wire import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """An API, and how far into it."""
+
+    api: Api
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class NoReach:
+    """Why not, and what fills the gaps of the answer's text."""
+
+    outcome: Outcome
+    words: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def decide_credentials(
+    config: TenantConfig, application: Application, asked: ClientCredentialsGrant
+) -> Reach | NoReach:
+    """Decide what a program gets as itself. No scope named means all of its grant."""
+    audience = asked.target.audience or config.default_audience
+    if asked.organization is not None:
+        return NoReach("organization_refused")
+    if audience is None:
+        return NoReach("audience_missing")
+    api = config.api(audience)
+    if api is None:
+        return NoReach("audience_unknown", {"audience": audience})
+    grant = config.grant(application.client_id, audience)
+    if grant is None:
+        return NoReach("api_refused", {"audience": audience})
+    granted = Scope.of(grant.scopes)
+    if asked.scope is not None and not asked.scope <= granted:
+        return NoReach("scope_refused", {"scopes": (asked.scope - granted).write()})
+    return Reach(api, granted if asked.scope is None else asked.scope)
+
+
+def decide_reach(config: TenantConfig, application: Application, target: Target, asked: Scope) -> Reach | NoReach:
+    """Decide what a program may ask of a person; what nobody knows is dropped from the scope."""
+    audience = target.audience
+    if target.is_resource and audience is not None and ("#" in audience or not is_web_url(audience)):
+        return NoReach("audience_unknown", {"audience": audience})  # RFC 8707 §2: an absolute URI, no fragment
+    api = config.target(audience)
+    if api is None:
+        return NoReach("audience_unknown", {"audience": audience or "none"})
+    scope = config.grantable(asked, api)
+    if api.users == "allow_all":
+        return Reach(api, scope)
+    grant = config.grant(application.client_id, api.audience)
+    if api.users == "deny_all" or grant is None:
+        return NoReach("api_closed", {"client_id": application.client_id, "audience": api.audience})
+    return Reach(api, scope - (Scope.of(api.scopes) - Scope.of(grant.scopes)))
+
+
+def permissions_of(config: TenantConfig, user: User, api: Api) -> tuple[str, ...]:
+    """All that a person may do at an API, by their roles and by themselves."""
+    pairs = {pair for role in config.roles if role.name in user.roles for pair in role.permissions}
+    found = {scope for audience, scope in pairs | set(user.permissions) if audience == api.audience}
+    return tuple(sorted(found & api.scopes.keys()))
+
+
+def within_permissions(scope: Scope, permissions: tuple[str, ...], api: Api) -> Scope:
+    """A scope without what the person may not do, where the API enforces that."""
+    if not api.enforces_permissions:
+        return scope
+    return scope - (Scope.of(api.scopes) - Scope.of(permissions))
+
+
+def expand(asked: Scope | None, api: Api, config: TenantConfig) -> Scope:
+    """What a password is good for at Auth0: whoever has it has everything, so what is not named is all."""
+    scope = asked or Scope()
+    if api.audience == config.userinfo_audience and not scope:
+        scope = Scope.of(IDENTITY_SCOPES)
+    if scope.names & set(IDENTITY_SCOPES) == {"openid"}:
+        scope = Scope(scope.names | set(IDENTITY_SCOPES))
+    if not scope.names & api.scopes.keys():
+        scope = Scope(scope.names | api.scopes.keys())
+    return scope

@@ -1,0 +1,106 @@
+"""Second factors: one-time codes, messages, recovery codes (RFC 6238, RFC 4226 §5.3, Auth0's MFA)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from keyfob.server.config import Mfa
+from keyfob.server.records import Authenticator, MfaLogin
+from keyfob.server.wire import Outcome
+
+STEP: Final = timedelta(seconds=30)
+DIGITS: Final = 6
+SECRET_BYTES: Final = 20  # 32 letters of base32
+LOGIN_LIFETIME: Final = timedelta(minutes=10)
+MESSAGE_LIFETIME: Final = timedelta(minutes=5)
+TRIES: Final = 10
+TRY_BACK_AFTER: Final = timedelta(minutes=6)
+RECOVERY_LENGTH: Final = 24
+_RECOVERY_ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+def is_due(policy: Mfa, active: Iterable[Authenticator]) -> bool:
+    """Whether a person is asked for a second factor."""
+    return policy == "always" or (policy == "enrolled" and any(True for _ in active))
+
+
+def one_time_code(secret: bytes, step: int) -> str:
+    """The code of one time step (RFC 4226 §5.3)."""
+    digest = hmac.digest(secret, struct.pack(">Q", step), hashlib.sha1)
+    at = digest[-1] & 0xF
+    number = int.from_bytes(digest[at : at + 4]) & 0x7FFFFFFF
+    return f"{number % 10**DIGITS:0{DIGITS}d}"
+
+
+def step_of(now: datetime) -> int:
+    """The time step that it is."""
+    return int(now.timestamp() // STEP.total_seconds())
+
+
+def matching_step(secret: bytes, typed: str, now: datetime, last_step: int | None) -> int | None:
+    """The step whose code was typed: this one, or one before or after; none that was taken already (RFC 6238 §5.2)."""
+    plain = typed.replace(" ", "").encode()
+    found = None
+    for step in range(step_of(now) - 1, step_of(now) + 2):
+        if hmac.compare_digest(plain, one_time_code(secret, step).encode()) and step > (last_step or 0):
+            found = step
+    return found
+
+
+def write_digits(random: bytes) -> str:
+    """A code for a message, from at least 8 random bytes."""
+    return f"{int.from_bytes(random[:8]) % 10**DIGITS:0{DIGITS}d}"
+
+
+def write_recovery_code(random: bytes) -> str:
+    """A recovery code, from at least 24 random bytes; 32 letters, so every one is equally likely."""
+    return "".join(_RECOVERY_ALPHABET[byte % 32] for byte in random[:RECOVERY_LENGTH])
+
+
+def read_recovery_code(typed: str) -> str:
+    """As it was written: case, spaces and dashes do not matter."""
+    return "".join(letter for letter in typed.upper()[:100] if letter.isalnum())
+
+
+def base32(secret: bytes) -> str:
+    """A secret as authenticators take it."""
+    return base64.b32encode(secret).decode("ascii")
+
+
+def enrolment_address(tenant: str, account: str, secret: bytes) -> str:
+    """What an authenticator scans: an otpauth address."""
+    label = f"{quote(tenant, safe='')}:{quote(account, safe='')}"
+    facts = {"secret": base32(secret), "issuer": tenant, "algorithm": "SHA1", "digits": DIGITS, "period": 30}
+    return f"otpauth://totp/{label}?{urlencode(facts, quote_via=quote)}"
+
+
+@dataclass(frozen=True, slots=True)
+class FactorWrong:
+    """No."""
+
+    outcome: Outcome
+
+
+def find_login(login: MfaLogin | None, client_id: str, now: datetime) -> MfaLogin | FactorWrong:
+    """The login that an mfa_token stands for, or what to say."""
+    if login is None or login.is_spent or login.client_id != client_id:
+        return FactorWrong("mfa_token_unknown")
+    return FactorWrong("mfa_token_expired") if now >= login.expires_at else login
+
+
+def decide_message(login: MfaLogin, oob_hash: bytes, binding_hash: bytes, now: datetime) -> MfaLogin | FactorWrong:
+    """Whether the code from a message is right; the message is good once."""
+    if login.oob_hash is None or login.binding_hash is None or login.oob_expires_at is None:
+        return FactorWrong("binding_code_wrong")
+    is_right = hmac.compare_digest(login.oob_hash, oob_hash) and hmac.compare_digest(login.binding_hash, binding_hash)
+    if not is_right or now >= login.oob_expires_at:
+        return FactorWrong("binding_code_wrong")
+    return replace(login, is_spent=True, oob_hash=None, binding_hash=None)

@@ -1,0 +1,49 @@
+"""Judge one of our own access tokens, where the tenant itself is the API (RFC 9068 §4, RFC 9449 §7)."""
+
+from __future__ import annotations
+
+from keyfob.errors import InvalidToken, Malformed
+from keyfob.jose.keys import KeySet
+from keyfob.jose.opaque import decrypt, is_opaque
+from keyfob.jose.tokens import believe, take_apart
+from keyfob.protocol.claims import AT_JWT, AccessClaims
+from keyfob.protocol.fields import Fields
+from keyfob.protocol.secret import Secret
+from keyfob.server.site import Site
+
+
+def judge_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
+    """Check signature or seal, issuer, lifetime and audience.
+
+    Does not look at the key that it may be bound to: the caller has the request.
+
+    Args:
+        site: The tenant.
+        token: As it came.
+        audience: Whom it must be for; None for any API of this tenant.
+
+    Raises:
+        InvalidToken: It is not ours, has lapsed, or is not meant for this.
+    """
+    try:
+        claims = AccessClaims.read(_opaque(site, token) if is_opaque(token) else _signed(site, token))
+    except Malformed as problem:
+        raise InvalidToken(problem.message) from None
+    # An ID token names the program as its audience, never an API: it is no access token.
+    ours = claims.audience if audience is None else (audience,) if audience in claims.audience else ()
+    is_for_us = any(site.config.target(one) for one in ours)
+    if claims.issuer != site.config.issuer or not is_for_us or site.now() >= claims.expires_at:
+        raise InvalidToken("not for this endpoint, or lapsed")
+    return claims
+
+
+def _opaque(site: Site, token: Secret) -> Fields:
+    return decrypt(token, site.hash_keys.opaque, issuer=site.config.issuer)
+
+
+def _signed(site: Site, token: Secret) -> Fields:
+    unverified = take_apart(token, tuple({key.algorithm for key in site.keys}))
+    key = KeySet(tuple(key.public_key() for key in site.keys)).choose(unverified.algorithm, unverified.key_id)
+    if key is None or unverified.type.lower() not in {"jwt", AT_JWT}:
+        raise InvalidToken("not one of our access tokens")
+    return believe(unverified, key)

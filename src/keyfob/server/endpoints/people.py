@@ -1,0 +1,81 @@
+"""Is it them: a person's password, at the login page and in the password grants (NIST SP 800-63B-4 §3.1.1, §3.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from keyfob.protocol.http import Request
+from keyfob.protocol.secret import Secret
+from keyfob.server.decide.throttle import (
+    ACCOUNT_TRIES,
+    ACCOUNT_TRY_BACK_AFTER,
+    Failures,
+    network_of,
+    password_wait,
+    refill,
+    spend,
+    time_until_try,
+)
+from keyfob.server.ports import Transaction
+from keyfob.server.records import User
+from keyfob.server.site import Site
+
+LONGEST_EMAIL: Final = 320
+LONGEST_PASSWORD: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NotThem:
+    """No. `wait`: how long until the next try is looked at; `is_blocked`: the password was right."""
+
+    wait: timedelta = timedelta()
+    is_blocked: bool = False
+
+
+async def check_password(
+    site: Site, request: Request, connections: Iterable[str], email: str, password: Secret, *, peer: str = ""
+) -> User | NotThem:
+    """Who it is, or that it is nobody. An unknown e-mail costs as much time as a known one.
+
+    Args:
+        site: The tenant.
+        request: Whose.
+        connections: The directories to look in, in this order.
+        email: As typed.
+        password: As typed.
+        peer: The person's address, where a trusted program says it; else the request's.
+    """
+    now, account = site.now(), (email.lower(), network_of(peer or request.peer))
+    failures = site.failures.get(account)
+    # Beside the wait of one address, all addresses together have so many tries at one account.
+    bucket = refill(site.accounts.get(account[0]), ACCOUNT_TRIES, ACCOUNT_TRIES * ACCOUNT_TRY_BACK_AFTER, now)
+    wait = password_wait(failures, now)
+    if failures is None or failures.count:
+        wait = max(wait, time_until_try(bucket, ACCOUNT_TRIES, ACCOUNT_TRIES * ACCOUNT_TRY_BACK_AFTER))
+    if wait:
+        return NotThem(wait)
+    # Counted before the slow part, so that a hundred tries at once are a hundred tries.
+    site.failures.put(account, Failures((failures.count if failures else 0) + 1, now))
+    site.accounts.put(account[0], spend(bucket))
+    user = await site.store.read(lambda transaction: _find(transaction, connections, email))
+    fits = len(password.reveal()) <= LONGEST_PASSWORD and await site.passwords.verify(
+        password, user.password_hash if user else None
+    )
+    if user is None or not fits or user.is_blocked:
+        is_blocked = fits and user is not None
+        site.note("fp", request, user_name=email, description="blocked" if is_blocked else "wrong e-mail or password")
+        return NotThem(is_blocked=is_blocked)
+    site.failures.put(account, Failures(0, now))  # known here: nobody elsewhere can keep this address waiting
+    site.accounts.put(account[0], bucket)
+    if site.passwords.is_outdated(user.password_hash):
+        stronger = replace(user, password_hash=await site.passwords.hash(password))
+        await site.store.write(lambda transaction: transaction.save_user(stronger))
+    return user
+
+
+def _find(transaction: Transaction, connections: Iterable[str], email: str) -> User | None:
+    found = (transaction.user_by_email(email, connection) for connection in connections)
+    return next((user for user in found if user is not None), None)
