@@ -13,13 +13,25 @@ from keyfob.errors import Malformed
 from keyfob.protocol.claims import AccessClaims, IdClaims
 from keyfob.protocol.device import DEFAULT_INTERVAL, DeviceAnswer, DeviceRequest
 from keyfob.protocol.fields import Fields, read_form, read_json
-from keyfob.protocol.grants import DeviceCodeGrant, RefreshGrant, TokenRequest
+from keyfob.protocol.grants import (
+    AuthorizationCodeGrant,
+    ClientCredentialsGrant,
+    DeviceCodeGrant,
+    Grant,
+    MfaOobGrant,
+    MfaOtpGrant,
+    MfaRecoveryGrant,
+    PasswordGrant,
+    RefreshGrant,
+    TokenRequest,
+)
 from keyfob.protocol.http import form_request, json_response
 from keyfob.protocol.metadata import ServerMetadata, well_known
 from keyfob.protocol.oauth_error import OAuthError
 from keyfob.protocol.revocation import RevocationRequest
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.protocol.target import Target
 from keyfob.protocol.tokens import TokenAnswer
 
 words = st.text(min_size=1, max_size=40)
@@ -38,7 +50,22 @@ def over_json(members: dict[str, object]) -> Fields:
     return read_json(json_response(200, members).body, "answer")
 
 
-@given(st.builds(DeviceRequest, words, scopes, st.none() | words))
+targets = st.builds(Target, words.filter(lambda word: " " not in word), st.booleans()) | st.just(Target())
+some_scopes = st.none() | scopes.filter(bool)
+GRANTS = (
+    st.builds(AuthorizationCodeGrant, secrets, st.none() | words, st.none() | secrets)
+    | st.builds(ClientCredentialsGrant, targets, some_scopes, st.none() | words)
+    | st.builds(DeviceCodeGrant, secrets)
+    | st.builds(MfaOobGrant, secrets, secrets, st.none() | secrets)
+    | st.builds(MfaOtpGrant, secrets, secrets)
+    | st.builds(MfaRecoveryGrant, secrets, secrets)
+    | st.builds(PasswordGrant, words, secrets, targets, some_scopes)
+    | st.builds(PasswordGrant, words, secrets, targets, some_scopes, st.just(value=True), st.none() | words)
+    | st.builds(RefreshGrant, secrets, some_scopes)
+)
+
+
+@given(st.builds(DeviceRequest, words, scopes, targets))
 def test_a_device_request_survives_the_wire(message: DeviceRequest) -> None:
     """[C-6749-02] [C-6749-03]: form-encoded, nothing twice, nothing empty."""
     assert DeviceRequest.read(over_form(message.write())) == message
@@ -60,8 +87,8 @@ def test_a_device_answer_survives_the_wire(message: DeviceAnswer) -> None:
     assert DeviceAnswer.read(over_json(message.write())) == message
 
 
-@given(words, st.builds(DeviceCodeGrant, secrets) | st.builds(RefreshGrant, secrets, st.none() | scopes.filter(bool)))
-def test_a_token_request_survives_the_wire(client_id: str, grant: DeviceCodeGrant | RefreshGrant) -> None:
+@given(words, GRANTS)
+def test_a_token_request_survives_the_wire(client_id: str, grant: Grant) -> None:
     message = TokenRequest(client_id, grant)
     assert TokenRequest.read(over_form(message.write())) == message
     assert TokenRequest.read(over_json(dict(message.write()))) == message

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from keyfob.errors import Misuse
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
-from keyfob.serve import Api, Application, TenantConfig
+from keyfob.serve import Api, Application, RefreshPolicy, TenantConfig
 from keyfob.server.decide.device import (
     ALPHABET,
     Answer,
@@ -27,7 +27,7 @@ from keyfob.server.decide.device import (
     read_user_code,
     write_user_code,
 )
-from keyfob.server.decide.refresh import Refuse, Rotate, Shown, decide_refresh
+from keyfob.server.decide.refresh import Refuse, Renew, Shown, decide_refresh
 from keyfob.server.decide.throttle import (
     Failures,
     guess_budget,
@@ -110,19 +110,19 @@ def test_a_fifth_too_early_is_forgiven(gap: float, outcome: str) -> None:
 
 
 def shown(generation: int, secret: bytes) -> Shown:
-    return Shown(generation, secret)
+    return Shown(generation, secret.ljust(32), "program")
 
 
-def decide(login: object, token: Shown, fresh: bytes = b"fresh", now: timedelta = timedelta()) -> Rotate | Refuse:
-    return decide_refresh(login, token, "program", None, NOON + now, fresh, timedelta(days=30))  # type: ignore[arg-type]
+def decide(login: object, token: Shown, fresh: bytes = b"fresh", policy: RefreshPolicy = RefreshPolicy()) -> Renew | Refuse:
+    return decide_refresh(login, token, policy, NOON, fresh.ljust(32))  # type: ignore[arg-type]
 
 
 def test_a_lost_answer_is_mended_and_the_lost_token_is_dead() -> None:
     """[AS-9700-13]."""
     first = decide(REFRESH, shown(1, b"current"), b"lost")
-    assert isinstance(first, Rotate)
+    assert isinstance(first, Renew)
     again = decide(first.login, shown(1, b"current"), b"second try")
-    assert isinstance(again, Rotate)
+    assert isinstance(again, Renew)
     stolen = decide(again.login, shown(2, b"lost"))
     assert isinstance(stolen, Refuse)
     assert stolen.login is not None
@@ -132,13 +132,49 @@ def test_a_lost_answer_is_mended_and_the_lost_token_is_dead() -> None:
 def test_the_old_token_is_dead_once_its_successor_was_used() -> None:
     """[AS-9700-13]."""
     one = decide(REFRESH, shown(1, b"current"), b"two")
-    assert isinstance(one, Rotate)
+    assert isinstance(one, Renew)
     two = decide(one.login, shown(2, b"two"), b"three")
-    assert isinstance(two, Rotate)
+    assert isinstance(two, Renew)
     reused = decide(two.login, shown(1, b"current"))
     assert isinstance(reused, Refuse)
     assert reused.reason == "reused"
     assert isinstance(decide(reused.login, shown(3, b"three")), Refuse)
+
+
+def test_within_its_leeway_the_token_before_gives_twins_that_both_live() -> None:
+    """[AS-9700-13]."""
+    policy = RefreshPolicy(leeway=timedelta(seconds=30))
+    one = decide(REFRESH, shown(1, b"current"), b"two", policy)
+    assert isinstance(one, Renew)
+    twin = decide(one.login, shown(1, b"current"), b"twin", policy)
+    assert isinstance(twin, Renew)
+    for secret in (b"two", b"twin"):
+        assert isinstance(decide(twin.login, shown(2, secret), b"next", policy), Renew)
+    after = decide_refresh(one.login, shown(1, b"current"), policy, NOON + timedelta(seconds=30), b"late".ljust(32))
+    assert isinstance(after, Renew), "a lost answer, long after"
+    assert len(after.login.current_hashes) == 1
+
+
+def test_the_second_to_last_token_ends_the_family_even_within_the_leeway() -> None:
+    """[AS-9700-13]."""
+    policy = RefreshPolicy(leeway=timedelta(seconds=30))
+    one = decide(REFRESH, shown(1, b"current"), b"two", policy)
+    assert isinstance(one, Renew)
+    two = decide(one.login, shown(2, b"two"), b"three", policy)
+    assert isinstance(two, Renew)
+    reused = decide(two.login, shown(1, b"current"), b"x", policy)
+    assert isinstance(reused, Refuse)
+    assert reused.login is not None
+
+
+def test_a_token_that_does_not_rotate_stays_and_hands_out_none() -> None:
+    kept = decide(REFRESH, shown(1, b"current"), b"two", RefreshPolicy(rotates=False))
+    assert isinstance(kept, Renew)
+    assert not kept.rotates
+    assert kept.login.current_hashes == REFRESH.current_hashes
+    switched_on = decide(kept.login, shown(1, b"current"), b"two", RefreshPolicy())
+    assert isinstance(switched_on, Renew)
+    assert switched_on.rotates
 
 
 @given(st.text(max_size=120))
@@ -190,7 +226,7 @@ READY = {"applications": (Application("a", "A"),), "apis": (Api("https://api.exa
         {"default_audience": "https://other.example/"},
         {"device_lifetime": timedelta()},
         {"device_requests": 0},
-        {"refresh_idle": timedelta(days=400)},
+        {"code_lifetime": timedelta(minutes=11)},
     ],
 )
 def test_an_unsafe_setting_stops_the_start(wrong: dict[str, object]) -> None:

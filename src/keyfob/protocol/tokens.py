@@ -41,20 +41,23 @@ class TokenAnswer:
         return {name: value for name, value in members.items() if value is not None}
 
     @classmethod
-    def read(cls, fields: Fields) -> Self:
+    def read(cls, fields: Fields, *, token_type: str = "Bearer") -> Self:
         """From JSON members; unknown ones are ignored.
+
+        Args:
+            fields: The answer.
+            token_type: What the caller can use; any case will do (RFC 6749 §5.1).
 
         Raises:
             Malformed: A member is missing or of the wrong kind, or the token type is one we cannot use
                 (RFC 6749 §7.1).
         """
-        token_type = fields.text("token_type")
-        if token_type.lower() != "bearer":
-            raise Malformed("token answer: token_type is not Bearer", field="token_type")
+        if fields.text("token_type").lower() != token_type.lower():
+            raise Malformed(f"token answer: token_type is not {token_type}", field="token_type")
         scope = fields.values.get("scope")
         return cls(
             access_token=Secret(fields.text("access_token")),
-            token_type="Bearer",
+            token_type=token_type,
             expires_in=fields.optional_seconds("expires_in"),
             scope=None if scope is None else Scope.read(fields.optional_text("scope") or ""),
             refresh_token=_optional_secret(fields, "refresh_token"),

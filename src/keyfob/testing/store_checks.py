@@ -23,7 +23,7 @@ LOGIN: Final = DeviceLogin(
 )  # fmt: skip
 REFRESH: Final = RefreshLogin(
     b"login id", "program", "auth0|1", "https://api.example/", Scope.of(["a"]), NOON, NOON,
-    NOON + timedelta(days=365), NOON + timedelta(days=30), 1, (b"current" * 4 + b"hash",),
+    NOON + timedelta(days=365), NOON + timedelta(days=30), 1, (b"current".ljust(32),),
 )  # fmt: skip
 USER: Final = User("auth0|1", "Person@Example.com", "Pat", "$argon2id$...", NOON)
 SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON, CODE, "allowed")

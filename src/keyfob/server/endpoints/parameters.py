@@ -26,12 +26,10 @@ def malformed(site: Site, problem: Malformed) -> Response:
     """What to answer to a request that breaks the protocol, in Auth0's words where a parameter is missing."""
     if problem.code == "unsupported-grant":
         return site.refuse("grant_unsupported")
-    if problem.field == "scope":
+    if problem.field == "scope" and not problem.message.endswith("sent twice"):
         return site.refuse("scope_malformed")
     if problem.field in {"audience", "resource"} and problem.message.endswith("more than one API"):
         return site.refuse("audience_many")
-    if problem.field == "client_id" and problem.message.endswith("is missing"):
-        return site.refuse("client_missing")
     return site.refuse("request_malformed", problem=problem_text(problem))
 
 
