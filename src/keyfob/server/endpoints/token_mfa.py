@@ -23,7 +23,7 @@ FactorGrant = MfaOobGrant | MfaOtpGrant | MfaRecoveryGrant
 async def second_factor(call: Call, grant: FactorGrant) -> Response:
     """The tokens of the grant that was interrupted, once."""
     site = call.site
-    token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token.reveal())
+    token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token)
     if isinstance(grant, MfaOobGrant) and grant.binding_code is None:
         return call.refuse("request_malformed", problem="Missing required parameter: binding_code")
 
