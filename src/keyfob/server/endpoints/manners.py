@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -54,7 +54,7 @@ async def with_manners(
                 site.config.wire, "too_many", headers=(*headers, ("retry-after", str(math.ceil(wait.total_seconds()))))
             )
     response = await endpoint(site, request)
-    return replace(response, headers=response.headers + headers)
+    return Response(response.status, response.headers + headers, response.body)
 
 
 def _origin(site: Site, request: Request, manners: Manners) -> Headers:
