@@ -1,7 +1,7 @@
 """Print every difference between the two dialects, from the one table that holds them.
 
-    python -m tools.wire            bring docs/wire.md up to date
-    python -m tools.wire --check    only say whether it is
+python -m tools.wire            bring docs/wire.md up to date
+python -m tools.wire --check    only say whether it is
 """
 
 import sys
@@ -44,11 +44,20 @@ def page() -> str:
     for outcome in get_args(wire.Outcome):
         cells = " | ".join(_cell(row) for row in wire.TABLE[outcome])
         rows.append(f"| `{outcome}` | {cells} |")
-    rows += ["", "## What Auth0 leaves unsaid", "", "Guesses, each a constant in `server/wire.py`; correct it there.", ""]
+    rows += [
+        "",
+        "## What Auth0 leaves unsaid",
+        "",
+        "Guesses, each a constant in `server/wire.py`; correct it there.",
+        "",
+    ]
     guesses = sorted(name for name in vars(wire) if name.startswith("AUTH0_") and name != "AUTH0_API_REFUSED")
     rows += [f"- `{name}`: {_told(getattr(wire, name))}" for name in guesses]
     rows += ["", "## Addresses", ""]
-    rows += [f"- `{path}{'{id}' if path.endswith('/') else ''}`: {', '.join(methods)}" for path, (_, methods) in ROUTES.items()]
+    rows += [
+        f"- `{path}{'{id}' if path.endswith('/') else ''}`: {', '.join(methods)}"
+        for path, (_, methods) in ROUTES.items()
+    ]
     return TOP + "\n".join(rows) + "\n"
 
 
