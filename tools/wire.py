@@ -5,7 +5,6 @@ python -m tools.wire --check    only say whether it is
 """
 
 import sys
-from typing import get_args
 
 from keyfob.server import wire
 from keyfob.server.endpoints.routes import ROUTES
@@ -15,8 +14,8 @@ PAGE = ROOT / "docs" / "wire.md"
 TOP = """\
 # The wire, in two dialects
 
-`wire = "auth0"` (the default) answers with Auth0's statuses, errors and texts; `wire = "rfc"` with those of the standards.
-This page is made from [`server/wire.py`](../src/keyfob/server/wire.py) by `make docs`.
+`wire = "auth0"` (the default) answers with Auth0's statuses, errors and texts; `wire = "rfc"` with those of the
+standards. This page is made from [`server/wire.py`](../src/keyfob/server/wire.py) by `make docs`.
 
 Beyond the table:
 
@@ -24,7 +23,7 @@ Beyond the table:
 |---|---|---|
 | a lapsed device code | `expired_token` once, then `invalid_grant` | `expired_token` for an hour |
 | `iss` in authorization answers (RFC 9207) | no | yes, and announced |
-| the port of a native program's loopback callback | counts, unless `any_loopback_port` | does not matter (RFC 8252 §7.3) |
+| port of a native program's loopback callback | counts, unless `any_loopback_port` | does not matter (RFC 8252 §7.3) |
 | introspection (RFC 7662) | off, unless `introspection` | on, unless switched off |
 | password grants in the metadata | listed where they are on | never listed (RFC 9700 §2.4) |
 | a second factor is due in a password grant | `mfa_required` and an `mfa_token` | refused like a wrong password |
@@ -40,25 +39,18 @@ Both take forms and JSON, count `null` and `""` as absent, and refuse repeated p
 
 def page() -> str:
     """The whole page."""
-    rows = ["## Every refusal", "", "| when | `auth0` | | `rfc` | |", "|---|---|---|---|---|"]
-    for outcome in get_args(wire.Outcome):
-        cells = " | ".join(_cell(row) for row in wire.TABLE[outcome])
-        rows.append(f"| `{outcome}` | {cells} |")
-    rows += [
-        "",
-        "## What Auth0 leaves unsaid",
-        "",
-        "Guesses, each a constant in `server/wire.py`; correct it there.",
-        "",
-    ]
+    lines = ["## Every refusal", "", "| when | `auth0` | | `rfc` | |", "|---|---|---|---|---|"]
+    for outcome, answers in wire.TABLE.items():
+        lines.append(f"| `{outcome}` | {' | '.join(_cell(row) for row in answers)} |")
+    lines += ["", "## What Auth0 leaves unsaid", ""]
+    lines += ["Guesses, each a constant in `server/wire.py`; correct it there.", ""]
     guesses = sorted(name for name in vars(wire) if name.startswith("AUTH0_") and name != "AUTH0_API_REFUSED")
-    rows += [f"- `{name}`: {_told(getattr(wire, name))}" for name in guesses]
-    rows += ["", "## Addresses", ""]
-    rows += [
-        f"- `{path}{'{id}' if path.endswith('/') else ''}`: {', '.join(methods)}"
-        for path, (_, methods) in ROUTES.items()
-    ]
-    return TOP + "\n".join(rows) + "\n"
+    lines += [f"- `{name}`: {_told(getattr(wire, name))}" for name in guesses]
+    lines += ["", "## Addresses", ""]
+    for path, (_, methods) in ROUTES.items():
+        shown = f"{path}{{id}}" if path.endswith("/") else path
+        lines.append(f"- `{shown}`: {', '.join(methods)}")
+    return TOP + "\n".join(lines) + "\n"
 
 
 def _cell(row: wire.Row) -> str:
@@ -66,7 +58,7 @@ def _cell(row: wire.Row) -> str:
     return f"{status} {f'`{error}`' if error else ''} | {text or '(no body)'}"
 
 
-def _told(value: object) -> str:
+def _told(value: int | str | wire.Row) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

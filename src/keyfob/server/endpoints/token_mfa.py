@@ -43,9 +43,8 @@ async def second_factor(call: Call, grant: FactorGrant) -> Response:
         return call.refuse("attempts_many")
     code = write_recovery_code(site.surroundings.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)
-    wrong: Outcome | None = await site.store.write(
-        lambda transaction: _check(call, transaction, token_hash, grant, fresh)
-    )
+    wrong: Outcome | None
+    wrong = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, fresh))
     if wrong is not None:
         call.note(_FAILED[type(grant)], user_id=user.user_id, description=wrong)
         return call.refuse(wrong)
