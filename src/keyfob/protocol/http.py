@@ -91,4 +91,7 @@ def media_type(content_type: str | None) -> str:
 
 
 def _first(headers: Headers, name: str) -> str | None:
-    return next((value for key, value in headers if key == name), None)
+    for key, value in headers:
+        if key == name:
+            return value
+    return None

@@ -54,8 +54,8 @@ def refill(bucket: Bucket | None, size: int, span: timedelta, now: datetime) -> 
     """The bucket as it is now; a new one is full."""
     if bucket is None:
         return Bucket(size, now)
-    back = max(0.0, (now - bucket.at) / span) * size
-    return Bucket(min(float(size), bucket.left + back), now)
+    passed = (now - bucket.at).total_seconds()
+    return Bucket(min(float(size), bucket.left + max(0.0, passed) * size / span.total_seconds()), now)
 
 
 def spend(bucket: Bucket) -> Bucket:

@@ -79,9 +79,9 @@ def _spend(site: Site, request: Request, path: str) -> tuple[timedelta, Headers]
     wait = time_until_try(bucket, size, _SPAN)
     left = bucket if wait else spend(bucket)
     site.calls.put(who, left)
-    full_at = now + (size - left.left) * _SPAN / size
+    full_at = now.timestamp() + (size - left.left) * _SPAN.total_seconds() / size
     return wait, (
         ("x-ratelimit-limit", str(size)),
         ("x-ratelimit-remaining", str(int(left.left))),
-        ("x-ratelimit-reset", str(math.ceil(full_at.timestamp()))),
+        ("x-ratelimit-reset", str(math.ceil(full_at))),
     )

@@ -73,4 +73,5 @@ def _written_aside(path: Path, content: bytes, mode: int) -> Generator[Path]:
 
 def audit_log(event: Mapping[str, object]) -> None:
     """One line of JSON to the logger `keyfob.audit`."""
-    _LOG.info("%s", json.dumps(event, ensure_ascii=False))
+    if _LOG.isEnabledFor(logging.INFO):
+        _LOG.info("%s", json.dumps(event, ensure_ascii=False))
