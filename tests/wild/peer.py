@@ -1,0 +1,121 @@
+"""Start a program of somebody else's, talk with it in lines of JSON, and see how it ends."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.wild.stage import LONGEST_S, Stage
+
+PEERS = Path(__file__).parent / "peers"
+WIRES = ("auth0", "rfc")
+Answers = dict[str, Callable[[dict[str, str]], object]]
+
+
+def passes(client: str, flow: str, *wires: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Say which cells of docs/interop.md a test stands for: it runs once in each dialect, both where none is named.
+
+    `tools.interop` reads these words from the source, so they are written as plain strings.
+    """
+    return pytest.mark.parametrize("theatre", wires or WIRES, indirect=True, scope="module")
+
+
+class Failed(Exception):  # noqa: N818
+    """The program's library raised an error.
+
+    Attributes:
+        type: The library's own name for it.
+        said: What the program found in it.
+    """
+
+    def __init__(self, said: dict[str, object]) -> None:
+        super().__init__(json.dumps(said))
+        self.type = said["type"]
+        self.error = said.get("error")
+        self.status = said.get("status")
+        self.text = str(said.get("text"))
+
+
+def python() -> str:
+    """The Python of the peers, or a reason not to run."""
+    folder = os.environ.get("KEYFOB_TEST_PEERS")
+    if not folder:
+        pytest.skip("KEYFOB_TEST_PEERS is not set: `make test` brings the programs of others")
+    path = Path(folder) / "python" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    assert path.is_file(), f"KEYFOB_TEST_PEERS is set, and {path} is not there"
+    return str(path)
+
+
+def node() -> str:
+    """Node, or a reason not to run."""
+    path = os.environ.get("KEYFOB_TEST_NODE")
+    if not path:
+        pytest.skip("KEYFOB_TEST_NODE is not set: `make test` brings the programs of others")
+    assert Path(path).is_file(), f"KEYFOB_TEST_NODE is set, and {path} is not there"
+    assert (PEERS / "node_modules").is_dir(), "KEYFOB_TEST_NODE is set, and npm's packages are not there"
+    return path
+
+
+def run(stage: Stage, script: str, flow: str, answers: Answers | None = None, **told: object) -> dict[str, object]:
+    """Run one flow of a program to its end; what it found.
+
+    Args:
+        answers: By the name of what the program asks: `browser` takes an authorization address and gives the address
+            the browser ended at, `device` takes the codes. Where nothing is said, the person approves.
+
+    Raises:
+        Failed: Its library raised an error.
+    """
+    interpreter = [node(), "--no-warnings"] if script.endswith(".mjs") else [python(), "-B"]
+    told = {"issuer": stage.issuer, **told}
+    ways: Answers = {"device": stage.activate, "browser": lambda asked: stage.decide(asked["url"]), **(answers or {})}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KEYFOB", "PYTHON"))}
+    process = subprocess.Popen(
+        [*interpreter, str(PEERS / script), flow, json.dumps(told)],
+        env={**environment, "PYTHONUTF8": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    watch = threading.Timer(LONGEST_S, process.kill)
+    watch.start()
+    try:
+        return _talk(process, ways)
+    finally:
+        watch.cancel()
+        process.kill()
+        process.communicate()
+
+
+def _talk(process: subprocess.Popen[str], ways: Answers) -> dict[str, object]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        said = json.loads(line)
+        match said.pop("is"):
+            case "done":
+                return dict(said["found"])
+            case "failed":
+                raise Failed(said)
+            case kind:
+                process.stdin.write(json.dumps(ways[kind](said)) + "\n")
+                process.stdin.flush()
+    raise AssertionError(f"the program ended without a word: {process.stderr.read()}")
+
+
+def program(script: str) -> Callable[..., dict[str, object]]:
+    """`run`, for one program; the stage comes first, then the flow."""
+    return functools.partial(_of, script)
+
+
+def _of(script: str, stage: Stage, flow: str, answers: Answers | None = None, **told: object) -> dict[str, object]:
+    return run(stage, script, flow, answers, **told)

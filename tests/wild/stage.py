@@ -1,0 +1,271 @@
+"""A real tenant on this machine, programs of every kind registered at it, and a person at a browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import argon2
+from joserfc.jwk import RSAKey
+
+from keyfob.io import http
+from keyfob.protocol.grants import (
+    AUTHORIZATION_CODE,
+    CLIENT_CREDENTIALS,
+    DEVICE_CODE,
+    PASSWORD,
+    PASSWORD_REALM,
+    REFRESH_TOKEN,
+)
+from keyfob.protocol.http import Request, Response, form_request
+from keyfob.protocol.secret import Secret
+from keyfob.serve import (
+    Api,
+    ApiGrant,
+    Application,
+    Connection,
+    Running,
+    Tenant,
+    TenantConfig,
+    Wire,
+    bind,
+    url_of,
+)
+from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.testing.person import Page, Person
+
+AUDIENCE = "https://orders.example/"
+EMAIL = "person@example.com"
+PASSWORD_OF_PERSON = "correct horse battery staple"
+# Nobody listens there: the person's browser stops before it, and the test hands the address to the program.
+CALLBACK = "http://127.0.0.1:51089/cb"
+# As Auth0's look, with all that a Basic header has to escape.
+SECRET = "aZ-9_b+Yc8-Xd7_We6+Vf5-Ug4_Th3+Si2-Rj1_Qk0+Pl9-Om8_Nn7+Mo6-Lp5_"
+WRONG_SECRET = "a-wrong-secret-that-is-long-enough-to-be-one"
+ORDERS = {"read:orders": "see your orders", "write:orders": "change your orders"}
+PERSONS = (AUTHORIZATION_CODE, REFRESH_TOKEN)
+LONGEST_S = 20.0
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request as it came over the wire, and what it got."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    status: int
+    body: bytes
+
+    @property
+    def error(self) -> object:
+        """The OAuth error of the answer."""
+        return json.loads(self.body).get("error") if self.status >= 400 else None
+
+
+@dataclass
+class Tap:
+    """Stands in front of the tenant, changes nothing and remembers what passed."""
+
+    app: Callable[..., object]
+    passed: list[Exchange] = field(default_factory=list[Exchange])
+    _news: threading.Condition = field(default_factory=threading.Condition)
+
+    async def __call__(self, scope: dict, receive: object, send: Callable) -> None:  # type: ignore[type-arg]
+        status, body = 0, b""
+
+        async def keep(message: dict) -> None:  # type: ignore[type-arg]
+            nonlocal status, body
+            status, body = message.get("status", status), body + message.get("body", b"")
+            if message["type"] == "http.response.body":
+                headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+                with self._news:
+                    self.passed.append(Exchange(scope["method"], scope["path"], headers, status, body))
+                    self._news.notify_all()
+            await send(message)
+
+        await self.app(scope, receive, keep)  # type: ignore[misc]
+
+    def to(self, path: str) -> list[Exchange]:
+        """What went to one address."""
+        return [one for one in self.passed if one.path == path]
+
+    def errors(self, path: str = "/oauth/token") -> list[object]:
+        """The errors that one address answered, in order."""
+        return [one.error for one in self.to(path) if one.error]
+
+    def wait_for(self, error: str) -> None:
+        """Return when the token endpoint has answered that."""
+        with self._news:
+            assert self._news.wait_for(lambda: error in self.errors(), LONGEST_S), f"{error} was never answered"
+
+
+@dataclass
+class Stage:
+    """Everybody together.
+
+    Attributes:
+        sub: The person's.
+        key: The private key of `wild-key`, as a JWK.
+    """
+
+    wire: Wire
+    issuer: str
+    tap: Tap
+    sub: str
+    key: dict[str, object]
+    pem: str
+
+    @property
+    def is_rfc(self) -> bool:
+        """Whether the tenant speaks as the RFCs have it."""
+        return self.wire == "rfc"
+
+    def as_auth0(self, auth0: object, rfc: object) -> object:
+        """What is right in this dialect."""
+        return rfc if self.is_rfc else auth0
+
+    def person(self) -> Person:
+        """Somebody at a browser that stops at the program's callback."""
+
+        def send(request: Request) -> Response:
+            return Response(200) if request.url.startswith(CALLBACK) else http.send(request)
+
+        return Person(send)
+
+    def decide(self, url: str, answer: str = "approve") -> str:
+        """Open a program's authorization address, log in, approve or decline; the address that the browser ends at."""
+        person = self.person()
+        page = person.open(url)
+        if answer == "approve" and _offers(page, "login"):
+            page = person.press("login", email=EMAIL, password=PASSWORD_OF_PERSON)
+        if not page.url.startswith(CALLBACK):
+            page = person.press(answer)
+        assert page.url.startswith(CALLBACK), page.text
+        return page.url
+
+    def post(self, path: str, **fields: str) -> dict[str, object]:
+        """A form, as the plainest of programs sends it; the answer's members."""
+        answer = http.send(form_request(f"{self.issuer}{path}", fields))
+        assert answer.status == 200, answer.body
+        found: dict[str, object] = json.loads(answer.body)
+        return found
+
+    def log_in(self, scope: str = "openid profile email offline_access read:orders") -> dict[str, object]:
+        """A person's tokens in `wild-native`, for a test that begins where a login ends."""
+        codes = self.post("oauth/device/code", client_id="wild-native", scope=scope, audience=AUDIENCE)
+        self.activate({name: str(value) for name, value in codes.items()})
+        code = str(codes["device_code"])
+        return self.post("oauth/token", client_id="wild-native", grant_type=DEVICE_CODE, device_code=code)
+
+    def activate(self, asked: dict[str, str], answer: str = "confirm") -> None:
+        """Enter a device's code, and approve or decline."""
+        person = self.person()
+        person.open(asked["verification_uri"])
+        person.press("continue", user_code=asked["user_code"])
+        assert asked["user_code"] in person.page.text
+        person.press(answer)
+        if answer == "confirm":
+            person.press("login", email=EMAIL, password=PASSWORD_OF_PERSON)
+            assert "logged in" in person.page.text, person.page.text
+        else:
+            assert "Nobody was logged in" in person.page.text, person.page.text
+
+
+def _offers(page: Page, button: str) -> bool:
+    return any(button in pair for form in page.forms for pair in form.buttons)
+
+
+def claims(token: object) -> dict[str, object]:
+    """What a JWT says; whether it is right is for the programs to judge."""
+    assert isinstance(token, str)
+    assert token.count(".") == 2, "a JWT"
+    middle = token.split(".")[1]
+    said: dict[str, object] = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    return said
+
+
+def audiences(token: object) -> set[str]:
+    """Whom a token is for; `aud` is a string or a list."""
+    said = claims(token)["aud"]
+    return {said} if isinstance(said, str) else set(said)  # type: ignore[arg-type]
+
+
+def query(url: str) -> dict[str, str]:
+    """The parameters in an address."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+def applications(jwk: dict[str, object]) -> tuple[Application, ...]:
+    """A program of every kind."""
+    web = {"kind": "web", "callbacks": (CALLBACK,), "secrets": (Secret(SECRET),)}
+    machine = {"kind": "machine", "grants": (CLIENT_CREDENTIALS,), "secrets": (Secret(SECRET),)}
+    both = (*PERSONS, CLIENT_CREDENTIALS)
+    passwords = (PASSWORD, PASSWORD_REALM, REFRESH_TOKEN)
+    return (
+        Application("wild-native", "Native", grants=(DEVICE_CODE, *PERSONS), callbacks=(CALLBACK,)),
+        Application("wild-basic", "Web, Basic", grants=both, auth_methods=("client_secret_basic",), **web),
+        Application("wild-post", "Web, post", grants=both, auth_methods=("client_secret_post",), **web),
+        Application("wild-machine", "Machine", auth_methods=("client_secret_basic", "client_secret_post"), **machine),
+        Application(
+            "wild-key",
+            "Machine with a key",
+            kind="machine",
+            grants=(CLIENT_CREDENTIALS,),
+            auth_methods=("private_key_jwt",),
+            public_keys=(jwk,),
+        ),
+        Application("wild-password", "Password", grants=passwords),
+        Application(
+            "wild-web-password",
+            "Web, password",
+            kind="web",
+            grants=passwords,
+            auth_methods=("client_secret_post",),
+            secrets=(Secret(SECRET),),
+        ),
+    )
+
+
+def configure(issuer: str, wire: Wire, jwk: dict[str, object]) -> TenantConfig:
+    """A tenant that allows everything that somebody's program may want."""
+    machines = ("wild-basic", "wild-post", "wild-machine", "wild-key")
+    return TenantConfig(
+        issuer=issuer,
+        wire=wire,
+        applications=applications(jwk),
+        apis=(Api(AUDIENCE, "Orders", dict(ORDERS), profile="rfc9068" if wire == "rfc" else "auth0"),),
+        grants=tuple(ApiGrant(name, AUDIENCE, tuple(ORDERS)) for name in machines),
+        connections=(Connection(allows_password=True),),
+        default_directory=Connection().name,
+        allows_password=True,
+        mfa="never",
+        device_interval=timedelta(seconds=1),
+        guess_odds=0.5,
+    )
+
+
+@contextmanager
+def on_stage(wire: Wire) -> Iterator[Stage]:
+    """A tenant on loopback, stopped at the end."""
+    key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": "wild"})
+    listener = bind("127.0.0.1", 0)
+    passwords = Argon2Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    config = configure(url_of(listener), wire, dict(key.as_dict(private=False)))
+    tenant = Tenant.in_memory(config, passwords=passwords)
+    tap = Tap(tenant.app)
+    running = Running(tap, listener)
+    import asyncio
+
+    person = asyncio.run(tenant.add_user(EMAIL, Secret(PASSWORD_OF_PERSON), "Pat Example"))
+    assert person is not None
+    pem = key.as_pem(private=True).decode()
+    yield Stage(wire, running.url, tap, person.user_id, dict(key.as_dict(private=True)), pem)
+    running.stop()
+    tenant.close()
