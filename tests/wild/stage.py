@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
@@ -49,6 +50,12 @@ CALLBACK = "http://127.0.0.1:51089/cb"
 SECRET = "aZ-9_b+Yc8-Xd7_We6+Vf5-Ug4_Th3+Si2-Rj1_Qk0+Pl9-Om8_Nn7+Mo6-Lp5_"
 WRONG_SECRET = "a-wrong-secret-that-is-long-enough-to-be-one"
 ORDERS = {"read:orders": "see your orders", "write:orders": "change your orders"}
+# What a program says of itself, and what it asks for.
+FULL = "openid profile email offline_access read:orders"
+NATIVE = {"client_id": "wild-native", "audience": AUDIENCE, "scope": FULL}
+CODE = {**NATIVE, "callback": CALLBACK}
+BASIC = {"client_id": "wild-basic", "method": "client_secret_basic", "secret": SECRET}
+POST = {"client_id": "wild-post", "method": "client_secret_post", "secret": SECRET}
 PERSONS = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 LONGEST_S = 20.0
 
@@ -123,6 +130,11 @@ class Stage:
     pem: str
 
     @property
+    def with_key(self) -> dict[str, object]:
+        """What the machine with a key says of itself."""
+        return {"client_id": "wild-key", "method": "private_key_jwt", "jwk": self.key, "pem": self.pem}
+
+    @property
     def is_rfc(self) -> bool:
         """Whether the tenant speaks as the RFCs have it."""
         return self.wire == "rfc"
@@ -157,12 +169,43 @@ class Stage:
         found: dict[str, object] = json.loads(answer.body)
         return found
 
-    def log_in(self, scope: str = "openid profile email offline_access read:orders") -> dict[str, object]:
+    def log_in(self, scope: str = FULL) -> dict[str, object]:
         """A person's tokens in `wild-native`, for a test that begins where a login ends."""
         codes = self.post("oauth/device/code", client_id="wild-native", scope=scope, audience=AUDIENCE)
         self.activate({name: str(value) for name, value in codes.items()})
         code = str(codes["device_code"])
         return self.post("oauth/token", client_id="wild-native", grant_type=DEVICE_CODE, device_code=code)
+
+    def in_a_while(self, asked: dict[str, str]) -> None:
+        """Approve a device's code, but not before the program has heard that nobody has."""
+        threading.Thread(target=self._after, args=("authorization_pending", asked)).start()
+
+    def after_a_slow_down(self, asked: dict[str, str]) -> None:
+        """Approve a device's code, but not before the program was told to slow down."""
+        threading.Thread(target=self._after, args=("slow_down", asked)).start()
+
+    def _after(self, error: str, asked: dict[str, str]) -> None:
+        self.tap.wait_for(error)
+        self.activate(asked)
+
+    def decline(self, asked: dict[str, str]) -> None:
+        """Enter a device's code, and decline."""
+        self.activate(asked, "decline")
+
+    def check_person(self, tokens: dict[str, object], *, audience: str = AUDIENCE, scope: str = "read:orders") -> None:
+        """The access token is this person's, for that API and with that scope."""
+        said = claims(tokens["access_token"])
+        assert (said["iss"], said["sub"]) == (self.issuer, self.sub)
+        assert audience in audiences(tokens["access_token"])
+        assert scope in str(said["scope"]).split()
+
+    def check_machine(self, tokens: dict[str, object], client_id: str, scope: str) -> None:
+        """The access token is that machine's, with no more than that scope, and nothing comes with it."""
+        said = claims(tokens["access_token"])
+        assert (said["iss"], said["sub"]) == (self.issuer, f"{client_id}@clients")
+        assert audiences(tokens["access_token"]) == {AUDIENCE}
+        assert str(said["scope"]).split() == scope.split()
+        assert not {"refresh_token", "id_token"} & {name for name, value in tokens.items() if value}
 
     def activate(self, asked: dict[str, str], answer: str = "confirm") -> None:
         """Enter a device's code, and approve or decline."""
@@ -261,8 +304,6 @@ def on_stage(wire: Wire) -> Iterator[Stage]:
     tenant = Tenant.in_memory(config, passwords=passwords)
     tap = Tap(tenant.app)
     running = Running(tap, listener)
-    import asyncio
-
     person = asyncio.run(tenant.add_user(EMAIL, Secret(PASSWORD_OF_PERSON), "Pat Example"))
     assert person is not None
     pem = key.as_pem(private=True).decode()
