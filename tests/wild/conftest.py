@@ -1,4 +1,4 @@
-"""One tenant for each dialect and each file of tests."""
+"""One tenant for each dialect, and whichever program a test is about."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.wild.peer import Client
 from tests.wild.stage import Stage, on_stage
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def theatre(request: pytest.FixtureRequest) -> Iterator[Stage]:
     with on_stage(request.param) as made:
         yield made
@@ -17,6 +18,11 @@ def theatre(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 @pytest.fixture
 def stage(theatre: Stage) -> Stage:
-    """The tenant of this file, with nothing of the test before it on the tap."""
+    """The tenant, with nothing of the test before it on the tap."""
     theatre.tap.passed.clear()
     return theatre
+
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest, stage: Stage) -> Client:
+    return Client(request.param, stage)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,24 @@ WIRES = ("auth0", "rfc")
 Answers = dict[str, Callable[[dict[str, str]], object]]
 
 
-def passes(client: str, flow: str, *wires: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Say which cells of docs/interop.md a test stands for: it runs once in each dialect, both where none is named.
+SCRIPTS = {
+    "openid-client": "with_openid_client.mjs",
+    "oauth4webapi": "with_oauth4webapi.mjs",
+    "requests-oauth2client": "with_requests_oauth2client.py",
+    "Authlib": "with_authlib.py",
+    "auth0-python": "with_auth0_python.py",
+    "curl": "with_curl.py",
+}
+
+
+def passes(flow: str, *clients: str, wires: tuple[str, ...] = WIRES) -> Callable[[Callable[..., None]], object]:
+    """Run a test with each of these clients in each dialect: the cells of docs/interop.md that it stands for.
 
     `tools.interop` reads these words from the source, so they are written as plain strings.
     """
-    return pytest.mark.parametrize("theatre", wires or WIRES, indirect=True, scope="module")
+    with_each_client = pytest.mark.parametrize("client", clients, indirect=True)
+    in_each_dialect = pytest.mark.parametrize("theatre", wires, indirect=True, scope="session")
+    return lambda test: with_each_client(in_each_dialect(test))
 
 
 class Failed(Exception):  # noqa: N818
@@ -112,10 +125,21 @@ def _talk(process: subprocess.Popen[str], ways: Answers) -> dict[str, object]:
     raise AssertionError(f"the program ended without a word: {process.stderr.read()}")
 
 
-def program(script: str) -> Callable[..., dict[str, object]]:
-    """`run`, for one program; the stage comes first, then the flow."""
-    return functools.partial(_of, script)
+@dataclass(frozen=True)
+class Client:
+    """One of the programs, before one tenant; call it with the name of a flow and what the program is told."""
 
+    name: str
+    stage: Stage
 
-def _of(script: str, stage: Stage, flow: str, answers: Answers | None = None, **told: object) -> dict[str, object]:
-    return run(stage, script, flow, answers, **told)
+    def __call__(self, flow: str, answers: Answers | None = None, **told: object) -> dict[str, object]:
+        """Run a flow to its end; what it found. As `run`."""
+        if self.name == "curl" and shutil.which("curl") is None:
+            pytest.skip("there is no curl on this machine")
+        return run(self.stage, SCRIPTS[self.name], flow, answers, **told)
+
+    def fails(self, flow: str, answers: Answers | None = None, **told: object) -> Failed:
+        """Run a flow that must end in an error of the library's own; that error."""
+        with pytest.raises(Failed) as problem:
+            self(flow, answers, **told)
+        return problem.value

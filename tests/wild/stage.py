@@ -139,7 +139,7 @@ class Stage:
         """Whether the tenant speaks as the RFCs have it."""
         return self.wire == "rfc"
 
-    def as_auth0(self, auth0: object, rfc: object) -> object:
+    def choose(self, auth0: object, rfc: object) -> object:
         """What is right in this dialect."""
         return rfc if self.is_rfc else auth0
 
