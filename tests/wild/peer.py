@@ -40,7 +40,7 @@ def passes(flow: str, *clients: str, wires: tuple[str, ...] = WIRES) -> Callable
     return lambda test: with_each_client(in_each_dialect(test))
 
 
-class Failed(Exception):  # noqa: N818
+class Failed(Exception):
     """The program's library raised an error.
 
     Attributes:

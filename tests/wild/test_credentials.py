@@ -1,7 +1,7 @@
 """A program as itself, with each way of proving who it is (RFC 6749 §4.4, RFC 7523 §2.2)."""
 
 from tests.wild.peer import Client, passes
-from tests.wild.stage import AUDIENCE, BASIC, ORDERS, POST, WRONG_SECRET, Stage
+from tests.wild.stage import AUDIENCE, BASIC, ORDERS, PLUS_SECRET, POST, WRONG_SECRET, Stage
 
 CHALLENGED = {"openid-client": "WWWAuthenticateChallengeError", "oauth4webapi": "WWWAuthenticateChallengeError"}
 REFUSED = {
@@ -20,6 +20,12 @@ def test_a_machine_shows_its_secret_in_the_header(stage: Stage, client: Client) 
     assert stage.tap.to("/oauth/token")[0].headers["authorization"].startswith("Basic ")
 
 
+@passes("client credentials, Basic with +", "openid-client", "oauth4webapi")
+def test_a_machine_escapes_what_is_in_its_secret(stage: Stage, client: Client) -> None:
+    found = client("credentials", audience=AUDIENCE, **{**BASIC, "secret": PLUS_SECRET})
+    stage.check_machine(found, "wild-basic", " ".join(ORDERS))
+
+
 @passes("client credentials, post", "openid-client", "oauth4webapi", "requests-oauth2client", "Authlib", "auth0-python",
         "curl")  # fmt: skip
 def test_a_machine_shows_its_secret_in_the_body(stage: Stage, client: Client) -> None:
@@ -27,9 +33,14 @@ def test_a_machine_shows_its_secret_in_the_body(stage: Stage, client: Client) ->
     stage.check_machine(found, "wild-post", " ".join(ORDERS))
 
 
-@passes("client credentials, private_key_jwt", "openid-client", "oauth4webapi", "requests-oauth2client", "Authlib",
-        "auth0-python")  # fmt: skip
+@passes("client credentials, private_key_jwt", "openid-client", "oauth4webapi", "requests-oauth2client", "Authlib")
 def test_a_machine_signs_for_itself(stage: Stage, client: Client) -> None:
+    found = client("credentials", audience=AUDIENCE, **stage.with_key)
+    stage.check_machine(found, "wild-key", " ".join(ORDERS))
+
+
+@passes("client credentials, private_key_jwt", "auth0-python", wires=("auth0",))
+def test_auth0_s_own_library_signs_for_https_whatever_the_tenant_is_on(stage: Stage, client: Client) -> None:
     found = client("credentials", audience=AUDIENCE, **stage.with_key)
     stage.check_machine(found, "wild-key", " ".join(ORDERS))
 

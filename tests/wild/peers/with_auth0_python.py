@@ -5,7 +5,8 @@ import hashlib
 import secrets
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from auth0.authentication import GetToken, PushedAuthorizationRequests, RevokeToken, Users
+from auth0.authentication import GetToken, RevokeToken, Users
+from auth0.authentication.pushed_authorization_requests import PushedAuthorizationRequests
 from auth0.authentication.token_verifier import AsymmetricSignatureVerifier, TokenVerifier
 from talk import ask, perform
 

@@ -22,7 +22,9 @@ def session(issuer, client_id, method="none", secret=None, pem=None, scope=None,
         code_challenge_method="S256",
     )
     # Whom the assertion is for: Auth0 wants its own address there, and not that of the endpoint.
-    made.register_client_auth_method(PrivateKeyJWT(issuer, headers={"kid": "wild"}))
+    # It signs for an hour where nothing is said, and Auth0 takes five minutes.
+    soon = {"exp": int(time.time()) + 180}
+    made.register_client_auth_method(PrivateKeyJWT(issuer, claims=soon, headers={"kid": "wild"}))
     return made
 
 

@@ -16,7 +16,16 @@ class Refused(Exception):
 
 
 def curl(*words):
-    line = [shutil.which("curl"), "--disable", "--silent", "--show-error", "--noproxy", "*", "--write-out", "\n%{http_code}"]
+    line = [
+        shutil.which("curl"),
+        "--disable",
+        "--silent",
+        "--show-error",
+        "--noproxy",
+        "*",
+        "--write-out",
+        "\n%{http_code}",
+    ]
     done = subprocess.run([*line, *words], capture_output=True, text=True, check=True, encoding="utf-8")
     body, _, status = done.stdout.rpartition("\n")
     if int(status) >= 400:
