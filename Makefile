@@ -51,6 +51,7 @@ check: $(VENV)/dev ## form, law, types, generated pages; quickest first
 	$(PY) -m tools.map --check
 	$(PY) -m tools.standards --check
 	PYTHONPATH=src $(PY) -m tools.wire --check
+	$(PY) -m tools.interop --check
 	$(PY) -m tools.api --check
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml
@@ -72,6 +73,7 @@ docs: $(VENV)/dev ## build the tables and drawings that come from the code
 	$(PY) -m tools.map --quiet
 	$(PY) -m tools.standards
 	PYTHONPATH=src $(PY) -m tools.wire
+	$(PY) -m tools.interop
 
 pins: $(VENV)/tools ## choose the newest of everything again, with hashes
 	for set in dev run bootstrap peers; do \
