@@ -55,8 +55,8 @@ NOTES = {
     "openid-client": "wants `allowInsecureRequests` for plain http.",
     "oauth4webapi": "retries nothing: a nonce for DPoP is asked for and sent again by the caller.",
     "requests-oauth2client": "wants `testing=True` for plain http, and `aud=` the issuer with `private_key_jwt`; "
-    "leaves the device endpoint out of what it discovers; cannot judge an ID token that comes with a DPoP-bound token (1.8 "
-    "raises `TypeError`: pass `validate=False`).",
+    "leaves the device endpoint out of what it discovers; cannot judge an ID token that comes with a DPoP-bound token "
+    "(1.8 raises `TypeError`: pass `validate=False`).",
     "Authlib": "has no device login of its own: poll in a loop. Give `PrivateKeyJWT` the issuer and an `exp` within "
     "five minutes. It keeps ID tokens as they come.",
     "auth0-python": 'wants `protocol="http"` for plain http, and then still signs assertions for https, which the '

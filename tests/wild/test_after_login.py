@@ -44,7 +44,7 @@ def test_a_program_learns_who_the_person_is(stage: Stage, client: Client) -> Non
     assert (found["sub"], found["email"], found["name"]) == (stage.sub, EMAIL, "Pat Example")
 
 
-@passes("introspection", "openid-client", "oauth4webapi", "requests-oauth2client", wires=("rfc",))
+@passes("introspection", "openid-client", "oauth4webapi", "requests-oauth2client", "Authlib", wires=("rfc",))
 def test_a_program_asks_whether_a_token_lives(stage: Stage, client: Client) -> None:
     token = str(stage.log_in()["access_token"])
     found = client("introspect", token=token, **BASIC)

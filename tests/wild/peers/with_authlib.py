@@ -28,14 +28,13 @@ def session(issuer, client_id, method="none", secret=None, pem=None, scope=None,
     return made
 
 
-def device(issuer, client_id, scope, audience, hurry=False, **_):
+def device(issuer, client_id, scope, audience, **_):
     with session(issuer, client_id) as made:
         asked = {"client_id": client_id, "scope": scope, "audience": audience}
         codes = made.post(f"{issuer}oauth/device/code", data=asked, withhold_token=True).json()
         ask("device", **codes)
-        interval = 0.2 if hurry else codes["interval"]
+        interval = codes["interval"]
         while True:
-            time.sleep(interval)
             try:
                 return made.fetch_token(grant_type=DEVICE, device_code=codes["device_code"], client_id=client_id)
             except OAuthError as problem:
@@ -43,6 +42,7 @@ def device(issuer, client_id, scope, audience, hurry=False, **_):
                     interval += 5
                 elif problem.error != "authorization_pending":
                     raise
+            time.sleep(interval)
 
 
 def credentials(audience, **told):
@@ -75,6 +75,11 @@ def revoke(issuer, token, **told):
         return {"status": answer.status_code}
 
 
+def introspect(issuer, token, **told):
+    with session(issuer, **told) as made:
+        return made.introspect_token(f"{issuer}oauth/introspect", token=token).json()
+
+
 def userinfo(issuer, token, client_id, **_):
     with OAuth2Session(client_id, token={"access_token": token, "token_type": "Bearer"}) as made:
         answer = made.get(f"{issuer}userinfo")
@@ -84,7 +89,7 @@ def userinfo(issuer, token, client_id, **_):
 
 FLOWS = {
     "device": device, "credentials": credentials, "password": password, "code": code, "refresh": refresh,
-    "revoke": revoke, "userinfo": userinfo,
+    "revoke": revoke, "userinfo": userinfo, "introspect": introspect,
 }  # fmt: skip
 
 perform(FLOWS, lambda problem: {"error": getattr(problem, "error", None)})

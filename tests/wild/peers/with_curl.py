@@ -47,13 +47,12 @@ def proof(client_id, method=None, secret=None):
     return (), {"client_id": client_id, "client_secret": secret}
 
 
-def device(issuer, client_id, scope, audience, hurry=False, **_):
+def device(issuer, client_id, scope, audience, **_):
     codes = post(f"{issuer}oauth/device/code", client_id=client_id, scope=scope, audience=audience)
     ask("device", **codes)
-    interval = 0.2 if hurry else codes["interval"]
+    interval = codes["interval"]
     fields = {"client_id": client_id, "device_code": codes["device_code"]}
     while True:
-        time.sleep(interval)
         try:
             return post(f"{issuer}oauth/token", grant_type="urn:ietf:params:oauth:grant-type:device_code", **fields)
         except Refused as problem:
@@ -61,6 +60,7 @@ def device(issuer, client_id, scope, audience, hurry=False, **_):
                 interval += 5
             elif problem.error != "authorization_pending":
                 raise
+        time.sleep(interval)
 
 
 def token(issuer, grant_type, client_id, method=None, secret=None, **fields):

@@ -93,10 +93,9 @@ const flows = {
     const begun = await oauth.deviceAuthorizationRequest(as, client, proof, asked, plain);
     const codes = await oauth.processDeviceAuthorizationResponse(as, client, begun);
     await ask("device", codes);
-    let interval = told.hurry ? 0.2 : (codes.interval ?? 5);
+    let interval = codes.interval ?? 5;
     const options = told.dpop ? await handle(client) : {};
     for (;;) {
-      await pause(interval * 1000);
       try {
         const tokens = await twice(async (more) => {
           const all = { ...plain, ...more };
@@ -108,6 +107,7 @@ const flows = {
         if (problem.error === "slow_down") interval += 5;
         else if (problem.error !== "authorization_pending") throw problem;
       }
+      await pause(interval * 1000);
     }
   },
   async credentials(told) {
