@@ -89,7 +89,12 @@ def run(stage: Stage, script: str, flow: str, answers: Answers | None = None, **
     interpreter = [node(), "--no-warnings"] if script.endswith(".mjs") else [python(), "-B"]
     told = {"issuer": stage.issuer, **told}
     ways: Answers = {"device": stage.activate, "browser": lambda asked: stage.decide(asked["url"]), **(answers or {})}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KEYFOB", "PYTHON"))}
+    # Neither our settings nor the machine's proxy are for them: they speak with this machine alone.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("KEYFOB", "PYTHON")) and not name.lower().endswith("_proxy")
+    }
     process = subprocess.Popen(
         [*interpreter, str(PEERS / script), flow, json.dumps(told)],
         env={**environment, "PYTHONUTF8": "1"},
