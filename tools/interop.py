@@ -43,6 +43,7 @@ FLOWS = (
     "password",
     "password-realm",
     "password, wrong",
+    "password, guessed",
     "refresh",
     "userinfo",
     "introspection",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.wild.peer import Client
+from tests.wild.peer import Client, interpreter
 from tests.wild.stage import Stage, on_stage
 
 
@@ -25,4 +25,6 @@ def stage(theatre: Stage) -> Stage:
 
 @pytest.fixture
 def client(request: pytest.FixtureRequest, stage: Stage) -> Client:
+    """The program that a test is about; without it, the test is not begun."""
+    assert interpreter(request.param)
     return Client(request.param, stage)

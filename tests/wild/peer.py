@@ -76,7 +76,14 @@ def node() -> str:
     return path
 
 
-def run(stage: Stage, script: str, flow: str, answers: Answers | None = None, **told: object) -> dict[str, object]:
+def interpreter(name: str) -> list[str]:
+    """What starts a program, or a reason not to run."""
+    if name == "curl" and shutil.which("curl") is None:
+        pytest.skip("there is no curl on this machine")
+    return [node(), "--no-warnings"] if SCRIPTS[name].endswith(".mjs") else [python(), "-B"]
+
+
+def run(stage: Stage, name: str, flow: str, answers: Answers | None = None, **told: object) -> dict[str, object]:
     """Run one flow of a program to its end; what it found.
 
     Args:
@@ -86,7 +93,6 @@ def run(stage: Stage, script: str, flow: str, answers: Answers | None = None, **
     Raises:
         Failed: Its library raised an error.
     """
-    interpreter = [node(), "--no-warnings"] if script.endswith(".mjs") else [python(), "-B"]
     told = {"issuer": stage.issuer, **told}
     ways: Answers = {"device": stage.activate, "browser": lambda asked: stage.decide(asked["url"]), **(answers or {})}
     # Neither our settings nor the machine's proxy are for them: they speak with this machine alone.
@@ -96,7 +102,7 @@ def run(stage: Stage, script: str, flow: str, answers: Answers | None = None, **
         if not name.startswith(("KEYFOB", "PYTHON")) and not name.lower().endswith("_proxy")
     }
     process = subprocess.Popen(
-        [*interpreter, str(PEERS / script), flow, json.dumps(told)],
+        [*interpreter(name), str(PEERS / SCRIPTS[name]), flow, json.dumps(told)],
         env={**environment, "PYTHONUTF8": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -139,9 +145,7 @@ class Client:
 
     def __call__(self, flow: str, answers: Answers | None = None, **told: object) -> dict[str, object]:
         """Run a flow to its end; what it found. As `run`."""
-        if self.name == "curl" and shutil.which("curl") is None:
-            pytest.skip("there is no curl on this machine")
-        return run(self.stage, SCRIPTS[self.name], flow, answers, **told)
+        return run(self.stage, self.name, flow, answers, **told)
 
     def fails(self, flow: str, answers: Answers | None = None, **told: object) -> Failed:
         """Run a flow that must end in an error of the library's own; that error."""

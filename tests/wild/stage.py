@@ -16,6 +16,7 @@ import argon2
 from joserfc.jwk import RSAKey
 
 from keyfob.io import http
+from keyfob.protocol.client_authentication import AuthMethod, Credentials
 from keyfob.protocol.grants import (
     AUTHORIZATION_CODE,
     CLIENT_CREDENTIALS,
@@ -24,7 +25,7 @@ from keyfob.protocol.grants import (
     PASSWORD_REALM,
     REFRESH_TOKEN,
 )
-from keyfob.protocol.http import Request, Response, form_request
+from keyfob.protocol.http import Headers, Request, Response, form_request
 from keyfob.protocol.secret import Secret
 from keyfob.serve import (
     Api,
@@ -43,6 +44,7 @@ from keyfob.testing.person import Page, Person
 
 AUDIENCE = "https://orders.example/"
 EMAIL = "person@example.com"
+ANOTHER_EMAIL = "another@example.com"
 PASSWORD_OF_PERSON = "correct horse battery staple"
 # Nobody listens there: the person's browser stops before it, and the test hands the address to the program.
 CALLBACK = "http://127.0.0.1:51089/cb"
@@ -164,12 +166,22 @@ class Stage:
         assert page.url.startswith(CALLBACK), page.text
         return page.url
 
-    def post(self, path: str, **fields: str) -> dict[str, object]:
+    def post(self, path: str, headers: Headers = (), **fields: str) -> dict[str, object]:
         """A form, as the plainest of programs sends it; the answer's members."""
-        answer = http.send(form_request(f"{self.issuer}{path}", fields))
+        answer = http.send(form_request(f"{self.issuer}{path}", fields, headers=headers))
         assert answer.status == 200, answer.body
         found: dict[str, object] = json.loads(answer.body)
         return found
+
+    def still_opens_to(self, program: dict[str, str]) -> None:
+        """The right secret is taken, whatever was tried before."""
+        method: AuthMethod = "client_secret_basic" if program is BASIC else "client_secret_post"
+        fields, headers = Credentials(method, program["client_id"], Secret(program["secret"])).write()
+        assert self.post("oauth/token", headers, grant_type=CLIENT_CREDENTIALS, audience=AUDIENCE, **fields)
+
+    def renew(self, token: object) -> dict[str, object]:
+        """New tokens for `wild-native`, before the program of a test asks for some."""
+        return self.post("oauth/token", client_id="wild-native", grant_type=REFRESH_TOKEN, refresh_token=str(token))
 
     def log_in(self, scope: str = FULL) -> dict[str, object]:
         """A person's tokens in `wild-native`, for a test that begins where a login ends."""
@@ -307,6 +319,7 @@ def on_stage(wire: Wire) -> Iterator[Stage]:
     tap = Tap(tenant.app)
     running = Running(tap, listener)
     person = asyncio.run(tenant.add_user(EMAIL, Secret(PASSWORD_OF_PERSON), "Pat Example"))
+    assert asyncio.run(tenant.add_user(ANOTHER_EMAIL, Secret(PASSWORD_OF_PERSON), "Sam Example"))
     assert person is not None
     pem = key.as_pem(private=True).decode()
     yield Stage(wire, running.url, tap, person.user_id, dict(key.as_dict(private=True)), pem)

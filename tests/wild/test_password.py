@@ -1,7 +1,7 @@
 """The password grants: legacy, and some programs still have nothing else (RFC 6749 §4.3, Auth0's realms)."""
 
 from tests.wild.peer import Client, passes
-from tests.wild.stage import AUDIENCE, EMAIL, FULL, PASSWORD_OF_PERSON, SECRET, Stage, claims
+from tests.wild.stage import ANOTHER_EMAIL, AUDIENCE, EMAIL, FULL, PASSWORD_OF_PERSON, SECRET, Stage, claims
 
 SELF = {"client_id": "wild-password", "audience": AUDIENCE, "username": EMAIL, "password": PASSWORD_OF_PERSON}
 SCOPED = {**SELF, "scope": FULL}
@@ -36,7 +36,15 @@ def test_a_wrong_password_is_told(stage: Stage, client: Client) -> None:
     problem = client.fails("password", **{**SCOPED, "password": "wrong horse"})
     assert (problem.type, problem.error) == (REFUSED.get(client.name, "Refused"), "invalid_grant")
     assert problem.status in {stage.choose(403, 400), None}
-    assert client("password", **SCOPED)["access_token"], "and the right one still opens"
+    assert stage.post("oauth/token", grant_type="password", **SCOPED), "and the right one still opens"
+
+
+@passes("password, guessed", "auth0-python")
+def test_somebody_who_guesses_is_told_to_wait(stage: Stage, client: Client) -> None:
+    # Nobody else's: whoever it is must wait now, and other tests would wait with them.
+    problem = client.fails("guesses", tries=6, **{**SCOPED, "username": ANOTHER_EMAIL, "password": "wrong horse"})
+    assert (problem.type, problem.status) == ("RateLimitError", 429)
+    assert problem.error == stage.choose("too_many_attempts", "temporarily_unavailable")
 
 
 @passes("password-realm", "Authlib", "auth0-python", "curl")

@@ -6,6 +6,7 @@ import secrets
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from auth0.authentication import GetToken, RevokeToken, Users
+from auth0.authentication.exceptions import Auth0Error
 from auth0.authentication.pushed_authorization_requests import PushedAuthorizationRequests
 from auth0.authentication.token_verifier import AsymmetricSignatureVerifier, TokenVerifier
 from talk import ask, perform
@@ -29,6 +30,16 @@ def credentials(audience, **told):
 def password(username, password, audience, scope=None, realm=None, **told):
     found = using(GetToken, **told).login(username, password, scope=scope, realm=realm, audience=audience)
     return judged(found, told["issuer"], told["client_id"])
+
+
+def guesses(tries, **told):
+    """Wrong passwords, one after the other; the last one's error is what is found."""
+    for _ in range(tries - 1):
+        try:
+            password(**told)
+        except Auth0Error as problem:
+            assert problem.error_code == "invalid_grant", problem
+    return password(**told)
 
 
 def code(callback, scope, audience, verifier=None, par=False, **told):
@@ -68,13 +79,13 @@ def userinfo(token, issuer, **_):
 
 
 FLOWS = {
-    "credentials": credentials, "password": password, "code": code, "refresh": refresh, "revoke": revoke,
-    "userinfo": userinfo,
+    "credentials": credentials, "password": password, "guesses": guesses, "code": code, "refresh": refresh,
+    "revoke": revoke, "userinfo": userinfo,
 }  # fmt: skip
 
 
 def explain(problem):
-    found = {"error": "error_code", "status": "status_code", "content": "content"}
+    found = {"error": "error_code", "status": "status_code", "content": "content", "reset_at": "reset_at"}
     return {name: getattr(problem, attribute, None) for name, attribute in found.items()}
 
 
