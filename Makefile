@@ -60,7 +60,7 @@ fix: $(VENV)/dev ## format, and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/dev $(VENV)/wheel ## measurements, as ratios
+bench: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## measurements, as ratios
 	$(PY) bench $(ARGS)
 
 map: $(VENV)/dev ## print the house, and draw it into ARCHITECTURE.md

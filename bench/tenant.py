@@ -1,4 +1,4 @@
-"""A tenant over HTTP, durable on SQLite, beside npm's oidc-provider in its memory: the server has one core, the load another."""
+"""A tenant over HTTP, durable on SQLite, beside npm's oidc-provider in its memory; each server has one core."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _post(server: Server, path: str, body: str) -> dict[str, str]:
 def _serving(command: list[str], token: str, device: str, client_id: str) -> Iterator[Server]:
     command = [*command[:-1], str(CONNECTIONS * ROUNDS)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=lambda: _pin(0)
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=lambda: _pin(0),  # noqa: PLW1509  no thread is here yet
     )
     try:
         assert process.stdout is not None

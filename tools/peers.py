@@ -1,4 +1,4 @@
-"""Bring the programs of others that tests/wild starts.
+"""Bring the programs of others that tests/wild and the benchmarks start.
 
     python -m tools.peers                    print where Node is
     python -m tools.peers --install FOLDER   a Python environment in FOLDER/python, npm's packages beside their scripts
@@ -21,7 +21,9 @@ from tools.house import ROOT
 
 SCRIPTS = ROOT / "tests" / "wild" / "peers"
 LOCK = SCRIPTS / "package-lock.json"
-WANTED = ("openid-client@6", "oauth4webapi@3", "jose@6")
+MODULES = SCRIPTS / "node_modules"
+# oidc-provider is for `make bench`: a tenant beside ours.
+WANTED = ("openid-client@6", "oauth4webapi@3", "jose@6", "oidc-provider@9")
 QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
