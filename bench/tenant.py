@@ -16,13 +16,12 @@ from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from tools.peers import MODULES, node
-
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.tokens import sign
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.testing.example_tenant import ORDERS, SECRET, STOCK
+from tools.peers import MODULES, node
 
 HERE = Path(__file__).parent
 CONNECTIONS, SECONDS, ROUNDS = 32, 3, 3
@@ -142,7 +141,11 @@ def _post(server: Server, path: str, body: str) -> dict[str, str]:
 def _serving(command: list[str], token: str, device: str, client_id: str) -> Iterator[Server]:
     command = [*command[:-1], str(CONNECTIONS * ROUNDS)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=lambda: _pin(0),  # noqa: PLW1509  no thread is here yet
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: _pin(0),  # noqa: PLW1509  no thread is here yet
     )
     try:
         assert process.stdout is not None
