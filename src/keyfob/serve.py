@@ -13,6 +13,7 @@ import socket  # noqa: TID251  its type; nothing is opened here
 
 from keyfob.server.config import TenantConfig, Wire
 from keyfob.server.io.data import default_folder
+from keyfob.server.io.registry import Registry, is_tenant, new_client_id, new_client_secret, new_password
 from keyfob.server.io.running import Running, bind, url_of
 from keyfob.server.io.running import run as run_app
 from keyfob.server.io.tenant import Tenant
@@ -28,6 +29,7 @@ __all__ = [
     "Connection",
     "FirstUser",
     "RefreshPolicy",
+    "Registry",
     "Role",
     "Running",
     "Tenant",
@@ -35,6 +37,10 @@ __all__ = [
     "Wire",
     "bind",
     "default_folder",
+    "is_tenant",
+    "new_client_id",
+    "new_client_secret",
+    "new_password",
     "ready_config",
     "run",
     "url_of",
