@@ -228,7 +228,7 @@ def read_documents(documents: Iterable[Document]) -> Table:
         Misuse: A newer keyfob wrote them, or they are damaged.
     """
     arrays = {kind: name for name, (kind, _, _) in ARRAYS.items()}
-    tables: Table = {name: [] for name in arrays.values()}
+    tables: Table = {_TENANT: {}, **{name: list[Table]() for name in arrays.values()}}
     for document in documents:
         try:
             table = read_table(json.loads(document.text))

@@ -19,6 +19,7 @@ from keyfob.server.toml import Lines
 from keyfob.server.words import Reference, suggestion
 
 FILE_NAME: Final = "tenant.toml"
+SERVED: Final = "http://127.0.0.1/"  # stands in for the address of a tenant that has none of its own
 TABLES: Final = ("tenant", *ARRAYS, "users")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _WHERE: Final = re.compile(r" \(at line (\d+), column \d+\)\Z")

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeVar, cast
 
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.changes import Plan, plan_of
 from keyfob.server.config import TenantConfig
-from keyfob.server.documents import config_of, documents_of, read_documents, read_tables
+from keyfob.server.documents import config_of, documents_of, read_documents, read_tables, write_tables
 from keyfob.server.io.data import master_key
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
@@ -28,12 +28,11 @@ from keyfob.server.records import Document, User
 from keyfob.server.registered import DEFAULT_CONNECTION
 from keyfob.server.shapes import Table
 from keyfob.server.start import MASTER_KEY_BYTES, hash_keys, ready_config, without_secrets
-from keyfob.server.tenant_file import TenantFile
+from keyfob.server.tenant_file import SERVED, TenantFile
 from keyfob.server.words import Reference
 
 T = TypeVar("T")
 DATABASE: Final = "tenant.sqlite3"
-SERVED: Final = "http://127.0.0.1/"  # stands in for the address of a tenant that has none of its own
 _CLIENT_ID_LETTERS: Final = 32  # as at Auth0
 _CLIENT_SECRET_BYTES: Final = 48  # 64 letters, as at Auth0
 _PASSWORD_BYTES: Final = 12
@@ -64,7 +63,8 @@ class Registry:
         if not creates and not is_tenant(folder):
             hint = "`keyfob tenant apply` or `keyfob serve` makes one; --data names another folder."
             raise Misuse(f"there is no tenant in {folder}", hint=hint)
-        return cls(SqliteStore(folder / DATABASE), master_key(folder))
+        master = master_key(folder)  # makes the folder
+        return cls(SqliteStore(folder / DATABASE), master)
 
     @classmethod
     def empty(cls) -> Self:
@@ -91,7 +91,8 @@ class Registry:
         Raises:
             Misuse: The store is damaged, or a newer keyfob's.
         """
-        return read_documents(self.documents() or _ready())
+        documents = self.documents() or _ready()
+        return write_tables(config_of(documents, SERVED), names_issuer=_names_issuer(read_documents(documents)))
 
     def config(self) -> TenantConfig:
         """The same as settings.
@@ -144,9 +145,8 @@ class Registry:
                 replace(one, secrets=(secret,)) if one.client_id == client_id else one for one in config.applications
             )
             config = without_secrets(replace(config, applications=tuple(given)), self._keys.secrets)
-        tenant = tables.get("tenant", {})
         stored = self.documents()
-        after = documents_of(config, names_issuer=isinstance(tenant, dict) and "issuer" in tenant)
+        after = documents_of(config, names_issuer=_names_issuer(tables))
         return plan_of(stored, after, before=stored or _ready())
 
     def plan_person(self, wanted: PersonWanted) -> Plan:
@@ -221,6 +221,10 @@ def new_client_secret() -> Secret:
 def new_password() -> Secret:
     """16 letters; shown once."""
     return Secret(write_token(secrets.token_bytes(_PASSWORD_BYTES)))
+
+
+def _names_issuer(tables: Table) -> bool:
+    return "issuer" in cast("dict[str, object]", tables.get("tenant", {}))
 
 
 def _ready() -> tuple[Document, ...]:
