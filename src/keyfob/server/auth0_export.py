@@ -116,7 +116,7 @@ def _is_program(one: Table, leave: Leave) -> bool:
     if one.get("global") is True or name == "All Applications":
         leave(f"client {name!r}", "it stands for all of a tenant at Auth0")
         return False
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         leave(f"client {name!r}", "its app_type is not known here")
         return False
     return True
@@ -250,7 +250,7 @@ def _api(one: Table, leave: Leave) -> Table:
     if algorithm == "PS256":
         table["algorithm"] = algorithm
     elif algorithm not in {None, "RS256"}:
-        fields.note("signing_alg", "RS256 is taken in its stead")
+        fields.note("signing_alg", f"RS256 is taken in the stead of {algorithm!r}")
     if fields.take("allow_offline_access") is not True:
         table["allow_offline_access"] = False
     for word, name in (

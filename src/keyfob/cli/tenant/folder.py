@@ -100,7 +100,11 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as problem:
-        hint = "`keyfob tenant init` writes one to begin with." if isinstance(problem, FileNotFoundError) else ""
+        hint = (
+            "`keyfob tenant init` writes one to begin with."
+            if isinstance(problem, FileNotFoundError)
+            else "Name a file."
+        )
         raise Misuse(f"{path} cannot be read: {problem.strerror}", hint=hint) from None
     except UnicodeDecodeError:
         raise Misuse(f"{path} is not UTF-8 text", hint="Save it as UTF-8.") from None
