@@ -414,6 +414,49 @@ def test_what_is_typed_wrongly_is_refused_with_a_word_of_what_to_do(applied: Key
     assert applied("export").out == before
 
 
+class Terminal(io.StringIO):
+    """Somebody is there."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("YES", 0), ("n", 2), ("", 2), ("maybe", 2)])
+def test_at_a_terminal_a_removal_is_asked_about(
+    applied: Keyfob, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    monkeypatch.setattr("io.StringIO", Terminal)
+
+    assert applied("users", "remove", "pat@example.com", typed=f"{answer}\n").code == code
+    assert len(people()) == (code != 0)
+
+
+def test_at_a_terminal_a_password_is_asked_for_twice(applied: Keyfob, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = iter(["another good one", "another good one", "another good one", "not the same"])
+    monkeypatch.setattr("io.StringIO", Terminal)
+    monkeypatch.setattr("getpass.getpass", lambda _: next(typed))
+
+    assert applied("users", "add", "bob@example.com").code == 0
+    assert applied("users", "password", "bob@example.com").code == 2
+
+
+def test_a_password_that_is_set_again_logs_out_too(applied: Keyfob) -> None:
+    before = people()
+    assert applied("users", "password", "pat@example.com", typed=f"{PASSWORD}\n").code == 0
+
+    assert people() != before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="arguments are bytes on POSIX")
+def test_half_a_character_is_refused(applied: Keyfob) -> None:
+    for words in (
+        "apps add \udcff",
+        "apis add https://b.example --scope x=\udcff",
+        "users add b@example.com --name \udcff",
+    ):
+        assert applied(*words.split(" "), typed="another good one\n").code == 2
+
+
 def test_a_short_password_is_refused_and_not_repeated(applied: Keyfob) -> None:
     ran = applied("users", "add", "bob@example.com", typed="hush\n")
 
@@ -529,7 +572,9 @@ def test_an_auth0_tenant_comes_over_and_what_does_not_is_named(keyfob: Keyfob) -
                                   "tenant: {default_audience: nowhere, default_directory: 7, session_lifetime: -1}",
                                   "roles: [{}, {name: r, permissions: 7}]", "resourceServers: [{identifier: 'a b'}]",
                                   "clients: [{name: x, client_id: 'a b'}, {name: y}, {name: y}]",
-                                  "{1: 2, clients: !!python/object:os.system {}}"])  # fmt: skip
+                                  "a: 2020-01-01",
+        'clients: [{name: "\\ud800"}]',
+        "{1: 2, clients: !!python/object:os.system {}}"])  # fmt: skip
 def test_a_strange_export_never_ends_in_surprise(keyfob: Keyfob, text: str) -> None:
     write(text, "auth0.yaml")
     ran = keyfob("import", "auth0.yaml")

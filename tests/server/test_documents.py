@@ -25,7 +25,7 @@ from keyfob.server.registered import (
 )
 from keyfob.server.start import ready_config
 from keyfob.server.toml import write_toml
-from keyfob.server.words import read_span, write_span
+from keyfob.server.words import LONGEST_SPAN, read_span, write_span
 
 ISSUER = "https://login.example/"
 WORDS = st.text(max_size=12)
@@ -144,7 +144,7 @@ def test_settings_come_back_from_toml_as_they_were(config: TenantConfig) -> None
     assert read_tables(tables, issuer="https://other.example/", resolve=never) == config
 
 
-@given(st.timedeltas(timedelta(), timedelta.max))
+@given(st.timedeltas(timedelta(), LONGEST_SPAN))
 def test_a_length_of_time_comes_back_as_it_was(span: timedelta) -> None:
     assert read_span(write_span(span)) == span
 
@@ -164,9 +164,7 @@ def test_a_length_of_time_is_said_in_units(text: str, span: timedelta) -> None:
     assert read_span(text) == span
 
 
-@pytest.mark.parametrize(
-    "text", ["", "15", "m", "-5m", "5m1h", "1 h", "1h ", "٣m", 15, None, True, 1.5, "999999999d24h"]
-)
+@pytest.mark.parametrize("text", ["", "15", "m", "-5m", "5m1h", "1 h", "1h ", "٣m", 15, None, True, 1.5, "36500d1s"])
 def test_what_is_no_length_of_time_is_refused(text: object) -> None:
     with pytest.raises(Misuse):
         read_span(text)
@@ -190,6 +188,14 @@ def test_no_connection_at_all_is_not_the_usual_one() -> None:
     config = replace(ready_config(ISSUER), applications=(), connections=())
 
     assert config_of(documents_of(config), ISSUER).connections == ()
+
+
+def test_public_keys_come_back_as_they_were() -> None:
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "key_ops": ["verify"]}
+    keys = replace(ready_config(ISSUER).applications[0], public_keys=(jwk,))
+    config = replace(ready_config(ISSUER), applications=(keys,))
+
+    assert config_of(documents_of(config), ISSUER) == config
 
 
 def test_a_secret_in_clear_is_never_written() -> None:

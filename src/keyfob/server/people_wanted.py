@@ -117,6 +117,8 @@ def check_person(person: PersonWanted) -> None:
     """
     if not _EMAIL.match(person.email) or len(person.email) > LONGEST_EMAIL or not person.email.isprintable():
         raise Misuse("email is not an e-mail address", hint='Such as "person@example.com".')
+    if not person.name.isprintable() or len(person.name) > LONGEST_EMAIL:
+        raise Misuse("name is too long, or holds a character that cannot be shown", hint="Type it again.")
     own = person.user_id
     # A program's subject is its client id and `@clients`: nobody may look like a program.
     if own is not None and (not _USER_ID.match(own) or own.endswith("@clients") or len(own) > 255):

@@ -67,11 +67,13 @@ def read_tenant_file(
         tables: Table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as wrong:
         return (_syntax(str(wrong), text),)
+    except RecursionError:
+        return (_syntax("something is nested too deeply (at line 1, column 1)", text),)
     lines = Lines(text)
     found: list[Mistake] = []
 
     def tell(at: Where, message: str, hint: str) -> None:
-        found.append(Mistake(lines.of(at), message, hint))
+        found.append(Mistake(lines.of(at), message, hint or "docs/tenant.md says what it may be."))
 
     for name in tables:
         if name not in TABLES:

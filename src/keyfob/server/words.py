@@ -20,6 +20,8 @@ _SPAN: Final = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{
 _SPAN_HINT: Final = 'Such as "15m", "30d" or "1h30m".'
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 §6: what a JWK hides
 HASH_BYTES: Final = 32
+LONGEST_SPAN: Final = timedelta(days=36500)  # a moment that far from now is still one
+LARGEST_COUNT: Final = 2**31 - 1
 SHORT_GRANTS: Final = {full.rpartition(":")[2].rpartition("/")[2]: full for full in GRANT_TYPES}
 
 
@@ -59,10 +61,10 @@ def read_span(value: object) -> timedelta:
         raise Misuse("is not a length of time", hint=_SPAN_HINT)
     days, hours, minutes, seconds, part = found.groups("0")
     micro = int(part.ljust(6, "0"))
-    try:
-        return timedelta(int(days), int(seconds), micro, 0, int(minutes), int(hours))
-    except OverflowError:
-        raise Misuse("is longer than time is reckoned", hint=_SPAN_HINT) from None
+    total = int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    if total > LONGEST_SPAN.total_seconds():
+        raise Misuse("is longer than a century", hint=_SPAN_HINT)
+    return timedelta(seconds=total, microseconds=micro)
 
 
 def read_text(value: object) -> str:
@@ -73,6 +75,10 @@ def read_text(value: object) -> str:
     """
     if not isinstance(value, str):
         raise Misuse("is not a text", hint='Put it in quotes: "..."')
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Misuse("holds half a character", hint="Type it again, in UTF-8.") from None
     return value
 
 
@@ -95,6 +101,8 @@ def read_count(value: object) -> int:
     """
     if not isinstance(value, int) or isinstance(value, bool):
         raise Misuse("is not a whole number", hint="Write digits only, without quotes.")
+    if abs(value) > LARGEST_COUNT:
+        raise Misuse("is too large", hint=f"{LARGEST_COUNT} is the most.")
     return value
 
 
@@ -129,7 +137,7 @@ def read_texts(value: object) -> tuple[str, ...]:
     found = read_list(value)
     if not all(isinstance(one, str) for one in found):
         raise Misuse("is not a list of texts", hint='Such as ["one", "two"].')
-    return tuple(cast("list[str]", found))
+    return tuple(read_text(one) for one in found)
 
 
 def read_table(value: object) -> dict[str, object]:
@@ -155,7 +163,7 @@ def read_names(value: object) -> dict[str, str]:
     found = read_table(cast(object, value))
     if not all(isinstance(words, str) for words in found.values()):
         raise Misuse("holds something that is no text", hint=hint)
-    return cast("dict[str, str]", found)
+    return {read_text(name): read_text(words) for name, words in found.items()}
 
 
 def read_permissions(value: object) -> tuple[tuple[str, str], ...]:
@@ -169,7 +177,7 @@ def read_permissions(value: object) -> tuple[tuple[str, str], ...]:
         raise Misuse("is not a table of APIs", hint=hint)
     table = read_table(cast(object, value))
     try:
-        pairs = {(audience, scope) for audience, scopes in table.items() for scope in read_texts(scopes)}
+        pairs = {(read_text(audience), scope) for audience, scopes in table.items() for scope in read_texts(scopes)}
     except Misuse:
         raise Misuse("does not give a list of scopes for each API", hint=hint) from None
     return tuple(sorted(pairs))
@@ -248,6 +256,10 @@ def read_public_keys(value: object) -> tuple[Mapping[str, object], ...]:
     keys = tuple(read_table(key) for key in read_list(value))
     if any(_PRIVATE & set(key) for key in keys):
         raise Misuse("holds a private key", hint="Keep that one to the program; write its public members here only.")
+    for key in keys:
+        for member in key.values():
+            if not isinstance(member, str):
+                read_texts(member)
     return keys
 
 

@@ -140,7 +140,10 @@ def import_auth0(flags: Namespace) -> int:
     from keyfob.server.auth0_export import convert
     from keyfob.server.toml import write_toml
 
-    tables, left = convert(_read_yaml(flags.file))
+    try:
+        tables, left = convert(_read_yaml(flags.file))
+    except UnicodeEncodeError:
+        raise Misuse(f"{flags.file} holds half a character", hint="Look for \\ud8.. in it.") from None
     for line in left:
         output.remark(f"left out: {line}")
     _put_out(flags, f"# From an Auth0 tenant, by `keyfob tenant import`.\n\n{write_toml(tables)}")

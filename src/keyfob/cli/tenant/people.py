@@ -83,7 +83,7 @@ def show(flags: Namespace) -> int:
     if flags.json:
         output.result_object(told)
         return DONE
-    for line in write_toml(told).splitlines():
+    for line in write_toml({"users": [told]}).splitlines():
         output.result(line)
     return DONE
 

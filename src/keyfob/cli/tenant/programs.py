@@ -119,7 +119,7 @@ def show(flags: Namespace, family: Family) -> int:
     if flags.json:
         output.result_object(found)
         return DONE
-    for line in write_toml(found).splitlines():
+    for line in write_toml({family.array: [found]}).splitlines():
         output.result(line)
     return DONE
 

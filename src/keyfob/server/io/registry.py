@@ -150,13 +150,13 @@ class Registry:
         return plan_of(stored, after, before=stored or _ready())
 
     def plan_person(self, wanted: PersonWanted) -> Plan:
-        """What becomes of one person.
+        """What becomes of one person. A password that is said counts as a new one, even if it is the same.
 
         Raises:
             Misuse: They are known under another id.
         """
         stored = self.documents()
-        return plan_of(stored, stored, asyncio.run(self._people((wanted,))))
+        return plan_of(stored, stored, asyncio.run(self._people((wanted,), anew=True)))
 
     def carry_out(self, plan: Plan) -> None:
         """All of a plan in one transaction; whose password changed, or who is blocked now, is logged out everywhere.
@@ -170,12 +170,12 @@ class Registry:
         """Forget a person, and all that is theirs."""
         self._write(lambda transaction: transaction.drop_user(user.user_id))
 
-    async def _people(self, wanted: Sequence[PersonWanted]) -> list[tuple[User | None, User]]:
+    async def _people(self, wanted: Sequence[PersonWanted], *, anew: bool = False) -> list[tuple[User | None, User]]:
         users = await self._store.read(lambda transaction: transaction.users()) if wanted else ()
         found: list[tuple[User | None, User]] = []
         for one in wanted:
             known = found_among(users, one)
-            hashed = await self._hash(one, known)
+            hashed = await self._hash(one, None if anew and one.password else known)
             new_id = f"auth0|{self._surroundings.random(_USER_ID_BYTES).hex()}"
             found.append((known, as_user(one, known, hashed, new_id, self._surroundings.now())))
         return found
