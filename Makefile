@@ -48,6 +48,7 @@ check: $(VENV)/dev ## form, law, types, generated pages; quickest first
 	PYTHONPATH=src $(BIN)/lint-imports --no-logo
 	$(PY) -m tools.map --check
 	$(PY) -m tools.standards --check
+	PYTHONPATH=src $(PY) -m tools.wire --check
 	$(PY) -m tools.api --check
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml
@@ -68,6 +69,7 @@ api: $(VENV)/dev ## accept a change of the public surface
 docs: $(VENV)/dev ## build the tables and drawings that come from the code
 	$(PY) -m tools.map --quiet
 	$(PY) -m tools.standards
+	PYTHONPATH=src $(PY) -m tools.wire
 
 pins: $(VENV)/tools ## choose the newest of everything again, with hashes
 	for set in dev run bootstrap; do \

@@ -5,13 +5,18 @@ from keyfob.serve import Tenant, bind, default_folder, ready_config, run, url_of
 listener = bind("127.0.0.1", 8790)
 tenant = Tenant.open(default_folder(), ready_config(url_of(listener)), with_first_user=True)
 run(tenant, listener)           # or give `tenant.app` to any ASGI server
+
+For https with certificates of this machine's own, `tls = tls_files(folder)`, `url_of(listener, is_tls=True)` and
+`run(tenant, listener, tls)`.
 """
 
 from __future__ import annotations
 
 import socket  # noqa: TID251  its type; nothing is opened here
 
+from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.server.config import TenantConfig, Wire
+from keyfob.server.io.certificates import TlsFiles, tls_files
 from keyfob.server.io.data import default_folder
 from keyfob.server.io.registry import Registry, is_tenant, new_client_id, new_client_secret, new_password
 from keyfob.server.io.running import Running, bind, url_of
@@ -23,6 +28,7 @@ from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, FirstUser, read
 __all__ = [
     "READY_AUDIENCE",
     "READY_CLIENT_ID",
+    "TLS_HOSTS",
     "Api",
     "ApiGrant",
     "Application",
@@ -34,6 +40,7 @@ __all__ = [
     "Running",
     "Tenant",
     "TenantConfig",
+    "TlsFiles",
     "Wire",
     "bind",
     "default_folder",
@@ -43,17 +50,18 @@ __all__ = [
     "new_password",
     "ready_config",
     "run",
+    "tls_files",
     "url_of",
 ]
 
 
-def run(tenant: Tenant, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way are finished, and the store is closed.
+def run(tenant: Tenant, listener: socket.socket, tls: TlsFiles | None = None) -> None:
+    """Serve until SIGINT or SIGTERM, over https with `tls`; requests under way are finished, and the store is closed.
 
-    `Running(tenant.app, listener)` does the same in a thread.
+    `Running(tenant.app, listener, tls)` does the same in a thread.
     """
     try:
-        run_app(tenant.app, listener)
+        run_app(tenant.app, listener, tls)
     finally:
         tenant.close()
         listener.close()

@@ -15,8 +15,8 @@ from keyfob.protocol.fields import read_form
 from keyfob.protocol.grants import DeviceCodeGrant, TokenRequest
 from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.scope import Scope
-from keyfob.protocol.target import Target
 from keyfob.protocol.secret import Secret
+from keyfob.protocol.target import Target
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
 from tests.client.scripts import API, CLIENT, METADATA, PAGE, PENDING, SLOW_DOWN, codes, error, pending, tokens

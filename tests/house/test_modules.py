@@ -22,17 +22,22 @@ MAY_REVEAL = {
     "client/held.py",  # into the vault
     "client/io/http_auth.py",  # into the Authorization header
     "client/session.py",  # the same
+    "jose/opaque.py",
     "jose/tokens.py",
     "login.py",  # Session.token gives a program its token
+    "protocol/client_authentication.py",
     "protocol/device.py",
+    "protocol/dpop.py",
     "protocol/grants.py",
+    "protocol/multifactor.py",
+    "protocol/pkce.py",
     "protocol/revocation.py",
     "protocol/secret.py",
     "protocol/tokens.py",
     "server/endpoints/browser.py",  # into the session's cookie
-    "server/endpoints/device_code.py",  # to be hashed, as in the four below
-    "server/endpoints/login.py",
-    "server/endpoints/token.py",
+    "server/endpoints/factors.py",  # the mfa_token goes to the program
+    "server/endpoints/mfa.py",  # the same for the oob_code
+    "server/endpoints/token_mfa.py",  # what was typed is compared
     "server/io/passwords.py",
     "server/keyed_hash.py",
     "server/people_wanted.py",  # its length is looked at

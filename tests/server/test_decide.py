@@ -44,6 +44,7 @@ from keyfob.testing.store_checks import LOGIN, REFRESH
 
 SECOND = timedelta(seconds=1)
 INTERVAL = timedelta(seconds=5)
+DEFAULT = RefreshPolicy()
 
 
 @given(st.binary(min_size=64, max_size=64))
@@ -113,7 +114,7 @@ def shown(generation: int, secret: bytes) -> Shown:
     return Shown(generation, secret.ljust(32), "program")
 
 
-def decide(login: object, token: Shown, fresh: bytes = b"fresh", policy: RefreshPolicy = RefreshPolicy()) -> Renew | Refuse:
+def decide(login: object, token: Shown, fresh: bytes = b"fresh", policy: RefreshPolicy = DEFAULT) -> Renew | Refuse:
     return decide_refresh(login, token, policy, NOON, fresh.ljust(32))  # type: ignore[arg-type]
 
 

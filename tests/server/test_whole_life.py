@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,8 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from keyfob.protocol.grants import DEVICE_CODE, REFRESH_TOKEN
+from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from keyfob.protocol.http import Request, Response, form_request
+from keyfob.protocol.pkce import challenge_of
 from keyfob.protocol.secret import Secret
 from keyfob.serve import READY_CLIENT_ID, Tenant, ready_config
 from keyfob.server.io.sqlite import SqliteStore
@@ -32,6 +35,15 @@ from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, quick_passwords
 from keyfob.testing.surroundings import FakeSurroundings
 
 Code = tuple[str, str]
+CALLBACK = "http://127.0.0.1:8484/callback"
+VERIFIER = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+READY = ready_config(ISSUER)
+CONFIG = replace(
+    READY,
+    applications=tuple(
+        replace(one, grants=(*one.grants, AUTHORIZATION_CODE), callbacks=(CALLBACK,)) for one in READY.applications
+    ),
+)
 
 
 class Life(RuleBasedStateMachine):
@@ -40,6 +52,7 @@ class Life(RuleBasedStateMachine):
     pending: Bundle[Code] = Bundle("pending")
     approved: Bundle[Code] = Bundle("approved")
     denied: Bundle[Code] = Bundle("denied")
+    codes: Bundle[str] = Bundle("codes")
     families: Bundle[int] = Bundle("families")
 
     def __init__(self) -> None:
@@ -49,13 +62,14 @@ class Life(RuleBasedStateMachine):
         self.tokens: list[list[str]] = []
         self.ended: list[bool] = []
         self.given: set[Code] = set()
+        self.by_code: dict[str, int] = {}
         self.open()
         asyncio.run(self.tenant.add_user(EMAIL, Secret(PASSWORD), "Pat"))
 
     def open(self) -> None:
         store = SqliteStore(Path(self.folder.name) / "tenant.sqlite3")
         made = Tenant.create(
-            ready_config(ISSUER),
+            CONFIG,
             store=store,
             master=b"m" * 32,
             surroundings=self.world,
@@ -116,6 +130,47 @@ class Life(RuleBasedStateMachine):
         self.ended.append(False)
         return len(self.tokens) - 1
 
+    @rule(target=codes)
+    def let_in_by_browser(self) -> str:
+        """Through /authorize; gives the code."""
+        found: list[str] = []
+
+        def send(request: Request) -> Response:
+            if request.url.startswith(CALLBACK):
+                found.append(parse_qs(urlsplit(request.url).query)["code"][0])
+                return Response(200)
+            return self.pair.send(request)
+
+        person = Person(send)
+        asked = {"client_id": READY_CLIENT_ID, "redirect_uri": CALLBACK, "response_type": "code"}
+        challenge = {"code_challenge": challenge_of(VERIFIER), "code_challenge_method": "S256"}
+        person.open(f"{ISSUER}authorize?{urlencode({**asked, **challenge, 'scope': 'offline_access'})}")
+        person.press("login", email=EMAIL, password=PASSWORD)
+        if not found:
+            person.press("approve")
+        return found[0]
+
+    @rule(target=families, code=codes)
+    def redeem(self, code: str) -> int | MultipleResults[int]:
+        """Once; a second time ends what came of the first."""
+        shown = {"code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER.reveal()}
+        answer = self.post("oauth/token", grant_type=AUTHORIZATION_CODE, **shown)
+        if answer.status != 200:
+            if code in self.by_code:
+                self.ended[self.by_code[code]] = True
+            return multiple()
+        assert code not in self.by_code
+        self.by_code[code] = len(self.tokens)
+        self.tokens.append([json.loads(answer.body)["refresh_token"]])
+        self.ended.append(False)
+        return len(self.tokens) - 1
+
+    @rule(code=codes)
+    def guess_at_a_code(self, code: str) -> None:
+        """Without its verifier it gives nothing, and ends nothing."""
+        shown = {"code": code, "redirect_uri": CALLBACK, "code_verifier": "x" * 43}
+        assert self.post("oauth/token", grant_type=AUTHORIZATION_CODE, **shown).status == 403
+
     @rule(family=families)
     def refresh(self, family: int) -> None:
         answer = self.refresh_with(self.tokens[family][-1])
@@ -159,5 +214,5 @@ class Life(RuleBasedStateMachine):
 
 
 def test_whatever_happens_one_code_gives_one_token_and_a_reused_token_ends_its_family() -> None:
-    """[AS-9700-13] [AS-8628-05]."""
+    """[AS-9700-13] [AS-8628-05] [AS-6749-28]."""
     run_state_machine_as_test(Life, settings=settings(max_examples=12, stateful_step_count=30, deadline=None))

@@ -126,8 +126,8 @@ REFUSED = [
     (
         "oauth/device/code",
         {"client_id": READY_CLIENT_ID, "scope": 'a"b'},
-        (400, "invalid_request"),
-        (400, "invalid_request"),
+        (400, "invalid_scope"),
+        (400, "invalid_scope"),
     ),
     ("oauth/token", {"client_id": READY_CLIENT_ID}, (400, "invalid_request"), (400, "invalid_request")),
     (
@@ -169,7 +169,7 @@ REFUSED = [
 def test_a_refusal_is_each_dialects_own(
     both: Scene, path: str, parameters: dict[str, str], auth0: tuple[int, str], rfc: tuple[int, str]
 ) -> None:
-    """[AS-6749-09] [AS-9700-03]."""
+    """[AS-6749-09] [AS-6749-11] [AS-9700-03]."""
     assert told(both.post(path, **parameters)) == (auth0 if both.config.wire == "auth0" else rfc)
 
 

@@ -27,6 +27,7 @@ from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.secret import Secret
 
 LONGEST_TOKEN: Final = 16 * 1024
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _BASE64URL: Final = re.compile(rb"[A-Za-z0-9_-]*\Z")
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _SHA256: Final = hashes.SHA256()
@@ -111,8 +112,11 @@ def sign(
     claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
 ) -> Secret:
     """Sign claims as a compact JWS; `header` stands in for the key's id."""
-    members = {"alg": key.algorithm, "typ": token_type, **({"kid": key.key_id} if header is None else header)}
-    signing_input = _encode(_dump(members)) + b"." + _encode(_dump(claims))
+    if header is None:
+        first = _usual_header(key.algorithm, token_type, key.key_id)
+    else:
+        first = _encode(_dump({"alg": key.algorithm, "typ": token_type, **header}))
+    signing_input = first + b"." + _encode(_dump(claims))
     return Secret((signing_input + b"." + _encode(_signature(signing_input, key))).decode("ascii"))
 
 
@@ -142,8 +146,13 @@ def _signature(signing_input: bytes, key: SigningKey) -> bytes:
             return handle.sign(signing_input)
 
 
+@lru_cache(maxsize=64)  # a key's tokens share their header
+def _usual_header(algorithm: str, token_type: str, key_id: str) -> bytes:
+    return _encode(_dump({"alg": algorithm, "typ": token_type, "kid": key_id}))
+
+
 def _dump(members: Mapping[str, object]) -> bytes:
-    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODE(members).encode()
 
 
 def _encode(raw: bytes) -> bytes:

@@ -153,7 +153,8 @@ def read_form(text: bytes, what: str) -> Fields:
 
 def _decode(raw: bytes, what: str) -> str:
     try:
-        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+        plain = raw if b"%" not in raw and b"+" not in raw else unquote_to_bytes(raw.replace(b"+", b" "))
+        return plain.decode()
     except UnicodeDecodeError:
         raise Malformed(f"{what}: not UTF-8") from None
 

@@ -12,6 +12,7 @@ Headers = tuple[tuple[str, str], ...]
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 NO_STORE: Final[Headers] = (("cache-control", "no-store"), ("pragma", "no-cache"))
 
 
@@ -81,8 +82,7 @@ def json_response(
     status: int, members: Mapping[str, object] | Sequence[object], *, headers: Headers = NO_STORE
 ) -> Response:
     """A JSON body. The media type has no charset parameter, as RFC 8259 §11 and Auth0's token endpoint have it."""
-    body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(status, (("content-type", JSON), *headers), body)
+    return Response(status, (("content-type", JSON), *headers), _ENCODE(members).encode())
 
 
 def media_type(content_type: str | None) -> str:
@@ -91,4 +91,7 @@ def media_type(content_type: str | None) -> str:
 
 
 def _first(headers: Headers, name: str) -> str | None:
-    return next((value for key, value in headers if key == name), None)
+    for key, value in headers:
+        if key == name:
+            return value
+    return None

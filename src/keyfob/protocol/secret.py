@@ -20,6 +20,10 @@ class Secret:
         """The value itself, for the wire or the vault."""
         return self.__value
 
+    def __len__(self) -> int:
+        """How many characters it has; that much may be known."""
+        return len(self.__value)
+
     def __eq__(self, other: object) -> bool:
         """Compare in constant time; a plain string never equals a secret."""
         if not isinstance(other, Secret):

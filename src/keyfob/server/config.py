@@ -187,7 +187,10 @@ class TenantConfig:
 
     def application(self, client_id: str) -> Application | None:
         """By its id."""
-        return next((found for found in self.applications if found.client_id == client_id), None)
+        for found in self.applications:
+            if found.client_id == client_id:
+                return found
+        return None
 
     def api(self, audience: str | None) -> Api | None:
         """By its audience, or the default one when none is named."""

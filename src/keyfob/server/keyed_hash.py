@@ -33,9 +33,10 @@ class HashKeys:
     nonces: bytes
 
 
-def keyed_hash(key: bytes, value: str | bytes) -> bytes:
+def keyed_hash(key: bytes, value: str | bytes | Secret) -> bytes:
     """HMAC-SHA-256: a stolen database cannot be searched for a code without the key."""
-    return hmac.digest(key, value.encode() if isinstance(value, str) else value, hashlib.sha256)
+    text = value.reveal() if isinstance(value, Secret) else value
+    return hmac.digest(key, text.encode() if isinstance(text, str) else text, hashlib.sha256)
 
 
 def write_token(raw: bytes) -> str:

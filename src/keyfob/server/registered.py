@@ -26,7 +26,7 @@ from keyfob.protocol.secret import Secret
 Kind = Literal["native", "spa", "web", "machine"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 DEFAULT_CONNECTION: Final = "Username-Password-Authentication"
-SHORTEST_SECRET: Final = 32  # as many bytes as SHA-256 gives: no guessing, however fast the hash
+SHORTEST_SECRET: Final = 32  # no guessing, however fast the hash
 MOST_KEYS: Final = 2  # as at Auth0: one in use, and the next one
 _LONGEST_ID: Final = 64
 
@@ -100,9 +100,9 @@ class Application:
         _check_name(self.client_id, "client_id")
         _check_grants(self, what)
         _check_methods(self, what)
-        if any(len(secret.reveal().encode()) < SHORTEST_SECRET for secret in self.secrets):
+        if any(len(secret) < SHORTEST_SECRET for secret in self.secrets):
             hint = "Make one with: openssl rand -base64 48"
-            _wrong(what, f"a client secret has at least {SHORTEST_SECRET} bytes", hint=hint)
+            _wrong(what, f"a client secret has at least {SHORTEST_SECRET} characters", hint=hint)
         for callback in self.callbacks:
             _check_callback(callback, what)
         for address in (*self.logout_urls, *self.web_origins):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
+from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response
 from keyfob.server.config import TenantConfig
@@ -84,7 +85,7 @@ class Site:
 
     def __post_init__(self) -> None:
         """Choose what signs: the newest key of each algorithm."""
-        newest = {key.algorithm: key for key in reversed(self.keys)}
+        newest: dict[Algorithm, SigningKey] = {key.algorithm: key for key in reversed(self.keys)}
         self.mint = Mint(self.config, newest, self.hash_keys.opaque)
 
     def reconfigure(self, config: TenantConfig, keys: tuple[SigningKey, ...]) -> None:
@@ -109,4 +110,5 @@ class Site:
 
 def neutral(text: str) -> str:
     """A stranger's text, fit for one line of a log."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:200])
+    short = text[:200]
+    return short if short.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in short)

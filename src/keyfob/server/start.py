@@ -54,7 +54,7 @@ def without_secrets(config: TenantConfig, key: bytes) -> TenantConfig:
     """The same settings with keyed hashes where client secrets stood."""
 
     def hashed(application: Application) -> Application:
-        fresh = tuple(keyed_hash(key, secret.reveal()) for secret in application.secrets)
+        fresh = tuple(keyed_hash(key, secret) for secret in application.secrets)
         return replace(application, secrets=(), secret_hashes=(*application.secret_hashes, *fresh))
 
     return replace(config, applications=tuple(map(hashed, config.applications)))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import argon2
 
@@ -17,7 +18,11 @@ from keyfob.login import App
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.protocol.secret import Secret
 from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, Tenant, TenantConfig, ready_config
+from keyfob.server.io.mail import MemoryOutbox
+from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.server.ports import Transaction
+from keyfob.server.records import StoredKey
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.orders import api
 from keyfob.testing.pair import Pair
@@ -28,6 +33,7 @@ ISSUER = "https://login.example/"
 ORDERS = "https://orders.example/orders"
 EMAIL = "person@example.com"
 PASSWORD = "correct horse battery staple"
+_KEYS: dict[bytes, tuple[StoredKey, ...]] = {}
 
 
 def quick_passwords() -> Argon2Passwords:
@@ -42,6 +48,8 @@ class Scene:
         time: Passes only when somebody waits.
         pair: Carries requests; what it has `sent` can be looked at.
         events: What the tenant has told its audit log.
+        store: What the tenant remembers.
+        outbox: What it has sent by e-mail.
         vault: Where the program keeps its tokens.
     """
 
@@ -49,10 +57,23 @@ class Scene:
         """A ready tenant with one person, unless a configuration says otherwise."""
         self.time = FakeSurroundings()
         self.events: list[Mapping[str, object]] = []
+        self.outbox = MemoryOutbox()
         self.config = config or replace(ready_config(ISSUER), name="Example")
-        self.tenant = Tenant.in_memory(
-            self.config, surroundings=self.time, passwords=quick_passwords(), audit=self.events.append
+        self.store = MemoryStore()
+        master = self.time.random(32)
+        # Chance repeats itself here, so the keys of one scene fit the next; making them is what takes long.
+        asyncio.run(self.store.write(partial(_add_keys, keys=_KEYS.get(master, ()))))
+        made = Tenant.create(
+            self.config,
+            store=self.store,
+            master=master,
+            surroundings=self.time,
+            passwords=quick_passwords(),
+            audit=self.events.append,
+            mailer=self.outbox,
         )
+        self.tenant = asyncio.run(made)
+        _KEYS[master] = asyncio.run(self.store.read(lambda transaction: transaction.signing_keys()))
         asyncio.run(self.tenant.add_user(EMAIL, Secret(PASSWORD), "Pat Example"))
         self.pair = Pair({self.config.origin: self.tenant.app}, peer="192.0.2.7")
         self.guard = Guard(issuer=self.config.issuer, audience=READY_AUDIENCE, send=self.pair.send, clock=self.time.now)
@@ -94,6 +115,11 @@ class Scene:
             return self.pair.send(request)
         finally:
             self.pair.peer = before
+
+
+def _add_keys(transaction: Transaction, keys: tuple[StoredKey, ...]) -> None:
+    for key in keys:
+        transaction.add_key(key)
 
 
 class SceneWorld:

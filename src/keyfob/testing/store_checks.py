@@ -12,7 +12,19 @@ from typing import Final
 from keyfob.protocol.scope import Scope
 from keyfob.server.decide.device import Issue, decide_poll
 from keyfob.server.ports import Store, Transaction
-from keyfob.server.records import BrowserSession, DeviceLogin, RefreshLogin, StoredKey, User
+from keyfob.server.records import (
+    Authenticator,
+    AuthorizationCode,
+    BrowserSession,
+    Consent,
+    DeviceLogin,
+    Document,
+    MfaLogin,
+    PushedRequest,
+    RefreshLogin,
+    StoredKey,
+    User,
+)
 from keyfob.testing.fake_time import NOON
 
 Check = Callable[[Store], Awaitable[None]]
@@ -26,6 +38,22 @@ REFRESH: Final = RefreshLogin(
     NOON + timedelta(days=365), NOON + timedelta(days=30), 1, (b"current".ljust(32),),
 )  # fmt: skip
 USER: Final = User("auth0|1", "Person@Example.com", "Pat", "$argon2id$...", NOON)
+STAFF: Final = replace(
+    USER, user_id="auth0|2", connection="staff", email_verified=False, picture="https://pictures.example/1",
+    roles=("a", "b"), permissions=(("https://api.example/", "read"),), is_blocked=True,
+)  # fmt: skip
+AUTHORIZATION: Final = AuthorizationCode(
+    b"code hash", "program", "http://127.0.0.1/cb", "challenge", "https://api.example/", Scope.of(["a"]), "auth0|1",
+    NOON, NOON, NOON + timedelta(minutes=1), "nonce", "thumbprint", "sid", b"login id", is_spent=True,
+)  # fmt: skip
+PUSHED: Final = PushedRequest(b"uri hash", "program", "{}", NOON + timedelta(seconds=30))
+CONSENT: Final = Consent("auth0|1", "program", "https://api.example/", Scope.of(["a"]), NOON)
+FACTOR: Final = Authenticator("totp|dev_1", "auth0|1", "otp", b"sealed", NOON, is_active=True, last_step=7)
+MFA: Final = MfaLogin(
+    b"token hash", "auth0|1", "program", "https://api.example/", Scope.of(["a"]), "password", NOON,
+    NOON + timedelta(minutes=10), "thumbprint", b"oob", b"binding", NOON, "email|dev_1", is_spent=True,
+)  # fmt: skip
+DOCUMENT: Final = Document("application", "program", '{"name":"Program"}')
 SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON, CODE, "allowed")
 KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON)
 
@@ -49,6 +77,106 @@ async def what_is_saved_is_found_again(store: Store) -> None:
     assert await store.read(lambda transaction: transaction.user_by_id(USER.user_id)) == USER
     assert await store.read(lambda transaction: transaction.session(SESSION.session_hash)) == SESSION
     assert await store.read(lambda transaction: transaction.signing_keys()) == (KEY,)
+
+
+async def what_the_other_grants_need_is_found_again(store: Store) -> None:
+    """Every field of every record survives, full and bare."""
+    bare = replace(AUTHORIZATION, code_hash=b"bare", challenge=None, nonce=None, key_thumbprint=None, login_id=None)
+    twins = replace(REFRESH, current_hashes=(b"1" * 32, b"2" * 32), previous_hashes=(b"3" * 32,), rotated_at=NOON)
+    young = replace(MFA, token_hash=b"young", oob_hash=None, binding_hash=None, oob_expires_at=None, is_spent=False)
+
+    def save(transaction: Transaction) -> None:
+        for code in (AUTHORIZATION, bare):
+            transaction.save_code(code)
+        for login in (MFA, young):
+            transaction.save_mfa_login(login)
+        for user in (USER, STAFF):
+            transaction.save_user(user)
+        transaction.save_refresh(twins)
+        transaction.save_pushed(PUSHED)
+        transaction.save_consent(CONSENT)
+        transaction.save_authenticator(FACTOR)
+        transaction.save_document(DOCUMENT)
+
+    await store.write(save)
+    assert await store.read(lambda transaction: transaction.code(b"code hash")) == AUTHORIZATION
+    assert await store.read(lambda transaction: transaction.code(b"bare")) == bare
+    assert await store.read(lambda transaction: transaction.mfa_login(MFA.token_hash)) == MFA
+    assert await store.read(lambda transaction: transaction.mfa_login(b"young")) == young
+    assert await store.read(lambda transaction: transaction.refresh_by_id(twins.login_id)) == twins
+    assert await store.read(lambda transaction: transaction.pushed(PUSHED.uri_hash)) == PUSHED
+    consent = await store.read(lambda transaction: transaction.consent("auth0|1", "program", CONSENT.audience))
+    assert consent == CONSENT
+    assert await store.read(lambda transaction: transaction.authenticators("auth0|1")) == (FACTOR,)
+    assert await store.read(lambda transaction: transaction.documents()) == (DOCUMENT,)
+    assert await store.read(lambda transaction: transaction.user_by_email(USER.email, "staff")) == STAFF
+    assert await store.read(lambda transaction: transaction.users()) == (USER, STAFF)
+
+
+async def a_mark_is_used_once(store: Store) -> None:
+    """Of many at once, one is the first; a mark that has lapsed is swept away."""
+    later = NOON + timedelta(minutes=5)
+
+    def use(transaction: Transaction) -> bool:
+        return transaction.use_once(b"mark", later)
+
+    assert sum(await asyncio.gather(*(store.write(use) for _ in range(20)))) == 1
+    assert await store.write(lambda transaction: transaction.sweep(later, 10)) == 1
+    assert await store.write(use)
+
+
+async def the_oldest_logins_of_one_person_in_one_program_end_first(store: Store) -> None:
+    """Nobody else's do, and none twice."""
+
+    def fill(transaction: Transaction) -> None:
+        for number in range(5):
+            created = NOON + timedelta(seconds=number)
+            transaction.save_refresh(replace(REFRESH, login_id=bytes([number]), created_at=created))
+        transaction.save_refresh(replace(REFRESH, login_id=b"other", client_id="other"))
+        transaction.save_refresh(replace(REFRESH, login_id=b"another", user_id="auth0|2"))
+
+    def has_ended(transaction: Transaction, name: bytes) -> bool:
+        login = transaction.refresh_by_id(name)
+        assert login is not None
+        return login.has_ended
+
+    await store.write(fill)
+    evict: Callable[[Transaction], int] = lambda transaction: transaction.evict_refreshes("auth0|1", "program", 3)  # noqa: E731
+    assert await store.write(evict) == 2
+    assert await store.write(evict) == 0
+    names = [*(bytes([number]) for number in range(5)), b"other", b"another"]
+    ended = [await store.read(partial(has_ended, name=name)) for name in names]
+    assert ended == [True, True, False, False, False, False, False]
+    await store.write(lambda transaction: transaction.end_refreshes("auth0|1"))
+    ended = [await store.read(partial(has_ended, name=name)) for name in names]
+    assert ended == [True] * 6 + [False]
+
+
+async def a_person_who_goes_takes_what_is_theirs(store: Store) -> None:
+    """Sessions, logins, factors and consents; nobody else's."""
+
+    def fill(transaction: Transaction) -> None:
+        transaction.save_user(USER)
+        transaction.save_user(STAFF)
+        transaction.save_session(SESSION)
+        transaction.save_refresh(REFRESH)
+        transaction.save_authenticator(FACTOR)
+        transaction.save_consent(CONSENT)
+        transaction.save_session(replace(SESSION, session_hash=b"other", user_id="auth0|2"))
+        transaction.save_document(DOCUMENT)
+        transaction.drop_document("application", "program")
+
+    await store.write(fill)
+    await store.write(lambda transaction: transaction.drop_user("auth0|1"))
+    assert await store.read(lambda transaction: transaction.users()) == (STAFF,)
+    assert await store.read(lambda transaction: transaction.session(SESSION.session_hash)) is None
+    assert await store.read(lambda transaction: transaction.refresh_by_id(REFRESH.login_id)) is None
+    assert await store.read(lambda transaction: transaction.authenticators("auth0|1")) == ()
+    assert await store.read(lambda transaction: transaction.consent("auth0|1", "program", CONSENT.audience)) is None
+    assert await store.read(lambda transaction: transaction.session(b"other")) is not None
+    assert await store.read(lambda transaction: transaction.documents()) == ()
+    await store.write(lambda transaction: transaction.drop_sessions("auth0|2"))
+    assert await store.read(lambda transaction: transaction.session(b"other")) is None
 
 
 async def what_was_never_saved_is_not_found(store: Store) -> None:
@@ -170,6 +298,10 @@ async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) ->
 
 CHECKS: Final[tuple[Check, ...]] = (
     what_is_saved_is_found_again,
+    what_the_other_grants_need_is_found_again,
+    a_mark_is_used_once,
+    the_oldest_logins_of_one_person_in_one_program_end_first,
+    a_person_who_goes_takes_what_is_theirs,
     what_was_never_saved_is_not_found,
     an_email_is_found_in_any_case,
     a_user_code_is_given_once,

@@ -22,6 +22,11 @@ FLAGS = [
 SCREENS = {"desk": (1280, 800), "phone": (390, 844), "small phone": (320, 568)}
 
 
+def browser_path() -> str | None:
+    """Which browser: the one that `make test` has found, else Playwright's own."""
+    return os.environ.get("KEYFOB_TEST_BROWSER") or None
+
+
 @pytest.fixture
 def tenant(tmp_path: Path) -> Iterator[tuple[Running, FirstUser]]:
     listener = bind("127.0.0.1", 0)
@@ -37,7 +42,7 @@ def tenant(tmp_path: Path) -> Iterator[tuple[Running, FirstUser]]:
 def page(request: pytest.FixtureRequest) -> Iterator[Page]:
     width, height = SCREENS[request.param]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ.get("KEYFOB_TEST_BROWSER") or None, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         context = browser.new_context(viewport={"width": width, "height": height}, java_script_enabled=False)
         yield context.new_page()
         browser.close()

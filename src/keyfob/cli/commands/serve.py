@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyfob.cli import output
+from keyfob.errors import Misuse
 
 if TYPE_CHECKING:
-    from keyfob.serve import Tenant
+    from keyfob.serve import Tenant, TlsFiles
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8790, help="port to listen on; 0 for any free one (default: 8790)")
+    parser.add_argument("--tls", action="store_true", help="https, with certificates that are made for this machine")
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
     parser.add_argument(
         "--wire", choices=("auth0", "rfc"), help="whose statuses and texts (default: as registered, or auth0)"
@@ -30,26 +33,32 @@ def run(args: argparse.Namespace) -> int:
     """Listen, say what a newcomer needs, serve until told to stop.
 
     Raises:
-        Misuse: The port is taken, the folder cannot be used, or the file has mistakes.
+        Misuse: `--tls` with a host that the certificates are not for; or the file has mistakes.
     """
-    from keyfob.serve import Tenant, bind, default_folder, ready_config, url_of
+    from keyfob.serve import TLS_HOSTS, Tenant, bind, default_folder, ready_config, tls_files, url_of
     from keyfob.serve import run as serve
 
+    if args.tls and args.host not in TLS_HOSTS:
+        hint = "For others, serve on 127.0.0.1 behind a proxy that has a certificate."
+        raise Misuse(f"--tls is for {', '.join(TLS_HOSTS)} only", hint=hint)
     folder = args.data or default_folder()
     listener = bind(args.host, args.port)
     try:
+        tls = tls_files(folder) if args.tls else None
+        # The certificate has that name too; over plain http the address is what it always was.
+        issuer = url_of(listener, is_tls=args.tls, name=args.host if args.tls else "")
         if args.file is not None:
-            _apply(args.file, folder, url_of(listener))
-        tenant = Tenant.follow(folder, ready_config(url_of(listener)), wire=args.wire)
+            _apply(args.file, folder, issuer)
+        tenant = Tenant.follow(folder, ready_config(issuer), wire=args.wire)
     except BaseException:
         listener.close()
         raise
     names = tenant.config.password_users()
     if names:
         output.remark(f"these applications may use the password grants, and see people's passwords: {', '.join(names)}")
-    sys.stdout.write(introduction(tenant, folder))
+    sys.stdout.write(introduction(tenant, folder, tls))
     sys.stdout.flush()
-    serve(tenant, listener)
+    serve(tenant, listener, tls)
     return 0
 
 
@@ -70,28 +79,46 @@ def _apply(file: Path, folder: Path, issuer: str) -> None:
         registry.carry_out(plan)
 
 
-def introduction(tenant: Tenant, folder: Path) -> str:
+def introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None) -> str:
     """Everything for a first token, ready to be pasted."""
     from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID
 
     config = tenant.config
     program, api = config.application(READY_CLIENT_ID), config.api(READY_AUDIENCE)
-    head = f"keyfob tenant, wire {config.wire}, data in {folder}\n\n  issuer     {config.issuer}\n"
-    tail = "\nCtrl-C stops it; keys and data stay.\n"
-    if program is None or api is None or not {"read:orders", "write:orders"} <= set(api.scopes):
-        return head + _listed(tenant) + tail
-    issuer, user = config.issuer, tenant.first_user
+    is_ready = program is not None and api is not None and {"read:orders", "write:orders"} <= set(api.scopes)
+    return f"""\
+keyfob tenant, wire {config.wire}, data in {folder}
+
+  issuer     {config.issuer}
+{_ready(tenant) if is_ready else _listed(tenant)}\
+{trust(tls) if tls else ""}\
+{_first_login(config.issuer) if is_ready else ""}
+Ctrl-C stops it; keys and data stay.
+"""
+
+
+def _ready(tenant: Tenant) -> str:
+    """What a ready tenant has."""
+    from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID
+
+    user = tenant.first_user
     person = (
         f"  person     {user.email}\n  password   {user.password.reveal()}   (shown this once)"
         if user
         else "  person     person@example.com, with the password shown at the first start"
     )
     return f"""\
-{head}\
   client id  {READY_CLIENT_ID}
   audience   {READY_AUDIENCE}   (scopes read:orders, write:orders)
 {person}
+"""
 
+
+def _first_login(issuer: str) -> str:
+    """The first token from a ready tenant."""
+    from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID
+
+    return f"""
 Log in from another terminal:
 
   keyfob login --issuer {issuer} --client-id {READY_CLIENT_ID} --audience {READY_AUDIENCE} --scope read:orders
@@ -99,7 +126,7 @@ Log in from another terminal:
 or by hand:
 
   curl -d client_id={READY_CLIENT_ID} -d 'scope=openid offline_access read:orders' {issuer}oauth/device/code
-{tail}"""
+"""
 
 
 def _listed(tenant: Tenant) -> str:
@@ -108,3 +135,18 @@ def _listed(tenant: Tenant) -> str:
     programs = "".join(f"  client id  {one.client_id}   ({one.kind}, {one.name})\n" for one in config.applications)
     apis = "".join(f"  audience   {one.audience}   (scopes {', '.join(one.scopes)})\n" for one in config.apis)
     return f"{programs}{apis}\nPeople come from the file, or from: keyfob tenant users add EMAIL\n"
+
+
+def trust(tls: TlsFiles) -> str:
+    """What makes programs trust the tenant's certificate."""
+    file = shlex.quote(str(tls.authority.absolute()))
+    return f"""
+The certificate is this machine's own. Programs trust it with these lines:
+
+  export SSL_CERT_FILE={file}        # keyfob, httpx, Go
+  export REQUESTS_CA_BUNDLE={file}   # requests
+  export CURL_CA_BUNDLE={file}       # curl
+  export NODE_EXTRA_CA_CERTS={file}  # Node
+
+SSL_CERT_FILE and the next two replace the public roots: in that shell, other sites are not trusted.
+"""

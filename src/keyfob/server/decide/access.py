@@ -87,7 +87,7 @@ def expand(asked: Scope | None, api: Api, config: TenantConfig) -> Scope:
     scope = asked or Scope()
     if api.audience == config.userinfo_audience and not scope:
         scope = Scope.of(IDENTITY_SCOPES)
-    if scope.names & set(IDENTITY_SCOPES) == {"openid"}:
+    if scope & Scope.of(IDENTITY_SCOPES) == Scope.of(["openid"]):
         scope = Scope(scope.names | set(IDENTITY_SCOPES))
     if not scope.names & api.scopes.keys():
         scope = Scope(scope.names | api.scopes.keys())

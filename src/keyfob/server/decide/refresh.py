@@ -95,7 +95,7 @@ def decide_refresh(
         renewed,
         generation=shown.generation + 1,
         current_hashes=(fresh_hash, *twins),
-        previous_hashes=login.previous_hashes if has_leeway else (shown.secret_hash,),
+        previous_hashes=login.current_hashes if is_current else login.previous_hashes,
         rotated_at=login.rotated_at if has_leeway else now,
     )
     return Renew(moved, scope, rotates=True)

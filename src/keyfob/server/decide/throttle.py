@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
 
@@ -28,6 +29,7 @@ def guess_budget(odds: float) -> int:
     return max(1, math.floor(odds * len(ALPHABET) ** CODE_LENGTH))
 
 
+@lru_cache(maxsize=4096)
 def network_of(peer: str) -> str:
     """Who counts as one guesser: an IPv4 address, or an IPv6 network of 64 bits, which one household has whole."""
     try:
@@ -52,8 +54,8 @@ def refill(bucket: Bucket | None, size: int, span: timedelta, now: datetime) -> 
     """The bucket as it is now; a new one is full."""
     if bucket is None:
         return Bucket(size, now)
-    back = max(0.0, (now - bucket.at) / span) * size
-    return Bucket(min(float(size), bucket.left + back), now)
+    passed = (now - bucket.at).total_seconds()
+    return Bucket(min(float(size), bucket.left + max(0.0, passed) * size / span.total_seconds()), now)
 
 
 def spend(bucket: Bucket) -> Bucket:
@@ -63,7 +65,7 @@ def spend(bucket: Bucket) -> Bucket:
 
 def time_until_try(bucket: Bucket, size: int, span: timedelta) -> timedelta:
     """How long until there is a whole try again; zero when there is one."""
-    return max(0.0, 1 - bucket.left) * span / size
+    return timedelta() if bucket.left >= 1 else (1 - bucket.left) * span / size
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from keyfob.errors import Malformed
+from keyfob.protocol.address import is_loopback
 from keyfob.protocol.fields import Fields, read_form
 from keyfob.protocol.http import FORM, Headers, Request, Response, media_type
 from keyfob.protocol.secret import Secret
@@ -59,7 +60,7 @@ def new_visit(site: Site) -> Visit:
 
 def csrf_of(site: Site, who: Visit) -> str:
     """What every form carries: only a page that we gave to this very session can know it."""
-    return write_token(keyed_hash(site.hash_keys.csrf, who.session_id.reveal()))
+    return write_token(keyed_hash(site.hash_keys.csrf, who.session_id))
 
 
 def read_own_form(site: Site, request: Request, who: Visit) -> Fields | None:
@@ -133,8 +134,10 @@ def page_headers(site: Site, *, form_to: str | None = None, script: str | None =
         ("referrer-policy", "no-referrer"),
         ("cross-origin-opener-policy", "same-origin"),
     )
-    secure = (("strict-transport-security", "max-age=31536000"),) if site.config.is_https else ()
-    return headers + secure
+    # A browser would hold `localhost` to https for a year, with everything else that is developed there.
+    if not site.config.is_https or is_loopback(site.config.issuer):
+        return headers
+    return (*headers, ("strict-transport-security", "max-age=31536000"))
 
 
 def _source(callback: str) -> str:

@@ -75,7 +75,7 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, reach: Reac
     for _ in range(_TRIES):
         user_code = _draw(site)
         login = DeviceLogin(
-            device_code_hash=keyed_hash(site.hash_keys.codes, code.reveal()),
+            device_code_hash=keyed_hash(site.hash_keys.codes, code),
             user_code_hash=keyed_hash(site.hash_keys.codes, user_code),
             client_id=asked.client_id,
             audience=reach.api.audience,

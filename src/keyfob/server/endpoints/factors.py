@@ -48,7 +48,7 @@ async def begin_factor(call: Call, user: User, reach: Reach, grant: str, factors
         return call.refuse("mfa_refused")
     token = Secret(_PREFIX + write_token(site.surroundings.random(TOKEN_BYTES)))
     login = MfaLogin(
-        token_hash=keyed_hash(site.hash_keys.codes, token.reveal()),
+        token_hash=keyed_hash(site.hash_keys.codes, token),
         user_id=user.user_id,
         client_id=call.application.client_id,
         audience=reach.api.audience,
@@ -159,7 +159,7 @@ async def send_message(site: Site, request: Request, login: MfaLogin, user: User
     oob, code = Secret(_PREFIX + write_token(random(TOKEN_BYTES))), write_digits(random(8))
     sent = replace(
         login,
-        oob_hash=keyed_hash(site.hash_keys.codes, oob.reveal()),
+        oob_hash=keyed_hash(site.hash_keys.codes, oob),
         binding_hash=binding_hash(site, login.token_hash, code),
         oob_expires_at=now + MESSAGE_LIFETIME,
         authenticator_id=authenticator_id,
@@ -183,7 +183,7 @@ def check_message(
     site: Site, transaction: Transaction, login: MfaLogin, oob: Secret, typed: str, now: datetime
 ) -> MfaLogin | FactorWrong:
     """Whether it is the code of the message; then the message is spent, and its authenticator proven."""
-    oob_hash = keyed_hash(site.hash_keys.codes, oob.reveal())
+    oob_hash = keyed_hash(site.hash_keys.codes, oob)
     decision = decide_message(login, oob_hash, binding_hash(site, login.token_hash, typed), now)
     if isinstance(decision, MfaLogin) and decision.authenticator_id is not None:
         activate(transaction, decision.authenticator_id, decision.user_id)

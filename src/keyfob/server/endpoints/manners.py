@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -54,7 +54,7 @@ async def with_manners(
                 site.config.wire, "too_many", headers=(*headers, ("retry-after", str(math.ceil(wait.total_seconds()))))
             )
     response = await endpoint(site, request)
-    return replace(response, headers=response.headers + headers)
+    return Response(response.status, response.headers + headers, response.body)
 
 
 def _origin(site: Site, request: Request, manners: Manners) -> Headers:
@@ -79,9 +79,9 @@ def _spend(site: Site, request: Request, path: str) -> tuple[timedelta, Headers]
     wait = time_until_try(bucket, size, _SPAN)
     left = bucket if wait else spend(bucket)
     site.calls.put(who, left)
-    full_at = now + (size - left.left) * _SPAN / size
+    full_at = now.timestamp() + (size - left.left) * _SPAN.total_seconds() / size
     return wait, (
         ("x-ratelimit-limit", str(size)),
         ("x-ratelimit-remaining", str(int(left.left))),
-        ("x-ratelimit-reset", str(math.ceil(full_at.timestamp()))),
+        ("x-ratelimit-reset", str(math.ceil(full_at))),
     )

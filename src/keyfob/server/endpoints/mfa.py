@@ -152,7 +152,7 @@ async def _bearer(site: Site, request: Request, scope: str) -> Bearer | Response
 
 
 async def _by_mfa_token(site: Site, token: Secret, client_id: str | None) -> Bearer | None:
-    token_hash, now = keyed_hash(site.hash_keys.codes, token.reveal()), site.now()
+    token_hash, now = keyed_hash(site.hash_keys.codes, token), site.now()
 
     def load(transaction: Transaction) -> Bearer | None:
         known = transaction.mfa_login(token_hash)

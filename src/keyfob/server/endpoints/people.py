@@ -61,7 +61,7 @@ async def check_password(
     site.failures.put(account, Failures((failures.count if failures else 0) + 1, now))
     site.accounts.put(account[0], spend(bucket))
     user = await site.store.read(lambda transaction: _find(transaction, connections, email))
-    fits = len(password.reveal()) <= LONGEST_PASSWORD and await site.passwords.verify(
+    fits = len(password) <= LONGEST_PASSWORD and await site.passwords.verify(
         password, user.password_hash if user else None
     )
     if user is None or not fits or user.is_blocked:

@@ -18,7 +18,7 @@ from keyfob.server.records import AuthorizationCode, RefreshLogin, User
 async def redeem_code(call: Call, grant: AuthorizationCodeGrant) -> Response:
     """Tokens, once. A code shown twice ends what came of it."""
     site = call.site
-    code_hash = keyed_hash(site.hash_keys.codes, grant.code.reveal())
+    code_hash = keyed_hash(site.hash_keys.codes, grant.code)
 
     def load(transaction: Transaction) -> tuple[AuthorizationCode | None, User | None]:
         code = transaction.code(code_hash)

@@ -16,7 +16,7 @@ from keyfob.server.records import DeviceLogin, RefreshLogin, User
 async def poll(call: Call, grant: DeviceCodeGrant) -> Response:
     """One poll. A pending one writes nothing to the store."""
     site = call.site
-    code_hash = keyed_hash(site.hash_keys.codes, grant.device_code.reveal())
+    code_hash = keyed_hash(site.hash_keys.codes, grant.device_code)
     login, user = await site.store.read(lambda transaction: _load(transaction, code_hash))
     decision = decide_poll(login, call.application.client_id, call.now)
     if isinstance(decision, Undecided):

@@ -23,7 +23,7 @@ FactorGrant = MfaOobGrant | MfaOtpGrant | MfaRecoveryGrant
 async def second_factor(call: Call, grant: FactorGrant) -> Response:
     """The tokens of the grant that was interrupted, once."""
     site = call.site
-    token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token.reveal())
+    token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token)
     if isinstance(grant, MfaOobGrant) and grant.binding_code is None:
         return call.refuse("request_malformed", problem="Missing required parameter: binding_code")
 
@@ -43,6 +43,7 @@ async def second_factor(call: Call, grant: FactorGrant) -> Response:
         return call.refuse("attempts_many")
     code = write_recovery_code(site.surroundings.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)
+    wrong: Outcome | None
     wrong = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, fresh))
     if wrong is not None:
         call.note(_FAILED[type(grant)], user_id=user.user_id, description=wrong)

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +33,7 @@ def master_key(folder: Path) -> bytes:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            _write_once(path, secrets.token_bytes(MASTER_KEY_BYTES))
+            write_once(path, secrets.token_bytes(MASTER_KEY_BYTES))
         found = path.read_bytes()
     except OSError as problem:
         raise Misuse(f"{folder} cannot be used: {problem.strerror}", hint="Choose another with --data.") from None
@@ -42,19 +42,36 @@ def master_key(folder: Path) -> bytes:
     return found
 
 
-def _write_once(path: Path, content: bytes) -> None:
-    """Written aside and linked into place: of two first starts at once, both use the key of the first."""
+def write_once(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Written aside and linked into place: of two first starts at once, both use what the first wrote.
+
+    Raises:
+        FileExistsError: It is there already, and stays as it is.
+    """
+    with _written_aside(path, content, mode) as fresh:
+        os.link(fresh, path)
+
+
+def replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Written aside and moved into place: a reader finds the old or the new, and both whole."""
+    with _written_aside(path, content, mode) as fresh:
+        fresh.replace(path)
+
+
+@contextlib.contextmanager
+def _written_aside(path: Path, content: bytes, mode: int) -> Generator[Path]:
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.link(fresh, path)
+        yield fresh
     finally:
         fresh.unlink(missing_ok=True)
 
 
 def audit_log(event: Mapping[str, object]) -> None:
     """One line of JSON to the logger `keyfob.audit`."""
-    _LOG.info("%s", json.dumps(event, ensure_ascii=False))
+    if _LOG.isEnabledFor(logging.INFO):
+        _LOG.info("%s", json.dumps(event, ensure_ascii=False))

@@ -138,7 +138,9 @@ class MemoryTables:
 
     def use_once(self, mark: bytes, until: datetime) -> bool:
         """Whether it was not there yet."""
-        return self.used.setdefault(mark, until) is until
+        is_new = mark not in self.used
+        self.used.setdefault(mark, until)
+        return is_new
 
     def session(self, session_hash: bytes) -> BrowserSession | None:
         """By its hash."""

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 import threading
 from typing import Any, Final, NoReturn
 
 import uvicorn
 
 from keyfob.errors import Misuse, Unreachable
+from keyfob.server.io.certificates import TlsFiles
 
 _BACKLOG: Final = 256
 _START_LIMIT_S: Final = 10.0
@@ -50,24 +52,35 @@ def _not_bound(host: str, port: int, problem: OSError) -> NoReturn:
     raise Misuse(f"cannot listen on {host} port {port}: {problem.strerror}")
 
 
-def url_of(listener: socket.socket) -> str:
-    """The http address of a listening socket, with a trailing slash."""
+def url_of(listener: socket.socket, *, is_tls: bool = False, name: str = "") -> str:
+    """The address of a listening socket, with a trailing slash.
+
+    Args:
+        listener: Bound already, so that its port is known.
+        is_tls: Whether it is served with certificates.
+        name: What to call its host; "" for the address it is bound to.
+    """
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    host = name or host
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-def _server(app: Any) -> uvicorn.Server:  # noqa: ANN401  uvicorn takes many kinds of application
+def _server(app: Any, tls: TlsFiles | None) -> uvicorn.Server:  # noqa: ANN401  uvicorn takes many kinds of application
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, lifespan="off",
         timeout_graceful_shutdown=5,
+        ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
     )  # fmt: skip
+    config.load()
+    if config.ssl is not None:  # RFC 9325 §3.1.1, whatever this machine's OpenSSL would allow
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return uvicorn.Server(config)
 
 
-def run(app: Any, listener: socket.socket) -> None:  # noqa: ANN401
-    """Serve until SIGINT or SIGTERM; requests under way are finished first."""
+def run(app: Any, listener: socket.socket, tls: TlsFiles | None = None) -> None:  # noqa: ANN401
+    """Serve until SIGINT or SIGTERM, over https with `tls`; requests under way are finished first."""
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down by then, and raises the signal once more
-        _server(app).run(sockets=[listener])
+        _server(app, tls).run(sockets=[listener])
 
 
 class Running:
@@ -77,16 +90,16 @@ class Running:
         url: Its address, with a trailing slash.
     """
 
-    def __init__(self, app: Any, listener: socket.socket) -> None:  # noqa: ANN401
-        """Start, and return when it answers.
+    def __init__(self, app: Any, listener: socket.socket, tls: TlsFiles | None = None) -> None:  # noqa: ANN401
+        """Start, over https with `tls`, and return when it answers.
 
         Raises:
             Unreachable: It did not start in time.
         """
-        self.url = url_of(listener)
+        self.url = url_of(listener, is_tls=tls is not None)
         self._listener = listener
         self._started = threading.Event()
-        self._server = _server(app)
+        self._server = _server(app, tls)
         self._thread = threading.Thread(target=self._run, name="keyfob-serve", daemon=True)
         self._thread.start()
         if not self._started.wait(_START_LIMIT_S):

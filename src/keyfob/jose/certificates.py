@@ -1,0 +1,182 @@
+"""A certificate authority for one machine, and the server certificates it signs (RFC 5280 §4.2).
+
+The authority can vouch for names of this machine and no others: name constraints say so, and every TLS client that
+keeps RFC 5280 §4.2.1.10 heeds them. A stolen key is of no use against anybody's other connections.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import Final, Self
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from keyfob.errors import Malformed
+
+TLS_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
+AUTHORITY_LIFE: Final = timedelta(days=3650)
+SERVER_LIFE: Final = timedelta(days=825)  # Apple's systems trust none that lives longer
+RENEW_BEFORE: Final = timedelta(days=30)
+_BACKDATED: Final = timedelta(hours=1)  # the clocks of containers on one machine differ
+_SHA256: Final = hashes.SHA256()
+_NAMES: Final = (
+    x509.DNSName("localhost"),
+    x509.IPAddress(ip_address("127.0.0.1")),
+    x509.IPAddress(ip_address("::1")),
+)
+_PERMITTED: Final = (
+    x509.DNSName("localhost"),
+    x509.IPAddress(ip_network("127.0.0.0/8")),
+    x509.IPAddress(ip_network("::1/128")),
+)
+
+
+def new_key() -> bytes:
+    """A P-256 key as unencrypted PKCS #8 in PEM, from the system's randomness."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A key that signs server certificates, and the certificate that programs trust."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @classmethod
+    def new(cls, key: bytes, now: datetime) -> Self:
+        """An authority for a key of `new_key`. Made anew for the same key, it vouches for what the old one signed.
+
+        Raises:
+            Malformed: It is no P-256 key in PEM.
+        """
+        private = _private(key)
+        public = private.public_key()
+        digest = x509.SubjectKeyIdentifier.from_public_key(public).digest
+        # Part of the key's digest, so that two tenants' authorities can be told apart in a list.
+        name = _name(f"keyfob local authority {digest[:4].hex()}")
+        builder = _builder(public, now, AUTHORITY_LIFE).subject_name(name).issuer_name(name)
+        usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        made = (
+            builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.NameConstraints(_PERMITTED, None), critical=True)
+            .add_extension(usages, critical=False)  # no other kind of name is constrained, so no other use is given
+            .sign(private, _SHA256)
+        )
+        return cls(made, private)
+
+    @classmethod
+    def read(cls, certificate: bytes, key: bytes) -> Self:
+        """From PEM.
+
+        Raises:
+            Malformed: One of the two is not what it should be, or they do not belong together.
+        """
+        found, private = _certificate(certificate), _private(key)
+        if found.public_key() != private.public_key():
+            raise Malformed("certificate: does not belong to its key", field="certificate")
+        return cls(found, private)
+
+    def pem(self) -> bytes:
+        """The certificate, for those who are to trust it."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def is_lapsing(self, now: datetime) -> bool:
+        """Whether it ends soon, or has."""
+        return _is_lapsing(self.certificate, now)
+
+    def certify(self, key: bytes, now: datetime) -> bytes:
+        """A certificate in PEM for a server at `TLS_HOSTS` with that key; it never outlives the authority's own.
+
+        Raises:
+            Malformed: It is no P-256 key in PEM.
+        """
+        public, signer = _private(key).public_key(), self.key.public_key()
+        life = min(SERVER_LIFE, self.certificate.not_valid_after_utc - (now - _BACKDATED))
+        made = (
+            _builder(public, now, life)
+            .subject_name(_name("keyfob local tenant"))
+            .issuer_name(self.certificate.subject)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(_NAMES), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False)
+            .sign(self.key, _SHA256)
+        )
+        return made.public_bytes(serialization.Encoding.PEM)
+
+    def stands_behind(self, certificate: bytes, key: bytes, now: datetime) -> bool:
+        """Whether that certificate may still be served: signed here, for that key, and not about to lapse.
+
+        Raises:
+            Malformed: One of the two is not what it should be.
+        """
+        found = _certificate(certificate)
+        if found.public_key() != _private(key).public_key() or _is_lapsing(found, now):
+            return False
+        try:
+            found.verify_directly_issued_by(self.certificate)
+        except (InvalidSignature, ValueError, TypeError):
+            return False
+        return True
+
+
+def _builder(key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta) -> x509.CertificateBuilder:
+    start = now - _BACKDATED
+    return (
+        x509.CertificateBuilder()
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _is_lapsing(certificate: x509.Certificate, now: datetime) -> bool:
+    return certificate.not_valid_after_utc - now < RENEW_BEFORE
+
+
+def _certificate(pem: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        raise Malformed("certificate: not a certificate in PEM", field="certificate") from None
+
+
+def _private(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    try:
+        found = serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError):
+        raise Malformed("certificate: its key is not a private key in PEM", field="key") from None
+    if not isinstance(found, ec.EllipticCurvePrivateKey) or not isinstance(found.curve, ec.SECP256R1):
+        raise Malformed("certificate: its key is not of P-256", field="key")
+    return found

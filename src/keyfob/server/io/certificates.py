@@ -1,0 +1,83 @@
+"""A tenant's certificates for https on this machine: `tls/` in its folder, made at the first start."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from keyfob.errors import Malformed, Misuse
+from keyfob.jose.certificates import Authority, new_key
+from keyfob.server.io.data import replace, write_once
+from keyfob.server.io.surroundings import SystemSurroundings
+
+_FOR_ALL: Final = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where they lie.
+
+    Attributes:
+        authority: For those who are to trust the server.
+        certificate: The server's own.
+        key: Its private key.
+    """
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+def tls_files(folder: Path, now: datetime | None = None) -> TlsFiles:
+    """The certificates of the tenant in that folder; made where they are missing, renewed where they lapse.
+
+    A key is written once and never replaced, and a certificate can be made again for its key at any time: so two
+    starts at once may both write, and what each reads belongs together.
+
+    Args:
+        folder: The tenant's.
+        now: This machine's time where nothing is said.
+
+    Raises:
+        Misuse: The folder cannot be used, or its files are damaged or do not belong together.
+    """
+    own = folder / "tls"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own.mkdir(mode=0o700, exist_ok=True)
+        return _settled(own, now or SystemSurroundings().now())
+    except OSError as problem:
+        raise Misuse(f"{own} cannot be used: {problem.strerror}", hint="Choose another folder with --data.") from None
+    except Malformed as problem:
+        hint = "Remove that folder: a new authority is made, and programs must be told to trust it."
+        raise Misuse(f"the files in {own} are damaged ({problem.message})", hint=hint) from None
+
+
+def _settled(own: Path, now: datetime) -> TlsFiles:
+    files = TlsFiles(own / "ca.pem", own / "server.pem", own / "server.key")
+    authority = _authority(files.authority, own / "ca.key", now)
+    key = _kept(files.key, new_key)
+    found = _kept(files.certificate, lambda: authority.certify(key, now), mode=_FOR_ALL)
+    if not authority.stands_behind(found, key, now):
+        replace(files.certificate, authority.certify(key, now), mode=_FOR_ALL)
+    return files
+
+
+def _authority(path: Path, key_path: Path, now: datetime) -> Authority:
+    key = _kept(key_path, new_key)
+    found = Authority.read(_kept(path, lambda: Authority.new(key, now).pem(), mode=_FOR_ALL), key)
+    if found.is_lapsing(now):
+        found = Authority.new(key, now)
+        replace(path, found.pem(), mode=_FOR_ALL)
+    return found
+
+
+def _kept(path: Path, make: Callable[[], bytes], *, mode: int = 0o600) -> bytes:
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):
+            write_once(path, make(), mode=mode)
+    return path.read_bytes()
