@@ -1,4 +1,5 @@
 import asyncio
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.protocol.grants import PASSWORD
-from keyfob.protocol.http import Request
-from keyfob.serve import Api, Application, Registry, Tenant, TenantConfig, ready_config
+from keyfob.protocol.grants import DEVICE_CODE, PASSWORD
+from keyfob.protocol.http import Request, form_request
+from keyfob.serve import READY_CLIENT_ID, Api, Application, Registry, Tenant, TenantConfig, ready_config
 from keyfob.server.documents import config_of, documents_of
 from keyfob.server.io.follow import Follower
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Document
+from keyfob.testing.pair import Pair
 from keyfob.testing.scene import quick_passwords
 from keyfob.testing.surroundings import FakeSurroundings
 
@@ -108,6 +110,25 @@ def test_who_may_use_the_password_grants_is_told_to_the_audit_log() -> None:
     [event] = followed.events
     assert event["type"] == "depnote"
     assert "web" in str(event["description"])
+
+
+def test_a_login_that_is_under_way_goes_on() -> None:
+    followed = Followed()
+    pair = Pair({followed.tenant.config.origin: followed.tenant.app})
+
+    def post(path: str, **form: str) -> dict[str, str]:
+        found: dict[str, str] = json.loads(pair.send(form_request(f"{ISSUER}oauth/{path}", form)).body)
+        return found
+
+    begun = post("device/code", client_id=READY_CLIENT_ID, scope="openid")
+    followed.register(documents_of(replace(READY, name="Other")))
+    assert followed.look_after(SECOND * 10).name == "Other"
+    asked = post("token", grant_type=DEVICE_CODE, client_id=READY_CLIENT_ID, device_code=begun["device_code"])
+    assert asked["error"] == "authorization_pending"
+    followed.register(documents_of(replace(READY, applications=())))
+    followed.look_after(SECOND * 10)
+    gone = post("token", grant_type=DEVICE_CODE, client_id=READY_CLIENT_ID, device_code=begun["device_code"])
+    assert gone["error"] != "authorization_pending"
 
 
 def test_a_folder_is_served_as_it_was_registered_or_else_ready(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ TABLE = [
     (MACHINE + 'secrets = [{ env = "hush hush" }]', 6, "no variable", "NAME"),
     (MACHINE + 'secrets = [{ file = "hush" }]', 6, "No such file", "folder"),
     (MACHINE + 'secrets = [{ file = "empty.txt" }]', 6, "empty", "nothing else"),
-    (MACHINE + 'secrets = [{ file = "short.txt" }]', 1, "at least 32 bytes", "openssl"),
+    (MACHINE + 'secrets = [{ file = "short.txt" }]', 1, "at least 32", "openssl"),
     (MACHINE + 'secrets = [{ keyed = "hush" }]', 6, "no keyed hash", "export"),
     (MACHINE + "secrets = [7]", 6, "where the secret is", "env"),
     (MACHINE + "secrets = [{}]", 6, "where the secret is", "env"),
