@@ -71,6 +71,8 @@ def test_a_tenant_from_a_file_says_aloud_who_may_use_passwords(commands: Command
             shown += line
             if line.startswith("Ctrl-C"):
                 break
+        # Once it answers, it also listens to signals.
+        assert status_of(shown.partition("issuer")[2].split()[0], "legacy") != 200
         tenant.send_signal(signal.SIGINT)
         _, said = tenant.communicate(timeout=20)
         assert "client id  legacy" in shown
