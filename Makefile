@@ -37,9 +37,11 @@ help: ## show these words
 demo: $(VENV)/wheel ## tenant, API and program in one terminal (ARGS=--unattended for no questions)
 	$(BIN)/keyfob demo $(ARGS)
 
-test: $(VENV)/dev $(VENV)/wheel ## all tests, against the built wheel (K=words to choose, ARGS= for pytest)
+test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the built wheel (K=words to choose, ARGS= for pytest)
 	@browser=$$($(PY) tools/find_browser.py) || exit 1; \
+	node=$$($(PY) -m tools.peers) || exit 1; \
 	KEYFOB_TEST_WHEEL=1 KEYFOB_TEST_BROWSER="$$browser" \
+	KEYFOB_TEST_PEERS="$(abspath $(VENV)/peers)" KEYFOB_TEST_NODE="$$node" \
 		$(PY) -m pytest -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
 
 check: $(VENV)/dev ## form, law, types, generated pages; quickest first
@@ -49,6 +51,7 @@ check: $(VENV)/dev ## form, law, types, generated pages; quickest first
 	$(PY) -m tools.map --check
 	$(PY) -m tools.standards --check
 	PYTHONPATH=src $(PY) -m tools.wire --check
+	$(PY) -m tools.interop --check
 	$(PY) -m tools.api --check
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml
@@ -57,7 +60,7 @@ fix: $(VENV)/dev ## format, and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/dev $(VENV)/wheel ## measurements, as ratios
+bench: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## measurements, as ratios
 	$(PY) bench $(ARGS)
 
 map: $(VENV)/dev ## print the house, and draw it into ARCHITECTURE.md
@@ -70,17 +73,20 @@ docs: $(VENV)/dev ## build the tables and drawings that come from the code
 	$(PY) -m tools.map --quiet
 	$(PY) -m tools.standards
 	PYTHONPATH=src $(PY) -m tools.wire
+	$(PY) -m tools.interop
 
 pins: $(VENV)/tools ## choose the newest of everything again, with hashes
-	for set in dev run bootstrap; do \
+	for set in dev run bootstrap peers; do \
 		$(BIN)/uv pip compile requirements/$$set.in -o requirements/$$set.txt --quiet --upgrade \
 			$$(test $$set = dev || echo -c requirements/dev.txt) \
 			--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command "make pins" || exit 1; \
 	done
+	$(BIN)/uv pip sync --quiet --python $(PY) --require-hashes requirements/dev.txt
+	$(PY) -m tools.peers --pin
 
 clean: ## forget everything that was built
-	rm -rf $(VENV) .cache dist
+	rm -rf $(VENV) .cache dist tests/wild/peers/node_modules
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Set-up. Each file below is a stamp: it is newer than what it was made from, or it is made again.
@@ -108,4 +114,9 @@ $(VENV)/wheel: pyproject.toml README.md LICENSE $(SOURCES) $(VENV)/run
 	@rm -rf $(VENV)/built
 	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(PY) --out-dir $(VENV)/built .
 	$(BIN)/uv pip install --quiet --python $(PY) --no-deps --reinstall --no-index $(VENV)/built/*.whl
+	@touch $@
+
+# Programs of others, for tests/wild: what they need must not meet what we need, so they live elsewhere.
+$(VENV)/peers/ready: requirements/peers.txt tests/wild/peers/package-lock.json $(VENV)/dev
+	$(PY) -m tools.peers --install $(VENV)/peers
 	@touch $@

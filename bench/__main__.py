@@ -15,7 +15,7 @@ NAMES = sorted(path.stem for path in HERE.glob("[a-z]*.py") if path.stem != "mea
 
 def main(words: list[str]) -> int:
     """Run the named benchmarks, or all."""
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
     unknown = [word for word in words if word not in NAMES]
     if unknown:
         print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(NAMES)}", file=sys.stderr)

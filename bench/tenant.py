@@ -1,99 +1,159 @@
-"""The tenant's own work, no socket: device requests, pending polls and refreshes, on SQLite and in memory."""
+"""A tenant over HTTP, durable on SQLite, beside npm's oidc-provider in its memory; each server has one core."""
 
 from __future__ import annotations
 
-import asyncio
 import json
+import os
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
-from measure import show
+from tools.peers import MODULES, node
 
+from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.tokens import sign
 from keyfob.protocol.grants import DEVICE_CODE
-from keyfob.protocol.http import Request, Response, form_request
-from keyfob.protocol.secret import Secret
-from keyfob.serve import READY_CLIENT_ID, Tenant, ready_config
-from keyfob.testing.pair import Pair
-from keyfob.testing.person import Person
+from keyfob.testing.example_tenant import ORDERS, SECRET, STOCK
 
-ISSUER = "https://login.example/"
-EMAIL, PASSWORD = "person@example.com", "correct horse battery staple"
-ROUNDS, CALLS, AT_ONCE = 7, 300, 32
+HERE = Path(__file__).parent
+CONNECTIONS, SECONDS, ROUNDS = 32, 3, 3
+# Device requests come last: oidc-provider's memory keeps a thousand things, and forgets its refresh tokens over them.
+WORKS = ("mint RS256", "mint ES256", "pending poll", "refresh with rotation", "device request")
+
+
+@dataclass(frozen=True)
+class Server:
+    """One that is served: where, by whom, and with which refresh tokens to begin."""
+
+    process: int
+    port: int
+    token: str
+    device: str
+    client_id: str
+    refresh: list[str]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one load found."""
+
+    rate: float
+    p99_ms: float
 
 
 def main() -> None:
-    """Print calls per second; `raw signing` is one RS256 signature, as many as a refresh without an ID token makes."""
-    key = SigningKey.generate("RS256")
-    start = time.perf_counter()
-    for _ in range(CALLS):
-        sign({"sub": "x"}, key, token_type="JWT")
-    taken = {"raw signing, RS256": (time.perf_counter() - start) / CALLS}
-    config = replace(ready_config(ISSUER), device_requests=10**9)  # every request comes from one address here
+    """Print requests per second of the server's processor time, and the ratios that count."""
     with tempfile.TemporaryDirectory() as folder:
-        tenants = {
-            "memory": Tenant.in_memory(config, audit=lambda _: None),
-            "SQLite": Tenant.open(Path(folder), config),
+        ours = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder, str(CONNECTIONS)]
+        theirs = [str(node()), str(HERE / "peers" / "provider.mjs"), str(MODULES), SECRET.reveal(), str(CONNECTIONS)]
+        paths = {
+            "keyfob": ("/oauth/token", "/oauth/device/code", "bench"),
+            "oidc-provider": ("/token", "/device/auth", "native"),
         }
-        for name, tenant in tenants.items():
-            taken |= {f"{work}, {name}": seconds for work, seconds in _measure(tenant).items()}
-            tenant.close()
-    show(taken, beside="raw signing, RS256")
+        with _serving(ours, *paths["keyfob"]) as keyfob, _serving(theirs, *paths["oidc-provider"]) as provider:
+            servers = {"keyfob": keyfob, "oidc-provider": provider}
+            raw = {algorithm: _raw(algorithm) for algorithm in ("RS256", "ES256")}
+            print(f"  raw signing: RS256 {raw['RS256']:,.0f}/s, ES256 {raw['ES256']:,.0f}/s")
+            for work in WORKS:
+                _show(work, {name: _measure(servers, name, work) for name in servers}, raw)
 
 
-def _measure(tenant: Tenant) -> dict[str, float]:
-    asyncio.run(tenant.add_user(EMAIL, Secret(PASSWORD), "Pat"))
-    pair = Pair({"https://login.example": tenant.app})
-    begin = form_request("/oauth/device/code", {"client_id": READY_CLIENT_ID, "scope": "openid offline_access"})
-    absolute = form_request(f"{ISSUER}oauth/device/code", {"client_id": READY_CLIENT_ID, "scope": "offline_access"})
-    pending = json.loads(pair.send(absolute).body)
-    approved = json.loads(pair.send(absolute).body)
-    person = Person(pair.send)
-    person.open(approved["verification_uri_complete"])
-    person.press("confirm")
-    person.press("login", email=EMAIL, password=PASSWORD)
-    held = {"token": json.loads(pair.send(_poll(ISSUER, approved["device_code"])).body)["refresh_token"]}
-
-    def refresh() -> Request:
-        parameters = {"client_id": READY_CLIENT_ID, "grant_type": "refresh_token", "refresh_token": held["token"]}
-        return form_request("/oauth/token", parameters)
-
-    def keep(response: Response) -> None:
-        held["token"] = json.loads(response.body)["refresh_token"]
-
-    poll = _poll("/", pending["device_code"])
-    return {
-        "device request": asyncio.run(_time(tenant, lambda: begin, lambda _: None)),
-        f"device request, {AT_ONCE} at once": asyncio.run(_time_together(tenant, begin)),
-        "pending poll": asyncio.run(_time(tenant, lambda: poll, lambda _: None)),
-        "refresh with rotation": asyncio.run(_time(tenant, refresh, keep)),
-    }
+def _show(work: str, taken: dict[str, Taken], raw: dict[str, float]) -> None:
+    ours, theirs = taken["keyfob"], taken["oidc-provider"]
+    limit = f"   {ours.rate / raw[work[-5:]]:.2f} × raw signing" if work.startswith("mint") else ""
+    print(
+        f"  {work:<22} {ours.rate:>8,.0f}/s p99 {ours.p99_ms:5.1f} ms   oidc-provider {theirs.rate:>8,.0f}/s p99 "
+        f"{theirs.p99_ms:5.1f} ms   {ours.rate / theirs.rate:.2f} × oidc-provider{limit}"
+    )
 
 
-def _poll(base: str, code: str) -> Request:
-    parameters = {"client_id": READY_CLIENT_ID, "grant_type": DEVICE_CODE, "device_code": code}
-    return form_request(f"{base}oauth/token", parameters)
-
-
-async def _time_together(tenant: Tenant, request: Request) -> float:
-    best = float("inf")
-    for _ in range(ROUNDS):
+def _raw(algorithm: Algorithm) -> float:
+    key, best = SigningKey.generate(algorithm), 0.0
+    for _ in range(5):
         start = time.perf_counter()
-        for _ in range(CALLS // AT_ONCE):
-            await asyncio.gather(*(tenant.app.answer(request) for _ in range(AT_ONCE)))
-        best = min(best, (time.perf_counter() - start) / (CALLS // AT_ONCE * AT_ONCE))
+        for _ in range(400):
+            sign({"sub": "x"}, key, token_type="JWT")
+        best = max(best, 400 / (time.perf_counter() - start))
     return best
 
 
-async def _time(tenant: Tenant, make: Callable[[], Request], see: Callable[[Response], None]) -> float:
-    best = float("inf")
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        for _ in range(CALLS):
-            see(await tenant.app.answer(make()))
-        best = min(best, (time.perf_counter() - start) / CALLS)
-    return best
+def _measure(servers: dict[str, Server], name: str, work: str) -> Taken:
+    rounds = [_load(servers[name], work) for _ in range(ROUNDS)]
+    return Taken(statistics.median(one.rate for one in rounds), statistics.median(one.p99_ms for one in rounds))
+
+
+def _load(server: Server, work: str) -> Taken:
+    path, bodies = _bodies(server, work)
+    orders = {"port": server.port, "path": path, "seconds": SECONDS, "bodies": bodies, "renews": "refresh" in work}
+    before = _cpu(server.process)
+    done = subprocess.run(
+        [str(node()), str(HERE / "peers" / "load.mjs")],
+        input=json.dumps(orders), capture_output=True, text=True, check=True, preexec_fn=lambda: _pin(1),
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert not found["failed"], f"{work}: {found['failed']} requests failed, such as {found['said']}"
+    return Taken(found["count"] / (_cpu(server.process) - before or found["seconds"]), found["p99_ms"])
+
+
+def _cpu(process: int) -> float:
+    """Seconds of processor time that a process has had: what it needs, whoever else is busy on the machine."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _bodies(server: Server, work: str) -> tuple[str, list[str]]:
+    """One body for each connection."""
+    if work.startswith("mint"):
+        api, scope = (ORDERS, "read:orders") if "RS256" in work else (STOCK, "read:stock")
+        own = {"client_id": "machine", "client_secret": SECRET.reveal(), "resource": api, "scope": scope}
+        return server.token, [urlencode({"grant_type": "client_credentials", **own})] * CONNECTIONS
+    begin = urlencode({"client_id": server.client_id, "scope": "offline_access"})
+    if work == "device request":
+        return server.device, [begin] * CONNECTIONS
+    if work == "pending poll":
+        codes = [_post(server, server.device, begin)["device_code"] for _ in range(CONNECTIONS)]
+        own = {"grant_type": DEVICE_CODE, "client_id": server.client_id}
+        return server.token, [urlencode({**own, "device_code": code}) for code in codes]
+    # The load ends with tokens that only it knows: each round begins with what it was given first, or asks anew.
+    own = {"grant_type": "refresh_token", "client_id": server.client_id}
+    tokens = [server.refresh.pop() for _ in range(CONNECTIONS)]
+    return server.token, [urlencode({**own, "refresh_token": token}) for token in tokens]
+
+
+def _post(server: Server, path: str, body: str) -> dict[str, str]:
+    with urlopen(f"http://127.0.0.1:{server.port}{path}", body.encode()) as answer:
+        found: dict[str, str] = json.load(answer)
+    return found
+
+
+@contextmanager
+def _serving(command: list[str], token: str, device: str, client_id: str) -> Iterator[Server]:
+    command = [*command[:-1], str(CONNECTIONS * ROUNDS)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=lambda: _pin(0),  # noqa: PLW1509  no thread is here yet
+    )
+    try:
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if line.startswith("{"))
+        found = json.loads(said)
+        yield Server(process.pid, found["port"], token, device, client_id, found["refresh"])
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _pin(core: int) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core % (os.cpu_count() or 1)})

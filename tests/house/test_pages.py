@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import interop, standards
 from tools import map as house_map
-from tools import standards
 from tools.house import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -52,6 +52,10 @@ def test_the_map_of_the_house_is_current() -> None:
     page = house_map.PAGE.read_text(encoding="utf-8")
 
     assert house_map.page_with_map(page) == page, "make map"
+
+
+def test_the_table_of_programs_of_others_is_current() -> None:
+    assert interop.page() == interop.PAGE.read_text(encoding="utf-8"), "make docs"
 
 
 def test_the_table_of_standards_is_current() -> None:

@@ -1,5 +1,6 @@
 """What is installed is pinned, and the pins say nothing of where or by whom they were made."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from tools.house import ROOT
 
 REQUIREMENTS = ROOT / "requirements"
+PEERS = ROOT / "tests" / "wild" / "peers"
 NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*", re.IGNORECASE)
 PINNED = pytest.mark.parametrize("path", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda path: path.name)
 
@@ -42,7 +44,9 @@ def test_no_pin_names_an_address_or_a_path(path: Path) -> None:
 def test_all_pins_agree(path: Path) -> None:
     everything = pins(REQUIREMENTS / "dev.txt")
 
-    assert {name: version for name, version in pins(path).items() if everything[name] != version} == {}
+    # Programs of others need what we do not; where both need the same, it is the same.
+    assert path.name == "peers.txt" or pins(path).keys() <= everything.keys()
+    assert {name: version for name, version in pins(path).items() if everything.get(name, version) != version} == {}
 
 
 def test_what_is_pinned_to_run_is_what_the_package_asks_for() -> None:
@@ -51,3 +55,13 @@ def test_what_is_pinned_to_run_is_what_the_package_asks_for() -> None:
     wanted = {*project["dependencies"], *project["optional-dependencies"]["serve"]}
 
     assert asked((REQUIREMENTS / "run.in").read_text(encoding="utf-8").splitlines()) == wanted
+
+
+def test_every_program_from_npm_is_pinned_by_its_hash_and_with_no_address() -> None:
+    text = (PEERS / "package-lock.json").read_text(encoding="utf-8")
+    locked = {name.rpartition("node_modules/")[2]: one for name, one in json.loads(text)["packages"].items() if name}
+    wanted = json.loads((PEERS / "package.json").read_text(encoding="utf-8"))["dependencies"]
+
+    assert "://" not in text
+    assert wanted == {name: one["version"] for name, one in locked.items()}, "exact versions, of all there is"
+    assert [name for name, one in locked.items() if not one["integrity"].startswith("sha512-")] == []

@@ -67,6 +67,16 @@ def test_a_redirect_is_not_followed_and_the_secret_not_sent_again() -> None:
     assert [path for _, path, _, _ in server.came] == ["/token"]
 
 
+def test_a_cookie_that_one_answer_sets_goes_out_with_no_other_request() -> None:
+    with serving({"/": says(200, set_cookie="session=hers; Path=/")}) as server:
+        send = HttpSender()
+        send(Request("GET", f"{server.url}/"))
+        send(Request("GET", f"{server.url}/"))
+        send(Request("GET", f"{server.url}/", (("cookie", "session=mine"),)))
+
+    assert [headers.get("cookie") for _, _, headers, _ in server.came] == [None, None, "session=mine"]
+
+
 def test_an_answer_without_end_is_cut_off() -> None:
     """[C-IMPL-01]"""
 

@@ -26,9 +26,11 @@ from tests.server.wires import (
     body_of,
     claims_of,
     code_of,
+    device_codes,
     landed,
     log_in,
     person_of,
+    poll,
     redeem,
     scene_of,
     token,
@@ -503,4 +505,12 @@ def test_a_session_of_another_directory_is_no_login_here() -> None:
     site.reconfigure(replace(scene.config, applications=staff), site.keys)
     page = person.open(address_of(client_id="web", redirect_uri=WEB_CALLBACK))
     assert "/u/login" in page.url
+    only_staff = tuple(replace(one, connections=("staff",)) for one in scene.config.applications)
+    site.reconfigure(replace(scene.config, applications=only_staff), site.keys)
+    codes = device_codes(scene)
+    assert EMAIL not in person.open(str(codes["verification_uri_complete"])).text
+    assert "/u/login" in person.press("confirm").url
+    assert told(poll(scene, codes["device_code"]))[1] == "authorization_pending"
+    site.reconfigure(replace(scene.config, applications=staff), site.keys)
+    person.open(address_of(client_id="web", redirect_uri=WEB_CALLBACK))
     assert "Wrong e-mail or password" in person.press("login", email=EMAIL, password=PASSWORD).text

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from keyfob.errors import Misuse
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.tokens import sign
 from keyfob.protocol.client_authentication import JWT_BEARER
@@ -272,5 +273,7 @@ def test_auth0s_sdks_write_https_also_for_a_tenant_on_plain_http() -> None:
 
 def test_a_secret_that_could_be_guessed_is_not_taken() -> None:
     """[AS-7518-01]."""
-    with pytest.raises(Exception, match="at least 32 characters"):
+    with pytest.raises(Misuse, match="at least 32 characters") as problem:
         replace(MACHINE, secrets=(Secret("short"),)).check()
+    # A plus would be a space in a Basic header that is not escaped, and curl escapes nothing (RFC 6749 App. B).
+    assert problem.value.hint.endswith("openssl rand -hex 32")

@@ -315,6 +315,13 @@ def test_every_answer_has_a_name_and_says_how_many_are_left(both: Scene) -> None
     assert get(both, "nowhere").header(name)
 
 
+def test_some_of_auth0s_endpoints_name_their_characters_and_some_do_not(both: Scene) -> None:
+    plain, named = as_machine(both, audience=ORDERS), get(both, "userinfo")
+    assert plain.header("content-type") == "application/json"
+    expected = "application/json; charset=utf-8" if both.config.wire == "auth0" else "application/json"
+    assert named.header("content-type") == expected
+
+
 def test_one_address_is_told_to_slow_down_and_others_are_not() -> None:
     """[AS-6749-13]."""
     scene = scene_of(requests_per_minute=5)

@@ -105,13 +105,17 @@ class HttpSender:
             return Response(answer.status_code, found, bytes(body))
 
     def _open(self) -> httpx2.Client:
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
+
         import httpx2
 
         with self._lock:
             if self._client is None:
                 limits = self._limits
                 timeout = httpx2.Timeout(limits.read, connect=limits.connect)
-                self._client = httpx2.Client(timeout=timeout, follow_redirects=False)
+                # What one answer sets must not go out with somebody else's request: this is shared by all.
+                no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+                self._client = httpx2.Client(timeout=timeout, follow_redirects=False, cookies=no_cookies)
             return self._client
 
 

@@ -101,7 +101,7 @@ class Application:
         _check_grants(self, what)
         _check_methods(self, what)
         if any(len(secret) < SHORTEST_SECRET for secret in self.secrets):
-            hint = "Make one with: openssl rand -base64 48"
+            hint = "Make one with: openssl rand -hex 32"
             _wrong(what, f"a client secret has at least {SHORTEST_SECRET} characters", hint=hint)
         for callback in self.callbacks:
             _check_callback(callback, what)

@@ -24,7 +24,7 @@ from keyfob.server.endpoints.browser import Visit, go_to, page, read_own_form, v
 from keyfob.server.endpoints.transactions import sid_of
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
-from keyfob.server.records import BrowserSession, DeviceLogin
+from keyfob.server.records import BrowserSession, DeviceLogin, User
 from keyfob.server.site import Site
 
 # One sentence for a code that is wrong, lapsed, used or declined: which of them it is helps only a guesser.
@@ -77,8 +77,7 @@ async def _compare(site: Site, request: Request, who: Visit, typed: str) -> Resp
     login = await _find(site, request, typed)
     if isinstance(login, str):
         return page(site, who, "enter.html", {"typed": typed[:40], "problem": login}, 400)
-    user_id = who.record.user_id if who.record else None
-    user = await site.store.read(lambda transaction: transaction.user_by_id(user_id or ""))
+    user = await site.store.read(lambda transaction: _logged_in(site, transaction, who.record, login))
     words = {"email": user.email if user else "", **describe(site, login, read_user_code(typed) or "")}
     return page(site, who, "confirm.html", words)
 
@@ -135,14 +134,24 @@ async def _decide(site: Site, who: Visit, found: DeviceLogin, button: str) -> De
         if button == "decline":
             return settle(transaction, move(login, "denied"), session, now)
         login = confirm(login, who.session_hash)
-        if button == "confirm" and session.user_id is not None and session.auth_time is not None:
-            approved = replace(approve(login, session.user_id, session.auth_time), sid=sid_of(site, who.session_hash))
+        user = _logged_in(site, transaction, session, login)
+        if button == "confirm" and user is not None and session.auth_time is not None:
+            approved = replace(approve(login, user.user_id, session.auth_time), sid=sid_of(site, who.session_hash))
             return settle(transaction, approved, session, now)
         transaction.save_device(login)
         transaction.save_session(replace(session, seen_at=now, device_code_hash=login.device_code_hash, outcome=""))
         return login
 
     return await site.store.write(work)
+
+
+def _logged_in(site: Site, transaction: Transaction, session: BrowserSession | None, login: DeviceLogin) -> User | None:
+    """Who is logged in at that browser, if the program is for people of their directory."""
+    user = None if session is None or session.user_id is None else transaction.user_by_id(session.user_id)
+    application = site.config.application(login.client_id)
+    if user is None or user.is_blocked or application is None or user.connection not in application.connections:
+        return None
+    return user
 
 
 def settle(transaction: Transaction, login: DeviceLogin, session: BrowserSession, now: datetime) -> DeviceLogin:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
-from keyfob.protocol.http import Headers, Request, Response
+from keyfob.protocol.http import JSON, Headers, Request, Response
 from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
 from keyfob.server.site import Site
 from keyfob.server.wire import answer
 
+_JSON: Final[Headers] = (("content-type", JSON),)
+_JSON_UTF8: Final[Headers] = (("content-type", f"{JSON}; charset=utf-8"),)
 _SPAN: Final = timedelta(minutes=1)
 _ID_BYTES: Final = 10
 _ALLOWED: Final = "authorization, content-type, dpop, auth0-client"
@@ -28,10 +30,12 @@ class Manners:
     Attributes:
         cors: Whose pages may call it by script: nobody's, those registered as web origins, anybody's.
         is_limited: Whether one address may only call it so often.
+        names_charset: Whether its JSON says `charset=utf-8` under `auth0`, as some of Auth0's endpoints do.
     """
 
     cors: Literal["nobody", "registered", "anybody"] = "nobody"
     is_limited: bool = False
+    names_charset: bool = False
 
 
 async def with_manners(
@@ -54,7 +58,10 @@ async def with_manners(
                 site.config.wire, "too_many", headers=(*headers, ("retry-after", str(math.ceil(wait.total_seconds()))))
             )
     response = await endpoint(site, request)
-    return Response(response.status, response.headers + headers, response.body)
+    own = response.headers
+    if manners.names_charset and site.config.wire == "auth0" and own[:1] == _JSON:
+        own = (*_JSON_UTF8, *own[1:])
+    return Response(response.status, own + headers, response.body)
 
 
 def _origin(site: Site, request: Request, manners: Manners) -> Headers:

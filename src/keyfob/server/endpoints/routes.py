@@ -25,6 +25,7 @@ Endpoint = Callable[[Site, Request], Awaitable[Response]]
 PAGE: Final = Manners()
 PUBLIC: Final = Manners(cors="anybody")
 PROGRAM: Final = Manners(cors="registered", is_limited=True)
+SPOKEN: Final = Manners(cors="registered", is_limited=True, names_charset=True)
 ONE_AUTHENTICATOR: Final = "/mfa/authenticators/"
 
 ROUTES: Final[dict[str, tuple[Manners, dict[str, Endpoint]]]] = {
@@ -34,13 +35,13 @@ ROUTES: Final[dict[str, tuple[Manners, dict[str, Endpoint]]]] = {
     "/oauth/device/code": (PROGRAM, {"POST": device_code}),
     "/oauth/token": (PROGRAM, {"POST": token}),
     "/oauth/revoke": (PROGRAM, {"POST": revoke}),
-    "/oauth/par": (PROGRAM, {"POST": push}),
+    "/oauth/par": (SPOKEN, {"POST": push}),
     "/oauth/introspect": (PROGRAM, {"POST": introspect}),
-    "/userinfo": (PROGRAM, {"GET": userinfo, "POST": userinfo}),
-    "/mfa/authenticators": (PROGRAM, {"GET": mfa.list_authenticators}),
-    ONE_AUTHENTICATOR: (PROGRAM, {"DELETE": mfa.remove_authenticator}),
-    "/mfa/associate": (PROGRAM, {"POST": mfa.associate}),
-    "/mfa/challenge": (PROGRAM, {"POST": mfa.challenge}),
+    "/userinfo": (SPOKEN, {"GET": userinfo, "POST": userinfo}),
+    "/mfa/authenticators": (SPOKEN, {"GET": mfa.list_authenticators}),
+    ONE_AUTHENTICATOR: (SPOKEN, {"DELETE": mfa.remove_authenticator}),
+    "/mfa/associate": (SPOKEN, {"POST": mfa.associate}),
+    "/mfa/challenge": (SPOKEN, {"POST": mfa.challenge}),
     "/authorize": (PAGE, {"GET": authorize, "POST": authorize}),
     "/activate": (PAGE, {"GET": activate.show, "POST": activate.act}),
     "/activate/done": (PAGE, {"GET": activate.done}),

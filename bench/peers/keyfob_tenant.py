@@ -1,0 +1,46 @@
+"""A keyfob tenant on SQLite for bench/tenant.py: the whole real path, as `keyfob serve` has it.
+
+Prints JSON before it serves: port, and refresh tokens to begin with.
+"""
+
+import asyncio
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from keyfob.protocol.grants import DEVICE_CODE, PASSWORD, REFRESH_TOKEN
+from keyfob.protocol.http import form_request
+from keyfob.protocol.secret import Secret
+from keyfob.serve import Application, Tenant, bind, run, url_of
+from keyfob.testing.example_tenant import ORDERS, example_config
+from keyfob.testing.pair import Pair
+
+EMAIL, WORD = "person@example.com", "correct horse battery staple"
+
+
+def main(folder: Path, count: int) -> None:
+    """Serve until killed."""
+    listener = bind("127.0.0.1", 0)
+    ready = example_config(url_of(listener))
+    bench = Application("bench", "Bench", grants=(DEVICE_CODE, REFRESH_TOKEN, PASSWORD))
+    # Every request comes from one address here, and every login is one person's.
+    config = replace(
+        ready,
+        applications=(bench, *ready.applications),
+        device_requests=10**9,
+        requests_per_minute=10**9,
+        refresh_limit=10**6,
+    )
+    tenant = Tenant.open(folder, config)
+    asyncio.run(tenant.add_user(EMAIL, Secret(WORD), "Pat"))
+    pair = Pair({config.origin: tenant.app})
+    asked = {"grant_type": PASSWORD, "client_id": "bench", "username": EMAIL, "password": WORD, "audience": ORDERS}
+    request = form_request(f"{config.issuer}oauth/token", {**asked, "scope": "offline_access read:orders"})
+    refresh = [json.loads(pair.send(request).body)["refresh_token"] for _ in range(count)]
+    sys.stdout.write(json.dumps({"port": listener.getsockname()[1], "refresh": refresh}) + "\n")
+    sys.stdout.flush()
+    run(tenant, listener)
+
+
+main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,30 @@
+"""One tenant for each dialect, and whichever program a test is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.wild.peer import Client, interpreter
+from tests.wild.stage import Stage, on_stage
+
+
+@pytest.fixture(scope="session")
+def theatre(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with on_stage(request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def stage(theatre: Stage) -> Stage:
+    """The tenant, with nothing of the test before it on the tap."""
+    theatre.tap.passed.clear()
+    return theatre
+
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest, stage: Stage) -> Client:
+    """The program that a test is about; without it, the test is not begun."""
+    assert interpreter(request.param)
+    return Client(request.param, stage)

