@@ -34,6 +34,7 @@ Code = Literal[
     "port-taken",
     "refused",
     "setting-unsafe",
+    "setting-wrong",
     "store-newer",
     "timed-out",
     "unreachable",

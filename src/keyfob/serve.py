@@ -18,6 +18,7 @@ from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.server.config import TenantConfig, Wire
 from keyfob.server.io.certificates import TlsFiles, tls_files
 from keyfob.server.io.data import default_folder
+from keyfob.server.io.registry import Registry, is_tenant, new_client_id, new_client_secret, new_password
 from keyfob.server.io.running import Running, bind, url_of
 from keyfob.server.io.running import run as run_app
 from keyfob.server.io.tenant import Tenant
@@ -34,6 +35,7 @@ __all__ = [
     "Connection",
     "FirstUser",
     "RefreshPolicy",
+    "Registry",
     "Role",
     "Running",
     "Tenant",
@@ -42,6 +44,10 @@ __all__ = [
     "Wire",
     "bind",
     "default_folder",
+    "is_tenant",
+    "new_client_id",
+    "new_client_secret",
+    "new_password",
     "ready_config",
     "run",
     "tls_files",

@@ -20,10 +20,11 @@ COMMANDS: Final[dict[str, str]] = {
     "whoami": "who is logged in, at which issuer, until when",
     "logout": "end the login at the server, and forget it here",
     "serve": "run a tenant: a server that gives tokens",
+    "tenant": "what is registered at a tenant: its file tenant.toml, applications, APIs, people",
     "demo": "a tenant, an API and a program that logs in, on this machine",
 }
 # What `pip install keyfob` alone leaves out, so that a client stays light.
-SERVE_EXTRA: Final = frozenset({"argon2", "jinja2", "uvicorn"})
+SERVE_EXTRA: Final = frozenset({"argon2", "jinja2", "uvicorn", "yaml"})
 
 
 class Command(Protocol):

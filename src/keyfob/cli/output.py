@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from keyfob.client.notices import printable
@@ -24,6 +24,12 @@ def result(text: str) -> None:
     """One line of result."""
     sys.stdout.write(printable(text) + "\n")
     sys.stdout.flush()
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines, their cells below one another."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def result_object(members: Mapping[str, object]) -> None:
@@ -45,6 +51,12 @@ def remark(text: str) -> None:
     sys.stderr.flush()
 
 
+def detail(text: str) -> None:
+    """One line below a remark: what to do about it."""
+    sys.stderr.write(f"        {printable(text)}\n")
+    sys.stderr.flush()
+
+
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
     """An error in words, or as an object: what happened, what to do, where to read on. Gives its exit code."""
     if as_json:
@@ -54,8 +66,7 @@ def failure(problem: KeyfobError, *, as_json: bool) -> int:
     remark(problem.message)
     for line in (problem.hint, f"{PAGE}#{problem.code}"):
         if line:
-            sys.stderr.write(f"        {printable(line)}\n")
-    sys.stderr.flush()
+            detail(line)
     return problem.exit
 
 

@@ -100,20 +100,20 @@ class TenantConfig:
 
     def _check_looks(self) -> None:
         if not _COLOUR.match(self.colour):
-            raise Misuse("colour is not of the form #2454a6")
+            raise Misuse("colour is not of the form #2454a6", hint="A # and six digits or letters from a to f.")
         if self.logo is not None and not self.logo.startswith("/") and not is_web_url(self.logo):
-            raise Misuse("logo is not a web address")
+            raise Misuse("logo is not a web address", hint="Such as https://example.com/logo.svg")
         for address in self.logout_urls:
             if not is_web_url(address):
-                raise Misuse(f"logout_urls: {address!r} is not a web address")
+                raise Misuse(f"logout_urls: {address!r} is not a web address", hint="Such as https://example.com/")
 
     def _check_numbers(self) -> None:
         for name in ("device_requests", "requests_per_minute", "refresh_limit"):
             if getattr(self, name) < 1:
-                raise Misuse(f"{name} is not positive")
+                raise Misuse(f"{name} is not positive", hint="One is the least.")
         for name in ("device_lifetime", "device_interval", "code_lifetime", "session_idle", "session_absolute"):
             if getattr(self, name) <= timedelta():
-                raise Misuse(f"{name} is not positive")
+                raise Misuse(f"{name} is not positive", hint="Give it some time.")
         if self.code_lifetime > timedelta(minutes=10):
             raise Misuse("code_lifetime is longer than ten minutes", hint="RFC 6749 §4.1.2 allows no more.")
 
@@ -235,7 +235,7 @@ def _unique(what: str, names: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for name in names:
         if name in found:
-            raise Misuse(f"{what} {name!r} stands twice")
+            raise Misuse(f"{what} {name!r} stands twice", hint="Take one of them out.")
         found.add(name)
     return found
 

@@ -107,12 +107,12 @@ class Application:
             _check_callback(callback, what)
         for address in (*self.logout_urls, *self.web_origins):
             if not is_web_url(address):
-                _wrong(what, f"{address!r} is not a web address")
+                _wrong(what, f"{address!r} is not a web address", hint="Such as https://app.example.com/")
         policy = self.refresh
         if min(policy.idle, self.id_token_lifetime) <= timedelta() or policy.leeway < timedelta():
-            _wrong(what, "a lifetime is not positive")
+            _wrong(what, "a lifetime is not positive", hint="Give it some time; only refresh.leeway may be none.")
         if policy.idle > policy.absolute:
-            _wrong(what, "refresh.idle is longer than refresh.absolute")
+            _wrong(what, "refresh.idle is longer than refresh.absolute", hint="Make it shorter, or the other longer.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +152,10 @@ class Api:
         _check_name(self.audience, "audience", longest=600)
         for name in self.scopes:
             if not name or not all("!" <= letter <= "~" and letter not in '"\\' for letter in name):
-                _wrong(what, f"scope {name!r} holds a character that is not allowed")
+                hint = "A name has no space, no quote and no backslash: RFC 6749 §3.3."
+                _wrong(what, f"scope {name!r} holds a character that is not allowed", hint=hint)
         if not timedelta() < self.token_lifetime <= timedelta(days=30):
-            _wrong(what, "token_lifetime is not between a second and 30 days")
+            _wrong(what, "token_lifetime is not between a second and 30 days", hint="A day is usual.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,8 @@ class Connection:
 
 def _check_name(value: str, what: str, longest: int = _LONGEST_ID) -> None:
     if not value or len(value) > longest or not all("!" <= letter <= "~" for letter in value):
-        raise Misuse(f"{what} {value!r} is empty, too long, or holds a character that is not plain ASCII")
+        hint = f"Up to {longest} letters, digits and signs, without a space."
+        raise Misuse(f"{what} {value!r} is empty, too long, or holds a character that is not plain ASCII", hint=hint)
     if what == "client_id" and ("|" in value or value.endswith("@clients")):
         # RFC 9700 §4.15.1: a program's subject must never be mistaken for a person's.
         raise Misuse(f"{what} {value!r} looks like a person's id or a subject", hint="Leave out | and @clients.")
@@ -196,9 +198,10 @@ def _check_grants(application: Application, what: str) -> None:
     if unknown:
         _wrong(what, f"there is no grant {min(unknown)!r}", hint=f"There are: {', '.join(GRANT_TYPES)}")
     if application.is_public and CLIENT_CREDENTIALS in application.grants:
-        _wrong(what, "a public application cannot have client_credentials: its client_id proves nothing")
+        hint = "Make it a machine, with a secret or a key."
+        _wrong(what, "a public application cannot have client_credentials: its client_id proves nothing", hint=hint)
     if AUTHORIZATION_CODE in application.grants and not application.callbacks:
-        _wrong(what, "authorization_code needs callbacks")
+        _wrong(what, "authorization_code needs callbacks", hint="Such as http://127.0.0.1/callback")
 
 
 def _check_methods(application: Application, what: str) -> None:
@@ -206,28 +209,32 @@ def _check_methods(application: Application, what: str) -> None:
     if not methods:
         _wrong(what, "auth_methods is empty", hint='A public application has ["none"].')
     if "none" in methods and len(methods) > 1:
-        _wrong(what, "a public application has no other auth method than none")
+        _wrong(what, "a public application has no other auth method than none", hint="Take one of them out.")
     if application.kind in {"native", "spa"} and "none" not in methods:
         _wrong(what, f"a {application.kind} application is public", hint="Its auth method is none: RFC 8252 §8.5.")
     if application.kind == "machine" and "none" in methods:
         _wrong(what, "a machine proves who it is", hint="Choose client_secret_basic or private_key_jwt.")
     if len(application.public_keys) > MOST_KEYS:
-        _wrong(what, f"there are more than {MOST_KEYS} public keys")
+        _wrong(what, f"there are more than {MOST_KEYS} public keys", hint="One in use, and the next one.")
     for jwk in application.public_keys:
         try:
             PublicKey.read(jwk)
         except Malformed as problem:
-            _wrong(what, problem.message)
+            _wrong(what, problem.message, hint="A public key as a JWK: RSA of 2048 bits or more, P-256 or Ed25519.")
 
 
 def _check_callback(callback: str, what: str) -> None:
     """RFC 9700 §2.6, RFC 8252 §7.1: no fragment, no plain http but on this machine, no scheme without a dot."""
     if "#" in callback or not callback.isascii() or not callback.isprintable() or " " in callback:
-        _wrong(what, f"callback {callback!r} has a fragment, or a character that is not allowed")
+        hint = "Leave out everything from # on, and spaces."
+        _wrong(what, f"callback {callback!r} has a fragment, or a character that is not allowed", hint=hint)
     scheme = urlsplit(callback).scheme
     if scheme in {"http", "https"}:
         if not is_web_url(callback) or (scheme == "http" and not is_loopback(callback)):
-            _wrong(what, f"callback {callback!r} is plain http and not on this machine, or not a web address")
+            hint = "Use https, or http on 127.0.0.1."
+            _wrong(
+                what, f"callback {callback!r} is plain http and not on this machine, or not a web address", hint=hint
+            )
     elif "." not in scheme:
         _wrong(what, f"callback {callback!r} has a scheme that others could take", hint="Such as com.example.app:/cb")
 

@@ -1,4 +1,4 @@
-"""`keyfob serve`: a tenant on this machine, ready at once."""
+"""`keyfob serve`: a tenant on this machine, ready at once, or as its file says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keyfob.cli import output
 from keyfob.errors import Misuse
 
 if TYPE_CHECKING:
@@ -16,18 +17,23 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command's own words."""
+    parser.add_argument(
+        "file", nargs="?", type=Path, metavar="TENANT.toml", help="apply this first; else what was applied before"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8790, help="port to listen on; 0 for any free one (default: 8790)")
     parser.add_argument("--tls", action="store_true", help="https, with certificates that are made for this machine")
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
-    parser.add_argument("--wire", choices=("auth0", "rfc"), default="auth0", help="whose statuses and texts")
+    parser.add_argument(
+        "--wire", choices=("auth0", "rfc"), help="whose statuses and texts (default: as registered, or auth0)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Listen, say what a newcomer needs, serve until told to stop.
 
     Raises:
-        Misuse: `--tls` with a host that the certificates are not for.
+        Misuse: `--tls` with a host that the certificates are not for; or the file has mistakes.
     """
     from keyfob.serve import TLS_HOSTS, Tenant, bind, default_folder, ready_config, tls_files, url_of
     from keyfob.serve import run as serve
@@ -41,34 +47,78 @@ def run(args: argparse.Namespace) -> int:
         tls = tls_files(folder) if args.tls else None
         # The certificate has that name too; over plain http the address is what it always was.
         issuer = url_of(listener, is_tls=args.tls, name=args.host if args.tls else "")
-        tenant = Tenant.open(folder, ready_config(issuer, args.wire), with_first_user=True)
+        if args.file is not None:
+            _apply(args.file, folder, issuer)
+        tenant = Tenant.follow(folder, ready_config(issuer), wire=args.wire)
     except BaseException:
         listener.close()
         raise
+    names = tenant.config.password_users()
+    if names:
+        output.remark(f"these applications may use the password grants, and see people's passwords: {', '.join(names)}")
     sys.stdout.write(introduction(tenant, folder, tls))
     sys.stdout.flush()
     serve(tenant, listener, tls)
     return 0
 
 
+def _apply(file: Path, folder: Path, issuer: str) -> None:
+    """What the file says is the tenant from now on; what changes is said, and nothing is asked.
+
+    Raises:
+        Misuse: The file has mistakes, or the folder cannot be used.
+    """
+    from keyfob.cli.tenant.folder import lines_of, load
+    from keyfob.serve import Registry
+
+    found = load(file, issuer)
+    with Registry.open(folder, creates=True) as registry:
+        plan = registry.plan_file(found)
+        for line in lines_of(plan):
+            output.remark(line)
+        registry.carry_out(plan)
+
+
 def introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None) -> str:
     """Everything for a first token, ready to be pasted."""
     from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID
 
-    issuer, user = tenant.config.issuer, tenant.first_user
+    config = tenant.config
+    program, api = config.application(READY_CLIENT_ID), config.api(READY_AUDIENCE)
+    is_ready = program is not None and api is not None and {"read:orders", "write:orders"} <= set(api.scopes)
+    return f"""\
+keyfob tenant, wire {config.wire}, data in {folder}
+
+  issuer     {config.issuer}
+{_ready(tenant) if is_ready else _listed(tenant)}\
+{trust(tls) if tls else ""}\
+{_first_login(config.issuer) if is_ready else ""}
+Ctrl-C stops it; keys and data stay.
+"""
+
+
+def _ready(tenant: Tenant) -> str:
+    """What a ready tenant has."""
+    from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID
+
+    user = tenant.first_user
     person = (
         f"  person     {user.email}\n  password   {user.password.reveal()}   (shown this once)"
         if user
         else "  person     person@example.com, with the password shown at the first start"
     )
     return f"""\
-keyfob tenant, wire {tenant.config.wire}, data in {folder}
-
-  issuer     {issuer}
   client id  {READY_CLIENT_ID}
   audience   {READY_AUDIENCE}   (scopes read:orders, write:orders)
 {person}
-{trust(tls) if tls else ""}
+"""
+
+
+def _first_login(issuer: str) -> str:
+    """The first token from a ready tenant."""
+    from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID
+
+    return f"""
 Log in from another terminal:
 
   keyfob login --issuer {issuer} --client-id {READY_CLIENT_ID} --audience {READY_AUDIENCE} --scope read:orders
@@ -76,9 +126,15 @@ Log in from another terminal:
 or by hand:
 
   curl -d client_id={READY_CLIENT_ID} -d 'scope=openid offline_access read:orders' {issuer}oauth/device/code
-
-Ctrl-C stops it; keys and data stay.
 """
+
+
+def _listed(tenant: Tenant) -> str:
+    """What is registered, and where people come from."""
+    config = tenant.config
+    programs = "".join(f"  client id  {one.client_id}   ({one.kind}, {one.name})\n" for one in config.applications)
+    apis = "".join(f"  audience   {one.audience}   (scopes {', '.join(one.scopes)})\n" for one in config.apis)
+    return f"{programs}{apis}\nPeople come from the file, or from: keyfob tenant users add EMAIL\n"
 
 
 def trust(tls: TlsFiles) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, Final
 
 from keyfob.protocol.http import Request, Response
@@ -15,6 +16,7 @@ LARGEST_BODY: Final = 64 * 1024
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Look = Callable[[], Awaitable[None]]
 
 _LOG: Final = logging.getLogger("keyfob.serve")
 
@@ -22,15 +24,15 @@ _LOG: Final = logging.getLogger("keyfob.serve")
 class AsgiApp:
     """A tenant as an ASGI application."""
 
-    def __init__(self, site: Site) -> None:
-        """Ready to answer."""
+    def __init__(self, site: Site, look: Look | None = None) -> None:
+        """Ready to answer.
+
+        Args:
+            site: The tenant.
+            look: Called before each answer: time to look whether the settings have changed.
+        """
         self._site = site
-        self._style = Response(
-            200,
-            (("content-type", "text/css; charset=utf-8"), ("cache-control", "public, max-age=3600"),
-             ("x-content-type-options", "nosniff")),
-            style(site.config.colour),
-        )  # fmt: skip
+        self._look = look
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One connection's event: start, stop, or a request."""
@@ -41,8 +43,10 @@ class AsgiApp:
 
     async def answer(self, request: Request) -> Response:
         """One request. Whatever goes wrong is logged here, and the caller learns only that it did."""
+        if self._look is not None:
+            await self._look()
         if request.path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
-            return self._style
+            return _style(self._site.config.colour)
         try:
             return await handle(self._site, request)
         except Exception:  # noqa: BLE001  the last line of defence: no trace ever reaches a stranger
@@ -60,6 +64,16 @@ class AsgiApp:
         # Only the connection itself says who is there; a header could say anything (RFC 9700 §4.13).
         client = scope.get("client")
         return await self.answer(Request(scope["method"], url, headers, body, client[0] if client else ""))
+
+
+@lru_cache(maxsize=8)
+def _style(colour: str) -> Response:
+    headers = (
+        ("content-type", "text/css; charset=utf-8"),
+        ("cache-control", "public, max-age=3600"),
+        ("x-content-type-options", "nosniff"),
+    )
+    return Response(200, headers, style(colour))
 
 
 async def _read(receive: Receive) -> bytes | None:

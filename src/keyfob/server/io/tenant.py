@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from keyfob.jose.keys import SigningKey
-from keyfob.jose.sealed import NONCE_BYTES
 from keyfob.protocol.secret import Secret
-from keyfob.server.config import TenantConfig
-from keyfob.server.io.asgi import AsgiApp
+from keyfob.server.config import TenantConfig, Wire
+from keyfob.server.documents import config_of
+from keyfob.server.io.asgi import AsgiApp, Look
 from keyfob.server.io.data import audit_log, master_key
+from keyfob.server.io.follow import Follower, note_password_users
 from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.pages import draw, render
 from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.server.io.registry import DATABASE
+from keyfob.server.io.signing_keys import make_keys
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.surroundings import SystemSurroundings
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Audit, Mailer, Passwords, Store, Surroundings, Transaction
-from keyfob.server.records import StoredKey, User
+from keyfob.server.records import Document, User
 from keyfob.server.registered import DEFAULT_CONNECTION
 from keyfob.server.site import Site
 from keyfob.server.start import (
@@ -29,8 +31,6 @@ from keyfob.server.start import (
     READY_EMAIL,
     FirstUser,
     hash_keys,
-    open_keys,
-    seal_key,
     without_secrets,
 )
 
@@ -42,17 +42,20 @@ class Tenant:
     """A tenant, ready to answer.
 
     Attributes:
-        config: Its settings.
         app: The ASGI application.
         first_user: The throw-away person of a ready tenant, at its very first start; else None.
     """
 
-    def __init__(self, site: Site) -> None:
-        """Made by `create`, `in_memory` or `open`."""
-        self.config = site.config
-        self.app = AsgiApp(site)
+    def __init__(self, site: Site, look: Look | None = None) -> None:
+        """Made by `create`, `in_memory`, `open` or `follow`."""
+        self.app = AsgiApp(site, look)
         self.first_user: FirstUser | None = None
         self._site = site
+
+    @property
+    def config(self) -> TenantConfig:
+        """Its settings, as they are now."""
+        return self._site.config
 
     @classmethod
     async def create(
@@ -71,17 +74,16 @@ class Tenant:
         Raises:
             Malformed: The store's keys were sealed with another master key.
         """
-        world = surroundings or SystemSurroundings()
-        stored = await store.read(lambda transaction: transaction.signing_keys())
-        for algorithm in sorted(config.algorithms - {key.algorithm for key in stored}):
-            fresh = seal_key(SigningKey.generate(algorithm), master, world.random(NONCE_BYTES), world.now())
-            # Of two first starts at once, both sign with the key of the first.
-            await store.write(partial(_add_first, key=fresh))
-        keys = await store.read(lambda transaction: open_keys(transaction, master))
-        hasher, post = passwords or Argon2Passwords(), mailer or MemoryOutbox()
-        own = hash_keys(master)
         return cls(
-            Site(without_secrets(config, own.secrets), own, keys, store, world, hasher, render, audit, post, draw)
+            await _make_site(
+                config,
+                store,
+                master,
+                surroundings or SystemSurroundings(),
+                passwords or Argon2Passwords(),
+                audit,
+                mailer or MemoryOutbox(),
+            )
         )
 
     @classmethod
@@ -121,8 +123,47 @@ class Tenant:
             Malformed: The store's keys were sealed with another master key.
         """
         master = master_key(folder)
-        store, post = SqliteStore(folder / "tenant.sqlite3"), FolderOutbox(folder / "outbox")
-        return asyncio.run(cls._open(config, store, master, post, ready=with_first_user))
+        store, post = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
+
+        async def start() -> Tenant:
+            tenant = await cls.create(config, store=store, master=master, mailer=post)
+            return await tenant.with_first_user() if with_first_user else tenant
+
+        return asyncio.run(start())
+
+    @classmethod
+    def follow(cls, folder: Path, ready: TenantConfig, *, wire: Wire | None = None) -> Tenant:
+        """A tenant that is what is registered in its folder, and goes on with what others register there.
+
+        Args:
+            folder: Made at the first start.
+            ready: Its settings while nothing was registered; also its address where no setting names one. Then there
+                is a throw-away person at the first start, as with `open`.
+            wire: Whose statuses and texts to answer with, whatever is registered.
+
+        Raises:
+            Misuse: The folder, its files or the settings cannot be used.
+            Malformed: The store's keys were sealed with another master key.
+        """
+        master = master_key(folder)
+        store, post = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
+
+        def read(documents: tuple[Document, ...]) -> TenantConfig:
+            config = config_of(documents, ready.issuer) if documents else ready
+            return replace(config, wire=wire or config.wire)
+
+        async def start() -> Tenant:
+            seen = await store.read(lambda transaction: transaction.documents())
+            world = SystemSurroundings()
+            site = await _make_site(read(seen), store, master, world, Argon2Passwords(), audit_log, post)
+            tenant = cls(site, Follower(site, master, read, seen).look)
+            return tenant if seen else await tenant.with_first_user()
+
+        try:
+            return asyncio.run(start())
+        except BaseException:
+            asyncio.run(store.close())
+            raise
 
     @classmethod
     async def _open(
@@ -135,6 +176,15 @@ class Tenant:
             if await tenant.add_user(READY_EMAIL, password, "Pat Example"):
                 tenant.first_user = FirstUser(READY_EMAIL, password)
         return tenant
+
+    async def with_first_user(self) -> Tenant:
+        """The same, with a throw-away person, if that one is not there yet."""
+        known = await self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
+        if known is None:
+            password = Secret(write_token(self._site.surroundings.random(_PASSWORD_BYTES)))
+            if await self.add_user(READY_EMAIL, password, "Pat Example"):
+                self.first_user = FirstUser(READY_EMAIL, password)
+        return self
 
     async def add_user(
         self,
@@ -164,6 +214,22 @@ class Tenant:
         asyncio.run(self._site.store.close())
 
 
-def _add_first(transaction: Transaction, key: StoredKey) -> None:
-    if not any(known.algorithm == key.algorithm for known in transaction.signing_keys()):
-        transaction.add_key(key)
+async def _make_site(
+    config: TenantConfig,
+    store: Store,
+    master: bytes,
+    surroundings: Surroundings,
+    passwords: Passwords,
+    audit: Audit,
+    mailer: Mailer,
+) -> Site:
+    """A site with its keys.
+
+    Raises:
+        Malformed: The store's keys were sealed with another master key.
+    """
+    keys = await make_keys(store, master, surroundings, config)
+    own = hash_keys(master)
+    note_password_users(config, audit, surroundings.now())
+    settings = without_secrets(config, own.secrets)
+    return Site(settings, own, keys, store, surroundings, passwords, render, audit, mailer, draw)

@@ -1,0 +1,90 @@
+"""`keyfob tenant`: what is registered at a tenant, from a file or one by one."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple
+
+from keyfob.cli.tenant import file, people, programs
+
+
+class Verb(NamedTuple):
+    """What can be done: its words, and the doing."""
+
+    name: str
+    does: str
+    configure: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], int]
+
+
+FILE: Final = (
+    Verb("init", "write a tenant.toml to begin with", file.configure_init, file.init),
+    Verb("check", "look for mistakes in a tenant.toml", file.configure_check, file.check),
+    Verb("apply", "show what a tenant.toml changes, and change it", file.configure_apply, file.apply),
+    Verb("export", "print a tenant.toml that would make the tenant again", file.configure_export, file.export),
+    Verb("import", "make a tenant.toml of an Auth0 tenant's export", file.configure_import, file.import_auth0),
+)
+PEOPLE: Final = (
+    Verb("list", "name everybody", people.configure_list, people.list_all),
+    Verb("show", "all about one", people.configure_one, people.show),
+    Verb("add", "one more", people.configure_add, people.add),
+    Verb("remove", "one less, and all that is theirs", people.configure_remove, people.remove),
+    Verb("block", "keep somebody out, and log them out everywhere", people.configure_one, people.block),
+    Verb("unblock", "let them in again", people.configure_one, people.unblock),
+    Verb("password", "set a new one, and log them out everywhere", people.configure_password, people.password),
+)
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Say which verbs there are."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for verb in FILE:
+        _add(verbs.add_parser(verb.name, help=verb.does, allow_abbrev=False), verb)
+    family = verbs.add_parser("users", help="who may log in", allow_abbrev=False)
+    _add_family(family, PEOPLE)
+    for name, kind in programs.FAMILIES.items():
+        family = verbs.add_parser(name, help=f"list, show, add, remove: {kind.array}", allow_abbrev=False)
+        _add_family(family, _verbs_of(kind))
+
+
+def run(flags: Namespace) -> int:
+    """Do what was chosen.
+
+    Raises:
+        KeyfobError: It cannot be done.
+    """
+    chosen: Callable[[Namespace], int] = flags.chosen
+    return chosen(flags)
+
+
+def _verbs_of(kind: programs.Family) -> tuple[Verb, ...]:
+    return (
+        Verb("list", "name each", programs.configure_list, partial(programs.list_all, family=kind)),
+        Verb(
+            "show", "all about one", partial(programs.configure_show, family=kind), partial(programs.show, family=kind)
+        ),
+        Verb("add", "one more", partial(programs.configure_add, family=kind), partial(programs.add, family=kind)),
+        Verb(
+            "remove", "one less", partial(programs.configure_remove, family=kind), partial(programs.remove, family=kind)
+        ),
+    )
+
+
+def _add(parser: ArgumentParser, verb: Verb) -> None:
+    parser.description = f"{verb.does.capitalize()}."
+    verb.configure(parser)
+    parser.set_defaults(chosen=verb.run)
+
+
+def _add_family(parser: ArgumentParser, verbs: tuple[Verb, ...]) -> None:
+    """Verbs below a word; its help shows the flags of each, so that nobody has to ask twice."""
+    below = parser.add_subparsers(metavar="VERB", required=True)
+    usages: list[str] = []
+    for verb in verbs:
+        child = below.add_parser(verb.name, help=verb.does, allow_abbrev=False)
+        _add(child, verb)
+        usages.append(child.format_usage().removeprefix("usage: "))
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.epilog = "".join(usages)

@@ -1,0 +1,1 @@
+"""`keyfob tenant`, verb by verb."""

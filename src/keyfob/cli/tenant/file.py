@@ -1,0 +1,195 @@
+"""`keyfob tenant init`, `check`, `apply`, `export` and `import`: all about the file."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Final, cast
+
+from keyfob.cli import output
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.profiles import add_json_flag
+from keyfob.cli.tenant import folder
+from keyfob.errors import Misuse
+
+_HEAD: Final = """\
+# Written by `keyfob tenant export`. No secret stands here in clear.
+#   keyed   a client secret, hashed under this tenant's master key: good in this tenant only. Elsewhere, point to the
+#           secret itself: { env = "NAME" } or { file = "PATH" }.
+#   hash    a password, hashed with Argon2id: good everywhere. Who has it can try passwords, so keep this file close.
+
+"""
+
+
+def configure_init(parser: ArgumentParser) -> None:
+    """Say which words there are."""
+    _add_file(parser)
+
+
+def init(flags: Namespace) -> int:
+    """Write a file to begin with.
+
+    Raises:
+        Misuse: There is one already.
+    """
+    from keyfob.cli.tenant.example import EXAMPLE
+
+    folder.write_text(flags.file, EXAMPLE)
+    output.remark(f"wrote {flags.file}; next: keyfob serve {flags.file}")
+    return DONE
+
+
+def configure_check(parser: ArgumentParser) -> None:
+    """Say which words there are."""
+    _add_file(parser)
+    parser.add_argument("--no-secrets", action="store_true", help="do not look whether secrets are where it points to")
+    add_json_flag(parser)
+
+
+def check(flags: Namespace) -> int:
+    """Look for mistakes.
+
+    Raises:
+        Misuse: There are some.
+    """
+    found = folder.load(flags.file, looks_at_secrets=not flags.no_secrets, as_json=flags.json)
+    config = found.config
+    counts = {
+        "applications": len(config.applications),
+        "apis": len(config.apis),
+        "grants": len(config.grants),
+        "roles": len(config.roles),
+        "connections": len(config.connections),
+        "users": len(found.people),
+    }
+    if flags.json:
+        output.result_object({"file": str(flags.file), **counts})
+    else:
+        output.result(f"{flags.file} is right: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+        _say_password_users(config.password_users())
+    return DONE
+
+
+def configure_apply(parser: ArgumentParser) -> None:
+    """Say which words there are."""
+    _add_file(parser)
+    folder.add_data_flag(parser)
+    parser.add_argument("--dry-run", action="store_true", help="only show what would change")
+    folder.add_yes_flag(parser)
+
+
+def apply(flags: Namespace) -> int:
+    """Bring a tenant to what its file says.
+
+    Raises:
+        Misuse: The file has mistakes, or something would be removed and nobody said yes.
+    """
+    from keyfob.serve import Registry, is_tenant
+
+    found = folder.load(flags.file)
+    is_new = not is_tenant(folder.folder_of(flags))
+    with Registry.empty() if is_new and flags.dry_run else folder.registry_of(flags, creates=True) as registry:
+        plan = registry.plan_file(found)
+        folder.show(plan)
+        if not plan.changes:
+            output.remark("nothing to do")
+        elif flags.dry_run:
+            output.remark("nothing was changed: this was a dry run")
+        else:
+            folder.carry_out(registry, plan, yes=flags.yes)
+            output.remark("applied; a tenant that runs goes on with it within two seconds")
+    _say_password_users(found.config.password_users())
+    return DONE
+
+
+def configure_export(parser: ArgumentParser) -> None:
+    """Say which words there are."""
+    folder.add_data_flag(parser)
+    _add_output(parser)
+
+
+def export(flags: Namespace) -> int:
+    """Print a file that would make the same tenant again.
+
+    Raises:
+        Misuse: There is no tenant.
+    """
+    from keyfob.server.people_wanted import write_person
+    from keyfob.server.toml import write_toml
+
+    with folder.registry_of(flags) as registry:
+        tables = registry.tables()
+        people = [write_person(user) for user in registry.users()]
+    _put_out(flags, _HEAD + write_toml({**tables, **({"users": people} if people else {})}), is_private=True)
+    return DONE
+
+
+def configure_import(parser: ArgumentParser) -> None:
+    """Say which words there are."""
+    parser.add_argument("file", type=Path, metavar="FILE.yaml", help="what auth0-deploy-cli wrote: its YAML format")
+    _add_output(parser)
+
+
+def import_auth0(flags: Namespace) -> int:
+    """Make a tenant.toml of an Auth0 tenant's export.
+
+    Raises:
+        Misuse: It cannot be read.
+    """
+    from keyfob.server.auth0_export import convert
+    from keyfob.server.toml import write_toml
+
+    try:
+        tables, left = convert(_read_yaml(flags.file))
+    except UnicodeEncodeError:
+        raise Misuse(f"{flags.file} holds half a character", hint="Look for \\ud8.. in it.") from None
+    for line in left:
+        output.remark(f"left out: {line}")
+    _put_out(flags, f"# From an Auth0 tenant, by `keyfob tenant import`.\n\n{write_toml(tables)}")
+    return DONE
+
+
+def _read_yaml(path: Path) -> dict[str, object]:
+    """What a YAML file holds.
+
+    Raises:
+        Misuse: It is no YAML, or none that auth0-deploy-cli writes.
+    """
+    import yaml
+
+    hint = "Export with: auth0-deploy-cli export --format=yaml. Marks such as @@NAME@@ have to be filled in first."
+    try:
+        found: object = yaml.safe_load(folder.read_text(path))
+    except yaml.MarkedYAMLError as wrong:
+        line = f":{wrong.problem_mark.line + 1}" if wrong.problem_mark else ""
+        raise Misuse(f"{path}{line}: this is not YAML", hint=hint) from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise Misuse(f"{path} is not YAML", hint=hint) from None
+    if not isinstance(found, dict):
+        raise Misuse(f"{path} holds no tenant", hint=hint)
+    return {str(name): value for name, value in cast("dict[object, object]", found).items()}
+
+
+def _put_out(flags: Namespace, text: str, *, is_private: bool = False) -> None:
+    if flags.output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        folder.write_text(flags.output, text, is_private=is_private)
+        output.remark(f"wrote {flags.output}")
+
+
+def _say_password_users(names: tuple[str, ...]) -> None:
+    if names:
+        output.remark(f"these applications may use the password grants: {', '.join(names)}")
+
+
+def _add_file(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "file", nargs="?", type=Path, default=Path("tenant.toml"), metavar="FILE", help="default: tenant.toml"
+    )
+
+
+def _add_output(parser: ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="a new file to write to (default: stdout)")

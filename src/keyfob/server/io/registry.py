@@ -1,0 +1,264 @@
+"""What is registered in a tenant's folder: looked at and changed from beside, also while the tenant runs."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar, cast
+
+from keyfob.errors import Misuse
+from keyfob.protocol.secret import Secret
+from keyfob.server.changes import Plan, plan_of
+from keyfob.server.config import TenantConfig
+from keyfob.server.documents import config_of, documents_of, read_documents, read_tables, write_tables
+from keyfob.server.io.data import master_key
+from keyfob.server.io.memory import MemoryStore
+from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.surroundings import SystemSurroundings
+from keyfob.server.keyed_hash import write_token
+from keyfob.server.people_wanted import PersonWanted, as_user, found_among
+from keyfob.server.ports import Passwords, Store, Transaction
+from keyfob.server.records import Document, User
+from keyfob.server.registered import DEFAULT_CONNECTION
+from keyfob.server.shapes import Table
+from keyfob.server.start import MASTER_KEY_BYTES, hash_keys, ready_config, without_secrets
+from keyfob.server.tenant_file import SERVED, TenantFile
+from keyfob.server.words import Reference
+
+T = TypeVar("T")
+DATABASE: Final = "tenant.sqlite3"
+_CLIENT_ID_LETTERS: Final = 32  # as at Auth0
+_CLIENT_SECRET_BYTES: Final = 48  # 64 letters, as at Auth0
+_PASSWORD_BYTES: Final = 12
+_USER_ID_BYTES: Final = 12
+
+
+class Registry:
+    """What is registered at a tenant. Used as a context manager, or closed."""
+
+    def __init__(self, store: Store, master: bytes, *, passwords: Passwords | None = None) -> None:
+        """Made by `open` or `empty`."""
+        self._store = store
+        self._keys = hash_keys(master)
+        self._passwords = passwords
+        self._surroundings = SystemSurroundings()
+
+    @classmethod
+    def open(cls, folder: Path, *, creates: bool = False) -> Self:
+        """Of the tenant in a folder.
+
+        Args:
+            folder: The tenant's.
+            creates: Whether it may be a new one.
+
+        Raises:
+            Misuse: There is no tenant, or its files cannot be used.
+        """
+        if not creates and not is_tenant(folder):
+            hint = "`keyfob tenant apply` or `keyfob serve` makes one; --data names another folder."
+            raise Misuse(f"there is no tenant in {folder}", hint=hint)
+        master = master_key(folder)  # makes the folder
+        return cls(SqliteStore(folder / DATABASE), master)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Of a tenant that is nowhere: to see what a new one would come to."""
+        return cls(MemoryStore(), secrets.token_bytes(MASTER_KEY_BYTES))
+
+    def __enter__(self) -> Self:
+        """Closed at the end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the files."""
+        asyncio.run(self._store.close())
+
+    def documents(self) -> tuple[Document, ...]:
+        """What was applied, or nothing."""
+        return self._read(lambda transaction: transaction.documents())
+
+    def tables(self) -> Table:
+        """All that is registered, in the words of tenant.toml; a tenant that was told nothing yet is the ready one.
+
+        Raises:
+            Misuse: The store is damaged, or a newer keyfob's.
+        """
+        documents = self.documents() or _ready()
+        return write_tables(config_of(documents, SERVED), names_issuer=_names_issuer(read_documents(documents)))
+
+    def config(self) -> TenantConfig:
+        """The same as settings.
+
+        Raises:
+            Misuse: The store is damaged, or a newer keyfob's.
+        """
+        return config_of(self.documents() or _ready(), SERVED)
+
+    def users(self) -> tuple[User, ...]:
+        """Everybody, by e-mail."""
+        return self._read(lambda transaction: transaction.users())
+
+    def user(self, email: str, connection: str = DEFAULT_CONNECTION) -> User:
+        """One person.
+
+        Raises:
+            Misuse: Nobody has that e-mail there.
+        """
+        found = self._read(lambda transaction: transaction.user_by_email(email, connection))
+        if found is None:
+            raise Misuse("there is nobody with that e-mail", hint="`keyfob tenant users list` names everybody.")
+        return found
+
+    def plan_file(self, file: TenantFile) -> Plan:
+        """What a tenant.toml changes. People whom it does not name stay as they are.
+
+        Raises:
+            Misuse: A person is known under another id.
+        """
+        config = without_secrets(file.config, self._keys.secrets)
+        documents = documents_of(config, names_issuer=file.names_issuer)
+        return plan_of(self.documents(), documents, asyncio.run(self._people(file.people)))
+
+    def plan_tables(self, tables: Table, secret: Secret | None = None, client_id: str = "") -> Plan:
+        """What other settings change, in the words of tenant.toml.
+
+        Args:
+            tables: All of them.
+            secret: A new client secret.
+            client_id: Whose it is.
+
+        Raises:
+            Misuse: Says which setting cannot be.
+        """
+        config = read_tables(tables, issuer=SERVED, resolve=_never)
+        assert config is not None, "the first mistake is raised"  # noqa: S101
+        if secret is not None:
+            given = (
+                replace(one, secrets=(secret,)) if one.client_id == client_id else one for one in config.applications
+            )
+            config = without_secrets(replace(config, applications=tuple(given)), self._keys.secrets)
+        stored = self.documents()
+        after = documents_of(config, names_issuer=_names_issuer(tables))
+        return plan_of(stored, after, before=stored or _ready())
+
+    def plan_person(self, wanted: PersonWanted) -> Plan:
+        """What becomes of one person. A password that is said counts as a new one, even if it is the same.
+
+        Raises:
+            Misuse: They are known under another id.
+        """
+        stored = self.documents()
+        return plan_of(stored, stored, asyncio.run(self._people((wanted,), anew=True)))
+
+    def carry_out(self, plan: Plan) -> None:
+        """All of a plan in one transaction; whose password changed, or who is blocked now, is logged out everywhere.
+
+        Raises:
+            Misuse: Somebody changed the same in the meantime.
+        """
+        self._write(lambda transaction: _carry_out(transaction, plan))
+
+    def drop_user(self, user: User) -> None:
+        """Forget a person, and all that is theirs."""
+        self._write(lambda transaction: transaction.drop_user(user.user_id))
+
+    async def _people(self, wanted: Sequence[PersonWanted], *, anew: bool = False) -> list[tuple[User | None, User]]:
+        users = await self._store.read(lambda transaction: transaction.users()) if wanted else ()
+        found: list[tuple[User | None, User]] = []
+        for one in wanted:
+            known = found_among(users, one)
+            hashed = await self._hash(one, None if anew and one.password else known)
+            new_id = f"auth0|{self._surroundings.random(_USER_ID_BYTES).hex()}"
+            found.append((known, as_user(one, known, hashed, new_id, self._surroundings.now())))
+        return found
+
+    async def _hash(self, wanted: PersonWanted, known: User | None) -> str:
+        """The hash they shall have; the one they have, where the password is the same.
+
+        Raises:
+            Misuse: Nobody says a new person's password.
+        """
+        if wanted.password is not None:
+            self._passwords = self._passwords or Argon2Passwords()
+            if known is not None and await self._passwords.verify(wanted.password, known.password_hash):
+                return known.password_hash
+            return await self._passwords.hash(wanted.password)
+        if wanted.password_hash is None and known is None:
+            hint = 'Write password = { env = "NAME" }, or { file = "PATH" }.'
+            raise Misuse(f"user {wanted.email} is new and has no password", hint=hint)
+        return wanted.password_hash or (known.password_hash if known else "")
+
+    def _read(self, work: Callable[[Transaction], T]) -> T:
+        return asyncio.run(self._store.read(work))
+
+    def _write(self, work: Callable[[Transaction], T]) -> T:
+        return asyncio.run(self._store.write(work))
+
+
+def is_tenant(folder: Path) -> bool:
+    """Whether there is a tenant in that folder."""
+    return (folder / DATABASE).is_file()
+
+
+def new_client_id() -> str:
+    """32 letters."""
+    return "".join(secrets.choice(string.ascii_letters) for _ in range(_CLIENT_ID_LETTERS))
+
+
+def new_client_secret() -> Secret:
+    """64 letters; shown once."""
+    return Secret(write_token(secrets.token_bytes(_CLIENT_SECRET_BYTES)))
+
+
+def new_password() -> Secret:
+    """16 letters; shown once."""
+    return Secret(write_token(secrets.token_bytes(_PASSWORD_BYTES)))
+
+
+def _names_issuer(tables: Table) -> bool:
+    return "issuer" in cast("dict[str, object]", tables.get("tenant", {}))
+
+
+def _ready() -> tuple[Document, ...]:
+    return documents_of(ready_config(SERVED), names_issuer=False)
+
+
+def _carry_out(transaction: Transaction, plan: Plan) -> None:
+    if transaction.documents() != plan.stored:
+        raise Misuse("somebody changed the settings in the meantime", hint="Run the same command again.")
+    kept = {(one.kind, one.name) for one in plan.documents}
+    for one in plan.stored:
+        if (one.kind, one.name) not in kept:
+            transaction.drop_document(one.kind, one.name)
+    for one in set(plan.documents) - set(plan.stored):
+        transaction.save_document(one)
+    for known, wanted in plan.people:
+        _save_person(transaction, known, wanted)
+
+
+def _save_person(transaction: Transaction, known: User | None, wanted: User) -> None:
+    if transaction.user_by_email(wanted.email, wanted.connection) != known:
+        raise Misuse("somebody changed a person in the meantime", hint="Run the same command again.")
+    if known is None and transaction.user_by_id(wanted.user_id) is not None:
+        raise Misuse(f"user {wanted.email}: the user_id is somebody else's", hint="Leave it out, and one is made.")
+    transaction.save_user(wanted)
+    if known is not None and (known.password_hash != wanted.password_hash or wanted.is_blocked > known.is_blocked):
+        transaction.end_refreshes(known.user_id)
+        transaction.drop_sessions(known.user_id)
+
+
+def _never(reference: Reference) -> Secret:
+    """A command points nowhere.
+
+    Raises:
+        Misuse: Always.
+    """
+    raise Misuse(f"point to a secret elsewhere ({reference.where})", hint="Write it into tenant.toml and apply that.")

@@ -1,0 +1,35 @@
+"""The keys that a tenant signs with: one of each algorithm that its APIs use."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from keyfob.jose.keys import SigningKey
+from keyfob.jose.sealed import NONCE_BYTES
+from keyfob.server.config import TenantConfig
+from keyfob.server.ports import Store, Surroundings, Transaction
+from keyfob.server.records import StoredKey
+from keyfob.server.start import open_keys, seal_key
+
+
+async def make_keys(
+    store: Store, master: bytes, surroundings: Surroundings, config: TenantConfig
+) -> tuple[SigningKey, ...]:
+    """All keys, newest first; those that are missing are made.
+
+    Raises:
+        Malformed: The store's keys were sealed with another master key.
+    """
+    stored = await store.read(lambda transaction: transaction.signing_keys())
+    for algorithm in sorted(config.algorithms - {key.algorithm for key in stored}):
+        made = await asyncio.to_thread(SigningKey.generate, algorithm)
+        fresh = seal_key(made, master, surroundings.random(NONCE_BYTES), surroundings.now())
+        # Of two first starts at once, both sign with the key of the first.
+        await store.write(partial(_add_first, key=fresh))
+    return await store.read(lambda transaction: open_keys(transaction, master))
+
+
+def _add_first(transaction: Transaction, key: StoredKey) -> None:
+    if not any(known.algorithm == key.algorithm for known in transaction.signing_keys()):
+        transaction.add_key(key)

@@ -1,0 +1,344 @@
+"""How settings are said in tenant.toml: a way to read and to write each kind of value."""
+
+from __future__ import annotations
+
+import base64
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any, Final, Literal, cast
+
+from keyfob.errors import Misuse
+from keyfob.protocol.client_authentication import AUTH_METHODS
+from keyfob.protocol.grants import GRANT_TYPES
+
+_SPAN: Final = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})(?:\.(\d{1,6}))?s)?\Z", re.ASCII)
+_SPAN_HINT: Final = 'Such as "15m", "30d" or "1h30m".'
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 §6: what a JWK hides
+HASH_BYTES: Final = 32
+LONGEST_SPAN: Final = timedelta(days=36500)  # a moment that far from now is still one
+LARGEST_COUNT: Final = 2**31 - 1
+SHORT_GRANTS: Final = {full.rpartition(":")[2].rpartition("/")[2]: full for full in GRANT_TYPES}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of value.
+
+    Attributes:
+        says: What it is, for a person: "a text", "a length of time".
+        read: From what TOML, JSON or YAML gave; raises Misuse, whose message goes on after the key's name.
+        write: To what TOML and JSON can hold.
+    """
+
+    says: str
+    read: Callable[[object], Any]
+    write: Callable[[Any], object] = lambda value: value
+
+
+def write_span(span: timedelta) -> str:
+    """A length of time as text: `1h30m`."""
+    hours, seconds = divmod(span.seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    rest = f"{seconds}.{span.microseconds:06}".rstrip("0") if span.microseconds else str(seconds)
+    parts = ((span.days, "d"), (hours, "h"), (minutes, "m"))
+    text = "".join(f"{number}{unit}" for number, unit in parts if number) + (f"{rest}s" if rest != "0" else "")
+    return text or "0s"
+
+
+def read_span(value: object) -> timedelta:
+    """From text such as `15m`, `30d`, `1h30m`.
+
+    Raises:
+        Misuse: It is none.
+    """
+    found = _SPAN.match(value) if isinstance(value, str) and value else None
+    if found is None:
+        raise Misuse("is not a length of time", hint=_SPAN_HINT)
+    days, hours, minutes, seconds, part = found.groups("0")
+    micro = int(part.ljust(6, "0"))
+    total = int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    if total > LONGEST_SPAN.total_seconds():
+        raise Misuse("is longer than a century", hint=_SPAN_HINT)
+    return timedelta(seconds=total, microseconds=micro)
+
+
+def read_text(value: object) -> str:
+    """Text.
+
+    Raises:
+        Misuse: It is something else.
+    """
+    if not isinstance(value, str):
+        raise Misuse("is not a text", hint='Put it in quotes: "..."')
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Misuse("holds half a character", hint="Type it again, in UTF-8.") from None
+    return value
+
+
+def read_flag(value: object) -> bool:
+    """True or false.
+
+    Raises:
+        Misuse: It is neither.
+    """
+    if not isinstance(value, bool):
+        raise Misuse("is neither true nor false", hint="Write true or false, without quotes.")
+    return value
+
+
+def read_count(value: object) -> int:
+    """A whole number.
+
+    Raises:
+        Misuse: It is something else.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Misuse("is not a whole number", hint="Write digits only, without quotes.")
+    if abs(value) > LARGEST_COUNT:
+        raise Misuse("is too large", hint=f"{LARGEST_COUNT} is the most.")
+    return value
+
+
+def read_odds(value: object) -> float:
+    """A share between 0 and 1.
+
+    Raises:
+        Misuse: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise Misuse("is not a number above 0 and up to 1", hint="Such as 1e-9.")
+    return float(value)
+
+
+def read_list(value: object) -> list[object]:
+    """A list of anything.
+
+    Raises:
+        Misuse: It is something else.
+    """
+    if not isinstance(value, list):
+        raise Misuse("is not a list", hint='Put it in brackets: ["..."]')
+    return cast("list[object]", value)
+
+
+def read_texts(value: object) -> tuple[str, ...]:
+    """A list of texts.
+
+    Raises:
+        Misuse: It is something else.
+    """
+    found = read_list(value)
+    if not all(isinstance(one, str) for one in found):
+        raise Misuse("is not a list of texts", hint='Such as ["one", "two"].')
+    return tuple(read_text(one) for one in found)
+
+
+def read_table(value: object) -> dict[str, object]:
+    """A table.
+
+    Raises:
+        Misuse: It is something else.
+    """
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in cast("dict[object, object]", value)):
+        raise Misuse("is not a table", hint='Write { name = "..." }.')
+    return cast("dict[str, object]", value)
+
+
+def read_names(value: object) -> dict[str, str]:
+    """Names, and words for each.
+
+    Raises:
+        Misuse: It is something else.
+    """
+    hint = 'Such as { "read:orders" = "read your orders" }.'
+    if not isinstance(value, dict):
+        raise Misuse("is not a table of names and words", hint=hint)
+    found = read_table(cast(object, value))
+    if not all(isinstance(words, str) for words in found.values()):
+        raise Misuse("holds something that is no text", hint=hint)
+    return {read_text(name): read_text(words) for name, words in found.items()}
+
+
+def read_permissions(value: object) -> tuple[tuple[str, str], ...]:
+    """For each API a list of scopes; sorted, none twice.
+
+    Raises:
+        Misuse: It is something else.
+    """
+    hint = 'Such as { "https://orders.example/" = ["read:orders"] }.'
+    if not isinstance(value, dict):
+        raise Misuse("is not a table of APIs", hint=hint)
+    table = read_table(cast(object, value))
+    try:
+        pairs = {(read_text(audience), scope) for audience, scopes in table.items() for scope in read_texts(scopes)}
+    except Misuse:
+        raise Misuse("does not give a list of scopes for each API", hint=hint) from None
+    return tuple(sorted(pairs))
+
+
+def write_permissions(pairs: Sequence[tuple[str, str]]) -> object:
+    """A table of lists."""
+    found: dict[str, list[str]] = {}
+    for audience, scope in sorted(set(pairs)):
+        found.setdefault(audience, []).append(scope)
+    return found
+
+
+def chosen(options: Sequence[str]) -> Callable[[object], str]:
+    """Reads one of some words."""
+
+    def read(value: object) -> str:
+        if value not in options or not isinstance(value, str):
+            raise Misuse("is not a word that is known here", hint=suggestion(value, options))
+        return value
+
+    return read
+
+
+def chosen_list(options: Sequence[str]) -> Callable[[object], tuple[str, ...]]:
+    """Reads a list of some words."""
+    one = chosen(options)
+    return lambda value: tuple(one(word) for word in read_texts(value))
+
+
+def suggestion(word: object, options: Sequence[str]) -> str:
+    """What may have been meant, or what there is."""
+    near = get_close_matches(word, options, 1) if isinstance(word, str) else []
+    return f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(options)}"
+
+
+def read_grants(value: object) -> tuple[str, ...]:
+    """Grants by their short or full names.
+
+    Raises:
+        Misuse: There is no such grant.
+    """
+    found = read_texts(value)
+    for name in found:
+        if name not in SHORT_GRANTS and name not in GRANT_TYPES:
+            raise Misuse("names a grant that is not known", hint=suggestion(name, list(SHORT_GRANTS)))
+    return tuple(SHORT_GRANTS.get(name, name) for name in found)
+
+
+def write_grants(grants: Sequence[str]) -> object:
+    """By their short names."""
+    short = {full: name for name, full in SHORT_GRANTS.items()}
+    return [short.get(name, name) for name in grants]
+
+
+def read_methods(value: object) -> tuple[str, ...]:
+    """One authentication method, or a list.
+
+    Raises:
+        Misuse: There is no such method.
+    """
+    return chosen_list(AUTH_METHODS)([value] if isinstance(value, str) else value)
+
+
+def write_methods(methods: Sequence[str]) -> object:
+    """One alone stands without brackets."""
+    return methods[0] if len(methods) == 1 else list(methods)
+
+
+def read_public_keys(value: object) -> tuple[Mapping[str, object], ...]:
+    """JWKs.
+
+    Raises:
+        Misuse: It is something else, or holds a private key.
+    """
+    keys = tuple(read_table(key) for key in read_list(value))
+    if any(_PRIVATE & set(key) for key in keys):
+        raise Misuse("holds a private key", hint="Keep that one to the program; write its public members here only.")
+    for key in keys:
+        for member in key.values():
+            if not isinstance(member, str):
+                read_texts(member)
+    return keys
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a secret is to be found: `env`, `file`; or what may stand in a file itself: `keyed`, `hash`."""
+
+    where: str
+    name: str
+
+
+def read_reference(value: object, kinds: Sequence[str]) -> Reference:
+    """A secret's place. What stands there in its stead is never repeated.
+
+    Raises:
+        Misuse: It is something else, such as the secret itself.
+    """
+    hint = f"Write {' or '.join(_example(kind) for kind in kinds)}."
+    if isinstance(value, str):
+        raise Misuse("holds a secret in clear", hint=f"{hint} Then change the secret: it has been in a file.")
+    table = read_table(cast(object, value)) if isinstance(value, dict) else {}
+    [(where, name)] = table.items() if len(table) == 1 else [("", None)]
+    if where not in kinds or not isinstance(name, str) or not name:
+        raise Misuse("does not say where the secret is", hint=hint)
+    return Reference(where, name)
+
+
+def read_keyed(text: str) -> bytes:
+    """A keyed hash from base64url.
+
+    Raises:
+        Misuse: It is none.
+    """
+    try:
+        found = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
+    except ValueError:
+        found = b""
+    if len(found) != HASH_BYTES:
+        raise Misuse("holds no keyed hash", hint="keyed is what `keyfob tenant export` writes; it is no secret itself.")
+    return found
+
+
+def _example(kind: str) -> str:
+    inner = {"env": "NAME", "file": "PATH", "keyed": "...", "hash": "$argon2id$..."}[kind]
+    return f'{{ {kind} = "{inner}" }}'
+
+
+def kind_of(hint: Any) -> Kind:  # noqa: ANN401  a type, or what typing makes of one
+    """The kind of a dataclass's field, from its type.
+
+    Raises:
+        TypeError: Nobody has said yet how such a thing is written.
+    """
+    if isinstance(hint, types.UnionType):
+        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+    if typing.get_origin(hint) is Literal:
+        options = typing.get_args(hint)
+        return Kind("one of " + ", ".join(f"`{word}`" for word in options), chosen(options))
+    if typing.get_origin(hint) is tuple and typing.get_origin(typing.get_args(hint)[0]) is Literal:
+        options = typing.get_args(typing.get_args(hint)[0])
+        return Kind("a list of " + ", ".join(f"`{word}`" for word in options), chosen_list(options), list)
+    if hint not in _PLAIN:
+        msg = f"no words for {hint}"
+        raise TypeError(msg)
+    return _PLAIN[hint]
+
+
+_PLAIN: Final[dict[object, Kind]] = {
+    str: Kind("a text", read_text),
+    bool: Kind("true or false", read_flag),
+    int: Kind("a whole number", read_count),
+    float: Kind("a number up to 1", read_odds),
+    timedelta: Kind("a length of time", read_span, write_span),
+    tuple[str, ...]: Kind("a list of texts", read_texts, list),
+    dict[str, str]: Kind("a table of names and words", read_names, dict),
+    tuple[tuple[str, str], ...]: Kind("for each API a list of scopes", read_permissions, write_permissions),
+}
+GRANTS: Final = Kind("a list of grants, by their short or full names", read_grants, write_grants)
+METHODS: Final = Kind(
+    "one of " + ", ".join(f"`{method}`" for method in AUTH_METHODS) + "; or a list", read_methods, write_methods
+)
+PUBLIC_KEYS: Final = Kind("a list of JWKs", read_public_keys, lambda keys: [dict(key) for key in keys])
