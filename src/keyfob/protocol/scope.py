@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
+
+_is_scope_token: Final = re.compile(r"[!#-\[\]-~]+\Z").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,3 @@ class Scope:
     def __bool__(self) -> bool:
         """Whether it holds anything."""
         return bool(self.names)
-
-
-def _is_scope_token(name: str) -> bool:
-    return all("!" <= letter <= "~" and letter not in '"\\' for letter in name)

@@ -93,7 +93,7 @@ def _read_pairs(text: str) -> tuple[tuple[str, ...], ...]:
 
 _WRITERS: Final[dict[object, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
     datetime: (datetime.timestamp, lambda seconds: datetime.fromtimestamp(seconds, UTC)),
-    Scope: (Scope.write, Scope.read),
+    Scope: (Scope.write, lambda text: Scope.of(text.split())),
     bool: (int, bool),
     tuple[bytes, ...]: (b"".join, _read_hashes),
     tuple[str, ...]: (json.dumps, lambda text: tuple(json.loads(text))),
