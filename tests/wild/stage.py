@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import argon2
@@ -89,16 +90,19 @@ class Tap:
     _news: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
     async def __call__(self, scope: dict, receive: object, send: Callable) -> None:  # type: ignore[type-arg]
-        status, body = 0, b""
+        start: dict[str, Any] = {}
 
         async def keep(message: dict) -> None:  # type: ignore[type-arg]
-            nonlocal status, body
-            status, body = message.get("status", status), body + message.get("body", b"")
-            if message["type"] == "http.response.body":
-                headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-                with self._news:
-                    self.passed.append(Exchange(scope["method"], scope["path"], headers, status, body))
-                    self._news.notify_all()
+            # The first half waits for the second: some programs are gone once they have read a status.
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+            with self._news:
+                exchange = Exchange(scope["method"], scope["path"], headers, start["status"], message["body"])
+                self.passed.append(exchange)
+                self._news.notify_all()
+            await send(start)
             await send(message)
 
         await self.app(scope, receive, keep)  # type: ignore[misc]
