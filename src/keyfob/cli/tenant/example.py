@@ -26,7 +26,7 @@ callbacks = ["http://127.0.0.1/callback"]
 any_loopback_port = true                          # the program may listen on any port
 refresh = { rotates = true, idle = "30d", absolute = "365d", leeway = "0s" }
 
-# A program without a person. Make its secret with: openssl rand -base64 48
+# A program without a person. Make its secret with: openssl rand -hex 32
 # [[applications]]
 # client_id = "nightly"
 # name = "Nightly batch"

@@ -165,18 +165,6 @@ class Tenant:
             asyncio.run(store.close())
             raise
 
-    @classmethod
-    async def _open(
-        cls, config: TenantConfig, store: SqliteStore, master: bytes, mailer: Mailer, *, ready: bool
-    ) -> Tenant:
-        tenant = await cls.create(config, store=store, master=master, mailer=mailer)
-        known = await store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
-        if ready and known is None:
-            password = Secret(write_token(SystemSurroundings().random(_PASSWORD_BYTES)))
-            if await tenant.add_user(READY_EMAIL, password, "Pat Example"):
-                tenant.first_user = FirstUser(READY_EMAIL, password)
-        return tenant
-
     async def with_first_user(self) -> Tenant:
         """The same, with a throw-away person, if that one is not there yet."""
         known = await self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
