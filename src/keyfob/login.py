@@ -23,12 +23,15 @@ from keyfob.client.notices import CodeShown, NetworkTrouble, Notice, ScopeNarrow
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile, check_name
 from keyfob.client.session import Session as ClientSession
+from keyfob.client.source import Source
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     import httpx2  # noqa: TID251  only its name, for whoever reads the signature
+
+    from keyfob.client.credential import Credential
 
 __all__ = [
     "App",
@@ -42,6 +45,7 @@ __all__ = [
     "ScopeNarrowed",
     "Session",
     "SlowedDown",
+    "Source",
     "StillPending",
     "check_name",
 ]
@@ -102,7 +106,7 @@ class Session:
 class App:
     """A program that logs people in at one issuer."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  settings, each by its name
         self,
         *,
         issuer: str,
@@ -111,6 +115,7 @@ class App:
         scopes: Iterable[str] = (),
         profile: str = DEFAULT,
         home: Path | None = None,
+        machine: Source | None = None,
         vault: Vault | None = None,
         world: World | None = None,
     ) -> None:
@@ -120,32 +125,40 @@ class App:
             issuer: Exactly as its metadata writes it.
             client_id: This program's, at that issuer.
             audience: The API's identifier.
-            scopes: What to ask for, beside openid, profile, email and offline_access.
+            scopes: What to ask for; for a person, openid, profile, email and offline_access come by themselves.
             profile: The name under which the login is kept.
             home: A folder for the vault, instead of the platform's.
+            machine: Where this program's own secret or key lies, if it logs in as itself and for no person.
             vault: Another vault altogether.
             world: Another network and clock, for tests.
         """
-        self.profile = Profile(profile, issuer, client_id, audience, Scope.of((*STANDARD_SCOPES, *scopes)))
+        asked = Scope.of(scopes if machine else (*STANDARD_SCOPES, *scopes))
+        self.profile = Profile(profile, issuer, client_id, audience, asked, machine)
         self._vault = vault or FileVault(home)
         self._world = world
 
     def log_in(self, tell: Callable[[Notice], None] | None = None) -> Held:
-        """Let the person log in on any device; blocks until they have. Raises `KeyfobError`."""
-        if tell is not None:
-            return ClientSession(self.profile, self._vault, self._find_world(tell)).log_in()
+        """Let the person log in on any device; blocks until they have. A machine logs in at once.
+
+        Raises `KeyfobError`.
+        """
+        if tell is not None or self.profile.machine is not None:
+            return self._open(self._find_world(tell)).log_in()
         from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
 
         terminal = Terminal.of_process()
         try:
             world = self._find_world(terminal.tell, terminal.tick)
-            return ClientSession(self.profile, self._vault, world).log_in()
+            return self._open(world).log_in()
         finally:
             terminal.clear()
 
     def session(self) -> Session:
         """The login that is kept, if any."""
-        return Session(ClientSession(self.profile, self._vault, self._find_world()))
+        return Session(self._open(self._find_world()))
+
+    def _open(self, world: World) -> ClientSession:
+        return ClientSession(self.profile, self._vault, world, _read_credential)
 
     def _find_world(
         self, tell: Callable[[Notice], None] | None = None, tick: Callable[[], None] | None = None
@@ -153,3 +166,9 @@ class App:
         from keyfob.client.io.world import SystemWorld, idle, nobody  # noqa: PLC0415
 
         return self._world or SystemWorld(tell or nobody, tick=tick or idle)
+
+
+def _read_credential(source: Source) -> Credential:
+    from keyfob.client.io.credentials import read_credential  # noqa: PLC0415  keys cost 100 ms; a kept token needs none
+
+    return read_credential(source)

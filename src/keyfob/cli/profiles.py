@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from keyfob.errors import LoginRequired, Misuse
-from keyfob.login import App, Profile, ProfileFiles, check_name
+from keyfob.login import App, Profile, ProfileFiles, Source, check_name
 from keyfob.protocol.scope import Scope
 
 FIRST: Final = "Run: keyfob login --issuer URL --client-id ID"
+SOURCES: Final = (
+    Source("secret", "env", ""), Source("secret", "file", ""), Source("key", "env", ""), Source("key", "file", ""),
+)  # fmt: skip
 _LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -66,7 +71,20 @@ def _find(flags: Namespace) -> Profile | None:
     if not issuer or not client_id:
         return None
     audience = _flag(flags, "audience") or os.environ.get("KEYFOB_AUDIENCE") or (kept.audience if kept else None)
-    return Profile(name, issuer, client_id, audience, _find_scope(flags, kept))
+    machine = _find_machine(flags, kept)
+    if kept is not None and (kept.machine is None) != (machine is None):
+        kept = None  # what is asked for a person is not what a machine asks for
+    return Profile(name, issuer, client_id, audience, _find_scope(flags, kept), machine)
+
+
+def _find_machine(flags: Namespace, kept: Profile | None) -> Source | None:
+    """Where the program's own secret or key lies, if it logs in as itself: as the flags say, else as before."""
+    for source in SOURCES:
+        name = _flag(flags, f"{source.kind}_{source.place}")
+        if name:
+            # From wherever the next command is run, the file is the same one.
+            return replace(source, name=name if source.place == "env" else str(Path(name).expanduser().absolute()))
+    return None if kept is None or _flag(flags, "flow") == "device" else kept.machine
 
 
 def known_app(flags: Namespace) -> App:
@@ -89,6 +107,7 @@ def app_of(profile: Profile) -> App:
         audience=profile.audience,
         scopes=profile.scope.names,
         profile=profile.name,
+        machine=profile.machine,
     )
 
 

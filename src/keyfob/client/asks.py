@@ -56,7 +56,14 @@ class Tell:
     notice: Notice
 
 
-Ask = Send | Wait | Now | Tell
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Unguessable bytes."""
+
+    size: int
+
+
+Ask = Send | Wait | Now | Tell | Draw
 Flow: TypeAlias = Generator[Ask, object, T]
 
 
@@ -78,3 +85,8 @@ def now() -> Flow[Moment]:
 def tell(notice: Notice) -> Flow[None]:
     """Tell the person."""
     yield Tell(notice)
+
+
+def draw(size: int) -> Flow[bytes]:
+    """Unguessable bytes."""
+    return cast(bytes, (yield Draw(size)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar, assert_never, cast
 
-from keyfob.client.asks import Ask, Flow, Now, Send, Tell, Wait
+from keyfob.client.asks import Ask, Draw, Flow, Now, Send, Tell, Wait
 from keyfob.client.ports import AsyncWorld, World
 from keyfob.errors import KeyfobError
 
@@ -42,6 +42,8 @@ def _answer(ask: Ask, world: World) -> object:
         case Tell():
             world.tell(ask.notice)
             return None
+        case Draw():
+            return world.random(ask.size)
         case _:  # pragma: no cover
             assert_never(ask)
 
@@ -74,5 +76,7 @@ async def _answer_async(ask: Ask, world: AsyncWorld) -> object:
         case Tell():
             world.tell(ask.notice)
             return None
+        case Draw():
+            return world.random(ask.size)
         case _:  # pragma: no cover
             assert_never(ask)

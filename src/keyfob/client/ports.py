@@ -31,6 +31,10 @@ class World(Protocol):
         """Bring it to the person, or swallow it."""
         ...
 
+    def random(self, size: int) -> bytes:
+        """Unguessable bytes."""
+        ...
+
 
 class AsyncWorld(Protocol):
     """As `World`, without blocking the event loop."""
@@ -49,6 +53,10 @@ class AsyncWorld(Protocol):
 
     def tell(self, notice: Notice) -> None:
         """As `World.tell`."""
+        ...
+
+    def random(self, size: int) -> bytes:
+        """As `World.random`."""
         ...
 
 

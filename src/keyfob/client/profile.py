@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
+from keyfob.client.source import Source
 from keyfob.errors import Misuse
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.scope import Scope
@@ -17,13 +18,18 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Settings of one login; no secret among them."""
+    """Settings of one login; no secret among them.
+
+    Attributes:
+        machine: Where the program's own secret or key lies, if it logs in as itself and not for a person.
+    """
 
     name: str
     issuer: str
     client_id: str
     audience: str | None = None
     scope: Scope = Scope()
+    machine: Source | None = None
 
     def __post_init__(self) -> None:
         """Check the name, which becomes a file's.
@@ -42,6 +48,7 @@ class Profile:
             "client_id": self.client_id,
             "audience": self.audience,
             "scope": self.scope.write(),
+            **({"machine": self.machine.write()} if self.machine else {}),
         }
         return json.dumps(members, indent=1).encode() + b"\n"
 
@@ -54,8 +61,15 @@ class Profile:
             Misuse: A value is empty.
         """
         fields = read_json(raw, "profile")
-        scope = Scope.read(fields.optional_text("scope") or "")
-        return cls(name, fields.text("issuer"), fields.text("client_id"), fields.optional_text("audience"), scope)
+        machine = fields.optional_text("machine")
+        return cls(
+            name,
+            fields.text("issuer"),
+            fields.text("client_id"),
+            fields.optional_text("audience"),
+            Scope.read(fields.optional_text("scope") or ""),
+            None if machine is None else Source.read(machine),
+        )
 
 
 def check_name(name: str) -> None:

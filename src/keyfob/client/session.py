@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
-from typing import NoReturn
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NoReturn
 
+from keyfob.client.asks import Flow
 from keyfob.client.cached import DEFAULT_MIN_TTL, LogIn, Use, judge
 from keyfob.client.drive import drive
 from keyfob.client.held import Held
@@ -13,10 +15,14 @@ from keyfob.client.logout_flow import LoggedOut, log_out
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile
 from keyfob.client.refresh_flow import refresh
+from keyfob.client.source import Source
 from keyfob.errors import KeyfobError, LoginRequired, Misuse, Unreachable
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from keyfob.client.credential import Credential
 
 _UNAUTHORIZED = 401
 
@@ -24,23 +30,31 @@ _UNAUTHORIZED = 401
 class Session:
     """One profile's login, in one vault, in one world. Threads and processes may share the vault."""
 
-    def __init__(self, profile: Profile, vault: Vault, world: World) -> None:
-        """Know where to look; look at nothing yet."""
+    def __init__(
+        self, profile: Profile, vault: Vault, world: World, credential: Callable[[Source], Credential] | None = None
+    ) -> None:
+        """Know where to look; look at nothing yet.
+
+        Args:
+            profile: Which login.
+            vault: Where it is kept.
+            world: Who answers.
+            credential: Reads what a program proves itself with; needed by profiles of machines.
+        """
         self.profile = profile
+        self._credential = credential
         self._vault = vault
         self._world = world
 
     def log_in(self) -> Held:
-        """Let the person log in, and keep what comes.
+        """Let the person log in, or the program as itself, and keep what comes.
 
         Raises:
             KeyfobError: As the flows say; what the vault held before is untouched then.
         """
-        from keyfob.client.login_flow import log_in  # noqa: PLC0415  signatures cost 100 ms; a kept token needs none
-
         with self._vault.lock(self.profile.name):
             pass  # a login that could not be kept is not worth a person's time
-        held = drive(log_in(self.profile), self._world)
+        held = drive(self._flow(), self._world)
         with self._vault.lock(self.profile.name):
             self._vault.keep(self.profile.name, held)
         return held
@@ -73,6 +87,9 @@ class Session:
         decision = judge(before, self._world.now().wall, min_ttl)
         if isinstance(decision, Use) and not renew:
             return decision.access_token
+        if self.profile.machine is not None:
+            with self._vault.lock(self.profile.name):
+                return self._ask_again(before, min_ttl, renew=renew).access_token
         if isinstance(decision, LogIn) or before is None:
             _need_login(self.profile)
         with self._vault.lock(self.profile.name):
@@ -132,16 +149,58 @@ class Session:
             self._vault.keep(self.profile.name, replace(held, refresh_token=None))
             raise
         except Unreachable:
-            if not renew and isinstance(judge(held, moment, timedelta()), Use) and min_ttl <= DEFAULT_MIN_TTL:
-                return held  # still good for a moment, and better than nothing
+            if not renew and _is_better_than_nothing(held, moment, min_ttl):
+                return held
             raise
         self._vault.keep(self.profile.name, fresh)
         return fresh
+
+    def _ask_again(self, before: Held | None, min_ttl: timedelta, *, renew: bool) -> Held:
+        """A machine's next token, under the lock: of many that want one, one asks, since Auth0 bills each.
+
+        Raises:
+            Refused: The server does not let the program in any more.
+            Unreachable: The server does not answer, and the token at hand will not do.
+        """
+        held, moment = self._load(), self._world.now().wall
+        is_new = held is not None and (before is None or held.access_token != before.access_token)
+        if held is not None and isinstance(judge(held, moment, min_ttl), Use) and (is_new or not renew):
+            return held
+        try:
+            fresh = drive(self._flow(), self._world)
+        except Unreachable:
+            if held is not None and not renew and _is_better_than_nothing(held, moment, min_ttl):
+                return held
+            raise
+        self._vault.keep(self.profile.name, fresh)
+        return fresh
+
+    def _flow(self) -> Flow[Held]:
+        """The login that the profile means.
+
+        Raises:
+            Misuse: The program's secret or key is not where the profile says.
+        """
+        # Signatures cost 100 ms to import; a kept token needs none.
+        if self.profile.machine is None:
+            from keyfob.client.login_flow import log_in  # noqa: PLC0415
+
+            return log_in(self.profile)
+        from keyfob.client import credentials_flow  # noqa: PLC0415
+
+        if self._credential is None:
+            raise Misuse("nobody can read this program's secret here")
+        return credentials_flow.log_in(self.profile, self._credential(self.profile.machine))
 
     def _load(self) -> Held | None:
         found = self._vault.load(self.profile.name)
         wanted = (self.profile.issuer, self.profile.client_id, self.profile.audience)
         return found if found and (found.issuer, found.client_id, found.audience) == wanted else None
+
+
+def _is_better_than_nothing(held: Held, moment: datetime, min_ttl: timedelta) -> bool:
+    """Whether a token is still good for a moment, and nobody has asked for more."""
+    return isinstance(judge(held, moment, timedelta()), Use) and min_ttl <= DEFAULT_MIN_TTL
 
 
 def _bring(request: Request, token: Secret) -> Request:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import KEY_TYPES, SMALLEST_RSA_BITS, Algorithm, named
-from keyfob.protocol.fields import Fields
+from keyfob.protocol.fields import Fields, read_json
 
 PublicHandle = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 PrivateHandle = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -137,13 +137,21 @@ class SigningKey:
         Raises:
             Malformed: It is no private key of a kind and size that fits the algorithm.
         """
-        try:
-            handle = serialization.load_pem_private_key(pem, None)
-        except (ValueError, TypeError):
-            raise Malformed("signing key: not a private key in PEM", field="key") from None
-        if not isinstance(handle, PrivateHandle):
-            raise Malformed("signing key: not of a kind we sign with", field="key")
-        return cls.of(handle, algorithm)
+        return cls.of(_handle_of(pem), algorithm)
+
+    @classmethod
+    def read(cls, text: bytes) -> tuple[Self, str | None]:
+        """From PEM or a JWK, with the `kid` that a JWK names. The algorithm is the JWK's, or the usual one of its kind.
+
+        Raises:
+            Malformed: It is no private key of a kind and size that we sign with.
+        """
+        if text.lstrip().startswith(b"{"):
+            jwk = read_json(text, "signing key")
+            algorithm, key_id, handle = named(jwk.optional_text("alg")), jwk.optional_text("kid"), _handle_of_jwk(jwk)
+        else:
+            algorithm, key_id, handle = None, None, _handle_of(text)
+        return cls.of(handle, algorithm or _usual_algorithm(handle)), key_id
 
     @classmethod
     def of(cls, handle: PrivateHandle, algorithm: Algorithm) -> Self:
@@ -171,6 +179,51 @@ class SigningKey:
     def public_key(self) -> PublicKey:
         """The public half, for verifying."""
         return PublicKey(self.key_id, KEY_TYPES[self.algorithm], self.algorithm, self.handle.public_key())
+
+
+def _handle_of(pem: bytes) -> PrivateHandle:
+    """A private key from PEM.
+
+    Raises:
+        Malformed: It is none, or of a kind that we do not sign with.
+    """
+    try:
+        handle = serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError):
+        raise Malformed("signing key: not a private key in PEM", field="key") from None
+    if not isinstance(handle, PrivateHandle):
+        raise Malformed("signing key: not of a kind we sign with", field="key")
+    return handle
+
+
+def _handle_of_jwk(jwk: Fields) -> PrivateHandle:
+    """A private key from a JWK.
+
+    Raises:
+        Malformed: It is none, or of a kind that we do not sign with.
+    """
+    from joserfc.errors import JoseError  # noqa: PLC0415
+    from joserfc.jwk import import_key  # noqa: PLC0415
+
+    if jwk.optional_text("kty") not in {"RSA", "EC", "OKP"}:
+        raise Malformed("signing key: not of a kind we sign with", field="kty")
+    try:
+        handle = import_key(cast("dict[str, str | list[str]]", jwk.values)).private_key
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        raise Malformed("signing key: cannot be read", field="kty") from None
+    if not isinstance(handle, PrivateHandle):
+        raise Malformed("signing key: not of a kind we sign with", field="kty")
+    return handle
+
+
+def _usual_algorithm(handle: PrivateHandle) -> Algorithm:
+    match handle:
+        case rsa.RSAPrivateKey():
+            return "RS256"
+        case ec.EllipticCurvePrivateKey():
+            return "ES256"
+        case ed25519.Ed25519PrivateKey():
+            return "Ed25519"
 
 
 def thumbprint(jwk: Mapping[str, object]) -> str:

@@ -25,6 +25,7 @@ class ServerMetadata:
     scopes_supported: tuple[str, ...] = ()
     response_types_supported: tuple[str, ...] = ()
     grant_types_supported: tuple[str, ...] = ()
+    token_endpoint_auth_methods_supported: tuple[str, ...] = ()
     id_token_signing_alg_values_supported: tuple[str, ...] = ()
     more: dict[str, object] = field(default_factory=dict[str, object])
 
@@ -63,6 +64,7 @@ class ServerMetadata:
             scopes_supported=fields.texts("scopes_supported"),
             response_types_supported=fields.texts("response_types_supported"),
             grant_types_supported=fields.texts("grant_types_supported"),
+            token_endpoint_auth_methods_supported=fields.texts("token_endpoint_auth_methods_supported"),
             id_token_signing_alg_values_supported=fields.texts("id_token_signing_alg_values_supported"),
         )
 

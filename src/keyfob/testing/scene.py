@@ -146,6 +146,10 @@ class SceneWorld:
         """To whoever looks."""
         self._tell(notice)
 
+    def random(self, size: int) -> bytes:
+        """The scene's, which repeats itself."""
+        return self._scene.time.random(size)
+
 
 def approve(person: Person, shown: CodeShown, *, email: str = EMAIL, password: str = PASSWORD) -> None:
     """Open the address, enter the code, compare, log in."""

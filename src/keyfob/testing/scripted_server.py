@@ -77,6 +77,10 @@ class ScriptedWorld:
         """Keep it."""
         self.notices.append(notice)
 
+    def random(self, size: int) -> bytes:
+        """The same every time."""
+        return bytes(range(size))
+
     def requests(self, path: str) -> list[Request]:
         """What came to one path."""
         return [request for _, request in self.sent if request.path == path]
@@ -112,3 +116,7 @@ class AsyncScriptedWorld:
     def tell(self, notice: Notice) -> None:
         """As there."""
         self.script.tell(notice)
+
+    def random(self, size: int) -> bytes:
+        """As there."""
+        return self.script.random(size)

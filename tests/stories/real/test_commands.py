@@ -111,6 +111,35 @@ def test_a_login_from_the_first_command_to_the_last(commands: Commands) -> None:
     assert tenant.wait(20) == 0
 
 
+def test_a_machine_logs_in_as_itself_and_needs_nobody(commands: Commands) -> None:
+    _, issuer, _ = commands.serve()
+    made = json.loads(commands.run("tenant", "apps", "add", "Nightly", "--kind", "machine", "--json").stdout)
+    orders, secret = "https://orders.example/", made["client_secret"]
+    assert commands.run("tenant", "grants", "add", made["client_id"], orders, "--scope", "read:orders").returncode == 0
+    login = ("login", "--profile", "ci", "--issuer", issuer, "--client-id", made["client_id"], "--audience", orders)
+    unsaid = commands.run(*login, "--flow", "machine")
+    assert (unsaid.returncode, "--secret-env" in unsaid.stderr) == (2, True)
+    missing = commands.run(*login, "--flow", "machine", "--secret-env", "NIGHTLY_SECRET")
+    assert (missing.returncode, "NIGHTLY_SECRET" in missing.stderr) == (2, True)
+    commands.environment["NIGHTLY_SECRET"] = "wrong" * 10
+    refused = commands.run(*login, "--flow", "machine", "--secret-env", "NIGHTLY_SECRET")
+    assert (refused.returncode, "wrong" in refused.stderr) == (3, False)
+    commands.environment["NIGHTLY_SECRET"] = secret
+    done = commands.run(*login, "--flow", "machine", "--secret-env", "NIGHTLY_SECRET")
+    assert done.returncode == 0, done.stderr
+    assert made["client_id"] in done.stderr
+    first, second = (commands.run("token", "--profile", "ci").stdout for _ in range(2))
+    assert first == second
+    assert first.count(".") == 2
+    told = json.loads(commands.run("whoami", "--profile", "ci", "--json").stdout)
+    assert (told["client_id"], told["scope"], told["renews"]) == (made["client_id"], "read:orders", True)
+    out = commands.run("logout", "--profile", "ci")
+    assert out.returncode == 0
+    assert secret not in done.stdout + done.stderr + out.stdout + out.stderr
+    kept = b"".join(path.read_bytes() for path in (commands.folder / "home").rglob("*") if path.is_file())
+    assert secret.encode() not in kept
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_a_tenant_killed_in_the_middle_of_a_login_comes_back_and_the_login_ends_well(commands: Commands) -> None:
     tenant, issuer, password = commands.serve()

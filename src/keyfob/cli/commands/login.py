@@ -7,7 +7,7 @@ from typing import assert_never
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, asked_profile
+from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile
 from keyfob.errors import LoginDeclined, Misuse, TimedOut
 from keyfob.login import (
     CodeShown,
@@ -22,7 +22,7 @@ from keyfob.login import (
 )
 
 _FLOWS = ("auto", "device", "browser", "paste", "machine", "password")
-_READY = ("auto", "device")
+_READY = ("auto", "device", "machine")
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -33,6 +33,12 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
     parser.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
     parser.add_argument("--flow", choices=_FLOWS, default="auto", help="how to log in; auto is device for now")
+    own = parser.add_argument_group("a program as itself (--flow machine)").add_mutually_exclusive_group()
+    for source in SOURCES:
+        what = "secret" if source.kind == "secret" else "private key, PEM or JWK"
+        where, metavar = ("variable", "NAME") if source.place == "env" else ("file", "PATH")
+        flag = f"--{source.kind}-{source.place}"
+        own.add_argument(flag, metavar=metavar, help=f"the {where} that holds the program's {what}")
     add_json_flag(parser)
     parser.epilog = "Flags are kept for the next time. With --json, events are printed as they happen."
 
@@ -53,6 +59,9 @@ def run(flags: Namespace) -> int:
             hint="Leave --flow away, or say --flow device.",
         )
     profile = asked_profile(flags)
+    if flags.flow == "machine" and profile.machine is None:
+        hint = "Add --secret-env NAME, --secret-file PATH, --key-env NAME or --key-file PATH."
+        raise Misuse("--flow machine needs to know where the program's secret or key lies", hint=hint)
     app = app_of(profile)
     if not flags.json:
         held = app.log_in()
@@ -74,7 +83,7 @@ def run(flags: Namespace) -> int:
 
 def _greeting(held: Held) -> str:
     who = held.person or held.subject
-    return f"logged in as {who} at {held.issuer}" if who else f"logged in at {held.issuer}"
+    return f"logged in as {who} at {held.issuer}" if who else f"logged in as {held.client_id} at {held.issuer}"
 
 
 def _granted(profile: Profile, held: Held) -> dict[str, object]:

@@ -25,6 +25,7 @@ def run(flags: Namespace) -> int:
     """
     app = known_app(flags)
     held = app.session().held()
+    renews = held.refresh_token is not None or app.profile.machine is not None
     if flags.json:
         output.result_object(
             {
@@ -36,31 +37,32 @@ def run(flags: Namespace) -> int:
                 "name": held.person,
                 "scope": held.scope.write(),
                 "expires_at": output.instant(held.expires_at),
-                "renews": held.refresh_token is not None,
+                "renews": renews,
             }
         )
         return DONE
-    output.result(held.person or held.subject or "(the issuer does not say who)")
-    for name, value in _facts(held):
+    itself = f"{held.client_id} (a program as itself)" if app.profile.machine else None
+    output.result(held.person or held.subject or itself or "(the issuer does not say who)")
+    for name, value in _facts(held, renews=renews):
         output.result(f"  {name:<10}{value}")
     return DONE
 
 
-def _facts(held: Held) -> list[tuple[str, str]]:
+def _facts(held: Held, *, renews: bool) -> list[tuple[str, str]]:
     facts = [
         ("issuer", held.issuer),
         ("subject", held.subject if held.person else None),
         ("audience", held.audience),
         ("scope", held.scope.write()),
-        ("token", _state(held)),
+        ("token", _state(held, renews=renews)),
     ]
     return [(name, value) for name, value in facts if value]
 
 
-def _state(held: Held) -> str:
-    after = "then refreshed" if held.refresh_token else "then a new login is needed"
+def _state(held: Held, *, renews: bool) -> str:
+    after = "then renewed" if renews else "then a new login is needed"
     if held.expires_at is None:
         return "good until the API says otherwise"
     if held.expires_at <= datetime.now(UTC):
-        return "lapsed; the next use refreshes it" if held.refresh_token else "lapsed; run keyfob login"
+        return "lapsed; the next use renews it" if renews else "lapsed; run keyfob login"
     return f"good until {output.clock(held.expires_at)}, {after}"

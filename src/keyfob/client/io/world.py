@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -61,3 +62,7 @@ class SystemWorld:
     def tell(self, notice: Notice) -> None:
         """To whom it may concern."""
         self._tell(notice)
+
+    def random(self, size: int) -> bytes:
+        """From the operating system."""
+        return secrets.token_bytes(size)

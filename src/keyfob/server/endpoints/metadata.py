@@ -41,7 +41,6 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
         "response_modes_supported": list(RESPONSE_MODES),
         "subject_types_supported": ["public"],
         "code_challenge_methods_supported": [S256],
-        "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
@@ -72,6 +71,7 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
         scopes_supported=(*STANDARD_SCOPES, *sorted(api_scopes - set(STANDARD_SCOPES))),
         response_types_supported=("code",),
         grant_types_supported=_grants(config),
+        token_endpoint_auth_methods_supported=AUTH_METHODS,
         id_token_signing_alg_values_supported=tuple(sorted(config.algorithms)),
         more=more,
     )

@@ -1,0 +1,59 @@
+"""Read a program's secret or private key from where it lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from keyfob.client.credential import Credential, PrivateKey
+from keyfob.client.source import Source
+from keyfob.errors import Malformed, Misuse
+from keyfob.jose.keys import SigningKey
+from keyfob.protocol.secret import Secret
+
+
+def read_credential(source: Source) -> Credential:
+    """The secret, or the key.
+
+    Raises:
+        Misuse: It is not there, empty, or no private key of a kind we sign with. Says where, never what.
+    """
+    text = _text(source)
+    if source.kind == "secret":
+        return Secret(text)
+    try:
+        return PrivateKey(*SigningKey.read(text.encode()))
+    except Malformed as problem:
+        hint = "PEM (PKCS #8) or a JWK: RSA of 2048 bits or more, P-256 or Ed25519, without a passphrase."
+        raise Misuse(f"{_where(source)} holds no private key that can be used: {problem.message}", hint=hint) from None
+
+
+def _text(source: Source) -> str:
+    if source.place == "env":
+        found = os.environ.get(source.name, "")
+    else:
+        try:
+            found = Path(source.name).expanduser().read_text(encoding="utf-8").strip()
+        except OSError as problem:
+            _missing(source, f"cannot be read ({problem.strerror})")
+        except UnicodeDecodeError:
+            _missing(source, "is not text")
+    if not found:
+        _missing(source, "is empty or not there")
+    return found
+
+
+def _where(source: Source) -> str:
+    return f"the variable {source.name}" if source.place == "env" else source.name
+
+
+def _missing(source: Source, problem: str) -> NoReturn:
+    """Say so.
+
+    Raises:
+        Misuse: Always.
+    """
+    what = "secret" if source.kind == "secret" else "private key"
+    hint = f"This profile logs in with the program's own {what}; it is looked for there each time."
+    raise Misuse(f"{_where(source)} {problem}", hint=hint)
