@@ -19,7 +19,15 @@ from keyfob.client.cached import DEFAULT_MIN_TTL
 from keyfob.client.held import Held
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
 from keyfob.client.logout_flow import LoggedOut
-from keyfob.client.notices import CodeShown, NetworkTrouble, Notice, ScopeNarrowed, SlowedDown, StillPending
+from keyfob.client.notices import (
+    BrowserOpened,
+    CodeShown,
+    NetworkTrouble,
+    Notice,
+    ScopeNarrowed,
+    SlowedDown,
+    StillPending,
+)
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile, check_name
 from keyfob.client.session import Session as ClientSession
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "App",
+    "BrowserOpened",
     "CodeShown",
     "Held",
     "LoggedOut",
@@ -137,19 +146,27 @@ class App:
         self._vault = vault or FileVault(home)
         self._world = world
 
-    def log_in(self, tell: Callable[[Notice], None] | None = None) -> Held:
-        """Let the person log in on any device; blocks until they have. A machine logs in at once.
+    def log_in(
+        self, tell: Callable[[Notice], None] | None = None, *, browser_ports: Iterable[int] | None = None
+    ) -> Held:
+        """Let the person log in; blocks until they have. A machine logs in at once.
+
+        Args:
+            tell: Who shows the person what to do; the terminal, if nobody says.
+            browser_ports: Log in through this machine's browser, which comes back to one of these ports, or to any if
+                there are none. None: on any device, by a code.
 
         Raises `KeyfobError`.
         """
+        ports = None if browser_ports is None else tuple(browser_ports)
         if tell is not None or self.profile.machine is not None:
-            return self._open(self._find_world(tell)).log_in()
+            return self._open(self._find_world(tell)).log_in(ports)
         from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
 
         terminal = Terminal.of_process()
         try:
             world = self._find_world(terminal.tell, terminal.tick)
-            return self._open(world).log_in()
+            return self._open(world).log_in(ports)
         finally:
             terminal.clear()
 

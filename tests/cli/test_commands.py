@@ -133,7 +133,7 @@ def test_settings_come_from_the_environment_too(keyfob: Keyfob, monkeypatch: pyt
         assert keyfob("token", "--profile", "other").code == 4
 
 
-@pytest.mark.parametrize("flow", ["browser", "paste", "password"])
+@pytest.mark.parametrize("flow", ["paste", "password"])
 def test_a_flow_that_is_not_there_yet_is_said_not_to_be(keyfob: Keyfob, flow: str) -> None:
     """[C-9700-07]"""
     ran = keyfob("login", "--issuer", "https://x.example/", "--client-id", "cli", "--flow", flow)

@@ -6,7 +6,7 @@ it yielded, so every ask has one typed helper, used with `yield from`: `response
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias, TypeVar, cast
@@ -63,7 +63,29 @@ class Draw:
     size: int
 
 
-Ask = Send | Wait | Now | Tell | Draw
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Listen on 127.0.0.1 for a browser that brings our state back; gives the callback's address."""
+
+    ports: tuple[int, ...]
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Browse:
+    """Open an address in the browser; gives whether one was told to."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """Wait so long for the browser to come back; gives what it brought, or None. Then nobody listens any more."""
+
+    span: timedelta
+
+
+Ask = Send | Wait | Now | Tell | Draw | Listen | Browse | Hear
 Flow: TypeAlias = Generator[Ask, object, T]
 
 
@@ -90,3 +112,18 @@ def tell(notice: Notice) -> Flow[None]:
 def draw(size: int) -> Flow[bytes]:
     """Unguessable bytes."""
     return cast(bytes, (yield Draw(size)))
+
+
+def listen(ports: tuple[int, ...], state: str) -> Flow[str]:
+    """Listen for a browser; may raise `Misuse`."""
+    return cast(str, (yield Listen(ports, state)))
+
+
+def browse(address: str) -> Flow[bool]:
+    """Open an address in the browser."""
+    return cast(bool, (yield Browse(address)))
+
+
+def hear(span: timedelta) -> Flow[Mapping[str, str] | None]:
+    """What the browser brought, if it came in time."""
+    return cast("Mapping[str, str] | None", (yield Hear(span)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar, assert_never, cast
 
-from keyfob.client.asks import Ask, Draw, Flow, Now, Send, Tell, Wait
+from keyfob.client.asks import Ask, Browse, Draw, Flow, Hear, Listen, Now, Send, Tell, Wait
 from keyfob.client.ports import AsyncWorld, World
 from keyfob.errors import KeyfobError
 
@@ -44,6 +44,12 @@ def _answer(ask: Ask, world: World) -> object:
             return None
         case Draw():
             return world.random(ask.size)
+        case Listen():
+            return world.listen(ask.ports, ask.state)
+        case Browse():
+            return world.browse(ask.address)
+        case Hear():
+            return world.hear(ask.span)
         case _:  # pragma: no cover
             assert_never(ask)
 
@@ -78,5 +84,11 @@ async def _answer_async(ask: Ask, world: AsyncWorld) -> object:
             return None
         case Draw():
             return world.random(ask.size)
+        case Listen():
+            return await world.listen(ask.ports, ask.state)
+        case Browse():
+            return await world.browse(ask.address)
+        case Hear():
+            return await world.hear(ask.span)
         case _:  # pragma: no cover
             assert_never(ask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyfob.client import device_flow
+from keyfob.client import browser_flow, device_flow
 from keyfob.client.asks import Flow, now, tell
 from keyfob.client.discover import discover
 from keyfob.client.held import Held
@@ -34,10 +34,17 @@ def log_in(profile: Profile) -> Flow[Held]:
     return (yield from finish(profile, metadata, pending))
 
 
-def _judge(profile: Profile, metadata: ServerMetadata, answer: TokenAnswer) -> Flow[Held]:
+def log_in_by_browser(profile: Profile, ports: tuple[int, ...] = ()) -> Flow[Held]:
+    """The same through this machine's browser. Raises as `discover`, `browser_flow.log_in` and `id_token.check` do."""
+    metadata = yield from discover(profile.issuer)
+    came = yield from browser_flow.log_in(metadata, profile, ports)
+    return (yield from _judge(profile, metadata, came.answer, came.nonce))
+
+
+def _judge(profile: Profile, metadata: ServerMetadata, answer: TokenAnswer, nonce: str | None = None) -> Flow[Held]:
     who = None
     if answer.id_token is not None:
-        who = yield from check(answer.id_token, metadata, profile.client_id)
+        who = yield from check(answer.id_token, metadata, profile.client_id, nonce)
     held = Held.of(answer, metadata, profile, who, (yield from now()).wall)
     missing = profile.scope - held.scope
     if missing:

@@ -50,9 +50,18 @@ class ScopeNarrowed:
     missing: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class BrowserOpened:
+    """The person is sent to an address in this machine's browser; it is shown too, should none have opened."""
+
+    address: str
+    expires_in: timedelta
+    has_opened: bool
+
+
 def printable(text: str) -> str:
     """A stranger's text without anything that could steer a terminal: control, format and private characters."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-Notice = CodeShown | StillPending | SlowedDown | NetworkTrouble | ScopeNarrowed
+Notice = BrowserOpened | CodeShown | StillPending | SlowedDown | NetworkTrouble | ScopeNarrowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Protocol
@@ -35,6 +36,18 @@ class World(Protocol):
         """Unguessable bytes."""
         ...
 
+    def listen(self, ports: tuple[int, ...], state: str) -> str:
+        """Listen on 127.0.0.1 for a browser that brings that state; the callback's address. May raise `Misuse`."""
+        ...
+
+    def browse(self, address: str) -> bool:
+        """Open an address in the browser; whether one was told to."""
+        ...
+
+    def hear(self, span: timedelta) -> Mapping[str, str] | None:
+        """What the browser brought, or None after so long; then listen no more."""
+        ...
+
 
 class AsyncWorld(Protocol):
     """As `World`, without blocking the event loop."""
@@ -57,6 +70,18 @@ class AsyncWorld(Protocol):
 
     def random(self, size: int) -> bytes:
         """As `World.random`."""
+        ...
+
+    async def listen(self, ports: tuple[int, ...], state: str) -> str:
+        """As `World.listen`."""
+        ...
+
+    async def browse(self, address: str) -> bool:
+        """As `World.browse`."""
+        ...
+
+    async def hear(self, span: timedelta) -> Mapping[str, str] | None:
+        """As `World.hear`."""
         ...
 
 

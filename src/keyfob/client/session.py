@@ -46,15 +46,18 @@ class Session:
         self._vault = vault
         self._world = world
 
-    def log_in(self) -> Held:
+    def log_in(self, ports: tuple[int, ...] | None = None) -> Held:
         """Let the person log in, or the program as itself, and keep what comes.
+
+        Args:
+            ports: For a login by browser: where it may come back, () for anywhere. None for the device login.
 
         Raises:
             KeyfobError: As the flows say; what the vault held before is untouched then.
         """
         with self._vault.lock(self.profile.name):
             pass  # a login that could not be kept is not worth a person's time
-        held = drive(self._flow(), self._world)
+        held = drive(self._flow(ports), self._world)
         with self._vault.lock(self.profile.name):
             self._vault.keep(self.profile.name, held)
         return held
@@ -175,7 +178,7 @@ class Session:
         self._vault.keep(self.profile.name, fresh)
         return fresh
 
-    def _flow(self) -> Flow[Held]:
+    def _flow(self, ports: tuple[int, ...] | None = None) -> Flow[Held]:
         """The login that the profile means.
 
         Raises:
@@ -183,9 +186,9 @@ class Session:
         """
         # Signatures cost 100 ms to import; a kept token needs none.
         if self.profile.machine is None:
-            from keyfob.client.login_flow import log_in  # noqa: PLC0415
+            from keyfob.client.login_flow import log_in, log_in_by_browser  # noqa: PLC0415
 
-            return log_in(self.profile)
+            return log_in(self.profile) if ports is None else log_in_by_browser(self.profile, ports)
         from keyfob.client import credentials_flow  # noqa: PLC0415
 
         if self._credential is None:

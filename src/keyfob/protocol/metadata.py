@@ -27,12 +27,13 @@ class ServerMetadata:
     grant_types_supported: tuple[str, ...] = ()
     token_endpoint_auth_methods_supported: tuple[str, ...] = ()
     id_token_signing_alg_values_supported: tuple[str, ...] = ()
+    authorization_response_iss_parameter_supported: bool = False
     more: dict[str, object] = field(default_factory=dict[str, object])
 
     def write(self) -> dict[str, object]:
         """As JSON members; empty ones are left out (RFC 8414 §3.2)."""
         members: dict[str, object] = {**asdict(self), **self.more}
-        return {name: value for name, value in members.items() if name != "more" and value not in (None, (), [])}
+        return {name: value for name, value in members.items() if name != "more" and value not in (None, (), [], False)}
 
     @classmethod
     def read(cls, fields: Fields, *, issuer: str) -> Self:
@@ -66,6 +67,9 @@ class ServerMetadata:
             grant_types_supported=fields.texts("grant_types_supported"),
             token_endpoint_auth_methods_supported=fields.texts("token_endpoint_auth_methods_supported"),
             id_token_signing_alg_values_supported=fields.texts("id_token_signing_alg_values_supported"),
+            authorization_response_iss_parameter_supported=(
+                fields.values.get("authorization_response_iss_parameter_supported") is True
+            ),
         )
 
 

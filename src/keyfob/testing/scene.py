@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from urllib.parse import parse_qsl, urlsplit
 
 import argon2
 
@@ -129,6 +130,8 @@ class SceneWorld:
         """Know the scene, and who looks at the screen."""
         self._scene = scene
         self._tell = tell
+        self._brought: Mapping[str, str] | None = None
+        self._state = ""
 
     def send(self, request: Request) -> Response:
         """In memory."""
@@ -149,6 +152,37 @@ class SceneWorld:
     def random(self, size: int) -> bytes:
         """The scene's, which repeats itself."""
         return self._scene.time.random(size)
+
+    def listen(self, ports: tuple[int, ...], state: str) -> str:
+        """Nobody can really come; `browse` brings the answer."""
+        self._state = state
+        return f"http://127.0.0.1:{ports[0] if ports else 8484}/callback"
+
+    def browse(self, address: str) -> bool:
+        """A person goes there, logs in and approves whatever is asked; what they bring back is kept for `hear`."""
+        found: list[str] = []
+
+        def carry(request: Request) -> Response:
+            if request.url.startswith("http://127.0.0.1:"):
+                found.append(request.url)
+                return Response(200)
+            return self._scene.pair.send(request)
+
+        person = Person(carry)
+        person.open(address)
+        if "/u/login" in person.page.url:
+            person.press("login", email=EMAIL, password=PASSWORD)
+        if "/u/consent" in person.page.url:
+            person.press("approve")
+        self._brought = dict(parse_qsl(urlsplit(found[0]).query)) if found else None
+        return True
+
+    def hear(self, span: timedelta) -> Mapping[str, str] | None:
+        """What the person brought."""
+        if self._brought is None or self._brought.get("state") != self._state:
+            self._scene.time.go(span)
+            return None
+        return self._brought
 
 
 def approve(person: Person, shown: CodeShown, *, email: str = EMAIL, password: str = PASSWORD) -> None:

@@ -30,6 +30,8 @@ class ScriptedWorld:
         sent: Every request with the moment it came, in order.
         notices: All that the person was told.
         time: Its clocks.
+        brings: What the browser comes back with; None where nobody comes.
+        address: Where the browser was sent.
     """
 
     def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:
@@ -42,6 +44,9 @@ class ScriptedWorld:
         self.time = time or FakeTime()
         self.sent: list[tuple[timedelta, Request]] = []
         self.notices: list[Notice] = []
+        self.brings: Mapping[str, str] | None = None
+        self.address = self.state = ""
+        self._drawn = 0
         self._script = {path: list(answers) for path, answers in script.items()}
 
     def send(self, request: Request) -> Response:
@@ -78,8 +83,26 @@ class ScriptedWorld:
         self.notices.append(notice)
 
     def random(self, size: int) -> bytes:
-        """The same every time."""
-        return bytes(range(size))
+        """Different every time, and the same in every run."""
+        self._drawn += 1
+        return bytes([self._drawn]) * size
+
+    def listen(self, ports: tuple[int, ...], state: str) -> str:
+        """Remember the state."""
+        self.state = state
+        return f"http://127.0.0.1:{ports[0] if ports else 1234}/callback"
+
+    def browse(self, address: str) -> bool:
+        """Remember the address."""
+        self.address = address
+        return True
+
+    def hear(self, span: timedelta) -> Mapping[str, str] | None:
+        """What the script says the browser brings, with the state; nobody comes where it says nothing."""
+        if self.brings is None:
+            self.time.wait(span)
+            return None
+        return {"state": self.state, **self.brings}
 
     def requests(self, path: str) -> list[Request]:
         """What came to one path."""
@@ -120,3 +143,15 @@ class AsyncScriptedWorld:
     def random(self, size: int) -> bytes:
         """As there."""
         return self.script.random(size)
+
+    async def listen(self, ports: tuple[int, ...], state: str) -> str:
+        """As there."""
+        return self.script.listen(ports, state)
+
+    async def browse(self, address: str) -> bool:
+        """As there."""
+        return self.script.browse(address)
+
+    async def hear(self, span: timedelta) -> Mapping[str, str] | None:
+        """As there."""
+        return self.script.hear(span)

@@ -10,6 +10,7 @@ from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile
 from keyfob.errors import LoginDeclined, Misuse, TimedOut
 from keyfob.login import (
+    BrowserOpened,
     CodeShown,
     Held,
     NetworkTrouble,
@@ -22,7 +23,7 @@ from keyfob.login import (
 )
 
 _FLOWS = ("auto", "device", "browser", "paste", "machine", "password")
-_READY = ("auto", "device", "machine")
+_READY = ("auto", "device", "browser", "machine")
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -33,6 +34,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
     parser.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
     parser.add_argument("--flow", choices=_FLOWS, default="auto", help="how to log in; auto is device for now")
+    parser.add_argument("--port", metavar="N", action="append", type=int, help="with --flow browser: where the browser "
+                        "comes back to, if the issuer compares ports; may be said again")  # fmt: skip
     own = parser.add_argument_group("a program as itself (--flow machine)").add_mutually_exclusive_group()
     for source in SOURCES:
         what = "secret" if source.kind == "secret" else "private key, PEM or JWK"
@@ -63,13 +66,14 @@ def run(flags: Namespace) -> int:
         hint = "Add --secret-env NAME, --secret-file PATH, --key-env NAME or --key-file PATH."
         raise Misuse("--flow machine needs to know where the program's secret or key lies", hint=hint)
     app = app_of(profile)
+    ports: list[int] | None = (flags.port or []) if flags.flow == "browser" else None
     if not flags.json:
-        held = app.log_in()
+        held = app.log_in(browser_ports=ports)
         ProfileFiles().keep(app.profile)
         output.remark(_greeting(held))
         return DONE
     try:
-        held = app.log_in(_print_event)
+        held = app.log_in(_print_event, browser_ports=ports)
     except LoginDeclined:
         output.result_object({"event": "denied"})
         raise
@@ -114,6 +118,8 @@ def _event(notice: Notice) -> dict[str, object]:
                 "expires_in": int(notice.expires_in.total_seconds()),
                 "expires_at": output.instant(notice.expires_at),
             }
+        case BrowserOpened():
+            return {"event": "browser", "address": notice.address, "has_opened": notice.has_opened}
         case StillPending():
             return {"event": "pending", "seconds_left": int(notice.left.total_seconds())}
         case SlowedDown():

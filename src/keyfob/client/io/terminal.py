@@ -14,7 +14,16 @@ import time
 from datetime import timedelta
 from typing import TextIO
 
-from keyfob.client.notices import CodeShown, NetworkTrouble, Notice, ScopeNarrowed, SlowedDown, StillPending, printable
+from keyfob.client.notices import (
+    BrowserOpened,
+    CodeShown,
+    NetworkTrouble,
+    Notice,
+    ScopeNarrowed,
+    SlowedDown,
+    StillPending,
+    printable,
+)
 
 HONEST_LINE = "Approve only if you started this yourself; nobody from support will ever ask you to."
 _INDENT = 4
@@ -53,6 +62,8 @@ class Terminal:
     def tell(self, notice: Notice) -> None:
         """Show a notice."""
         match notice:
+            case BrowserOpened():
+                self._show_address(notice)
             case CodeShown():
                 self._show_code(notice)
             case StillPending():
@@ -84,6 +95,14 @@ class Terminal:
             lines += self._picture(notice.verification_uri)
         lines += ["and enter this code:", "", f"    {self._bold(self._large(code))}", ""]
         lines += [f"The code is good for {_span(notice.expires_in)}.", *self._wrapped(HONEST_LINE), ""]
+        self._out.write("\n".join(lines) + "\n")
+        self._out.flush()
+
+    def _show_address(self, notice: BrowserOpened) -> None:
+        self._ends = time.monotonic() + notice.expires_in.total_seconds()
+        said = "Your browser was opened. If it shows nothing, open this address in it:"
+        first = said if notice.has_opened else "To log in, open this address in a browser on this machine:"
+        lines = ["", *self._wrapped(first), "", f"    {self._bold(printable(notice.address))}", ""]
         self._out.write("\n".join(lines) + "\n")
         self._out.flush()
 

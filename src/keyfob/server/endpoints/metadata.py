@@ -53,7 +53,6 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
                              "picture", "email", "email_verified", "updated_at"],
     }  # fmt: skip
     if is_rfc:
-        more["authorization_response_iss_parameter_supported"] = True
         del more["mfa_challenge_endpoint"]
     if config.offers_introspection:
         more["introspection_endpoint"] = f"{base}oauth/introspect"
@@ -73,6 +72,7 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
         grant_types_supported=_grants(config),
         token_endpoint_auth_methods_supported=AUTH_METHODS,
         id_token_signing_alg_values_supported=tuple(sorted(config.algorithms)),
+        authorization_response_iss_parameter_supported=is_rfc,
         more=more,
     )
 
