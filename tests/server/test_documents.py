@@ -171,7 +171,9 @@ def test_what_is_no_length_of_time_is_refused(text: object) -> None:
 
 
 def test_what_is_as_it_would_be_anyway_is_left_out() -> None:
-    texts = {document.kind: document.text for document in documents_of(ready_config(ISSUER), names_issuer=False)}
+    ready = ready_config(ISSUER)
+    plain = replace(ready, applications=(Application("keyfob-cli", "keyfob CLI"),))
+    texts = {document.kind: document.text for document in documents_of(plain, names_issuer=False)}
 
     assert texts["tenant"] == '{"default_audience":"https://orders.example/"}'
     assert texts["application"] == '{"client_id":"keyfob-cli","name":"keyfob CLI"}'

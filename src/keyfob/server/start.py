@@ -8,6 +8,7 @@ from typing import Final
 
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.sealed import derive, seal, unseal
+from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from keyfob.protocol.secret import Secret
 from keyfob.server.config import TenantConfig, Wire
 from keyfob.server.keyed_hash import HashKeys, keyed_hash
@@ -39,7 +40,15 @@ def ready_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
     return TenantConfig(
         issuer=issuer,
         wire=wire,
-        applications=(Application(READY_CLIENT_ID, "keyfob CLI"),),
+        applications=(
+            Application(
+                READY_CLIENT_ID,
+                "keyfob CLI",
+                grants=(DEVICE_CODE, AUTHORIZATION_CODE, REFRESH_TOKEN),
+                callbacks=("http://127.0.0.1/callback",),
+                any_loopback_port=True,
+            ),
+        ),
         apis=(Api(READY_AUDIENCE, "Orders", scopes),),
         default_audience=READY_AUDIENCE,
     )
