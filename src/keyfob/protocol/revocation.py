@@ -11,7 +11,7 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class RevocationRequest:
-    """End this token. Hints are ignored, as RFC 7009 §2.1 allows."""
+    """End this token. Hints are ignored, as RFC 7009 §2.1 allows. `client_id` is "" where other credentials say it."""
 
     client_id: str
     token: Secret
@@ -25,6 +25,6 @@ class RevocationRequest:
         """From form or JSON parameters.
 
         Raises:
-            Malformed: A parameter is missing.
+            Malformed: There is no token.
         """
-        return cls(fields.text("client_id"), Secret(fields.text("token")))
+        return cls(fields.optional_text("client_id") or "", Secret(fields.text("token")))

@@ -9,7 +9,7 @@ from keyfob.protocol.fields import read_form
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorize import Standing, is_verifiable
 from keyfob.server.endpoints.authorize import issue_code, refuse, standing_of, unproven
-from keyfob.server.endpoints.browser import Visit, go_to, page, read_own_form, visit
+from keyfob.server.endpoints.browser import go_to, page, read_own_form, visit
 from keyfob.server.endpoints.transactions import Transaction, resume
 from keyfob.server.site import Site
 
@@ -44,7 +44,7 @@ async def act(site: Site, request: Request) -> Response:
     if button != "approve":
         return refuse(site, request, who, transaction, "access_denied", "User did not authorize the request")
     standing = await standing_of(site, who, transaction.accepted)
-    if not _is_fresh(transaction, standing) or not _is_same(who, standing):
+    if not _is_fresh(transaction, standing):
         return go_to(site, who, f"/u/login?state={transaction.token}")
     return await issue_code(site, request, who, transaction, standing, consented=True)
 
@@ -59,10 +59,6 @@ def _is_fresh(transaction: Transaction, standing: Standing) -> bool:
     if {"login", "select_account"} & set(asked.prompt):
         return False
     return asked.max_age is None or transaction.began_at - standing.auth_time <= asked.max_age
-
-
-def _is_same(who: Visit, standing: Standing) -> bool:
-    return who.record is not None and who.record.user_id == standing.user_id
 
 
 def state_of(request: Request) -> str | None:

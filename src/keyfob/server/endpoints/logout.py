@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from keyfob.errors import InvalidToken, Malformed
-from keyfob.jose.keys import KeySet
-from keyfob.jose.tokens import believe, take_apart
 from keyfob.protocol.claims import IdClaims
 from keyfob.protocol.fields import Fields, read_form
 from keyfob.protocol.http import FORM, Request, Response, media_type
 from keyfob.protocol.secret import Secret
 from keyfob.server.endpoints.browser import Visit, drop_cookie, page, page_headers, read_own_form, visit
+from keyfob.server.endpoints.own_tokens import signed_by_us
 from keyfob.server.endpoints.transactions import sid_of
 from keyfob.server.site import Site
 
@@ -103,11 +102,7 @@ def _believed(site: Site, token: Secret) -> IdClaims:
     Raises:
         InvalidToken: It is not one.
     """
-    unverified = take_apart(token, tuple({key.algorithm for key in site.keys}))
-    key = KeySet(tuple(key.public_key() for key in site.keys)).choose(unverified.algorithm, unverified.key_id)
-    if key is None:
-        raise InvalidToken("The ID token is not ours.")
-    claims = IdClaims.read(believe(unverified, key))
+    claims = IdClaims.read(signed_by_us(site, token, frozenset({"jwt"})))
     if claims.issuer != site.config.issuer or len(claims.audience) != 1:
         raise InvalidToken("The ID token is not ours.")
     return claims

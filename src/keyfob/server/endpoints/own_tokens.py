@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.keys import KeySet
 from keyfob.jose.opaque import decrypt, is_opaque
@@ -10,6 +12,8 @@ from keyfob.protocol.claims import AT_JWT, AccessClaims
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
 from keyfob.server.site import Site
+
+_ACCESS: Final = frozenset({"jwt", AT_JWT})
 
 
 def judge_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
@@ -26,7 +30,7 @@ def judge_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
         InvalidToken: It is not ours, has lapsed, or is not meant for this.
     """
     try:
-        claims = AccessClaims.read(_opaque(site, token) if is_opaque(token) else _signed(site, token))
+        claims = AccessClaims.read(_opaque(site, token) if is_opaque(token) else signed_by_us(site, token, _ACCESS))
     except Malformed as problem:
         raise InvalidToken(problem.message) from None
     # An ID token names the program as its audience, never an API: it is no access token.
@@ -41,9 +45,14 @@ def _opaque(site: Site, token: Secret) -> Fields:
     return decrypt(token, site.hash_keys.opaque, issuer=site.config.issuer)
 
 
-def _signed(site: Site, token: Secret) -> Fields:
+def signed_by_us(site: Site, token: Secret, types: frozenset[str]) -> Fields:
+    """The claims of a JWT that one of our keys has signed. Judges none of them.
+
+    Raises:
+        InvalidToken: It is not ours, or not of those types.
+    """
     unverified = take_apart(token, tuple({key.algorithm for key in site.keys}))
     key = KeySet(tuple(key.public_key() for key in site.keys)).choose(unverified.algorithm, unverified.key_id)
-    if key is None or unverified.type.lower() not in {"jwt", AT_JWT}:
-        raise InvalidToken("not one of our access tokens")
+    if key is None or unverified.type.lower() not in types:
+        raise InvalidToken("The token is not one of ours.")
     return believe(unverified, key)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from keyfob.errors import Malformed
 from keyfob.protocol.http import NO_STORE, Request, Response, json_response
-from keyfob.protocol.secret import Secret
+from keyfob.protocol.revocation import RevocationRequest
 from keyfob.server.endpoints.clients import authenticate
 from keyfob.server.endpoints.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import read_refresh
@@ -18,7 +18,7 @@ async def revoke(site: Site, request: Request) -> Response:
     """End the family of that token. Unknown, foreign or dead tokens get the same 200 (RFC 7009 §2.2)."""
     try:
         fields = read_parameters(request)
-        token = Secret(fields.text("token"))
+        token = RevocationRequest.read(fields).token
     except Malformed as problem:
         return malformed(site, problem)
     call = await authenticate(site, request, fields)
