@@ -30,6 +30,7 @@ Code = Literal[
     "malformed",
     "metadata-missing",
     "misuse",
+    "no-terminal",
     "not-json",
     "port-taken",
     "refused",

@@ -3,14 +3,15 @@
 from keyfob.login import App
 
 app = App(issuer="https://login.example.com/", client_id="...", audience="https://api.example.com")
-app.log_in()                     # shows a code; the person approves on any device
+app.log_in()                     # by this machine's browser, or by a code on any device
 app.session().token()            # a valid access token, or LoginRequired
 app.session().http().get(...)    # an httpx2.Client that brings the token, and renews it
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,12 @@ from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.notices import (
     BrowserOpened,
     CodeShown,
+    DoorChosen,
+    DoorRefused,
     NetworkTrouble,
     Notice,
+    PasteAsked,
+    PasteRefused,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
@@ -32,6 +37,7 @@ from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile, check_name
 from keyfob.client.session import Session as ClientSession
 from keyfob.client.source import Source
+from keyfob.client.ways import Way
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -40,15 +46,21 @@ if TYPE_CHECKING:
     import httpx2  # noqa: TID251  only its name, for whoever reads the signature
 
     from keyfob.client.credential import Credential
+    from keyfob.client.io.terminal import Terminal
+    from keyfob.client.pending import PendingLogin
 
 __all__ = [
     "App",
     "BrowserOpened",
     "CodeShown",
+    "DoorChosen",
+    "DoorRefused",
     "Held",
     "LoggedOut",
     "NetworkTrouble",
     "Notice",
+    "PasteAsked",
+    "PasteRefused",
     "Profile",
     "ProfileFiles",
     "ScopeNarrowed",
@@ -56,6 +68,7 @@ __all__ = [
     "SlowedDown",
     "Source",
     "StillPending",
+    "Way",
     "check_name",
 ]
 
@@ -124,7 +137,14 @@ class App:
         scopes: Iterable[str] = (),
         profile: str = DEFAULT,
         home: Path | None = None,
-        machine: Source | None = None,
+        credential: Source | None = None,
+        is_machine: bool = False,
+        is_resource: bool = False,
+        callbacks: Iterable[str] = (),
+        endpoints: Mapping[str, str] | None = None,
+        allows_password: bool = False,
+        realm: str | None = None,
+        way: Way = "auto",
         vault: Vault | None = None,
         world: World | None = None,
     ) -> None:
@@ -137,38 +157,69 @@ class App:
             scopes: What to ask for; for a person, openid, profile, email and offline_access come by themselves.
             profile: The name under which the login is kept.
             home: A folder for the vault, instead of the platform's.
-            machine: Where this program's own secret or key lies, if it logs in as itself and for no person.
+            credential: Where this program's own secret or key lies, if it has one.
+            is_machine: Log in as the program itself, for no person.
+            is_resource: The server is told the API as `resource` (RFC 8707), and not as Auth0's `audience`.
+            callbacks: Where a browser may come back to, if the issuer compares that: `http://127.0.0.1:8484/callback`.
+            endpoints: Addresses that the issuer's metadata does not say.
+            allows_password: A person's password may be taken (legacy).
+            realm: Whose password it is, where the server has several directories.
+            way: How a person logs in: by this machine's browser, by a code on any device, by pasting what a browser
+                elsewhere ends at; `auto` is the safest of them that this place and the issuer allow.
             vault: Another vault altogether.
             world: Another network and clock, for tests.
         """
-        asked = Scope.of(scopes if machine else (*STANDARD_SCOPES, *scopes))
-        self.profile = Profile(profile, issuer, client_id, audience, asked, machine)
+        self.profile = Profile(
+            profile,
+            issuer,
+            client_id,
+            audience,
+            Scope.of(scopes if is_machine else (*STANDARD_SCOPES, *scopes)),
+            credential,
+            is_machine=is_machine,
+            is_resource=is_resource,
+            callbacks=tuple(callbacks),
+            endpoints=dict(endpoints or {}),
+            allows_password=allows_password,
+            realm=realm,
+            way=way,
+        )
+        self._home = home
         self._vault = vault or FileVault(home)
         self._world = world
 
-    def log_in(
-        self, tell: Callable[[Notice], None] | None = None, *, browser_ports: Iterable[int] | None = None
-    ) -> Held:
+    def log_in(self, tell: Callable[[Notice], None] | None = None, *, opens_page: bool = False) -> Held:
         """Let the person log in; blocks until they have. A machine logs in at once.
 
         Args:
             tell: Who shows the person what to do; the terminal, if nobody says.
-            browser_ports: Log in through this machine's browser, which comes back to one of these ports, or to any if
-                there are none. None: on any device, by a code.
+            opens_page: With a code: open the page with the code in it on this machine. Never done unasked.
 
         Raises `KeyfobError`.
         """
-        ports = None if browser_ports is None else tuple(browser_ports)
-        if tell is not None or self.profile.machine is not None:
-            return self._open(self._find_world(tell)).log_in(ports)
+        with self._at_screen(tell) as world:
+            return self._open(world).log_in(opens_page=opens_page)
+
+    def begin(self, tell: Callable[[Notice], None] | None = None) -> PendingLogin:
+        """Show the person a code and come back at once; `resume` waits for them, in this process or another."""
+        with self._at_screen(tell) as world:
+            return self._open(world).begin()
+
+    def resume(self, tell: Callable[[Notice], None] | None = None) -> Held:
+        """Wait for the person who was shown a code. Raises `LoginRequired` where nobody was, else as `log_in`."""
+        with self._at_screen(tell) as world:
+            return self._open(world).resume()
+
+    @contextmanager
+    def _at_screen(self, tell: Callable[[Notice], None] | None) -> Generator[World]:
+        """The world with whoever is to be told: the terminal, if nobody else."""
+        if tell is not None or self.profile.is_machine:
+            yield self._find_world(tell)
+            return
         from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
 
-        terminal = Terminal.of_process()
-        try:
-            world = self._find_world(terminal.tell, terminal.tick)
-            return self._open(world).log_in(ports)
-        finally:
-            terminal.clear()
+        with Terminal.of_process() as terminal:
+            yield self._find_world(terminal.tell, terminal)
 
     def session(self) -> Session:
         """The login that is kept, if any."""
@@ -177,12 +228,10 @@ class App:
     def _open(self, world: World) -> ClientSession:
         return ClientSession(self.profile, self._vault, world, _read_credential)
 
-    def _find_world(
-        self, tell: Callable[[Notice], None] | None = None, tick: Callable[[], None] | None = None
-    ) -> World:
-        from keyfob.client.io.world import SystemWorld, idle, nobody  # noqa: PLC0415
+    def _find_world(self, tell: Callable[[Notice], None] | None = None, terminal: Terminal | None = None) -> World:
+        from keyfob.client.io.world import SystemWorld  # noqa: PLC0415
 
-        return self._world or SystemWorld(tell or nobody, tick=tick or idle)
+        return self._world or SystemWorld(tell, terminal=terminal, home=self._home)
 
 
 def _read_credential(source: Source) -> Credential:

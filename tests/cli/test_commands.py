@@ -48,7 +48,7 @@ def keyfob(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest
 
 
 def log_in(keyfob: Keyfob, server: Loopback, *more: str) -> Ran:
-    return keyfob("login", "--issuer", f"{server.url}/", "--client-id", "cli", *more)
+    return keyfob("login", "--issuer", f"{server.url}/", "--client-id", "cli", "--flow", "device", *more)
 
 
 def test_a_login_shows_the_code_and_keeps_the_tokens(keyfob: Keyfob, tmp_path: Path) -> None:
@@ -127,13 +127,13 @@ def test_settings_come_from_the_environment_too(keyfob: Keyfob, monkeypatch: pyt
     with issuer() as server:
         for name, value in {"ISSUER": f"{server.url}/", "CLIENT_ID": "cli", "SCOPE": "x:y", "PROFILE": "ci"}.items():
             monkeypatch.setenv(f"KEYFOB_{name}", value)
-        assert keyfob("login").code == 0
+        assert keyfob("login", "--flow", "device").code == 0
 
         assert keyfob("whoami", "--json").members()["profile"] == "ci"
         assert keyfob("token", "--profile", "other").code == 4
 
 
-@pytest.mark.parametrize("flow", ["paste", "password"])
+@pytest.mark.parametrize("flow", ["password"])
 def test_a_flow_that_is_not_there_yet_is_said_not_to_be(keyfob: Keyfob, flow: str) -> None:
     """[C-9700-07]"""
     ran = keyfob("login", "--issuer", "https://x.example/", "--client-id", "cli", "--flow", flow)

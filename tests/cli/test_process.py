@@ -62,6 +62,7 @@ def test_ctrl_c_during_a_login_answers_at_once(tmp_path: Path) -> None:
     with issuer(PENDING) as server:
         program = start(tmp_path, "login", "--issuer", f"{server.url}/", "--client-id", "cli", "--json")
         assert program.stdout is not None
+        assert b"chosen" in program.stdout.readline()
         assert b"device_code" in program.stdout.readline()
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=5)

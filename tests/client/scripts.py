@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 from keyfob.client.asks import Moment
-from keyfob.client.device_flow import PendingLogin
 from keyfob.client.held import Held
 from keyfob.client.notices import CodeShown
+from keyfob.client.pending import PendingLogin
 from keyfob.client.profile import Profile
+from keyfob.client.program import Program
 from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.scope import Scope
@@ -27,6 +28,15 @@ PROFILE = Profile("default", ISSUER, CLIENT, API, Scope.of(["openid", "read:orde
 DOCUMENT = json_response(200, METADATA.write())
 OPENID = "/.well-known/openid-configuration"
 PAGE = Response(200, (("content-type", "text/html"),), b"<html>Welcome to the hotel</html>")
+
+
+def program() -> Program:
+    """A public one."""
+    return Program(CLIENT, ISSUER)
+
+
+def at(issuer: str) -> Profile:
+    return Profile("default", issuer, CLIENT)
 
 
 def codes(**changed: object) -> Response:
@@ -58,9 +68,11 @@ def pending(interval: float = 5, expires_in: float = 900, wall: datetime = NOON)
     left = timedelta(seconds=expires_in)
     shown = CodeShown("WDJB-MJHT", "https://login.example/activate", None, left, wall + left)
     return PendingLogin(
-        METADATA.token_endpoint,
+        ISSUER,
         CLIENT,
+        METADATA.token_endpoint,
         Secret("the-device-code"),
+        None,
         timedelta(seconds=interval),
         Moment(wall + left, left),
         shown,

@@ -13,10 +13,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from keyfob.client.credential import PrivateKey
-from keyfob.client.credentials_flow import log_in, methods_for
+from keyfob.client.credentials_flow import log_in
 from keyfob.client.drive import drive
 from keyfob.client.io.credentials import read_credential
 from keyfob.client.profile import Profile
+from keyfob.client.program import methods_for
 from keyfob.client.source import Source
 from keyfob.errors import Malformed, Misuse, Refused, Unreachable
 from keyfob.jose.algorithms import Algorithm
@@ -33,7 +34,9 @@ from keyfob.testing.scene import Scene, SceneWorld
 from keyfob.testing.scripted_server import ScriptedWorld
 from tests.client.scripts import API, ISSUER, METADATA, OPENID, error, tokens
 
-PROFILE = Profile("ci", ISSUER, "machine", API, Scope.of(["read:orders"]), Source("secret", "env", "X"))
+PROFILE = Profile(
+    "ci", ISSUER, "machine", API, Scope.of(["read:orders"]), Source("secret", "env", "X"), is_machine=True
+)
 WORD = Secret("s3cret +/with %")
 
 
@@ -112,7 +115,8 @@ def app_in(scene: Scene, vault: MemoryVault, client_id: str, source: Source, *sc
         client_id=client_id,
         audience=ORDERS,
         scopes=scopes,
-        machine=source,
+        credential=source,
+        is_machine=True,
         vault=vault,
         world=SceneWorld(scene, lambda _: None),
     )

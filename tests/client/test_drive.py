@@ -11,7 +11,7 @@ from keyfob.errors import LoginDeclined, Unreachable
 from keyfob.protocol.device import DeviceRequest
 from keyfob.protocol.http import Request, Response
 from keyfob.testing.scripted_server import AsyncScriptedWorld, ScriptedWorld
-from tests.client.scripts import METADATA, PENDING, codes, error, tokens
+from tests.client.scripts import METADATA, PENDING, codes, error, program, tokens
 
 GET = Request("GET", "https://login.example/x")
 NOTICE = StillPending(timedelta())
@@ -47,7 +47,7 @@ def test_the_event_loop_answers_as_the_blocking_world_does() -> None:
         return ScriptedWorld({"/x": [Response(204)], "/device": [codes()], "/token": [PENDING, tokens()]})
 
     blocking, looping = script(), script()
-    flows = (everything, forgiving, lambda: log_in(METADATA, DeviceRequest("cli")))
+    flows = (everything, forgiving, lambda: log_in(METADATA, program(), DeviceRequest("")))
 
     for flow in flows:
         assert drive(flow(), blocking) == asyncio.run(drive_async(flow(), AsyncScriptedWorld(looping)))
@@ -68,4 +68,4 @@ def test_what_a_flow_cannot_live_with_comes_out() -> None:
     with pytest.raises(Unreachable):
         drive(everything(), world)
     with pytest.raises(LoginDeclined):
-        asyncio.run(drive_async(log_in(METADATA, DeviceRequest("cli")), AsyncScriptedWorld(world)))
+        asyncio.run(drive_async(log_in(METADATA, program(), DeviceRequest("")), AsyncScriptedWorld(world)))

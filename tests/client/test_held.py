@@ -13,7 +13,7 @@ from keyfob.protocol.fields import read_json
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.tokens import TokenAnswer
 from keyfob.testing.fake_time import NOON
-from tests.client.scripts import API, CLIENT, ISSUER, METADATA, PROFILE, held, tokens
+from tests.client.scripts import API, CLIENT, ISSUER, METADATA, PROFILE, held, program, tokens
 
 WHO = IdClaims(ISSUER, "auth0|1", (CLIENT,), NOON, NOON + timedelta(hours=1), person=(("email", "a@b.example"),))
 
@@ -35,12 +35,12 @@ def test_what_is_kept_is_what_is_found(expires_in: int | None, refresh: str | No
 
 def test_a_login_is_kept_with_who_it_was_and_what_was_granted() -> None:
     """[C-6749-17]"""
-    login = Held.of(answered(scope="openid", refresh_token="rt-1"), METADATA, PROFILE, WHO, NOON)
+    login = Held.of(answered(scope="openid", refresh_token="rt-1"), METADATA, PROFILE, program(), WHO, NOON)
 
     assert (login.subject, login.person) == ("auth0|1", "a@b.example")
     assert login.scope == Scope.of(["openid"])
     assert login.expires_at == NOON + timedelta(hours=1)
-    assert Held.of(answered(), METADATA, PROFILE, None, NOON).scope == PROFILE.scope
+    assert Held.of(answered(), METADATA, PROFILE, program(), None, NOON).scope == PROFILE.scope
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def logged_in(**answered: object) -> ScriptedWorld:
 
 def test_a_login_ends_with_what_may_be_kept() -> None:
     """[C-9700-01]"""
-    held = drive(log_in(PROFILE), logged_in(id_token=saying().reveal(), refresh_token="rt-1"))
+    held = drive(log_in(replace(PROFILE, way="device")), logged_in(id_token=saying().reveal(), refresh_token="rt-1"))
 
     assert (held.subject, held.person, held.issuer) == ("auth0|1", "a@b.example", ISSUER)
     assert held.refresh_token == Secret("rt-1")
@@ -189,21 +189,21 @@ def test_a_login_ends_with_what_may_be_kept() -> None:
 def test_no_id_token_is_assumed_from_a_device_login() -> None:
     world = logged_in()
 
-    assert drive(log_in(PROFILE), world).subject is None
+    assert drive(log_in(replace(PROFILE, way="device")), world).subject is None
     assert world.requests("/jwks") == []
 
 
 def test_a_bad_id_token_ends_the_login_and_nothing_is_kept_of_it() -> None:
     """[C-OIDC-01]"""
     with pytest.raises(KeyfobError):
-        drive(log_in(PROFILE), logged_in(id_token=saying(sub=None).reveal()))
+        drive(log_in(replace(PROFILE, way="device")), logged_in(id_token=saying(sub=None).reveal()))
 
 
 def test_a_narrower_scope_is_reported() -> None:
     """[C-6749-17]"""
     world = logged_in(scope="openid")
 
-    held = drive(log_in(PROFILE), world)
+    held = drive(log_in(replace(PROFILE, way="device")), world)
 
     assert held.scope.names == {"openid"}
     assert ScopeNarrowed(("read:orders",)) in world.notices

@@ -13,14 +13,14 @@ from keyfob.protocol.revocation import RevocationRequest
 from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
-from tests.client.scripts import CLIENT, PAGE, error, held
+from tests.client.scripts import CLIENT, PAGE, error, held, program
 
 LATER = NOON + timedelta(hours=1)
 
 
 def ended(login: Held, *answers: Answer) -> tuple[LoggedOut, ScriptedWorld]:
     world = ScriptedWorld({"/revoke": answers})
-    return drive(log_out(login), world), world
+    return drive(log_out(login, program()), world), world
 
 
 @pytest.mark.parametrize("answer", [Response(200), Response(200, (), b"OK!"), Response(200, (), b"{}"), PAGE], ids=str)

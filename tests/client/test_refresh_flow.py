@@ -15,14 +15,14 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
-from tests.client.scripts import CLIENT, PAGE, error, held, tokens
+from tests.client.scripts import CLIENT, PAGE, error, held, program, tokens
 
 OLD = Secret("rt-1")
 
 
 def refreshed(answer: Answer) -> tuple[Held, ScriptedWorld]:
     world = ScriptedWorld({"/token": [answer]})
-    return drive(refresh(held(), OLD), world), world
+    return drive(refresh(held(), OLD, program()), world), world
 
 
 def test_a_refresh_token_becomes_new_tokens() -> None:
@@ -61,7 +61,7 @@ def test_a_dead_refresh_token_needs_a_login_and_is_asked_for_once() -> None:
     world = ScriptedWorld({"/token": [error("invalid_grant", 403)]})
 
     with pytest.raises(LoginRequired):
-        drive(refresh(held(), OLD), world)
+        drive(refresh(held(), OLD, program()), world)
 
     assert len(world.sent) == 1
 

@@ -134,7 +134,8 @@ def test_an_unreachable_tenant_loses_nothing(scene: Scene) -> None:
 
 
 def test_an_unknown_program_is_refused_clearly(scene: Scene) -> None:
-    app = App(issuer=ISSUER, client_id="nobody", vault=scene.vault, world=SceneWorld(scene, print))
+    world = SceneWorld(scene, print)
+    app = App(issuer=ISSUER, client_id="nobody", way="device", vault=scene.vault, world=world)
     with pytest.raises(Refused) as refused:
         app.log_in()
     assert refused.value.oauth_code == "unauthorized_client"

@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from keyfob.client.callback import Callback
+from keyfob.client.ways import read_way
 from keyfob.errors import LoginRequired, Misuse
 from keyfob.login import App, Profile, ProfileFiles, Source, check_name
 from keyfob.protocol.scope import Scope
@@ -70,21 +72,59 @@ def _find(flags: Namespace) -> Profile | None:
         kept = None
     if not issuer or not client_id:
         return None
-    audience = _flag(flags, "audience") or os.environ.get("KEYFOB_AUDIENCE") or (kept.audience if kept else None)
-    machine = _find_machine(flags, kept)
-    if kept is not None and (kept.machine is None) != (machine is None):
+    said = _flag(flags, "resource") or _flag(flags, "audience") or os.environ.get("KEYFOB_AUDIENCE")
+    audience = said or (kept.audience if kept else None)
+    flow = _flag(flags, "flow")
+    is_machine = flow == "machine" if flow not in {None, "auto"} else kept is not None and kept.is_machine
+    credential = _find_credential(flags) or (kept.credential if kept else None)
+    if kept is not None and kept.is_machine != is_machine:
         kept = None  # what is asked for a person is not what a machine asks for
-    return Profile(name, issuer, client_id, audience, _find_scope(flags, kept), machine)
+    return Profile(
+        name,
+        issuer,
+        client_id,
+        audience,
+        _find_scope(flags, kept),
+        credential,
+        is_machine=is_machine,
+        is_resource=bool(_flag(flags, "resource")) or (kept is not None and kept.is_resource and not said),
+        callbacks=_find_callbacks(flags) or (kept.callbacks if kept else ()),
+        endpoints={**(kept.endpoints if kept else {}), **_find_endpoints(flags)},
+        allows_password=bool(getattr(flags, "allow_password", False)) or (kept is not None and kept.allows_password),
+        realm=_flag(flags, "realm") or (kept.realm if kept else None),
+        way=kept.way if kept and flow is None else read_way(flow),
+    )
 
 
-def _find_machine(flags: Namespace, kept: Profile | None) -> Source | None:
-    """Where the program's own secret or key lies, if it logs in as itself: as the flags say, else as before."""
+def _find_callbacks(flags: Namespace) -> tuple[str, ...]:
+    ports: list[int] = getattr(flags, "port", None) or []
+    given: list[str] = getattr(flags, "callback", None) or []
+    return (*given, *(Callback(port=port).address(port) for port in ports))
+
+
+def _find_endpoints(flags: Namespace) -> dict[str, str]:
+    """What `--endpoint NAME=URL` says.
+
+    Raises:
+        Misuse: One has no `=`.
+    """
+    given: list[str] = getattr(flags, "endpoint", None) or []
+    pairs = [pair.partition("=") for pair in given]
+    if not all(equals for _, equals, _ in pairs):
+        raise Misuse(
+            "an endpoint is NAME=URL", hint="For example: --endpoint device_authorization_endpoint=https://..."
+        )
+    return {name: url for name, _, url in pairs}
+
+
+def _find_credential(flags: Namespace) -> Source | None:
+    """Where the program's own secret or key lies, as the flags say."""
     for source in SOURCES:
         name = _flag(flags, f"{source.kind}_{source.place}")
         if name:
             # From wherever the next command is run, the file is the same one.
             return replace(source, name=name if source.place == "env" else str(Path(name).expanduser().absolute()))
-    return None if kept is None or _flag(flags, "flow") == "device" else kept.machine
+    return None
 
 
 def known_app(flags: Namespace) -> App:
@@ -107,7 +147,14 @@ def app_of(profile: Profile) -> App:
         audience=profile.audience,
         scopes=profile.scope.names,
         profile=profile.name,
-        machine=profile.machine,
+        credential=profile.credential,
+        is_machine=profile.is_machine,
+        is_resource=profile.is_resource,
+        callbacks=profile.callbacks,
+        endpoints=profile.endpoints,
+        allows_password=profile.allows_password,
+        realm=profile.realm,
+        way=profile.way,
     )
 
 

@@ -6,15 +6,21 @@ it yielded, so every ask has one typed helper, used with `yield from`: `response
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
+from keyfob.client.callback import Callback
+from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
+from keyfob.client.surroundings import Surroundings
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.secret import Secret
 
 T = TypeVar("T")
+_WORD_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,9 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Listen on 127.0.0.1 for a browser that brings our state back; gives the callback's address."""
+    """Listen on this machine for a browser that brings our state back; gives the callback's address."""
 
-    ports: tuple[int, ...]
+    callbacks: tuple[Callback, ...]
     state: str
 
 
@@ -80,12 +86,71 @@ class Browse:
 
 @dataclass(frozen=True, slots=True)
 class Hear:
-    """Wait so long for the browser to come back; gives what it brought, or None. Then nobody listens any more."""
+    """Wait so long for the browser to come back, or the person to type; gives what was heard first, or None."""
 
     span: timedelta
 
 
-Ask = Send | Wait | Now | Tell | Draw | Listen | Browse | Hear
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Heard: the browser came back with our state."""
+
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """Heard: the person pasted something, which may be the address that a browser ended at."""
+
+    text: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """Heard: the person would rather log in on another device."""
+
+
+Heard = Came | Pasted | Switched
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is this place like, and does a person see what we tell?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What has this issuer taught us about this program?"""
+
+    issuer: str
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """Remember that; best effort."""
+
+    issuer: str
+    client_id: str
+    learned: Learned
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Keep a login that waits, for another process to go on with; None: it is over."""
+
+    profile: str
+    kept: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpark:
+    """What was parked; gives a Secret or None."""
+
+    profile: str
+
+
+Ask = Send | Wait | Now | Tell | Draw | Listen | Browse | Hear | Look | Recall | Learn | Park | Unpark
 Flow: TypeAlias = Generator[Ask, object, T]
 
 
@@ -114,9 +179,14 @@ def draw(size: int) -> Flow[bytes]:
     return cast(bytes, (yield Draw(size)))
 
 
-def listen(ports: tuple[int, ...], state: str) -> Flow[str]:
+def draw_word() -> Flow[str]:
+    """43 unguessable letters, fit for an address: a state, a nonce, a verifier (RFC 7636 §4.1)."""
+    return base64.urlsafe_b64encode((yield from draw(_WORD_BYTES))).rstrip(b"=").decode("ascii")
+
+
+def listen(callbacks: tuple[Callback, ...], state: str) -> Flow[str]:
     """Listen for a browser; may raise `Misuse`."""
-    return cast(str, (yield Listen(ports, state)))
+    return cast(str, (yield Listen(callbacks, state)))
 
 
 def browse(address: str) -> Flow[bool]:
@@ -124,6 +194,31 @@ def browse(address: str) -> Flow[bool]:
     return cast(bool, (yield Browse(address)))
 
 
-def hear(span: timedelta) -> Flow[Mapping[str, str] | None]:
-    """What the browser brought, if it came in time."""
-    return cast("Mapping[str, str] | None", (yield Hear(span)))
+def hear(span: timedelta) -> Flow[Heard | None]:
+    """What was heard, if anything in time."""
+    return cast("Heard | None", (yield Hear(span)))
+
+
+def look() -> Flow[tuple[Surroundings, bool]]:
+    """Where are we, and is anybody there?"""
+    return cast("tuple[Surroundings, bool]", (yield Look()))
+
+
+def recall(issuer: str, client_id: str) -> Flow[Learned]:
+    """What was learned of an issuer."""
+    return cast(Learned, (yield Recall(issuer, client_id)))
+
+
+def learn(issuer: str, client_id: str, learned: Learned) -> Flow[None]:
+    """Remember it."""
+    yield Learn(issuer, client_id, learned)
+
+
+def park(profile: str, kept: Secret | None) -> Flow[None]:
+    """Keep a login that waits, or forget it."""
+    yield Park(profile, kept)
+
+
+def unpark(profile: str) -> Flow[Secret | None]:
+    """What was parked."""
+    return cast("Secret | None", (yield Unpark(profile)))

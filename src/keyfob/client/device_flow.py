@@ -6,18 +6,22 @@ that may not block in between; `log_in` is both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
-from keyfob.client.asks import Flow, Moment, now, send, tell, wait
+from keyfob.client.answer import OK, SERVER_FAULT, TOO_MANY, refuse
+from keyfob.client.asks import Flow, Moment, browse, draw_word, now, tell, wait
 from keyfob.client.notices import CodeShown, NetworkTrouble, SlowedDown, StillPending
+from keyfob.client.pending import PendingLogin
+from keyfob.client.program import Program, ask_for_tokens, post
 from keyfob.errors import LoginDeclined, Malformed, Refused, TimedOut, Unreachable
 from keyfob.protocol.device import DeviceAnswer, DeviceRequest
 from keyfob.protocol.fields import read_json
-from keyfob.protocol.grants import DeviceCodeGrant, TokenRequest
-from keyfob.protocol.http import Response, form_request, media_type
+from keyfob.protocol.grants import DeviceCodeGrant
+from keyfob.protocol.http import Response, media_type
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import (
     ACCESS_DENIED,
@@ -30,18 +34,17 @@ from keyfob.protocol.oauth_error import (
     UNAUTHORIZED_CLIENT,
     OAuthError,
 )
+from keyfob.protocol.pkce import S256, challenge_of
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
+T = TypeVar("T")
 SLOWER_BY: Final = timedelta(seconds=5)  # RFC 8628 §3.5
 LONGEST_WAIT: Final = timedelta(minutes=1)
 SHORTEST_INTERVAL: Final = timedelta(seconds=1)  # a server that says 0 is not hammered
 # Clocks of virtual machines run up to a fifth fast (cli/cli#9370); whoever waits by such a clock asks too early.
 PAD: Final = 1.2
-_OK: Final = 200
 _REQUEST_TIMEOUT: Final = 408
-_TOO_MANY: Final = 429
-_SERVER_FAULT: Final = 500
 # These end a login whatever the status: some servers say them with 429 or 5xx.
 _FINAL: Final = frozenset(
     {ACCESS_DENIED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
@@ -49,31 +52,23 @@ _FINAL: Final = frozenset(
 _ENDED: Final = "the server ended the login"
 
 
-@dataclass(frozen=True, slots=True)
-class PendingLogin:
-    """A login that waits for the person; can be kept and finished later, by another process too.
-
-    Attributes:
-        interval: The pace the server asked for, without our pad.
-        deadline: When the codes lapse, by both clocks.
-    """
-
-    token_endpoint: str
-    client_id: str
-    device_code: Secret
-    interval: timedelta
-    deadline: Moment
-    shown: CodeShown
-
-
-def log_in(metadata: ServerMetadata, request: DeviceRequest) -> Flow[TokenAnswer]:
+def log_in(metadata: ServerMetadata, program: Program, request: DeviceRequest) -> Flow[TokenAnswer]:
     """Ask for codes, show them, and wait for the person. Raises as `begin` and `finish` do."""
-    pending = yield from begin(metadata, request)
-    return (yield from finish(pending))
+    pending = yield from begin(metadata, program, request)
+    return (yield from finish(pending, program))
 
 
-def begin(metadata: ServerMetadata, request: DeviceRequest) -> Flow[PendingLogin]:
+def begin(
+    metadata: ServerMetadata, program: Program, request: DeviceRequest, *, opens: bool = False
+) -> Flow[PendingLogin]:
     """Ask for a pair of codes and show the person theirs (RFC 8628 §3.1-3.3).
+
+    Args:
+        metadata: The issuer's.
+        program: Who asks.
+        request: For what.
+        opens: Open the page with the code in it on this machine, because the person said so; the code is shown all the
+            same, to be compared (§3.3.1).
 
     Raises:
         Refused: The server does not let this program do that; code `flow-unavailable` where it has no such flow.
@@ -83,8 +78,12 @@ def begin(metadata: ServerMetadata, request: DeviceRequest) -> Flow[PendingLogin
     endpoint = metadata.device_authorization_endpoint
     if endpoint is None:
         raise Refused("this server offers no device login", code="flow-unavailable")
-    response = yield from send(form_request(endpoint, request.write()))
-    if response.status != _OK:
+    verifier = None
+    if S256 in metadata.code_challenge_methods_supported:
+        verifier = Secret((yield from draw_word()))
+        request = replace(request, code_challenge=challenge_of(verifier), code_challenge_method=S256)
+    response = yield from post(program, endpoint, request.write())
+    if response.status != OK:
         _refuse(response, "the server does not begin a device login")
     answer = DeviceAnswer.read(read_json(response.body, "device answer"))
     start = yield from now()
@@ -97,8 +96,17 @@ def begin(metadata: ServerMetadata, request: DeviceRequest) -> Flow[PendingLogin
         deadline.wall,
     )
     yield from tell(shown)
+    if opens:
+        yield from browse(shown.verification_uri_complete or shown.verification_uri)
     return PendingLogin(
-        metadata.token_endpoint, request.client_id, answer.device_code, answer.interval, deadline, shown
+        metadata.issuer,
+        program.client_id,
+        metadata.token_endpoint,
+        answer.device_code,
+        verifier,
+        answer.interval,
+        deadline,
+        shown,
     )
 
 
@@ -116,11 +124,27 @@ class _Pace:
         return max(stretched, self.at_least)
 
 
-def finish(pending: PendingLogin) -> Flow[TokenAnswer]:
-    """Ask until the person has decided (RFC 8628 §3.4-3.5).
+def finish(pending: PendingLogin, program: Program) -> Flow[TokenAnswer]:
+    """Ask until the person has decided. Raises as `race` does."""
+
+    def pause(span: timedelta) -> Flow[None]:
+        return (yield from wait(span))
+
+    return (yield from race(pending, program, pause))
+
+
+def race(
+    pending: PendingLogin, program: Program, pause: Callable[[timedelta], Flow[T | None]]
+) -> Flow[TokenAnswer | T]:
+    """Ask until the person has decided (RFC 8628 §3.4-3.5), or something else came first.
 
     The steady clock decides when time is up. The wall clock, which also counts the hours that a laptop slept, only
     decides when the network fails as well: a wall clock that was merely set right must not end a login.
+
+    Args:
+        pending: From `begin`, of this process or another.
+        program: Who asks.
+        pause: Lets time pass between two questions; what it gives ends the asking.
 
     Raises:
         LoginDeclined: The person said no.
@@ -128,23 +152,23 @@ def finish(pending: PendingLogin) -> Flow[TokenAnswer]:
         Refused: The server ended the login for another reason.
         Malformed: Tokens came, but not as RFC 6749 §5.1 says.
     """
-    poll = form_request(
-        pending.token_endpoint, TokenRequest(pending.client_id, DeviceCodeGrant(pending.device_code)).write()
-    )
+    grant = DeviceCodeGrant(pending.device_code, pending.verifier)
     pace = _Pace(max(pending.interval, SHORTEST_INTERVAL))
     while True:
         left = pending.deadline.steady - (yield from now()).steady
-        yield from wait(min(pace.span(), max(left, timedelta())))
+        first = yield from pause(min(pace.span(), max(left, timedelta())))
+        if first is not None:
+            return first
         if pace.span() >= left:
             raise TimedOut("the person did not answer in time", hint="Run the same command again.")
         try:
-            response = yield from send(poll)
+            response = yield from ask_for_tokens(program, pending.token_endpoint, grant)
         except (Unreachable, Malformed) as problem:
             is_silent = isinstance(problem, Unreachable) and problem.timed_out
             pace = replace(pace, patience=pace.patience * 2 if is_silent else 1, at_least=timedelta())
             yield from _bear(problem.message, pace, pending)
             continue
-        if response.status == _OK and not _is_page(response):
+        if response.status == OK and not _is_page(response):
             return TokenAnswer.read(read_json(response.body, "token answer"))
         pace = yield from _next_pace(response, pace, pending)
 
@@ -159,11 +183,11 @@ def _next_pace(response: Response, pace: _Pace, pending: PendingLogin) -> Flow[_
         return pace
     if error is not None and error.error in _FINAL:
         _refuse(response, _ENDED)
-    if (error is not None and error.error == SLOW_DOWN) or response.status == _TOO_MANY:
+    if (error is not None and error.error == SLOW_DOWN) or response.status == TOO_MANY:
         pace = replace(pace, interval=pace.interval + SLOWER_BY, slowed=pace.slowed + 1)
         yield from tell(SlowedDown(pace.interval, pace.slowed))
         return pace
-    if response.status >= _SERVER_FAULT or response.status == _REQUEST_TIMEOUT or _is_page(response):
+    if response.status >= SERVER_FAULT or response.status == _REQUEST_TIMEOUT or _is_page(response):
         yield from _bear(f"the server answered {response.status} and nothing usable", pace, pending)
         return pace
     _refuse(response, _ENDED)
@@ -185,16 +209,14 @@ def _refuse(response: Response, what: str) -> NoReturn:
         Refused: Anything else.
     """
     error = OAuthError.find(response)
-    if error is None:
-        raise Refused(f"{what} (status {response.status})")
-    if error.error == ACCESS_DENIED and what == _ENDED:
-        raise LoginDeclined("the login was declined", oauth_code=error.error)
-    if error.error == EXPIRED_TOKEN:
+    code = "" if error is None else error.error
+    if code == ACCESS_DENIED and what == _ENDED:
+        raise LoginDeclined("the login was declined", oauth_code=code)
+    if code == EXPIRED_TOKEN:
         raise TimedOut("the person did not answer in time", hint="Run the same command again.")
-    unknown = error.error == UNAUTHORIZED_CLIENT
+    unknown = code == UNAUTHORIZED_CLIENT
     hint = "Look at the client id; the application must allow the device login." if unknown else ""
-    said = f": {error.description}" if error.description else ""
-    raise Refused(f"{what} ({error.error}){said}", oauth_code=error.error, hint=hint)
+    refuse(response, what, hint)
 
 
 def _is_page(response: Response) -> bool:

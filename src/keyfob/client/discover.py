@@ -5,47 +5,51 @@ from __future__ import annotations
 from typing import Final
 
 from keyfob.client.asks import Flow, send
+from keyfob.client.profile import Profile
 from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.address import is_safe, is_web_url
-from keyfob.protocol.fields import read_json
+from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.http import JSON, Request, Response
-from keyfob.protocol.metadata import ServerMetadata, well_known
+from keyfob.protocol.metadata import ENDPOINTS, ServerMetadata, well_known
 
 _OK: Final = 200
-_ENDPOINTS: Final = (
-    "token_endpoint",
-    "jwks_uri",
-    "authorization_endpoint",
-    "device_authorization_endpoint",
-    "userinfo_endpoint",
-    "revocation_endpoint",
-    "end_session_endpoint",
-)
 
 
-def discover(issuer: str) -> Flow[ServerMetadata]:
-    """Ask an issuer to describe itself.
+def discover(profile: Profile) -> Flow[ServerMetadata]:
+    """Ask an issuer to describe itself; what the profile says of its endpoints comes first.
 
     Args:
-        issuer: Exactly as the server writes it; nothing is added or taken away but for finding the address.
+        profile: Its issuer is exactly as the server writes it; nothing is added or taken away but for finding the
+            address. With a token endpoint of its own nobody is asked, since some servers have no metadata.
 
     Raises:
         Misuse: The issuer is no https address; plain http is for loopback only (RFC 8414 §2).
         Malformed: With code `wrong-issuer` another issuer answers; with `metadata-missing` nothing usable does.
     """
-    check_issuer(issuer)
+    check_issuer(profile.issuer)
+    if "token_endpoint" in profile.endpoints:
+        found = Fields({"issuer": profile.issuer}, "profile")
+    else:
+        found = yield from _ask(profile.issuer)
+    metadata = ServerMetadata.read(Fields({**found.values, **profile.endpoints}, found.what), issuer=profile.issuer)
+    _check_endpoints(metadata)
+    return metadata
+
+
+def _ask(issuer: str) -> Flow[Fields]:
+    """What the issuer says of itself, unjudged.
+
+    Raises:
+        Malformed: Nothing usable is there.
+    """
     problem = "there is no metadata at the issuer"
     for address in well_known(issuer):
         response = yield from send(Request("GET", address, (("accept", JSON),)))
         if response.status == _OK:
             try:
-                document = read_json(response.body, "metadata")
+                return read_json(response.body, "metadata")
             except Malformed:
                 problem = _not_json(response)
-                continue
-            metadata = ServerMetadata.read(document, issuer=issuer)
-            _check_endpoints(metadata)
-            return metadata
     raise Malformed(
         problem,
         code="metadata-missing",
@@ -66,7 +70,7 @@ def check_issuer(issuer: str) -> None:
 
 
 def _check_endpoints(metadata: ServerMetadata) -> None:
-    unsafe = [name for name in _ENDPOINTS if (address := getattr(metadata, name)) and not is_safe(address)]
+    unsafe = [name for name in ENDPOINTS if (address := getattr(metadata, name)) and not is_safe(address)]
     if unsafe:
         raise Malformed(f"metadata: {unsafe[0]} is plain http and not on this machine", field=unsafe[0])
 

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import TypeVar, assert_never, cast
 
-from keyfob.client.asks import Ask, Browse, Draw, Flow, Hear, Listen, Now, Send, Tell, Wait
+from keyfob.client.asks import (
+    Ask,
+    Browse,
+    Draw,
+    Flow,
+    Hear,
+    Learn,
+    Listen,
+    Look,
+    Now,
+    Park,
+    Recall,
+    Send,
+    Tell,
+    Unpark,
+    Wait,
+)
 from keyfob.client.ports import AsyncWorld, World
 from keyfob.errors import KeyfobError
 
@@ -18,16 +34,21 @@ def drive(flow: Flow[T], world: World) -> T:
     """
     answer: object = None
     problem: KeyfobError | None = None
-    while True:
-        try:
-            ask = flow.send(answer) if problem is None else flow.throw(problem)
-        except StopIteration as done:
-            return cast(T, done.value)
-        answer, problem = None, None
-        try:
-            answer = _answer(ask, world)
-        except KeyfobError as raised:
-            problem = raised
+    went_well = False
+    try:
+        while True:
+            try:
+                ask = flow.send(answer) if problem is None else flow.throw(problem)
+            except StopIteration as done:
+                went_well = True
+                return cast(T, done.value)
+            answer, problem = None, None
+            try:
+                answer = _answer(ask, world)
+            except KeyfobError as raised:
+                problem = raised
+    finally:
+        world.hush(went_well=went_well)
 
 
 def _answer(ask: Ask, world: World) -> object:
@@ -37,19 +58,14 @@ def _answer(ask: Ask, world: World) -> object:
         case Wait():
             world.wait(ask.span)
             return None
-        case Now():
-            return world.now()
-        case Tell():
-            world.tell(ask.notice)
-            return None
-        case Draw():
-            return world.random(ask.size)
         case Listen():
-            return world.listen(ask.ports, ask.state)
+            return world.listen(ask.callbacks, ask.state)
         case Browse():
             return world.browse(ask.address)
         case Hear():
             return world.hear(ask.span)
+        case Now() | Tell() | Draw() | Look() | Recall() | Learn() | Park() | Unpark():
+            return _answer_at_once(ask, world)
         case _:  # pragma: no cover
             assert_never(ask)
 
@@ -58,16 +74,21 @@ async def drive_async(flow: Flow[T], world: AsyncWorld) -> T:
     """As `drive`, for an event loop."""
     answer: object = None
     problem: KeyfobError | None = None
-    while True:
-        try:
-            ask = flow.send(answer) if problem is None else flow.throw(problem)
-        except StopIteration as done:
-            return cast(T, done.value)
-        answer, problem = None, None
-        try:
-            answer = await _answer_async(ask, world)
-        except KeyfobError as raised:
-            problem = raised
+    went_well = False
+    try:
+        while True:
+            try:
+                ask = flow.send(answer) if problem is None else flow.throw(problem)
+            except StopIteration as done:
+                went_well = True
+                return cast(T, done.value)
+            answer, problem = None, None
+            try:
+                answer = await _answer_async(ask, world)
+            except KeyfobError as raised:
+                problem = raised
+    finally:
+        await world.hush(went_well=went_well)
 
 
 async def _answer_async(ask: Ask, world: AsyncWorld) -> object:
@@ -77,18 +98,39 @@ async def _answer_async(ask: Ask, world: AsyncWorld) -> object:
         case Wait():
             await world.wait(ask.span)
             return None
-        case Now():
-            return world.now()
-        case Tell():
-            world.tell(ask.notice)
-            return None
-        case Draw():
-            return world.random(ask.size)
         case Listen():
-            return await world.listen(ask.ports, ask.state)
+            return await world.listen(ask.callbacks, ask.state)
         case Browse():
             return await world.browse(ask.address)
         case Hear():
             return await world.hear(ask.span)
+        case Now() | Tell() | Draw() | Look() | Recall() | Learn() | Park() | Unpark():
+            return _answer_at_once(ask, world)
+        case _:  # pragma: no cover
+            assert_never(ask)
+
+
+_AtOnce = Now | Tell | Draw | Look | Recall | Learn | Park | Unpark
+
+
+def _answer_at_once(ask: _AtOnce, world: World | AsyncWorld) -> object:
+    """What takes no time is the same in both worlds."""
+    match ask:
+        case Now():
+            return world.now()
+        case Tell():
+            return world.tell(ask.notice)
+        case Draw():
+            return world.random(ask.size)
+        case Look():
+            return world.look()
+        case Recall():
+            return world.recall(ask.issuer, ask.client_id)
+        case Learn():
+            return world.learn(ask.issuer, ask.client_id, ask.learned)
+        case Park():
+            return world.park(ask.profile, ask.kept)
+        case Unpark():
+            return world.unpark(ask.profile)
         case _:  # pragma: no cover
             assert_never(ask)

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Final, Self
 
 from keyfob.client.profile import Profile
+from keyfob.client.program import Program
 from keyfob.errors import Malformed
 from keyfob.protocol.claims import IdClaims
+from keyfob.protocol.client_authentication import AUTH_METHODS, AuthMethod
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.scope import Scope
@@ -27,6 +29,7 @@ class Held:
         expires_at: When the access token lapses; None where the server did not say.
         subject: Who logged in, by the issuer's name; None without an ID token.
         person: A name to show; never used to tell people apart.
+        methods: How the program proves itself at this server.
     """
 
     issuer: str
@@ -41,10 +44,17 @@ class Held:
     refresh_token: Secret | None = None
     subject: str | None = None
     person: str | None = None
+    methods: tuple[AuthMethod, ...] = ("none",)
 
     @classmethod
     def of(
-        cls, answer: TokenAnswer, metadata: ServerMetadata, profile: Profile, who: IdClaims | None, moment: datetime
+        cls,
+        answer: TokenAnswer,
+        metadata: ServerMetadata,
+        profile: Profile,
+        program: Program,
+        who: IdClaims | None,
+        moment: datetime,
     ) -> Self:
         """What a login brought. A token answer without scope means "as asked" (RFC 6749 §5.1)."""
         return cls(
@@ -60,6 +70,7 @@ class Held:
             refresh_token=answer.refresh_token,
             subject=None if who is None else who.subject,
             person=None if who is None else name_of(who),
+            methods=program.methods,
         )
 
     def refreshed(self, answer: TokenAnswer, moment: datetime) -> Held:
@@ -89,6 +100,7 @@ class Held:
             "refresh_token": self.refresh_token.reveal() if self.refresh_token else None,
             "subject": self.subject,
             "person": self.person,
+            "methods": list(self.methods),
         }
         return json.dumps(members, indent=1).encode()
 
@@ -116,6 +128,7 @@ class Held:
             refresh_token=None if refresh is None else Secret(refresh),
             subject=fields.optional_text("subject"),
             person=fields.optional_text("person"),
+            methods=tuple(name for name in AUTH_METHODS if name in fields.texts("methods")) or ("none",),
         )
 
 

@@ -1,52 +1,240 @@
-"""A whole login: find the server, let the person decide, judge who it was (RFC 8628, OpenID Connect Core §3.1.3)."""
+"""A whole login of a person: find the server, choose the way, judge who it was (OpenID Connect Core §3.1.3)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
 from keyfob.client import browser_flow, device_flow
-from keyfob.client.asks import Flow, now, tell
+from keyfob.client.asks import Flow, Switched, hear, learn, look, now, park, recall, tell, unpark
+from keyfob.client.choose import choose
 from keyfob.client.discover import discover
 from keyfob.client.held import Held
 from keyfob.client.id_token import check
-from keyfob.client.notices import ScopeNarrowed
-from keyfob.client.profile import Profile
+from keyfob.client.notices import DoorChosen, DoorRefused, ScopeNarrowed
+from keyfob.client.pending import PendingLogin
+from keyfob.client.profile import Profile, command
+from keyfob.client.program import Program
+from keyfob.client.ways import Door
+from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Refused, TimedOut
 from keyfob.protocol.device import DeviceRequest
 from keyfob.protocol.metadata import ServerMetadata
-from keyfob.protocol.target import Target
+from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
 from keyfob.protocol.tokens import TokenAnswer
 
+if TYPE_CHECKING:
+    from keyfob.client.credential import Credential
 
-def begin(profile: Profile) -> Flow[tuple[ServerMetadata, device_flow.PendingLogin]]:
-    """Find the server and show the person a code. Raises as `discover` and `device_flow.begin` do."""
-    metadata = yield from discover(profile.issuer)
-    request = DeviceRequest(profile.client_id, profile.scope, Target(profile.audience))
-    return metadata, (yield from device_flow.begin(metadata, request))
+_NOT_FOR_US: Final = frozenset({UNAUTHORIZED_CLIENT, "unsupported_grant_type", "unsupported_response_type"})
 
 
-def finish(profile: Profile, metadata: ServerMetadata, pending: device_flow.PendingLogin) -> Flow[Held]:
-    """Wait for the person and judge what comes. Raises as `device_flow.finish` and `id_token.check` do."""
-    answer = yield from device_flow.finish(pending)
-    return (yield from _judge(profile, metadata, answer))
+@dataclass(frozen=True, slots=True)
+class At:
+    """One login at one server."""
+
+    profile: Profile
+    metadata: ServerMetadata
+    program: Program
 
 
-def log_in(profile: Profile) -> Flow[Held]:
-    """From nothing to tokens that may be kept."""
-    metadata, pending = yield from begin(profile)
-    return (yield from finish(profile, metadata, pending))
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Tokens, and the nonce that their ID token must carry."""
+
+    answer: TokenAnswer
+    nonce: str | None = None
 
 
-def log_in_by_browser(profile: Profile, ports: tuple[int, ...] = ()) -> Flow[Held]:
-    """The same through this machine's browser. Raises as `discover`, `browser_flow.log_in` and `id_token.check` do."""
-    metadata = yield from discover(profile.issuer)
-    came = yield from browser_flow.log_in(metadata, profile, ports)
-    return (yield from _judge(profile, metadata, came.answer, came.nonce))
+def find(profile: Profile, credential: Credential | None = None) -> Flow[At]:
+    """Find the server. Raises as `discover` does."""
+    metadata = yield from discover(profile)
+    return At(profile, metadata, Program.at(metadata, profile.client_id, credential))
 
 
-def _judge(profile: Profile, metadata: ServerMetadata, answer: TokenAnswer, nonce: str | None = None) -> Flow[Held]:
-    who = None
+def log_in(profile: Profile, credential: Credential | None = None, *, opens_page: bool = False) -> Flow[Held]:
+    """From nothing to tokens that may be kept.
+
+    Args:
+        profile: Which login, and how: `auto` takes the safest way that this place and this server allow, and goes on to
+            the next where the server refuses it to this program.
+        credential: The program's own secret or key, if it has one.
+        opens_page: With a code: open the page with the code in it on this machine.
+
+    Raises:
+        LoginRequired: There is nobody here who could log in.
+        LoginDeclined: The person said no.
+        TimedOut: The person did not answer in time.
+        Refused: The server will not; code `flow-unavailable` where it has no such flow.
+        Malformed: An answer breaks the protocol.
+        Unreachable: Nobody answers.
+        InvalidToken: The ID token will not do.
+        Misuse: The issuer could never be asked safely, or no port is free.
+    """
+    at = yield from find(profile, credential)
+    way = profile.way
+    if way == "password":
+        raise Refused("no password is taken here", code="flow-unavailable")
+    if way != "auto":
+        brought = yield from _through(way, at, opens_page=opens_page)
+        yield from _unlearn(at, way)
+        return (yield from _judge(at, brought))
+    doors = yield from _choose(at)
+    for door, following in zip(doors, (*doors[1:], None), strict=True):
+        try:
+            brought = yield from _through(door, at, opens_page=opens_page)
+        except Refused as problem:
+            if following is None or not _is_about_us(problem):
+                raise
+            yield from _learn(at, door)
+            yield from tell(DoorRefused(door, following))
+        else:
+            return (yield from _judge(at, brought))
+    raise Refused("the server offers no way for a person to log in", code="flow-unavailable")
+
+
+def begin(profile: Profile, credential: Credential | None = None) -> Flow[PendingLogin]:
+    """Show the person a code, and do not wait. Raises as `discover` and `device_flow.begin` do."""
+    return (yield from _begin_device((yield from find(profile, credential))))
+
+
+def resume(profile: Profile, credential: Credential | None = None) -> Flow[Held]:
+    """Go on with a login that was begun by code, here or in another process that has gone.
+
+    Raises:
+        LoginRequired: None was, or it was another program's.
+        KeyfobError: As `device_flow.finish` and `id_token.check`.
+    """
+    kept = yield from unpark(profile.name)
+    pending = None if kept is None else PendingLogin.read(kept, (yield from now()))
+    if pending is None or (pending.issuer, pending.client_id) != (profile.issuer, profile.client_id):
+        raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', profile.name)}")
+    at = yield from find(profile, credential)
+    yield from tell(pending.shown)
+    return (yield from _judge(at, Brought((yield from _finish_device(at, pending)))))
+
+
+def _choose(at: At) -> Flow[tuple[Door, ...]]:
+    """The ways to try.
+
+    Raises:
+        LoginRequired: There is nobody here.
+    """
+    here, has_person = yield from look()
+    moment = (yield from now()).wall
+    learned = (yield from recall(at.profile.issuer, at.profile.client_id)).fresh(moment)
+    choice = choose(here, at.metadata, learned, has_person=has_person)
+    if not has_person:
+        raise LoginRequired(choice.reasons[0], code="no-terminal", hint=_elsewhere(at.profile))
+    if choice.doors:
+        yield from tell(DoorChosen(choice.doors[0], choice.reasons))
+    return choice.doors
+
+
+def _elsewhere(profile: Profile) -> str:
+    ours = command("login", profile.name)
+    return f"Run in a terminal: {ours}. A program that shows a person what to do runs: {ours} --json"
+
+
+def _is_about_us(problem: Refused) -> bool:
+    """Whether this way is closed to this program, rather than this login refused."""
+    is_final = isinstance(problem, LoginDeclined | LoginRequired)
+    return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _NOT_FOR_US)
+
+
+def _learn(at: At, door: Door) -> Flow[None]:
+    moment = (yield from now()).wall
+    learned = yield from recall(at.profile.issuer, at.profile.client_id)
+    yield from learn(at.profile.issuer, at.profile.client_id, learned.fresh(moment).with_refusal(door, moment))
+
+
+def _unlearn(at: At, door: Door) -> Flow[None]:
+    learned = yield from recall(at.profile.issuer, at.profile.client_id)
+    if door in learned.refused:
+        yield from learn(at.profile.issuer, at.profile.client_id, learned.without(door))
+
+
+def _through(door: Door, at: At, *, opens_page: bool = False) -> Flow[Brought]:
+    if door == "device":
+        pending = yield from _begin_device(at, opens=opens_page)
+        return Brought((yield from _finish_device(at, pending)))
+    return (yield from _by_browser(at, opens=door == "browser"))
+
+
+def _begin_device(at: At, *, opens: bool = False) -> Flow[PendingLogin]:
+    request = DeviceRequest("", at.profile.scope, at.profile.target)
+    pending = yield from device_flow.begin(at.metadata, at.program, request, opens=opens)
+    yield from park(at.profile.name, pending.write())
+    return pending
+
+
+def _finish_device(at: At, pending: PendingLogin) -> Flow[TokenAnswer]:
+    """Wait for the person. What was parked is over when the server has said so; an interruption is no such word.
+
+    Raises:
+        Refused: As `device_flow.race`; so do the others.
+        TimedOut: The codes have lapsed.
+        Malformed: The tokens are none.
+    """
+    try:
+        answer = yield from device_flow.finish(pending, at.program)
+    except (Refused, TimedOut, Malformed):
+        yield from park(at.profile.name, None)
+        raise
+    yield from park(at.profile.name, None)
+    return answer
+
+
+def _by_browser(at: At, *, opens: bool) -> Flow[Brought]:
+    """By browser or pasted answer, or by code after all, whichever comes first.
+
+    Raises:
+        TimedOut: Nobody came back within ten minutes.
+    """
+    offers_device = at.metadata.device_authorization_endpoint is not None
+    visit = yield from browser_flow.begin(at.metadata, at.program, at.profile, opens=opens, offers_device=offers_device)
+    ends = (yield from now()).steady + browser_flow.LONGEST_VISIT
+    while (left := ends - (yield from now()).steady) > timedelta():
+        heard = yield from hear(left)
+        if isinstance(heard, Switched) and offers_device:
+            return (yield from _by_code_too(at, visit))
+        brought = None if heard is None else (yield from browser_flow.read_answer(visit, heard))
+        if brought is not None:
+            return (yield from _redeem(at, visit, brought))
+    hint = "Run the same command again, or say --flow device."
+    raise TimedOut("nobody came back from the browser", hint=hint)
+
+
+def _by_code_too(at: At, visit: browser_flow.Visit) -> Flow[Brought]:
+    """Ask for the code's tokens, and between two questions go on listening for the browser."""
+
+    def pause(span: timedelta) -> Flow[Mapping[str, str] | None]:
+        ends = (yield from now()).steady + span
+        while (left := ends - (yield from now()).steady) > timedelta():
+            heard = yield from hear(left)
+            brought = None if heard is None else (yield from browser_flow.read_answer(visit, heard))
+            if brought is not None:
+                return brought
+        return None
+
+    pending = yield from _begin_device(at)
+    first = yield from device_flow.race(pending, at.program, pause)
+    yield from park(at.profile.name, None)
+    return Brought(first) if isinstance(first, TokenAnswer) else (yield from _redeem(at, visit, first))
+
+
+def _redeem(at: At, visit: browser_flow.Visit, brought: Mapping[str, str]) -> Flow[Brought]:
+    answer = yield from browser_flow.finish(at.metadata, at.program, visit, brought)
+    return Brought(answer, visit.nonce)
+
+
+def _judge(at: At, brought: Brought) -> Flow[Held]:
+    who, answer = None, brought.answer
     if answer.id_token is not None:
-        who = yield from check(answer.id_token, metadata, profile.client_id, nonce)
-    held = Held.of(answer, metadata, profile, who, (yield from now()).wall)
-    missing = profile.scope - held.scope
+        who = yield from check(answer.id_token, at.metadata, at.profile.client_id, brought.nonce)
+    held = Held.of(answer, at.metadata, at.profile, at.program, who, (yield from now()).wall)
+    missing = at.profile.scope - held.scope
     if missing:
         yield from tell(ScopeNarrowed(tuple(sorted(missing.names))))
     return held

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from keyfob.client.asks import Flow, now, send
+from keyfob.client.asks import Flow, now
 from keyfob.client.held import Held
+from keyfob.client.program import Program, post
 from keyfob.errors import KeyfobError
-from keyfob.protocol.http import form_request
 from keyfob.protocol.revocation import RevocationRequest
 from keyfob.protocol.secret import Secret
 
@@ -34,23 +34,22 @@ class LoggedOut:
     is_alive: bool
 
 
-def log_out(held: Held) -> Flow[LoggedOut]:
+def log_out(held: Held, program: Program) -> Flow[LoggedOut]:
     """Revoke. Never raises for the server's sake: the caller forgets the tokens whatever happens."""
     moment = (yield from now()).wall
     is_alive = held.expires_at is None or held.expires_at > moment
     alive = held.expires_at if is_alive else None
     if held.refresh_token is None:
         return LoggedOut(None, "", alive, is_alive)
-    revoked, problem = yield from _revoke(held, held.refresh_token)
+    revoked, problem = yield from _revoke(held, held.refresh_token, program)
     return LoggedOut(revoked, problem, alive, is_alive)
 
 
-def _revoke(held: Held, token: Secret) -> Flow[tuple[bool, str]]:
+def _revoke(held: Held, token: Secret, program: Program) -> Flow[tuple[bool, str]]:
     if held.revocation_endpoint is None:
         return False, "it offers no revocation"
-    request = RevocationRequest(held.client_id, token)
     try:
-        response = yield from send(form_request(held.revocation_endpoint, request.write()))
+        response = yield from post(program, held.revocation_endpoint, RevocationRequest("", token).write())
     except KeyfobError as problem:
         return False, problem.message
     if response.status != _OK:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from keyfob.client.ways import Door
+
 
 @dataclass(frozen=True, slots=True)
 class CodeShown:
@@ -52,11 +54,31 @@ class ScopeNarrowed:
 
 @dataclass(frozen=True, slots=True)
 class BrowserOpened:
-    """The person is sent to an address in this machine's browser; it is shown too, should none have opened."""
+    """The person is sent to an address in this machine's browser; it is shown too, should none have opened.
+
+    Attributes:
+        offers_device: Whether they may still choose to log in on another device.
+    """
 
     address: str
     expires_in: timedelta
     has_opened: bool
+    offers_device: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PasteAsked:
+    """The person opens an address in a browser anywhere, and brings back the one it ends at."""
+
+    address: str
+    expires_in: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PasteRefused:
+    """What was pasted is no answer to this login; it goes on."""
+
+    why: str
 
 
 def printable(text: str) -> str:
@@ -64,4 +86,31 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-Notice = BrowserOpened | CodeShown | StillPending | SlowedDown | NetworkTrouble | ScopeNarrowed
+@dataclass(frozen=True, slots=True)
+class DoorChosen:
+    """Which way to log in was chosen, and why."""
+
+    door: Door
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DoorRefused:
+    """The server does not open this way to this program; the next one is tried."""
+
+    door: Door
+    following: Door
+
+
+Notice = (
+    BrowserOpened
+    | CodeShown
+    | DoorChosen
+    | DoorRefused
+    | NetworkTrouble
+    | PasteAsked
+    | PasteRefused
+    | ScopeNarrowed
+    | SlowedDown
+    | StillPending
+)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Protocol
 
-from keyfob.client.asks import Moment
+from keyfob.client.asks import Heard, Moment
+from keyfob.client.callback import Callback
 from keyfob.client.held import Held
+from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
+from keyfob.client.surroundings import Surroundings
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.secret import Secret
 
 
 class World(Protocol):
@@ -36,16 +39,40 @@ class World(Protocol):
         """Unguessable bytes."""
         ...
 
-    def listen(self, ports: tuple[int, ...], state: str) -> str:
-        """Listen on 127.0.0.1 for a browser that brings that state; the callback's address. May raise `Misuse`."""
+    def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
+        """Listen on this machine for a browser that brings that state; the callback's address. May raise `Misuse`."""
         ...
 
     def browse(self, address: str) -> bool:
         """Open an address in the browser; whether one was told to."""
         ...
 
-    def hear(self, span: timedelta) -> Mapping[str, str] | None:
-        """What the browser brought, or None after so long; then listen no more."""
+    def hear(self, span: timedelta) -> Heard | None:
+        """What the browser brought or the person typed, or None after so long."""
+        ...
+
+    def hush(self, *, went_well: bool) -> None:
+        """Listen no more, and tell a browser that waits how it ended. Called at the end of every flow."""
+        ...
+
+    def look(self) -> tuple[Surroundings, bool]:
+        """What this place is like, and whether a person sees what we tell."""
+        ...
+
+    def recall(self, issuer: str, client_id: str) -> Learned:
+        """What this issuer has taught us about this program."""
+        ...
+
+    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+        """Remember that, if it can be."""
+        ...
+
+    def park(self, profile: str, kept: Secret | None) -> None:
+        """Keep a login that waits, if that can be done; None: forget it."""
+        ...
+
+    def unpark(self, profile: str) -> Secret | None:
+        """What was parked."""
         ...
 
 
@@ -72,7 +99,7 @@ class AsyncWorld(Protocol):
         """As `World.random`."""
         ...
 
-    async def listen(self, ports: tuple[int, ...], state: str) -> str:
+    async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
         """As `World.listen`."""
         ...
 
@@ -80,8 +107,32 @@ class AsyncWorld(Protocol):
         """As `World.browse`."""
         ...
 
-    async def hear(self, span: timedelta) -> Mapping[str, str] | None:
+    async def hear(self, span: timedelta) -> Heard | None:
         """As `World.hear`."""
+        ...
+
+    async def hush(self, *, went_well: bool) -> None:
+        """As `World.hush`."""
+        ...
+
+    def look(self) -> tuple[Surroundings, bool]:
+        """As `World.look`."""
+        ...
+
+    def recall(self, issuer: str, client_id: str) -> Learned:
+        """As `World.recall`."""
+        ...
+
+    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+        """As `World.learn`."""
+        ...
+
+    def park(self, profile: str, kept: Secret | None) -> None:
+        """As `World.park`."""
+        ...
+
+    def unpark(self, profile: str) -> Secret | None:
+        """As `World.unpark`."""
         ...
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Final, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self, cast
 
+from keyfob.client.callback import Callback
 from keyfob.client.source import Source
-from keyfob.errors import Misuse
-from keyfob.protocol.fields import read_json
+from keyfob.client.ways import Way, read_way
+from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.address import is_safe
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.metadata import ENDPOINTS
 from keyfob.protocol.scope import Scope
+from keyfob.protocol.target import Target
 
 DEFAULT: Final = "default"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
@@ -21,7 +27,17 @@ class Profile:
     """Settings of one login; no secret among them.
 
     Attributes:
-        machine: Where the program's own secret or key lies, if it logs in as itself and not for a person.
+        audience: The API that the token is for.
+        credential: Where the program's own secret or key lies; a public program has none.
+        is_machine: Whether the program logs in as itself, for no person.
+        is_resource: Whether the server is told the API as `resource` (RFC 8707), which is an address, and not as
+            Auth0's `audience`.
+        callbacks: Where a browser may come back to, in the order to try; () for any port of this machine.
+        endpoints: Addresses that the server's metadata does not say, or says wrongly, by the names it would have used.
+            With `token_endpoint` among them the server is not asked for metadata at all.
+        allows_password: Whether a person's password may be taken here at all: legacy.
+        way: How a person logs in.
+        realm: Whose password it is, where the server has several directories (Auth0).
     """
 
     name: str
@@ -29,28 +45,60 @@ class Profile:
     client_id: str
     audience: str | None = None
     scope: Scope = Scope()
-    machine: Source | None = None
+    credential: Source | None = None
+    is_machine: bool = False
+    is_resource: bool = False
+    callbacks: tuple[str, ...] = ()
+    endpoints: Mapping[str, str] = field(default_factory=dict[str, str])
+    allows_password: bool = False
+    realm: str | None = None
+    way: Way = "auto"
 
     def __post_init__(self) -> None:
-        """Check the name, which becomes a file's.
+        """Check what can be checked without asking anybody; the name becomes a file's.
 
         Raises:
-            Misuse: The name will not do, or the issuer or client id is empty.
+            Misuse: The name will not do, the issuer or client id is empty, a machine has no credential, or an address
+                is none that may be used.
         """
         check_name(self.name)
         if not self.issuer or not self.client_id:
             raise Misuse("a profile needs an issuer and a client id")
+        if self.is_machine and self.credential is None:
+            hint = "Add --secret-env NAME, --secret-file PATH, --key-env NAME or --key-file PATH."
+            raise Misuse("a machine needs to know where its secret or key lies", hint=hint)
+        if self.is_resource and (not self.audience or ":" not in self.audience or "#" in self.audience):
+            raise Misuse("a resource is an absolute address without a fragment", hint="RFC 8707 §2 says so.")
+        for name, address in self.endpoints.items():
+            if name not in ENDPOINTS or not is_safe(address):
+                raise Misuse(
+                    "an endpoint is NAME=URL, https or on this machine", hint=f"The names: {', '.join(ENDPOINTS)}"
+                )
+        for callback in self.callbacks:
+            Callback.read(callback)
+
+    @property
+    def target(self) -> Target:
+        """The API, as the server is told."""
+        return Target(self.audience, is_resource=self.is_resource)
 
     def write(self) -> bytes:
-        """For the settings file."""
+        """For the settings file; what is as usual is left out."""
         members = {
             "issuer": self.issuer,
             "client_id": self.client_id,
             "audience": self.audience,
             "scope": self.scope.write(),
-            **({"machine": self.machine.write()} if self.machine else {}),
+            "credential": self.credential.write() if self.credential else None,
+            "is_machine": self.is_machine,
+            "is_resource": self.is_resource,
+            "callbacks": list(self.callbacks),
+            "endpoints": dict(self.endpoints),
+            "allows_password": self.allows_password,
+            "realm": self.realm,
+            "way": None if self.way == "auto" else self.way,
         }
-        return json.dumps(members, indent=1).encode() + b"\n"
+        return json.dumps({name: value for name, value in members.items() if value}, indent=1).encode() + b"\n"
 
     @classmethod
     def read(cls, name: str, raw: bytes) -> Self:
@@ -58,17 +106,24 @@ class Profile:
 
         Raises:
             Malformed: It is damaged.
-            Misuse: A value is empty.
+            Misuse: A value will not do.
         """
         fields = read_json(raw, "profile")
-        machine = fields.optional_text("machine")
+        credential = fields.optional_text("credential")
         return cls(
             name,
             fields.text("issuer"),
             fields.text("client_id"),
             fields.optional_text("audience"),
             Scope.read(fields.optional_text("scope") or ""),
-            None if machine is None else Source.read(machine),
+            None if credential is None else Source.read(credential),
+            is_machine=fields.values.get("is_machine") is True,
+            is_resource=fields.values.get("is_resource") is True,
+            callbacks=fields.texts("callbacks"),
+            endpoints=_read_endpoints(fields),
+            allows_password=fields.values.get("allows_password") is True,
+            realm=fields.optional_text("realm"),
+            way=read_way(fields.optional_text("way")),
         )
 
 
@@ -80,3 +135,16 @@ def check_name(name: str) -> None:
     """
     if not _NAME.match(name):
         raise Misuse("a profile's name has letters, digits, dot, dash and underscore, at most 40")
+
+
+def _read_endpoints(fields: Fields) -> dict[str, str]:
+    found = fields.values.get("endpoints", {})
+    if not isinstance(found, dict):
+        raise Malformed("profile: endpoints is not an object", field="endpoints")
+    inner = Fields(cast("dict[str, object]", found), "profile")
+    return {name: inner.text(name) for name in inner.values}
+
+
+def command(verb: str, name: str) -> str:
+    """What a person types about that profile."""
+    return f"keyfob {verb}" if name == DEFAULT else f"keyfob {verb} --profile {name}"

@@ -13,7 +13,8 @@ from keyfob.client.drive import drive
 from keyfob.client.held import Held
 from keyfob.client.logout_flow import LoggedOut, log_out
 from keyfob.client.ports import Vault, World
-from keyfob.client.profile import DEFAULT, Profile
+from keyfob.client.profile import Profile, command
+from keyfob.client.program import Program
 from keyfob.client.refresh_flow import refresh
 from keyfob.client.source import Source
 from keyfob.errors import KeyfobError, LoginRequired, Misuse, Unreachable
@@ -23,6 +24,7 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.credential import Credential
+    from keyfob.client.pending import PendingLogin
 
 _UNAUTHORIZED = 401
 
@@ -46,18 +48,33 @@ class Session:
         self._vault = vault
         self._world = world
 
-    def log_in(self, ports: tuple[int, ...] | None = None) -> Held:
+    def log_in(self, *, opens_page: bool = False) -> Held:
         """Let the person log in, or the program as itself, and keep what comes.
 
         Args:
-            ports: For a login by browser: where it may come back, () for anywhere. None for the device login.
+            opens_page: With a code: open the page with the code in it on this machine.
 
         Raises:
             KeyfobError: As the flows say; what the vault held before is untouched then.
         """
+        return self._keep(self._flow(opens_page=opens_page))
+
+    def begin(self) -> PendingLogin:
+        """Show the person a code, and do not wait; `resume` does, here or in another process. Raises as the flow."""
+        from keyfob.client import login_flow  # noqa: PLC0415
+
+        return drive(login_flow.begin(self.profile, self._prove()), self._world)
+
+    def resume(self) -> Held:
+        """Go on with what was begun, and keep what comes. Raises as the flow."""
+        from keyfob.client import login_flow  # noqa: PLC0415
+
+        return self._keep(login_flow.resume(self.profile, self._prove()))
+
+    def _keep(self, flow: Flow[Held]) -> Held:
         with self._vault.lock(self.profile.name):
             pass  # a login that could not be kept is not worth a person's time
-        held = drive(self._flow(ports), self._world)
+        held = drive(flow, self._world)
         with self._vault.lock(self.profile.name):
             self._vault.keep(self.profile.name, held)
         return held
@@ -90,7 +107,7 @@ class Session:
         decision = judge(before, self._world.now().wall, min_ttl)
         if isinstance(decision, Use) and not renew:
             return decision.access_token
-        if self.profile.machine is not None:
+        if self.profile.is_machine:
             with self._vault.lock(self.profile.name):
                 return self._ask_again(before, min_ttl, renew=renew).access_token
         if isinstance(decision, LogIn) or before is None:
@@ -126,7 +143,7 @@ class Session:
         with self._vault.lock(self.profile.name):
             held = self.held()
             try:
-                return drive(log_out(held), self._world)
+                return drive(log_out(held, self._program(held)), self._world)
             finally:
                 self._vault.forget(self.profile.name)
 
@@ -147,7 +164,7 @@ class Session:
         if held.refresh_token is None:
             _need_login(self.profile)
         try:
-            fresh = drive(refresh(held, held.refresh_token), self._world)
+            fresh = drive(refresh(held, held.refresh_token, self._program(held)), self._world)
         except LoginRequired:
             self._vault.keep(self.profile.name, replace(held, refresh_token=None))
             raise
@@ -178,22 +195,38 @@ class Session:
         self._vault.keep(self.profile.name, fresh)
         return fresh
 
-    def _flow(self, ports: tuple[int, ...] | None = None) -> Flow[Held]:
+    def _program(self, held: Held) -> Program:
+        """Who asks, at the server that the login is held from. Raises `Misuse` as `_prove` does."""
+        return Program(held.client_id, held.issuer, self._prove(), held.methods)
+
+    def _prove(self) -> Credential | None:
+        """What the program proves itself with.
+
+        Raises:
+            Misuse: It is not where the profile says.
+        """
+        source = self.profile.credential
+        if source is None:
+            return None
+        if self._credential is None:
+            raise Misuse("nobody can read this program's secret here")
+        return self._credential(source)
+
+    def _flow(self, *, opens_page: bool = False) -> Flow[Held]:
         """The login that the profile means.
 
         Raises:
             Misuse: The program's secret or key is not where the profile says.
         """
         # Signatures cost 100 ms to import; a kept token needs none.
-        if self.profile.machine is None:
-            from keyfob.client.login_flow import log_in, log_in_by_browser  # noqa: PLC0415
+        credential = self._prove()
+        if credential is None or not self.profile.is_machine:
+            from keyfob.client import login_flow  # noqa: PLC0415
 
-            return log_in(self.profile) if ports is None else log_in_by_browser(self.profile, ports)
+            return login_flow.log_in(self.profile, credential, opens_page=opens_page)
         from keyfob.client import credentials_flow  # noqa: PLC0415
 
-        if self._credential is None:
-            raise Misuse("nobody can read this program's secret here")
-        return credentials_flow.log_in(self.profile, self._credential(self.profile.machine))
+        return credentials_flow.log_in(self.profile, credential)
 
     def _load(self) -> Held | None:
         found = self._vault.load(self.profile.name)
@@ -216,5 +249,4 @@ def _need_login(profile: Profile) -> NoReturn:
     Raises:
         LoginRequired: Always.
     """
-    more = "" if profile.name == DEFAULT else f" --profile {profile.name}"
-    raise LoginRequired("not logged in", hint=f"Run: keyfob login{more}")
+    raise LoginRequired("not logged in", hint=f"Run: {command('login', profile.name)}")

@@ -18,15 +18,28 @@ LONGEST_INTERVAL: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class DeviceRequest:
-    """A program asks for a pair of codes (RFC 8628 §3.1)."""
+    """A program asks for a pair of codes (RFC 8628 §3.1).
+
+    Attributes:
+        client_id: Whose they will be; "" where other credentials say it.
+        code_challenge: Binds the device code to its program (RFC 7636 §4.3), where the server can do that.
+    """
 
     client_id: str
     scope: Scope = Scope()
     target: Target = ANY
+    code_challenge: str | None = None
+    code_challenge_method: str | None = None
 
     def write(self) -> dict[str, str]:
         """As form parameters, without empty ones (RFC 8628 §3.1)."""
-        parameters = {"client_id": self.client_id, "scope": self.scope.write(), **self.target.write()}
+        parameters = {
+            "client_id": self.client_id,
+            "scope": self.scope.write(),
+            **self.target.write(),
+            "code_challenge": self.code_challenge,
+            "code_challenge_method": self.code_challenge_method,
+        }
         return {name: value for name, value in parameters.items() if value}
 
     @classmethod
@@ -40,6 +53,8 @@ class DeviceRequest:
             client_id=fields.text("client_id"),
             scope=Scope.optional(fields) or Scope(),
             target=Target.read(fields),
+            code_challenge=fields.optional_text("code_challenge"),
+            code_challenge_method=fields.optional_text("code_challenge_method"),
         )
 
 

@@ -47,9 +47,10 @@ class ClientCredentialsGrant:
 
 @dataclass(frozen=True, slots=True)
 class DeviceCodeGrant:
-    """Has the person decided yet (RFC 8628 §3.4)?"""
+    """Has the person decided yet (RFC 8628 §3.4)? With the verifier where the codes were bound to one."""
 
     device_code: Secret
+    code_verifier: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,8 @@ def _write_grant(grant: Grant) -> dict[str, str]:
         case ClientCredentialsGrant():
             members = {**grant.target.write(), "scope": _text(grant.scope), "organization": grant.organization}
         case DeviceCodeGrant():
-            members = {"device_code": grant.device_code.reveal()}
+            verifier = None if grant.code_verifier is None else grant.code_verifier.reveal()
+            members = {"device_code": grant.device_code.reveal(), "code_verifier": verifier}
         case MfaOobGrant():
             members = {"mfa_token": grant.mfa_token.reveal(), "oob_code": grant.oob_code.reveal()}
             members |= {"binding_code": None if grant.binding_code is None else grant.binding_code.reveal()}
@@ -228,7 +230,9 @@ _READERS: Final[dict[str, Callable[[Fields], Grant]]] = {
     CLIENT_CREDENTIALS: lambda fields: ClientCredentialsGrant(
         Target.read(fields), Scope.optional(fields), fields.optional_text("organization")
     ),
-    DEVICE_CODE: lambda fields: DeviceCodeGrant(_secret(fields, "device_code")),
+    DEVICE_CODE: lambda fields: DeviceCodeGrant(
+        _secret(fields, "device_code"), _optional_secret(fields, "code_verifier")
+    ),
     MFA_OOB: _read_oob,
     MFA_OTP: lambda fields: MfaOtpGrant(_secret(fields, "mfa_token"), _secret(fields, "otp")),
     MFA_RECOVERY_CODE: lambda fields: MfaRecoveryGrant(_secret(fields, "mfa_token"), _secret(fields, "recovery_code")),

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
+
+# What a program may be told by its settings, where metadata is silent or wrong.
+ENDPOINTS: Final = (
+    "authorization_endpoint",
+    "device_authorization_endpoint",
+    "end_session_endpoint",
+    "jwks_uri",
+    "pushed_authorization_request_endpoint",
+    "revocation_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +34,17 @@ class ServerMetadata:
     userinfo_endpoint: str | None = None
     revocation_endpoint: str | None = None
     end_session_endpoint: str | None = None
+    pushed_authorization_request_endpoint: str | None = None
     scopes_supported: tuple[str, ...] = ()
     response_types_supported: tuple[str, ...] = ()
+    response_modes_supported: tuple[str, ...] = ()
     grant_types_supported: tuple[str, ...] = ()
     token_endpoint_auth_methods_supported: tuple[str, ...] = ()
     id_token_signing_alg_values_supported: tuple[str, ...] = ()
+    code_challenge_methods_supported: tuple[str, ...] = ()
+    dpop_signing_alg_values_supported: tuple[str, ...] = ()
     authorization_response_iss_parameter_supported: bool = False
+    require_pushed_authorization_requests: bool = False
     more: dict[str, object] = field(default_factory=dict[str, object])
 
     def write(self) -> dict[str, object]:
@@ -62,14 +79,19 @@ class ServerMetadata:
             userinfo_endpoint=fields.optional_url("userinfo_endpoint"),
             revocation_endpoint=fields.optional_url("revocation_endpoint"),
             end_session_endpoint=fields.optional_url("end_session_endpoint"),
+            pushed_authorization_request_endpoint=fields.optional_url("pushed_authorization_request_endpoint"),
             scopes_supported=fields.texts("scopes_supported"),
             response_types_supported=fields.texts("response_types_supported"),
+            response_modes_supported=fields.texts("response_modes_supported"),
             grant_types_supported=fields.texts("grant_types_supported"),
             token_endpoint_auth_methods_supported=fields.texts("token_endpoint_auth_methods_supported"),
             id_token_signing_alg_values_supported=fields.texts("id_token_signing_alg_values_supported"),
+            code_challenge_methods_supported=fields.texts("code_challenge_methods_supported"),
+            dpop_signing_alg_values_supported=fields.texts("dpop_signing_alg_values_supported"),
             authorization_response_iss_parameter_supported=(
                 fields.values.get("authorization_response_iss_parameter_supported") is True
             ),
+            require_pushed_authorization_requests=fields.values.get("require_pushed_authorization_requests") is True,
         )
 
 

@@ -18,7 +18,8 @@ class RevocationRequest:
 
     def write(self) -> dict[str, str]:
         """As form parameters."""
-        return {"client_id": self.client_id, "token": self.token.reveal()}
+        own = {"client_id": self.client_id} if self.client_id else {}
+        return {**own, "token": self.token.reveal()}
 
     @classmethod
     def read(cls, fields: Fields) -> Self:

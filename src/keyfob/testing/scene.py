@@ -11,9 +11,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import argon2
 
-from keyfob.client.asks import Moment
+from keyfob.client.asks import Came, Heard, Moment
+from keyfob.client.callback import Callback
 from keyfob.client.held import Held
+from keyfob.client.learned import Learned
 from keyfob.client.notices import CodeShown, Notice
+from keyfob.client.surroundings import Surroundings
 from keyfob.guard import Guard
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response, form_request
@@ -124,10 +127,17 @@ def _add_keys(transaction: Transaction, keys: tuple[StoredKey, ...]) -> None:
 
 
 class SceneWorld:
-    """The world of a program in a scene."""
+    """The world of a program in a scene.
+
+    Attributes:
+        here: What its place is like: no browser, unless somebody says otherwise.
+    """
 
     def __init__(self, scene: Scene, tell: Callable[[Notice], None]) -> None:
         """Know the scene, and who looks at the screen."""
+        self.here = Surroundings()
+        self._learned: dict[tuple[str, str], Learned] = {}
+        self._parked: dict[str, Secret | None] = {}
         self._scene = scene
         self._tell = tell
         self._brought: Mapping[str, str] | None = None
@@ -153,10 +163,10 @@ class SceneWorld:
         """The scene's, which repeats itself."""
         return self._scene.time.random(size)
 
-    def listen(self, ports: tuple[int, ...], state: str) -> str:
+    def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
         """Nobody can really come; `browse` brings the answer."""
         self._state = state
-        return f"http://127.0.0.1:{ports[0] if ports else 8484}/callback"
+        return callbacks[0].address(callbacks[0].port or 8484)
 
     def browse(self, address: str) -> bool:
         """A person goes there, logs in and approves whatever is asked; what they bring back is kept for `hear`."""
@@ -164,7 +174,7 @@ class SceneWorld:
 
         def carry(request: Request) -> Response:
             if request.url.startswith("http://127.0.0.1:"):
-                found.append(request.url)
+                found.append(request.body.decode() or urlsplit(request.url).query)
                 return Response(200)
             return self._scene.pair.send(request)
 
@@ -174,15 +184,42 @@ class SceneWorld:
             person.press("login", email=EMAIL, password=PASSWORD)
         if "/u/consent" in person.page.url:
             person.press("approve")
-        self._brought = dict(parse_qsl(urlsplit(found[0]).query)) if found else None
+        if any(form.action.startswith("http://127.0.0.1:") for form in person.page.forms):
+            person.press()  # as the page's script does
+        self._brought = dict(parse_qsl(found[0])) if found else None
         return True
 
-    def hear(self, span: timedelta) -> Mapping[str, str] | None:
+    def hear(self, span: timedelta) -> Heard | None:
         """What the person brought."""
         if self._brought is None or self._brought.get("state") != self._state:
             self._scene.time.go(span)
             return None
-        return self._brought
+        return Came(self._brought)
+
+    def hush(self, *, went_well: bool) -> None:
+        """Nobody waits to be told."""
+        del went_well
+        self._brought = None
+
+    def look(self) -> tuple[Surroundings, bool]:
+        """What was set; somebody is there."""
+        return self.here, True
+
+    def recall(self, issuer: str, client_id: str) -> Learned:
+        """What was learned."""
+        return self._learned.get((issuer, client_id), Learned())
+
+    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+        """Remember it."""
+        self._learned[issuer, client_id] = learned
+
+    def park(self, profile: str, kept: Secret | None) -> None:
+        """Keep it, or forget it."""
+        self._parked[profile] = kept
+
+    def unpark(self, profile: str) -> Secret | None:
+        """What was kept."""
+        return self._parked.get(profile)
 
 
 def approve(person: Person, shown: CodeShown, *, email: str = EMAIL, password: str = PASSWORD) -> None:

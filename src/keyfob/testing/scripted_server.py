@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from keyfob.client.asks import Moment
+from keyfob.client.asks import Came, Heard, Moment
+from keyfob.client.callback import Callback
+from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
+from keyfob.client.surroundings import Surroundings
 from keyfob.errors import KeyfobError, Unreachable
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import FakeTime
 
 
@@ -31,7 +35,14 @@ class ScriptedWorld:
         notices: All that the person was told.
         time: Its clocks.
         brings: What the browser comes back with; None where nobody comes.
+        heard: What the person types or the browser brings, in order, each with the moment since the start; before
+            `brings`.
         address: Where the browser was sent.
+        went_well: How the flow ended, as a browser would be told; None before it has.
+        here: What this place is like.
+        has_person: Whether somebody is there.
+        learned: What issuers have taught.
+        parked: By profile, a login that another process may go on with.
     """
 
     def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:
@@ -45,6 +56,12 @@ class ScriptedWorld:
         self.sent: list[tuple[timedelta, Request]] = []
         self.notices: list[Notice] = []
         self.brings: Mapping[str, str] | None = None
+        self.heard: list[tuple[timedelta, Heard]] = []
+        self.went_well: bool | None = None
+        self.here = Surroundings(has_screen=True, browser="firefox")
+        self.has_person = True
+        self.learned: dict[tuple[str, str], Learned] = {}
+        self.parked: dict[str, Secret] = {}
         self.address = self.state = ""
         self._drawn = 0
         self._script = {path: list(answers) for path, answers in script.items()}
@@ -87,22 +104,52 @@ class ScriptedWorld:
         self._drawn += 1
         return bytes([self._drawn]) * size
 
-    def listen(self, ports: tuple[int, ...], state: str) -> str:
+    def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
         """Remember the state."""
         self.state = state
-        return f"http://127.0.0.1:{ports[0] if ports else 1234}/callback"
+        return callbacks[0].address(callbacks[0].port or 1234)
 
     def browse(self, address: str) -> bool:
         """Remember the address."""
         self.address = address
         return True
 
-    def hear(self, span: timedelta) -> Mapping[str, str] | None:
-        """What the script says the browser brings, with the state; nobody comes where it says nothing."""
-        if self.brings is None:
+    def hear(self, span: timedelta) -> Heard | None:
+        """What the script says is heard next, and then what the browser brings, with the state; else nothing is."""
+        if self.heard and self.heard[0][0] <= self.time.passed + span:
+            when, heard = self.heard.pop(0)
+            self.time.wait(max(when - self.time.passed, timedelta()))
+            return heard
+        if self.brings is None or self.heard:
             self.time.wait(span)
             return None
-        return {"state": self.state, **self.brings}
+        return Came({"state": self.state, **self.brings})
+
+    def hush(self, *, went_well: bool) -> None:
+        """Remember how it ended."""
+        self.went_well = went_well
+
+    def look(self) -> tuple[Surroundings, bool]:
+        """What was set."""
+        return self.here, self.has_person
+
+    def recall(self, issuer: str, client_id: str) -> Learned:
+        """What was learned."""
+        return self.learned.get((issuer, client_id), Learned())
+
+    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+        """Remember it."""
+        self.learned[issuer, client_id] = learned
+
+    def park(self, profile: str, kept: Secret | None) -> None:
+        """Keep it, or forget it."""
+        self.parked.pop(profile, None)
+        if kept is not None:
+            self.parked[profile] = kept
+
+    def unpark(self, profile: str) -> Secret | None:
+        """What was kept."""
+        return self.parked.get(profile)
 
     def requests(self, path: str) -> list[Request]:
         """What came to one path."""
@@ -144,14 +191,38 @@ class AsyncScriptedWorld:
         """As there."""
         return self.script.random(size)
 
-    async def listen(self, ports: tuple[int, ...], state: str) -> str:
+    async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
         """As there."""
-        return self.script.listen(ports, state)
+        return self.script.listen(callbacks, state)
 
     async def browse(self, address: str) -> bool:
         """As there."""
         return self.script.browse(address)
 
-    async def hear(self, span: timedelta) -> Mapping[str, str] | None:
+    async def hear(self, span: timedelta) -> Heard | None:
         """As there."""
         return self.script.hear(span)
+
+    async def hush(self, *, went_well: bool) -> None:
+        """As there."""
+        self.script.hush(went_well=went_well)
+
+    def look(self) -> tuple[Surroundings, bool]:
+        """As there."""
+        return self.script.look()
+
+    def recall(self, issuer: str, client_id: str) -> Learned:
+        """As there."""
+        return self.script.recall(issuer, client_id)
+
+    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+        """As there."""
+        self.script.learn(issuer, client_id, learned)
+
+    def park(self, profile: str, kept: Secret | None) -> None:
+        """As there."""
+        self.script.park(profile, kept)
+
+    def unpark(self, profile: str) -> Secret | None:
+        """As there."""
+        return self.script.unpark(profile)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import http.client
 import socket
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from keyfob.client.callback import ANYWHERE, Callback
 from keyfob.client.io.browser import open_browser
 from keyfob.client.io.listener import Listener
+from keyfob.client.io.surroundings import WSL_OPENERS
 from keyfob.client.io.world import SystemWorld
+from keyfob.client.surroundings import Surroundings
 from keyfob.errors import Misuse
 
 STATE = "the-state"
@@ -20,9 +27,22 @@ STATE = "the-state"
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    made = Listener((), STATE)
+    made = Listener(ANYWHERE, STATE)
     yield made
-    made.close()
+    made.close(went_well=False)
+
+
+def answered(listener: Listener, *asked: str, went_well: bool = True) -> tuple[tuple[int, str], dict[str, str] | None]:
+    """What the browser is shown, and what was heard; the page waits for the end of the login."""
+    with ThreadPoolExecutor() as pool:
+        page = pool.submit(knock, listener, *asked)
+        heard = listener.hear(5)
+        listener.close(went_well=went_well)
+        return page.result(5), heard
+
+
+def at(*ports: int) -> tuple[Callback, ...]:
+    return tuple(Callback(port=port) for port in ports)
 
 
 def knock(
@@ -53,63 +73,151 @@ def knock(
 def test_whoever_else_knocks_does_not_end_the_wait(listener: Listener, path: str, host: str | None) -> None:
     assert knock(listener, path, host=host)[0] == 404
     assert listener.hear(0.05) is None
-    assert knock(listener, f"/callback?code=mine&state={STATE}")[0] == 200
-    assert listener.hear(5) == {"code": "mine", "state": STATE}
+    (status, _), heard = answered(listener, f"/callback?code=mine&state={STATE}")
+    assert (status, heard) == (200, {"code": "mine", "state": STATE})
 
 
-@pytest.mark.parametrize(("answer", "words"), [("code=c", "Done"), ("error=access_denied", "Not logged in")])
-def test_the_page_closes_the_story_and_holds_no_code(listener: Listener, answer: str, words: str) -> None:
-    status, page = knock(listener, f"/callback?{answer}&state={STATE}")
+@pytest.mark.parametrize(("went_well", "words"), [(True, "Logged in"), (False, "Not logged in")])
+def test_the_page_waits_for_the_end_and_closes_the_story_without_a_code(
+    listener: Listener, went_well: bool, words: str
+) -> None:
+    """[C-6749-13] [C-9700-05]: nothing of others on it, no way on to another address."""
+    path = f"/callback?code=secret-code&state={STATE}&next=https://evil.example/"
+    (status, page), _ = answered(listener, path, went_well=went_well)
     assert status == 200
-    assert words in page
-    assert answer not in page
+    assert f"<h1>{words}</h1>" in page
+    assert not any(word in page for word in ("secret-code", "evil.example", "http:", "https:", "src="))
     assert "replaceState" in page
 
 
+def test_what_a_browser_is_told_is_for_nobody_else(listener: Listener) -> None:
+    """[C-6749-13] [C-9700-05]."""
+    parts = urlsplit(listener.callback)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port or 0, timeout=5)
+    connection.request("GET", "/?next=https://evil.example/")
+    answer = connection.getresponse()
+    assert (answer.getheader("referrer-policy"), answer.getheader("cache-control")) == ("no-referrer", "no-store")
+    assert answer.getheader("location") is None
+    connection.close()
+
+
+def test_an_answer_counts_once(listener: Listener) -> None:
+    """[C-6749-12]: the second is turned away while the first waits for its page."""
+    path = f"/callback?code=c&state={STATE}"
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(knock, listener, path)
+        assert listener.hear(5)
+        assert knock(listener, path)[0] == 404
+        assert listener.hear(0.05) is None
+        listener.close(went_well=True)
+        assert first.result(5)[0] == 200
+
+
 def test_an_answer_may_come_by_form(listener: Listener) -> None:
-    assert knock(listener, "/callback", "POST", f"code=c&state={STATE}&iss=https%3A%2F%2Fa%2F")[0] == 200
-    assert listener.hear(5) == {"code": "c", "state": STATE, "iss": "https://a/"}
+    (status, _), heard = answered(listener, "/callback", "POST", f"code=c&state={STATE}&iss=https%3A%2F%2Fa%2F")
+    assert (status, heard) == (200, {"code": "c", "state": STATE, "iss": "https://a/"})
 
 
-def test_a_connection_that_says_nothing_keeps_nobody_else_out(listener: Listener) -> None:
+def test_a_connection_that_says_nothing_keeps_nobody_else_out_and_is_not_waited_for(listener: Listener) -> None:
     parts = urlsplit(listener.callback)
     with socket.create_connection((str(parts.hostname), parts.port or 0)):
-        assert knock(listener, f"/callback?code=c&state={STATE}")[0] == 200
+        (status, _), _ = answered(listener, f"/callback?code=c&state={STATE}")
+        assert status == 200
+
+
+def test_a_browser_that_does_not_read_on_is_not_waited_for_long(listener: Listener) -> None:
+    parts = urlsplit(listener.callback)
+    with socket.create_connection((str(parts.hostname), parts.port or 0)) as browser:
+        browser.sendall(f"GET /callback?code=c&state={STATE} HTTP/1.1\r\nhost: {parts.netloc}\r\n\r\n".encode())
+        assert listener.hear(5)
+        listener.close(went_well=True)
+
+
+def test_two_issuers_are_told_two_addresses_and_an_answer_for_one_is_none_for_the_other(listener: Listener) -> None:
+    """[C-8252-05] [C-8252-03]: without `iss`, the address tells them apart: a port of its own, and its own state."""
+    other = Listener(ANYWHERE, "another-state")
+    assert other.callback != listener.callback
+    for crossed, state in ((other, STATE), (listener, "another-state")):
+        assert knock(crossed, f"/callback?code=c&state={state}")[0] == 404
+        assert crossed.hear(0.05) is None
+    other.close(went_well=False)
 
 
 def test_it_listens_on_this_machine_alone_and_takes_the_first_free_port() -> None:
-    one = Listener((), STATE)
+    """[C-8252-03] [C-8252-04]."""
+    one = Listener(ANYWHERE, STATE)
     taken = urlsplit(one.callback).port or 0
     assert one.callback.startswith("http://127.0.0.1:")
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         free = other.getsockname()[1]
-    two = Listener((taken, free), STATE)
+    two = Listener(at(taken, free), STATE)
     assert urlsplit(two.callback).port == free
     with pytest.raises(Misuse) as raised:
-        Listener((taken, free, 99999), STATE)
+        Listener(at(taken, free, 99999), STATE)
     assert raised.value.code == "port-taken"
     for listener in (one, two):
-        listener.close()
+        listener.close(went_well=False)
+
+
+@pytest.mark.parametrize("host", ["[::1]", "localhost"])
+def test_an_address_that_is_registered_otherwise_is_listened_at(host: str) -> None:
+    """[C-8252-04]: IPv6 where that is what there is; the name only where it is registered, and then both mean us."""
+    listener = Listener((Callback(host, 0, "/back"),), STATE)
+    assert listener.callback.startswith(f"http://{host}:")
+    assert listener.callback.endswith("/back")
+    port = urlsplit(listener.callback).port or 0
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family) as browser:
+            assert (browser.connect_ex((address, port)) == 0) == (host == "localhost" or ":" in address)
+    (status, _), heard = answered(listener, f"/back?code=c&state={STATE}")
+    assert (status, heard) == (200, {"code": "c", "state": STATE})
 
 
 def test_nobody_listens_any_more_when_the_wait_is_over() -> None:
     world = SystemWorld()
-    port = urlsplit(world.listen((), STATE)).port or 0
+    """[C-8252-04]."""
+    port = urlsplit(world.listen(ANYWHERE, STATE)).port or 0
     assert world.hear(timedelta(milliseconds=10)) is None
+    world.hush(went_well=False)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=2)
 
 
+ON_SCREEN = Surroundings(has_screen=True, browser="true")
+
+
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "javascript:alert(1)", "https://a b/", "-flag"])
 def test_only_web_addresses_are_opened(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DISPLAY", ":0")
+    """[C-6749-06] [C-8252-02]."""
     monkeypatch.setenv("BROWSER", "true")
-    assert not open_browser(address)
+    assert not open_browser(address, ON_SCREEN)
 
 
-def test_without_a_screen_no_browser_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("sys.platform", "linux")
-    assert not open_browser("https://login.example/")
+@pytest.mark.parametrize(
+    "here",
+    [
+        replace(ON_SCREEN, browser=""),
+        replace(ON_SCREEN, browser="w3m", is_text_browser=True),
+        replace(ON_SCREEN, has_screen=False),
+    ],
+)
+def test_without_a_screen_or_a_browser_of_its_own_window_nothing_is_started(here: Surroundings) -> None:
+    assert not open_browser("https://login.example/", here)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script stands for a program of Windows")
+@pytest.mark.parametrize("opener", WSL_OPENERS)
+def test_the_browser_of_windows_gets_the_address_as_data(
+    opener: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / opener
+    script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/words"\nexit 1\n')
+    script.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    address = "https://login.example/?a='b'&c=$(touch%20x);d"
+    here = Surroundings(is_wsl=True, browser=opener)
+    assert open_browser(address, here) == (opener == "explorer.exe"), "which answers 1 when all is well"
+    quoted = f"Start-Process '{address.replace(chr(39), chr(39) * 2)}'"
+    words = (tmp_path / "words").read_text().splitlines()
+    assert words[-1] == (quoted if opener == "powershell.exe" else address)

@@ -261,7 +261,8 @@ def test_what_the_page_tells_a_person_to_type_works(shell: Shell, monkeypatch: p
 def logged_in(process: subprocess.Popen[str], password: str) -> str:
     """Approve what a program shows, and hear it out."""
     assert process.stdout is not None
-    shown = json.loads(process.stdout.readline())
+    events = map(json.loads, process.stdout)
+    shown = next(event for event in events if event["event"] == "device_code")
     sender = HttpSender()
     person = Person(sender)
     person.open(shown["verification_uri"])

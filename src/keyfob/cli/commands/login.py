@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import assert_never
+from collections.abc import Callable
 
-from keyfob.cli import output
+from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile
-from keyfob.errors import LoginDeclined, Misuse, TimedOut
+from keyfob.client.profile import command
+from keyfob.errors import LoginDeclined, LoginRequired, Misuse, TimedOut
 from keyfob.login import (
-    BrowserOpened,
-    CodeShown,
+    App,
     Held,
-    NetworkTrouble,
     Notice,
     Profile,
     ProfileFiles,
-    ScopeNarrowed,
-    SlowedDown,
-    StillPending,
 )
 
-_FLOWS = ("auto", "device", "browser", "paste", "machine", "password")
-_READY = ("auto", "device", "browser", "machine")
+_FLOWS = ("auto", "browser", "device", "paste", "machine", "password")
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -33,10 +28,23 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--client-id", metavar="ID", help="this program's, at that issuer")
     parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
     parser.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
-    parser.add_argument("--flow", choices=_FLOWS, default="auto", help="how to log in; auto is device for now")
-    parser.add_argument("--port", metavar="N", action="append", type=int, help="with --flow browser: where the browser "
-                        "comes back to, if the issuer compares ports; may be said again")  # fmt: skip
-    own = parser.add_argument_group("a program as itself (--flow machine)").add_mutually_exclusive_group()
+    parser.add_argument("--flow", choices=_FLOWS, help="how to log in; auto is the safest that works here")
+    parser.add_argument("--open", action="store_true", help="with a code: open its page in this machine's browser")
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--no-wait", action="store_true", help="show a code and come back at once; then --resume")
+    waiting.add_argument("--resume", action="store_true", help="go on waiting for the person who was shown a code")
+    back = parser.add_argument_group("where the browser comes back to, if the issuer compares that")
+    back.add_argument("--port", metavar="N", action="append", type=int, help="of 127.0.0.1; may be said again")
+    back.add_argument(
+        "--callback", metavar="URL", action="append", help="such as http://localhost:8484/; may be said again"
+    )
+    odd = parser.add_argument_group("issuers that are not as others")
+    odd.add_argument("--resource", metavar="URL", help="the API by its address (RFC 8707), instead of --audience")
+    odd.add_argument("--endpoint", metavar="NAME=URL", action="append", help="what the issuer's metadata lacks, "
+                     "such as device_authorization_endpoint; may be said again")  # fmt: skip
+    own = parser.add_argument_group(
+        "the program's own secret or key; with --flow machine it logs in as itself"
+    ).add_mutually_exclusive_group()
     for source in SOURCES:
         what = "secret" if source.kind == "secret" else "private key, PEM or JWK"
         where, metavar = ("variable", "NAME") if source.place == "env" else ("file", "PATH")
@@ -55,25 +63,25 @@ def run(flags: Namespace) -> int:
         TimedOut: The person did not answer in time.
         KeyfobError: The login failed otherwise.
     """
-    if flags.flow not in _READY:
+    if flags.flow == "password":
         raise Misuse(
             f"--flow {flags.flow} is not yet in this version",
             code="flow-unavailable",
             hint="Leave --flow away, or say --flow device.",
         )
     profile = asked_profile(flags)
-    if flags.flow == "machine" and profile.machine is None:
-        hint = "Add --secret-env NAME, --secret-file PATH, --key-env NAME or --key-file PATH."
-        raise Misuse("--flow machine needs to know where the program's secret or key lies", hint=hint)
     app = app_of(profile)
-    ports: list[int] | None = (flags.port or []) if flags.flow == "browser" else None
+    log_in = _way_of(flags, app)
     if not flags.json:
-        held = app.log_in(browser_ports=ports)
+        held = _or_say_where(log_in, profile)
         ProfileFiles().keep(app.profile)
-        output.remark(_greeting(held))
+        if held is not None:
+            output.remark(_greeting(held))
+        else:
+            output.remark(f"when it is approved, run: {command('login', profile.name)} --resume")
         return DONE
     try:
-        held = app.log_in(_print_event, browser_ports=ports)
+        held = log_in(events.show)
     except LoginDeclined:
         output.result_object({"event": "denied"})
         raise
@@ -81,52 +89,39 @@ def run(flags: Namespace) -> int:
         output.result_object({"event": "expired"})
         raise
     ProfileFiles().keep(app.profile)
-    output.result_object(_granted(app.profile, held))
+    if held is not None:
+        output.result_object(events.granted(app.profile, held))
     return DONE
+
+
+def _way_of(flags: Namespace, app: App) -> Callable[[Callable[[Notice], None] | None], Held | None]:
+    """What is to be done; gives None where nobody was waited for."""
+    if flags.no_wait:
+
+        def begin(tell: Callable[[Notice], None] | None) -> None:
+            app.begin(tell)
+
+        return begin
+    if flags.resume:
+        return app.resume
+    return lambda tell: app.log_in(tell, opens_page=flags.open)
+
+
+def _or_say_where(log_in: Callable[[Callable[[Notice], None] | None], Held | None], profile: Profile) -> Held | None:
+    """Log in at the terminal. Where there is none, a program reads on stdout what to run where there is one.
+
+    Raises:
+        LoginRequired: There is no terminal.
+    """
+    try:
+        return log_in(None)
+    except LoginRequired as problem:
+        if problem.code == "no-terminal":
+            ours = command("login", profile.name)
+            output.result_object({"error": problem.code, "run": ours, "run_and_show_events": f"{ours} --json"})
+        raise
 
 
 def _greeting(held: Held) -> str:
     who = held.person or held.subject
     return f"logged in as {who} at {held.issuer}" if who else f"logged in as {held.client_id} at {held.issuer}"
-
-
-def _granted(profile: Profile, held: Held) -> dict[str, object]:
-    return {
-        "event": "granted",
-        "profile": profile.name,
-        "issuer": held.issuer,
-        "subject": held.subject,
-        "name": held.person,
-        "scope": held.scope.write(),
-        "expires_at": output.instant(held.expires_at),
-    }
-
-
-def _print_event(notice: Notice) -> None:
-    output.result_object(_event(notice))
-
-
-def _event(notice: Notice) -> dict[str, object]:
-    """Spans are whole seconds. Holds no secret: the user code is for showing, the device code is not in a notice."""
-    match notice:
-        case CodeShown():
-            return {
-                "event": "device_code",
-                "user_code": notice.user_code,
-                "verification_uri": notice.verification_uri,
-                "verification_uri_complete": notice.verification_uri_complete,
-                "expires_in": int(notice.expires_in.total_seconds()),
-                "expires_at": output.instant(notice.expires_at),
-            }
-        case BrowserOpened():
-            return {"event": "browser", "address": notice.address, "has_opened": notice.has_opened}
-        case StillPending():
-            return {"event": "pending", "seconds_left": int(notice.left.total_seconds())}
-        case SlowedDown():
-            return {"event": "slow_down", "interval": int(notice.interval.total_seconds())}
-        case NetworkTrouble():
-            return {"event": "network_trouble", "message": notice.what, "next_in": int(notice.next_in.total_seconds())}
-        case ScopeNarrowed():
-            return {"event": "scope_narrowed", "missing": list(notice.missing)}
-        case _:  # pragma: no cover
-            assert_never(notice)

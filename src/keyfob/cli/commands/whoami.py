@@ -25,7 +25,7 @@ def run(flags: Namespace) -> int:
     """
     app = known_app(flags)
     held = app.session().held()
-    renews = held.refresh_token is not None or app.profile.machine is not None
+    renews = held.refresh_token is not None or app.profile.is_machine
     if flags.json:
         output.result_object(
             {
@@ -41,7 +41,7 @@ def run(flags: Namespace) -> int:
             }
         )
         return DONE
-    itself = f"{held.client_id} (a program as itself)" if app.profile.machine else None
+    itself = f"{held.client_id} (a program as itself)" if app.profile.is_machine else None
     output.result(held.person or held.subject or itself or "(the issuer does not say who)")
     for name, value in _facts(held, renews=renews):
         output.result(f"  {name:<10}{value}")

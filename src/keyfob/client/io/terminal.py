@@ -12,19 +12,30 @@ import sys
 import textwrap
 import time
 from datetime import timedelta
-from typing import TextIO
+from typing import Self, TextIO
 
+from keyfob.client.asks import Heard, Pasted, Switched
+from keyfob.client.io.keyboard import Keyboard
 from keyfob.client.notices import (
     BrowserOpened,
     CodeShown,
+    DoorChosen,
+    DoorRefused,
     NetworkTrouble,
     Notice,
+    PasteAsked,
+    PasteRefused,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
     printable,
 )
+from keyfob.protocol.secret import Secret
 
+_CODE_KEYS = frozenset("cd")
+_BRING_BACK = (
+    "If the browser ends at a page that cannot be opened, paste that page's whole address here and press Enter."
+)
 HONEST_LINE = "Approve only if you started this yourself; nobody from support will ever ask you to."
 _INDENT = 4
 
@@ -45,8 +56,11 @@ class Terminal:
         self._live = live
         self._colour = colour
         self._columns = columns
+        self._waits_for = ""
         self._ends: float | None = None
         self._line = ""
+        self._keyboard: Keyboard | None = None
+        self._offers_code = False
 
     @classmethod
     def of_process(cls) -> Terminal:
@@ -59,6 +73,17 @@ class Terminal:
             columns=shutil.get_terminal_size().columns,
         )
 
+    def __enter__(self) -> Self:
+        """Nothing is done to the terminal before a login waits for its person."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it was."""
+        self.clear()
+        if self._keyboard is not None:
+            self._keyboard.close()
+            self._keyboard = None
+
     def tell(self, notice: Notice) -> None:
         """Show a notice."""
         match notice:
@@ -66,28 +91,46 @@ class Terminal:
                 self._show_address(notice)
             case CodeShown():
                 self._show_code(notice)
+            case PasteAsked():
+                self._show_paste(notice)
             case StillPending():
                 pass  # the countdown says so
             case SlowedDown():
                 self._say_slower(notice)
-            case NetworkTrouble():
-                self._say(f"{printable(notice.what)}; still waiting, next try in {_span(notice.next_in)}")
-            case ScopeNarrowed():
-                self._say(f"granted without: {printable(', '.join(notice.missing))}")
+            case _:
+                self._say(_in_words(notice))
 
     def tick(self) -> None:
         """A second has passed."""
         if not (self._live and self._ends):
             return
         left = timedelta(seconds=max(0, self._ends - time.monotonic()))
-        self._rewrite(f"waiting for you to approve, {_span(left)} left (Ctrl-C to stop)")
+        self._rewrite(f"waiting for {self._waits_for}, {_span(left)} left (Ctrl-C to stop)")
+
+    def read(self) -> Heard | None:
+        """What was typed: the key that asks for a code, or something pasted."""
+        typed = None if self._keyboard is None else self._keyboard.read()
+        if typed is None:
+            return None
+        if len(typed) > 1:
+            return Pasted(Secret(typed))
+        return Switched() if self._offers_code and typed.lower() in _CODE_KEYS else None
 
     def clear(self) -> None:
         """Take the countdown away."""
         self._rewrite("")
 
+    def _await(self, whom: str, span: timedelta) -> None:
+        self._waits_for, self._ends = whom, time.monotonic() + span.total_seconds()
+
+    def _watch_keys(self) -> bool:
+        """Whether a person can type here while we wait."""
+        if self._live and self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
+            self._keyboard = Keyboard()
+        return self._keyboard is not None
+
     def _show_code(self, notice: CodeShown) -> None:
-        self._ends = time.monotonic() + notice.expires_in.total_seconds()
+        self._await("you to approve", notice.expires_in)
         address, code = printable(notice.verification_uri), printable(notice.user_code)
         lines = ["", *self._wrapped("To log in, open this address on any device:")]
         lines += ["", f"    {self._bold(address)}", ""]
@@ -95,14 +138,27 @@ class Terminal:
             lines += self._picture(notice.verification_uri)
         lines += ["and enter this code:", "", f"    {self._bold(self._large(code))}", ""]
         lines += [f"The code is good for {_span(notice.expires_in)}.", *self._wrapped(HONEST_LINE), ""]
-        self._out.write("\n".join(lines) + "\n")
-        self._out.flush()
+        self._write(lines)
 
     def _show_address(self, notice: BrowserOpened) -> None:
-        self._ends = time.monotonic() + notice.expires_in.total_seconds()
+        self._await("your browser", notice.expires_in)
         said = "Your browser was opened. If it shows nothing, open this address in it:"
         first = said if notice.has_opened else "To log in, open this address in a browser on this machine:"
         lines = ["", *self._wrapped(first), "", f"    {self._bold(printable(notice.address))}", ""]
+        if self._watch_keys():
+            self._offers_code = notice.offers_device
+            other = "Press c to log in by a code on another device instead. " * notice.offers_device
+            lines += [*self._wrapped(f"{other}{_BRING_BACK}"), ""]
+        self._write(lines)
+
+    def _show_paste(self, notice: PasteAsked) -> None:
+        self._await("the address", notice.expires_in)
+        self._watch_keys()
+        lines = ["", *self._wrapped("To log in, open this address in a browser, on any device:"), ""]
+        lines += [f"    {self._bold(printable(notice.address))}", ""]
+        self._write([*lines, *self._wrapped(_BRING_BACK), *self._wrapped(HONEST_LINE), ""])
+
+    def _write(self, lines: list[str]) -> None:
         self._out.write("\n".join(lines) + "\n")
         self._out.flush()
 
@@ -139,7 +195,7 @@ class Terminal:
 
     def _say(self, text: str) -> None:
         self._rewrite("")
-        self._out.write(f"keyfob: {text}\n")
+        self._out.write(f"keyfob: {printable(text)}\n")
         self._out.flush()
 
     def _rewrite(self, text: str) -> None:
@@ -155,6 +211,20 @@ class Terminal:
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self._colour else text
+
+
+def _in_words(notice: DoorChosen | DoorRefused | NetworkTrouble | PasteRefused | ScopeNarrowed) -> str:
+    match notice:
+        case DoorChosen():
+            return "; ".join(notice.reasons)
+        case DoorRefused():
+            return f"the server does not open the login by {notice.door} to this program; trying the next way"
+        case NetworkTrouble():
+            return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
+        case PasteRefused():
+            return f"{notice.why}; still waiting"
+        case ScopeNarrowed():
+            return f"granted without: {', '.join(notice.missing)}"
 
 
 def _span(span: timedelta) -> str:

@@ -1,23 +1,31 @@
-"""The real world that answers a flow: network, clocks, and whoever is to be told."""
+"""The real world that answers a flow: network, clocks, browser, and whoever is to be told."""
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from keyfob.client.asks import Moment
+from keyfob.client.asks import Came, Heard, Moment
+from keyfob.client.callback import Callback
+from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
+from keyfob.client.surroundings import Surroundings
+from keyfob.errors import VaultUnavailable
 from keyfob.io.http import send
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.io.listener import Listener
 
 Sender = Callable[[Request], Response]
 _TICK = 1.0  # a countdown moves once a second, and Ctrl-C answers at once anyway
+_GLANCE = 0.1  # how often a terminal is looked at while a browser is awaited
 
 
 def moment() -> Moment:
@@ -29,8 +37,16 @@ def nobody(_: Notice) -> None:
     """Tell nobody."""
 
 
-def idle() -> None:
-    """Let a second pass unseen."""
+class Screen(Protocol):
+    """Where a person sits, as far as waiting goes."""
+
+    def tick(self) -> None:
+        """Some time has passed."""
+        ...
+
+    def read(self) -> Heard | None:
+        """What the person typed meanwhile, if it means anything."""
+        ...
 
 
 class SystemWorld:
@@ -38,15 +54,17 @@ class SystemWorld:
 
     def __init__(
         self,
-        tell: Callable[[Notice], None] = nobody,
+        tell: Callable[[Notice], None] | None = None,
         *,
-        tick: Callable[[], None] = idle,
+        terminal: Screen | None = None,
         http: Sender = send,
+        home: Path | None = None,
     ) -> None:
-        """Know whom to tell, and who wants to hear every second while waiting."""
+        """Know whom to tell, at which terminal they sit, and where what was learned is kept."""
         self._tell = tell
-        self._tick = tick
+        self._terminal = terminal
         self._http = http
+        self._home = home
         self._listener: Listener | None = None
 
     def send(self, request: Request) -> Response:
@@ -57,7 +75,8 @@ class SystemWorld:
         """By the steady clock, in slices."""
         end = time.monotonic() + span.total_seconds()
         while (left := end - time.monotonic()) > 0:
-            self._tick()
+            if self._terminal is not None:
+                self._terminal.tick()
             time.sleep(min(left, _TICK))
 
     def now(self) -> Moment:
@@ -66,35 +85,80 @@ class SystemWorld:
 
     def tell(self, notice: Notice) -> None:
         """To whom it may concern."""
-        self._tell(notice)
+        (self._tell or nobody)(notice)
 
     def random(self, size: int) -> bytes:
         """From the operating system."""
         return secrets.token_bytes(size)
 
-    def listen(self, ports: tuple[int, ...], state: str) -> str:
-        """On 127.0.0.1, until somebody was heard or nobody came. Raises `Misuse` when no port is free."""
+    def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
+        """On this machine. Raises `Misuse` when no port is free."""
         from keyfob.client.io.listener import Listener
 
-        self._listener = Listener(ports, state)
+        self._listener = Listener(callbacks, state)
         return self._listener.callback
 
     def browse(self, address: str) -> bool:
         """In this machine's browser."""
         from keyfob.client.io.browser import open_browser
 
-        return open_browser(address)
+        return open_browser(address, self.look()[0])
 
-    def hear(self, span: timedelta) -> Mapping[str, str] | None:
-        """By the steady clock, in slices, so that a countdown moves."""
-        if self._listener is None:
-            return None
-        end, found = time.monotonic() + span.total_seconds(), None
-        try:
-            while found is None and (left := end - time.monotonic()) > 0:
-                self._tick()
-                found = self._listener.hear(min(left, _TICK))
-        finally:
-            self._listener.close()
+    def hear(self, span: timedelta) -> Heard | None:
+        """By the steady clock, in slices, so that a countdown moves and a key is seen."""
+        end = time.monotonic() + span.total_seconds()
+        while (left := end - time.monotonic()) > 0:
+            if self._terminal is not None:
+                self._terminal.tick()
+                typed = self._terminal.read()
+                if typed is not None:
+                    return typed
+            found = None if self._listener is None else self._listener.hear(min(left, _GLANCE))
+            if found is not None:
+                return Came(found)
+            if self._listener is None:
+                time.sleep(min(left, _GLANCE))
+        return None
+
+    def hush(self, *, went_well: bool) -> None:
+        """Listen no more."""
+        if self._listener is not None:
+            self._listener.close(went_well=went_well)
             self._listener = None
-        return found
+
+    def look(self) -> tuple[Surroundings, bool]:
+        """Around; a person is there at a terminal, or where somebody takes what we tell."""
+        from keyfob.client.io.surroundings import look_around
+
+        here = look_around()
+        return here, here.has_terminal or (self._tell is not None and self._terminal is None)
+
+    def recall(self, issuer: str, client_id: str) -> Learned:
+        """From a small file."""
+        from keyfob.client.io.learned_files import LearnedFiles
+
+        return LearnedFiles(self._home).load(issuer, client_id)
+
+    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+        """Into a small file."""
+        from keyfob.client.io.learned_files import LearnedFiles
+
+        LearnedFiles(self._home).keep(issuer, client_id, learned)
+
+    def park(self, profile: str, kept: Secret | None) -> None:
+        """In a file that only its owner may read; best effort, since the login goes on here anyway."""
+        from keyfob.client.io.files import home, remove, write_private
+
+        path = (self._home or home()) / "pending" / f"{profile}.json"
+        with contextlib.suppress(VaultUnavailable):
+            if kept is None:
+                remove(path)
+            else:
+                write_private(path, kept.reveal().encode())
+
+    def unpark(self, profile: str) -> Secret | None:
+        """From that file. Raises `VaultUnavailable` when it cannot be read."""
+        from keyfob.client.io.files import home, read_private
+
+        raw = read_private((self._home or home()) / "pending" / f"{profile}.json")
+        return None if raw is None else Secret(raw.decode(errors="replace"))

@@ -38,14 +38,10 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
     api_scopes = {name for api in config.apis for name in api.scopes}
     methods = list(AUTH_METHODS)
     more: dict[str, object] = {
-        "response_modes_supported": list(RESPONSE_MODES),
         "subject_types_supported": ["public"],
-        "code_challenge_methods_supported": [S256],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-        "dpop_signing_alg_values_supported": list(ALGORITHMS),
-        "pushed_authorization_request_endpoint": f"{base}oauth/par",
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "mfa_challenge_endpoint": f"{base}mfa/challenge",
@@ -67,11 +63,15 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
         userinfo_endpoint=f"{base}userinfo",
         revocation_endpoint=f"{base}oauth/revoke",
         end_session_endpoint=f"{base}oidc/logout",
+        pushed_authorization_request_endpoint=f"{base}oauth/par",
         scopes_supported=(*STANDARD_SCOPES, *sorted(api_scopes - set(STANDARD_SCOPES))),
         response_types_supported=("code",),
+        response_modes_supported=RESPONSE_MODES,
         grant_types_supported=_grants(config),
         token_endpoint_auth_methods_supported=AUTH_METHODS,
         id_token_signing_alg_values_supported=tuple(sorted(config.algorithms)),
+        code_challenge_methods_supported=(S256,),
+        dpop_signing_alg_values_supported=ALGORITHMS,
         authorization_response_iss_parameter_supported=is_rfc,
         more=more,
     )

@@ -1,0 +1,50 @@
+"""What came back from a token endpoint: tokens, or why there are none (RFC 6749 §5)."""
+
+from __future__ import annotations
+
+from typing import Final, NoReturn
+
+from keyfob.errors import Refused, Unreachable
+from keyfob.protocol.fields import read_json
+from keyfob.protocol.http import Response
+from keyfob.protocol.oauth_error import OAuthError
+from keyfob.protocol.tokens import TokenAnswer
+
+OK: Final = 200
+UNAUTHORIZED: Final = 401
+TOO_MANY: Final = 429
+SERVER_FAULT: Final = 500
+
+
+def refuse(response: Response, what: str, hint: str = "") -> NoReturn:
+    """Say a refusing answer in words: what it means, the server's code, and the words with it.
+
+    Raises:
+        Refused: Always.
+    """
+    error = OAuthError.find(response)
+    if error is None:
+        raise Refused(f"{what} (status {response.status})", hint=hint)
+    said = f": {error.description}" if error.description else ""
+    if response.status == UNAUTHORIZED:
+        hint = hint or "Look at the client id and its secret or key."
+    raise Refused(f"{what} ({error.error}){said}", oauth_code=error.error, hint=hint)
+
+
+def read_tokens(response: Response, what: str) -> TokenAnswer:
+    """The tokens in an answer.
+
+    Args:
+        response: From the token endpoint.
+        what: What it means that there are none: "the server gives no tokens".
+
+    Raises:
+        Unreachable: The server cannot at the moment.
+        Refused: It will not.
+        Malformed: Tokens came, but not as they should.
+    """
+    if response.status == OK:
+        return TokenAnswer.read(read_json(response.body, "token answer"))
+    if response.status >= SERVER_FAULT or response.status == TOO_MANY:
+        raise Unreachable(f"the server answers {response.status} at the moment", hint="Try again.")
+    refuse(response, what)

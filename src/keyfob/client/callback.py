@@ -1,0 +1,54 @@
+"""Where a browser comes back to: an address of this machine (RFC 8252 §7.3, §8.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from keyfob.errors import Misuse
+
+HOSTS: Final = ("127.0.0.1", "[::1]", "localhost")
+PATH: Final = "/callback"
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """One address.
+
+    Attributes:
+        host: A literal address; `localhost` only where a server has that registered and nothing else.
+        port: 0 for any that is free.
+    """
+
+    host: str = HOSTS[0]
+    port: int = 0
+    path: str = PATH
+
+    def address(self, port: int) -> str:
+        """With the port that was found."""
+        return f"http://{self.host}:{port}{self.path}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """From an address; without a port it means any.
+
+        Raises:
+            Misuse: It is none of this machine's, or has a query.
+        """
+        try:
+            parts = urlsplit(text)
+            port = parts.port or 0
+        except ValueError:
+            parts, port = urlsplit(""), 0
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        plain = text.isascii() and text.isprintable() and not (parts.query or parts.fragment or "@" in parts.netloc)
+        if parts.scheme != "http" or host not in HOSTS or not plain:
+            raise Misuse(
+                "a callback is an address of this machine", hint="It looks like http://127.0.0.1:8484/callback"
+            )
+        return cls(host, port, parts.path or "/")
+
+
+# An issuer that follows RFC 8252 takes any port, and IPv6 is for machines that have no other.
+ANYWHERE: Final = (Callback("127.0.0.1"), Callback("[::1]"))

@@ -1,0 +1,86 @@
+"""A program at one server: every request that it proves itself in goes through here (RFC 6749 §2.3, §3.2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from keyfob.client.asks import Flow, send
+from keyfob.protocol.client_authentication import AuthMethod, Credentials
+from keyfob.protocol.grants import Grant, TokenRequest
+from keyfob.protocol.http import Response, form_request
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from keyfob.client.credential import Credential
+
+_UNAUTHORIZED = 401
+
+
+@dataclass(slots=True)
+class Program:
+    """One program at one server, for as long as one command or session lasts.
+
+    Attributes:
+        credential: What it proves itself with; a public program has nothing and only says its id.
+        methods: How it may prove itself, the best first. What the server has once refused is not tried again.
+    """
+
+    client_id: str
+    issuer: str
+    credential: Credential | None = None
+    methods: tuple[AuthMethod, ...] = ("none",)
+
+    @classmethod
+    def at(cls, metadata: ServerMetadata, client_id: str, credential: Credential | None = None) -> Self:
+        """At a server that says which ways it knows."""
+        return cls(client_id, metadata.issuer, credential, methods_for(credential, metadata))
+
+
+def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tuple[AuthMethod, ...]:
+    """How a credential may be shown to a server, the best first. Metadata that says nothing means Basic (RFC 8414 §2).
+
+    A secret goes into the Basic header first (RFC 6749 §2.3.1), and into the body where the header was refused and the
+    body is offered: metadata speaks of the server, and not of this program.
+    """
+    if credential is None:
+        return ("none",)
+    if not isinstance(credential, Secret):
+        return ("private_key_jwt",)
+    offered = metadata.token_endpoint_auth_methods_supported or ("client_secret_basic",)
+    ours: tuple[AuthMethod, ...] = ("client_secret_basic", "client_secret_post")
+    return tuple(method for method in ours if method in offered) or ours
+
+
+def post(program: Program, endpoint: str, parameters: Mapping[str, str]) -> Flow[Response]:
+    """Send parameters in the program's name. May raise `Unreachable` or `Malformed`."""
+    *first, last = program.methods
+    for method in first:
+        response = yield from _post(program, method, endpoint, parameters)
+        if response.status != _UNAUTHORIZED:
+            program.methods = (method,)
+            return response
+    return (yield from _post(program, last, endpoint, parameters))
+
+
+def ask_for_tokens(program: Program, endpoint: str, grant: Grant) -> Flow[Response]:
+    """Trade a grant for tokens; the answer is not judged. May raise `Unreachable` or `Malformed`."""
+    return (yield from post(program, endpoint, TokenRequest("", grant).write()))
+
+
+def _post(program: Program, method: AuthMethod, endpoint: str, parameters: Mapping[str, str]) -> Flow[Response]:
+    proof = yield from _prove(program)
+    shown, headers = Credentials(method, program.client_id, proof).write()
+    return (yield from send(form_request(endpoint, {**parameters, **shown}, headers=headers)))
+
+
+def _prove(program: Program) -> Flow[Secret | None]:
+    """The secret, or a fresh assertion."""
+    credential = program.credential
+    if credential is None or isinstance(credential, Secret):
+        return credential
+    from keyfob.client.assertion import write_assertion  # noqa: PLC0415  signatures cost 100 ms, and few need them
+
+    return (yield from write_assertion(credential, program.client_id, program.issuer))
