@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.device_flow import LONGEST_WAIT, PAD, begin, finish, log_in
+from keyfob.client.device_flow import begin, finish, log_in
 from keyfob.client.drive import drive
 from keyfob.client.notices import CodeShown, NetworkTrouble, SlowedDown, StillPending
+from keyfob.client.polling import LONGEST_WAIT, PAD
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Malformed, Refused, TimedOut, Unreachable
 from keyfob.protocol.device import DeviceRequest
 from keyfob.protocol.fields import read_form

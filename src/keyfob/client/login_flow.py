@@ -15,6 +15,7 @@ from keyfob.client.held import Held
 from keyfob.client.id_token import check
 from keyfob.client.notices import DoorChosen, DoorRefused, ScopeNarrowed
 from keyfob.client.pending import PendingLogin
+from keyfob.client.polling import race
 from keyfob.client.profile import Profile, command
 from keyfob.client.program import Program
 from keyfob.client.ways import Door
@@ -173,7 +174,7 @@ def _finish_device(at: At, pending: PendingLogin) -> Flow[TokenAnswer]:
     """Wait for the person. What was parked is over when the server has said so; an interruption is no such word.
 
     Raises:
-        Refused: As `device_flow.race`; so do the others.
+        Refused: As `polling.race`; so do the others.
         TimedOut: The codes have lapsed.
         Malformed: The tokens are none.
     """
@@ -219,7 +220,7 @@ def _by_code_too(at: At, visit: browser_flow.Visit) -> Flow[Brought]:
         return None
 
     pending = yield from _begin_device(at)
-    first = yield from device_flow.race(pending, at.program, pause)
+    first = yield from race(device_flow.awaited(pending), at.program, pause)
     yield from park(at.profile.name, None)
     return Brought(first) if isinstance(first, TokenAnswer) else (yield from _redeem(at, visit, first))
 
