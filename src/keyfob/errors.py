@@ -24,6 +24,7 @@ Code = Literal[
     "api-refused",
     "declined",
     "extra-missing",
+    "factor-missing",
     "flow-unavailable",
     "invalid-token",
     "login-required",

@@ -21,20 +21,25 @@ from keyfob.client.held import Held
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
 from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.notices import (
+    ApprovalAwaited,
     BrowserOpened,
     CodeShown,
     DoorChosen,
     DoorRefused,
+    FactorRefused,
     NetworkTrouble,
     Notice,
+    PasswordWarned,
     PasteAsked,
     PasteRefused,
+    RecoveryCodeMade,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
 )
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile, check_name
+from keyfob.client.question import Question
 from keyfob.client.session import Session as ClientSession
 from keyfob.client.source import Source
 from keyfob.client.ways import Way
@@ -51,18 +56,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "App",
+    "ApprovalAwaited",
     "BrowserOpened",
     "CodeShown",
     "DoorChosen",
     "DoorRefused",
+    "FactorRefused",
     "Held",
     "LoggedOut",
     "NetworkTrouble",
     "Notice",
+    "PasswordWarned",
     "PasteAsked",
     "PasteRefused",
     "Profile",
     "ProfileFiles",
+    "Question",
+    "RecoveryCodeMade",
     "ScopeNarrowed",
     "Session",
     "SlowedDown",
@@ -188,16 +198,23 @@ class App:
         self._vault = vault or FileVault(home)
         self._world = world
 
-    def log_in(self, tell: Callable[[Notice], None] | None = None, *, opens_page: bool = False) -> Held:
+    def log_in(
+        self,
+        tell: Callable[[Notice], None] | None = None,
+        *,
+        ask: Callable[[Question], Secret] | None = None,
+        opens_page: bool = False,
+    ) -> Held:
         """Let the person log in; blocks until they have. A machine logs in at once.
 
         Args:
             tell: Who shows the person what to do; the terminal, if nobody says.
+            ask: Who asks the person for a name or a password; the terminal, if nobody says.
             opens_page: With a code: open the page with the code in it on this machine. Never done unasked.
 
         Raises `KeyfobError`.
         """
-        with self._at_screen(tell) as world:
+        with self._at_screen(tell, ask) as world:
             return self._open(world).log_in(opens_page=opens_page)
 
     def begin(self, tell: Callable[[Notice], None] | None = None) -> PendingLogin:
@@ -211,15 +228,17 @@ class App:
             return self._open(world).resume()
 
     @contextmanager
-    def _at_screen(self, tell: Callable[[Notice], None] | None) -> Generator[World]:
+    def _at_screen(
+        self, tell: Callable[[Notice], None] | None, ask: Callable[[Question], Secret] | None = None
+    ) -> Generator[World]:
         """The world with whoever is to be told: the terminal, if nobody else."""
         if tell is not None or self.profile.is_machine:
-            yield self._find_world(tell)
+            yield self._find_world(tell, ask=ask)
             return
         from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
 
         with Terminal.of_process() as terminal:
-            yield self._find_world(terminal.tell, terminal)
+            yield self._find_world(terminal.tell, terminal, ask)
 
     def session(self) -> Session:
         """The login that is kept, if any."""
@@ -228,10 +247,15 @@ class App:
     def _open(self, world: World) -> ClientSession:
         return ClientSession(self.profile, self._vault, world, _read_credential)
 
-    def _find_world(self, tell: Callable[[Notice], None] | None = None, terminal: Terminal | None = None) -> World:
+    def _find_world(
+        self,
+        tell: Callable[[Notice], None] | None = None,
+        terminal: Terminal | None = None,
+        ask: Callable[[Question], Secret] | None = None,
+    ) -> World:
         from keyfob.client.io.world import SystemWorld  # noqa: PLC0415
 
-        return self._world or SystemWorld(tell, terminal=terminal, home=self._home)
+        return self._world or SystemWorld(tell, terminal=terminal, ask=ask, home=self._home)
 
 
 def _read_credential(source: Source) -> Credential:

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from keyfob.cli.main import COMMANDS, main
-from tests.cli.issuer import PENDING, as_json, granted, issuer, keep_login
+from tests.cli.issuer import PENDING, WELL_KNOWN, as_json, granted, issuer, keep_login
 from tests.loopback import Loopback, says
 
 AT_X = "https://x.example/"
@@ -133,13 +134,65 @@ def test_settings_come_from_the_environment_too(keyfob: Keyfob, monkeypatch: pyt
         assert keyfob("token", "--profile", "other").code == 4
 
 
-@pytest.mark.parametrize("flow", ["password"])
-def test_a_flow_that_is_not_there_yet_is_said_not_to_be(keyfob: Keyfob, flow: str) -> None:
-    """[C-9700-07]"""
-    ran = keyfob("login", "--issuer", "https://x.example/", "--client-id", "cli", "--flow", flow)
+def test_a_password_is_taken_from_stdin_by_leave_alone_and_never_from_the_words(
+    keyfob: Keyfob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[C-9700-07] [C-6749-15]"""
+    with issuer(granted()) as server:
+        words = ("login", "--issuer", f"{server.url}/", "--client-id", "cli", "--flow", "password")
+        assert keyfob(*words).code == 2
+        assert keyfob(*words, "--allow-password", "--password", "hunter2").code == 2
+        assert [path for _, path, _, _ in server.came] == [WELL_KNOWN]
 
-    assert ran.code == 2
-    assert "not yet in this version" in ran.err
+        monkeypatch.setattr("sys.stdin", io.StringIO("pat@example.com\nhunter2\n"))
+        ran = keyfob(*words, "--allow-password")
+        monkeypatch.setattr("sys.stdin", io.StringIO("pat@example.com\nhunter2\n"))
+        again = keyfob("login", "--json")
+        monkeypatch.setattr("sys.stdin", io.StringIO(""))
+        nobody = keyfob("login")
+
+    assert ran.code == 0
+    assert "RFC 9700 forbids" in ran.err
+    kinds = [(event["event"], event.get("kind")) for event in again.events()]
+    assert kinds[:3] == [("warning", None), ("question", "username"), ("question", "password")]
+    assert kinds[-1] == ("granted", None)
+    assert nobody.code == 4
+    for said in (ran, again, nobody):
+        assert "hunter2" not in said.out + said.err
+
+
+def test_without_a_terminal_a_login_ends_at_once_and_says_to_a_program_what_to_run(keyfob: Keyfob) -> None:
+    """[C-8628-01]"""
+    with issuer() as server:
+        ran = keyfob("login", "--issuer", f"{server.url}/", "--client-id", "cli", "--profile", "work")
+
+    assert ran.code == 4
+    assert ran.members() == {
+        "error": "no-terminal",
+        "run": "keyfob login --profile work",
+        "run_and_show_events": "keyfob login --profile work --json",
+    }
+    assert "there is no terminal here" in ran.err
+    assert [path for _, path, _, _ in server.came] == [WELL_KNOWN]
+
+
+def test_a_login_is_begun_by_one_command_and_finished_by_another(keyfob: Keyfob, tmp_path: Path) -> None:
+    with issuer(PENDING, granted()) as server:
+        begun = log_in(keyfob, server, "--no-wait", "--json")
+        pending = tmp_path / "pending" / "default.json"
+        mode = pending.stat().st_mode & 0o777
+        first = keyfob("token")
+        done = keyfob("login", "--resume")
+        again = keyfob("login", "--resume")
+
+    assert [event["event"] for event in begun.events()] == ["device_code"]
+    assert "the-device-code" not in begun.out + begun.err + done.out + done.err
+    assert os.name != "posix" or mode == 0o600
+    assert first.code == 4
+    assert done.code == 0
+    assert "WDJB-MJHT" in done.err
+    assert again.code == 4
+    assert not pending.exists()
 
 
 @pytest.mark.parametrize("command", ["token", "whoami", "call https://api.example/"])

@@ -194,6 +194,18 @@ def test_an_answer_may_be_pasted_and_what_is_none_does_not_end_the_wait() -> Non
     assert body(again)["code"] == "c"
 
 
+def test_where_no_keys_are_seen_the_answer_is_a_line() -> None:
+    world = world_of(None)
+    world.here = Surroundings(has_terminal=False)
+    state = "AQEB" * 10 + "AQE"
+    world.answers = ["nonsense", f"http://127.0.0.1:1234/callback?code=c&state={state}"]
+    assert visit(world, "paste")
+    assert [question.kind for question in world.asked] == ["address", "address"]
+    world.answers = ["nonsense"] * 9
+    with pytest.raises(Refused, match="no answer"):
+        visit(world, "paste")
+
+
 def test_one_key_asks_for_a_code_and_the_first_to_finish_wins() -> None:
     world = world_of(None, PENDING, tokens(access_token="by-code"))
     world.heard.append((MINUTE, Switched()))

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+import sys
 from typing import assert_never
 
 from keyfob.cli import output
+from keyfob.errors import LoginRequired
 from keyfob.login import (
+    ApprovalAwaited,
     BrowserOpened,
     CodeShown,
     DoorChosen,
     DoorRefused,
+    FactorRefused,
     Held,
     NetworkTrouble,
     Notice,
+    PasswordWarned,
     PasteAsked,
     PasteRefused,
     Profile,
+    Question,
+    RecoveryCodeMade,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
 )
+from keyfob.protocol.secret import Secret
+
+
+def ask(question: Question) -> Secret:
+    """Print what a person must be asked; the answer is the next line of stdin.
+
+    Raises:
+        LoginRequired: There is none.
+    """
+    output.result_object({"event": "question", "kind": question.kind, "words": question.words})
+    typed = sys.stdin.readline()
+    if not typed:
+        raise LoginRequired("nobody answers on stdin", code="no-terminal", hint="Answer each question with a line.")
+    return Secret(typed.rstrip("\r\n"))
 
 
 def granted(profile: Profile, held: Held) -> dict[str, object]:
@@ -62,19 +83,39 @@ def _event(notice: Notice) -> dict[str, object]:
             return {"event": "network_trouble", "message": notice.what, "next_in": int(notice.next_in.total_seconds())}
         case ScopeNarrowed():
             return {"event": "scope_narrowed", "missing": list(notice.missing)}
-        case PasteAsked() | PasteRefused() | DoorChosen() | DoorRefused():
+        case _:
             return _event_of_way(notice)
-        case _:  # pragma: no cover
-            assert_never(notice)
 
 
-def _event_of_way(notice: PasteAsked | PasteRefused | DoorChosen | DoorRefused) -> dict[str, object]:
+_OfWay = (
+    ApprovalAwaited
+    | DoorChosen
+    | DoorRefused
+    | FactorRefused
+    | PasswordWarned
+    | PasteAsked
+    | PasteRefused
+    | RecoveryCodeMade
+)
+
+
+def _event_of_way(notice: _OfWay) -> dict[str, object]:
     match notice:
         case PasteAsked():
             return {"event": "paste", "address": notice.address}
+        case PasswordWarned():
+            return {"event": "warning", "message": notice.why}
+        case RecoveryCodeMade():
+            return {"event": "recovery_code", "recovery_code": notice.code.reveal()}
         case PasteRefused():
             return {"event": "paste_refused", "message": notice.why}
         case DoorChosen():
             return {"event": "chosen", "flow": notice.door, "reasons": list(notice.reasons)}
         case DoorRefused():
             return {"event": "refused", "flow": notice.door, "next": notice.following}
+        case ApprovalAwaited():
+            return {"event": "approval_awaited", "where": notice.where}
+        case FactorRefused():
+            return {"event": "factor_refused"}
+        case _:  # pragma: no cover
+            assert_never(notice)

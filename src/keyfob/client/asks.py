@@ -15,6 +15,7 @@ from typing import Final, TypeAlias, TypeVar, cast
 from keyfob.client.callback import Callback
 from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
+from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -114,6 +115,13 @@ Heard = Came | Pasted | Switched
 
 
 @dataclass(frozen=True, slots=True)
+class AskPerson:
+    """Ask the person at the keyboard; gives a Secret, or `LoginRequired` is thrown where nobody is."""
+
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What is this place like, and does a person see what we tell?"""
 
@@ -150,7 +158,7 @@ class Unpark:
     profile: str
 
 
-Ask = Send | Wait | Now | Tell | Draw | Listen | Browse | Hear | Look | Recall | Learn | Park | Unpark
+Ask = Send | Wait | Now | Tell | Draw | Listen | Browse | Hear | AskPerson | Look | Recall | Learn | Park | Unpark
 Flow: TypeAlias = Generator[Ask, object, T]
 
 
@@ -197,6 +205,11 @@ def browse(address: str) -> Flow[bool]:
 def hear(span: timedelta) -> Flow[Heard | None]:
     """What was heard, if anything in time."""
     return cast("Heard | None", (yield Hear(span)))
+
+
+def ask_person(question: Question) -> Flow[Secret]:
+    """Ask the person; may raise `LoginRequired`."""
+    return cast(Secret, (yield AskPerson(question)))
 
 
 def look() -> Flow[tuple[Surroundings, bool]]:

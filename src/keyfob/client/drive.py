@@ -6,6 +6,7 @@ from typing import TypeVar, assert_never, cast
 
 from keyfob.client.asks import (
     Ask,
+    AskPerson,
     Browse,
     Draw,
     Flow,
@@ -64,6 +65,8 @@ def _answer(ask: Ask, world: World) -> object:
             return world.browse(ask.address)
         case Hear():
             return world.hear(ask.span)
+        case AskPerson():
+            return world.ask(ask.question)
         case Now() | Tell() | Draw() | Look() | Recall() | Learn() | Park() | Unpark():
             return _answer_at_once(ask, world)
         case _:  # pragma: no cover
@@ -104,6 +107,8 @@ async def _answer_async(ask: Ask, world: AsyncWorld) -> object:
             return await world.browse(ask.address)
         case Hear():
             return await world.hear(ask.span)
+        case AskPerson():
+            return await world.ask(ask.question)
         case Now() | Tell() | Draw() | Look() | Recall() | Learn() | Park() | Unpark():
             return _answer_at_once(ask, world)
         case _:  # pragma: no cover

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from keyfob.client import browser_flow, device_flow
-from keyfob.client.asks import Flow, Switched, hear, learn, look, now, park, recall, tell, unpark
+from keyfob.client import browser_flow, device_flow, password_flow
+from keyfob.client.asks import Flow, Pasted, Switched, ask_person, hear, learn, look, now, park, recall, tell, unpark
 from keyfob.client.choose import choose
 from keyfob.client.discover import discover
 from keyfob.client.held import Held
@@ -18,6 +18,7 @@ from keyfob.client.pending import PendingLogin
 from keyfob.client.polling import race
 from keyfob.client.profile import Profile, command
 from keyfob.client.program import Program
+from keyfob.client.question import Question
 from keyfob.client.ways import Door
 from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Refused, TimedOut
 from keyfob.protocol.device import DeviceRequest
@@ -28,6 +29,7 @@ from keyfob.protocol.tokens import TokenAnswer
 if TYPE_CHECKING:
     from keyfob.client.credential import Credential
 
+_TRIES: Final = 5
 _NOT_FOR_US: Final = frozenset({UNAUTHORIZED_CLIENT, "unsupported_grant_type", "unsupported_response_type"})
 
 
@@ -76,7 +78,7 @@ def log_in(profile: Profile, credential: Credential | None = None, *, opens_page
     at = yield from find(profile, credential)
     way = profile.way
     if way == "password":
-        raise Refused("no password is taken here", code="flow-unavailable")
+        return (yield from _judge(at, Brought((yield from password_flow.log_in(at.metadata, at.program, profile)))))
     if way != "auto":
         brought = yield from _through(way, at, opens_page=opens_page)
         yield from _unlearn(at, way)
@@ -157,6 +159,8 @@ def _unlearn(at: At, door: Door) -> Flow[None]:
 
 
 def _through(door: Door, at: At, *, opens_page: bool = False) -> Flow[Brought]:
+    if door == "paste" and not (yield from look())[0].has_terminal:
+        return (yield from _by_answers(at))
     if door == "device":
         pending = yield from _begin_device(at, opens=opens_page)
         return Brought((yield from _finish_device(at, pending)))
@@ -205,6 +209,21 @@ def _by_browser(at: At, *, opens: bool) -> Flow[Brought]:
             return (yield from _redeem(at, visit, brought))
     hint = "Run the same command again, or say --flow device."
     raise TimedOut("nobody came back from the browser", hint=hint)
+
+
+def _by_answers(at: At) -> Flow[Brought]:
+    """As by pasting, where lines are answered and no keys are seen: through a program, or from a pipe.
+
+    Raises:
+        Refused: No answer was one to this login.
+    """
+    visit = yield from browser_flow.begin(at.metadata, at.program, at.profile, opens=False)
+    for _ in range(_TRIES):
+        text = yield from ask_person(Question("address", "Address that the browser ended at"))
+        brought = yield from browser_flow.read_answer(visit, Pasted(text))
+        if brought is not None:
+            return (yield from _redeem(at, visit, brought))
+    raise Refused("no answer was one to this login", hint="Run the same command again.")
 
 
 def _by_code_too(at: At, visit: browser_flow.Visit) -> Flow[Brought]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from keyfob.client.ways import Door
+from keyfob.protocol.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,33 @@ def printable(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class PasswordWarned:
+    """A password is about to be asked for, and why that is no good idea."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRefused:
+    """A code was mistyped; it may be typed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAwaited:
+    """The person is to approve on another device; `where` is the server's text."""
+
+    where: str
+    expires_in: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCodeMade:
+    """The recovery code that was used is spent; this one is the next. It is shown once, and kept nowhere."""
+
+    code: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class DoorChosen:
     """Which way to log in was chosen, and why."""
 
@@ -103,13 +131,17 @@ class DoorRefused:
 
 
 Notice = (
-    BrowserOpened
+    ApprovalAwaited
+    | BrowserOpened
     | CodeShown
     | DoorChosen
     | DoorRefused
+    | FactorRefused
     | NetworkTrouble
     | PasteAsked
+    | PasswordWarned
     | PasteRefused
+    | RecoveryCodeMade
     | ScopeNarrowed
     | SlowedDown
     | StillPending

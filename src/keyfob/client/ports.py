@@ -11,6 +11,7 @@ from keyfob.client.callback import Callback
 from keyfob.client.held import Held
 from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
+from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -53,6 +54,10 @@ class World(Protocol):
 
     def hush(self, *, went_well: bool) -> None:
         """Listen no more, and tell a browser that waits how it ended. Called at the end of every flow."""
+        ...
+
+    def ask(self, question: Question) -> Secret:
+        """What the person at the keyboard answers. May raise `LoginRequired` where nobody is."""
         ...
 
     def look(self) -> tuple[Surroundings, bool]:
@@ -113,6 +118,10 @@ class AsyncWorld(Protocol):
 
     async def hush(self, *, went_well: bool) -> None:
         """As `World.hush`."""
+        ...
+
+    async def ask(self, question: Question) -> Secret:
+        """As `World.ask`."""
         ...
 
     def look(self) -> tuple[Surroundings, bool]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from keyfob.client.asks import Flow, send
 from keyfob.protocol.client_authentication import AuthMethod, Credentials
 from keyfob.protocol.grants import Grant, TokenRequest
-from keyfob.protocol.http import Response, form_request
+from keyfob.protocol.http import Response, form_request, json_request
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.secret import Secret
 
@@ -54,15 +54,15 @@ def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tupl
     return tuple(method for method in ours if method in offered) or ours
 
 
-def post(program: Program, endpoint: str, parameters: Mapping[str, str]) -> Flow[Response]:
-    """Send parameters in the program's name. May raise `Unreachable` or `Malformed`."""
+def post(program: Program, endpoint: str, parameters: Mapping[str, object], *, as_json: bool = False) -> Flow[Response]:
+    """Send parameters in the program's name, as a form or as JSON. May raise `Unreachable` or `Malformed`."""
     *first, last = program.methods
     for method in first:
-        response = yield from _post(program, method, endpoint, parameters)
+        response = yield from _post(program, method, endpoint, parameters, as_json=as_json)
         if response.status != _UNAUTHORIZED:
             program.methods = (method,)
             return response
-    return (yield from _post(program, last, endpoint, parameters))
+    return (yield from _post(program, last, endpoint, parameters, as_json=as_json))
 
 
 def ask_for_tokens(program: Program, endpoint: str, grant: Grant) -> Flow[Response]:
@@ -70,10 +70,16 @@ def ask_for_tokens(program: Program, endpoint: str, grant: Grant) -> Flow[Respon
     return (yield from post(program, endpoint, TokenRequest("", grant).write()))
 
 
-def _post(program: Program, method: AuthMethod, endpoint: str, parameters: Mapping[str, str]) -> Flow[Response]:
+def _post(
+    program: Program, method: AuthMethod, endpoint: str, parameters: Mapping[str, object], *, as_json: bool
+) -> Flow[Response]:
     proof = yield from _prove(program)
     shown, headers = Credentials(method, program.client_id, proof).write()
-    return (yield from send(form_request(endpoint, {**parameters, **shown}, headers=headers)))
+    members = {**parameters, **shown}
+    if as_json:
+        return (yield from send(json_request(endpoint, members, headers=headers)))
+    form = {name: str(value) for name, value in members.items()}
+    return (yield from send(form_request(endpoint, form, headers=headers)))
 
 
 def _prove(program: Program) -> Flow[Secret | None]:

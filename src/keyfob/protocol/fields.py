@@ -169,13 +169,31 @@ def read_json(text: bytes | str, what: str) -> Fields:
     Raises:
         Malformed: Not JSON, not an object, a member twice, nested too deep, or not finite.
     """
+    found = _load(text, what)
+    if not isinstance(found, dict):
+        raise Malformed(f"{what}: not a JSON object", code="not-json")
+    return Fields(cast("dict[str, object]", found), what)
+
+
+def read_json_list(text: bytes, what: str) -> tuple[Fields, ...]:
+    """A JSON array of objects.
+
+    Raises:
+        Malformed: As `read_json`, or it is no such array.
+    """
+    found = _load(text, what)
+    items = cast("list[object]", found) if isinstance(found, list) else [None]
+    if not all(isinstance(item, dict) for item in items):
+        raise Malformed(f"{what}: not a JSON array of objects", code="not-json")
+    return tuple(Fields(cast("dict[str, object]", item), what) for item in items)
+
+
+def _load(text: bytes | str, what: str) -> object:
     try:
         found: object = _DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise Malformed(f"{what}: not JSON", code="not-json") from None
-    if not isinstance(found, dict):
-        raise Malformed(f"{what}: not a JSON object", code="not-json")
-    return Fields(cast("dict[str, object]", found), what)
+    return found
 
 
 def _no_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -78,6 +78,11 @@ def form_request(url: str, parameters: Mapping[str, str], *, headers: Headers = 
     return Request("POST", url, fixed + headers, urlencode(parameters).encode("ascii"))
 
 
+def json_request(url: str, members: Mapping[str, object], *, headers: Headers = ()) -> Request:
+    """A POST of a JSON object."""
+    return Request("POST", url, (("content-type", JSON), ("accept", JSON), *headers), _ENCODE(members).encode())
+
+
 def json_response(
     status: int, members: Mapping[str, object] | Sequence[object], *, headers: Headers = NO_STORE
 ) -> Response:

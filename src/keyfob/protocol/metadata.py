@@ -15,6 +15,7 @@ ENDPOINTS: Final = (
     "device_authorization_endpoint",
     "end_session_endpoint",
     "jwks_uri",
+    "mfa_challenge_endpoint",
     "pushed_authorization_request_endpoint",
     "revocation_endpoint",
     "token_endpoint",
@@ -35,6 +36,7 @@ class ServerMetadata:
     revocation_endpoint: str | None = None
     end_session_endpoint: str | None = None
     pushed_authorization_request_endpoint: str | None = None
+    mfa_challenge_endpoint: str | None = None
     scopes_supported: tuple[str, ...] = ()
     response_types_supported: tuple[str, ...] = ()
     response_modes_supported: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class ServerMetadata:
             revocation_endpoint=fields.optional_url("revocation_endpoint"),
             end_session_endpoint=fields.optional_url("end_session_endpoint"),
             pushed_authorization_request_endpoint=fields.optional_url("pushed_authorization_request_endpoint"),
+            mfa_challenge_endpoint=fields.optional_url("mfa_challenge_endpoint"),
             scopes_supported=fields.texts("scopes_supported"),
             response_types_supported=fields.texts("response_types_supported"),
             response_modes_supported=fields.texts("response_modes_supported"),

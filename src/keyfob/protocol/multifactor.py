@@ -38,6 +38,52 @@ class AssociateRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Factor:
+    """One second factor of a person, as /mfa/authenticators lists it.
+
+    Attributes:
+        channel: How a message travels: sms, voice, email, auth0; "" for a factor without one.
+        name: Where to, masked by the server; "" where it does not say.
+    """
+
+    authenticator_id: str
+    kind: Literal["otp", "oob", "recovery-code"]
+    is_active: bool
+    channel: str = ""
+    name: str = ""
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        if self.kind == "otp":
+            return "code from an authenticator"
+        if self.kind == "recovery-code":
+            return "recovery code"
+        how = {"email": "e-mail", "auth0": "approve in an app", "voice": "call", "sms": "text message"}
+        return f"{how.get(self.channel, 'message')}{f' to {self.name}' if self.name else ''}"
+
+    @classmethod
+    def find(cls, fields: Fields) -> Self | None:
+        """From JSON members; None where it is of a kind that we do not know.
+
+        Raises:
+            Malformed: A member is missing or of the wrong kind.
+        """
+        kind = fields.text("authenticator_type")
+        known: Literal["otp", "oob", "recovery-code"] | None = None
+        if kind == "otp":
+            known = "otp"
+        elif kind == "oob":
+            known = "oob"
+        elif kind == "recovery-code":
+            known = "recovery-code"
+        if known is None:
+            return None
+        channel, name = fields.optional_text("oob_channel") or "", fields.optional_text("name") or ""
+        return cls(fields.text("id"), known, fields.values.get("active") is True, channel, name)
+
+
+@dataclass(frozen=True, slots=True)
 class ChallengeRequest:
     """Choose the second factor. `kinds` are `otp` and `oob`, the preferred one first; () leaves it to the server."""
 

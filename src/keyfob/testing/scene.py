@@ -16,6 +16,7 @@ from keyfob.client.callback import Callback
 from keyfob.client.held import Held
 from keyfob.client.learned import Learned
 from keyfob.client.notices import CodeShown, Notice
+from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
 from keyfob.guard import Guard
 from keyfob.login import App
@@ -131,11 +132,13 @@ class SceneWorld:
 
     Attributes:
         here: What its place is like: no browser, unless somebody says otherwise.
+        answers: By the kind of question, what the person types.
     """
 
     def __init__(self, scene: Scene, tell: Callable[[Notice], None]) -> None:
         """Know the scene, and who looks at the screen."""
         self.here = Surroundings()
+        self.answers: dict[str, Callable[[], str]] = {"username": lambda: EMAIL, "password": lambda: PASSWORD}
         self._learned: dict[tuple[str, str], Learned] = {}
         self._parked: dict[str, Secret | None] = {}
         self._scene = scene
@@ -200,6 +203,10 @@ class SceneWorld:
         """Nobody waits to be told."""
         del went_well
         self._brought = None
+
+    def ask(self, question: Question) -> Secret:
+        """Whatever `answers` says to that kind of question, which may look at the scene."""
+        return Secret(self.answers[question.kind]())
 
     def look(self) -> tuple[Surroundings, bool]:
         """What was set; somebody is there."""

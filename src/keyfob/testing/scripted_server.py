@@ -10,8 +10,9 @@ from keyfob.client.asks import Came, Heard, Moment
 from keyfob.client.callback import Callback
 from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
+from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
-from keyfob.errors import KeyfobError, Unreachable
+from keyfob.errors import KeyfobError, LoginRequired, Unreachable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import FakeTime
@@ -43,6 +44,8 @@ class ScriptedWorld:
         has_person: Whether somebody is there.
         learned: What issuers have taught.
         parked: By profile, a login that another process may go on with.
+        answers: What the person types when asked, in order.
+        asked: What they were asked.
     """
 
     def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:
@@ -62,6 +65,8 @@ class ScriptedWorld:
         self.has_person = True
         self.learned: dict[tuple[str, str], Learned] = {}
         self.parked: dict[str, Secret] = {}
+        self.answers: list[str] = []
+        self.asked: list[Question] = []
         self.address = self.state = ""
         self._drawn = 0
         self._script = {path: list(answers) for path, answers in script.items()}
@@ -128,6 +133,17 @@ class ScriptedWorld:
     def hush(self, *, went_well: bool) -> None:
         """Remember how it ended."""
         self.went_well = went_well
+
+    def ask(self, question: Question) -> Secret:
+        """The next of `answers`.
+
+        Raises:
+            LoginRequired: There is none.
+        """
+        self.asked.append(question)
+        if not self.answers:
+            raise LoginRequired("nobody is here to be asked", code="no-terminal")
+        return Secret(self.answers.pop(0))
 
     def look(self) -> tuple[Surroundings, bool]:
         """What was set."""
@@ -206,6 +222,10 @@ class AsyncScriptedWorld:
     async def hush(self, *, went_well: bool) -> None:
         """As there."""
         self.script.hush(went_well=went_well)
+
+    async def ask(self, question: Question) -> Secret:
+        """As there. Raises as there."""
+        return self.script.ask(question)
 
     def look(self) -> tuple[Surroundings, bool]:
         """As there."""

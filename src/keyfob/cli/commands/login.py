@@ -9,7 +9,7 @@ from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile
 from keyfob.client.profile import command
-from keyfob.errors import LoginDeclined, LoginRequired, Misuse, TimedOut
+from keyfob.errors import LoginDeclined, LoginRequired, TimedOut
 from keyfob.login import (
     App,
     Held,
@@ -38,6 +38,10 @@ def configure(parser: ArgumentParser) -> None:
     back.add_argument(
         "--callback", metavar="URL", action="append", help="such as http://localhost:8484/; may be said again"
     )
+    legacy = parser.add_argument_group("a password (--flow password): legacy, for servers that offer nothing else")
+    legacy.add_argument("--allow-password", action="store_true", help="let this profile take a password; asked for, or "
+                        "read from stdin: name and password, a line each")  # fmt: skip
+    legacy.add_argument("--realm", metavar="NAME", help="whose password it is, where a server has several directories")
     odd = parser.add_argument_group("issuers that are not as others")
     odd.add_argument("--resource", metavar="URL", help="the API by its address (RFC 8707), instead of --audience")
     odd.add_argument("--endpoint", metavar="NAME=URL", action="append", help="what the issuer's metadata lacks, "
@@ -58,17 +62,11 @@ def run(flags: Namespace) -> int:
     """Log in.
 
     Raises:
-        Misuse: This version does not have that flow, or a setting is missing.
+        Misuse: A setting is missing.
         LoginDeclined: The person said no.
         TimedOut: The person did not answer in time.
         KeyfobError: The login failed otherwise.
     """
-    if flags.flow == "password":
-        raise Misuse(
-            f"--flow {flags.flow} is not yet in this version",
-            code="flow-unavailable",
-            hint="Leave --flow away, or say --flow device.",
-        )
     profile = asked_profile(flags)
     app = app_of(profile)
     log_in = _way_of(flags, app)
@@ -104,7 +102,8 @@ def _way_of(flags: Namespace, app: App) -> Callable[[Callable[[Notice], None] | 
         return begin
     if flags.resume:
         return app.resume
-    return lambda tell: app.log_in(tell, opens_page=flags.open)
+    ask = events.ask if flags.json else None
+    return lambda tell: app.log_in(tell, ask=ask, opens_page=flags.open)
 
 
 def _or_say_where(log_in: Callable[[Callable[[Notice], None] | None], Held | None], profile: Profile) -> Held | None:

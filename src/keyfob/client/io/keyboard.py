@@ -26,8 +26,6 @@ class Keyboard:
     def read(self) -> str | None:
         """A key by itself, or what was pasted once its line has ended; None if there is nothing yet."""
         piece = _pending()
-        if not piece:
-            return None
         if len(piece) == 1 and not self._typed and piece.isprintable():
             return piece
         self._typed = (self._typed + piece)[-LONGEST:]

@@ -12,24 +12,31 @@ import sys
 import textwrap
 import time
 from datetime import timedelta
+from getpass import getpass
 from typing import Self, TextIO
 
 from keyfob.client.asks import Heard, Pasted, Switched
 from keyfob.client.io.keyboard import Keyboard
 from keyfob.client.notices import (
+    ApprovalAwaited,
     BrowserOpened,
     CodeShown,
     DoorChosen,
     DoorRefused,
+    FactorRefused,
     NetworkTrouble,
     Notice,
+    PasswordWarned,
     PasteAsked,
     PasteRefused,
+    RecoveryCodeMade,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
     printable,
 )
+from keyfob.client.question import Question
+from keyfob.errors import LoginRequired
 from keyfob.protocol.secret import Secret
 
 _CODE_KEYS = frozenset("cd")
@@ -93,6 +100,9 @@ class Terminal:
                 self._show_code(notice)
             case PasteAsked():
                 self._show_paste(notice)
+            case ApprovalAwaited():
+                self._say(f"approve the login there: {notice.where}")
+                self._await("you to approve", notice.expires_in)
             case StillPending():
                 pass  # the countdown says so
             case SlowedDown():
@@ -119,6 +129,24 @@ class Terminal:
     def clear(self) -> None:
         """Take the countdown away."""
         self._rewrite("")
+
+    def ask(self, question: Question) -> Secret:
+        """What the person types; where stdin is no terminal, its next line, so that a file or a pipe can answer.
+
+        Raises:
+            LoginRequired: There is no line.
+        """
+        if sys.stdin is None or not sys.stdin.isatty():
+            typed = "" if sys.stdin is None else sys.stdin.readline()
+        elif question.is_hidden:
+            typed = getpass(f"{question.words}: ", self._out) + "\n"
+        else:
+            self._out.write(f"{question.words}: ")
+            self._out.flush()
+            typed = sys.stdin.readline()
+        if not typed:
+            raise LoginRequired("nobody answers on stdin", code="no-terminal", hint="Run: keyfob login in a terminal.")
+        return Secret(typed.rstrip("\r\n"))
 
     def _await(self, whom: str, span: timedelta) -> None:
         self._waits_for, self._ends = whom, time.monotonic() + span.total_seconds()
@@ -213,16 +241,31 @@ class Terminal:
         return f"\x1b[1m{text}\x1b[0m" if self._colour else text
 
 
-def _in_words(notice: DoorChosen | DoorRefused | NetworkTrouble | PasteRefused | ScopeNarrowed) -> str:
+def _in_words(
+    notice: DoorChosen
+    | DoorRefused
+    | FactorRefused
+    | NetworkTrouble
+    | PasswordWarned
+    | PasteRefused
+    | RecoveryCodeMade
+    | ScopeNarrowed,
+) -> str:
     match notice:
         case DoorChosen():
             return "; ".join(notice.reasons)
         case DoorRefused():
             return f"the server does not open the login by {notice.door} to this program; trying the next way"
+        case FactorRefused():
+            return "that code is not right; try again"
         case NetworkTrouble():
             return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
+        case PasswordWarned():
+            return notice.why
         case PasteRefused():
             return f"{notice.why}; still waiting"
+        case RecoveryCodeMade():
+            return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
 

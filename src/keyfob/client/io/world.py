@@ -14,8 +14,9 @@ from keyfob.client.asks import Came, Heard, Moment
 from keyfob.client.callback import Callback
 from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
+from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
-from keyfob.errors import VaultUnavailable
+from keyfob.errors import LoginRequired, VaultUnavailable
 from keyfob.io.http import send
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -48,6 +49,10 @@ class Screen(Protocol):
         """What the person typed meanwhile, if it means anything."""
         ...
 
+    def ask(self, question: Question) -> Secret:
+        """What the person answers."""
+        ...
+
 
 class SystemWorld:
     """Blocking. Connections are shared by the whole process, and closed at its end."""
@@ -57,11 +62,13 @@ class SystemWorld:
         tell: Callable[[Notice], None] | None = None,
         *,
         terminal: Screen | None = None,
+        ask: Callable[[Question], Secret] | None = None,
         http: Sender = send,
         home: Path | None = None,
     ) -> None:
-        """Know whom to tell, at which terminal they sit, and where what was learned is kept."""
+        """Know whom to tell and to ask, at which terminal they sit, and where what was learned is kept."""
         self._tell = tell
+        self._ask = ask
         self._terminal = terminal
         self._http = http
         self._home = home
@@ -125,6 +132,18 @@ class SystemWorld:
         if self._listener is not None:
             self._listener.close(went_well=went_well)
             self._listener = None
+
+    def ask(self, question: Question) -> Secret:
+        """Whoever can be asked.
+
+        Raises:
+            LoginRequired: Nobody can.
+        """
+        if self._ask is not None:
+            return self._ask(question)
+        if self._terminal is not None:
+            return self._terminal.ask(question)
+        raise LoginRequired("nobody is here to be asked", code="no-terminal", hint="Run: keyfob login in a terminal.")
 
     def look(self) -> tuple[Surroundings, bool]:
         """Around; a person is there at a terminal, or where somebody takes what we tell."""

@@ -44,12 +44,9 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
         "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
-        "mfa_challenge_endpoint": f"{base}mfa/challenge",
         "claims_supported": ["iss", "sub", "aud", "iat", "exp", "auth_time", "nonce", "sid", "name", "nickname",
                              "picture", "email", "email_verified", "updated_at"],
     }  # fmt: skip
-    if is_rfc:
-        del more["mfa_challenge_endpoint"]
     if config.offers_introspection:
         more["introspection_endpoint"] = f"{base}oauth/introspect"
         more["introspection_endpoint_auth_methods_supported"] = [name for name in methods if name != "none"]
@@ -64,6 +61,7 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
         revocation_endpoint=f"{base}oauth/revoke",
         end_session_endpoint=f"{base}oidc/logout",
         pushed_authorization_request_endpoint=f"{base}oauth/par",
+        mfa_challenge_endpoint=None if is_rfc else f"{base}mfa/challenge",
         scopes_supported=(*STANDARD_SCOPES, *sorted(api_scopes - set(STANDARD_SCOPES))),
         response_types_supported=("code",),
         response_modes_supported=RESPONSE_MODES,
