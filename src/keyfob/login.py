@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.client.cached import DEFAULT_MIN_TTL
 from keyfob.client.held import Held
+from keyfob.client.io.pending_files import PendingFiles
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
 from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.notices import (
@@ -50,6 +51,7 @@ from keyfob.protocol.secret import Secret
 if TYPE_CHECKING:
     import httpx2  # noqa: TID251  only its name, for whoever reads the signature
 
+    from keyfob.client.choose import Choice
     from keyfob.client.credential import Credential
     from keyfob.client.io.terminal import Terminal
     from keyfob.client.pending import PendingLogin
@@ -69,6 +71,7 @@ __all__ = [
     "PasswordWarned",
     "PasteAsked",
     "PasteRefused",
+    "PendingFiles",
     "Profile",
     "ProfileFiles",
     "Question",
@@ -216,6 +219,11 @@ class App:
         """
         with self._at_screen(tell, ask) as world:
             return self._open(world).log_in(opens_page=opens_page)
+
+    def plan(self) -> Choice:
+        """Which ways there are for a person to log in from here, the safest first, and why. Raises `KeyfobError`."""
+        with self._at_screen(None) as world:
+            return self._open(world).plan()
 
     def begin(self, tell: Callable[[Notice], None] | None = None) -> PendingLogin:
         """Show the person a code and come back at once; `resume` waits for them, in this process or another."""

@@ -68,8 +68,7 @@ def pending(interval: float = 5, expires_in: float = 900, wall: datetime = NOON)
     left = timedelta(seconds=expires_in)
     shown = CodeShown("WDJB-MJHT", "https://login.example/activate", None, left, wall + left)
     return PendingLogin(
-        ISSUER,
-        CLIENT,
+        PROFILE,
         METADATA.token_endpoint,
         Secret("the-device-code"),
         None,

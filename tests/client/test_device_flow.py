@@ -20,9 +20,22 @@ from keyfob.protocol.secret import Secret
 from keyfob.protocol.target import Target
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
-from tests.client.scripts import API, CLIENT, METADATA, PAGE, PENDING, SLOW_DOWN, codes, error, pending, program, tokens
+from tests.client.scripts import (
+    API,
+    CLIENT,
+    METADATA,
+    PAGE,
+    PENDING,
+    PROFILE,
+    SLOW_DOWN,
+    codes,
+    error,
+    pending,
+    program,
+    tokens,
+)
 
-ASKED = DeviceRequest("", Scope.of(["openid"]), Target(API))
+ASKED = DeviceRequest(CLIENT, PROFILE.scope, Target(API))
 
 
 def polled(*answers: Answer, interval: float = 5, expires_in: float = 900) -> tuple[ScriptedWorld, list[float]]:
@@ -46,11 +59,11 @@ def test_a_login_asks_for_codes_shows_them_and_waits_for_the_person() -> None:
     """[C-8628-05] [C-8628-09] [C-8628-10] [C-6749-02] [C-6749-03] [C-6749-09]"""
     world = ScriptedWorld({"/device": [codes()], "/token": [PENDING] * 10 + [tokens()]})
 
-    answer = drive(log_in(METADATA, program(), ASKED), world)
+    answer = drive(log_in(METADATA, program(), PROFILE), world)
 
     assert answer.access_token == Secret("at-1")
     [first] = world.requests("/device")
-    assert DeviceRequest.read(read_form(first.body, "request")) == replace(ASKED, client_id=CLIENT)
+    assert DeviceRequest.read(read_form(first.body, "request")) == ASKED
     polls = world.requests("/token")
     assert len(polls) == 11
     assert {poll.method for poll in polls} == {"POST"}
@@ -70,7 +83,7 @@ def test_empty_parameters_are_not_sent() -> None:
     """[C-6749-03]"""
     world = ScriptedWorld({"/device": [codes()]})
 
-    drive(begin(METADATA, program(), DeviceRequest("")), world)
+    drive(begin(METADATA, program(), replace(PROFILE, scope=Scope(), audience=None)), world)
 
     assert world.requests("/device")[0].body == b"client_id=cli"
 
@@ -86,7 +99,7 @@ def test_a_server_that_names_no_interval_is_asked_every_five_seconds() -> None:
     """[C-8628-03]"""
     world = ScriptedWorld({"/device": [codes(interval=None)], "/token": [PENDING, tokens()]})
 
-    drive(log_in(METADATA, program(), ASKED), world)
+    drive(log_in(METADATA, program(), PROFILE), world)
 
     assert min(gaps(world)) >= 5
 
@@ -276,7 +289,7 @@ def test_codes_that_are_not_whole_end_the_login_before_anybody_is_bothered(missi
     world = ScriptedWorld({"/device": [codes(**{missing: value})]})
 
     with pytest.raises(Malformed) as caught:
-        drive(log_in(METADATA, program(), ASKED), world)
+        drive(log_in(METADATA, program(), PROFILE), world)
 
     assert caught.value.field.startswith(missing[:12])
     assert world.notices == []
@@ -288,7 +301,7 @@ def test_an_address_that_is_not_for_a_browser_is_never_shown(address: str) -> No
     world = ScriptedWorld({"/device": [codes(verification_uri=address)]})
 
     with pytest.raises(Malformed):
-        drive(begin(METADATA, program(), ASKED), world)
+        drive(begin(METADATA, program(), PROFILE), world)
 
     assert world.notices == []
 
@@ -296,7 +309,7 @@ def test_an_address_that_is_not_for_a_browser_is_never_shown(address: str) -> No
 def test_an_old_server_that_says_verification_url_is_understood() -> None:
     old = codes(verification_uri=None, verification_url="https://login.example/old")
 
-    shown = drive(begin(METADATA, program(), ASKED), ScriptedWorld({"/device": [old]})).shown
+    shown = drive(begin(METADATA, program(), PROFILE), ScriptedWorld({"/device": [old]})).shown
 
     assert shown.verification_uri == "https://login.example/old"
 
@@ -305,7 +318,7 @@ def test_a_server_without_a_device_endpoint_is_not_asked() -> None:
     world = ScriptedWorld({})
 
     with pytest.raises(Refused) as caught:
-        drive(begin(replace(METADATA, device_authorization_endpoint=None), program(), ASKED), world)
+        drive(begin(replace(METADATA, device_authorization_endpoint=None), program(), PROFILE), world)
 
     assert caught.value.code == "flow-unavailable"
     assert world.sent == []
@@ -315,7 +328,7 @@ def test_a_refusal_of_the_codes_is_no_decline() -> None:
     world = ScriptedWorld({"/device": [error("access_denied", 403)]})
 
     with pytest.raises(Refused) as caught:
-        drive(begin(METADATA, program(), ASKED), world)
+        drive(begin(METADATA, program(), PROFILE), world)
 
     assert type(caught.value) is Refused
 
@@ -324,14 +337,14 @@ def test_the_codes_are_asked_for_once() -> None:
     world = ScriptedWorld({"/device": [Response(503)]})
 
     with pytest.raises(Refused):
-        drive(begin(METADATA, program(), ASKED), world)
+        drive(begin(METADATA, program(), PROFILE), world)
 
     assert len(world.sent) == 1
 
 
 def test_a_login_can_be_begun_here_and_finished_there() -> None:
     first = ScriptedWorld({"/device": [codes()]})
-    begun = drive(begin(METADATA, program(), ASKED), first)
+    begun = drive(begin(METADATA, program(), PROFILE), first)
     second = ScriptedWorld({"/token": [PENDING, tokens()]})
 
     assert drive(finish(begun, program()), second).access_token == Secret("at-1")
@@ -397,7 +410,7 @@ def test_whatever_is_answered_ends_in_a_login_or_in_an_error_of_ours(first: Resp
     for script in ({"/device": [first], "/token": then}, {"/device": [codes()], "/token": then}):
         world = ScriptedWorld(script)
         try:
-            drive(log_in(METADATA, program(), ASKED), world)
+            drive(log_in(METADATA, program(), PROFILE), world)
         except KeyfobError as problem:
             assert not isinstance(problem, LoginRequired)
         assert world.now().wall >= NOON

@@ -8,10 +8,9 @@ from keyfob.client.device_flow import log_in
 from keyfob.client.drive import drive, drive_async
 from keyfob.client.notices import StillPending
 from keyfob.errors import LoginDeclined, Unreachable
-from keyfob.protocol.device import DeviceRequest
 from keyfob.protocol.http import Request, Response
 from keyfob.testing.scripted_server import AsyncScriptedWorld, ScriptedWorld
-from tests.client.scripts import METADATA, PENDING, codes, error, program, tokens
+from tests.client.scripts import METADATA, PENDING, PROFILE, codes, error, program, tokens
 
 GET = Request("GET", "https://login.example/x")
 NOTICE = StillPending(timedelta())
@@ -47,7 +46,7 @@ def test_the_event_loop_answers_as_the_blocking_world_does() -> None:
         return ScriptedWorld({"/x": [Response(204)], "/device": [codes()], "/token": [PENDING, tokens()]})
 
     blocking, looping = script(), script()
-    flows = (everything, forgiving, lambda: log_in(METADATA, program(), DeviceRequest("")))
+    flows = (everything, forgiving, lambda: log_in(METADATA, program(), PROFILE))
 
     for flow in flows:
         assert drive(flow(), blocking) == asyncio.run(drive_async(flow(), AsyncScriptedWorld(looping)))
@@ -68,4 +67,4 @@ def test_what_a_flow_cannot_live_with_comes_out() -> None:
     with pytest.raises(Unreachable):
         drive(everything(), world)
     with pytest.raises(LoginDeclined):
-        asyncio.run(drive_async(log_in(METADATA, program(), DeviceRequest("")), AsyncScriptedWorld(world)))
+        asyncio.run(drive_async(log_in(METADATA, program(), PROFILE), AsyncScriptedWorld(world)))

@@ -25,7 +25,7 @@ MAY_REVEAL = {
     "cli/events.py",  # a recovery code that was made is shown once
     "client/browser_flow.py",  # what was pasted is taken apart
     "client/io/terminal.py",  # a recovery code that was made is shown once
-    "client/io/world.py",  # a login that waits is kept for another process
+    "client/io/pending_files.py",  # a login that waits is kept for another process
     "client/password_flow.py",  # the name that was typed
     "client/pending.py",  # the same
     "client/session.py",  # into the Authorization header

@@ -14,6 +14,7 @@ from keyfob.client.asks import Flow, Moment, browse, draw_word, now, tell
 from keyfob.client.notices import CodeShown
 from keyfob.client.pending import PendingLogin
 from keyfob.client.polling import Awaited, ask_until_decided
+from keyfob.client.profile import Profile
 from keyfob.client.program import Program, post
 from keyfob.errors import Refused
 from keyfob.protocol.device import DeviceAnswer, DeviceRequest
@@ -32,21 +33,19 @@ from keyfob.protocol.tokens import TokenAnswer
 _HINTS: Final = {UNAUTHORIZED_CLIENT: "Look at the client id; the application must allow the device login."}
 
 
-def log_in(metadata: ServerMetadata, program: Program, request: DeviceRequest) -> Flow[TokenAnswer]:
+def log_in(metadata: ServerMetadata, program: Program, profile: Profile) -> Flow[TokenAnswer]:
     """Ask for codes, show them, and wait for the person. Raises as `begin` and `finish` do."""
-    pending = yield from begin(metadata, program, request)
+    pending = yield from begin(metadata, program, profile)
     return (yield from finish(pending, program))
 
 
-def begin(
-    metadata: ServerMetadata, program: Program, request: DeviceRequest, *, opens: bool = False
-) -> Flow[PendingLogin]:
+def begin(metadata: ServerMetadata, program: Program, profile: Profile, *, opens: bool = False) -> Flow[PendingLogin]:
     """Ask for a pair of codes and show the person theirs (RFC 8628 §3.1-3.3).
 
     Args:
         metadata: The issuer's.
         program: Who asks.
-        request: For what.
+        profile: What to ask for.
         opens: Open the page with the code in it on this machine, because the person said so; the code is shown all the
             same, to be compared (§3.3.1).
 
@@ -58,7 +57,7 @@ def begin(
     endpoint = metadata.device_authorization_endpoint
     if endpoint is None:
         raise Refused("this server offers no device login", code="flow-unavailable")
-    verifier = None
+    verifier, request = None, DeviceRequest("", profile.scope, profile.target)
     if S256 in metadata.code_challenge_methods_supported:
         verifier = Secret((yield from draw_word()))
         request = replace(request, code_challenge=challenge_of(verifier), code_challenge_method=S256)
@@ -79,8 +78,7 @@ def begin(
     if opens:
         yield from browse(shown.verification_uri_complete or shown.verification_uri)
     return PendingLogin(
-        metadata.issuer,
-        program.client_id,
+        profile,
         metadata.token_endpoint,
         answer.device_code,
         verifier,

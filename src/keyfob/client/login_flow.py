@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from keyfob.client import browser_flow, device_flow, password_flow
 from keyfob.client.asks import Flow, Pasted, Switched, ask_person, hear, learn, look, now, park, recall, tell, unpark
-from keyfob.client.choose import choose
+from keyfob.client.choose import Choice, choose
 from keyfob.client.discover import discover
 from keyfob.client.held import Held
 from keyfob.client.id_token import check
@@ -21,7 +21,6 @@ from keyfob.client.program import Program
 from keyfob.client.question import Question
 from keyfob.client.ways import Door
 from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Refused, TimedOut
-from keyfob.protocol.device import DeviceRequest
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
 from keyfob.protocol.tokens import TokenAnswer
@@ -97,6 +96,11 @@ def log_in(profile: Profile, credential: Credential | None = None, *, opens_page
     raise Refused("the server offers no way for a person to log in", code="flow-unavailable")
 
 
+def plan(profile: Profile) -> Flow[Choice]:
+    """Which ways there are to log in from here, and why. Raises as `discover` does."""
+    return (yield from _weigh((yield from find(profile))))[0]
+
+
 def begin(profile: Profile, credential: Credential | None = None) -> Flow[PendingLogin]:
     """Show the person a code, and do not wait. Raises as `discover` and `device_flow.begin` do."""
     return (yield from _begin_device((yield from find(profile, credential))))
@@ -110,8 +114,8 @@ def resume(profile: Profile, credential: Credential | None = None) -> Flow[Held]
         KeyfobError: As `device_flow.finish` and `id_token.check`.
     """
     kept = yield from unpark(profile.name)
-    pending = None if kept is None else PendingLogin.read(kept, (yield from now()))
-    if pending is None or (pending.issuer, pending.client_id) != (profile.issuer, profile.client_id):
+    pending = None if kept is None else PendingLogin.read(profile.name, kept, (yield from now()))
+    if pending is None or pending.profile != profile:
         raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', profile.name)}")
     at = yield from find(profile, credential)
     yield from tell(pending.shown)
@@ -124,15 +128,20 @@ def _choose(at: At) -> Flow[tuple[Door, ...]]:
     Raises:
         LoginRequired: There is nobody here.
     """
-    here, has_person = yield from look()
-    moment = (yield from now()).wall
-    learned = (yield from recall(at.profile.issuer, at.profile.client_id)).fresh(moment)
-    choice = choose(here, at.metadata, learned, has_person=has_person)
+    choice, has_person = yield from _weigh(at)
     if not has_person:
         raise LoginRequired(choice.reasons[0], code="no-terminal", hint=_elsewhere(at.profile))
     if choice.doors:
         yield from tell(DoorChosen(choice.doors[0], choice.reasons))
     return choice.doors
+
+
+def _weigh(at: At) -> Flow[tuple[Choice, bool]]:
+    """What was decided, and whether anybody is here."""
+    here, has_person = yield from look()
+    moment = (yield from now()).wall
+    learned = (yield from recall(at.profile.issuer, at.profile.client_id)).fresh(moment)
+    return choose(here, at.metadata, learned, has_person=has_person), has_person
 
 
 def _elsewhere(profile: Profile) -> str:
@@ -168,8 +177,7 @@ def _through(door: Door, at: At, *, opens_page: bool = False) -> Flow[Brought]:
 
 
 def _begin_device(at: At, *, opens: bool = False) -> Flow[PendingLogin]:
-    request = DeviceRequest("", at.profile.scope, at.profile.target)
-    pending = yield from device_flow.begin(at.metadata, at.program, request, opens=opens)
+    pending = yield from device_flow.begin(at.metadata, at.program, at.profile, opens=opens)
     yield from park(at.profile.name, pending.write())
     return pending
 

@@ -9,6 +9,7 @@ from typing import Self
 
 from keyfob.client.asks import Moment
 from keyfob.client.notices import CodeShown
+from keyfob.client.profile import Profile
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.secret import Secret
 
@@ -18,14 +19,13 @@ class PendingLogin:
     """What is needed to ask whether the person has decided; the program's own secret is not in it.
 
     Attributes:
-        issuer: Whose login this is, together with `client_id`.
+        profile: Which login this is; kept too, since a login that is not over has no settings file yet.
         verifier: What the code is bound to, where the server can do that.
         interval: The pace the server asked for, without our pad.
         deadline: When the codes lapse, by both clocks.
     """
 
-    issuer: str
-    client_id: str
+    profile: Profile
     token_endpoint: str
     device_code: Secret
     verifier: Secret | None
@@ -36,8 +36,7 @@ class PendingLogin:
     def write(self) -> Secret:
         """For a file that only its owner may read; the steady clock means nothing to another process."""
         members = {
-            "issuer": self.issuer,
-            "client_id": self.client_id,
+            "profile": self.profile.write().decode(),
             "token_endpoint": self.token_endpoint,
             "device_code": self.device_code.reveal(),
             "verifier": None if self.verifier is None else self.verifier.reveal(),
@@ -50,11 +49,12 @@ class PendingLogin:
         return Secret(json.dumps(members))
 
     @classmethod
-    def read(cls, kept: Secret, moment: Moment) -> Self:
-        """From the file, in another process.
+    def read(cls, name: str, kept: Secret, moment: Moment) -> Self:
+        """From the file of that profile's name, in another process.
 
         Raises:
             Malformed: It is damaged.
+            Misuse: Its settings will not do.
         """
         fields = read_json(kept.reveal(), "pending login")
         ends = fields.time("deadline")
@@ -68,8 +68,7 @@ class PendingLogin:
             ends,
         )
         return cls(
-            fields.text("issuer"),
-            fields.text("client_id"),
+            Profile.read(name, fields.text("profile").encode()),
             fields.url("token_endpoint"),
             Secret(fields.text("device_code")),
             None if verifier is None else Secret(verifier),

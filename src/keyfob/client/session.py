@@ -23,6 +23,7 @@ from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
+    from keyfob.client.choose import Choice
     from keyfob.client.credential import Credential
     from keyfob.client.pending import PendingLogin
 
@@ -58,6 +59,12 @@ class Session:
             KeyfobError: As the flows say; what the vault held before is untouched then.
         """
         return self._keep(self._flow(opens_page=opens_page))
+
+    def plan(self) -> Choice:
+        """Which ways there are to log in from here, and why. Raises as the flow."""
+        from keyfob.client import login_flow  # noqa: PLC0415
+
+        return drive(login_flow.plan(self.profile), self._world)
 
     def begin(self) -> PendingLogin:
         """Show the person a code, and do not wait; `resume` does, here or in another process. Raises as the flow."""

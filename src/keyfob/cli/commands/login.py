@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
 from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile
+from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile, name_of
 from keyfob.client.profile import command
 from keyfob.errors import LoginDeclined, LoginRequired, TimedOut
 from keyfob.login import (
     App,
     Held,
     Notice,
+    PendingFiles,
     Profile,
     ProfileFiles,
 )
@@ -67,7 +69,7 @@ def run(flags: Namespace) -> int:
         TimedOut: The person did not answer in time.
         KeyfobError: The login failed otherwise.
     """
-    profile = asked_profile(flags)
+    profile = _waiting_profile(flags) if flags.resume else asked_profile(flags)
     app = app_of(profile)
     log_in = _way_of(flags, app)
     if not flags.json:
@@ -76,7 +78,7 @@ def run(flags: Namespace) -> int:
         if held is not None:
             output.remark(_greeting(held))
         else:
-            output.remark(f"when it is approved, run: {command('login', profile.name)} --resume")
+            output.remark(f"when it is approved, run: {_resume(profile.name)}")
         return DONE
     try:
         held = log_in(events.show)
@@ -90,6 +92,23 @@ def run(flags: Namespace) -> int:
     if held is not None:
         output.result_object(events.granted(app.profile, held))
     return DONE
+
+
+def _resume(name: str) -> str:
+    return f"{command('login', name)} --resume"
+
+
+def _waiting_profile(flags: Namespace) -> Profile:
+    """Whose login waits.
+
+    Raises:
+        LoginRequired: Nobody's.
+    """
+    name = name_of(flags.profile)
+    profile = PendingFiles().profile(name)
+    if profile is None:
+        raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', name)}")
+    return profile
 
 
 def _way_of(flags: Namespace, app: App) -> Callable[[Callable[[Notice], None] | None], Held | None]:
@@ -111,9 +130,15 @@ def _or_say_where(log_in: Callable[[Callable[[Notice], None] | None], Held | Non
 
     Raises:
         LoginRequired: There is no terminal.
+        KeyboardInterrupt: The person has had enough.
     """
     try:
         return log_in(None)
+    except KeyboardInterrupt:
+        if PendingFiles().profile(profile.name) is not None:
+            sys.stderr.write("\n")
+            output.remark(f"the code stays good for a while; to go on waiting, run: {_resume(profile.name)}")
+        raise
     except LoginRequired as problem:
         if problem.code == "no-terminal":
             ours = command("login", profile.name)

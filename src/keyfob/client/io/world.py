@@ -6,12 +6,13 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from keyfob.client.asks import Came, Heard, Moment
 from keyfob.client.callback import Callback
+from keyfob.client.io.clocks import moment
 from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
 from keyfob.client.question import Question
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 Sender = Callable[[Request], Response]
 _TICK = 1.0  # a countdown moves once a second, and Ctrl-C answers at once anyway
 _GLANCE = 0.1  # how often a terminal is looked at while a browser is awaited
-
-
-def moment() -> Moment:
-    """Both clocks."""
-    return Moment(datetime.now(UTC), timedelta(seconds=time.monotonic()))
 
 
 def nobody(_: Notice) -> None:
@@ -166,18 +162,13 @@ class SystemWorld:
 
     def park(self, profile: str, kept: Secret | None) -> None:
         """In a file that only its owner may read; best effort, since the login goes on here anyway."""
-        from keyfob.client.io.files import home, remove, write_private
+        from keyfob.client.io.pending_files import PendingFiles
 
-        path = (self._home or home()) / "pending" / f"{profile}.json"
         with contextlib.suppress(VaultUnavailable):
-            if kept is None:
-                remove(path)
-            else:
-                write_private(path, kept.reveal().encode())
+            PendingFiles(self._home).keep(profile, kept)
 
     def unpark(self, profile: str) -> Secret | None:
         """From that file. Raises `VaultUnavailable` when it cannot be read."""
-        from keyfob.client.io.files import home, read_private
+        from keyfob.client.io.pending_files import PendingFiles
 
-        raw = read_private((self._home or home()) / "pending" / f"{profile}.json")
-        return None if raw is None else Secret(raw.decode(errors="replace"))
+        return PendingFiles(self._home).load(profile)
