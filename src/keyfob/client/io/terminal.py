@@ -187,6 +187,7 @@ class Terminal:
         self._write([*lines, *self._wrapped(_BRING_BACK), *self._wrapped(HONEST_LINE), ""])
 
     def _write(self, lines: list[str]) -> None:
+        self._rewrite("")
         self._out.write("\n".join(lines) + "\n")
         self._out.flush()
 
