@@ -143,7 +143,16 @@ class VaultUnavailable(KeyfobError):
 
 
 class InvalidToken(KeyfobError):
-    """A token that must not be accepted. `message` says which check failed, never what the token said."""
+    """A token that must not be accepted. `message` says which check failed, never what the token said.
+
+    Attributes:
+        check: The failed check's short name, where whoever refuses goes check by check; else "".
+    """
 
     default_code: ClassVar[Code] = "invalid-token"
     exit: ClassVar[int] = 3
+
+    def __init__(self, message: str, *, check: str = "", hint: str = "", code: Code | None = None) -> None:
+        """Keep which check failed."""
+        super().__init__(message, hint=hint, code=code)
+        self.check = check

@@ -7,43 +7,82 @@
     Depends(guard.requires("read:orders"))             # FastAPI
 
 Verification is offline: the issuer's keys are fetched at the first token, kept, and fetched again when they age or
-when a token names an unknown key, at most once in 30 s.
+when a token names an unknown key, at most once in 30 s. More, such as several issuers, opaque tokens, tokens that are
+bound to a key, and stronger logins for some actions: docs/guard.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from keyfob.errors import Misuse
 from keyfob.jose.algorithms import Algorithm
 from keyfob.protocol.claims import Profile
 from keyfob.protocol.http import Request, Response
-from keyfob.protocol.scope import Scope
+from keyfob.protocol.resource_metadata import ResourceMetadata
+from keyfob.resource.certificates import CertificateHeader
+from keyfob.resource.explain import Check, Explanation, explain
+from keyfob.resource.introspected import Introspection
 from keyfob.resource.io.asgi import PRINCIPAL, App, guarded
-from keyfob.resource.io.guard import Clock, Judge, wall_clock
-from keyfob.resource.io.keys import IssuerKeys, Sender
+from keyfob.resource.io.ask import Sender
+from keyfob.resource.io.guard import Clock, Judge, Trust, Ways, wall_clock
+from keyfob.resource.io.introspect import Introspector
+from keyfob.resource.io.keys import IssuerKeys
+from keyfob.resource.io.possession import Possession, Proofs
+from keyfob.resource.io.replays import Replays, ReplaysInMemory
 from keyfob.resource.policy import DEFAULT_LEEWAY, Policy
-from keyfob.resource.require import Denial
-from keyfob.resource.verify import KeyNeeded, Principal, verify
+from keyfob.resource.published import Published
+from keyfob.resource.require import Denial, Requirement, require, requirement_of
+from keyfob.resource.terms import Terms
+from keyfob.resource.verify import KeyNeeded, Principal, choose_policy, verify
 
 if TYPE_CHECKING:
     from starlette.requests import Request as StarletteRequest
 
-__all__ = ["PRINCIPAL", "Denial", "Guard", "KeyNeeded", "Policy", "Principal", "verify"]
+__all__ = [
+    "PRINCIPAL",
+    "CertificateHeader",
+    "Check",
+    "Denial",
+    "Explanation",
+    "Guard",
+    "Introspection",
+    "KeyNeeded",
+    "Policy",
+    "Principal",
+    "Proofs",
+    "Replays",
+    "ReplaysInMemory",
+    "Requirement",
+    "choose_policy",
+    "explain",
+    "require",
+    "verify",
+]
+
+_requirements = lru_cache(maxsize=256)(requirement_of)  # a route asks for the same at every call
 
 
 class Guard:
-    """Checks the tokens of one issuer for one API."""
+    """Checks the tokens of one issuer, or of several, for one API."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  settings, each by its name
         self,
-        *,
-        issuer: str,
-        audience: str,
+        *policies: Policy,
+        issuer: str = "",
+        audience: str = "",
         algorithms: tuple[Algorithm, ...] = ("RS256",),
         profile: Profile = "auth0",
         leeway: timedelta = DEFAULT_LEEWAY,
+        address: str | None = None,
+        metadata: ResourceMetadata | None = None,
+        proofs: Proofs | None = None,
+        certificates: CertificateHeader | None = None,
+        introspection: Introspection | None = None,
+        remember: int = 0,
         realm: str = "api",
         send: Sender | None = None,
         clock: Clock = wall_clock,
@@ -51,41 +90,126 @@ class Guard:
         """Know whom to trust; nothing is fetched yet.
 
         Args:
+            policies: Several issuers, each with what is accepted of it; instead of the next five.
             issuer: As its metadata writes it; a trailing slash counts.
             audience: This API's identifier.
             algorithms: The only ones accepted.
             profile: "rfc9068" insists on that profile; "auth0" takes either.
             leeway: How far clocks may differ.
+            address: Where callers reach this API, such as `https://api.example.com/v1`, whatever stands in between.
+                Gives it metadata, which challenges then name, and lets it take tokens that are bound to a key.
+            metadata: What the metadata says beside that; its `resource` is the address then.
+            proofs: How tokens that are bound to a key are taken; only with an address.
+            certificates: Where a trusted proxy puts client certificates.
+            introspection: How to ask about opaque tokens; else they are refused.
+            remember: How many verified tokens to remember, never beyond their end or their keys; 0 remembers none.
             realm: Named in challenges.
-            send: Who fetches the keys; ordinary HTTP by default.
+            send: Who talks to the issuers; ordinary HTTP by default.
             clock: What the time is; for tests.
 
         Raises:
             Misuse: A value could never be right.
         """
-        policy = Policy(issuer, audience, algorithms, profile, leeway)
-        self._judge = Judge(policy, IssuerKeys(issuer, send or _send_over_network), realm=realm, clock=clock)
+        if bool(policies) == bool(issuer or audience):
+            raise Misuse("a guard is given an issuer and an audience, or policies")
+        trusted = policies or (Policy(issuer, audience, algorithms, profile, leeway),)
+        if len({policy.issuer for policy in trusted}) != len(trusted):
+            raise Misuse("a guard has one policy for each issuer")
+        if remember < 0:
+            raise Misuse("a guard cannot remember fewer than no tokens")
+        ask = send or _send_over_network
+        self._published = _publish(address, metadata, trusted, proofs, certificates)
+        ways = Ways(
+            terms=_terms(realm, self._published),
+            possession=None if self._published is None else Possession(proofs or Proofs(), self._published),
+            certificates=certificates,
+            introspector=None if introspection is None else _introspector(introspection, trusted, ask, clock),
+            remember=remember,
+        )
+        issuers = [Trust(policy, IssuerKeys(policy.issuer, ask, jwks_uri=policy.jwks_uri)) for policy in trusted]
+        self._judge = Judge(issuers, ways, clock=clock)
 
-    def check(self, request: Request, *scopes: str) -> Principal | Denial:
-        """Judge a request: who calls, or the answer to give. Blocks when keys are due."""
-        return self._judge.check(request, Scope.of(scopes))
+    def check(
+        self, request: Request, *needs: str | Requirement, certificate: bytes | None = None
+    ) -> Principal | Denial:
+        """Judge a request: who calls, or the answer to give. Blocks when keys are due.
 
-    async def check_async(self, request: Request, *scopes: str) -> Principal | Denial:
+        Args:
+            request: Its method, path, headers, and the peer where a proxy is trusted; its body is not looked at.
+            needs: Names of scopes, or what `require` makes; all are needed.
+            certificate: The caller's TLS certificate in DER, where the server ended TLS itself.
+        """
+        return self._judge.check(request, _requirements(needs), certificate)
+
+    async def check_async(
+        self, request: Request, *needs: str | Requirement, certificate: bytes | None = None
+    ) -> Principal | Denial:
         """As `check`, without blocking the event loop."""
-        return await self._judge.check_async(request, Scope.of(scopes))
+        return await self._judge.check_async(request, _requirements(needs), certificate)
 
-    def asgi(self, app: App, *scopes: str) -> App:
+    def metadata(self, request: Request) -> Response | None:
+        """This API's metadata, if a request asks for it (RFC 9728 §3.1); None for all others. Needs no token."""
+        return None if self._published is None else self._published.answer(request)
+
+    def asgi(self, app: App, *needs: str | Requirement) -> App:
         """An ASGI application behind this guard; `scope["keyfob.principal"]` says who calls."""
-        return guarded(app, self._judge, Scope.of(scopes))
+        return guarded(app, self._judge, requirement_of(needs), self._published)
 
-    def requires(self, *scopes: str) -> Callable[[StarletteRequest], Awaitable[Principal]]:
+    def requires(self, *needs: str | Requirement) -> Callable[[StarletteRequest], Awaitable[Principal]]:
         """A FastAPI dependency; in Starlette, `await guard.requires("read:orders")(request)`."""
         from keyfob.resource.io.starlette import requires  # noqa: PLC0415  Starlette is not ours to require
 
-        return requires(self._judge, Scope.of(scopes))
+        return requires(self._judge, requirement_of(needs))
+
+
+def _publish(
+    address: str | None,
+    metadata: ResourceMetadata | None,
+    policies: tuple[Policy, ...],
+    proofs: Proofs | None,
+    certificates: CertificateHeader | None,
+) -> Published | None:
+    resource = address or (metadata.resource if metadata else None)
+    if resource is None:
+        if proofs is not None:
+            raise Misuse("proofs are for an address: a guard without one cannot tell what they are for")
+        return None
+    if metadata is not None and metadata.resource != resource:
+        raise Misuse("a guard's metadata is of its address")
+    ways, more = proofs or Proofs(), metadata or ResourceMetadata(resource)
+    return Published(
+        ResourceMetadata(
+            resource=resource,
+            authorization_servers=tuple(policy.issuer for policy in policies),
+            scopes_supported=more.scopes_supported,
+            bearer_methods_supported=("header",),
+            resource_name=more.resource_name,
+            resource_documentation=more.resource_documentation,
+            dpop_signing_alg_values_supported=ways.algorithms,
+            dpop_bound_access_tokens_required=ways.are_needed,
+            tls_client_certificate_bound_access_tokens=(
+                more.tls_client_certificate_bound_access_tokens or certificates is not None
+            ),
+            more=more.more,
+        )
+    )
+
+
+def _terms(realm: str, published: Published | None) -> Terms:
+    if published is None:
+        return Terms(realm)
+    said = published.metadata
+    return Terms(realm, published.url, said.dpop_signing_alg_values_supported, said.dpop_bound_access_tokens_required)
+
+
+def _introspector(settings: Introspection, policies: tuple[Policy, ...], send: Sender, clock: Clock) -> Introspector:
+    for policy in policies:
+        if settings.issuer in {"", policy.issuer}:
+            return Introspector(settings, policy, send, clock)
+    raise Misuse("introspection names an issuer that the guard does not trust")
 
 
 def _send_over_network(request: Request) -> Response:
-    from keyfob.io.http import send  # noqa: PLC0415  httpx2 costs 70 ms
+    from keyfob.io.http import send_soon  # noqa: PLC0415  httpx2 costs 70 ms
 
-    return send(request)
+    return send_soon(request)

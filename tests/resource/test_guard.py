@@ -13,82 +13,19 @@ from fastapi import Depends, FastAPI
 from starlette.testclient import TestClient
 
 from keyfob.errors import Misuse, Unreachable
-from keyfob.guard import Denial, Guard, Principal
+from keyfob.guard import Denial, Guard, Policy, Principal, require
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response, json_response
-from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
-from keyfob.resource.io.guard import Judge
+from keyfob.resource.io.guard import Judge, Trust
 from keyfob.resource.io.keys import IssuerKeys
-from keyfob.resource.policy import Policy
 from keyfob.testing.flawed_tokens import FLAWS, Mint
 from keyfob.testing.orders import api
 
 from .conftest import AUDIENCE, ISSUER, NOW
 
-READ = Scope.of(["read:orders"])
-
-
-class Issuer:
-    """An issuer that publishes keys and counts who asks; it can fall silent."""
-
-    def __init__(self, *keys: SigningKey) -> None:
-        self.keys = list(keys)
-        self.asked: list[str] = []
-        self.silent = False
-        self.issuer = ISSUER
-
-    def __call__(self, request: Request) -> Response:
-        self.asked.append(request.path)
-        if self.silent:
-            raise Unreachable("silent")
-        if request.path.endswith("jwks.json"):
-            return json_response(
-                200, {"keys": [{"kty": "AKP", "kid": "odd"}, *(key.public_jwk() for key in self.keys)]}
-            )
-        metadata = {"issuer": self.issuer, "token_endpoint": ISSUER + "t", "jwks_uri": ISSUER + "jwks.json"}
-        return json_response(200, metadata)
-
-    @property
-    def key_fetches(self) -> int:
-        return self.asked.count("/jwks.json")
-
-
-class Steady:
-    """A steady clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.at = timedelta(days=1)
-
-    def __call__(self) -> timedelta:
-        return self.at
-
-
-@pytest.fixture
-def issuer(mint: Mint) -> Issuer:
-    return Issuer(mint.key)
-
-
-@pytest.fixture
-def steady() -> Steady:
-    return Steady()
-
-
-@pytest.fixture
-def judge(issuer: Issuer, steady: Steady) -> Judge:
-    return Judge(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, issuer, steady), clock=lambda: NOW)
-
-
-def call(token: Secret | None, *more: tuple[str, str]) -> Request:
-    shown = () if token is None else (("authorization", f"Bearer {token.reveal()}"),)
-    return Request("GET", "/orders", shown + more)
-
-
-def challenge_of(found: Principal | Denial) -> Challenge:
-    assert isinstance(found, Denial)
-    (challenge,) = Challenge.read_all([value for name, value in found.response().headers if name == "www-authenticate"])
-    return challenge
+READ = (require("read:orders"),)
 
 
 def test_a_good_token_passes_and_keys_are_fetched_once(mint: Mint, issuer: Issuer, judge: Judge) -> None:
@@ -104,7 +41,7 @@ def test_no_token_gets_a_challenge_without_an_error(judge: Judge) -> None:
     assert isinstance(found, Denial)
     assert found.status == 401
     assert challenge.scheme == "Bearer"
-    assert challenge.parameters == {"realm": "api"}
+    assert challenge.parameters == {"realm": "api", "scope": "read:orders"}
 
 
 def test_a_token_in_the_query_counts_as_none(mint: Mint, judge: Judge) -> None:
@@ -151,7 +88,7 @@ def test_a_flawed_token_gets_invalid_token_and_nothing_of_it_back(mint: Mint, ju
 
 def test_too_little_scope_is_forbidden_and_named(mint: Mint, judge: Judge) -> None:
     """[RS-6750-05]."""
-    found = judge.check(call(mint.good()), Scope.of(["read:orders", "write:orders"]))
+    found = judge.check(call(mint.good()), (require("read:orders", "write:orders"),))
     challenge = challenge_of(found)
     assert isinstance(found, Denial)
     assert found.status == 403
@@ -199,13 +136,13 @@ def test_without_keys_nothing_passes_and_no_token_is_blamed(
     issuer.issuer = "https://other.example/" if trouble == "another issuer" else ISSUER
     found = judge.check(call(mint.good()), READ)
     assert isinstance(found, Denial)
-    assert (found.status, found.challenge) == (503, None)
+    assert (found.status, found.challenges) == (503, ())
     assert found.response().header("retry-after")
 
 
 def test_many_threads_share_one_fetch(mint: Mint, issuer: Issuer, steady: Steady) -> None:
     gate = threading.Barrier(8)
-    judge = Judge(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, issuer, steady), clock=lambda: NOW)
+    judge = judge_of(issuer, steady)
 
     def one(_: int) -> bool:
         gate.wait(10)
@@ -237,7 +174,7 @@ def test_the_demo_api_opens_to_a_good_token_only(mint: Mint, guard: Guard) -> No
     assert client.get("/other", headers=good).status_code == 404
     refused = client.get("/orders")
     assert refused.status_code == 401
-    assert refused.headers["www-authenticate"] == 'Bearer realm="api"'
+    assert refused.headers["www-authenticate"] == 'Bearer realm="api", scope="read:orders"'
 
 
 def test_the_fastapi_dependency_gives_the_principal_or_the_challenge(mint: Mint, guard: Guard) -> None:

@@ -125,9 +125,17 @@ def _why(problem: httpx2.ConnectError) -> str:
 
 
 _shared = HttpSender()
+# For what callers wait for who know nothing of it.
+_soon = HttpSender(Limits(connect=5.0, read=5.0, whole=10.0))
 atexit.register(_shared.close)
+atexit.register(_soon.close)
 
 
 def send(request: Request) -> Response:
     """Send with the ordinary limits; see `HttpSender`."""
     return _shared(request)
+
+
+def send_soon(request: Request) -> Response:
+    """Send, and give up early: an API's own callers are waiting."""
+    return _soon(request)

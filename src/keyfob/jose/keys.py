@@ -34,7 +34,7 @@ class PublicKey:
 
     def fits(self, algorithm: Algorithm) -> bool:
         """Whether it may be used with that algorithm (RFC 8725 §3.1)."""
-        return KEY_TYPES[algorithm] == self.key_type and self.algorithm in {None, algorithm}
+        return KEY_TYPES[algorithm] == self.key_type and (self.algorithm is None or self.algorithm == algorithm)
 
     @classmethod
     def read(cls, jwk: Mapping[str, object]) -> Self:
@@ -105,9 +105,9 @@ class KeySet:
         Raises:
             InvalidToken: Two keys share the `kid`, or the token names none and several fit.
         """
-        fitting = [key for key in self.keys if key.fits(algorithm) and key_id in {None, key.key_id}]
+        fitting = [key for key in self.keys if (key_id is None or key_id == key.key_id) and key.fits(algorithm)]
         if len(fitting) > 1:
-            raise InvalidToken("the token does not say clearly which key signed it")
+            raise InvalidToken("the token does not say clearly which key signed it", check="key")
         return fitting[0] if fitting else None
 
 

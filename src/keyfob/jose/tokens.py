@@ -9,11 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -28,8 +27,9 @@ from keyfob.protocol.secret import Secret
 
 LONGEST_TOKEN: Final = 16 * 1024
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_BASE64URL: Final = re.compile(rb"[A-Za-z0-9_-]*\Z")
-_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+# To the alphabet that binascii knows; what only that one has becomes a character that it refuses.
+_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
+_PADDING: Final = (b"", b"===", b"==", b"=")  # by length modulo 4; with one letter over, the sum stays wrong
 _SHA256: Final = hashes.SHA256()
 _PKCS1: Final = padding.PKCS1v15()
 _PSS: Final = padding.PSS(padding.MGF1(_SHA256), 32)  # RFC 7518 §3.5: the salt is as long as the hash
@@ -48,6 +48,11 @@ class Unverified:
     signature: bytes
 
 
+def looks_signed(token: Secret) -> bool:
+    """Whether it has the form of a compact JWS; else only its issuer can tell what it is."""
+    return token.reveal().count(".") == 2
+
+
 def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Unverified:
     """Split a compact JWS and read its header. `jwk`, `jku`, `x5u` and `x5c` in it are ignored (RFC 8725 §3.10).
 
@@ -60,15 +65,16 @@ def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Un
     """
     raw = token.reveal().encode("utf-8", "replace")
     if len(raw) > LONGEST_TOKEN:
-        raise InvalidToken("the token is too long")
-    parts = raw.split(b".")
-    if len(parts) != 3:
-        raise InvalidToken("the token is not a signed JWT")
-    algorithm, key_id, token_type = _read_header(parts[0])
+        raise InvalidToken("the token is too long", check="form")
+    if raw.count(b".") != 2:
+        raise InvalidToken("the token is not a signed JWT", check="form")
+    signed, _, signature = raw.rpartition(b".")
+    header, _, payload = signed.partition(b".")
+    algorithm, key_id, token_type = _read_header(header)
     known = named(algorithm)
     if known is None or known not in allowed:
-        raise InvalidToken("the token's algorithm is not on the list")
-    return Unverified(known, key_id, token_type, parts[0] + b"." + parts[1], _decode(parts[1]), _decode(parts[2]))
+        raise InvalidToken("the token's algorithm is not on the list", check="algorithm")
+    return Unverified(known, key_id, token_type, signed, _decode(payload), _decode(signature))
 
 
 @lru_cache(maxsize=64)  # an issuer's tokens share their header, and parsing it is a third of the whole
@@ -77,9 +83,9 @@ def _read_header(part: bytes) -> tuple[str, str | None, str]:
         header = read_json(_decode(part), "token header")
         found = header.text("alg"), header.optional_text("kid"), header.optional_text("typ") or ""
     except Malformed as problem:
-        raise InvalidToken(problem.message) from None
-    if "crit" in header.values or header.values.get("b64", True) is not True:
-        raise InvalidToken("the token has a critical extension that we do not know")  # RFC 7515 §4.1.11
+        raise InvalidToken(problem.message, check="form") from None
+    if "crit" in header.values or header.values.get("b64", True) is not True:  # RFC 7515 §4.1.11
+        raise InvalidToken("the token has a critical extension that we do not know", check="crit")
     return found
 
 
@@ -91,21 +97,52 @@ def believe(unverified: Unverified, key: PublicKey) -> Fields:
     Raises:
         InvalidToken: The key does not fit, the signature does not hold, or the payload is no JSON object.
     """
+    check_signature(unverified, key)
+    return read_payload(unverified)
+
+
+def check_signature(unverified: Unverified, key: PublicKey) -> None:
+    """Check the signature and nothing else.
+
+    Raises:
+        InvalidToken: The key does not fit, or the signature does not hold.
+    """
     if not key.fits(unverified.algorithm):
-        raise InvalidToken("the token's algorithm does not fit its key")
+        raise InvalidToken("the token's algorithm does not fit its key", check="key")
     try:
         _check(unverified, key)
     except (InvalidSignature, ValueError):
-        raise InvalidToken("the token's signature does not hold") from None
+        raise InvalidToken("the token's signature does not hold", check="signature") from None
+
+
+def read_payload(unverified: Unverified) -> Fields:
+    """What the token says, whoever signed it: believe it only after `check_signature`.
+
+    Raises:
+        InvalidToken: The payload is no JSON object.
+    """
     try:
         return read_json(unverified.payload, "token")
     except Malformed as problem:
-        raise InvalidToken(problem.message) from None
+        raise InvalidToken(problem.message, check="claims") from None
 
 
 def read_header(unverified: Unverified) -> Fields:
     """The whole header, of which nothing is believed."""
     return read_json(_decode(unverified.signing_input.partition(b".")[0]), "token header")
+
+
+def peek(token: Secret) -> tuple[Fields | None, Fields | None]:
+    """What a token's header and payload say, each None where it cannot be read. For people to look at, and no more."""
+    parts = token.reveal().encode("utf-8", "replace").split(b".")[:2]
+    return _peek(parts[0]), _peek(parts[1]) if len(parts) > 1 else None
+
+
+def _peek(part: bytes) -> Fields | None:
+    try:
+        return read_json(_decode(part[:LONGEST_TOKEN]), "token")
+    except (InvalidToken, Malformed):
+        return None
 
 
 def sign(
@@ -121,18 +158,19 @@ def sign(
 
 
 def _check(unverified: Unverified, key: PublicKey) -> None:
-    signature, signed, handle = unverified.signature, unverified.signing_input, key.handle
-    match handle:
-        case rsa.RSAPublicKey():
+    # By name and not by isinstance: these are abstract classes, and asking one costs as much as parsing the header.
+    signature, signed = unverified.signature, unverified.signing_input
+    match key.key_type:
+        case "RSA":
             scheme = _PKCS1 if unverified.algorithm == "RS256" else _PSS
-            handle.verify(signature, signed, scheme, _SHA256)
-        case ec.EllipticCurvePublicKey():
+            cast(rsa.RSAPublicKey, key.handle).verify(signature, signed, scheme, _SHA256)
+        case "EC":
             if len(signature) != ES256_SIGNATURE_BYTES:
                 raise InvalidSignature
             r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
-            handle.verify(encode_dss_signature(r, s), signed, _ECDSA)
-        case ed25519.Ed25519PublicKey():
-            handle.verify(signature, signed)
+            cast(ec.EllipticCurvePublicKey, key.handle).verify(encode_dss_signature(r, s), signed, _ECDSA)
+        case _:
+            cast(ed25519.Ed25519PublicKey, key.handle).verify(signature, signed)
 
 
 def _signature(signing_input: bytes, key: SigningKey) -> bytes:
@@ -165,6 +203,7 @@ def _decode(part: bytes) -> bytes:
     Raises:
         InvalidToken: It is not that.
     """
-    if not _BASE64URL.match(part) or len(part) % 4 == 1:
-        raise InvalidToken("the token is not base64url")
-    return binascii.a2b_base64(part.translate(_STANDARD) + b"=" * (-len(part) % 4))
+    try:
+        return binascii.a2b_base64(part.translate(_STANDARD) + _PADDING[len(part) & 3], strict_mode=True)
+    except ValueError:
+        raise InvalidToken("the token is not base64url", check="form") from None

@@ -33,6 +33,11 @@ class Challenge:
         return tuple(challenge for header in headers for challenge in _read_header(header[:_LONGEST_HEADER]))
 
 
+def write_all(challenges: Iterable[Challenge]) -> str:
+    """Several challenges as one header value: frameworks that hold one value for a name would lose the others."""
+    return ", ".join(challenge.write() for challenge in challenges)
+
+
 def _quotable(value: str) -> str:
     return "".join(letter if " " <= letter <= "~" and letter not in '"\\' else "?" for letter in value)
 

@@ -12,6 +12,8 @@ from keyfob.protocol.scope import Scope
 
 Profile = Literal["auth0", "rfc9068"]
 AT_JWT = "at+jwt"
+JKT = "jkt"
+X5T = "x5t#S256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class AccessClaims:
         permissions: Auth0's `permissions`; None where the API does not list them.
         token_id: `jti`; RFC 9068 only, and `auth_time` too.
         key_thumbprint: `cnf.jkt`: only who holds that key may use the token (RFC 9449 §6.1).
+        certificate_thumbprint: `cnf.x5t#S256`: only over TLS with that client certificate (RFC 8705 §3.1).
     """
 
     issuer: str
@@ -40,6 +43,7 @@ class AccessClaims:
     auth_time: datetime | None = None
     acr: str | None = None
     key_thumbprint: str | None = None
+    certificate_thumbprint: str | None = None
 
     def write(self, profile: Profile) -> dict[str, object]:
         """As the members of a JWT payload."""
@@ -47,8 +51,14 @@ class AccessClaims:
         own: dict[str, object] = (
             {"azp": self.client_id, "gty": self.grant_type}
             if profile == "auth0"
-            else {"client_id": self.client_id, "jti": self.token_id, "auth_time": _numeric(self.auth_time)}
+            else {
+                "client_id": self.client_id,
+                "jti": self.token_id,
+                "auth_time": _numeric(self.auth_time),
+                "acr": self.acr,
+            }
         )
+        bound = {JKT: self.key_thumbprint, X5T: self.certificate_thumbprint}
         members: dict[str, object] = {
             "iss": self.issuer,
             "sub": self.subject,
@@ -58,7 +68,7 @@ class AccessClaims:
             "scope": self.scope.write() or None,
             **own,
             "permissions": None if self.permissions is None else list(self.permissions),
-            "cnf": None if self.key_thumbprint is None else {"jkt": self.key_thumbprint},
+            "cnf": {name: value for name, value in bound.items() if value is not None} or None,
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -70,6 +80,7 @@ class AccessClaims:
             Malformed: `iss`, `sub`, `aud`, `exp` or `iat` is missing, or a claim has the wrong type.
         """
         permissions = fields.texts("permissions") if "permissions" in fields.values else None
+        key_thumbprint, certificate_thumbprint = read_confirmation(fields)
         return cls(
             issuer=fields.text("iss"),
             subject=fields.text("sub"),
@@ -84,7 +95,8 @@ class AccessClaims:
             not_before=fields.optional_time("nbf"),
             auth_time=fields.optional_time("auth_time"),
             acr=fields.optional_text("acr"),
-            key_thumbprint=_read_thumbprint(fields),
+            key_thumbprint=key_thumbprint,
+            certificate_thumbprint=certificate_thumbprint,
         )
 
 
@@ -92,13 +104,22 @@ def _numeric(moment: datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp())
 
 
-def _read_thumbprint(fields: Fields) -> str | None:
+def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
+    """What a token is bound to (RFC 7800 §3.1): the thumbprint of a key, and that of a certificate.
+
+    Raises:
+        Malformed: It is bound to nothing that we know: nobody here could check that. Beside what we know, other
+            members are passed over (RFC 7800 §3.1).
+    """
     confirmation = fields.values.get("cnf")
     if confirmation is None:
-        return None
+        return None, None
     if not isinstance(confirmation, dict):
         raise Malformed("token: cnf is not an object", field="cnf")
-    return Fields(cast("dict[str, object]", confirmation), "token").optional_text("jkt")
+    bound = Fields(cast("dict[str, object]", confirmation), "token")
+    if bound.values.keys().isdisjoint({JKT, X5T}):
+        raise Malformed("token: cnf is of a kind that we do not know", field="cnf")
+    return bound.text(JKT) if JKT in bound.values else None, bound.text(X5T) if X5T in bound.values else None
 
 
 @dataclass(frozen=True, slots=True)

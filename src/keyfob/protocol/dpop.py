@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
 
 DPOP_JWT: Final = "dpop+jwt"
 _PORTS: Final = {"http": 80, "https": 443}
+_ESCAPED: Final = re.compile("%[0-9A-Fa-f]{2}")
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9\-._~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,10 @@ def hash_of(token: Secret) -> str:
 
 
 def normal(address: str) -> str:
-    """An address as proofs are compared: without query and fragment, host in lower case, no default port (§4.3)."""
+    """An address as proofs are compared: without query and fragment, host in lower case, no default port (§4.3).
+
+    Percent signs are made equal too (RFC 3986 §6.2.2): what need not be escaped is not, and letters are upper case.
+    """
     try:
         parts = urlsplit(address)
         port = parts.port
@@ -76,4 +82,15 @@ def normal(address: str) -> str:
         return ""
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     shown = "" if port is None or port == _PORTS.get(parts.scheme.lower()) else f":{port}"
-    return f"{parts.scheme.lower()}://{host}{shown}{parts.path or '/'}"
+    return f"{parts.scheme.lower()}://{host}{shown}{_normal_path(parts.path) or '/'}"
+
+
+def _normal_path(path: str) -> str:
+    if "%" in path:
+        path = _ESCAPED.sub(_normal_escape, path)
+    return path if path.isascii() else quote(path, safe="/%:@!$&'()*+,;=~")
+
+
+def _normal_escape(found: re.Match[str]) -> str:
+    letter = chr(int(found[0][1:], 16))
+    return letter if _UNRESERVED.match(letter) else found[0].upper()

@@ -95,6 +95,8 @@ class Fields:
         found = self.values.get(name)
         if found is None:
             return None
+        if type(found) is int and 0 <= found <= _LATEST:  # nearly always, and every call to an API has three of them
+            return datetime.fromtimestamp(found, UTC)
         if isinstance(found, bool) or not isinstance(found, int | float):
             raise self._wrong(name, "is not a number")
         if not (math.isfinite(found) and 0 <= found <= _LATEST):

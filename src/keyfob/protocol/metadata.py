@@ -37,6 +37,7 @@ class ServerMetadata:
     end_session_endpoint: str | None = None
     pushed_authorization_request_endpoint: str | None = None
     mfa_challenge_endpoint: str | None = None
+    introspection_endpoint: str | None = None
     scopes_supported: tuple[str, ...] = ()
     response_types_supported: tuple[str, ...] = ()
     response_modes_supported: tuple[str, ...] = ()
@@ -83,6 +84,7 @@ class ServerMetadata:
             end_session_endpoint=fields.optional_url("end_session_endpoint"),
             pushed_authorization_request_endpoint=fields.optional_url("pushed_authorization_request_endpoint"),
             mfa_challenge_endpoint=fields.optional_url("mfa_challenge_endpoint"),
+            introspection_endpoint=fields.optional_url("introspection_endpoint"),
             scopes_supported=fields.texts("scopes_supported"),
             response_types_supported=fields.texts("response_types_supported"),
             response_modes_supported=fields.texts("response_modes_supported"),

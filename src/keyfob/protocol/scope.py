@@ -10,7 +10,7 @@ from typing import Final, Self
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
 
-_is_scope_token: Final = re.compile(r"[!#-\[\]-~]+\Z").match
+_is_scope: Final = re.compile(r"[ !#-\[\]-~]*\Z").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,9 @@ class Scope:
         Raises:
             Malformed: A name holds a character that RFC 6749 App. A.4 forbids.
         """
-        names = frozenset(text.split(" ")) - {""}
-        if not all(_is_scope_token(name) for name in names):
+        if not _is_scope(text):
             raise Malformed("scope holds a character that is not allowed", field="scope")
-        return cls(names)
+        return cls(frozenset(text.split()))
 
     @classmethod
     def optional(cls, fields: Fields) -> Self | None:

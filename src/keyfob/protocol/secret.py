@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from typing import NoReturn, final
 
@@ -19,6 +20,10 @@ class Secret:
     def reveal(self) -> str:
         """The value itself, for the wire or the vault."""
         return self.__value
+
+    def digest(self) -> bytes:
+        """SHA-256 of it: to find again what was learnt about it, without keeping it. Only for what nobody can guess."""
+        return hashlib.sha256(self.__value.encode("utf-8", "surrogatepass")).digest()
 
     def __len__(self) -> int:
         """How many characters it has; that much may be known."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final, Literal
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.keys import KeySet
-from keyfob.jose.tokens import Unverified, believe, take_apart
+from keyfob.jose.tokens import Unverified, check_signature, read_payload, take_apart
 from keyfob.protocol.claims import AccessClaims
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.resource.policy import TOKEN_TYPES, Policy
+
+BOUND: Final = "the token is bound to a key and cannot be used as a plain bearer token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,10 @@ class Principal:
         client_id: The program that calls; "" where the token does not name it.
         permissions: Auth0's `permissions`; () where the token has none.
         claims: All that the token says, as it says it. Not printed.
+        acr: How strongly the person was authenticated, in the issuer's words (OpenID Connect Core §2).
+        auth_time: When that was.
+        key_thumbprint: The key that the token is bound to (RFC 9449 §6.1). A guard has checked who holds it.
+        certificate_thumbprint: The same for a client certificate (RFC 8705 §3.1).
     """
 
     issuer: str
@@ -32,11 +40,24 @@ class Principal:
     permissions: tuple[str, ...]
     expires_at: datetime
     claims: Mapping[str, object] = field(repr=False)
+    acr: str | None = None
+    auth_time: datetime | None = None
+    key_thumbprint: str | None = None
+    certificate_thumbprint: str | None = None
 
     @property
     def is_machine(self) -> bool:
-        """Whether a program calls for itself, with no person behind it (RFC 9068 §2.2, Auth0's `@clients`)."""
-        return self.subject == self.client_id or self.subject.endswith("@clients")
+        """Whether a program calls for itself, with no person behind it (RFC 9068 §2.2; `gty`, `@clients` at Auth0)."""
+        return (
+            self.subject == self.client_id
+            or self.subject.endswith("@clients")
+            or self.claims.get("gty") == "client-credentials"
+        )
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the token alone is not enough."""
+        return self.key_thumbprint is not None or self.certificate_thumbprint is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +67,18 @@ class KeyNeeded:
     key_id: str | None
 
 
+ClaimCheck = Literal["issuer", "audience", "exp", "nbf", "iat", "profile", "required"]
+
+
 def verify(token: Secret, keys: KeySet, policy: Policy, now: datetime) -> Principal | KeyNeeded:
     """Judge a token without touching the world.
 
-    Does not check scopes; `require` does. Does not know revoked tokens: a JWT lives until it expires.
+    Does not check scopes; `require` does. Does not know revoked tokens: a JWT lives until it expires. A token that is
+    bound to a key or a certificate is refused, for nothing here can show who holds that; a guard can.
 
     Args:
         token: As it came, without its scheme.
-        keys: The issuer's, as far as they are known.
+        keys: The issuer's, as far as they are known. Of several issuers, those of the one that `choose_policy` names.
         policy: What this API accepts.
         now: Aware, UTC.
 
@@ -63,42 +88,109 @@ def verify(token: Secret, keys: KeySet, policy: Policy, now: datetime) -> Princi
     Raises:
         InvalidToken: A check failed; the message says which.
     """
-    unverified = take_apart(token, policy.algorithms)
-    if unverified.type.lower() not in TOKEN_TYPES[policy.profile]:
-        raise InvalidToken("the token is not an access token")
+    found = judge(take_apart(token, policy.algorithms), keys, policy, now)
+    if isinstance(found, Principal) and found.is_bound:
+        raise InvalidToken(BOUND, check="bound")
+    return found
+
+
+def choose_policy(token: Secret, policies: Sequence[Policy]) -> Policy:
+    """Of several issuers' policies, that of the issuer which the token names. Only a choice: nothing is believed.
+
+    Raises:
+        InvalidToken: It is no JWT, or of none of them.
+    """
+    return issuers_policy(read_payload(take_apart(token)), policies)
+
+
+def issuers_policy(fields: Fields, policies: Sequence[Policy]) -> Policy:
+    """As `choose_policy`, of a payload that is read already.
+
+    Raises:
+        InvalidToken: It is of none of them.
+    """
+    issuer = fields.values.get("iss")
+    for policy in policies:
+        if policy.issuer == issuer:
+            return policy
+    raise InvalidToken("the token is from another issuer", check="issuer")
+
+
+def judge(
+    unverified: Unverified, keys: KeySet, policy: Policy, now: datetime, fields: Fields | None = None
+) -> Principal | KeyNeeded:
+    """As `verify`, of a token that is taken apart, and bound ones too: whoever asks must see to `key_thumbprint`.
+
+    Args:
+        unverified: The token.
+        keys: The issuer's.
+        policy: What this API accepts.
+        now: Aware, UTC.
+        fields: Its payload, where that was read already.
+
+    Raises:
+        InvalidToken: A check failed; the message says which.
+    """
+    if unverified.algorithm not in policy.algorithms:
+        raise InvalidToken("the token's algorithm is not on the list", check="algorithm")
+    if not policy.takes_type(unverified.type):
+        raise InvalidToken("the token is not an access token", check="typ")
     key = keys.choose(unverified.algorithm, unverified.key_id)
     if key is None:
         return KeyNeeded(unverified.key_id)
-    fields = believe(unverified, key)
-    try:
-        claims = AccessClaims.read(fields)
-    except Malformed as problem:
-        raise InvalidToken(problem.message) from None
-    _judge(claims, unverified, policy, now)
-    if "cnf" in fields.values:
-        raise InvalidToken("the token is bound to a key and cannot be used as a plain bearer token")
+    check_signature(unverified, key)
+    said = fields or read_payload(unverified)
+    claims = read_claims(said, policy)
+    for name, problem in failures(claims, said, unverified.type, policy, now):
+        raise InvalidToken(problem, check=name)
     return Principal(
-        issuer=claims.issuer,
-        subject=claims.subject,
-        client_id=claims.client_id,
-        scope=claims.scope,
-        permissions=claims.permissions or (),
-        expires_at=claims.expires_at,
-        claims=fields.values,
+        claims.issuer,
+        claims.subject,
+        claims.client_id,
+        claims.scope,
+        claims.permissions or (),
+        claims.expires_at,
+        said.values,
+        claims.acr,
+        claims.auth_time,
+        claims.key_thumbprint,
+        claims.certificate_thumbprint,
     )
 
 
-def _judge(claims: AccessClaims, unverified: Unverified, policy: Policy, now: datetime) -> None:
+def read_claims(fields: Fields, policy: Policy) -> AccessClaims:
+    """The claims, read for what they are.
+
+    Raises:
+        InvalidToken: One is missing or of the wrong type.
+    """
+    try:
+        claims = AccessClaims.read(fields)
+        if policy.scope_claim == "scope":
+            return claims
+        scope = Scope.optional(Fields({"scope": fields.values.get(policy.scope_claim)}, fields.what))
+    except Malformed as problem:
+        raise InvalidToken(problem.message, check="claims") from None
+    return replace(claims, scope=scope or Scope())
+
+
+def failures(
+    claims: AccessClaims, fields: Fields, token_type: str, policy: Policy, now: datetime
+) -> Iterator[tuple[ClaimCheck, str]]:
+    """Each check of the claims that fails, in order, with what is to be said about it."""
+    leeway = policy.leeway
     if claims.issuer != policy.issuer:
-        raise InvalidToken("the token is from another issuer")
+        yield "issuer", "the token is from another issuer"
     if policy.audience not in claims.audience:
-        raise InvalidToken("the token is for another audience")
-    if now >= claims.expires_at + policy.leeway:
-        raise InvalidToken("the token has expired")
-    if claims.not_before is not None and now < claims.not_before - policy.leeway:
-        raise InvalidToken("the token is not valid yet")
-    if now < claims.issued_at - policy.leeway:
-        raise InvalidToken("the token was issued in the future")
-    strict = policy.profile == "rfc9068" or unverified.type.lower() != "jwt"
+        yield "audience", "the token is for another audience"
+    if now >= claims.expires_at + leeway:
+        yield "exp", "the token has expired"
+    if claims.not_before is not None and now < claims.not_before - leeway:
+        yield "nbf", "the token is not valid yet"
+    if now < claims.issued_at - leeway:
+        yield "iat", "the token was issued in the future"
+    strict = policy.profile == "rfc9068" or token_type.lower() in TOKEN_TYPES["rfc9068"]
     if strict and not (claims.client_id and claims.token_id):
-        raise InvalidToken("the token lacks client_id or jti")
+        yield "profile", "the token lacks client_id or jti"
+    if policy.required and not fields.values.keys() >= set(policy.required):
+        yield "required", "the token lacks a claim that this API asks for"

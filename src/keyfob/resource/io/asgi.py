@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 from keyfob.protocol.http import Request, Response
-from keyfob.protocol.scope import Scope
+from keyfob.resource.certificates import der_of_pem
 from keyfob.resource.io.guard import Judge
-from keyfob.resource.require import Denial
+from keyfob.resource.published import Published
+from keyfob.resource.require import Denial, Requirement
 
 AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,14 +21,22 @@ PRINCIPAL = "keyfob.principal"
 _POLICY_VIOLATION = 1008  # RFC 6455 §7.4.1
 
 
-def guarded(app: App, judge: Judge, needed: Scope) -> App:
-    """The same application behind a guard. Who calls is put in `scope["keyfob.principal"]`."""
+def guarded(app: App, judge: Judge, needs: tuple[Requirement, ...], published: Published | None = None) -> App:
+    """The same application behind a guard. Who calls is put in `scope["keyfob.principal"]`.
+
+    Where the API has an address, its metadata is served too, to everybody: who has no token needs it most.
+    """
 
     async def run(scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
             return
-        found = await judge.check_async(_request(scope), needed)
+        request = request_of(scope)
+        metadata = None if published is None or scope["type"] != "http" else published.answer(request)
+        if metadata is not None:
+            await _answer(metadata, send)
+            return
+        found = await judge.check_async(request, needs, certificate_of(scope))
         if not isinstance(found, Denial):
             await app({**scope, PRINCIPAL: found}, receive, send)
         elif scope["type"] == "websocket":
@@ -38,9 +48,22 @@ def guarded(app: App, judge: Judge, needed: Scope) -> App:
     return run
 
 
-def _request(scope: AsgiScope) -> Request:
+def request_of(scope: AsgiScope) -> Request:
+    """What a guard looks at; the body is left where it is."""
+    raw = scope.get("raw_path")
+    path = quote(scope["path"], safe="/%:@!$&'()*+,;=~") if raw is None else raw.decode("latin-1").partition("?")[0]
+    client = scope.get("client")
+    peer = str(client[0]) if client else ""
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-    return Request(scope.get("method", "GET"), scope["path"], headers)
+    return Request(scope.get("method", "GET"), path, headers, peer=peer)
+
+
+def certificate_of(scope: AsgiScope) -> bytes | None:
+    """The caller's certificate, where the server ended TLS itself and tells (ASGI's TLS extension)."""
+    extensions: dict[str, dict[str, Any]] = scope.get("extensions") or {}
+    chain: Iterable[object] = extensions.get("tls", {}).get("client_cert_chain") or ()
+    first = next(iter(chain), None)
+    return der_of_pem(first) if isinstance(first, str) else None
 
 
 async def _answer(response: Response, send: Send) -> None:

@@ -1,21 +1,39 @@
-"""One API's guard: a request in, a Principal or a Denial out; blocking and async."""
+"""One API's guard: a request in, a Principal or a Denial out; blocking and async.
+
+The way through is one generator that yields what has to be waited for; whoever drives it waits in a thread or in an
+event loop. As a rule nothing has to be waited for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from keyfob.errors import InvalidToken, Unreachable
+from keyfob.jose.algorithms import ALGORITHMS
 from keyfob.jose.keys import KeySet
+from keyfob.jose.tokens import looks_signed, read_payload, take_apart
 from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.resource.certificates import CertificateHeader, is_same, thumbprint_of
+from keyfob.resource.io.flight import Flight
+from keyfob.resource.io.introspect import Introspector
 from keyfob.resource.io.keys import IssuerKeys
+from keyfob.resource.io.possession import Possession
+from keyfob.resource.io.remembered import Remembered
 from keyfob.resource.policy import Policy
-from keyfob.resource.require import Denial, check_scope, closed, read_bearer, refuse
-from keyfob.resource.verify import KeyNeeded, Principal, verify
+from keyfob.resource.require import Denial, Requirement, lack
+from keyfob.resource.terms import Shown, Terms, closed
+from keyfob.resource.verify import BOUND, KeyNeeded, Principal, issuers_policy, judge
 
 Clock = Callable[[], datetime]
+Waits = Generator[Flight, None, "Principal | Denial"]
+
+_NO_KEYS: Final = "The issuer's keys cannot be fetched."
+_NO_ANSWER: Final = "The issuer cannot be asked about this token."
 
 
 def wall_clock() -> datetime:
@@ -23,52 +41,169 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """One issuer: what is accepted of it, and its keys. They are never used for another's tokens."""
+
+    policy: Policy
+    keys: IssuerKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What a judge does beside verifying signatures.
+
+    Attributes:
+        terms: How the API presents itself.
+        possession: Who checks proofs of possession; None refuses tokens that are bound to a key.
+        certificates: Where a trusted proxy puts client certificates.
+        introspector: Who asks about opaque tokens.
+        remember: How many verified tokens are remembered; 0 verifies each token anew.
+    """
+
+    terms: Terms = field(default_factory=Terms)
+    possession: Possession | None = None
+    certificates: CertificateHeader | None = None
+    introspector: Introspector | None = None
+    remember: int = 0
+
+
 class Judge:
-    """Joins policy, keys and clock. Keys are asked for at most once for a token."""
+    """Joins issuers, keys and clock. For one token, the issuer is asked at most once."""
 
-    def __init__(self, policy: Policy, keys: IssuerKeys, *, realm: str = "api", clock: Clock = wall_clock) -> None:
-        """Know the policy; touch nothing yet."""
-        self.policy = policy
-        self._keys = keys
-        self._realm = realm
+    def __init__(self, trusted: Sequence[Trust], ways: Ways | None = None, *, clock: Clock = wall_clock) -> None:
+        """Know whom to trust; touch nothing yet."""
+        self._trusted = {trust.policy.issuer: trust for trust in trusted}
+        self._policies = tuple(trust.policy for trust in trusted)
+        self._only = trusted[0] if len(trusted) == 1 else None
+        self._algorithms = self._policies[0].algorithms if self._only else ALGORITHMS
+        self._leeway = max(policy.leeway for policy in self._policies)
+        self._ways = ways or Ways()
         self._clock = clock
+        self._verified: Remembered[tuple[Principal, KeySet, IssuerKeys]] | None = (
+            Remembered(self._ways.remember) if self._ways.remember else None
+        )
 
-    def check(self, request: Request, needed: Scope) -> Principal | Denial:
+    def check(
+        self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
+    ) -> Principal | Denial:
         """Judge a request; may block on the network when keys are due."""
-        token = read_bearer(request, self._realm)
-        return token if isinstance(token, Denial) else self._judge(token, needed, self._keys.current())
-
-    async def check_async(self, request: Request, needed: Scope) -> Principal | Denial:
-        """Judge a request; the network is only ever waited for in a thread."""
-        token = read_bearer(request, self._realm)
-        if isinstance(token, Denial):
-            return token
-        keys = self._keys.current()
-        found = None if keys is None else self._verify(token, keys)
-        if found is None or isinstance(found, KeyNeeded):
-            import asyncio  # an API that is not async need not wait 38 ms for it
-
-            return await asyncio.to_thread(self._judge, token, needed, keys)
-        return self._finish(found, needed)
-
-    def _judge(self, token: Secret, needed: Scope, keys: KeySet | None) -> Principal | Denial:
+        way = self._way(request, needs, certificate)
         try:
-            found = self._verify(token, self._keys.ask() if keys is None else keys)
-            if isinstance(found, KeyNeeded):
-                found = self._verify(token, self._keys.ask(key_missing=True))
-        except Unreachable:
-            return closed()
-        if isinstance(found, KeyNeeded):
-            return refuse("the token's key is not one of its issuer's", self._realm)
-        return self._finish(found, needed)
-
-    def _verify(self, token: Secret, keys: KeySet) -> Principal | KeyNeeded | Denial:
-        try:
-            return verify(token, keys, self.policy, self._clock())
-        except InvalidToken as problem:
-            return refuse(problem.message, self._realm)
-
-    def _finish(self, found: Principal | Denial, needed: Scope) -> Principal | Denial:
-        if isinstance(found, Denial):
+            while True:
+                next(way).land()
+        except StopIteration as end:
+            found: Principal | Denial = end.value
             return found
-        return check_scope(found, needed, self._realm) or found
+
+    async def check_async(
+        self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
+    ) -> Principal | Denial:
+        """Judge a request; the network is only ever waited for in a thread."""
+        way = self._way(request, needs, certificate)
+        while True:
+            try:
+                flight = next(way)
+            except StopIteration as end:
+                found: Principal | Denial = end.value
+                return found
+            await flight.land_async()
+
+    def _way(self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None) -> Waits:
+        terms = self._ways.terms
+        shown = terms.read(request)
+        if shown is None:
+            return terms.missing(_named(needs))
+        if isinstance(shown, Denial):
+            return shown
+        try:
+            principal = yield from self._principal(shown.token)
+        except InvalidToken as problem:
+            return terms.refuse(problem.message, shown.scheme)
+        if isinstance(principal, Denial):
+            return principal
+        now = self._clock()
+        denial = self._check_binding(principal, shown, request, certificate, now)
+        if denial is not None:
+            return denial
+        missing = lack(principal, needs, now, self._leeway)
+        return principal if missing is None else terms.forbid(missing, shown.scheme)
+
+    def _principal(self, token: Secret) -> Waits:
+        introspector = self._ways.introspector
+        if introspector is not None and (introspector.settings.every or not looks_signed(token)):
+            return (yield from self._introspected(introspector, token))
+        if self._verified is None:
+            found, _, _ = yield from self._signed(token)
+            return found
+        digest, now = token.digest(), self._clock()
+        known = self._verified.get(digest, now)
+        if known is not None and known[2].current() is known[1]:
+            return known[0]
+        found, keys, source = yield from self._signed(token)
+        if isinstance(found, Principal) and keys is not None and source is not None:
+            self._verified.put(digest, (found, keys, source), found.expires_at)
+        return found
+
+    def _introspected(self, introspector: Introspector, token: Secret) -> Waits:
+        digest = token.digest()
+        found = introspector.known(digest, self._clock())
+        if found is None:
+            inquiry = introspector.ask(token, digest)
+            yield inquiry.flight
+            found = inquiry.outcome
+        if isinstance(found, InvalidToken):
+            raise InvalidToken(found.message, check=found.check)
+        return closed(_NO_ANSWER) if found is None else found
+
+    def _signed(
+        self, token: Secret
+    ) -> Generator[Flight, None, tuple[Principal | Denial, KeySet | None, IssuerKeys | None]]:
+        unverified = take_apart(token, self._algorithms)
+        trust, fields = self._only, None
+        if trust is None:
+            fields = read_payload(unverified)
+            trust = self._trusted[issuers_policy(fields, self._policies).issuer]
+        source, policy = trust.keys, trust.policy
+        try:
+            keys = source.current()
+            if keys is None:
+                flight = source.refresh()
+                if flight is not None:
+                    yield flight
+                keys = source.usable()
+            found = judge(unverified, keys, policy, self._clock(), fields)
+            if isinstance(found, KeyNeeded):
+                flight = source.seek(found.key_id, keys)
+                if flight is not None:
+                    yield flight
+                keys = source.usable()
+                found = judge(unverified, keys, policy, self._clock(), fields)
+        except Unreachable:
+            return closed(_NO_KEYS), None, None
+        if not isinstance(found, KeyNeeded):
+            return found, keys, source
+        if not source.has_answered():
+            return closed(_NO_KEYS), None, None
+        raise InvalidToken("the token's key is not one of its issuer's", check="key")
+
+    def _check_binding(
+        self, principal: Principal, shown: Shown, request: Request, certificate: bytes | None, now: datetime
+    ) -> Denial | None:
+        """Whoever shows a bound token must hold what it is bound to (RFC 9449 §7.1-7.2, RFC 8705 §3)."""
+        terms = self._ways.terms
+        if principal.certificate_thumbprint is not None:
+            held = None if certificate is None else thumbprint_of(certificate)
+            if held is None and self._ways.certificates is not None:
+                held = self._ways.certificates.read(request)
+            if not is_same(held, principal.certificate_thumbprint):
+                return terms.refuse("the token is bound to a certificate that did not come with it", shown.scheme)
+        if shown.proof is None or self._ways.possession is None:
+            return None if principal.key_thumbprint is None else terms.refuse(BOUND, shown.scheme)
+        if principal.key_thumbprint is None:
+            return terms.refuse("the token is not bound to a key, and is a plain bearer token", shown.scheme)
+        return self._ways.possession.check(shown, principal.key_thumbprint, request, terms, now)
+
+
+def _named(needs: Sequence[Requirement]) -> str:
+    return Scope.of(name for need in needs for name in need.named().names).write()

@@ -14,14 +14,11 @@ from keyfob.errors import KeyfobError, Malformed, Unreachable
 from keyfob.jose.keys import KeySet
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.fields import read_json
-from keyfob.protocol.http import JSON, Request, Response
-from keyfob.protocol.metadata import ServerMetadata, well_known
-from keyfob.resource.refetch import HeldKeys, life_of, should_refetch
-
-Sender = Callable[[Request], Response]
+from keyfob.resource.io.ask import Sender, find_metadata, get
+from keyfob.resource.io.flight import Flight
+from keyfob.resource.refetch import HeldKeys, is_due, life_of, may_seek
 
 _LOG: Final = logging.getLogger("keyfob.guard")
-_OK: Final = 200
 
 
 def steady_clock() -> timedelta:
@@ -30,63 +27,109 @@ def steady_clock() -> timedelta:
 
 
 class IssuerKeys:
-    """Thread-safe. Threads that need a fetch at the same time share one."""
+    """Thread-safe. All who need a fetch at the same time share one."""
 
-    def __init__(self, issuer: str, send: Sender, steady: Callable[[], timedelta] = steady_clock) -> None:
-        """Know whom to ask, and how; ask nothing yet."""
+    def __init__(
+        self, issuer: str, send: Sender, steady: Callable[[], timedelta] = steady_clock, jwks_uri: str | None = None
+    ) -> None:
+        """Know whom to ask, and how; ask nothing yet.
+
+        Args:
+            issuer: Whose keys.
+            send: Who asks.
+            steady: A clock that only goes forward.
+            jwks_uri: Where they lie; None asks the issuer's metadata.
+        """
         self._issuer = issuer
         self._send = send
         self._steady = steady
         self._lock = threading.Lock()
         self._held = HeldKeys()
-        self._jwks_uri: str | None = None
+        self._flight: Flight | None = None
+        self._jwks_uri = jwks_uri
+        self._found_uri: str | None = None
+        self._body = b""
 
     def current(self) -> KeySet | None:
-        """What may be used without asking anybody; None when a fetch is due."""
+        """What may be used without asking anybody; None when a fetch is due and nobody is at it."""
         held, now = self._held, self._steady()
-        return held.keys if held.is_usable(now) and not should_refetch(held, now, key_missing=False) else None
+        if not held.is_usable(now):
+            return None
+        return held.keys if self._flight is not None or not is_due(held, now) else None
 
-    def ask(self, *, key_missing: bool = False) -> KeySet:
-        """The keys, fetched if `refetch` allows it. Blocks; at most one fetch is under way.
+    def usable(self) -> KeySet:
+        """What is held, as long as it may be used at all.
 
         Raises:
-            Unreachable: No keys are held that may still be used.
+            Unreachable: There is nothing.
         """
-        before = self._held
-        with self._lock:
-            now = self._steady()
-            if self._held is before and should_refetch(self._held, now, key_missing=key_missing):
-                self._fetch(now)
-            if not self._held.is_usable(now):
-                raise Unreachable("the issuer's keys cannot be fetched")
-            return self._held.keys
+        held = self._held
+        if not held.is_usable(self._steady()):
+            raise Unreachable("the issuer's keys cannot be fetched")
+        return held.keys
 
-    def _fetch(self, now: timedelta) -> None:
+    def refresh(self) -> Flight | None:
+        """A fetch to wait for, since the keys have aged or never came; None when it is not the time for one."""
+        with self._lock:
+            if self._flight is None and is_due(self._held, self._steady()):
+                self._flight = Flight(lambda: self._fetch(None))
+            return self._flight
+
+    def seek(self, key_id: str | None, seen: KeySet) -> Flight | None:
+        """A fetch to wait for, for a key that was not found; None when asking again would be of no use yet.
+
+        Args:
+            key_id: Which one; None where the token names none.
+            seen: Where it was not found. When other keys have come since, there is no need to ask.
+        """
+        with self._lock:
+            if self._flight is None and self._held.keys is seen and may_seek(self._held, key_id, self._steady()):
+                self._flight = Flight(lambda: self._fetch((key_id,)))
+            return self._flight
+
+    def has_answered(self) -> bool:
+        """Whether the last question was answered: else nobody knows whether a key that is not held exists."""
+        return self._held.is_answered
+
+    def _fetch(self, sought: tuple[str | None] | None) -> None:
+        found = None
         try:
-            response = self._get(self._jwks_uri or self._find_keys())
-            keys = KeySet.read(read_json(response.body, "key set"))
+            found = self._ask()
+        finally:
+            now = self._steady()
+            with self._lock:
+                self._flight = None
+                self._held = replace(self._held, tried_at=now) if found is None else _without(found, sought, now)
+
+    def _ask(self) -> HeldKeys | None:
+        """The keys as they are now, or None."""
+        before = self._held
+        try:
+            response = get(self._jwks_uri or self._found_uri or self._find_keys(), self._send)
+            # Equal bytes are the same keys: nothing is parsed again, and what hangs on them stays.
+            same = before.fetched_at is not None and response.body == self._body
+            keys = before.keys if same else KeySet.read(read_json(response.body, "key set"))
         except KeyfobError as problem:
             _LOG.warning("keys of the issuer not fetched: %s", problem.message)
-            self._held = replace(self._held, tried_at=now)
-            return
-        self._held = HeldKeys(keys, now, now, life_of(response.header("cache-control")))
+            self._found_uri = None  # they may have moved
+            return None
+        self._body = response.body
+        now = self._steady()
+        life = life_of(response.header("cache-control"), response.header("age"))
+        return HeldKeys(keys, now, now, life, before.missing)
 
     def _find_keys(self) -> str:
-        for address in well_known(self._issuer):
-            try:
-                document = read_json(self._get(address).body, "metadata")
-            except Malformed:
-                continue
-            metadata = ServerMetadata.read(document, issuer=self._issuer)
-            if metadata.jwks_uri is not None and is_safe(metadata.jwks_uri):
-                self._jwks_uri = metadata.jwks_uri
-                return metadata.jwks_uri
-        raise Malformed(
-            "the issuer's metadata names no safe address for its keys", field="jwks_uri", code="metadata-missing"
-        )
+        found = find_metadata(self._issuer, self._send).jwks_uri
+        if found is None or not is_safe(found):
+            raise Malformed(
+                "the issuer's metadata names no safe address for its keys", field="jwks_uri", code="metadata-missing"
+            )
+        self._found_uri = found
+        return found
 
-    def _get(self, address: str) -> Response:
-        response = self._send(Request("GET", address, (("accept", JSON),)))
-        if response.status != _OK:
-            raise Malformed("the issuer did not answer with its keys or metadata", code="metadata-missing")
-        return response
+
+def _without(held: HeldKeys, sought: tuple[str | None] | None, now: timedelta) -> HeldKeys:
+    """Remember that what was sought is not there."""
+    if sought is None or any(key.key_id == sought[0] for key in held.keys.keys):
+        return held
+    return held.without(sought[0], now)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from keyfob.errors import InvalidToken, Malformed
+from keyfob.jose.proofs import NonceNeeded, Nonces, judge_proof, nonce_at
 from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import NO_STORE, Headers, Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 from keyfob.server.decide.client import is_right_secret, judge_assertion, whose
-from keyfob.server.decide.proof import NonceNeeded, decide_proof, nonce_at
 from keyfob.server.decide.throttle import Failures, network_of, password_wait
 from keyfob.server.endpoints.parameters import malformed
 from keyfob.server.keyed_hash import keyed_hash
@@ -116,13 +116,12 @@ async def possess(call: Call) -> Call | Response:
     nonce = (("dpop-nonce", nonce_at(site.hash_keys.nonces, call.now)),)
     wire = site.config.wire
     try:
-        decision = decide_proof(
+        decision = judge_proof(
             Secret(shown[0]),
             method=call.request.method,
             address=site.config.issuer + call.request.path[1:],
             now=call.now,
-            nonce_key=site.hash_keys.nonces,
-            needs_nonce=call.application.is_public,
+            nonces=Nonces(site.hash_keys.nonces, are_needed=call.application.is_public),
         )
     except InvalidToken as problem:
         return answer(wire, "proof_invalid", headers=nonce, words={"problem": problem.message})

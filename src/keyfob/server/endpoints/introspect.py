@@ -5,6 +5,7 @@ from __future__ import annotations
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.protocol.claims import AccessClaims
 from keyfob.protocol.http import Request, Response, json_response
+from keyfob.protocol.introspection import IntrospectionRequest
 from keyfob.protocol.secret import Secret
 from keyfob.server.endpoints.clients import Call, authenticate
 from keyfob.server.endpoints.own_tokens import judge_own
@@ -21,7 +22,7 @@ async def introspect(site: Site, request: Request) -> Response:
         return site.refuse("endpoint_disabled")
     try:
         fields = read_parameters(request)
-        token = Secret(fields.text("token"))
+        token = IntrospectionRequest.read(fields).token
     except Malformed as problem:
         return malformed(site, problem)
     call = await authenticate(site, request, fields)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from keyfob.errors import InvalidToken
+from keyfob.jose.proofs import NonceNeeded, Nonces, judge_proof
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.claims import AccessClaims
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.server.decide.proof import NonceNeeded, decide_proof
 from keyfob.server.endpoints.own_tokens import judge_own
 from keyfob.server.issue import person_claims
 from keyfob.server.keyed_hash import keyed_hash
@@ -53,13 +53,12 @@ async def _check_key(site: Site, request: Request, scheme: str, claims: AccessCl
     proofs = request.header_values("dpop")
     if scheme != "dpop" or len(proofs) != 1:
         raise InvalidToken("the token is bound to a key, and no proof came with it")
-    decision = decide_proof(
+    decision = judge_proof(
         Secret(proofs[0]),
         method=request.method,
         address=f"{site.config.issuer}userinfo",
         now=site.now(),
-        nonce_key=site.hash_keys.nonces,
-        needs_nonce=False,
+        nonces=Nonces(site.hash_keys.nonces, are_needed=False),
         access_token=token,
     )
     if isinstance(decision, NonceNeeded) or decision.key_thumbprint != claims.key_thumbprint:

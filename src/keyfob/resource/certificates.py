@@ -1,0 +1,111 @@
+"""The client certificate that a caller showed: over TLS, or in a trusted proxy's header (RFC 8705 §3, RFC 9440).
+
+Certificates are not judged here: whoever ended the TLS connection did that, or was told not to. What counts is that the
+caller holds the private key of the very certificate that the token is bound to.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
+from urllib.parse import unquote
+
+from keyfob.errors import Misuse
+from keyfob.protocol.http import Request
+
+UNIX: Final = "unix"
+_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+_HASH: Final = re.compile(r"(?:^|;)Hash=\"?([0-9A-Fa-f]{64})\"?(?:;|$)", re.IGNORECASE)
+_LONGEST: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateHeader:
+    """Where a proxy that ends TLS puts the caller's certificate.
+
+    Anybody can write such a header. It is believed only from the proxies that are named here, and a proxy that is named
+    must replace what a caller sent under that name.
+
+    Attributes:
+        name: Of the header, in lower case: `client-cert` (RFC 9440), `x-forwarded-client-cert` (Envoy), or one that
+            holds PEM with percent signs (nginx's `$ssl_client_escaped_cert`) or bare base64 DER.
+        proxies: Addresses or networks that the header is taken from; "unix" for a Unix socket.
+    """
+
+    name: str
+    proxies: tuple[str, ...]
+    networks: tuple[IPv4Network | IPv6Network, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Read the networks.
+
+        Raises:
+            Misuse: There is no name, no proxy, or one that is no address.
+        """
+        if not self.name or self.name != self.name.lower() or not self.proxies:
+            raise Misuse("a certificate header needs a name in lower case, and the proxies that it is taken from")
+        try:
+            networks = tuple(ip_network(proxy) for proxy in self.proxies if proxy != UNIX)
+        except ValueError:
+            raise Misuse("a proxy is an address or a network, such as 10.0.0.0/8") from None
+        object.__setattr__(self, "networks", networks)
+
+    def read(self, request: Request) -> str | None:
+        """The thumbprint of the certificate that a trusted proxy vouches for, or None."""
+        values = request.header_values(self.name)
+        if len(values) != 1 or not self._trusts(request.peer):
+            return None
+        return _thumbprint_in(values[0])
+
+    def _trusts(self, peer: str) -> bool:
+        if not peer:
+            return UNIX in self.proxies
+        try:
+            address = ip_address(peer)
+        except ValueError:
+            return False
+        return any(address in network for network in self.networks)
+
+
+def thumbprint_of(certificate: bytes) -> str:
+    """The `x5t#S256` of a certificate in DER (RFC 8705 §3.1)."""
+    return _encode(hashlib.sha256(certificate).digest())
+
+
+def der_of_pem(text: str) -> bytes | None:
+    """The first certificate in PEM, as DER, or None."""
+    found = _PEM.search(text[:_LONGEST])
+    return None if found is None else _der_of_base64("".join(found[1].split()))
+
+
+def is_same(shown: str | None, bound: str) -> bool:
+    """Whether a thumbprint is the one that a token is bound to."""
+    return shown is not None and hmac.compare_digest(shown.encode("ascii"), bound.encode("ascii", "replace"))
+
+
+def _thumbprint_in(value: str) -> str | None:
+    text = value.strip()
+    if len(text) > _LONGEST:
+        return None
+    if found := _HASH.search(text):
+        # Envoy appends itself to what earlier proxies wrote: with two elements nobody knows which is the caller's.
+        return None if "," in text else _encode(bytes.fromhex(found[1]))
+    is_bytes = len(text) > 2 and text.startswith(":") and text.endswith(":")  # RFC 9440 §2.1, RFC 8941 §3.3.5
+    certificate = _der_of_base64(text[1:-1]) if is_bytes else der_of_pem(unquote(text)) or _der_of_base64(text)
+    return None if certificate is None else thumbprint_of(certificate)
+
+
+def _der_of_base64(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True) or None
+    except ValueError:  # binascii.Error is one, and so is what is not ASCII
+        return None
+
+
+def _encode(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")

@@ -1,0 +1,43 @@
+"""Asking the issuer: over the network, and for its metadata (RFC 8414 §3, OpenID Connect Discovery §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from keyfob.errors import Malformed
+from keyfob.protocol.fields import read_json
+from keyfob.protocol.http import JSON, Request, Response
+from keyfob.protocol.metadata import ServerMetadata, well_known
+
+Sender = Callable[[Request], Response]
+_OK: Final = 200
+
+
+def get(address: str, send: Sender) -> Response:
+    """An answer with status 200.
+
+    Raises:
+        Malformed: It has another status.
+        Unreachable: There is none.
+    """
+    response = send(Request("GET", address, (("accept", JSON),)))
+    if response.status != _OK:
+        raise Malformed("the issuer did not answer with its keys or metadata", code="metadata-missing")
+    return response
+
+
+def find_metadata(issuer: str, send: Sender) -> ServerMetadata:
+    """The issuer's description of itself.
+
+    Raises:
+        Malformed: It has none, or that of another issuer.
+        Unreachable: It does not answer.
+    """
+    for address in well_known(issuer):
+        try:
+            document = read_json(get(address, send).body, "metadata")
+        except Malformed:
+            continue
+        return ServerMetadata.read(document, issuer=issuer)
+    raise Malformed("the issuer has no metadata at its well-known addresses", code="metadata-missing")
