@@ -12,20 +12,34 @@ import pytest
 from fastapi import Depends, FastAPI
 from starlette.testclient import TestClient
 
-from keyfob.errors import Misuse, Unreachable
+from keyfob.errors import Misuse
 from keyfob.guard import Denial, Guard, Policy, Principal, require
-from keyfob.jose.keys import SigningKey
+from keyfob.jose.tokens import sign
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.resource.io.guard import Judge, Trust
 from keyfob.resource.io.keys import IssuerKeys
-from keyfob.testing.flawed_tokens import FLAWS, Mint
+from keyfob.testing.flawed_tokens import FLAWS, Mint, sign_with_own_key
 from keyfob.testing.orders import api
 
 from .conftest import AUDIENCE, ISSUER, NOW
+from .scenes import READ, Issuer, Steady, call, challenge_of, error_of, judge_of
 
-READ = (require("read:orders"),)
+
+@pytest.fixture
+def issuer(mint: Mint) -> Issuer:
+    return Issuer(mint.key)
+
+
+@pytest.fixture
+def steady() -> Steady:
+    return Steady()
+
+
+@pytest.fixture
+def judge(issuer: Issuer, steady: Steady) -> Judge:
+    return judge_of(issuer, steady)
 
 
 def test_a_good_token_passes_and_keys_are_fetched_once(mint: Mint, issuer: Issuer, judge: Judge) -> None:
@@ -86,6 +100,20 @@ def test_a_flawed_token_gets_invalid_token_and_nothing_of_it_back(mint: Mint, ju
         assert found.status == 400, "a token that is no token68 is a malformed request"
 
 
+def test_a_token_that_brings_its_own_key_makes_nobody_ask_elsewhere(mint: Mint, issuer: Issuer, judge: Judge) -> None:
+    """[RS-8725-02]: jwk, jku, x5u and x5c."""
+    asked: list[str] = []
+
+    def send(request: Request) -> Response:
+        asked.append(request.url)
+        return issuer(request)
+
+    judge = Judge([Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, Steady()))], clock=lambda: NOW)
+    assert error_of(judge.check(call(sign_with_own_key(mint)), READ)) == (401, "invalid_token")
+    assert asked
+    assert all(address.startswith(ISSUER) for address in asked)
+
+
 def test_too_little_scope_is_forbidden_and_named(mint: Mint, judge: Judge) -> None:
     """[RS-6750-05]."""
     found = judge.check(call(mint.good()), (require("read:orders", "write:orders"),))
@@ -138,6 +166,137 @@ def test_without_keys_nothing_passes_and_no_token_is_blamed(
     assert isinstance(found, Denial)
     assert (found.status, found.challenges) == (503, ())
     assert found.response().header("retry-after")
+
+
+def test_a_key_that_is_not_found_while_the_issuer_is_silent_is_not_blamed_on_the_token(
+    mint: Mint, issuer: Issuer, judge: Judge, steady: Steady
+) -> None:
+    """[RS-ASVS-02]: nobody knows whether that key exists."""
+    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    issuer.silent = True
+    steady.at += timedelta(seconds=31)
+    unknown = mint.of(mint.claims(), key=mint.other_key)
+    assert error_of(judge.check(call(unknown), READ)) == (503, "temporarily_unavailable")
+    issuer.silent = False
+    steady.at += timedelta(seconds=31)
+    assert error_of(judge.check(call(unknown), READ)) == (401, "invalid_token")
+
+
+def test_the_same_made_up_key_is_asked_about_once_in_a_minute(
+    mint: Mint, issuer: Issuer, judge: Judge, steady: Steady
+) -> None:
+    """[RS-OIDC-01]: the negative cache."""
+    made_up = mint.of(mint.claims(), key=mint.other_key)
+    judge.check(call(mint.good()), READ)
+    for seconds in range(0, 300, 5):
+        steady.at += timedelta(seconds=5)
+        assert error_of(judge.check(call(made_up), READ)) == (401, "invalid_token")
+        assert issuer.key_fetches <= 2 + seconds // 60
+
+
+def test_keys_are_kept_as_long_as_the_issuer_says(mint: Mint, issuer: Issuer, judge: Judge, steady: Steady) -> None:
+    """[RS-IMPL-01]."""
+    issuer.cache_control = "public, max-age=120"
+    for after, fetches in ((0, 1), (119, 1), (1, 2), (119, 2)):
+        steady.at += timedelta(seconds=after)
+        assert isinstance(judge.check(call(mint.good()), READ), Principal)
+        assert issuer.key_fetches == fetches
+
+
+def test_a_key_that_its_issuer_took_back_opens_nothing_more(
+    mint: Mint, issuer: Issuer, judge: Judge, steady: Steady
+) -> None:
+    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    issuer.keys = [mint.other_key]
+    steady.at += timedelta(minutes=11)
+    assert error_of(judge.check(call(mint.good()), READ)) == (401, "invalid_token")
+
+
+def test_a_token_that_names_no_key_is_tried_with_the_only_one(mint: Mint, judge: Judge) -> None:
+    """[RS-IMPL-01]."""
+    plain = sign(mint.claims().write("auth0"), mint.key, token_type="JWT", header={})
+    assert isinstance(judge.check(call(plain), READ), Principal)
+
+
+def test_keys_that_moved_are_found_again(mint: Mint, issuer: Issuer, steady: Steady) -> None:
+    moved: list[str] = []
+
+    def send(request: Request) -> Response:
+        if request.path == "/jwks.json" and moved:
+            return Response(410)
+        response = issuer(Request(request.method, request.url.replace("new/", "")))
+        if not moved or "jwks" in request.path:
+            return response
+        return Response(200, response.headers, response.body.replace(b"jwks.json", b"new/jwks.json"))
+
+    judge = Judge([Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
+    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    moved.append("yes")
+    issuer.keys.append(mint.other_key)
+    new = mint.of(mint.claims(), key=mint.other_key)
+    steady.at += timedelta(minutes=11)
+    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    steady.at += timedelta(seconds=31)
+    assert isinstance(judge.check(call(new), READ), Principal)
+
+
+def test_callers_whose_key_is_known_do_not_wait_for_a_slow_issuer(mint: Mint, issuer: Issuer, steady: Steady) -> None:
+    """A fetch that is under way holds up nobody but the one who does it, and those whose key it may bring."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def send(request: Request) -> Response:
+        if steady.at > timedelta(days=1):
+            asked.set()
+            assert go_on.wait(10)
+        return issuer(request)
+
+    judge = Judge([Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
+    judge.check(call(mint.good()), READ)
+    steady.at += timedelta(minutes=11)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(judge.check, call(mint.good()), READ)
+        assert asked.wait(10)
+        assert isinstance(judge.check(call(mint.good()), READ), Principal)
+        assert not slow.done()
+        go_on.set()
+        assert isinstance(slow.result(10), Principal)
+
+
+def test_a_caller_who_gives_up_does_not_take_the_others_along(mint: Mint, issuer: Issuer, steady: Steady) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def send(request: Request) -> Response:
+        asked.set()
+        assert go_on.wait(10)
+        return issuer(request)
+
+    judge = Judge([Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
+
+    async def both() -> Principal | Denial:
+        first = asyncio.create_task(judge.check_async(call(mint.good()), READ))
+        second = asyncio.create_task(judge.check_async(call(mint.good()), READ))
+        await asyncio.to_thread(asked.wait, 10)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        go_on.set()
+        return await second
+
+    assert isinstance(asyncio.run(both()), Principal)
+    assert issuer.key_fetches == 1
+
+
+def test_what_goes_wrong_in_a_fetch_that_nobody_foresaw_reaches_all_who_wait(mint: Mint, steady: Steady) -> None:
+    def send(_: Request) -> Response:
+        raise ZeroDivisionError
+
+    judge = Judge([Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
+    with pytest.raises(ZeroDivisionError):
+        judge.check(call(mint.good()), READ)
+    steady.at += timedelta(minutes=1)
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(judge.check_async(call(mint.good()), READ))
+    assert error_of(judge.check(call(mint.good()), READ)) == (503, "temporarily_unavailable")
 
 
 def test_many_threads_share_one_fetch(mint: Mint, issuer: Issuer, steady: Steady) -> None:

@@ -87,6 +87,21 @@ def test_the_strict_profile_wants_its_own_type_and_claims(mint: Mint) -> None:
             verify(sign(claims, mint.key, token_type=other), keys_of(mint), STRICT, NOW)
 
 
+@pytest.mark.parametrize("name", ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"])
+@pytest.mark.parametrize("value", [None, 7.5, True, "", [], {}, ["x", 1]])
+def test_what_the_strict_profile_requires_is_there_and_of_its_type(mint: Mint, name: str, value: object) -> None:
+    """[RS-9068-05] [RS-9068-04]: a time may have a fraction, and 7.5 is long ago."""
+    claims = {**replace(mint.claims(), token_id="one").write("rfc9068"), name: value}
+    if value is None:
+        del claims[name]
+    token = sign(claims, mint.key, token_type="at+jwt")
+    if (name, value) == ("iat", 7.5):
+        assert isinstance(verify(token, keys_of(mint), STRICT, NOW), Principal)
+    else:
+        with pytest.raises(InvalidToken):
+            verify(token, keys_of(mint), STRICT, NOW)
+
+
 def test_an_algorithm_off_the_list_is_refused_though_the_key_is_known() -> None:
     """[RS-8725-01]."""
     curve = SigningKey.generate("ES256")

@@ -153,7 +153,11 @@ def sign(
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:
         first = _encode(_dump({"alg": key.algorithm, "typ": token_type, **header}))
-    signing_input = first + b"." + _encode(_dump(claims))
+    return sign_bytes(first + b"." + _encode(_dump(claims)), key)
+
+
+def sign_bytes(signing_input: bytes, key: SigningKey) -> Secret:
+    """Sign a header and a payload that are encoded already (RFC 7515 §5.1)."""
     return Secret((signing_input + b"." + _encode(_signature(signing_input, key))).decode("ascii"))
 
 

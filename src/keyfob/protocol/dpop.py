@@ -88,7 +88,7 @@ def normal(address: str) -> str:
 def _normal_path(path: str) -> str:
     if "%" in path:
         path = _ESCAPED.sub(_normal_escape, path)
-    return path if path.isascii() else quote(path, safe="/%:@!$&'()*+,;=~")
+    return path if path.isascii() else quote(path, safe="/%:@!$&'()*+,;=~", errors="replace")
 
 
 def _normal_escape(found: re.Match[str]) -> str:

@@ -51,13 +51,14 @@ class Terms:
         headers = request.header_values("authorization")
         if len(headers) > 1:
             return self._malformed("DPoP" if self.needs_proof else "Bearer")
-        word = headers[0].partition(" ")[0] if headers else ""
+        header = headers[0] if headers else ""
+        word = header.partition(" ")[0]
         scheme = _SCHEMES.get(word.lower())
         if scheme is None and word.lower().startswith("bearer"):
             return self._malformed("Bearer")  # a tab, or nothing, where a space belongs
         if scheme is None or scheme not in self._schemes():
             return None
-        found = _TOKEN68.match(headers[0], len(word))
+        found = _TOKEN68.match(header, len(word))
         if found is None:
             return self._malformed(scheme)
         if scheme == "Bearer":

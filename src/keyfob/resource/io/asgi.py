@@ -51,7 +51,11 @@ def guarded(app: App, judge: Judge, needs: tuple[Requirement, ...], published: P
 def request_of(scope: AsgiScope) -> Request:
     """What a guard looks at; the body is left where it is."""
     raw = scope.get("raw_path")
-    path = quote(scope["path"], safe="/%:@!$&'()*+,;=~") if raw is None else raw.decode("latin-1").partition("?")[0]
+    path = (
+        quote(scope["path"], safe="/%:@!$&'()*+,;=~", errors="replace")
+        if raw is None
+        else raw.decode("latin-1").partition("?")[0]
+    )
     client = scope.get("client")
     peer = str(client[0]) if client else ""
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
