@@ -105,10 +105,13 @@ class KeySet:
         Raises:
             InvalidToken: Two keys share the `kid`, or the token names none and several fit.
         """
-        fitting = [key for key in self.keys if (key_id is None or key_id == key.key_id) and key.fits(algorithm)]
-        if len(fitting) > 1:
-            raise InvalidToken("the token does not say clearly which key signed it", check="key")
-        return fitting[0] if fitting else None
+        found = None
+        for key in self.keys:
+            if (key_id is None or key_id == key.key_id) and key.fits(algorithm):
+                if found is not None:
+                    raise InvalidToken("the token does not say clearly which key signed it", check="key")
+                found = key
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ _PSS: Final = padding.PSS(padding.MGF1(_SHA256), 32)  # RFC 7518 §3.5: the salt
 _ECDSA: Final = ec.ECDSA(_SHA256)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, since making a frozen one costs as much as parsing its header, at every call
 class Unverified:
     """A token taken apart. Nothing in it is believed; the payload is not even parsed."""
 
@@ -71,17 +71,16 @@ def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Un
     signed, _, signature = raw.rpartition(b".")
     header, _, payload = signed.partition(b".")
     algorithm, key_id, token_type = _read_header(header)
-    known = named(algorithm)
-    if known is None or known not in allowed:
+    if algorithm is None or algorithm not in allowed:
         raise InvalidToken("the token's algorithm is not on the list", check="algorithm")
-    return Unverified(known, key_id, token_type, signed, _decode(payload), _decode(signature))
+    return Unverified(algorithm, key_id, token_type, signed, _decode(payload), _decode(signature))
 
 
 @lru_cache(maxsize=64)  # an issuer's tokens share their header, and parsing it is a third of the whole
-def _read_header(part: bytes) -> tuple[str, str | None, str]:
+def _read_header(part: bytes) -> tuple[Algorithm | None, str | None, str]:
     try:
         header = read_json(_decode(part), "token header")
-        found = header.text("alg"), header.optional_text("kid"), header.optional_text("typ") or ""
+        found = named(header.text("alg")), header.optional_text("kid"), header.optional_text("typ") or ""
     except Malformed as problem:
         raise InvalidToken(problem.message, check="form") from None
     if "crit" in header.values or header.values.get("b64", True) is not True:  # RFC 7515 §4.1.11
@@ -97,18 +96,18 @@ def believe(unverified: Unverified, key: PublicKey) -> Fields:
     Raises:
         InvalidToken: The key does not fit, the signature does not hold, or the payload is no JSON object.
     """
+    if not key.fits(unverified.algorithm):
+        raise InvalidToken("the token's algorithm does not fit its key", check="key")
     check_signature(unverified, key)
     return read_payload(unverified)
 
 
 def check_signature(unverified: Unverified, key: PublicKey) -> None:
-    """Check the signature and nothing else.
+    """Check the signature and nothing else, with a key that fits: `KeySet.choose` gives no other.
 
     Raises:
-        InvalidToken: The key does not fit, or the signature does not hold.
+        InvalidToken: The signature does not hold.
     """
-    if not key.fits(unverified.algorithm):
-        raise InvalidToken("the token's algorithm does not fit its key", check="key")
     try:
         _check(unverified, key)
     except (InvalidSignature, ValueError):

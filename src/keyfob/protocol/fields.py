@@ -38,9 +38,11 @@ class Fields:
 
     def text(self, name: str) -> str:
         """A string that must be there."""
-        found = self.optional_text(name)
-        if found is None:
+        found = self.values.get(name)
+        if found is None or found == "":
             raise self._wrong(name, "is missing")
+        if not isinstance(found, str):
+            raise self._wrong(name, "is not a string")
         return found
 
     def optional_text(self, name: str) -> str | None:
@@ -192,8 +194,13 @@ def read_json_list(text: bytes, what: str) -> tuple[Fields, ...]:
 
 def _load(text: bytes | str, what: str) -> object:
     try:
-        found: object = _DECODER.decode(text if isinstance(text, str) else text.decode())
-    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        plain = text if isinstance(text, str) else text.decode()
+        # As a rule nothing stands around the object, and then the decoder's search for white space is a third of the
+        # whole. What is out of the ordinary goes that way.
+        found, end = _DECODER.scan_once(plain, 0) if plain.startswith("{") else (None, -1)
+        if end != len(plain):
+            found = _DECODER.decode(plain)
+    except (ValueError, RecursionError, StopIteration):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise Malformed(f"{what}: not JSON", code="not-json") from None
     return found
 

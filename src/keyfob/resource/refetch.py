@@ -40,6 +40,10 @@ class HeldKeys:
     life: timedelta = DEFAULT_LIFE
     missing: Mapping[str | None, timedelta] = field(default_factory=dict[str | None, timedelta])
 
+    def is_fresh(self, steady: timedelta) -> bool:
+        """Whether there is no need to ask."""
+        return self.fetched_at is not None and steady - self.fetched_at < self.life
+
     def is_usable(self, steady: timedelta) -> bool:
         """Whether these keys may still be trusted at all."""
         return self.fetched_at is not None and steady - self.fetched_at <= self.life + LONGEST_STALE

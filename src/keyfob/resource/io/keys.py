@@ -53,6 +53,8 @@ class IssuerKeys:
     def current(self) -> KeySet | None:
         """What may be used without asking anybody; None when a fetch is due and nobody is at it."""
         held, now = self._held, self._steady()
+        if held.is_fresh(now):  # as a rule
+            return held.keys
         if not held.is_usable(now):
             return None
         return held.keys if self._flight is not None or not is_due(held, now) else None
