@@ -36,6 +36,7 @@ MAY_REVEAL = {
     "protocol/device.py",
     "protocol/dpop.py",
     "protocol/grants.py",
+    "protocol/introspection.py",
     "protocol/multifactor.py",
     "protocol/pkce.py",
     "protocol/revocation.py",

@@ -111,6 +111,22 @@ def test_an_encrypted_token_is_no_signed_one(name: str) -> None:
         assert judge(form, KeySet()) == NO_JWT
 
 
+def test_a_signed_token_in_an_encrypted_one_is_refused_outside_and_inside() -> None:
+    """[RS-8725-04]: RFC 7520 §6. What is inside is PS256, which holds; it comes out only where somebody decrypts."""
+    figure = page("6.nesting_signatures_and_encryption")
+    for form in figure["encrypt"]["output"].values():
+        assert judge(form, KeySet()) == NO_JWT
+    inside = figure["sign"]["output"]["compact"]
+    assert judge(inside, key_of(figure["sign"])) == HOLDS
+    assert judge(inside, key_of(page(f"jws/{RS256}"))) == "the token's signature does not hold"
+
+
+def test_a_token_that_is_encrypted_by_key_agreement_is_refused() -> None:
+    """[RS-8725-04]: RFC 8037 App. A.6."""
+    for form in page("curve25519/ecdh-es")["output"].values():
+        assert judge(form, KeySet()) == NO_JWT
+
+
 def test_the_signature_of_rfc_8037_holds_once_its_algorithm_is_called_ed25519() -> None:
     """RFC 8037 App. A.5; the header says EdDSA, which RFC 9864 deprecates, so the token itself is refused above."""
     figure = page("curve25519/jws")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 class Flight:
@@ -16,6 +19,8 @@ class Flight:
         Args:
             work: May block. What it finds it keeps where those who wait will look.
         """
+        from concurrent.futures import Future  # 4 ms, and only where somebody waits
+
         self._work = work
         self._claim = threading.Lock()
         self._done: Future[None] = Future()
