@@ -299,6 +299,26 @@ def test_what_goes_wrong_in_a_fetch_that_nobody_foresaw_reaches_all_who_wait(min
     assert error_of(judge.check(call(mint.good()), READ)) == (503, "temporarily_unavailable")
 
 
+def test_an_issuer_that_knows_only_rfc_8414_is_found(mint: Mint, issuer: Issuer) -> None:
+    def send(request: Request) -> Response:
+        return Response(404) if "openid" in request.url else issuer(request)
+
+    guard = Guard(issuer=ISSUER, audience=AUDIENCE, send=send, clock=lambda: NOW)
+    assert isinstance(guard.check(call(mint.good())), Principal)
+    nothing = Guard(issuer=ISSUER, audience=AUDIENCE, send=lambda _: Response(404), clock=lambda: NOW)
+    assert error_of(nothing.check(call(mint.good()))) == (503, "temporarily_unavailable")
+
+
+def test_a_loop_that_shuts_down_leaves_nobody_waiting(mint: Mint, issuer: Issuer, judge: Judge) -> None:
+    async def late() -> Principal | Denial:
+        await asyncio.get_running_loop().shutdown_default_executor()
+        return await judge.check_async(call(mint.good()), READ)
+
+    assert isinstance(asyncio.run(late()), Principal)
+    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    assert issuer.key_fetches == 1
+
+
 def test_many_threads_share_one_fetch(mint: Mint, issuer: Issuer, steady: Steady) -> None:
     gate = threading.Barrier(8)
     judge = judge_of(issuer, steady)

@@ -197,10 +197,10 @@ def _load(text: bytes | str, what: str) -> object:
         plain = text if isinstance(text, str) else text.decode()
         # As a rule nothing stands around the object, and then the decoder's search for white space is a third of the
         # whole. What is out of the ordinary goes that way.
-        found, end = _DECODER.scan_once(plain, 0) if plain.startswith("{") else (None, -1)
+        found, end = _DECODER.raw_decode(plain) if plain.startswith("{") else (None, -1)
         if end != len(plain):
             found = _DECODER.decode(plain)
-    except (ValueError, RecursionError, StopIteration):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise Malformed(f"{what}: not JSON", code="not-json") from None
     return found
 

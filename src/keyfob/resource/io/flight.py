@@ -27,11 +27,6 @@ class Flight:
         # A future that runs cannot be cancelled: one caller who gives up must not take the others along.
         self._done.set_running_or_notify_cancel()
 
-    @property
-    def is_over(self) -> bool:
-        """Whether there is nothing left to wait for."""
-        return self._done.done()
-
     def land(self) -> None:
         """Wait for the outcome, in this thread."""
         if self._claim.acquire(blocking=False):
@@ -45,8 +40,8 @@ class Flight:
         if self._claim.acquire(blocking=False):
             try:
                 asyncio.get_running_loop().run_in_executor(None, self._run)
-            except RuntimeError as problem:  # the loop shuts down; those in other threads must not wait for ever
-                self._done.set_exception(problem)
+            except RuntimeError:  # the loop shuts down and takes no more work, but others may wait for this
+                self._run()
         await asyncio.wrap_future(self._done)
 
     def _run(self) -> None:

@@ -198,11 +198,12 @@ class Judge:
                 held = self._ways.certificates.read(request)
             if not is_same(held, principal.certificate_thumbprint):
                 return terms.refuse("the token is bound to a certificate that did not come with it", shown.scheme)
-        if shown.proof is None or self._ways.possession is None:
-            return None if principal.key_thumbprint is None else terms.refuse(BOUND, shown.scheme)
-        if principal.key_thumbprint is None:
+        proof, possession, key = shown.proof, self._ways.possession, principal.key_thumbprint
+        if proof is None or possession is None:
+            return None if key is None else terms.refuse(BOUND, shown.scheme)
+        if key is None:
             return terms.refuse("the token is not bound to a key, and is a plain bearer token", shown.scheme)
-        return self._ways.possession.check(shown, principal.key_thumbprint, request, terms, now)
+        return possession.check(proof, shown.token, key, request, terms, now)
 
 
 def _named(needs: Sequence[Requirement]) -> str:

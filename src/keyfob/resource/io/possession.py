@@ -10,11 +10,12 @@ from keyfob.errors import InvalidToken, Misuse, Unreachable
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.proofs import NonceNeeded, Nonces, judge_proof, nonce_at
 from keyfob.protocol.http import Request
+from keyfob.protocol.secret import Secret
 from keyfob.resource.certificates import is_same
 from keyfob.resource.io.replays import Replays, ReplaysInMemory
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial
-from keyfob.resource.terms import Shown, Terms, closed
+from keyfob.resource.terms import Terms, closed
 
 _SHORTEST_KEY: Final = 32
 _NO_MEMORY: Final = "Proofs of possession cannot be checked for replay."
@@ -58,18 +59,18 @@ class Possession:
         self._published = published
         self._nonces = None if proofs.nonce_key is None else Nonces(proofs.nonce_key, are_needed=True)
 
-    def check(self, shown: Shown, key_thumbprint: str, request: Request, terms: Terms, now: datetime) -> Denial | None:
+    def check(
+        self, proof: Secret, token: Secret, key_thumbprint: str, request: Request, terms: Terms, now: datetime
+    ) -> Denial | None:
         """None when the proof is by the token's key, for the token, this request and this moment, and new."""
-        if shown.proof is None:
-            return terms.refuse_proof("no proof came with the token")
         try:
             found = judge_proof(
-                shown.proof,
+                proof,
                 method=request.method,
                 address=self._published.address_of(request),
                 now=now,
                 nonces=self._nonces,
-                access_token=shown.token,
+                access_token=token,
                 algorithms=self._proofs.algorithms,
             )
         except InvalidToken as problem:
