@@ -136,7 +136,8 @@ def _timer(thing: Callable[[], object]) -> Timer:
 
 @contextmanager
 def _program(command: list[str], orders: Mapping[str, object]) -> Iterator[Timer]:
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipe, silence = subprocess.PIPE, subprocess.DEVNULL  # Authlib warns that it moves to joserfc
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=silence, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
     given, said = process.stdin, process.stdout

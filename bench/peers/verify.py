@@ -7,7 +7,6 @@ of times; the answer is the processor time of one, in seconds.
 import json
 import sys
 import time
-import warnings
 
 
 def main() -> None:
@@ -38,9 +37,7 @@ def pyjwt(orders):
 
 
 def authlib(orders):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says that it moves to joserfc
-        from authlib.jose import JsonWebKey, JsonWebToken  # noqa: PLC0415  one program, two libraries
+    from authlib.jose import JsonWebKey, JsonWebToken  # noqa: PLC0415  one program, two libraries
 
     key = JsonWebKey.import_key(orders["jwk"])
     reader = JsonWebToken([orders["algorithm"]])
