@@ -5,6 +5,7 @@
     guard = Guard(issuer="https://login.example.com/", audience="https://api.example.com")
     app = guard.asgi(app, "read:orders")               # any ASGI application
     Depends(guard.requires("read:orders"))             # FastAPI
+    @guard.flask("read:orders")                        # Flask; and Django, REST framework, any WSGI application
 
 Verification is offline: the issuer's keys are fetched at the first token, kept, and fetched again when they age or
 when a token names an unknown key, at most once in 30 s. More, such as several issuers, opaque tokens, tokens that are
@@ -13,10 +14,11 @@ bound to a key, and stronger logins for some actions: docs/guard.md.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import Misuse
 from keyfob.jose.algorithms import Algorithm
@@ -26,11 +28,12 @@ from keyfob.protocol.resource_metadata import ResourceMetadata
 from keyfob.resource.certificates import CertificateHeader
 from keyfob.resource.explain import Check, Explanation, explain
 from keyfob.resource.introspected import Introspection
-from keyfob.resource.io.asgi import PRINCIPAL, App, guarded
+from keyfob.resource.io.asgi import App, guarded
 from keyfob.resource.io.ask import Sender
 from keyfob.resource.io.guard import Clock, Judge, Trust, Ways, wall_clock
 from keyfob.resource.io.introspect import Introspector
 from keyfob.resource.io.keys import IssuerKeys
+from keyfob.resource.io.once import PRINCIPAL
 from keyfob.resource.io.possession import Possession, Proofs
 from keyfob.resource.io.replays import Replays, ReplaysInMemory
 from keyfob.resource.policy import DEFAULT_LEEWAY, Policy
@@ -40,7 +43,14 @@ from keyfob.resource.terms import Terms
 from keyfob.resource.verify import KeyNeeded, Principal, choose_policy, verify
 
 if TYPE_CHECKING:
-    from starlette.requests import Request as StarletteRequest
+    from wsgiref.types import WSGIApplication
+
+    from django.urls import URLPattern
+    from flask import Flask
+    from rest_framework.authentication import BaseAuthentication
+    from rest_framework.permissions import BasePermission
+    from starlette.applications import Starlette
+    from starlette.requests import HTTPConnection
 
 __all__ = [
     "PRINCIPAL",
@@ -63,6 +73,7 @@ __all__ = [
     "verify",
 ]
 
+View = Callable[..., Any]
 _requirements = lru_cache(maxsize=256)(requirement_of)  # a route asks for the same at every call
 
 
@@ -128,6 +139,7 @@ class Guard:
         )
         issuers = [Trust(policy, IssuerKeys(policy.issuer, ask, jwks_uri=policy.jwks_uri)) for policy in trusted]
         self._judge = Judge(issuers, ways, clock=clock)
+        self._shown_as = (tuple(policy.issuer for policy in trusted), realm)
 
     def check(
         self, request: Request, *needs: str | Requirement, certificate: bytes | None = None
@@ -155,11 +167,89 @@ class Guard:
         """An ASGI application behind this guard; `scope["keyfob.principal"]` says who calls."""
         return guarded(app, self._judge, requirement_of(needs), self._published)
 
-    def requires(self, *needs: str | Requirement) -> Callable[[StarletteRequest], Awaitable[Principal]]:
-        """A FastAPI dependency; in Starlette, `await guard.requires("read:orders")(request)`."""
-        from keyfob.resource.io.starlette import requires  # noqa: PLC0415  Starlette is not ours to require
+    def requires(self, *needs: str | Requirement) -> Callable[[HTTPConnection], Awaitable[Principal]]:
+        """A FastAPI dependency, shown in its OpenAPI; in Starlette, `await guard.requires("read:orders")(request)`.
+
+        For a WebSocket, too. Both frameworks answer in shapes of their own until `answers` is called.
+        """
+        wanted = requirement_of(needs)
+        # Whoever writes `Depends(...)` has loaded FastAPI; a Starlette application need not pay for it.
+        if "fastapi" in sys.modules:
+            from keyfob.resource.io import fastapi  # noqa: PLC0415
+
+            return fastapi.requires(self._judge, wanted, fastapi.Shown(*self._shown_as))
+        from keyfob.resource.io.starlette import requires  # noqa: PLC0415
+
+        return requires(self._judge, wanted)
+
+    def answers(self, app: Starlette) -> None:
+        """Let a FastAPI or Starlette application answer denials as all other guards do, and serve the metadata."""
+        from keyfob.resource.io.starlette import answer_denials, serve_metadata  # noqa: PLC0415
+
+        answer_denials(app)
+        if self._published is not None:
+            serve_metadata(app, self._published)
+
+    def wsgi(self, app: WSGIApplication, *needs: str | Requirement) -> WSGIApplication:
+        """A WSGI application behind this guard; `environ["keyfob.principal"]` says who calls."""
+        from keyfob.resource.io.wsgi import guarded  # noqa: PLC0415
+
+        return guarded(app, self._judge, requirement_of(needs), self._published)
+
+    def flask(self, *needs: str | Requirement) -> Callable[[View], View]:
+        """A decorator for Flask views, below `@app.route`; `g.principal` says who calls."""
+        from keyfob.resource.io.flask import requires  # noqa: PLC0415
 
         return requires(self._judge, requirement_of(needs))
+
+    def flask_metadata(self, app: Flask) -> None:
+        """Let a Flask application serve this API's metadata.
+
+        Raises:
+            Misuse: The guard has no address.
+        """
+        from keyfob.resource.io.flask import serve_metadata  # noqa: PLC0415
+
+        serve_metadata(app, self._address())
+
+    def django(self, *needs: str | Requirement) -> Callable[[View], View]:
+        """A decorator for Django views; `request.principal` says who calls."""
+        from keyfob.resource.io.django import requires  # noqa: PLC0415
+
+        return requires(self._judge, requirement_of(needs))
+
+    def django_middleware(self, *needs: str | Requirement) -> Callable[[View], View]:
+        """A middleware for Django that guards every view; give it a name that `MIDDLEWARE` can point at."""
+        from keyfob.resource.io.django import middleware  # noqa: PLC0415
+
+        return middleware(self._judge, requirement_of(needs), self._published)
+
+    def django_metadata(self) -> URLPattern:
+        """One of the `urlpatterns` of a Django site: this API's metadata.
+
+        Raises:
+            Misuse: The guard has no address.
+        """
+        from keyfob.resource.io.django import metadata  # noqa: PLC0415
+
+        return metadata(self._address())
+
+    def drf_authentication(self) -> type[BaseAuthentication]:
+        """An authentication class of Django REST framework; `request.auth` says who calls."""
+        from keyfob.resource.io.rest_framework import authentication  # noqa: PLC0415
+
+        return authentication(self._judge)
+
+    def drf_permission(self, *needs: str | Requirement) -> type[BasePermission]:
+        """A permission class of Django REST framework, asking for these scopes."""
+        from keyfob.resource.io.rest_framework import permission  # noqa: PLC0415
+
+        return permission(self._judge, requirement_of(needs))
+
+    def _address(self) -> Published:
+        if self._published is None:
+            raise Misuse("a guard has metadata when it has an address")
+        return self._published
 
 
 def _publish(

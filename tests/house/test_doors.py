@@ -18,9 +18,12 @@ NOT_FOR_A_GUARD = [
     "keyfob.serve",
     "keyfob.server",
     "argon2",
+    "django",
     "fastapi",
+    "flask",
     "httpx2",
     "jinja2",
+    "rest_framework",
     "sqlite3",
     "starlette",
     "uvicorn",
@@ -46,6 +49,26 @@ def test_a_guard_brings_neither_client_nor_server() -> None:
 
     assert "keyfob.guard" in loaded
     assert loaded.isdisjoint(NOT_FOR_A_GUARD)
+
+
+GUARD = "import keyfob.guard as k\nguard = k.Guard(issuer='https://login.example/', audience='a')\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "brings"),
+    [
+        ("guard.wsgi(None)", set[str]()),
+        ("guard.asgi(None)", set[str]()),
+        ("guard.requires()", {"starlette"}),
+        ("guard.flask()", {"flask"}),
+        ("guard.django()", {"django"}),
+        ("guard.drf_permission", set[str]()),
+    ],
+)
+def test_an_adapter_brings_its_own_framework_and_no_other(asked: str, brings: set[str]) -> None:
+    frameworks = {"django", "fastapi", "flask", "rest_framework", "starlette"}
+
+    assert loaded_by(GUARD + asked) & frameworks == brings
 
 
 def test_the_package_itself_loads_nothing_of_ours() -> None:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from keyfob.protocol.http import Request, Response
 from keyfob.resource.certificates import der_of_pem
 from keyfob.resource.io.guard import Judge
+from keyfob.resource.io.once import check_once_async
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial, Requirement
 
@@ -17,8 +18,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
-PRINCIPAL = "keyfob.principal"
-_POLICY_VIOLATION = 1008  # RFC 6455 §7.4.1
+POLICY_VIOLATION = 1008  # RFC 6455 §7.4.1
+_DENIAL_EXTENSION = "websocket.http.response"
 
 
 def guarded(app: App, judge: Judge, needs: tuple[Requirement, ...], published: Published | None = None) -> App:
@@ -36,12 +37,12 @@ def guarded(app: App, judge: Judge, needs: tuple[Requirement, ...], published: P
         if metadata is not None:
             await _answer(metadata, send)
             return
-        found = await judge.check_async(request, needs, certificate_of(scope))
+        own = {**scope}
+        found = await check_once_async(judge, request, needs, own, certificate_of(scope))
         if not isinstance(found, Denial):
-            await app({**scope, PRINCIPAL: found}, receive, send)
+            await app(own, receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            await _refuse_websocket(found.response(), scope, receive, send)
         else:
             await _answer(found.response(), send)
 
@@ -70,8 +71,16 @@ def certificate_of(scope: AsgiScope) -> bytes | None:
     return der_of_pem(first) if isinstance(first, str) else None
 
 
-async def _answer(response: Response, send: Send) -> None:
+async def _refuse_websocket(response: Response, scope: AsgiScope, receive: Receive, send: Send) -> None:
+    await receive()
+    if _DENIAL_EXTENSION in (scope.get("extensions") or {}):
+        await _answer(response, send, _DENIAL_EXTENSION)
+    else:
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+
+
+async def _answer(response: Response, send: Send, kind: str = "http.response") -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
     headers.append((b"content-length", str(len(response.body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    await send({"type": f"{kind}.start", "status": response.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": response.body})

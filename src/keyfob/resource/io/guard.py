@@ -109,6 +109,14 @@ class Judge:
                 return found
             await flight.land_async()
 
+    def allow(self, request: Request, principal: Principal, needs: tuple[Requirement, ...]) -> Principal | Denial:
+        """Whether somebody whose token this judge has taken already, with this request, may do this, too."""
+        missing = lack(principal, needs, self._clock(), self._leeway)
+        if missing is None:
+            return principal
+        shown = self._ways.terms.read(request)
+        return self._ways.terms.forbid(missing, shown.scheme if isinstance(shown, Shown) else "Bearer")
+
     def _way(self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None) -> Waits:
         terms = self._ways.terms
         shown = terms.read(request)

@@ -1,0 +1,65 @@
+"""A decorator for Flask views, blocking and async; who calls is `g.principal`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from flask import Flask, g, request
+from flask import Response as FlaskResponse
+
+from keyfob.protocol.http import Response
+from keyfob.resource.io.guard import Judge
+from keyfob.resource.io.once import Needs, check_once, check_once_async
+from keyfob.resource.io.wsgi import certificate_of, request_of
+from keyfob.resource.published import Published
+from keyfob.resource.require import Denial
+from keyfob.resource.verify import Principal
+
+View = Callable[..., Any]
+
+
+def requires(judge: Judge, needs: Needs) -> Callable[[View], View]:
+    """A decorator; stands below `@app.route`."""
+
+    def decorated(view: View) -> View:
+        @wraps(view)
+        def plain(*args: object, **named: object) -> object:
+            told = request.environ
+            found = check_once(judge, request_of(told), needs, told, certificate_of(told))
+            return _denied(found) or view(*args, **named)
+
+        @wraps(view)
+        async def awaited(*args: object, **named: object) -> object:
+            told = request.environ
+            found = await check_once_async(judge, request_of(told), needs, told, certificate_of(told))
+            return _denied(found) or await view(*args, **named)
+
+        return awaited if iscoroutinefunction(view) else plain
+
+    return decorated
+
+
+def serve_metadata(app: Flask, published: Published) -> None:
+    """Serve the API's metadata, to everybody (RFC 9728 §3)."""
+
+    def metadata() -> FlaskResponse:
+        answer = published.answer(request_of(request.environ))
+        return FlaskResponse(status=404) if answer is None else _written(answer)
+
+    path = urlsplit(published.url).path
+    app.add_url_rule(path, endpoint=f"keyfob-metadata{path.replace('.', '-')}", view_func=metadata)
+
+
+def _denied(found: Principal | Denial) -> FlaskResponse | None:
+    if isinstance(found, Principal):
+        cast("Any", g).principal = found
+        return None
+    return _written(found.response())
+
+
+def _written(response: Response) -> FlaskResponse:
+    return FlaskResponse(response.body, response.status, list(response.headers))
