@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+from tools import judged
 from tools.house import ROOT, TESTS, settle
 
 PAGE = ROOT / "docs" / "interop.md"
@@ -142,6 +143,7 @@ def page() -> str:
         "",
         *(f"- {client} {note}" for client, note in NOTES.items()),
         "",
+        *judged.section(WILD, pinned),
     ]
     return "\n".join(lines)
 

@@ -22,8 +22,15 @@ from tools.house import ROOT
 SCRIPTS = ROOT / "tests" / "wild" / "peers"
 LOCK = SCRIPTS / "package-lock.json"
 MODULES = SCRIPTS / "node_modules"
-# oidc-provider is for `make bench`: a tenant beside ours.
-WANTED = ("openid-client@6", "oauth4webapi@3", "jose@6", "oidc-provider@9")
+# oidc-provider is for `make bench`, too: a tenant beside ours.
+WANTED = (
+    "openid-client@6",
+    "oauth4webapi@3",
+    "jose@6",
+    "oidc-provider@9",
+    "express@5",
+    "express-oauth2-jwt-bearer@1",
+)
 QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 

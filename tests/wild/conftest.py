@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.wild.peer import Client, interpreter
+from tests.wild.judged import Bench, on_bench
+from tests.wild.peer import Client, interpreter, node, python
 from tests.wild.stage import Stage, on_stage
 
 
@@ -28,3 +29,12 @@ def client(request: pytest.FixtureRequest, stage: Stage) -> Client:
     """The program that a test is about; without it, the test is not begun."""
     assert interpreter(request.param)
     return Client(request.param, stage)
+
+
+@pytest.fixture(scope="session")
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """A tenant whose tokens others judge; without those others, it is not begun."""
+    assert node()
+    assert python()
+    with on_bench(request.param) as made:
+        yield made

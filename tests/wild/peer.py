@@ -28,6 +28,15 @@ SCRIPTS = {
     "auth0-python": "with_auth0_python.py",
     "curl": "with_curl.py",
 }
+# Those that judge tokens which our tenant gave, and those that give tokens for our guard to judge.
+JUDGES = {
+    "express-oauth2-jwt-bearer": "judge_express.mjs",
+    "jose": "judge_jose.mjs",
+    "auth0-api-python": "judge_auth0_api.py",
+    "PyJWT": "judge_pyjwt.py",
+    "Authlib": "judge_authlib.py",
+}
+MINTS = {"oidc-provider": "mint_oidc_provider.mjs", "Authlib": "mint_authlib.py"}
 
 
 def passes(flow: str, *clients: str, wires: tuple[str, ...] = WIRES) -> Callable[[Callable[..., None]], object]:
@@ -80,7 +89,11 @@ def interpreter(name: str) -> list[str]:
     """What starts a program, or a reason not to run."""
     if name == "curl" and shutil.which("curl") is None:
         pytest.skip("there is no curl on this machine")
-    return [node(), "--no-warnings"] if SCRIPTS[name].endswith(".mjs") else [python(), "-B"]
+    return _interpreter(SCRIPTS[name])
+
+
+def _interpreter(script: str) -> list[str]:
+    return [node(), "--no-warnings"] if script.endswith(".mjs") else [python(), "-B"]
 
 
 def run(stage: Stage, name: str, flow: str, answers: Answers | None = None, **told: object) -> dict[str, object]:
@@ -93,8 +106,20 @@ def run(stage: Stage, name: str, flow: str, answers: Answers | None = None, **to
     Raises:
         Failed: Its library raised an error.
     """
+    interpreter(name)
     told = {"issuer": stage.issuer, **told}
     ways: Answers = {"device": stage.activate, "browser": lambda asked: stage.decide(asked["url"]), **(answers or {})}
+    return converse(SCRIPTS[name], flow, told, ways)
+
+
+def converse(
+    script: str, flow: str, told: dict[str, object], ways: Answers, more: dict[str, str] | None = None
+) -> dict[str, object]:
+    """Run one flow of a script to its end; what it found. `more` is added to its environment.
+
+    Raises:
+        Failed: Its library raised an error.
+    """
     # Neither our settings nor the machine's proxy are for them: they speak with this machine alone.
     environment = {
         name: value
@@ -102,8 +127,8 @@ def run(stage: Stage, name: str, flow: str, answers: Answers | None = None, **to
         if not name.startswith(("KEYFOB", "PYTHON")) and not name.lower().endswith("_proxy")
     }
     process = subprocess.Popen(
-        [*interpreter(name), str(PEERS / SCRIPTS[name]), flow, json.dumps(told)],
-        env={**environment, "PYTHONUTF8": "1"},
+        [*_interpreter(script), str(PEERS / script), flow, json.dumps(told)],
+        env={**environment, "PYTHONUTF8": "1", **(more or {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
