@@ -15,6 +15,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypedDict, cast
 
@@ -75,15 +76,23 @@ def touches(one: tuple[str, str], other: tuple[str, str]) -> bool:
     return not short or short == long or long.startswith(short + ".")
 
 
+@cache
+def cited_in(module: Module) -> frozenset[tuple[str, str]]:
+    """Return all that a module's docstrings cite."""
+    return frozenset(one for words in module.docstrings() for one in citations(words))
+
+
+@cache
+def named_in(module: Module) -> frozenset[str]:
+    """Return the requirements that a module names."""
+    return frozenset(BARE_ID.findall(module.text))
+
+
 def keepers(requirement: Requirement, rooms: list[Module]) -> list[str]:
     """Return the modules that keep a requirement: those that name it or else those that cite its section."""
-    named = [m.place for m in rooms if requirement["id"] in BARE_ID.findall(m.text)]
+    named = [module.place for module in rooms if requirement["id"] in named_in(module)]
     asked = citations(requirement["section"])
-    return named or [
-        module.place
-        for module in rooms
-        if any(touches(a, b) for words in module.docstrings() for a in citations(words) for b in asked)
-    ]
+    return named or [module.place for module in rooms if any(touches(a, b) for a in cited_in(module) for b in asked)]
 
 
 def proofs_in(path: Path) -> Iterator[tuple[str, Proof]]:
