@@ -123,7 +123,8 @@ class Person:
 
 def _read(url: str, response: Response) -> Page:
     reader = _Reader()
-    if media_type(response.header("content-type")) == "text/html":
+    # Browsers look into what has no type.
+    if media_type(response.header("content-type") or "text/html") == "text/html":
         reader.feed(response.body.decode())
     return Page(url, response.status, " ".join(reader.words), reader.forms, response)
 
@@ -133,6 +134,7 @@ class _Reader(HTMLParser):
         super().__init__()
         self.forms: list[Form] = []
         self.words: list[str] = []
+        self._named: dict[str, Form] = {}
         self._open = False
         self._hidden = 0
 
@@ -142,9 +144,13 @@ class _Reader(HTMLParser):
             self._hidden += 1
         elif tag == "form":
             self.forms.append(Form(given.get("action", ""), given.get("method", "get").lower()))
+            self._named[given.get("id", "")] = self.forms[-1]
             self._open = True
-        elif self._open and tag == "button" and given.get("type", "") in _SUBMITS:
-            self.forms[-1].buttons.append((given.get("name", ""), given.get("value", "")))
+        elif tag == "button" and given.get("type", "") in _SUBMITS:
+            # A button may name its form and stand anywhere after it.
+            form = self._named.get(given["form"]) if "form" in given else self.forms[-1] if self._open else None
+            if form is not None:
+                form.buttons.append((given.get("name", ""), given.get("value", "")))
         elif self._open and tag == "input":
             self._input(given)
 
