@@ -79,6 +79,17 @@ def test_a_refused_header_is_followed_by_the_body_once() -> None:
     assert len(refused.requests("/token")) == 2
 
 
+@pytest.mark.parametrize("answer", [Response(403), error("invalid_client", 400)], ids=["403 and no word", "400"])
+def test_a_server_may_refuse_the_header_in_its_own_way(answer: Response) -> None:
+    """RFC 6749 §5.2 lets it say `invalid_client` with 400, too; glewlwyd says 403 and nothing else."""
+    world = world_of(answer, tokens(), offered=("client_secret_basic", "client_secret_post"))
+    drive(log_in(PROFILE, WORD), world)
+    assert body_of(world, 1)["client_secret"] == WORD.reveal()
+    forbidden = world_of(error("unauthorized_client", 403), offered=("client_secret_basic", "client_secret_post"))
+    with pytest.raises(Refused, match="unauthorized_client"):
+        drive(log_in(PROFILE, WORD), forbidden)
+
+
 def test_a_key_signs_a_fresh_assertion_for_the_issuer_alone() -> None:
     world = world_of(tokens())
     drive(log_in(PROFILE, PrivateKey(MACHINE_KEY, "k1")), world)

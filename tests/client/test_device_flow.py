@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keyfob.client import login_flow
 from keyfob.client.device_flow import begin, finish, log_in
 from keyfob.client.drive import drive
 from keyfob.client.notices import CodeShown, NetworkTrouble, SlowedDown, StillPending
@@ -23,7 +24,9 @@ from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
 from tests.client.scripts import (
     API,
     CLIENT,
+    DOCUMENT,
     METADATA,
+    OPENID,
     PAGE,
     PENDING,
     PROFILE,
@@ -53,6 +56,18 @@ def ended(*answers: Answer, interval: float = 5, expires_in: float = 900) -> tup
 
 def gaps(world: ScriptedWorld) -> list[float]:
     return [later - earlier for earlier, later in pairwise([0.0, *world.moments("/token")])]
+
+
+def test_a_program_with_a_secret_says_its_id_beside_the_header_too() -> None:
+    """[C-6749-02]: it need not (RFC 8628 §3.1), and django-oauth-toolkit looks nowhere else."""
+    world = ScriptedWorld({OPENID: [DOCUMENT], "/device": [codes()]})
+
+    drive(login_flow.begin(PROFILE, Secret("s3cret")), world)
+
+    [first] = world.requests("/device")
+    assert (first.header("authorization") or "").startswith("Basic ")
+    assert read_form(first.body, "request").values["client_id"] == CLIENT
+    assert b"s3cret" not in first.body
 
 
 def test_a_login_asks_for_codes_shows_them_and_waits_for_the_person() -> None:

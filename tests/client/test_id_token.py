@@ -18,6 +18,7 @@ from keyfob.jose.tokens import sign
 from keyfob.protocol.claims import IdClaims
 from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import ScriptedWorld
@@ -207,3 +208,20 @@ def test_a_narrower_scope_is_reported() -> None:
 
     assert held.scope.names == {"openid"}
     assert ScopeNarrowed(("read:orders",)) in world.notices
+
+
+def narrowed(asked: str, **answered: object) -> set[str]:
+    """The scopes that the person is told of."""
+    world = logged_in(**answered)
+    drive(log_in(replace(PROFILE, way="device", scope=Scope.read(asked))), world)
+    return {name for notice in world.notices if isinstance(notice, ScopeNarrowed) for name in notice.missing}
+
+
+def test_tokens_that_came_speak_for_the_scopes_that_a_server_does_not_name() -> None:
+    """Some name the API's scopes alone, and some never name offline_access."""
+    asked, who = "openid email offline_access read:orders", saying().reveal()
+
+    assert narrowed(asked, scope="read:orders", id_token=who, refresh_token="rt-1") == set()
+    assert narrowed(asked, scope="read:orders", id_token=who) == {"offline_access"}
+    assert narrowed(asked, scope="read:orders", refresh_token="rt-1") == {"openid", "email"}
+    assert narrowed(asked, scope="openid", id_token=who, refresh_token="rt-1") == {"email", "read:orders"}

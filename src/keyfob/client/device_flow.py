@@ -57,7 +57,7 @@ def begin(metadata: ServerMetadata, program: Program, profile: Profile, *, opens
     endpoint = metadata.device_authorization_endpoint
     if endpoint is None:
         raise Refused("this server offers no device login", code="flow-unavailable")
-    verifier, request = None, DeviceRequest("", profile.scope, profile.target)
+    verifier, request = None, DeviceRequest(program.client_id, profile.scope, profile.target)
     if S256 in metadata.code_challenge_methods_supported:
         verifier = Secret((yield from draw_word()))
         request = replace(request, code_challenge=challenge_of(verifier), code_challenge_method=S256)

@@ -23,12 +23,14 @@ from keyfob.client.ways import Door
 from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Refused, TimedOut
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
+from keyfob.protocol.scope import Scope
 from keyfob.protocol.tokens import TokenAnswer
 
 if TYPE_CHECKING:
     from keyfob.client.credential import Credential
 
 _TRIES: Final = 5
+_OF_PERSONS: Final = frozenset({"openid", "profile", "email", "address", "phone"})  # OpenID Connect Core §5.4
 _NOT_FOR_US: Final = frozenset({UNAUTHORIZED_CLIENT, "unsupported_grant_type", "unsupported_response_type"})
 
 
@@ -262,7 +264,13 @@ def _judge(at: At, brought: Brought) -> Flow[Held]:
     if answer.id_token is not None:
         who = yield from check(answer.id_token, at.metadata, at.profile.client_id, brought.nonce)
     held = Held.of(answer, at.metadata, at.profile, at.program, who, (yield from now()).wall)
-    missing = at.profile.scope - held.scope
+    missing = at.profile.scope.names - held.scope.names - _spoken_for(answer, held.scope)
     if missing:
-        yield from tell(ScopeNarrowed(tuple(sorted(missing.names))))
+        yield from tell(ScopeNarrowed(tuple(sorted(missing))))
     return held
+
+
+def _spoken_for(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
+    """Scopes that a server may leave unnamed: it names the API's alone, and the tokens that came say the rest."""
+    who = _OF_PERSONS if answer.id_token is not None and not granted.names & _OF_PERSONS else frozenset[str]()
+    return who | {"offline_access"} if answer.refresh_token is not None else who

@@ -11,12 +11,15 @@ from keyfob.protocol.client_authentication import AuthMethod, Credentials
 from keyfob.protocol.grants import Grant, TokenRequest
 from keyfob.protocol.http import Response, form_request, json_request
 from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.oauth_error import INVALID_CLIENT, OAuthError
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.credential import Credential
 
+_REFUSES = 400
 _UNAUTHORIZED = 401
+_FORBIDDEN = 403
 
 
 @dataclass(slots=True)
@@ -59,10 +62,17 @@ def post(program: Program, endpoint: str, parameters: Mapping[str, object], *, a
     *first, last = program.methods
     for method in first:
         response = yield from _post(program, method, endpoint, parameters, as_json=as_json)
-        if response.status != _UNAUTHORIZED:
+        if not _is_refused(response):
             program.methods = (method,)
             return response
     return (yield from _post(program, last, endpoint, parameters, as_json=as_json))
+
+
+def _is_refused(response: Response) -> bool:
+    """Whether a server will not have a program proven like that. RFC 6749 §5.2 allows 400; some say 403 and no more."""
+    error = OAuthError.find(response) if response.status >= _REFUSES else None
+    is_unknown = error is not None and error.error == INVALID_CLIENT
+    return response.status == _UNAUTHORIZED or is_unknown or (response.status == _FORBIDDEN and error is None)
 
 
 def ask_for_tokens(program: Program, endpoint: str, grant: Grant) -> Flow[Response]:
