@@ -40,8 +40,9 @@ demo: $(VENV)/wheel ## tenant, API and program in one terminal (ARGS=--unattende
 test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the built wheel (K=words to choose, ARGS= for pytest)
 	@browser=$$($(PY) tools/find_browser.py) || exit 1; \
 	node=$$($(PY) -m tools.peers) || exit 1; \
+	glewlwyd=$$($(PY) -m tools.find_glewlwyd $(VENV)/peers/glewlwyd) || exit 1; \
 	KEYFOB_TEST_WHEEL=1 KEYFOB_TEST_BROWSER="$$browser" \
-	KEYFOB_TEST_PEERS="$(abspath $(VENV)/peers)" KEYFOB_TEST_NODE="$$node" \
+	KEYFOB_TEST_PEERS="$(abspath $(VENV)/peers)" KEYFOB_TEST_NODE="$$node" KEYFOB_TEST_GLEWLWYD="$$glewlwyd" \
 		$(PY) -m pytest -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
 
 check: $(VENV)/dev ## form, law, types, generated pages; quickest first

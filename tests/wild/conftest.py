@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.wild.judged import Bench, on_bench
+from tests.wild.glewlwyd import glewlwyd
 from tests.wild.peer import Client, interpreter, node, python
+from tests.wild.servers import Server, django, oidc_provider
 from tests.wild.stage import Stage, on_stage
+
+SERVERS = {"oidc-provider": oidc_provider, "django-oauth-toolkit": django, "glewlwyd": glewlwyd}
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +42,10 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     assert python()
     with on_bench(request.param) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server of somebody else's that a test logs in at."""
+    with SERVERS[request.param]() as started:
+        yield started
