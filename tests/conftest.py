@@ -1,5 +1,6 @@
 """What holds for every test: where the network ends, and how long Hypothesis may think."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,12 @@ HERE = Path(__file__).parent
 # Tests that are about real connections may reach this machine, and nothing beyond it.
 REAL = ("stories/real", "wild/", "scripts/")
 THIS_MACHINE = ["127.0.0.1", "::1"]
+
+# No test reaches the keyring, the kernel's keys or the runtime folder of whoever runs it; those that are about such
+# places bring their own.
+os.environ["KEYFOB_STORE"] = "file"
+for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "KEYFOB_PASSPHRASE_FILE"):
+    os.environ.pop(name, None)
 
 # A busy machine is not a bug, so there is no deadline for one example.
 settings.register_profile("house", deadline=None, print_blob=True)

@@ -16,10 +16,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keyfob.client.cached import DEFAULT_MIN_TTL
 from keyfob.client.held import Held
 from keyfob.client.io.pending_files import PendingFiles
+from keyfob.client.io.seals import Seals
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.client.keeping import PLACES, policy_of
 from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.notices import (
     ApprovalAwaited,
@@ -37,6 +38,7 @@ from keyfob.client.notices import (
     ScopeNarrowed,
     SlowedDown,
     StillPending,
+    VaultNote,
 )
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile, check_name
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from keyfob.client.pending import PendingLogin
 
 __all__ = [
+    "PLACES",
     "App",
     "ApprovalAwaited",
     "BrowserOpened",
@@ -64,6 +67,7 @@ __all__ = [
     "DoorChosen",
     "DoorRefused",
     "FactorRefused",
+    "FileVault",
     "Held",
     "LoggedOut",
     "NetworkTrouble",
@@ -77,10 +81,12 @@ __all__ = [
     "Question",
     "RecoveryCodeMade",
     "ScopeNarrowed",
+    "Seals",
     "Session",
     "SlowedDown",
     "Source",
     "StillPending",
+    "VaultNote",
     "Way",
     "check_name",
 ]
@@ -95,8 +101,8 @@ class Session:
         """Made by `App.session`."""
         self._session = session
 
-    def token(self, min_ttl: timedelta = DEFAULT_MIN_TTL) -> str:
-        """A valid access token, refreshed if need be; never opens a browser.
+    def token(self, min_ttl: timedelta | None = None) -> str:
+        """A valid access token, refreshed if need be; never opens a browser. It lives for another `min_ttl`.
 
         Raises `LoginRequired`, `Unreachable`, `Refused` or `VaultUnavailable`.
         """
@@ -158,6 +164,7 @@ class App:
         allows_password: bool = False,
         realm: str | None = None,
         way: Way = "auto",
+        store: str | None = None,
         vault: Vault | None = None,
         world: World | None = None,
     ) -> None:
@@ -179,8 +186,12 @@ class App:
             realm: Whose password it is, where the server has several directories.
             way: How a person logs in: by this machine's browser, by a code on any device, by pasting what a browser
                 elsewhere ends at; `auto` is the safest of them that this place and the issuer allow.
+            store: How tokens are kept, if that is said anew: "require" for sealed or not at all, "prefer" for sealed if
+                there is a place for a key, "file" for a plain file.
             vault: Another vault altogether.
             world: Another network and clock, for tests.
+
+        Raises `Misuse`.
         """
         self.profile = Profile(
             profile,
@@ -198,7 +209,7 @@ class App:
             way=way,
         )
         self._home = home
-        self._vault = vault or FileVault(home)
+        self._vault = vault or FileVault(home, Seals(home, policy_of(store) if store else None))
         self._world = world
 
     def log_in(
@@ -248,9 +259,14 @@ class App:
         with Terminal.of_process() as terminal:
             yield self._find_world(terminal.tell, terminal, ask)
 
-    def session(self) -> Session:
-        """The login that is kept, if any."""
-        return Session(self._open(self._find_world()))
+    def session(self, tell: Callable[[Notice], None] | None = None) -> Session:
+        """The login that is kept, if any; `tell` hears when new tokens cannot be kept."""
+        return Session(self._open(self._find_world(tell)))
+
+    def make_quick(self) -> None:
+        """Lay the access token where `keyfob token` finds it at once, unless the vault forbids that."""
+        if isinstance(self._vault, FileVault):
+            self._vault.make_quick(self.profile.name)
 
     def _open(self, world: World) -> ClientSession:
         return ClientSession(self.profile, self._vault, world, _read_credential)

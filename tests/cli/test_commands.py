@@ -68,7 +68,7 @@ def test_a_login_shows_the_code_and_keeps_the_tokens(keyfob: Keyfob, tmp_path: P
     assert "\x1b" not in ran.err
     assert (token.code, token.out, token.err) == (0, "at-1\n", "")
     assert b"read%3Aorders" in server.came[1][3]
-    assert sorted(path.name for path in tmp_path.rglob("*.json")) == ["default.json", "default.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*.json")) == ["default.json", "default.json", "vault.json"]
 
 
 def test_a_login_for_a_program_is_a_stream_of_events_without_a_secret(keyfob: Keyfob) -> None:

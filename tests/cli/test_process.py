@@ -22,7 +22,7 @@ sys.exit(code)
 
 def surroundings(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KEYFOB_")}
-    return kept | {"KEYFOB_HOME": str(home), "PYTHONUTF8": "1"}
+    return kept | {"KEYFOB_HOME": str(home), "PYTHONUTF8": "1", "KEYFOB_STORE": "file"}
 
 
 def loaded(home: Path, *words: str) -> tuple[int, set[str]]:

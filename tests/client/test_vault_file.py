@@ -120,7 +120,7 @@ def test_a_vault_of_a_newer_keyfob_is_left_as_it_is(tmp_path: Path) -> None:
     vault = FileVault(tmp_path)
     vault.keep("default", held())
     file = vault.folder / "default.json"
-    newer = json.dumps(json.loads(file.read_bytes()) | {"version": 2}).encode()
+    newer = json.dumps(json.loads(file.read_bytes()) | {"version": 3}).encode()
     file.write_bytes(newer)
 
     with pytest.raises(VaultUnavailable) as caught:

@@ -28,6 +28,7 @@ MAY_REVEAL = {
     "client/io/pending_files.py",  # a login that waits is kept for another process
     "client/password_flow.py",  # the name that was typed
     "client/pending.py",  # the same
+    "client/io/quick_file.py",  # into the quick file: the access token only
     "client/session.py",  # into the Authorization header
     "jose/opaque.py",
     "jose/tokens.py",

@@ -26,6 +26,7 @@ from keyfob.login import (
     ScopeNarrowed,
     SlowedDown,
     StillPending,
+    VaultNote,
 )
 from keyfob.protocol.secret import Secret
 
@@ -83,6 +84,8 @@ def _event(notice: Notice) -> dict[str, object]:
             return {"event": "network_trouble", "message": notice.what, "next_in": int(notice.next_in.total_seconds())}
         case ScopeNarrowed():
             return {"event": "scope_narrowed", "missing": list(notice.missing)}
+        case VaultNote():
+            return {"event": "vault", "message": notice.text}
         case _:
             return _event_of_way(notice)
 

@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, str]] = {
     "call": "make an HTTP call with the token, with curl's habits",
     "whoami": "who is logged in, at which issuer, until when",
     "logout": "end the login at the server, and forget it here",
+    "vault": "where and how tokens are kept; move them elsewhere",
     "serve": "run a tenant: a server that gives tokens",
     "tenant": "what is registered at a tenant: its file tenant.toml, applications, APIs, people",
     "demo": "a tenant, an API and a program that logs in, on this machine",

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from keyfob.client.notices import printable
+from keyfob.client.notices import Notice, VaultNote, printable
 from keyfob.errors import KeyfobError
 
 PAGE = "docs/errors.md"
@@ -49,6 +49,12 @@ def remark(text: str) -> None:
     """One line beside the result."""
     sys.stderr.write(f"keyfob: {printable(text)}\n")
     sys.stderr.flush()
+
+
+def notice(what: Notice) -> None:
+    """What a session has to say beside the result."""
+    if isinstance(what, VaultNote):
+        remark(what.text)
 
 
 def detail(text: str) -> None:

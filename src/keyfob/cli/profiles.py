@@ -139,8 +139,8 @@ def known_app(flags: Namespace) -> App:
     return app_of(profile)
 
 
-def app_of(profile: Profile) -> App:
-    """The door, for a profile."""
+def app_of(profile: Profile, store: str | None = None) -> App:
+    """The door, for a profile, and how its tokens are kept if that was just said."""
     return App(
         issuer=profile.issuer,
         client_id=profile.client_id,
@@ -155,6 +155,7 @@ def app_of(profile: Profile) -> App:
         allows_password=profile.allows_password,
         realm=profile.realm,
         way=profile.way,
+        store=store,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Self
 
 from keyfob.client.profile import Profile
@@ -18,7 +18,9 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
-VERSION: Final = 1
+VERSION: Final = 2
+_LARGEST_SKEW: Final = 100 * 366 * 24 * 3600  # a machine without a clock wakes in 1970
+_READABLE: Final = (1, VERSION)  # the first knew neither generation nor skew
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Held:
         subject: Who logged in, by the issuer's name; None without an ID token.
         person: A name to show; never used to tell people apart.
         methods: How the program proves itself at this server.
+        generation: Counts what was kept under this name, so that a result that comes late is known to be late.
+        skew: How far the server's clock was ahead of ours; all moments in here are by the server's.
     """
 
     issuer: str
@@ -45,6 +49,8 @@ class Held:
     subject: str | None = None
     person: str | None = None
     methods: tuple[AuthMethod, ...] = ("none",)
+    generation: int = 0
+    skew: timedelta = timedelta()
 
     @classmethod
     def of(
@@ -82,6 +88,7 @@ class Held:
             scope=self.scope if answer.scope is None else answer.scope,
             obtained_at=moment,
             refresh_token=answer.refresh_token or self.refresh_token,
+            generation=self.generation + 1,
         )
 
     def write(self) -> bytes:
@@ -101,6 +108,8 @@ class Held:
             "subject": self.subject,
             "person": self.person,
             "methods": list(self.methods),
+            "generation": self.generation,
+            "skew": self.skew.total_seconds(),
         }
         return json.dumps(members, indent=1).encode()
 
@@ -112,7 +121,7 @@ class Held:
             Malformed: It is damaged, or of a version that this program does not know.
         """
         fields = read_json(raw, "vault")
-        if fields.values.get("version") != VERSION:
+        if fields.values.get("version") not in _READABLE:
             raise Malformed("vault: written by another version of keyfob", field="version")
         refresh = fields.optional_text("refresh_token")
         return cls(
@@ -129,6 +138,8 @@ class Held:
             subject=fields.optional_text("subject"),
             person=fields.optional_text("person"),
             methods=tuple(name for name in AUTH_METHODS if name in fields.texts("methods")) or ("none",),
+            generation=int(_number(fields, "generation", 10**9)),
+            skew=timedelta(seconds=_number(fields, "skew", _LARGEST_SKEW)),
         )
 
 
@@ -140,3 +151,15 @@ def name_of(who: IdClaims) -> str | None:
 
 def _scope(fields: Fields) -> Scope:
     return Scope.read(fields.optional_text("scope") or "")
+
+
+def _number(fields: Fields, name: str, largest: int) -> float:
+    """A finite number that may be below zero; 0 when absent.
+
+    Raises:
+        Malformed: It is something else.
+    """
+    found = fields.values.get(name, 0)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not -largest <= found <= largest:
+        raise Malformed(f"{fields.what}: {name} is not a number, or out of range", field=name)
+    return found

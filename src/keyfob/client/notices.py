@@ -82,6 +82,13 @@ class PasteRefused:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class VaultNote:
+    """Something about how tokens are kept that the person should know: where, or that they cannot be."""
+
+    text: str
+
+
 def printable(text: str) -> str:
     """A stranger's text without anything that could steer a terminal: control, format and private characters."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
@@ -145,4 +152,5 @@ Notice = (
     | ScopeNarrowed
     | SlowedDown
     | StillPending
+    | VaultNote
 )

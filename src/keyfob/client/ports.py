@@ -148,6 +148,10 @@ class AsyncWorld(Protocol):
 class Vault(Protocol):
     """Keeps what a login brought, a drawer for each profile."""
 
+    def make_ready(self) -> str:
+        """Try out whether a login could be kept; what to tell the person about it, or "". Raises `VaultUnavailable`."""
+        ...
+
     def load(self, drawer: str) -> Held | None:
         """What lies there, or None. Raises `VaultUnavailable`."""
         ...
@@ -156,10 +160,14 @@ class Vault(Protocol):
         """Replace what lies there, all or nothing. Raises `VaultUnavailable`."""
         ...
 
+    def put_away(self, drawer: str) -> None:
+        """Take back what is laid out for quick use; the drawer stays as it is."""
+        ...
+
     def forget(self, drawer: str) -> None:
         """Empty the drawer; an empty one stays empty."""
         ...
 
     def lock(self, drawer: str) -> AbstractContextManager[object]:
-        """Hold off other processes and threads that want to refresh the same drawer."""
+        """Hold off other processes and threads that want to refresh the same drawer. Raises `VaultUnavailable`."""
         ...

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from keyfob.client.asks import Flow
 from keyfob.client.cached import DEFAULT_MIN_TTL, LogIn, Use, judge
 from keyfob.client.drive import drive
 from keyfob.client.held import Held
 from keyfob.client.logout_flow import LoggedOut, log_out
+from keyfob.client.notices import VaultNote
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import Profile, command
 from keyfob.client.program import Program
 from keyfob.client.refresh_flow import refresh
+from keyfob.client.server_time import by_server_time
 from keyfob.client.source import Source
-from keyfob.errors import KeyfobError, LoginRequired, Misuse, Unreachable
+from keyfob.errors import KeyfobError, LoginRequired, Malformed, Misuse, Unreachable, VaultUnavailable
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from keyfob.client.pending import PendingLogin
 
 _UNAUTHORIZED = 401
+_LOOKS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(milliseconds=400))
 
 
 class Session:
@@ -48,6 +52,7 @@ class Session:
         self._credential = credential
         self._vault = vault
         self._world = world
+        self._unkept: Held | None = None  # newer than what the vault has, where that cannot be written
 
     def log_in(self, *, opens_page: bool = False) -> Held:
         """Let the person log in, or the program as itself, and keep what comes.
@@ -58,7 +63,7 @@ class Session:
         Raises:
             KeyfobError: As the flows say; what the vault held before is untouched then.
         """
-        return self._keep(self._flow(opens_page=opens_page))
+        return self._log_in(self._flow(opens_page=opens_page))
 
     def plan(self) -> Choice:
         """Which ways there are to log in from here, and why. Raises as the flow."""
@@ -70,20 +75,28 @@ class Session:
         """Show the person a code, and do not wait; `resume` does, here or in another process. Raises as the flow."""
         from keyfob.client import login_flow  # noqa: PLC0415
 
+        self._make_ready()
         return drive(login_flow.begin(self.profile, self._prove()), self._world)
 
     def resume(self) -> Held:
         """Go on with what was begun, and keep what comes. Raises as the flow."""
         from keyfob.client import login_flow  # noqa: PLC0415
 
-        return self._keep(login_flow.resume(self.profile, self._prove()))
+        # The time that is left was written down by our own clock, so this flow lives by it.
+        return self._log_in(login_flow.resume(self.profile, self._prove()), by_own_clock=True)
 
-    def _keep(self, flow: Flow[Held]) -> Held:
+    def _make_ready(self) -> None:
+        told = self._vault.make_ready()  # a login that could not be kept is not worth a person's time
+        if told:
+            self._world.tell(VaultNote(told))
+
+    def _log_in(self, flow: Flow[Held], *, by_own_clock: bool = False) -> Held:
+        self._make_ready()
+        held = drive(flow, self._world) if by_own_clock else self._drive(flow)
         with self._vault.lock(self.profile.name):
-            pass  # a login that could not be kept is not worth a person's time
-        held = drive(flow, self._world)
-        with self._vault.lock(self.profile.name):
+            held = replace(held, generation=self._generation() + 1)
             self._vault.keep(self.profile.name, held)
+        self._unkept = None
         return held
 
     def held(self) -> Held:
@@ -97,11 +110,11 @@ class Session:
             _need_login(self.profile)
         return found
 
-    def token(self, min_ttl: timedelta = DEFAULT_MIN_TTL, *, renew: bool = False) -> Secret:
+    def token(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> Secret:
         """A valid access token; never opens a browser.
 
         Args:
-            min_ttl: How long it must still live.
+            min_ttl: How long it must still live; None for the usual.
             renew: Refresh even if the one at hand looks good, because an API has refused it.
 
         Raises:
@@ -115,11 +128,11 @@ class Session:
         if isinstance(decision, Use) and not renew:
             return decision.access_token
         if self.profile.is_machine:
-            with self._vault.lock(self.profile.name):
+            with self._lock():
                 return self._ask_again(before, min_ttl, renew=renew).access_token
         if isinstance(decision, LogIn) or before is None:
             _need_login(self.profile)
-        with self._vault.lock(self.profile.name):
+        with self._lock():
             return self._renew(before, min_ttl, renew=renew).access_token
 
     def send(self, request: Request) -> Response:
@@ -146,20 +159,27 @@ class Session:
 
         Raises:
             LoginRequired: There is nothing to end.
+            VaultUnavailable: It cannot be forgotten.
         """
+        self._vault.put_away(self.profile.name)
         with self._vault.lock(self.profile.name):
-            held = self.held()
             try:
+                held = self.held()
                 return drive(log_out(held, self._program(held)), self._world)
+            except VaultUnavailable as problem:
+                # What cannot be read cannot be revoked; it is forgotten all the same.
+                return LoggedOut(revoked=False, problem=problem.message, alive_until=None, is_alive=True)
             finally:
+                self._unkept = None
                 self._vault.forget(self.profile.name)
 
-    def _renew(self, before: Held, min_ttl: timedelta, *, renew: bool) -> Held:
+    def _renew(self, before: Held, min_ttl: timedelta | None, *, renew: bool) -> Held:
         """Refresh under the lock, or adopt what somebody else got while we waited for it.
 
         Raises:
             LoginRequired: Only the person can help.
             Unreachable: The server does not answer, and the token at hand will not do.
+            Malformed: The same for an answer that makes no sense.
         """
         held = self._load()
         moment = self._world.now().wall
@@ -171,36 +191,109 @@ class Session:
         if held.refresh_token is None:
             _need_login(self.profile)
         try:
-            fresh = drive(refresh(held, held.refresh_token, self._program(held)), self._world)
-        except LoginRequired:
-            self._vault.keep(self.profile.name, replace(held, refresh_token=None))
-            raise
-        except Unreachable:
+            return self._refresh(held, held.refresh_token, moment, min_ttl)
+        except (Unreachable, Malformed):
             if not renew and _is_better_than_nothing(held, moment, min_ttl):
                 return held
             raise
-        self._vault.keep(self.profile.name, fresh)
-        return fresh
 
-    def _ask_again(self, before: Held | None, min_ttl: timedelta, *, renew: bool) -> Held:
+    def _refresh(self, held: Held, refresh_token: Secret, moment: datetime, min_ttl: timedelta | None) -> Held:
+        """Ask the server; where it does not know the refresh token, another may have used it and kept the next one.
+
+        Raises:
+            LoginRequired: Nobody has.
+        """
+        try:
+            fresh = self._drive(refresh(held, refresh_token, self._program(held)), held)
+        except LoginRequired:
+            newer = self._look_again(held)
+            if newer is None:
+                self._keep(held, replace(held, refresh_token=None, generation=held.generation + 1))
+                raise
+            if isinstance(judge(newer, moment, min_ttl), Use):
+                return newer
+            if newer.refresh_token is None:
+                raise
+            held, fresh = newer, self._drive(refresh(newer, newer.refresh_token, self._program(newer)), newer)
+        return self._keep(held, fresh)
+
+    def _look_again(self, held: Held) -> Held | None:
+        """What another process has kept meanwhile, if it has; file systems of a network show it a little later."""
+        for pause in _LOOKS:
+            if pause:
+                self._world.wait(pause)
+            found = self._load()
+            if found is not None and found.generation != held.generation:
+                return found
+        return None
+
+    def _ask_again(self, before: Held | None, min_ttl: timedelta | None, *, renew: bool) -> Held:
         """A machine's next token, under the lock: of many that want one, one asks, since Auth0 bills each.
 
         Raises:
             Refused: The server does not let the program in any more.
             Unreachable: The server does not answer, and the token at hand will not do.
+            Malformed: The same for an answer that makes no sense.
         """
         held, moment = self._load(), self._world.now().wall
         is_new = held is not None and (before is None or held.access_token != before.access_token)
         if held is not None and isinstance(judge(held, moment, min_ttl), Use) and (is_new or not renew):
             return held
         try:
-            fresh = drive(self._flow(), self._world)
-        except Unreachable:
+            fresh = self._drive(self._flow(), held)
+        except (Unreachable, Malformed):
             if held is not None and not renew and _is_better_than_nothing(held, moment, min_ttl):
                 return held
             raise
-        self._vault.keep(self.profile.name, fresh)
+        return self._keep(held, replace(fresh, generation=self._generation() + 1))
+
+    def _keep(self, before: Held | None, fresh: Held) -> Held:
+        """Keep what came, unless somebody has kept something newer since we looked; gives what counts now.
+
+        Raises:
+            LoginRequired: Somebody has logged out meanwhile.
+        """
+        now = self._load()
+        if before is not None and now is None:
+            _need_login(self.profile)
+        if now is not None and before is not None and now.generation != before.generation:
+            return now  # where locks do not hold, a late result does not overwrite a newer one
+        try:
+            self._vault.keep(self.profile.name, fresh)
+        except VaultUnavailable as problem:
+            # The token is good all the same; the next refresh is lost, if each refresh token is for one use.
+            self._unkept = fresh
+            self._world.tell(VaultNote(f"the new tokens cannot be kept: {problem.message}"))
         return fresh
+
+    @contextmanager
+    def _lock(self) -> Generator[None]:
+        """The vault's lock; where nothing can be written, nobody else could keep anything either.
+
+        Raises:
+            VaultUnavailable: Somebody holds it for too long.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._vault.lock(self.profile.name))
+            except VaultUnavailable as problem:
+                if problem.code != "vault-readonly":
+                    raise
+            yield
+
+    def _drive(self, flow: Flow[Held], before: Held | None = None) -> Held:
+        """Run a flow by the server's clock, and note how far that is from ours."""
+        skew: list[timedelta] = []
+        held = drive(by_server_time(flow, before.skew if before else timedelta(), skew), self._world)
+        return replace(held, skew=skew[-1])
+
+    def _generation(self) -> int:
+        """Of whatever lies in the vault, whoever's login it is; 0 where nothing can be read."""
+        try:
+            found = self._vault.load(self.profile.name)
+        except VaultUnavailable:
+            return 0
+        return found.generation if found else 0
 
     def _program(self, held: Held) -> Program:
         """Who asks, at the server that the login is held from. Raises `Misuse` as `_prove` does."""
@@ -237,13 +330,16 @@ class Session:
 
     def _load(self) -> Held | None:
         found = self._vault.load(self.profile.name)
+        if self._unkept is not None and found is not None and found.generation < self._unkept.generation:
+            found = self._unkept
         wanted = (self.profile.issuer, self.profile.client_id, self.profile.audience)
         return found if found and (found.issuer, found.client_id, found.audience) == wanted else None
 
 
-def _is_better_than_nothing(held: Held, moment: datetime, min_ttl: timedelta) -> bool:
+def _is_better_than_nothing(held: Held, moment: datetime, min_ttl: timedelta | None) -> bool:
     """Whether a token is still good for a moment, and nobody has asked for more."""
-    return isinstance(judge(held, moment, timedelta()), Use) and min_ttl <= DEFAULT_MIN_TTL
+    lives = held.expires_at is None or held.expires_at > moment + held.skew
+    return lives and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
 
 
 def _bring(request: Request, token: Secret) -> Request:

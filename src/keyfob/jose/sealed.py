@@ -1,4 +1,4 @@
-"""One secret box for what lies on disk: AES-256-GCM, the key derived for each purpose (RFC 5116, RFC 5869)."""
+"""One secret box for what lies on disk: AES-256-GCM, a key derived for each purpose (RFC 5116, RFC 5869, RFC 7914)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,28 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from keyfob.errors import Malformed
 
 NONCE_BYTES: Final = 12
+STRETCH_COST: Final = 17  # 2^17 rounds of 1 KiB: 128 MiB and some tenths of a second (OWASP's floor for scrypt)
 _VERSION: Final = b"kf1"
 
 
 def derive(master: bytes, purpose: str) -> bytes:
     """A 32-byte key for one purpose from the master key."""
     return HKDF(SHA256(), 32, salt=None, info=b"keyfob " + purpose.encode()).derive(master)
+
+
+def key_id(master: bytes) -> str:
+    """A name for a master key that says nothing about it."""
+    return derive(master, "name")[:8].hex()
+
+
+def stretch(passphrase: bytes, salt: bytes, cost: int = STRETCH_COST) -> bytes:
+    """A 32-byte key from what a person can remember: scrypt, 2^cost rounds."""
+    return Scrypt(salt=salt, length=32, n=1 << cost, r=8, p=1).derive(passphrase)
 
 
 def seal(plain: bytes, key: bytes, *, nonce: bytes, context: str) -> bytes:

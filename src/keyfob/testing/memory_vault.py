@@ -16,6 +16,10 @@ class MemoryVault:
         self._drawers: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
+    def make_ready(self) -> str:
+        """It is; there is nothing to tell."""
+        return ""
+
     def load(self, drawer: str) -> Held | None:
         """What lies there, or None."""
         raw = self._drawers.get(drawer)
@@ -24,6 +28,9 @@ class MemoryVault:
     def keep(self, drawer: str, held: Held) -> None:
         """Replace what lies there."""
         self._drawers[drawer] = held.write()
+
+    def put_away(self, drawer: str) -> None:
+        """Nothing is laid out."""
 
     def forget(self, drawer: str) -> None:
         """Empty the drawer."""

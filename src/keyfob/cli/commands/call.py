@@ -46,7 +46,7 @@ def run(flags: Namespace) -> int:
         KeyfobError: There was no token or no answer.
     """
     request = _request(flags)
-    session = known_app(flags).session()
+    session = known_app(flags).session(output.notice)
     answer = session.call(request, output.result_bytes, _head if flags.include else None)
     if 200 <= answer.status <= 299:
         return DONE

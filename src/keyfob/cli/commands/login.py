@@ -48,6 +48,8 @@ def configure(parser: ArgumentParser) -> None:
     odd.add_argument("--resource", metavar="URL", help="the API by its address (RFC 8707), instead of --audience")
     odd.add_argument("--endpoint", metavar="NAME=URL", action="append", help="what the issuer's metadata lacks, "
                      "such as device_authorization_endpoint; may be said again")  # fmt: skip
+    parser.add_argument("--store", choices=("require", "prefer", "file"), help="how tokens are kept: sealed or not at "
+                        "all, sealed if possible (the usual), or in a plain file (KEYFOB_STORE)")  # fmt: skip
     own = parser.add_argument_group(
         "the program's own secret or key; with --flow machine it logs in as itself"
     ).add_mutually_exclusive_group()
@@ -70,7 +72,7 @@ def run(flags: Namespace) -> int:
         KeyfobError: The login failed otherwise.
     """
     profile = _waiting_profile(flags) if flags.resume else asked_profile(flags)
-    app = app_of(profile)
+    app = app_of(profile, store=flags.store)
     log_in = _way_of(flags, app)
     if not flags.json:
         held = _or_say_where(log_in, profile)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
 from typing import Final, NoReturn
 
-from keyfob.errors import VaultUnavailable
+from keyfob.errors import Code, VaultUnavailable
 from keyfob.io.folders import platform_folder
 
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
+# Where these come, nothing can be written, by anybody or by us.
+READ_ONLY: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 def home() -> Path:
@@ -50,7 +53,7 @@ def read_private(path: Path) -> bytes | None:
             found = os.fstat(file.fileno())
             _check_owner(found, path)
             if os.name == "posix" and found.st_mode & _OTHERS:
-                os.fchmod(file.fileno(), _PRIVATE_FILE)
+                _tighten(file.fileno())
             return file.read()
     except FileNotFoundError:
         return None
@@ -106,6 +109,14 @@ def set_aside(path: Path, stamp: str) -> Path:
     return aside
 
 
+def _tighten(descriptor: int) -> None:
+    try:
+        os.fchmod(descriptor, _PRIVATE_FILE)
+    except OSError as problem:
+        if problem.errno != errno.EROFS:  # what nobody can change is still ours to read
+            raise
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name == "posix":  # a rename lasts once its folder is on the disk
         descriptor = os.open(folder, os.O_RDONLY)
@@ -129,5 +140,6 @@ def _fail(what: str, path: Path, problem: OSError) -> NoReturn:
         VaultUnavailable: Always.
     """
     reason = os.strerror(problem.errno) if problem.errno else type(problem).__name__
+    code: Code = "vault-readonly" if problem.errno in READ_ONLY else "vault-unavailable"
     message = f"{path} {what}: {reason}"
-    raise VaultUnavailable(message, hint="Set KEYFOB_HOME to a folder that can be written.") from problem
+    raise VaultUnavailable(message, code=code, hint="Set KEYFOB_HOME to a folder that can be written.") from problem

@@ -33,6 +33,7 @@ from keyfob.client.notices import (
     ScopeNarrowed,
     SlowedDown,
     StillPending,
+    VaultNote,
     printable,
 )
 from keyfob.client.question import Question
@@ -250,7 +251,8 @@ def _in_words(
     | PasswordWarned
     | PasteRefused
     | RecoveryCodeMade
-    | ScopeNarrowed,
+    | ScopeNarrowed
+    | VaultNote,
 ) -> str:
     match notice:
         case DoorChosen():
@@ -269,6 +271,8 @@ def _in_words(
             return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
+        case VaultNote():
+            return notice.text
 
 
 def _span(span: timedelta) -> str:

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from keyfob.client.envelope import Envelope
 from keyfob.client.held import Held
 from keyfob.client.io.files import home, make_folder, read_private, remove, set_aside, write_private
 from keyfob.client.io.lock import locked
+from keyfob.client.io.quick_file import drop_quick, lay_quick, state_of
+from keyfob.client.io.seals import Seals
 from keyfob.client.profile import Profile
 from keyfob.errors import Malformed, VaultUnavailable
 
 
 class FileVault:
-    """Keeps tokens in files that only their owner may read.
+    """Keeps tokens in files that only their owner may read, sealed where there is a place for a key.
 
     Attributes:
         folder: Where they lie.
+        seals: What seals them; None for files that are plain whatever the person has chosen.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, seals: Seals | None = None) -> None:
         """Know where; make nothing yet."""
-        self.folder = (folder or home()) / "vault"
+        self._home = folder or home()
+        self.folder = self._home / "vault"
+        self.seals = seals
+
+    def make_ready(self) -> str:
+        """Decide where and how tokens are kept, and try it out; what to say aloud about it, or "".
+
+        Raises:
+            VaultUnavailable: They cannot be kept, or not as was asked.
+        """
+        if self.seals is None:
+            with self.lock("default"):
+                return ""
+        return self.seals.make_ready(self.rewrite)
 
     def load(self, drawer: str) -> Held | None:
         """What lies there, or None.
@@ -35,7 +53,7 @@ class FileVault:
         if raw is None:
             return None
         try:
-            return Held.read(raw)
+            return Held.read(self._open(drawer, raw))
         except Malformed as problem:
             if problem.field == "version":
                 raise VaultUnavailable(f"{path} was written by another version of keyfob") from None
@@ -48,16 +66,75 @@ class FileVault:
 
     def keep(self, drawer: str, held: Held) -> None:
         """Replace what lies there, all or nothing."""
-        write_private(self._path(drawer), held.write())
+        content = held.write()
+        if self.seals is not None:
+            content = self.seals.close(drawer, content)
+        self.put_away(drawer)
+        write_private(self._path(drawer), content)
+
+    def put_away(self, drawer: str) -> None:
+        """Remove the quick file."""
+        drop_quick(self._home, drawer)
 
     def forget(self, drawer: str) -> None:
         """Empty the drawer."""
+        self.put_away(drawer)
         remove(self._path(drawer))
 
     def lock(self, drawer: str) -> AbstractContextManager[None]:
         """Hold off other processes and threads."""
         make_folder(self.folder)
         return locked(self.folder / f"{drawer}.lock")
+
+    def make_quick(self, drawer: str) -> None:
+        """Lay the access token into the quick file, where that is allowed and nothing changes meanwhile."""
+        with contextlib.suppress(VaultUnavailable):  # the quick file is a comfort, and nothing depends on it
+            state = state_of(self._home, drawer)
+            if state is None or (self.seals is not None and not self.seals.note().is_quick):
+                return
+            held = self.load(drawer)
+            if held is not None and state_of(self._home, drawer) == state:
+                lay_quick(self._home, drawer, state, held)
+
+    def drawers(self) -> list[str]:
+        """The names of those that are not empty."""
+        return sorted(path.stem for path in self.folder.glob("*.json"))
+
+    def is_sealed(self, drawer: str) -> bool:
+        """Whether what lies there is sealed."""
+        try:
+            return Envelope.find(read_private(self._path(drawer)) or b"") is not None
+        except Malformed:
+            return False
+
+    def rewrite(self) -> None:
+        """Keep everything again, as it is to be kept now. What is damaged or past opening stays as it is.
+
+        Raises:
+            VaultUnavailable: Something cannot be read or kept at the moment.
+        """
+        for drawer in self.drawers():
+            with self.lock(drawer):
+                try:
+                    held = self.load(drawer)
+                except VaultUnavailable as problem:
+                    if problem.code not in {"vault-damaged", "key-empty"}:
+                        raise
+                    continue
+                if held is not None:
+                    self.keep(drawer, held)
+
+    def _open(self, drawer: str, raw: bytes) -> bytes:
+        """A file's content, unsealed.
+
+        Raises:
+            VaultUnavailable: It is sealed, and the key cannot be had.
+        """
+        if self.seals is not None:
+            return self.seals.open(drawer, raw)
+        if Envelope.find(raw) is not None:
+            raise VaultUnavailable(f"{self._path(drawer)} is sealed", code="key-absent")
+        return raw
 
     def _path(self, drawer: str) -> Path:
         return self.folder / f"{drawer}.json"

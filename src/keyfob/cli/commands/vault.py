@@ -1,0 +1,78 @@
+"""`keyfob vault`: where and how tokens are kept, and keeping them elsewhere."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from keyfob.cli import output
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.profiles import add_json_flag
+from keyfob.client.keeping import WORDS, is_place
+from keyfob.errors import Misuse
+from keyfob.login import PLACES, FileVault, Seals
+
+_SWITCH = {"on": True, "off": False}
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    parser.add_argument("verb", choices=("status", "move", "quick"), help="status; move PLACE; quick on or off")
+    parser.add_argument("word", nargs="?", metavar="PLACE", help=f"for move: {', '.join(PLACES)}; for quick: on, off")
+    add_json_flag(parser)
+    parser.epilog = (
+        "A login that is sealed is of no use to whoever copies the file. The quick file holds an access token that is "
+        "valid anyway, so that keyfob token answers at once; with quick off there is none."
+    )
+
+
+def run(flags: Namespace) -> int:
+    """Tell, or move.
+
+    Raises:
+        Misuse: There is no such place.
+        VaultUnavailable: The new place does not work; nothing has changed then.
+    """
+    vault, seals = FileVault(), Seals()
+    vault.seals = seals
+    match flags.verb:
+        case "move":
+            if flags.word is None or not is_place(flags.word):
+                raise Misuse("there is no such place for a key", hint=f"Say one of: {', '.join(PLACES)}")
+            seals.move(flags.word, vault.rewrite)
+            output.remark(f"tokens are kept {WORDS[flags.word]}")
+        case "quick":
+            if flags.word not in _SWITCH:
+                raise Misuse("the quick file is on or off", hint="Run: keyfob vault quick off")
+            seals.set_quick(is_quick=_SWITCH[flags.word])
+            for drawer in vault.drawers():
+                vault.put_away(drawer)
+            output.remark(f"the quick file is {flags.word}")
+        case _:
+            _tell(vault, seals, as_json=flags.json)
+    return DONE
+
+
+def _tell(vault: FileVault, seals: Seals, *, as_json: bool) -> None:
+    note = seals.note()
+    answers = [(place, *seals.check(place)) for place in PLACES]
+    if as_json:
+        output.result_object(
+            {
+                "place": note.place,
+                "moving_from": note.before,
+                "folder": str(vault.folder),
+                "quick": note.is_quick,
+                "profiles": [{"name": name, "sealed": vault.is_sealed(name)} for name in vault.drawers()],
+                "places": [{"place": place, "code": code, "message": said} for place, code, said in answers],
+            }
+        )
+        return
+    kept = f"tokens are kept {WORDS[note.place]}" if note.place else "nothing is decided yet; the next login does"
+    output.result(kept)
+    if note.before:
+        output.result(f"a move from {note.before} was stopped half-way; keyfob vault move {note.place} ends it")
+    rows = [("folder", str(vault.folder)), ("quick file", "on" if note.is_quick else "off")]
+    rows += [(f"login {name}", "sealed" if vault.is_sealed(name) else "plain") for name in vault.drawers()]
+    rows += [(place, said) for place, _, said in answers]
+    for line in output.columns(rows):
+        output.result(f"  {line}")

@@ -1,0 +1,119 @@
+"""How tokens are kept: sealed to a key that lies in one of several places, or in a plain file. Does not act."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Self, TypeGuard, get_args
+
+from keyfob.errors import Malformed, Misuse, VaultUnavailable
+from keyfob.protocol.fields import Fields, read_json
+
+Place = Literal["keyring", "systemd", "kernel", "passphrase", "file"]
+Policy = Literal["require", "prefer", "file"]
+PLACES: Final[tuple[Place, ...]] = get_args(Place)
+POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
+VERSION: Final = 1
+
+WORDS: Final[dict[Place, str]] = {
+    "keyring": "sealed; the key lies in this system's keyring",
+    "systemd": "sealed; the key is a credential of this machine's systemd",
+    "kernel": "sealed; the key lies in the kernel until this machine restarts, and a login is needed then",
+    "passphrase": "sealed with a passphrase",
+    "file": "in a plain file that only you may read",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is remembered of how tokens are kept in one home.
+
+    Attributes:
+        place: Where the key lies, or "file" for no key at all.
+        before: Where it lay before, while a move is under way.
+        is_quick: Whether a valid access token may lie in the quick file.
+    """
+
+    place: Place | None = None
+    before: Place | None = None
+    is_quick: bool = True
+
+    def write(self) -> bytes:
+        """For the file."""
+        members = {"version": VERSION, "place": self.place, "before": self.before, "quick": self.is_quick}
+        return json.dumps(members).encode() + b"\n"
+
+    @classmethod
+    def read(cls, raw: bytes) -> Self:
+        """From the file.
+
+        Raises:
+            Malformed: It is damaged, or of a version that this program does not know.
+        """
+        fields = read_json(raw, "vault's note")
+        if fields.values.get("version") != VERSION:
+            raise Malformed("vault's note: written by another version of keyfob", field="version")
+        return cls(_place(fields, "place"), _place(fields, "before"), fields.values.get("quick") is not False)
+
+
+def is_place(name: str) -> TypeGuard[Place]:
+    """Whether a key may lie there."""
+    return name in PLACES
+
+
+def _is_policy(name: str) -> TypeGuard[Policy]:
+    return name in POLICIES
+
+
+def policy_of(name: str) -> Policy:
+    """The policy of that name.
+
+    Raises:
+        Misuse: There is none.
+    """
+    if _is_policy(name):
+        return name
+    raise Misuse("there is no such way to keep tokens", hint="Say --store require, prefer or file.")
+
+
+def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
+    """Where a key is tried to be kept, the best first; whoever names a file with a passphrase wants it to be used."""
+    if policy == "file":
+        return ()
+    headless: tuple[Place, ...] = ("systemd", "kernel")
+    return ("keyring", "passphrase", *headless) if has_passphrase_file else ("keyring", *headless)
+
+
+def settle(policy: Policy, place: Place, passed: Sequence[VaultUnavailable]) -> str:
+    """Say where tokens will be kept, and why not somewhere better; "" where that is no news.
+
+    Args:
+        policy: What was asked for.
+        place: The first that works.
+        passed: What the better ones answered.
+
+    Raises:
+        VaultUnavailable: A plain file will not do.
+    """
+    reasons = "; ".join(problem.message for problem in passed)
+    if place == "file" and policy == "require":
+        code = passed[0].code if passed else "key-absent"
+        hint = "Mend that, name a file in KEYFOB_PASSPHRASE_FILE, or allow a plain file with --store prefer."
+        message = f"there is no place for the vault's key ({reasons or 'none was asked'})"
+        raise VaultUnavailable(message, code=code, hint=hint)
+    if place == "keyring" or policy == "file":
+        return ""  # the best there is, or just what was asked for
+    return f"tokens are kept {WORDS[place]}" + (f" ({reasons})" if reasons else "")
+
+
+def _place(fields: Fields, member: str) -> Place | None:
+    """A place by its name; None when absent.
+
+    Raises:
+        Malformed: It is one of a later version.
+    """
+    name = fields.optional_text(member)
+    if name is not None and not is_place(name):
+        raise Malformed("vault's note: names a place that this version does not know", field="place")
+    return name
