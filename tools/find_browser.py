@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tools.system_packages import install, run, say
+
 NAMES = (
     "chromium",
     "chromium-browser",
@@ -27,13 +29,6 @@ USUAL_PLACES = (
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
-# A mirror that answers nothing must not hold up the tests for ever.
-LONGEST_INSTALL_SECONDS = 600
-
-
-def say(words: str) -> None:
-    """Tell the person at the desk, beside the answer and not in it."""
-    print(f"find_browser: {words}", file=sys.stderr, flush=True)
 
 
 def from_environment() -> str | None:
@@ -59,44 +54,9 @@ def from_playwright() -> str | None:
     return path if path and Path(path).is_file() else None
 
 
-def privilege() -> list[str] | None:
-    """Return what to put before a command that needs root, or None where that would ask for a password."""
-    if not hasattr(os, "geteuid"):
-        return None
-    if os.geteuid() == 0:
-        return []
-    sudo = shutil.which("sudo")
-    if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0:
-        return [sudo, "-n"]
-    return None
-
-
-def run(command: list[str]) -> bool:
-    """Run an installer, its output on stderr; say whether it worked."""
-    say(" ".join(command))
-    try:
-        done = subprocess.run(
-            command,
-            stdout=sys.stderr,
-            stdin=subprocess.DEVNULL,
-            timeout=LONGEST_INSTALL_SECONDS,
-            check=False,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        )
-    except (OSError, subprocess.TimeoutExpired) as trouble:
-        say(f"{command[0]}: {type(trouble).__name__}")
-        return False
-    return done.returncode == 0
-
-
 def from_system_packages() -> str | None:
     """Install Debian's Chromium, where this is a Debian and no password is needed."""
-    apt, before = shutil.which("apt-get"), privilege()
-    if apt is None or before is None:
-        return None
-    install = [*before, apt, "install", "--yes", "--no-install-recommends", "chromium"]
-    # The lists of a fresh image are often empty, so the second try comes after an update.
-    _ = run(install) or (run([*before, apt, "update"]) and run(install))
+    _ = install("chromium")
     return from_path()
 
 

@@ -6,13 +6,15 @@ from datetime import timedelta
 import pytest
 
 from keyfob.client.held import Held
+from keyfob.client.notices import VaultNote
 from keyfob.client.profile import Profile
 from keyfob.client.session import Session
 from keyfob.errors import LoginDeclined, LoginRequired, Refused, Unreachable, VaultUnavailable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
+from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
-from tests.client.scripts import DOCUMENT, OPENID, PROFILE, codes, error, held, tokens
+from tests.client.scripts import DOCUMENT, OPENID, PAGE, PROFILE, codes, error, held, tokens
 
 API_CALL = Request("GET", "https://api.example/orders")
 
@@ -57,6 +59,10 @@ def log_in_elsewhere(vault: Drawer) -> None:
 
 def log_out_elsewhere(vault: Drawer) -> None:
     vault.content = None
+
+
+def in_its_last_minute() -> Held:
+    return replace(held(expires_in=30), obtained_at=NOON - timedelta(hours=1))
 
 
 def disk_full(_: Drawer) -> None:
@@ -178,7 +184,7 @@ def test_a_refresh_token_outlives_a_network_that_is_down(trouble: Answer) -> Non
 
 
 def test_a_token_in_its_last_minute_is_better_than_none() -> None:
-    ours, _ = session(Drawer(held(expires_in=30)), Response(503))
+    ours, _ = session(Drawer(in_its_last_minute()), Response(503))
 
     assert ours.token() == Secret("at-1")
 
@@ -269,3 +275,139 @@ def test_what_the_api_says_is_worth_more_than_why_it_could_not_be_mended() -> No
     ours, _ = session(Drawer(held(refresh=None)), orders=[Response(401, (), b"who are you?")])
 
     assert ours.send(API_CALL).body == b"who are you?"
+
+
+def test_another_process_that_was_quicker_where_locks_do_not_hold_is_adopted_after_invalid_grant() -> None:
+    """[C-IMPL-02]"""
+    theirs = replace(held(token="theirs"), refresh_token=Secret("rt-2"), generation=1)
+    vault = Drawer(held(expires_in=-1))
+    ours, world = session(vault, error("invalid_grant"))
+    world.meanwhile["/token"] = lambda: vault.keep("", theirs)
+
+    assert ours.token() == Secret("theirs")
+    assert vault.content == theirs
+    assert len(world.sent) == 1
+
+
+def test_what_another_process_kept_meanwhile_is_tried_once_if_it_has_lapsed_too() -> None:
+    theirs = replace(held(expires_in=-1, token="theirs"), refresh_token=Secret("rt-2"), generation=1)
+    vault = Drawer(held(expires_in=-1))
+    ours, world = session(vault, error("invalid_grant"), tokens(access_token="at-3", refresh_token="rt-3"))
+    world.meanwhile["/token"] = lambda: vault.content is theirs or vault.keep("", theirs)
+
+    assert ours.token() == Secret("at-3")
+    assert [b"refresh_token=rt-1" in sent.body for sent in world.requests("/token")] == [True, False]
+    assert vault.content is not None
+    assert (vault.content.generation, vault.content.refresh_token) == (2, Secret("rt-3"))
+
+
+def test_a_result_that_comes_late_does_not_overwrite_a_newer_one() -> None:
+    theirs = replace(held(token="theirs"), refresh_token=Secret("rt-9"), generation=5)
+    vault = Drawer(held(expires_in=-1))
+    ours, world = session(vault, tokens(access_token="late", refresh_token="rt-late"))
+    world.meanwhile["/token"] = lambda: vault.keep("", theirs)
+
+    assert ours.token() == Secret("theirs")
+    assert vault.content == theirs
+
+
+def test_a_result_that_comes_after_a_logout_brings_nobody_back() -> None:
+    vault = Drawer(held(expires_in=-1))
+    ours, world = session(vault, tokens(access_token="late", refresh_token="rt-late"))
+    world.meanwhile["/token"] = lambda: vault.forget("")
+
+    with pytest.raises(LoginRequired):
+        ours.token()
+
+    assert vault.content is None
+
+
+def test_every_refresh_and_every_login_is_a_generation_of_its_own() -> None:
+    vault = Drawer(replace(held(expires_in=-1), generation=7))
+    ours, _ = session(vault, tokens(access_token="at-2", refresh_token="rt-2"))
+
+    ours.token()
+
+    assert vault.content is not None
+    assert vault.content.generation == 8
+
+
+class ReadOnly(Drawer):
+    """A vault on a disk that nobody can write to."""
+
+    def keep(self, _drawer: str, _held: Held) -> None:
+        raise VaultUnavailable("the disk cannot be written", code="vault-readonly")
+
+    @contextmanager
+    def lock(self, _drawer: str) -> Generator[None]:
+        raise VaultUnavailable("the disk cannot be written", code="vault-readonly")
+        yield
+
+
+def test_on_a_read_only_disk_a_refresh_is_served_from_memory_and_said_to_be_lost() -> None:
+    ours, world = session(ReadOnly(held(expires_in=-1)), tokens(access_token="at-2", refresh_token="rt-2"))
+
+    assert ours.token() == Secret("at-2")
+    assert ours.token() == Secret("at-2")
+    assert len(world.sent) == 1
+    assert world.notices == [VaultNote("the new tokens cannot be kept: the disk cannot be written")]
+
+
+def test_a_lock_that_somebody_holds_is_no_reason_to_go_without() -> None:
+    ours, world = session(Drawer(held(expires_in=-1), meanwhile=disk_full), tokens(access_token="at-2"))
+
+    with pytest.raises(VaultUnavailable):
+        ours.token()
+
+    assert world.sent == []
+
+
+@pytest.mark.parametrize("trouble", [Silence(), error("temporarily_unavailable", 503), PAGE], ids=repr)
+def test_a_token_that_still_lives_is_served_while_the_server_cannot_be_had(trouble: Answer) -> None:
+    ours, world = session(Drawer(in_its_last_minute()), trouble)
+
+    assert ours.token() == Secret("at-1")
+    assert len(world.sent) == 1
+
+
+def test_a_token_that_lives_shortly_is_not_renewed_at_every_use() -> None:
+    ours, world = session(Drawer(held(expires_in=40)))
+
+    assert ours.token() == Secret("at-1")
+    assert world.sent == []
+
+
+def test_a_clock_that_was_set_back_is_no_reason_to_believe_in_an_old_token() -> None:
+    early = replace(held(), obtained_at=NOON + timedelta(hours=5), expires_at=NOON + timedelta(hours=6))
+    ours, world = session(Drawer(early), tokens(access_token="at-2"))
+
+    assert ours.token() == Secret("at-2")
+    assert len(world.sent) == 1
+
+
+def test_a_login_that_cannot_be_read_is_forgotten_at_logout_all_the_same() -> None:
+    class Locked(Drawer):
+        def load(self, _drawer: str) -> Held | None:
+            raise VaultUnavailable("the keyring is locked", code="key-locked")
+
+    vault = Locked(held())
+    ours, world = session(vault)
+
+    done = ours.log_out()
+
+    assert (done.revoked, done.problem, done.is_alive) == (False, "the keyring is locked", True)
+    assert vault.content is None
+    assert world.sent == []
+
+
+def test_where_tokens_are_kept_is_told_before_the_person_is_bothered() -> None:
+    class Telling(Drawer):
+        def make_ready(self) -> str:
+            return "tokens are kept on paper"
+
+    world = ScriptedWorld({OPENID: [DOCUMENT], "/device": [codes()], "/token": [tokens()]})
+
+    Session(PROFILE, Telling(None), world).log_in()
+
+    assert world.notices[0] == VaultNote("tokens are kept on paper")
+    assert len(world.notices) > 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -46,6 +46,7 @@ class ScriptedWorld:
         parked: By profile, a login that another process may go on with.
         answers: What the person types when asked, in order.
         asked: What they were asked.
+        meanwhile: What happens elsewhere while a request to a path is on its way.
     """
 
     def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:
@@ -68,6 +69,7 @@ class ScriptedWorld:
         self.answers: list[str] = []
         self.asked: list[Question] = []
         self.address = self.state = ""
+        self.meanwhile: dict[str, Callable[[], object]] = {}
         self._drawn = 0
         self._script = {path: list(answers) for path, answers in script.items()}
 
@@ -79,6 +81,7 @@ class ScriptedWorld:
             KeyfobError: The script says so.
         """
         self.sent.append((self.time.passed, request))
+        self.meanwhile.get(request.path, lambda: None)()
         answers = self._script.get(request.path)
         if not answers:
             raise Unreachable("nobody answers there")

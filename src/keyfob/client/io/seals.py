@@ -178,6 +178,7 @@ class Seals:
 
     def _decide_quietly(self) -> Place:
         """Decide where nobody can be asked; what is locked or hangs now may do better at the next login."""
+        make_folder(self._home)
         with locked(self._lock):
             note = self.note()
             if note.place is not None:

@@ -41,7 +41,11 @@ class SecretBus:
             self._connection: Any = _blocking.open_dbus_connection(address)
         except (OSError, RuntimeError, ValueError):
             raise VaultUnavailable("this session has no keyring", code="key-absent") from None
-        self._session = str(self._call(_ROOT, "Service", "OpenSession", "sv", ("plain", ("s", "")))[1])
+        try:
+            self._session = str(self._call(_ROOT, "Service", "OpenSession", "sv", ("plain", ("s", "")))[1])
+        except VaultUnavailable:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Hang up."""
