@@ -83,6 +83,13 @@ def write_private(path: Path, content: bytes) -> None:
         _fail("cannot be written", path, problem)
 
 
+def sweep(path: Path) -> None:
+    """Remove what killed writers of a file have left. Only under the file's lock: nobody else writes then."""
+    with contextlib.suppress(OSError):
+        for left in path.parent.glob(f".{path.name}.*"):
+            left.unlink(missing_ok=True)
+
+
 def remove(path: Path) -> None:
     """Remove a file if it is there.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keyfob.client.envelope import Envelope
 from keyfob.client.held import Held
-from keyfob.client.io.files import home, make_folder, read_private, remove, set_aside, write_private
+from keyfob.client.io.files import home, make_folder, read_private, remove, set_aside, sweep, write_private
 from keyfob.client.io.lock import locked
 from keyfob.client.io.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.seals import Seals
@@ -70,6 +70,7 @@ class FileVault:
         if self.seals is not None:
             content = self.seals.close(drawer, content)
         self.put_away(drawer)
+        sweep(self._path(drawer))
         write_private(self._path(drawer), content)
 
     def put_away(self, drawer: str) -> None:
@@ -79,6 +80,7 @@ class FileVault:
     def forget(self, drawer: str) -> None:
         """Empty the drawer."""
         self.put_away(drawer)
+        sweep(self._path(drawer))
         remove(self._path(drawer))
 
     def lock(self, drawer: str) -> AbstractContextManager[None]:

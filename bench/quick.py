@@ -1,0 +1,91 @@
+"""`keyfob token` with a token at hand, whole processes, beside a bare Python and what others have for the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from keyfob.client.held import Held
+from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.login import App
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
+
+ROUNDS = 41
+BARE = "python -c pass"
+# What others print a token with, each with one at hand and no network. KEYFOB_BENCH_GH and so on say where it is.
+PEERS = {
+    "gh auth token": (["gh", "auth", "token"], {"GH_TOKEN": "gho_bench"}),
+    "hf auth token": (["hf", "auth", "token"], {"HF_TOKEN": "hf_bench"}),
+    "aws configure get aws_session_token": (["aws", "configure", "get", "aws_session_token"], {}),
+}
+AWS = "[default]\naws_access_key_id = a\naws_secret_access_key = b\naws_session_token = c\n"
+
+
+def main() -> None:
+    """Print the median time of each and its ratio to a bare Python."""
+    # An installer compiles what it installs; `make` leaves that to the first start, which may not be allowed to.
+    package = Path(sys.modules["keyfob"].__file__ or "").parent
+    subprocess.run([sys.executable, "-m", "compileall", "-q", package], check=True)
+    keyfob = shutil.which("keyfob", path=str(Path(sys.executable).parent)) or "keyfob"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("KEYFOB_")}
+    with tempfile.TemporaryDirectory() as folder:
+        plain = _login(Path(folder, "plain"), clean, keyfob)
+        sealed = _login(Path(folder, "sealed"), clean, keyfob, "quick", "off")
+        things = {
+            BARE: ([sys.executable, "-c", "pass"], clean),
+            "keyfob token, quick file": ([keyfob, "token"], plain),
+            "keyfob token, quick off": ([keyfob, "token"], sealed),
+        }
+        Path(folder, "aws").write_text(AWS, encoding="utf-8")
+        clean |= {"AWS_SHARED_CREDENTIALS_FILE": str(Path(folder, "aws"))}
+        for name, (words, more) in PEERS.items():
+            found = _find(words[0])
+            if found is None:
+                print(f"  {name} is not installed here")
+            else:
+                things[name] = ([found, *words[1:]], {**clean, **more, "HOME": folder})
+        taken = _side_by_side(things)
+    for name, seconds in taken.items():
+        print(f"  {name:<36} {seconds * 1000:>8.1f} ms   {seconds / taken[BARE]:>6.2f} × {BARE}")
+
+
+def _find(program: str) -> str | None:
+    return os.environ.get(f"KEYFOB_BENCH_{program.upper()}") or shutil.which(program)
+
+
+def _login(home: Path, clean: Mapping[str, str], keyfob: str, *vault: str) -> dict[str, str]:
+    """What a login would leave, and the environment that finds it."""
+    profile = App(issuer="https://login.example/", client_id="cli").profile
+    now = datetime.now(UTC)
+    held = Held(
+        issuer=profile.issuer, client_id=profile.client_id, audience=None, token_endpoint="https://login.example/token",
+        revocation_endpoint=None, access_token=Secret("a" * 900), expires_at=now + timedelta(days=1),
+        scope=Scope.of(profile.scope.names), obtained_at=now, refresh_token=Secret("r" * 64),
+    )  # fmt: skip
+    FileVault(home).keep(profile.name, replace(held, generation=1))
+    ProfileFiles(home).keep(profile)
+    found = {**clean, "KEYFOB_HOME": str(home)}
+    if vault:
+        subprocess.run([keyfob, "vault", *vault], env=found, check=True, capture_output=True)
+    subprocess.run([keyfob, "token"], env=found, check=True, capture_output=True)
+    return found
+
+
+def _side_by_side(things: Mapping[str, tuple[list[str], Mapping[str, str]]]) -> dict[str, float]:
+    taken: dict[str, list[float]] = {name: [] for name in things}
+    for _ in range(ROUNDS):
+        for name, (words, environment) in things.items():
+            start = time.perf_counter()
+            subprocess.run(words, env=environment, capture_output=True, check=True)
+            taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(found[1:]) for name, found in taken.items()}

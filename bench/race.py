@@ -1,0 +1,33 @@
+"""A hundred processes with one lapsed login at a tenant with one-time refresh tokens, some killed, some out of date."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from keyfob.testing.refresh_race import run
+
+PROCESSES, ROUNDS, KILLS = 100, 5, 5
+
+
+def main() -> None:
+    """Print what came of each round; stop where it was not as promised."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        came = run(Path(folder), processes=PROCESSES, rounds=ROUNDS, kills=KILLS)
+        took = time.perf_counter() - start
+    for at, found in enumerate(came.rounds, 1):
+        print(
+            f"  round {at}: {found.refreshes} refreshes, {found.killed} killed in one, "
+            f"{found.generations} generation kept, {len(found.tokens)} token for all, "
+            f"{len(found.errors)} errors, {found.refused} refused"
+        )
+        kept = (found.generations, len(found.tokens), len(found.errors), found.refused)
+        if kept != (1, 1, 0, 0) or found.refreshes > found.killed + 1:
+            raise SystemExit("not one refresh for one generation")
+    left = f"damaged: {len(came.damaged)}; left over: {len(came.left_over)}"
+    print(f"  logged in at the end: {came.is_alive}; {left}")
+    print(f"  all of it, starting {PROCESSES} processes on this machine too: {took:.0f} s")
+    if not came.is_alive or came.damaged or came.left_over:
+        raise SystemExit("the login did not survive")
