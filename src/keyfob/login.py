@@ -11,10 +11,10 @@ app.session().http().get(...)    # an httpx2.Client that brings the token, and r
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from keyfob.client.held import Held
 from keyfob.client.io.pending_files import PendingFiles
@@ -89,6 +89,7 @@ __all__ = [
     "VaultNote",
     "Way",
     "check_name",
+    "log_to",
 ]
 
 STANDARD_SCOPES = ("openid", "profile", "email", "offline_access")
@@ -280,6 +281,13 @@ class App:
         from keyfob.client.io.world import SystemWorld  # noqa: PLC0415
 
         return self._world or SystemWorld(tell, terminal=terminal, ask=ask, home=self._home)
+
+
+def log_to(stream: TextIO) -> AbstractContextManager[None]:
+    """Everything that this and the libraries below it log, down to the last detail and without secrets."""
+    from keyfob.io import redacting  # noqa: PLC0415  logging costs more than a token that is at hand
+
+    return redacting.log_to(stream)
 
 
 def _read_credential(source: Source) -> Credential:

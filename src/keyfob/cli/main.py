@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -61,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     output.make_ready()
     try:
+        if os.environ.get("KEYFOB_DEBUG") == "1":
+            from keyfob.login import log_to
+
+            with log_to(sys.stderr):
+                return _run(words)
         return _run(words)
     except KeyfobError as problem:
         return _shown(problem, words)

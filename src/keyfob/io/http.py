@@ -109,8 +109,11 @@ class HttpSender:
 
         import httpx2
 
+        from keyfob.io.redacting import guard_log
+
         with self._lock:
             if self._client is None:
+                guard_log()
                 limits = self._limits
                 timeout = httpx2.Timeout(limits.read, connect=limits.connect)
                 # What one answer sets must not go out with somebody else's request: this is shared by all.
