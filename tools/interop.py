@@ -213,7 +213,7 @@ def page() -> str:
         "",
         *(f"- {client} {note}" for client, note in NOTES.items()),
         "",
-        *judged.section(WILD, pinned),
+        *judged.section(WILD, versions()),
         "## Servers that keyfob logs in at",
         "",
         "Servers as they come, with a person who goes through *their* pages; `keyfob.login` on this side.",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.wild.judged import Bench, on_bench
 from tests.wild.glewlwyd import glewlwyd
+from tests.wild.judged import Bench, on_bench
 from tests.wild.peer import Client, interpreter, node, python
 from tests.wild.servers import Server, django, oidc_provider
 from tests.wild.stage import Stage, on_stage
