@@ -26,6 +26,7 @@ Code = Literal[
     "extra-missing",
     "factor-missing",
     "flow-unavailable",
+    "identity-missing",
     "invalid-token",
     "key-absent",
     "key-empty",

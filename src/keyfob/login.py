@@ -44,7 +44,7 @@ from keyfob.client.ports import Vault, World
 from keyfob.client.profile import DEFAULT, Profile, check_name
 from keyfob.client.question import Question
 from keyfob.client.session import Session as ClientSession
-from keyfob.client.source import Source
+from keyfob.client.source import IdentityUse, Source
 from keyfob.client.ways import Way
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
@@ -69,6 +69,7 @@ __all__ = [
     "FactorRefused",
     "FileVault",
     "Held",
+    "IdentityUse",
     "LoggedOut",
     "NetworkTrouble",
     "Notice",
@@ -166,6 +167,8 @@ class App:
         realm: str | None = None,
         way: Way = "auto",
         store: str | None = None,
+        identity: Source | None = None,
+        identity_as: IdentityUse = "exchange",
         vault: Vault | None = None,
         world: World | None = None,
     ) -> None:
@@ -189,6 +192,8 @@ class App:
                 elsewhere ends at; `auto` is the safest of them that this place and the issuer allow.
             store: How tokens are kept, if that is said anew: "require" for sealed or not at all, "prefer" for sealed if
                 there is a place for a key, "file" for a plain file.
+            identity: Where the platform's token lies by which a machine says what it is.
+            identity_as: How that is used: exchanged, as the program's proof of itself, or as the grant.
             vault: Another vault altogether.
             world: Another network and clock, for tests.
 
@@ -208,6 +213,8 @@ class App:
             allows_password=allows_password,
             realm=realm,
             way=way,
+            identity=identity,
+            identity_as=identity_as,
         )
         self._home = home
         self._vault = vault or FileVault(home, Seals(home, policy_of(store) if store else None))

@@ -277,3 +277,20 @@ def test_a_secret_that_could_be_guessed_is_not_taken() -> None:
         replace(MACHINE, secrets=(Secret("short"),)).check()
     # A plus would be a space in a Basic header that is not escaped, and curl escapes nothing (RFC 6749 App. B).
     assert problem.value.hint.endswith("openssl rand -hex 32")
+
+
+@pytest.mark.parametrize("wire", ["auth0", "rfc"])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": "a.b.c"},
+        {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "subject_token": "a.b.c",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        },
+    ],
+)
+def test_grants_that_a_tenant_does_not_have_are_said_to_be_so(wire: Wire, shown: dict[str, str]) -> None:
+    scene = scene_of(wire)
+    assert told(as_machine(scene, **shown))[1] == "unsupported_grant_type"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from keyfob.client.callback import Callback
+from keyfob.client.source import read_identity_use
 from keyfob.client.ways import read_way
 from keyfob.errors import LoginRequired, Misuse
 from keyfob.login import App, Profile, ProfileFiles, Source, check_name
@@ -76,7 +77,9 @@ def _find(flags: Namespace) -> Profile | None:
     audience = said or (kept.audience if kept else None)
     flow = _flag(flags, "flow")
     is_machine = flow == "machine" if flow not in {None, "auto"} else kept is not None and kept.is_machine
-    credential = _find_credential(flags) or (kept.credential if kept else None)
+    credential, identity = _find_credential(flags), _find_identity(flags)
+    if kept is not None and credential is None and identity is None:
+        credential, identity = kept.credential, kept.identity if is_machine else None
     if kept is not None and kept.is_machine != is_machine:
         kept = None  # what is asked for a person is not what a machine asks for
     return Profile(
@@ -93,6 +96,8 @@ def _find(flags: Namespace) -> Profile | None:
         allows_password=bool(getattr(flags, "allow_password", False)) or (kept is not None and kept.allows_password),
         realm=_flag(flags, "realm") or (kept.realm if kept else None),
         way=kept.way if kept and flow is None else read_way(flow),
+        identity=identity,
+        identity_as=read_identity_use(_flag(flags, "identity_as") or (kept.identity_as if kept else None)),
     )
 
 
@@ -122,9 +127,21 @@ def _find_credential(flags: Namespace) -> Source | None:
     for source in SOURCES:
         name = _flag(flags, f"{source.kind}_{source.place}")
         if name:
-            # From wherever the next command is run, the file is the same one.
-            return replace(source, name=name if source.place == "env" else str(Path(name).expanduser().absolute()))
+            return replace(source, name=name if source.place == "env" else _absolute(name))
     return None
+
+
+def _find_identity(flags: Namespace) -> Source | None:
+    """What `--identity` says."""
+    said = _flag(flags, "identity")
+    source = None if said is None else Source.read(f"identity:{said}")
+    is_file = source is not None and source.place in {"file", "kubernetes"} and source.name
+    return replace(source, name=_absolute(source.name)) if source is not None and is_file else source
+
+
+def _absolute(path: str) -> str:
+    """From wherever the next command is run, the file is the same one."""
+    return str(Path(path).expanduser().absolute())
 
 
 def known_app(flags: Namespace) -> App:
@@ -156,6 +173,8 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         realm=profile.realm,
         way=profile.way,
         store=store,
+        identity=profile.identity,
+        identity_as=profile.identity_as,
     )
 
 

@@ -1,10 +1,11 @@
-"""What a program proves itself with (RFC 6749 §2.3, RFC 7523 §2.2)."""
+"""What a program proves itself with (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8693 §2.1)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keyfob.jose.keys import SigningKey
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
 
 
@@ -16,4 +17,16 @@ class PrivateKey:
     key_id: str | None = None
 
 
-Credential = Secret | PrivateKey
+@dataclass(frozen=True, slots=True)
+class PlatformToken:
+    """A token by which a platform says what runs on it: a job, a pod, a machine.
+
+    Attributes:
+        claims: What it says, unproven: that is for the server to judge. None where it is no JWT.
+    """
+
+    token: Secret
+    claims: Fields | None = field(default=None, repr=False)
+
+
+Credential = Secret | PrivateKey | PlatformToken

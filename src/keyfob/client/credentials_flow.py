@@ -1,34 +1,52 @@
-"""A program logs in as itself: client credentials (RFC 6749 §4.4)."""
+"""A program logs in as itself: client credentials, or its platform's token (RFC 6749 §4.4, RFC 8693, RFC 7523)."""
 
 from __future__ import annotations
 
 from keyfob.client.answer import read_tokens
 from keyfob.client.asks import Flow, now
-from keyfob.client.credential import Credential
+from keyfob.client.credential import Credential, PlatformToken
 from keyfob.client.discover import discover
 from keyfob.client.held import Held
+from keyfob.client.identity import check_issued, check_platform_token, grant_of
 from keyfob.client.profile import Profile
 from keyfob.client.program import Program, ask_for_tokens
-from keyfob.errors import Refused
-from keyfob.protocol.grants import ClientCredentialsGrant
+from keyfob.errors import Misuse, Refused
+from keyfob.protocol.grants import ClientCredentialsGrant, Grant
 
 
-def log_in(profile: Profile, credential: Credential) -> Flow[Held]:
+def log_in(profile: Profile, credential: Credential | None, identity: PlatformToken | None = None) -> Flow[Held]:
     """From nothing to an access token that may be kept; there is no refresh token, the program just asks again.
+
+    Args:
+        profile: Which login.
+        credential: What the program proves itself with: its secret, its key, or the platform's token as an assertion.
+        identity: The platform's token, where it is exchanged or is the grant itself.
 
     Raises:
         Refused: The server does not know the program, or will not give it that.
         Unreachable: No usable answer at the moment.
         Malformed: Metadata or tokens came, but not as they should.
-        Misuse: The issuer could never be asked safely.
+        Misuse: The issuer could never be asked safely, the program has nothing to show, or the platform's token will
+            not do.
     """
+    shown = identity or (credential if isinstance(credential, PlatformToken) else None)
+    if credential is None and identity is None:
+        raise Misuse("a public program cannot log in as itself", hint="It needs a secret, a key or an identity.")
+    if shown is not None:
+        check_platform_token(shown, profile.identity_as, (yield from now()).wall)
     metadata = yield from discover(profile)
     program = Program.at(metadata, profile.client_id, credential)
-    grant = ClientCredentialsGrant(profile.target, profile.scope or None)
-    response = yield from ask_for_tokens(program, metadata.token_endpoint, grant)
+    response = yield from ask_for_tokens(program, metadata.token_endpoint, _grant(profile, identity))
     try:
         answer = read_tokens(response, "the server does not let this program in")
+        check_issued(answer.issued_token_type)
     except Refused as problem:
         problem.hint = problem.hint or "Look at the audience and the scope."
         raise
     return Held.of(answer, metadata, profile, program, None, (yield from now()).wall)
+
+
+def _grant(profile: Profile, identity: PlatformToken | None) -> Grant:
+    if identity is None:
+        return ClientCredentialsGrant(profile.target, profile.scope or None)
+    return grant_of(identity, profile.identity_as, profile.target, profile.scope or None)

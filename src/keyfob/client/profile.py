@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self, cast
 
 from keyfob.client.callback import Callback
-from keyfob.client.source import Source
+from keyfob.client.source import IdentityUse, Source, read_identity_use
 from keyfob.client.ways import Way, read_way
 from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.address import is_safe
@@ -37,6 +37,9 @@ class Profile:
             With `token_endpoint` among them the server is not asked for metadata at all.
         allows_password: Whether a person's password may be taken here at all: legacy.
         way: How a person logs in.
+        identity: Where the platform's token lies by which a machine says what it is.
+        identity_as: How that is used: exchanged for a token (RFC 8693), as the program's proof of itself, or as the
+            grant (RFC 7523 §2.2, §2.1).
         realm: Whose password it is, where the server has several directories (Auth0).
     """
 
@@ -53,6 +56,8 @@ class Profile:
     allows_password: bool = False
     realm: str | None = None
     way: Way = "auto"
+    identity: Source | None = None
+    identity_as: IdentityUse = "exchange"
 
     def __post_init__(self) -> None:
         """Check what can be checked without asking anybody; the name becomes a file's.
@@ -64,9 +69,14 @@ class Profile:
         check_name(self.name)
         if not self.issuer or not self.client_id:
             raise Misuse("a profile needs an issuer and a client id")
-        if self.is_machine and self.credential is None:
-            hint = "Add --secret-env NAME, --secret-file PATH, --key-env NAME or --key-file PATH."
+        if self.is_machine and self.credential is None and self.identity is None:
+            hint = "Add --secret-env NAME, --secret-file PATH, --key-env NAME, --key-file PATH or --identity PLATFORM."
             raise Misuse("a machine needs to know where its secret or key lies", hint=hint)
+        if self.identity is not None and not self.is_machine:
+            raise Misuse("a platform's identity is a machine's, not a person's", hint="Add --flow machine.")
+        if self.identity is not None and self.identity_as == "assertion" and self.credential is not None:
+            hint = "Leave the secret or key away, or say --identity-as exchange."
+            raise Misuse("a program proves itself in one way: by its identity, or by a secret or key", hint=hint)
         if self.is_resource and (not self.audience or ":" not in self.audience or "#" in self.audience):
             raise Misuse("a resource is an absolute address without a fragment", hint="RFC 8707 §2 says so.")
         for name, address in self.endpoints.items():
@@ -97,6 +107,8 @@ class Profile:
             "allows_password": self.allows_password,
             "realm": self.realm,
             "way": None if self.way == "auto" else self.way,
+            "identity": self.identity.write() if self.identity else None,
+            "identity_as": None if self.identity_as == "exchange" else self.identity_as,
         }
         return json.dumps({name: value for name, value in members.items() if value}, indent=1).encode() + b"\n"
 
@@ -109,7 +121,7 @@ class Profile:
             Misuse: A value will not do.
         """
         fields = read_json(raw, "profile")
-        credential = fields.optional_text("credential")
+        credential, identity = fields.optional_text("credential"), fields.optional_text("identity")
         return cls(
             name,
             fields.text("issuer"),
@@ -124,6 +136,8 @@ class Profile:
             allows_password=fields.values.get("allows_password") is True,
             realm=fields.optional_text("realm"),
             way=read_way(fields.optional_text("way")),
+            identity=None if identity is None else Source.read(identity),
+            identity_as=read_identity_use(fields.optional_text("identity_as")),
         )
 
 

@@ -97,6 +97,10 @@ def _prove(program: Program) -> Flow[Secret | None]:
     credential = program.credential
     if credential is None or isinstance(credential, Secret):
         return credential
+    from keyfob.client.credential import PlatformToken  # noqa: PLC0415  as the next one
+
+    if isinstance(credential, PlatformToken):
+        return credential.token
     from keyfob.client.assertion import write_assertion  # noqa: PLC0415  signatures cost 100 ms, and few need them
 
     return (yield from write_assertion(credential, program.client_id, program.issuer))

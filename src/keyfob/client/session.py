@@ -305,12 +305,20 @@ class Session:
         Raises:
             Misuse: It is not where the profile says.
         """
-        source = self.profile.credential
+        is_asserted = self.profile.identity is not None and self.profile.identity_as == "assertion"
+        return self._read(self.profile.identity if is_asserted else self.profile.credential)
+
+    def _read(self, source: Source | None) -> Credential | None:
+        """What lies there.
+
+        Raises:
+            Misuse: Nothing does, or nobody can look.
+        """
         if source is None:
             return None
         if self._credential is None:
             raise Misuse("nobody can read this program's secret here")
-        return self._credential(source)
+        return self._credential(source.for_reader(self.profile.issuer))
 
     def _flow(self, *, opens_page: bool = False) -> Flow[Held]:
         """The login that the profile means.
@@ -320,13 +328,17 @@ class Session:
         """
         # Signatures cost 100 ms to import; a kept token needs none.
         credential = self._prove()
-        if credential is None or not self.profile.is_machine:
+        if not self.profile.is_machine:
             from keyfob.client import login_flow  # noqa: PLC0415
 
             return login_flow.log_in(self.profile, credential, opens_page=opens_page)
         from keyfob.client import credentials_flow  # noqa: PLC0415
+        from keyfob.client.credential import PlatformToken  # noqa: PLC0415
 
-        return credentials_flow.log_in(self.profile, credential)
+        identity = None if isinstance(credential, PlatformToken) else self._read(self.profile.identity)
+        return credentials_flow.log_in(
+            self.profile, credential, identity if isinstance(identity, PlatformToken) else None
+        )
 
     def _load(self) -> Held | None:
         found = self._vault.load(self.profile.name)

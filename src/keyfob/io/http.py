@@ -64,9 +64,10 @@ def translated() -> Generator[None]:
 class HttpSender:
     """Keeps connections open between requests; safe to share between threads."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        """Know the limits; connect to nobody yet."""
+    def __init__(self, limits: Limits | None = None, *, through_proxy: bool = True) -> None:
+        """Know the limits; connect to nobody yet. `through_proxy`: through one that the environment names."""
         self._limits = limits or Limits()
+        self._through_proxy = through_proxy
         self._client: httpx2.Client | None = None
         self._lock = threading.Lock()
 
@@ -118,7 +119,9 @@ class HttpSender:
                 timeout = httpx2.Timeout(limits.read, connect=limits.connect)
                 # What one answer sets must not go out with somebody else's request: this is shared by all.
                 no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-                self._client = httpx2.Client(timeout=timeout, follow_redirects=False, cookies=no_cookies)
+                self._client = httpx2.Client(
+                    timeout=timeout, follow_redirects=False, cookies=no_cookies, trust_env=self._through_proxy
+                )
             return self._client
 
 

@@ -1,4 +1,4 @@
-"""The token request: one union, a member for each grant (RFC 6749 §4, §6, RFC 8628 §3.4, Auth0's extensions)."""
+"""The token request: one union, a member for each grant (RFC 6749 §4, §6, 8628 §3.4, 7523 §2.1, 8693 §2.1, Auth0's)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from keyfob.protocol.target import ANY, Target
 AUTHORIZATION_CODE: Final = "authorization_code"
 CLIENT_CREDENTIALS: Final = "client_credentials"
 DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
+JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 MFA_OOB: Final = "http://auth0.com/oauth/grant-type/mfa-oob"
 MFA_OTP: Final = "http://auth0.com/oauth/grant-type/mfa-otp"
 MFA_RECOVERY_CODE: Final = "http://auth0.com/oauth/grant-type/mfa-recovery-code"
 PASSWORD: Final = "password"
 PASSWORD_REALM: Final = "http://auth0.com/oauth/grant-type/password-realm"
 REFRESH_TOKEN: Final = "refresh_token"
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+# What our own tenant can do; the others are written by our programs for the servers of others.
 GRANT_TYPES: Final = (
     AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORD, PASSWORD_REALM,
     REFRESH_TOKEN,
@@ -51,6 +54,15 @@ class DeviceCodeGrant:
 
     device_code: Secret
     code_verifier: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JwtBearerGrant:
+    """A JWT of somebody whom the server trusts, for a token (RFC 7523 §2.1)."""
+
+    assertion: Secret
+    target: Target = ANY
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +115,35 @@ class RefreshGrant:
     scope: Scope | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TokenExchangeGrant:
+    """One token for another (RFC 8693 §2.1).
+
+    Attributes:
+        subject_token_type: What kind of token it is; so `actor_token_type`, which is there exactly when `actor_token`
+            is.
+    """
+
+    subject_token: Secret
+    subject_token_type: str
+    target: Target = ANY
+    scope: Scope | None = None
+    requested_token_type: str | None = None
+    actor_token: Secret | None = None
+    actor_token_type: str | None = None
+
+
 Grant = (
     AuthorizationCodeGrant
     | ClientCredentialsGrant
     | DeviceCodeGrant
+    | JwtBearerGrant
     | MfaOobGrant
     | MfaOtpGrant
     | MfaRecoveryGrant
     | PasswordGrant
     | RefreshGrant
+    | TokenExchangeGrant
 )
 
 
@@ -141,7 +173,7 @@ class TokenRequest:
         return cls(fields.optional_text("client_id") or "", read(fields))
 
 
-def type_of(grant: Grant) -> str:
+def type_of(grant: Grant) -> str:  # noqa: C901  a list, as long as the union
     """The value of `grant_type`."""
     match grant:
         case AuthorizationCodeGrant():
@@ -150,6 +182,8 @@ def type_of(grant: Grant) -> str:
             return CLIENT_CREDENTIALS
         case DeviceCodeGrant():
             return DEVICE_CODE
+        case JwtBearerGrant():
+            return JWT_BEARER
         case MfaOobGrant():
             return MFA_OOB
         case MfaOtpGrant():
@@ -160,11 +194,13 @@ def type_of(grant: Grant) -> str:
             return PASSWORD_REALM if grant.has_realm else PASSWORD
         case RefreshGrant():
             return REFRESH_TOKEN
+        case TokenExchangeGrant():
+            return TOKEN_EXCHANGE
         case _:  # pragma: no cover
             assert_never(grant)
 
 
-def _write_grant(grant: Grant) -> dict[str, str]:
+def _write_grant(grant: Grant) -> dict[str, str]:  # noqa: C901  a list, as long as the union
     match grant:
         case AuthorizationCodeGrant():
             verifier = None if grant.code_verifier is None else grant.code_verifier.reveal()
@@ -174,6 +210,8 @@ def _write_grant(grant: Grant) -> dict[str, str]:
         case DeviceCodeGrant():
             verifier = None if grant.code_verifier is None else grant.code_verifier.reveal()
             members = {"device_code": grant.device_code.reveal(), "code_verifier": verifier}
+        case JwtBearerGrant():
+            members = {"assertion": grant.assertion.reveal(), **grant.target.write(), "scope": _text(grant.scope)}
         case MfaOobGrant():
             members = {"mfa_token": grant.mfa_token.reveal(), "oob_code": grant.oob_code.reveal()}
             members |= {"binding_code": None if grant.binding_code is None else grant.binding_code.reveal()}
@@ -186,6 +224,11 @@ def _write_grant(grant: Grant) -> dict[str, str]:
             members |= {"scope": _text(grant.scope), "realm": grant.realm}
         case RefreshGrant():
             members = {"refresh_token": grant.refresh_token.reveal(), "scope": _text(grant.scope)}
+        case TokenExchangeGrant():
+            members = {"subject_token": grant.subject_token.reveal(), "subject_token_type": grant.subject_token_type}
+            members |= {**grant.target.write(), "scope": _text(grant.scope)}
+            members |= {"requested_token_type": grant.requested_token_type, "actor_token_type": grant.actor_token_type}
+            members |= {"actor_token": None if grant.actor_token is None else grant.actor_token.reveal()}
         case _:  # pragma: no cover
             assert_never(grant)
     return {name: value for name, value in members.items() if value}
@@ -225,6 +268,26 @@ def _read_oob(fields: Fields) -> Grant:
     return MfaOobGrant(mfa_token, oob_code, _optional_secret(fields, "binding_code"))
 
 
+def _read_exchange(fields: Fields) -> Grant:
+    """A token exchange.
+
+    Raises:
+        Malformed: One of `actor_token` and `actor_token_type` is there without the other (RFC 8693 §2.1).
+    """
+    actor_token, actor_token_type = _optional_secret(fields, "actor_token"), fields.optional_text("actor_token_type")
+    if (actor_token is None) != (actor_token_type is None):
+        raise Malformed("token request: actor_token and its type come together", field="actor_token_type")
+    return TokenExchangeGrant(
+        subject_token=_secret(fields, "subject_token"),
+        subject_token_type=fields.text("subject_token_type"),
+        target=Target.read(fields),
+        scope=Scope.optional(fields),
+        requested_token_type=fields.optional_text("requested_token_type"),
+        actor_token=actor_token,
+        actor_token_type=actor_token_type,
+    )
+
+
 _READERS: Final[dict[str, Callable[[Fields], Grant]]] = {
     AUTHORIZATION_CODE: _read_code,
     CLIENT_CREDENTIALS: lambda fields: ClientCredentialsGrant(
@@ -233,10 +296,14 @@ _READERS: Final[dict[str, Callable[[Fields], Grant]]] = {
     DEVICE_CODE: lambda fields: DeviceCodeGrant(
         _secret(fields, "device_code"), _optional_secret(fields, "code_verifier")
     ),
+    JWT_BEARER: lambda fields: JwtBearerGrant(
+        _secret(fields, "assertion"), Target.read(fields), Scope.optional(fields)
+    ),
     MFA_OOB: _read_oob,
     MFA_OTP: lambda fields: MfaOtpGrant(_secret(fields, "mfa_token"), _secret(fields, "otp")),
     MFA_RECOVERY_CODE: lambda fields: MfaRecoveryGrant(_secret(fields, "mfa_token"), _secret(fields, "recovery_code")),
     PASSWORD: _read_password,
     PASSWORD_REALM: _read_password,
     REFRESH_TOKEN: lambda fields: RefreshGrant(_secret(fields, "refresh_token"), Scope.optional(fields)),
+    TOKEN_EXCHANGE: _read_exchange,
 }

@@ -1,4 +1,4 @@
-"""The token answer (RFC 6749 §5.1)."""
+"""The token answer (RFC 6749 §5.1, RFC 8693 §2.2.1)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class TokenAnswer:
     Attributes:
         expires_in: Life of the access token; None where the server does not say.
         scope: What was granted; None means "as asked" (RFC 6749 §5.1).
+        issued_token_type: What `access_token` is after a token exchange (RFC 8693 §2.2.1); None where nobody says.
     """
 
     access_token: Secret
@@ -27,6 +28,7 @@ class TokenAnswer:
     scope: Scope | None = None
     refresh_token: Secret | None = None
     id_token: Secret | None = None
+    issued_token_type: str | None = None
 
     def write(self) -> dict[str, object]:
         """As JSON members, absent ones left out."""
@@ -37,6 +39,7 @@ class TokenAnswer:
             "scope": self.scope.write() if self.scope is not None else None,
             "expires_in": None if self.expires_in is None else int(self.expires_in.total_seconds()),
             "token_type": self.token_type,
+            "issued_token_type": self.issued_token_type,
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -62,6 +65,7 @@ class TokenAnswer:
             scope=None if scope is None else Scope.read(fields.optional_text("scope") or ""),
             refresh_token=_optional_secret(fields, "refresh_token"),
             id_token=_optional_secret(fields, "id_token"),
+            issued_token_type=fields.optional_text("issued_token_type"),
         )
 
 

@@ -10,6 +10,7 @@ from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile, name_of
 from keyfob.client.profile import command
+from keyfob.client.source import IDENTITY_USES
 from keyfob.errors import LoginDeclined, LoginRequired, TimedOut
 from keyfob.login import (
     App,
@@ -58,6 +59,10 @@ def configure(parser: ArgumentParser) -> None:
         where, metavar = ("variable", "NAME") if source.place == "env" else ("file", "PATH")
         flag = f"--{source.kind}-{source.place}"
         own.add_argument(flag, metavar=metavar, help=f"the {where} that holds the program's {what}")
+    platform = parser.add_argument_group("with --flow machine: who this program is, by the platform it runs on")
+    platform.add_argument("--identity", metavar="PLATFORM", help="github, gitlab:VARIABLE, google, azure, kubernetes, "
+                          "file:PATH or env:VARIABLE (docs/login.md)")  # fmt: skip
+    platform.add_argument("--identity-as", choices=IDENTITY_USES, help="how the platform's token is used")
     add_json_flag(parser)
     parser.epilog = "Flags are kept for the next time. With --json, events are printed as they happen."
 

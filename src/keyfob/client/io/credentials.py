@@ -1,4 +1,4 @@
-"""Read a program's secret or private key from where it lies."""
+"""Read a program's secret, private key or identity from where it lies."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from keyfob.protocol.secret import Secret
 
 
 def read_credential(source: Source) -> Credential:
-    """The secret, or the key.
+    """The secret, the key, or the platform's token.
 
     Raises:
         Misuse: It is not there, empty, or no private key of a kind we sign with. Says where, never what.
+        KeyfobError: As `read_identity`.
     """
+    if source.kind == "identity":
+        from keyfob.client.io.identity import read_identity
+
+        return read_identity(source)
     text = _text(source)
     if source.kind == "secret":
         return Secret(text)

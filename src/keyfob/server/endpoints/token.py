@@ -6,15 +6,18 @@ from typing import assert_never
 
 from keyfob.errors import Malformed
 from keyfob.protocol.grants import (
+    GRANT_TYPES,
     AuthorizationCodeGrant,
     ClientCredentialsGrant,
     DeviceCodeGrant,
     Grant,
+    JwtBearerGrant,
     MfaOobGrant,
     MfaOtpGrant,
     MfaRecoveryGrant,
     PasswordGrant,
     RefreshGrant,
+    TokenExchangeGrant,
     TokenRequest,
     type_of,
 )
@@ -37,6 +40,8 @@ async def token(site: Site, request: Request) -> Response:
         grant = TokenRequest.read(fields).grant
     except Malformed as problem:
         return malformed(site, problem)
+    if type_of(grant) not in GRANT_TYPES:
+        return site.refuse("grant_unsupported")
     proven = await authenticate(site, request, fields)
     if isinstance(proven, Response):
         return proven
@@ -62,5 +67,7 @@ async def _decide(call: Call, grant: Grant) -> Response:
             return await with_password(call, grant)
         case RefreshGrant():
             return await renew(call, grant)
+        case JwtBearerGrant() | TokenExchangeGrant():
+            return call.refuse("grant_unsupported")
         case _:  # pragma: no cover
             assert_never(grant)
