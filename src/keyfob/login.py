@@ -41,6 +41,7 @@ from keyfob.client.notices import (
     VaultNote,
 )
 from keyfob.client.ports import Vault, World
+from keyfob.client.presets import expand, habits_of
 from keyfob.client.profile import DEFAULT, Profile, check_name
 from keyfob.client.question import Question
 from keyfob.client.session import Session as ClientSession
@@ -92,8 +93,6 @@ __all__ = [
     "check_name",
     "log_to",
 ]
-
-STANDARD_SCOPES = ("openid", "profile", "email", "offline_access")
 
 
 class Session:
@@ -168,17 +167,19 @@ class App:
         way: Way = "auto",
         store: str | None = None,
         identity: Source | None = None,
-        identity_as: IdentityUse = "exchange",
+        identity_as: IdentityUse | None = None,
         vault: Vault | None = None,
         world: World | None = None,
     ) -> None:
         """Know what to ask for; nothing is asked yet.
 
         Args:
-            issuer: Exactly as its metadata writes it.
+            issuer: Exactly as its metadata writes it, or a short name: `auth0:TENANT.REGION`, `github`, `google`,
+                `keycloak:URL/REALM`, `microsoft:TENANT`, `okta:DOMAIN`.
             client_id: This program's, at that issuer.
             audience: The API's identifier.
-            scopes: What to ask for; for a person, openid, profile, email and offline_access come by themselves.
+            scopes: What to ask for; for a person, openid, profile, email and offline_access come by themselves, where
+                the issuer knows them.
             profile: The name under which the login is kept.
             home: A folder for the vault, instead of the platform's.
             credential: Where this program's own secret or key lies, if it has one.
@@ -193,28 +194,31 @@ class App:
             store: How tokens are kept, if that is said anew: "require" for sealed or not at all, "prefer" for sealed if
                 there is a place for a key, "file" for a plain file.
             identity: Where the platform's token lies by which a machine says what it is.
-            identity_as: How that is used: exchanged, as the program's proof of itself, or as the grant.
+            identity_as: How that is used: exchanged, as the program's proof of itself, or as the grant; None for what
+                the issuer usually takes.
             vault: Another vault altogether.
             world: Another network and clock, for tests.
 
         Raises `Misuse`.
         """
+        found = expand(issuer)
+        habits = habits_of(found.issuer)
         self.profile = Profile(
             profile,
-            issuer,
+            found.issuer,
             client_id,
             audience,
-            Scope.of(scopes if is_machine else (*STANDARD_SCOPES, *scopes)),
+            Scope.of(scopes if is_machine else (*habits.scopes, *scopes)),
             credential,
             is_machine=is_machine,
             is_resource=is_resource,
             callbacks=tuple(callbacks),
-            endpoints=dict(endpoints or {}),
+            endpoints={**found.endpoints, **(endpoints or {})},
             allows_password=allows_password,
             realm=realm,
             way=way,
             identity=identity,
-            identity_as=identity_as,
+            identity_as=identity_as or habits.identity_as,
         )
         self._home = home
         self._vault = vault or FileVault(home, Seals(home, policy_of(store) if store else None))

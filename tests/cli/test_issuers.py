@@ -7,6 +7,7 @@ import pytest
 from keyfob.cli.main import main
 from tests.cli.issuer import granted, issuer
 from tests.cli.test_commands import Keyfob, Ran
+from tests.loopback import serving
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -63,3 +64,29 @@ def test_an_identity_that_is_not_there_ends_the_login_before_anything_is_asked(
 
     assert (ran.code, server.came) == (2, [])
     assert helps in ran.err
+
+
+@pytest.mark.parametrize(
+    ("issuer", "helps"),
+    [
+        ("microsoft:common", "consumers"),
+        ("auth0:", "docs/login.md"),
+        ("keycloak:sso.example.com", "keycloak:https://sso.example.com/REALM"),
+        ("gogle", "auth0:TENANT.REGION, github, google"),
+    ],
+)
+def test_an_issuer_that_is_none_is_explained(keyfob: Keyfob, issuer: str, helps: str) -> None:
+    ran = keyfob("login", "--issuer", issuer, "--client-id", "cli", "--flow", "device")
+
+    assert ran.code == 2
+    assert helps in ran.err
+
+
+def test_a_short_name_is_kept_as_what_it_stands_for(keyfob: Keyfob, tmp_path: Path) -> None:
+    """A realm on this machine is a short name too."""
+    with serving({}) as server:
+        ran = keyfob("login", "--issuer", f"keycloak:{server.url}/staff", "--client-id", "cli", "--flow", "device")
+        asked = [path for _, path, _, _ in server.came]
+
+    assert ran.code == 1
+    assert asked[0] == "/realms/staff/.well-known/openid-configuration"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from keyfob.client.callback import Callback
+from keyfob.client.presets import expand, habits_of
 from keyfob.client.source import read_identity_use
 from keyfob.client.ways import read_way
 from keyfob.errors import LoginRequired, Misuse
@@ -65,7 +66,8 @@ def asked_profile(flags: Namespace) -> Profile:
 def _find(flags: Namespace) -> Profile | None:
     name = name_of(_flag(flags, "profile"))
     kept = ProfileFiles().load(name)
-    issuer = _flag(flags, "issuer") or os.environ.get("KEYFOB_ISSUER") or (kept.issuer if kept else None)
+    preset = expand(_flag(flags, "issuer") or os.environ.get("KEYFOB_ISSUER") or (kept.issuer if kept else ""))
+    issuer = preset.issuer
     if kept is not None and kept.issuer != issuer:
         kept = None
     client_id = _flag(flags, "client_id") or os.environ.get("KEYFOB_CLIENT_ID") or (kept.client_id if kept else None)
@@ -92,12 +94,14 @@ def _find(flags: Namespace) -> Profile | None:
         is_machine=is_machine,
         is_resource=bool(_flag(flags, "resource")) or (kept is not None and kept.is_resource and not said),
         callbacks=_find_callbacks(flags) or (kept.callbacks if kept else ()),
-        endpoints={**(kept.endpoints if kept else {}), **_find_endpoints(flags)},
+        endpoints={**(kept.endpoints if kept else {}), **preset.endpoints, **_find_endpoints(flags)},
         allows_password=bool(getattr(flags, "allow_password", False)) or (kept is not None and kept.allows_password),
         realm=_flag(flags, "realm") or (kept.realm if kept else None),
         way=kept.way if kept and flow is None else read_way(flow),
         identity=identity,
-        identity_as=read_identity_use(_flag(flags, "identity_as") or (kept.identity_as if kept else None)),
+        identity_as=read_identity_use(
+            _flag(flags, "identity_as") or (kept.identity_as if kept else habits_of(issuer).identity_as)
+        ),
     )
 
 

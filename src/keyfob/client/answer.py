@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from keyfob.errors import Refused, Unreachable
@@ -11,9 +12,19 @@ from keyfob.protocol.oauth_error import OAuthError
 from keyfob.protocol.tokens import TokenAnswer
 
 OK: Final = 200
+BAD_REQUEST: Final = 400
 UNAUTHORIZED: Final = 401
 TOO_MANY: Final = 429
 SERVER_FAULT: Final = 500
+
+
+def as_meant(response: Response) -> Response:
+    """An answer with the status that RFC 6749 §5.2 gives it: some servers say an error with 200, as GitHub does."""
+    if response.status != OK or OAuthError.find(response) is None:
+        return response
+    if read_json(response.body, "answer").has("access_token"):
+        return response
+    return replace(response, status=BAD_REQUEST)
 
 
 def refuse(response: Response, what: str, hint: str = "") -> NoReturn:

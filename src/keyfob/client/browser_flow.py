@@ -17,6 +17,7 @@ from keyfob.client.answer import OK, read_tokens, refuse
 from keyfob.client.asks import Came, Flow, Heard, Pasted, browse, draw_word, listen, tell
 from keyfob.client.callback import ANYWHERE, Callback
 from keyfob.client.notices import BrowserOpened, PasteAsked, PasteRefused
+from keyfob.client.presets import habits_of
 from keyfob.client.profile import Profile
 from keyfob.client.program import Program, ask_for_tokens, post
 from keyfob.errors import LoginDeclined, Malformed, Refused
@@ -124,7 +125,8 @@ def finish(metadata: ServerMetadata, program: Program, visit: Visit, brought: Ma
 
 def _address(metadata: ServerMetadata, program: Program, asked: AuthorizationRequest) -> Flow[str]:
     """The address to open; where the server wants it so, with all parameters pushed before (RFC 9126 §2, §4)."""
-    parameters, endpoint = asked.write(), metadata.authorization_endpoint or ""
+    parameters = {**habits_of(metadata.issuer).parameters, **asked.write()}
+    endpoint = metadata.authorization_endpoint or ""
     pushed_to = metadata.pushed_authorization_request_endpoint
     if metadata.require_pushed_authorization_requests and pushed_to is not None:
         response = yield from post(program, pushed_to, parameters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from keyfob.client.asks import Flow, send
+from keyfob.client.presets import NAMES, habits_of
 from keyfob.client.profile import Profile
 from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.address import is_safe, is_web_url
@@ -28,7 +29,7 @@ def discover(profile: Profile) -> Flow[ServerMetadata]:
     """
     check_issuer(profile.issuer)
     if "token_endpoint" in profile.endpoints:
-        found = Fields({"issuer": profile.issuer}, "profile")
+        found = Fields({**habits_of(profile.issuer).metadata, "issuer": profile.issuer}, "profile")
     else:
         found = yield from _ask(profile.issuer)
     metadata = ServerMetadata.read(Fields({**found.values, **profile.endpoints}, found.what), issuer=profile.issuer)
@@ -64,7 +65,8 @@ def check_issuer(issuer: str) -> None:
         Misuse: It is no web address, has a query or fragment, or is plain http beyond this machine.
     """
     if not is_web_url(issuer) or "?" in issuer or "#" in issuer:
-        raise Misuse("the issuer is not a web address", hint="It looks like https://login.example.com/")
+        hint = f"It looks like https://login.example.com/, or is {NAMES}."
+        raise Misuse("the issuer is not a web address", hint=hint)
     if not is_safe(issuer):
         raise Misuse("the issuer is plain http and not on this machine", hint="Use its https address.")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
+from keyfob.client.presets import habits_of
 from keyfob.client.profile import Profile
 from keyfob.client.program import Program
 from keyfob.errors import Malformed
@@ -71,7 +72,7 @@ class Held:
             revocation_endpoint=metadata.revocation_endpoint,
             access_token=answer.access_token,
             expires_at=None if answer.expires_in is None else moment + answer.expires_in,
-            scope=profile.scope if answer.scope is None else answer.scope,
+            scope=profile.scope if answer.scope is None else habits_of(metadata.issuer).granted(answer.scope),
             obtained_at=moment,
             refresh_token=answer.refresh_token,
             subject=None if who is None else who.subject,
@@ -85,7 +86,7 @@ class Held:
             self,
             access_token=answer.access_token,
             expires_at=None if answer.expires_in is None else moment + answer.expires_in,
-            scope=self.scope if answer.scope is None else answer.scope,
+            scope=self.scope if answer.scope is None else habits_of(self.issuer).granted(answer.scope),
             obtained_at=moment,
             refresh_token=answer.refresh_token or self.refresh_token,
             generation=self.generation + 1,

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from keyfob.client.credential import PlatformToken
+from keyfob.client.presets import ENTRA_EXCHANGE
 from keyfob.client.source import IdentityUse
 from keyfob.errors import Malformed, Misuse, Refused
 from keyfob.protocol.fields import Fields, read_json
@@ -22,7 +23,6 @@ from keyfob.protocol.target import Target
 
 ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"
 JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
-ENTRA_EXCHANGE: Final = "api://AzureADTokenExchange"  # for whom Entra wants tokens that stand in for an application
 _AZURE_VERSION: Final = "2018-02-01"
 _LONGEST: Final = 16 * 1024
 _OK: Final = 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -16,11 +16,12 @@ from keyfob.client.id_token import check
 from keyfob.client.notices import DoorChosen, DoorRefused, ScopeNarrowed
 from keyfob.client.pending import PendingLogin
 from keyfob.client.polling import race
+from keyfob.client.presets import habits_of
 from keyfob.client.profile import Profile, command
 from keyfob.client.program import Program
 from keyfob.client.question import Question
 from keyfob.client.ways import Door
-from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Refused, TimedOut
+from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
 from keyfob.protocol.scope import Scope
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 _TRIES: Final = 5
 _OF_PERSONS: Final = frozenset({"openid", "profile", "email", "address", "phone"})  # OpenID Connect Core §5.4
-_NOT_FOR_US: Final = frozenset({UNAUTHORIZED_CLIENT, "unsupported_grant_type", "unsupported_response_type"})
+# The last one is GitHub's.
+_NOT_FOR_US: Final = frozenset(
+    {UNAUTHORIZED_CLIENT, "unsupported_grant_type", "unsupported_response_type", "device_flow_disabled"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,21 @@ class Brought:
 
 
 def find(profile: Profile, credential: Credential | None = None) -> Flow[At]:
-    """Find the server. Raises as `discover` does."""
+    """Find the server, and what it offers to a program that has this to show, or nothing.
+
+    Raises:
+        Misuse: The server wants a secret also from a program that cannot keep one, and there is none; or as `discover`,
+            which may also raise `Malformed` and `Unreachable`.
+    """
+    habits = habits_of(profile.issuer)
+    is_by_code = profile.way in {"browser", "paste"}
+    if credential is None and habits.code_needs_secret and (habits.device_needs_secret or is_by_code):
+        hint = "Say where it lies: --secret-file PATH or --secret-env NAME."
+        hint += "" if habits.device_needs_secret else " Or log in by code, which needs none: --flow device."
+        raise Misuse("this issuer wants the program's secret, also where a program cannot keep one", hint=hint)
     metadata = yield from discover(profile)
+    if credential is None and habits.code_needs_secret:
+        metadata = replace(metadata, authorization_endpoint=None)
     return At(profile, metadata, Program.at(metadata, profile.client_id, credential))
 
 

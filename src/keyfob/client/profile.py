@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self, cast
 
 from keyfob.client.callback import Callback
+from keyfob.client.presets import habits_of
 from keyfob.client.source import IdentityUse, Source, read_identity_use
 from keyfob.client.ways import Way, read_way
 from keyfob.errors import Malformed, Misuse
@@ -77,6 +78,9 @@ class Profile:
         if self.identity is not None and self.identity_as == "assertion" and self.credential is not None:
             hint = "Leave the secret or key away, or say --identity-as exchange."
             raise Misuse("a program proves itself in one way: by its identity, or by a secret or key", hint=hint)
+        if self.audience and not habits_of(self.issuer).takes_audience:
+            hint = f"Ask for its scopes instead, such as --scope {self.audience.rstrip('/')}/.default at Microsoft."
+            raise Misuse("this issuer takes no audience", hint=hint)
         if self.is_resource and (not self.audience or ":" not in self.audience or "#" in self.audience):
             raise Misuse("a resource is an absolute address without a fragment", hint="RFC 8707 §2 says so.")
         for name, address in self.endpoints.items():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from keyfob.client.answer import as_meant
 from keyfob.client.asks import Flow, send
 from keyfob.protocol.client_authentication import AuthMethod, Credentials
 from keyfob.protocol.grants import Grant, TokenRequest
@@ -87,9 +88,9 @@ def _post(
     shown, headers = Credentials(method, program.client_id, proof).write()
     members = {**parameters, **shown}
     if as_json:
-        return (yield from send(json_request(endpoint, members, headers=headers)))
+        return as_meant((yield from send(json_request(endpoint, members, headers=headers))))
     form = {name: str(value) for name, value in members.items()}
-    return (yield from send(form_request(endpoint, form, headers=headers)))
+    return as_meant((yield from send(form_request(endpoint, form, headers=headers))))
 
 
 def _prove(program: Program) -> Flow[Secret | None]:

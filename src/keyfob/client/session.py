@@ -15,6 +15,7 @@ from keyfob.client.held import Held
 from keyfob.client.logout_flow import LoggedOut, log_out
 from keyfob.client.notices import VaultNote
 from keyfob.client.ports import Vault, World
+from keyfob.client.presets import habits_of
 from keyfob.client.profile import Profile, command
 from keyfob.client.program import Program
 from keyfob.client.refresh_flow import refresh
@@ -318,7 +319,8 @@ class Session:
             return None
         if self._credential is None:
             raise Misuse("nobody can read this program's secret here")
-        return self._credential(source.for_reader(self.profile.issuer))
+        issuer = self.profile.issuer
+        return self._credential(source.for_reader(habits_of(issuer).identity_audience or issuer))
 
     def _flow(self, *, opens_page: bool = False) -> Flow[Held]:
         """The login that the profile means.

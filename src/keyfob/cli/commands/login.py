@@ -9,6 +9,7 @@ from collections.abc import Callable
 from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile, name_of
+from keyfob.client.presets import NAMES
 from keyfob.client.profile import command
 from keyfob.client.source import IDENTITY_USES
 from keyfob.errors import LoginDeclined, LoginRequired, TimedOut
@@ -27,7 +28,9 @@ _FLOWS = ("auto", "browser", "device", "paste", "machine", "password")
 def configure(parser: ArgumentParser) -> None:
     """Say which flags there are."""
     add_profile_flag(parser)
-    parser.add_argument("--issuer", metavar="URL", help="who logs you in, exactly as its metadata writes it")
+    parser.add_argument(
+        "--issuer", metavar="URL", help=f"who logs you in, exactly as its metadata writes it; or {NAMES}"
+    )
     parser.add_argument("--client-id", metavar="ID", help="this program's, at that issuer")
     parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
     parser.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
