@@ -48,9 +48,13 @@ def _ask(issuer: str) -> Flow[Fields]:
         response = yield from send(Request("GET", address, (("accept", JSON),)))
         if response.status == _OK:
             try:
-                return read_json(response.body, "metadata")
+                found = read_json(response.body, "metadata")
             except Malformed:
                 problem = _not_json(response)
+                continue
+            if found.has("issuer"):
+                return found
+            problem = "what lies at the issuer is no metadata: it names no issuer"
     raise Malformed(
         problem,
         code="metadata-missing",

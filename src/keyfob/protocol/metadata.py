@@ -66,12 +66,12 @@ class ServerMetadata:
         Raises:
             Malformed: With code `wrong-issuer`, another issuer answers; else a member is missing or wrong.
         """
-        if fields.text("issuer") != issuer:
+        if (named := fields.text("issuer")) != issuer:
             raise Malformed(
                 "the metadata names another issuer than the one asked for",
                 field="issuer",
                 code="wrong-issuer",
-                hint="Use the issuer exactly as its metadata writes it; a trailing slash counts.",
+                hint=_how_it_differs(named, issuer),
             )
         return cls(
             issuer=issuer,
@@ -98,6 +98,17 @@ class ServerMetadata:
             ),
             require_pushed_authorization_requests=fields.values.get("require_pushed_authorization_requests") is True,
         )
+
+
+def _how_it_differs(named: str, asked: str) -> str:
+    """What would have been right, where that is a matter of form; the other's name itself is not repeated."""
+    if named == f"{asked}/":
+        return "Write the issuer with a slash at its end."
+    if f"{named}/" == asked:
+        return "Write the issuer without the slash at its end."
+    if named.lower() == asked.lower():
+        return "Capital and small letters count: use the issuer exactly as its metadata writes it."
+    return "Use the issuer exactly as its metadata writes it; a trailing slash counts."
 
 
 def well_known(issuer: str) -> tuple[str, str]:
