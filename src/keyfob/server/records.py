@@ -32,6 +32,7 @@ class DeviceLogin:
     Attributes:
         session_hash: The browser session that confirmed the code; only it may approve.
         peer: The address that the program asked from.
+        challenge: S256 of the program's verifier (RFC 7636), which every poll must show then; or None.
     """
 
     device_code_hash: bytes
@@ -47,6 +48,7 @@ class DeviceLogin:
     user_id: str | None = None
     auth_time: datetime | None = None
     sid: str | None = None
+    challenge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Decide about a device login: the codes, the pace of polling, what one poll gets (RFC 8628 §3.5, §5.1, §6.1)."""
+"""Decide about a device login: codes, the pace of polling, what one poll gets (RFC 8628 §3.5, §5.1, §6.1, RFC 7636)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.errors import Misuse
+from keyfob.protocol.pkce import S256, fits, is_challenge
+from keyfob.protocol.secret import Secret
 from keyfob.server.records import MOVES, DeviceLogin, Stage
 from keyfob.server.wire import Outcome
 
@@ -39,7 +41,14 @@ class Undecided:
     """Nobody has decided; the pace of polling says what to answer."""
 
 
-def decide_poll(login: DeviceLogin | None, client_id: str, now: datetime) -> Issue | Answer | Undecided:
+def is_right_challenge(challenge: str | None, method: str | None) -> bool:
+    """Whether a device code may be bound so, or is not bound at all; `plain` binds nothing (RFC 9700 §2.1.1)."""
+    return method is None if challenge is None else method == S256 and is_challenge(challenge)
+
+
+def decide_poll(
+    login: DeviceLogin | None, client_id: str, now: datetime, verifier: Secret | None = None
+) -> Issue | Answer | Undecided:
     """Decide what one poll of a device gets (RFC 8628 §3.5).
 
     What has been decided is told at once, however early the poll: only waiting is paced.
@@ -50,11 +59,14 @@ def decide_poll(login: DeviceLogin | None, client_id: str, now: datetime) -> Iss
         login: The record that the device code points to.
         client_id: Who polls.
         now: Aware, UTC.
+        verifier: What the program shows for its challenge.
     """
     if login is None or login.client_id != client_id or login.stage == "redeemed":
         return Answer("code_unknown")
     if login.stage == "lapsed":
         return Answer("code_unknown")
+    if not _is_bound_to(login.challenge, verifier):
+        return Answer("verifier_wrong")
     if login.stage == "denied":
         return Answer("denied")
     if now >= login.expires_at + (LATE if login.stage == "approved" else timedelta()):
@@ -62,6 +74,13 @@ def decide_poll(login: DeviceLogin | None, client_id: str, now: datetime) -> Iss
     if login.stage == "approved":
         return Issue(move(login, "redeemed"))
     return Undecided()
+
+
+def _is_bound_to(challenge: str | None, verifier: Secret | None) -> bool:
+    """Whether the code was asked for by whoever shows the verifier; neither without the other (RFC 9700 §4.8.2)."""
+    if challenge is None or verifier is None:
+        return challenge is None and verifier is None
+    return fits(verifier, challenge)
 
 
 def move(login: DeviceLogin, stage: Stage) -> DeviceLogin:

@@ -1,4 +1,4 @@
-"""POST /oauth/device/code: a program asks for a pair of codes (RFC 8628 §3.1-3.2, Auth0)."""
+"""POST /oauth/device/code: a program asks for a pair of codes (RFC 8628 §3.1-3.2, RFC 7636 §4.3, Auth0)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import NoReach, Reach, decide_reach
-from keyfob.server.decide.device import write_user_code
+from keyfob.server.decide.device import is_right_challenge, write_user_code
 from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
 from keyfob.server.endpoints.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, write_token
@@ -40,6 +40,9 @@ async def device_code(site: Site, request: Request) -> Response:
     if application is None or not may_ask or _authenticates(request, fields):
         site.note("fdeaz", request, client_id=asked.client_id, description="client unknown or not allowed")
         return site.refuse("client_refused")
+    if not is_right_challenge(asked.code_challenge, asked.code_challenge_method):
+        words = "code_challenge_method is S256, and the challenge 43 letters."
+        return site.refuse("request_malformed", problem=words)
     wait = _wait(site, request)
     if wait:
         site.note("fdeaz", request, client_id=asked.client_id, description="too many requests")
@@ -83,6 +86,7 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, reach: Reac
             peer=request.peer,
             created_at=now,
             expires_at=now + config.device_lifetime,
+            challenge=asked.code_challenge,
         )
 
         def add(transaction: Transaction, login: DeviceLogin = login) -> bool:

@@ -18,9 +18,12 @@ async def poll(call: Call, grant: DeviceCodeGrant) -> Response:
     site = call.site
     code_hash = keyed_hash(site.hash_keys.codes, grant.device_code)
     login, user = await site.store.read(lambda transaction: _load(transaction, code_hash))
-    decision = decide_poll(login, call.application.client_id, call.now)
+    decision = decide_poll(login, call.application.client_id, call.now, grant.code_verifier)
     if isinstance(decision, Undecided):
         return _paced(call, code_hash)
+    if isinstance(decision, Answer) and decision.outcome == "verifier_wrong":
+        call.note("fede", description=decision.outcome)
+        return call.refuse(decision.outcome)  # a stranger's poll does not touch the pace of the program's own
     site.paces.drop(code_hash)
     if isinstance(decision, Answer):
         if decision.login is not None and site.config.wire == "auth0":
@@ -35,7 +38,8 @@ async def poll(call: Call, grant: DeviceCodeGrant) -> Response:
     grounds = Grounds(call.application, api, redeemed.scope, user, redeemed.auth_time, sid=redeemed.sid)
 
     def spend(transaction: Transaction, _: RefreshLogin | None) -> bool:
-        found = decide_poll(transaction.device_by_code(code_hash), call.application.client_id, call.now)
+        again = transaction.device_by_code(code_hash)
+        found = decide_poll(again, call.application.client_id, call.now, grant.code_verifier)
         if isinstance(found, Issue):
             transaction.save_device(found.login)
         return isinstance(found, Issue)
