@@ -11,9 +11,9 @@ KeyfobError
 ├── VaultUnavailable
 └── InvalidToken
 
-Messages are safe to log: no token, no code, and of what a peer sent only its `error` and the words with it, made plain
-ASCII and cut short. Only `cli/main.py` turns an error into words for a person: the message, the hint, and the page
-`docs/errors.md#<code>`.
+Messages are safe to log: no token, no code, and of what a peer sent only its `error`, the words with it, and the names
+in a certificate that nobody trusts, made plain ASCII and cut short. Only `cli/main.py` turns an error into words for a
+person: the message, the hint, and the page `docs/errors.md#<code>`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import ClassVar, Final, Literal, get_args
 
 Code = Literal[
     "api-refused",
+    "certificate-untrusted",
     "declined",
     "extra-missing",
     "factor-missing",
@@ -40,6 +41,7 @@ Code = Literal[
     "not-json",
     "passphrase-wrong",
     "port-taken",
+    "proxy-refused",
     "refused",
     "setting-unsafe",
     "setting-wrong",

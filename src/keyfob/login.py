@@ -120,7 +120,8 @@ class Session:
         def token(*, renew: bool) -> Secret:
             return self._session.token(renew=renew)
 
-        return client_of(token)
+        ca = self._session.profile.ca
+        return client_of(token, None if ca is None else Path(ca))
 
     def send(self, request: Request) -> Response:
         """One request with the token, renewed once after a 401; no redirect is followed. Raises `KeyfobError`."""
@@ -168,6 +169,7 @@ class App:
         store: str | None = None,
         identity: Source | None = None,
         identity_as: IdentityUse | None = None,
+        ca: Path | str | None = None,
         vault: Vault | None = None,
         world: World | None = None,
     ) -> None:
@@ -196,6 +198,7 @@ class App:
             identity: Where the platform's token lies by which a machine says what it is.
             identity_as: How that is used: exchanged, as the program's proof of itself, or as the grant; None for what
                 the issuer usually takes.
+            ca: A file of authorities, in PEM, to trust beside the system's.
             vault: Another vault altogether.
             world: Another network and clock, for tests.
 
@@ -219,6 +222,7 @@ class App:
             way=way,
             identity=identity,
             identity_as=identity_as or habits.identity_as,
+            ca=None if ca is None else str(ca),
         )
         self._home = home
         self._vault = vault or FileVault(home, Seals(home, policy_of(store) if store else None))
@@ -281,7 +285,7 @@ class App:
             self._vault.make_quick(self.profile.name)
 
     def _open(self, world: World) -> ClientSession:
-        return ClientSession(self.profile, self._vault, world, _read_credential)
+        return ClientSession(self.profile, self._vault, world, self._read_credential)
 
     def _find_world(
         self,
@@ -290,8 +294,21 @@ class App:
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
         from keyfob.client.io.world import SystemWorld  # noqa: PLC0415
+        from keyfob.io.http import sender_for  # noqa: PLC0415
 
-        return self._world or SystemWorld(tell, terminal=terminal, ask=ask, home=self._home)
+        if self._world is not None:
+            return self._world
+        http = sender_for(self._ca())
+        return SystemWorld(tell, terminal=terminal, ask=ask, http=http, home=self._home)
+
+    def _ca(self) -> Path | None:
+        return None if self.profile.ca is None else Path(self.profile.ca)
+
+    def _read_credential(self, source: Source) -> Credential:
+        # Keys cost 100 ms; a kept token needs none.
+        from keyfob.client.io.credentials import read_credential  # noqa: PLC0415
+
+        return read_credential(source, self._ca())
 
 
 def log_to(stream: TextIO) -> AbstractContextManager[None]:
@@ -299,9 +316,3 @@ def log_to(stream: TextIO) -> AbstractContextManager[None]:
     from keyfob.io import redacting  # noqa: PLC0415  logging costs more than a token that is at hand
 
     return redacting.log_to(stream)
-
-
-def _read_credential(source: Source) -> Credential:
-    from keyfob.client.io.credentials import read_credential  # noqa: PLC0415  keys cost 100 ms; a kept token needs none
-
-    return read_credential(source)

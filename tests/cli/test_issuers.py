@@ -90,3 +90,19 @@ def test_a_short_name_is_kept_as_what_it_stands_for(keyfob: Keyfob, tmp_path: Pa
 
     assert ran.code == 1
     assert asked[0] == "/realms/staff/.well-known/openid-configuration"
+
+
+def test_a_file_of_authorities_is_kept_and_its_absence_said(
+    keyfob: Keyfob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with issuer(granted()) as server:
+        words = ("--issuer", f"{server.url}/", "--client-id", "cli", "--flow", "device")
+        missing = keyfob("login", *words, "--ca", str(tmp_path / "nowhere.pem"))
+        monkeypatch.setenv("KEYFOB_CA", str(tmp_path / "elsewhere.pem"))
+        from_environment = keyfob("login", *words)
+        monkeypatch.delenv("KEYFOB_CA")
+        kept = keyfob("login", *words)
+
+    assert (missing.code, from_environment.code, kept.code) == (2, 2, 0)
+    assert "nowhere.pem cannot be read" in missing.err
+    assert "elsewhere.pem cannot be read" in from_environment.err

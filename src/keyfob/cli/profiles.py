@@ -77,6 +77,7 @@ def _find(flags: Namespace) -> Profile | None:
         return None
     said = _flag(flags, "resource") or _flag(flags, "audience") or os.environ.get("KEYFOB_AUDIENCE")
     audience = said or (kept.audience if kept else None)
+    said_ca = _flag(flags, "ca") or os.environ.get("KEYFOB_CA")
     flow = _flag(flags, "flow")
     is_machine = flow == "machine" if flow not in {None, "auto"} else kept is not None and kept.is_machine
     credential, identity = _find_credential(flags), _find_identity(flags)
@@ -98,6 +99,7 @@ def _find(flags: Namespace) -> Profile | None:
         allows_password=bool(getattr(flags, "allow_password", False)) or (kept is not None and kept.allows_password),
         realm=_flag(flags, "realm") or (kept.realm if kept else None),
         way=kept.way if kept and flow is None else read_way(flow),
+        ca=_absolute(said_ca) if said_ca else (kept.ca if kept else None),
         identity=identity,
         identity_as=read_identity_use(
             _flag(flags, "identity_as") or (kept.identity_as if kept else habits_of(issuer).identity_as)
@@ -177,6 +179,7 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         realm=profile.realm,
         way=profile.way,
         store=store,
+        ca=profile.ca,
         identity=profile.identity,
         identity_as=profile.identity_as,
     )

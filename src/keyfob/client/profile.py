@@ -38,6 +38,7 @@ class Profile:
             With `token_endpoint` among them the server is not asked for metadata at all.
         allows_password: Whether a person's password may be taken here at all: legacy.
         way: How a person logs in.
+        ca: A file of authorities to trust beside the system's.
         identity: Where the platform's token lies by which a machine says what it is.
         identity_as: How that is used: exchanged for a token (RFC 8693), as the program's proof of itself, or as the
             grant (RFC 7523 §2.2, §2.1).
@@ -59,6 +60,7 @@ class Profile:
     way: Way = "auto"
     identity: Source | None = None
     identity_as: IdentityUse = "exchange"
+    ca: str | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without asking anybody; the name becomes a file's.
@@ -111,6 +113,7 @@ class Profile:
             "allows_password": self.allows_password,
             "realm": self.realm,
             "way": None if self.way == "auto" else self.way,
+            "ca": self.ca,
             "identity": self.identity.write() if self.identity else None,
             "identity_as": None if self.identity_as == "exchange" else self.identity_as,
         }
@@ -142,6 +145,7 @@ class Profile:
             way=read_way(fields.optional_text("way")),
             identity=None if identity is None else Source.read(identity),
             identity_as=read_identity_use(fields.optional_text("identity_as")),
+            ca=fields.optional_text("ca"),
         )
 
 

@@ -72,7 +72,7 @@ def read_identity_use(text: str | None) -> IdentityUse:
     Raises:
         Misuse: There is no such use.
     """
-    found = next((use for use in IDENTITY_USES if use == (text or "exchange")), None)
-    if found is None:
-        raise Misuse("an identity is used by exchange, as assertion or as grant")
-    return found
+    for use in IDENTITY_USES:
+        if text in {use, None}:
+            return use
+    raise Misuse("an identity is used by exchange, as assertion or as grant")

@@ -10,6 +10,7 @@ import contextlib
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from keyfob.errors import Malformed, Unreachable
@@ -40,7 +41,8 @@ def translated() -> Generator[None]:
     """Turn what httpx2 raises into our errors.
 
     Raises:
-        Unreachable: No answer; `timed_out` says whether there was silence rather than a refusal.
+        Unreachable: No answer; `timed_out` says whether there was silence rather than a refusal, and the words whose
+            certificate, which proxy or which name is to blame.
         Malformed: The answer is no HTTP, or the address cannot be used.
     """
     import httpx2
@@ -49,10 +51,16 @@ def translated() -> Generator[None]:
         yield
     except httpx2.TimeoutException:
         raise Unreachable("no answer in time", timed_out=True, hint="Try again.") from None
-    except httpx2.ProxyError:
-        raise Unreachable("the proxy refused", hint="Look at HTTPS_PROXY and NO_PROXY.") from None
+    except httpx2.ProxyError as problem:
+        from keyfob.io.diagnosis import explain_proxy
+
+        reason = explain_proxy(str(problem), _asked(problem))
+        raise reason from None
     except httpx2.ConnectError as problem:
-        raise Unreachable(_why(problem)) from None
+        from keyfob.io.diagnosis import explain_connection
+
+        reason = explain_connection(problem, _asked(problem))
+        raise reason from None
     except (httpx2.RemoteProtocolError, httpx2.DecodingError, httpx2.TooManyRedirects):
         raise Malformed("the answer is not HTTP as it should be") from None
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.CookieConflict):
@@ -64,10 +72,17 @@ def translated() -> Generator[None]:
 class HttpSender:
     """Keeps connections open between requests; safe to share between threads."""
 
-    def __init__(self, limits: Limits | None = None, *, through_proxy: bool = True) -> None:
-        """Know the limits; connect to nobody yet. `through_proxy`: through one that the environment names."""
+    def __init__(self, limits: Limits | None = None, *, through_proxy: bool = True, ca: Path | None = None) -> None:
+        """Know the limits; connect to nobody yet.
+
+        Args:
+            limits: How long, and how much.
+            through_proxy: Through one that the environment names.
+            ca: Authorities to trust beside those of the system.
+        """
         self._limits = limits or Limits()
         self._through_proxy = through_proxy
+        self._ca = ca
         self._client: httpx2.Client | None = None
         self._lock = threading.Lock()
 
@@ -77,6 +92,7 @@ class HttpSender:
         Raises:
             Unreachable: No answer; `timed_out` says whether the peer was there and silent.
             Malformed: The answer is too long or is no HTTP.
+            Misuse: The file of authorities cannot be used.
         """
         with translated():
             return self._exchange(request)
@@ -111,6 +127,7 @@ class HttpSender:
         import httpx2
 
         from keyfob.io.redacting import guard_log
+        from keyfob.io.trust import ssl_context
 
         with self._lock:
             if self._client is None:
@@ -120,21 +137,39 @@ class HttpSender:
                 # What one answer sets must not go out with somebody else's request: this is shared by all.
                 no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
                 self._client = httpx2.Client(
-                    timeout=timeout, follow_redirects=False, cookies=no_cookies, trust_env=self._through_proxy
+                    verify=True if self._ca is None else ssl_context(self._ca),
+                    timeout=timeout,
+                    follow_redirects=False,
+                    cookies=no_cookies,
+                    trust_env=self._through_proxy,
                 )
             return self._client
 
 
-def _why(problem: httpx2.ConnectError) -> str:
-    is_about_trust = "certificate" in str(problem).lower()
-    return "the peer's certificate is not trusted" if is_about_trust else "nobody answers there"
+def _asked(problem: httpx2.RequestError) -> str:
+    """Whom a request was to, where the library says."""
+    try:
+        return str(problem.request.url)
+    except (RuntimeError, AttributeError):
+        return ""
 
 
 _shared = HttpSender()
 # For what callers wait for who know nothing of it.
 _soon = HttpSender(Limits(connect=5.0, read=5.0, whole=10.0))
+_trusting: dict[Path, HttpSender] = {}
 atexit.register(_shared.close)
 atexit.register(_soon.close)
+
+
+def sender_for(ca: Path | None) -> HttpSender:
+    """How to send with the ordinary limits, trusting those authorities besides; connections are shared."""
+    if ca is None:
+        return _shared
+    if ca not in _trusting:
+        _trusting[ca] = HttpSender(ca=ca)
+        atexit.register(_trusting[ca].close)
+    return _trusting[ca]
 
 
 def send(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""A certificate authority for one machine, and the server certificates it signs (RFC 5280 §4.2).
+"""A certificate authority for one machine, the server certificates it signs, and what one says (RFC 5280 §4.2).
 
 The authority can vouch for names of this machine and no others: name constraints say so, and every TLS client that
 keeps RFC 5280 §4.2.1.10 heeds them. A stolen key is of no use against anybody's other connections.
@@ -129,6 +129,36 @@ class Authority:
         except (InvalidSignature, ValueError, TypeError):
             return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a certificate says, for a person to read; whoever made it may have written anything."""
+
+    subject: str
+    issuer: str
+    not_after: datetime
+    hosts: tuple[str, ...]
+
+
+def describe(certificate: bytes) -> Described:
+    """Read a certificate in DER. Nothing is checked.
+
+    Raises:
+        Malformed: It is none.
+    """
+    try:
+        found = x509.load_der_x509_certificate(certificate)
+        subject, issuer = found.subject.rfc4514_string(), found.issuer.rfc4514_string()
+        not_after = found.not_valid_after_utc
+    except ValueError:
+        raise Malformed("certificate: cannot be read", field="certificate") from None
+    try:
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return Described(subject, issuer, not_after, ())
+    hosts = (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
+    return Described(subject, issuer, not_after, hosts)
 
 
 def _builder(key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta) -> x509.CertificateBuilder:

@@ -23,8 +23,9 @@ from threading import Thread
 import pytest
 
 from keyfob.client.io.world import SystemWorld
-from keyfob.io.http import HttpSender
-from keyfob.login import App, CodeShown, Notice
+from keyfob.errors import Unreachable
+from keyfob.io.http import HttpSender, sender_for
+from keyfob.login import App, CodeShown, Notice, Profile
 from keyfob.serve import (
     READY_AUDIENCE,
     READY_CLIENT_ID,
@@ -162,6 +163,22 @@ def test_a_program_logs_in_refreshes_and_logs_out_over_https(
     assert held.person == refreshed.person == EMAIL
     assert held.refresh_token is not None
     assert held.refresh_token != refreshed.refresh_token
+
+
+def test_a_program_is_told_of_an_authority_in_its_settings(served: Served, tmp_path: Path) -> None:
+    """In the profile, for the login and for every call after it; nothing in the environment."""
+    running, _, tls = served
+    without = App(issuer=running.url, client_id=READY_CLIENT_ID, way="device", home=tmp_path / "home")
+    with pytest.raises(Unreachable) as raised:
+        without.begin(lambda _: None)
+    assert raised.value.code == "certificate-untrusted"
+    assert "issuer CN=keyfob local authority" in raised.value.message
+    app = App(issuer=running.url, client_id=READY_CLIENT_ID, way="device", home=tmp_path / "home", ca=tls.authority)
+    shown: list[Notice] = []
+    app.begin(shown.append)
+    sender_for(tls.authority).close()
+    assert any(isinstance(notice, CodeShown) for notice in shown)
+    assert Profile.read("default", app.profile.write()).ca == str(tls.authority)
 
 
 class Shell:

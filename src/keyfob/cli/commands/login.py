@@ -49,6 +49,7 @@ def configure(parser: ArgumentParser) -> None:
                         "read from stdin: name and password, a line each")  # fmt: skip
     legacy.add_argument("--realm", metavar="NAME", help="whose password it is, where a server has several directories")
     odd = parser.add_argument_group("issuers that are not as others")
+    odd.add_argument("--ca", metavar="FILE", help="authorities to trust beside the system's, in PEM (KEYFOB_CA)")
     odd.add_argument("--resource", metavar="URL", help="the API by its address (RFC 8707), instead of --audience")
     odd.add_argument("--endpoint", metavar="NAME=URL", action="append", help="what the issuer's metadata lacks, "
                      "such as device_authorization_endpoint; may be said again")  # fmt: skip

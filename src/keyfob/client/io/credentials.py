@@ -13,17 +13,22 @@ from keyfob.jose.keys import SigningKey
 from keyfob.protocol.secret import Secret
 
 
-def read_credential(source: Source) -> Credential:
+def read_credential(source: Source, ca: Path | None = None) -> Credential:
     """The secret, the key, or the platform's token.
+
+    Args:
+        source: Where it lies.
+        ca: Authorities to trust besides, where a platform is asked.
 
     Raises:
         Misuse: It is not there, empty, or no private key of a kind we sign with. Says where, never what.
         KeyfobError: As `read_identity`.
     """
     if source.kind == "identity":
-        from keyfob.client.io.identity import read_identity
+        from keyfob.client.io.identity import Platform, read_identity
+        from keyfob.io.http import sender_for
 
-        return read_identity(source)
+        return read_identity(source, Platform(send=sender_for(ca)))
     text = _text(source)
     if source.kind == "secret":
         return Secret(text)

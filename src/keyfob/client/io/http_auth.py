@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Final, Protocol
 
 import httpx2
 
 from keyfob.errors import LoginRequired, Misuse, Refused
 from keyfob.io.http import translated
+from keyfob.io.trust import ssl_context
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Headers, Request, Response
 from keyfob.protocol.secret import Secret
@@ -97,6 +99,6 @@ def call(
         return response
 
 
-def client_of(token: TokenSource) -> httpx2.Client:
-    """An HTTP client that brings the token."""
-    return httpx2.Client(auth=BearerAuth(token))
+def client_of(token: TokenSource, ca: Path | None = None) -> httpx2.Client:
+    """An HTTP client that brings the token. Raises `Misuse` where the file of authorities cannot be used."""
+    return httpx2.Client(auth=BearerAuth(token), verify=True if ca is None else ssl_context(ca))
