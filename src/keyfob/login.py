@@ -45,7 +45,7 @@ from keyfob.client.presets import expand, habits_of
 from keyfob.client.profile import DEFAULT, Profile, check_name
 from keyfob.client.question import Question
 from keyfob.client.session import Session as ClientSession
-from keyfob.client.source import IdentityUse, Source
+from keyfob.client.source import AssertionAudience, IdentityUse, Source
 from keyfob.client.ways import Way
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
@@ -63,6 +63,7 @@ __all__ = [
     "PLACES",
     "App",
     "ApprovalAwaited",
+    "AssertionAudience",
     "BrowserOpened",
     "CodeShown",
     "DoorChosen",
@@ -170,6 +171,7 @@ class App:
         identity: Source | None = None,
         identity_as: IdentityUse | None = None,
         ca: Path | str | None = None,
+        assertion_audience: AssertionAudience = "issuer",
         vault: Vault | None = None,
         world: World | None = None,
     ) -> None:
@@ -198,6 +200,7 @@ class App:
             identity: Where the platform's token lies by which a machine says what it is.
             identity_as: How that is used: exchanged, as the program's proof of itself, or as the grant; None for what
                 the issuer usually takes.
+            assertion_audience: For whom the program's key signs: the issuer, or an older server's token endpoint.
             ca: A file of authorities, in PEM, to trust beside the system's.
             vault: Another vault altogether.
             world: Another network and clock, for tests.
@@ -223,6 +226,7 @@ class App:
             identity=identity,
             identity_as=identity_as or habits.identity_as,
             ca=None if ca is None else str(ca),
+            assertion_audience=assertion_audience,
         )
         self._home = home
         self._vault = vault or FileVault(home, Seals(home, policy_of(store) if store else None))

@@ -106,3 +106,41 @@ def test_a_file_of_authorities_is_kept_and_its_absence_said(
     assert (missing.code, from_environment.code, kept.code) == (2, 2, 0)
     assert "nowhere.pem cannot be read" in missing.err
     assert "elsewhere.pem cannot be read" in from_environment.err
+
+
+SECRETS = [
+    ("--secret-env", "s3cret-of-ours"),
+    ("--secret-env", "s3cretofours"),
+    ("--secret-file", "s3cretofours"),
+    ("--secret-keyring", "s3cretofours"),
+    ("--key-env", "-----BEGIN PRIVATE KEY----- s3cret"),
+    ("--key-file", "-----BEGIN PRIVATE KEY-----\ns3cret/.\n"),
+    ("--key-file", '{"kty":"EC","d":"s3cret"}'),
+    ("--key-keyring", "-----BEGIN PRIVATE KEY-----/s3cret"),
+    ("--identity", "env:eyJhbGciOiJub25lIn0.s3cret.x"),
+    ("--identity", "file:s3cretofours"),
+    ("--identity", "gitlab:eyJhbGciOiJub25lIn0.s3cret.x"),
+    ("--identity", "s3cretofours"),
+]
+
+
+@pytest.mark.parametrize(("flag", "value"), SECRETS)
+@pytest.mark.parametrize("form", ["{0}={1}", "{0} {1}"])
+def test_a_secret_typed_where_its_place_should_be_is_refused_and_not_repeated(
+    keyfob: Keyfob, flag: str, value: str, form: str
+) -> None:
+    words = (flag, value) if " " in form else (f"{flag}={value}",)
+    with issuer(granted()) as server:
+        own = ("--issuer", f"{server.url}/", "--client-id", "robot", "--flow", "machine")
+        plain, told = keyfob("login", *own, *words), keyfob("login", *own, *words, "--json")
+
+    assert (plain.code, told.code, server.came) == (2, 2, [])
+    assert "s3cret" not in plain.out + plain.err + told.out + told.err
+
+
+@pytest.mark.parametrize("flag", ["--secret", "--client-secret", "--key", "--secret-en"])
+def test_there_is_no_flag_for_a_secret_itself(keyfob: Keyfob, flag: str) -> None:
+    for words in ((flag, "s3cret"), (f"{flag}=s3cret",)):
+        ran = keyfob("login", "--issuer", "https://x.example/", "--client-id", "robot", *words)
+        assert ran.code == 2
+        assert "s3cret" not in ran.out + ran.err

@@ -12,7 +12,7 @@ from typing import Final
 
 from keyfob.client.callback import Callback
 from keyfob.client.presets import expand, habits_of
-from keyfob.client.source import read_identity_use
+from keyfob.client.source import read_assertion_audience, read_identity_use
 from keyfob.client.ways import read_way
 from keyfob.errors import LoginRequired, Misuse
 from keyfob.login import App, Profile, ProfileFiles, Source, check_name
@@ -20,8 +20,12 @@ from keyfob.protocol.scope import Scope
 
 FIRST: Final = "Run: keyfob login --issuer URL --client-id ID"
 SOURCES: Final = (
-    Source("secret", "env", ""), Source("secret", "file", ""), Source("key", "env", ""), Source("key", "file", ""),
+    Source("secret", "env", ""), Source("secret", "file", ""), Source("secret", "keyring", ""),
+    Source("key", "env", ""), Source("key", "file", ""), Source("key", "keyring", ""),
 )  # fmt: skip
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+# What begins like this is a key or a token, and no name of a place.
+_THING: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
 _LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -100,6 +104,9 @@ def _find(flags: Namespace) -> Profile | None:
         realm=_flag(flags, "realm") or (kept.realm if kept else None),
         way=kept.way if kept and flow is None else read_way(flow),
         ca=_absolute(said_ca) if said_ca else (kept.ca if kept else None),
+        assertion_audience=read_assertion_audience(
+            _flag(flags, "assertion_audience") or (kept.assertion_audience if kept else None)
+        ),
         identity=identity,
         identity_as=read_identity_use(
             _flag(flags, "identity_as") or (kept.identity_as if kept else habits_of(issuer).identity_as)
@@ -133,7 +140,8 @@ def _find_credential(flags: Namespace) -> Source | None:
     for source in SOURCES:
         name = _flag(flags, f"{source.kind}_{source.place}")
         if name:
-            return replace(source, name=name if source.place == "env" else _absolute(name))
+            _refuse_the_thing(name, source.place)
+            return replace(source, name=_absolute(name) if source.place == "file" else name)
     return None
 
 
@@ -141,8 +149,31 @@ def _find_identity(flags: Namespace) -> Source | None:
     """What `--identity` says."""
     said = _flag(flags, "identity")
     source = None if said is None else Source.read(f"identity:{said}")
+    if source is not None and source.name:
+        _refuse_the_thing(source.name, source.place)
     is_file = source is not None and source.place in {"file", "kubernetes"} and source.name
     return replace(source, name=_absolute(source.name)) if source is not None and is_file else source
+
+
+def _refuse_the_thing(name: str, place: str) -> None:
+    """Refuse a secret, key or token that was typed where its place should be; it is not repeated.
+
+    Raises:
+        Misuse: It can be no place of that kind, or there is nothing of that name.
+    """
+    wrong = _THING.match(name) is not None
+    if place in {"env", "gitlab"}:
+        wrong = wrong or not _VARIABLE.fullmatch(name) or not (name in os.environ or name.isupper())
+    if place == "file":
+        is_bare = not any(letter in name for letter in "/\\.~")
+        wrong = wrong or (is_bare and not Path(name).exists())
+    if place == "keyring":
+        wrong = wrong or not all(name.rpartition("/")[::2])
+    if wrong:
+        raise Misuse(
+            "what stands there is not the place of a secret, key or token, such as a variable or a file",
+            hint="If it was the thing itself, others may have seen it: get a new one, and say where that lies.",
+        )
 
 
 def _absolute(path: str) -> str:
@@ -180,6 +211,7 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         way=profile.way,
         store=store,
         ca=profile.ca,
+        assertion_audience=profile.assertion_audience,
         identity=profile.identity,
         identity_as=profile.identity_as,
     )

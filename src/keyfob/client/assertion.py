@@ -12,20 +12,24 @@ from keyfob.jose.tokens import sign
 from keyfob.protocol.secret import Secret
 
 LIFE: Final = timedelta(minutes=1)
+TYPE: Final = "client-authentication+jwt"
 _ID_BYTES: Final = 16
 
 
-def write_assertion(credential: PrivateKey, client_id: str, issuer: str) -> Flow[Secret]:
-    """A fresh assertion, for the issuer alone and for a minute."""
+def write_assertion(credential: PrivateKey, client_id: str, issuer: str, token_endpoint: str = "") -> Flow[Secret]:
+    """A fresh assertion, for a minute and for the issuer alone, wherever it is shown (rfc7523bis §4).
+
+    Older servers want their token endpoint in it, as OpenID Connect Core §9 once had it, and know no type of its own.
+    """
     moment = (yield from now()).wall
     token_id = yield from draw(_ID_BYTES)
     claims = {
         "iss": client_id,
         "sub": client_id,
-        "aud": issuer,
+        "aud": token_endpoint if credential.is_legacy and token_endpoint else issuer,
         "jti": base64.urlsafe_b64encode(token_id).rstrip(b"=").decode("ascii"),
         "iat": int(moment.timestamp()),
         "exp": int((moment + LIFE).timestamp()),
     }
     header = {"kid": credential.key_id} if credential.key_id else {}
-    return sign(claims, credential.key, token_type="JWT", header=header)
+    return sign(claims, credential.key, token_type="JWT" if credential.is_legacy else TYPE, header=header)

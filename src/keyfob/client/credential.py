@@ -11,10 +11,16 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A private key, and the `kid` under which the server knows it, where it has one."""
+    """A private key.
+
+    Attributes:
+        key_id: The `kid` under which the server knows it, where it has one.
+        is_legacy: What it signs is made out to the token endpoint, for a server that wants that.
+    """
 
     key: SigningKey
     key_id: str | None = None
+    is_legacy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

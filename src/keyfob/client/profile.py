@@ -10,7 +10,7 @@ from typing import Final, Self, cast
 
 from keyfob.client.callback import Callback
 from keyfob.client.presets import habits_of
-from keyfob.client.source import IdentityUse, Source, read_identity_use
+from keyfob.client.source import AssertionAudience, IdentityUse, Source, read_assertion_audience, read_identity_use
 from keyfob.client.ways import Way, read_way
 from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.address import is_safe
@@ -38,6 +38,7 @@ class Profile:
             With `token_endpoint` among them the server is not asked for metadata at all.
         allows_password: Whether a person's password may be taken here at all: legacy.
         way: How a person logs in.
+        assertion_audience: For whom the program's key signs: the issuer, or an older server's token endpoint.
         ca: A file of authorities to trust beside the system's.
         identity: Where the platform's token lies by which a machine says what it is.
         identity_as: How that is used: exchanged for a token (RFC 8693), as the program's proof of itself, or as the
@@ -61,6 +62,7 @@ class Profile:
     identity: Source | None = None
     identity_as: IdentityUse = "exchange"
     ca: str | None = None
+    assertion_audience: AssertionAudience = "issuer"
 
     def __post_init__(self) -> None:
         """Check what can be checked without asking anybody; the name becomes a file's.
@@ -114,6 +116,7 @@ class Profile:
             "realm": self.realm,
             "way": None if self.way == "auto" else self.way,
             "ca": self.ca,
+            "assertion_audience": None if self.assertion_audience == "issuer" else self.assertion_audience,
             "identity": self.identity.write() if self.identity else None,
             "identity_as": None if self.identity_as == "exchange" else self.identity_as,
         }
@@ -146,6 +149,7 @@ class Profile:
             identity=None if identity is None else Source.read(identity),
             identity_as=read_identity_use(fields.optional_text("identity_as")),
             ca=fields.optional_text("ca"),
+            assertion_audience=read_assertion_audience(fields.optional_text("assertion_audience")),
         )
 
 

@@ -30,17 +30,20 @@ class Program:
     Attributes:
         credential: What it proves itself with; a public program has nothing and only says its id.
         methods: How it may prove itself, the best first. What the server has once refused is not tried again.
+        token_endpoint: For whom a legacy assertion is made out.
     """
 
     client_id: str
     issuer: str
     credential: Credential | None = None
     methods: tuple[AuthMethod, ...] = ("none",)
+    token_endpoint: str = ""
 
     @classmethod
     def at(cls, metadata: ServerMetadata, client_id: str, credential: Credential | None = None) -> Self:
         """At a server that says which ways it knows."""
-        return cls(client_id, metadata.issuer, credential, methods_for(credential, metadata))
+        methods = methods_for(credential, metadata)
+        return cls(client_id, metadata.issuer, credential, methods, token_endpoint=metadata.token_endpoint)
 
 
 def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tuple[AuthMethod, ...]:
@@ -104,4 +107,4 @@ def _prove(program: Program) -> Flow[Secret | None]:
         return credential.token
     from keyfob.client.assertion import write_assertion  # noqa: PLC0415  signatures cost 100 ms, and few need them
 
-    return (yield from write_assertion(credential, program.client_id, program.issuer))
+    return (yield from write_assertion(credential, program.client_id, program.issuer, program.token_endpoint))

@@ -298,7 +298,7 @@ class Session:
 
     def _program(self, held: Held) -> Program:
         """Who asks, at the server that the login is held from. Raises `Misuse` as `_prove` does."""
-        return Program(held.client_id, held.issuer, self._prove(), held.methods)
+        return Program(held.client_id, held.issuer, self._prove(), held.methods, token_endpoint=held.token_endpoint)
 
     def _prove(self) -> Credential | None:
         """What the program proves itself with.
@@ -307,7 +307,12 @@ class Session:
             Misuse: It is not where the profile says.
         """
         is_asserted = self.profile.identity is not None and self.profile.identity_as == "assertion"
-        return self._read(self.profile.identity if is_asserted else self.profile.credential)
+        found = self._read(self.profile.identity if is_asserted else self.profile.credential)
+        if self.profile.assertion_audience == "issuer" or self.profile.credential is None:
+            return found
+        from keyfob.client.credential import PrivateKey  # noqa: PLC0415  only where a key is to sign
+
+        return replace(found, is_legacy=True) if isinstance(found, PrivateKey) else found
 
     def _read(self, source: Source | None) -> Credential | None:
         """What lies there.

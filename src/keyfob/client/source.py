@@ -8,13 +8,15 @@ from typing import Final, Literal, Self
 from keyfob.errors import Misuse
 
 Kind = Literal["secret", "key", "identity"]
-Place = Literal["env", "file", "github", "gitlab", "google", "azure", "kubernetes"]
+Place = Literal["env", "file", "keyring", "github", "gitlab", "google", "azure", "kubernetes"]
 IdentityUse = Literal["exchange", "assertion", "grant"]
+AssertionAudience = Literal["issuer", "token-endpoint"]
 
+ASSERTION_AUDIENCES: Final[tuple[AssertionAudience, ...]] = ("issuer", "token-endpoint")
 IDENTITY_USES: Final[tuple[IdentityUse, ...]] = ("exchange", "assertion", "grant")
 _PLACES: Final[dict[Kind, tuple[Place, ...]]] = {
-    "secret": ("env", "file"),
-    "key": ("env", "file"),
+    "secret": ("env", "file", "keyring"),
+    "key": ("env", "file", "keyring"),
     "identity": ("env", "file", "github", "gitlab", "google", "azure", "kubernetes"),
 }
 # A platform gives out tokens for whoever is named; without a name there is one that is usual.
@@ -28,9 +30,9 @@ class Source:
 
     Attributes:
         kind: What lies there; an `identity` is a token by which a platform says what runs on it.
-        place: A variable, a file, or the platform that is asked.
-        name: The variable's, or the file's; of `github`, `google` and `azure` for whom their token shall be, "" for the
-            usual; of `kubernetes` the file, "" for the usual.
+        place: A variable, a file, this system's keyring, or the platform that is asked.
+        name: The variable's, or the file's; in the keyring `SERVICE/NAME`; of `github`, `google` and `azure` for whom
+            their token shall be, "" for the usual; of `kubernetes` the file, "" for the usual.
     """
 
     kind: Kind
@@ -76,3 +78,15 @@ def read_identity_use(text: str | None) -> IdentityUse:
         if text in {use, None}:
             return use
     raise Misuse("an identity is used by exchange, as assertion or as grant")
+
+
+def read_assertion_audience(text: str | None) -> AssertionAudience:
+    """For whom a program's key signs; the issuer if nothing is said.
+
+    Raises:
+        Misuse: There is no such audience.
+    """
+    for audience in ASSERTION_AUDIENCES:
+        if text in {audience, None}:
+            return audience
+    raise Misuse("an assertion is made out to the issuer or the token-endpoint")

@@ -11,7 +11,7 @@ from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile, name_of
 from keyfob.client.presets import NAMES
 from keyfob.client.profile import command
-from keyfob.client.source import IDENTITY_USES
+from keyfob.client.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
 from keyfob.errors import LoginDeclined, LoginRequired, TimedOut
 from keyfob.login import (
     App,
@@ -23,6 +23,12 @@ from keyfob.login import (
 )
 
 _FLOWS = ("auto", "browser", "device", "paste", "machine", "password")
+
+_PLACES: dict[Place, tuple[str, str]] = {
+    "env": ("variable", "NAME"),
+    "file": ("file", "PATH"),
+    "keyring": ("item of the keyring", "SERVICE/NAME"),
+}
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -53,6 +59,8 @@ def configure(parser: ArgumentParser) -> None:
     odd.add_argument("--resource", metavar="URL", help="the API by its address (RFC 8707), instead of --audience")
     odd.add_argument("--endpoint", metavar="NAME=URL", action="append", help="what the issuer's metadata lacks, "
                      "such as device_authorization_endpoint; may be said again")  # fmt: skip
+    odd.add_argument("--assertion-audience", choices=ASSERTION_AUDIENCES, help="for whom the program's key signs; "
+                     "older issuers want the token-endpoint")  # fmt: skip
     parser.add_argument("--store", choices=("require", "prefer", "file"), help="how tokens are kept: sealed or not at "
                         "all, sealed if possible (the usual), or in a plain file (KEYFOB_STORE)")  # fmt: skip
     own = parser.add_argument_group(
@@ -60,7 +68,7 @@ def configure(parser: ArgumentParser) -> None:
     ).add_mutually_exclusive_group()
     for source in SOURCES:
         what = "secret" if source.kind == "secret" else "private key, PEM or JWK"
-        where, metavar = ("variable", "NAME") if source.place == "env" else ("file", "PATH")
+        where, metavar = _PLACES[source.place]
         flag = f"--{source.kind}-{source.place}"
         own.add_argument(flag, metavar=metavar, help=f"the {where} that holds the program's {what}")
     platform = parser.add_argument_group("with --flow machine: who this program is, by the platform it runs on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 from typing import NoReturn
@@ -42,6 +43,8 @@ def read_credential(source: Source, ca: Path | None = None) -> Credential:
 def _text(source: Source) -> str:
     if source.place == "env":
         found = os.environ.get(source.name, "")
+    elif source.place == "keyring":
+        found = _from_keyring(source)
     else:
         try:
             found = Path(source.name).expanduser().read_text(encoding="utf-8").strip()
@@ -54,8 +57,33 @@ def _text(source: Source) -> str:
     return found
 
 
+def _from_keyring(source: Source) -> str:
+    """From this system's keyring, by the library of that name.
+
+    Raises:
+        Misuse: It is not installed, or does not open.
+    """
+    service, _, name = source.name.rpartition("/")
+    try:
+        keyring = importlib.import_module("keyring")
+    except ImportError:
+        hint = "Run: pip install 'keyfob[keyring]'"
+        raise Misuse("a secret in the keyring needs the extra keyring", code="extra-missing", hint=hint) from None
+    try:
+        found: object = keyring.get_password(service, name)
+    except Exception as problem:  # noqa: BLE001  each backend raises its own
+        _missing(source, f"cannot be read ({type(problem).__name__})")
+    return found.strip() if isinstance(found, str) else ""
+
+
 def _where(source: Source) -> str:
-    return f"the variable {source.name}" if source.place == "env" else source.name
+    match source.place:
+        case "env":
+            return f"the variable {source.name}"
+        case "keyring":
+            return f"{source.name} in the keyring"
+        case _:
+            return source.name
 
 
 def _missing(source: Source, problem: str) -> NoReturn:

@@ -72,6 +72,8 @@ def read_identity(source: Source, platform: Platform | None = None) -> PlatformT
         case "gitlab":
             hint = f"Add to the job in .gitlab-ci.yml: id_tokens: {{{source.name}: {{aud: ISSUER}}}}"
             return _from_variable(source.name, here, hint)
+        case "keyring":
+            raise Misuse("no platform puts its token into a keyring", hint="Name the platform, a file or a variable.")
         case "env":
             return _from_variable(source.name, here, "The platform, or what starts this program, sets it.")
 

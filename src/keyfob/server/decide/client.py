@@ -19,6 +19,8 @@ LONGEST_ASSERTION: Final = 2048
 LONGEST_CLAIM: Final = 64
 LONGEST_LIFE: Final = timedelta(minutes=5)
 SKEW: Final = timedelta(seconds=10)
+# What a program's key signs besides, such as a proof of possession, is no assertion (RFC 8725 §3.11).
+_TYPES: Final = frozenset({"", "jwt", "client-authentication+jwt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def judge_assertion(assertion: Secret, application: Application, audiences: froz
     if len(assertion) > LONGEST_ASSERTION:
         raise InvalidToken("the assertion is too long")
     unverified = take_apart(assertion)
+    if unverified.type.lower().removeprefix("application/") not in _TYPES:
+        raise InvalidToken("what was signed is no assertion")
     claims = _believed(unverified, tuple(PublicKey.read(jwk) for jwk in application.public_keys))
     try:
         issuer, subject, token_id = claims.text("iss"), claims.text("sub"), claims.text("jti")
