@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.find_browser import privilege
+from tools.system_packages import privilege
 
 PACKAGE = "glewlwyd"
 # Of all that would be installed with it, what it runs with: no database server's clients, no fonts.
