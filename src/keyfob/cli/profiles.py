@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from keyfob.client.callback import Callback
+from keyfob.client.profile import read_dpop
 from keyfob.client.ways import read_way
 from keyfob.errors import LoginRequired, Misuse
 from keyfob.login import App, Profile, ProfileFiles, Source, check_name
@@ -93,6 +94,7 @@ def _find(flags: Namespace) -> Profile | None:
         allows_password=bool(getattr(flags, "allow_password", False)) or (kept is not None and kept.allows_password),
         realm=_flag(flags, "realm") or (kept.realm if kept else None),
         way=kept.way if kept and flow is None else read_way(flow),
+        dpop=kept.dpop if kept and _flag(flags, "dpop") is None else read_dpop(_flag(flags, "dpop")),
     )
 
 
@@ -155,6 +157,7 @@ def app_of(profile: Profile) -> App:
         allows_password=profile.allows_password,
         realm=profile.realm,
         way=profile.way,
+        dpop=profile.dpop,
     )
 
 

@@ -30,6 +30,10 @@ class Held:
         subject: Who logged in, by the issuer's name; None without an ID token.
         person: A name to show; never used to tell people apart.
         methods: How the program proves itself at this server.
+        token_type: Bearer, or DPoP where the access token is bound to `proof_key`.
+        proof_key: The login's private key, in PEM (RFC 9449); a refresh token may be bound to it where the access token
+            is not.
+        auth_time: When the person logged in, by the ID token, and `nonce`: what it answered. A later one must agree.
     """
 
     issuer: str
@@ -45,6 +49,10 @@ class Held:
     subject: str | None = None
     person: str | None = None
     methods: tuple[AuthMethod, ...] = ("none",)
+    token_type: str = "Bearer"
+    proof_key: Secret | None = None
+    auth_time: datetime | None = None
+    nonce: str | None = None
 
     @classmethod
     def of(
@@ -71,6 +79,10 @@ class Held:
             subject=None if who is None else who.subject,
             person=None if who is None else name_of(who),
             methods=program.methods,
+            token_type=answer.token_type,
+            proof_key=None if program.prover is None else program.prover.write(),
+            auth_time=None if who is None else who.auth_time,
+            nonce=None if who is None else who.nonce,
         )
 
     def refreshed(self, answer: TokenAnswer, moment: datetime) -> Held:
@@ -82,6 +94,7 @@ class Held:
             scope=self.scope if answer.scope is None else answer.scope,
             obtained_at=moment,
             refresh_token=answer.refresh_token or self.refresh_token,
+            token_type=answer.token_type,
         )
 
     def write(self) -> bytes:
@@ -101,6 +114,10 @@ class Held:
             "subject": self.subject,
             "person": self.person,
             "methods": list(self.methods),
+            "token_type": self.token_type,
+            "proof_key": self.proof_key.reveal() if self.proof_key else None,
+            "auth_time": None if self.auth_time is None else self.auth_time.timestamp(),
+            "nonce": self.nonce,
         }
         return json.dumps(members, indent=1).encode()
 
@@ -114,7 +131,7 @@ class Held:
         fields = read_json(raw, "vault")
         if fields.values.get("version") != VERSION:
             raise Malformed("vault: written by another version of keyfob", field="version")
-        refresh = fields.optional_text("refresh_token")
+        refresh, proof_key = fields.optional_text("refresh_token"), fields.optional_text("proof_key")
         return cls(
             issuer=fields.text("issuer"),
             client_id=fields.text("client_id"),
@@ -129,6 +146,10 @@ class Held:
             subject=fields.optional_text("subject"),
             person=fields.optional_text("person"),
             methods=tuple(name for name in AUTH_METHODS if name in fields.texts("methods")) or ("none",),
+            token_type=fields.optional_text("token_type") or "Bearer",
+            proof_key=None if proof_key is None else Secret(proof_key),
+            auth_time=fields.optional_time("auth_time"),
+            nonce=fields.optional_text("nonce"),
         )
 
 

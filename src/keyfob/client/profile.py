@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self, cast
+from typing import Final, Literal, Self, cast, get_args
 
 from keyfob.client.callback import Callback
 from keyfob.client.source import Source
@@ -19,6 +19,9 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.target import Target
 
 DEFAULT: Final = "default"
+Dpop = Literal["off", "prefer", "require"]
+DPOP: Final[tuple[Dpop, ...]] = get_args(Dpop)
+_NAMED: Final[dict[str, Dpop]] = {name: name for name in DPOP}
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
 
 
@@ -37,6 +40,7 @@ class Profile:
             With `token_endpoint` among them the server is not asked for metadata at all.
         allows_password: Whether a person's password may be taken here at all: legacy.
         way: How a person logs in.
+        dpop: Whether tokens are bound to a key of this login (RFC 9449): not, where the server can, or always.
         realm: Whose password it is, where the server has several directories (Auth0).
     """
 
@@ -53,6 +57,7 @@ class Profile:
     allows_password: bool = False
     realm: str | None = None
     way: Way = "auto"
+    dpop: Dpop = "off"
 
     def __post_init__(self) -> None:
         """Check what can be checked without asking anybody; the name becomes a file's.
@@ -97,6 +102,7 @@ class Profile:
             "allows_password": self.allows_password,
             "realm": self.realm,
             "way": None if self.way == "auto" else self.way,
+            "dpop": None if self.dpop == "off" else self.dpop,
         }
         return json.dumps({name: value for name, value in members.items() if value}, indent=1).encode() + b"\n"
 
@@ -124,6 +130,7 @@ class Profile:
             allows_password=fields.values.get("allows_password") is True,
             realm=fields.optional_text("realm"),
             way=read_way(fields.optional_text("way")),
+            dpop=read_dpop(fields.optional_text("dpop")),
         )
 
 
@@ -135,6 +142,18 @@ def check_name(name: str) -> None:
     """
     if not _NAME.match(name):
         raise Misuse("a profile's name has letters, digits, dot, dash and underscore, at most 40")
+
+
+def read_dpop(text: str | None) -> Dpop:
+    """By its name; "off" where nothing is said.
+
+    Raises:
+        Misuse: It is none; a wish for bound tokens is not dropped silently.
+    """
+    found = _NAMED.get(text or "off")
+    if found is None:
+        raise Misuse(f"dpop is one of {', '.join(DPOP)}")
+    return found
 
 
 def _read_endpoints(fields: Fields) -> dict[str, str]:

@@ -25,6 +25,7 @@ from keyfob.client.notices import (
     DoorRefused,
     FactorRefused,
     NetworkTrouble,
+    NotBound,
     Notice,
     PasswordWarned,
     PasteAsked,
@@ -247,6 +248,7 @@ def _in_words(
     | DoorRefused
     | FactorRefused
     | NetworkTrouble
+    | NotBound
     | PasswordWarned
     | PasteRefused
     | RecoveryCodeMade
@@ -261,6 +263,8 @@ def _in_words(
             return "that code is not right; try again"
         case NetworkTrouble():
             return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
+        case NotBound():
+            return "the server gives plain tokens, not bound to a key (DPoP); they are taken as they are"
         case PasswordWarned():
             return notice.why
         case PasteRefused():
