@@ -173,13 +173,17 @@ def test_where_nobody_is_a_step_up_says_which_command_to_run(keyfob: Keyfob) -> 
 
 def test_acr_and_age_are_asked_for_and_looked_at(keyfob: Keyfob) -> None:
     """[C-OIDC-05]."""
-    with issuer(as_whom("auth0|1"), jwks=keys()) as server:
+    with issuer(as_whom("auth0|1", "auth0|1"), jwks=keys()) as server:
         endpoint = ("--endpoint", f"jwks_uri={server.url}/jwks")
         code, _, err = log_in(keyfob, server, *endpoint, "--acr", "phr", "--max-age", "5m")
         [asked] = [body for _, path, _, body in server.came if path == "/device"]
         assert b"acr_values=phr&max_age=300" in asked
         assert (code, "invalid-token" in err) == (3, True)
-        assert log_in(keyfob, server, "--no-wait", "--acr", "phr")[0] == 2
+        assert log_in(keyfob, server, *endpoint, "--no-wait", "--acr", "phr")[0] == 0
+        code, _, err = keyfob("login", "--resume", "--acr", "phr")
+        assert (code, "leave them away" in err) == (2, True)
+        code, _, err = keyfob("login", "--resume")
+        assert (code, "invalid-token" in err) == (3, True), "what was asked is not forgotten in between"
 
 
 def test_another_person_is_noticed_where_nobody_can_be_asked(keyfob: Keyfob) -> None:

@@ -35,7 +35,8 @@ class Tokens:
     def heed(self, request: Request, response: Response) -> bool:
         return self._prover is not None and self._prover.heed(request, response)
 
-    def step_up(self, wanted: StepUp) -> bool:
+    def step_up(self, wanted: StepUp, refused: Secret) -> bool:
+        assert refused.reveal().startswith("at-")
         if self._steps_up:
             self.wanted.append(wanted)
         return self._steps_up

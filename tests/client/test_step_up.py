@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.client.assurance import Assurance
+from keyfob.client.calls import Calls
 from keyfob.client.drive import drive
 from keyfob.client.held import Held
 from keyfob.client.id_token import LEEWAY
@@ -28,6 +31,7 @@ from keyfob.jose.tokens import sign
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
 from keyfob.testing.example_tenant import ORDERS as ORDERS_API
 from keyfob.testing.example_tenant import example_config
 from keyfob.testing.fake_time import NOON
@@ -290,6 +294,30 @@ def test_a_call_that_lacks_scope_logs_in_for_just_that_and_is_made_again(scene: 
     assert "read:orders" not in app.profile.scope
     assert app.session().send(request).status == 200
     assert len(shown) == 2
+
+
+def test_of_many_threads_that_lack_scope_one_logs_in() -> None:
+    vault, logins = MemoryVault(), list[StepUp]()
+    vault.keep(PROFILE.name, WHO)
+
+    def log_in_again(wanted: StepUp) -> None:
+        logins.append(wanted)
+        scope = Scope(WHO.scope.names | wanted.scope.names)
+        vault.keep(PROFILE.name, replace(WHO, access_token=Secret(f"at-{1 + len(logins)}"), scope=scope))
+
+    ours = Session(PROFILE, vault, ScriptedWorld({}), step_up=log_in_again)
+    everybody_was_refused = threading.Barrier(8)
+
+    def api(request: Request) -> Response:
+        if request.header("authorization") != "Bearer at-1":
+            return Response(200)
+        everybody_was_refused.wait(10)
+        return answer('Bearer error="insufficient_scope", scope="write"', status=403)
+
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(Calls(ours).send, Request("GET", "https://api.example/"), api) for _ in range(8)]
+        assert [call.result().status for call in calls] == [200] * 8
+    assert logins == [StepUp(Scope.of(["write"]))]
 
 
 def test_where_nobody_can_log_in_the_error_says_which_command_helps(scene: Scene) -> None:

@@ -43,8 +43,11 @@ class Bearer(Protocol):
         """Keep the nonce of an answer; whether there was a new one."""
         ...
 
-    def step_up(self, wanted: StepUp) -> bool:
-        """Log in again with what is wanted; whether that is done here at all. Raises as a login."""
+    def step_up(self, wanted: StepUp, refused: Secret) -> bool:
+        """Log in again with what is wanted, if nobody has since that token; whether that is done here at all.
+
+        Raises as a login.
+        """
         ...
 
 
@@ -128,7 +131,7 @@ class Call:
         if response.status == _UNAUTHORIZED and error == USE_DPOP_NONCE:
             return has_nonce and self._once("nonce") and self._bring()
         wanted = StepUp.read(response)
-        if wanted is not None and self._once("step-up") and self._bearer.step_up(wanted):
+        if wanted is not None and self._once("step-up") and self._bearer.step_up(wanted, self._brought.token):
             return self._bring()
         # A refresh makes no login younger.
         if response.status != _UNAUTHORIZED or error == INSUFFICIENT_USER_AUTHENTICATION or not self._once("renewal"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -65,6 +66,7 @@ class Session:
         self._vault = vault
         self._world = world
         self._steps_up = step_up
+        self._stepping = threading.Lock()
         self._provers: tuple[Secret, Prover, Prover] | None = None
 
     def log_in(
@@ -185,11 +187,22 @@ class Session:
         """Keep the nonce of an API's answer; whether there was a new one."""
         return self._provers is not None and self._provers[2].heed(request, response)
 
-    def step_up(self, wanted: StepUp) -> bool:
-        """Log in again, if somebody was named who does that. Raises as they do."""
+    def step_up(self, wanted: StepUp, refused: Secret) -> bool:
+        """Log in again, if somebody was named who does that; of many threads that are refused at once, one does.
+
+        Args:
+            wanted: What the API misses.
+            refused: The token that it was shown.
+
+        Raises:
+            KeyfobError: As whoever logs in.
+        """
         if self._steps_up is None:
             return False
-        self._steps_up(wanted)
+        with self._stepping:
+            held = self._load()
+            if held is None or held.access_token == refused or wanted.scope - held.scope:
+                self._steps_up(wanted)
         return True
 
     def log_out(self) -> LoggedOut:

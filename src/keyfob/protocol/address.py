@@ -40,4 +40,5 @@ def origin_of(address: str) -> str:
     if not is_web_url(address):
         return ""
     parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
+    port = _PORTS[parts.scheme] if parts.port is None else parts.port
+    return f"{parts.scheme}://{parts.hostname}:{port}"
