@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import ClassVar, Final, Literal, get_args
 
 Code = Literal[
+    "another-person",
     "api-refused",
     "certificate-untrusted",
     "declined",

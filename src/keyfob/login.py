@@ -6,16 +6,20 @@ app = App(issuer="https://login.example.com/", client_id="...", audience="https:
 app.log_in()                     # by this machine's browser, or by a code on any device
 app.session().token()            # a valid access token, or LoginRequired
 app.session().http().get(...)    # an httpx2.Client that brings the token, and renews it
+requests.get(..., auth=app.session().auth_for_requests())    # and the like for httpx and aiohttp
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from keyfob.client.assurance import ANY_LOGIN, Assurance
+from keyfob.client.calls import Calls
 from keyfob.client.held import Held
 from keyfob.client.io.pending_files import PendingFiles
 from keyfob.client.io.seals import Seals
@@ -30,6 +34,7 @@ from keyfob.client.notices import (
     DoorRefused,
     FactorRefused,
     NetworkTrouble,
+    NotBound,
     Notice,
     PasswordWarned,
     PasteAsked,
@@ -42,17 +47,24 @@ from keyfob.client.notices import (
 )
 from keyfob.client.ports import Vault, World
 from keyfob.client.presets import expand, habits_of
-from keyfob.client.profile import DEFAULT, Profile, check_name
+from keyfob.client.profile import DEFAULT, Dpop, Profile, check_name
 from keyfob.client.question import Question
 from keyfob.client.session import Session as ClientSession
+from keyfob.client.session import refuse_switch
 from keyfob.client.source import AssertionAudience, IdentityUse, Source
+from keyfob.client.step_up import StepUp
 from keyfob.client.ways import Way
+from keyfob.errors import LoginRequired
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    import httpx2  # noqa: TID251  only its name, for whoever reads the signature
+    # Only their names, for whoever reads the signatures.
+    import aiohttp  # noqa: TID251
+    import httpx  # noqa: TID251
+    import httpx2  # noqa: TID251
+    import requests.auth  # noqa: TID251
 
     from keyfob.client.choose import Choice
     from keyfob.client.credential import Credential
@@ -64,16 +76,19 @@ __all__ = [
     "App",
     "ApprovalAwaited",
     "AssertionAudience",
+    "Assurance",
     "BrowserOpened",
     "CodeShown",
     "DoorChosen",
     "DoorRefused",
+    "Dpop",
     "FactorRefused",
     "FileVault",
     "Held",
     "IdentityUse",
     "LoggedOut",
     "NetworkTrouble",
+    "NotBound",
     "Notice",
     "PasswordWarned",
     "PasteAsked",
@@ -88,6 +103,7 @@ __all__ = [
     "Session",
     "SlowedDown",
     "Source",
+    "StepUp",
     "StillPending",
     "VaultNote",
     "Way",
@@ -115,14 +131,45 @@ class Session:
         return self._session.held()
 
     def http(self) -> httpx2.Client:
-        """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401."""
+        """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401.
+
+        A token that is bound to a key comes with a fresh proof each time (DPoP).
+        """
         from keyfob.client.io.http_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
 
-        def token(*, renew: bool) -> Secret:
-            return self._session.token(renew=renew)
-
         ca = self._session.profile.ca
-        return client_of(token, None if ca is None else Path(ca))
+        return client_of(self._calls(), None if ca is None else Path(ca))
+
+    def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
+        """As `http`, for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`.
+
+        Args:
+            origin: Who may be shown the token, as `https://api.example.com`; the first that is called, if nobody says.
+        """
+        from keyfob.client.io.httpx_auth import HttpxAuth  # noqa: PLC0415
+
+        return HttpxAuth(self._calls(origin))
+
+    def auth_for_httpx2(self, origin: str | None = None) -> httpx2.Auth:
+        """As `auth_for_httpx`, for `httpx2.Client(auth=...)` and `httpx2.AsyncClient(auth=...)`."""
+        from keyfob.client.io.http_auth import Httpx2Auth  # noqa: PLC0415
+
+        return Httpx2Auth(self._calls(origin))
+
+    def auth_for_requests(self, origin: str | None = None) -> requests.auth.AuthBase:
+        """As `auth_for_httpx`, for `requests.get(..., auth=...)` and `requests.Session().auth`."""
+        from keyfob.client.io.requests_auth import RequestsAuth  # noqa: PLC0415
+
+        return RequestsAuth(self._calls(origin))
+
+    def auth_for_aiohttp(self, origin: str | None = None) -> aiohttp.ClientMiddlewareType:
+        """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
+        from keyfob.client.io.aiohttp_auth import AiohttpAuth  # noqa: PLC0415
+
+        return AiohttpAuth(self._calls(origin))
+
+    def _calls(self, origin: str | None = None) -> Calls:
+        return Calls(self._session, origin)
 
     def send(self, request: Request) -> Response:
         """One request with the token, renewed once after a 401; no redirect is followed. Raises `KeyfobError`."""
@@ -172,6 +219,7 @@ class App:
         identity_as: IdentityUse | None = None,
         ca: Path | str | None = None,
         assertion_audience: AssertionAudience = "issuer",
+        dpop: Dpop = "off",
         vault: Vault | None = None,
         world: World | None = None,
     ) -> None:
@@ -202,6 +250,8 @@ class App:
                 the issuer usually takes.
             assertion_audience: For whom the program's key signs: the issuer, or an older server's token endpoint.
             ca: A file of authorities, in PEM, to trust beside the system's.
+            dpop: Bind tokens to a key that only this login has (RFC 9449): "prefer", where the server can; "require",
+                or else fail. They work only with proofs: through `Session.http`, `send`, `call` and `auth_for_*`.
             vault: Another vault altogether.
             world: Another network and clock, for tests.
 
@@ -227,6 +277,7 @@ class App:
             identity_as=identity_as or habits.identity_as,
             ca=None if ca is None else str(ca),
             assertion_audience=assertion_audience,
+            dpop=dpop,
         )
         self._home = home
         self._vault = vault or FileVault(home, Seals(home, policy_of(store) if store else None))
@@ -238,6 +289,8 @@ class App:
         *,
         ask: Callable[[Question], Secret] | None = None,
         opens_page: bool = False,
+        assurance: Assurance = ANY_LOGIN,
+        may_switch: Callable[[Held, Held], bool] = refuse_switch,
     ) -> Held:
         """Let the person log in; blocks until they have. A machine logs in at once.
 
@@ -245,26 +298,50 @@ class App:
             tell: Who shows the person what to do; the terminal, if nobody says.
             ask: Who asks the person for a name or a password; the terminal, if nobody says.
             opens_page: With a code: open the page with the code in it on this machine. Never done unasked.
+            assurance: How sure the login must be, and how old it may be.
+            may_switch: Asked with the login before and the new one when it is another person: may it take the other's
+                place? If nobody says, it may not, and the login fails with the code `another-person`.
 
         Raises `KeyfobError`.
         """
         with self._at_screen(tell, ask) as world:
-            return self._open(world).log_in(opens_page=opens_page)
+            return self._open(world).log_in(opens_page=opens_page, assurance=assurance, may_switch=may_switch)
+
+    def step_up(self, wanted: StepUp, tell: Callable[[Notice], None] | None = None) -> Held:
+        """Log in again with what an API wants beyond what there is. Meant for `session(step_up=app.step_up)`.
+
+        Raises:
+            LoginRequired: Nobody is here who could; the hint is the command that does it.
+            KeyfobError: The login failed otherwise.
+        """
+        with self._at_screen(tell) as world:
+            held = self._open(world).held().scope
+            profile = replace(self.profile, scope=Scope(self.profile.scope.names | held.names | wanted.scope.names))
+            try:
+                return self._open(world, profile).log_in(assurance=wanted.assurance)
+            except LoginRequired as problem:
+                problem.hint = f"Run in a terminal: {wanted.command(self.profile, held)}"
+                raise
 
     def plan(self) -> Choice:
         """Which ways there are for a person to log in from here, the safest first, and why. Raises `KeyfobError`."""
         with self._at_screen(None) as world:
             return self._open(world).plan()
 
-    def begin(self, tell: Callable[[Notice], None] | None = None) -> PendingLogin:
+    def begin(self, tell: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
         """Show the person a code and come back at once; `resume` waits for them, in this process or another."""
         with self._at_screen(tell) as world:
-            return self._open(world).begin()
+            return self._open(world).begin(assurance)
 
-    def resume(self, tell: Callable[[Notice], None] | None = None) -> Held:
+    def resume(
+        self,
+        tell: Callable[[Notice], None] | None = None,
+        *,
+        may_switch: Callable[[Held, Held], bool] = refuse_switch,
+    ) -> Held:
         """Wait for the person who was shown a code. Raises `LoginRequired` where nobody was, else as `log_in`."""
         with self._at_screen(tell) as world:
-            return self._open(world).resume()
+            return self._open(world).resume(may_switch)
 
     @contextmanager
     def _at_screen(
@@ -279,17 +356,30 @@ class App:
         with Terminal.of_process() as terminal:
             yield self._find_world(terminal.tell, terminal, ask)
 
-    def session(self, tell: Callable[[Notice], None] | None = None) -> Session:
-        """The login that is kept, if any; `tell` hears when new tokens cannot be kept."""
-        return Session(self._open(self._find_world(tell)))
+    def session(
+        self,
+        tell: Callable[[Notice], None] | None = None,
+        *,
+        step_up: Callable[[StepUp], object] | None = None,
+    ) -> Session:
+        """The login that is kept, if any.
+
+        Args:
+            tell: Hears when new tokens cannot be kept.
+            step_up: What to do when an API wants more scope, or a surer or younger login: `app.step_up` logs in
+                again, and then the call is made once more. If nobody says, the API's answer stands.
+        """
+        return Session(self._open(self._find_world(tell), step_up=step_up))
 
     def make_quick(self) -> None:
         """Lay the access token where `keyfob token` finds it at once, unless the vault forbids that."""
         if isinstance(self._vault, FileVault):
             self._vault.make_quick(self.profile.name)
 
-    def _open(self, world: World) -> ClientSession:
-        return ClientSession(self.profile, self._vault, world, self._read_credential)
+    def _open(
+        self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
+    ) -> ClientSession:
+        return ClientSession(profile or self.profile, self._vault, world, self._read_credential, step_up)
 
     def _find_world(
         self,

@@ -1,28 +1,21 @@
 from collections.abc import Callable
 
+import httpx2
 import pytest
 
-from keyfob.client.io.http_auth import BearerAuth, call, client_of
+from keyfob.client.calls import Calls
+from keyfob.client.io.http_auth import Httpx2Auth, call
+from keyfob.client.io.http_auth import client_of as client_of_calls
 from keyfob.errors import LoginRequired, Misuse, Unreachable
 from keyfob.protocol.http import Request, Response
-from keyfob.protocol.secret import Secret
+from tests.client.bearers import Tokens
 from tests.loopback import Loopback, says, serving
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 
-class Tokens:
-    """Gives at-1, and at-2 after a renewal; says how often it was asked to renew."""
-
-    def __init__(self, problem: LoginRequired | None = None) -> None:
-        self.renewals = 0
-        self._problem = problem
-
-    def __call__(self, *, renew: bool) -> Secret:
-        if renew and self._problem is not None:
-            raise self._problem
-        self.renewals += renew
-        return Secret(f"at-{1 + self.renewals}")
+def client_of(tokens: Tokens) -> httpx2.Client:
+    return client_of_calls(Calls(tokens))
 
 
 def brought(server: Loopback) -> list[str | None]:
@@ -121,7 +114,7 @@ def test_a_call_to_nobody_is_an_error_of_ours() -> None:
 
 
 def test_an_origin_is_the_first_that_was_called() -> None:
-    auth = BearerAuth(Tokens())
+    auth = Httpx2Auth(Calls(Tokens()))
 
     with serving({"/": says(200)}) as api, serving({"/": says(200)}) as stranger, client_of(Tokens()) as client:
         client.get(f"{api.url}/", auth=auth)

@@ -21,7 +21,6 @@ MAY_REVEAL = {
     "cli/tenant/programs.py",  # a client secret that was made is shown once
     "client/held.py",  # into the vault
     "client/factor_flow.py",  # a mfa_token into the Authorization header, and what was typed without its spaces
-    "client/io/http_auth.py",  # into the Authorization header
     "cli/events.py",  # a recovery code that was made is shown once
     "client/browser_flow.py",  # what was pasted is taken apart
     "client/io/terminal.py",  # a recovery code that was made is shown once
@@ -29,6 +28,7 @@ MAY_REVEAL = {
     "client/password_flow.py",  # the name that was typed
     "client/pending.py",  # the same
     "client/io/quick_file.py",  # into the quick file: the access token only
+    "client/prover.py",  # a key out of the vault, and proofs into their header
     "client/session.py",  # into the Authorization header
     "jose/opaque.py",
     "jose/tokens.py",

@@ -16,6 +16,7 @@ from keyfob.login import (
     FactorRefused,
     Held,
     NetworkTrouble,
+    NotBound,
     Notice,
     PasswordWarned,
     PasteAsked,
@@ -95,6 +96,7 @@ _OfWay = (
     | DoorChosen
     | DoorRefused
     | FactorRefused
+    | NotBound
     | PasswordWarned
     | PasteAsked
     | PasteRefused
@@ -104,6 +106,8 @@ _OfWay = (
 
 def _event_of_way(notice: _OfWay) -> dict[str, object]:
     match notice:
+        case NotBound():
+            return {"event": "not_bound"}
         case PasteAsked():
             return {"event": "paste", "address": notice.address}
         case PasswordWarned():

@@ -63,6 +63,13 @@ def detail(text: str) -> None:
     sys.stderr.flush()
 
 
+def agreed(question: str) -> bool:
+    """Whether the person at the terminal says yes; silence and anything else is no."""
+    sys.stderr.write(f"keyfob: {printable(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
     """An error in words, or as an object: what happened, what to do, where to read on. Gives its exit code."""
     if as_json:

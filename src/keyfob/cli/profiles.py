@@ -12,6 +12,7 @@ from typing import Final
 
 from keyfob.client.callback import Callback
 from keyfob.client.presets import expand, habits_of
+from keyfob.client.profile import read_dpop
 from keyfob.client.source import read_assertion_audience, read_identity_use
 from keyfob.client.ways import read_way
 from keyfob.errors import LoginRequired, Misuse
@@ -111,6 +112,7 @@ def _find(flags: Namespace) -> Profile | None:
         identity_as=read_identity_use(
             _flag(flags, "identity_as") or (kept.identity_as if kept else habits_of(issuer).identity_as)
         ),
+        dpop=kept.dpop if kept and _flag(flags, "dpop") is None else read_dpop(_flag(flags, "dpop")),
     )
 
 
@@ -214,6 +216,7 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         assertion_audience=profile.assertion_audience,
         identity=profile.identity,
         identity_as=profile.identity_as,
+        dpop=profile.dpop,
     )
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from keyfob.client.answer import OK, read_tokens, refuse
 from keyfob.client.asks import Came, Flow, Heard, Pasted, browse, draw_word, listen, tell
+from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.callback import ANYWHERE, Callback
 from keyfob.client.notices import BrowserOpened, PasteAsked, PasteRefused
 from keyfob.client.presets import habits_of
@@ -51,7 +52,13 @@ class Visit:
 
 
 def begin(
-    metadata: ServerMetadata, program: Program, profile: Profile, *, opens: bool, offers_device: bool = False
+    metadata: ServerMetadata,
+    program: Program,
+    profile: Profile,
+    *,
+    opens: bool,
+    offers_device: bool = False,
+    assurance: Assurance = ANY_LOGIN,
 ) -> Flow[Visit]:
     """Listen, and send the person to the issuer.
 
@@ -64,6 +71,7 @@ def begin(
         profile: What to ask for.
         opens: Whether to open this machine's browser; else the answer is pasted.
         offers_device: Whether the person may still choose to log in on another device.
+        assurance: How sure the login must be.
 
     Raises:
         Refused: Code `flow-unavailable`: the server has no such flow.
@@ -84,6 +92,9 @@ def begin(
         code_challenge=challenge_of(verifier),
         code_challenge_method=S256,
         target=profile.target,
+        key_thumbprint=None if program.prover is None else program.prover.thumbprint,
+        acr_values=assurance.acr_values,
+        max_age=assurance.max_age,
     )
     address = yield from _address(metadata, program, asked)
     if opens:
@@ -120,7 +131,7 @@ def finish(metadata: ServerMetadata, program: Program, visit: Visit, brought: Ma
     code = _judge(brought, metadata)
     grant = AuthorizationCodeGrant(code, visit.callback, visit.verifier)
     response = yield from ask_for_tokens(program, metadata.token_endpoint, grant)
-    return read_tokens(response, "the server gives no tokens")
+    return read_tokens(response, "the server gives no tokens", program.token_types)
 
 
 def _address(metadata: ServerMetadata, program: Program, asked: AuthorizationRequest) -> Flow[str]:
@@ -129,7 +140,7 @@ def _address(metadata: ServerMetadata, program: Program, asked: AuthorizationReq
     endpoint = metadata.authorization_endpoint or ""
     pushed_to = metadata.pushed_authorization_request_endpoint
     if metadata.require_pushed_authorization_requests and pushed_to is not None:
-        response = yield from post(program, pushed_to, parameters)
+        response = yield from post(program, pushed_to, parameters, proves=True)
         if response.status not in {OK, _CREATED}:
             refuse(response, "the server does not take the request")
         pushed = read_json(response.body, "pushed request").text("request_uri")

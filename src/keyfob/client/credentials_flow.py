@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from keyfob.client.answer import read_tokens
-from keyfob.client.asks import Flow, now
+from keyfob.client.asks import Flow, now, tell
 from keyfob.client.credential import Credential, PlatformToken
 from keyfob.client.discover import discover
 from keyfob.client.held import Held
 from keyfob.client.identity import check_issued, check_platform_token, grant_of
+from keyfob.client.notices import NotBound
 from keyfob.client.profile import Profile
 from keyfob.client.program import Program, ask_for_tokens
+from keyfob.client.prover import make_prover
 from keyfob.errors import Misuse, Refused
 from keyfob.protocol.grants import ClientCredentialsGrant, Grant
+from keyfob.protocol.secret import Secret
 
 
-def log_in(profile: Profile, credential: Credential | None, identity: PlatformToken | None = None) -> Flow[Held]:
+def log_in(
+    profile: Profile,
+    credential: Credential | None,
+    identity: PlatformToken | None = None,
+    proof_key: Secret | None = None,
+) -> Flow[Held]:
     """From nothing to an access token that may be kept; there is no refresh token, the program just asks again.
 
     Args:
         profile: Which login.
         credential: What the program proves itself with: its secret, its key, or the platform's token as an assertion.
         identity: The platform's token, where it is exchanged or is the grant itself.
+        proof_key: What its tokens were bound to so far, if they were.
 
     Raises:
         Refused: The server does not know the program, or will not give it that.
@@ -36,13 +45,16 @@ def log_in(profile: Profile, credential: Credential | None, identity: PlatformTo
         check_platform_token(shown, profile.identity_as, (yield from now()).wall)
     metadata = yield from discover(profile)
     program = Program.at(metadata, profile.client_id, credential)
+    program.prover = yield from make_prover(profile, metadata, proof_key)
     response = yield from ask_for_tokens(program, metadata.token_endpoint, _grant(profile, identity))
     try:
-        answer = read_tokens(response, "the server does not let this program in")
+        answer = read_tokens(response, "the server does not let this program in", program.token_types)
         check_issued(answer.issued_token_type)
     except Refused as problem:
         problem.hint = problem.hint or "Look at the audience and the scope."
         raise
+    if profile.dpop != "off" and answer.token_type != "DPoP":
+        yield from tell(NotBound())
     return Held.of(answer, metadata, profile, program, None, (yield from now()).wall)
 
 

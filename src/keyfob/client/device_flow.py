@@ -11,6 +11,7 @@ from typing import Final
 
 from keyfob.client.answer import OK, refuse
 from keyfob.client.asks import Flow, Moment, browse, draw_word, now, tell
+from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.notices import CodeShown
 from keyfob.client.pending import PendingLogin
 from keyfob.client.polling import Awaited, ask_until_decided
@@ -39,7 +40,14 @@ def log_in(metadata: ServerMetadata, program: Program, profile: Profile) -> Flow
     return (yield from finish(pending, program))
 
 
-def begin(metadata: ServerMetadata, program: Program, profile: Profile, *, opens: bool = False) -> Flow[PendingLogin]:
+def begin(
+    metadata: ServerMetadata,
+    program: Program,
+    profile: Profile,
+    *,
+    opens: bool = False,
+    assurance: Assurance = ANY_LOGIN,
+) -> Flow[PendingLogin]:
     """Ask for a pair of codes and show the person theirs (RFC 8628 §3.1-3.3).
 
     Args:
@@ -48,6 +56,7 @@ def begin(metadata: ServerMetadata, program: Program, profile: Profile, *, opens
         profile: What to ask for.
         opens: Open the page with the code in it on this machine, because the person said so; the code is shown all the
             same, to be compared (§3.3.1).
+        assurance: How sure the login must be; told to the server, which may not know how.
 
     Raises:
         Refused: The server does not let this program do that; code `flow-unavailable` where it has no such flow.
@@ -57,7 +66,14 @@ def begin(metadata: ServerMetadata, program: Program, profile: Profile, *, opens
     endpoint = metadata.device_authorization_endpoint
     if endpoint is None:
         raise Refused("this server offers no device login", code="flow-unavailable")
-    verifier, request = None, DeviceRequest(program.client_id, profile.scope, profile.target)
+    request = DeviceRequest(
+        program.client_id,
+        profile.scope,
+        profile.target,
+        acr_values=assurance.acr_values,
+        max_age=assurance.max_age,
+    )
+    verifier = None
     if S256 in metadata.code_challenge_methods_supported:
         verifier = Secret((yield from draw_word()))
         request = replace(request, code_challenge=challenge_of(verifier), code_challenge_method=S256)
@@ -85,6 +101,7 @@ def begin(metadata: ServerMetadata, program: Program, profile: Profile, *, opens
         answer.interval,
         deadline,
         shown,
+        assurance,
     )
 
 

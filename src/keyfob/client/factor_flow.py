@@ -115,7 +115,7 @@ def _by_code(login: _Login, question: Question, write: Callable[[Secret], Grant]
         yield from tell(FactorRefused())
     else:
         response = yield from _show(login, write((yield from _typed(question))))
-    answer = read_tokens(response, "the second factor was not taken")
+    answer = read_tokens(response, "the second factor was not taken", login.program.token_types)
     yield from _show_new_code(response)
     return answer
 

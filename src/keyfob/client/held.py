@@ -35,6 +35,10 @@ class Held:
         methods: How the program proves itself at this server.
         generation: Counts what was kept under this name, so that a result that comes late is known to be late.
         skew: How far the server's clock was ahead of ours; all moments in here are by the server's.
+        token_type: Bearer, or DPoP where the access token is bound to `proof_key`.
+        proof_key: The login's private key, in PEM (RFC 9449); a refresh token may be bound to it where the access token
+            is not.
+        auth_time: When the person logged in, by the ID token, and `nonce`: what it answered. A later one must agree.
     """
 
     issuer: str
@@ -52,6 +56,10 @@ class Held:
     methods: tuple[AuthMethod, ...] = ("none",)
     generation: int = 0
     skew: timedelta = timedelta()
+    token_type: str = "Bearer"
+    proof_key: Secret | None = None
+    auth_time: datetime | None = None
+    nonce: str | None = None
 
     @classmethod
     def of(
@@ -78,6 +86,10 @@ class Held:
             subject=None if who is None else who.subject,
             person=None if who is None else name_of(who),
             methods=program.methods,
+            token_type=answer.token_type,
+            proof_key=None if program.prover is None else program.prover.write(),
+            auth_time=None if who is None else who.auth_time,
+            nonce=None if who is None else who.nonce,
         )
 
     def refreshed(self, answer: TokenAnswer, moment: datetime) -> Held:
@@ -90,6 +102,7 @@ class Held:
             obtained_at=moment,
             refresh_token=answer.refresh_token or self.refresh_token,
             generation=self.generation + 1,
+            token_type=answer.token_type,
         )
 
     def write(self) -> bytes:
@@ -111,6 +124,10 @@ class Held:
             "methods": list(self.methods),
             "generation": self.generation,
             "skew": self.skew.total_seconds(),
+            "token_type": self.token_type,
+            "proof_key": self.proof_key.reveal() if self.proof_key else None,
+            "auth_time": None if self.auth_time is None else self.auth_time.timestamp(),
+            "nonce": self.nonce,
         }
         return json.dumps(members, indent=1).encode()
 
@@ -124,7 +141,7 @@ class Held:
         fields = read_json(raw, "vault")
         if fields.values.get("version") not in _READABLE:
             raise Malformed("vault: written by another version of keyfob", field="version")
-        refresh = fields.optional_text("refresh_token")
+        refresh, proof_key = fields.optional_text("refresh_token"), fields.optional_text("proof_key")
         return cls(
             issuer=fields.text("issuer"),
             client_id=fields.text("client_id"),
@@ -141,6 +158,10 @@ class Held:
             methods=tuple(name for name in AUTH_METHODS if name in fields.texts("methods")) or ("none",),
             generation=int(_number(fields, "generation", 10**9)),
             skew=timedelta(seconds=_number(fields, "skew", _LARGEST_SKEW)),
+            token_type=fields.optional_text("token_type") or "Bearer",
+            proof_key=None if proof_key is None else Secret(proof_key),
+            auth_time=fields.optional_time("auth_time"),
+            nonce=fields.optional_text("nonce"),
         )
 
 

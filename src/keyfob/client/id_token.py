@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.client.asks import Flow, now, send
+from keyfob.client.assurance import ANY_LOGIN, Assurance
+from keyfob.client.held import Held
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.keys import KeySet
@@ -20,7 +22,13 @@ LEEWAY: Final = timedelta(minutes=2)
 _OK: Final = 200
 
 
-def check(token: Secret, metadata: ServerMetadata, client_id: str, nonce: str | None = None) -> Flow[IdClaims]:
+def check(
+    token: Secret,
+    metadata: ServerMetadata,
+    client_id: str,
+    nonce: str | None = None,
+    assurance: Assurance = ANY_LOGIN,
+) -> Flow[IdClaims]:
     """Fetch the issuer's keys and judge an ID token that came over the token endpoint.
 
     Args:
@@ -28,6 +36,7 @@ def check(token: Secret, metadata: ServerMetadata, client_id: str, nonce: str | 
         metadata: Of the issuer that the login went to.
         client_id: Ours.
         nonce: What was sent; None in flows that send none, such as the device login.
+        assurance: How sure a login was asked for.
 
     Raises:
         InvalidToken: A check failed.
@@ -50,6 +59,7 @@ def check(token: Secret, metadata: ServerMetadata, client_id: str, nonce: str | 
         raise InvalidToken(problem.message) from None
     moment = yield from now()
     judge(claims, metadata.issuer, client_id, nonce, moment.wall)
+    judge_assurance(claims, assurance, moment.wall)
     return claims
 
 
@@ -77,3 +87,40 @@ def judge(claims: IdClaims, issuer: str, client_id: str, nonce: str | None, mome
         raise InvalidToken("the ID token was issued in the future; look at this machine's clock")
     if nonce is not None and claims.nonce != nonce:
         raise InvalidToken("the ID token answers another login")
+
+
+def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> None:
+    """Whether the login is as sure as was asked (OpenID Connect Core §3.1.3.7, 12 and 13).
+
+    Raises:
+        InvalidToken: It is not, or the issuer does not say.
+    """
+    if wanted.max_age is not None:
+        if claims.auth_time is None:
+            raise InvalidToken("the ID token does not say when the person logged in")
+        if moment > claims.auth_time + wanted.max_age + LEEWAY:
+            raise InvalidToken("the person's login is older than was asked for")
+    if wanted.acr_values and claims.acr not in wanted.acr_values:
+        raise InvalidToken("the login was not made as surely as was asked for")
+
+
+def check_renewed(token: Secret, held: Held, moment: datetime) -> None:
+    """Judge an ID token that came with a refresh (OpenID Connect Core §12.2).
+
+    It came straight from the issuer over TLS, which is enough (§3.1.3.7, 6), and nothing of it is kept: so its
+    signature is not checked, and no keys are fetched at every refresh.
+
+    Raises:
+        InvalidToken: It is about another person, program or login than the one that was refreshed.
+    """
+    try:
+        claims = IdClaims.read(read_json(take_apart(token).payload, "ID token"))
+    except Malformed as problem:
+        raise InvalidToken(problem.message) from None
+    judge(claims, held.issuer, held.client_id, None, moment)
+    if held.subject is not None and claims.subject != held.subject:
+        raise InvalidToken("the refreshed ID token is about another person")
+    if None not in {held.auth_time, claims.auth_time} and claims.auth_time != held.auth_time:
+        raise InvalidToken("the refreshed ID token tells of another login")
+    if claims.nonce not in {None, held.nonce}:
+        raise InvalidToken("the refreshed ID token answers another login")

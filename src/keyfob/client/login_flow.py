@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Final
 
 from keyfob.client import browser_flow, device_flow, password_flow
 from keyfob.client.asks import Flow, Pasted, Switched, ask_person, hear, learn, look, now, park, recall, tell, unpark
+from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.choose import Choice, choose
 from keyfob.client.discover import discover
 from keyfob.client.held import Held
 from keyfob.client.id_token import check
-from keyfob.client.notices import DoorChosen, DoorRefused, ScopeNarrowed
+from keyfob.client.notices import DoorChosen, DoorRefused, NotBound, ScopeNarrowed
 from keyfob.client.pending import PendingLogin
 from keyfob.client.polling import race
 from keyfob.client.presets import habits_of
 from keyfob.client.profile import Profile, command
 from keyfob.client.program import Program
+from keyfob.client.prover import make_prover
 from keyfob.client.question import Question
 from keyfob.client.ways import Door
 from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut
@@ -45,6 +47,7 @@ class At:
     profile: Profile
     metadata: ServerMetadata
     program: Program
+    assurance: Assurance = ANY_LOGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,12 @@ class Brought:
     nonce: str | None = None
 
 
-def find(profile: Profile, credential: Credential | None = None) -> Flow[At]:
-    """Find the server, and what it offers to a program that has this to show, or nothing.
+def find(profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN) -> Flow[At]:
+    """Find the server, what it offers to this program, and make a key where tokens will be bound to one.
 
     Raises:
-        Misuse: The server wants a secret also from a program that cannot keep one, and there is none; or as `discover`,
-            which may also raise `Malformed` and `Unreachable`.
+        Misuse: The server wants a secret also from a program that cannot keep one, and there is none; or as `discover`
+            and `make_prover`, which may also raise `Refused`, `Malformed` and `Unreachable`.
     """
     habits = habits_of(profile.issuer)
     is_by_code = profile.way in {"browser", "paste"}
@@ -71,10 +74,18 @@ def find(profile: Profile, credential: Credential | None = None) -> Flow[At]:
     metadata = yield from discover(profile)
     if credential is None and habits.code_needs_secret:
         metadata = replace(metadata, authorization_endpoint=None)
-    return At(profile, metadata, Program.at(metadata, profile.client_id, credential))
+    program = Program.at(metadata, profile.client_id, credential)
+    program.prover = yield from make_prover(profile, metadata)
+    return At(profile, metadata, program, assurance)
 
 
-def log_in(profile: Profile, credential: Credential | None = None, *, opens_page: bool = False) -> Flow[Held]:
+def log_in(
+    profile: Profile,
+    credential: Credential | None = None,
+    *,
+    opens_page: bool = False,
+    assurance: Assurance = ANY_LOGIN,
+) -> Flow[Held]:
     """From nothing to tokens that may be kept.
 
     Args:
@@ -82,6 +93,7 @@ def log_in(profile: Profile, credential: Credential | None = None, *, opens_page
             the next where the server refuses it to this program.
         credential: The program's own secret or key, if it has one.
         opens_page: With a code: open the page with the code in it on this machine.
+        assurance: How sure the login must be.
 
     Raises:
         LoginRequired: There is nobody here who could log in.
@@ -93,7 +105,7 @@ def log_in(profile: Profile, credential: Credential | None = None, *, opens_page
         InvalidToken: The ID token will not do.
         Misuse: The issuer could never be asked safely, or no port is free.
     """
-    at = yield from find(profile, credential)
+    at = yield from find(profile, credential, assurance)
     way = profile.way
     if way == "password":
         return (yield from _judge(at, Brought((yield from password_flow.log_in(at.metadata, at.program, profile)))))
@@ -120,9 +132,11 @@ def plan(profile: Profile) -> Flow[Choice]:
     return (yield from _weigh((yield from find(profile))))[0]
 
 
-def begin(profile: Profile, credential: Credential | None = None) -> Flow[PendingLogin]:
+def begin(
+    profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN
+) -> Flow[PendingLogin]:
     """Show the person a code, and do not wait. Raises as `discover` and `device_flow.begin` do."""
-    return (yield from _begin_device((yield from find(profile, credential))))
+    return (yield from _begin_device((yield from find(profile, credential, assurance))))
 
 
 def resume(profile: Profile, credential: Credential | None = None) -> Flow[Held]:
@@ -136,7 +150,7 @@ def resume(profile: Profile, credential: Credential | None = None) -> Flow[Held]
     pending = None if kept is None else PendingLogin.read(profile.name, kept, (yield from now()))
     if pending is None or pending.profile != profile:
         raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', profile.name)}")
-    at = yield from find(profile, credential)
+    at = yield from find(profile, credential, pending.assurance)
     yield from tell(pending.shown)
     return (yield from _judge(at, Brought((yield from _finish_device(at, pending)))))
 
@@ -196,7 +210,7 @@ def _through(door: Door, at: At, *, opens_page: bool = False) -> Flow[Brought]:
 
 
 def _begin_device(at: At, *, opens: bool = False) -> Flow[PendingLogin]:
-    pending = yield from device_flow.begin(at.metadata, at.program, at.profile, opens=opens)
+    pending = yield from device_flow.begin(at.metadata, at.program, at.profile, opens=opens, assurance=at.assurance)
     yield from park(at.profile.name, pending.write())
     return pending
 
@@ -225,7 +239,9 @@ def _by_browser(at: At, *, opens: bool) -> Flow[Brought]:
         TimedOut: Nobody came back within ten minutes.
     """
     offers_device = at.metadata.device_authorization_endpoint is not None
-    visit = yield from browser_flow.begin(at.metadata, at.program, at.profile, opens=opens, offers_device=offers_device)
+    visit = yield from browser_flow.begin(
+        at.metadata, at.program, at.profile, opens=opens, offers_device=offers_device, assurance=at.assurance
+    )
     ends = (yield from now()).steady + browser_flow.LONGEST_VISIT
     while (left := ends - (yield from now()).steady) > timedelta():
         heard = yield from hear(left)
@@ -279,8 +295,10 @@ def _redeem(at: At, visit: browser_flow.Visit, brought: Mapping[str, str]) -> Fl
 def _judge(at: At, brought: Brought) -> Flow[Held]:
     who, answer = None, brought.answer
     if answer.id_token is not None:
-        who = yield from check(answer.id_token, at.metadata, at.profile.client_id, brought.nonce)
+        who = yield from check(answer.id_token, at.metadata, at.profile.client_id, brought.nonce, at.assurance)
     held = Held.of(answer, at.metadata, at.profile, at.program, who, (yield from now()).wall)
+    if at.profile.dpop != "off" and held.token_type != "DPoP":
+        yield from tell(NotBound())
     missing = at.profile.scope.names - held.scope.names - _spoken_for(answer, held.scope)
     if missing:
         yield from tell(ScopeNarrowed(tuple(sorted(missing))))

@@ -54,6 +54,11 @@ class ScopeNarrowed:
 
 
 @dataclass(frozen=True, slots=True)
+class NotBound:
+    """Tokens bound to a key were preferred, and the server gives plain ones (RFC 9449 §5)."""
+
+
+@dataclass(frozen=True, slots=True)
 class BrowserOpened:
     """The person is sent to an address in this machine's browser; it is shown too, should none have opened.
 
@@ -145,6 +150,7 @@ Notice = (
     | DoorRefused
     | FactorRefused
     | NetworkTrouble
+    | NotBound
     | PasteAsked
     | PasswordWarned
     | PasteRefused

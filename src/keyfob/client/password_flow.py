@@ -75,13 +75,13 @@ def log_in(metadata: ServerMetadata, program: Program, profile: Profile) -> Flow
     response = yield from ask_for_tokens(program, metadata.token_endpoint, grant)
     del grant
     if response.status == OK:
-        return read_tokens(response, "the server gives no tokens")
+        return read_tokens(response, "the server gives no tokens", program.token_types)
     error = OAuthError.find(response)
     if error is not None and error.error == _MFA_REQUIRED:
         return (yield from prove_factor(metadata, program, _mfa_token(response)))
     if error is not None and error.error in _HINTS:
         refuse(response, "the server does not take this login", _HINTS[error.error])
-    return read_tokens(response, "the server does not take this login")
+    return read_tokens(response, "the server does not take this login", program.token_types)
 
 
 def _mfa_token(response: Response) -> Secret:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Self
 
 from keyfob.client.asks import Moment
+from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.notices import CodeShown
 from keyfob.client.profile import Profile
 from keyfob.protocol.fields import read_json
@@ -23,6 +24,7 @@ class PendingLogin:
         verifier: What the code is bound to, where the server can do that.
         interval: The pace the server asked for, without our pad.
         deadline: When the codes lapse, by both clocks.
+        assurance: How sure the login must be.
     """
 
     profile: Profile
@@ -32,6 +34,7 @@ class PendingLogin:
     interval: timedelta
     deadline: Moment
     shown: CodeShown
+    assurance: Assurance = ANY_LOGIN
 
     def write(self) -> Secret:
         """For a file that only its owner may read; the steady clock means nothing to another process."""
@@ -45,6 +48,7 @@ class PendingLogin:
             "user_code": self.shown.user_code,
             "verification_uri": self.shown.verification_uri,
             "verification_uri_complete": self.shown.verification_uri_complete,
+            **self.assurance.write(),
         }
         return Secret(json.dumps(members))
 
@@ -75,4 +79,5 @@ class PendingLogin:
             fields.seconds("interval"),
             Moment(ends, moment.steady + left),
             shown,
+            Assurance.read(fields),
         )

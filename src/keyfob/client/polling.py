@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final, NoReturn, TypeVar
 
-from keyfob.client.answer import OK, SERVER_FAULT, TOO_MANY, refuse
+from keyfob.client.answer import OK, SERVER_FAULT, TOO_MANY, refuse, take_tokens
 from keyfob.client.asks import Flow, Moment, now, tell, wait
 from keyfob.client.notices import NetworkTrouble, SlowedDown, StillPending
 from keyfob.client.program import Program, ask_for_tokens
 from keyfob.errors import LoginDeclined, Malformed, TimedOut, Unreachable
-from keyfob.protocol.fields import read_json
 from keyfob.protocol.grants import Grant
 from keyfob.protocol.http import Response, media_type
 from keyfob.protocol.oauth_error import (
@@ -117,7 +116,7 @@ def race(awaited: Awaited, program: Program, pause: Callable[[timedelta], Flow[T
             yield from _bear(problem.message, pace, awaited)
             continue
         if response.status == OK and not _is_page(response):
-            return TokenAnswer.read(read_json(response.body, "token answer"))
+            return take_tokens(response, program.token_types)
         pace = yield from _next_pace(response, pace, awaited)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self, cast
+from typing import Final, Literal, Self, cast, get_args
 
 from keyfob.client.callback import Callback
 from keyfob.client.presets import habits_of
@@ -20,6 +20,9 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.target import Target
 
 DEFAULT: Final = "default"
+Dpop = Literal["off", "prefer", "require"]
+DPOP: Final[tuple[Dpop, ...]] = get_args(Dpop)
+_NAMED: Final[dict[str, Dpop]] = {name: name for name in DPOP}
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
 
 
@@ -43,6 +46,7 @@ class Profile:
         identity: Where the platform's token lies by which a machine says what it is.
         identity_as: How that is used: exchanged for a token (RFC 8693), as the program's proof of itself, or as the
             grant (RFC 7523 §2.2, §2.1).
+        dpop: Whether tokens are bound to a key of this login (RFC 9449): not, where the server can, or always.
         realm: Whose password it is, where the server has several directories (Auth0).
     """
 
@@ -63,6 +67,7 @@ class Profile:
     identity_as: IdentityUse = "exchange"
     ca: str | None = None
     assertion_audience: AssertionAudience = "issuer"
+    dpop: Dpop = "off"
 
     def __post_init__(self) -> None:
         """Check what can be checked without asking anybody; the name becomes a file's.
@@ -119,6 +124,7 @@ class Profile:
             "assertion_audience": None if self.assertion_audience == "issuer" else self.assertion_audience,
             "identity": self.identity.write() if self.identity else None,
             "identity_as": None if self.identity_as == "exchange" else self.identity_as,
+            "dpop": None if self.dpop == "off" else self.dpop,
         }
         return json.dumps({name: value for name, value in members.items() if value}, indent=1).encode() + b"\n"
 
@@ -150,6 +156,7 @@ class Profile:
             identity_as=read_identity_use(fields.optional_text("identity_as")),
             ca=fields.optional_text("ca"),
             assertion_audience=read_assertion_audience(fields.optional_text("assertion_audience")),
+            dpop=read_dpop(fields.optional_text("dpop")),
         )
 
 
@@ -161,6 +168,18 @@ def check_name(name: str) -> None:
     """
     if not _NAME.match(name):
         raise Misuse("a profile's name has letters, digits, dot, dash and underscore, at most 40")
+
+
+def read_dpop(text: str | None) -> Dpop:
+    """By its name; "off" where nothing is said.
+
+    Raises:
+        Misuse: It is none; a wish for bound tokens is not dropped silently.
+    """
+    found = _NAMED.get(text or "off")
+    if found is None:
+        raise Misuse(f"dpop is one of {', '.join(DPOP)}")
+    return found
 
 
 def _read_endpoints(fields: Fields) -> dict[str, str]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from keyfob.client.answer import as_meant
-from keyfob.client.asks import Flow, send
+from keyfob.client.asks import Flow, draw, now, send
 from keyfob.protocol.client_authentication import AuthMethod, Credentials
 from keyfob.protocol.grants import Grant, TokenRequest
-from keyfob.protocol.http import Response, form_request, json_request
+from keyfob.protocol.http import Headers, Request, Response, form_request, json_request
 from keyfob.protocol.metadata import ServerMetadata
-from keyfob.protocol.oauth_error import INVALID_CLIENT, OAuthError
+from keyfob.protocol.oauth_error import INVALID_CLIENT, USE_DPOP_NONCE, OAuthError
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.credential import Credential
+    from keyfob.client.prover import Prover
 
+_OK = 200
 _REFUSES = 400
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
+_ID_BYTES = 16
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class Program:
 
     Attributes:
         credential: What it proves itself with; a public program has nothing and only says its id.
+        prover: Its own key, where its tokens are bound to one (RFC 9449).
         methods: How it may prove itself, the best first. What the server has once refused is not tried again.
         token_endpoint: For whom a legacy assertion is made out.
     """
@@ -38,6 +42,14 @@ class Program:
     credential: Credential | None = None
     methods: tuple[AuthMethod, ...] = ("none",)
     token_endpoint: str = ""
+    prover: Prover | None = None
+
+    @property
+    def token_types(self) -> tuple[str, ...]:
+        """What it can use; with a proof, a plain token too, unless it insists (RFC 9449 §5)."""
+        if self.prover is None:
+            return ("Bearer",)
+        return ("DPoP",) if self.prover.is_required else ("DPoP", "Bearer")
 
     @classmethod
     def at(cls, metadata: ServerMetadata, client_id: str, credential: Credential | None = None) -> Self:
@@ -61,15 +73,30 @@ def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tupl
     return tuple(method for method in ours if method in offered) or ours
 
 
-def post(program: Program, endpoint: str, parameters: Mapping[str, object], *, as_json: bool = False) -> Flow[Response]:
-    """Send parameters in the program's name, as a form or as JSON. May raise `Unreachable` or `Malformed`."""
+def post(
+    program: Program,
+    endpoint: str,
+    parameters: Mapping[str, object],
+    *,
+    as_json: bool = False,
+    proves: bool = False,
+) -> Flow[Response]:
+    """Send parameters in the program's name, as a form or as JSON. May raise `Unreachable` or `Malformed`.
+
+    Args:
+        program: Who asks.
+        endpoint: Whom.
+        parameters: What.
+        as_json: Not as a form.
+        proves: Whether a proof of the program's key goes with it, where it has one (RFC 9449 §5, §10.1).
+    """
     *first, last = program.methods
     for method in first:
-        response = yield from _post(program, method, endpoint, parameters, as_json=as_json)
+        response = yield from _post(program, method, endpoint, parameters, as_json=as_json, proves=proves)
         if not _is_refused(response):
             program.methods = (method,)
             return response
-    return (yield from _post(program, last, endpoint, parameters, as_json=as_json))
+    return (yield from _post(program, last, endpoint, parameters, as_json=as_json, proves=proves))
 
 
 def _is_refused(response: Response) -> bool:
@@ -81,22 +108,45 @@ def _is_refused(response: Response) -> bool:
 
 def ask_for_tokens(program: Program, endpoint: str, grant: Grant) -> Flow[Response]:
     """Trade a grant for tokens; the answer is not judged. May raise `Unreachable` or `Malformed`."""
-    return (yield from post(program, endpoint, TokenRequest("", grant).write()))
+    return (yield from post(program, endpoint, TokenRequest("", grant).write(), proves=True))
 
 
 def _post(
-    program: Program, method: AuthMethod, endpoint: str, parameters: Mapping[str, object], *, as_json: bool
+    program: Program,
+    method: AuthMethod,
+    endpoint: str,
+    parameters: Mapping[str, object],
+    *,
+    as_json: bool,
+    proves: bool,
 ) -> Flow[Response]:
-    proof = yield from _prove(program)
-    shown, headers = Credentials(method, program.client_id, proof).write()
-    members = {**parameters, **shown}
+    """Once; and once more with a server's nonce, where it wants one (RFC 9449 §8)."""
+    prover = program.prover if proves else None
+    for may_retry in (prover is not None, False):
+        shown, headers = Credentials(method, program.client_id, (yield from _authenticate(program))).write()
+        request = _write(endpoint, {**parameters, **shown}, headers, as_json=as_json)
+        if prover is not None:
+            moment, chance = (yield from now()), (yield from draw(_ID_BYTES))
+            request = replace(request, headers=request.headers + prover.prove(request, moment.wall, chance))
+        response = as_meant((yield from send(request)))
+        has_nonce = prover is not None and prover.heed(request, response)
+        if not (may_retry and has_nonce and _wants_nonce(response)):
+            break
+    return response
+
+
+def _write(endpoint: str, members: Mapping[str, object], headers: Headers, *, as_json: bool) -> Request:
     if as_json:
-        return as_meant((yield from send(json_request(endpoint, members, headers=headers))))
-    form = {name: str(value) for name, value in members.items()}
-    return as_meant((yield from send(form_request(endpoint, form, headers=headers))))
+        return json_request(endpoint, members, headers=headers)
+    return form_request(endpoint, {name: str(value) for name, value in members.items()}, headers=headers)
 
 
-def _prove(program: Program) -> Flow[Secret | None]:
+def _wants_nonce(response: Response) -> bool:
+    error = None if response.status == _OK else OAuthError.find(response)
+    return error is not None and error.error == USE_DPOP_NONCE
+
+
+def _authenticate(program: Program) -> Flow[Secret | None]:
     """The secret, or a fresh assertion."""
     credential = program.credential
     if credential is None or isinstance(credential, Secret):

@@ -28,10 +28,16 @@ def refresh(held: Held, refresh_token: Secret, program: Program) -> Flow[Held]:
         Refused: Another refusal; the refresh token may still be good.
         Unreachable: No usable answer; the refresh token may still be good.
         Malformed: Tokens came, but not as they should.
+        InvalidToken: The ID token with them is about somebody else.
     """
     response = yield from ask_for_tokens(program, held.token_endpoint, RefreshGrant(refresh_token))
     error = OAuthError.find(response)
     if response.status != OK and error is not None and error.error == INVALID_GRANT:
         raise LoginRequired("the login has ended", oauth_code=error.error, hint="Run: keyfob login")
-    answer = read_tokens(response, "the server does not refresh this login")
-    return held.refreshed(answer, (yield from now()).wall)
+    answer = read_tokens(response, "the server does not refresh this login", program.token_types)
+    moment = (yield from now()).wall
+    if answer.id_token is not None:
+        from keyfob.client.id_token import check_renewed  # noqa: PLC0415  signatures cost 100 ms
+
+        check_renewed(answer.id_token, held, moment)
+    return held.refreshed(answer, moment)

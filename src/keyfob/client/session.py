@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from keyfob.client.asks import Flow
+from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.cached import DEFAULT_MIN_TTL, LogIn, Use, judge
+from keyfob.client.calls import Brought, Calls
 from keyfob.client.drive import drive
 from keyfob.client.held import Held
 from keyfob.client.logout_flow import LoggedOut, log_out
@@ -21,8 +24,8 @@ from keyfob.client.program import Program
 from keyfob.client.refresh_flow import refresh
 from keyfob.client.server_time import by_server_time
 from keyfob.client.source import Source
-from keyfob.errors import KeyfobError, LoginRequired, Malformed, Misuse, Unreachable, VaultUnavailable
-from keyfob.protocol.address import is_safe
+from keyfob.client.step_up import StepUp
+from keyfob.errors import LoginRequired, Malformed, Misuse, Refused, Unreachable, VaultUnavailable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
@@ -30,16 +33,28 @@ if TYPE_CHECKING:
     from keyfob.client.choose import Choice
     from keyfob.client.credential import Credential
     from keyfob.client.pending import PendingLogin
+    from keyfob.client.prover import Prover
 
-_UNAUTHORIZED = 401
+SWITCH_HINT: Final = "Log in as before, or let the other take its place: keyfob login --switch-account"
+_ID_BYTES: Final = 16
 _LOOKS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(milliseconds=400))
+
+
+def refuse_switch(_before: Held, _after: Held) -> bool:
+    """Nobody may take another's place."""
+    return False
 
 
 class Session:
     """One profile's login, in one vault, in one world. Threads and processes may share the vault."""
 
     def __init__(
-        self, profile: Profile, vault: Vault, world: World, credential: Callable[[Source], Credential] | None = None
+        self,
+        profile: Profile,
+        vault: Vault,
+        world: World,
+        credential: Callable[[Source], Credential] | None = None,
+        step_up: Callable[[StepUp], object] | None = None,
     ) -> None:
         """Know where to look; look at nothing yet.
 
@@ -48,23 +63,35 @@ class Session:
             vault: Where it is kept.
             world: Who answers.
             credential: Reads what a program proves itself with; needed by profiles of machines.
+            step_up: Logs in again, when an API wants more of the login.
         """
         self.profile = profile
         self._credential = credential
         self._vault = vault
         self._world = world
         self._unkept: Held | None = None  # newer than what the vault has, where that cannot be written
+        self._steps_up = step_up
+        self._stepping = threading.Lock()
+        self._provers: tuple[Secret, Prover, Prover] | None = None
 
-    def log_in(self, *, opens_page: bool = False) -> Held:
+    def log_in(
+        self,
+        *,
+        opens_page: bool = False,
+        assurance: Assurance = ANY_LOGIN,
+        may_switch: Callable[[Held, Held], bool] = refuse_switch,
+    ) -> Held:
         """Let the person log in, or the program as itself, and keep what comes.
 
         Args:
             opens_page: With a code: open the page with the code in it on this machine.
+            assurance: How sure the login must be.
+            may_switch: Asked when it is another person than before: may the new login take the old one's place?
 
         Raises:
             KeyfobError: As the flows say; what the vault held before is untouched then.
         """
-        return self._log_in(self._flow(opens_page=opens_page))
+        return self._log_in(self._flow(opens_page=opens_page, assurance=assurance), may_switch)
 
     def plan(self) -> Choice:
         """Which ways there are to log in from here, and why. Raises as the flow."""
@@ -72,28 +99,40 @@ class Session:
 
         return drive(login_flow.plan(self.profile), self._world)
 
-    def begin(self) -> PendingLogin:
+    def begin(self, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
         """Show the person a code, and do not wait; `resume` does, here or in another process. Raises as the flow."""
         from keyfob.client import login_flow  # noqa: PLC0415
 
         self._make_ready()
-        return drive(login_flow.begin(self.profile, self._prove()), self._world)
+        return drive(login_flow.begin(self.profile, self._prove(), assurance), self._world)
 
-    def resume(self) -> Held:
+    def resume(self, may_switch: Callable[[Held, Held], bool] = refuse_switch) -> Held:
         """Go on with what was begun, and keep what comes. Raises as the flow."""
         from keyfob.client import login_flow  # noqa: PLC0415
 
         # The time that is left was written down by our own clock, so this flow lives by it.
-        return self._log_in(login_flow.resume(self.profile, self._prove()), by_own_clock=True)
+        return self._log_in(login_flow.resume(self.profile, self._prove()), may_switch, by_own_clock=True)
 
     def _make_ready(self) -> None:
         told = self._vault.make_ready()  # a login that could not be kept is not worth a person's time
         if told:
             self._world.tell(VaultNote(told))
 
-    def _log_in(self, flow: Flow[Held], *, by_own_clock: bool = False) -> Held:
+    def _log_in(
+        self, flow: Flow[Held], may_switch: Callable[[Held, Held], bool], *, by_own_clock: bool = False
+    ) -> Held:
+        """Drive a login, and keep what it brings.
+
+        Raises:
+            Refused: Another person logged in, and that was not wanted.
+        """
         self._make_ready()
         held = drive(flow, self._world) if by_own_clock else self._drive(flow)
+        before = self._find_person()
+        if before is not None and is_another(before, held) and not may_switch(before, held):
+            drive(log_out(held, self._program(held)), self._world)  # nobody wants it: it should not stay alive
+            raise Refused("another person logged in than before; the login before is kept",
+                          code="another-person", hint=SWITCH_HINT)  # fmt: skip
         with self._vault.lock(self.profile.name):
             held = replace(held, generation=self._generation() + 1)
             self._vault.keep(self.profile.name, held)
@@ -124,36 +163,62 @@ class Session:
             Refused: The server will not refresh.
             VaultUnavailable: The vault cannot be used.
         """
+        return self.fresh(min_ttl, renew=renew).access_token
+
+    def fresh(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> Held:
+        """The login with a valid access token: for whom it matters what kind it is. As `token`, and raises so."""
         before = self._load()
         decision = judge(before, self._world.now().wall, min_ttl)
-        if isinstance(decision, Use) and not renew:
-            return decision.access_token
+        if isinstance(decision, Use) and not renew and before is not None:
+            return before
         if self.profile.is_machine:
             with self._lock():
-                return self._ask_again(before, min_ttl, renew=renew).access_token
+                return self._ask_again(before, min_ttl, renew=renew)
         if isinstance(decision, LogIn) or before is None:
             _need_login(self.profile)
         with self._lock():
-            return self._renew(before, min_ttl, renew=renew).access_token
+            return self._renew(before, min_ttl, renew=renew)
 
     def send(self, request: Request) -> Response:
-        """Send a request with the token; after a 401, once more with a renewed one. No redirect is followed.
+        """Send a request with the token, once more where that may help (`Calls`). No redirect is followed.
 
         Raises:
             Misuse: The address is neither https nor on this machine.
             KeyfobError: As `token`, or nobody answers.
         """
-        if not is_safe(request.url):
-            raise Misuse("a token is not sent over plain http beyond this machine", hint="Use the API's https address.")
-        first = self.token()
-        response = self._world.send(_bring(request, first))
-        if response.status != _UNAUTHORIZED:
-            return response
-        try:
-            second = self.token(renew=True)
-        except KeyfobError:
-            return response  # what the API said is worth more than why it could not be mended
-        return response if second == first else self._world.send(_bring(request, second))
+        return Calls(self).send(request, self._world.send)
+
+    def bring(self, request: Request, *, renew: bool = False) -> Brought:
+        """A token for one request, with a fresh proof if it is bound to a key (RFC 9449 §7.1). Raises as `token`."""
+        held = self.fresh(renew=renew)
+        token, provers = held.access_token, self._find_provers(held)
+        if provers is None or held.token_type != "DPoP":
+            return Brought(token, (("authorization", f"Bearer {token.reveal()}"),))
+        moment, chance = self._world.now().wall + held.skew, self._world.random(_ID_BYTES)
+        shown = (("authorization", f"DPoP {token.reveal()}"),)
+        return Brought(token, shown + provers[1].prove(request, moment, chance, token))
+
+    def heed(self, request: Request, response: Response) -> bool:
+        """Keep the nonce of an API's answer; whether there was a new one."""
+        return self._provers is not None and self._provers[2].heed(request, response)
+
+    def step_up(self, wanted: StepUp, refused: Secret) -> bool:
+        """Log in again, if somebody was named who does that; of many threads that are refused at once, one does.
+
+        Args:
+            wanted: What the API misses.
+            refused: The token that it was shown.
+
+        Raises:
+            KeyfobError: As whoever logs in.
+        """
+        if self._steps_up is None:
+            return False
+        with self._stepping:
+            held = self._load()
+            if held is None or held.access_token == refused or wanted.scope - held.scope:
+                self._steps_up(wanted)
+        return True
 
     def log_out(self) -> LoggedOut:
         """End the login at the server, and forget it here whatever the server says.
@@ -241,7 +306,7 @@ class Session:
         if held is not None and isinstance(judge(held, moment, min_ttl), Use) and (is_new or not renew):
             return held
         try:
-            fresh = self._drive(self._flow(), held)
+            fresh = self._drive(self._flow(proof_key=None if held is None else held.proof_key), held)
         except (Unreachable, Malformed):
             if held is not None and not renew and _is_better_than_nothing(held, moment, min_ttl):
                 return held
@@ -298,7 +363,32 @@ class Session:
 
     def _program(self, held: Held) -> Program:
         """Who asks, at the server that the login is held from. Raises `Misuse` as `_prove` does."""
-        return Program(held.client_id, held.issuer, self._prove(), held.methods, token_endpoint=held.token_endpoint)
+        provers = self._find_provers(held)
+        return Program(
+            held.client_id,
+            held.issuer,
+            self._prove(),
+            held.methods,
+            token_endpoint=held.token_endpoint,
+            prover=provers and provers[0],
+        )
+
+    def _find_provers(self, held: Held) -> tuple[Prover, Prover] | None:
+        """What proves that we hold the login's key: to its issuer, and to APIs."""
+        if held.proof_key is None:
+            return None
+        if self._provers is None or self._provers[0] != held.proof_key:
+            from keyfob.client.prover import Prover  # noqa: PLC0415  signatures cost 100 ms
+
+            ours = Prover.read(held.proof_key, is_required=self.profile.dpop == "require")
+            self._provers = held.proof_key, ours, Prover(ours.key)
+        return self._provers[1:]
+
+    def _find_person(self) -> Held | None:
+        """The login that a new one replaces; None where there is none that can be read."""
+        with suppress(VaultUnavailable):
+            return self._vault.load(self.profile.name)
+        return None
 
     def _prove(self) -> Credential | None:
         """What the program proves itself with.
@@ -327,7 +417,9 @@ class Session:
         issuer = self.profile.issuer
         return self._credential(source.for_reader(habits_of(issuer).identity_audience or issuer))
 
-    def _flow(self, *, opens_page: bool = False) -> Flow[Held]:
+    def _flow(
+        self, *, opens_page: bool = False, assurance: Assurance = ANY_LOGIN, proof_key: Secret | None = None
+    ) -> Flow[Held]:
         """The login that the profile means.
 
         Raises:
@@ -338,14 +430,13 @@ class Session:
         if not self.profile.is_machine:
             from keyfob.client import login_flow  # noqa: PLC0415
 
-            return login_flow.log_in(self.profile, credential, opens_page=opens_page)
+            return login_flow.log_in(self.profile, credential, opens_page=opens_page, assurance=assurance)
         from keyfob.client import credentials_flow  # noqa: PLC0415
         from keyfob.client.credential import PlatformToken  # noqa: PLC0415
 
         identity = None if isinstance(credential, PlatformToken) else self._read(self.profile.identity)
-        return credentials_flow.log_in(
-            self.profile, credential, identity if isinstance(identity, PlatformToken) else None
-        )
+        platform = identity if isinstance(identity, PlatformToken) else None
+        return credentials_flow.log_in(self.profile, credential, platform, proof_key)
 
     def _load(self) -> Held | None:
         found = self._vault.load(self.profile.name)
@@ -361,8 +452,10 @@ def _is_better_than_nothing(held: Held, moment: datetime, min_ttl: timedelta | N
     return lives and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
 
 
-def _bring(request: Request, token: Secret) -> Request:
-    return replace(request, headers=(*request.headers, ("authorization", f"Bearer {token.reveal()}")))
+def is_another(before: Held, after: Held) -> bool:
+    """Whether it is another person of the same issuer. A name or an e-mail address does not tell (Core §5.7)."""
+    is_known = before.subject is not None and after.subject is not None
+    return is_known and before.issuer == after.issuer and before.subject != after.subject
 
 
 def _need_login(profile: Profile) -> NoReturn:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Final, Literal, Self, cast
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -20,6 +20,7 @@ PublicHandle = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519Pub
 PrivateHandle = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 _ESSENTIAL = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _CURVES = {"EC": "P-256", "OKP": "Ed25519"}
 
 
@@ -132,6 +133,14 @@ class SigningKey:
                 return cls.of(ec.generate_private_key(ec.SECP256R1()), algorithm)
             case "Ed25519":
                 return cls.of(ed25519.Ed25519PrivateKey.generate(), algorithm)
+
+    @classmethod
+    def from_chance(cls, algorithm: Literal["ES256", "Ed25519"], chance: bytes) -> Self:
+        """A new one from 48 unguessable bytes; more than the order of P-256 has, so that no key is likelier."""
+        if algorithm == "ES256":
+            number = int.from_bytes(chance) % (_P256_ORDER - 1) + 1  # FIPS 186-5 A.2.1
+            return cls.of(ec.derive_private_key(number, ec.SECP256R1()), algorithm)
+        return cls.of(ed25519.Ed25519PrivateKey.from_private_bytes(chance[:32]), algorithm)
 
     @classmethod
     def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit
+
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 def is_web_url(text: str) -> bool:
@@ -30,3 +33,12 @@ def is_loopback(address: str) -> bool:
 def is_safe(address: str) -> bool:
     """Whether a secret may be sent there, or a key taken from there: https, or plain http on this machine."""
     return is_web_url(address) and (address.startswith("https://") or is_loopback(address))
+
+
+def origin_of(address: str) -> str:
+    """Scheme, host and port, as two addresses are compared (RFC 6454 §4); "" where it is no web address."""
+    if not is_web_url(address):
+        return ""
+    parts = urlsplit(address)
+    port = _PORTS[parts.scheme] if parts.port is None else parts.port
+    return f"{parts.scheme}://{parts.hostname}:{port}"

@@ -20,6 +20,7 @@ class AuthorizationRequest:
     Attributes:
         prompt: Words of OpenID Connect Core §3.1.2.1: none, login, consent, select_account.
         max_age: How old the last login may be.
+        acr_values: How sure the login must be, in words of the issuer's, the best first (§3.1.2.1, RFC 9470 §4).
         key_thumbprint: `dpop_jkt`: only that key may redeem the code (RFC 9449 §10).
     """
 
@@ -38,6 +39,7 @@ class AuthorizationRequest:
     connection: str | None = None
     target: Target = ANY
     key_thumbprint: str | None = None
+    acr_values: tuple[str, ...] = ()
 
     def write(self) -> dict[str, str]:
         """As parameters, without empty ones."""
@@ -56,6 +58,7 @@ class AuthorizationRequest:
             "login_hint": self.login_hint,
             "connection": self.connection,
             "dpop_jkt": self.key_thumbprint,
+            "acr_values": " ".join(self.acr_values),
             **self.target.write(),
         }
         return {name: value for name, value in parameters.items() if value}
@@ -83,6 +86,7 @@ class AuthorizationRequest:
             connection=fields.optional_text("connection"),
             target=Target.read(fields),
             key_thumbprint=fields.optional_text("dpop_jkt"),
+            acr_values=tuple((fields.optional_text("acr_values") or "").split()),
         )
 
 

@@ -140,6 +140,7 @@ class IdClaims:
     authorized_party: str | None = None
     auth_time: datetime | None = None
     session_id: str | None = None
+    acr: str | None = None
     person: tuple[tuple[str, object], ...] = ()
 
     def write(self) -> dict[str, object]:
@@ -155,6 +156,7 @@ class IdClaims:
             "azp": self.authorized_party,
             "auth_time": _numeric(self.auth_time),
             "sid": self.session_id,
+            "acr": self.acr,
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -165,7 +167,7 @@ class IdClaims:
         Raises:
             Malformed: A required claim is missing, or a claim has the wrong type.
         """
-        known = {"iss", "sub", "aud", "iat", "exp", "nonce", "azp", "auth_time", "sid"}
+        known = {"iss", "sub", "aud", "iat", "exp", "nonce", "azp", "auth_time", "sid", "acr"}
         return cls(
             issuer=fields.text("iss"),
             subject=fields.text("sub"),
@@ -176,5 +178,6 @@ class IdClaims:
             authorized_party=fields.optional_text("azp"),
             auth_time=fields.optional_time("auth_time"),
             session_id=fields.optional_text("sid"),
+            acr=fields.optional_text("acr"),
             person=tuple(sorted((name, value) for name, value in fields.values.items() if name not in known)),
         )

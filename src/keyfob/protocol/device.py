@@ -22,6 +22,8 @@ class DeviceRequest:
 
     Attributes:
         client_id: Whose they will be; "" where other credentials say it.
+        acr_values: How sure the login must be, and `max_age`: how old it may be. They are OpenID Connect's (Core
+            §3.1.2.1); a server that does not know them passes them over (RFC 8628 §3.1).
         code_challenge: Binds the device code to its program (RFC 7636 §4.3), where the server can do that.
     """
 
@@ -30,6 +32,8 @@ class DeviceRequest:
     target: Target = ANY
     code_challenge: str | None = None
     code_challenge_method: str | None = None
+    acr_values: tuple[str, ...] = ()
+    max_age: timedelta | None = None
 
     def write(self) -> dict[str, str]:
         """As form parameters, without empty ones (RFC 8628 §3.1)."""
@@ -39,6 +43,8 @@ class DeviceRequest:
             **self.target.write(),
             "code_challenge": self.code_challenge,
             "code_challenge_method": self.code_challenge_method,
+            "acr_values": " ".join(self.acr_values),
+            "max_age": None if self.max_age is None else str(int(self.max_age.total_seconds())),
         }
         return {name: value for name, value in parameters.items() if value}
 
@@ -55,6 +61,8 @@ class DeviceRequest:
             target=Target.read(fields),
             code_challenge=fields.optional_text("code_challenge"),
             code_challenge_method=fields.optional_text("code_challenge_method"),
+            acr_values=tuple((fields.optional_text("acr_values") or "").split()),
+            max_age=fields.optional_seconds("max_age"),
         )
 
 

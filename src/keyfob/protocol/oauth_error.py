@@ -17,6 +17,7 @@ INVALID_GRANT: Final = "invalid_grant"
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"
 UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
+USE_DPOP_NONCE: Final = "use_dpop_nonce"  # RFC 9449 §8
 
 _LONGEST_CODE: Final = 80
 

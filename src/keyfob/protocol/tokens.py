@@ -44,19 +44,21 @@ class TokenAnswer:
         return {name: value for name, value in members.items() if value is not None}
 
     @classmethod
-    def read(cls, fields: Fields, *, token_type: str = "Bearer") -> Self:
+    def read(cls, fields: Fields, *, token_types: tuple[str, ...] = ("Bearer",)) -> Self:
         """From JSON members; unknown ones are ignored.
 
         Args:
             fields: The answer.
-            token_type: What the caller can use; any case will do (RFC 6749 §5.1).
+            token_types: What the caller can use; any case will do (RFC 6749 §5.1).
 
         Raises:
             Malformed: A member is missing or of the wrong kind, or the token type is one we cannot use
                 (RFC 6749 §7.1).
         """
-        if fields.text("token_type").lower() != token_type.lower():
-            raise Malformed(f"token answer: token_type is not {token_type}", field="token_type")
+        said = fields.text("token_type").lower()
+        token_type = next((name for name in token_types if name.lower() == said), None)
+        if token_type is None:
+            raise Malformed(f"token answer: token_type is not {' or '.join(token_types)}", field="token_type")
         scope = fields.values.get("scope")
         return cls(
             access_token=Secret(fields.text("access_token")),

@@ -9,11 +9,11 @@ from pathlib import Path
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
+from keyfob.client.step_up import StepUp, challenge_of
 from keyfob.errors import Misuse, Refused
-from keyfob.protocol.challenge import Challenge
+from keyfob.login import Held, Profile
 from keyfob.protocol.http import FORM, Request, Response
 from keyfob.protocol.oauth_error import speakable
-from keyfob.protocol.scope import Scope
 
 _OURS = {"authorization", "content-length", "host", "transfer-encoding"}
 
@@ -31,6 +31,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="another header")
     parser.add_argument("-i", "--include", action="store_true", help="print status and headers before the body")
+    parser.add_argument("--step-up", action="store_true", help="log in again if the API wants more of your login")
     add_json_flag(parser)
     add_profile_flag(parser)
     parser.epilog = (
@@ -46,11 +47,12 @@ def run(flags: Namespace) -> int:
         KeyfobError: There was no token or no answer.
     """
     request = _request(flags)
-    session = known_app(flags).session(output.notice)
+    app = known_app(flags)
+    session = app.session(output.notice, step_up=app.step_up if flags.step_up else None)
     answer = session.call(request, output.result_bytes, _head if flags.include else None)
     if 200 <= answer.status <= 299:
         return DONE
-    refusal = _explained(answer, session.held().scope)
+    refusal = _explained(answer, app.profile, session.held())
     raise refusal
 
 
@@ -92,26 +94,17 @@ def _body(part: str) -> bytes:
         raise Misuse(f"the file of -d cannot be read ({type(problem).__name__})") from None
 
 
-def _explained(answer: Response, held: Scope) -> Refused:
-    """What the answer says is wrong (RFC 6750 §3.1)."""
-    told = _bearer_challenge(answer.header_values("www-authenticate"))
-    error, scope = told.get("error", ""), told.get("scope", "")
-    message = f"the API answered {answer.status}"
+def _explained(answer: Response, profile: Profile, held: Held) -> Refused:
+    """What the answer says is wrong, and what would help (RFC 6750 §3.1, RFC 9470 §3)."""
+    told = challenge_of(answer)
+    error, message = told.get("error", ""), f"the API answered {answer.status}"
     if error:
         message += f" {speakable(error)}"
     if description := told.get("error_description"):
         message += f": {speakable(description)}"
-    hint = ""
-    if error == "insufficient_scope" and scope:
-        wanted = Scope.of({*held.names, *speakable(scope).replace("'", "").split()}).write()
-        hint = f"Run: keyfob login --scope '{wanted}'"
+    hint, wanted = "", StepUp.read(answer)
+    if wanted is not None:
+        hint = f"Run: {wanted.command(profile, held.scope)}"
     elif answer.status == 401:
         hint = "Look whether --audience of your login is this API; a new login may help: keyfob login"
     return Refused(message, oauth_code=speakable(error), hint=hint, code="api-refused")
-
-
-def _bearer_challenge(headers: tuple[str, ...]) -> dict[str, str]:
-    for challenge in Challenge.read_all(headers):
-        if challenge.scheme.lower() == "bearer":
-            return dict(challenge.parameters)
-    return {}

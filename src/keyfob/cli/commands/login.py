@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile, name_of
+from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile, duration, name_of
 from keyfob.client.presets import NAMES
-from keyfob.client.profile import command
+from keyfob.client.profile import DPOP, command
 from keyfob.client.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
-from keyfob.errors import LoginDeclined, LoginRequired, TimedOut
+from keyfob.errors import LoginDeclined, LoginRequired, Misuse, TimedOut
 from keyfob.login import (
     App,
+    Assurance,
     Held,
     Notice,
     PendingFiles,
@@ -41,6 +42,10 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
     parser.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
     parser.add_argument("--flow", choices=_FLOWS, help="how to log in; auto is the safest that works here")
+    parser.add_argument("--dpop", choices=DPOP, help="bind tokens to a key of this login; off, if nothing is said")
+    parser.add_argument("--acr", metavar="VALUES", help="how sure the login must be, in the issuer's words")
+    parser.add_argument("--max-age", metavar="TIME", help="how old the login may be: 0, 90s, 5m, 2h")
+    parser.add_argument("--switch-account", action="store_true", help="let another person take the place of the last")
     parser.add_argument("--open", action="store_true", help="with a code: open its page in this machine's browser")
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument("--no-wait", action="store_true", help="show a code and come back at once; then --resume")
@@ -131,17 +136,40 @@ def _waiting_profile(flags: Namespace) -> Profile:
 
 
 def _way_of(flags: Namespace, app: App) -> Callable[[Callable[[Notice], None] | None], Held | None]:
-    """What is to be done; gives None where nobody was waited for."""
+    """What is to be done; gives None where nobody was waited for.
+
+    Raises:
+        Misuse: Flags that do not go together.
+    """
+    max_age = None if flags.max_age is None else duration(flags.max_age)
+    assurance = Assurance(tuple((flags.acr or "").split()), max_age)
+    if assurance and flags.resume:
+        raise Misuse("--acr and --max-age are said when a login is begun; leave them away with --resume")
     if flags.no_wait:
 
         def begin(tell: Callable[[Notice], None] | None) -> None:
-            app.begin(tell)
+            app.begin(tell, assurance=assurance)
 
         return begin
+    may_switch = _switch_of(flags)
     if flags.resume:
-        return app.resume
+        return lambda tell: app.resume(tell, may_switch=may_switch)
     ask = events.ask if flags.json else None
-    return lambda tell: app.log_in(tell, ask=ask, opens_page=flags.open)
+    return lambda tell: app.log_in(tell, ask=ask, opens_page=flags.open, assurance=assurance, may_switch=may_switch)
+
+
+def _switch_of(flags: Namespace) -> Callable[[Held, Held], bool]:
+    """May another person take the place of the last? The flag says so, or whoever sits at the terminal."""
+
+    def may_switch(before: Held, after: Held) -> bool:
+        if flags.switch_account:
+            return True
+        if flags.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return False
+        names = [held.person or held.subject or "?" for held in (before, after)]
+        return output.agreed(f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?")
+
+    return may_switch
 
 
 def _or_say_where(log_in: Callable[[Callable[[Notice], None] | None], Held | None], profile: Profile) -> Held | None:

@@ -37,11 +37,13 @@ def run(flags: Namespace) -> int:
         left = held.expires_at - held.skew - datetime.now(UTC)
         if left < (usual_window(held) if min_ttl is None else min_ttl):
             output.remark(f"this token lives for {output.span(left)} only; no longer one could be had")
+    if held.token_type == "DPoP":
+        output.remark("this token works only with proofs of this login's key (DPoP); keyfob call makes them")
     if flags.json:
         output.result_object(
             {
                 "access_token": token,
-                "token_type": "Bearer",
+                "token_type": held.token_type,
                 "expires_at": output.instant(held.expires_at),
                 "scope": held.scope.write(),
             }

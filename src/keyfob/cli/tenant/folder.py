@@ -167,7 +167,5 @@ def ask(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Misuse("nothing is removed without a yes", hint="Look again, then say --yes.")
-    sys.stderr.write(f"keyfob: {question} [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if not output.agreed(question):
         raise Misuse("nothing was changed", hint="The answer was no.")

@@ -1,73 +1,65 @@
-"""An httpx2 auth object that brings the token to one origin only, and renews it once after a 401."""
+"""An httpx2 auth object that brings the token to one origin only, and tries once more where that may help."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
-from typing import Final, Protocol
 
 import httpx2
 
-from keyfob.errors import LoginRequired, Misuse, Refused
+from keyfob.client.calls import DENIALS, Calls
+from keyfob.client.io.redirected import Visit
 from keyfob.io.http import translated
 from keyfob.io.trust import ssl_context
-from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Headers, Request, Response
-from keyfob.protocol.secret import Secret
-
-_UNAUTHORIZED: Final = 401
 
 
-class TokenSource(Protocol):
-    """Gives a token; a new one when asked to renew."""
+class Httpx2Auth(httpx2.Auth):
+    """For `httpx2.Client(auth=...)`, and for `httpx2.AsyncClient`, whose event loop it does not block."""
 
-    def __call__(self, *, renew: bool) -> Secret:
-        """Raises as `Session.token`."""
-        ...
+    def __init__(self, calls: Calls) -> None:
+        """Know where tokens come from, and for whom they are."""
+        self._calls = calls
+
+    def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """Bring the token, as often as `Calls` says. Raises as `Calls.begin` and `Call.again`."""
+        visit, goes_on = Visit(self._calls, request.method, str(request.url)), True
+        while goes_on:
+            visit.prepare(request.headers, request.extensions)
+            asked, response = request, (yield request)
+            request = response.request
+            if response.status_code in DENIALS:
+                response.read()  # whatever is done next may take longer than the connection lasts
+            goes_on = visit.again(_plain(response), _landed(asked, request), can_repeat=_can_repeat(request))
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """The same, in a thread where it may wait."""
+        visit, goes_on = await asyncio.to_thread(Visit, self._calls, request.method, str(request.url)), True
+        while goes_on:
+            visit.prepare_async(request.headers, request.extensions)
+            asked, response = request, (yield request)
+            request = response.request
+            if response.status_code in DENIALS:
+                await response.aread()
+            landed, can_repeat = _landed(asked, request), _can_repeat(request)
+            goes_on = await asyncio.to_thread(visit.again, _plain(response), landed, can_repeat=can_repeat)
 
 
-class BearerAuth(httpx2.Auth):
-    """Adds `Authorization: Bearer ...`.
+def _plain(response: httpx2.Response) -> Response:
+    return Response(
+        response.status_code, tuple((name.lower(), value) for name, value in response.headers.multi_items())
+    )
 
-    The first request decides the origin. Another origin, reached by a redirect or by hand, gets no token
-    (RFC 6750 §5.3).
-    """
 
-    def __init__(self, token: TokenSource) -> None:
-        """Know where tokens come from."""
-        self._token = token
-        self._origin: tuple[str, str, int | None] | None = None
+def _landed(asked: httpx2.Request, answered: httpx2.Request) -> tuple[str, str] | None:
+    """Where a redirect led to, if one was followed."""
+    return None if answered is asked else (answered.method, str(answered.url))
 
-    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Bring the token; after a 401 renew it, and try once more.
 
-        Raises:
-            Misuse: The address is plain http and not on this machine.
-        """
-        origin = (request.url.scheme, request.url.host, request.url.port)
-        self._origin = self._origin or origin
-        if origin != self._origin:
-            request.headers.pop("authorization", None)
-            yield request
-            return
-        if not is_safe(str(request.url)):
-            raise Misuse("a token is not sent over plain http beyond this machine", hint="Use the API's https address.")
-        first = self._token(renew=False)
-        request.headers["authorization"] = f"Bearer {first.reveal()}"
-        response = yield request
-        if response.status_code == _UNAUTHORIZED:
-            second = self._renewed(first)
-            if second is not None:
-                request.headers["authorization"] = f"Bearer {second.reveal()}"
-                yield request
-
-    def _renewed(self, first: Secret) -> Secret | None:
-        """Another token, or None where there is none: then the API's own answer says more than we could."""
-        try:
-            second = self._token(renew=True)
-        except (LoginRequired, Refused):
-            return None
-        return None if second == first else second
+def _can_repeat(request: httpx2.Request) -> bool:
+    """Whether the body is at hand still; a stream is gone once it was sent."""
+    return isinstance(request.stream, httpx2.ByteStream)
 
 
 def call(
@@ -99,6 +91,6 @@ def call(
         return response
 
 
-def client_of(token: TokenSource, ca: Path | None = None) -> httpx2.Client:
+def client_of(calls: Calls, ca: Path | None = None) -> httpx2.Client:
     """An HTTP client that brings the token. Raises `Misuse` where the file of authorities cannot be used."""
-    return httpx2.Client(auth=BearerAuth(token), verify=True if ca is None else ssl_context(ca))
+    return httpx2.Client(auth=Httpx2Auth(calls), verify=True if ca is None else ssl_context(ca))

@@ -25,6 +25,7 @@ from keyfob.client.notices import (
     DoorRefused,
     FactorRefused,
     NetworkTrouble,
+    NotBound,
     Notice,
     PasswordWarned,
     PasteAsked,
@@ -248,6 +249,7 @@ def _in_words(
     | DoorRefused
     | FactorRefused
     | NetworkTrouble
+    | NotBound
     | PasswordWarned
     | PasteRefused
     | RecoveryCodeMade
@@ -263,16 +265,16 @@ def _in_words(
             return "that code is not right; try again"
         case NetworkTrouble():
             return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
-        case PasswordWarned():
-            return notice.why
+        case NotBound():
+            return "the server gives plain tokens, not bound to a key (DPoP); they are taken as they are"
+        case PasswordWarned(text) | VaultNote(text):
+            return text
         case PasteRefused():
             return f"{notice.why}; still waiting"
         case RecoveryCodeMade():
             return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
-        case VaultNote():
-            return notice.text
 
 
 def _span(span: timedelta) -> str:
