@@ -25,6 +25,7 @@ from keyfob.client.io.pending_files import PendingFiles
 from keyfob.client.io.seals import Seals
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
 from keyfob.client.keeping import PLACES, policy_of
+from keyfob.client.kept_flow import refuse_switch
 from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.notices import (
     ApprovalAwaited,
@@ -50,7 +51,6 @@ from keyfob.client.presets import expand, habits_of
 from keyfob.client.profile import DEFAULT, Dpop, Profile, check_name
 from keyfob.client.question import Question
 from keyfob.client.session import Session as ClientSession
-from keyfob.client.session import refuse_switch
 from keyfob.client.source import AssertionAudience, IdentityUse, Source
 from keyfob.client.step_up import StepUp
 from keyfob.client.ways import Way

@@ -10,15 +10,19 @@ import base64
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from keyfob.client.callback import Callback
 from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
 from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
+from keyfob.errors import KeyfobError, VaultUnavailable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from keyfob.client.held import Held
 
 T = TypeVar("T")
 _WORD_BYTES: Final = 32
@@ -158,7 +162,55 @@ class Unpark:
     profile: str
 
 
-Ask = Send | Wait | Now | Tell | Draw | Listen | Browse | Hear | AskPerson | Look | Recall | Learn | Park | Unpark
+@dataclass(frozen=True, slots=True)
+class MakeReady:
+    """Try out whether a login could be kept; gives what to tell the person, or "". `VaultUnavailable` may be thrown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What lies in a drawer of the vault; gives a Held or None. `VaultUnavailable` may be thrown, here and below."""
+
+    drawer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Replace what lies there."""
+
+    drawer: str
+    held: Held
+
+
+@dataclass(frozen=True, slots=True)
+class PutAway:
+    """Take back what is laid out for quick use."""
+
+    drawer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Empty the drawer."""
+
+    drawer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Hold off others; whoever drives the flow lets go at its end at the latest."""
+
+    drawer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """Let go of what was locked last."""
+
+
+VaultAsk = MakeReady | Load | Keep | PutAway | Forget | Lock | Unlock
+AtOnce = Now | Tell | Draw | Look | Recall | Learn | Park | Unpark
+Ask = VaultAsk | AtOnce | Send | Wait | Listen | Browse | Hear | AskPerson
 Flow: TypeAlias = Generator[Ask, object, T]
 
 
@@ -235,3 +287,55 @@ def park(profile: str, kept: Secret | None) -> Flow[None]:
 def unpark(profile: str) -> Flow[Secret | None]:
     """What was parked."""
     return cast("Secret | None", (yield Unpark(profile)))
+
+
+def make_ready() -> Flow[str]:
+    """Try out the vault."""
+    return cast(str, (yield MakeReady()))
+
+
+def load(drawer: str) -> Flow[Held | None]:
+    """What lies in the vault."""
+    return cast("Held | None", (yield Load(drawer)))
+
+
+def keep(drawer: str, held: Held) -> Flow[None]:
+    """Replace it."""
+    yield Keep(drawer, held)
+
+
+def put_away(drawer: str) -> Flow[None]:
+    """Take back what is laid out."""
+    yield PutAway(drawer)
+
+
+def forget(drawer: str) -> Flow[None]:
+    """Empty the drawer."""
+    yield Forget(drawer)
+
+
+def locked(drawer: str, flow: Flow[T], *, may_be_readonly: bool = False) -> Flow[T]:
+    """Run a flow while others are held off.
+
+    Args:
+        drawer: From what.
+        flow: Run to its end, or not at all.
+        may_be_readonly: Where nothing can be written, nobody else could keep anything either: go on without a lock.
+
+    Raises:
+        VaultUnavailable: Somebody holds the lock for too long.
+        KeyfobError: As the flow.
+    """
+    try:
+        yield Lock(drawer)
+    except VaultUnavailable as problem:
+        if not (may_be_readonly and problem.code == "vault-readonly"):
+            raise
+        return (yield from flow)
+    try:
+        result = yield from flow
+    except KeyfobError:
+        yield Unlock()
+        raise
+    yield Unlock()
+    return result

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from keyfob.client.presets import habits_of
 from keyfob.client.profile import Profile
-from keyfob.client.program import Program
 from keyfob.errors import Malformed
 from keyfob.protocol.claims import IdClaims
 from keyfob.protocol.client_authentication import AUTH_METHODS, AuthMethod
@@ -22,6 +21,20 @@ from keyfob.protocol.tokens import TokenAnswer
 VERSION: Final = 2
 _LARGEST_SKEW: Final = 100 * 366 * 24 * 3600  # a machine without a clock wakes in 1970
 _READABLE: Final = (1, VERSION)  # the first knew neither generation nor skew
+
+
+class Asker(Protocol):
+    """What of a program is kept with its login."""
+
+    @property
+    def methods(self) -> tuple[AuthMethod, ...]:
+        """How it may prove itself."""
+        ...
+
+    @property
+    def proof_key(self) -> Secret | None:
+        """What its tokens are bound to."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,7 @@ class Held:
         answer: TokenAnswer,
         metadata: ServerMetadata,
         profile: Profile,
-        program: Program,
+        program: Asker,
         who: IdClaims | None,
         moment: datetime,
     ) -> Self:
@@ -87,7 +100,7 @@ class Held:
             person=None if who is None else name_of(who),
             methods=program.methods,
             token_type=answer.token_type,
-            proof_key=None if program.prover is None else program.prover.write(),
+            proof_key=program.proof_key,
             auth_time=None if who is None else who.auth_time,
             nonce=None if who is None else who.nonce,
         )

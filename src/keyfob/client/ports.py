@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Protocol
@@ -170,4 +171,32 @@ class Vault(Protocol):
 
     def lock(self, drawer: str) -> AbstractContextManager[object]:
         """Hold off other processes and threads that want to refresh the same drawer. Raises `VaultUnavailable`."""
+        ...
+
+
+class AsyncVault(Protocol):
+    """As `Vault`, without blocking the event loop."""
+
+    async def make_ready(self) -> str:
+        """As `Vault.make_ready`."""
+        ...
+
+    async def load(self, drawer: str) -> Held | None:
+        """As `Vault.load`."""
+        ...
+
+    async def keep(self, drawer: str, held: Held) -> None:
+        """As `Vault.keep`."""
+        ...
+
+    async def put_away(self, drawer: str) -> None:
+        """As `Vault.put_away`."""
+        ...
+
+    async def forget(self, drawer: str) -> None:
+        """As `Vault.forget`."""
+        ...
+
+    async def lock(self, drawer: str) -> Callable[[], object]:
+        """As `Vault.lock`; gives what lets go, which takes no time."""
         ...

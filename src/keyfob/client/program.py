@@ -51,6 +51,11 @@ class Program:
             return ("Bearer",)
         return ("DPoP",) if self.prover.is_required else ("DPoP", "Bearer")
 
+    @property
+    def proof_key(self) -> Secret | None:
+        """What its tokens are bound to, for the vault."""
+        return None if self.prover is None else self.prover.write()
+
     @classmethod
     def at(cls, metadata: ServerMetadata, client_id: str, credential: Credential | None = None) -> Self:
         """At a server that says which ways it knows."""
