@@ -16,7 +16,16 @@ from pathlib import Path
 from tools.house import ROOT, Module, modules, settle
 
 PAGE = ROOT / "tests" / "house" / "api.txt"
-PUBLIC = ("errors.py", "guard.py", "login.py", "protocol", "serve.py", "testing")
+PUBLIC = (
+    "errors.py",
+    "guard.py",
+    "login/__init__.py",
+    "login/aio.py",
+    "login/session.py",
+    "protocol",
+    "serve.py",
+    "testing",
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -128,6 +128,7 @@ def test_a_damaged_vault_is_one_clear_line_and_no_trace(keyfob: Keyfob, tmp_path
     assert keyfob("token")[0] == 4
 
 
+@pytest.mark.usefixtures("plain_environment")
 def test_the_quick_file_is_laid_by_token_and_taken_away_by_its_switch(keyfob: Keyfob, tmp_path: Path) -> None:
     quick = tmp_path / "home" / "quick" / "default"
     with issuer() as server:

@@ -29,6 +29,9 @@ def alive(seconds: float = 3600, **changed: object) -> Held:
     return replace(held(), obtained_at=now, expires_at=now + timedelta(seconds=seconds), **changed)  # type: ignore[arg-type]
 
 
+pytestmark = pytest.mark.usefixtures("plain_environment")
+
+
 @pytest.fixture
 def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with a login whose token is at hand."""

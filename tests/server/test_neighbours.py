@@ -366,6 +366,17 @@ def test_what_the_metadata_lists_works_and_what_works_is_listed(both: Scene) -> 
     assert set(listed["token_endpoint_auth_methods_supported"]) == methods  # type: ignore[call-overload]
 
 
+def test_what_one_tenant_hides_is_not_hidden_by_the_next() -> None:
+    ready = scene_of("rfc").config
+    people = tuple(one for one in ready.applications if "client_credentials" not in one.grants)
+    for applications in (people, ready.applications):
+        listed = body_of(
+            get(Scene(replace(ready, applications=applications, grants=())), ".well-known/openid-configuration")
+        )
+        has_machines = any("client_credentials" in one.grants for one in applications)
+        assert ("client_credentials" in str(listed["grant_types_supported"])) is has_machines
+
+
 def test_a_hostile_name_is_inert_on_every_page() -> None:
     """[AS-6749-20]."""
     ready = scene_of().config

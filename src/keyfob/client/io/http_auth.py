@@ -91,6 +91,11 @@ def call(
         return response
 
 
+def async_client_of(calls: Calls, ca: Path | None = None) -> httpx2.AsyncClient:
+    """As `client_of`, for an event loop."""
+    return httpx2.AsyncClient(auth=Httpx2Auth(calls), verify=True if ca is None else ssl_context(ca))
+
+
 def client_of(calls: Calls, ca: Path | None = None) -> httpx2.Client:
     """An HTTP client that brings the token. Raises `Misuse` where the file of authorities cannot be used."""
     return httpx2.Client(auth=Httpx2Auth(calls), verify=True if ca is None else ssl_context(ca))

@@ -78,9 +78,13 @@ class SystemWorld:
         """By the steady clock, in slices."""
         end = time.monotonic() + span.total_seconds()
         while (left := end - time.monotonic()) > 0:
-            if self._terminal is not None:
-                self._terminal.tick()
+            self.tick()
             time.sleep(min(left, _TICK))
+
+    def tick(self) -> None:
+        """Some time has passed."""
+        if self._terminal is not None:
+            self._terminal.tick()
 
     def now(self) -> Moment:
         """Both clocks."""
@@ -108,20 +112,24 @@ class SystemWorld:
         return open_browser(address, self.look()[0])
 
     def hear(self, span: timedelta) -> Heard | None:
-        """By the steady clock, in slices, so that a countdown moves and a key is seen."""
+        """By the steady clock, in glances, so that a countdown moves and a key is seen."""
         end = time.monotonic() + span.total_seconds()
         while (left := end - time.monotonic()) > 0:
-            if self._terminal is not None:
-                self._terminal.tick()
-                typed = self._terminal.read()
-                if typed is not None:
-                    return typed
-            found = None if self._listener is None else self._listener.hear(min(left, _GLANCE))
+            found = self.glance(min(left, _GLANCE))
             if found is not None:
-                return Came(found)
+                return found
             if self._listener is None:
                 time.sleep(min(left, _GLANCE))
         return None
+
+    def glance(self, seconds: float = 0) -> Heard | None:
+        """What was typed, or what a browser brings within so long, if anything."""
+        self.tick()
+        typed = None if self._terminal is None else self._terminal.read()
+        if typed is not None:
+            return typed
+        found = None if self._listener is None else self._listener.hear(seconds)
+        return None if found is None else Came(found)
 
     def hush(self, *, went_well: bool) -> None:
         """Listen no more."""

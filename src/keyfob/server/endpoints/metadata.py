@@ -24,7 +24,7 @@ from keyfob.server.site import Site
 
 # Long enough to spare the network, short enough that a turned key is soon seen.
 CACHED: Final[Headers] = (("cache-control", "public, max-age=300"),)
-_PASSWORD_GRANTS: Final = {PASSWORD, PASSWORD_REALM, MFA_OTP, MFA_OOB, MFA_RECOVERY_CODE}
+_PASSWORD_GRANTS: Final = frozenset({PASSWORD, PASSWORD_REALM, MFA_OTP, MFA_OOB, MFA_RECOVERY_CODE})
 
 
 async def metadata(site: Site, _: Request) -> Response:
@@ -78,9 +78,9 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
 def _grants(config: TenantConfig) -> tuple[str, ...]:
     """Those that some application may use; the password grants are not advertised to anybody (RFC 9700 §2.4)."""
     used = {grant for application in config.applications for grant in application.grants}
-    hidden = _PASSWORD_GRANTS if config.wire == "rfc" or not config.allows_password else set[str]()
+    hidden = _PASSWORD_GRANTS if config.wire == "rfc" or not config.allows_password else frozenset[str]()
     machines = any(CLIENT_CREDENTIALS in application.grants for application in config.applications)
-    hidden |= set() if machines else {CLIENT_CREDENTIALS}
+    hidden = hidden | (set[str]() if machines else {CLIENT_CREDENTIALS})
     return tuple(grant for grant in GRANT_TYPES if grant in used - hidden)
 
 

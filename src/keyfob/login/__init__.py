@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -49,23 +48,19 @@ from keyfob.client.notices import (
 from keyfob.client.ports import Vault, World
 from keyfob.client.presets import expand, habits_of
 from keyfob.client.profile import DEFAULT, Dpop, Profile, check_name
+from keyfob.client.proofs import Proofs
 from keyfob.client.question import Question
 from keyfob.client.session import Session as ClientSession
 from keyfob.client.source import AssertionAudience, IdentityUse, Source
 from keyfob.client.step_up import StepUp
 from keyfob.client.ways import Way
 from keyfob.errors import LoginRequired
+from keyfob.login.session import Session
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    # Only their names, for whoever reads the signatures.
-    import aiohttp  # noqa: TID251
-    import httpx  # noqa: TID251
-    import httpx2  # noqa: TID251
-    import requests.auth  # noqa: TID251
-
     from keyfob.client.choose import Choice
     from keyfob.client.credential import Credential
     from keyfob.client.io.terminal import Terminal
@@ -78,6 +73,7 @@ __all__ = [
     "AssertionAudience",
     "Assurance",
     "BrowserOpened",
+    "Calls",
     "CodeShown",
     "DoorChosen",
     "DoorRefused",
@@ -98,6 +94,8 @@ __all__ = [
     "ProfileFiles",
     "Question",
     "RecoveryCodeMade",
+    "Request",
+    "Response",
     "ScopeNarrowed",
     "Seals",
     "Session",
@@ -110,88 +108,6 @@ __all__ = [
     "check_name",
     "log_to",
 ]
-
-
-class Session:
-    """A login that is kept."""
-
-    def __init__(self, session: ClientSession) -> None:
-        """Made by `App.session`."""
-        self._session = session
-
-    def token(self, min_ttl: timedelta | None = None) -> str:
-        """A valid access token, refreshed if need be; never opens a browser. It lives for another `min_ttl`.
-
-        Raises `LoginRequired`, `Unreachable`, `Refused` or `VaultUnavailable`.
-        """
-        return self._session.token(min_ttl).reveal()
-
-    def held(self) -> Held:
-        """Who is logged in, with which scope, until when. Raises `LoginRequired`."""
-        return self._session.held()
-
-    def http(self) -> httpx2.Client:
-        """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401.
-
-        A token that is bound to a key comes with a fresh proof each time (DPoP).
-        """
-        from keyfob.client.io.http_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
-
-        ca = self._session.profile.ca
-        return client_of(self._calls(), None if ca is None else Path(ca))
-
-    def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
-        """As `http`, for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`.
-
-        Args:
-            origin: Who may be shown the token, as `https://api.example.com`; the first that is called, if nobody says.
-        """
-        from keyfob.client.io.httpx_auth import HttpxAuth  # noqa: PLC0415
-
-        return HttpxAuth(self._calls(origin))
-
-    def auth_for_httpx2(self, origin: str | None = None) -> httpx2.Auth:
-        """As `auth_for_httpx`, for `httpx2.Client(auth=...)` and `httpx2.AsyncClient(auth=...)`."""
-        from keyfob.client.io.http_auth import Httpx2Auth  # noqa: PLC0415
-
-        return Httpx2Auth(self._calls(origin))
-
-    def auth_for_requests(self, origin: str | None = None) -> requests.auth.AuthBase:
-        """As `auth_for_httpx`, for `requests.get(..., auth=...)` and `requests.Session().auth`."""
-        from keyfob.client.io.requests_auth import RequestsAuth  # noqa: PLC0415
-
-        return RequestsAuth(self._calls(origin))
-
-    def auth_for_aiohttp(self, origin: str | None = None) -> aiohttp.ClientMiddlewareType:
-        """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
-        from keyfob.client.io.aiohttp_auth import AiohttpAuth  # noqa: PLC0415
-
-        return AiohttpAuth(self._calls(origin))
-
-    def _calls(self, origin: str | None = None) -> Calls:
-        return Calls(self._session, origin)
-
-    def send(self, request: Request) -> Response:
-        """One request with the token, renewed once after a 401; no redirect is followed. Raises `KeyfobError`."""
-        return self._session.send(request)
-
-    def call(
-        self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
-    ) -> Response:
-        """As `send`, for answers of any length: the body goes to `write`, piece by piece, and is not kept.
-
-        Status and headers go to `head` before it; they are what comes back, too.
-
-        Raises `LoginRequired`, `Unreachable`, `Malformed`, `Misuse`, `Refused` or `VaultUnavailable`.
-        """
-        from keyfob.client.io.http_auth import call  # noqa: PLC0415
-
-        with self.http() as client:
-            return call(client, request, write, head)
-
-    def log_out(self) -> LoggedOut:
-        """End the login at the server and forget it here. Raises `LoginRequired`."""
-        return self._session.log_out()
 
 
 class App:
@@ -280,7 +196,7 @@ class App:
             dpop=dpop,
         )
         self._home = home
-        self._vault = vault or FileVault(home, Seals(home, policy_of(store) if store else None))
+        self.vault: Vault = vault or FileVault(home, Seals(home, policy_of(store) if store else None))
         self._world = world
 
     def log_in(
@@ -304,7 +220,7 @@ class App:
 
         Raises `KeyfobError`.
         """
-        with self._at_screen(tell, ask) as world:
+        with self.at_screen(tell, ask) as world:
             return self._open(world).log_in(opens_page=opens_page, assurance=assurance, may_switch=may_switch)
 
     def step_up(self, wanted: StepUp, tell: Callable[[Notice], None] | None = None) -> Held:
@@ -314,7 +230,7 @@ class App:
             LoginRequired: Nobody is here who could; the hint is the command that does it.
             KeyfobError: The login failed otherwise.
         """
-        with self._at_screen(tell) as world:
+        with self.at_screen(tell) as world:
             held = self._open(world).held().scope
             profile = replace(self.profile, scope=Scope(self.profile.scope.names | held.names | wanted.scope.names))
             try:
@@ -325,12 +241,12 @@ class App:
 
     def plan(self) -> Choice:
         """Which ways there are for a person to log in from here, the safest first, and why. Raises `KeyfobError`."""
-        with self._at_screen(None) as world:
+        with self.at_screen(None) as world:
             return self._open(world).plan()
 
     def begin(self, tell: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
         """Show the person a code and come back at once; `resume` waits for them, in this process or another."""
-        with self._at_screen(tell) as world:
+        with self.at_screen(tell) as world:
             return self._open(world).begin(assurance)
 
     def resume(
@@ -340,21 +256,21 @@ class App:
         may_switch: Callable[[Held, Held], bool] = refuse_switch,
     ) -> Held:
         """Wait for the person who was shown a code. Raises `LoginRequired` where nobody was, else as `log_in`."""
-        with self._at_screen(tell) as world:
+        with self.at_screen(tell) as world:
             return self._open(world).resume(may_switch)
 
     @contextmanager
-    def _at_screen(
+    def at_screen(
         self, tell: Callable[[Notice], None] | None, ask: Callable[[Question], Secret] | None = None
     ) -> Generator[World]:
         """The world with whoever is to be told: the terminal, if nobody else."""
         if tell is not None or self.profile.is_machine:
-            yield self._find_world(tell, ask=ask)
+            yield self.find_world(tell, ask=ask)
             return
         from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
 
         with Terminal.of_process() as terminal:
-            yield self._find_world(terminal.tell, terminal, ask)
+            yield self.find_world(terminal.tell, terminal, ask)
 
     def session(
         self,
@@ -369,24 +285,25 @@ class App:
             step_up: What to do when an API wants more scope, or a surer or younger login: `app.step_up` logs in
                 again, and then the call is made once more. If nobody says, the API's answer stands.
         """
-        return Session(self._open(self._find_world(tell), step_up=step_up))
+        return Session(self._open(self.find_world(tell), step_up=step_up))
 
     def make_quick(self) -> None:
         """Lay the access token where `keyfob token` finds it at once, unless the vault forbids that."""
-        if isinstance(self._vault, FileVault):
-            self._vault.make_quick(self.profile.name)
+        if isinstance(self.vault, FileVault):
+            self.vault.make_quick(self.profile.name)
 
     def _open(
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> ClientSession:
-        return ClientSession(profile or self.profile, self._vault, world, self._read_credential, step_up)
+        return ClientSession(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
-    def _find_world(
+    def find_world(
         self,
         tell: Callable[[Notice], None] | None = None,
         terminal: Terminal | None = None,
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
+        """Network, clocks, and who is told and asked; another one, where that was said."""
         from keyfob.client.io.world import SystemWorld  # noqa: PLC0415
         from keyfob.io.http import sender_for  # noqa: PLC0415
 
@@ -394,6 +311,10 @@ class App:
             return self._world
         http = sender_for(self._ca())
         return SystemWorld(tell, terminal=terminal, ask=ask, http=http, home=self._home)
+
+    def proofs(self, profile: Profile | None = None) -> Proofs:
+        """What the program proves itself with."""
+        return Proofs(profile or self.profile, self._read_credential)
 
     def _ca(self) -> Path | None:
         return None if self.profile.ca is None else Path(self.profile.ca)

@@ -1,0 +1,108 @@
+"""Part of the door `keyfob.login`: a login that is kept, and what brings its token to calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keyfob.client.calls import Calls
+from keyfob.client.held import Held
+from keyfob.client.logout_flow import LoggedOut
+from keyfob.client.session import Session as ClientSession
+from keyfob.protocol.http import Request, Response
+
+if TYPE_CHECKING:
+    # Only their names, for whoever reads a signature.
+    import aiohttp  # noqa: TID251
+    import httpx  # noqa: TID251
+    import httpx2  # noqa: TID251
+    import requests.auth  # noqa: TID251
+
+
+class Session:
+    """A login that is kept."""
+
+    def __init__(self, session: ClientSession) -> None:
+        """Made by `App.session`."""
+        self._session = session
+
+    def token(self, min_ttl: timedelta | None = None) -> str:
+        """A valid access token, refreshed if need be; never opens a browser. It lives for another `min_ttl`.
+
+        Raises `LoginRequired`, `Unreachable`, `Refused` or `VaultUnavailable`.
+        """
+        return self._session.token(min_ttl).reveal()
+
+    def held(self) -> Held:
+        """Who is logged in, with which scope, until when. Raises `LoginRequired`."""
+        return self._session.held()
+
+    def http(self) -> httpx2.Client:
+        """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401.
+
+        A token that is bound to a key comes with a fresh proof each time (DPoP).
+        """
+        from keyfob.client.io.http_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
+
+        return client_of(self.calls(), self.ca())
+
+    def ca(self) -> Path | None:
+        """A file of authorities to trust beside the system's, if the profile names one."""
+        ca = self._session.profile.ca
+        return None if ca is None else Path(ca)
+
+    def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
+        """As `http`, for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`.
+
+        Args:
+            origin: Who may be shown the token, as `https://api.example.com`; the first that is called, if nobody says.
+        """
+        from keyfob.client.io.httpx_auth import HttpxAuth  # noqa: PLC0415
+
+        return HttpxAuth(self.calls(origin))
+
+    def auth_for_httpx2(self, origin: str | None = None) -> httpx2.Auth:
+        """As `auth_for_httpx`, for `httpx2.Client(auth=...)` and `httpx2.AsyncClient(auth=...)`."""
+        from keyfob.client.io.http_auth import Httpx2Auth  # noqa: PLC0415
+
+        return Httpx2Auth(self.calls(origin))
+
+    def auth_for_requests(self, origin: str | None = None) -> requests.auth.AuthBase:
+        """As `auth_for_httpx`, for `requests.get(..., auth=...)` and `requests.Session().auth`."""
+        from keyfob.client.io.requests_auth import RequestsAuth  # noqa: PLC0415
+
+        return RequestsAuth(self.calls(origin))
+
+    def auth_for_aiohttp(self, origin: str | None = None) -> aiohttp.ClientMiddlewareType:
+        """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
+        from keyfob.client.io.aiohttp_auth import AiohttpAuth  # noqa: PLC0415
+
+        return AiohttpAuth(self.calls(origin))
+
+    def calls(self, origin: str | None = None) -> Calls:
+        """The core of what brings the token to calls, for an HTTP library that is not among these."""
+        return Calls(self._session, origin)
+
+    def send(self, request: Request) -> Response:
+        """One request with the token, renewed once after a 401; no redirect is followed. Raises `KeyfobError`."""
+        return self._session.send(request)
+
+    def call(
+        self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
+    ) -> Response:
+        """As `send`, for answers of any length: the body goes to `write`, piece by piece, and is not kept.
+
+        Status and headers go to `head` before it; they are what comes back, too.
+
+        Raises `LoginRequired`, `Unreachable`, `Malformed`, `Misuse`, `Refused` or `VaultUnavailable`.
+        """
+        from keyfob.client.io.http_auth import call  # noqa: PLC0415
+
+        with self.http() as client:
+            return call(client, request, write, head)
+
+    def log_out(self) -> LoggedOut:
+        """End the login at the server and forget it here. Raises `LoginRequired`."""
+        return self._session.log_out()
