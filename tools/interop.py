@@ -81,6 +81,7 @@ LOGINS = (
     "device, confidential",
     "code",
     "code, confidential",
+    "code, consent",
     "code, declined",
     "client credentials, Basic",
     "client credentials, Basic with +",

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from keyfob.client.asks import Pasted, Switched
+from keyfob.client.assurance import Assurance
 from keyfob.client.drive import drive
 from keyfob.client.held import Held
 from keyfob.client.learned import Learned
@@ -129,6 +130,14 @@ def test_an_issuer_that_promised_to_name_itself_must() -> None:
     with pytest.raises(Malformed):
         visit(world_of({"code": "c"}, server=STRICT))
     assert visit(world_of({"code": "c", "iss": ISSUER}, server=STRICT))
+
+
+def test_what_the_pages_are_to_ask_for_is_said_to_them() -> None:
+    world = world_of({"code": "c"})
+    wanted = Assurance(prompt=("login", "consent"))
+    drive(log_in(replace(PROFILE, way="browser"), assurance=wanted), world)
+    assert query(world.address)["prompt"] == "login consent"
+    assert "prompt" not in body(world)
 
 
 def test_a_server_without_that_leg_and_one_that_gives_no_tokens_are_said_plainly() -> None:

@@ -90,6 +90,7 @@ def test_another_refusal_is_no_reason_to_log_in(answer: Response) -> None:
         refreshed(answer)
 
     assert not isinstance(caught.value, LoginRequired)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("answer", [PAGE, tokens(access_token=None), tokens(token_type="mac")], ids=str)

@@ -3,6 +3,7 @@
 import pytest
 
 from keyfob.errors import LoginDeclined, Refused
+from keyfob.login import Assurance
 from tests.wild.hurry import Hurry
 from tests.wild.servers import IN_VARIABLE, VARIABLE, OidcProvider, Server, logs_in
 from tests.wild.stage import SECRET, WRONG_SECRET
@@ -18,6 +19,14 @@ def test_a_person_logs_in_through_the_browser(server: Server) -> None:
     is_kept = not isinstance(server, OidcProvider)
     assert (held.refresh_token is not None) == is_kept
     assert world.missing == (set() if is_kept else {"offline_access"})
+
+
+@logs_in("code, consent", "oidc-provider")
+def test_a_program_stays_logged_in_where_the_person_is_asked(server: Server) -> None:
+    world = Hurry(visit=server.let_in)
+    held = server.app("browser", world).log_in(assurance=Assurance(prompt=("consent",)))
+    assert held.refresh_token is not None
+    assert world.missing == set()
 
 
 @logs_in("code, declined", "oidc-provider", "django-oauth-toolkit")

@@ -16,14 +16,17 @@ class Assurance:
     Attributes:
         acr_values: One of these, the best first, in the issuer's words.
         max_age: How old it may be.
+        prompt: What the issuer's pages are to ask for, through a browser: login, consent, select_account. Some issuers
+            give a refresh token only with consent (OpenID Connect Core §11).
     """
 
     acr_values: tuple[str, ...] = ()
     max_age: timedelta | None = None
+    prompt: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anything is asked."""
-        return bool(self.acr_values) or self.max_age is not None
+        return bool(self.acr_values or self.prompt) or self.max_age is not None
 
     def write(self) -> dict[str, object]:
         """As members of JSON."""

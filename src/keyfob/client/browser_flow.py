@@ -95,6 +95,7 @@ def begin(
         key_thumbprint=None if program.prover is None else program.prover.thumbprint,
         acr_values=assurance.acr_values,
         max_age=assurance.max_age,
+        prompt=assurance.prompt,
     )
     address = yield from _address(metadata, program, asked)
     if opens:

@@ -6,7 +6,7 @@ from keyfob.client.answer import OK, read_tokens
 from keyfob.client.asks import Flow, now
 from keyfob.client.held import Held
 from keyfob.client.program import Program, ask_for_tokens
-from keyfob.errors import LoginRequired
+from keyfob.errors import LoginRequired, Refused
 from keyfob.protocol.grants import RefreshGrant
 from keyfob.protocol.oauth_error import INVALID_GRANT, OAuthError
 from keyfob.protocol.secret import Secret
@@ -34,7 +34,11 @@ def refresh(held: Held, refresh_token: Secret, program: Program) -> Flow[Held]:
     error = OAuthError.find(response)
     if response.status != OK and error is not None and error.error == INVALID_GRANT:
         raise LoginRequired("the login has ended", oauth_code=error.error, hint="Run: keyfob login")
-    answer = read_tokens(response, "the server does not refresh this login", program.token_types)
+    try:
+        answer = read_tokens(response, "the server does not refresh this login", program.token_types)
+    except Refused as problem:
+        problem.hint = problem.hint or "If it stays so, log in again: keyfob login"
+        raise
     moment = (yield from now()).wall
     if answer.id_token is not None:
         from keyfob.client.id_token import check_renewed  # noqa: PLC0415  signatures cost 100 ms

@@ -44,6 +44,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--flow", choices=_FLOWS, help="how to log in; auto is the safest that works here")
     parser.add_argument("--dpop", choices=DPOP, help="bind tokens to a key of this login; off, if nothing is said")
     parser.add_argument("--acr", metavar="VALUES", help="how sure the login must be, in the issuer's words")
+    parser.add_argument("--prompt", action="append", choices=("login", "consent", "select_account"), help="by browser: "
+                        "what the issuer's pages are to ask for; some renew a login only with consent")  # fmt: skip
     parser.add_argument("--max-age", metavar="TIME", help="how old the login may be: 0, 90s, 5m, 2h")
     parser.add_argument("--switch-account", action="store_true", help="let another person take the place of the last")
     parser.add_argument("--open", action="store_true", help="with a code: open its page in this machine's browser")
@@ -142,9 +144,9 @@ def _way_of(flags: Namespace, app: App) -> Callable[[Callable[[Notice], None] | 
         Misuse: Flags that do not go together.
     """
     max_age = None if flags.max_age is None else duration(flags.max_age)
-    assurance = Assurance(tuple((flags.acr or "").split()), max_age)
+    assurance = Assurance(tuple((flags.acr or "").split()), max_age, tuple(flags.prompt or ()))
     if assurance and flags.resume:
-        raise Misuse("--acr and --max-age are said when a login is begun; leave them away with --resume")
+        raise Misuse("--acr, --max-age and --prompt are said when a login is begun; leave them away with --resume")
     if flags.no_wait:
 
         def begin(tell: Callable[[Notice], None] | None) -> None:
