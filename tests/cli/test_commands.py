@@ -162,18 +162,19 @@ def test_a_password_is_taken_from_stdin_by_leave_alone_and_never_from_the_words(
 
 
 def test_without_a_terminal_a_login_ends_at_once_and_says_to_a_program_what_to_run(keyfob: Keyfob) -> None:
-    """[C-8628-01]"""
+    """[C-8628-01]: whole, where nothing is kept that would say the rest."""
     with issuer() as server:
-        ran = keyfob("login", "--issuer", f"{server.url}/", "--client-id", "cli", "--profile", "work")
+        who = ("--issuer", f"{server.url}/", "--client-id", "cli")
+        ran = keyfob("login", *who, "--profile", "work", "--audience", "https://api.example/?a=b c")
+        assert keyfob("login", *who, "--profile", "work", "--flow", "device").code == 0
+        again = keyfob("login", "--profile", "work", "--flow", "auto")
 
-    assert ran.code == 4
-    assert ran.members() == {
-        "error": "no-terminal",
-        "run": "keyfob login --profile work",
-        "run_and_show_events": "keyfob login --profile work --json",
-    }
+    assert (ran.code, again.code) == (4, 4)
+    run = str(ran.members()["run"])
+    assert run == f"keyfob login --profile work {' '.join(who)} --audience 'https://api.example/?a=b c'"
+    assert ran.members() == {"error": "no-terminal", "run": run, "run_and_show_events": f"{run} --json"}
     assert "there is no terminal here" in ran.err
-    assert [path for _, path, _, _ in server.came] == [WELL_KNOWN]
+    assert sum(path != WELL_KNOWN for _, path, _, _ in server.came) == 2, "a code and its tokens, of the one in between"
 
 
 def test_a_login_is_begun_by_one_command_and_finished_by_another(keyfob: Keyfob, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -124,6 +125,20 @@ def _resume(name: str) -> str:
     return f"{command('login', name)} --resume"
 
 
+def _again(profile: Profile) -> str:
+    """The same login, to be typed elsewhere: what was not kept yet has to be said again."""
+    ours = command("login", profile.name)
+    if ProfileFiles().load(profile.name) == profile:
+        return ours
+    flags = {
+        "--issuer": profile.issuer,
+        "--client-id": profile.client_id,
+        "--resource" if profile.is_resource else "--audience": profile.audience,
+        "--scope": profile.scope.write(),
+    }
+    return " ".join([ours, *(f"{name} {shlex.quote(value)}" for name, value in flags.items() if value)])
+
+
 def _waiting_profile(flags: Namespace) -> Profile:
     """Whose login waits.
 
@@ -190,7 +205,7 @@ def _or_say_where(log_in: Callable[[Callable[[Notice], None] | None], Held | Non
         raise
     except LoginRequired as problem:
         if problem.code == "no-terminal":
-            ours = command("login", profile.name)
+            ours = _again(profile)
             output.result_object({"error": problem.code, "run": ours, "run_and_show_events": f"{ours} --json"})
         raise
 

@@ -1,4 +1,4 @@
-"""The vault's key in the Linux kernel's keyring of this user: in memory, gone after a restart (keyctl(2))."""
+"""The vault's key in the Linux kernel's keyring of this user, gone with their last process (user-keyring(7))."""
 
 from __future__ import annotations
 
