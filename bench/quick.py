@@ -40,12 +40,18 @@ def main() -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("KEYFOB_")}
     with tempfile.TemporaryDirectory() as folder:
         plain = _login(Path(folder, "plain"), clean, keyfob)
-        sealed = _login(Path(folder, "sealed"), clean, keyfob, "quick", "off")
+        off = _login(Path(folder, "off"), clean, keyfob, ["move", "file"], ["quick", "off"])
+        sealed = _login(Path(folder, "sealed"), clean, keyfob, ["move", "kernel"], ["quick", "off"])
         things = {
             BARE: ([sys.executable, "-c", "pass"], clean),
             "keyfob token, quick file": ([keyfob, "token"], plain),
-            "keyfob token, quick off": ([keyfob, "token"], sealed),
         }
+        for name, environment in (("plain", off), ("key in the kernel", sealed)):
+            if environment:
+                things[f"keyfob token, quick off, {name}"] = ([keyfob, "token"], environment)
+            else:
+                print(f"  {name} is not to be had here")
+        things["keyfob token, ordinary"] = ([keyfob, "token"], {**plain, "KEYFOB_SCOPE": "read:orders"})
         Path(folder, "aws").write_text(AWS, encoding="utf-8")
         clean |= {"AWS_SHARED_CREDENTIALS_FILE": str(Path(folder, "aws"))}
         for name, (words, more) in PEERS.items():
@@ -56,15 +62,15 @@ def main() -> None:
                 things[name] = ([found, *words[1:]], {**clean, **more, "HOME": folder})
         taken = _side_by_side(things)
     for name, seconds in taken.items():
-        print(f"  {name:<36} {seconds * 1000:>8.1f} ms   {seconds / taken[BARE]:>6.2f} × {BARE}")
+        print(f"  {name:<42} {seconds * 1000:>8.1f} ms   {seconds / taken[BARE]:>6.2f} × {BARE}")
 
 
 def _find(program: str) -> str | None:
     return os.environ.get(f"KEYFOB_BENCH_{program.upper()}") or shutil.which(program)
 
 
-def _login(home: Path, clean: Mapping[str, str], keyfob: str, *vault: str) -> dict[str, str]:
-    """What a login would leave, and the environment that finds it."""
+def _login(home: Path, clean: Mapping[str, str], keyfob: str, *vault: list[str]) -> dict[str, str]:
+    """What a login would leave, and the environment that finds it; {} where the vault cannot be kept so."""
     profile = App(issuer="https://login.example/", client_id="cli").profile
     now = datetime.now(UTC)
     held = Held(
@@ -75,8 +81,9 @@ def _login(home: Path, clean: Mapping[str, str], keyfob: str, *vault: str) -> di
     FileVault(home).keep(profile.name, replace(held, generation=1))
     ProfileFiles(home).keep(profile)
     found = {**clean, "KEYFOB_HOME": str(home)}
-    if vault:
-        subprocess.run([keyfob, "vault", *vault], env=found, check=True, capture_output=True)
+    for words in vault:
+        if subprocess.run([keyfob, "vault", *words], env=found, check=False, capture_output=True).returncode:
+            return {}
     subprocess.run([keyfob, "token"], env=found, check=True, capture_output=True)
     return found
 

@@ -2,6 +2,9 @@
 
 Imports nothing but `os`, `sys` and `time`: this module is all that runs when a token is at hand. There is never a
 refresh token in the file, nor a key. Whatever is not plain is left to the ordinary path, which is always right.
+
+Where no token may lie about, the file holds none: it says only that the ordinary path has found the one in this very
+vault good until then, and `kept.py` reads it from there.
 """
 
 import os
@@ -9,6 +12,7 @@ import sys
 import time
 
 MARK = "keyfob-quick 1"
+MARK_KEPT = "keyfob-kept 1"
 _OTHERS = 0o077
 _LARGEST = 64 * 1024
 # None of these changes which token is printed. Any other KEYFOB_* may.
@@ -40,12 +44,22 @@ def place(profile: str) -> tuple[str, str]:
 
 
 def state_of(home: str, profile: str) -> str:
-    """What tells whether the vault or the settings have changed: the file is replaced whole at each change."""
-    found: list[str] = []
-    for path in (f"{home}/vault/{profile}.json", f"{home}/profiles/{profile}.json"):
-        seen = os.stat(path)
-        found.append(f"{seen.st_ino}.{seen.st_mtime_ns}.{seen.st_size}")
+    """What tells whether the vault, the settings or the way to keep tokens have changed: each file is replaced whole.
+
+    Raises:
+        OSError: There is no login, or no settings.
+    """
+    found = [_seen(f"{home}/vault/{profile}.json"), _seen(f"{home}/profiles/{profile}.json")]
+    try:
+        found.append(_seen(f"{home}/vault.json"))
+    except FileNotFoundError:
+        found.append("-")
     return " ".join(found)
+
+
+def _seen(path: str) -> str:
+    seen = os.stat(path)
+    return f"{seen.st_ino}.{seen.st_mtime_ns}.{seen.st_size}"
 
 
 def changes_nothing() -> bool:
@@ -102,21 +116,41 @@ def look_up(words: list[str]) -> str | None:
     path, home = place(profile)
     if not path:
         return None
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
-    try:
-        found = os.fstat(descriptor)
-        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & _OTHERS):
-            return None
-        lines = os.read(descriptor, _LARGEST).decode("ascii").split("\n")
-    finally:
-        os.close(descriptor)
-    mark, state, since, until, usual, token, end = lines
-    if mark != MARK or state != state_of(home, profile) or end or not token:
+    mark, state, since, until, usual, token, end = _read(path).decode("ascii").split("\n")
+    if mark not in {MARK, MARK_KEPT} or state != state_of(home, profile) or end or (mark == MARK) != bool(token):
         return None
     now = time.time()
     if now < int(since) or (until != "-" and int(until) - now < (int(usual) if least < 0 else least)):
         return None
-    return token
+    return token or _kept(home, profile, state)
+
+
+def _read(path: str) -> bytes:
+    """What only we may read.
+
+    Raises:
+        OSError: It cannot be read.
+        PermissionError: Others may read it, too.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        found = os.fstat(descriptor)
+        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & _OTHERS):
+            raise PermissionError
+        return os.read(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
+
+
+def _kept(home: str, profile: str, state: str) -> str | None:
+    """The token in the vault, if the vault is still the one that was found good."""
+    try:
+        from keyfob.io import kept  # it costs as much as a bare Python
+
+        token = kept.access_token(_read(f"{home}/vault/{profile}.json"), profile)
+    except Exception:  # noqa: BLE001  why it cannot be had, the ordinary path says in words
+        return None
+    return token if state == state_of(home, profile) else None
 
 
 def write(state: str, since: int, until: int | None, usual: int, token: str) -> bytes:
@@ -127,9 +161,10 @@ def write(state: str, since: int, until: int | None, usual: int, token: str) -> 
         since: Now, in seconds by this machine's clock; once that was set back, the file counts for nothing.
         until: When the token lapses, by the same clock; None where nobody knows.
         usual: How many seconds it must still live when nobody asks for more.
-        token: The access token.
+        token: The access token; "" to leave it in the vault.
     """
-    lines = (MARK, state, str(since), "-" if until is None else str(until), str(usual), token, "")
+    mark, end = MARK if token else MARK_KEPT, "-" if until is None else str(until)
+    lines = (mark, state, str(since), end, str(usual), token, "")
     return "\n".join(lines).encode("ascii")
 
 

@@ -21,7 +21,7 @@ def configure(parser: ArgumentParser) -> None:
     add_json_flag(parser)
     parser.epilog = (
         "A login that is sealed is of no use to whoever copies the file. The quick file holds an access token that is "
-        "valid anyway, so that keyfob token answers at once; with quick off there is none."
+        "valid anyway, so that keyfob token answers at once; with quick off there is no token in it."
     )
 
 

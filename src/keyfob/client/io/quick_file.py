@@ -15,7 +15,7 @@ from keyfob.io import quick
 _NEWLINES = ("\n", "\r")
 
 
-def lay_quick(home: Path, profile: str, state: str, held: Held) -> bool:
+def lay_quick(home: Path, profile: str, state: str, held: Held, *, holds_token: bool = True) -> bool:
     """Put the access token where the next `keyfob token` finds it without waking anything; whether that was possible.
 
     Args:
@@ -23,6 +23,7 @@ def lay_quick(home: Path, profile: str, state: str, held: Held) -> bool:
         profile: Whose token it is.
         state: Of the vault, as it was when `held` was read from it.
         held: The login; its refresh token stays where it is.
+        holds_token: Whether the access token may lie there; if not, only how long the one in the vault is good.
     """
     path, its_home = quick.place(profile)
     token = held.access_token.reveal()
@@ -35,7 +36,7 @@ def lay_quick(home: Path, profile: str, state: str, held: Held) -> bool:
     until = None if held.expires_at is None else int((held.expires_at - held.skew).timestamp())
     usual = int(usual_window(held).total_seconds())
     try:
-        write_private(Path(path), quick.write(state, int(time.time()), until, usual, token))
+        write_private(Path(path), quick.write(state, int(time.time()), until, usual, token if holds_token else ""))
     except VaultUnavailable:
         return False  # it only makes things quicker
     return True

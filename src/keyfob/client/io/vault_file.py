@@ -6,6 +6,7 @@ import contextlib
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from keyfob.client.envelope import Envelope
 from keyfob.client.held import Held
@@ -13,8 +14,11 @@ from keyfob.client.io.files import home, make_folder, read_private, remove, set_
 from keyfob.client.io.lock import locked
 from keyfob.client.io.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.seals import Seals
+from keyfob.client.keeping import Note, Place
 from keyfob.client.profile import Profile
 from keyfob.errors import Malformed, VaultUnavailable
+
+_READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file"})  # as `io/kept.py` can
 
 
 class FileVault:
@@ -89,14 +93,15 @@ class FileVault:
         return locked(self.folder / f"{drawer}.lock")
 
     def make_quick(self, drawer: str) -> None:
-        """Lay the access token into the quick file, where that is allowed and nothing changes meanwhile."""
+        """Lay the quick file, if nothing changes meanwhile; where no token may lie there, all but the token."""
         with contextlib.suppress(VaultUnavailable):  # the quick file is a comfort, and nothing depends on it
             state = state_of(self._home, drawer)
-            if state is None or (self.seals is not None and not self.seals.note().is_quick):
+            note = Note() if self.seals is None else self.seals.note()
+            if state is None or not (note.is_quick or note.place in _READ_QUICKLY):
                 return
             held = self.load(drawer)
             if held is not None and state_of(self._home, drawer) == state:
-                lay_quick(self._home, drawer, state, held)
+                lay_quick(self._home, drawer, state, held, holds_token=note.is_quick)
 
     def drawers(self) -> list[str]:
         """The names of those that are not empty."""
