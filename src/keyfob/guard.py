@@ -31,7 +31,6 @@ from keyfob.resource.introspected import Introspection
 from keyfob.resource.io.asgi import App, guarded
 from keyfob.resource.io.ask import Sender
 from keyfob.resource.io.guard import Clock, Judge, Trust, Ways, wall_clock
-from keyfob.resource.io.introspect import Introspector
 from keyfob.resource.io.keys import IssuerKeys
 from keyfob.resource.io.once import PRINCIPAL
 from keyfob.resource.io.possession import Possession, Proofs
@@ -51,6 +50,8 @@ if TYPE_CHECKING:
     from rest_framework.permissions import BasePermission
     from starlette.applications import Starlette
     from starlette.requests import HTTPConnection
+
+    from keyfob.resource.io.introspect import Introspector
 
 __all__ = [
     "PRINCIPAL",
@@ -293,6 +294,8 @@ def _terms(realm: str, published: Published | None) -> Terms:
 
 
 def _introspector(settings: Introspection, policies: tuple[Policy, ...], send: Sender, clock: Clock) -> Introspector:
+    from keyfob.resource.io.introspect import Introspector  # noqa: PLC0415  for those who ask
+
     for policy in policies:
         if settings.issuer in {"", policy.issuer}:
             return Introspector(settings, policy, send, clock)

@@ -29,6 +29,26 @@ NOT_FOR_A_GUARD = [
     "uvicorn",
 ]
 
+# What a guard loads when it comes to that: a key to be read, an issuer to be asked, a proof to be judged.
+NOT_BEFORE_IT_IS_WANTED = [
+    "asyncio",
+    "cryptography.hazmat.backends",
+    "cryptography.hazmat.primitives.ciphers",
+    "cryptography.hazmat.primitives.serialization",
+    "cryptography.x509",
+    "joserfc",
+    "keyfob.io",
+    "keyfob.jose.certificates",
+    "keyfob.jose.opaque",
+    "keyfob.jose.proofs",
+    "keyfob.jose.sealed",
+    "keyfob.protocol.dpop",
+    "keyfob.protocol.introspection",
+    "keyfob.protocol.metadata",
+    "keyfob.resource.io.introspect",
+    "logging",
+]
+
 
 def loaded_by(statement: str) -> set[str]:
     ran = subprocess.run(
@@ -52,6 +72,11 @@ def test_a_guard_brings_neither_client_nor_server() -> None:
 
 
 GUARD = "import keyfob.guard as k\nguard = k.Guard(issuer='https://login.example/', audience='a')\n"
+
+
+@pytest.mark.parametrize("statement", ["import keyfob.guard", GUARD], ids=["the door", "a guard"])
+def test_a_guard_loads_what_it_may_never_need_when_it_needs_it(statement: str) -> None:
+    assert loaded_by(statement).isdisjoint(NOT_BEFORE_IT_IS_WANTED)
 
 
 @pytest.mark.parametrize(

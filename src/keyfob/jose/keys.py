@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Self, cast
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from keyfob.errors import InvalidToken, Malformed
@@ -180,6 +179,8 @@ class SigningKey:
 
     def pem(self) -> bytes:
         """As unencrypted PKCS #8, for sealing."""
+        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  30 ms, and nothing that verifies
+
         return self.handle.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -199,6 +200,8 @@ def _handle_of(pem: bytes) -> PrivateHandle:
     Raises:
         Malformed: It is none, or of a kind that we do not sign with.
     """
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
     try:
         handle = serialization.load_pem_private_key(pem, None)
     except (ValueError, TypeError):
@@ -246,6 +249,7 @@ def thumbprint(jwk: Mapping[str, object]) -> str:
 
 
 def _public_jwk(handle: PrivateHandle) -> dict[str, object]:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
     from joserfc.jwk import ECKey, OKPKey, RSAKey  # noqa: PLC0415
 
     pem = handle.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -33,7 +33,6 @@ _PADDING: Final = (b"", b"===", b"==", b"=")  # by length modulo 4; with one let
 _SHA256: Final = hashes.SHA256()
 _PKCS1: Final = padding.PKCS1v15()
 _PSS: Final = padding.PSS(padding.MGF1(_SHA256), 32)  # RFC 7518 §3.5: the salt is as long as the hash
-_ECDSA: Final = ec.ECDSA(_SHA256)
 
 
 @dataclass(slots=True)  # not frozen, since making a frozen one costs as much as parsing its header, at every call
@@ -171,7 +170,7 @@ def _check(unverified: Unverified, key: PublicKey) -> None:
             if len(signature) != ES256_SIGNATURE_BYTES:
                 raise InvalidSignature
             r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
-            cast(ec.EllipticCurvePublicKey, key.handle).verify(encode_dss_signature(r, s), signed, _ECDSA)
+            cast(ec.EllipticCurvePublicKey, key.handle).verify(encode_dss_signature(r, s), signed, _ecdsa())
         case _:
             cast(ed25519.Ed25519PublicKey, key.handle).verify(signature, signed)
 
@@ -181,10 +180,15 @@ def _signature(signing_input: bytes, key: SigningKey) -> bytes:
         case rsa.RSAPrivateKey() as handle:
             return handle.sign(signing_input, _PKCS1 if key.algorithm == "RS256" else _PSS, _SHA256)
         case ec.EllipticCurvePrivateKey() as handle:
-            r, s = decode_dss_signature(handle.sign(signing_input, _ECDSA))
+            r, s = decode_dss_signature(handle.sign(signing_input, _ecdsa()))
             return r.to_bytes(32) + s.to_bytes(32)
         case ed25519.Ed25519PrivateKey() as handle:
             return handle.sign(signing_input)
+
+
+@lru_cache(maxsize=1)  # making the first loads all of a back end that nothing else here needs
+def _ecdsa() -> ec.ECDSA:
+    return ec.ECDSA(_SHA256)
 
 
 @lru_cache(maxsize=64)  # a key's tokens share their header

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyfob.errors import InvalidToken, Misuse
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.address import is_safe
-from keyfob.protocol.introspection import IntrospectionAnswer
 from keyfob.protocol.secret import Secret
 from keyfob.resource.policy import Policy
 from keyfob.resource.verify import Principal
+
+if TYPE_CHECKING:  # a guard that does not ask loads none of it
+    from keyfob.protocol.introspection import IntrospectionAnswer
 
 LONGEST_LIFE: Final = timedelta(minutes=5)
 # `access_token` is written by some servers where RFC 7662 §2.2 means the type that the token answer names.

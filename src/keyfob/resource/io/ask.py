@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import JSON, Request, Response
-from keyfob.protocol.metadata import ServerMetadata, well_known
+
+if TYPE_CHECKING:  # loaded when the issuer is asked
+    from keyfob.protocol.metadata import ServerMetadata
 
 Sender = Callable[[Request], Response]
 _OK: Final = 200
@@ -34,6 +36,8 @@ def find_metadata(issuer: str, send: Sender) -> ServerMetadata:
         Malformed: It has none, or that of another issuer.
         Unreachable: It does not answer.
     """
+    from keyfob.protocol.metadata import ServerMetadata, well_known
+
     for address in well_known(issuer):
         try:
             document = read_json(get(address, send).body, "metadata")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyfob.errors import InvalidToken, Unreachable
 from keyfob.jose.algorithms import ALGORITHMS
@@ -20,7 +20,6 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.resource.certificates import CertificateHeader, is_same, thumbprint_of
 from keyfob.resource.io.flight import Flight
-from keyfob.resource.io.introspect import Introspector
 from keyfob.resource.io.keys import IssuerKeys
 from keyfob.resource.io.possession import Possession
 from keyfob.resource.io.remembered import Remembered
@@ -28,6 +27,9 @@ from keyfob.resource.policy import Policy
 from keyfob.resource.require import Denial, Requirement, lack
 from keyfob.resource.terms import Shown, Terms, closed
 from keyfob.resource.verify import BOUND, KeyNeeded, Principal, issuers_policy, judge
+
+if TYPE_CHECKING:  # a guard that does not ask loads none of it
+    from keyfob.resource.io.introspect import Introspector
 
 Clock = Callable[[], datetime]
 Waits = Generator[Flight, None, "Principal | Denial"]

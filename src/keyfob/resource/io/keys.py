@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from keyfob.resource.io.ask import Sender, find_metadata, get
 from keyfob.resource.io.flight import Flight
 from keyfob.resource.refetch import HeldKeys, is_due, life_of, may_seek
 
-_LOG: Final = logging.getLogger("keyfob.guard")
+_OUR_LOG: Final = "keyfob.guard"
 
 
 def steady_clock() -> timedelta:
@@ -112,7 +111,9 @@ class IssuerKeys:
             same = before.fetched_at is not None and response.body == self._body
             keys = before.keys if same else KeySet.read(read_json(response.body, "key set"))
         except KeyfobError as problem:
-            _LOG.warning("keys of the issuer not fetched: %s", problem.message)
+            import logging  # 3 ms, and as a rule nothing is amiss
+
+            logging.getLogger(_OUR_LOG).warning("keys of the issuer not fetched: %s", problem.message)
             self._found_uri = None  # they may have moved
             return None
         self._body = response.body

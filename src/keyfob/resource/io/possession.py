@@ -8,7 +8,6 @@ from typing import Final
 
 from keyfob.errors import InvalidToken, Misuse, Unreachable
 from keyfob.jose.algorithms import Algorithm
-from keyfob.jose.proofs import NonceNeeded, Nonces, judge_proof, nonce_at
 from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
 from keyfob.resource.certificates import is_same
@@ -55,6 +54,8 @@ class Possession:
 
     def __init__(self, proofs: Proofs, published: Published) -> None:
         """Know them."""
+        from keyfob.jose.proofs import Nonces
+
         self._proofs = proofs
         self._published = published
         self._nonces = None if proofs.nonce_key is None else Nonces(proofs.nonce_key, are_needed=True)
@@ -63,6 +64,8 @@ class Possession:
         self, proof: Secret, token: Secret, key_thumbprint: str, request: Request, terms: Terms, now: datetime
     ) -> Denial | None:
         """None when the proof is by the token's key, for the token, this request and this moment, and new."""
+        from keyfob.jose.proofs import NonceNeeded, judge_proof
+
         try:
             found = judge_proof(
                 proof,
@@ -86,4 +89,6 @@ class Possession:
         return None if is_first else terms.refuse_proof("the proof was used before")
 
     def _ask_for_nonce(self, terms: Terms, now: datetime) -> Denial | None:
+        from keyfob.jose.proofs import nonce_at
+
         return None if self._nonces is None else terms.ask_for_nonce(nonce_at(self._nonces.key, now))
