@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,6 +11,8 @@ from typing import Annotated
 
 import pytest
 from fastapi import Depends, FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from keyfob.errors import Misuse
@@ -20,6 +23,7 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.resource.io.guard import Judge, Trust
 from keyfob.resource.io.keys import IssuerKeys
+from keyfob.resource.terms import Shown, Terms
 from keyfob.testing.flawed_tokens import FLAWS, Mint, sign_with_own_key
 from keyfob.testing.orders import api
 
@@ -78,6 +82,20 @@ def test_a_malformed_header_is_a_bad_request(judge: Judge, header: str) -> None:
     found = judge.check(Request("GET", "/orders", (("authorization", header),)), READ)
     assert isinstance(found, Denial)
     assert (found.status, found.error) == (400, "invalid_request")
+
+
+@given(st.one_of(st.text("aZ09-._~+/= ,\t\n?é", max_size=12), st.text(max_size=8)))
+def test_what_follows_the_scheme_is_one_token_or_a_malformed_header(rest: str) -> None:
+    """[RS-6750-02]: the grammar of RFC 9110 §11.2, however it is looked for."""
+    grammar = re.fullmatch(r" +([A-Za-z0-9\-._~+/]+=*) *", rest, re.ASCII)
+    found = Terms().read(Request("GET", "/", (("authorization", f"Bearer{rest}"),)))
+
+    if grammar is not None:
+        assert isinstance(found, Shown)
+        assert found.token.reveal() == grammar[1]
+    else:
+        assert isinstance(found, Denial)
+        assert found.status == 400
 
 
 def test_two_headers_are_a_bad_request(mint: Mint, judge: Judge) -> None:

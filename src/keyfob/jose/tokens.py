@@ -65,13 +65,14 @@ def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Un
     raw = token.reveal().encode("utf-8", "replace")
     if len(raw) > LONGEST_TOKEN:
         raise InvalidToken("the token is too long", check="form")
-    if raw.count(b".") != 2:
+    parts = raw.split(b".", 3)
+    if len(parts) != 3:
         raise InvalidToken("the token is not a signed JWT", check="form")
-    signed, _, signature = raw.rpartition(b".")
-    header, _, payload = signed.partition(b".")
+    header, payload, signature = parts
     algorithm, key_id, token_type = _read_header(header)
     if algorithm is None or algorithm not in allowed:
         raise InvalidToken("the token's algorithm is not on the list", check="algorithm")
+    signed = raw[: len(header) + 1 + len(payload)]
     return Unverified(algorithm, key_id, token_type, signed, _decode(payload), _decode(signature))
 
 
@@ -165,12 +166,12 @@ def _check(unverified: Unverified, key: PublicKey) -> None:
     match key.key_type:
         case "RSA":
             scheme = _PKCS1 if unverified.algorithm == "RS256" else _PSS
-            cast(rsa.RSAPublicKey, key.handle).verify(signature, signed, scheme, _SHA256)
+            cast("rsa.RSAPublicKey", key.handle).verify(signature, signed, scheme, _SHA256)
         case "EC":
             if len(signature) != ES256_SIGNATURE_BYTES:
                 raise InvalidSignature
             r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
-            cast(ec.EllipticCurvePublicKey, key.handle).verify(encode_dss_signature(r, s), signed, _ecdsa())
+            cast("ec.EllipticCurvePublicKey", key.handle).verify(encode_dss_signature(r, s), signed, _ecdsa())
         case _:
             cast(ed25519.Ed25519PublicKey, key.handle).verify(signature, signed)
 

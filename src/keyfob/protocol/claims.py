@@ -83,23 +83,25 @@ class AccessClaims:
         Raises:
             Malformed: `iss`, `sub`, `aud`, `exp` or `iat` is missing, or a claim has the wrong type.
         """
-        permissions = fields.texts("permissions") if "permissions" in fields.values else None
-        key_thumbprint, certificate_thumbprint = read_confirmation(fields)
-        # In the order of the fields: an API does this at every call, and by name it would take twice as long.
+        said = fields.values
+        permissions = fields.texts("permissions") if "permissions" in said else None
+        key_thumbprint, certificate_thumbprint = read_confirmation(fields) if "cnf" in said else (None, None)
+        # An API does this at every call: what is not there is not asked for, and the values come in the order of the
+        # fields, since by name they would take twice as long.
         return cls(
             fields.text("iss"),
             fields.text("sub"),
             fields.text_or_texts("aud"),
-            fields.optional_text("client_id") or fields.optional_text("azp") or "",
+            (fields.optional_text("client_id") if "client_id" in said else None) or fields.optional_text("azp") or "",
             fields.time("iat"),
             fields.time("exp"),
             _read_scope(fields.optional_text("scope") or ""),
             permissions,
-            fields.optional_text("jti"),
-            fields.optional_text("gty"),
-            fields.optional_time("nbf"),
-            fields.optional_time("auth_time"),
-            fields.optional_text("acr"),
+            fields.optional_text("jti") if "jti" in said else None,
+            fields.optional_text("gty") if "gty" in said else None,
+            fields.optional_time("nbf") if "nbf" in said else None,
+            fields.optional_time("auth_time") if "auth_time" in said else None,
+            fields.optional_text("acr") if "acr" in said else None,
             key_thumbprint,
             certificate_thumbprint,
         )

@@ -144,8 +144,7 @@ class Judge:
         if introspector is not None and (introspector.settings.every or not looks_signed(token)):
             return (yield from self._introspected(introspector, token))
         if self._verified is None:
-            found, _, _ = yield from self._signed(token)
-            return found
+            return (yield from self._signed(token))[0]
         digest, now = token.digest(), self._clock()
         known = self._verified.get(digest, now)
         if known is not None and known[2].current() is known[1]:

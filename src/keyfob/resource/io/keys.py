@@ -22,7 +22,7 @@ _OUR_LOG: Final = "keyfob.guard"
 
 def steady_clock() -> timedelta:
     """Time that only goes forward."""
-    return timedelta(seconds=time.monotonic())
+    return timedelta(0, time.monotonic())
 
 
 class IssuerKeys:
