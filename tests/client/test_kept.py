@@ -143,6 +143,8 @@ TABLE: list[tuple[str, Held, Profile, Callable[[Path], object], tuple[str, ...],
         True,
     ),
     ("machine", replace(alive(), refresh_token=None), MACHINE, Path.exists, (), True),
+    ("bound", replace(alive(), token_type="DPoP", proof_key=Secret("x")), PROFILE, Path.exists, (), False),
+    ("only its refresh token bound", replace(alive(), proof_key=Secret("x")), PROFILE, Path.exists, (), True),
     ("another profile", alive(), PROFILE, Path.exists, ("--profile", "other"), False),
     ("another API", alive(), PROFILE, choose_another_api, (), False),
     ("as JSON", alive(), PROFILE, Path.exists, ("--json",), False),
@@ -201,18 +203,26 @@ def test_a_key_that_is_gone_or_another_is_left_to_the_ordinary_path(place: Place
         ({"token_type": "dpop"}, None),
         ({"token_type": None}, None),
         ({"proof_key": {"kty": "EC"}}, None),
-        ({"proof_key": "x"}, None),
+        ({"proof_key": "x"}, "at-1"),
         ({"inner": {"access_token": "x"}}, None),
     ],
     ids=str,
 )
-def test_a_token_that_is_bound_to_a_key_is_never_printed(
+def test_only_a_bearer_token_is_printed(
     place: Place, tmp_path: Path, changed: dict[str, object], token: str | None
 ) -> None:
     lay(place, alive())
     edit(tmp_path / "home", **changed)
 
     assert found() == token
+
+
+def test_a_token_that_is_bound_to_a_key_is_not_read_even_where_it_was_found_good() -> None:
+    login = replace(alive(), token_type="DPoP", proof_key=Secret("x")).write()
+
+    with pytest.raises(ValueError, match="bearer"):
+        kept.access_token(login, "default")
+    assert kept.access_token(alive().write(), "default") == "at-1"
 
 
 @pytest.mark.parametrize("where", ["keyring", "systemd", "passphrase"])

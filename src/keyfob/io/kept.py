@@ -6,8 +6,8 @@ Called only for a file that the ordinary path has read and found good, so what i
 
 _BEGIN, _MIDDLE, _END = b'{"version": 2, "key": "', b'", "sealed": "', b'"}'
 _TOKEN = b'"access_token": "'  # inside a JSON string its quotes would be escaped
-# A token that is bound to a key is good for nothing by itself; where these say anything, it has to be this.
-_UNBOUND = ((b'"token_type": ', b'"Bearer"'), (b'"proof_key": ', b"null"))
+# A token that is bound to a key is no use by its letters alone; an older login says nothing, and has none.
+_KIND, _BEARER = b'"token_type": ', b'"Bearer"'
 _KEY_BYTES = 32
 
 
@@ -23,12 +23,9 @@ def access_token(content: bytes, profile: str) -> str:
         ValueError: The file is not of the usual shape, or of another key.
     """
     plain = _unseal(content, f"vault {profile}") if b'"sealed"' in content else content
-    for name, only in _UNBOUND:
-        _, found, value = plain.partition(name)
-        if found and not value.startswith(only):
-            raise ValueError
-    if plain.count(_TOKEN) != 1:
-        raise ValueError
+    _, is_said, kind = plain.partition(_KIND)
+    if plain.count(_TOKEN) != 1 or (is_said and not kind.startswith(_BEARER)):
+        raise ValueError("not a login with one bearer token")
     token, end, _ = plain.partition(_TOKEN)[2].partition(b'"')
     text = token.decode("ascii")
     if not end or not text or "\\" in text or not text.isprintable():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
@@ -195,10 +195,10 @@ def _load(text: bytes | str, what: str) -> object:
         plain = text if isinstance(text, str) else text.decode()
         # As a rule nothing stands around the object, and then the decoder's search for white space is a third of the
         # whole. What is out of the ordinary goes that way.
-        found, end = _SCAN(plain, 0) if plain.startswith("{") else (None, -1)
+        found, end = _DECODER.raw_decode(plain) if plain.startswith("{") else (None, -1)
         if end != len(plain):
             found = _DECODER.decode(plain)
-    except (ValueError, RecursionError, StopIteration):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise Malformed(f"{what}: not JSON", code="not-json") from None
     return found
 
@@ -215,4 +215,3 @@ def _no_constant(_: str) -> object:
 
 
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_repeats, parse_constant=_no_constant)
-_SCAN: Final[Callable[[str, int], tuple[object, int]]] = _DECODER.scan_once  # what `raw_decode` calls
