@@ -18,10 +18,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import Misuse
 from keyfob.jose.algorithms import Algorithm
+from keyfob.jose.keys import KeySet
+from keyfob.protocol.address import is_safe
 from keyfob.protocol.claims import Profile
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.resource_metadata import ResourceMetadata
@@ -29,12 +32,13 @@ from keyfob.resource.certificates import CertificateHeader
 from keyfob.resource.explain import Check, Explanation, explain
 from keyfob.resource.introspected import Introspection
 from keyfob.resource.io.asgi import App, guarded
-from keyfob.resource.io.ask import Sender
+from keyfob.resource.io.ask import Sender, find_keys
 from keyfob.resource.io.guard import Clock, Judge, Trust, Ways, wall_clock
 from keyfob.resource.io.keys import IssuerKeys
 from keyfob.resource.io.once import PRINCIPAL
 from keyfob.resource.io.possession import Possession, Proofs
 from keyfob.resource.io.replays import Replays, ReplaysInMemory
+from keyfob.resource.kind import Kind, kind_of
 from keyfob.resource.policy import DEFAULT_LEEWAY, Policy
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial, Requirement, require, requirement_of
@@ -62,6 +66,7 @@ __all__ = [
     "Guard",
     "Introspection",
     "KeyNeeded",
+    "Kind",
     "Policy",
     "Principal",
     "Proofs",
@@ -70,6 +75,8 @@ __all__ = [
     "Requirement",
     "choose_policy",
     "explain",
+    "fetch_keys",
+    "kind_of",
     "require",
     "verify",
 ]
@@ -251,6 +258,25 @@ class Guard:
         if self._published is None:
             raise Misuse("a guard has metadata when it has an address")
         return self._published
+
+
+def fetch_keys(issuer: str, ca: Path | str | None = None) -> KeySet:
+    """An issuer's keys as they are now, for `explain` and `verify`; a guard keeps its own.
+
+    Args:
+        issuer: As its metadata writes it.
+        ca: A file of authorities, in PEM, to trust beside the system's.
+
+    Raises:
+        Misuse: The issuer is no address that may be asked.
+        Malformed: It has no keys, or says so in no way that can be followed.
+        Unreachable: It does not answer.
+    """
+    from keyfob.io.http import sender_for  # noqa: PLC0415  httpx2 costs 70 ms
+
+    if not is_safe(issuer):
+        raise Misuse("an issuer is an https address, or plain http on this machine")
+    return find_keys(issuer, sender_for(None if ca is None else Path(ca)))
 
 
 def _publish(

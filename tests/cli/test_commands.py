@@ -196,7 +196,7 @@ def test_a_login_is_begun_by_one_command_and_finished_by_another(keyfob: Keyfob,
     assert not pending.exists()
 
 
-@pytest.mark.parametrize("command", ["token", "whoami", "call https://api.example/"])
+@pytest.mark.parametrize("command", ["token", "whoami", "inspect"])
 def test_without_a_login_a_command_says_which_command_helps(keyfob: Keyfob, command: str) -> None:
     """[C-8628-01]"""
     plain, told = keyfob(*command.split()), keyfob(*command.split(), "--json")

@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, str]] = {
     "login": "log in; shows a code that you approve on any device",
     "token": "print a valid access token; refreshed if need be, never opens a browser",
     "call": "make an HTTP call with the token, with curl's habits",
+    "inspect": "what a token says, who signed it, and why an API would refuse it",
     "whoami": "who is logged in, at which issuer, until when",
     "logout": "end the login at the server, and forget it here",
     "vault": "where and how tokens are kept; move them elsewhere",

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, TextIO
 from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.calls import Calls
 from keyfob.client.held import Held
+from keyfob.client.io.origin_files import OriginFiles
 from keyfob.client.io.pending_files import PendingFiles
 from keyfob.client.io.seals import Seals
+from keyfob.client.io.stranger import Stranger
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
 from keyfob.client.keeping import PLACES, policy_of
 from keyfob.client.kept_flow import refuse_switch
@@ -86,6 +88,7 @@ __all__ = [
     "NetworkTrouble",
     "NotBound",
     "Notice",
+    "OriginFiles",
     "PasswordWarned",
     "PasteAsked",
     "PasteRefused",
@@ -103,6 +106,7 @@ __all__ = [
     "Source",
     "StepUp",
     "StillPending",
+    "Stranger",
     "VaultNote",
     "Way",
     "check_name",

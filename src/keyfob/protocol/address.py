@@ -7,6 +7,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
+# Names that are of one machine or one network by agreement (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
+_NEAR: Final = ("localhost", "local", "internal", "home.arpa")
 
 
 def is_web_url(text: str) -> bool:
@@ -28,6 +30,20 @@ def is_loopback(address: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_public(address: str) -> bool:
+    """Whether a web address is, by its looks, one of the public network (RFC 9728 §7.7). No name is looked up."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    try:
+        ip = ip_address(host.partition("%")[0])
+    except ValueError:
+        last = host.rpartition(".")[2]
+        # `127.1` and `0x7f.1` are addresses to some resolvers.
+        is_number = last.isdigit() or last.startswith("0x")
+        return "." in host and not is_number and not any(host == near or host.endswith(f".{near}") for near in _NEAR)
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return bool((mapped or ip).is_global)
 
 
 def is_safe(address: str) -> bool:

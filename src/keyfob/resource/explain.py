@@ -36,6 +36,7 @@ CHECKS: Final[dict[str, str]] = {
     "bound": "it may be used as a plain bearer token",
 }
 _UNREAD: Final = "cannot be told: the token cannot be read so far"
+_NO_KEYS: Final = "cannot be told: the issuer's keys are not at hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +79,15 @@ class Explanation:
         return next((check for check in self.checks if not check.holds), None)
 
 
-def explain(token: Secret, keys: KeySet, policy: Policy, now: datetime) -> Explanation:
+def explain(token: Secret, keys: KeySet | None, policy: Policy, now: datetime) -> Explanation:
     """Judge a token as `verify` does, and say it of each check, also of those behind the first that fails.
 
     What stands behind a signature that does not hold is what the token *says*, and no more.
 
     Args:
         token: As it came, without its scheme.
-        keys: The issuer's, as far as they are known.
+        keys: The issuer's, as far as they are known; None where nobody could ask, so that nothing is held against
+            the token for want of its key.
         policy: What the API accepts.
         now: Aware, UTC.
     """
@@ -95,7 +97,9 @@ def explain(token: Secret, keys: KeySet, policy: Policy, now: datetime) -> Expla
     return Explanation(every, None if header is None else header.values, None if payload is None else payload.values)
 
 
-def _checks(token: Secret, keys: KeySet, policy: Policy, now: datetime, payload: Fields | None) -> Iterator[Check]:
+def _checks(
+    token: Secret, keys: KeySet | None, policy: Policy, now: datetime, payload: Fields | None
+) -> Iterator[Check]:
     """Those that can be told."""
     unverified = None
     try:
@@ -116,10 +120,13 @@ def _checks(token: Secret, keys: KeySet, policy: Policy, now: datetime, payload:
     yield from _said(claims, payload, unverified, policy, now)
 
 
-def _signed(unverified: Unverified, keys: KeySet, policy: Policy) -> Iterator[Check]:
+def _signed(unverified: Unverified, keys: KeySet | None, policy: Policy) -> Iterator[Check]:
     listed = unverified.algorithm in policy.algorithms
     yield _told("algorithm", holds=listed, otherwise="the token's algorithm is not on the list")
     yield _told("typ", holds=policy.takes_type(unverified.type), otherwise="the token is not an access token")
+    if keys is None:
+        yield from (Check(name, None, _NO_KEYS) for name in ("key", "signature"))
+        return
     try:
         key = keys.choose(unverified.algorithm, unverified.key_id)
         if key is None:

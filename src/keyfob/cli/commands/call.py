@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 from keyfob.cli import output
+from keyfob.cli.destination import add_flags, find_login, log_in_at, remember
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
+from keyfob.cli.profiles import add_json_flag, add_profile_flag
 from keyfob.client.step_up import StepUp, challenge_of
 from keyfob.errors import Misuse, Refused
-from keyfob.login import Held, Profile
+from keyfob.login import Held, Profile, Stranger
 from keyfob.protocol.http import FORM, Request, Response
 from keyfob.protocol.oauth_error import speakable
 
@@ -34,6 +37,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--step-up", action="store_true", help="log in again if the API wants more of your login")
     add_json_flag(parser)
     add_profile_flag(parser)
+    add_flags(parser)
     parser.epilog = (
         "Redirects are not followed. The body goes to stdout whatever the answer; exit code 3 if it is no 2xx."
     )
@@ -47,13 +51,41 @@ def run(flags: Namespace) -> int:
         KeyfobError: There was no token or no answer.
     """
     request = _request(flags)
-    app = known_app(flags)
+    head = _head if flags.include else None
+    app = find_login(flags, request.url)
+    if app is None:
+        withheld = _Withheld(head)
+        answer = Stranger(os.environ.get("KEYFOB_CA")).call(request, withheld.write, withheld.head)
+        if 200 <= answer.status <= 299:
+            return DONE
+        if answer.status != 401:
+            refusal = _explained(answer)
+            raise refusal
+        app = log_in_at(flags, request.url, answer)
     session = app.session(output.notice, step_up=app.step_up if flags.step_up else None)
-    answer = session.call(request, output.result_bytes, _head if flags.include else None)
+    answer = session.call(request, output.result_bytes, head)
     if 200 <= answer.status <= 299:
+        remember(app, request.url)
         return DONE
     refusal = _explained(answer, app.profile, session.held())
     raise refusal
+
+
+class _Withheld:
+    """Hands an answer on, but not that which asks for a login: the answer after the login is what was wanted."""
+
+    def __init__(self, head: Callable[[Response], None] | None) -> None:
+        self._head = head
+        self._is_refusal = False
+
+    def head(self, answer: Response) -> None:
+        self._is_refusal = answer.status == 401
+        if self._head is not None and not self._is_refusal:
+            self._head(answer)
+
+    def write(self, piece: bytes) -> None:
+        if not self._is_refusal:
+            output.result_bytes(piece)
 
 
 def _head(answer: Response) -> None:
@@ -94,7 +126,7 @@ def _body(part: str) -> bytes:
         raise Misuse(f"the file of -d cannot be read ({type(problem).__name__})") from None
 
 
-def _explained(answer: Response, profile: Profile, held: Held) -> Refused:
+def _explained(answer: Response, profile: Profile | None = None, held: Held | None = None) -> Refused:
     """What the answer says is wrong, and what would help (RFC 6750 §3.1, RFC 9470 §3)."""
     told = challenge_of(answer)
     error, message = told.get("error", ""), f"the API answered {answer.status}"
@@ -103,7 +135,7 @@ def _explained(answer: Response, profile: Profile, held: Held) -> Refused:
     if description := told.get("error_description"):
         message += f": {speakable(description)}"
     hint, wanted = "", StepUp.read(answer)
-    if wanted is not None:
+    if wanted is not None and profile is not None and held is not None:
         hint = f"Run: {wanted.command(profile, held.scope)}"
     elif answer.status == 401:
         hint = "Look whether --audience of your login is this API; a new login may help: keyfob login"

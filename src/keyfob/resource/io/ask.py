@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from keyfob.errors import Malformed
+from keyfob.jose.keys import KeySet
+from keyfob.protocol.address import is_safe
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import JSON, Request, Response
 
@@ -45,3 +47,28 @@ def find_metadata(issuer: str, send: Sender) -> ServerMetadata:
             continue
         return ServerMetadata.read(document, issuer=issuer)
     raise Malformed("the issuer has no metadata at its well-known addresses", code="metadata-missing")
+
+
+def find_keys(issuer: str, send: Sender) -> KeySet:
+    """The issuer's keys, once and for nobody else; `IssuerKeys` keeps them.
+
+    Raises:
+        Malformed: It has none, or says so in no way that can be followed.
+        Unreachable: It does not answer.
+    """
+    return KeySet.read(read_json(get(find_keys_address(issuer, send), send).body, "key set"))
+
+
+def find_keys_address(issuer: str, send: Sender) -> str:
+    """Where the issuer's keys lie.
+
+    Raises:
+        Malformed: It does not say, or at no safe address.
+        Unreachable: It does not answer.
+    """
+    found = find_metadata(issuer, send).jwks_uri
+    if found is None or not is_safe(found):
+        raise Malformed(
+            "the issuer's metadata names no safe address for its keys", field="jwks_uri", code="metadata-missing"
+        )
+    return found

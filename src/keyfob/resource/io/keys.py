@@ -9,11 +9,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from keyfob.errors import KeyfobError, Malformed, Unreachable
+from keyfob.errors import KeyfobError, Unreachable
 from keyfob.jose.keys import KeySet
-from keyfob.protocol.address import is_safe
 from keyfob.protocol.fields import read_json
-from keyfob.resource.io.ask import Sender, find_metadata, get
+from keyfob.resource.io.ask import Sender, find_keys_address, get
 from keyfob.resource.io.flight import Flight
 from keyfob.resource.refetch import HeldKeys, is_due, life_of, may_seek
 
@@ -122,13 +121,8 @@ class IssuerKeys:
         return HeldKeys(keys, now, now, life, before.missing)
 
     def _find_keys(self) -> str:
-        found = find_metadata(self._issuer, self._send).jwks_uri
-        if found is None or not is_safe(found):
-            raise Malformed(
-                "the issuer's metadata names no safe address for its keys", field="jwks_uri", code="metadata-missing"
-            )
-        self._found_uri = found
-        return found
+        self._found_uri = find_keys_address(self._issuer, self._send)
+        return self._found_uri
 
 
 def _without(held: HeldKeys, sought: tuple[str | None] | None, now: timedelta) -> HeldKeys:

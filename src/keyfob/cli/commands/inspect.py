@@ -1,0 +1,191 @@
+"""`keyfob inspect`: what a token says, who signed it, and check by check whether an API would take it."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from keyfob.cli import inspected, output
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
+from keyfob.errors import InvalidToken, KeyfobError, LoginRequired, Misuse, Unreachable
+from keyfob.guard import Policy, explain, fetch_keys, kind_of
+from keyfob.jose.algorithms import ALGORITHMS, Algorithm
+from keyfob.jose.keys import KeySet
+from keyfob.jose.tokens import take_apart
+from keyfob.login import Profile
+from keyfob.protocol.address import is_public, is_safe
+from keyfob.protocol.secret import Secret
+
+_LONGEST: Final = 64 * 1024
+_PIPE: Final = "Pipe it: ... | keyfob inspect -"
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """What is to be inspected, and what is known of it without reading it."""
+
+    token: Secret
+    profile: Profile | None
+    is_kept: bool = False
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    parser.add_argument(
+        "token",
+        metavar="TOKEN",
+        nargs="?",
+        help="a file that holds it, or - for stdin; the access token of the login if nothing is said",
+    )
+    parser.add_argument("--issuer", metavar="URL", help="the issuer that the API trusts")
+    parser.add_argument("--audience", metavar="API", help="the API's identifier")
+    parser.add_argument("--profile-of", choices=("auth0", "rfc9068"), default="auth0", help="how strict the API is: "
+                        "auth0 takes either form, rfc9068 insists on its own")  # fmt: skip
+    parser.add_argument("--algorithm", choices=ALGORITHMS, action="append", help="what the API allows; all, if nothing "
+                        "is said; may be said again")  # fmt: skip
+    parser.add_argument("--offline", action="store_true", help="ask nobody for the issuer's keys")
+    parser.add_argument("--ca", metavar="FILE", help="authorities to trust beside the system's, in PEM")
+    add_json_flag(parser)
+    add_profile_flag(parser)
+    parser.epilog = (
+        "A token is never taken from the command line, where others can see it. Exit code 0 if such an API would take "
+        "it, 3 if not, 7 if the issuer's keys cannot be had and nothing else is wrong."
+    )
+
+
+def run(flags: Namespace) -> int:
+    """Inspect it.
+
+    Raises:
+        Misuse: There is no token where one was said to be.
+        LoginRequired: No login is kept whose token it could be.
+    """
+    meant = _read(flags)
+    client_id = meant.profile.client_id if meant.profile else None
+    kind = kind_of(meant.token, client_id)
+    now = datetime.now(UTC)
+    first = explain(meant.token, None, _policy(flags, inspected.NOBODY, inspected.NOBODY), now)
+    policy, assumed = _find_policy(flags, meant, first.claims or {})
+    keys, problem = _find_keys(flags, meant, policy, is_readable=kind not in {"opaque", "encrypted"})
+    found = inspected.Inspected(
+        kind,
+        explain(meant.token, keys, policy, now),
+        policy,
+        now,
+        _signature_bytes(meant.token),
+        assumed,
+        "" if problem is None else problem.message,
+    )
+    if flags.json:
+        output.result_object(inspected.members(found))
+    else:
+        for line in inspected.lines(found):
+            output.result(line)
+    if found.accepted:
+        return DONE
+    return problem.exit if found.accepted is None and problem is not None else InvalidToken.exit
+
+
+def _read(flags: Namespace) -> _Meant:
+    """The token, from where it was said to be.
+
+    Raises:
+        Misuse: There is none.
+    """
+    if flags.token is None:
+        app = known_app(_without_issuer(flags))
+        return _Meant(app.session().held().access_token, app.profile, is_kept=True)
+    profile = None
+    with suppress(LoginRequired):
+        profile = known_app(_without_issuer(flags)).profile
+    text = sys.stdin.buffer.read(_LONGEST + 1) if flags.token == "-" else _read_file(flags.token)
+    token = text.decode("utf-8", "replace").strip()
+    for scheme in ("Bearer ", "DPoP "):
+        token = token.removeprefix(scheme).strip()
+    if not token or len(text) > _LONGEST:
+        raise Misuse("there is no token in what was given", hint=_PIPE)
+    return _Meant(Secret(token), profile)
+
+
+def _read_file(name: str) -> bytes:
+    """What a file holds. The name is not repeated: it may be the token itself.
+
+    Raises:
+        Misuse: There is no such file.
+    """
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(_LONGEST + 1)
+    except (OSError, ValueError):
+        raise Misuse(
+            "what stands there is no file that can be read; a token is not taken from the command line", hint=_PIPE
+        ) from None
+
+
+def _without_issuer(flags: Namespace) -> Namespace:
+    """Here these say what the API wants, and not which login is meant."""
+    return Namespace(profile=flags.profile)
+
+
+def _find_policy(flags: Namespace, meant: _Meant, said: Mapping[str, object]) -> tuple[Policy, tuple[str, ...]]:
+    """What the API wants: what was said, what the login is for, or what the token says itself."""
+    kept = meant.profile if meant.is_kept else None
+    assumed: list[str] = []
+    issuer = flags.issuer or (kept.issuer if kept else None)
+    if not issuer and isinstance(own := said.get("iss"), str) and is_safe(own):
+        issuer = own
+        assumed.append("issuer")
+    audience = flags.audience or (kept.audience if kept else None)
+    if not audience and (named := _first_text(said.get("aud"))):
+        audience = named
+        assumed.append("audience")
+    return _policy(flags, issuer or inspected.NOBODY, audience or inspected.NOBODY), tuple(assumed)
+
+
+def _policy(flags: Namespace, issuer: str, audience: str) -> Policy:
+    chosen: list[Algorithm] = flags.algorithm or list(ALGORITHMS)
+    return Policy(issuer, audience, tuple(chosen), flags.profile_of)
+
+
+def _first_text(value: object) -> str | None:
+    values: list[object] = list(value) if isinstance(value, list | tuple) else [value]
+    return next((one for one in values if isinstance(one, str) and one), None)
+
+
+def _find_keys(
+    flags: Namespace, meant: _Meant, policy: Policy, *, is_readable: bool
+) -> tuple[KeySet | None, KeyfobError | None]:
+    """The issuer's keys, or why they are not at hand.
+
+    Raises:
+        Misuse: The file of authorities cannot be used.
+    """
+    if policy.issuer == inspected.NOBODY or not is_readable:
+        return None, None
+    if flags.offline:
+        return None, Unreachable("nobody was asked, as --offline says")
+    is_ours = policy.issuer in {flags.issuer, meant.profile.issuer if meant.profile else None}
+    if not is_ours and not is_public(policy.issuer):
+        hint = "Add --issuer with it."
+        return None, Unreachable("an issuer in a private network is asked only if --issuer names it", hint=hint)
+    try:
+        return fetch_keys(policy.issuer, flags.ca or (meant.profile.ca if meant.profile else None)), None
+    except Misuse:
+        raise
+    except KeyfobError as problem:
+        return None, problem
+
+
+def _signature_bytes(token: Secret) -> int:
+    """How long the signature is, without looking at it."""
+    try:
+        return len(take_apart(token).signature)
+    except InvalidToken:
+        return 0
