@@ -179,6 +179,6 @@ def _may_ask(issuer: str, url: str, trusted: Collection[str]) -> bool:
 def _scope_of(refusal: Response, found: ResourceMetadata) -> Scope:
     """What to ask for. Nobody's words are worth a failure here: the API will say what is missing."""
     try:
-        return Scope.read(challenge_of(refusal).get("scope", "")) or Scope.of(found.scopes_supported)
+        return Scope.read(challenge_of(refusal).get("scope", "")) or Scope.read(" ".join(found.scopes_supported))
     except Malformed:
         return Scope()

@@ -39,7 +39,7 @@ def kind_of(token: Secret, client_id: str | None = None) -> Kind:
         return "access-token"
     if token_type not in _PLAIN:
         return "signed"
-    names = frozenset() if claims is None else claims.values.keys()
+    names = frozenset[str]() if claims is None else claims.values.keys()
     audience = None if claims is None else claims.values.get("aud")
     is_for_program = client_id is not None and audience in (client_id, [client_id])
     if is_for_program or (names & _OF_ID_TOKENS and not names & _OF_ACCESS_TOKENS):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from keyfob.cli import inspected, output
 from keyfob.cli.exit_codes import DONE
@@ -155,7 +155,7 @@ def _policy(flags: Namespace, issuer: str, audience: str) -> Policy:
 
 
 def _first_text(value: object) -> str | None:
-    values: list[object] = list(value) if isinstance(value, list | tuple) else [value]
+    values = cast("list[object]", value) if isinstance(value, list) else [value]
     return next((one for one in values if isinstance(one, str) and one), None)
 
 
