@@ -18,6 +18,7 @@ KINDS: Final[dict[Kind, str]] = {
     "encrypted": "an encrypted token (JWE): only whoever it is for can read it",
     "opaque": "an opaque token: only its issuer can say what it is",
 }
+_DARK: Final = frozenset({"encrypted", "opaque"})
 _MARKS: Final = {True: "ok", False: "NO", None: "?"}
 _TIMES: Final = frozenset({"exp", "iat", "nbf", "auth_time", "updated_at"})
 _LONGEST: Final = 300
@@ -48,6 +49,12 @@ class Inspected:
         return any(check.name == "bound" and check.holds is False for check in self.explanation.checks)
 
     @property
+    def signed_by(self) -> str | None:
+        """Whose key the signature was checked with; None where it does not hold or could not be looked at."""
+        holds = any(check.name == "signature" and check.holds for check in self.explanation.checks)
+        return self.policy.issuer if holds else None
+
+    @property
     def accepted(self) -> bool | None:
         """Whether such an API would take it; None where that cannot be told."""
         if self.kind == "id-token" and "audience" in self.assumed:
@@ -68,7 +75,7 @@ def lines(found: Inspected) -> Iterator[str]:
             yield from _table(members, found.now)
     if found.signature_bytes:
         yield ""
-        yield f"signature: {found.signature_bytes} bytes, not shown; who has a whole token can use it"
+        yield from _signature(found)
     yield ""
     yield from _judgement(found)
 
@@ -76,13 +83,14 @@ def lines(found: Inspected) -> Iterator[str]:
 def members(found: Inspected) -> dict[str, object]:
     """For a program."""
     readable = found.kind != "opaque"
-    claims = found.explanation.claims if found.kind not in {"opaque", "encrypted"} else None
+    claims = found.explanation.claims if found.kind not in _DARK else None
     return {
         "kind": found.kind,
         "header": found.explanation.header if readable else None,
         "claims": claims,
         "times": {name: _time_members(when, found.now) for name, when in _times(claims or {})},
         "signature_bytes": found.signature_bytes,
+        "signed_by": found.signed_by,
         "issuer": None if found.policy.issuer == NOBODY else found.policy.issuer,
         "audience": None if found.policy.audience == NOBODY else found.policy.audience,
         "profile": found.policy.profile,
@@ -104,7 +112,8 @@ def _judgement(found: Inspected) -> Iterator[str]:
         if value != NOBODY:
             own = f" (as the token says; --{name} holds it against yours)" if name in found.assumed else ""
             yield f"  for the {name} {value}{own}"
-    rows = [_row(check, found) for check in found.explanation.checks]
+    is_dark = found.kind in _DARK
+    rows = [_row(check, found) for check in found.explanation.checks if check.holds is not None or not is_dark]
     yield from (f"  {line}" for line in output.columns(rows))
     yield ""
     if found.keys_missing:
@@ -116,10 +125,26 @@ def _judgement(found: Inspected) -> Iterator[str]:
             yield "An API takes it."
         case None:
             yield "Whether an API takes it cannot be told."
+        case _ if found.kind in _DARK:
+            yield "Nothing more can be told of it here. An API that checks tokens itself refuses it; one that asks the"
+            yield "issuer about each (RFC 7662) may take it."
         case _:
-            first = found.explanation.first_failure
-            why = "it is an ID token" if first is None or first.holds is None else first.why
-            yield f"No API takes it: {why}." if first is None else f"An API refuses it: {why}."
+            yield from _refusal(found)
+
+
+def _refusal(found: Inspected) -> Iterator[str]:
+    """Everything that is wrong, so that nobody need come twice."""
+    wrong = [check.why for check in found.explanation.checks if check.holds is False and check.name != "bound"]
+    yield f"An API refuses it: {'; '.join(wrong)}." if wrong else "No API takes it: it is an ID token."
+
+
+def _signature(found: Inspected) -> Iterator[str]:
+    header = found.explanation.header or {}
+    by = f"{_value(header.get('alg'))}, {found.signature_bytes} bytes, not shown"
+    if found.signed_by is not None:
+        yield f"signed by {found.signed_by} ({by})"
+    else:
+        yield f"signed by nobody knows whom ({by})"
 
 
 def _row(check: Check, found: Inspected) -> tuple[str, str, str]:

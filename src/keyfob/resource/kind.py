@@ -42,6 +42,6 @@ def kind_of(token: Secret, client_id: str | None = None) -> Kind:
     names = frozenset[str]() if claims is None else claims.values.keys()
     audience = None if claims is None else claims.values.get("aud")
     is_for_program = client_id is not None and audience in (client_id, [client_id])
-    if is_for_program or (names & _OF_ID_TOKENS and not names & _OF_ACCESS_TOKENS):
+    if not names & _OF_ACCESS_TOKENS and (is_for_program or names & _OF_ID_TOKENS):
         return "id-token"
     return "access-token"

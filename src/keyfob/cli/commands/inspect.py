@@ -106,9 +106,8 @@ def _read(flags: Namespace) -> _Meant:
     with suppress(LoginRequired):
         profile = known_app(_without_issuer(flags)).profile
     text = sys.stdin.buffer.read(_LONGEST + 1) if flags.token == "-" else _read_file(flags.token)
-    token = text.decode("utf-8", "replace").strip()
-    for scheme in ("Bearer ", "DPoP "):
-        token = token.removeprefix(scheme).strip()
+    words = text.decode("utf-8", "replace").split()
+    token = " ".join(words[1:] if words and words[0].lower() in {"bearer", "dpop"} else words)
     if not token or len(text) > _LONGEST:
         raise Misuse("there is no token in what was given", hint=_PIPE)
     return _Meant(Secret(token), profile)
