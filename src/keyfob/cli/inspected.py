@@ -120,7 +120,7 @@ def _judgement(found: Inspected) -> Iterator[str]:
         yield f"The key and the signature could not be looked at: {found.keys_missing}."
     match found.accepted:
         case True if found.needs_proof:
-            yield "An API takes it with a fresh proof of its key, and not as a plain bearer token."
+            yield "An API takes it with a proof of the key or certificate that it is bound to; not as a plain bearer token."
         case True:
             yield "An API takes it."
         case None:
@@ -144,7 +144,7 @@ def _signature(found: Inspected) -> Iterator[str]:
     if found.signed_by is not None:
         yield f"signed by {found.signed_by} ({by})"
     else:
-        yield f"signed by nobody knows whom ({by})"
+        yield f"signed, and it is not known by whom ({by})"
 
 
 def _row(check: Check, found: Inspected) -> tuple[str, str, str]:
