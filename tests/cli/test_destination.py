@@ -199,9 +199,10 @@ def test_plain_http_beyond_this_machine_is_refused_without_a_login_too(keyfob: K
 def test_a_token_that_one_api_has_taken_is_shown_to_no_other(keyfob: Keyfob) -> None:
     """[C-6750-01] [C-8707-01]: the first origin is remembered; another one needs a word, which is remembered too."""
     silent: dict[str, Answer] = {"/orders": taking("at-1"), WELL_KNOWN: says(404), f"{WELL_KNOWN}/orders": says(404)}
-    with issuer(orders=says(200)) as login, serving(silent) as other:
+    with issuer(userinfo=says(200)) as login, serving({"/orders": says(200)}) as first, serving(silent) as other:
         keep_login(login)
-        assert keyfob("call", f"{login.url}/orders")[0] == 0
+        assert keyfob("call", f"{login.url}/userinfo")[0] == 0, "its issuer made it, and is no API"
+        assert keyfob("call", f"{first.url}/orders")[0] == 0
         code, out, err = keyfob("call", f"{other.url}/orders")
         assert (code, out, "--send-token" in err, "errors.md#other-api" in err) == (2, "", True, True)
         assert shown(other) == [None]
@@ -210,13 +211,30 @@ def test_a_token_that_one_api_has_taken_is_shown_to_no_other(keyfob: Keyfob) -> 
         assert shown(other) == [None], "who is named and is another's is not even asked"
         assert keyfob("call", f"{other.url}/orders", "--send-token")[:2] == (0, "two")
         assert keyfob("call", f"{other.url}/orders")[:2] == (0, "two")
-    assert shown(login)[0] == "Bearer at-1"
+        assert keyfob("call", f"{login.url}/userinfo")[0] == 0
+    assert shown(first) == ["Bearer at-1"]
+
+
+def test_an_api_that_the_audience_names_is_remembered_too(keyfob: Keyfob) -> None:
+    """[C-6750-01]: else the next stranger would pass for the first."""
+    with issuer() as login, serving({"/orders": says(200)}) as named, serving({"/orders": says(200)}) as other:
+        keyfob("login", "--issuer", f"{login.url}/", "--client-id", "cli", "--flow", "device", "--audience", named.url)
+        assert keyfob("call", f"{named.url}/orders")[0] == 0
+        assert keyfob("call", f"{other.url}/orders")[0] == 0
+    assert (shown(named), shown(other)) == (["Bearer at-1"], [None])
+
+
+@pytest.mark.parametrize("resource", ["x#y", "orders", "/orders", "https://api.example/#y"])
+def test_a_resource_that_is_no_address_is_refused(keyfob: Keyfob, resource: str) -> None:
+    """[C-8707-01]."""
+    said = ("login", "--issuer", "https://login.example/", "--client-id", "cli", "--resource", resource)
+    assert keyfob(*said)[0] == 2
 
 
 def test_an_answer_that_is_no_success_makes_nobody_the_tokens_api(keyfob: Keyfob) -> None:
-    with issuer(orders=says(403)) as login, serving({"/orders": says(200)}) as other:
+    with issuer() as login, serving({"/orders": says(403)}) as no, serving({"/orders": says(200)}) as other:
         keep_login(login)
-        assert keyfob("call", f"{login.url}/orders")[0] == 3
+        assert keyfob("call", f"{no.url}/orders")[0] == 3
         assert keyfob("call", f"{other.url}/orders")[0] == 0
         assert shown(other) == ["Bearer at-1"], "as it always was, as long as nothing is known"
 
@@ -225,9 +243,9 @@ def test_who_sits_at_the_terminal_may_send_a_named_login_elsewhere(
     keyfob: Keyfob, at_terminal: Callable[[str], None]
 ) -> None:
     """[C-6750-01]."""
-    with issuer(orders=says(200)) as login, serving({"/orders": says(200)}) as other:
+    with issuer() as login, serving({"/orders": says(200)}) as first, serving({"/orders": says(200)}) as other:
         keep_login(login)
-        keyfob("call", f"{login.url}/orders")
+        keyfob("call", f"{first.url}/orders")
         at_terminal("n\n")
         assert keyfob("call", f"{other.url}/orders", "--profile", "default")[0] == 2
         at_terminal("y\n")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.for_whom import Destination, Origins, judge_destination
+from keyfob.client.for_whom import Destination, Origins, is_worth_keeping, judge_destination
 from keyfob.client.io.origin_files import OriginFiles
 from keyfob.protocol.target import Target
 from tests.client.scripts import PROFILE
@@ -33,6 +33,9 @@ CASES: list[tuple[Target, tuple[str, ...], str, Destination]] = [
     (RESOURCE, (), "http://orders.example/v1", "strange"),
     (Target("urn:orders", is_resource=True), (), "https://there.example/", "first"),
     (Target("orders"), (), "https://there.example/", "first"),
+    (NAME, (HERE,), "https://login.example/userinfo", "ours"),
+    (RESOURCE, (), "https://login.example/userinfo", "ours"),
+    (NAME, (HERE,), "http://login.example/userinfo", "strange"),
 ]
 
 
@@ -40,7 +43,21 @@ CASES: list[tuple[Target, tuple[str, ...], str, Destination]] = [
 def test_a_resource_decides_and_a_name_only_speaks_for(case: tuple[Target, tuple[str, ...], str, Destination]) -> None:
     """[C-6750-01] [C-8707-01]."""
     target, known, url, expected = case
-    assert judge_destination(target, known, url) == expected
+    profile = replace(PROFILE, audience=target.audience, is_resource=target.is_resource)
+    assert judge_destination(profile, known, url) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "url", "is_kept"),
+    [
+        (NAME, "https://orders.example/x", True), (NAME, "https://there.example/x", True),
+        (NAME, "https://login.example/userinfo", False), (RESOURCE, "https://orders.example/v1/x", False),
+        (RESOURCE, "https://there.example/v1/x", True),
+    ],
+)  # fmt: skip
+def test_what_says_nothing_about_apis_is_not_remembered(target: Target, url: str, is_kept: bool) -> None:
+    profile = replace(PROFILE, audience=target.audience, is_resource=target.is_resource)
+    assert is_worth_keeping(profile, url) is is_kept
 
 
 @given(st.binary(max_size=100))

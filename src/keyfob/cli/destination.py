@@ -8,12 +8,13 @@ import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, NoReturn
 
 from keyfob.cli import events, output
 from keyfob.cli.profiles import app_of, known_app, name_of
 from keyfob.client.find_issuer import ApiFound, covers, profile_name, resources_of
-from keyfob.client.for_whom import judge_destination
+from keyfob.client.for_whom import is_worth_keeping, judge_destination
 from keyfob.client.presets import expand
 from keyfob.errors import Code, LoginDeclined, LoginRequired, Malformed, Misuse, VaultUnavailable
 from keyfob.login import App, OriginFiles, Profile, ProfileFiles, Stranger
@@ -48,7 +49,7 @@ def find_login(flags: Namespace, url: str) -> App | None:
     except LoginRequired:
         return None
     known = OriginFiles().load(app.profile).known
-    if flags.send_token or judge_destination(app.profile.target, known, url) != "strange":
+    if flags.send_token or judge_destination(app.profile, known, url) != "strange":
         return app
     if not is_named:
         return None
@@ -58,9 +59,15 @@ def find_login(flags: Namespace, url: str) -> App | None:
     return app
 
 
+def stranger(flags: Namespace) -> Stranger:
+    """Who calls without a login; trusts whom the login that is meant would trust."""
+    kept = ProfileFiles().load(name_of(flags.profile))
+    return Stranger(os.environ.get("KEYFOB_CA") or (kept.ca if kept else None))
+
+
 def remember(app: App, url: str) -> None:
-    """An API has taken the token: so it is for that origin. What its resource says by itself need not be kept."""
-    if judge_destination(app.profile.target, (), url) != "ours":
+    """An API has taken the token: so it is for that origin, and from now on for no other."""
+    if is_worth_keeping(app.profile, url):
         OriginFiles().add(app.profile, origin_of(url))
 
 
@@ -77,7 +84,7 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
     kept = _kept(name_of(flags.profile))
     trusted = [*(expand(said).issuer for said in flags.trust_issuer), *(profile.issuer for profile in kept)]
     try:
-        found = Stranger(os.environ.get("KEYFOB_CA") or (kept[0].ca if kept else None)).find(url, refusal, trusted)
+        found = stranger(flags).find(url, refusal, trusted)
     except Malformed as problem:
         if problem.code != "metadata-missing":
             raise
@@ -116,7 +123,10 @@ def _find_own(url: str) -> Profile | None:
     for resource in resources_of(url):
         for spelled in (resource, f"{resource}/"):
             kept = ProfileFiles().load(profile_name(spelled))
-            if kept is not None and covers(kept.audience or "", url):
+            # The environment is about another login than this, as it is about another than the last.
+            meant = os.environ.get("KEYFOB_ISSUER")
+            is_meant = kept is not None and (not meant or expand(meant).issuer == kept.issuer)
+            if kept is not None and is_meant and covers(kept.audience or "", url):
                 return kept
     return None
 
@@ -177,7 +187,10 @@ def _profile_for(flags: Namespace, found: ApiFound, kept: list[Profile]) -> Prof
         raise Misuse(
             "no client id is known at the API's issuer", hint=f"Add --client-id ID, as you are registered at {issuer}"
         )
-    return Profile(name, issuer, said, found.resource, found.scope, is_resource=is_resource)
+    ca = os.environ.get("KEYFOB_CA")
+    return Profile(
+        name, issuer, said, found.resource, found.scope, is_resource=is_resource, ca=ca and str(Path(ca).absolute())
+    )
 
 
 def _client_of_environment(issuer: str) -> str | None:

@@ -120,7 +120,7 @@ def _judgement(found: Inspected) -> Iterator[str]:
         yield f"The key and the signature could not be looked at: {found.keys_missing}."
     match found.accepted:
         case True if found.needs_proof:
-            yield "An API takes it with a proof of the key or certificate that it is bound to; not as a plain bearer token."
+            yield "An API takes it with a proof of the key or certificate it is bound to; not as a plain bearer token."
         case True:
             yield "An API takes it."
         case None:

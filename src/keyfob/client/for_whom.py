@@ -8,36 +8,52 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from keyfob.client.find_issuer import covers
+from keyfob.client.profile import Profile
 from keyfob.errors import Malformed
 from keyfob.protocol.address import origin_of
 from keyfob.protocol.fields import read_json
-from keyfob.protocol.target import Target
 
 Destination = Literal["ours", "first", "strange"]
 
 
-def judge_destination(target: Target, known: Collection[str], url: str) -> Destination:
+def judge_destination(profile: Profile, known: Collection[str], url: str) -> Destination:
     """Whose address that is.
 
     A resource (RFC 8707) is an address and decides by itself. Auth0's audience is a name, which may look like an
     address and be none; so it can speak for an origin, and not against one.
 
     Args:
-        target: The API that the login is for.
+        profile: The login. Its issuer made the token, and may always see it: /userinfo is there, as a rule.
         known: Origins that have taken the login's token before, or that the person has named.
         url: What is to be called.
 
     Returns:
         "ours" where the token belongs; "strange" where it is known to belong elsewhere; "first" where nothing is known.
     """
-    origin, audience = origin_of(url), target.audience or ""
-    if origin in known:
+    origin, audience = origin_of(url), profile.audience or ""
+    if origin in known or is_issuers(profile, url):
         return "ours"
-    if target.is_resource and origin_of(audience):
+    if profile.is_resource and origin_of(audience):
         return "ours" if covers(audience, url) else "strange"
     if origin and origin_of(audience) == origin:
         return "ours"
     return "strange" if known else "first"
+
+
+def is_issuers(profile: Profile, url: str) -> bool:
+    """Whether an address is the issuer's own."""
+    return bool(origin_of(url)) and origin_of(url) == origin_of(profile.issuer)
+
+
+def is_worth_keeping(profile: Profile, url: str) -> bool:
+    """Whether it is to be remembered that an address has taken the token.
+
+    Not of the issuer, since that says nothing about APIs, and not of what a resource says by itself: with its whole
+    origin remembered, its path would count no more.
+    """
+    if is_issuers(profile, url):
+        return False
+    return not (profile.is_resource and covers(profile.audience or "", url))
 
 
 @dataclass(frozen=True, slots=True)

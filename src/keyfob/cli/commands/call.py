@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 from keyfob.cli import output
-from keyfob.cli.destination import add_flags, find_login, log_in_at, remember
+from keyfob.cli.destination import add_flags, find_login, log_in_at, remember, stranger
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag, add_profile_flag
 from keyfob.client.step_up import StepUp, challenge_of
 from keyfob.errors import Misuse, Refused
-from keyfob.login import Held, Profile, Stranger
+from keyfob.login import Held, Profile
 from keyfob.protocol.http import FORM, Request, Response
 from keyfob.protocol.oauth_error import speakable
 
@@ -55,7 +54,7 @@ def run(flags: Namespace) -> int:
     app = find_login(flags, request.url)
     if app is None:
         withheld = _Withheld(head)
-        answer = Stranger(os.environ.get("KEYFOB_CA")).call(request, withheld.write, withheld.head)
+        answer = stranger(flags).call(request, withheld.write, withheld.head)
         if 200 <= answer.status <= 299:
             return DONE
         if answer.status != 401:
