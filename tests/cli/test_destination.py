@@ -3,18 +3,24 @@
 import io
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from keyfob.cli.destination import _profile_for
 from keyfob.cli.main import main
-from keyfob.client.find_issuer import profile_name
+from keyfob.client.find_issuer import ApiFound, profile_name
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.client.profile import Profile
+from keyfob.errors import Misuse
 from keyfob.protocol.resource_metadata import WELL_KNOWN, ResourceMetadata
+from keyfob.protocol.scope import Scope
 from tests.cli.issuer import as_json, granted, issuer, keep_login
 from tests.loopback import Answer, Loopback, says, serving
 
@@ -285,3 +291,51 @@ def test_a_name_that_is_taken_is_not_taken_over(keyfob: Keyfob) -> None:
         trusted = ("--trust-issuer", f"{login.url}/", "--client-id", "cli", "--json", "--profile", "orders")
         assert keyfob("call", f"{server.url}/orders", *trusted)[0] == 0
         assert keyfob("call", f"{server.url}/orders", "--profile", "orders")[:2] == (0, "two")
+
+
+def test_an_address_that_an_api_names_elsewhere_is_not_connected_to(keyfob: Keyfob) -> None:
+    """[C-9728-02]: whatever listens there."""
+    inside = says(200, b"{}")
+    with serving({"/latest": inside}) as other:
+        told = f'Bearer resource_metadata="{other.url}/latest"'
+        with serving({"/orders": says(401, www_authenticate=told)}) as server:
+            code, _, err = keyfob("call", f"{server.url}/orders")
+        assert (code, "nobody was asked" in err) == (1, True)
+        assert other.came == []
+
+
+FOUND = ApiFound("https://api.example/v1", ("https://login.example/",), Scope.of(["a"]))
+
+
+def profile_for(found: ApiFound, *kept: Profile, client_id: str | None = None, name: str | None = None) -> Profile:
+    return _profile_for(Namespace(profile=name, new_client_id=client_id), found, list(kept))
+
+
+def test_the_program_that_is_known_at_the_issuer_is_used_with_all_that_is_known_of_it(keyfob: Keyfob) -> None:
+    """[C-8707-01]."""
+    known = Profile("default", FOUND.issuers[0], "cli", "https://other.example/", Scope.of(["b"]), dpop="prefer",
+                    callbacks=("http://127.0.0.1:8484/",))  # fmt: skip
+    found = profile_for(FOUND, known)
+    assert found == replace(known, name=profile_name(FOUND.resource), audience=FOUND.resource, scope=FOUND.scope,
+                            is_resource=True)  # fmt: skip
+    assert profile_for(replace(FOUND, needs_proof=True), known).dpop == "require"
+    other = profile_for(FOUND, known, client_id="another", name="mine")
+    assert (other.client_id, other.dpop, other.callbacks, other.name) == ("another", "off", (), "mine")
+
+
+def test_auth0_is_told_an_audience(keyfob: Keyfob) -> None:
+    """It knows no resource unless a tenant is set up for it."""
+    found = profile_for(replace(FOUND, issuers=("https://shop.eu.auth0.com/",)), client_id="cli")
+    assert (found.audience, found.is_resource) == (FOUND.resource, False)
+
+
+def test_a_client_id_of_the_environment_is_for_its_issuer_only(
+    keyfob: Keyfob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYFOB_CLIENT_ID", "env")
+    assert profile_for(FOUND).client_id == "env"
+    monkeypatch.setenv("KEYFOB_ISSUER", "https://another.example/")
+    with pytest.raises(Misuse):
+        profile_for(FOUND)
+    monkeypatch.setenv("KEYFOB_ISSUER", FOUND.issuers[0])
+    assert profile_for(FOUND).client_id == "env"

@@ -145,6 +145,11 @@ def test_what_the_api_has_just_missed_is_what_is_asked_for() -> None:
     assert find({PLACE: [says(scopes_supported=('"',))]}, refusal())[0].scope == Scope()
 
 
+def test_an_api_that_takes_only_bound_tokens_says_so() -> None:
+    assert find({PLACE: [says(dpop_bound_access_tokens_required=True)]}, refusal())[0].needs_proof is True
+    assert find({PLACE: [says()]}, refusal())[0].needs_proof is False
+
+
 ODD = {
     "nothing": Response(404),
     "a redirect": Response(302, (("location", "https://169.254.169.254/"),)),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyfob.errors import InvalidToken
-from keyfob.guard import Explanation, KeyNeeded, Policy, Principal, explain, verify
+from keyfob.errors import InvalidToken, Misuse
+from keyfob.guard import Explanation, KeyNeeded, Policy, Principal, explain, fetch_keys, verify
 from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.jose.tokens import sign
 from keyfob.protocol.secret import Secret
@@ -91,6 +91,20 @@ def test_a_missing_key_is_told_as_one(mint: Mint) -> None:
     assert found.first_failure is not None
     assert found.first_failure.name == "key"
     assert verify(mint.good(), KeySet(), POLICY, NOW) == KeyNeeded(mint.key.key_id)
+
+
+def test_without_keys_nothing_is_held_against_a_token_but_what_it_says(mint: Mint) -> None:
+    said = said_by(explain(mint.good(), None, POLICY, NOW))
+    assert [name for name, holds in said.items() if holds is None] == ["key", "signature"]
+    late = mint.saying({"exp": int((NOW - timedelta(hours=1)).timestamp())})
+    assert said_by(explain(late, None, POLICY, NOW))["exp"] is False
+
+
+def test_keys_are_fetched_from_nobody_who_could_be_overheard() -> None:
+    """[C-9728-02]."""
+    for issuer in ("http://login.example/", "ftp://login.example/", "login.example", ""):
+        with pytest.raises(Misuse):
+            fetch_keys(issuer)
 
 
 def test_what_cannot_be_read_is_neither_right_nor_wrong() -> None:

@@ -182,15 +182,19 @@ def _profile_for(flags: Namespace, found: ApiFound, kept: list[Profile]) -> Prof
     is_resource = not issuer.rstrip("/").endswith(_AUTH0)
     for base in kept:
         if base.issuer == issuer and said in {None, base.client_id}:
-            return replace(base, name=name, audience=found.resource, scope=found.scope, is_resource=is_resource)
+            return replace(
+                base, name=name, audience=found.resource, scope=found.scope, is_resource=is_resource,
+                dpop="require" if found.needs_proof else base.dpop,
+            )  # fmt: skip
     if not said:
         raise Misuse(
             "no client id is known at the API's issuer", hint=f"Add --client-id ID, as you are registered at {issuer}"
         )
     ca = os.environ.get("KEYFOB_CA")
     return Profile(
-        name, issuer, said, found.resource, found.scope, is_resource=is_resource, ca=ca and str(Path(ca).absolute())
-    )
+        name, issuer, said, found.resource, found.scope, is_resource=is_resource,
+        ca=ca and str(Path(ca).absolute()), dpop="require" if found.needs_proof else "off",
+    )  # fmt: skip
 
 
 def _client_of_environment(issuer: str) -> str | None:

@@ -34,11 +34,13 @@ class ApiFound:
         resource: Its identifier, which a token is asked for (RFC 8707 §2).
         issuers: Whose tokens it takes and who may be asked, those that are trusted already first; never empty.
         scope: What a login should ask for: what the API has just missed, or else all that it knows.
+        needs_proof: Whether it takes only tokens that are bound to a key of the login (RFC 9449).
     """
 
     resource: str
     issuers: tuple[str, ...]
     scope: Scope = Scope()
+    needs_proof: bool = False
 
 
 def find_issuer(url: str, refusal: Response, trusted: Collection[str] = ()) -> Flow[ApiFound]:
@@ -64,7 +66,9 @@ def find_issuer(url: str, refusal: Response, trusted: Collection[str] = ()) -> F
             hint="If you know the issuer, add --trust-issuer URL, exactly as the API names it.",
         )
     issuers = sorted(usable, key=lambda issuer: issuer not in trusted)
-    return ApiFound(found.resource, tuple(issuers), _scope_of(refusal, found))
+    return ApiFound(
+        found.resource, tuple(issuers), _scope_of(refusal, found), found.dpop_bound_access_tokens_required
+    )
 
 
 def resources_of(url: str) -> Iterator[str]:
@@ -163,6 +167,7 @@ def _judge(found: Fields, place: str, url: str) -> ResourceMetadata:
         Malformed: It is of another.
     """
     resource = found.text("resource")
+    # DEVIATION: RFC 9728 §3.3 wants the address that was called where a challenge names this; one above it will do, too.
     is_own = resource == url or (covers(resource, url) and well_known_resource(resource) == place)
     if not is_own:
         raise Malformed("the metadata is of another API than the one that was called; not used", field="resource")
