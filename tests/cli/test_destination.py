@@ -329,9 +329,7 @@ def test_auth0_is_told_an_audience(keyfob: Keyfob) -> None:
     assert (found.audience, found.is_resource) == (FOUND.resource, False)
 
 
-def test_a_client_id_of_the_environment_is_for_its_issuer_only(
-    keyfob: Keyfob, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_id_of_the_environment_is_for_its_issuer_only(keyfob: Keyfob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEYFOB_CLIENT_ID", "env")
     assert profile_for(FOUND).client_id == "env"
     monkeypatch.setenv("KEYFOB_ISSUER", "https://another.example/")

@@ -66,9 +66,7 @@ def find_issuer(url: str, refusal: Response, trusted: Collection[str] = ()) -> F
             hint="If you know the issuer, add --trust-issuer URL, exactly as the API names it.",
         )
     issuers = sorted(usable, key=lambda issuer: issuer not in trusted)
-    return ApiFound(
-        found.resource, tuple(issuers), _scope_of(refusal, found), found.dpop_bound_access_tokens_required
-    )
+    return ApiFound(found.resource, tuple(issuers), _scope_of(refusal, found), found.dpop_bound_access_tokens_required)
 
 
 def resources_of(url: str) -> Iterator[str]:
@@ -167,7 +165,7 @@ def _judge(found: Fields, place: str, url: str) -> ResourceMetadata:
         Malformed: It is of another.
     """
     resource = found.text("resource")
-    # DEVIATION: RFC 9728 §3.3 wants the address that was called where a challenge names this; one above it will do, too.
+    # DEVIATION: RFC 9728 §3.3 wants the address that was called where a challenge names this; one above it will do.
     is_own = resource == url or (covers(resource, url) and well_known_resource(resource) == place)
     if not is_own:
         raise Malformed("the metadata is of another API than the one that was called; not used", field="resource")
