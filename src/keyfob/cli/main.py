@@ -19,8 +19,14 @@ COMMANDS: Final[dict[str, str]] = {
     "token": "print a valid access token; refreshed if need be, never opens a browser",
     "call": "make an HTTP call with the token, with curl's habits",
     "inspect": "what a token says, who signed it, and why an API would refuse it",
+    "run": "start a program with the token in its environment",
     "whoami": "who is logged in, at which issuer, until when",
+    "status": "how a login stands, and until when; asks the issuer if you want",
     "logout": "end the login at the server, and forget it here",
+    "profile": "list, show, use, remove: which logins there are",
+    "explain": "where each setting comes from, how a login would go, where tokens are kept, and why",
+    "doctor": "what is wrong here, and what to do about it",
+    "completion": "words for a shell that completes what you type",
     "vault": "where and how tokens are kept; move them elsewhere",
     "serve": "run a tenant: a server that gives tokens",
     "tenant": "what is registered at a tenant: its file tenant.toml, applications, APIs, people",
@@ -87,7 +93,7 @@ def _run(words: list[str]) -> int:
         sys.stdout.write(_help())
         return DONE if words else Misuse.exit
     if words[0] in {"-V", "--version"}:
-        output.result(f"keyfob {_version()}")
+        output.result(f"keyfob {version()}")
         return DONE
     name = words[0]
     if name not in COMMANDS:
@@ -133,7 +139,8 @@ def _nearest(name: str) -> str:
     return f"Did you mean: keyfob {near[0]}" if near else "Run: keyfob --help"
 
 
-def _version() -> str:
+def version() -> str:
+    """Which keyfob this is."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -73,14 +73,18 @@ def agreed(question: str) -> bool:
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
     """An error in words, or as an object: what happened, what to do, where to read on. Gives its exit code."""
     if as_json:
-        told = {"code": problem.code, "message": problem.message, "hint": problem.hint, "exit": problem.exit}
-        result_object({"error": told})
+        result_object({"error": told(problem)})
         return problem.exit
     remark(problem.message)
     for line in (problem.hint, f"{PAGE}#{problem.code}"):
         if line:
             detail(line)
     return problem.exit
+
+
+def told(problem: KeyfobError) -> dict[str, object]:
+    """An error for a program."""
+    return {"code": problem.code, "message": problem.message, "hint": problem.hint, "exit": problem.exit}
 
 
 def surprise(problem: Exception) -> None:

@@ -1,22 +1,24 @@
-"""Which login is meant: flags first, then `KEYFOB_*` from the environment, then what the last login kept."""
+"""Which login is meant: whatever the settings say (`settings.py`), and then what the last login kept."""
 
 from __future__ import annotations
 
 import os
 import re
 from argparse import ArgumentParser, Namespace
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
+from keyfob.cli.settings import Kind, Setting, Settings, find_settings
 from keyfob.client.callback import Callback
 from keyfob.client.presets import expand, habits_of
-from keyfob.client.profile import read_dpop
+from keyfob.client.profile import command, read_dpop
 from keyfob.client.source import read_assertion_audience, read_identity_use
 from keyfob.client.ways import read_way
-from keyfob.errors import LoginRequired, Misuse
-from keyfob.login import App, Profile, ProfileFiles, Source, check_name
+from keyfob.errors import LoginRequired, Misuse, Refused
+from keyfob.login import App, FileVault, Held, Profile, ProfileFiles, Seals, Source
 from keyfob.protocol.scope import Scope
 
 FIRST: Final = "Run: keyfob login --issuer URL --client-id ID"
@@ -28,13 +30,14 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 # What begins like this is a key or a token, and no name of a place.
 _THING: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
 _LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
+_ORDER: Final[dict[Kind, int]] = {kind: place for place, kind in enumerate(get_args(Kind))}
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_profile_flag(parser: ArgumentParser) -> None:
     """`--profile`, which every command about a login has."""
     parser.add_argument(
-        "--profile", metavar="NAME", help='which login (KEYFOB_PROFILE, or "default" if nothing is said)'
+        "--profile", metavar="NAME", help="which login (KEYFOB_PROFILE, .keyfob.toml, or keyfob profile use)"
     )
 
 
@@ -43,46 +46,72 @@ def add_json_flag(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
 
 
-def name_of(chosen: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The login that is meant, as far as anybody says.
+
+    Attributes:
+        profile: None where no issuer or no client id is known.
+        settings: By name, what was said and by whom; what nobody said is left out.
+        subject: Who must be logged in, where that is said.
+    """
+
+    name: str
+    profile: Profile | None
+    settings: Mapping[str, Setting]
+    subject: str | None = None
+    files: tuple[Path, ...] = ()
+
+
+def name_of(flags: Namespace) -> str:
     """The profile's name.
 
     Raises:
-        Misuse: It could not be a file's name.
+        Misuse: It could not be a file's name, or a file of settings has a mistake.
     """
-    name = chosen or os.environ.get("KEYFOB_PROFILE") or "default"
-    check_name(name)
-    return name
+    return find_settings(flags).name.value
 
 
-def asked_profile(flags: Namespace) -> Profile:
-    """The profile to log in with; flags that are not there count as not given.
-
-    What was kept for another issuer or another program counts for nothing: no server is told another's client id.
+def profile_of(chosen: Chosen) -> Profile:
+    """The profile to log in with.
 
     Raises:
         Misuse: Nobody says which issuer or which client id.
     """
-    profile = _find(flags)
-    if profile is None:
+    if chosen.profile is None:
         raise Misuse("no issuer or no client id is known", hint=FIRST)
-    return profile
+    return chosen.profile
 
 
-def _find(flags: Namespace) -> Profile | None:
-    name = name_of(_flag(flags, "profile"))
+def choose(flags: Namespace) -> Chosen:
+    """Which login is meant, and who says so; flags that are not there count as not given.
+
+    What was kept for another issuer or another program counts for nothing: no server is told another's client id.
+
+    Raises:
+        Misuse: A setting will not do.
+        VaultUnavailable: What the last login kept is damaged.
+    """
+    said = find_settings(flags)
+    name = said.name.value
     kept = ProfileFiles().load(name)
-    preset = expand(_flag(flags, "issuer") or os.environ.get("KEYFOB_ISSUER") or (kept.issuer if kept else ""))
+    found: dict[str, Setting] = {"profile": said.name}
+
+    def pick(setting: str, before: str | None, issuer: str | None = None) -> str | None:
+        last = Setting(before, "login") if before else None
+        chosen = said.find(setting, issuer) or last
+        if chosen is not None:
+            found[setting] = chosen
+        return chosen.value if chosen else None
+
+    preset = expand(pick("issuer", kept.issuer if kept else None) or "")
     issuer = preset.issuer
-    if kept is not None and kept.issuer != issuer:
-        kept = None
-    client_id = _flag(flags, "client_id") or os.environ.get("KEYFOB_CLIENT_ID") or (kept.client_id if kept else None)
-    if kept is not None and kept.client_id != client_id:
-        kept = None
+    kept = kept if kept is not None and kept.issuer == issuer else None
+    client_id = pick("client_id", kept.client_id if kept else None, issuer)
+    kept = kept if kept is not None and kept.client_id == client_id else None
+    subject = pick("subject", None, issuer)
     if not issuer or not client_id:
-        return None
-    said = _flag(flags, "resource") or _flag(flags, "audience") or os.environ.get("KEYFOB_AUDIENCE")
-    audience = said or (kept.audience if kept else None)
-    said_ca = _flag(flags, "ca") or os.environ.get("KEYFOB_CA")
+        return Chosen(name, None, found, subject, said.files)
     flow = _flag(flags, "flow")
     is_machine = flow == "machine" if flow not in {None, "auto"} else kept is not None and kept.is_machine
     credential, identity = _find_credential(flags), _find_identity(flags)
@@ -90,21 +119,28 @@ def _find(flags: Namespace) -> Profile | None:
         credential, identity = kept.credential, kept.identity if is_machine else None
     if kept is not None and kept.is_machine != is_machine:
         kept = None  # what is asked for a person is not what a machine asks for
-    return Profile(
+    audience, is_resource = _pick_audience(said, pick, kept, issuer)
+    scope = pick("scope", kept.scope.write() if kept else None, issuer)
+    ca = pick("ca", kept.ca if kept else None)
+    if ca is not None and found["ca"].kind != "login":
+        beside = Path(found["ca"].where).parent if found["ca"].kind == "config" else Path()
+        ca = _absolute(str(beside / Path(ca).expanduser()))
+    way = read_way(flow) if is_machine else read_way(pick("flow", kept.way if kept else None))
+    profile = Profile(
         name,
         issuer,
         client_id,
         audience,
-        _find_scope(flags, kept),
+        Scope.read(scope or ""),
         credential,
         is_machine=is_machine,
-        is_resource=bool(_flag(flags, "resource")) or (kept is not None and kept.is_resource and not said),
+        is_resource=is_resource,
         callbacks=_find_callbacks(flags) or (kept.callbacks if kept else ()),
         endpoints={**(kept.endpoints if kept else {}), **preset.endpoints, **_find_endpoints(flags)},
         allows_password=bool(getattr(flags, "allow_password", False)) or (kept is not None and kept.allows_password),
-        realm=_flag(flags, "realm") or (kept.realm if kept else None),
-        way=kept.way if kept and flow is None else read_way(flow),
-        ca=_absolute(said_ca) if said_ca else (kept.ca if kept else None),
+        realm=pick("realm", kept.realm if kept else None, issuer),
+        way=way,
+        ca=ca,
         assertion_audience=read_assertion_audience(
             _flag(flags, "assertion_audience") or (kept.assertion_audience if kept else None)
         ),
@@ -112,8 +148,22 @@ def _find(flags: Namespace) -> Profile | None:
         identity_as=read_identity_use(
             _flag(flags, "identity_as") or (kept.identity_as if kept else habits_of(issuer).identity_as)
         ),
-        dpop=kept.dpop if kept and _flag(flags, "dpop") is None else read_dpop(_flag(flags, "dpop")),
+        dpop=read_dpop(pick("dpop", kept.dpop if kept and kept.dpop != "off" else None)),
     )
+    return Chosen(name, profile, found, subject, said.files)
+
+
+def _pick_audience(
+    said: Settings, pick: Callable[[str, str | None, str | None], str | None], kept: Profile | None, issuer: str
+) -> tuple[str | None, bool]:
+    """The API, and whether it is named by its address; who names it later in the order does not count."""
+    resource, audience = said.find("resource", issuer), said.find("audience", issuer)
+    if resource is not None and (audience is None or _ORDER[resource.kind] <= _ORDER[audience.kind]):
+        return pick("resource", None, issuer), True
+    before = kept.audience if kept else None
+    if audience is None and kept is not None and kept.is_resource:
+        return pick("resource", before, issuer), before is not None
+    return pick("audience", before, issuer), False
 
 
 def _find_callbacks(flags: Namespace) -> tuple[str, ...]:
@@ -183,16 +233,56 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-def known_app(flags: Namespace) -> App:
+def known_app(flags: Namespace, *, whoever: bool = False) -> App:
     """The login that a command is about.
+
+    Args:
+        flags: What was typed.
+        whoever: Do not look whether it is the account that the project's file names.
 
     Raises:
         LoginRequired: There has been none under that name.
+        Refused: Somebody else is logged in than must be.
     """
-    profile = _find(flags)
-    if profile is None:
+    chosen = choose(flags)
+    if chosen.profile is None:
         raise LoginRequired("not logged in", hint=FIRST)
-    return app_of(profile)
+    app = app_of(chosen.profile)
+    if chosen.subject is not None and not whoever:
+        check_subject(chosen, app.session().held())
+    return app
+
+
+def known_names() -> list[str]:
+    """Every profile that has settings or a login."""
+    return sorted({*ProfileFiles().names(), *FileVault().drawers()})
+
+
+def kept_app(name: str) -> App | None:
+    """A profile's login by what was kept of it alone; None where nothing was. Raises `VaultUnavailable`."""
+    profile = ProfileFiles().load(name)
+    held = FileVault(None, Seals()).load(name) if profile is None else None
+    if held is not None:
+        profile = Profile(name, held.issuer, held.client_id, held.audience, held.scope)
+    return None if profile is None else app_of(profile)
+
+
+def check_subject(chosen: Chosen, held: Held) -> None:
+    """Refuse another account than the one that is pinned.
+
+    Raises:
+        Refused: It is another, or nobody knows which.
+    """
+    pin = chosen.settings.get("subject")
+    if pin is None or held.subject == pin.value:
+        return
+    who = "nobody knows who is logged in" if held.subject is None else "somebody else is logged in"
+    ours = command("login", chosen.name)
+    raise Refused(
+        f"{who} than the account that {pin.where} names",
+        code="another-person",
+        hint=f"Run: {ours} --switch-account, or give that account a profile of its own: --profile NAME",
+    )
 
 
 def app_of(profile: Profile, store: str | None = None) -> App:
@@ -230,14 +320,6 @@ def duration(text: str) -> timedelta:
     if found is None:
         raise Misuse("a length of time is a number and s, m, h or d", hint="For example: --min-ttl 5m")
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
-
-
-def _find_scope(flags: Namespace, kept: Profile | None) -> Scope:
-    given: list[str] | None = getattr(flags, "scope", None)
-    said = " ".join(given) if given else os.environ.get("KEYFOB_SCOPE")
-    if said is None:
-        return kept.scope if kept else Scope()
-    return Scope.read(said)
 
 
 def _flag(flags: Namespace, name: str) -> str | None:

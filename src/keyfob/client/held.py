@@ -52,6 +52,7 @@ class Held:
         proof_key: The login's private key, in PEM (RFC 9449); a refresh token may be bound to it where the access token
             is not.
         auth_time: When the person logged in, by the ID token, and `nonce`: what it answered. A later one must agree.
+        refresh_until: When the refresh token lapses, where the server says so.
     """
 
     issuer: str
@@ -73,6 +74,7 @@ class Held:
     proof_key: Secret | None = None
     auth_time: datetime | None = None
     nonce: str | None = None
+    refresh_until: datetime | None = None
 
     @classmethod
     def of(
@@ -103,6 +105,7 @@ class Held:
             proof_key=program.proof_key,
             auth_time=None if who is None else who.auth_time,
             nonce=None if who is None else who.nonce,
+            refresh_until=_after(moment, answer.refresh_expires_in),
         )
 
     def refreshed(self, answer: TokenAnswer, moment: datetime) -> Held:
@@ -116,6 +119,8 @@ class Held:
             refresh_token=answer.refresh_token or self.refresh_token,
             generation=self.generation + 1,
             token_type=answer.token_type,
+            refresh_until=_after(moment, answer.refresh_expires_in)
+            or (None if answer.refresh_token else self.refresh_until),
         )
 
     def write(self) -> bytes:
@@ -141,6 +146,7 @@ class Held:
             "proof_key": self.proof_key.reveal() if self.proof_key else None,
             "auth_time": None if self.auth_time is None else self.auth_time.timestamp(),
             "nonce": self.nonce,
+            "refresh_until": None if self.refresh_until is None else self.refresh_until.timestamp(),
         }
         return json.dumps(members, indent=1).encode()
 
@@ -175,7 +181,12 @@ class Held:
             proof_key=None if proof_key is None else Secret(proof_key),
             auth_time=fields.optional_time("auth_time"),
             nonce=fields.optional_text("nonce"),
+            refresh_until=fields.optional_time("refresh_until"),
         )
+
+
+def _after(moment: datetime, span: timedelta | None) -> datetime | None:
+    return None if span is None else moment + span
 
 
 def name_of(who: IdClaims) -> str | None:

@@ -16,8 +16,12 @@ MARK_KEPT = "keyfob-kept 1"
 _OTHERS = 0o077
 _LARGEST = 64 * 1024
 # None of these changes which token is printed. Any other KEYFOB_* may.
-_HARMLESS = ("KEYFOB_PROFILE", "KEYFOB_HOME", "KEYFOB_STORE", "KEYFOB_DEBUG", "KEYFOB_PASSPHRASE_FILE", "KEYFOB_DATA")
+_HARMLESS = ("KEYFOB_PROFILE", "KEYFOB_HOME", "KEYFOB_STORE", "KEYFOB_DEBUG", "KEYFOB_PASSPHRASE_FILE", "KEYFOB_DATA",
+             "KEYFOB_ACCESS_TOKEN")  # fmt: skip
 _PROJECT_FILE = ".keyfob.toml"
+CHOICE = "profile"  # a file with the name that `keyfob profile use` was given
+_CONFIG_FILE = "config.toml"
+_LONGEST_NAME = 64
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -50,10 +54,11 @@ def state_of(home: str, profile: str) -> str:
         OSError: There is no login, or no settings.
     """
     found = [_seen(f"{home}/vault/{profile}.json"), _seen(f"{home}/profiles/{profile}.json")]
-    try:
-        found.append(_seen(f"{home}/vault.json"))
-    except FileNotFoundError:
-        found.append("-")
+    for path in (f"{home}/vault.json", f"{home}/{_CONFIG_FILE}"):
+        try:
+            found.append(_seen(path))
+        except FileNotFoundError:
+            found.append("-")
     return " ".join(found)
 
 
@@ -78,7 +83,10 @@ def changes_nothing() -> bool:
 
 
 def asked(words: list[str]) -> tuple[str, int] | None:
-    """The profile and the seconds that `token` was asked for; -1 for the usual. None where that is not plain."""
+    """The profile and the seconds that `token` was asked for; -1 for the usual. None where that is not plain.
+
+    The profile is "" where neither a flag nor the environment names one.
+    """
     if not words or words[0] != "token":
         return None
     profile, least = "", -1
@@ -99,12 +107,27 @@ def asked(words: list[str]) -> tuple[str, int] | None:
             least = int(number) * _UNITS.get(value[-1:], 1)
         else:
             return None
-    profile = profile or os.environ.get("KEYFOB_PROFILE") or "default"
-    if not profile.isascii() or len(profile) > 40 or not profile[0].isalnum():
-        return None
-    if not profile.replace(".", "").replace("-", "").replace("_", "").isalnum():
-        return None
-    return profile, least
+    profile = profile or os.environ.get("KEYFOB_PROFILE") or ""
+    return None if profile and not _is_name(profile) else (profile, least)
+
+
+def _is_name(profile: str) -> bool:
+    if not profile.isascii() or len(profile) > 40 or not profile[:1].isalnum():
+        return False
+    return profile.replace(".", "").replace("-", "").replace("_", "").isalnum()
+
+
+def _chosen(home: str) -> str:
+    """The profile that `keyfob profile use` was given."""
+    try:
+        descriptor = os.open(f"{home}/{CHOICE}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        return "default"
+    try:
+        name = os.read(descriptor, _LONGEST_NAME).decode("ascii").strip()
+    finally:
+        os.close(descriptor)
+    return name if _is_name(name) else ""
 
 
 def look_up(words: list[str]) -> str | None:
@@ -113,8 +136,10 @@ def look_up(words: list[str]) -> str | None:
     if wanted is None or not changes_nothing():
         return None
     profile, least = wanted
-    path, home = place(profile)
-    if not path:
+    home = place("")[1]
+    profile = profile or (_chosen(home) if home else "")
+    path = place(profile)[0]
+    if not path or not profile:
         return None
     mark, state, since, until, usual, token, end = _read(path).decode("ascii").split("\n")
     if mark not in {MARK, MARK_KEPT} or state != state_of(home, profile) or end or (mark == MARK) != bool(token):

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.calls import Calls
+from keyfob.client.drive import drive
 from keyfob.client.held import Held
 from keyfob.client.io.origin_files import OriginFiles
+from keyfob.client.io.learned_files import LearnedFiles
 from keyfob.client.io.pending_files import PendingFiles
 from keyfob.client.io.seals import Seals
 from keyfob.client.io.stranger import Stranger
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from keyfob.client.credential import Credential
     from keyfob.client.io.terminal import Terminal
     from keyfob.client.pending import PendingLogin
+    from keyfob.protocol.metadata import ServerMetadata
 
 __all__ = [
     "PLACES",
@@ -84,6 +87,7 @@ __all__ = [
     "FileVault",
     "Held",
     "IdentityUse",
+    "LearnedFiles",
     "LoggedOut",
     "NetworkTrouble",
     "NotBound",
@@ -247,6 +251,12 @@ class App:
         """Which ways there are for a person to log in from here, the safest first, and why. Raises `KeyfobError`."""
         with self.at_screen(None) as world:
             return self._open(world).plan()
+
+    def metadata(self) -> ServerMetadata:
+        """What the issuer says of itself, asked just now. Raises `KeyfobError`."""
+        from keyfob.client.discover import discover  # noqa: PLC0415  a kept token needs none
+
+        return drive(discover(self.profile), self.find_world())
 
     def begin(self, tell: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
         """Show the person a code and come back at once; `resume` waits for them, in this process or another."""

@@ -28,12 +28,14 @@ class Session:
         """Made by `App.session`."""
         self._session = session
 
-    def token(self, min_ttl: timedelta | None = None) -> str:
+    def token(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> str:
         """A valid access token, refreshed if need be; never opens a browser. It lives for another `min_ttl`.
+
+        With `renew` the issuer is asked in any case, and so knows whether the login is still good.
 
         Raises `LoginRequired`, `Unreachable`, `Refused` or `VaultUnavailable`.
         """
-        return self._session.token(min_ttl).reveal()
+        return self._session.token(min_ttl, renew=renew).reveal()
 
     def held(self) -> Held:
         """Who is logged in, with which scope, until when. Raises `LoginRequired`."""

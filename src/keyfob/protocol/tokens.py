@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Self
+from typing import Final, Self
 
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+
+_REFRESH_LIVES: Final = ("refresh_expires_in", "refresh_token_expires_in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class TokenAnswer:
     Attributes:
         expires_in: Life of the access token; None where the server does not say.
         scope: What was granted; None means "as asked" (RFC 6749 §5.1).
+        refresh_expires_in: Life of the refresh token, where the server says so; no standard has it. Keycloak's name is
+            written, and GitHub's and Microsoft's is read as well.
         issued_token_type: What `access_token` is after a token exchange (RFC 8693 §2.2.1); None where nobody says.
     """
 
@@ -29,6 +34,7 @@ class TokenAnswer:
     refresh_token: Secret | None = None
     id_token: Secret | None = None
     issued_token_type: str | None = None
+    refresh_expires_in: timedelta | None = None
 
     def write(self) -> dict[str, object]:
         """As JSON members, absent ones left out."""
@@ -37,9 +43,10 @@ class TokenAnswer:
             "refresh_token": self.refresh_token.reveal() if self.refresh_token else None,
             "id_token": self.id_token.reveal() if self.id_token else None,
             "scope": self.scope.write() if self.scope is not None else None,
-            "expires_in": None if self.expires_in is None else int(self.expires_in.total_seconds()),
+            "expires_in": _whole(self.expires_in),
             "token_type": self.token_type,
             "issued_token_type": self.issued_token_type,
+            "refresh_expires_in": _whole(self.refresh_expires_in),
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -68,7 +75,22 @@ class TokenAnswer:
             refresh_token=_optional_secret(fields, "refresh_token"),
             id_token=_optional_secret(fields, "id_token"),
             issued_token_type=fields.optional_text("issued_token_type"),
+            refresh_expires_in=_refresh_life(fields),
         )
+
+
+def _whole(span: timedelta | None) -> int | None:
+    return None if span is None else int(span.total_seconds())
+
+
+def _refresh_life(fields: Fields) -> timedelta | None:
+    """What is not in any standard fails nothing; 0 is Keycloak's word for a refresh token that does not lapse."""
+    for name in _REFRESH_LIVES:
+        with suppress(Malformed):
+            found = fields.optional_seconds(name)
+            if found:
+                return found
+    return None
 
 
 def _optional_secret(fields: Fields, name: str) -> Secret | None:

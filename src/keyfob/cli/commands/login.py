@@ -9,11 +9,22 @@ from collections.abc import Callable
 
 from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import SOURCES, add_json_flag, add_profile_flag, app_of, asked_profile, duration, name_of
+from keyfob.cli.profiles import (
+    SOURCES,
+    Chosen,
+    add_json_flag,
+    add_profile_flag,
+    app_of,
+    check_subject,
+    choose,
+    duration,
+    name_of,
+    profile_of,
+)
 from keyfob.client.presets import NAMES
 from keyfob.client.profile import DPOP, command
 from keyfob.client.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
-from keyfob.errors import LoginDeclined, LoginRequired, Misuse, TimedOut
+from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut
 from keyfob.login import (
     App,
     Assurance,
@@ -96,9 +107,10 @@ def run(flags: Namespace) -> int:
         TimedOut: The person did not answer in time.
         KeyfobError: The login failed otherwise.
     """
-    profile = _waiting_profile(flags) if flags.resume else asked_profile(flags)
+    chosen = choose(flags)
+    profile = _waiting_profile(flags) if flags.resume else profile_of(chosen)
     app = app_of(profile, store=flags.store)
-    log_in = _way_of(flags, app)
+    log_in = _held_to(chosen, app, _way_of(flags, app))
     if not flags.json:
         held = _or_say_where(log_in, profile)
         ProfileFiles().keep(app.profile)
@@ -119,6 +131,38 @@ def run(flags: Namespace) -> int:
     if held is not None:
         output.result_object(events.granted(app.profile, held))
     return DONE
+
+
+_LogIn = Callable[[Callable[[Notice], None] | None], Held | None]
+
+
+def _held_to(chosen: Chosen, app: App, log_in: _LogIn) -> _LogIn:
+    """The same, for the account that is pinned alone; another's login is ended at once, if it took nobody's place."""
+    if chosen.subject is None:
+        return log_in
+
+    def log_in_as_pinned(tell: Callable[[Notice], None] | None) -> Held | None:
+        was_empty = _is_empty(app)
+        held = log_in(tell)
+        try:
+            if held is not None:
+                check_subject(chosen, held)
+        except Refused:
+            if was_empty:
+                app.session().log_out()
+            raise
+        return held
+
+    return log_in_as_pinned
+
+
+def _is_empty(app: App) -> bool:
+    """Whether nobody is logged in."""
+    try:
+        app.session().held()
+    except KeyfobError:
+        return True
+    return False
 
 
 def _resume(name: str) -> str:
@@ -145,14 +189,14 @@ def _waiting_profile(flags: Namespace) -> Profile:
     Raises:
         LoginRequired: Nobody's.
     """
-    name = name_of(flags.profile)
+    name = name_of(flags)
     profile = PendingFiles().profile(name)
     if profile is None:
         raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', name)}")
     return profile
 
 
-def _way_of(flags: Namespace, app: App) -> Callable[[Callable[[Notice], None] | None], Held | None]:
+def _way_of(flags: Namespace, app: App) -> _LogIn:
     """What is to be done; gives None where nobody was waited for.
 
     Raises:
@@ -189,7 +233,7 @@ def _switch_of(flags: Namespace) -> Callable[[Held, Held], bool]:
     return may_switch
 
 
-def _or_say_where(log_in: Callable[[Callable[[Notice], None] | None], Held | None], profile: Profile) -> Held | None:
+def _or_say_where(log_in: _LogIn, profile: Profile) -> Held | None:
     """Log in at the terminal. Where there is none, a program reads on stdout what to run where there is one.
 
     Raises:

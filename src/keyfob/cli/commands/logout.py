@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
-from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
-from keyfob.errors import LoginRequired
-from keyfob.login import LoggedOut
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, choose, kept_app, known_names
+from keyfob.errors import KeyfobError, LoginRequired
+from keyfob.login import App, FileVault, LoggedOut
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of one login; nothing was done where nobody was logged in."""
+
+    name: str
+    done: LoggedOut | None = None
+    problem: KeyfobError | None = None
+
+    @property
+    def exit(self) -> int:
+        """Not done until the server knows."""
+        if self.problem is not None:
+            return self.problem.exit
+        return FAILED if self.done is not None and self.done.revoked is False else DONE
 
 
 def configure(parser: ArgumentParser) -> None:
     """Say which flags there are."""
     add_profile_flag(parser)
+    parser.add_argument("--all", action="store_true", help="every profile's login")
     add_json_flag(parser)
 
 
@@ -23,39 +41,69 @@ def run(flags: Namespace) -> int:
     Raises:
         KeyfobError: The vault cannot be used.
     """
-    try:
-        done = known_app(flags).session().log_out()
-    except LoginRequired:
+    if not flags.all:
+        chosen = choose(flags)
+        ended = end(chosen.name, None if chosen.profile is None else app_of(chosen.profile))
         if flags.json:
-            output.result_object(
-                {
-                    "forgotten": False,
-                    "revoked": None,
-                    "problem": None,
-                    "access_token_alive_until": None,
-                    "access_token_alive": False,
-                }
-            )
+            output.result_object(members(ended.done))
         else:
-            output.remark("nobody was logged in")
-        return DONE
-    if flags.json:
-        output.result_object(
-            {
-                "forgotten": True,
-                "revoked": done.revoked,
-                "problem": done.problem or None,
-                "access_token_alive_until": output.instant(done.alive_until),
-                "access_token_alive": done.is_alive,
-            }
-        )
-    else:
-        _say(done)
-    return FAILED if done.revoked is False else DONE
+            say(ended)
+        return ended.exit
+    exits = [DONE]
+    for name in known_names():
+        ended = _end_any(name)
+        exits.append(ended.exit)
+        if flags.json:
+            problem = None if ended.problem is None else output.told(ended.problem)
+            output.result_object({"profile": name, **members(ended.done), "error": problem})
+        else:
+            say(ended, is_named=True)
+    if len(exits) == 1 and not flags.json:
+        output.remark("nobody was logged in")
+    return max(exits)
 
 
-def _say(done: LoggedOut) -> None:
-    output.remark("logged out; nothing is kept here any more")
+def end(name: str, app: App | None) -> Ended:
+    """End one profile's login. Raises `VaultUnavailable`."""
+    try:
+        return Ended(name, None if app is None else app.session().log_out())
+    except LoginRequired:
+        return Ended(name)
+
+
+def _end_any(name: str) -> Ended:
+    """As `end`; what cannot be read is forgotten all the same, and the next profile is not kept waiting for it."""
+    try:
+        return end(name, kept_app(name))
+    except KeyfobError as problem:
+        try:
+            FileVault().forget(name)
+        except KeyfobError as another:
+            return Ended(name, problem=another)
+        return Ended(name, problem=problem)
+
+
+def members(done: LoggedOut | None) -> dict[str, object]:
+    """For a program."""
+    return {
+        "forgotten": done is not None,
+        "revoked": done and done.revoked,
+        "problem": (done and done.problem) or None,
+        "access_token_alive_until": output.instant(None if done is None else done.alive_until),
+        "access_token_alive": done is not None and done.is_alive,
+    }
+
+
+def say(ended: Ended, *, is_named: bool = False) -> None:
+    """For a person."""
+    done, before = ended.done, f"{ended.name}: " if is_named else ""
+    if ended.problem is not None:
+        output.remark(f"{before}{ended.problem.message}; nothing is kept here any more")
+        return
+    if done is None:
+        output.remark(f"{before}nobody was logged in")
+        return
+    output.remark(f"{before}logged out; nothing is kept here any more")
     if done.revoked is False:
         output.remark(f"but the server was not told ({done.problem}): the refresh token may still be good there")
     if done.alive_until is not None:

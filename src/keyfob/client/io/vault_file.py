@@ -15,8 +15,9 @@ from keyfob.client.io.lock import locked
 from keyfob.client.io.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.seals import Seals
 from keyfob.client.keeping import Note, Place
-from keyfob.client.profile import Profile
+from keyfob.client.profile import DEFAULT, Profile
 from keyfob.errors import Malformed, VaultUnavailable
+from keyfob.io import quick
 
 _READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file"})  # as `io/kept.py` can
 
@@ -153,6 +154,29 @@ class ProfileFiles:
     def __init__(self, folder: Path | None = None) -> None:
         """Know where; make nothing yet."""
         self.folder = (folder or home()) / "profiles"
+        self.choice = self.folder.parent / quick.CHOICE
+
+    def names(self) -> list[str]:
+        """Every profile there is."""
+        return sorted(path.stem for path in self.folder.glob("*.json"))
+
+    def chosen(self) -> str:
+        """The profile to take if nobody says which; "" for the default. Raises `VaultUnavailable`."""
+        raw = read_private(self.choice)
+        return "" if raw is None else raw.decode(errors="replace").strip()
+
+    def choose(self, name: str) -> None:
+        """Take that one from now on, if nobody says which. Raises `VaultUnavailable`."""
+        if name == DEFAULT:
+            remove(self.choice)
+        else:
+            write_private(self.choice, f"{name}\n".encode())
+
+    def remove(self, name: str) -> None:
+        """Forget its settings; no more is chosen what is not there. Raises `VaultUnavailable`."""
+        if self.chosen() == name:
+            remove(self.choice)
+        remove(self.folder / f"{name}.json")
 
     def load(self, name: str) -> Profile | None:
         """The profile of that name, or None.

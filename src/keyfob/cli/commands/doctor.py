@@ -1,0 +1,166 @@
+"""`keyfob doctor`: what is wrong here, and what to do about it. Safe to paste: no secret, no name of a person."""
+
+from __future__ import annotations
+
+import os
+import platform
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from keyfob.cli import output
+from keyfob.cli.exit_codes import DONE, FAILED
+from keyfob.cli.main import version
+from keyfob.cli.profiles import FIRST, Chosen, add_json_flag, add_profile_flag, app_of, choose, kept_app, known_names
+from keyfob.client import checkup
+from keyfob.client.callback import Callback
+from keyfob.client.checkup import Finding
+from keyfob.client.keeping import WORDS
+from keyfob.errors import KeyfobError, LoginRequired
+from keyfob.login import App, ProfileFiles, Seals
+from keyfob.login.checkup import clock_ahead, look_around, look_at_files, look_at_ports
+
+_WISE_ODDS = 2.0**-20  # beyond one in a million, somebody with many codes gets one
+_MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    add_profile_flag(parser)
+    parser.add_argument("--tenant", metavar="FOLDER", type=Path, help="look at a tenant of this machine too")
+    add_json_flag(parser)
+    parser.epilog = "Changes nothing, and logs nobody in. Exit code 1 if anything is wrong."
+
+
+def run(flags: Namespace) -> int:
+    """Look at everything, and tell."""
+    found = list(_examine(flags))
+    home = str(Path.home())
+    for one in found:
+        said, fix = checkup.shortened(one.said, home), checkup.shortened(one.fix, home)
+        if flags.json:
+            output.result_object({"check": one.what, "verdict": one.verdict, "said": said, "fix": fix or None})
+            continue
+        output.result(f"{_MARKS[one.verdict]} {one.what}: {said}")
+        if fix:
+            output.result(f"        {fix}")
+    return FAILED if any(one.verdict == "wrong" for one in found) else DONE
+
+
+def _examine(flags: Namespace) -> Iterator[Finding]:
+    yield Finding("keyfob", "ok", f"keyfob {version()}, Python {platform.python_version()}, {platform.system()}")
+    home = ProfileFiles().folder.parent
+    readable, foreign, aside = look_at_files(home)
+    yield from checkup.judge_modes(readable, foreign)
+    for path in aside:
+        yield Finding("files", "note", f"a damaged file was set aside: {path}", f"Remove it: rm {path}")
+    yield from _vault()
+    yield from _logins()
+    here = look_around()
+    yield checkup.judge_terminal(here)
+    yield checkup.judge_browser(here)
+    yield checkup.judge_proxies(os.environ)
+    yield from _trust()
+    try:
+        chosen = choose(flags)
+    except KeyfobError as problem:
+        yield Finding.of("settings", problem)
+        chosen = None
+    if chosen is not None:
+        yield from _login(chosen)
+    if flags.tenant is not None:
+        yield _tenant(flags.tenant)
+
+
+def _vault() -> Iterator[Finding]:
+    seals = Seals()
+    try:
+        note = seals.note()
+    except KeyfobError as problem:
+        yield Finding.of("vault", problem)
+        return
+    if note.place is None:
+        yield Finding("vault", "ok", "where tokens are kept is not decided yet; the next login does")
+        return
+    code, said = seals.check(note.place)
+    if code is not None:
+        yield Finding("vault", "wrong", f"tokens are kept {WORDS[note.place]}, but: {said}",
+                      f"Mend that (docs/errors.md#{code}), or keep them elsewhere: keyfob vault move file")  # fmt: skip
+    elif note.place == "file" and not os.environ.get("KEYFOB_STORE"):
+        yield Finding("vault", "note", f"tokens are kept {WORDS['file']}", "See what else works: keyfob vault status")
+    else:
+        yield Finding("vault", "ok", f"tokens are kept {WORDS[note.place]}")
+
+
+def _logins() -> Iterator[Finding]:
+    for name in known_names():
+        try:
+            app = kept_app(name)
+            if app is not None:
+                app.session().held()
+        except LoginRequired:
+            continue
+        except KeyfobError as problem:
+            yield Finding.of(f"login {name}", problem)
+        else:
+            yield Finding(f"login {name}", "ok", "it can be read")
+
+
+def _trust() -> Iterator[Finding]:
+    for name in checkup.TRUST:
+        path = os.environ.get(name)
+        if path and not Path(path).exists():
+            yield Finding("authorities", "wrong", f"{name} names what is not there: {path}", f"Run: unset {name}")
+        elif path:
+            yield Finding("authorities", "note", f"{name}={path} is trusted in place of the system's authorities")
+
+
+def _login(chosen: Chosen) -> Iterator[Finding]:
+    """What the profile says, and whom it leads to."""
+    if chosen.profile is None:
+        yield Finding("settings", "note", "no issuer or no client id is known", FIRST)
+        callbacks: tuple[Callback, ...] = ()
+    else:
+        files = f", with {', '.join(map(str, chosen.files))}" if chosen.files else ""
+        yield Finding("settings", "ok", f"profile {chosen.name} at {chosen.profile.issuer}{files}")
+        callbacks = tuple(map(Callback.read, chosen.profile.callbacks))
+    taken, any_free = look_at_ports(callbacks)
+    yield checkup.judge_ports(taken, any_free=any_free)
+    if chosen.profile is not None:
+        yield from _issuer(app_of(chosen.profile))
+
+
+def _issuer(app: App) -> Iterator[Finding]:
+    if app.profile.ca is not None:
+        yield Finding("authorities", "ok", f"{app.profile.ca} is trusted besides the system's authorities")
+    try:
+        offered = app.metadata()
+    except KeyfobError as problem:
+        yield Finding.of("issuer", problem)
+        return
+    ways = [name for name, has in (("by browser", offered.authorization_endpoint),
+                                   ("by code", offered.device_authorization_endpoint)) if has]  # fmt: skip
+    yield Finding("issuer", "ok", f"it answers, and offers a login {' and '.join(ways) or 'to programs alone'}")
+    try:
+        yield checkup.judge_clock(clock_ahead(app.profile))
+    except KeyfobError as problem:
+        yield Finding.of("clock", problem)
+
+
+def _tenant(folder: Path) -> Finding:
+    """How likely all the guessing of a code's life is to hit it."""
+    from keyfob.serve import Registry
+    from keyfob.server.decide.device import ALPHABET, CODE_LENGTH
+    from keyfob.server.decide.throttle import guess_budget
+
+    try:
+        with Registry.open(folder) as registry:
+            odds = registry.config().guess_odds
+    except KeyfobError as problem:
+        return Finding.of("tenant", problem)
+    budget = guess_budget(odds)
+    one_in = len(ALPHABET) ** CODE_LENGTH // budget
+    said = f"in a code's life {budget} wrong codes are taken from everybody together, so one in {one_in:,} is guessed"
+    if odds > _WISE_ODDS:
+        return Finding("tenant", "wrong", said, "Set guess_odds in tenant.toml to 2.4e-10 or less (RFC 8628 §5.1).")
+    return Finding("tenant", "ok", said)

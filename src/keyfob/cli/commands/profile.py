@@ -1,0 +1,130 @@
+"""`keyfob profile`: which logins there are, which is meant if nobody says, and one less."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
+from typing import cast
+
+from keyfob.cli import output
+from keyfob.cli.commands.logout import end, members, say
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.profiles import add_json_flag, choose, kept_app, known_names
+from keyfob.client.profile import DEFAULT
+from keyfob.client.standing import standing
+from keyfob.errors import KeyfobError, LoginRequired, Misuse
+from keyfob.login import App, FileVault, PendingFiles, ProfileFiles, check_name
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Say which verbs there are."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for name, does, doing in (
+        ("list", "name each profile, and how its login stands", _list),
+        ("show", "all settings of one; no secret is among them", _show),
+        ("use", "the one to take when nobody says which", _use),
+        ("remove", "end its login, and forget it and its settings", _remove),
+    ):
+        verb = verbs.add_parser(name, help=does, description=f"{does.capitalize()}.", allow_abbrev=False)
+        if name != "list":
+            verb.add_argument("name", metavar="NAME", help="the profile")
+        add_json_flag(verb)
+        verb.set_defaults(chosen=doing)
+
+
+def run(flags: Namespace) -> int:
+    """Do what was chosen.
+
+    Raises:
+        KeyfobError: It cannot be done.
+    """
+    return cast(int, flags.chosen(flags))
+
+
+def _list(flags: Namespace) -> int:
+    in_use = choose(Namespace()).name
+    rows: list[tuple[str, ...]] = []
+    for name in known_names():
+        profile, state = _looked_at(name)
+        issuer = "" if profile is None else profile.profile.issuer
+        if flags.json:
+            output.result_object({"profile": name, "in_use": name == in_use, "issuer": issuer or None, "state": state})
+        rows.append(("*" if name == in_use else " ", name, state, issuer))
+    if not flags.json:
+        for line in output.columns(rows) if rows else ["there is none yet; the first keyfob login makes one"]:
+            output.result(line)
+    return DONE
+
+
+def _looked_at(name: str) -> tuple[App | None, str]:
+    """A profile that may be damaged, and its state in one word."""
+    try:
+        app = kept_app(name)
+        if app is None:
+            return None, LoginRequired.default_code
+        return app, standing(app.session().held(), datetime.now(UTC), is_machine=app.profile.is_machine).state
+    except LoginRequired:
+        return kept_app(name), "login-needed"
+    except KeyfobError as problem:
+        return None, problem.code
+
+
+def _show(flags: Namespace) -> int:
+    profile = ProfileFiles().load(_known(flags.name))
+    if profile is None:
+        raise LoginRequired("only a login is left of that profile, and no settings", hint="Run: keyfob status --all")
+    told = cast("dict[str, object]", json.loads(profile.write()))
+    if flags.json:
+        output.result_object({"profile": flags.name, **told})
+        return DONE
+    for line in output.columns([(key, value if isinstance(value, str) else json.dumps(value))
+                                for key, value in told.items()]):  # fmt: skip
+        output.result(line)
+    return DONE
+
+
+def _use(flags: Namespace) -> int:
+    name = flags.name
+    if name != DEFAULT:
+        _known(name)
+    ProfileFiles().choose(name)
+    now = choose(Namespace())
+    setting = now.settings["profile"]
+    if flags.json:
+        output.result_object({"profile": name, "in_use": now.name})
+    output.remark(f"{name} is meant from now on, if nobody says which")
+    if now.name != name:
+        output.remark(f"but here {setting.where} says {now.name}")
+    return DONE
+
+
+def _remove(flags: Namespace) -> int:
+    """The server hears of it first; what is here goes whatever it says."""
+    name = _known(flags.name)
+    files, vault = ProfileFiles(), FileVault()
+    try:
+        ended = end(name, kept_app(name))
+    finally:
+        with vault.lock(name):
+            vault.forget(name)
+        PendingFiles().keep(name, None)
+        files.remove(name)
+    if flags.json:
+        output.result_object({"profile": name, **members(ended.done)})
+    else:
+        say(ended)
+        output.remark(f"the profile {name} is no more")
+    return ended.exit
+
+
+def _known(name: str) -> str:
+    """A name that there is.
+
+    Raises:
+        Misuse: There is none of that name.
+    """
+    check_name(name)
+    if name not in known_names():
+        raise Misuse("there is no such profile", hint="Run: keyfob profile list")
+    return name

@@ -1,0 +1,81 @@
+"""`keyfob run`: start a program with the token in its environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from argparse import REMAINDER, ArgumentParser, Namespace
+from datetime import UTC, datetime, timedelta
+
+from keyfob.cli import output
+from keyfob.cli.profiles import add_profile_flag, duration, known_app
+from keyfob.errors import Misuse, Refused
+
+_DEFAULT = "KEYFOB_ACCESS_TOKEN"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    add_profile_flag(parser)
+    parser.add_argument("--min-ttl", metavar="TIME", help="how long the token must live; else nothing is started")
+    parser.add_argument("--as", dest="variable", metavar="NAME", default=_DEFAULT,
+                        help=f"the variable that holds the token ({_DEFAULT})")  # fmt: skip
+    parser.add_argument("command", nargs=REMAINDER, metavar="-- CMD ...", help="the program, and its own words")
+    parser.epilog = (
+        "The program takes keyfob's place: signals reach it, and its exit code is the answer. The token is never "
+        "among its words, where everybody could read it; it is not renewed while the program runs. "
+        "For example: keyfob run --as GH_TOKEN -- gh api /user"
+    )
+
+
+def run(flags: Namespace) -> int:
+    """Start it.
+
+    Raises:
+        Misuse: There is no such program, or the variable's name is none.
+        Refused: No token will do.
+        KeyfobError: There is none.
+    """
+    words: list[str] = flags.command[1:] if flags.command[:1] == ["--"] else flags.command
+    if not words:
+        raise Misuse("there is no program to start", hint="Run: keyfob run -- CMD ...")
+    if not _NAME.fullmatch(flags.variable):
+        raise Misuse("a variable's name has letters, digits and underscores")
+    program = shutil.which(words[0])
+    if program is None:
+        raise Misuse("there is no such program to start")
+    token = _token(flags)
+    environment = {**os.environ, flags.variable: token}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "posix":
+        os.execve(program, words, environment)  # noqa: S606  no shell is the point
+    return subprocess.call([program, *words[1:]], env=environment)  # noqa: S603  what the person typed
+
+
+def _token(flags: Namespace) -> str:
+    min_ttl = None if flags.min_ttl is None else duration(flags.min_ttl)
+    session = known_app(flags).session(output.notice)
+    token = session.token(min_ttl)
+    held = session.held()
+    if held.token_type == "DPoP":
+        raise Refused(
+            "this login's token works only with proofs of its key (DPoP), which another program cannot make",
+            code="token-bound",
+            hint="Use keyfob call, or log in to another profile with --dpop off",
+        )
+    if min_ttl is None or held.expires_at is None:
+        return token
+    left = held.expires_at - held.skew - datetime.now(UTC)
+    if left < min_ttl:
+        raise Refused(
+            f"the token would live for {output.span(max(left, timedelta()))}, and {output.span(min_ttl)} are needed; "
+            "nothing was started",
+            code="session-too-short",
+            hint="Let the program ask keyfob token when it needs one, or have tokens live longer at the issuer.",
+        )
+    return token

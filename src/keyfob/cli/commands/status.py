@@ -1,0 +1,202 @@
+"""`keyfob status`: how a login stands, and until when. Asks the issuer with `--online` alone."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from keyfob.cli import output
+from keyfob.cli.exit_codes import DONE
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, check_subject, choose, kept_app, known_names
+from keyfob.client.keeping import WORDS, Place
+from keyfob.client.profile import command
+from keyfob.client.standing import Standing, standing
+from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
+from keyfob.login import App, FileVault, Held, Seals
+from keyfob.protocol.http import Request
+
+_NOBODY = Standing("login-needed", None, renews=False, refresh_until=None, ends_at=None)
+_WORDS = {
+    "logged-in": "logged in",
+    "lapsed-but-renews": "logged in; the access token has lapsed, and the next use renews it",
+    "login-needed": "not logged in",
+    "offline-unknown": "nobody knows: the issuer did not answer",
+}
+_EXITS = {
+    "logged-in": DONE,
+    "lapsed-but-renews": DONE,
+    "login-needed": LoginRequired.exit,
+    "offline-unknown": Unreachable.exit,
+}
+_WORST_FIRST = (VaultUnavailable.exit, Unreachable.exit, LoginRequired.exit)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One login.
+
+    Attributes:
+        was_asked: Whether the issuer has answered.
+        place: Where the vault's key lies, or "file"; None where nothing was decided yet.
+        problem: What went wrong on the way.
+    """
+
+    name: str
+    stands: Standing
+    held: Held | None = None
+    was_asked: bool = False
+    place: Place | None = None
+    is_sealed: bool = False
+    problem: KeyfobError | None = None
+
+    @property
+    def exit(self) -> int:
+        """What a script branches on."""
+        is_vault = isinstance(self.problem, VaultUnavailable)
+        return VaultUnavailable.exit if is_vault else _EXITS[self.stands.state]
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Say which flags there are."""
+    add_profile_flag(parser)
+    parser.add_argument("--online", action="store_true", help="ask the issuer, by a refresh or for the person's name")
+    parser.add_argument("--all", action="store_true", help="every profile")
+    add_json_flag(parser)
+    parser.epilog = (
+        "Exit codes: 0 logged in, 4 a login is needed, 7 the issuer did not answer, 8 the vault cannot be opened; "
+        "with --all, the worst of them."
+    )
+
+
+def run(flags: Namespace) -> int:
+    """Tell.
+
+    Raises:
+        KeyfobError: The vault cannot be opened, or somebody else is logged in than must be; with --all it is told.
+    """
+    if flags.all:
+        reports = [_any_report(name, is_online=flags.online) for name in known_names()]
+    else:
+        chosen = choose(flags)
+        report = _report(chosen.name, None if chosen.profile is None else app_of(chosen.profile), flags.online)
+        if report.held is not None:
+            check_subject(chosen, report.held)
+        reports = [report]
+    if not reports:
+        output.remark("there is no profile yet; the first keyfob login makes one")
+    for report in reports:
+        if flags.json:
+            output.result_object(_members(report))
+        else:
+            _say(report)
+    exits = {report.exit for report in reports}
+    return next((code for code in _WORST_FIRST if code in exits), DONE)
+
+
+def _any_report(name: str, *, is_online: bool) -> Report:
+    try:
+        return _report(name, kept_app(name), is_online)
+    except KeyfobError as problem:
+        return Report(name, _NOBODY, problem=problem)
+
+
+def _report(name: str, app: App | None, is_online: bool) -> Report:  # noqa: FBT001  a flag that was typed
+    try:
+        held = None if app is None else app.session().held()
+    except LoginRequired:
+        held = None
+    if app is None or held is None:
+        return Report(name, _NOBODY)
+    seals = Seals()
+    found = Report(
+        name,
+        standing(held, datetime.now(UTC), is_machine=app.profile.is_machine),
+        held,
+        place=seals.note().place,
+        is_sealed=FileVault(None, seals).is_sealed(name),
+    )
+    return _asked(found, app) if is_online else found
+
+
+def _asked(report: Report, app: App) -> Report:
+    """What the issuer says of it, just now."""
+    session = app.session(output.notice)
+    try:
+        if not report.stands.renews:
+            return _asked_for_name(report, app)
+        session.token(renew=True)
+        fresh = session.held()
+    except (Unreachable, Malformed) as problem:
+        return replace(report, stands=replace(report.stands, state="offline-unknown"), problem=problem)
+    except Refused as problem:
+        return replace(report, stands=replace(_NOBODY, access_until=report.stands.access_until),
+                       was_asked=True, problem=problem)  # fmt: skip
+    stands = standing(fresh, datetime.now(UTC), is_machine=app.profile.is_machine)
+    return replace(report, stands=stands, held=fresh, was_asked=True)
+
+
+def _asked_for_name(report: Report, app: App) -> Report:
+    """Where nothing can be renewed, whoever gives names knows whether the token is still good (OpenID Connect §5.3)."""
+    if report.stands.state == "login-needed":
+        return report
+    address = app.metadata().userinfo_endpoint
+    if address is None or report.held is None or "openid" not in report.held.scope.names:
+        return report
+    answer = app.session().send(Request("GET", address))
+    if answer.status in {401, 403}:
+        problem = Refused("the issuer does not know the access token any more")
+        return replace(report, stands=_NOBODY, was_asked=True, problem=problem)
+    return replace(report, was_asked=200 <= answer.status <= 299)
+
+
+def _members(report: Report) -> dict[str, object]:
+    held, stands, problem = report.held, report.stands, report.problem
+    return {
+        "profile": report.name,
+        "state": stands.state,
+        "asked": report.was_asked,
+        "issuer": held and held.issuer,
+        "client_id": held and held.client_id,
+        "audience": held and held.audience,
+        "subject": held and held.subject,
+        "name": held and held.person,
+        "scope": held and held.scope.write(),
+        "access_expires_at": output.instant(stands.access_until),
+        "renews": stands.renews,
+        "refresh_expires_at": output.instant(stands.refresh_until),
+        "session_ends_at": output.instant(stands.ends_at),
+        "bound": held is not None and held.token_type == "DPoP",
+        "store": None if held is None else {"place": report.place, "sealed": report.is_sealed},
+        "problem": None if problem is None else output.told(problem),
+    }
+
+
+def _say(report: Report) -> None:
+    output.result(f"{report.name}: {_WORDS[report.stands.state]}")
+    for line in output.columns(_facts(report) or [("", "")]):
+        if line:
+            output.result(f"  {line}")
+    if report.problem is not None:
+        output.failure(report.problem, as_json=False)
+    elif report.stands.state == "login-needed":
+        output.remark(f"run: {command('login', report.name)}")
+
+
+def _facts(report: Report) -> list[tuple[str, str]]:
+    held, stands = report.held, report.stands
+    if held is None:
+        return []
+    access = "the API says otherwise" if stands.access_until is None else output.clock(stands.access_until)
+    ends = "nobody knows when" if stands.ends_at is None else output.clock(stands.ends_at)
+    facts = [
+        ("issuer", held.issuer),
+        ("who", held.person or held.subject),
+        ("access until", access),
+        ("refresh until", None if stands.refresh_until is None else output.clock(stands.refresh_until)),
+        ("session ends", ends if stands.renews else None),
+        ("bound", "to a key of this login (DPoP)" if held.token_type == "DPoP" else None),
+        ("kept", WORDS[report.place] if report.is_sealed and report.place else WORDS["file"]),
+        ("asked", "the issuer, just now" if report.was_asked else None),
+    ]
+    return [(name, value) for name, value in facts if value]

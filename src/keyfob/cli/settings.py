@@ -1,0 +1,253 @@
+"""Where settings come from: flags, `KEYFOB_*`, the project's `.keyfob.toml`, the user's `config.toml`.
+
+A project's file comes with somebody's code, so it may say which login is meant, and nothing that is secret, that is
+trusted, or that is run. What a file says of its own issuer is told to no other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from keyfob.client.presets import expand
+from keyfob.client.profile import DEFAULT, read_dpop
+from keyfob.errors import Misuse
+from keyfob.login import ProfileFiles, check_name
+
+Kind = Literal["flag", "environment", "project", "config", "login", "usual"]
+PROJECT_FILE: Final = ".keyfob.toml"
+CONFIG_FILE: Final = "config.toml"
+# What the environment may say, by the name of the setting.
+VARIABLES: Final = {
+    "profile": "KEYFOB_PROFILE",
+    "issuer": "KEYFOB_ISSUER",
+    "client_id": "KEYFOB_CLIENT_ID",
+    "audience": "KEYFOB_AUDIENCE",
+    "scope": "KEYFOB_SCOPE",
+    "flow": "KEYFOB_FLOW",
+    "ca": "KEYFOB_CA",
+}
+_OF_ISSUER: Final = frozenset({"client_id", "audience", "resource", "scope", "subject", "realm"})
+_IN_PROJECT: Final = frozenset({"profile", "issuer", "client_id", "audience", "resource", "scope", "subject", "flow"})
+_IN_CONFIG: Final = frozenset({"flow", "dpop", "ca"})
+_IN_TABLE: Final = (_IN_PROJECT - {"profile"}) | _IN_CONFIG | {"realm"}
+_FLOWS: Final = frozenset({"auto", "browser", "device", "paste"})
+_LARGEST: Final = 64 * 1024
+_AT: Final = re.compile(r"\(at ([a-z0-9 ,]+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value, and who said it.
+
+    Attributes:
+        where: The flag, the variable or the file; "" for what is so if nobody says anything.
+    """
+
+    value: str
+    kind: Kind
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    kind: Kind
+    where: str
+    said: Mapping[str, str]
+    issuer: str = ""  # of which it speaks, where it names one
+
+    def find(self, name: str) -> Setting | None:
+        value = self.said.get(name)
+        return Setting(value, self.kind, self.where) if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is said before the last login is looked at, for one profile.
+
+    Attributes:
+        name: The profile's.
+        files: Those that were read, as they are shown.
+    """
+
+    name: Setting
+    flags: Namespace
+    layers: tuple[_Layer, ...] = ()
+    files: tuple[Path, ...] = field(default=())
+
+    def find(self, name: str, issuer: str | None = None) -> Setting | None:
+        """Who says it first, or None.
+
+        Args:
+            name: The setting's.
+            issuer: Which one was settled on. What a file says beside another issuer does not count.
+        """
+        found = find_flag(self.flags, name)
+        if found is not None:
+            return found
+        for layer in self.layers:
+            is_for_another = layer.issuer and issuer is not None and layer.issuer != issuer
+            if name in _OF_ISSUER and is_for_another:
+                continue
+            setting = layer.find(name)
+            if setting is not None:
+                return setting
+        return None
+
+
+def find_settings(flags: Namespace) -> Settings:
+    """Read what there is to read.
+
+    Raises:
+        Misuse: A file has a mistake, may not say what it says, or belongs to another user.
+    """
+    layers = _environment()
+    files: list[Path] = []
+    project = _find_project()
+    if project is not None:
+        said = _texts(_read_file(project), _IN_PROJECT, project)
+        layers.append(_layer("project", project, said))
+        files.append(project)
+    name = _name(flags, layers)
+    config = ProfileFiles().folder.parent / CONFIG_FILE
+    if config.exists():
+        layers += _config_layers(config, name.value)
+        files.append(config)
+    return Settings(name, flags, tuple(layers), tuple(files))
+
+
+def find_flag(flags: Namespace, name: str) -> Setting | None:
+    """What was typed, if anything was."""
+    value: object = getattr(flags, name, None)
+    if isinstance(value, list):
+        value = " ".join(map(str, cast("list[object]", value)))
+    return Setting(value, "flag", f"--{name.replace('_', '-')}") if isinstance(value, str) and value else None
+
+
+def _environment() -> list[_Layer]:
+    """What the variables say.
+
+    Raises:
+        Misuse: A way to log in is none, or none of a person.
+    """
+    if (os.environ.get("KEYFOB_FLOW") or "auto") not in _FLOWS:
+        raise Misuse(f"KEYFOB_FLOW is one of {', '.join(sorted(_FLOWS))}", code="setting-wrong")
+    return [
+        _Layer("environment", variable, {name: value})
+        for name, variable in VARIABLES.items()
+        if (value := os.environ.get(variable))
+    ]
+
+
+def _name(flags: Namespace, layers: list[_Layer]) -> Setting:
+    """Which profile; the one of `keyfob profile use` if nobody says, and "default" if that was never run.
+
+    Raises:
+        Misuse: It could not be a file's name.
+    """
+    files = ProfileFiles()
+    said = [find_flag(flags, "profile"), *(layer.find("profile") for layer in layers)]
+    chosen = files.chosen()
+    said.append(Setting(chosen, "config", str(files.choice)) if chosen else None)
+    found = next((setting for setting in said if setting is not None), Setting(DEFAULT, "usual"))
+    check_name(found.value)
+    return found
+
+
+def _find_project() -> Path | None:
+    """The nearest file, from this folder upward."""
+    try:
+        here = Path.cwd()
+    except OSError:  # the folder is gone
+        return None
+    return next((path for folder in (here, *here.parents) if os.path.lexists(path := folder / PROJECT_FILE)), None)
+
+
+def _config_layers(path: Path, profile: str) -> list[_Layer]:
+    members = _read_file(path)
+    named = _tables(members.pop("profiles", {}))
+    if named is None:
+        raise Misuse(f"{path}: profiles is not a table of tables", code="setting-wrong", hint="Write [profiles.NAME].")
+    layers = {name: _layer("config", path, _texts(table, _IN_TABLE, path)) for name, table in named.items()}
+    own = layers.get(profile)
+    return [*([own] if own else []), _layer("config", path, _texts(members, _IN_CONFIG, path))]
+
+
+def _tables(value: object) -> dict[str, dict[str, object]] | None:
+    """By their names; None where something among them is no table."""
+    found = cast("dict[str, object]", value) if isinstance(value, dict) else {"": None}
+    tables = {name: cast("dict[str, object]", table) for name, table in found.items() if isinstance(table, dict)}
+    return tables if len(tables) == len(found) else None
+
+
+def _layer(kind: Kind, path: Path, said: Mapping[str, str]) -> _Layer:
+    issuer = said.get("issuer")
+    return _Layer(kind, str(path), said, expand(issuer).issuer if issuer else "")
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    """A file's members.
+
+    Raises:
+        Misuse: It is not this user's, not TOML, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            _check_owner(os.fstat(file.fileno()), path)
+            raw = file.read(_LARGEST)
+        return tomllib.loads(raw.decode())
+    except OSError as problem:
+        reason = problem.strerror or type(problem).__name__
+        raise Misuse(f"{path} cannot be read: {reason}", code="setting-wrong") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        # What the parser says may repeat what stands there, and that could be a secret in the wrong place.
+        found = _AT.search(str(problem))
+        where = f" ({found[1]})" if found else ""
+        raise Misuse(f"{path} is not TOML{where}", code="setting-wrong") from None
+
+
+def _check_owner(found: os.stat_result, path: Path) -> None:
+    """Refuse what somebody else has laid there.
+
+    Raises:
+        Misuse: It is.
+    """
+    if os.name != "posix":
+        return
+    if found.st_uid not in {os.geteuid(), 0}:
+        hint = "Run keyfob elsewhere, or make the file yours if you trust it."
+        raise Misuse(f"{path} belongs to another user", code="setting-unsafe", hint=hint)
+    if found.st_mode & stat.S_IWOTH:
+        raise Misuse(f"{path} can be changed by everybody", code="setting-unsafe", hint=f"Run: chmod o-w {path}")
+
+
+def _texts(members: Mapping[str, object], allowed: frozenset[str], path: Path) -> dict[str, str]:
+    """What a file says, by names that it may say.
+
+    Raises:
+        Misuse: It says something else, or not in words.
+    """
+    found: dict[str, str] = {}
+    for name, value in members.items():
+        if name not in allowed:
+            hint = f"It may say {', '.join(sorted(allowed))}."
+            raise Misuse(f"{path} says what it may not: {_plain(name)}", code="setting-wrong", hint=hint)
+        words = cast("list[object]", value) if name == "scope" and isinstance(value, list) else [value]
+        if not all(isinstance(word, str) and word and word.isprintable() for word in words):
+            raise Misuse(f"{path}: {name} is not text", code="setting-wrong")
+        found[name] = " ".join(map(str, words))
+    if found.get("flow", "auto") not in _FLOWS:
+        raise Misuse(f"{path}: flow is one of {', '.join(sorted(_FLOWS))}", code="setting-wrong")
+    read_dpop(found.get("dpop"))
+    return found
+
+
+def _plain(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name) else "something"
