@@ -49,6 +49,8 @@ def issuer(*polls: Answer, **more: Answer) -> Generator[Loopback]:
             "device_authorization_endpoint": f"{url}/device",
             "revocation_endpoint": f"{url}/revoke",
         }
+        if "userinfo" in more:
+            endpoints["userinfo_endpoint"] = f"{url}/userinfo"
         as_json(200, issuer=f"{url}/", **endpoints)(handler, body)
 
     def codes(handler: BaseHTTPRequestHandler, body: bytes) -> None:
