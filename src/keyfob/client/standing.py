@@ -8,7 +8,7 @@ from typing import Literal
 
 from keyfob.client.held import Held
 
-State = Literal["logged-in", "lapsed-but-renews", "login-needed", "offline-unknown"]
+State = Literal["logged-in", "lapsed-but-renews", "login-needed", "offline-unknown", "vault-unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Standing:
     """All moments are by this machine's clock.
 
     Attributes:
+        state: The last two are for whoever asked an issuer that did not answer, or could not look into the vault.
         access_until: When the access token lapses; None where nobody said.
         renews: Whether a new one can be had without the person.
         refresh_until: When that ends, where the server said so.

@@ -8,7 +8,16 @@ from datetime import UTC, datetime
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, check_subject, choose, kept_app, known_names
+from keyfob.cli.profiles import (
+    FIRST,
+    add_json_flag,
+    add_profile_flag,
+    app_of,
+    check_subject,
+    choose,
+    kept_app,
+    known_names,
+)
 from keyfob.client.keeping import WORDS, Place
 from keyfob.client.profile import command
 from keyfob.client.standing import Standing, standing
@@ -22,12 +31,14 @@ _WORDS = {
     "lapsed-but-renews": "logged in; the access token has lapsed, and the next use renews it",
     "login-needed": "not logged in",
     "offline-unknown": "nobody knows: the issuer did not answer",
+    "vault-unavailable": "nobody knows: the vault cannot be opened",
 }
 _EXITS = {
     "logged-in": DONE,
     "lapsed-but-renews": DONE,
     "login-needed": LoginRequired.exit,
     "offline-unknown": Unreachable.exit,
+    "vault-unavailable": VaultUnavailable.exit,
 }
 _WORST_FIRST = (VaultUnavailable.exit, Unreachable.exit, LoginRequired.exit)
 
@@ -40,6 +51,7 @@ class Report:
         was_asked: Whether the issuer has answered.
         place: Where the vault's key lies, or "file"; None where nothing was decided yet.
         problem: What went wrong on the way.
+        is_known: Whether issuer and client id are.
     """
 
     name: str
@@ -49,12 +61,7 @@ class Report:
     place: Place | None = None
     is_sealed: bool = False
     problem: KeyfobError | None = None
-
-    @property
-    def exit(self) -> int:
-        """What a script branches on."""
-        is_vault = isinstance(self.problem, VaultUnavailable)
-        return VaultUnavailable.exit if is_vault else _EXITS[self.stands.state]
+    is_known: bool = True
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -73,16 +80,9 @@ def run(flags: Namespace) -> int:
     """Tell.
 
     Raises:
-        KeyfobError: The vault cannot be opened, or somebody else is logged in than must be; with --all it is told.
+        KeyfobError: The settings cannot be read, or somebody else is logged in than must be.
     """
-    if flags.all:
-        reports = [_any_report(name, is_online=flags.online) for name in known_names()]
-    else:
-        chosen = choose(flags)
-        report = _report(chosen.name, None if chosen.profile is None else app_of(chosen.profile), flags.online)
-        if report.held is not None:
-            check_subject(chosen, report.held)
-        reports = [report]
+    reports = [_kept_report(name, is_online=flags.online) for name in known_names()] if flags.all else [_chosen(flags)]
     if not reports:
         output.remark("there is no profile yet; the first keyfob login makes one")
     for report in reports:
@@ -90,24 +90,42 @@ def run(flags: Namespace) -> int:
             output.result_object(_members(report))
         else:
             _say(report)
-    exits = {report.exit for report in reports}
+    exits = {_EXITS[report.stands.state] for report in reports} or {LoginRequired.exit}
     return next((code for code in _WORST_FIRST if code in exits), DONE)
 
 
-def _any_report(name: str, *, is_online: bool) -> Report:
-    try:
-        return _report(name, kept_app(name), is_online)
-    except KeyfobError as problem:
-        return Report(name, _NOBODY, problem=problem)
+def _chosen(flags: Namespace) -> Report:
+    """The login that is meant.
+
+    Raises:
+        Refused: Somebody else is logged in than must be.
+    """
+    chosen = choose(flags)
+    app = None if chosen.profile is None else app_of(chosen.profile)
+    report = _report(chosen.name, app, is_online=False)
+    if report.held is None or app is None:
+        return report
+    check_subject(chosen, report.held)
+    return _asked(report, app) if flags.online else report
 
 
-def _report(name: str, app: App | None, is_online: bool) -> Report:  # noqa: FBT001  a flag that was typed
+def _kept_report(name: str, *, is_online: bool) -> Report:
     try:
-        held = None if app is None else app.session().held()
+        app = kept_app(name)
+    except VaultUnavailable as problem:
+        return Report(name, replace(_NOBODY, state="vault-unavailable"), problem=problem)
+    return _report(name, app, is_online=is_online)
+
+
+def _report(name: str, app: App | None, *, is_online: bool) -> Report:
+    if app is None:
+        return Report(name, _NOBODY, is_known=False)
+    try:
+        held = app.session().held()
     except LoginRequired:
-        held = None
-    if app is None or held is None:
         return Report(name, _NOBODY)
+    except VaultUnavailable as problem:
+        return Report(name, replace(_NOBODY, state="vault-unavailable"), problem=problem)
     seals = Seals()
     found = Report(
         name,
@@ -180,7 +198,7 @@ def _say(report: Report) -> None:
     if report.problem is not None:
         output.failure(report.problem, as_json=False)
     elif report.stands.state == "login-needed":
-        output.remark(f"run: {command('login', report.name)}")
+        output.remark(f"run: {command('login', report.name)}" if report.is_known else FIRST)
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
