@@ -107,12 +107,14 @@ def test_logout_of_all_where_there_is_none_is_done(desk: Desk) -> None:
     assert "nobody was logged in" in ran.err
 
 
-def test_a_login_whose_settings_are_lost_is_ended_too(desk: Desk) -> None:
+def test_a_login_whose_settings_are_lost_or_damaged_is_ended_too(desk: Desk) -> None:
     with issuer() as server:
-        desk.keep(f"{server.url}/", "orphan")
+        for name in ("orphan", "damaged"):
+            desk.keep(f"{server.url}/", name)
         (desk.home / "profiles" / "orphan.json").unlink()
+        (desk.home / "profiles" / "damaged.json").write_text("{", encoding="utf-8")
 
         assert desk.type("logout", "--all").code == 0
 
-    assert any(path == "/revoke" for _, path, _, _ in server.came)
+    assert sum(path == "/revoke" for _, path, _, _ in server.came) == 2
     assert FileVault(desk.home).drawers() == []

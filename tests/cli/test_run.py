@@ -81,6 +81,17 @@ def test_the_token_is_never_among_its_words(desk: Desk) -> None:
     assert "at-1" not in out
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc")
+def test_no_signal_is_ignored_that_was_not(desk: Desk) -> None:
+    desk.keep(NOWHERE)
+    done = subprocess.run(
+        [sys.executable, "-m", "keyfob", "run", "--", "grep", "SigIgn", "/proc/self/status"],
+        env=surroundings(desk.home), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert int(done.stdout.split()[1], 16) & (1 << (signal.SIGPIPE - 1)) == 0
+
+
 def test_what_the_session_cannot_outlive_is_not_started(desk: Desk, tmp_path: Path) -> None:
     mark = tmp_path / "started"
     with issuer(granted(access_token="at-2", expires_in=3600)) as server:

@@ -3,12 +3,14 @@
 import os
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keyfob.cli.commands.login import _switch_of
 from keyfob.cli.profiles import choose
 from keyfob.cli.settings import Setting, Settings, _Layer
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
@@ -233,3 +235,21 @@ def test_a_file_of_authorities_lies_beside_the_settings_that_name_it(desk: Desk,
 
     assert chosen.profile is not None
     assert chosen.profile.ca == str(desk.home / "own.pem")
+
+
+def test_nobody_switches_to_another_account_than_the_pinned_one(desk: Desk) -> None:
+    flags = Namespace(switch_account=True, json=True)
+    before = desk.keep(AT_X)
+    other = replace(before, subject="auth0|chris")
+
+    assert _switch_of(flags)(before, other) is True
+    assert _switch_of(flags, PAT)(before, other) is False
+    assert _switch_of(flags, PAT)(other, before) is True
+
+
+def test_what_is_no_file_of_settings_is_refused(desk: Desk) -> None:
+    desk.says("# " + "long" * 20_000)
+    assert desk.type("token", "--json").error() == "setting-wrong"
+    (desk.project / ".keyfob.toml").unlink()
+    (desk.project / ".keyfob.toml").mkdir()
+    assert desk.type("token", "--json").error() == "setting-wrong"

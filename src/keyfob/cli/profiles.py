@@ -17,7 +17,7 @@ from keyfob.client.presets import expand, habits_of
 from keyfob.client.profile import command, read_dpop
 from keyfob.client.source import read_assertion_audience, read_identity_use
 from keyfob.client.ways import read_way
-from keyfob.errors import LoginRequired, Misuse, Refused
+from keyfob.errors import LoginRequired, Misuse, Refused, VaultUnavailable
 from keyfob.login import App, FileVault, Held, Profile, ProfileFiles, Seals, Source
 from keyfob.protocol.scope import Scope
 
@@ -260,11 +260,21 @@ def known_names() -> list[str]:
 
 def kept_app(name: str) -> App | None:
     """A profile's login by what was kept of it alone; None where nothing was. Raises `VaultUnavailable`."""
-    profile = ProfileFiles().load(name)
-    held = FileVault(None, Seals()).load(name) if profile is None else None
-    if held is not None:
-        profile = Profile(name, held.issuer, held.client_id, held.audience, held.scope)
+    try:
+        profile = ProfileFiles().load(name)
+    except VaultUnavailable:
+        profile = _of_login(name)
+        if profile is None:
+            raise
+        return app_of(profile)
+    profile = profile or _of_login(name)
     return None if profile is None else app_of(profile)
+
+
+def _of_login(name: str) -> Profile | None:
+    """What a login alone tells of its profile, where its settings are lost: enough to end it."""
+    held = FileVault(None, Seals()).load(name)
+    return None if held is None else Profile(name, held.issuer, held.client_id, held.audience, held.scope)
 
 
 def check_subject(chosen: Chosen, held: Held) -> None:

@@ -199,6 +199,8 @@ def _read_file(path: Path) -> dict[str, object]:
         Misuse: It is not this user's, not TOML, or cannot be read.
     """
     try:
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            raise Misuse(f"{path} is no file of settings", code="setting-wrong")
         with path.open("rb") as file:
             _check_owner(os.fstat(file.fileno()), path)
             raw = file.read(_LARGEST)

@@ -110,7 +110,7 @@ def run(flags: Namespace) -> int:
     chosen = choose(flags)
     profile = _waiting_profile(flags) if flags.resume else profile_of(chosen)
     app = app_of(profile, store=flags.store)
-    log_in = _held_to(chosen, app, _way_of(flags, app))
+    log_in = _held_to(chosen, app, _way_of(flags, app, chosen.subject))
     if not flags.json:
         held = _or_say_where(log_in, profile)
         ProfileFiles().keep(app.profile)
@@ -196,7 +196,7 @@ def _waiting_profile(flags: Namespace) -> Profile:
     return profile
 
 
-def _way_of(flags: Namespace, app: App) -> _LogIn:
+def _way_of(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
     """What is to be done; gives None where nobody was waited for.
 
     Raises:
@@ -212,17 +212,22 @@ def _way_of(flags: Namespace, app: App) -> _LogIn:
             app.begin(tell, assurance=assurance)
 
         return begin
-    may_switch = _switch_of(flags)
+    may_switch = _switch_of(flags, pinned)
     if flags.resume:
         return lambda tell: app.resume(tell, may_switch=may_switch)
     ask = events.ask if flags.json else None
     return lambda tell: app.log_in(tell, ask=ask, opens_page=flags.open, assurance=assurance, may_switch=may_switch)
 
 
-def _switch_of(flags: Namespace) -> Callable[[Held, Held], bool]:
-    """May another person take the place of the last? The flag says so, or whoever sits at the terminal."""
+def _switch_of(flags: Namespace, pinned: str | None = None) -> Callable[[Held, Held], bool]:
+    """May another person take the place of the last? The flag says so, or whoever sits at the terminal.
+
+    Nobody may whose account is not the one that is pinned.
+    """
 
     def may_switch(before: Held, after: Held) -> bool:
+        if pinned is not None and after.subject != pinned:
+            return False
         if flags.switch_account:
             return True
         if flags.json or not (sys.stdin.isatty() and sys.stderr.isatty()):

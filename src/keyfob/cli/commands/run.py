@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
@@ -53,6 +54,8 @@ def run(flags: Namespace) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "posix":
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and what is ignored stays so across exec
+            signal.signal(ignored, signal.SIG_DFL)
         os.execve(program, words, environment)  # noqa: S606  no shell is the point
     return subprocess.call([program, *words[1:]], env=environment)  # noqa: S603  what the person typed
 

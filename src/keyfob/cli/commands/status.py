@@ -112,7 +112,7 @@ def _chosen(flags: Namespace) -> Report:
 def _kept_report(name: str, *, is_online: bool) -> Report:
     try:
         app = kept_app(name)
-    except VaultUnavailable as problem:
+    except KeyfobError as problem:
         return Report(name, replace(_NOBODY, state="vault-unavailable"), problem=problem)
     return _report(name, app, is_online=is_online)
 
