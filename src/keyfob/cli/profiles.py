@@ -259,7 +259,11 @@ def known_names() -> list[str]:
 
 
 def kept_app(name: str) -> App | None:
-    """A profile's login by what was kept of it alone; None where nothing was. Raises `VaultUnavailable`."""
+    """A profile's login by what was kept of it alone; None where nothing was.
+
+    Raises:
+        VaultUnavailable: What was kept cannot be read.
+    """
     try:
         profile = ProfileFiles().load(name)
     except VaultUnavailable:

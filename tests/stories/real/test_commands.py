@@ -196,7 +196,8 @@ def test_no_secret_of_a_run_is_printed_but_by_token(commands: Commands) -> None:
         "whoami", "whoami --json", f"call {issuer}userinfo -i", "vault status", "vault move passphrase", "whoami",
         "vault status --json", "vault quick off", "call http://127.0.0.1:9/", "vault move file", "status --all --json",
         "status --online", "run --as T -- true", "run --min-ttl 99h -- true", "profile list",
-        "profile show default --json", "explain", "explain --json", "doctor", "doctor --json", f"doctor --tenant {commands.folder / 'data'}",
+        "profile show default --json", "explain", "explain --json", "doctor", "doctor --json",
+        f"doctor --tenant {commands.folder / 'data'}",
         "completion bash", "profile use default", "logout --all --json", "status", "run -- true",
         "profile remove default", "logout", "token",
     ):  # fmt: skip
