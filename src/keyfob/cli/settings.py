@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tomllib
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -198,6 +197,8 @@ def _read_file(path: Path) -> dict[str, object]:
     Raises:
         Misuse: It is not this user's, not TOML, or cannot be read.
     """
+    import tomllib  # most people have no such file
+
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             raise Misuse(f"{path} is no file of settings", code="setting-wrong")
