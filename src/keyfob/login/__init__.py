@@ -21,8 +21,8 @@ from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.calls import Calls
 from keyfob.client.drive import drive
 from keyfob.client.held import Held
-from keyfob.client.io.origin_files import OriginFiles
 from keyfob.client.io.learned_files import LearnedFiles
+from keyfob.client.io.origin_files import OriginFiles
 from keyfob.client.io.pending_files import PendingFiles
 from keyfob.client.io.seals import Seals
 from keyfob.client.io.stranger import Stranger
