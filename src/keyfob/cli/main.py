@@ -15,7 +15,7 @@ from keyfob.errors import KeyfobError, Misuse
 
 # Name, and what it does. A command is the module of its name in cli/commands, imported only when it is called.
 COMMANDS: Final[dict[str, str]] = {
-    "login": "log in; shows a code that you approve on any device",
+    "login": "log in by this machine's browser, or by a code on any device",
     "token": "print a valid access token; refreshed if need be, never opens a browser",
     "call": "make an HTTP call with the token, with curl's habits",
     "inspect": "what a token says, who signed it, and why an API would refuse it",
