@@ -62,6 +62,9 @@ def lay(place: Place, login: Held, profile: Profile = PROFILE) -> None:
     vault.make_quick("default")
 
 
+pytestmark = pytest.mark.usefixtures("plain_environment")
+
+
 @pytest.fixture(params=["file", "kernel"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """Where the key lies, with a home that is empty yet; the kernel's key has a name of its own."""
