@@ -296,17 +296,22 @@ def test_a_call_that_lacks_scope_logs_in_for_just_that_and_is_made_again(scene: 
     assert len(shown) == 2
 
 
-def test_of_many_threads_that_lack_scope_one_logs_in() -> None:
+@pytest.mark.parametrize("sessions", ["one", "one for each, as of processes"])
+def test_of_many_that_lack_scope_at_once_one_logs_in(sessions: str) -> None:
     vault, logins = MemoryVault(), list[StepUp]()
     vault.keep(PROFILE.name, WHO)
 
     def log_in_again(wanted: StepUp) -> None:
         logins.append(wanted)
+        if len(logins) > 1:
+            another.set()
+        another.wait(0.3)  # a person takes a while: time enough for another to begin, if it may
         scope = Scope(WHO.scope.names | wanted.scope.names)
         vault.keep(PROFILE.name, replace(WHO, access_token=Secret(f"at-{1 + len(logins)}"), scope=scope))
 
-    ours = Session(PROFILE, vault, ScriptedWorld({}), step_up=log_in_again)
-    everybody_was_refused = threading.Barrier(8)
+    made = [Session(PROFILE, vault, ScriptedWorld({}), step_up=log_in_again) for _ in range(8)]
+    ours = [made[0]] * 8 if sessions == "one" else made
+    everybody_was_refused, another = threading.Barrier(8), threading.Event()
 
     def api(request: Request) -> Response:
         if request.header("authorization") != "Bearer at-1":
@@ -315,7 +320,7 @@ def test_of_many_threads_that_lack_scope_one_logs_in() -> None:
         return answer('Bearer error="insufficient_scope", scope="write"', status=403)
 
     with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(Calls(ours).send, Request("GET", "https://api.example/"), api) for _ in range(8)]
+        calls = [pool.submit(Calls(one).send, Request("GET", "https://api.example/"), api) for one in ours]
         assert [call.result().status for call in calls] == [200] * 8
     assert logins == [StepUp(Scope.of(["write"]))]
 

@@ -109,7 +109,9 @@ class Session:
         return self._proofs.heed(request, response)
 
     def step_up(self, wanted: StepUp, refused: Secret) -> bool:
-        """Log in again, if somebody was named who does that; of many threads that are refused at once, one does.
+        """Log in again, if somebody was named who does that; of many that are refused at once, one does.
+
+        The others wait, threads and processes alike, so that no tab opens after tab; they find what that one got.
 
         Args:
             wanted: What the API misses.
@@ -120,7 +122,7 @@ class Session:
         """
         if self._steps_up is None:
             return False
-        with self._stepping:
+        with self._stepping, self._vault.lock(f"{self.profile.name}+login"):
             held = self._drive(self._kept.load())
             if held is None or held.access_token == refused or wanted.scope - held.scope:
                 self._steps_up(wanted)

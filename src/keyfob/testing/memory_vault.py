@@ -14,7 +14,7 @@ class MemoryVault:
     def __init__(self) -> None:
         """Empty."""
         self._drawers: dict[str, bytes] = {}
-        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
 
     def make_ready(self) -> str:
         """It is; there is nothing to tell."""
@@ -38,5 +38,4 @@ class MemoryVault:
 
     def lock(self, drawer: str) -> AbstractContextManager[bool]:
         """Hold off other threads."""
-        del drawer
-        return self._lock
+        return self._locks.setdefault(drawer, threading.Lock())
