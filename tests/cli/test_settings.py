@@ -181,6 +181,7 @@ def test_what_the_login_before_was_stays_when_the_wrong_person_logs_in_where_one
     assert after.generation > kept.generation
 
 
+@pytest.mark.usefixtures("plain_environment")
 def test_the_quick_path_steps_aside_where_a_setting_could_change_the_answer(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +205,7 @@ def test_the_quick_path_steps_aside_where_a_setting_could_change_the_answer(
     assert _quick() is None
 
 
+@pytest.mark.usefixtures("plain_environment")
 def test_the_quick_path_takes_the_profile_in_use(desk: Desk) -> None:
     from keyfob.protocol.secret import Secret
 
