@@ -82,6 +82,24 @@ def test_the_token_is_never_among_its_words(desk: Desk) -> None:
     assert "at-1" not in out
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="core files are POSIX")
+def test_no_core_file_holds_our_memory_and_the_program_has_its_own_limit(desk: Desk) -> None:
+    """[C-6749-20]"""
+    desk.keep(NOWHERE)
+    keyfob = f"{sys.executable} -m keyfob run -- sh -c 'ulimit -S -c'"
+    before, after = (
+        subprocess.run(["sh", "-c", script], env=surroundings(desk.home), capture_output=True, text=True, check=True)
+        for script in ("ulimit -S -c", keyfob)
+    )
+    assert after.stdout == before.stdout
+    limits = "import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[0])"
+    ours = subprocess.run(
+        [sys.executable, "-c", f"from keyfob.cli.main import main; main(['--version']); {limits}"],
+        env=surroundings(desk.home), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ours.stdout.splitlines()[-1] == "0"
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc")
 def test_no_signal_is_ignored_that_was_not(desk: Desk) -> None:
     desk.keep(NOWHERE)

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Final, NoReturn, Protocol, cast
 
-from keyfob.cli import output
+from keyfob.cli import core_files, output
 from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from keyfob.errors import KeyfobError, Misuse
 
@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code. Prints a traceback never, and not even then."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     output.make_ready()
+    core_files.forbid()
     try:
         if os.environ.get("KEYFOB_DEBUG") == "1":
             from keyfob.login import log_to

@@ -11,7 +11,7 @@ import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
 from datetime import UTC, datetime, timedelta
 
-from keyfob.cli import output
+from keyfob.cli import core_files, output
 from keyfob.cli.profiles import add_profile_flag, duration, known_app
 from keyfob.errors import Misuse, Refused
 
@@ -54,6 +54,7 @@ def run(flags: Namespace) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "posix":
+        core_files.allow_again()
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and what is ignored stays so across exec
             signal.signal(ignored, signal.SIG_DFL)
         os.execve(program, words, environment)  # noqa: S606  no shell is the point
