@@ -18,16 +18,19 @@ from keyfob.client.held import Held
 from keyfob.client.io.files import write_private
 from keyfob.client.io.key_kernel import KernelKeyring
 from keyfob.client.io.key_place import KeyPlace
+from keyfob.client.io.key_places import open_place
 from keyfob.client.io.seals import Seals
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
 from keyfob.client.keeping import Note, Place
 from keyfob.client.profile import Profile
 from keyfob.client.source import Source
 from keyfob.errors import VaultUnavailable
-from keyfob.io import kept, kernel_keyring, quick
+from keyfob.io import kept, kernel_keyring, quick, systemd_creds
 from keyfob.jose import sealed, unsealed
 from keyfob.protocol.secret import Secret
 from tests.client.scripts import PROFILE, held
+from tests.client.systemd import play_systemd
+from tests.stories.real.bus import keeper, session_bus
 
 NAME = b"keyfob:kept-test-%d" % os.getpid()
 OWN = "SERVICE_SECRET"
@@ -44,11 +47,10 @@ def alive(seconds: float = 3600, token: str = "at-1", person: str | None = None)
 
 
 def places(place: Place, home: Path) -> KeyPlace:
-    assert place == "kernel", home
-    return KernelKeyring(NAME)
+    return KernelKeyring(NAME) if place == "kernel" else open_place(place, home)
 
 
-def any_place(_: Place, home: Path) -> KeyPlace:
+def kernel_for_any(_: Place, home: Path) -> KeyPlace:
     return places("kernel", home)
 
 
@@ -65,28 +67,60 @@ def lay(place: Place, login: Held, profile: Profile = PROFILE) -> None:
 pytestmark = pytest.mark.usefixtures("plain_environment")
 
 
-@pytest.fixture(params=["file", "kernel"])
+@pytest.fixture(scope="module")
+def bus() -> Iterator[str]:
+    """A session bus with a keyring on it that is open."""
+    with session_bus() as address, keeper(address, "open"):
+        yield address
+
+
+def have_kernel(request: pytest.FixtureRequest) -> None:
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    monkeypatch.setattr(kernel_keyring, "VAULT_KEY", NAME)
+    monkeypatch.setattr(KernelKeyring.__init__, "__defaults__", (NAME,))
+    try:
+        KernelKeyring(NAME).read(may_ask=False)
+    except VaultUnavailable as problem:
+        pytest.skip(problem.message)
+
+
+def have_keyring(request: pytest.FixtureRequest) -> None:
+    address = request.getfixturevalue("bus")
+    request.getfixturevalue("monkeypatch").setenv("DBUS_SESSION_BUS_ADDRESS", address)
+
+
+def have_systemd(request: pytest.FixtureRequest) -> None:
+    """One that turns what it is given around."""
+    folder: Path = request.getfixturevalue("tmp_path") / "bin"
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    folder.mkdir()
+    play_systemd(folder)
+    monkeypatch.setattr(systemd_creds, "RUNS", str(folder))
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+HAVE: dict[Place, Callable[[pytest.FixtureRequest], None]] = {
+    "file": lambda _: None,
+    "kernel": have_kernel,
+    "keyring": have_keyring,
+    "systemd": have_systemd,
+}
+
+
+@pytest.fixture(params=HAVE)
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """Where the key lies, with a home that is empty yet; the kernel's key has a name of its own."""
     found: Place = request.param
+    if found != "file" and sys.platform != "linux":
+        pytest.skip("these places are Linux's")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("KEYFOB_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("KEYFOB_STORE", raising=False)
-    monkeypatch.setattr(kernel_keyring, "VAULT_KEY", NAME)
-    monkeypatch.setattr(KernelKeyring.__init__, "__defaults__", (NAME,))
-    if found == "file":
-        yield found
-        return
-    try:
-        key = KernelKeyring(NAME)
-        key.read(may_ask=False)
-    except VaultUnavailable as problem:
-        pytest.skip(problem.message)
-    try:
-        yield found
-    finally:
-        key.remove()
+    HAVE[found](request)
+    yield found
+    if found != "file":
+        places(found, tmp_path / "home").remove()
 
 
 def found(*words: str) -> str | None:
@@ -184,13 +218,13 @@ def test_the_short_way_says_what_the_ordinary_one_says_or_nothing(
     assert short is None or (code, said) == (0, short)
 
 
-def test_a_key_that_is_gone_or_another_is_left_to_the_ordinary_path(place: Place) -> None:
+def test_a_key_that_is_gone_or_another_is_left_to_the_ordinary_path(place: Place, tmp_path: Path) -> None:
     lay(place, alive())
     assert found() == "at-1"
     if place == "file":
-        assert kept.access_token(b'{"access_token": "at-1"}', "default") == "at-1"
+        assert kept.access_token(b'{"access_token": "at-1"}', "default", "/nowhere") == "at-1"
         return
-    key = KernelKeyring(NAME)
+    key = places(place, tmp_path / "home")
     key.remove()
     assert found() is None
     key.write(bytes(32), may_ask=False)
@@ -224,16 +258,16 @@ def test_a_token_that_is_bound_to_a_key_is_not_read_even_where_it_was_found_good
     login = replace(alive(), token_type="DPoP", proof_key=Secret("x")).write()
 
     with pytest.raises(ValueError, match="bearer"):
-        kept.access_token(login, "default")
-    assert kept.access_token(alive().write(), "default") == "at-1"
+        kept.access_token(login, "default", "/nowhere")
+    assert kept.access_token(alive().write(), "default", "/nowhere") == "at-1"
 
 
-@pytest.mark.parametrize("where", ["keyring", "systemd", "passphrase"])
-def test_keys_that_cannot_be_read_quickly_are_not_looked_for(place: Place, where: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["kernel"], indirect=True)
+def test_a_key_behind_a_passphrase_is_not_looked_for(place: Place, tmp_path: Path) -> None:
     lay(place, alive())
     (tmp_path / "home" / QUICK).unlink()
-    write_note(tmp_path / "home", Note(where, place, is_quick=False))
-    FileVault(None, Seals(None, None, any_place)).make_quick("default")
+    write_note(tmp_path / "home", Note("passphrase", place, is_quick=False))
+    FileVault(None, Seals(None, None, kernel_for_any)).make_quick("default")
 
     assert not (tmp_path / "home" / QUICK).exists()
 
@@ -281,24 +315,41 @@ def test_another_key_purpose_or_context_opens_nothing(name: str, purpose: str, c
         unsealed.unseal(box, master, name or sealed.key_id(master), purpose=purpose, context=context)
 
 
-LOADED = f"""
+LOADED = """
 import sys
 bare = set(sys.modules)
 from keyfob.__main__ import main
-code = 1
-if sys.argv[2:]:
-    del sys.argv[2:]
+place, value = sys.argv[2:]
+del sys.argv[2:]
+if place == "kernel":
     from keyfob.io import kernel_keyring
-    kernel_keyring.VAULT_KEY = {NAME!r}
+    kernel_keyring.VAULT_KEY = value.encode()
+elif place == "systemd":
+    from keyfob.io import systemd_creds
+    systemd_creds.RUNS = value
 code = main()
 print(*sorted(set(sys.modules) - bare), file=sys.stderr)
 sys.exit(code)
 """
+
+
+def run_alone(place: Place) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, told of what stands in for this machine's."""
+    told = {"kernel": NAME.decode(), "systemd": systemd_creds.RUNS}.get(place, "")
+    command = [sys.executable, "-c", LOADED, "token", place, told]
+    return subprocess.run(command, capture_output=True, text=True, check=True)
+
+
 # Of the standard library, what a sealed login needs; and of others, the one binding.
 SMALL = {
-    "__future__", "_blake2", "_ctypes", "_hashlib", "_struct", "binascii", "copyreg", "ctypes", "ctypes._endian",
-    "hashlib", "hmac", "math", "struct", "types", "warnings", "_operator", "operator",
+    "__future__", "_blake2", "_hashlib", "binascii", "copyreg", "hashlib", "hmac", "types", "warnings", "_operator",
+    "operator",
 }  # fmt: skip
+READER = {
+    "kernel": {"keyfob.io.kernel_keyring", "ctypes", "ctypes._endian", "_ctypes", "_struct", "struct", "math"},
+    "keyring": {"keyfob.io.secret_service", "_socket"},
+    "systemd": {"keyfob.io.systemd_creds", "select"},
+}
 BINDING = {
     "_cffi_backend", "_cffi_backend.lib", "cryptography", "cryptography.__about__", "cryptography.hazmat",
     "cryptography.hazmat.bindings", "cryptography.hazmat.bindings._rust",
@@ -308,25 +359,23 @@ OURS = {"keyfob", "keyfob.__main__", "keyfob.io", "keyfob.io.kept", "keyfob.io.q
 
 def test_nothing_is_loaded_that_the_short_way_does_not_need(place: Place) -> None:
     lay(place, alive())
-    words = ["token"] if place == "file" else ["token", "key of the test"]
-    ran = subprocess.run([sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True)
+    ran = run_alone(place)
 
     assert ran.stdout == "at-1\n"
     loaded = {name for name in ran.stderr.split() if not name.startswith(("_rust", "openssl", "_openssl"))}
     if place == "file":
-        assert loaded == OURS
+        assert loaded - {"binascii"} == OURS
     else:
-        ours = OURS | {"keyfob.io.kernel_keyring", "keyfob.jose", "keyfob.jose.unsealed"}
-        assert {name for name in loaded if name.startswith("keyfob")} == ours
-        assert loaded - ours - SMALL - BINDING == set()
+        ours = OURS | {"keyfob.jose", "keyfob.jose.unsealed"}
+        assert {name for name in loaded - READER[place] if name.startswith("keyfob")} == ours
+        assert loaded - ours - SMALL - BINDING - READER[place] == set()
 
 
 def test_nothing_but_the_token_is_said_and_nothing_of_it_is_kept_elsewhere(place: Place, tmp_path: Path) -> None:
-    lay(place, replace(alive(token="at-secret"), refresh_token=Secret("rt-secret")))
-    words = ["token"] if place == "file" else ["token", "key of the test"]
-    ran = subprocess.run([sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True)
+    lay(place, replace(alive(token="at-hidden"), refresh_token=Secret("rt-hidden")))
+    ran = run_alone(place)
 
-    assert ran.stdout == "at-secret\n"
-    assert "secret" not in ran.stderr
-    with_token = {file.name for file in tmp_path.rglob("*") if file.is_file() and b"at-secret" in file.read_bytes()}
+    assert ran.stdout == "at-hidden\n"
+    assert "hidden" not in ran.stderr
+    with_token = {file.name for file in tmp_path.rglob("*") if file.is_file() and b"at-hidden" in file.read_bytes()}
     assert with_token == ({"default.json"} if place == "file" else set())

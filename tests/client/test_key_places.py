@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -20,8 +20,12 @@ from keyfob.client.io.key_secret_service import SecretService
 from keyfob.client.io.key_systemd import SystemdCredential
 from keyfob.client.io.key_windows import Blob, Dpapi
 from keyfob.errors import VaultUnavailable
+from keyfob.io import systemd_creds
+from keyfob.io.kernel_keyring import Calls
+from tests.client.systemd import play_systemd
 
 KEY = bytes(range(32))
+UNLINK = 9
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a program with a #! is POSIX")
 
 
@@ -110,28 +114,58 @@ def test_the_kernel_keeps_a_key() -> None:
         place.remove()
 
 
-# systemd, played by a program that turns what it is given around
-
-CREDS = """#!{python}
+AS_ANOTHER = """
 import os, sys
-assert "--name=keyfob" in sys.argv and sys.argv[-2:] == ["-", "-"], sys.argv
-assert ("--user" in sys.argv) == (os.geteuid() != 0)
-content = sys.stdin.buffer.read()
-sys.stdout.buffer.write(content[::-1])
-sys.exit({code})
+from keyfob.client.io.key_kernel import KernelKeyring
+os.setuid(int(sys.argv[1]))  # who may not be allowed to read what was imported
+place = KernelKeyring()
+if sys.argv[2] == "write":
+    place.write(bytes(range(32)), may_ask=False)
+print(place.read(may_ask=False) == bytes(range(32)))
+if sys.argv[2] == "remove":
+    place.remove()
+    print(place.read(may_ask=False))
 """
 
 
-def program(folder: Path, code: int = 0) -> str:
-    file = folder / "systemd-creds"
-    file.write_text(CREDS.format(python=sys.executable, code=code), encoding="utf-8")
-    file.chmod(file.stat().st_mode | stat.S_IXUSR)
-    return str(file)
+def test_a_key_in_the_kernel_outlives_the_last_process_of_its_user() -> None:
+    kernel()
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    if len(Calls().keyrings()) == 1:
+        pytest.skip("this kernel has no persistent keyrings")
+    nobody = 61_000 + os.getpid() % 4000  # who has no process, and whose keyring of that kind ends with each of these
+    python = [sys.executable, "-c", AS_ANOTHER, str(nobody)]
+    said = [
+        subprocess.run([*python, word], capture_output=True, text=True, check=True).stdout.split()
+        for word in ("write", "read", "remove")
+    ]
+
+    assert said == [["True"], ["True"], ["True", "None"]]
+
+
+def test_a_key_that_lies_in_one_keyring_of_the_kernel_is_found_and_put_into_the_other() -> None:
+    place = kernel()
+    calls = Calls()
+    name = b"keyfob:test-%d" % os.getpid()
+    place.write(KEY, may_ask=False)
+    try:
+        number = calls.find(name)
+        for keyring in calls.keyrings():
+            calls.call(calls.keyctl, UNLINK, ctypes.c_long(number), ctypes.c_long(keyring))
+            found = place.read(may_ask=False)
+            assert found == (KEY if len(calls.keyrings()) > 1 else None)
+    finally:
+        place.remove()
+    assert calls.find(name) < 0
+
+
+# systemd, played by a program
 
 
 @posix
 def test_systemd_seals_a_key_and_no_secret_is_in_the_arguments(tmp_path: Path) -> None:
-    place = SystemdCredential(tmp_path / "key.systemd", program(tmp_path))
+    place = SystemdCredential(tmp_path / "key.systemd", play_systemd(tmp_path))
     check_a_place(place)
     place.write(KEY, may_ask=False)
 
@@ -140,11 +174,39 @@ def test_systemd_seals_a_key_and_no_secret_is_in_the_arguments(tmp_path: Path) -
 
 @posix
 def test_a_systemd_that_seals_nothing_for_this_user_is_passed_over(tmp_path: Path) -> None:
-    place = SystemdCredential(tmp_path / "key.systemd", program(tmp_path, code=1))
+    place = SystemdCredential(tmp_path / "key.systemd", play_systemd(tmp_path, code=1))
 
     assert refusal(lambda: place.write(KEY, may_ask=False)) == "key-absent"
     gone = SystemdCredential(tmp_path / "x", str(tmp_path / "gone"))
     assert refusal(lambda: gone.write(KEY, may_ask=False)) == "key-absent"
+
+
+@posix
+@pytest.mark.parametrize("script", ["exit 1", "exec sleep 60", "exec yes", "printf half; kill -9 $$"])
+def test_a_systemd_that_fails_hangs_or_babbles_is_left_to_the_ordinary_path(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "systemd-creds").write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    (tmp_path / "systemd-creds").chmod(0o700)
+    (tmp_path / "key.systemd").write_bytes(b"x")
+    monkeypatch.setattr(systemd_creds, "RUNS", str(tmp_path))
+    monkeypatch.setattr(systemd_creds, "LIMIT_SECONDS", 0.2)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    with pytest.raises(OSError, match="not opened"):
+        systemd_creds.read(str(tmp_path / "key.systemd"))
+
+
+@posix
+def test_without_systemd_or_a_credential_there_is_nothing_to_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd_creds, "RUNS", str(tmp_path / "none"))
+    with pytest.raises(OSError, match="no systemd"):
+        systemd_creds.read(str(tmp_path / "key.systemd"))
+    monkeypatch.setattr(systemd_creds, "RUNS", str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        systemd_creds.read(str(tmp_path / "key.systemd"))
 
 
 # macOS, its functions played: they get what C would get

@@ -19,7 +19,7 @@ VERSION: Final = 1
 WORDS: Final[dict[Place, str]] = {
     "keyring": "sealed; the key lies in this system's keyring",
     "systemd": "sealed; the key is a credential of this machine's systemd",
-    "kernel": "sealed; the key lies in the kernel, and is gone after a restart or once you have left this machine",
+    "kernel": "sealed; the key lies in the kernel, and is gone after a restart or days after you have left",
     "passphrase": "sealed with a passphrase",
     "file": "in a plain file that only you may read",
 }

@@ -1,28 +1,35 @@
-"""Find the access token in a file of the vault, plain or sealed to a key in the kernel, with few imports.
+"""Find the access token in a file of the vault, plain or sealed, with few imports.
 
 Called only for a file that the ordinary path has read and found good, so what is looked for here is its very shape as
 `Held` and `Envelope` write it. Anything else is an error, and the ordinary path's to explain.
 """
 
+import binascii
+import os
+import sys
+
 _BEGIN, _MIDDLE, _END = b'{"version": 2, "key": "', b'", "sealed": "', b'"}'
+_NOTE = b'{"version": 1, "place": "'
 _TOKEN = b'"access_token": "'  # inside a JSON string its quotes would be escaped
 # A token that is bound to a key is no use by its letters alone; an older login says nothing, and has none.
 _KIND, _BEARER = b'"token_type": ', b'"Bearer"'
 _KEY_BYTES = 32
+_LONGEST_NOTE = 256
 
 
-def access_token(content: bytes, profile: str) -> str:
+def access_token(content: bytes, profile: str, home: str) -> str:
     """The access token of a profile.
 
     Args:
         content: The profile's file in the vault.
         profile: Whose; also the context that the box is sealed to.
+        home: Where the note lies that says where the key is.
 
     Raises:
         OSError: The key cannot be had.
         ValueError: The file is not of the usual shape, or of another key.
     """
-    plain = _unseal(content, f"vault {profile}") if b'"sealed"' in content else content
+    plain = _unseal(content, f"vault {profile}", home) if b'"sealed"' in content else content
     _, is_said, kind = plain.partition(_KIND)
     if plain.count(_TOKEN) != 1 or (is_said and not kind.startswith(_BEARER)):
         raise ValueError("not a login with one bearer token")
@@ -33,19 +40,45 @@ def access_token(content: bytes, profile: str) -> str:
     return text
 
 
-def _unseal(raw: bytes, context: str) -> bytes:
-    import binascii
-
-    from keyfob.io.kernel_keyring import VAULT_KEY, Calls
+def _unseal(raw: bytes, context: str, home: str) -> bytes:
     from keyfob.jose import unsealed
 
     key_id, middle, rest = raw.removeprefix(_BEGIN).partition(_MIDDLE)
     if not raw.startswith(_BEGIN) or not middle or not rest.endswith(_END):
         raise ValueError
-    calls = Calls()
-    found = calls.find(VAULT_KEY)
-    key = calls.read(found, _KEY_BYTES) if found >= 0 else None
-    if not key:
+    key = _key(home)
+    if len(key) != _KEY_BYTES:
         raise OSError("no key")
     box = binascii.a2b_base64(rest.removesuffix(_END), strict_mode=True)
     return unsealed.unseal(box, key, key_id.decode("ascii"), purpose="vault", context=context)
+
+
+def _key(home: str) -> bytes:
+    """The key, from where the note says; a passphrase takes its time by intent, and is not asked for here.
+
+    Raises:
+        OSError: It cannot be had.
+        ValueError: What lies there is none.
+    """
+    descriptor = os.open(f"{home}/vault.json", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        note = os.read(descriptor, _LONGEST_NOTE)
+    finally:
+        os.close(descriptor)
+    place = note.removeprefix(_NOTE).partition(b'"')[0] if note.startswith(_NOTE) else b""
+    if place == b"keyring" and sys.platform == "linux":
+        from keyfob.io import secret_service
+
+        get = os.environ.get
+        return secret_service.read(secret_service.bus_address(get("DBUS_SESSION_BUS_ADDRESS"), get("XDG_RUNTIME_DIR")))
+    if place == b"kernel":
+        from keyfob.io.kernel_keyring import VAULT_KEY, Calls
+
+        calls = Calls()
+        found = calls.find(VAULT_KEY)
+        return (calls.read(found, _KEY_BYTES) or b"") if found >= 0 else b""
+    if place == b"systemd":
+        from keyfob.io import systemd_creds
+
+        return binascii.a2b_base64(systemd_creds.read(f"{home}/key.systemd"), strict_mode=True)
+    raise OSError("no place")

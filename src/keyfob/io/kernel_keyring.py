@@ -1,4 +1,8 @@
-"""What the Linux kernel's keyring of this user holds under a name: found and read, with few imports (keyctl(2))."""
+"""What the Linux kernel's keyrings of this user hold under a name: found and read, with few imports (keyctl(2)).
+
+A user has two: one that ends with their last process (user-keyring(7)), and where the kernel was built so one that
+outlives it, by three days without use as things come (persistent-keyring(7)). The key lies in both.
+"""
 
 import ctypes
 import os
@@ -7,7 +11,8 @@ import sys
 # add_key and keyctl have numbers and no wrappers in the C library; each family of machines has its own.
 _NUMBERS = {"x86_64": (248, 250), "aarch64": (217, 219), "riscv64": (217, 219), "loongarch64": (217, 219)}
 USER_KEYRING = -4
-_SEARCH, _READ = 10, 11
+_PROCESS_KEYRING, _THIS_USER = -2, -1
+_SEARCH, _READ, _GET_PERSISTENT = 10, 11, 22
 VAULT_KEY = b"keyfob:vault-key"
 
 
@@ -33,10 +38,19 @@ class Calls:
         self.call = ctypes.CDLL(None, use_errno=True).syscall
         self.call.restype = ctypes.c_long
 
+    def keyrings(self) -> tuple[int, ...]:
+        """Those of the user; the days of the persistent one begin anew, and this process is given what lies in it."""
+        process = ctypes.c_long(_PROCESS_KEYRING)
+        persistent: int = self.call(self.keyctl, _GET_PERSISTENT, ctypes.c_long(_THIS_USER), process)
+        return (USER_KEYRING, persistent) if persistent >= 0 else (USER_KEYRING,)
+
     def find(self, name: bytes) -> int:
-        """The number of the key of that name in the user's keyring; below zero where there is none, or none to have."""
-        kind, wanted = ctypes.c_char_p(b"user"), ctypes.c_char_p(name)
-        found: int = self.call(self.keyctl, _SEARCH, ctypes.c_long(USER_KEYRING), kind, wanted, ctypes.c_long(0))
+        """The number of the key of that name in one of them; below zero where there is none, or none to have."""
+        kind, wanted, found = ctypes.c_char_p(b"user"), ctypes.c_char_p(name), -1
+        for keyring in self.keyrings():
+            found = self.call(self.keyctl, _SEARCH, ctypes.c_long(keyring), kind, wanted, ctypes.c_long(0))
+            if found >= 0:
+                break
         return found
 
     def read(self, number: int, size: int) -> bytes | None:

@@ -172,7 +172,7 @@ def _kept(home: str, profile: str, state: str) -> str | None:
     try:
         from keyfob.io import kept  # it costs as much as a bare Python
 
-        token = kept.access_token(_read(f"{home}/vault/{profile}.json"), profile)
+        token = kept.access_token(_read(f"{home}/vault/{profile}.json"), profile, home)
     except Exception:  # noqa: BLE001  why it cannot be had, the ordinary path says in words
         return None
     return token if state == state_of(home, profile) else None

@@ -17,7 +17,7 @@ blocking: Any = importlib.import_module("jeepney.io.blocking")
 
 SECRETS = "org.freedesktop.secrets"
 LOGIN = "/org/freedesktop/secrets/collection/login"
-Mood = Literal["locked", "hung", "dismissed", "yielding"]
+Mood = Literal["locked", "hung", "dismissed", "yielding", "open"]
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def lock_keyring(address: str) -> None:
 
 
 class Keeper:
-    """A Secret Service in a mood: it says nothing, or is locked and asks a person who says no, or yes.
+    """A Secret Service in a mood: it is open, says nothing, or is locked and asks a person who says no, or yes.
 
     Attributes:
         heard: The methods that were called.
@@ -109,13 +109,14 @@ class Keeper:
         fields = jeepney.HeaderFields
         method, path = (message.header.fields[name] for name in (fields.member, fields.path))
         self.heard.append(method)
-        is_open = self._mood == "yielding" and "Prompt" in self.heard
+        is_open = self._mood == "open" or (self._mood == "yielding" and "Prompt" in self.heard)
         signature, body = {
             "OpenSession": lambda: ("vo", (("s", ""), "/session")),
             "SearchItems": lambda: ("aoao", (["/item"] if self._kept else [], [])),
             "ReadAlias": lambda: ("o", (LOGIN,)),
             "Unlock": lambda: ("aoo", ([], "/") if is_open else ([], "/prompt")),
             "Prompt": lambda: (None, ()),
+            "Delete": lambda: ("o", (self._keep(b""),)),
             "CreateItem": lambda: ("oo", ("/item", self._keep(message.body[1][2]))),
             "GetSecret": lambda: ("(oayays)", (("/session", b"", self._kept, "application/octet-stream"),)),
         }[method]()

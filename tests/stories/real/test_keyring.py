@@ -1,11 +1,15 @@
 """The vault's key in a real keyring, and in keyrings that are locked or hang: real services on a real bus."""
 
+import socket
 import sys
+import threading
 import time
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from keyfob.client.io.key_place import KeyPlace
 from keyfob.client.io.key_secret_service import SecretService
@@ -13,6 +17,7 @@ from keyfob.client.io.seals import Seals
 from keyfob.client.io.vault_file import FileVault
 from keyfob.client.keeping import Note, Place
 from keyfob.errors import VaultUnavailable
+from keyfob.io import secret_service
 from keyfob.testing.key_drawer import KeyDrawer
 from tests.client.scripts import held
 from tests.stories.real.bus import gnome_keyring, keeper, lock_keyring, session_bus
@@ -131,3 +136,72 @@ def test_a_bus_with_no_keyring_on_it_has_none() -> None:
         place = service(address)
         # Where GNOME's is installed the bus starts it; it has no collection yet, so there is no place for a key either.
         assert refusal(place) == "key-absent"
+
+
+# The short way of `keyfob token`: reads what is open, and leaves the rest to the ordinary path
+
+
+def test_the_short_way_reads_the_key_from_gnome_keyring_while_it_is_open(bus: str, tmp_path: Path) -> None:
+    with gnome_keyring(bus, tmp_path):
+        with pytest.raises(OSError, match="no unlocked item"):
+            secret_service.read(bus)
+        service(bus).write(KEY, may_ask=False)
+        assert secret_service.read(bus) == KEY
+        lock_keyring(bus)
+        with pytest.raises(OSError, match="no unlocked item"):
+            secret_service.read(bus)
+
+
+def test_the_short_way_waits_a_second_for_a_keyring_that_hangs(bus: str) -> None:
+    with keeper(bus, "hung"):
+        before = time.monotonic()
+        with pytest.raises(TimeoutError):
+            secret_service.read(bus)
+        assert time.monotonic() - before < 10
+
+
+def test_the_short_way_starts_no_keyring(bus: str) -> None:
+    with pytest.raises(OSError, match="refused"):
+        secret_service.read(bus)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "carrier-pigeon:loft=3", "tcp:host=127.0.0.1,port=1", "unix:", "unix:path=", "unix:path=%2f", "unix:path=a;b"],
+)
+def test_addresses_that_are_not_plain_are_left_to_the_ordinary_path(address: str) -> None:
+    with pytest.raises(ValueError, match="not plain"):
+        secret_service.read(address)
+
+
+def test_a_bus_that_is_not_there_is_left_to_the_ordinary_path(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        secret_service.read(f"unix:path={tmp_path}/bus")
+    with pytest.raises(ConnectionRefusedError):
+        secret_service.read(f"unix:abstract={tmp_path}/bus,guid=00")
+
+
+@given(st.binary(max_size=200))
+@example(b"")
+@example(b"REJECTED EXTERNAL\r\n")
+@example(b"l\x02\x00\x01" + b"\xff" * 12)
+@example(b"l\x02\x00\x01\0\0\0\0\1\0\0\0\x08\0\0\0" + b"\x08\x01g\0\xff\0\0\0")
+def test_a_bus_that_talks_nonsense_gives_no_key_and_nothing_worse(said: bytes) -> None:
+    name = f"keyfob-test-{time.monotonic_ns()}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"\0{name}")
+        listener.listen()
+
+        def talk() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(said if said.startswith(b"REJ") else b"OK 00\r\n" + said)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+
+        bus = threading.Thread(target=talk)
+        bus.start()
+        with pytest.raises((OSError, ValueError)):
+            secret_service.read(f"unix:abstract={name}")
+        bus.join()

@@ -1,4 +1,4 @@
-"""The vault's key in the Linux kernel's keyring of this user, gone with their last process (user-keyring(7))."""
+"""The vault's key in the Linux kernel's keyrings of this user, gone with the machine or days after them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from keyfob.client.io.key_place import KEY_BYTES
 from keyfob.errors import VaultUnavailable
 from keyfob.io.kernel_keyring import USER_KEYRING, VAULT_KEY, Calls
 
-_UNLINK, _SETPERM = 9, 5
+_SETPERM, _LINK, _UNLINK = 5, 8, 9
 # Whoever possesses it may do all, and this user's other sessions may view, read, search and unlink it.
 _MODE: Final = 0x3F3F0000
 _LOST: Final = frozenset({errno.ENOKEY, errno.EKEYEXPIRED, errno.EKEYREVOKED})
 
 
 class KernelKeyring:
-    """A key of the kind `user` in the user's keyring."""
+    """A key of the kind `user` in each keyring that the user has."""
 
     def __init__(self, name: bytes = VAULT_KEY) -> None:
         """Find the system calls.
@@ -44,6 +44,7 @@ class KernelKeyring:
         key = self._calls.read(found, KEY_BYTES)
         if key is None:
             _fail()
+        self._link(found)  # it may have been put there before the other keyring was, or have outlived that one
         return key or None
 
     def write(self, key: bytes, *, may_ask: bool) -> None:
@@ -54,12 +55,21 @@ class KernelKeyring:
         made = call(self._calls.add_key, ctypes.c_char_p(b"user"), ctypes.c_char_p(self._name), key, size, keyring)
         if made < 0 or call(keyctl, _SETPERM, ctypes.c_long(made), ctypes.c_long(_MODE)) < 0:
             _fail()
+        self._link(made)
 
     def remove(self) -> None:
         """Take it away."""
-        found = self._find()
-        if found is not None:
-            self._calls.call(self._calls.keyctl, _UNLINK, ctypes.c_long(found), ctypes.c_long(USER_KEYRING))
+        keyrings = self._calls.keyrings()
+        for _ in keyrings:  # each may have one of its own
+            found = self._find()
+            if found is None:
+                return
+            for keyring in keyrings:
+                self._calls.call(self._calls.keyctl, _UNLINK, ctypes.c_long(found), ctypes.c_long(keyring))
+
+    def _link(self, key: int) -> None:
+        for keyring in self._calls.keyrings():
+            self._calls.call(self._calls.keyctl, _LINK, ctypes.c_long(key), ctypes.c_long(keyring))
 
     def _find(self) -> int | None:
         found = self._calls.find(self._name)

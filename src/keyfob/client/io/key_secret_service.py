@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from keyfob.client.io.bounded import LIMIT_SECONDS, within
-from keyfob.client.io.key_place import ACCOUNT, KEY_BYTES, SERVICE
+from keyfob.client.io.key_place import KEY_BYTES
 from keyfob.errors import VaultUnavailable
+from keyfob.io.secret_service import ATTRIBUTES, bus_address
 
 if TYPE_CHECKING:
     from keyfob.client.io.secret_bus import SecretBus
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PERSON_SECONDS: Final = 90.0  # how long somebody may look for the password of their keyring
-_ATTRIBUTES: Final = {"application": SERVICE, "purpose": ACCOUNT}
 _LABEL: Final = "keyfob: the key of the vault"
 
 
@@ -30,7 +29,9 @@ class SecretService:
         Raises:
             VaultUnavailable: This session has no bus (`key-absent`).
         """
-        self._address = _find_bus(environment)
+        self._address = bus_address(environment.get("DBUS_SESSION_BUS_ADDRESS"), environment.get("XDG_RUNTIME_DIR"))
+        if not self._address:
+            raise VaultUnavailable("this session has no keyring", code="key-absent")
         self._limit = limit
 
     def read(self, *, may_ask: bool) -> bytes | None:
@@ -38,10 +39,10 @@ class SecretService:
 
         def work(bus: SecretBus) -> bytes | None:
             # A locked item is found as well; a locked collection without one may still hold one that it does not show.
-            item = bus.find(_ATTRIBUTES)
+            item = bus.find(ATTRIBUTES)
             if item is None:
                 bus.open_collection(may_ask=may_ask)
-                item = bus.find(_ATTRIBUTES)
+                item = bus.find(ATTRIBUTES)
             if item is None:
                 return None
             bus.unlock(item, may_ask=may_ask)
@@ -54,7 +55,7 @@ class SecretService:
         """Put it there."""
 
         def work(bus: SecretBus) -> None:
-            bus.create(bus.open_collection(may_ask=may_ask), _LABEL, _ATTRIBUTES, key, may_ask=may_ask)
+            bus.create(bus.open_collection(may_ask=may_ask), _LABEL, ATTRIBUTES, key, may_ask=may_ask)
 
         self._bounded(work, may_ask=may_ask)
 
@@ -62,7 +63,7 @@ class SecretService:
         """Take it away."""
 
         def work(bus: SecretBus) -> None:
-            item = bus.find(_ATTRIBUTES)
+            item = bus.find(ATTRIBUTES)
             if item is not None:
                 bus.delete(item)
 
@@ -79,18 +80,3 @@ class SecretService:
                 return work(bus)
 
         return within(patience + self._limit if may_ask else self._limit, "the keyring", run)
-
-
-def _find_bus(environment: Mapping[str, str]) -> str:
-    """The address of the session bus, or of the socket where systemd puts it.
-
-    Raises:
-        VaultUnavailable: There is none.
-    """
-    address = environment.get("DBUS_SESSION_BUS_ADDRESS")
-    if address:
-        return address
-    runtime = environment.get("XDG_RUNTIME_DIR")
-    if runtime and (Path(runtime) / "bus").is_socket():
-        return f"unix:path={runtime}/bus"
-    raise VaultUnavailable("this session has no keyring", code="key-absent")

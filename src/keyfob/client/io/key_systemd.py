@@ -9,14 +9,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
 
 from keyfob.client.io.bounded import LIMIT_SECONDS
 from keyfob.client.io.files import read_private, remove, write_private
 from keyfob.errors import VaultUnavailable
-
-# Where systemd does not run, as in most containers, its key may be thrown away with the next image.
-_RUNS: Final = Path("/run/systemd/system")
+from keyfob.io import systemd_creds
 
 
 class SystemdCredential:
@@ -32,12 +29,12 @@ class SystemdCredential:
         Raises:
             VaultUnavailable: It does not run here.
         """
-        found = program or (shutil.which("systemd-creds") if sys.platform == "linux" and _RUNS.is_dir() else None)
+        is_here = sys.platform == "linux" and Path(systemd_creds.RUNS).is_dir()
+        found = program or (shutil.which(systemd_creds.PROGRAM) if is_here else None)
         if found is None:
             raise VaultUnavailable("systemd does not run here", code="key-absent")
         self._path = path
-        # Root's own need no more; a user's are sealed by a service that came with systemd 256.
-        self._command = (found,) if os.geteuid() == 0 else (found, "--user")
+        self._program = found
 
     def read(self, *, may_ask: bool) -> bytes | None:
         """The key.
@@ -69,7 +66,7 @@ class SystemdCredential:
         Raises:
             VaultUnavailable: It refuses, or does not answer.
         """
-        command = [self._command[0], *self._command[1:], "--name=keyfob", verb, "-", "-"]
+        command = [self._program, *systemd_creds.words(verb)]
         try:
             done = subprocess.run(command, input=content, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603  found on the path, and given no words of others
         except subprocess.TimeoutExpired:

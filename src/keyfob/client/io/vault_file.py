@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,10 @@ from keyfob.client.profile import DEFAULT, Profile
 from keyfob.errors import Malformed, VaultUnavailable
 from keyfob.io import quick
 
-_READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file"})  # as `io/kept.py` can
+# As `io/kept.py` can; of keyrings it knows the one on D-Bus, and a passphrase takes its time by intent.
+_READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file", "systemd"}) | (
+    frozenset[Place | None]({"keyring"} if sys.platform == "linux" else ())
+)
 
 
 class FileVault:
