@@ -24,6 +24,7 @@ Beyond the table:
 | a lapsed device code | `expired_token` once, then `invalid_grant` | `expired_token` for an hour |
 | `iss` in authorization answers (RFC 9207) | no | yes, and announced |
 | port of a native program's loopback callback | counts, unless `any_loopback_port` | does not matter (RFC 8252 §7.3) |
+| `refresh_expires_in`, the life of a refresh token | not told | told with each |
 | introspection (RFC 7662) | off, unless `introspection` | on, unless switched off |
 | password grants in the metadata | listed where they are on | never listed (RFC 9700 §2.4) |
 | a second factor is due in a password grant | `mfa_required` and an `mfa_token` | refused like a wrong password |

@@ -10,7 +10,7 @@ import pytest
 
 from keyfob.jose.tokens import take_apart
 from keyfob.protocol.fields import Fields, read_json
-from keyfob.protocol.grants import DEVICE_CODE
+from keyfob.protocol.grants import DEVICE_CODE, REFRESH_TOKEN
 from keyfob.protocol.http import JSON, Request, Response, form_request
 from keyfob.protocol.secret import Secret
 from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, Application, Wire, ready_config
@@ -85,6 +85,25 @@ def test_a_poll_is_answered_as_its_dialect_has_it(both: Scene, state: str) -> No
     response = poll(both, code)
     assert told(response) == POLLS[state][both.config.wire]
     assert response.header("cache-control") == "no-store"
+
+
+def test_when_a_login_ends_is_told_by_our_own_dialect_alone(both: Scene) -> None:
+    answer = begin(both)
+    decide(both, answer.text("user_code"))
+    first = read_json(poll(both, answer.text("device_code")).body, "answer")
+    lives = [first.optional_text("refresh_token") is not None and first.values.get("refresh_expires_in")]
+    token = first.text("refresh_token")
+    # 25 days on the next token lives 30 days again, but for those of the last year: the login itself ends then.
+    for _ in range(14):
+        both.time.go(timedelta(days=25))
+        response = both.post("oauth/token", grant_type=REFRESH_TOKEN, refresh_token=token, client_id=READY_CLIENT_ID)
+        again = read_json(response.body, "answer")
+        token = again.text("refresh_token")
+        lives.append(again.values.get("refresh_expires_in"))
+
+    day = 24 * 60 * 60
+    expected = [30 * day] * 14 + [15 * day]
+    assert [life and round(life, -2) for life in lives] == (expected if both.config.wire == "rfc" else [None] * 15)
 
 
 def test_auth0s_texts_are_auth0s() -> None:

@@ -33,7 +33,7 @@ async def issue_once(call: Call, grounds: Grounds, spend: Spend) -> TokenAnswer 
     random = site.surroundings.random
     permitted = permitted_grounds(call, grounds, user)
     refresh, row = _begin(call, permitted, user)
-    issued = site.mint.issue(permitted, call.now, random(TOKEN_ID_BYTES), refresh)
+    issued = site.mint.issue(permitted, call.now, random(TOKEN_ID_BYTES), refresh, row)
 
     def keep(transaction: Transaction) -> int | None:
         if not spend(transaction, row):

@@ -49,7 +49,7 @@ async def renew(call: Call, grant: RefreshGrant) -> Response:
             return Refuse("refresh_unknown", "unknown"), user_id, None
         # Signed within the transaction: a failed signature rotates nothing.
         handed = fresh.write(site.hash_keys.refresh) if decision.rotates else None
-        issued = site.mint.issue(_grounds(call, decision, user), call.now, token_id, handed)
+        issued = site.mint.issue(_grounds(call, decision, user), call.now, token_id, handed, decision.login)
         transaction.save_refresh(decision.login)
         return decision, user_id, issued
 
