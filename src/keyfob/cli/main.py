@@ -7,10 +7,11 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import Final, NoReturn, Protocol, cast
+from typing import Final, Protocol, cast
 
 from keyfob.cli import core_files, output
 from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from keyfob.cli.parser import Parser, sentence
 from keyfob.errors import KeyfobError, Misuse
 
 # Name, and what it does. A command is the module of its name in cli/commands, imported only when it is called.
@@ -46,22 +47,6 @@ class Command(Protocol):
     def run(self, flags: Namespace) -> int:
         """Do it; gives the exit code."""
         ...
-
-
-class Parser(ArgumentParser):
-    """Raises where argparse would print and leave. Repeats no value: it could be a secret, typed in the wrong place."""
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse.
-
-        Raises:
-            Misuse: Always.
-        """
-        what, _, named = message.partition("unrecognized arguments: ")
-        if named:
-            flags = [word.partition("=")[0] for word in named.split() if word.startswith("-")]
-            what = f"there is no such flag: {' '.join(flags)}" if flags else "there are words too many"
-        raise Misuse(what or message, hint=f"Run: {self.prog} --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,7 +85,7 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         raise Misuse("there is no such command", hint=_nearest(name))
     command = cast(Command, importlib.import_module(f"keyfob.cli.commands.{name}"))
-    parser = Parser(prog=f"keyfob {name}", description=COMMANDS[name].capitalize() + ".", allow_abbrev=False)
+    parser = Parser(prog=f"keyfob {name}", description=sentence(COMMANDS[name]), allow_abbrev=False)
     command.configure(parser)
     flags = parser.parse_args(words[1:])
     try:
@@ -129,7 +114,8 @@ def _help() -> str:
         "The safest login that a terminal allows.\n\n"
         f"{listed}\n"
         "  --version  which keyfob this is\n\n"
-        "keyfob COMMAND --help says more.\n"
+        "keyfob COMMAND --help says more, with examples. Settings come from flags, KEYFOB_* variables, .keyfob.toml\n"
+        "and config.toml: keyfob explain shows each (docs/commands.md). What exit codes mean: docs/errors.md.\n"
     )
 
 

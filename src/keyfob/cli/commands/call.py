@@ -37,9 +37,7 @@ def configure(parser: ArgumentParser) -> None:
     add_json_flag(parser)
     add_profile_flag(parser)
     add_flags(parser)
-    parser.epilog = (
-        "Redirects are not followed. The body goes to stdout whatever the answer; exit code 3 if it is no 2xx."
-    )
+    parser.epilog = "Redirects are not followed. The body goes to stdout whatever the answer."
 
 
 def run(flags: Namespace) -> int:

@@ -41,11 +41,6 @@ class Word:
 def configure(parser: ArgumentParser) -> None:
     """Say which shells there are."""
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
-    parser.epilog = (
-        "bash: keyfob completion bash > ~/.local/share/bash-completion/completions/keyfob   "
-        "zsh: keyfob completion zsh > a folder of $fpath, as _keyfob   "
-        "fish: keyfob completion fish > ~/.config/fish/completions/keyfob.fish"
-    )
 
 
 def run(flags: Namespace) -> int:

@@ -29,7 +29,7 @@ def configure(parser: ArgumentParser) -> None:
     add_profile_flag(parser)
     parser.add_argument("--tenant", metavar="FOLDER", type=Path, help="look at a tenant of this machine too")
     add_json_flag(parser)
-    parser.epilog = "Changes nothing, and logs nobody in. Exit code 1 if anything is wrong."
+    parser.epilog = "Changes nothing, and logs nobody in."
 
 
 def run(flags: Namespace) -> int:

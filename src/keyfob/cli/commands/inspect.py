@@ -54,10 +54,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--ca", metavar="FILE", help="authorities to trust beside the system's, in PEM")
     add_json_flag(parser)
     add_profile_flag(parser)
-    parser.epilog = (
-        "A token is never taken from the command line, where others can see it. Exit code 0 if such an API would take "
-        "it, 3 if not, 7 if the issuer's keys cannot be had and nothing else is wrong."
-    )
+    parser.epilog = "A token is never taken from the command line, where others can see it."
 
 
 def run(flags: Namespace) -> int:

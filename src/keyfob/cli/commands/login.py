@@ -95,6 +95,7 @@ def configure(parser: ArgumentParser) -> None:
                           "file:PATH or env:VARIABLE (docs/login.md)")  # fmt: skip
     platform.add_argument("--identity-as", choices=IDENTITY_USES, help="how the platform's token is used")
     add_json_flag(parser)
+    parser.usage = "keyfob login [--profile NAME] [--issuer URL --client-id ID] [--audience API] [FLAG ...]"
     parser.epilog = "Flags are kept for the next time. With --json, events are printed as they happen."
 
 

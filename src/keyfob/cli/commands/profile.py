@@ -10,6 +10,7 @@ from typing import cast
 from keyfob.cli import output
 from keyfob.cli.commands.logout import end, members, say
 from keyfob.cli.exit_codes import DONE
+from keyfob.cli.parser import sentence
 from keyfob.cli.profiles import add_json_flag, choose, kept_app, known_names
 from keyfob.client.profile import DEFAULT
 from keyfob.client.standing import standing
@@ -26,7 +27,7 @@ def configure(parser: ArgumentParser) -> None:
         ("use", "the one to take when nobody says which", _use),
         ("remove", "end its login, and forget it and its settings", _remove),
     ):
-        verb = verbs.add_parser(name, help=does, description=f"{does.capitalize()}.", allow_abbrev=False)
+        verb = verbs.add_parser(name, help=does, description=sentence(does), allow_abbrev=False)
         if name != "list":
             verb.add_argument("name", metavar="NAME", help="the profile")
         add_json_flag(verb)

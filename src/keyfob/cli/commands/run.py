@@ -28,8 +28,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("command", nargs=REMAINDER, metavar="-- CMD ...", help="the program, and its own words")
     parser.epilog = (
         "The program takes keyfob's place: signals reach it, and its exit code is the answer. The token is never "
-        "among its words, where everybody could read it; it is not renewed while the program runs. "
-        "For example: keyfob run --as GH_TOKEN -- gh api /user"
+        "among its words, where everybody could read it; it is not renewed while the program runs."
     )
 
 

@@ -70,10 +70,6 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--online", action="store_true", help="ask the issuer, by a refresh or for the person's name")
     parser.add_argument("--all", action="store_true", help="every profile")
     add_json_flag(parser)
-    parser.epilog = (
-        "Exit codes: 0 logged in, 4 a login is needed, 7 the issuer did not answer, 8 the vault cannot be opened; "
-        "with --all, the worst of them."
-    )
 
 
 def run(flags: Namespace) -> int:

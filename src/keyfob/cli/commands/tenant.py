@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
+from keyfob.cli.parser import sentence
 from keyfob.cli.tenant import file, people, programs
 
 
@@ -73,7 +74,7 @@ def _verbs_of(kind: programs.Family) -> tuple[Verb, ...]:
 
 
 def _add(parser: ArgumentParser, verb: Verb) -> None:
-    parser.description = f"{verb.does.capitalize()}."
+    parser.description = sentence(verb.does)
     verb.configure(parser)
     parser.set_defaults(chosen=verb.run)
 
@@ -86,5 +87,4 @@ def _add_family(parser: ArgumentParser, verbs: tuple[Verb, ...]) -> None:
         child = below.add_parser(verb.name, help=verb.does, allow_abbrev=False)
         _add(child, verb)
         usages.append(child.format_usage().removeprefix("usage: "))
-    parser.formatter_class = RawDescriptionHelpFormatter
     parser.epilog = "".join(usages)

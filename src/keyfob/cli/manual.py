@@ -1,0 +1,195 @@
+"""What the end of each command's help says: exit codes, examples, where to read on."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import Final, NamedTuple
+
+WIDEST: Final = 100
+
+
+class Page(NamedTuple):
+    """The part of a command's manual that its flags do not tell.
+
+    Attributes:
+        exits: Exit codes of its own; 1, 2 and 130 mean the same for every command.
+        examples: What one types, and what for.
+        more: The page that says everything.
+    """
+
+    exits: tuple[tuple[int, str], ...]
+    examples: tuple[tuple[str, str], ...]
+    more: str
+
+
+_LOGIN_NEEDED: Final = (4, "a login is needed: keyfob login")
+_NO_NETWORK: Final = (7, "the issuer did not answer")
+_NO_VAULT: Final = (8, "the vault cannot be opened")
+_USUAL: Final = (_LOGIN_NEEDED, _NO_NETWORK, _NO_VAULT)
+
+MANUAL: Final[dict[str, Page]] = {
+    "login": Page(
+        ((0, "logged in"), (3, "the issuer refused"), (4, "nobody is here who could log in"),
+         (5, "the person said no"), (6, "nobody answered in time"), _NO_NETWORK, _NO_VAULT),
+        (
+            ("keyfob login --issuer https://login.example.com/ --client-id orders-cli --audience https://api.example.com",
+             "the first time; later keyfob login is enough"),
+            ("keyfob login --flow device", "by a code, on any device"),
+            ("keyfob login --no-wait --json && keyfob login --resume", "show the code now, finish later"),
+            ("keyfob login --profile work --scope read:orders --scope write:orders", "another login beside the first"),
+            ("keyfob login --profile ci --flow machine --secret-env CI_SECRET", "a program as itself, by its secret"),
+        ),
+        "docs/login.md",
+    ),
+    "token": Page(
+        ((0, "the token is printed"), (3, "the issuer refused"), *_USUAL),
+        (
+            ('curl -H "Authorization: Bearer $(keyfob token)" https://api.example.com/orders', "for any program"),
+            ("keyfob token --min-ttl 30m", "one that lives half an hour at least, if such can be had"),
+            ("keyfob token --json --profile work", "with its scope and until when, of another login"),
+        ),
+        "docs/vault.md",
+    ),
+    "call": Page(
+        ((0, "the API answered 2xx"), (3, "it answered something else"), *_USUAL),
+        (
+            ("keyfob call https://api.example.com/orders", "GET, with the token"),
+            ("keyfob call -X POST -H 'Content-Type: application/json' -d @order.json https://api.example.com/orders",
+             "send a file"),
+            ("keyfob call -i https://api.example.com/orders", "with the answer's status and headers"),
+        ),
+        "docs/calls.md",
+    ),
+    "inspect": Page(
+        ((0, "such an API would take it"), (3, "it would not"),
+         (7, "the issuer's keys cannot be had, and nothing else is wrong")),
+        (
+            ("keyfob inspect", "the token of this login"),
+            ("keyfob token | keyfob inspect - --audience https://api.example.com", "one from elsewhere, for that API"),
+        ),
+        "docs/guard.md",
+    ),
+    "run": Page(
+        ((3, "the session is too short, or the token is of no use to another program"), *_USUAL),
+        (
+            ("keyfob run -- ./nightly.sh", "the token is in KEYFOB_ACCESS_TOKEN"),
+            ("keyfob run --as GH_TOKEN --min-ttl 1h -- gh api /user", "in another variable, for an hour at least"),
+        ),
+        "docs/commands.md#run",
+    ),
+    "whoami": Page(
+        ((0, "somebody is logged in"), *_USUAL),
+        (("keyfob whoami", "in words"), ("keyfob whoami --json --profile work", "for programs, of another login")),
+        "docs/commands.md",
+    ),
+    "status": Page(
+        ((0, "logged in"), *_USUAL),
+        (
+            ("keyfob status", "by what is kept here"),
+            ("keyfob status --online", "by what the issuer says"),
+            ("keyfob status --all --json", "every login, for programs; the exit code is the worst"),
+        ),
+        "docs/commands.md#status",
+    ),
+    "logout": Page(
+        ((0, "the server knows, and nothing is kept here"), (1, "nothing is kept here, but a server was not told")),
+        (("keyfob logout", "this login"), ("keyfob logout --all", "every profile's")),
+        "docs/commands.md#logout",
+    ),
+    "profile": Page(
+        ((0, "done"), (1, "removed, but a server was not told"), _NO_VAULT),
+        (
+            ("keyfob profile list", "which logins there are, and how each stands"),
+            ("keyfob profile use work", "the one that is meant from now on"),
+            ("keyfob profile remove work", "end its login, and forget it"),
+        ),
+        "docs/commands.md#profile",
+    ),
+    "explain": Page(
+        ((0, "explained"),),
+        (("keyfob explain", "the login that is meant here"), ("keyfob explain --profile work --json", "for programs")),
+        "docs/commands.md#explain",
+    ),
+    "doctor": Page(
+        ((0, "nothing is wrong"), (1, "something is")),
+        (
+            ("keyfob doctor", "everything; safe to paste"),
+            ("keyfob doctor --tenant ./data", "and a tenant of this machine"),
+        ),
+        "docs/commands.md#doctor",
+    ),
+    "completion": Page(
+        ((0, "printed"),),
+        (
+            ("keyfob completion bash > ~/.local/share/bash-completion/completions/keyfob", "for bash"),
+            ('keyfob completion zsh > "${fpath[1]}/_keyfob"', "for zsh"),
+            ("keyfob completion fish > ~/.config/fish/completions/keyfob.fish", "for fish"),
+        ),
+        "docs/commands.md#completion",
+    ),
+    "vault": Page(
+        ((0, "done"), (8, "that place cannot be used; nothing has changed")),
+        (
+            ("keyfob vault status", "where tokens are kept, and what each place answers"),
+            ("keyfob vault move keyring", "seal them with a key in this system's keyring"),
+            ("keyfob vault quick off", "let no token lie outside the vault"),
+        ),
+        "docs/vault.md",
+    ),
+    "serve": Page(
+        ((0, "stopped as asked"),),
+        (
+            ("keyfob serve", "ready at once, with a person to log in as"),
+            ("keyfob serve tenant.toml --tls", "as a file says, over https"),
+            ("keyfob serve --wire rfc --port 0", "with the standards' statuses, on any free port"),
+        ),
+        "docs/tenant.md",
+    ),
+    "tenant": Page(
+        ((0, "done"),),
+        (
+            ("keyfob tenant init", "write a tenant.toml to begin with"),
+            ("keyfob tenant check tenant.toml", "look for mistakes, with their lines"),
+            ("keyfob tenant apply tenant.toml", "show what it changes, and change it"),
+            ("keyfob tenant users add pat@example.com", "one more person"),
+        ),
+        "docs/tenant.md",
+    ),
+    "demo": Page(
+        ((0, "every call to the API came back as it should"),),
+        (
+            ("keyfob demo", "log in yourself, in a browser"),
+            ("keyfob demo --unattended", "a scripted person goes through the pages"),
+        ),
+        "README.md",
+    ),
+}  # fmt: skip
+
+
+def end_of(name: str, notes: str) -> str:
+    """The end of a command's help, for this terminal.
+
+    Args:
+        name: The command's, or that and a verb; only commands have a page.
+        notes: A paragraph a line, to stand before the rest.
+    """
+    parts = ["\n".join(map(_fill, notes.splitlines()))]
+    page = MANUAL.get(name)
+    if page is not None:
+        exits = [_fill(said, f"  {code}  ", "     ") for code, said in page.exits]
+        examples = [f"  {typed}\n{_fill(said, '      ', '      ')}" for typed, said in page.examples]
+        parts += ["\n".join(["exit codes:", *exits]), "\n".join(["examples:", *examples]), f"More: {page.more}"]
+    return "".join(f"{part}\n" for part in "\n\n".join(filter(None, parts)).splitlines())
+
+
+def _fill(text: str, first: str = "", later: str = "") -> str:
+    """Text in lines that this terminal shows whole."""
+    return textwrap.fill(
+        text, width(), initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def width() -> int:
+    """How many columns help may take: this terminal's, and no more than one reads with ease."""
+    return min(shutil.get_terminal_size().columns - 2, WIDEST)
