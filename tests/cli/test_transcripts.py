@@ -28,10 +28,13 @@ TRANSCRIPTS = Path(__file__).parent / "transcripts"
 NOWHERE = "http://127.0.0.1:9/"
 SITUATIONS = ("logged-in", "not-logged-in", "offline", "ended", "damaged-vault")
 COMMANDS = (
+    "login",
+    "login --issuer ISSUER --client-id cli",
     "token",
     "call ISSUERhello",
     "run -- no-such-program",
     "run -- env",
+    "inspect",
     "whoami",
     "status",
     "status --online",
@@ -42,6 +45,9 @@ COMMANDS = (
     "profile use default",
     "profile remove default",
     "doctor",
+    "vault status",
+    "vault move file",
+    "vault quick off",
     "logout",
     "logout --all",
 )
@@ -89,7 +95,8 @@ def without_what_changes(text: str, url: str, desk: Desk) -> str:
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", text)
     text = re.sub(r"\d{8}T\d{6}Z", "STAMP", text)
     text = re.sub(r"keyfob \d\S*, Python \S+, \w+", "keyfob VERSION, Python VERSION, SYSTEM", text)
-    text = re.sub(r"(?m)^  (keyring|systemd|kernel|passphrase): .*\n", "", text)
+    text = re.sub(r"(?m)^  (keyring|systemd|kernel|passphrase)(: | +).*\n", "", text)
+    text = re.sub(r'"places": \[\{.*?\}\]', '"places": ["..."]', text)
     return re.sub(r'("store": \{"place": "file", "reasons": )\[.*?\]', r'\1["..."]', text)
 
 

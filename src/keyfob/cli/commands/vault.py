@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag
-from keyfob.client.keeping import WORDS, is_place
+from keyfob.client.keeping import WORDS, Note, is_place
 from keyfob.errors import Misuse
 from keyfob.login import PLACES, FileVault, Seals
 
@@ -39,6 +39,8 @@ def run(flags: Namespace) -> int:
             if flags.word is None or not is_place(flags.word):
                 raise Misuse("there is no such place for a key", hint=f"Say one of: {', '.join(PLACES)}")
             seals.move(flags.word, vault.rewrite)
+            for problem in vault.passed:
+                output.remark(problem.message)
             output.remark(f"tokens are kept {WORDS[flags.word]}")
         case "quick":
             if flags.word not in _SWITCH:
@@ -49,23 +51,29 @@ def run(flags: Namespace) -> int:
             output.remark(f"the quick file is {flags.word}")
         case _:
             _tell(vault, seals, as_json=flags.json)
+            return DONE
+    if flags.json:
+        output.result_object(_members(vault, seals.note()))
     return DONE
+
+
+def _members(vault: FileVault, note: Note) -> dict[str, object]:
+    """What there is to say as JSON, but for what the places answer."""
+    return {
+        "place": note.place,
+        "moving_from": note.before,
+        "folder": str(vault.folder),
+        "quick": note.is_quick,
+        "profiles": [{"name": name, "sealed": vault.is_sealed(name)} for name in vault.drawers()],
+    }
 
 
 def _tell(vault: FileVault, seals: Seals, *, as_json: bool) -> None:
     note = seals.note()
     answers = [(place, *seals.check(place)) for place in PLACES]
     if as_json:
-        output.result_object(
-            {
-                "place": note.place,
-                "moving_from": note.before,
-                "folder": str(vault.folder),
-                "quick": note.is_quick,
-                "profiles": [{"name": name, "sealed": vault.is_sealed(name)} for name in vault.drawers()],
-                "places": [{"place": place, "code": code, "message": said} for place, code, said in answers],
-            }
-        )
+        places = [{"place": place, "code": code, "message": said} for place, code, said in answers]
+        output.result_object(_members(vault, note) | {"places": places})
         return
     kept = f"tokens are kept {WORDS[note.place]}" if note.place else "nothing is decided yet; the next login does"
     output.result(kept)

@@ -32,6 +32,7 @@ class FileVault:
     Attributes:
         folder: Where they lie.
         seals: What seals them; None for files that are plain whatever the person has chosen.
+        passed: What the last `rewrite` could not open.
     """
 
     def __init__(self, folder: Path | None = None, seals: Seals | None = None) -> None:
@@ -39,6 +40,7 @@ class FileVault:
         self._home = folder or home()
         self.folder = self._home / "vault"
         self.seals = seals
+        self.passed: list[VaultUnavailable] = []
 
     def make_ready(self) -> str:
         """Decide where and how tokens are kept, and try it out; what to say aloud about it, or "".
@@ -120,11 +122,12 @@ class FileVault:
             return False
 
     def rewrite(self) -> None:
-        """Keep everything again, as it is to be kept now. What is damaged or past opening stays as it is.
+        """Keep everything again, as it is to be kept now. What is damaged or past opening is passed over (`passed`).
 
         Raises:
             VaultUnavailable: Something cannot be read or kept at the moment.
         """
+        self.passed = []
         for drawer in self.drawers():
             with self.lock(drawer):
                 try:
@@ -132,6 +135,7 @@ class FileVault:
                 except VaultUnavailable as problem:
                     if problem.code not in {"vault-damaged", "key-empty"}:
                         raise
+                    self.passed.append(problem)
                     continue
                 if held is not None:
                     self.keep(drawer, held)
