@@ -116,7 +116,7 @@ def judge_ports(taken: Iterable[str], *, any_free: bool) -> Finding:
     if busy:
         fix = "Stop what listens there, or register another with the issuer: keyfob login --port N"
         return Finding("ports", "wrong", f"another program listens on {', '.join(busy)}", fix)
-    return Finding("ports", "ok", "a browser can come back to this machine")
+    return Finding("ports", "ok", "a port of 127.0.0.1 can be opened, for a browser to come back to")
 
 
 def shortened(text: str, home: str) -> str:
