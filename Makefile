@@ -39,7 +39,7 @@ demo: $(VENV)/wheel ## tenant, API and program in one terminal (ARGS=--unattende
 
 test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the built wheel (K=words to choose, ARGS= for pytest)
 	@browser=$$($(PY) -m tools.find_browser) || exit 1; \
-	$(PY) -m tools.find_keyring; \
+	$(PY) -m tools.find_programs; \
 	node=$$($(PY) -m tools.peers) || exit 1; \
 	glewlwyd=$$($(PY) -m tools.find_glewlwyd $(VENV)/peers/glewlwyd) || exit 1; \
 	KEYFOB_TEST_WHEEL=1 KEYFOB_TEST_BROWSER="$$browser" \

@@ -1,8 +1,10 @@
 """What a shell completes comes from the commands, and from nothing else."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,8 +26,8 @@ def test_every_command_verb_and_flag_is_in_the_script(desk: Desk, shell: str) ->
     for top in find_words():
         for word in top.all():
             assert word.path[-1] in script
-            for flag, _ in word.flags:
-                assert (f"-l {flag[2:]}" if shell == "fish" else flag) in script
+            for flag in word.flags:
+                assert (f"-l {flag.name[2:]}" if shell == "fish" else flag.name) in script
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -41,29 +43,72 @@ def test_the_shell_itself_can_read_the_script(desk: Desk, tmp_path: Path, shell:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        (["keyfob", "stat"], {"status"}),
-        (["keyfob", "status", "--on"], {"--online"}),
-        (["keyfob", "profile", ""], {"list", "show", "use", "remove", "--help"}),
-        (["keyfob", "profile", "use", "--j"], {"--json"}),
-        (["keyfob", "completion", "z"], {"zsh"}),
-        (["keyfob", "run", "--", "l"], set()),
-        (["keyfob", "login", "--profile", "status", "--sco"], {"--scope"}),
-        (["keyfob", "tenant", "users", "blo"], {"block"}),
-    ],
-)
-def test_bash_offers_what_may_come_next(desk: Desk, tmp_path: Path, typed: list[str], offered: set[str]) -> None:
-    path = tmp_path / "script"
-    path.write_text(desk.type("completion", "bash").out, encoding="utf-8")
-    words = " ".join(f"'{word}'" for word in typed)
-    script = f"source {path}; COMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; _keyfob; echo ${{COMPREPLY[*]}}"
+# Asked in the shell itself. zsh completes only in a terminal, so what its completion hands over is printed instead.
+ASK = {
+    "bash": """
+        source $SCRIPT; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _keyfob; printf '%s\\n' "${COMPREPLY[@]}"
+    """,
+    "zsh": """
+        compdef() {}; _files() {}; _normal() {}; compset() {}
+        _describe() { print -rl -- "${(@P)2}"; }
+        source $SCRIPT; words=("$@"); CURRENT=$#; _keyfob
+    """,
+    "fish": "source $SCRIPT; complete -C (string join ' ' -- $argv)",
+}
+TYPED = [
+    (["keyfob", "stat"], {"status"}),
+    (["keyfob", "status", "--on"], {"--online"}),
+    (["keyfob", "profile", ""], {"list", "show", "use", "remove"}),
+    (["keyfob", "profile", "use", "--j"], {"--json"}),
+    (["keyfob", "profile", "use", ""], {"home", "work"}),
+    (["keyfob", "completion", "z"], {"zsh"}),
+    (["keyfob", "completion", ""], {"bash", "zsh", "fish"}),
+    (["keyfob", "run", "--", "l"], set[str]()),
+    (["keyfob", "login", "--profile", "status", "--sco"], {"--scope"}),
+    (["keyfob", "login", "--flow", "d"], {"device"}),
+    (["keyfob", "login", "--store", ""], {"require", "prefer", "file"}),
+    (["keyfob", "login", "--issuer", ""], set[str]()),
+    (["keyfob", "token", "--profile", ""], {"home", "work"}),
+    (["keyfob", "token", "--profile", "w"], {"work"}),
+    (["keyfob", "vault", ""], {"status", "move", "quick"}),
+    (["keyfob", "vault", "move", ""], {"keyring", "systemd", "kernel", "passphrase", "file"}),
+    (["keyfob", "vault", "quick", "o"], {"on", "off"}),
+    (["keyfob", "tenant", "users", "blo"], {"block"}),
+]
 
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
 
-    assert set(done.stdout.split()) == offered
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(("typed", "offered"), TYPED, ids=[" ".join(typed) for typed, _ in TYPED])
+def test_a_shell_offers_what_may_come_next(
+    desk: Desk, tmp_path: Path, shell: str, typed: list[str], offered: set[str]
+) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    for name in ("home", "work"):
+        desk.keep("https://login.example/", name)
+    script = tmp_path / "script"
+    script.write_text(desk.type("completion", shell).out, encoding="utf-8")
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    found = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    environment = {**os.environ, "SCRIPT": str(script), "PATH": found, "HOME": str(folder)}
+
+    command = [program, "-c", ASK[shell], *([] if shell == "fish" else [shell]), *typed]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+
+    # zsh and fish are given what each word does, too, and zsh still has to leave out what does not fit.
+    said = {re.split(r"[:\t]", line)[0] for line in done.stdout.splitlines() if line.startswith(typed[-1])}
+    assert done.stderr == ""
+    assert {word for word in said if word.startswith("-") <= typed[-1].startswith("-")} - {""} == offered
+
+
+def test_the_names_of_profiles_are_given_to_a_shell(desk: Desk) -> None:
+    desk.keep("https://login.example/", "work")
+    (desk.home / "vault" / "work.json").write_bytes(b"damaged")
+
+    assert desk.type("completion", "profiles").out == "work\n"
+    assert (desk.home / "vault" / "work.json").exists()
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -11,6 +11,28 @@ from typing import cast
 from keyfob.cli.exit_codes import DONE
 
 SHELLS = ("bash", "zsh", "fish")
+# What the scripts ask for while somebody types: the names, without a look into the vault.
+NAMES = "profiles"
+_ASK = f"keyfob completion {NAMES} 2>/dev/null"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag of a command.
+
+    Attributes:
+        does: What it does.
+        takes: The values that it may have; () for any, and None where it takes none.
+    """
+
+    name: str
+    does: str
+    takes: tuple[str, ...] | None = None
+
+    @property
+    def takes_profile(self) -> bool:
+        """Whether its value is the name of a profile."""
+        return self.name == "--profile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,33 +40,40 @@ class Word:
     """A command, or a verb of one.
 
     Attributes:
-        flags: Each with what it does.
         choices: Words that may follow.
+        takes_profile: Whether the name of a profile may.
         verbs: Those of its own.
     """
 
     path: tuple[str, ...]
     does: str
-    flags: tuple[tuple[str, str], ...] = ()
+    flags: tuple[Flag, ...] = ()
     choices: tuple[str, ...] = ()
+    takes_profile: bool = False
     verbs: tuple[Word, ...] = field(default=())
 
     def all(self) -> list[Word]:
         """This and everything below."""
         return [self, *(below for verb in self.verbs for below in verb.all())]
 
-    def next(self) -> list[str]:
-        """What may come after it."""
-        return [*(verb.path[-1] for verb in self.verbs), *self.choices, *(flag for flag, _ in self.flags)]
+    def next(self) -> list[tuple[str, str]]:
+        """What may come after it, each with what it does."""
+        verbs = [(verb.path[-1], verb.does) for verb in self.verbs]
+        return [*verbs, *((choice, "") for choice in self.choices), *((flag.name, flag.does) for flag in self.flags)]
 
 
 def configure(parser: ArgumentParser) -> None:
     """Say which shells there are."""
-    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
+    parser.add_argument("shell", choices=(*SHELLS, NAMES), metavar="SHELL", help=", ".join(SHELLS))
 
 
 def run(flags: Namespace) -> int:
     """Print the script; looks at the commands alone, never at a network or a vault."""
+    if flags.shell == NAMES:
+        from keyfob.cli.profiles import known_names
+
+        sys.stdout.writelines(f"{name}\n" for name in known_names())
+        return DONE
     write = {"bash": _bash, "zsh": _zsh, "fish": _fish}[flags.shell]
     sys.stdout.write(write(find_words()))
     return DONE
@@ -68,7 +97,10 @@ def find_words() -> list[Word]:
 
 def _word(path: tuple[str, ...], does: str, parser: ArgumentParser) -> Word:
     actions = parser._actions  # noqa: SLF001  argparse has no other way to be asked
-    flags = [(flag, action.help or "") for action in actions for flag in action.option_strings if flag[:2] == "--"]
+    flags = [
+        Flag(name, action.help or "", _values(action))
+        for action in actions for name in action.option_strings if name[:2] == "--"
+    ]  # fmt: skip
     choices: list[str] = []
     verbs: list[Word] = []
     for action in actions:
@@ -78,21 +110,30 @@ def _word(path: tuple[str, ...], does: str, parser: ArgumentParser) -> Word:
             helps = {one.dest: one.help or "" for one in cast("list[Action]", getattr(action, "_choices_actions", []))}
             verbs += [_word((*path, name), helps.get(name, ""), child) for name, child in below.items()]
         elif action.choices is not None and not action.option_strings:
-            choices += [str(choice) for choice in action.choices]
-    return Word(path, does, tuple(flags), tuple(choices), tuple(verbs))
+            choices += [str(choice) for choice in action.choices if choice != NAMES]
+    takes_profile = path[0] == "profile" and any(action.dest == "name" for action in actions)
+    return Word(path, does, tuple(flags), tuple(choices), takes_profile, tuple(verbs))
+
+
+def _values(action: Action) -> tuple[str, ...] | None:
+    return None if action.nargs == 0 else tuple(map(str, action.choices or ()))
 
 
 def _bash(words: list[Word]) -> str:
-    cases = "".join(
-        f"    '{' '.join(word.path)}') next='{' '.join(word.next())}' ;;\n" for top in words for word in top.all()
-    )
+    every = [word for top in words for word in top.all()]
     tops = " ".join(word.path[0] for word in words)
-    paths = " ".join(f"'{' '.join(word.path)}'" for top in words for word in top.all())
+    paths = " ".join(f"'{' '.join(word.path)}'" for word in every)
+    names = f'" $({_ASK})"'
+    cases = "".join(
+        f"    '{' '.join(word.path)}') next='{' '.join(name for name, _ in word.next())}'"
+        f"{names if word.takes_profile else ''} ;;\n" for word in every
+    )  # fmt: skip
     return f"""\
 # bash completion for keyfob; written by `keyfob completion bash`.
 _keyfob() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" path= next= word known longer
+  local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" path= next= word known longer
   local -a paths=({paths})
+  if [[ $current == = ]]; then current=; elif [[ $previous == = ]]; then previous="${{COMP_WORDS[COMP_CWORD-2]}}"; fi
   for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
     [[ $word == -- ]] && return
     longer="${{path:+$path }}$word"
@@ -101,33 +142,46 @@ _keyfob() {{
   case "$path" in
     '') next='{tops} --help --version' ;;
 {cases}  esac
+  case "$path $previous" in
+{_after_flags(every)}  esac
   COMPREPLY=($(compgen -W "$next" -- "$current"))
 }}
 complete -o default -F _keyfob keyfob
 """
 
 
+def _after_flags(words: list[Word], opening: str = "'", closing: str = "'", ask: str = f'"$({_ASK})"') -> str:
+    """Cases of bash and zsh for what may follow a flag; nothing of ours where any value will do."""
+    return "".join(
+        f"    '{' '.join(word.path)} {flag.name}') "
+        f"next={ask if flag.takes_profile else opening + ' '.join(flag.takes) + closing} ;;\n"
+        for word in words for flag in word.flags if flag.takes is not None
+    )  # fmt: skip
+
+
 def _zsh(words: list[Word]) -> str:
     def described(pairs: list[tuple[str, str]]) -> str:
         return " ".join(f"'{name}:{_quiet(does)}'" for name, does in pairs)
 
-    def following(word: Word) -> str:
-        pairs = [(verb.path[-1], verb.does) for verb in word.verbs]
-        pairs += [(choice, "") for choice in word.choices] + list(word.flags)
-        return described(pairs)
-
-    cases = "".join(
-        f"    '{' '.join(word.path)}') next=({following(word)}) ;;\n" for top in words for word in top.all()
-    )
+    every = [word for top in words for word in top.all()]
     tops = described([(word.path[0], word.does) for word in words])
-    paths = " ".join(f"'{' '.join(word.path)}'" for top in words for word in top.all())
+    paths = " ".join(f"'{' '.join(word.path)}'" for word in every)
+    names = f'${{(f)"$({_ASK})"}}'
+    cases = "".join(
+        f"    '{' '.join(word.path)}') next=({described(word.next())}"
+        f"{f' {names}' if word.takes_profile else ''}) ;;\n" for word in every
+    )  # fmt: skip
     return f"""\
 #compdef keyfob
 # zsh completion for keyfob; written by `keyfob completion zsh`.
 _keyfob() {{
-  local where= word longer
+  local where= word longer previous="${{words[CURRENT-1]}}"
   local -a next paths
   paths=({paths})
+  if [[ ${{words[CURRENT]}} == --*=* ]]; then
+    previous="${{words[CURRENT]%%=*}}"
+    compset -P '*='
+  fi
   for word in "${{(@)words[2,CURRENT-1]}}"; do
     [[ $word == -- ]] && {{ _normal; return }}
     longer="${{where:+$where }}$word"
@@ -136,6 +190,8 @@ _keyfob() {{
   case "$where" in
     '') next=({tops}) ;;
 {cases}  esac
+  case "$where $previous" in
+{_after_flags(every, "(", ")", f"({names})")}  esac
   _describe 'keyfob' next || _files
 }}
 if [[ "$funcstack[1]" == _keyfob ]]; then _keyfob "$@"; else compdef _keyfob keyfob; fi
@@ -149,11 +205,26 @@ def _fish(words: list[Word]) -> str:
         lines.append(f"complete -c keyfob -n __fish_use_subcommand -f -a {name} -d '{_quiet(top.does)}'")
         for word in top.all():
             seen = "; and ".join(f"__fish_seen_subcommand_from {part}" for part in word.path)
-            offered = [f"-f -a {verb.path[-1]} -d '{_quiet(verb.does)}'" for verb in word.verbs]
+            below = " ".join(verb.path[-1] for verb in word.verbs)
+            none_yet = f"{seen}; and not __fish_seen_subcommand_from {below}"
+            lines += [
+                f"complete -c keyfob -n '{none_yet}' -f -a {verb.path[-1]} -d '{_quiet(verb.does)}'"
+                for verb in word.verbs
+            ]
+            offered: list[str] = []
             offered += [f"-f -a '{' '.join(word.choices)}'"] if word.choices else []
-            offered += [f"-l {flag[2:]} -d '{_quiet(does)}'" for flag, does in word.flags]
+            offered += [f"-f -a '({_ASK})'"] if word.takes_profile else []
+            offered += [f"-l {flag.name[2:]}{_fish_value(flag)} -d '{_quiet(flag.does)}'" for flag in word.flags]
             lines += [f"complete -c keyfob -n '{seen}' {offer}" for offer in offered]
     return "\n".join(lines) + "\n"
+
+
+def _fish_value(flag: Flag) -> str:
+    if flag.takes_profile:
+        return f" -x -a '({_ASK})'"
+    if flag.takes is None:
+        return ""
+    return f" -x -a '{' '.join(flag.takes)}'" if flag.takes else " -r"
 
 
 def _quiet(text: str) -> str:

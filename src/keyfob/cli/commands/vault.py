@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
+from keyfob.cli.parser import sentence
 from keyfob.cli.profiles import add_json_flag
 from keyfob.client.keeping import WORDS, Note, is_place
 from keyfob.errors import Misuse
@@ -16,9 +17,16 @@ _SWITCH = {"on": True, "off": False}
 
 def configure(parser: ArgumentParser) -> None:
     """Say which flags there are."""
-    parser.add_argument("verb", choices=("status", "move", "quick"), help="status; move PLACE; quick on or off")
-    parser.add_argument("word", nargs="?", metavar="PLACE", help=f"for move: {', '.join(PLACES)}; for quick: on, off")
-    add_json_flag(parser)
+    verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
+    for name, does, choices, metavar in (
+        ("status", "where tokens are kept, and what each place answers", (), ""),
+        ("move", "keep them elsewhere from now on", PLACES, "PLACE"),
+        ("quick", "whether a valid token may lie outside the vault", tuple(_SWITCH), "on|off"),
+    ):
+        verb = verbs.add_parser(name, help=does, description=sentence(does), allow_abbrev=False)
+        if choices:
+            verb.add_argument("word", choices=choices, metavar=metavar, help=", ".join(choices))
+        add_json_flag(verb)
     parser.epilog = (
         "A login that is sealed is of no use to whoever copies the file. The quick file holds an access token that is "
         "valid anyway, so that keyfob token answers at once; with quick off there is no token in it."

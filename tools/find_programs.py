@@ -1,11 +1,11 @@
-"""See to it that the tests have a keyring to speak to: GNOME's, on a bus of their own. Else they are skipped."""
+"""See to it that the tests have a keyring to speak to, on a bus of their own, and shells that complete. Else they skip."""
 
 import shutil
 import sys
 
 from tools.system_packages import install, say
 
-NEEDED = {"gnome-keyring-daemon": "gnome-keyring", "dbus-daemon": "dbus-daemon"}
+NEEDED = {"gnome-keyring-daemon": "gnome-keyring", "dbus-daemon": "dbus-daemon", "zsh": "zsh", "fish": "fish"}
 
 
 def missing() -> list[str]:
@@ -16,7 +16,7 @@ def missing() -> list[str]:
 def main() -> int:
     """Install what is missing, if that can be; never a reason to stop."""
     if sys.platform == "linux" and missing() and not install(*missing()):
-        say("no keyring here, and none could be installed; its tests are skipped.")
+        say(f"{', '.join(missing())}: not here, and could not be installed; their tests are skipped.")
     return 0
 
 
