@@ -1,4 +1,4 @@
-"""See to it that the tests have a keyring to speak to, on a bus of their own, and shells that complete. Else they skip."""
+"""See to it that the tests have a keyring, on a bus of their own, and shells that complete. Else those are skipped."""
 
 import shutil
 import sys
