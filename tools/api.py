@@ -53,9 +53,11 @@ def listed(tree: ast.Module) -> list[str] | None:
 
 def imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
     """Return where a module's borrowed names come from: module and name there."""
+    # A door that loads a name when it is asked for has its import below `if TYPE_CHECKING`.
+    late = [inner for statement in tree.body if isinstance(statement, ast.If) for inner in statement.body]
     return {
         alias.asname or alias.name: (statement.module or "", alias.name)
-        for statement in tree.body
+        for statement in [*tree.body, *late]
         if isinstance(statement, ast.ImportFrom)
         for alias in statement.names
     }

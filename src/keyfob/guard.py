@@ -17,33 +17,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import Misuse
-from keyfob.jose.algorithms import Algorithm
-from keyfob.jose.keys import KeySet
-from keyfob.protocol.address import is_safe
-from keyfob.protocol.claims import Profile
-from keyfob.protocol.http import Request, Response
-from keyfob.protocol.resource_metadata import ResourceMetadata
-from keyfob.resource.certificates import CertificateHeader
-from keyfob.resource.explain import Check, Explanation, explain
-from keyfob.resource.introspected import Introspection
-from keyfob.resource.io.asgi import App, guarded
-from keyfob.resource.io.ask import Sender, find_keys
-from keyfob.resource.io.guard import Clock, Judge, Trust, Ways, wall_clock
-from keyfob.resource.io.keys import IssuerKeys
-from keyfob.resource.io.once import PRINCIPAL
-from keyfob.resource.io.possession import Possession, Proofs
-from keyfob.resource.io.replays import Replays, ReplaysInMemory
-from keyfob.resource.kind import Kind, kind_of
+from keyfob.lazy import shows
+from keyfob.resource.io.clock import wall_clock
 from keyfob.resource.policy import DEFAULT_LEEWAY, Policy
-from keyfob.resource.published import Published
-from keyfob.resource.require import Denial, Requirement, require, requirement_of
-from keyfob.resource.terms import Terms
-from keyfob.resource.verify import KeyNeeded, Principal, choose_policy, verify
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -55,7 +34,39 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import HTTPConnection
 
-    from keyfob.resource.io.introspect import Introspector
+    from keyfob.jose.algorithms import Algorithm
+    from keyfob.protocol.claims import Profile
+    from keyfob.protocol.http import Request, Response
+    from keyfob.protocol.resource_metadata import ResourceMetadata
+    from keyfob.resource.certificates import CertificateHeader
+    from keyfob.resource.explain import Check, Explanation, explain
+    from keyfob.resource.introspected import Introspection
+    from keyfob.resource.io.asgi import App
+    from keyfob.resource.io.ask import Sender, fetch_keys
+    from keyfob.resource.io.clock import Clock
+    from keyfob.resource.io.once import PRINCIPAL
+    from keyfob.resource.io.possession import Proofs
+    from keyfob.resource.io.replays import Replays, ReplaysInMemory
+    from keyfob.resource.kind import Kind, kind_of
+    from keyfob.resource.published import Published
+    from keyfob.resource.require import Denial, Requirement, require
+    from keyfob.resource.verify import KeyNeeded, Principal, choose_policy, verify
+else:
+    __getattr__, __dir__ = shows(
+        __name__,
+        {
+            "keyfob.resource.certificates": ("CertificateHeader",),
+            "keyfob.resource.explain": ("Check", "Explanation", "explain"),
+            "keyfob.resource.introspected": ("Introspection",),
+            "keyfob.resource.io.ask": ("fetch_keys",),
+            "keyfob.resource.io.once": ("PRINCIPAL",),
+            "keyfob.resource.io.possession": ("Proofs",),
+            "keyfob.resource.io.replays": ("Replays", "ReplaysInMemory"),
+            "keyfob.resource.kind": ("Kind", "kind_of"),
+            "keyfob.resource.require": ("Denial", "Requirement", "require"),
+            "keyfob.resource.verify": ("KeyNeeded", "Principal", "choose_policy", "verify"),
+        },
+    )
 
 __all__ = [
     "PRINCIPAL",
@@ -82,7 +93,6 @@ __all__ = [
 ]
 
 View = Callable[..., Any]
-_requirements = lru_cache(maxsize=256)(requirement_of)  # a route asks for the same at every call
 
 
 class Guard:
@@ -132,21 +142,21 @@ class Guard:
         if bool(policies) == bool(issuer or audience):
             raise Misuse("a guard is given an issuer and an audience, or policies")
         trusted = policies or (Policy(issuer, audience, algorithms, profile, leeway),)
-        if len({policy.issuer for policy in trusted}) != len(trusted):
-            raise Misuse("a guard has one policy for each issuer")
-        if remember < 0:
-            raise Misuse("a guard cannot remember fewer than no tokens")
-        ask = send or _send_over_network
-        self._published = _publish(address, metadata, trusted, proofs, certificates)
-        ways = Ways(
-            terms=_terms(realm, self._published),
-            possession=None if self._published is None else Possession(proofs or Proofs(), self._published),
-            certificates=certificates,
-            introspector=None if introspection is None else _introspector(introspection, trusted, ask, clock),
+        from keyfob.resource.io.build import Settings, build, requirements  # noqa: PLC0415  keys, tokens, the lot: 30 ms
+
+        self._needed = requirements
+        told = Settings(
+            address,
+            metadata,
+            proofs,
+            certificates,
+            introspection,
             remember=remember,
+            realm=realm,
+            send=send,
+            clock=clock,
         )
-        issuers = [Trust(policy, IssuerKeys(policy.issuer, ask, jwks_uri=policy.jwks_uri)) for policy in trusted]
-        self._judge = Judge(issuers, ways, clock=clock)
+        self._judge, self._published = build(trusted, told)
         self._shown_as = (tuple(policy.issuer for policy in trusted), realm)
 
     def check(
@@ -159,13 +169,13 @@ class Guard:
             needs: Names of scopes, or what `require` makes; all are needed.
             certificate: The caller's TLS certificate in DER, where the server ended TLS itself.
         """
-        return self._judge.check(request, _requirements(needs), certificate)
+        return self._judge.check(request, self._needed(needs), certificate)
 
     async def check_async(
         self, request: Request, *needs: str | Requirement, certificate: bytes | None = None
     ) -> Principal | Denial:
         """As `check`, without blocking the event loop."""
-        return await self._judge.check_async(request, _requirements(needs), certificate)
+        return await self._judge.check_async(request, self._needed(needs), certificate)
 
     def metadata(self, request: Request) -> Response | None:
         """This API's metadata, if a request asks for it (RFC 9728 §3.1); None for all others. Needs no token."""
@@ -173,14 +183,16 @@ class Guard:
 
     def asgi(self, app: App, *needs: str | Requirement) -> App:
         """An ASGI application behind this guard; `scope["keyfob.principal"]` says who calls."""
-        return guarded(app, self._judge, requirement_of(needs), self._published)
+        from keyfob.resource.io.asgi import guarded  # noqa: PLC0415
+
+        return guarded(app, self._judge, self._needed(needs), self._published)
 
     def requires(self, *needs: str | Requirement) -> Callable[[HTTPConnection], Awaitable[Principal]]:
         """A FastAPI dependency, shown in its OpenAPI; in Starlette, `await guard.requires("read:orders")(request)`.
 
         For a WebSocket, too. Both frameworks answer in shapes of their own until `answers` is called.
         """
-        wanted = requirement_of(needs)
+        wanted = self._needed(needs)
         # Whoever writes `Depends(...)` has loaded FastAPI; a Starlette application need not pay for it.
         if "fastapi" in sys.modules:
             from keyfob.resource.io import fastapi  # noqa: PLC0415
@@ -202,13 +214,13 @@ class Guard:
         """A WSGI application behind this guard; `environ["keyfob.principal"]` says who calls."""
         from keyfob.resource.io.wsgi import guarded  # noqa: PLC0415
 
-        return guarded(app, self._judge, requirement_of(needs), self._published)
+        return guarded(app, self._judge, self._needed(needs), self._published)
 
     def flask(self, *needs: str | Requirement) -> Callable[[View], View]:
         """A decorator for Flask views, below `@app.route`; `g.principal` says who calls."""
         from keyfob.resource.io.flask import requires  # noqa: PLC0415
 
-        return requires(self._judge, requirement_of(needs))
+        return requires(self._judge, self._needed(needs))
 
     def flask_metadata(self, app: Flask) -> None:
         """Let a Flask application serve this API's metadata.
@@ -224,13 +236,13 @@ class Guard:
         """A decorator for Django views; `request.principal` says who calls."""
         from keyfob.resource.io.django import requires  # noqa: PLC0415
 
-        return requires(self._judge, requirement_of(needs))
+        return requires(self._judge, self._needed(needs))
 
     def django_middleware(self, *needs: str | Requirement) -> Callable[[View], View]:
         """A middleware for Django that guards every view; give it a name that `MIDDLEWARE` can point at."""
         from keyfob.resource.io.django import middleware  # noqa: PLC0415
 
-        return middleware(self._judge, requirement_of(needs), self._published)
+        return middleware(self._judge, self._needed(needs), self._published)
 
     def django_metadata(self) -> URLPattern:
         """One of the `urlpatterns` of a Django site: this API's metadata.
@@ -252,83 +264,9 @@ class Guard:
         """A permission class of Django REST framework, asking for these scopes."""
         from keyfob.resource.io.rest_framework import permission  # noqa: PLC0415
 
-        return permission(self._judge, requirement_of(needs))
+        return permission(self._judge, self._needed(needs))
 
     def _address(self) -> Published:
         if self._published is None:
             raise Misuse("a guard has metadata when it has an address")
         return self._published
-
-
-def fetch_keys(issuer: str, ca: Path | str | None = None) -> KeySet:
-    """An issuer's keys as they are now, for `explain` and `verify`; a guard keeps its own.
-
-    Args:
-        issuer: As its metadata writes it.
-        ca: A file of authorities, in PEM, to trust beside the system's.
-
-    Raises:
-        Misuse: The issuer is no address that may be asked.
-        Malformed: It has no keys, or says so in no way that can be followed.
-        Unreachable: It does not answer.
-    """
-    from keyfob.io.http import sender_for  # noqa: PLC0415  httpx2 costs 70 ms
-
-    if not is_safe(issuer):
-        raise Misuse("an issuer is an https address, or plain http on this machine")
-    return find_keys(issuer, sender_for(None if ca is None else Path(ca)))
-
-
-def _publish(
-    address: str | None,
-    metadata: ResourceMetadata | None,
-    policies: tuple[Policy, ...],
-    proofs: Proofs | None,
-    certificates: CertificateHeader | None,
-) -> Published | None:
-    resource = address or (metadata.resource if metadata else None)
-    if resource is None:
-        if proofs is not None:
-            raise Misuse("proofs are for an address: a guard without one cannot tell what they are for")
-        return None
-    if metadata is not None and metadata.resource != resource:
-        raise Misuse("a guard's metadata is of its address")
-    ways, more = proofs or Proofs(), metadata or ResourceMetadata(resource)
-    return Published(
-        ResourceMetadata(
-            resource=resource,
-            authorization_servers=tuple(policy.issuer for policy in policies),
-            scopes_supported=more.scopes_supported,
-            bearer_methods_supported=("header",),
-            resource_name=more.resource_name,
-            resource_documentation=more.resource_documentation,
-            dpop_signing_alg_values_supported=ways.algorithms,
-            dpop_bound_access_tokens_required=ways.are_needed,
-            tls_client_certificate_bound_access_tokens=(
-                more.tls_client_certificate_bound_access_tokens or certificates is not None
-            ),
-            more=more.more,
-        )
-    )
-
-
-def _terms(realm: str, published: Published | None) -> Terms:
-    if published is None:
-        return Terms(realm)
-    said = published.metadata
-    return Terms(realm, published.url, said.dpop_signing_alg_values_supported, said.dpop_bound_access_tokens_required)
-
-
-def _introspector(settings: Introspection, policies: tuple[Policy, ...], send: Sender, clock: Clock) -> Introspector:
-    from keyfob.resource.io.introspect import Introspector  # noqa: PLC0415  for those who ask
-
-    for policy in policies:
-        if settings.issuer in {"", policy.issuer}:
-            return Introspector(settings, policy, send, clock)
-    raise Misuse("introspection names an issuer that the guard does not trust")
-
-
-def _send_over_network(request: Request) -> Response:
-    from keyfob.io.http import send_soon  # noqa: PLC0415  httpx2 costs 70 ms
-
-    return send_soon(request)

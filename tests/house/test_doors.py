@@ -1,5 +1,7 @@
 """What users import: pinned, light, and taken from the wheel that they would install."""
 
+import ast
+import importlib
 import os
 import subprocess
 import sys
@@ -94,6 +96,79 @@ def test_an_adapter_brings_its_own_framework_and_no_other(asked: str, brings: se
     frameworks = {"django", "fastapi", "flask", "rest_framework", "starlette"}
 
     assert loaded_by(GUARD + asked) & frameworks == brings
+
+
+# All that a door loads before its first use: this of the standard library with what it needs, this of ours, no other.
+STANDARD = {
+    "keyfob.guard": "from __future__ import annotations\n"
+    "import collections.abc, dataclasses, datetime, importlib, ipaddress, json, math, re, typing, urllib.parse",
+    "keyfob.login": "from __future__ import annotations\nimport collections.abc, importlib, typing",
+}
+OURS = {
+    "keyfob.guard": {
+        "keyfob",
+        "keyfob.errors",
+        "keyfob.guard",
+        "keyfob.jose",
+        "keyfob.jose.algorithms",
+        "keyfob.lazy",
+        "keyfob.protocol",
+        "keyfob.protocol.address",
+        "keyfob.protocol.claims",
+        "keyfob.protocol.fields",
+        "keyfob.protocol.scope",
+        "keyfob.resource",
+        "keyfob.resource.io",
+        "keyfob.resource.io.clock",
+        "keyfob.resource.policy",
+    },
+    "keyfob.login": {"keyfob", "keyfob.lazy", "keyfob.login"},
+}
+
+
+@pytest.mark.parametrize("door", OURS)
+def test_a_door_loads_before_its_first_use_these_modules_and_no_other(door: str) -> None:
+    assert loaded_by(f"import {door}") - loaded_by(STANDARD[door]) == OURS[door]
+
+
+def test_the_classes_that_every_program_names_load_no_work_that_is_not_wanted_yet() -> None:
+    assert loaded_by("from keyfob.guard import Guard") == loaded_by("import keyfob.guard")
+    app = loaded_by("from keyfob.login import App")
+    wanted_later = ["asks", "drive", "io", "kept_flow", "notices", "ports", "session"]
+    assert app.isdisjoint({f"keyfob.client.{name}" for name in wanted_later})
+    assert app.isdisjoint({"asyncio", "cryptography", "email", "logging", "secrets", "socket", "ssl"})
+
+
+LATE = ["guard", "login/__init__"]
+
+
+@pytest.mark.parametrize("place", LATE)
+def test_what_a_door_shows_is_what_type_checkers_are_told(place: str) -> None:
+    """The imports that a checker reads, and the table from which names are loaded when they are asked for."""
+    tree = ast.parse((ROOT / "src" / "keyfob" / f"{place}.py").read_text(encoding="utf-8"))
+    door = importlib.import_module(f"keyfob.{place.removesuffix('/__init__')}")
+    imported, own = api.imported(tree), {name for statement in tree.body for name in api.own_names(statement)}
+
+    for name in door.__all__:
+        if name not in own:
+            home, there = imported[name]
+            assert getattr(door, name) is getattr(importlib.import_module(home), there)
+        assert name in dir(door)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = door.Nothing
+
+
+@pytest.mark.parametrize("door", ["keyfob.guard", "keyfob.login"])
+def test_all_that_a_door_shows_comes_with_a_star(door: str) -> None:
+    shown = set(importlib.import_module(door).__all__)
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", f"from {door} import *\nprint(*globals())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert shown <= set(ran.stdout.split())
 
 
 def test_the_package_itself_loads_nothing_of_ours() -> None:

@@ -5,7 +5,6 @@ A refresh is made once for everybody: whoever wants one takes the lock, looks ag
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from keyfob.client.asks import Flow, forget, keep, load, locked, make_ready, now, put_away, tell, wait
 from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.cached import DEFAULT_MIN_TTL, LogIn, Use, judge
-from keyfob.client.held import Held
+from keyfob.client.held import Held, MaySwitch, refuse_switch
 from keyfob.client.logout_flow import LoggedOut, log_out
 from keyfob.client.notices import VaultNote
 from keyfob.client.profile import Profile, command
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
 
 SWITCH_HINT: Final = "Log in as before, or let the other take its place: keyfob login --switch-account"
 _LOOKS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(milliseconds=400))
-MaySwitch = Callable[[Held, Held], bool]
-
-
-def refuse_switch(_before: Held, _after: Held) -> bool:
-    """Nobody may take another's place."""
-    return False
 
 
 class KeptLogin:

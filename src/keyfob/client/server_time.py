@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 from keyfob.client.asks import Ask, Flow, Moment, Now, Send
@@ -59,6 +58,8 @@ def _date_of(response: Response) -> datetime | None:
     said = response.header("date")
     if not said or response.header("age"):
         return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  5 ms, and a kept token hears no server
+
     try:
         found = parsedate_to_datetime(said)
     except ValueError:

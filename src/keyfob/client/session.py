@@ -11,8 +11,8 @@ from keyfob.client.asks import Flow, Moment
 from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.calls import Brought, Calls
 from keyfob.client.drive import T, drive
-from keyfob.client.held import Held
-from keyfob.client.kept_flow import KeptLogin, MaySwitch, refuse_switch
+from keyfob.client.held import Held, MaySwitch, refuse_switch
+from keyfob.client.kept_flow import KeptLogin
 from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import Profile

@@ -11,65 +11,93 @@ requests.get(..., auth=app.session().auth_for_requests())    # and the like for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from keyfob.client.assurance import ANY_LOGIN, Assurance
-from keyfob.client.calls import Calls
-from keyfob.client.drive import drive
-from keyfob.client.held import Held
-from keyfob.client.io.learned_files import LearnedFiles
-from keyfob.client.io.origin_files import OriginFiles
-from keyfob.client.io.pending_files import PendingFiles
-from keyfob.client.io.seals import Seals
-from keyfob.client.io.stranger import Stranger
-from keyfob.client.io.vault_file import FileVault, ProfileFiles
-from keyfob.client.keeping import PLACES, policy_of
-from keyfob.client.kept_flow import refuse_switch
-from keyfob.client.logout_flow import LoggedOut
-from keyfob.client.notices import (
-    ApprovalAwaited,
-    BrowserOpened,
-    CodeShown,
-    DoorChosen,
-    DoorRefused,
-    FactorRefused,
-    NetworkTrouble,
-    NotBound,
-    Notice,
-    PasswordWarned,
-    PasteAsked,
-    PasteRefused,
-    RecoveryCodeMade,
-    ScopeNarrowed,
-    SlowedDown,
-    StillPending,
-    VaultNote,
-)
-from keyfob.client.ports import Vault, World
-from keyfob.client.presets import expand, habits_of
-from keyfob.client.profile import DEFAULT, Dpop, Profile, check_name
-from keyfob.client.proofs import Proofs
-from keyfob.client.question import Question
-from keyfob.client.session import Session as ClientSession
-from keyfob.client.source import AssertionAudience, IdentityUse, Source
-from keyfob.client.step_up import StepUp
-from keyfob.client.ways import Way
-from keyfob.errors import LoginRequired
-from keyfob.login.session import Session
-from keyfob.protocol.http import Request, Response
-from keyfob.protocol.scope import Scope
-from keyfob.protocol.secret import Secret
+from keyfob.lazy import shows
 
 if TYPE_CHECKING:
-    from keyfob.client.choose import Choice
-    from keyfob.client.credential import Credential
-    from keyfob.client.io.terminal import Terminal
-    from keyfob.client.pending import PendingLogin
-    from keyfob.protocol.metadata import ServerMetadata
+    from keyfob.client.assurance import Assurance
+    from keyfob.client.calls import Calls
+    from keyfob.client.held import Held
+    from keyfob.client.io.learned_files import LearnedFiles
+    from keyfob.client.io.origin_files import OriginFiles
+    from keyfob.client.io.pending_files import PendingFiles
+    from keyfob.client.io.seals import Seals
+    from keyfob.client.io.stranger import Stranger
+    from keyfob.client.io.vault_file import FileVault, ProfileFiles
+    from keyfob.client.keeping import PLACES
+    from keyfob.client.logout_flow import LoggedOut
+    from keyfob.client.notices import (
+        ApprovalAwaited,
+        BrowserOpened,
+        CodeShown,
+        DoorChosen,
+        DoorRefused,
+        FactorRefused,
+        NetworkTrouble,
+        NotBound,
+        Notice,
+        PasswordWarned,
+        PasteAsked,
+        PasteRefused,
+        RecoveryCodeMade,
+        ScopeNarrowed,
+        SlowedDown,
+        StillPending,
+        VaultNote,
+    )
+    from keyfob.client.profile import Dpop, Profile, check_name
+    from keyfob.client.question import Question
+    from keyfob.client.source import AssertionAudience, IdentityUse, Source
+    from keyfob.client.step_up import StepUp
+    from keyfob.client.ways import Way
+    from keyfob.login.app import App, log_to
+    from keyfob.login.session import Session
+    from keyfob.protocol.http import Request, Response
+else:
+    __getattr__, __dir__ = shows(
+        __name__,
+        {
+            "keyfob.client.assurance": ("Assurance",),
+            "keyfob.client.calls": ("Calls",),
+            "keyfob.client.held": ("Held",),
+            "keyfob.client.io.learned_files": ("LearnedFiles",),
+            "keyfob.client.io.origin_files": ("OriginFiles",),
+            "keyfob.client.io.pending_files": ("PendingFiles",),
+            "keyfob.client.io.seals": ("Seals",),
+            "keyfob.client.io.stranger": ("Stranger",),
+            "keyfob.client.io.vault_file": ("FileVault", "ProfileFiles"),
+            "keyfob.client.keeping": ("PLACES",),
+            "keyfob.client.logout_flow": ("LoggedOut",),
+            "keyfob.client.notices": (
+                "ApprovalAwaited",
+                "BrowserOpened",
+                "CodeShown",
+                "DoorChosen",
+                "DoorRefused",
+                "FactorRefused",
+                "NetworkTrouble",
+                "NotBound",
+                "Notice",
+                "PasswordWarned",
+                "PasteAsked",
+                "PasteRefused",
+                "RecoveryCodeMade",
+                "ScopeNarrowed",
+                "SlowedDown",
+                "StillPending",
+                "VaultNote",
+            ),
+            "keyfob.client.profile": ("Dpop", "Profile", "check_name"),
+            "keyfob.client.question": ("Question",),
+            "keyfob.client.source": ("AssertionAudience", "IdentityUse", "Source"),
+            "keyfob.client.step_up": ("StepUp",),
+            "keyfob.client.ways": ("Way",),
+            "keyfob.login.app": ("App", "log_to"),
+            "keyfob.login.session": ("Session",),
+            "keyfob.protocol.http": ("Request", "Response"),
+        },
+    )
 
 __all__ = [
     "PLACES",
@@ -116,232 +144,3 @@ __all__ = [
     "check_name",
     "log_to",
 ]
-
-
-class App:
-    """A program that logs people in at one issuer."""
-
-    def __init__(  # noqa: PLR0913  settings, each by its name
-        self,
-        *,
-        issuer: str,
-        client_id: str,
-        audience: str | None = None,
-        scopes: Iterable[str] = (),
-        profile: str = DEFAULT,
-        home: Path | None = None,
-        credential: Source | None = None,
-        is_machine: bool = False,
-        is_resource: bool = False,
-        callbacks: Iterable[str] = (),
-        endpoints: Mapping[str, str] | None = None,
-        allows_password: bool = False,
-        realm: str | None = None,
-        way: Way = "auto",
-        store: str | None = None,
-        identity: Source | None = None,
-        identity_as: IdentityUse | None = None,
-        ca: Path | str | None = None,
-        assertion_audience: AssertionAudience = "issuer",
-        dpop: Dpop = "off",
-        vault: Vault | None = None,
-        world: World | None = None,
-    ) -> None:
-        """Know what to ask for; nothing is asked yet.
-
-        Args:
-            issuer: Exactly as its metadata writes it, or a short name: `auth0:TENANT.REGION`, `github`, `google`,
-                `keycloak:URL/REALM`, `microsoft:TENANT`, `okta:DOMAIN`.
-            client_id: This program's, at that issuer.
-            audience: The API's identifier.
-            scopes: What to ask for; for a person, openid, profile, email and offline_access come by themselves, where
-                the issuer knows them.
-            profile: The name under which the login is kept.
-            home: A folder for the vault, instead of the platform's.
-            credential: Where this program's own secret or key lies, if it has one.
-            is_machine: Log in as the program itself, for no person.
-            is_resource: The server is told the API as `resource` (RFC 8707), and not as Auth0's `audience`.
-            callbacks: Where a browser may come back to, if the issuer compares that: `http://127.0.0.1:8484/callback`.
-            endpoints: Addresses that the issuer's metadata does not say.
-            allows_password: A person's password may be taken (legacy).
-            realm: Whose password it is, where the server has several directories.
-            way: How a person logs in: by this machine's browser, by a code on any device, by pasting what a browser
-                elsewhere ends at; `auto` is the safest of them that this place and the issuer allow.
-            store: How tokens are kept, if that is said anew: "require" for sealed or not at all, "prefer" for sealed if
-                there is a place for a key, "file" for a plain file.
-            identity: Where the platform's token lies by which a machine says what it is.
-            identity_as: How that is used: exchanged, as the program's proof of itself, or as the grant; None for what
-                the issuer usually takes.
-            assertion_audience: For whom the program's key signs: the issuer, or an older server's token endpoint.
-            ca: A file of authorities, in PEM, to trust beside the system's.
-            dpop: Bind tokens to a key that only this login has (RFC 9449): "prefer", where the server can; "require",
-                or else fail. They work only with proofs: through `Session.http`, `send`, `call` and `auth_for_*`.
-            vault: Another vault altogether.
-            world: Another network and clock, for tests.
-
-        Raises `Misuse`.
-        """
-        found = expand(issuer)
-        habits = habits_of(found.issuer)
-        self.profile = Profile(
-            profile,
-            found.issuer,
-            client_id,
-            audience,
-            Scope.of(scopes if is_machine else (*habits.scopes, *scopes)),
-            credential,
-            is_machine=is_machine,
-            is_resource=is_resource,
-            callbacks=tuple(callbacks),
-            endpoints={**found.endpoints, **(endpoints or {})},
-            allows_password=allows_password,
-            realm=realm,
-            way=way,
-            identity=identity,
-            identity_as=identity_as or habits.identity_as,
-            ca=None if ca is None else str(ca),
-            assertion_audience=assertion_audience,
-            dpop=dpop,
-        )
-        self._home = home
-        self.vault: Vault = vault or FileVault(home, Seals(home, policy_of(store) if store else None))
-        self._world = world
-
-    def log_in(
-        self,
-        tell: Callable[[Notice], None] | None = None,
-        *,
-        ask: Callable[[Question], Secret] | None = None,
-        opens_page: bool = False,
-        assurance: Assurance = ANY_LOGIN,
-        may_switch: Callable[[Held, Held], bool] = refuse_switch,
-    ) -> Held:
-        """Let the person log in; blocks until they have. A machine logs in at once.
-
-        Args:
-            tell: Who shows the person what to do; the terminal, if nobody says.
-            ask: Who asks the person for a name or a password; the terminal, if nobody says.
-            opens_page: With a code: open the page with the code in it on this machine. Never done unasked.
-            assurance: How sure the login must be, and how old it may be.
-            may_switch: Asked with the login before and the new one when it is another person: may it take the other's
-                place? If nobody says, it may not, and the login fails with the code `another-person`.
-
-        Raises `KeyfobError`.
-        """
-        with self.at_screen(tell, ask) as world:
-            return self._open(world).log_in(opens_page=opens_page, assurance=assurance, may_switch=may_switch)
-
-    def step_up(self, wanted: StepUp, tell: Callable[[Notice], None] | None = None) -> Held:
-        """Log in again with what an API wants beyond what there is. Meant for `session(step_up=app.step_up)`.
-
-        Raises:
-            LoginRequired: Nobody is here who could; the hint is the command that does it.
-            KeyfobError: The login failed otherwise.
-        """
-        with self.at_screen(tell) as world:
-            held = self._open(world).held().scope
-            profile = replace(self.profile, scope=Scope(self.profile.scope.names | held.names | wanted.scope.names))
-            try:
-                return self._open(world, profile).log_in(assurance=wanted.assurance)
-            except LoginRequired as problem:
-                problem.hint = f"Run in a terminal: {wanted.command(self.profile, held)}"
-                raise
-
-    def plan(self) -> Choice:
-        """Which ways there are for a person to log in from here, the safest first, and why. Raises `KeyfobError`."""
-        with self.at_screen(None) as world:
-            return self._open(world).plan()
-
-    def metadata(self) -> ServerMetadata:
-        """What the issuer says of itself, asked just now. Raises `KeyfobError`."""
-        from keyfob.client.discover import discover  # noqa: PLC0415  a kept token needs none
-
-        return drive(discover(self.profile), self.find_world())
-
-    def begin(self, tell: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
-        """Show the person a code and come back at once; `resume` waits for them, in this process or another."""
-        with self.at_screen(tell) as world:
-            return self._open(world).begin(assurance)
-
-    def resume(
-        self,
-        tell: Callable[[Notice], None] | None = None,
-        *,
-        may_switch: Callable[[Held, Held], bool] = refuse_switch,
-    ) -> Held:
-        """Wait for the person who was shown a code. Raises `LoginRequired` where nobody was, else as `log_in`."""
-        with self.at_screen(tell) as world:
-            return self._open(world).resume(may_switch)
-
-    @contextmanager
-    def at_screen(
-        self, tell: Callable[[Notice], None] | None, ask: Callable[[Question], Secret] | None = None
-    ) -> Generator[World]:
-        """The world with whoever is to be told: the terminal, if nobody else."""
-        if tell is not None or self.profile.is_machine:
-            yield self.find_world(tell, ask=ask)
-            return
-        from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
-
-        with Terminal.of_process() as terminal:
-            yield self.find_world(terminal.tell, terminal, ask)
-
-    def session(
-        self,
-        tell: Callable[[Notice], None] | None = None,
-        *,
-        step_up: Callable[[StepUp], object] | None = None,
-    ) -> Session:
-        """The login that is kept, if any.
-
-        Args:
-            tell: Hears when new tokens cannot be kept.
-            step_up: What to do when an API wants more scope, or a surer or younger login: `app.step_up` logs in
-                again, and then the call is made once more. If nobody says, the API's answer stands.
-        """
-        return Session(self._open(self.find_world(tell), step_up=step_up))
-
-    def make_quick(self) -> None:
-        """Lay the access token where `keyfob token` finds it at once, unless the vault forbids that."""
-        if isinstance(self.vault, FileVault):
-            self.vault.make_quick(self.profile.name)
-
-    def _open(
-        self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
-    ) -> ClientSession:
-        return ClientSession(profile or self.profile, self.vault, world, self._read_credential, step_up)
-
-    def find_world(
-        self,
-        tell: Callable[[Notice], None] | None = None,
-        terminal: Terminal | None = None,
-        ask: Callable[[Question], Secret] | None = None,
-    ) -> World:
-        """Network, clocks, and who is told and asked; another one, where that was said."""
-        from keyfob.client.io.world import SystemWorld  # noqa: PLC0415
-        from keyfob.io.http import sender_for  # noqa: PLC0415
-
-        if self._world is not None:
-            return self._world
-        http = sender_for(self._ca())
-        return SystemWorld(tell, terminal=terminal, ask=ask, http=http, home=self._home)
-
-    def proofs(self, profile: Profile | None = None) -> Proofs:
-        """What the program proves itself with."""
-        return Proofs(profile or self.profile, self._read_credential)
-
-    def _ca(self) -> Path | None:
-        return None if self.profile.ca is None else Path(self.profile.ca)
-
-    def _read_credential(self, source: Source) -> Credential:
-        # Keys cost 100 ms; a kept token needs none.
-        from keyfob.client.io.credentials import read_credential  # noqa: PLC0415
-
-        return read_credential(source, self._ca())
-
-
-def log_to(stream: TextIO) -> AbstractContextManager[None]:
-    """Everything that this and the libraries below it log, down to the last detail and without secrets."""
-    from keyfob.io import redacting  # noqa: PLC0415  logging costs more than a token that is at hand
-
-    return redacting.log_to(stream)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.choose import Choice
 from keyfob.client.drive import T, drive_async
-from keyfob.client.held import Held
+from keyfob.client.held import Held, MaySwitch, refuse_switch
 from keyfob.client.io.aio import AsyncSystemWorld, InThreads, VaultInThreads, in_thread
 from keyfob.client.io.world import SystemWorld
-from keyfob.client.kept_flow import KeptLogin, MaySwitch, refuse_switch
+from keyfob.client.kept_flow import KeptLogin
 from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.notices import Notice
 from keyfob.client.ports import AsyncWorld, World

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from keyfob.errors import Malformed
+from keyfob.errors import Malformed, Misuse
 from keyfob.jose.keys import KeySet
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import JSON, Request, Response
 
 if TYPE_CHECKING:  # loaded when the issuer is asked
+    from pathlib import Path
+
     from keyfob.protocol.metadata import ServerMetadata
 
 Sender = Callable[[Request], Response]
@@ -72,3 +74,31 @@ def find_keys_address(issuer: str, send: Sender) -> str:
             "the issuer's metadata names no safe address for its keys", field="jwks_uri", code="metadata-missing"
         )
     return found
+
+
+def fetch_keys(issuer: str, ca: Path | str | None = None) -> KeySet:
+    """An issuer's keys as they are now, for `explain` and `verify`; a guard keeps its own.
+
+    Args:
+        issuer: As its metadata writes it.
+        ca: A file of authorities, in PEM, to trust beside the system's.
+
+    Raises:
+        Misuse: The issuer is no address that may be asked.
+        Malformed: It has no keys, or says so in no way that can be followed.
+        Unreachable: It does not answer.
+    """
+    from pathlib import Path
+
+    from keyfob.io.http import sender_for  # httpx2 costs 70 ms
+
+    if not is_safe(issuer):
+        raise Misuse("an issuer is an https address, or plain http on this machine")
+    return find_keys(issuer, sender_for(None if ca is None else Path(ca)))
+
+
+def send_over_network(request: Request) -> Response:
+    """Ask as a guard does, if nobody says otherwise."""
+    from keyfob.io.http import send_soon  # httpx2 costs 70 ms
+
+    return send_soon(request)

@@ -6,9 +6,9 @@ event loop. As a rule nothing has to be waited for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from keyfob.errors import InvalidToken, Unreachable
@@ -18,29 +18,24 @@ from keyfob.jose.tokens import looks_signed, read_payload, take_apart
 from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
-from keyfob.resource.certificates import CertificateHeader, is_same, thumbprint_of
+from keyfob.resource.io.clock import Clock, wall_clock
 from keyfob.resource.io.flight import Flight
 from keyfob.resource.io.keys import IssuerKeys
-from keyfob.resource.io.possession import Possession
 from keyfob.resource.io.remembered import Remembered
 from keyfob.resource.policy import Policy
 from keyfob.resource.require import Denial, Requirement, lack
 from keyfob.resource.terms import Shown, Terms, closed
 from keyfob.resource.verify import BOUND, KeyNeeded, Principal, issuers_policy, judge
 
-if TYPE_CHECKING:  # a guard that does not ask loads none of it
+if TYPE_CHECKING:  # a guard that has no use for them loads none of it
+    from keyfob.resource.certificates import CertificateHeader
     from keyfob.resource.io.introspect import Introspector
+    from keyfob.resource.io.possession import Possession
 
-Clock = Callable[[], datetime]
 Waits = Generator[Flight, None, "Principal | Denial"]
 
 _NO_KEYS: Final = "The issuer's keys cannot be fetched."
 _NO_ANSWER: Final = "The issuer cannot be asked about this token."
-
-
-def wall_clock() -> datetime:
-    """Now, UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +197,8 @@ class Judge:
         """Whoever shows a bound token must hold what it is bound to (RFC 9449 §7.1-7.2, RFC 8705 §3)."""
         terms = self._ways.terms
         if principal.certificate_thumbprint is not None:
+            from keyfob.resource.certificates import is_same, thumbprint_of
+
             held = None if certificate is None else thumbprint_of(certificate)
             if held is None and self._ways.certificates is not None:
                 held = self._ways.certificates.read(request)
