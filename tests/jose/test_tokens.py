@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyfob.errors import InvalidToken
+from keyfob.jose import tokens
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.tokens import LONGEST_TOKEN, believe, sign, take_apart
@@ -76,3 +77,56 @@ def test_any_text_is_taken_apart_or_refused(text: str) -> None:
         take_apart(Secret(text))
     except InvalidToken as refused:
         assert refused.message
+
+
+# Its header has both letters that base64url has beside base64's: `-` and `_`.
+SPOKEN = sign({"a": 1}, KEYS["ES256"], token_type="JWT", header={"kid": "~~~???ÿÿÿ>>>"})
+HEADER = SPOKEN.reveal().partition(".")[0]
+
+
+def test_a_header_that_was_read_once_lends_nothing_to_one_that_is_written_otherwise() -> None:
+    """[RS-7515-02] What is remembered of a header is found by letters that were put into another alphabet."""
+    assert {"-", "_"} <= set(HEADER)
+    assert believe(take_apart(SPOKEN), KEYS["ES256"].public_key()).values == {"a": 1}
+
+    rest = SPOKEN.reveal()[len(HEADER) :]
+    for forged in (HEADER.replace("-", "+"), HEADER.replace("_", "/"), HEADER + "=", HEADER.replace("-", "!")):
+        with pytest.raises(InvalidToken) as refused:
+            take_apart(Secret(forged + rest))
+        assert refused.value.check == "form"
+    with pytest.raises(InvalidToken) as refused:
+        take_apart(SPOKEN, ("RS256",))
+    assert refused.value.check == "algorithm", "what is allowed is asked each time"
+
+
+@given(position=st.integers(0, 10_000), letter=st.characters(min_codepoint=0x21, max_codepoint=0x7E))
+@settings(deadline=None)
+def test_a_forged_header_is_judged_by_itself_whatever_was_read_before(position: int, letter: str) -> None:
+    take_apart(SPOKEN)
+    at = position % len(HEADER)
+    forged = HEADER[:at] + letter + HEADER[at + 1 :]
+    text = Secret(forged + SPOKEN.reveal()[len(HEADER) :])
+
+    def outcome() -> object:
+        try:
+            return take_apart(text)
+        except InvalidToken as refused:
+            return refused.check
+
+    said = outcome()
+    tokens._read_header.cache_clear()
+    assert said == outcome()
+    if forged != HEADER and isinstance(said, tokens.Unverified):
+        with pytest.raises(InvalidToken):
+            believe(said, KEYS["ES256"].public_key())
+
+
+def test_made_up_headers_fill_no_memory_and_push_out_nothing_that_counts() -> None:
+    for number in range(1000):
+        made_up = sign({}, KEYS["Ed25519"], token_type="JWT", header={"kid": f"{number}"})
+        assert take_apart(made_up).key_id == f"{number}"
+
+    info = tokens._read_header.cache_info()
+    assert info.maxsize is not None
+    assert info.currsize <= info.maxsize <= 100
+    assert believe(take_apart(SPOKEN), KEYS["ES256"].public_key()).values == {"a": 1}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import copy
+import pickle
+from dataclasses import FrozenInstanceError, fields, replace
 from datetime import timedelta
 
 import pytest
@@ -33,6 +35,22 @@ def test_a_good_token_says_who_calls_and_what_they_may(mint: Mint) -> None:
     assert (found.issuer, found.subject, found.client_id) == (ISSUER, "auth0|person", "program")
     assert "read:orders" in found.scope
     assert not found.is_machine
+
+
+def test_a_principal_is_like_any_other_and_nobody_writes_into_it(mint: Mint) -> None:
+    """It is filled before it is frozen; nothing of that shows."""
+    found = verify(mint.good(), keys_of(mint), POLICY, NOW)
+    assert isinstance(found, Principal)
+    assert type(found) is Principal
+
+    written = Principal(**{each.name: getattr(found, each.name) for each in fields(Principal)})
+    assert (found, repr(found)) == (written, repr(written))
+    assert found == copy.copy(found) == pickle.loads(pickle.dumps(found)) == replace(found)
+    assert replace(found, subject="another") != found
+    for each in fields(Principal):
+        with pytest.raises(FrozenInstanceError):
+            setattr(found, each.name, None)
+    assert found == written
 
 
 @pytest.mark.parametrize("flaw", FLAWS)

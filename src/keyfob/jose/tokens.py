@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, cast
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -65,7 +65,7 @@ def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Un
     raw = token.reveal().encode("utf-8", "replace")
     if len(raw) > LONGEST_TOKEN:
         raise InvalidToken("the token is too long", check="form")
-    parts = raw.split(b".", 3)
+    parts = raw.translate(_STANDARD).split(b".", 3)
     if len(parts) != 3:
         raise InvalidToken("the token is not a signed JWT", check="form")
     header, payload, signature = parts
@@ -73,13 +73,13 @@ def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Un
     if algorithm is None or algorithm not in allowed:
         raise InvalidToken("the token's algorithm is not on the list", check="algorithm")
     signed = raw[: len(header) + 1 + len(payload)]
-    return Unverified(algorithm, key_id, token_type, signed, _decode(payload), _decode(signature))
+    return Unverified(algorithm, key_id, token_type, signed, _decode_standard(payload), _decode_standard(signature))
 
 
 @lru_cache(maxsize=64)  # an issuer's tokens share their header, and parsing it is a third of the whole
 def _read_header(part: bytes) -> tuple[Algorithm | None, str | None, str]:
     try:
-        header = read_json(_decode(part), "token header")
+        header = read_json(_decode_standard(part), "token header")
         found = named(header.text("alg")), header.optional_text("kid"), header.optional_text("typ") or ""
     except Malformed as problem:
         raise InvalidToken(problem.message, check="form") from None
@@ -108,8 +108,17 @@ def check_signature(unverified: Unverified, key: PublicKey) -> None:
     Raises:
         InvalidToken: The signature does not hold.
     """
+    # By name and not by isinstance: these are abstract classes, and asking one costs as much as parsing the header.
+    handle: Any = key.handle
+    signature, signed = unverified.signature, unverified.signing_input
     try:
-        _check(unverified, key)
+        match key.key_type:
+            case "RSA":
+                handle.verify(signature, signed, _PKCS1 if unverified.algorithm == "RS256" else _PSS, _SHA256)
+            case "EC":
+                handle.verify(_der(signature), signed, _ecdsa())
+            case _:
+                handle.verify(signature, signed)
     except (InvalidSignature, ValueError):
         raise InvalidToken("the token's signature does not hold", check="signature") from None
 
@@ -160,20 +169,15 @@ def sign_bytes(signing_input: bytes, key: SigningKey) -> Secret:
     return Secret((signing_input + b"." + _encode(_signature(signing_input, key))).decode("ascii"))
 
 
-def _check(unverified: Unverified, key: PublicKey) -> None:
-    # By name and not by isinstance: these are abstract classes, and asking one costs as much as parsing the header.
-    signature, signed = unverified.signature, unverified.signing_input
-    match key.key_type:
-        case "RSA":
-            scheme = _PKCS1 if unverified.algorithm == "RS256" else _PSS
-            cast("rsa.RSAPublicKey", key.handle).verify(signature, signed, scheme, _SHA256)
-        case "EC":
-            if len(signature) != ES256_SIGNATURE_BYTES:
-                raise InvalidSignature
-            r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
-            cast("ec.EllipticCurvePublicKey", key.handle).verify(encode_dss_signature(r, s), signed, _ecdsa())
-        case _:
-            cast(ed25519.Ed25519PublicKey, key.handle).verify(signature, signed)
+def _der(signature: bytes) -> bytes:
+    """R and S of RFC 7518 §3.4, as `cryptography` takes them.
+
+    Raises:
+        InvalidSignature: They are too short or too long.
+    """
+    if len(signature) != ES256_SIGNATURE_BYTES:
+        raise InvalidSignature
+    return encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
 
 
 def _signature(signing_input: bytes, key: SigningKey) -> bytes:
@@ -211,7 +215,16 @@ def _decode(part: bytes) -> bytes:
     Raises:
         InvalidToken: It is not that.
     """
+    return _decode_standard(part.translate(_STANDARD))
+
+
+def _decode_standard(part: bytes) -> bytes:
+    """As `_decode`, of what was put into that alphabet already: a whole token is, in one go.
+
+    Raises:
+        InvalidToken: It is not base64url.
+    """
     try:
-        return binascii.a2b_base64(part.translate(_STANDARD) + _PADDING[len(part) & 3], strict_mode=True)
+        return binascii.a2b_base64(part + _PADDING[len(part) & 3], strict_mode=True)
     except ValueError:
         raise InvalidToken("the token is not base64url", check="form") from None

@@ -22,7 +22,7 @@ _LONGEST_SECONDS: Final = 10 * 366 * 24 * 3600
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: an API makes one at every call
 class Fields:
     """An untrusted mapping and what it is called in error messages."""
 
@@ -95,8 +95,6 @@ class Fields:
         found = self.values.get(name)
         if found is None:
             return None
-        if type(found) is int and 0 <= found <= _LATEST:  # nearly always, and every call to an API has three of them
-            return datetime.fromtimestamp(found, UTC)
         if isinstance(found, bool) or not isinstance(found, int | float):
             raise self._wrong(name, "is not a number")
         if not (math.isfinite(found) and 0 <= found <= _LATEST):
@@ -105,6 +103,9 @@ class Fields:
 
     def time(self, name: str) -> datetime:
         """A NumericDate that must be there."""
+        said = self.values.get(name)
+        if type(said) is int and 0 <= said <= _LATEST:  # nearly always, and every call to an API has two of them
+            return datetime.fromtimestamp(said, UTC)
         found = self.optional_time(name)
         if found is None:
             raise self._wrong(name, "is missing")

@@ -32,6 +32,7 @@ class HeldKeys:
     Attributes:
         missing: Key ids that the issuer did not know when it was asked for them, and when that was. None stands for
             tokens that name no key. There are never more than a few: one question brings at most one.
+        fresh_until: Before that there is no need to ask.
     """
 
     keys: KeySet = KeySet()
@@ -40,9 +41,13 @@ class HeldKeys:
     life: timedelta = DEFAULT_LIFE
     missing: Mapping[str | None, timedelta] = field(default_factory=dict[str | None, timedelta])
 
-    def is_fresh(self, steady: timedelta) -> bool:
-        """Whether there is no need to ask."""
-        return self.fetched_at is not None and steady - self.fetched_at < self.life
+    fresh_until: timedelta = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Reckon that once: every call to an API asks."""
+        object.__setattr__(
+            self, "fresh_until", timedelta.min if self.fetched_at is None else self.fetched_at + self.life
+        )
 
     def is_usable(self, steady: timedelta) -> bool:
         """Whether these keys may still be trusted at all."""

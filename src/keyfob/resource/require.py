@@ -120,18 +120,15 @@ def lack(principal: Principal, needs: Iterable[Requirement], now: datetime, leew
             return Lack(403, "insufficient_scope", _FORBIDDEN, (("scope", need.named().write()),))
         if need.acr and principal.acr not in need.acr:
             return _step_up(need, _TOO_WEAK)
-        is_recent = (
-            principal.auth_time is not None
-            and need.max_age is not None
-            and (now - principal.auth_time <= need.max_age + leeway)
-        )
-        if need.max_age is not None and not is_recent:
-            return _step_up(need, _TOO_OLD)
+        if need.max_age is not None:
+            since = principal.auth_time
+            if since is None or now - since > need.max_age + leeway:
+                return _step_up(need, _TOO_OLD)
     return None
 
 
 def _covers(principal: Principal, need: Requirement) -> bool:
-    if not need.scope <= principal.scope:
+    if not need.scope.names <= principal.scope.names:
         return False
     if need.any_of and not any(name in principal.scope for name in need.any_of):
         return False

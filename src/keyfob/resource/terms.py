@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from keyfob.protocol.challenge import Challenge
@@ -13,9 +12,10 @@ from keyfob.protocol.secret import Secret
 from keyfob.resource.require import Denial, Lack
 
 Scheme = Literal["Bearer", "DPoP"]
-_TOKEN68: Final = re.compile(r" +([A-Za-z0-9\-._~+/]+=*) *\Z")
+_TOKEN68: Final = re.compile(r" *([A-Za-z0-9\-._~+/]+=*) *\Z")
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
-_SCHEMES: Final[dict[str, Scheme]] = {"bearer": "Bearer", "dpop": "DPoP"}
+# As everybody writes them, and in lower case: no case counts (RFC 9110 §11.1).
+_SCHEMES: Final[dict[str, Scheme]] = {"Bearer": "Bearer", "DPoP": "DPoP", "bearer": "Bearer", "dpop": "DPoP"}
 _MISSING: Final = "This API needs an access token."
 
 
@@ -37,29 +37,36 @@ class Terms:
         metadata: Where its metadata lies (RFC 9728); None where it has none.
         proofs: The algorithms of proofs of possession that it takes; () takes none.
         needs_proof: Takes tokens with a proof only.
+        schemes: Those that follow from that.
     """
 
     realm: str = "api"
     metadata: str | None = None
     proofs: tuple[str, ...] = ()
     needs_proof: bool = False
+    schemes: tuple[Scheme, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Know the schemes that it takes."""
+        both: tuple[Scheme, ...] = ("DPoP",) if self.needs_proof else ("Bearer", "DPoP")
+        object.__setattr__(self, "schemes", both if self.proofs else ("Bearer",))
 
     def read(self, request: Request) -> Shown | Denial | None:
         """What a request shows, or why that will not do; None where it shows nothing.
 
         A token in the query or in the body is not looked at: RFC 9700 §4.3.2 forbids sending one there.
         """
-        headers = request.header_values("authorization")
+        headers = [value for name, value in request.headers if name == "authorization"]
         if len(headers) > 1:
             return self._malformed("DPoP" if self.needs_proof else "Bearer")
         header = headers[0] if headers else ""
-        word = header.partition(" ")[0]
-        scheme = _SCHEMES.get(word.lower())
+        word, space, rest = header.partition(" ")
+        scheme = _SCHEMES.get(word) or _SCHEMES.get(word.lower())
         if scheme is None and word.lower().startswith("bearer"):
             return self._malformed("Bearer")  # a tab, or nothing, where a space belongs
-        if scheme is None or scheme not in self._schemes():
+        if scheme is None or scheme not in self.schemes:
             return None
-        token = _token_in(header[len(word) :])
+        token = _token_in(rest) if space else None
         if token is None:
             return self._malformed(scheme)
         if scheme == "Bearer":
@@ -72,7 +79,7 @@ class Terms:
     def missing(self, scope: str) -> Denial:
         """No token was shown: no error is named (RFC 6750 §3.1), but what would be needed is."""
         needed = (("scope", scope),) if scope else ()
-        challenges = tuple(self._challenge(scheme, *needed) for scheme in self._schemes())
+        challenges = tuple(self._challenge(scheme, *needed) for scheme in self.schemes)
         return Denial(401, "", _MISSING, challenges)
 
     def refuse(self, reason: str, scheme: Scheme) -> Denial:
@@ -96,16 +103,11 @@ class Terms:
     def _malformed(self, scheme: Scheme) -> Denial:
         return self._deny(400, "invalid_request", "The Authorization header is malformed.", scheme, alone=True)
 
-    def _schemes(self) -> Sequence[Scheme]:
-        if not self.proofs:
-            return ("Bearer",)
-        return ("DPoP",) if self.needs_proof else ("Bearer", "DPoP")
-
     def _deny(
         self, status: int, error: str, words: str, scheme: Scheme, *more: tuple[str, str], alone: bool = False
     ) -> Denial:
         told = self._challenge(scheme, ("error", error), ("error_description", words), *more)
-        others = () if alone else tuple(self._challenge(other) for other in self._schemes() if other != scheme)
+        others = () if alone else tuple(self._challenge(other) for other in self.schemes if other != scheme)
         return Denial(status, error, words, (told, *others))
 
     def _challenge(self, scheme: Scheme, *more: tuple[str, str]) -> Challenge:
@@ -118,7 +120,7 @@ class Terms:
 
 
 def _token_in(rest: str) -> str | None:
-    """What follows the scheme, if that is one token (RFC 9110 §11.2)."""
+    """What follows the scheme and a space, if that is one token (RFC 9110 §11.2)."""
     token = rest.strip(" ")
     # As a rule nothing is left of it; the pattern says the same, and takes three times as long.
     if token and not token.encode("ascii", "replace").translate(None, _LETTERS):

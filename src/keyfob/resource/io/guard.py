@@ -1,7 +1,7 @@
 """One API's guard: a request in, a Principal or a Denial out; blocking and async.
 
-The way through is one generator that yields what has to be waited for; whoever drives it waits in a thread or in an
-event loop. As a rule nothing has to be waited for.
+As a rule nothing has to be waited for. Where something has, the way from there is a generator that yields it; whoever
+drives it waits in a thread or in an event loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 from keyfob.errors import InvalidToken, Unreachable
 from keyfob.jose.algorithms import ALGORITHMS
 from keyfob.jose.keys import KeySet
-from keyfob.jose.tokens import looks_signed, read_payload, take_apart
+from keyfob.jose.tokens import Unverified, looks_signed, read_payload, take_apart
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -76,6 +77,7 @@ class Judge:
         self._algorithms = self._policies[0].algorithms if self._only else ALGORITHMS
         self._leeway = max(policy.leeway for policy in self._policies)
         self._ways = ways or Ways()
+        self._terms = self._ways.terms
         self._clock = clock
         self._verified: Remembered[tuple[Principal, KeySet, IssuerKeys]] | None = (
             Remembered(self._ways.remember) if self._ways.remember else None
@@ -85,69 +87,78 @@ class Judge:
         self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
     ) -> Principal | Denial:
         """Judge a request; may block on the network when keys are due."""
-        way = self._way(request, needs, certificate)
+        shown = self._terms.read(request)
+        if not isinstance(shown, Shown):
+            return shown or self._terms.missing(_named(needs))
         try:
-            while True:
-                next(way).land()
-        except StopIteration as end:
-            found: Principal | Denial = end.value
-            return found
+            now = self._clock()
+            taken = self._take(shown.token, now)
+            found: Principal | Denial
+            if isinstance(taken, Principal):
+                found = taken
+            else:
+                found, now = _wait(taken), self._clock()
+        except InvalidToken as problem:
+            return self._terms.refuse(problem.message, shown.scheme)
+        return self._allow(found, shown, request, needs, certificate, now)
 
     async def check_async(
         self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
     ) -> Principal | Denial:
         """Judge a request; the network is only ever waited for in a thread."""
-        way = self._way(request, needs, certificate)
-        while True:
-            try:
-                flight = next(way)
-            except StopIteration as end:
-                found: Principal | Denial = end.value
-                return found
-            await flight.land_async()
+        shown = self._terms.read(request)
+        if not isinstance(shown, Shown):
+            return shown or self._terms.missing(_named(needs))
+        try:
+            now = self._clock()
+            taken = self._take(shown.token, now)
+            found: Principal | Denial
+            if isinstance(taken, Principal):
+                found = taken
+            else:
+                found, now = await _wait_async(taken), self._clock()
+        except InvalidToken as problem:
+            return self._terms.refuse(problem.message, shown.scheme)
+        return self._allow(found, shown, request, needs, certificate, now)
 
     def allow(self, request: Request, principal: Principal, needs: tuple[Requirement, ...]) -> Principal | Denial:
         """Whether somebody whose token this judge has taken already, with this request, may do this, too."""
         missing = lack(principal, needs, self._clock(), self._leeway)
         if missing is None:
             return principal
-        shown = self._ways.terms.read(request)
-        return self._ways.terms.forbid(missing, shown.scheme if isinstance(shown, Shown) else "Bearer")
+        shown = self._terms.read(request)
+        return self._terms.forbid(missing, shown.scheme if isinstance(shown, Shown) else "Bearer")
 
-    def _way(self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None) -> Waits:
-        terms = self._ways.terms
-        shown = terms.read(request)
-        if shown is None:
-            return terms.missing(_named(needs))
-        if isinstance(shown, Denial):
-            return shown
-        try:
-            principal = yield from self._principal(shown.token)
-        except InvalidToken as problem:
-            return terms.refuse(problem.message, shown.scheme)
-        if isinstance(principal, Denial):
-            return principal
-        now = self._clock()
-        denial = self._check_binding(principal, shown, request, certificate, now)
-        if denial is not None:
-            return denial
-        missing = lack(principal, needs, now, self._leeway)
-        return principal if missing is None else terms.forbid(missing, shown.scheme)
+    def _allow(
+        self,
+        found: Principal | Denial,
+        shown: Shown,
+        request: Request,
+        needs: tuple[Requirement, ...],
+        certificate: bytes | None,
+        now: datetime,
+    ) -> Principal | Denial:
+        if isinstance(found, Denial):
+            return found
+        if found.key_thumbprint is not None or found.certificate_thumbprint is not None or shown.proof is not None:
+            denial = self._check_binding(found, shown, request, certificate, now)
+            if denial is not None:
+                return denial
+        missing = lack(found, needs, now, self._leeway)
+        return found if missing is None else self._terms.forbid(missing, shown.scheme)
 
-    def _principal(self, token: Secret) -> Waits:
+    def _take(self, token: Secret, now: datetime) -> Principal | Waits:
+        """Whose token it is; a way to go where something may have to be waited for. As a rule that is not so."""
         introspector = self._ways.introspector
         if introspector is not None and (introspector.settings.every or not looks_signed(token)):
-            return (yield from self._introspected(introspector, token))
+            return self._introspected(introspector, token)
         if self._verified is None:
-            return (yield from self._signed(token))[0]
-        digest, now = token.digest(), self._clock()
+            return self._signed(token, now, None)
+        digest = token.digest()
         known = self._verified.get(digest, now)
         if known is not None and known[2].current() is known[1]:
             return known[0]
-        found, keys, source = yield from self._signed(token)
-        if isinstance(found, Principal) and keys is not None and source is not None:
-            self._verified.put(digest, (found, keys, source), found.expires_at)
-        return found
+        return self._signed(token, now, digest)
 
     def _introspected(self, introspector: Introspector, token: Secret) -> Waits:
         digest = token.digest()
@@ -160,17 +171,29 @@ class Judge:
             raise InvalidToken(found.message, check=found.check)
         return closed(_NO_ANSWER) if found is None else found
 
-    def _signed(
-        self, token: Secret
-    ) -> Generator[Flight, None, tuple[Principal | Denial, KeySet | None, IssuerKeys | None]]:
+    def _signed(self, token: Secret, now: datetime, digest: bytes | None) -> Principal | Waits:
         unverified = take_apart(token, self._algorithms)
         trust, fields = self._only, None
         if trust is None:
             fields = read_payload(unverified)
             trust = self._trusted[issuers_policy(fields, self._policies).issuer]
+        keys = trust.keys.current()
+        found = None if keys is None else judge(unverified, keys, trust.policy, now, fields)
+        if keys is None or not isinstance(found, Principal):
+            return self._with_other_keys(unverified, fields, trust, keys, digest)
+        self._remember(digest, found, keys, trust.keys)
+        return found
+
+    def _with_other_keys(
+        self, unverified: Unverified, fields: Fields | None, trust: Trust, keys: KeySet | None, digest: bytes | None
+    ) -> Waits:
+        """The token's key is not among those at hand, or there are none.
+
+        Raises:
+            InvalidToken: The issuer has no such key, or a check failed.
+        """
         source, policy = trust.keys, trust.policy
         try:
-            keys = source.current()
             if keys is None:
                 flight = source.refresh()
                 if flight is not None:
@@ -184,18 +207,23 @@ class Judge:
                 keys = source.usable()
                 found = judge(unverified, keys, policy, self._clock(), fields)
         except Unreachable:
-            return closed(_NO_KEYS), None, None
+            return closed(_NO_KEYS)
         if not isinstance(found, KeyNeeded):
-            return found, keys, source
+            self._remember(digest, found, keys, source)
+            return found
         if not source.has_answered():
-            return closed(_NO_KEYS), None, None
+            return closed(_NO_KEYS)
         raise InvalidToken("the token's key is not one of its issuer's", check="key")
+
+    def _remember(self, digest: bytes | None, found: Principal, keys: KeySet, source: IssuerKeys) -> None:
+        if self._verified is not None and digest is not None:
+            self._verified.put(digest, (found, keys, source), found.expires_at)
 
     def _check_binding(
         self, principal: Principal, shown: Shown, request: Request, certificate: bytes | None, now: datetime
     ) -> Denial | None:
         """Whoever shows a bound token must hold what it is bound to (RFC 9449 §7.1-7.2, RFC 8705 §3)."""
-        terms = self._ways.terms
+        terms = self._terms
         if principal.certificate_thumbprint is not None:
             from keyfob.resource.certificates import is_same, thumbprint_of
 
@@ -210,6 +238,25 @@ class Judge:
         if key is None:
             return terms.refuse("the token is not bound to a key, and is a plain bearer token", shown.scheme)
         return possession.check(proof, shown.token, key, request, terms, now)
+
+
+def _wait(way: Waits) -> Principal | Denial:
+    try:
+        while True:
+            next(way).land()
+    except StopIteration as end:
+        found: Principal | Denial = end.value
+        return found
+
+
+async def _wait_async(way: Waits) -> Principal | Denial:
+    while True:
+        try:
+            flight = next(way)
+        except StopIteration as end:
+            found: Principal | Denial = end.value
+            return found
+        await flight.land_async()
 
 
 def _named(needs: Sequence[Requirement]) -> str:

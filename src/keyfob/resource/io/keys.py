@@ -51,7 +51,7 @@ class IssuerKeys:
     def current(self) -> KeySet | None:
         """What may be used without asking anybody; None when a fetch is due and nobody is at it."""
         held, now = self._held, self._steady()
-        if held.is_fresh(now):  # as a rule
+        if now < held.fresh_until:  # as a rule
             return held.keys
         if not held.is_usable(now):
             return None
