@@ -347,3 +347,13 @@ def test_an_interval_of_hours_is_refused() -> None:
     members = {"device_code": "d", "user_code": "u", "verification_uri": "https://a.example/", "expires_in": 900}
     with pytest.raises(Malformed):
         DeviceAnswer.read(Fields({**members, "interval": 301}, "answer"))
+
+
+@given(st.integers(0, 10**11) | st.floats(0, 10**11))
+def test_a_moment_is_what_its_number_says_whatever_was_read_before(said: float) -> None:
+    """What is remembered of whole seconds is found by a number that is equal: 1, 1.0 and true are."""
+    for number in (int(said), said, float(int(said))):
+        assert Fields({"exp": number}, "token").time("exp") == datetime.fromtimestamp(number, UTC)
+    for wrong in (True, False, -1, 10**12, float("nan"), float("inf"), str(int(said)), None, [said]):
+        with pytest.raises(Malformed):
+            Fields({"exp": wrong}, "token").time("exp")

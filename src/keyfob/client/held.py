@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, Self
@@ -188,14 +187,6 @@ class Held:
 
 def _after(moment: datetime, span: timedelta | None) -> datetime | None:
     return None if span is None else moment + span
-
-
-MaySwitch = Callable[[Held, Held], bool]
-
-
-def refuse_switch(_before: Held, _after: Held) -> bool:
-    """Nobody may take another's place."""
-    return False
 
 
 def name_of(who: IdClaims) -> str | None:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from keyfob.client.asks import Flow, forget, keep, load, locked, make_ready, now, put_away, tell, wait
 from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.cached import DEFAULT_MIN_TTL, LogIn, Use, judge
-from keyfob.client.held import Held, MaySwitch, refuse_switch
+from keyfob.client.held import Held
 from keyfob.client.logout_flow import LoggedOut, log_out
 from keyfob.client.notices import VaultNote
 from keyfob.client.profile import Profile, command
 from keyfob.client.proofs import Proofs
 from keyfob.client.refresh_flow import refresh
 from keyfob.client.server_time import by_server_time
+from keyfob.client.switch import MaySwitch, refuse_switch
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
 from keyfob.protocol.secret import Secret
 

@@ -11,7 +11,7 @@ from keyfob.client.asks import Flow, Moment
 from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.calls import Brought, Calls
 from keyfob.client.drive import T, drive
-from keyfob.client.held import Held, MaySwitch, refuse_switch
+from keyfob.client.held import Held
 from keyfob.client.kept_flow import KeptLogin
 from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.ports import Vault, World
@@ -19,6 +19,7 @@ from keyfob.client.profile import Profile
 from keyfob.client.proofs import Proofs
 from keyfob.client.source import Source
 from keyfob.client.step_up import StepUp
+from keyfob.client.switch import MaySwitch, refuse_switch
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.choose import Choice
 from keyfob.client.drive import T, drive_async
-from keyfob.client.held import Held, MaySwitch, refuse_switch
+from keyfob.client.held import Held
 from keyfob.client.io.aio import AsyncSystemWorld, InThreads, VaultInThreads, in_thread
 from keyfob.client.io.world import SystemWorld
 from keyfob.client.kept_flow import KeptLogin
@@ -25,6 +25,7 @@ from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.notices import Notice
 from keyfob.client.ports import AsyncWorld, World
 from keyfob.client.question import Question
+from keyfob.client.switch import MaySwitch, refuse_switch
 from keyfob.login import App as BlockingApp
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from keyfob.client.assurance import ANY_LOGIN, Assurance
-from keyfob.client.held import Held, refuse_switch
 from keyfob.client.presets import expand, habits_of
 from keyfob.client.profile import DEFAULT, Dpop, Profile
+from keyfob.client.switch import refuse_switch
 from keyfob.errors import LoginRequired
 from keyfob.protocol.scope import Scope
 
 if TYPE_CHECKING:  # what does the work is loaded when there is some
+    from pathlib import Path
+    from typing import TextIO
+
     from keyfob.client.choose import Choice
     from keyfob.client.credential import Credential
+    from keyfob.client.held import Held
     from keyfob.client.io.terminal import Terminal
     from keyfob.client.notices import Notice
     from keyfob.client.pending import PendingLogin
@@ -255,6 +258,8 @@ class App:
         return Proofs(profile or self.profile, self._read_credential)
 
     def _ca(self) -> Path | None:
+        from pathlib import Path  # noqa: PLC0415
+
         return None if self.profile.ca is None else Path(self.profile.ca)
 
     def _read_credential(self, source: Source) -> Credential:

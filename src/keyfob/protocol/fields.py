@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
@@ -105,7 +106,7 @@ class Fields:
         """A NumericDate that must be there."""
         said = self.values.get(name)
         if type(said) is int and 0 <= said <= _LATEST:  # nearly always, and every call to an API has two of them
-            return datetime.fromtimestamp(said, UTC)
+            return _moment(said)
         found = self.optional_time(name)
         if found is None:
             raise self._wrong(name, "is missing")
@@ -124,6 +125,11 @@ class Fields:
         if found is not None and not is_web_url(found):
             raise self._wrong(name, "is not an http(s) address")
         return found
+
+
+@lru_cache(maxsize=1024)  # a token is shown again and again, and shares its seconds with others
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def read_form(text: bytes, what: str) -> Fields:
