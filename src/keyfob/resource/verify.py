@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, make_dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.keys import KeySet
@@ -58,11 +58,6 @@ class Principal:
     def is_bound(self) -> bool:
         """Whether the token alone is not enough."""
         return self.key_thumbprint is not None or self.certificate_thumbprint is not None
-
-
-# Filling a frozen object takes as long as parsing a payload, at every call to an API. So one is filled that is of the
-# same shape and not frozen yet, and then becomes a Principal.
-_OPEN: Final = make_dataclass("_Open", [(each.name, object) for each in fields(Principal)], slots=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +143,7 @@ def judge(
     claims = read_claims(said, policy)
     for name, problem in failures(claims, said, unverified.type, policy, now):
         raise InvalidToken(problem, check=name)
-    made: Any = _OPEN(
+    return Principal(
         claims.issuer,
         claims.subject,
         claims.client_id,
@@ -161,9 +156,6 @@ def judge(
         claims.key_thumbprint,
         claims.certificate_thumbprint,
     )
-    made.__class__ = Principal
-    principal: Principal = made
-    return principal
 
 
 def read_claims(fields: Fields, policy: Policy) -> AccessClaims:
