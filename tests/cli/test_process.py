@@ -4,10 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from keyfob.client.io.vault_file import FileVault
 from tests.cli.issuer import PENDING, issuer, keep_login
 
 HEAVY = {"asyncio", "cryptography", "httpx2", "joserfc", "segno", "starlette", "uvicorn", "jinja2", "sqlite3", "ssl"}
@@ -68,6 +71,33 @@ def test_ctrl_c_during_a_login_answers_at_once(tmp_path: Path) -> None:
         _, err = program.communicate(timeout=5)
 
     assert program.returncode == 130
+    assert b"Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals to another process are POSIX")
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGKILL"])
+def test_a_logout_that_ends_while_the_server_hangs_leaves_nothing_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: str
+) -> None:
+    monkeypatch.setenv("KEYFOB_HOME", str(tmp_path))
+    asked, over = threading.Event(), threading.Event()
+
+    def hangs(_: BaseHTTPRequestHandler, _body: bytes) -> None:
+        asked.set()
+        over.wait(30)
+
+    with issuer(revoke=hangs) as server:
+        keep_login(server)
+        program = start(tmp_path, "logout")
+        assert asked.wait(30)
+        program.send_signal(signal.Signals[sent])
+        _, err = program.communicate(timeout=5)
+        over.set()
+
+    assert FileVault().drawers() == []
+    assert program.returncode == (130 if sent == "SIGINT" else -signal.SIGKILL)
+    assert (b"nothing is kept here any more; the refresh token may still be good" in err) == (sent == "SIGINT")
     assert b"Traceback" not in err
 
 

@@ -5,7 +5,8 @@ A refresh is made once for everybody: whoever wants one takes the lock, looks ag
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -20,7 +21,7 @@ from keyfob.client.proofs import Proofs
 from keyfob.client.refresh_flow import refresh
 from keyfob.client.server_time import by_server_time
 from keyfob.client.switch import MaySwitch, refuse_switch
-from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
+from keyfob.errors import LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -28,6 +29,20 @@ if TYPE_CHECKING:
 
 SWITCH_HINT: Final = "Log in as before, or let the other take its place: keyfob login --switch-account"
 _LOOKS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(milliseconds=400))
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A login that was taken out of the vault, for its end.
+
+    Attributes:
+        held: None where it could not be read; `problem` says why.
+        stays: Why it could not be forgotten here.
+    """
+
+    held: Held | None
+    problem: str = ""
+    stays: VaultUnavailable | None = None
 
 
 class KeptLogin:
@@ -108,15 +123,33 @@ class KeptLogin:
             _need_login(self.profile)
         return (yield from locked(name, self._renew(before, min_ttl, renew=renew), may_be_readonly=True))
 
-    def log_out(self) -> Flow[LoggedOut]:
-        """End the login at the server, and forget it here whatever the server says.
+    def take_out(self) -> Flow[Taken]:
+        """Forget the login here, whoever holds the lock; `end` tells the server afterwards, which may take its time.
 
         Raises:
             LoginRequired: There is nothing to end.
-            VaultUnavailable: It cannot be forgotten.
         """
-        yield from put_away(self.profile.name)
-        return (yield from locked(self.profile.name, self._log_out()))
+        with suppress(VaultUnavailable):  # it is tried again with all the rest, and said there
+            yield from put_away(self.profile.name)
+        try:
+            return (yield from locked(self.profile.name, self._take_out()))
+        except VaultUnavailable:
+            return (yield from self._take_out())
+
+    def end(self, taken: Taken) -> Flow[LoggedOut]:
+        """End at the server what was taken out.
+
+        Raises:
+            VaultUnavailable: It could not be forgotten here; the server was told all the same.
+            KeyfobError: The program has nothing to prove itself with.
+        """
+        if taken.held is None:
+            done = LoggedOut(revoked=False, problem=taken.problem, alive_until=None, is_alive=True)
+        else:
+            done = yield from log_out(taken.held, self._proofs.program(taken.held))
+        if taken.stays is not None:
+            raise taken.stays
+        return done
 
     def load(self) -> Flow[Held | None]:
         """What counts at the moment, if it is this profile's."""
@@ -150,24 +183,30 @@ class KeptLogin:
         self._unkept = None
         return held
 
-    def _log_out(self) -> Flow[LoggedOut]:
-        """Revoke and forget.
+    def _take_out(self) -> Flow[Taken]:
+        """Look, and forget whatever was found.
 
         Raises:
-            KeyfobError: There is nothing to end.
+            LoginRequired: Nothing was.
         """
-        self._unkept = None
+        held: Held | None = None
+        missing: LoginRequired | None = None
+        stays: VaultUnavailable | None = None
+        problem = ""
         try:
             held = yield from self.held()
-            done = yield from log_out(held, self._proofs.program(held))
-        except VaultUnavailable as problem:
-            # What cannot be read cannot be revoked; it is forgotten all the same.
-            done = LoggedOut(revoked=False, problem=problem.message, alive_until=None, is_alive=True)
-        except KeyfobError:
+        except LoginRequired as raised:
+            missing = raised
+        except VaultUnavailable as raised:
+            problem = raised.message  # what cannot be read cannot be revoked; it is forgotten all the same
+        self._unkept = None
+        try:
             yield from forget(self.profile.name)
-            raise
-        yield from forget(self.profile.name)
-        return done
+        except VaultUnavailable as raised:
+            stays = raised
+        if missing is not None:
+            raise stays or missing
+        return Taken(held, problem, stays)
 
     def _renew(self, before: Held, min_ttl: timedelta | None, *, renew: bool) -> Flow[Held]:
         """Refresh under the lock, or adopt what somebody else got while we waited for it.

@@ -20,6 +20,7 @@ from keyfob.client.proofs import Proofs
 from keyfob.client.source import Source
 from keyfob.client.step_up import StepUp
 from keyfob.client.switch import MaySwitch, refuse_switch
+from keyfob.errors import KeyfobError
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
@@ -130,16 +131,20 @@ class Session:
         return True
 
     def log_out(self) -> LoggedOut:
-        """As `KeptLogin.log_out`; forgotten here also when it is interrupted.
+        """End the login at the server; forgotten here first, and also when it is interrupted.
 
         Raises:
-            KeyboardInterrupt: The person has had enough.
+            KeyfobError: As `KeptLogin.take_out` and `KeptLogin.end`.
+            BaseException: The person has had enough.
         """
         try:
-            return self._drive(self._kept.log_out())
-        except KeyboardInterrupt:
+            taken = self._drive(self._kept.take_out())
+        except KeyfobError:
+            raise
+        except BaseException:  # perhaps we still waited for the lock
             self._vault.forget(self.profile.name)
             raise
+        return self._drive(self._kept.end(taken))
 
     def _drive(self, flow: Flow[T]) -> T:
         return drive(flow, self._world, self._vault)

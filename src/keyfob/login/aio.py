@@ -26,6 +26,7 @@ from keyfob.client.notices import Notice
 from keyfob.client.ports import AsyncWorld, World
 from keyfob.client.question import Question
 from keyfob.client.switch import MaySwitch, refuse_switch
+from keyfob.errors import KeyfobError
 from keyfob.login import App as BlockingApp
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -45,6 +46,7 @@ class Session:
     def __init__(self, app: BlockingApp, tell: Callable[[Notice], None] | None = None) -> None:
         """Made by `App.session`."""
         self._blocking = app.session(tell)
+        self._profile = app.profile
         self._vault = VaultInThreads(app.vault)
         self._kept = KeptLogin(app.profile, app.proofs())
         self._world = _without_blocking(app.find_world(tell))
@@ -58,8 +60,19 @@ class Session:
         return await self._drive(self._kept.held())
 
     async def log_out(self) -> LoggedOut:
-        """End the login at the server and forget it here."""
-        return await self._drive(self._kept.log_out())
+        """Forget the login here and end it at the server; forgotten also when the task is cancelled.
+
+        Raises:
+            KeyfobError: As `keyfob.login.Session.log_out`.
+        """
+        try:
+            taken = await self._drive(self._kept.take_out())
+        except KeyfobError:
+            raise
+        except BaseException:  # perhaps we still waited for the lock
+            await self._vault.forget(self._profile.name)
+            raise
+        return await self._drive(self._kept.end(taken))
 
     async def send(self, request: Request) -> Response:
         """One request with the token, renewed once after a 401; no redirect is followed."""

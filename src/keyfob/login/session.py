@@ -106,5 +106,8 @@ class Session:
             return call(client, request, write, head)
 
     def log_out(self) -> LoggedOut:
-        """End the login at the server and forget it here. Raises `LoginRequired`."""
+        """Forget the login here, whatever happens, and end it at the server.
+
+        Raises `LoginRequired` where there is none, and `VaultUnavailable` where it cannot be forgotten.
+        """
         return self._session.log_out()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 
@@ -64,11 +65,20 @@ def run(flags: Namespace) -> int:
 
 
 def end(name: str, app: App | None) -> Ended:
-    """End one profile's login. Raises `VaultUnavailable`."""
+    """End one profile's login.
+
+    Raises:
+        VaultUnavailable: It cannot be forgotten.
+        KeyboardInterrupt: The person has had enough; it is forgotten all the same.
+    """
     try:
         return Ended(name, None if app is None else app.session().log_out())
     except LoginRequired:
         return Ended(name)
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        output.remark("nothing is kept here any more; the refresh token may still be good at the server")
+        raise
 
 
 def _end_any(name: str) -> Ended:

@@ -89,10 +89,12 @@ class FileVault:
         drop_quick(self._home, drawer)
 
     def forget(self, drawer: str) -> None:
-        """Empty the drawer."""
-        self.put_away(drawer)
-        sweep(self._path(drawer))
-        remove(self._path(drawer))
+        """Empty the drawer, also where what is laid out for quick use cannot be taken back."""
+        try:
+            self.put_away(drawer)
+        finally:
+            sweep(self._path(drawer))
+            remove(self._path(drawer))
 
     def lock(self, drawer: str) -> AbstractContextManager[None]:
         """Hold off other processes and threads."""
