@@ -54,6 +54,7 @@ Code = Literal[
     "token-bound",
     "unreachable",
     "unsupported-grant",
+    "vault-busy",
     "vault-damaged",
     "vault-readonly",
     "vault-unavailable",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,29 @@ def test_many_that_see_a_dead_holder_make_one_new_holder(tmp_path: Path) -> None
         list(pool.map(enter, range(12)))
 
     assert most == 1
+
+
+@posix
+@pytest.mark.parametrize("has_locks", [True, False], ids=["locks", "no locks"])
+def test_who_has_no_patience_is_told_at_once_that_somebody_has_it(tmp_path: Path, has_locks: bool) -> None:
+    lock_it = lock.system_lock if has_locks else no_locks
+
+    def try_it() -> None:
+        with locked(tmp_path / "x.lock", lock_it, timedelta()):
+            pass
+
+    with locked(tmp_path / "x.lock", lock_it), ThreadPoolExecutor(1) as pool, pytest.raises(VaultUnavailable) as caught:
+        pool.submit(try_it).result(10)
+    assert caught.value.code == "vault-busy"
+    try_it()
+
+
+@posix
+def test_who_has_no_patience_takes_over_from_the_dead_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "x.lock.held").write_text(f"{lock.socket.gethostname()} 99999999 abc\n", encoding="utf-8")
+    with locked(tmp_path / "x.lock", no_locks, timedelta()):
+        pass
+    assert not (tmp_path / "x.lock.held").exists()
 
 
 def test_another_trouble_than_having_no_locks_is_said(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from keyfob.client.notices import (
     DoorChosen,
     DoorRefused,
     FactorRefused,
+    LoginElsewhere,
     NetworkTrouble,
     Notice,
     PasswordWarned,
@@ -51,6 +52,7 @@ SHOWN: dict[str, Sequence[Notice]] = {
         ApprovalAwaited("approve in an app", TEN_MINUTES),
         RecoveryCodeMade(Secret("ABCDEFGHIJKLMNOPQRSTUVWX")),
     ),
+    "elsewhere": (LoginElsewhere(4711), LoginElsewhere(None)),
     "trouble": (
         NetworkTrouble("nobody answers there", timedelta(seconds=6)),
         SlowedDown(timedelta(seconds=10), 1),

@@ -15,6 +15,7 @@ from keyfob.login import (
     DoorRefused,
     FactorRefused,
     Held,
+    LoginElsewhere,
     NetworkTrouble,
     NotBound,
     Notice,
@@ -77,6 +78,8 @@ def _event(notice: Notice) -> dict[str, object]:
             }
         case BrowserOpened():
             return {"event": "browser", "address": notice.address, "has_opened": notice.has_opened}
+        case LoginElsewhere():
+            return {"event": "login_elsewhere", "pid": notice.pid}
         case StillPending():
             return {"event": "pending", "seconds_left": int(notice.left.total_seconds())}
         case SlowedDown():

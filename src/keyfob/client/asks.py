@@ -23,6 +23,7 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.held import Held
+    from keyfob.client.turn import Turn
 
 T = TypeVar("T")
 _WORD_BYTES: Final = 32
@@ -163,6 +164,22 @@ class Unpark:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeTurn:
+    """Be the one that logs a profile in, until the flow ends; gives whether we are, and whose turn it was or is."""
+
+    profile: str
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTurn:
+    """Write down what came of our turn, for those who wait."""
+
+    profile: str
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
 class MakeReady:
     """Try out whether a login could be kept; gives what to tell the person, or "". `VaultUnavailable` may be thrown."""
 
@@ -209,7 +226,7 @@ class Unlock:
 
 
 VaultAsk = MakeReady | Load | Keep | PutAway | Forget | Lock | Unlock
-AtOnce = Now | Tell | Draw | Look | Recall | Learn | Park | Unpark
+AtOnce = Now | Tell | Draw | Look | Recall | Learn | Park | Unpark | TakeTurn | NoteTurn
 Ask = VaultAsk | AtOnce | Send | Wait | Listen | Browse | Hear | AskPerson
 Flow: TypeAlias = Generator[Ask, object, T]
 
@@ -287,6 +304,16 @@ def park(profile: str, kept: Secret | None) -> Flow[None]:
 def unpark(profile: str) -> Flow[Secret | None]:
     """What was parked."""
     return cast("Secret | None", (yield Unpark(profile)))
+
+
+def take_turn(profile: str, turn: Turn) -> Flow[tuple[bool, Turn | None]]:
+    """Be the one that logs a profile in, if nobody else is."""
+    return cast("tuple[bool, Turn | None]", (yield TakeTurn(profile, turn)))
+
+
+def note_turn(profile: str, turn: Turn) -> Flow[None]:
+    """Write down what came of it."""
+    yield NoteTurn(profile, turn)
 
 
 def make_ready() -> Flow[str]:

@@ -21,11 +21,13 @@ from keyfob.client.asks import (
     Lock,
     Look,
     MakeReady,
+    NoteTurn,
     Now,
     Park,
     PutAway,
     Recall,
     Send,
+    TakeTurn,
     Tell,
     Unlock,
     Unpark,
@@ -193,5 +195,8 @@ def _answer_at_once(ask: AtOnce, world: World | AsyncWorld) -> object:
             return world.park(ask.profile, ask.kept)
         case Unpark():
             return world.unpark(ask.profile)
+        case TakeTurn() | NoteTurn():
+            act = world.take_turn if isinstance(ask, TakeTurn) else world.note_turn
+            return act(ask.profile, ask.turn)
         case _:  # pragma: no cover
             assert_never(ask)

@@ -5,22 +5,23 @@ A refresh is made once for everybody: whoever wants one takes the lock, looks ag
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from keyfob.client.asks import Flow, forget, keep, load, locked, make_ready, now, put_away, tell, wait
+from keyfob.client.asks import Flow, keep, load, locked, look, make_ready, note_turn, now, tell, wait
 from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.cached import DEFAULT_MIN_TTL, LogIn, Use, judge
 from keyfob.client.held import Held
-from keyfob.client.logout_flow import LoggedOut, log_out
+from keyfob.client.logout_flow import LoggedOut, Taken, end, log_out, take_out
 from keyfob.client.notices import VaultNote
 from keyfob.client.profile import Profile, command
 from keyfob.client.proofs import Proofs
 from keyfob.client.refresh_flow import refresh
 from keyfob.client.server_time import by_server_time
-from keyfob.client.switch import MaySwitch, refuse_switch
+from keyfob.client.switch import MayAdopt, MaySwitch, adopt_any, refuse_switch
+from keyfob.client.turn import Turn
+from keyfob.client.turn_flow import await_turn
 from keyfob.errors import LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
 from keyfob.protocol.secret import Secret
 
@@ -29,20 +30,6 @@ if TYPE_CHECKING:
 
 SWITCH_HINT: Final = "Log in as before, or let the other take its place: keyfob login --switch-account"
 _LOOKS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(milliseconds=400))
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A login that was taken out of the vault, for its end.
-
-    Attributes:
-        held: None where it could not be read; `problem` says why.
-        stays: Why it could not be forgotten here.
-    """
-
-    held: Held | None
-    problem: str = ""
-    stays: VaultUnavailable | None = None
 
 
 class KeptLogin:
@@ -55,21 +42,33 @@ class KeptLogin:
         self._unkept: Held | None = None  # newer than what the vault has, where that cannot be written
 
     def log_in(
-        self, *, opens_page: bool = False, assurance: Assurance = ANY_LOGIN, may_switch: MaySwitch = refuse_switch
+        self,
+        *,
+        opens_page: bool = False,
+        assurance: Assurance = ANY_LOGIN,
+        may_switch: MaySwitch = refuse_switch,
+        may_adopt: MayAdopt = adopt_any,
     ) -> Flow[Held]:
         """Let the person log in, or the program as itself, and keep what comes.
+
+        Where another process lets them log in just now, that is waited for, and what it got is adopted if it is just
+        what is wanted here.
 
         Args:
             opens_page: With a code: open the page with the code in it on this machine.
             assurance: How sure the login must be.
             may_switch: Asked when it is another person than before: may the new login take the old one's place?
+            may_adopt: Asked about what another process got meanwhile.
 
         Raises:
             KeyfobError: As the flows say; what the vault held before is untouched then.
         """
         yield from self._make_ready()
-        held = yield from _timed(self._flow(opens_page=opens_page, assurance=assurance))
-        return (yield from self._keep_login(held, may_switch))
+        login = _timed(self._flow(opens_page=opens_page, assurance=assurance))
+        # A password opens no page, and is given to this process alone; without a person, whoever looks says so at once.
+        if self.profile.is_machine or self.profile.way == "password" or not (yield from self._has_person()):
+            return (yield from self._keep_login((yield from login), may_switch))
+        return (yield from self._in_turn(Turn.of(self.profile, assurance), login, may_switch, may_adopt))
 
     def begin(self, assurance: Assurance = ANY_LOGIN) -> Flow[PendingLogin]:
         """Show the person a code, and do not wait; `resume` does, here or in another process. Raises as the flow."""
@@ -78,14 +77,15 @@ class KeptLogin:
         yield from self._make_ready()
         return (yield from login_flow.begin(self.profile, self._proofs.credential(), assurance))
 
-    def resume(self, may_switch: MaySwitch = refuse_switch) -> Flow[Held]:
-        """Go on with what was begun, and keep what comes. Raises as the flow."""
+    def resume(self, may_switch: MaySwitch = refuse_switch, may_adopt: MayAdopt = adopt_any) -> Flow[Held]:
+        """Go on with what was begun, or wait for another process that does, and keep what comes. Raises as the flow."""
         from keyfob.client import login_flow  # noqa: PLC0415
 
         yield from self._make_ready()
+        turn = Turn.of(self.profile, ANY_LOGIN)
         # The time that is left was written down by our own clock, so this flow lives by it.
-        held = yield from login_flow.resume(self.profile, self._proofs.credential())
-        return (yield from self._keep_login(held, may_switch))
+        login = login_flow.resume(self.profile, self._proofs.credential())
+        return (yield from self._in_turn(turn, login, may_switch, may_adopt, however=True))
 
     def held(self) -> Flow[Held]:
         """What the vault holds for this profile.
@@ -124,45 +124,50 @@ class KeptLogin:
         return (yield from locked(name, self._renew(before, min_ttl, renew=renew), may_be_readonly=True))
 
     def take_out(self) -> Flow[Taken]:
-        """Forget the login here, whoever holds the lock; `end` tells the server afterwards, which may take its time.
-
-        Raises:
-            LoginRequired: There is nothing to end.
-        """
-        with suppress(VaultUnavailable):  # it is tried again with all the rest, and said there
-            yield from put_away(self.profile.name)
+        """Forget the login here; `end` tells the server afterwards, which may take its time. Raises as there."""
         try:
-            return (yield from locked(self.profile.name, self._take_out()))
-        except VaultUnavailable:
-            return (yield from self._take_out())
+            return (yield from take_out(self.profile.name, self.held))
+        finally:
+            self._unkept = None
 
     def end(self, taken: Taken) -> Flow[LoggedOut]:
-        """End at the server what was taken out.
-
-        Raises:
-            VaultUnavailable: It could not be forgotten here; the server was told all the same.
-            KeyfobError: The program has nothing to prove itself with.
-        """
-        if taken.held is None:
-            done = LoggedOut(revoked=False, problem=taken.problem, alive_until=None, is_alive=True)
-        else:
-            done = yield from log_out(taken.held, self._proofs.program(taken.held))
-        if taken.stays is not None:
-            raise taken.stays
-        return done
+        """End at the server what was taken out. Raises as there."""
+        return (yield from end(taken, self._proofs.program))
 
     def load(self) -> Flow[Held | None]:
         """What counts at the moment, if it is this profile's."""
         found = yield from load(self.profile.name)
         if self._unkept is not None and found is not None and found.generation < self._unkept.generation:
             found = self._unkept
+        return found if found and self._is_ours(found) else None
+
+    def _is_ours(self, held: Held) -> bool:
         wanted = (self.profile.issuer, self.profile.client_id, self.profile.audience)
-        return found if found and (found.issuer, found.client_id, found.audience) == wanted else None
+        return (held.issuer, held.client_id, held.audience) == wanted
 
     def _make_ready(self) -> Flow[None]:
         told = yield from make_ready()  # a login that could not be kept is not worth a person's time
         if told:
             yield from tell(VaultNote(told))
+
+    def _has_person(self) -> Flow[bool]:
+        """Whether somebody is here who could log in; a way that was named is not doubted."""
+        return self.profile.way != "auto" or (yield from look())[1]
+
+    def _in_turn(
+        self, turn: Turn, login: Flow[Held], may_switch: MaySwitch, may_adopt: MayAdopt, *, however: bool = False
+    ) -> Flow[Held]:
+        """Log in and keep what comes, unless somebody has done so for us while we waited for our turn."""
+        before = yield from self._readable()
+
+        def will_do(held: Held) -> bool:
+            is_same = before is None or not is_another(before, held)
+            return self._is_ours(held) and is_same and may_adopt(held)
+
+        found = yield from await_turn(self.profile.name, turn, will_do, however=however)
+        held = found or (yield from self._keep_login((yield from login), may_switch))
+        yield from note_turn(self.profile.name, replace(turn, kept=held.generation))  # for the next who waits
+        return held
 
     def _keep_login(self, held: Held, may_switch: MaySwitch) -> Flow[Held]:
         """Keep what a login brought.
@@ -182,31 +187,6 @@ class KeptLogin:
         yield from keep(self.profile.name, held)
         self._unkept = None
         return held
-
-    def _take_out(self) -> Flow[Taken]:
-        """Look, and forget whatever was found.
-
-        Raises:
-            LoginRequired: Nothing was.
-        """
-        held: Held | None = None
-        missing: LoginRequired | None = None
-        stays: VaultUnavailable | None = None
-        problem = ""
-        try:
-            held = yield from self.held()
-        except LoginRequired as raised:
-            missing = raised
-        except VaultUnavailable as raised:
-            problem = raised.message  # what cannot be read cannot be revoked; it is forgotten all the same
-        self._unkept = None
-        try:
-            yield from forget(self.profile.name)
-        except VaultUnavailable as raised:
-            stays = raised
-        if missing is not None:
-            raise stays or missing
-        return Taken(held, problem, stays)
 
     def _renew(self, before: Held, min_ttl: timedelta | None, *, renew: bool) -> Flow[Held]:
         """Refresh under the lock, or adopt what somebody else got while we waited for it.

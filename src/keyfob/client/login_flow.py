@@ -23,7 +23,7 @@ from keyfob.client.program import Program
 from keyfob.client.prover import make_prover
 from keyfob.client.question import Question
 from keyfob.client.ways import Door
-from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut
+from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, VaultUnavailable
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
 from keyfob.protocol.scope import Scope
@@ -226,10 +226,22 @@ def _finish_device(at: At, pending: PendingLogin) -> Flow[TokenAnswer]:
     try:
         answer = yield from device_flow.finish(pending, at.program)
     except (Refused, TimedOut, Malformed):
-        yield from park(at.profile.name, None)
+        yield from _unpark(pending)
         raise
-    yield from park(at.profile.name, None)
+    yield from _unpark(pending)
     return answer
+
+
+def _unpark(pending: PendingLogin) -> Flow[None]:
+    """Forget what was parked, if it is still this login: another may have been begun meanwhile (`--no-wait`)."""
+    name = pending.profile.name
+    try:
+        kept = yield from unpark(name)
+        found = None if kept is None else PendingLogin.read(name, kept, (yield from now()))
+    except (Malformed, Misuse, VaultUnavailable):
+        found = None
+    if found is None or found.device_code == pending.device_code:
+        yield from park(name, None)
 
 
 def _by_browser(at: At, *, opens: bool) -> Flow[Brought]:
@@ -283,7 +295,7 @@ def _by_code_too(at: At, visit: browser_flow.Visit) -> Flow[Brought]:
 
     pending = yield from _begin_device(at)
     first = yield from race(device_flow.awaited(pending), at.program, pause)
-    yield from park(at.profile.name, None)
+    yield from _unpark(pending)
     return Brought(first) if isinstance(first, TokenAnswer) else (yield from _redeem(at, visit, first))
 
 

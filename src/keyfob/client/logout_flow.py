@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from keyfob.client.asks import Flow, now
+from keyfob.client.asks import Flow, forget, locked, now, put_away
 from keyfob.client.held import Held
 from keyfob.client.program import Program, post
-from keyfob.errors import KeyfobError
+from keyfob.errors import KeyfobError, LoginRequired, VaultUnavailable
 from keyfob.protocol.revocation import RevocationRequest
 from keyfob.protocol.secret import Secret
 
@@ -32,6 +34,79 @@ class LoggedOut:
     problem: str
     alive_until: datetime | None
     is_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A login that was taken out of the vault, for its end.
+
+    Attributes:
+        held: None where it could not be read; `problem` says why.
+        stays: Why it could not be forgotten here.
+    """
+
+    held: Held | None
+    problem: str = ""
+    stays: VaultUnavailable | None = None
+
+
+def take_out(drawer: str, find: Callable[[], Flow[Held]]) -> Flow[Taken]:
+    """Forget a login here, whoever holds its lock, so that no server that hangs keeps it from that.
+
+    Args:
+        drawer: The profile's.
+        find: Finds the login there.
+
+    Raises:
+        LoginRequired: There is nothing to end.
+    """
+    with suppress(VaultUnavailable):  # it is tried again with all the rest, and said there
+        yield from put_away(drawer)
+    try:
+        return (yield from locked(drawer, _take_out(drawer, find)))
+    except VaultUnavailable:
+        return (yield from _take_out(drawer, find))
+
+
+def _take_out(drawer: str, find: Callable[[], Flow[Held]]) -> Flow[Taken]:
+    """Look, and forget whatever was found.
+
+    Raises:
+        LoginRequired: Nothing was.
+    """
+    held: Held | None = None
+    missing: LoginRequired | None = None
+    stays: VaultUnavailable | None = None
+    problem = ""
+    try:
+        held = yield from find()
+    except LoginRequired as raised:
+        missing = raised
+    except VaultUnavailable as raised:
+        problem = raised.message  # what cannot be read cannot be revoked; it is forgotten all the same
+    try:
+        yield from forget(drawer)
+    except VaultUnavailable as raised:
+        stays = raised
+    if missing is not None:
+        raise stays or missing
+    return Taken(held, problem, stays)
+
+
+def end(taken: Taken, program: Callable[[Held], Program]) -> Flow[LoggedOut]:
+    """End at the server what was taken out.
+
+    Raises:
+        VaultUnavailable: It could not be forgotten here; the server was told all the same.
+        KeyfobError: The program has nothing to prove itself with.
+    """
+    if taken.held is None:
+        done = LoggedOut(revoked=False, problem=taken.problem, alive_until=None, is_alive=True)
+    else:
+        done = yield from log_out(taken.held, program(taken.held))
+    if taken.stays is not None:
+        raise taken.stays
+    return done
 
 
 def log_out(held: Held, program: Program) -> Flow[LoggedOut]:

@@ -142,6 +142,13 @@ class DoorRefused:
     following: Door
 
 
+@dataclass(frozen=True, slots=True)
+class LoginElsewhere:
+    """Another process logs this profile in just now, and is waited for; `pid` is its number, where that is known."""
+
+    pid: int | None
+
+
 Notice = (
     ApprovalAwaited
     | BrowserOpened
@@ -149,6 +156,7 @@ Notice = (
     | DoorChosen
     | DoorRefused
     | FactorRefused
+    | LoginElsewhere
     | NetworkTrouble
     | NotBound
     | PasteAsked

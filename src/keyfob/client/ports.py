@@ -14,6 +14,7 @@ from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
 from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
+from keyfob.client.turn import Turn
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
@@ -54,7 +55,7 @@ class World(Protocol):
         ...
 
     def hush(self, *, went_well: bool) -> None:
-        """Listen no more, and tell a browser that waits how it ended. Called at the end of every flow."""
+        """Listen no more, tell a browser that waits how it ended, and let go of a turn. Called as every flow ends."""
         ...
 
     def ask(self, question: Question) -> Secret:
@@ -79,6 +80,14 @@ class World(Protocol):
 
     def unpark(self, profile: str) -> Secret | None:
         """What was parked."""
+        ...
+
+    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+        """Be the one that logs a profile in, at once or not: whether we are, and whose turn it was last, or is."""
+        ...
+
+    def note_turn(self, profile: str, turn: Turn) -> None:
+        """Write down what came of it, if that can be done."""
         ...
 
 
@@ -143,6 +152,14 @@ class AsyncWorld(Protocol):
 
     def unpark(self, profile: str) -> Secret | None:
         """As `World.unpark`."""
+        ...
+
+    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+        """As `World.take_turn`."""
+        ...
+
+    def note_turn(self, profile: str, turn: Turn) -> None:
+        """As `World.note_turn`."""
         ...
 
 

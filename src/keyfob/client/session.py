@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +20,8 @@ from keyfob.client.profile import Profile
 from keyfob.client.proofs import Proofs
 from keyfob.client.source import Source
 from keyfob.client.step_up import StepUp
-from keyfob.client.switch import MaySwitch, refuse_switch
-from keyfob.errors import KeyfobError
+from keyfob.client.switch import MayAdopt, MaySwitch, adopt_any, refuse_switch
+from keyfob.errors import KeyfobError, VaultUnavailable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
@@ -61,10 +62,16 @@ class Session:
         self._stepping = threading.Lock()
 
     def log_in(
-        self, *, opens_page: bool = False, assurance: Assurance = ANY_LOGIN, may_switch: MaySwitch = refuse_switch
+        self,
+        *,
+        opens_page: bool = False,
+        assurance: Assurance = ANY_LOGIN,
+        may_switch: MaySwitch = refuse_switch,
+        may_adopt: MayAdopt = adopt_any,
     ) -> Held:
         """As `KeptLogin.log_in`."""
-        return self._drive(self._kept.log_in(opens_page=opens_page, assurance=assurance, may_switch=may_switch))
+        flow = self._kept.log_in(opens_page=opens_page, assurance=assurance, may_switch=may_switch, may_adopt=may_adopt)
+        return self._drive(flow)
 
     def plan(self) -> Choice:
         """Which ways there are to log in from here, and why. Raises as the flow."""
@@ -76,9 +83,9 @@ class Session:
         """As `KeptLogin.begin`."""
         return self._drive(self._kept.begin(assurance))
 
-    def resume(self, may_switch: MaySwitch = refuse_switch) -> Held:
+    def resume(self, may_switch: MaySwitch = refuse_switch, may_adopt: MayAdopt = adopt_any) -> Held:
         """As `KeptLogin.resume`."""
-        return self._drive(self._kept.resume(may_switch))
+        return self._drive(self._kept.resume(may_switch, may_adopt))
 
     def held(self) -> Held:
         """As `KeptLogin.held`."""
@@ -124,11 +131,28 @@ class Session:
         """
         if self._steps_up is None:
             return False
-        with self._stepping, self._vault.lock(f"{self.profile.name}+login"):
+        with self._stepping, self._alone():
             held = self._drive(self._kept.load())
             if held is None or held.access_token == refused or wanted.scope - held.scope:
                 self._steps_up(wanted)
         return True
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """Wait as long as a person may take to log in.
+
+        Raises:
+            VaultUnavailable: Nobody can be waited for here.
+        """
+        with ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(self._vault.lock(f"{self.profile.name}+login"))
+                    break
+                except VaultUnavailable as problem:
+                    if problem.code != "vault-busy":
+                        raise
+            yield
 
     def log_out(self) -> LoggedOut:
         """End the login at the server; forgotten here first, and also when it is interrupted.

@@ -1,4 +1,4 @@
-"""Who says whether another person may take the place of whoever is logged in."""
+"""Who says whether another's login may take the place of the last, or of one that is wanted here."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ if TYPE_CHECKING:
     from keyfob.client.held import Held
 
 MaySwitch = Callable[["Held", "Held"], bool]
+MayAdopt = Callable[["Held"], bool]
 
 
 def refuse_switch(_before: Held, _after: Held) -> bool:
     """Nobody may take another's place."""
     return False
+
+
+def adopt_any(_: Held) -> bool:
+    """Whatever another process got for the same wishes will do."""
+    return True

@@ -25,7 +25,7 @@ from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.notices import Notice
 from keyfob.client.ports import AsyncWorld, World
 from keyfob.client.question import Question
-from keyfob.client.switch import MaySwitch, refuse_switch
+from keyfob.client.switch import MayAdopt, MaySwitch, adopt_any, refuse_switch
 from keyfob.errors import KeyfobError
 from keyfob.login import App as BlockingApp
 from keyfob.protocol.http import Request, Response
@@ -106,12 +106,13 @@ class App:
         opens_page: bool = False,
         assurance: Assurance = ANY_LOGIN,
         may_switch: MaySwitch = refuse_switch,
+        may_adopt: MayAdopt = adopt_any,
     ) -> Held:
         """Let the person log in; others have their turn meanwhile. A task that is cancelled stops listening at once.
 
         The arguments and what is raised are those of `keyfob.login.App.log_in`.
         """
-        flow = self._kept.log_in(opens_page=opens_page, assurance=assurance, may_switch=may_switch)
+        flow = self._kept.log_in(opens_page=opens_page, assurance=assurance, may_switch=may_switch, may_adopt=may_adopt)
         return await self._at_screen(flow, tell, ask)
 
     async def plan(self) -> Choice:
@@ -127,10 +128,14 @@ class App:
         return await self._at_screen(self._kept.begin(assurance), tell)
 
     async def resume(
-        self, tell: Callable[[Notice], None] | None = None, *, may_switch: MaySwitch = refuse_switch
+        self,
+        tell: Callable[[Notice], None] | None = None,
+        *,
+        may_switch: MaySwitch = refuse_switch,
+        may_adopt: MayAdopt = adopt_any,
     ) -> Held:
         """Wait for the person who was shown a code."""
-        return await self._at_screen(self._kept.resume(may_switch), tell)
+        return await self._at_screen(self._kept.resume(may_switch, may_adopt), tell)
 
     def session(self, tell: Callable[[Notice], None] | None = None) -> Session:
         """The login that is kept, if any; `tell` hears when new tokens cannot be kept."""

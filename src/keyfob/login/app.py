@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from keyfob.client.assurance import ANY_LOGIN, Assurance
 from keyfob.client.presets import expand, habits_of
 from keyfob.client.profile import DEFAULT, Dpop, Profile
-from keyfob.client.switch import refuse_switch
+from keyfob.client.switch import adopt_any, refuse_switch
 from keyfob.errors import LoginRequired
 from keyfob.protocol.scope import Scope
 
@@ -133,8 +133,12 @@ class App:
         opens_page: bool = False,
         assurance: Assurance = ANY_LOGIN,
         may_switch: Callable[[Held, Held], bool] = refuse_switch,
+        may_adopt: Callable[[Held], bool] = adopt_any,
     ) -> Held:
         """Let the person log in; blocks until they have. A machine logs in at once.
+
+        Where they log in just now in another thread or process, `LoginElsewhere` is told and that is waited for. What
+        it got is what comes back, if it was asked for just the same; else the person logs in here after all.
 
         Args:
             tell: Who shows the person what to do; the terminal, if nobody says.
@@ -143,11 +147,14 @@ class App:
             assurance: How sure the login must be, and how old it may be.
             may_switch: Asked with the login before and the new one when it is another person: may it take the other's
                 place? If nobody says, it may not, and the login fails with the code `another-person`.
+            may_adopt: Asked with a login that was made elsewhere meanwhile: will it do here? If nobody says, it will.
 
         Raises `KeyfobError`.
         """
         with self.at_screen(tell, ask) as world:
-            return self._open(world).log_in(opens_page=opens_page, assurance=assurance, may_switch=may_switch)
+            return self._open(world).log_in(
+                opens_page=opens_page, assurance=assurance, may_switch=may_switch, may_adopt=may_adopt
+            )
 
     def step_up(self, wanted: StepUp, tell: Callable[[Notice], None] | None = None) -> Held:
         """Log in again with what an API wants beyond what there is. Meant for `session(step_up=app.step_up)`.
@@ -187,10 +194,11 @@ class App:
         tell: Callable[[Notice], None] | None = None,
         *,
         may_switch: Callable[[Held, Held], bool] = refuse_switch,
+        may_adopt: Callable[[Held], bool] = adopt_any,
     ) -> Held:
         """Wait for the person who was shown a code. Raises `LoginRequired` where nobody was, else as `log_in`."""
         with self.at_screen(tell) as world:
-            return self._open(world).resume(may_switch)
+            return self._open(world).resume(may_switch, may_adopt)
 
     @contextmanager
     def at_screen(

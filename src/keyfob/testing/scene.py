@@ -18,6 +18,7 @@ from keyfob.client.learned import Learned
 from keyfob.client.notices import CodeShown, Notice
 from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
+from keyfob.client.turn import Turn
 from keyfob.guard import Guard
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response, form_request
@@ -227,6 +228,14 @@ class SceneWorld:
     def unpark(self, profile: str) -> Secret | None:
         """What was kept."""
         return self._parked.get(profile)
+
+    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+        """Nobody else is here."""
+        del profile, turn
+        return True, None
+
+    def note_turn(self, profile: str, turn: Turn) -> None:
+        """Nobody waits to be told."""
 
 
 def approve(person: Person, shown: CodeShown, *, email: str = EMAIL, password: str = PASSWORD) -> None:

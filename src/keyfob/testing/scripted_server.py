@@ -12,6 +12,7 @@ from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
 from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
+from keyfob.client.turn import Turn
 from keyfob.errors import KeyfobError, LoginRequired, Unreachable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -46,7 +47,9 @@ class ScriptedWorld:
         parked: By profile, a login that another process may go on with.
         answers: What the person types when asked, in order.
         asked: What they were asked.
-        meanwhile: What happens elsewhere while a request to a path is on its way.
+        elsewhere: Who else has the turn to log in, each time that we want it.
+        turns: By profile, whose turn it was last.
+        meanwhile: What happens elsewhere while a request to a path is on its way, or when "turn" is asked for.
     """
 
     def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:
@@ -69,6 +72,8 @@ class ScriptedWorld:
         self.answers: list[str] = []
         self.asked: list[Question] = []
         self.address = self.state = ""
+        self.elsewhere: list[Turn | None] = []
+        self.turns: dict[str, Turn] = {}
         self.meanwhile: dict[str, Callable[[], object]] = {}
         self._drawn = 0
         self._script = {path: list(answers) for path, answers in script.items()}
@@ -170,6 +175,18 @@ class ScriptedWorld:
         """What was kept."""
         return self.parked.get(profile)
 
+    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+        """Ours, when those of `elsewhere` have had theirs."""
+        self.meanwhile.get("turn", lambda: None)()
+        if self.elsewhere:
+            return False, self.elsewhere.pop(0)
+        last, self.turns[profile] = self.turns.get(profile), turn
+        return True, last
+
+    def note_turn(self, profile: str, turn: Turn) -> None:
+        """Keep it."""
+        self.turns[profile] = turn
+
     def requests(self, path: str) -> list[Request]:
         """What came to one path."""
         return [request for _, request in self.sent if request.path == path]
@@ -249,3 +266,11 @@ class AsyncScriptedWorld:
     def unpark(self, profile: str) -> Secret | None:
         """As there."""
         return self.script.unpark(profile)
+
+    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+        """As there."""
+        return self.script.take_turn(profile, turn)
+
+    def note_turn(self, profile: str, turn: Turn) -> None:
+        """As there."""
+        self.script.note_turn(profile, turn)

@@ -214,10 +214,16 @@ def _way_of(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
 
         return begin
     may_switch = _switch_of(flags, pinned)
+
+    def may_adopt(held: Held) -> bool:
+        return pinned in {None, held.subject}
+
     if flags.resume:
-        return lambda tell: app.resume(tell, may_switch=may_switch)
+        return lambda tell: app.resume(tell, may_switch=may_switch, may_adopt=may_adopt)
     ask = events.ask if flags.json else None
-    return lambda tell: app.log_in(tell, ask=ask, opens_page=flags.open, assurance=assurance, may_switch=may_switch)
+    return lambda tell: app.log_in(
+        tell, ask=ask, opens_page=flags.open, assurance=assurance, may_switch=may_switch, may_adopt=may_adopt
+    )
 
 
 def _switch_of(flags: Namespace, pinned: str | None = None) -> Callable[[Held, Held], bool]:

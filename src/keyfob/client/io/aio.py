@@ -18,6 +18,7 @@ from keyfob.client.notices import Notice
 from keyfob.client.ports import Vault, World
 from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
+from keyfob.client.turn import Turn
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
@@ -100,6 +101,14 @@ class InThreads:
     def unpark(self, profile: str) -> Secret | None:
         """As there."""
         return self._blocking.unpark(profile)
+
+    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+        """As there."""
+        return self._blocking.take_turn(profile, turn)
+
+    def note_turn(self, profile: str, turn: Turn) -> None:
+        """As there."""
+        self._blocking.note_turn(profile, turn)
 
 
 class AsyncSystemWorld(InThreads):

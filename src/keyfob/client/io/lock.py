@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -46,25 +47,28 @@ else:
 
 
 @contextlib.contextmanager
-def locked(path: Path, lock: Callable[[int], None] = system_lock) -> Generator[None]:
+def locked(path: Path, lock: Callable[[int], None] = system_lock, patience: timedelta | None = None) -> Generator[None]:
     """Hold the lock.
 
     Args:
         path: Its file.
         lock: The system's own lock; raises `OSError` where it is taken, or where the file system has none.
+        patience: How long to wait for it; a minute if nobody says.
 
     Raises:
-        VaultUnavailable: Somebody has held it for a minute, or nothing can be written there (`vault-readonly`).
+        VaultUnavailable: Somebody has held it for so long (`vault-busy`), or nothing can be written there
+            (`vault-readonly`).
     """
+    seconds = _PATIENCE if patience is None else patience.total_seconds()
     with _threads_guard:
         mine = _threads.setdefault(str(path), threading.Lock())
-    if not mine.acquire(timeout=_PATIENCE):
+    if not mine.acquire(timeout=seconds):
         _give_up()
     try:
         descriptor = _open(path)
         try:
-            has_locks = _acquire(descriptor, lock)
-            with contextlib.nullcontext() if has_locks else _holding(path.with_name(f"{path.name}.held")):
+            has_locks = _acquire(descriptor, lock, seconds)
+            with contextlib.nullcontext() if has_locks else _holding(path.with_name(f"{path.name}.held"), seconds):
                 yield
         finally:
             os.close(descriptor)  # which lets go of the lock
@@ -80,18 +84,18 @@ def _open(path: Path) -> int:
         raise VaultUnavailable(f"{path} cannot be opened: {os.strerror(problem.errno or 0)}", code=code) from None
 
 
-def _acquire(descriptor: int, lock: Callable[[int], None]) -> bool:
-    """Wait for the system's lock; False where there is none.
+def _acquire(descriptor: int, lock: Callable[[int], None], seconds: float) -> bool:
+    """Wait so long for the system's lock; False where there is none.
 
     Raises:
-        VaultUnavailable: Somebody has held it for a minute.
+        VaultUnavailable: Somebody has held it all the time.
     """
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + seconds
     while True:
         try:
             lock(descriptor)
         except (BlockingIOError, PermissionError):
-            if time.monotonic() > end:
+            if time.monotonic() >= end:
                 _give_up()
             time.sleep(_NAP)
         except OSError as problem:
@@ -103,13 +107,12 @@ def _acquire(descriptor: int, lock: Callable[[int], None]) -> bool:
 
 
 @contextlib.contextmanager
-def _holding(path: Path) -> Generator[None]:
+def _holding(path: Path, seconds: float) -> Generator[None]:
     """Hold a lock that is a file's being there."""
     name = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}\n".encode()
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + seconds
     while not _make(path, name):
-        _take_over(path)
-        if time.monotonic() > end:
+        if not _take_over(path) and time.monotonic() >= end:
             _give_up()
         time.sleep(_NAP)
     try:
@@ -144,11 +147,11 @@ def _make(path: Path, name: bytes) -> bool:
             mine.unlink()
 
 
-def _take_over(path: Path) -> None:
-    """Move a dead holder's file away; of many that see it dead, one moves it."""
+def _take_over(path: Path) -> bool:
+    """Move a dead holder's file away; of many that see it dead, one moves it. Whether it may be gone."""
     seen = _holder(path)
     if seen is None or not _is_dead(path, seen):
-        return
+        return not path.exists()
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with contextlib.suppress(OSError):
         path.rename(aside)
@@ -156,6 +159,8 @@ def _take_over(path: Path) -> None:
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
         aside.unlink()
+        return True
+    return not path.exists()
 
 
 def _is_dead(path: Path, holder: bytes) -> bool:
@@ -184,4 +189,6 @@ def _give_up() -> NoReturn:
     Raises:
         VaultUnavailable: Always.
     """
-    raise VaultUnavailable("another keyfob holds the vault's lock and does not let go", hint="Try again.")
+    raise VaultUnavailable(
+        "another keyfob holds the vault's lock and does not let go", code="vault-busy", hint="Try again."
+    )

@@ -24,6 +24,7 @@ from keyfob.client.notices import (
     DoorChosen,
     DoorRefused,
     FactorRefused,
+    LoginElsewhere,
     NetworkTrouble,
     NotBound,
     Notice,
@@ -107,6 +108,9 @@ class Terminal:
                 self._await("you to approve", notice.expires_in)
             case StillPending():
                 pass  # the countdown says so
+            case LoginElsewhere():
+                who = "another keyfob" if notice.pid is None else f"another keyfob (process {notice.pid})"
+                self._say(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
             case SlowedDown():
                 self._say_slower(notice)
             case _:

@@ -17,6 +17,7 @@ from keyfob.client.learned import Learned
 from keyfob.client.notices import Notice
 from keyfob.client.question import Question
 from keyfob.client.surroundings import Surroundings
+from keyfob.client.turn import Turn
 from keyfob.errors import LoginRequired, VaultUnavailable
 from keyfob.io.http import send
 from keyfob.protocol.http import Request, Response
@@ -69,6 +70,7 @@ class SystemWorld:
         self._http = http
         self._home = home
         self._listener: Listener | None = None
+        self._lets_go: Callable[[], None] | None = None
 
     def send(self, request: Request) -> Response:
         """Over the network."""
@@ -132,7 +134,10 @@ class SystemWorld:
         return None if found is None else Came(found)
 
     def hush(self, *, went_well: bool) -> None:
-        """Listen no more."""
+        """Listen no more, and let go of the turn."""
+        if self._lets_go is not None:
+            self._lets_go()
+            self._lets_go = None
         if self._listener is not None:
             self._listener.close(went_well=went_well)
             self._listener = None
@@ -180,3 +185,22 @@ class SystemWorld:
         from keyfob.client.io.pending_files import PendingFiles
 
         return PendingFiles(self._home).load(profile)
+
+    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+        """By a lock; where there can be none, nobody is held off."""
+        from keyfob.client.io.turn_files import TurnFiles
+
+        try:
+            lets_go, turn_of_other = TurnFiles(self._home).take(profile, turn)
+        except VaultUnavailable:
+            return True, None
+        self._lets_go = lets_go
+        return lets_go is not None, turn_of_other
+
+    def note_turn(self, profile: str, turn: Turn) -> None:
+        """Beside the lock; best effort, since those who wait then log in by themselves."""
+        from keyfob.client.io.turn_files import TurnFiles
+
+        if self._lets_go is not None:
+            with contextlib.suppress(VaultUnavailable):
+                TurnFiles(self._home).note(profile, turn)

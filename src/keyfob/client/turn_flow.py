@@ -1,0 +1,50 @@
+"""Wait for whoever else logs the same profile in, so that a person is asked once and not once for each process."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from keyfob.client.asks import Flow, load, take_turn, tell, wait
+from keyfob.client.held import Held
+from keyfob.client.notices import LoginElsewhere
+from keyfob.client.switch import MayAdopt
+from keyfob.client.turn import Turn
+from keyfob.errors import VaultUnavailable
+
+_BETWEEN_LOOKS: Final = timedelta(milliseconds=250)  # a person who waits for a login elsewhere notices no more
+
+
+def await_turn(profile: str, turn: Turn, may_adopt: MayAdopt, *, however: bool = False) -> Flow[Held | None]:
+    """Wait until nobody else logs this profile in.
+
+    Args:
+        profile: Its name.
+        turn: What is wanted here.
+        may_adopt: Asked about what another got.
+        however: Whether it does not matter how sure their login is.
+
+    Returns:
+        What they got, if it is just what is wanted here. What was there before we came does not count: whoever wants
+        a login wants a new one.
+    """
+    looks = 0
+    told: int | None = None
+    while True:
+        is_ours, other = yield from take_turn(profile, turn)
+        if is_ours:
+            break
+        looks += 1
+        pid = None if other is None else other.pid
+        # Who has only just taken the turn has not written down yet who it is.
+        if (pid is not None and pid != told) or (pid is None and looks == 2):
+            told = pid
+            yield from tell(LoginElsewhere(pid))
+        yield from wait(_BETWEEN_LOOKS)
+    if not looks or other is None:
+        return None
+    try:
+        held = yield from load(profile)
+    except VaultUnavailable:
+        return None
+    return held if held is not None and other.brought(held, turn, however=however) and may_adopt(held) else None
