@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -151,7 +152,17 @@ def test_a_password_is_taken_from_stdin_by_leave_alone_and_never_from_the_words(
         monkeypatch.setattr("sys.stdin", io.StringIO(""))
         nobody = keyfob("login")
 
+        monkeypatch.setattr("sys.stdin", io.StringIO("hunter2\n"))
+        named = keyfob("login", "--username", "sam@example.com")
+        wrong = keyfob("login", "--flow", "device", "--username", "sam@example.com")
+
     assert ran.code == 0
+    assert (named.code, wrong.code) == (0, 2)
+    sent = [parse_qs(body.decode()) for _, path, _, body in server.came if path == "/token"]
+    assert [(form["username"], form["password"]) for form in sent] == [
+        *[(["pat@example.com"], ["hunter2"])] * 2,
+        (["sam@example.com"], ["hunter2"]),
+    ]
     assert "RFC 9700 forbids" in ran.err
     kinds = [(event["event"], event.get("kind")) for event in again.events()]
     assert kinds[:3] == [("warning", None), ("question", "username"), ("question", "password")]

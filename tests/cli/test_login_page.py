@@ -50,6 +50,10 @@ def test_the_logins_by_code_and_by_password_do_what_the_page_says(
         assert line in LOGINS
         monkeypatch.setattr("sys.stdin", io.StringIO("pat@example.com\nsecret\n"))
         assert main(shlex.split(line)[1:]) == 0
+        line = "keyfob login --flow password --username pat@example.com"
+        assert line in LOGINS
+        monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
+        assert main(shlex.split(line)[1:]) == 0
         capsys.readouterr()
         assert main(["login", "--flow", "device", "--json"]) == 0
     events = [json.loads(said)["event"] for said in capsys.readouterr().out.splitlines()]

@@ -1,8 +1,10 @@
 """Which setting wins, what a project's file may not say, and whose account is pinned."""
 
+import io
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +15,12 @@ from hypothesis import strategies as st
 from keyfob.cli.commands.login import _switch_of
 from keyfob.cli.profiles import choose
 from keyfob.cli.settings import Setting, Settings, _Layer
+from keyfob.client.io.turn_files import TurnFiles
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.client.turn import Turn
 from keyfob.io import quick
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
 from tests.cli.desk import PAT, Desk, desk
 from tests.cli.issuer import granted, issuer
 
@@ -255,3 +261,42 @@ def test_what_is_no_file_of_settings_is_refused(desk: Desk) -> None:
     (desk.project / ".keyfob.toml").unlink()
     (desk.project / ".keyfob.toml").mkdir()
     assert desk.type("token", "--json").error() == "setting-wrong"
+
+
+def test_the_last_logins_address_is_offered_to_a_program_that_asks_for_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with issuer(granted()) as server:
+        desk.keep(f"{server.url}/", person="pat@example.com", scope=Scope())
+        monkeypatch.setattr("sys.stdin", io.StringIO("\nhunter2\n"))
+        ran = desk.type("login", "--flow", "password", "--allow-password", "--json")
+
+    [asked] = [event for event in ran.events() if event.get("kind") == "username"]
+    assert asked["default"] == "pat@example.com"
+    assert [body for _, path, _, body in server.came if path == "/token" and b"username=pat%40example.com" in body]
+
+
+@pytest.mark.parametrize(("pinned", "token"), [(PAT, "theirs"), ("auth0|sam", None)], ids=["the account", "another"])
+def test_a_pinned_account_takes_over_no_other_that_logged_in_meanwhile(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, pinned: str, token: str | None
+) -> None:
+    """[C-OIDC-06]"""
+    take, seen = TurnFiles.take, list[Turn]()
+
+    def while_another_logs_in(files: TurnFiles, name: str, turn: Turn) -> tuple[Callable[[], None] | None, Turn | None]:
+        if not seen:
+            seen.append(turn)
+            held = desk.keep(url, access_token=Secret("theirs"), generation=1)
+            files.note(name, replace(turn, kept=held.generation))
+            return None, replace(turn, pid=4711)
+        return take(files, name, turn)
+
+    monkeypatch.setattr(TurnFiles, "take", while_another_logs_in)
+    with issuer(granted(access_token="ours")) as server:
+        url = f"{server.url}/"
+        desk.says(f'issuer = "{url}"\nclient_id = "cli"\nscope = "read:orders"\nsubject = "{pinned}"\n')
+        ran = desk.type("login", "--flow", "device", "--json")
+
+    assert ran.events()[0] == {"event": "login_elsewhere", "pid": 4711}
+    assert ("device_code" in [event.get("event") for event in ran.events()]) is (token is None)
+    assert (ran.code == 0) is (token is not None)

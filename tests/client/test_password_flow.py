@@ -16,6 +16,7 @@ from keyfob.client.held import Held
 from keyfob.client.login_flow import log_in
 from keyfob.client.notices import ApprovalAwaited, FactorRefused, PasswordWarned, RecoveryCodeMade
 from keyfob.client.profile import Profile
+from keyfob.client.session import Session
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, Unreachable
 from keyfob.login import App, Notice
 from keyfob.protocol.http import Response, json_response
@@ -28,6 +29,7 @@ from keyfob.testing.scene import EMAIL, Scene, SceneWorld
 from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scripted_server import Answer, ScriptedWorld
 from tests.client.scripts import API, CLIENT, ISSUER, METADATA, OPENID, PENDING, SLOW_DOWN, error, tokens
+from tests.client.scripts import held as kept
 from tests.server.test_password import code_for, enrolled
 
 PROFILE = Profile("default", ISSUER, CLIENT, API, Scope.of(["read:orders"]), way="password", allows_password=True)
@@ -94,6 +96,44 @@ def test_a_password_travels_once_and_a_warning_comes_first() -> None:
     said = f"{held!r} {held.write().decode()} {world.notices!r} {world.parked!r}"
     assert PASSWORD not in said
     assert sum(PASSWORD.encode() in request.body.replace(b"+", b" ") for _, request in world.sent) == 1
+
+
+def test_a_name_that_is_said_is_not_asked_for() -> None:
+    """[C-6749-15]"""
+    world = world_of(tokens())
+    world.answers = [PASSWORD]
+    drive(log_in(replace(PROFILE, username="sam@example.com")), world)
+    assert [question.kind for question in world.asked] == ["password"]
+    assert (body(world)["username"], body(world)["password"]) == ("sam@example.com", PASSWORD)
+
+
+@pytest.mark.parametrize("changed", [{"username": " "}, {"username": ""}, {"username": "pat", "way": "device"}])
+def test_a_name_is_said_with_a_password_and_is_not_empty(changed: dict[str, str]) -> None:
+    with pytest.raises(Misuse, match="user name"):
+        replace(PROFILE, **changed)  # type: ignore[arg-type]
+
+
+def test_a_name_that_was_said_once_is_written_down_nowhere() -> None:
+    assert b"sam" not in replace(PROFILE, username="sam").write()
+
+
+@pytest.mark.parametrize(
+    ("before", "offered"),
+    [
+        ({"person": "pat@example.com"}, "pat@example.com"),
+        ({"person": "Pat Example"}, ""),
+        ({"person": None}, ""),
+        ({"person": "pat@example.com", "issuer": "https://other.example/"}, ""),
+        (None, ""),
+    ],
+    ids=["e-mail", "a name to show", "nobody knows", "another issuer", "nobody"],
+)
+def test_the_last_logins_address_is_offered_as_the_name(before: dict[str, str] | None, offered: str) -> None:
+    vault, world = MemoryVault(), world_of(tokens())
+    if before is not None:
+        vault.keep(PROFILE.name, replace(kept(), **before))  # type: ignore[arg-type]
+    Session(PROFILE, vault, world).log_in()
+    assert [question.default for question in world.asked] == [offered, ""]
 
 
 def test_a_realm_is_named_in_auth0s_own_grant() -> None:

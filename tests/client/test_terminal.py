@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from keyfob.client.io.terminal import HONEST_LINE, Terminal
 from keyfob.client.notices import CodeShown, NetworkTrouble, ScopeNarrowed, SlowedDown, StillPending, printable
+from keyfob.client.question import Question
+from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import NOON
 
 LEFT = timedelta(minutes=15)
@@ -120,6 +122,42 @@ def test_nothing_that_a_server_says_can_steer_a_terminal(evil: str, live: bool) 
     terminal.tell(ScopeNarrowed((evil,)))
 
     assert not re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", paper.getvalue())
+
+
+class Typing(io.StringIO):
+    """Somebody at a keyboard."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_person", "answer"),
+    [
+        ("\n", True, "pat"),
+        ("  \n", True, "pat"),
+        ("sam\n", True, "sam"),
+        ("\n", False, ""),
+        ("sam\n", False, "sam"),
+    ],
+)
+def test_what_is_offered_is_taken_by_an_empty_line_where_a_person_sees_it(
+    monkeypatch: pytest.MonkeyPatch, typed: str, is_person: bool, answer: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", Typing(typed) if is_person else io.StringIO(typed))
+    out = io.StringIO()
+
+    found = Terminal(out, live=True, colour=False).ask(Question("username", "Name", default="pat"))
+
+    assert found == Secret(answer)
+    assert out.getvalue() == ("Name [pat]: " if is_person else "")
+
+
+def test_what_is_offered_steers_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Typing("\n"))
+    out = io.StringIO()
+    Terminal(out, live=True, colour=False).ask(Question("username", "Name", default="a@b\x1b[2J"))
+    assert out.getvalue() == "Name [a@b?[2J]: "
 
 
 @given(st.text())

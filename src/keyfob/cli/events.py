@@ -39,11 +39,12 @@ def ask(question: Question) -> Secret:
     Raises:
         LoginRequired: There is none.
     """
-    output.result_object({"event": "question", "kind": question.kind, "words": question.words})
+    offered = {"default": question.default} if question.default else {}
+    output.result_object({"event": "question", "kind": question.kind, "words": question.words, **offered})
     typed = sys.stdin.readline()
     if not typed:
         raise LoginRequired("nobody answers on stdin", code="no-terminal", hint="Answer each question with a line.")
-    return Secret(typed.rstrip("\r\n"))
+    return Secret(typed.rstrip("\r\n") or question.default)
 
 
 def granted(profile: Profile, held: Held) -> dict[str, object]:

@@ -139,6 +139,7 @@ def choose(flags: Namespace) -> Chosen:
         endpoints={**(kept.endpoints if kept else {}), **preset.endpoints, **_find_endpoints(flags)},
         allows_password=bool(getattr(flags, "allow_password", False)) or (kept is not None and kept.allows_password),
         realm=pick("realm", kept.realm if kept else None, issuer),
+        username=_flag(flags, "username"),
         way=way,
         ca=ca,
         assertion_audience=read_assertion_audience(
@@ -314,6 +315,7 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         endpoints=profile.endpoints,
         allows_password=profile.allows_password,
         realm=profile.realm,
+        username=profile.username,
         way=profile.way,
         store=store,
         ca=profile.ca,

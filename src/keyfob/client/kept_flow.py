@@ -64,7 +64,10 @@ class KeptLogin:
             KeyfobError: As the flows say; what the vault held before is untouched then.
         """
         yield from self._make_ready()
-        login = _timed(self._flow(opens_page=opens_page, assurance=assurance))
+        last_name = ""
+        if self.profile.way == "password":
+            last_name = login_name_of((yield from self._readable()), self.profile)
+        login = _timed(self._flow(opens_page=opens_page, assurance=assurance, last_name=last_name))
         # A password opens no page, and is given to this process alone; without a person, whoever looks says so at once.
         if self.profile.is_machine or self.profile.way == "password" or not (yield from self._has_person()):
             return (yield from self._keep_login((yield from login), may_switch))
@@ -295,7 +298,12 @@ class KeptLogin:
         return found.generation if found else 0
 
     def _flow(
-        self, *, opens_page: bool = False, assurance: Assurance = ANY_LOGIN, proof_key: Secret | None = None
+        self,
+        *,
+        opens_page: bool = False,
+        assurance: Assurance = ANY_LOGIN,
+        proof_key: Secret | None = None,
+        last_name: str = "",
     ) -> Flow[Held]:
         """The login that the profile means.
 
@@ -307,7 +315,9 @@ class KeptLogin:
         if not self.profile.is_machine:
             from keyfob.client import login_flow  # noqa: PLC0415
 
-            return login_flow.log_in(self.profile, credential, opens_page=opens_page, assurance=assurance)
+            return login_flow.log_in(
+                self.profile, credential, opens_page=opens_page, assurance=assurance, last_name=last_name
+            )
         from keyfob.client import credentials_flow  # noqa: PLC0415
         from keyfob.client.credential import PlatformToken  # noqa: PLC0415
 
@@ -327,6 +337,12 @@ def _is_better_than_nothing(held: Held, moment: datetime, min_ttl: timedelta | N
     """Whether a token is still good for a moment, and nobody has asked for more."""
     lives = held.expires_at is None or held.expires_at > moment + held.skew
     return lives and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
+
+
+def login_name_of(before: Held | None, profile: Profile) -> str:
+    """By which name the person would log in there again: an e-mail address, for another name is only for showing."""
+    person = before.person if before is not None and before.issuer == profile.issuer else None
+    return person if person is not None and "@" in person else ""
 
 
 def is_another(before: Held, after: Held) -> bool:

@@ -85,6 +85,7 @@ def log_in(
     *,
     opens_page: bool = False,
     assurance: Assurance = ANY_LOGIN,
+    last_name: str = "",
 ) -> Flow[Held]:
     """From nothing to tokens that may be kept.
 
@@ -94,6 +95,7 @@ def log_in(
         credential: The program's own secret or key, if it has one.
         opens_page: With a code: open the page with the code in it on this machine.
         assurance: How sure the login must be.
+        last_name: By which name the person logged in last, if that is known; offered where a name is asked for.
 
     Raises:
         LoginRequired: There is nobody here who could log in.
@@ -108,7 +110,8 @@ def log_in(
     at = yield from find(profile, credential, assurance)
     way = profile.way
     if way == "password":
-        return (yield from _judge(at, Brought((yield from password_flow.log_in(at.metadata, at.program, profile)))))
+        answer = yield from password_flow.log_in(at.metadata, at.program, profile, last_name)
+        return (yield from _judge(at, Brought(answer)))
     if way != "auto":
         brought = yield from _through(way, at, opens_page=opens_page)
         yield from _unlearn(at, way)

@@ -44,10 +44,16 @@ _HINTS: Final = {
 }
 
 
-def log_in(metadata: ServerMetadata, program: Program, profile: Profile) -> Flow[TokenAnswer]:
+def log_in(metadata: ServerMetadata, program: Program, profile: Profile, last_name: str = "") -> Flow[TokenAnswer]:
     """Ask for name and password, trade them for tokens, and ask for a second factor where one is due.
 
-    The password is held for one request and in no other place.
+    The password is held for one request and in no other place. Where the profile says a name, that is not asked for.
+
+    Args:
+        metadata: The server's.
+        program: Who asks.
+        profile: The login.
+        last_name: Who logged in last, which is offered.
 
     Raises:
         Misuse: The profile does not allow it.
@@ -61,9 +67,12 @@ def log_in(metadata: ServerMetadata, program: Program, profile: Profile) -> Flow
         hint = "If the server offers nothing else, add --allow-password; it is kept with the profile."
         raise Misuse("this profile does not allow a password to be taken", hint=hint)
     yield from tell(PasswordWarned(WARNING))
-    username = yield from ask_person(Question("username", "User name or e-mail"))
+    username = profile.username
+    if username is None:
+        typed = yield from ask_person(Question("username", "User name or e-mail", default=last_name))
+        username = typed.reveal()
     grant = PasswordGrant(
-        username=username.reveal().strip(),
+        username=username.strip(),
         password=(yield from ask_person(Question("password", "Password", is_hidden=True))),
         target=profile.target,
         scope=profile.scope or None,

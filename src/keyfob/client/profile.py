@@ -48,6 +48,7 @@ class Profile:
             grant (RFC 7523 §2.2, §2.1).
         dpop: Whether tokens are bound to a key of this login (RFC 9449): not, where the server can, or always.
         realm: Whose password it is, where the server has several directories (Auth0).
+        username: Who logs in with a password this time; asked for where it is not said, and never written down.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Profile:
     ca: str | None = None
     assertion_audience: AssertionAudience = "issuer"
     dpop: Dpop = "off"
+    username: str | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without asking anybody; the name becomes a file's.
@@ -92,6 +94,7 @@ class Profile:
             raise Misuse("this issuer takes no audience", hint=hint)
         if self.is_resource and (not self.audience or ":" not in self.audience or "#" in self.audience):
             raise Misuse("a resource is an absolute address without a fragment", hint="RFC 8707 §2 says so.")
+        self._check_username()
         for name, address in self.endpoints.items():
             if name not in ENDPOINTS or not is_safe(address):
                 raise Misuse(
@@ -99,6 +102,15 @@ class Profile:
                 )
         for callback in self.callbacks:
             Callback.read(callback)
+
+    def _check_username(self) -> None:
+        """Refuse a name that nobody would be told.
+
+        Raises:
+            Misuse: It is empty, or the login is not by password.
+        """
+        if self.username is not None and (self.way != "password" or not self.username.strip()):
+            raise Misuse("a user name goes with a password alone, and is not empty", hint="Add --flow password.")
 
     @property
     def target(self) -> Target:

@@ -16,8 +16,10 @@ class Question:
         kind: What is asked for, for programs.
         words: The same for a person.
         is_hidden: Whether the answer must not be seen.
+        default: What may be offered, and given back for an empty answer; "" where there is nothing to offer.
     """
 
     kind: Kind
     words: str
     is_hidden: bool = False
+    default: str = ""

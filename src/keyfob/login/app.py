@@ -55,6 +55,7 @@ class App:
         endpoints: Mapping[str, str] | None = None,
         allows_password: bool = False,
         realm: str | None = None,
+        username: str | None = None,
         way: Way = "auto",
         store: str | None = None,
         identity: Source | None = None,
@@ -83,6 +84,7 @@ class App:
             endpoints: Addresses that the issuer's metadata does not say.
             allows_password: A person's password may be taken (legacy).
             realm: Whose password it is, where the server has several directories.
+            username: Who logs in with a password; asked for if nobody says. The password is asked for in any case.
             way: How a person logs in: by this machine's browser, by a code on any device, by pasting what a browser
                 elsewhere ends at; `auto` is the safest of them that this place and the issuer allow.
             store: How tokens are kept, if that is said anew: "require" for sealed or not at all, "prefer" for sealed if
@@ -114,6 +116,7 @@ class App:
             endpoints={**found.endpoints, **(endpoints or {})},
             allows_password=allows_password,
             realm=realm,
+            username=username,
             way=way,
             identity=identity,
             identity_as=identity_as or habits.identity_as,

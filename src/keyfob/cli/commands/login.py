@@ -72,6 +72,8 @@ def configure(parser: ArgumentParser) -> None:
     legacy = parser.add_argument_group("a password (--flow password): legacy, for servers that offer nothing else")
     legacy.add_argument("--allow-password", action="store_true", help="let this profile take a password; asked for, or "
                         "read from stdin: name and password, a line each")  # fmt: skip
+    legacy.add_argument("--username", metavar="NAME", help="whose password it is; only the password is asked for then, "
+                        "or read from stdin. Not kept")  # fmt: skip
     legacy.add_argument("--realm", metavar="NAME", help="whose password it is, where a server has several directories")
     odd = parser.add_argument_group("issuers that are not as others")
     odd.add_argument("--ca", metavar="FILE", help="authorities to trust beside the system's, in PEM (KEYFOB_CA)")

@@ -147,9 +147,11 @@ class Terminal:
         elif question.is_hidden:
             typed = getpass(f"{question.words}: ", self._out) + "\n"
         else:
-            self._out.write(f"{question.words}: ")
+            offered = f" [{printable(question.default)}]" if question.default else ""
+            self._out.write(f"{question.words}{offered}: ")
             self._out.flush()
             typed = sys.stdin.readline()
+            typed = question.default if typed.isspace() and question.default else typed
         if not typed:
             raise LoginRequired("nobody answers on stdin", code="no-terminal", hint="Run: keyfob login in a terminal.")
         return Secret(typed.rstrip("\r\n"))
