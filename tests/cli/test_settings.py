@@ -276,9 +276,13 @@ def test_the_last_logins_address_is_offered_to_a_program_that_asks_for_it(
     assert [body for _, path, _, body in server.came if path == "/token" and b"username=pat%40example.com" in body]
 
 
-@pytest.mark.parametrize(("pinned", "token"), [(PAT, "theirs"), ("auth0|sam", None)], ids=["the account", "another"])
+@pytest.mark.parametrize(
+    ("pinned", "words", "is_taken"),
+    [(PAT, (), True), ("auth0|sam", (), False), (PAT, ("--switch-account",), False)],
+    ids=["the account", "another", "whoever it will be"],
+)
 def test_a_pinned_account_takes_over_no_other_that_logged_in_meanwhile(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, pinned: str, token: str | None
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, pinned: str, words: tuple[str, ...], is_taken: bool
 ) -> None:
     """[C-OIDC-06]"""
     take, seen = TurnFiles.take, list[Turn]()
@@ -295,8 +299,8 @@ def test_a_pinned_account_takes_over_no_other_that_logged_in_meanwhile(
     with issuer(granted(access_token="ours")) as server:
         url = f"{server.url}/"
         desk.says(f'issuer = "{url}"\nclient_id = "cli"\nscope = "read:orders"\nsubject = "{pinned}"\n')
-        ran = desk.type("login", "--flow", "device", "--json")
+        ran = desk.type("login", "--flow", "device", "--json", *words)
 
     assert ran.events()[0] == {"event": "login_elsewhere", "pid": 4711}
-    assert ("device_code" in [event.get("event") for event in ran.events()]) is (token is None)
-    assert (ran.code == 0) is (token is not None)
+    assert ("device_code" in [event.get("event") for event in ran.events()]) is not is_taken
+    assert (ran.code == 0) is is_taken

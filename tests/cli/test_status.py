@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.client.standing import standing
+from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import NOON
-from tests.cli.desk import Desk, desk
+from tests.cli.desk import PAT, Desk, desk
 from tests.cli.issuer import as_json, granted, issuer
 from tests.client.scripts import held
-from tests.loopback import says
 
 __all__ = ["desk"]
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -100,15 +100,42 @@ def test_a_network_that_is_down_is_not_a_login_that_is_over(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("answer", "state", "code"), [(200, "logged-in", 0), (401, "login-needed", 4)])
 def test_where_nothing_renews_the_issuer_is_asked_for_the_name(desk: Desk, answer: int, state: str, code: int) -> None:
-    from keyfob.protocol.scope import Scope
-
-    with issuer(userinfo=says(answer, b"{}")) as server:
+    with issuer(userinfo=as_json(answer, sub=PAT)) as server:
         desk.keep(f"{server.url}/", refresh_token=None, scope=Scope.of(["openid"]))
         ran = desk.type("status", "--online", "--json")
         unasked = desk.type("status", "--json")
 
     assert (ran.code, ran.members()["state"], ran.members()["asked"]) == (code, state, True)
     assert unasked.members()["asked"] is False
+
+
+@pytest.mark.parametrize("said", [{"sub": "auth0|sam"}, {}], ids=["another", "nobody"])
+def test_an_answer_about_somebody_else_is_not_believed_and_nothing_of_it_is_shown(
+    desk: Desk, said: dict[str, str]
+) -> None:
+    """[C-OIDC-04]"""
+    with issuer(userinfo=as_json(200, name="Mallory", email="mallory@example.com", **said)) as server:
+        desk.keep(f"{server.url}/", refresh_token=None, scope=Scope.of(["openid"]))
+        online = [desk.type("status", "--online", *form) for form in ((), ("--json",))]
+        after = [desk.type(*words) for words in (("whoami",), ("whoami", "--json"), ("status",))]
+
+    told = online[1].members()
+    assert (online[1].code, told["state"], told["asked"]) == (7, "offline-unknown", False)
+    assert isinstance(told["problem"], dict)
+    assert told["problem"]["code"] == "malformed"
+    assert (told["subject"], told["name"]) == (PAT, "pat@example.com")
+    assert [ran.code for ran in after] == [0, 0, 0]
+    assert all("allory" not in ran.out + ran.err and "sam" not in ran.out + ran.err for ran in (*online, *after))
+
+
+def test_without_an_id_token_nobody_knows_whom_an_answer_is_about(desk: Desk) -> None:
+    """[C-OIDC-04]"""
+    with issuer(userinfo=as_json(200, sub=PAT)) as server:
+        desk.keep(f"{server.url}/", refresh_token=None, subject=None, person=None, scope=Scope.of(["openid"]))
+        ran = desk.type("status", "--online", "--json")
+
+    assert (ran.code, ran.members()["state"], ran.members()["asked"]) == (0, "logged-in", False)
+    assert ran.members()["subject"] is None
 
 
 def test_one_damaged_login_does_not_hide_the_others(desk: Desk) -> None:

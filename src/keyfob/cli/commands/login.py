@@ -218,7 +218,7 @@ def _way_of(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
     may_switch = _switch_of(flags, pinned)
 
     def may_adopt(held: Held) -> bool:
-        return pinned in {None, held.subject}
+        return not flags.switch_account and pinned in {None, held.subject}  # who wants another wants to be asked
 
     if flags.resume:
         return lambda tell: app.resume(tell, may_switch=may_switch, may_adopt=may_adopt)

@@ -21,10 +21,12 @@ from keyfob.cli.profiles import (
 from keyfob.client.keeping import WORDS, Place
 from keyfob.client.profile import command
 from keyfob.client.standing import Standing, standing
+from keyfob.client.userinfo import check_userinfo
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
 from keyfob.login import App, FileVault, Held, Seals
 from keyfob.protocol.http import Request
 
+_OK = 200
 _NOBODY = Standing("login-needed", None, renews=False, refresh_until=None, ends_at=None)
 _WORDS = {
     "logged-in": "logged in",
@@ -151,7 +153,11 @@ def _asked(report: Report, app: App) -> Report:
 
 
 def _asked_for_name(report: Report, app: App) -> Report:
-    """Where nothing can be renewed, whoever gives names knows whether the token is still good (OpenID Connect §5.3)."""
+    """Where nothing can be renewed, whoever gives names knows whether the token is still good (OIDC Core §5.3).
+
+    Raises:
+        Malformed: The answer is about somebody else, or nobody.
+    """
     if report.stands.state == "login-needed":
         return report
     address = app.metadata().userinfo_endpoint
@@ -161,7 +167,10 @@ def _asked_for_name(report: Report, app: App) -> Report:
     if answer.status in {401, 403}:
         problem = Refused("the issuer does not know the access token any more")
         return replace(report, stands=_NOBODY, was_asked=True, problem=problem)
-    return replace(report, was_asked=200 <= answer.status <= 299)
+    if answer.status != _OK or report.held.subject is None:
+        return report  # without an ID token nobody can tell whom an answer is about
+    check_userinfo(answer, report.held.subject)
+    return replace(report, was_asked=True)
 
 
 def _members(report: Report) -> dict[str, object]:
