@@ -172,7 +172,7 @@ def test_who_it_is_is_said_when_it_is_known_and_once_for_each() -> None:
     ours.log_in()
     assert told(world) == [LoginElsewhere(1), LoginElsewhere(2)]
 
-    world = world_of(None, None, None)
+    world = world_of(*[None] * 6)
     ours, _ = session(world, replace(WANTED, kept=3))
     ours.log_in()
     assert told(world) == [LoginElsewhere(None)]

@@ -168,6 +168,7 @@ class KeptLogin:
             return self._is_ours(held) and is_same and may_adopt(held)
 
         found = yield from await_turn(self.profile.name, turn, will_do, however=however)
+        self._unkept = None if found else self._unkept
         held = found or (yield from self._keep_login((yield from login), may_switch))
         yield from note_turn(self.profile.name, replace(turn, kept=held.generation))  # for the next who waits
         return held

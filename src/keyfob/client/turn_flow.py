@@ -13,6 +13,7 @@ from keyfob.client.turn import Turn
 from keyfob.errors import VaultUnavailable
 
 _BETWEEN_LOOKS: Final = timedelta(milliseconds=250)  # a person who waits for a login elsewhere notices no more
+_LOOKS_FOR_A_NAME: Final = 4
 
 
 def await_turn(profile: str, turn: Turn, may_adopt: MayAdopt, *, however: bool = False) -> Flow[Held | None]:
@@ -37,7 +38,8 @@ def await_turn(profile: str, turn: Turn, may_adopt: MayAdopt, *, however: bool =
         looks += 1
         pid = None if other is None else other.pid
         # Who has only just taken the turn has not written down yet who it is.
-        if (pid is not None and pid != told) or (pid is None and looks == 2):
+        is_late = pid is None and told is None and looks == _LOOKS_FOR_A_NAME
+        if is_late or pid not in {None, told}:
             told = pid
             yield from tell(LoginElsewhere(pid))
         yield from wait(_BETWEEN_LOOKS)
