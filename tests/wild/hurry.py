@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from keyfob.client.asks import Heard, Moment
 from keyfob.client.io.world import SystemWorld
+from keyfob.client.turn import Turn
 from keyfob.io import http
 from keyfob.login import CodeShown, Notice, ScopeNarrowed
 from keyfob.protocol.http import Request, Response
@@ -94,3 +95,7 @@ class Hurry(SystemWorld):
 
     def park(self, profile: str, kept: Secret | None) -> None:
         """Nobody takes over from these programs."""
+
+    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:  # noqa: ARG002
+        """Nobody else logs in to what these programs keep."""
+        return True, None

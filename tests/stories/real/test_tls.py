@@ -153,7 +153,7 @@ def test_a_program_logs_in_refreshes_and_logs_out_over_https(
         client_id=READY_CLIENT_ID,
         audience=READY_AUDIENCE,
         home=tmp_path / "home",
-        world=SystemWorld(tell, http=trusting),
+        world=SystemWorld(tell, http=trusting, home=tmp_path / "home"),
     )
     held = app.log_in(tell)
     people[0].join(10)
