@@ -116,5 +116,5 @@ def test_a_login_whose_settings_are_lost_or_damaged_is_ended_too(desk: Desk) -> 
 
         assert desk.type("logout", "--all").code == 0
 
-    assert sum(path == "/revoke" for _, path, _, _ in server.came) == 2
+    assert sum(path == "/revoke" for _, path, _, _ in server.came) == 4  # of each a refresh and an access token
     assert FileVault(desk.home).drawers() == []

@@ -198,7 +198,7 @@ def test_another_person_is_noticed_where_nobody_can_be_asked(keyfob: Keyfob) -> 
         assert json.loads(keyfob("whoami", "--json")[1])["subject"] == "auth0|1"
         assert log_in(keyfob, server, "--switch-account")[0] == 0
         assert json.loads(keyfob("whoami", "--json")[1])["subject"] == "auth0|2"
-        assert len(requests(server, "/revoke")) == 2, "what nobody wanted is ended"
+        assert len(requests(server, "/revoke")) == 4, "what nobody wanted is ended"
 
 
 class Screen(io.StringIO):

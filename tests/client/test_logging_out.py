@@ -43,7 +43,8 @@ def test_the_login_is_forgotten_before_the_server_is_asked(trouble: Response | S
 
     Session(PROFILE, vault, world).log_out()
 
-    assert seen == [None]
+    assert seen
+    assert set(seen) == {None}
 
 
 class Enough(BaseException):
@@ -107,12 +108,12 @@ class Fast(MemoryVault):
 
 
 def test_what_cannot_be_forgotten_is_ended_at_the_server_all_the_same_and_said() -> None:
-    vault, world = logged_in(Fast()), ScriptedWorld({"/revoke": [Response(200)]})
+    vault, world = logged_in(Fast()), ScriptedWorld({"/revoke": [Response(200), Response(200)]})
 
     with pytest.raises(VaultUnavailable):
         Session(PROFILE, vault, world).log_out()
 
-    assert len(world.requests("/revoke")) == 1
+    assert len(world.requests("/revoke")) == 2
 
 
 def test_a_quick_file_that_stays_keeps_no_login_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,15 +25,17 @@ class LoggedOut:
     Attributes:
         revoked: Whether the server confirmed that the refresh token is dead; None where there was none to end.
         problem: Why not, in words; "" otherwise.
-        alive_until: When the access token lapses; it cannot be called back. None when it already has, or where
-            nobody knows.
+        alive_until: When the access token lapses; APIs that ask nobody take it until then. None when it already has, or
+            where nobody knows.
         is_alive: Whether the access token may still be used.
+        access_revoked: Whether the server took the access token back, as far as it can; None where it was not asked.
     """
 
     revoked: bool | None
     problem: str
     alive_until: datetime | None
     is_alive: bool
+    access_revoked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +112,20 @@ def end(taken: Taken, program: Callable[[Held], Program]) -> Flow[LoggedOut]:
 
 
 def log_out(held: Held, program: Program) -> Flow[LoggedOut]:
-    """Revoke. Never raises for the server's sake: the caller forgets the tokens whatever happens."""
+    """Revoke the refresh token, then the access token. Never raises for the server's sake.
+
+    A server that does not confirm the first is not asked for more.
+    """
     moment = (yield from now()).wall
     is_alive = held.expires_at is None or held.expires_at > moment
     alive = held.expires_at if is_alive else None
-    if held.refresh_token is None:
-        return LoggedOut(None, "", alive, is_alive)
-    revoked, problem = yield from _revoke(held, held.refresh_token, program)
-    return LoggedOut(revoked, problem, alive, is_alive)
+    revoked, problem = None, ""
+    if held.refresh_token is not None:
+        revoked, problem = yield from _revoke(held, held.refresh_token, program)
+    if revoked is False or not is_alive or held.revocation_endpoint is None:
+        return LoggedOut(revoked, problem, alive, is_alive)
+    access_revoked, _ = yield from _revoke(held, held.access_token, program)
+    return LoggedOut(revoked, problem, alive, is_alive, access_revoked)
 
 
 def _revoke(held: Held, token: Secret, program: Program) -> Flow[tuple[bool, str]]:

@@ -99,6 +99,7 @@ def members(done: LoggedOut | None) -> dict[str, object]:
         "forgotten": done is not None,
         "revoked": done and done.revoked,
         "problem": (done and done.problem) or None,
+        "access_token_revoked": done and done.access_revoked,
         "access_token_alive_until": output.instant(None if done is None else done.alive_until),
         "access_token_alive": done is not None and done.is_alive,
     }
@@ -116,7 +117,8 @@ def say(ended: Ended, *, is_named: bool = False) -> None:
     output.remark(f"{before}logged out; nothing is kept here any more")
     if done.revoked is False:
         output.remark(f"but the server was not told ({done.problem}): the refresh token may still be good there")
-    if done.alive_until is not None:
-        output.remark(f"the access token cannot be called back; it lapses at {output.clock(done.alive_until)}")
-    elif done.is_alive:
-        output.remark("the access token cannot be called back, and the server never said when it lapses")
+    if not done.is_alive:
+        return
+    told = "the server has the access token back" if done.access_revoked else "the access token was not called back"
+    until = "it lapses, and nobody here knows when" if done.alive_until is None else output.clock(done.alive_until)
+    output.remark(f"{told}; an API that does not ask the server takes it until {until}")
