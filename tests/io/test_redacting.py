@@ -3,12 +3,14 @@
 import io
 import json
 import logging
+import sqlite3
 from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keyfob.errors import Misuse
 from keyfob.io.http import HttpSender
 from keyfob.io.redacting import Redacting, log_to
 from keyfob.protocol.http import Request
@@ -37,6 +39,7 @@ def test_what_is_secret_by_its_name_is_taken_out(name: str) -> None:
         f"'authorization': 'Basic {SECRET}=='",
         f"[(b'set-cookie', b'session={SECRET}; Path=/'), (b'x', b'y')]",
         f"Cookie: session={SECRET}",
+        f"Authorization: Bearer Fe26.2*{SECRET}",
         f"the token {JWT} was refused",
     ],
 )
@@ -71,6 +74,28 @@ def test_an_error_that_is_logged_is_cleaned_too() -> None:
 
     assert SECRET not in logging.Formatter().format(record)
     assert JWT not in logging.Formatter().format(record)
+
+
+def test_an_error_that_is_logged_says_where_it_was_and_not_what_it_knew() -> None:
+    """[C-ASVS-01]: its own words could be anything, and so could those of what it came from."""
+    out = io.StringIO()
+    with log_to(out):
+        try:
+            try:
+                raise LookupError(SECRET)
+            except LookupError as inner:
+                raise RuntimeError(SECRET) from inner
+        except RuntimeError:
+            logging.getLogger("keyfob.serve").exception("it failed")
+        for known in (Misuse("the port is taken"), OSError(28, SECRET), sqlite3.OperationalError(SECRET)):
+            logging.getLogger("any.library").error("and", exc_info=known)
+
+    said = out.getvalue()
+    assert SECRET not in said
+    assert said.index("RuntimeError") < said.index("came after") < said.index("LookupError")
+    assert "test_redacting.py" in said
+    assert "Misuse: the port is taken" in said
+    assert "No space left" in said
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])

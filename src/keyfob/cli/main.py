@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code. Prints a traceback never, and not even then."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     output.make_ready()
+    if arguments is None:  # the process is ours
+        output.mind_what_nobody_catches()
     core_files.forbid()
     try:
         if os.environ.get("KEYFOB_DEBUG") == "1":

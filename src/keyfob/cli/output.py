@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -87,11 +88,19 @@ def told(problem: KeyfobError) -> dict[str, object]:
     return {"code": problem.code, "message": problem.message, "hint": problem.hint, "exit": problem.exit}
 
 
-def surprise(problem: Exception) -> None:
+def surprise(problem: BaseException | None) -> None:
     """An error that nobody foresaw. The trace never holds what the error says: that could be a secret."""
+    if problem is None or isinstance(problem, SystemExit):
+        return
     remark(f"this should not have happened ({type(problem).__name__}); KEYFOB_DEBUG=1 shows where")
     if os.environ.get("KEYFOB_DEBUG") == "1":
         sys.stderr.writelines(traceback.format_tb(problem.__traceback__))
+
+
+def mind_what_nobody_catches() -> None:
+    """An error in a thread, or in what is cleaned up, is as much a surprise as any; Python would print all it says."""
+    threading.excepthook = lambda lost: surprise(lost.exc_value)
+    sys.unraisablehook = lambda lost: surprise(lost.exc_value)
 
 
 def make_ready() -> None:

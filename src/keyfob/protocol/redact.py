@@ -20,7 +20,7 @@ _RULES: Final = (
     # A form or a query.
     re.compile(rf"(?P<keep>(?<![\w-])(?:{_NAME})=)(?P<quote>)[^\s&;'\"#]+", re.IGNORECASE),
     # Headers, as they are and as Python prints a list of them.
-    re.compile(r"""(?P<keep>\b(?:bearer|basic|dpop)\s+)(?P<quote>)[\w.~+/=-]{6,}""", re.IGNORECASE),
+    re.compile(r"""(?P<keep>\b(?:bearer|basic|dpop)\s+)(?P<quote>)[^\s"',;]{6,}""", re.IGNORECASE),
     re.compile(r"""(?P<keep>\b(?:set-)?cookie["']?\s*[:,=]\s*b?)(?P<quote>["']?)[^"'\r\n]+(?P=quote)""", re.IGNORECASE),
     # A JWS or JWE, wherever it stands.
     re.compile(r"(?P<keep>)(?P<quote>)\beyJ[\w-]{8,}\.[\w-]*\.[\w.-]*"),

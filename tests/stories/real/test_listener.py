@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import struct
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -221,3 +222,17 @@ def test_the_browser_of_windows_gets_the_address_as_data(
     quoted = f"Start-Process '{address.replace(chr(39), chr(39) * 2)}'"
     words = (tmp_path / "words").read_text().splitlines()
     assert words[-1] == (quoted if opener == "powershell.exe" else address)
+
+
+def test_a_browser_that_hangs_up_is_no_news(listener: Listener, capfd: pytest.CaptureFixture[str]) -> None:
+    """[C-8252-02]: nothing is said of it, and the next one is heard."""
+    parts = urlsplit(listener.callback)
+    for sent in (b"", b"GET", f"GET {parts.path}?state={STATE}&code=x HTTP/1.1\r\nhost".encode()):
+        with socket.create_connection((str(parts.hostname), parts.port or 0)) as rude:
+            rude.sendall(sent)
+            # So that the other side is told at once, and rudely (SO_LINGER of no time).
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    page, heard = answered(listener, f"{parts.path}?state={STATE}&code=good")
+    assert page[0] == 200
+    assert heard == {"state": STATE, "code": "good"}
+    assert capfd.readouterr() == ("", "")

@@ -106,7 +106,12 @@ class _Ending:
         return _DONE if self._went_well else _ENDED
 
 
-class _Server6(ThreadingHTTPServer):
+class _Server4(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a browser that hangs up is no news, and an error could tell what it brought."""
+
+
+class _Server6(_Server4):
     address_family = socket.AF_INET6
 
 
@@ -119,7 +124,7 @@ def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTP
     for callback in callbacks:
         servers: list[ThreadingHTTPServer] = []
         wanted = callback.port
-        for kind, host in ((ThreadingHTTPServer, "127.0.0.1"), (_Server6, "::1")):
+        for kind, host in ((_Server4, "127.0.0.1"), (_Server6, "::1")):
             if callback.host not in {"localhost", host, f"[{host}]"}:
                 continue
             try:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any, Final
 
+from keyfob.io.redacting import guard_log
 from keyfob.protocol.http import Request, Response
 from keyfob.server.endpoints.routes import handle
 from keyfob.server.io.pages import style
@@ -33,6 +34,7 @@ class AsgiApp:
         """
         self._site = site
         self._look = look
+        guard_log()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One connection's event: start, stop, or a request."""

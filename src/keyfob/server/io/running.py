@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 import uvicorn
 
 from keyfob.errors import Misuse, Unreachable
+from keyfob.io.redacting import guard_log
 from keyfob.server.io.certificates import TlsFiles
 
 _BACKLOG: Final = 256
@@ -73,6 +74,7 @@ def _server(app: Any, tls: TlsFiles | None) -> uvicorn.Server:  # noqa: ANN401  
         timeout_graceful_shutdown=5,
         ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
     )  # fmt: skip
+    guard_log("uvicorn.error")
     config.load()
     if config.ssl is not None:  # RFC 9325 §3.1.1, whatever this machine's OpenSSL would allow
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -81,6 +83,7 @@ def _server(app: Any, tls: TlsFiles | None) -> uvicorn.Server:  # noqa: ANN401  
 
 def run(app: Any, listener: socket.socket, tls: TlsFiles | None = None) -> None:  # noqa: ANN401
     """Serve until SIGINT or SIGTERM, over https with `tls`; requests under way are finished first."""
+    guard_log("asyncio", "concurrent.futures")
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down by then, and raises the signal once more
         _server(app, tls).run(sockets=[listener])
 
