@@ -131,3 +131,34 @@ def test_without_words_it_says_which_there_are(tmp_path: Path) -> None:
 
     assert program.returncode == 2
     assert b"keyfob COMMAND" in out
+
+
+# A program whose errors nobody catches, beside the command: in a thread, and where something is cleaned up.
+UNCAUGHT = """
+import threading
+from keyfob.cli.output import mind_what_nobody_catches
+
+def fail():
+    raise RuntimeError("s3cret")
+
+class Left:
+    def __del__(self):
+        fail()
+
+mind_what_nobody_catches()
+worker = threading.Thread(target=fail)
+worker.start()
+worker.join()
+left = Left()
+del left
+"""
+
+
+def test_an_error_that_nobody_catches_is_told_of_without_what_it_says() -> None:
+    """[C-ASVS-01]"""
+    ran = subprocess.run(
+        [sys.executable, "-c", UNCAUGHT], env=surroundings(Path()), capture_output=True, text=True, check=False
+    )
+
+    assert ran.stderr.count("this should not have happened (RuntimeError)") == 2
+    assert "s3cret" not in ran.stdout + ran.stderr

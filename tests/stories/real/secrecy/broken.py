@@ -50,9 +50,22 @@ def hook(frame, event, _):
         os.kill(os.getpid(), signal.SIGKILL)
     raise RuntimeError(" ".join(texts)) from ValueError(" ".join(texts))
 
-if MODULE:
+def watch():
     threading.setprofile(hook)
     sys.setprofile(hook)
+
+class Finder:
+    # Watching is slow, so it begins when the module comes.
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == MODULE:
+            sys.meta_path.remove(Finder)
+            watch()
+
+if MODULE in sys.modules:
+    watch()
+elif MODULE:
+    sys.meta_path.insert(0, Finder)
 """
 
 
