@@ -110,6 +110,13 @@ def test_a_tenant_that_is_damaged_or_wrong_keeps_its_secrets(story: Story) -> No
             story.known.add(kind, *re.findall(r"(?m)^[\w-]{64}$", said.read_text()))
         assert kind in story.known.kinds_in(said.read_text()), place
     data = story.folder / "data"
+    over_tls = story.start("serve", "--tls", "--port", "0")
+    over_tls.line("Ctrl-C")
+    keys = sorted((data / "tls").glob("*.key"))
+    assert len(keys) == 2
+    for key in keys:
+        story.learn_key("private key", key.read_text(encoding="ascii"))
+    assert over_tls.end(signal.SIGINT) in {0, 130}  # it may not have come to wait yet
     whole = {path: path.read_bytes() for path in data.iterdir() if path.is_file()}
     story.learn_from_tenant()
     for name, damaged in (("tenant.sqlite3", b"no database" * 500), ("master.key", b"x" * 32)):

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 KINDS: Final = {
     "password": "log in as the person",
     "client secret": "log in as the program",
-    "private key": "log in as the program, for as long as it is registered",
+    "private key": "log in as the program, for as long as it is registered; be the server, or make its certificates",
     "assertion": "log in as the program, for a minute",
     "code": "with a stolen verifier, or of a program without one, take the login",
     "code verifier": "with a stolen code, take the login",
@@ -102,10 +102,14 @@ MAY_KEEP: Final = (
     _may("home/quick/*", "file", "access token", "the quick file: never more than what is valid anyway"),
     _may("runtime/keyfob/*", "file", "access token", "the same, in memory"),
     _may("data/master.key", "file", "master key", "the tenant's, beside its database"),
+    _may("data/tls/*.key", "file", "private key", "of this machine's own certificates, for --tls"),
     _may("data/outbox/*", "file", "one-time code", "messages to people, in development"),
     _may("project/export.toml", "file", "hash", "written for its owner alone; its head says to keep it close"),
     _may("data/tenant.sqlite3*", "file", "hash", "a database that leaks must not be a login: hashes, and sealed keys"),
 )  # fmt: skip
+
+# Others may read these: certificates are shown to everybody, and what lies in a project is the person's own.
+OPEN_FILES: Final = ("data/tls/*.pem", "project/*")
 
 
 def allowed(table: tuple[May, ...], who: str, where: str) -> frozenset[str]:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from keyfob.server.io.registry import DATABASE
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.start import open_keys
 from keyfob.testing.person import Person
-from tests.stories.real.secrecy.kinds import MAY_KEEP, MAY_SAY, allowed
+from tests.stories.real.secrecy.kinds import MAY_KEEP, MAY_SAY, OPEN_FILES, allowed
 from tests.stories.real.secrecy.known import Known
 from tests.stories.real.secrecy.tap import Tap, tapped
 
@@ -38,6 +39,7 @@ aside.write_text(json.dumps(said))
 aside.rename({seen!r})
 """
 
+LONGEST_CURVE_KEY, CURVE_KEY = 400, 88  # letters of base64
 MARK = "----ended----"
 IN_TURN = f"""
 import io, json, sys
@@ -233,8 +235,10 @@ class Story:
                 self.learn_key(kind, secret.reveal()) if kind == "proof key" else self.known.add(kind, secret.reveal())
 
     def learn_key(self, kind: str, pem: str) -> None:
-        """A private key: the text, and its lines, since logs break texts into those."""
-        self.known.add(kind, "".join(line for line in pem.splitlines() if not line.startswith("---")))
+        """A private key, without its lines; and without its public part, which certificates and metadata show."""
+        text = "".join(line for line in pem.splitlines() if not line.startswith("---"))
+        is_rsa = len(text) > LONGEST_CURVE_KEY  # where the public part comes first, and in the others last
+        self.known.add(kind, text[len(text) // 2 :] if is_rsa else text[:CURVE_KEY])
 
     def learn_from_tenant(self) -> None:
         """What only the tenant knows."""
@@ -277,7 +281,8 @@ class Story:
         """Every file that others may read, or that holds what it should not."""
         found: list[str] = []
         for name, path in self.files():
-            if stat.S_IMODE(path.stat().st_mode) & 0o077 and not name.startswith("project/"):
+            is_open = stat.S_IMODE(path.stat().st_mode) & 0o077
+            if is_open and not any(fnmatch(name, one) for one in OPEN_FILES):
                 found.append(f"{name}: others may read it")
             if path.is_file():
                 kinds = self.known.found_in(path.read_bytes().decode("latin-1"), allowed(MAY_KEEP, name, "file"))
