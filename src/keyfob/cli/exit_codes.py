@@ -6,4 +6,5 @@ from typing import Final
 
 DONE: Final = 0
 FAILED: Final = 1
-INTERRUPTED: Final = 130  # as shells count SIGINT
+SIGNALLED: Final = 128  # and the signal's number, as shells count
+INTERRUPTED: Final = SIGNALLED + 2  # SIGINT

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
 from keyfob.cli import core_files, output
-from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED, SIGNALLED
 from keyfob.cli.parser import Parser, sentence
 from keyfob.errors import KeyfobError, Misuse
 
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output.make_ready()
     if arguments is None:  # the process is ours
         output.mind_what_nobody_catches()
+        _end_in_order()
     core_files.forbid()
     try:
         if os.environ.get("KEYFOB_DEBUG") == "1":
@@ -74,6 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as problem:  # noqa: BLE001  nobody wants a traceback at a terminal
         output.surprise(problem)
         return FAILED
+
+
+def _end_in_order() -> None:
+    """Let a signal to end unwind what is under way, as Ctrl-C does: a terminal is given back, nothing is left half."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda sent, _: sys.exit(SIGNALLED + sent))
 
 
 def _run(words: list[str]) -> int:

@@ -151,6 +151,26 @@ def test_one_key_leads_from_the_browser_to_a_code(commands: Commands, at_termina
     assert typed.process.wait(10) == 0
 
 
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_login_that_is_told_to_end_gives_the_terminal_back(
+    commands: Commands, at_terminal: Callable[..., Typed], sent: str
+) -> None:
+    import termios
+
+    def echoes() -> bool:
+        return bool(termios.tcgetattr(typed.descriptor)[3] & termios.ECHO)
+
+    _, issuer, _ = commands.serve()
+    typed = at_terminal("login", "--issuer", issuer, *LOGIN, "--flow", "browser")
+    typed.read_until("Press c to log in by a code")
+    typed.read_until("waiting")
+    assert not echoes()
+    typed.process.send_signal(signal.Signals[sent])
+
+    assert typed.process.wait(10) == 128 + signal.Signals[sent]
+    assert echoes()
+
+
 def test_the_address_that_a_browser_elsewhere_ends_at_is_pasted(
     commands: Commands, at_terminal: Callable[..., Typed]
 ) -> None:

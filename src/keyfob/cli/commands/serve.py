@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyfob.cli import output
+from keyfob.cli.exit_codes import DONE, SIGNALLED
 from keyfob.errors import Misuse
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         Misuse: `--tls` with a host that the certificates are not for; or the file has mistakes.
+        SystemExit: Told to end otherwise than by SIGINT or SIGTERM.
     """
     from keyfob.serve import TLS_HOSTS, Tenant, bind, default_folder, ready_config, tls_files, url_of
     from keyfob.serve import run as serve
@@ -58,8 +61,12 @@ def run(args: argparse.Namespace) -> int:
         output.remark(f"these applications may use the password grants, and see people's passwords: {', '.join(names)}")
     sys.stdout.write(introduction(tenant, folder, tls))
     sys.stdout.flush()
-    serve(tenant, listener, tls)
-    return 0
+    try:
+        serve(tenant, listener, tls)
+    except SystemExit as ended:  # it has stopped in order, and what told it to is raised once more
+        if ended.code != SIGNALLED + signal.SIGTERM:
+            raise
+    return DONE
 
 
 def _apply(file: Path, folder: Path, issuer: str) -> None:
