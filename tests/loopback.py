@@ -1,5 +1,7 @@
 """A tiny server on this machine, for tests of real connections."""
 
+import contextlib
+import ssl
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -9,18 +11,23 @@ Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
 class Loopback:
-    """Answers by path; keeps what came."""
+    """Answers by path; keeps what came, and the certificates that callers have shown."""
 
-    def __init__(self, paths: dict[str, Answer]) -> None:
+    def __init__(self, paths: dict[str, Answer], tls: ssl.SSLContext | None = None, *, keeps: bool = False) -> None:
         self.came: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.shown: list[bytes | None] = []
         self.done = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1" if keeps else "HTTP/1.0"  # whether a connection is used again
+
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 outer.came.append((self.command, self.path, headers, body))
+                secure = self.connection
+                outer.shown.append(secure.getpeercert(binary_form=True) if isinstance(secure, ssl.SSLSocket) else None)
                 try:
                     paths[self.path](self, body)
                 except OSError:
@@ -31,11 +38,21 @@ class Loopback:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def finish_request(self, request: object, client_address: object) -> None:
+                """In the caller's thread, where the handshake is, too."""
+                if tls is None:
+                    Handler(request, client_address, self)  # type: ignore[arg-type]
+                    return
+                with contextlib.suppress(OSError), tls.wrap_socket(request, server_side=True) as secure:  # type: ignore[arg-type]
+                    Handler(secure, client_address, self)  # type: ignore[arg-type]
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
         self.done.set()
@@ -45,8 +62,8 @@ class Loopback:
 
 
 @contextmanager
-def serving(paths: dict[str, Answer]) -> Generator[Loopback]:
-    server = Loopback(paths)
+def serving(paths: dict[str, Answer], tls: ssl.SSLContext | None = None, *, keeps: bool = False) -> Generator[Loopback]:
+    server = Loopback(paths, tls, keeps=keeps)
     try:
         yield server
     finally:

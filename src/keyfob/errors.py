@@ -23,7 +23,9 @@ from typing import ClassVar, Final, Literal, get_args
 Code = Literal[
     "another-person",
     "api-refused",
+    "certificate-refused",
     "certificate-untrusted",
+    "certificate-unusable",
     "declined",
     "extra-missing",
     "factor-missing",

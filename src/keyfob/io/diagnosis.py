@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from keyfob.errors import Malformed, Unreachable
+from keyfob.errors import Malformed, Refused, Unreachable
 from keyfob.protocol.oauth_error import speakable
 
 _PATIENCE: Final = 3.0
@@ -26,6 +26,17 @@ _LONGEST_ANSWER: Final = 8192
 # OpenSSL's numbers (x509_vfy.h).
 _NOT_YET, _EXPIRED, _SELF, _WRONG_NAME = 9, 10, {18}, {62, 64}
 _NO_WAY: Final = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
+# What a server says of a certificate of ours, or of there being none (RFC 8446 §6.2), as OpenSSL calls it.
+_ALERTS: Final = {
+    "CERTIFICATE_REQUIRED": "wants a certificate of this program, and was shown none",
+    "BAD_CERTIFICATE": "does not take this program's certificate, or wants one",
+    "CERTIFICATE_EXPIRED": "says that this program's certificate has expired",
+    "CERTIFICATE_REVOKED": "says that this program's certificate was revoked",
+    "CERTIFICATE_UNKNOWN": "does not take this program's certificate",
+    "UNSUPPORTED_CERTIFICATE": "does not take a certificate of this program's kind",
+    "UNKNOWN_CA": "does not trust whoever issued this program's certificate",
+    "ACCESS_DENIED": "knows this program's certificate, and lets it not in",
+}
 _CA_HINT: Final = (
     "If that issuer is your company's or your own, say --ca FILE, or set KEYFOB_CA or SSL_CERT_FILE. "
     "Else somebody may be listening: do not go on."
@@ -56,6 +67,22 @@ def explain_connection(problem: BaseException, url: str) -> Unreachable:
             case _:
                 pass
     return Unreachable("nobody answers there" if parts is None else f"nobody answers at {_name(parts)}")
+
+
+def explain_alert(problem: BaseException, url: str) -> Refused | None:
+    """What to say where a server has ended a connection because of our certificate; None where that is not why.
+
+    Args:
+        problem: As a library raised it, with what it came from.
+        url: Whom it was to.
+    """
+    for cause in _causes(problem):
+        if isinstance(cause, ssl.SSLError):
+            alert = (cause.reason or "").partition("_ALERT_")[2]
+            if alert in _ALERTS:
+                hint = "Look at --certificate FILE and --certificate-key FILE, and at what the server has on record."
+                return Refused(f"{_name(_split(url))} {_ALERTS[alert]}", hint=hint, code="certificate-refused")
+    return None
 
 
 def explain_proxy(said: str, url: str) -> Unreachable:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from keyfob.errors import Malformed, Unreachable
+from keyfob.errors import Malformed, Misuse, Unreachable
 from keyfob.protocol.http import Headers, Request, Response
 
 if TYPE_CHECKING:
     import httpx2
+
+    from keyfob.io.certified import KeyPair
 
 LARGEST_ANSWER: Final = 1024 * 1024
 
@@ -44,6 +46,7 @@ def translated() -> Generator[None]:
         Unreachable: No answer; `timed_out` says whether there was silence rather than a refusal, and the words whose
             certificate, which proxy or which name is to blame.
         Malformed: The answer is no HTTP, or the address cannot be used.
+        Refused: The other side wants a certificate of ours, or will not have the one that it was shown.
     """
     import httpx2
 
@@ -57,32 +60,55 @@ def translated() -> Generator[None]:
         reason = explain_proxy(str(problem), _asked(problem))
         raise reason from None
     except httpx2.ConnectError as problem:
-        from keyfob.io.diagnosis import explain_connection
+        from keyfob.io.diagnosis import explain_alert, explain_connection
 
-        reason = explain_connection(problem, _asked(problem))
-        raise reason from None
+        broken = explain_alert(problem, _asked(problem)) or explain_connection(problem, _asked(problem))
+        raise broken from None
+    except httpx2.NetworkError as problem:
+        from keyfob.io.diagnosis import explain_alert
+
+        # By TLS 1.3 a certificate is judged when our side has begun to speak already.
+        broken = explain_alert(problem, _asked(problem)) or _broken(problem)
+        raise broken from None
     except (httpx2.RemoteProtocolError, httpx2.DecodingError, httpx2.TooManyRedirects):
         raise Malformed("the answer is not HTTP as it should be") from None
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.CookieConflict):
         raise Malformed("the address cannot be used", field="url") from None
     except (httpx2.HTTPError, httpx2.StreamError, httpx2.SSEError) as problem:
-        raise Unreachable(f"the connection broke ({type(problem).__name__})", hint="Try again.") from None
+        broken = _broken(problem)
+        raise broken from None
+
+
+def _broken(problem: Exception) -> Unreachable:
+    return Unreachable(f"the connection broke ({type(problem).__name__})", hint="Try again.")
 
 
 class HttpSender:
     """Keeps connections open between requests; safe to share between threads."""
 
-    def __init__(self, limits: Limits | None = None, *, through_proxy: bool = True, ca: Path | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        through_proxy: bool = True,
+        ca: Path | None = None,
+        pair: KeyPair | None = None,
+    ) -> None:
         """Know the limits; connect to nobody yet.
 
         Args:
             limits: How long, and how much.
             through_proxy: Through one that the environment names.
             ca: Authorities to trust beside those of the system.
+            pair: The certificate that is shown to a server that asks for one. Once its files are replaced, no
+                connection with the one before is used again: what a server gives may be bound to what it was shown.
         """
         self._limits = limits or Limits()
         self._through_proxy = through_proxy
         self._ca = ca
+        self._pair = pair
+        self._shown: object = None
+        self._left: list[httpx2.Client] = []
         self._client: httpx2.Client | None = None
         self._lock = threading.Lock()
 
@@ -92,7 +118,8 @@ class HttpSender:
         Raises:
             Unreachable: No answer; `timed_out` says whether the peer was there and silent.
             Malformed: The answer is too long or is no HTTP.
-            Misuse: The file of authorities cannot be used.
+            Refused: The peer wants a certificate of ours, or another one.
+            Misuse: The file of authorities cannot be used, or our certificate.
         """
         with translated():
             return self._exchange(request)
@@ -100,9 +127,10 @@ class HttpSender:
     def close(self) -> None:
         """Close what is open."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            clients, self._client, self._left = [*self._left, self._client], None, []
+        for client in clients:
+            if client is not None:
+                client.close()
 
     def _exchange(self, request: Request) -> Response:
         import time
@@ -122,6 +150,34 @@ class HttpSender:
             return Response(answer.status_code, found, bytes(body))
 
     def _open(self) -> httpx2.Client:
+        """The client that is open, or one that shows what lies in our certificate's files now.
+
+        Raises:
+            Misuse: There is none yet, and none can be made. In the midst of being replaced, the files may not fit.
+        """
+        with self._lock:
+            state = self._look()
+            if self._client is not None and state in {None, self._shown}:
+                return self._client
+            try:
+                fresh = self._make()
+            except Misuse:
+                if self._client is None:
+                    raise
+                return self._client
+            # Who is in the midst of a request may finish it; by the next time there is nobody.
+            for client in self._left:
+                client.close()
+            self._left, self._client, self._shown = [self._client] if self._client else [], fresh, state
+            return fresh
+
+    def _look(self) -> object:
+        """What tells whether our certificate was replaced; None where there is nothing to see."""
+        with contextlib.suppress(Misuse):
+            return None if self._pair is None else self._pair.state()
+        return None
+
+    def _make(self) -> httpx2.Client:
         from http.cookiejar import CookieJar, DefaultCookiePolicy
 
         import httpx2
@@ -129,21 +185,17 @@ class HttpSender:
         from keyfob.io.redacting import guard_log
         from keyfob.io.trust import ssl_context
 
-        with self._lock:
-            if self._client is None:
-                guard_log()
-                limits = self._limits
-                timeout = httpx2.Timeout(limits.read, connect=limits.connect)
-                # What one answer sets must not go out with somebody else's request: this is shared by all.
-                no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-                self._client = httpx2.Client(
-                    verify=True if self._ca is None else ssl_context(self._ca),
-                    timeout=timeout,
-                    follow_redirects=False,
-                    cookies=no_cookies,
-                    trust_env=self._through_proxy,
-                )
-            return self._client
+        guard_log()
+        limits = self._limits
+        is_plain = self._ca is None and self._pair is None
+        return httpx2.Client(
+            verify=True if is_plain else ssl_context(self._ca, self._pair),
+            timeout=httpx2.Timeout(limits.read, connect=limits.connect),
+            follow_redirects=False,
+            # What one answer sets must not go out with somebody else's request: this is shared by all.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            trust_env=self._through_proxy,
+        )
 
 
 def _asked(problem: httpx2.RequestError) -> str:
@@ -157,19 +209,22 @@ def _asked(problem: httpx2.RequestError) -> str:
 _shared = HttpSender()
 # For what callers wait for who know nothing of it.
 _soon = HttpSender(Limits(connect=5.0, read=5.0, whole=10.0))
-_trusting: dict[Path, HttpSender] = {}
+_others: dict[tuple[Path | None, KeyPair | None], HttpSender] = {}
 atexit.register(_shared.close)
 atexit.register(_soon.close)
 
 
-def sender_for(ca: Path | None) -> HttpSender:
-    """How to send with the ordinary limits, trusting those authorities besides; connections are shared."""
-    if ca is None:
+def sender_for(ca: Path | None, pair: KeyPair | None = None) -> HttpSender:
+    """How to send with the ordinary limits, trusting those authorities besides and showing that certificate.
+
+    Connections are shared by all who trust and show the same.
+    """
+    if ca is None and pair is None:
         return _shared
-    if ca not in _trusting:
-        _trusting[ca] = HttpSender(ca=ca)
-        atexit.register(_trusting[ca].close)
-    return _trusting[ca]
+    if (ca, pair) not in _others:
+        _others[ca, pair] = HttpSender(ca=ca, pair=pair)
+        atexit.register(_others[ca, pair].close)
+    return _others[ca, pair]
 
 
 def send(request: Request) -> Response:

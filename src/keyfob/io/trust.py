@@ -1,4 +1,4 @@
-"""Whom a program believes over TLS: the system's authorities, and one's own besides."""
+"""Whom a program believes over TLS: the system's authorities, and one's own besides; and what it shows of itself."""
 
 from __future__ import annotations
 
@@ -7,18 +7,32 @@ from pathlib import Path
 from typing import Final
 
 from keyfob.errors import Misuse
+from keyfob.io.certified import KeyPair, certificates_in, certify
 
 _LARGEST: Final = 4 * 1024 * 1024
 
 
-def ssl_context(ca: Path) -> ssl.SSLContext:
+def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:
     """Trust what this system trusts, or `SSL_CERT_FILE` in its place, and the authorities in a file besides.
 
+    Args:
+        ca: That file.
+        pair: The certificate that is shown to a server that asks for one.
+
     Raises:
-        Misuse: The file cannot be read, or holds no certificate in PEM.
+        Misuse: The file cannot be read, or holds no certificate in PEM; or as `certify`.
     """
     import httpx2
 
+    context = httpx2.create_ssl_context()
+    if ca is not None:
+        _trust(context, ca)
+    if pair is not None:
+        certify(context, pair)
+    return context
+
+
+def _trust(context: ssl.SSLContext, ca: Path) -> None:
     hint = "--ca and KEYFOB_CA name a file of certificates in PEM."
     try:
         if ca.stat().st_size > _LARGEST:
@@ -26,15 +40,7 @@ def ssl_context(ca: Path) -> ssl.SSLContext:
         text = ca.read_text(encoding="ascii", errors="replace")
     except OSError as problem:
         raise Misuse(f"{ca} cannot be read ({problem.strerror})", hint=hint) from None
-    context = httpx2.create_ssl_context()
     try:
-        context.load_verify_locations(cadata="".join(_certificates(text)))
+        context.load_verify_locations(cadata="".join(certificates_in(text)))
     except (ssl.SSLError, ValueError):
         raise Misuse(f"{ca} holds no certificate in PEM", hint=hint) from None
-    return context
-
-
-def _certificates(text: str) -> list[str]:
-    """Those in a file where other things may stand as well."""
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    return [f"{begin}{part.partition(end)[0]}{end}\n" for part in text.split(begin)[1:]]
