@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from keyfob.cli.commands.login import _switch_of
 from keyfob.cli.profiles import choose
 from keyfob.cli.settings import Setting, Settings, _Layer
+from keyfob.client.certificate import CertificateFiles
 from keyfob.client.io.turn_files import TurnFiles
 from keyfob.client.io.vault_file import FileVault, ProfileFiles
 from keyfob.client.turn import Turn
@@ -84,6 +85,8 @@ def test_the_nearest_project_file_counts_from_any_folder_below(desk: Desk) -> No
         'key_env = "hunter2"',
         'identity = "hunter2"',
         'ca = "hunter2.pem"',
+        'certificate = "hunter2.pem"',
+        'certificate_key = "hunter2.pem"',
         'browser = "hunter2"',
         "allow_password = true",
         'realm = "hunter2"',
@@ -304,3 +307,42 @@ def test_a_pinned_account_takes_over_no_other_that_logged_in_meanwhile(
     assert ran.events()[0] == {"event": "login_elsewhere", "pid": 4711}
     assert ("device_code" in [event.get("event") for event in ran.events()]) is not is_taken
     assert (ran.code == 0) is is_taken
+
+
+def certificate_of(**flags: str) -> tuple[str, str | None] | None:
+    profile = choose(Namespace(**flags)).profile
+    files = None if profile is None else profile.certificate
+    return None if files is None else (files.certificate, files.key)
+
+
+def test_a_certificate_is_named_beside_the_file_that_names_it_and_for_its_issuer_alone(desk: Desk) -> None:
+    desk.keep(AT_X)
+    desk.config(f'[profiles.default]\nissuer = "{AT_X}"\ncertificate = "robot.pem"\ncertificate_key = "robot.key"\n')
+    assert certificate_of() == (str(desk.home / "robot.pem"), str(desk.home / "robot.key"))
+    assert certificate_of(issuer=AT_Y, client_id="cli") is None
+
+
+def test_the_key_of_the_certificate_before_is_not_that_of_a_new_one(desk: Desk) -> None:
+    desk.keep(AT_X)
+    kept = ProfileFiles().load("default")
+    assert kept is not None
+    ProfileFiles().keep(replace(kept, certificate=CertificateFiles("/x/robot.pem", "/x/robot.key")))
+    assert certificate_of() == ("/x/robot.pem", "/x/robot.key")
+    assert certificate_of(certificate="./other.pem") == (str(Path("other.pem").absolute()), None)
+    assert certificate_of(certificate_key="./new.key") == ("/x/robot.pem", str(Path("new.key").absolute()))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--certificate-key", "./robot.key"),
+        ("--certificate", "-----BEGIN CERTIFICATE-----"),
+        ("--certificate", "./robot.pem", "--certificate-key", "-----BEGIN PRIVATE KEY-----\nhunter2"),
+    ],
+)
+def test_a_key_without_a_certificate_or_the_thing_itself_is_refused_and_not_repeated(
+    desk: Desk, words: tuple[str, ...]
+) -> None:
+    ran = desk.type("login", "--flow", "machine", "--issuer", AT_X, "--client-id", "cli", *words)
+    assert ran.code == 2
+    assert "hunter2" not in ran.out + ran.err

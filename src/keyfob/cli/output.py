@@ -19,6 +19,10 @@ from keyfob.client.notices import Notice, VaultNote, printable
 from keyfob.errors import KeyfobError
 
 PAGE = "docs/errors.md"
+CERTIFICATE_NEEDED = (
+    "this token works only over connections that show this login's certificate, as keyfob call makes them; with curl: "
+    "--cert FILE --key FILE"
+)
 
 
 def result(text: str) -> None:

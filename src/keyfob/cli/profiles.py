@@ -13,6 +13,7 @@ from typing import Final, get_args
 
 from keyfob.cli.settings import Kind, Setting, Settings, find_settings
 from keyfob.client.callback import Callback
+from keyfob.client.certificate import CertificateFiles
 from keyfob.client.presets import expand, habits_of
 from keyfob.client.profile import command, read_dpop
 from keyfob.client.source import read_assertion_audience, read_identity_use
@@ -31,6 +32,7 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _THING: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
 _LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
 _ORDER: Final[dict[Kind, int]] = {kind: place for place, kind in enumerate(get_args(Kind))}
+_Pick = Callable[[str, str | None, str | None], str | None]
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -117,14 +119,13 @@ def choose(flags: Namespace) -> Chosen:
     credential, identity = _find_credential(flags), _find_identity(flags)
     if kept is not None and credential is None and identity is None:
         credential, identity = kept.credential, kept.identity if is_machine else None
+    certificate = _find_certificate(pick, found, kept, issuer)
     if kept is not None and kept.is_machine != is_machine:
         kept = None  # what is asked for a person is not what a machine asks for
     audience, is_resource = _pick_audience(said, pick, kept, issuer)
     scope = pick("scope", kept.scope.write() if kept else None, issuer)
     ca = pick("ca", kept.ca if kept else None)
-    if ca is not None and found["ca"].kind != "login":
-        beside = Path(found["ca"].where).parent if found["ca"].kind == "config" else Path()
-        ca = _absolute(str(beside / Path(ca).expanduser()))
+    ca = ca and _path(ca, found["ca"])
     way = read_way(flow) if is_machine else read_way(pick("flow", kept.way if kept else None))
     profile = Profile(
         name,
@@ -150,13 +151,42 @@ def choose(flags: Namespace) -> Chosen:
             _flag(flags, "identity_as") or (kept.identity_as if kept else habits_of(issuer).identity_as)
         ),
         dpop=read_dpop(pick("dpop", kept.dpop if kept and kept.dpop != "off" else None)),
+        certificate=certificate,
     )
     return Chosen(name, profile, found, subject, said.files)
 
 
-def _pick_audience(
-    said: Settings, pick: Callable[[str, str | None, str | None], str | None], kept: Profile | None, issuer: str
-) -> tuple[str | None, bool]:
+def _find_certificate(
+    pick: _Pick, found: Mapping[str, Setting], kept: Profile | None, issuer: str
+) -> CertificateFiles | None:
+    """Where the program's certificate and its key lie. What the last login kept of a key is of its certificate alone.
+
+    Raises:
+        Misuse: There is a key for no certificate, or something that is no file's name.
+    """
+    before = kept.certificate if kept else None
+    certificate = pick("certificate", before.certificate if before else None, issuer)
+    is_before = certificate is not None and found["certificate"].kind == "login"
+    key = pick("certificate_key", before.key if before and is_before else None, issuer)
+    if certificate is None and key is not None:
+        raise Misuse("there is a key for a certificate, and no certificate", hint="Add --certificate FILE.")
+    if certificate is None:
+        return None
+    for name in (certificate, key):
+        if name:
+            _refuse_the_thing(name, "file")
+    return CertificateFiles(_path(certificate, found["certificate"]), key and _path(key, found["certificate_key"]))
+
+
+def _path(name: str, said: Setting) -> str:
+    """A file's, from whoever named it: a file of settings means those beside it."""
+    if said.kind == "login":
+        return name
+    beside = Path(said.where).parent if said.kind == "config" else Path()
+    return _absolute(str(beside / Path(name).expanduser()))
+
+
+def _pick_audience(said: Settings, pick: _Pick, kept: Profile | None, issuer: str) -> tuple[str | None, bool]:
     """The API, and whether it is named by its address; who names it later in the order does not count."""
     resource, audience = said.find("resource", issuer), said.find("audience", issuer)
     if resource is not None and (audience is None or _ORDER[resource.kind] <= _ORDER[audience.kind]):
@@ -323,6 +353,8 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         identity=profile.identity,
         identity_as=profile.identity_as,
         dpop=profile.dpop,
+        certificate=profile.certificate.certificate if profile.certificate else None,
+        certificate_key=profile.certificate.key if profile.certificate else None,
     )
 
 

@@ -32,11 +32,15 @@ VARIABLES: Final = {
     "scope": "KEYFOB_SCOPE",
     "flow": "KEYFOB_FLOW",
     "ca": "KEYFOB_CA",
+    "certificate": "KEYFOB_CERTIFICATE",
+    "certificate_key": "KEYFOB_CERTIFICATE_KEY",
 }
-_OF_ISSUER: Final = frozenset({"client_id", "audience", "resource", "scope", "subject", "realm"})
+_OF_ISSUER: Final = frozenset(
+    {"client_id", "audience", "resource", "scope", "subject", "realm", "certificate", "certificate_key"}
+)
 _IN_PROJECT: Final = frozenset({"profile", "issuer", "client_id", "audience", "resource", "scope", "subject", "flow"})
 _IN_CONFIG: Final = frozenset({"flow", "dpop", "ca"})
-_IN_TABLE: Final = (_IN_PROJECT - {"profile"}) | _IN_CONFIG | {"realm"}
+_IN_TABLE: Final = (_IN_PROJECT - {"profile"}) | _IN_CONFIG | {"realm", "certificate", "certificate_key"}
 _FLOWS: Final = frozenset({"auto", "browser", "device", "paste"})
 _LARGEST: Final = 64 * 1024
 _AT: Final = re.compile(r"\(at ([a-z0-9 ,]+)\)")

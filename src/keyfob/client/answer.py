@@ -39,7 +39,7 @@ def refuse(response: Response, what: str, hint: str = "") -> NoReturn:
         raise Refused(f"{what} (status {response.status})", hint=hint)
     said = f": {error.description}" if error.description else ""
     if response.status == UNAUTHORIZED:
-        hint = hint or "Look at the client id and its secret or key."
+        hint = hint or "Look at the client id and its secret, key or certificate."
     raise Refused(f"{what} ({error.error}){said}", oauth_code=error.error, hint=hint)
 
 

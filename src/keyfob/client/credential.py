@@ -1,9 +1,10 @@
-"""What a program proves itself with (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8693 §2.1)."""
+"""What a program proves itself with (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8693 §2.1, RFC 8705 §2)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from keyfob.client.certificate import Certificate
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
@@ -35,4 +36,4 @@ class PlatformToken:
     claims: Fields | None = field(default=None, repr=False)
 
 
-Credential = Secret | PrivateKey | PlatformToken
+Credential = Secret | PrivateKey | PlatformToken | Certificate

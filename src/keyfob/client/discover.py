@@ -11,7 +11,7 @@ from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.address import is_safe, is_web_url
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.http import JSON, Request, Response
-from keyfob.protocol.metadata import ENDPOINTS, ServerMetadata, well_known
+from keyfob.protocol.metadata import ENDPOINTS, ServerMetadata, aliases, well_known
 
 _OK: Final = 200
 
@@ -21,7 +21,8 @@ def discover(profile: Profile) -> Flow[ServerMetadata]:
 
     Args:
         profile: Its issuer is exactly as the server writes it; nothing is added or taken away but for finding the
-            address. With a token endpoint of its own nobody is asked, since some servers have no metadata.
+            address. With a token endpoint of its own nobody is asked, since some servers have no metadata. With a
+            certificate, the endpoints are those that the server has for certificates (RFC 8705 §5).
 
     Raises:
         Misuse: The issuer is no https address; plain http is for loopback only (RFC 8414 §2).
@@ -32,7 +33,8 @@ def discover(profile: Profile) -> Flow[ServerMetadata]:
         found = Fields({**habits_of(profile.issuer).metadata, "issuer": profile.issuer}, "profile")
     else:
         found = yield from _ask(profile.issuer)
-    metadata = ServerMetadata.read(Fields({**found.values, **profile.endpoints}, found.what), issuer=profile.issuer)
+    said = found.values if profile.certificate is None else {**found.values, **aliases(found)}
+    metadata = ServerMetadata.read(Fields({**said, **profile.endpoints}, found.what), issuer=profile.issuer)
     _check_endpoints(metadata)
     return metadata
 

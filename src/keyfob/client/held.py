@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, Self
 
+from keyfob.client.certificate import bound_to
 from keyfob.client.presets import habits_of
 from keyfob.client.profile import Profile
 from keyfob.errors import Malformed
 from keyfob.protocol.claims import IdClaims
-from keyfob.protocol.client_authentication import AUTH_METHODS, AuthMethod
+from keyfob.protocol.client_authentication import AUTH_METHODS, TLS_METHODS, AuthMethod
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.scope import Scope
@@ -53,6 +54,7 @@ class Held:
             is not.
         auth_time: When the person logged in, by the ID token, and `nonce`: what it answered. A later one must agree.
         refresh_until: When the refresh token lapses, where the server says so.
+        certificate: The thumbprint of the certificate that the access token is bound to, if it is (RFC 8705 §3).
     """
 
     issuer: str
@@ -75,6 +77,16 @@ class Held:
     auth_time: datetime | None = None
     nonce: str | None = None
     refresh_until: datetime | None = None
+    certificate: str | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the access token is of no use by its letters alone."""
+        return self.token_type != "Bearer" or self.certificate is not None
+
+    def with_certificate(self, shown: str | None) -> Held:
+        """The same login, whose access token came over a connection that showed a certificate of that thumbprint."""
+        return replace(self, certificate=None if shown is None else bound_to(self.access_token.reveal(), shown))
 
     @classmethod
     def of(
@@ -147,6 +159,7 @@ class Held:
             "auth_time": None if self.auth_time is None else self.auth_time.timestamp(),
             "nonce": self.nonce,
             "refresh_until": None if self.refresh_until is None else self.refresh_until.timestamp(),
+            "certificate": self.certificate,
         }
         return json.dumps(members, indent=1).encode()
 
@@ -174,7 +187,8 @@ class Held:
             refresh_token=None if refresh is None else Secret(refresh),
             subject=fields.optional_text("subject"),
             person=fields.optional_text("person"),
-            methods=tuple(name for name in AUTH_METHODS if name in fields.texts("methods")) or ("none",),
+            methods=tuple(name for name in (*AUTH_METHODS, *TLS_METHODS) if name in fields.texts("methods"))
+            or ("none",),
             generation=int(_number(fields, "generation", 10**9)),
             skew=timedelta(seconds=_number(fields, "skew", _LARGEST_SKEW)),
             token_type=fields.optional_text("token_type") or "Bearer",
@@ -182,6 +196,7 @@ class Held:
             auth_time=fields.optional_time("auth_time"),
             nonce=fields.optional_text("nonce"),
             refresh_until=fields.optional_time("refresh_until"),
+            certificate=fields.optional_text("certificate"),
         )
 
 

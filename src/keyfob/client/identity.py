@@ -5,16 +5,16 @@ Here is what is asked of a platform and how its answer is read; `io/identity.py`
 
 from __future__ import annotations
 
-import base64
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
+from keyfob.client.certificate import read_claims
 from keyfob.client.credential import PlatformToken
 from keyfob.client.presets import ENTRA_EXCHANGE
 from keyfob.client.source import IdentityUse
 from keyfob.errors import Malformed, Misuse, Refused
-from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.fields import read_json
 from keyfob.protocol.grants import Grant, JwtBearerGrant, TokenExchangeGrant
 from keyfob.protocol.http import JSON, Request, Response
 from keyfob.protocol.scope import Scope
@@ -77,18 +77,7 @@ def read_platform_token(text: str, where: str) -> PlatformToken:
     token = text.strip()
     if not token or len(token) > _LONGEST or not all("!" <= letter <= "~" for letter in token):
         raise Misuse(f"{where} holds no token", code="identity-missing", hint="A token is one word of plain ASCII.")
-    return PlatformToken(Secret(token), _read_claims(token))
-
-
-def _read_claims(token: str) -> Fields | None:
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        return read_json(raw, "the identity token")
-    except (ValueError, Malformed):
-        return None
+    return PlatformToken(Secret(token), read_claims(token))
 
 
 def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetime) -> None:

@@ -22,7 +22,7 @@ from keyfob.client.server_time import by_server_time
 from keyfob.client.switch import MayAdopt, MaySwitch, adopt_any, refuse_switch
 from keyfob.client.turn import Turn
 from keyfob.client.turn_flow import await_turn
-from keyfob.errors import LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
+from keyfob.errors import LoginRequired, Malformed, Misuse, Refused, Unreachable, VaultUnavailable
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class KeptLogin:
         last_name = ""
         if self.profile.way == "password":
             last_name = login_name_of((yield from self._readable()), self.profile)
-        login = _timed(self._flow(opens_page=opens_page, assurance=assurance, last_name=last_name))
+        flow = self._flow(opens_page=opens_page, assurance=assurance, last_name=last_name)
+        login = self._certified(_timed(flow))
         # A password opens no page, and is given to this process alone; without a person, whoever looks says so at once.
         if self.profile.is_machine or self.profile.way == "password" or not (yield from self._has_person()):
             return (yield from self._keep_login((yield from login), may_switch))
@@ -87,7 +88,7 @@ class KeptLogin:
         yield from self._make_ready()
         turn = Turn.of(self.profile, ANY_LOGIN)
         # The time that is left was written down by our own clock, so this flow lives by it.
-        login = login_flow.resume(self.profile, self._proofs.credential())
+        login = self._certified(login_flow.resume(self.profile, self._proofs.credential()))
         return (yield from self._in_turn(turn, login, may_switch, may_adopt, however=True))
 
     def held(self) -> Flow[Held]:
@@ -115,6 +116,7 @@ class KeptLogin:
             VaultUnavailable: The vault cannot be used.
         """
         before = yield from self.load()
+        renew = renew or self._is_outdated(before)
         decision = judge(before, (yield from now()).wall, min_ttl)
         if isinstance(decision, Use) and not renew and before is not None:
             return before
@@ -223,7 +225,8 @@ class KeptLogin:
             LoginRequired: Nobody has.
         """
         try:
-            fresh = yield from _timed(refresh(held, refresh_token, self._proofs.program(held)), held)
+            again = refresh(held, refresh_token, self._proofs.program(held))
+            fresh = yield from self._certified(_timed(again, held))
         except LoginRequired:
             newer = yield from self._look_again(held)
             if newer is None:
@@ -234,7 +237,7 @@ class KeptLogin:
             if newer.refresh_token is None:
                 raise
             held, again = newer, refresh(newer, newer.refresh_token, self._proofs.program(newer))
-            fresh = yield from _timed(again, newer)
+            fresh = yield from self._certified(_timed(again, newer))
         return (yield from self._keep(held, fresh))
 
     def _look_again(self, held: Held) -> Flow[Held | None]:
@@ -261,7 +264,8 @@ class KeptLogin:
         if held is not None and isinstance(judge(held, moment, min_ttl), Use) and (is_new or not renew):
             return held
         try:
-            fresh = yield from _timed(self._flow(proof_key=None if held is None else held.proof_key), held)
+            flow = self._flow(proof_key=None if held is None else held.proof_key)
+            fresh = yield from self._certified(_timed(flow, held))
         except (Unreachable, Malformed):
             if held is not None and not renew and _is_better_than_nothing(held, moment, min_ttl):
                 return held
@@ -286,6 +290,21 @@ class KeptLogin:
             self._unkept = fresh
             yield from tell(VaultNote(f"the new tokens cannot be kept: {problem.message}"))
         return fresh
+
+    def _certified(self, flow: Flow[Held]) -> Flow[Held]:
+        """What a flow brings, and the certificate that its token is bound to."""
+        shown = self._proofs.certificate()
+        return (yield from flow).with_certificate(None if shown is None else shown.thumbprint)
+
+    def _is_outdated(self, held: Held | None) -> bool:
+        """Whether a token is bound to a certificate that was replaced meanwhile: many live for hours only."""
+        if held is None or held.certificate is None:
+            return False
+        try:
+            shown = self._proofs.certificate()
+        except Misuse:
+            return False  # it may just be in the midst of that; whoever connects says what is wrong
+        return shown is not None and shown.thumbprint != held.certificate
 
     def _readable(self) -> Flow[Held | None]:
         """Whatever lies in the vault, whoever's login it is; None where nothing can be read."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Self, cast, get_args
 
 from keyfob.client.callback import Callback
+from keyfob.client.certificate import CertificateFiles
 from keyfob.client.presets import habits_of
 from keyfob.client.source import AssertionAudience, IdentityUse, Source, read_assertion_audience, read_identity_use
 from keyfob.client.ways import Way, read_way
@@ -49,6 +50,8 @@ class Profile:
         dpop: Whether tokens are bound to a key of this login (RFC 9449): not, where the server can, or always.
         realm: Whose password it is, where the server has several directories (Auth0).
         username: Who logs in with a password this time; asked for where it is not said, and never written down.
+        certificate: Where the certificate lies that the program shows to its server and its API (RFC 8705). It proves
+            the program where that has no secret, key or identity to do so.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Profile:
     assertion_audience: AssertionAudience = "issuer"
     dpop: Dpop = "off"
     username: str | None = None
+    certificate: CertificateFiles | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without asking anybody; the name becomes a file's.
@@ -81,8 +85,10 @@ class Profile:
         check_name(self.name)
         if not self.issuer or not self.client_id:
             raise Misuse("a profile needs an issuer and a client id")
-        if self.is_machine and self.credential is None and self.identity is None:
-            hint = "Add --secret-env NAME, --secret-file PATH, --key-env NAME, --key-file PATH or --identity PLATFORM."
+        if self.is_machine and self.credential is None and self.identity is None and self.certificate is None:
+            hint = (
+                "Add --secret-env NAME, --secret-file PATH, --key-file PATH, --certificate FILE or --identity PLATFORM."
+            )
             raise Misuse("a machine needs to know where its secret or key lies", hint=hint)
         if self.identity is not None and not self.is_machine:
             raise Misuse("a platform's identity is a machine's, not a person's", hint="Add --flow machine.")
@@ -137,6 +143,8 @@ class Profile:
             "identity": self.identity.write() if self.identity else None,
             "identity_as": None if self.identity_as == "exchange" else self.identity_as,
             "dpop": None if self.dpop == "off" else self.dpop,
+            "certificate": self.certificate.certificate if self.certificate else None,
+            "certificate_key": self.certificate.key if self.certificate else None,
         }
         return json.dumps({name: value for name, value in members.items() if value}, indent=1).encode() + b"\n"
 
@@ -150,6 +158,7 @@ class Profile:
         """
         fields = read_json(raw, "profile")
         credential, identity = fields.optional_text("credential"), fields.optional_text("identity")
+        certificate, key = fields.optional_text("certificate"), fields.optional_text("certificate_key")
         return cls(
             name,
             fields.text("issuer"),
@@ -169,6 +178,7 @@ class Profile:
             ca=fields.optional_text("ca"),
             assertion_audience=read_assertion_audience(fields.optional_text("assertion_audience")),
             dpop=read_dpop(fields.optional_text("dpop")),
+            certificate=None if certificate is None else CertificateFiles(certificate, key),
         )
 
 

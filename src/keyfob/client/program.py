@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from keyfob.client.answer import as_meant
 from keyfob.client.asks import Flow, draw, now, send
-from keyfob.protocol.client_authentication import AuthMethod, Credentials
+from keyfob.client.certificate import Certificate
+from keyfob.protocol.client_authentication import TLS_METHODS, AuthMethod, Credentials
 from keyfob.protocol.grants import Grant, TokenRequest
 from keyfob.protocol.http import Headers, Request, Response, form_request, json_request
 from keyfob.protocol.metadata import ServerMetadata
@@ -67,10 +68,14 @@ def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tupl
     """How a credential may be shown to a server, the best first. Metadata that says nothing means Basic (RFC 8414 §2).
 
     A secret goes into the Basic header first (RFC 6749 §2.3.1), and into the body where the header was refused and the
-    body is offered: metadata speaks of the server, and not of this program.
+    body is offered: metadata speaks of the server, and not of this program. A certificate is shown by the connection,
+    in the same way for both methods that there are (RFC 8705 §2.1-2.2).
     """
     if credential is None:
         return ("none",)
+    if isinstance(credential, Certificate):
+        known: list[AuthMethod] = [one for one in TLS_METHODS if one in metadata.token_endpoint_auth_methods_supported]
+        return (known[0] if known else "tls_client_auth",)
     if not isinstance(credential, Secret):
         return ("private_key_jwt",)
     offered = metadata.token_endpoint_auth_methods_supported or ("client_secret_basic",)
@@ -152,10 +157,12 @@ def _wants_nonce(response: Response) -> bool:
 
 
 def _authenticate(program: Program) -> Flow[Secret | None]:
-    """The secret, or a fresh assertion."""
+    """The secret, or a fresh assertion; nothing where the connection shows a certificate."""
     credential = program.credential
     if credential is None or isinstance(credential, Secret):
         return credential
+    if isinstance(credential, Certificate):
+        return None
     from keyfob.client.credential import PlatformToken  # noqa: PLC0415  as the next one
 
     if isinstance(credential, PlatformToken):

@@ -1,4 +1,4 @@
-"""What a program proves itself with, and its tokens' key, read when they are wanted (RFC 6749 §2.3, RFC 9449)."""
+"""What a program proves itself with, and its tokens' key, read when wanted (RFC 6749 §2.3, RFC 8705, RFC 9449)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from keyfob.client.certificate import Certificate, CertificateFiles
 from keyfob.client.held import Held
 from keyfob.client.presets import habits_of
 from keyfob.client.profile import Profile
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
     from keyfob.client.credential import Credential
     from keyfob.client.prover import Prover
 
+ReadCredential = Callable[[Source | CertificateFiles], "Credential"]
+
 
 class Proofs:
     """Of one profile. Secrets and keys are looked for each time: they may be changed while a program runs."""
 
-    def __init__(self, profile: Profile, credential: Callable[[Source], Credential] | None = None) -> None:
+    def __init__(self, profile: Profile, credential: ReadCredential | None = None) -> None:
         """Know where to look, and who can.
 
         Args:
             profile: Whose.
-            credential: Reads a secret, a key or a platform's token from where it lies.
+            credential: Reads a secret, a key, a platform's token or a certificate from where it lies.
         """
         self.profile = profile
         self._credential = credential
@@ -62,18 +65,23 @@ class Proofs:
         return self._provers is not None and self._provers[2].heed(request, response)
 
     def credential(self) -> Credential | None:
-        """What the program proves itself with.
+        """What the program proves itself with; its certificate where it has nothing else.
 
         Raises:
             Misuse: It is not where the profile says.
         """
         is_asserted = self.profile.identity is not None and self.profile.identity_as == "assertion"
-        found = self.read(self.profile.identity if is_asserted else self.profile.credential)
+        found = self.read(self.profile.identity if is_asserted else self.profile.credential) or self.certificate()
         if self.profile.assertion_audience == "issuer" or self.profile.credential is None:
             return found
         from keyfob.client.credential import PrivateKey  # noqa: PLC0415  only where a key is to sign
 
         return replace(found, is_legacy=True) if isinstance(found, PrivateKey) else found
+
+    def certificate(self) -> Certificate | None:
+        """What connections show at the moment, as far as that is known here. Raises as `read`."""
+        found = None if self.profile.certificate is None else self._reader()(self.profile.certificate)
+        return found if isinstance(found, Certificate) else None
 
     def read(self, source: Source | None) -> Credential | None:
         """What lies there.
@@ -83,7 +91,10 @@ class Proofs:
         """
         if source is None:
             return None
+        issuer = self.profile.issuer
+        return self._reader()(source.for_reader(habits_of(issuer).identity_audience or issuer))
+
+    def _reader(self) -> ReadCredential:
         if self._credential is None:
             raise Misuse("nobody can read this program's secret here")
-        issuer = self.profile.issuer
-        return self._credential(source.for_reader(habits_of(issuer).identity_audience or issuer))
+        return self._credential

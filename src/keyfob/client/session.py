@@ -17,8 +17,7 @@ from keyfob.client.kept_flow import KeptLogin
 from keyfob.client.logout_flow import LoggedOut
 from keyfob.client.ports import Vault, World
 from keyfob.client.profile import Profile
-from keyfob.client.proofs import Proofs
-from keyfob.client.source import Source
+from keyfob.client.proofs import Proofs, ReadCredential
 from keyfob.client.step_up import StepUp
 from keyfob.client.switch import MayAdopt, MaySwitch, adopt_any, refuse_switch
 from keyfob.errors import KeyfobError, VaultUnavailable
@@ -27,7 +26,6 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.choose import Choice
-    from keyfob.client.credential import Credential
     from keyfob.client.pending import PendingLogin
 
 _ID_BYTES: Final = 16
@@ -41,7 +39,7 @@ class Session:
         profile: Profile,
         vault: Vault,
         world: World,
-        credential: Callable[[Source], Credential] | None = None,
+        credential: ReadCredential | None = None,
         step_up: Callable[[StepUp], object] | None = None,
     ) -> None:
         """Know where to look; look at nothing yet.

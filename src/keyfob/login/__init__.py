@@ -18,6 +18,7 @@ from keyfob.lazy import shows
 if TYPE_CHECKING:
     from keyfob.client.assurance import Assurance
     from keyfob.client.calls import Calls
+    from keyfob.client.certificate import CertificateFiles
     from keyfob.client.held import Held
     from keyfob.client.io.learned_files import LearnedFiles
     from keyfob.client.io.origin_files import OriginFiles
@@ -61,6 +62,7 @@ else:
         {
             "keyfob.client.assurance": ("Assurance",),
             "keyfob.client.calls": ("Calls",),
+            "keyfob.client.certificate": ("CertificateFiles",),
             "keyfob.client.held": ("Held",),
             "keyfob.client.io.learned_files": ("LearnedFiles",),
             "keyfob.client.io.origin_files": ("OriginFiles",),
@@ -109,6 +111,7 @@ __all__ = [
     "Assurance",
     "BrowserOpened",
     "Calls",
+    "CertificateFiles",
     "CodeShown",
     "DoorChosen",
     "DoorRefused",

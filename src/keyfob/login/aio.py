@@ -82,7 +82,7 @@ class Session:
         """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401."""
         from keyfob.client.io.http_auth import async_client_of  # noqa: PLC0415  httpx2 costs 70 ms
 
-        return async_client_of(self._blocking.calls(), self._blocking.ca())
+        return async_client_of(self._blocking.calls(), self._blocking.tls())
 
     async def _drive(self, flow: Flow[T]) -> T:
         return await drive_async(flow, self._world, self._vault)

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keyfob.client.assurance import ANY_LOGIN, Assurance
+from keyfob.client.certificate import Certificate, CertificateFiles
 from keyfob.client.presets import expand, habits_of
 from keyfob.client.profile import DEFAULT, Dpop, Profile
 from keyfob.client.switch import adopt_any, refuse_switch
-from keyfob.errors import LoginRequired
+from keyfob.errors import LoginRequired, Misuse
 from keyfob.protocol.scope import Scope
 
 if TYPE_CHECKING:  # what does the work is loaded when there is some
@@ -63,6 +64,8 @@ class App:
         ca: Path | str | None = None,
         assertion_audience: AssertionAudience = "issuer",
         dpop: Dpop = "off",
+        certificate: Path | str | None = None,
+        certificate_key: Path | str | None = None,
         vault: Vault | None = None,
         world: World | None = None,
     ) -> None:
@@ -96,6 +99,9 @@ class App:
             ca: A file of authorities, in PEM, to trust beside the system's.
             dpop: Bind tokens to a key that only this login has (RFC 9449): "prefer", where the server can; "require",
                 or else fail. They work only with proofs: through `Session.http`, `send`, `call` and `auth_for_*`.
+            certificate: A file with this program's certificate, in PEM, which is shown to the issuer and the API where
+                they ask for one (RFC 8705). It proves the program where that has no secret, key or identity to do so.
+            certificate_key: A file with its private key, if that does not stand in the same one.
             vault: Another vault altogether.
             world: Another network and clock, for tests.
 
@@ -123,6 +129,7 @@ class App:
             ca=None if ca is None else str(ca),
             assertion_audience=assertion_audience,
             dpop=dpop,
+            certificate=_files(certificate, certificate_key),
         )
         self._home = home
         self.vault: Vault = vault or _file_vault(home, store)
@@ -254,13 +261,12 @@ class App:
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
         """Network, clocks, and who is told and asked; another one, where that was said."""
+        from keyfob.client.io.connections import sender_of  # noqa: PLC0415
         from keyfob.client.io.world import SystemWorld  # noqa: PLC0415
-        from keyfob.io.http import sender_for  # noqa: PLC0415
 
         if self._world is not None:
             return self._world
-        http = sender_for(self._ca())
-        return SystemWorld(tell, terminal=terminal, ask=ask, http=http, home=self._home)
+        return SystemWorld(tell, terminal=terminal, ask=ask, http=sender_of(self.profile), home=self._home)
 
     def proofs(self, profile: Profile | None = None) -> Proofs:
         """What the program proves itself with."""
@@ -268,16 +274,28 @@ class App:
 
         return Proofs(profile or self.profile, self._read_credential)
 
-    def _ca(self) -> Path | None:
+    def _read_credential(self, source: Source | CertificateFiles) -> Credential:
+        if isinstance(source, CertificateFiles):
+            from keyfob.io.certified import KeyPair  # noqa: PLC0415
+
+            return Certificate(KeyPair.of(source.certificate, source.key).thumbprint())
+        # Keys cost 100 ms; a kept token needs none.
         from pathlib import Path  # noqa: PLC0415
 
-        return None if self.profile.ca is None else Path(self.profile.ca)
-
-    def _read_credential(self, source: Source) -> Credential:
-        # Keys cost 100 ms; a kept token needs none.
         from keyfob.client.io.credentials import read_credential  # noqa: PLC0415
 
-        return read_credential(source, self._ca())
+        return read_credential(source, None if self.profile.ca is None else Path(self.profile.ca))
+
+
+def _files(certificate: Path | str | None, key: Path | str | None) -> CertificateFiles | None:
+    """Where a certificate and its key lie.
+
+    Raises:
+        Misuse: There is a key for no certificate.
+    """
+    if certificate is None and key is not None:
+        raise Misuse("a certificate_key is that of a certificate, and none is named")
+    return None if certificate is None else CertificateFiles(str(certificate), None if key is None else str(key))
 
 
 def _file_vault(home: Path | None, store: str | None) -> Vault:

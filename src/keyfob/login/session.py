@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyfob.client.calls import Calls
@@ -15,6 +14,8 @@ from keyfob.protocol.http import Request, Response
 
 if TYPE_CHECKING:
     # Only their names, for whoever reads a signature.
+    import ssl
+
     import aiohttp  # noqa: TID251
     import httpx  # noqa: TID251
     import httpx2  # noqa: TID251
@@ -48,12 +49,20 @@ class Session:
         """
         from keyfob.client.io.http_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
 
-        return client_of(self.calls(), self.ca())
+        return client_of(self.calls(), self.tls())
 
-    def ca(self) -> Path | None:
-        """A file of authorities to trust beside the system's, if the profile names one."""
-        ca = self._session.profile.ca
-        return None if ca is None else Path(ca)
+    def tls(self) -> ssl.SSLContext:
+        """For another HTTP library: trusts and shows what the profile says.
+
+        A token that is bound to a certificate (RFC 8705) works over such connections alone:
+        `httpx.Client(auth=session.auth_for_httpx(), verify=session.tls())`. A certificate whose files are replaced is
+        shown by the next connection.
+
+        Raises `Misuse` where a file of authorities or of a certificate cannot be used.
+        """
+        from keyfob.client.io.connections import tls_of  # noqa: PLC0415
+
+        return tls_of(self._session.profile)
 
     def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
         """As `http`, for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`.

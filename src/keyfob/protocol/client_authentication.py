@@ -1,4 +1,4 @@
-"""How a program proves who it is (RFC 6749 §2.3, RFC 7521 §4.2, RFC 7523 §2.2)."""
+"""How a program proves who it is (RFC 6749 §2.3, RFC 7521 §4.2, RFC 7523 §2.2, RFC 8705 §2)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Headers
 from keyfob.protocol.secret import Secret
 
-AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
-AUTH_METHODS: Final[tuple[AuthMethod, ...]] = get_args(AuthMethod)
+TlsMethod = Literal["tls_client_auth", "self_signed_tls_client_auth"]
+AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"] | TlsMethod
+TLS_METHODS: Final[tuple[TlsMethod, ...]] = get_args(TlsMethod)
+# Those that a request shows by itself; the others are the connection's to show.
+AUTH_METHODS: Final[tuple[AuthMethod, ...]] = (
+    "none", "client_secret_basic", "client_secret_post", "private_key_jwt",
+)  # fmt: skip
 JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -22,7 +27,8 @@ class Credentials:
     """What a program shows.
 
     Attributes:
-        method: How; `none` shows a client_id at most, which proves nothing.
+        method: How; `none` shows a client_id at most, which proves nothing. So do those of TLS, where the certificate
+            of the connection is the proof and the client_id says whose it should be (RFC 8705 §2).
         client_id: Whom it says it is; "" where only its assertion says so.
         proof: The secret, or the assertion; None with `none`.
     """
@@ -35,7 +41,7 @@ class Credentials:
         """As form parameters and headers."""
         proof = "" if self.proof is None else self.proof.reveal()
         match self.method:
-            case "none":
+            case "none" | "tls_client_auth" | "self_signed_tls_client_auth":
                 return {"client_id": self.client_id}, ()
             case "client_secret_post":
                 return {"client_id": self.client_id, "client_secret": proof}, ()

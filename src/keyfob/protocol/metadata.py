@@ -1,9 +1,9 @@
-"""A server describing itself (RFC 8414 §2-3, OpenID Connect Discovery §3-4)."""
+"""A server describing itself (RFC 8414 §2-3, OpenID Connect Discovery §3-4, RFC 8705 §5)."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Final, Self
+from typing import Final, Self, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from keyfob.errors import Malformed
@@ -15,6 +15,16 @@ ENDPOINTS: Final = (
     "device_authorization_endpoint",
     "end_session_endpoint",
     "jwks_uri",
+    "mfa_challenge_endpoint",
+    "pushed_authorization_request_endpoint",
+    "revocation_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+)
+# What a program calls itself, so that it can show its certificate; the rest is a browser's, or open to everybody.
+_OF_CERTIFICATES: Final = (
+    "device_authorization_endpoint",
+    "introspection_endpoint",
     "mfa_challenge_endpoint",
     "pushed_authorization_request_endpoint",
     "revocation_endpoint",
@@ -98,6 +108,25 @@ class ServerMetadata:
             ),
             require_pushed_authorization_requests=fields.values.get("require_pushed_authorization_requests") is True,
         )
+
+
+def aliases(fields: Fields) -> dict[str, str]:
+    """Where a program with a certificate finds the endpoints, as far as that is elsewhere (RFC 8705 §5).
+
+    Args:
+        fields: The document. What it says of endpoints that no certificate is shown to is not looked at.
+
+    Raises:
+        Malformed: The aliases are no object, or one is no web address.
+    """
+    found = fields.values.get("mtls_endpoint_aliases")
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise Malformed(f"{fields.what}: mtls_endpoint_aliases is not an object", field="mtls_endpoint_aliases")
+    inner = Fields(cast("dict[str, object]", found), f"{fields.what}: mtls_endpoint_aliases")
+    said = {name: inner.optional_url(name) for name in _OF_CERTIFICATES}
+    return {name: address for name, address in said.items() if address is not None}
 
 
 def _how_it_differs(named: str, asked: str) -> str:

@@ -92,6 +92,11 @@ def configure(parser: ArgumentParser) -> None:
         where, metavar = _PLACES[source.place]
         flag = f"--{source.kind}-{source.place}"
         own.add_argument(flag, metavar=metavar, help=f"the {where} that holds the program's {what}")
+    shown = parser.add_argument_group("the program's own certificate, for issuers and APIs that ask for one (RFC 8705)")
+    shown.add_argument("--certificate", metavar="FILE", help="in PEM; it proves the program where that has no "
+                       "secret, key or identity to do so (KEYFOB_CERTIFICATE)")  # fmt: skip
+    shown.add_argument("--certificate-key", metavar="FILE", help="its private key in PEM, if that is not in the same "
+                       "file (KEYFOB_CERTIFICATE_KEY)")  # fmt: skip
     platform = parser.add_argument_group("with --flow machine: who this program is, by the platform it runs on")
     platform.add_argument("--identity", metavar="PLATFORM", help="github, gitlab:VARIABLE, google, azure, kubernetes, "
                           "file:PATH or env:VARIABLE (docs/login.md)")  # fmt: skip

@@ -71,6 +71,8 @@ def _token(flags: Namespace) -> str:
             code="token-bound",
             hint="Use keyfob call, or log in to another profile with --dpop off",
         )
+    if held.certificate is not None:  # which is a file, and so may be the program's own as well
+        output.remark(output.CERTIFICATE_NEEDED)
     if min_ttl is None or held.expires_at is None:
         return token
     left = held.expires_at - held.skew - datetime.now(UTC)

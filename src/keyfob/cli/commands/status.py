@@ -189,7 +189,7 @@ def _members(report: Report) -> dict[str, object]:
         "renews": stands.renews,
         "refresh_expires_at": output.instant(stands.refresh_until),
         "session_ends_at": output.instant(stands.ends_at),
-        "bound": held is not None and held.token_type == "DPoP",
+        "bound": held is not None and held.is_bound,
         "store": None if held is None else {"place": report.place, "sealed": report.is_sealed},
         "problem": None if problem is None else output.told(problem),
     }
@@ -218,8 +218,14 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("access until", access),
         ("refresh until", None if stands.refresh_until is None else output.clock(stands.refresh_until)),
         ("session ends", ends if stands.renews else None),
-        ("bound", "to a key of this login (DPoP)" if held.token_type == "DPoP" else None),
+        ("bound", _bound(held)),
         ("kept", WORDS[report.place] if report.is_sealed and report.place else WORDS["file"]),
         ("asked", "the issuer, just now" if report.was_asked else None),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _bound(held: Held) -> str | None:
+    if held.certificate is not None:
+        return "to this program's certificate (mTLS)"
+    return "to a key of this login (DPoP)" if held.is_bound else None

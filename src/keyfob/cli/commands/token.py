@@ -39,6 +39,8 @@ def run(flags: Namespace) -> int:
             output.remark(f"this token lives for {output.span(left)} only; no longer one could be had")
     if held.token_type == "DPoP":
         output.remark("this token works only with proofs of this login's key (DPoP); keyfob call makes them")
+    if held.certificate is not None:
+        output.remark(output.CERTIFICATE_NEEDED)
     if flags.json:
         output.result_object(
             {

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from keyfob.client.callback import ANYWHERE, Callback
+from keyfob.client.io.connections import sender_of
 from keyfob.client.profile import Profile
-from keyfob.io.http import sender_for
 from keyfob.protocol.http import Request
 from keyfob.protocol.metadata import well_known
 
@@ -24,7 +24,7 @@ def clock_ahead(profile: Profile) -> timedelta | None:
     Raises:
         KeyfobError: Nobody answers.
     """
-    send = sender_for(None if profile.ca is None else Path(profile.ca))
+    send = sender_of(profile)
     before = datetime.now(UTC)
     answer = send(Request("GET", well_known(profile.issuer)[0]))
     after = datetime.now(UTC)

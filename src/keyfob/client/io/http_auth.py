@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Callable, Generator
-from pathlib import Path
 
 import httpx2
 
 from keyfob.client.calls import DENIALS, Calls
 from keyfob.client.io.redirected import Visit
 from keyfob.io.http import translated
-from keyfob.io.trust import ssl_context
 from keyfob.protocol.http import Headers, Request, Response
 
 
@@ -91,11 +90,11 @@ def call(
         return response
 
 
-def async_client_of(calls: Calls, ca: Path | None = None) -> httpx2.AsyncClient:
+def async_client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
     """As `client_of`, for an event loop."""
-    return httpx2.AsyncClient(auth=Httpx2Auth(calls), verify=True if ca is None else ssl_context(ca))
+    return httpx2.AsyncClient(auth=Httpx2Auth(calls), verify=True if tls is None else tls)
 
 
-def client_of(calls: Calls, ca: Path | None = None) -> httpx2.Client:
-    """An HTTP client that brings the token. Raises `Misuse` where the file of authorities cannot be used."""
-    return httpx2.Client(auth=Httpx2Auth(calls), verify=True if ca is None else ssl_context(ca))
+def client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.Client:
+    """An HTTP client that brings the token, over such connections; as usual where nothing is said."""
+    return httpx2.Client(auth=Httpx2Auth(calls), verify=True if tls is None else tls)

@@ -29,8 +29,8 @@ def lay_quick(home: Path, profile: str, state: str, held: Held, *, holds_token: 
     token = held.access_token.reveal()
     if not path or Path(its_home) != home or not quick.changes_nothing():
         return False
-    if held.token_type != "Bearer":
-        return False  # of a token that is bound to a key there is more to say than its letters
+    if held.is_bound:
+        return False  # of a token that is bound to a key or a certificate there is more to say than its letters
     if not token.isascii() or any(sign in token for sign in _NEWLINES):
         return False
     until = None if held.expires_at is None else int((held.expires_at - held.skew).timestamp())
