@@ -7,7 +7,7 @@ tenant = Tenant.open(default_folder(), ready_config(url_of(listener)), with_firs
 run(tenant, listener)           # or give `tenant.app` to any ASGI server
 
 For https with certificates of this machine's own, `tls = tls_files(folder)`, `url_of(listener, is_tls=True)` and
-`run(tenant, listener, tls)`.
+`run(tenant, listener, tls)`. For programs with certificates there is a second socket: `run(..., certified)`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from __future__ import annotations
 import socket  # noqa: TID251  its type; nothing is opened here
 
 from keyfob.jose.certificates import TLS_HOSTS
-from keyfob.server.config import TenantConfig, Wire
-from keyfob.server.io.certificates import TlsFiles, tls_files
+from keyfob.server.config import ForCertificates, TenantConfig, Wire
+from keyfob.server.io.certificates import TlsFiles, read_authorities, read_own_certificate, tls_files
 from keyfob.server.io.data import default_folder
 from keyfob.server.io.registry import Registry, is_tenant, new_client_id, new_client_secret, new_password
-from keyfob.server.io.running import Running, bind, url_of
+from keyfob.server.io.running import Certified, Running, bind, url_of
 from keyfob.server.io.running import run as run_app
 from keyfob.server.io.tenant import Tenant
 from keyfob.server.registered import Api, ApiGrant, Application, Connection, RefreshPolicy, Role
@@ -32,8 +32,10 @@ __all__ = [
     "Api",
     "ApiGrant",
     "Application",
+    "Certified",
     "Connection",
     "FirstUser",
+    "ForCertificates",
     "RefreshPolicy",
     "Registry",
     "Role",
@@ -48,6 +50,8 @@ __all__ = [
     "new_client_id",
     "new_client_secret",
     "new_password",
+    "read_authorities",
+    "read_own_certificate",
     "ready_config",
     "run",
     "tls_files",
@@ -55,13 +59,15 @@ __all__ = [
 ]
 
 
-def run(tenant: Tenant, listener: socket.socket, tls: TlsFiles | None = None) -> None:
+def run(
+    tenant: Tenant, listener: socket.socket, tls: TlsFiles | None = None, certified: Certified | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM, over https with `tls`; requests under way are finished, and the store is closed.
 
     `Running(tenant.app, listener, tls)` does the same in a thread.
     """
     try:
-        run_app(tenant.app, listener, tls)
+        run_app(tenant.app, listener, tls, certified)
     finally:
         tenant.close()
         listener.close()

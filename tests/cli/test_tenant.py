@@ -13,6 +13,7 @@ import pytest
 from keyfob.cli.main import main
 from keyfob.cli.tenant.example import EXAMPLE
 from keyfob.serve import Registry, TenantConfig
+from tests.tls import make
 from tools.house import ROOT
 
 SECRET = "a client secret that is long enough for us"
@@ -464,6 +465,37 @@ def test_a_short_password_is_refused_and_not_repeated(applied: Keyfob) -> None:
     assert "hush" not in ran.all
 
 
+def test_a_program_with_a_certificate_is_added_and_a_key_in_the_same_file_stays_there(applied: Keyfob) -> None:
+    made = make()
+    made.lay_together(Path(), "both")
+    for words in ("--certificate both.pem --client-id own", "--certificate-name dns:robot.example --client-id named"):
+        ran = applied("apps", "add", "Robot", "--kind", "machine", *words.split())
+        assert ran.code == 0, ran.err
+        assert "client_secret" not in ran.out
+    shown = applied("apps", "show", "own", "--json").out + applied("export").out
+    assert made.certificate.decode().splitlines()[1] in shown
+    assert made.key.decode().splitlines()[1] not in shown
+    assert json.loads(applied("apps", "show", "named", "--json").out)["auth"] == "tls_client_auth"
+    assert applied("apps", "add", "Robot", "--kind", "machine", "--certificate", "none.pem").code == 2
+    assert applied("apps", "add", "Robot", "--kind", "machine", "--certificate-name", "robot").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--mtls-port 0", "Add --tls"),
+        ("--tls --client-ca x.pem", "Add --mtls-port"),
+        ("--tls --port 0 --mtls-port 0 --client-ca x.pem", "cannot be read"),
+    ],
+)
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_flags_for_certificates_that_do_not_go_together_are_said_to(
+    keyfob: Keyfob, capsys: pytest.CaptureFixture[str], words: str, said: str
+) -> None:
+    assert main(["serve", *words.split()]) == 2
+    assert said in capsys.readouterr().err
+
+
 COMMANDS = [
     shlex.split(line.removeprefix("$ keyfob "))
     for line in (ROOT / "docs" / "tenant.md").read_text(encoding="utf-8").splitlines()
@@ -473,6 +505,7 @@ COMMANDS = [
 
 def test_the_commands_of_the_page_work_one_after_the_other(keyfob: Keyfob) -> None:
     write(YAML, "tenant.yaml")
+    make().lay_together(Path(), "robot")
     for words in COMMANDS:
         if "import" in words:
             Path("tenant.toml").unlink()

@@ -18,8 +18,8 @@ from keyfob.errors import Malformed, Misuse, Refused
 from keyfob.io.certified import KeyPair, certify
 from keyfob.io.http import HttpSender, Limits
 from keyfob.io.trust import ssl_context
+from keyfob.protocol.certificate import thumbprint_of
 from keyfob.protocol.http import Request
-from keyfob.resource.certificates import thumbprint_of
 from tests.loopback import says, serving
 from tests.tls import Ground, Made, make, put
 

@@ -17,10 +17,10 @@ from keyfob.guard import CertificateHeader, Denial, Guard, Principal, Proofs, Re
 from keyfob.jose.keys import SigningKey, thumbprint
 from keyfob.jose.proofs import OLDEST, NonceNeeded, Possession, judge_proof, read_proof, write_proof
 from keyfob.jose.tokens import sign, sign_bytes
+from keyfob.protocol.certificate import der_of_pem, thumbprint_of
 from keyfob.protocol.dpop import DPOP_JWT, Proof, hash_of, normal
 from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
-from keyfob.resource.certificates import der_of_pem, thumbprint_of
 from keyfob.testing.flawed_tokens import Mint
 
 from .conftest import AUDIENCE, ISSUER, NOW

@@ -5,11 +5,9 @@ The private key is not read here: OpenSSL is told where it lies. A connection sh
 
 from __future__ import annotations
 
-import hashlib
 import os
 import ssl
 import threading
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Final, NoReturn, ParamSpec, Self, TypeVar
 
 from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.certificate import thumbprint_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,7 +44,7 @@ class KeyPair:
         Raises:
             Misuse: Code `certificate-unusable`: there is none.
         """
-        return urlsafe_b64encode(hashlib.sha256(self.der()).digest()).rstrip(b"=").decode("ascii")
+        return thumbprint_of(self.der())
 
     def der(self) -> bytes:
         """The certificate. Raises as `thumbprint`."""

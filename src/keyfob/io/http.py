@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from keyfob.io.certified import KeyPair
 
 LARGEST_ANSWER: Final = 1024 * 1024
+_ENDED: Final = "disconnected without sending a response"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,13 @@ def translated() -> Generator[None]:
         # By TLS 1.3 a certificate is judged when our side has begun to speak already.
         broken = explain_alert(problem, _asked(problem)) or _broken(problem)
         raise broken from None
-    except (httpx2.RemoteProtocolError, httpx2.DecodingError, httpx2.TooManyRedirects):
+    except httpx2.RemoteProtocolError as problem:
+        if _ENDED in str(problem):
+            # So ends many a server's handshake with a certificate that it will not have: asyncio's, for one.
+            hint = "Try again. It may want a certificate of this program, or another one: --certificate FILE."
+            raise Unreachable("the server ended the connection without an answer", hint=hint) from None
+        raise Malformed("the answer is not HTTP as it should be") from None
+    except (httpx2.DecodingError, httpx2.TooManyRedirects):
         raise Malformed("the answer is not HTTP as it should be") from None
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.CookieConflict):
         raise Malformed("the address cannot be used", field="url") from None

@@ -26,6 +26,7 @@ class Request:
         headers: Names in lower case, in order, repeats kept.
         body: At most what the IO layer allows.
         peer: The address it came from, as the IO layer trusts it; "" at the client.
+        certificate: What its connection has shown, in DER, where the IO layer ended TLS itself and asked; b"" else.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Request:
     headers: Headers = ()
     body: bytes = b""
     peer: str = ""
+    certificate: bytes = b""
 
     @property
     def path(self) -> str:

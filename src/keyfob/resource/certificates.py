@@ -7,7 +7,6 @@ caller holds the private key of the very certificate that the token is bound to.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from typing import Final
 from urllib.parse import unquote
 
 from keyfob.errors import Misuse
+from keyfob.protocol.certificate import der_of_pem, thumbprint_of
 from keyfob.protocol.http import Request
 
 UNIX: Final = "unix"
-_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _HASH: Final = re.compile(r"(?:^|;)Hash=\"?([0-9A-Fa-f]{64})\"?(?:;|$)", re.IGNORECASE)
 _LONGEST: Final = 16 * 1024
 
@@ -70,17 +69,6 @@ class CertificateHeader:
         except ValueError:
             return False
         return any(address in network for network in self.networks)
-
-
-def thumbprint_of(certificate: bytes) -> str:
-    """The `x5t#S256` of a certificate in DER (RFC 8705 §3.1)."""
-    return _encode(hashlib.sha256(certificate).digest())
-
-
-def der_of_pem(text: str) -> bytes | None:
-    """The first certificate in PEM, as DER, or None."""
-    found = _PEM.search(text[:_LONGEST])
-    return None if found is None else _der_of_base64("".join(found[1].split()))
 
 
 def is_same(shown: str | None, bound: str) -> bool:

@@ -14,6 +14,7 @@ from keyfob.errors import Misuse
 from keyfob.jose.algorithms import Algorithm
 from keyfob.protocol.address import is_loopback, is_web_url
 from keyfob.protocol.grants import PASSWORD, PASSWORD_REALM
+from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.server.registered import Api, ApiGrant, Application, Connection, Role
 
@@ -27,6 +28,19 @@ ENROLL: Final = "enroll"
 READ_AUTHENTICATORS: Final = "read:authenticators"
 REMOVE_AUTHENTICATORS: Final = "remove:authenticators"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ForCertificates:
+    """Where programs show certificates. A browser is never asked for one: that is why it is an address of its own.
+
+    Attributes:
+        address: With a trailing slash.
+        authorities: In DER; a certificate that one of them signed itself proves a program by its name (RFC 8705 §2.1).
+    """
+
+    address: str
+    authorities: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,7 @@ class TenantConfig:
         guess_odds: How likely all the guessing of one code's life may be to hit that code (RFC 8628 §5.1).
         requests_per_minute: How often one address may call one endpoint.
         refresh_limit: How many living logins one person may have in one application; the oldest goes first.
+        for_certificates: Where this process takes certificates, if it does; like where it listens, no setting.
     """
 
     issuer: str
@@ -75,6 +90,7 @@ class TenantConfig:
     device_requests: int = 300
     requests_per_minute: int = 6000
     refresh_limit: int = 200
+    for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would be unsafe or could not work.
@@ -158,6 +174,11 @@ class TenantConfig:
         """Scheme, host and port, as browsers write it in `Origin`."""
         parts = urlsplit(self.issuer)
         return f"{parts.scheme}://{parts.netloc}"
+
+    def address_of(self, request: Request) -> str:
+        """The address that a request came to: only one of ours asks for certificates."""
+        base = self.for_certificates.address if self.for_certificates and request.certificate else self.issuer
+        return f"{base}{request.path[1:]}"
 
     @property
     def offers_introspection(self) -> bool:

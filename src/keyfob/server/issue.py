@@ -31,6 +31,7 @@ class Grounds:
         permissions: All that the person, or the program, may do at the API; None where tokens do not list it.
         grant: Auth0's `gty`; None for grants that it does not mark.
         key_thumbprint: The key that the token is bound to (RFC 9449 §6.1).
+        certificate_thumbprint: The same for a certificate (RFC 8705 §3.1).
     """
 
     application: Application
@@ -43,6 +44,7 @@ class Grounds:
     nonce: str | None = None
     sid: str | None = None
     key_thumbprint: str | None = None
+    certificate_thumbprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Mint:
             token_id=write_token(random[:TOKEN_ID_BYTES]) if api.profile == "rfc9068" else None,
             grant_type=grounds.grant,
             key_thumbprint=grounds.key_thumbprint,
+            certificate_thumbprint=grounds.certificate_thumbprint,
             auth_time=grounds.auth_time if api.profile == "rfc9068" else None,
         )
         members = claims.write(api.profile)

@@ -58,6 +58,9 @@ class Application:
         secrets: Several live ones let a secret be changed without a gap. A tenant turns them into `secret_hashes` at
             its start, keyed hashes of its own, and keeps nothing else.
         public_keys: JWKs that its assertions are checked with (RFC 7523).
+        certificate_name: Whose certificate proves it, where an authority vouches for that (RFC 8705 §2.1): one of
+            `subject:CN=robot,O=Example` (RFC 4514), `dns:`, `uri:`, `ip:` and `email:`.
+        certificates: Those in PEM that prove it by themselves (RFC 8705 §2.2).
         callbacks: Where an authorization answer may be sent, compared letter for letter.
         any_loopback_port: Whether the port of a loopback callback does not matter (RFC 8252 §7.3), also under `auth0`.
         web_origins: Pages whose scripts may call the tenant (CORS).
@@ -74,6 +77,8 @@ class Application:
     secrets: tuple[Secret, ...] = ()
     secret_hashes: tuple[bytes, ...] = ()
     public_keys: tuple[Mapping[str, object], ...] = ()
+    certificate_name: str | None = None
+    certificates: tuple[str, ...] = ()
     callbacks: tuple[str, ...] = ()
     logout_urls: tuple[str, ...] = ()
     web_origins: tuple[str, ...] = ()
@@ -100,6 +105,7 @@ class Application:
         _check_name(self.client_id, "client_id")
         _check_grants(self, what)
         _check_methods(self, what)
+        _check_certificates(self, what)
         if any(len(secret) < SHORTEST_SECRET for secret in self.secrets):
             hint = "Make one with: openssl rand -hex 32"
             _wrong(what, f"a client secret has at least {SHORTEST_SECRET} characters", hint=hint)
@@ -221,6 +227,36 @@ def _check_methods(application: Application, what: str) -> None:
             PublicKey.read(jwk)
         except Malformed as problem:
             _wrong(what, problem.message, hint="A public key as a JWK: RSA of 2048 bits or more, P-256 or Ed25519.")
+
+
+def _check_certificates(application: Application, what: str) -> None:
+    name, own, methods = application.certificate_name, application.certificates, application.auth_methods
+    if ("tls_client_auth" in methods) != (name is not None):
+        hint = 'Such as certificate_name = "dns:robot.example" beside auth = "tls_client_auth".'
+        _wrong(what, "tls_client_auth and certificate_name go together", hint=hint)
+    if ("self_signed_tls_client_auth" in methods) != bool(own):
+        hint = 'Its certificate in PEM, in a list, beside auth = "self_signed_tls_client_auth".'
+        _wrong(what, "self_signed_tls_client_auth and certificates go together", hint=hint)
+    if any("PRIVATE KEY" in one for one in own):
+        hint = "Keep that to the program; write its certificate here only. Then get new ones: it has been in a file."
+        _wrong(what, "a private key stands among the certificates", hint=hint)
+    if len(own) > MOST_KEYS:
+        _wrong(what, f"there are more than {MOST_KEYS} certificates", hint="One in use, and the next one.")
+    if name is None and not own:
+        return
+    from keyfob.jose.shown import KINDS as NAMES  # noqa: PLC0415  certificates cost 30 ms, and few programs have one
+    from keyfob.jose.shown import check_name, read_certificate  # noqa: PLC0415
+
+    try:
+        if name is not None:
+            check_name(name)
+        for certificate in own:
+            read_certificate(certificate)
+    except Malformed as problem:
+        hint = (
+            f"A name begins with {', '.join(f'{kind}:' for kind in NAMES)}; a certificate is in PEM, without its key."
+        )
+        _wrong(what, problem.message, hint=hint)
 
 
 def _check_callback(callback: str, what: str) -> None:

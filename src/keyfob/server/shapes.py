@@ -28,6 +28,8 @@ _AUTH0_WORDS: Final = {
     "allowed_origins": "web_origins",
     "refresh_token": "refresh",
     "client_secret": "secrets",
+    "tls_client_auth_subject_dn": "certificate_name",
+    "tls_client_auth_san_dns": "certificate_name",
     "identifier": "audience",
     "signing_alg": "algorithm",
     "token_dialect": "profile",
@@ -167,7 +169,9 @@ def tables_of(value: object, at: Where, tell: Tell) -> list[tuple[Where, Table]]
 
 REFRESH: Final = Shape(RefreshPolicy, "refresh")
 TENANT: Final = Shape(
-    TenantConfig, "tenant", skipped=("applications", "apis", "grants", "roles", "connections", "issuer")
+    TenantConfig,
+    "tenant",
+    skipped=("applications", "apis", "grants", "roles", "connections", "issuer", "for_certificates"),
 )
 APPLICATION: Final = Shape(
     Application,

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Final, Literal, cast
 
 from keyfob.errors import Misuse
-from keyfob.protocol.client_authentication import AUTH_METHODS
+from keyfob.protocol.client_authentication import AUTH_METHODS, TLS_METHODS
 from keyfob.protocol.grants import GRANT_TYPES
 
 _SPAN: Final = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})(?:\.(\d{1,6}))?s)?\Z", re.ASCII)
@@ -239,7 +239,7 @@ def read_methods(value: object) -> tuple[str, ...]:
     Raises:
         Misuse: There is no such method.
     """
-    return chosen_list(AUTH_METHODS)([value] if isinstance(value, str) else value)
+    return chosen_list(_METHODS)([value] if isinstance(value, str) else value)
 
 
 def write_methods(methods: Sequence[str]) -> object:
@@ -327,6 +327,7 @@ def kind_of(hint: Any) -> Kind:  # noqa: ANN401  a type, or what typing makes of
     return _PLAIN[hint]
 
 
+_METHODS: Final = (*AUTH_METHODS, *TLS_METHODS)
 _PLAIN: Final[dict[object, Kind]] = {
     str: Kind("a text", read_text),
     bool: Kind("true or false", read_flag),
@@ -339,6 +340,6 @@ _PLAIN: Final[dict[object, Kind]] = {
 }
 GRANTS: Final = Kind("a list of grants, by their short or full names", read_grants, write_grants)
 METHODS: Final = Kind(
-    "one of " + ", ".join(f"`{method}`" for method in AUTH_METHODS) + "; or a list", read_methods, write_methods
+    "one of " + ", ".join(f"`{method}`" for method in _METHODS) + "; or a list", read_methods, write_methods
 )
 PUBLIC_KEYS: Final = Kind("a list of JWKs", read_public_keys, lambda keys: [dict(key) for key in keys])

@@ -21,8 +21,8 @@ import pytest
 import requests
 
 from keyfob.login import App, Session, aio
+from keyfob.protocol.certificate import thumbprint_of
 from keyfob.protocol.http import Request
-from keyfob.resource.certificates import thumbprint_of
 from tests.cli.desk import Desk, desk
 from tests.cli.issuer import WELL_KNOWN, as_json
 from tests.loopback import Answer, Loopback, says, serving

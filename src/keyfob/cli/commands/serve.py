@@ -6,6 +6,7 @@ import argparse
 import shlex
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from keyfob.cli.exit_codes import DONE, SIGNALLED
 from keyfob.errors import Misuse
 
 if TYPE_CHECKING:
-    from keyfob.serve import Tenant, TlsFiles
+    from keyfob.serve import ForCertificates, Tenant, TenantConfig, TlsFiles
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8790, help="port to listen on; 0 for any free one (default: 8790)")
     parser.add_argument("--tls", action="store_true", help="https, with certificates that are made for this machine")
+    parser.add_argument("--mtls-port", type=int, metavar="PORT", help="with --tls: another port, where programs are "
+                        "asked for their certificates (RFC 8705); 0 for any free one")  # fmt: skip
+    parser.add_argument("--client-ca", type=Path, metavar="FILE", help="with --mtls-port: authorities, in PEM, whose "
+                        "certificates prove a program by its name")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
     parser.add_argument(
         "--wire", choices=("auth0", "rfc"), help="whose statuses and texts (default: as registered, or auth0)"
@@ -35,38 +40,73 @@ def run(args: argparse.Namespace) -> int:
     """Listen, say what a newcomer needs, serve until told to stop.
 
     Raises:
-        Misuse: `--tls` with a host that the certificates are not for; or the file has mistakes.
+        Misuse: `--tls` with a host that the certificates are not for, flags that do not go together, or the file has
+            mistakes.
         SystemExit: Told to end otherwise than by SIGINT or SIGTERM.
     """
-    from keyfob.serve import TLS_HOSTS, Tenant, bind, default_folder, ready_config, tls_files, url_of
+    from keyfob.serve import Certified, Tenant, bind, default_folder, ready_config, tls_files, url_of
     from keyfob.serve import run as serve
 
-    if args.tls and args.host not in TLS_HOSTS:
-        hint = "For others, serve on 127.0.0.1 behind a proxy that has a certificate."
-        raise Misuse(f"--tls is for {', '.join(TLS_HOSTS)} only", hint=hint)
+    _check(args)
     folder = args.data or default_folder()
-    listener = bind(args.host, args.port)
-    try:
+    with ExitStack() as undo:
+        listener = bind(args.host, args.port)
+        undo.callback(listener.close)
+        second = None if args.mtls_port is None else bind(args.host, args.mtls_port)
+        if second is not None:
+            undo.callback(second.close)
         tls = tls_files(folder) if args.tls else None
         # The certificate has that name too; over plain http the address is what it always was.
-        issuer = url_of(listener, is_tls=args.tls, name=args.host if args.tls else "")
+        name = args.host if args.tls else ""
+        issuer = url_of(listener, is_tls=args.tls, name=name)
         if args.file is not None:
             _apply(args.file, folder, issuer)
-        tenant = Tenant.follow(folder, ready_config(issuer), wire=args.wire)
-    except BaseException:
-        listener.close()
-        raise
+        place = None if second is None else _place(url_of(second, is_tls=True, name=name), args.client_ca)
+        tenant = Tenant.follow(folder, ready_config(issuer), wire=args.wire, for_certificates=place)
+        undo.pop_all()
+    certified = None if second is None else Certified(second, args.client_ca, tenant.certificates)
     names = tenant.config.password_users()
     if names:
         output.remark(f"these applications may use the password grants, and see people's passwords: {', '.join(names)}")
+    unasked = _unasked(tenant.config) if second is None else ""
+    if unasked:
+        output.remark(f"these applications have a certificate, and none is asked for without --mtls-port: {unasked}")
     sys.stdout.write(introduction(tenant, folder, tls))
     sys.stdout.flush()
     try:
-        serve(tenant, listener, tls)
+        serve(tenant, listener, tls, certified)
     except SystemExit as ended:  # it has stopped in order, and what told it to is raised once more
         if ended.code != SIGNALLED + signal.SIGTERM:
             raise
     return DONE
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse flags that do not go together.
+
+    Raises:
+        Misuse: They do not.
+    """
+    from keyfob.serve import TLS_HOSTS
+
+    if args.mtls_port is not None and not args.tls:
+        raise Misuse("certificates are shown over TLS alone", hint="Add --tls.")
+    if args.client_ca is not None and args.mtls_port is None:
+        raise Misuse("certificates are shown at a port of their own", hint="Add --mtls-port PORT.")
+    if args.tls and args.host not in TLS_HOSTS:
+        hint = "For others, serve on 127.0.0.1 behind a proxy that has a certificate."
+        raise Misuse(f"--tls is for {', '.join(TLS_HOSTS)} only", hint=hint)
+
+
+def _unasked(config: TenantConfig) -> str:
+    known = (one for one in config.applications if one.certificate_name is not None or one.certificates)
+    return ", ".join(one.client_id for one in known)
+
+
+def _place(address: str, authorities: Path | None) -> ForCertificates:
+    from keyfob.serve import ForCertificates, read_authorities
+
+    return ForCertificates(address, () if authorities is None else read_authorities(authorities))
 
 
 def _apply(file: Path, folder: Path, issuer: str) -> None:
@@ -97,11 +137,16 @@ def introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None) -> s
 keyfob tenant, wire {config.wire}, data in {folder}
 
   issuer     {config.issuer}
-{_ready(tenant) if is_ready else _listed(tenant)}\
+{_for_certificates(config.for_certificates)}{_ready(tenant) if is_ready else _listed(tenant)}\
 {trust(tls) if tls else ""}\
 {_first_login(config.issuer) if is_ready else ""}
 Ctrl-C stops it; keys and data stay.
 """
+
+
+def _for_certificates(place: ForCertificates | None) -> str:
+    """The address that programs with certificates find by the tenant's metadata."""
+    return "" if place is None else f"  mtls       {place.address}   (programs with certificates)\n"
 
 
 def _ready(tenant: Tenant) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from keyfob.cli import output
@@ -85,6 +86,9 @@ def configure_add(parser: ArgumentParser, family: Family) -> None:
         parser.add_argument("--grant", action="append", metavar="GRANT", help="may be said again; by kind if not said")
         parser.add_argument("--auth", action="append", metavar="METHOD", help="may be said again; by kind if not said")
         parser.add_argument("--callback", action="append", metavar="URL", help="may be said again")
+        parser.add_argument("--certificate", type=Path, metavar="FILE", help="in PEM; proves it by itself (RFC 8705)")
+        parser.add_argument("--certificate-name", metavar="NAME", help="of any certificate by an authority that proves "
+                            "it: dns:robot.example, uri:, ip:, email: or subject:CN=...")  # fmt: skip
     elif family.array == "apis":
         parser.add_argument("audience", metavar="AUDIENCE", help="its identifier, compared letter for letter")
         parser.add_argument("--name", help="what people are shown (default: the audience)")
@@ -221,7 +225,8 @@ def _application(flags: Namespace) -> tuple[Table, Secret | None]:
     grants = list(_USUAL_GRANTS[flags.kind])
     if flags.kind == "native" and callbacks:
         grants.append("authorization_code")
-    auth: list[str] = flags.auth or _USUAL_AUTH[flags.kind]
+    shown, methods = _certificates(flags)
+    auth: list[str] = flags.auth or methods or _USUAL_AUTH[flags.kind]
     table: Table = {
         "client_id": flags.client_id or new_client_id(),
         "name": flags.name,
@@ -229,9 +234,29 @@ def _application(flags: Namespace) -> tuple[Table, Secret | None]:
         "grants": flags.grant or grants,
         "auth": auth,
         "callbacks": callbacks,
+        **shown,
     }
     has_secret = any(method.startswith("client_secret") for method in auth)
     return table, new_client_secret() if has_secret else None
+
+
+def _certificates(flags: Namespace) -> tuple[Table, list[str]]:
+    """What is said of certificates, and the methods that go with it. Of a file with a key in it the key is left out.
+
+    Raises:
+        Misuse: The file holds no certificate.
+    """
+    shown: Table = {}
+    methods: list[str] = []
+    if flags.certificate_name:
+        shown["certificate_name"] = flags.certificate_name
+        methods.append("tls_client_auth")
+    if flags.certificate is not None:
+        from keyfob.serve import read_own_certificate
+
+        shown["certificates"] = [read_own_certificate(flags.certificate)]
+        methods.append("self_signed_tls_client_auth")
+    return shown, methods
 
 
 def _fallback(family: Family, column: str) -> object:

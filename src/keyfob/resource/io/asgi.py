@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
+from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
-from keyfob.resource.certificates import der_of_pem
 from keyfob.resource.io.guard import Judge
 from keyfob.resource.io.once import check_once_async
 from keyfob.resource.published import Published

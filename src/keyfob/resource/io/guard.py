@@ -225,7 +225,8 @@ class Judge:
         """Whoever shows a bound token must hold what it is bound to (RFC 9449 §7.1-7.2, RFC 8705 §3)."""
         terms = self._terms
         if principal.certificate_thumbprint is not None:
-            from keyfob.resource.certificates import is_same, thumbprint_of
+            from keyfob.protocol.certificate import thumbprint_of
+            from keyfob.resource.certificates import is_same
 
             held = None if certificate is None else thumbprint_of(certificate)
             if held is None and self._ways.certificates is not None:

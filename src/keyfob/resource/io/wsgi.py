@@ -8,8 +8,8 @@ from typing import Any, Final
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
-from keyfob.resource.certificates import der_of_pem
 from keyfob.resource.io.guard import Judge
 from keyfob.resource.io.once import Needs, check_once
 from keyfob.resource.published import Published

@@ -1,4 +1,4 @@
-"""Who is asking, and is it proven (RFC 6749 §2.3, RFC 7523 §3, draft-ietf-oauth-rfc7523bis §4)."""
+"""Who is asking, and is it proven (RFC 6749 §2.3, RFC 7523 §3, draft-ietf-oauth-rfc7523bis §4, RFC 8705 §2)."""
 
 from __future__ import annotations
 
@@ -45,6 +45,28 @@ def is_right_secret(application: Application | None, secret_hash: bytes) -> bool
     """Whether the secret is one of the application's; takes as long for an unknown one."""
     known = application.secret_hashes if application else ()
     return any([hmac.compare_digest(secret_hash, one) for one in known or (b"nobody has this",)])  # noqa: C419  all
+
+
+def is_right_certificate(application: Application, certificate: bytes, authorities: tuple[bytes, ...]) -> bool:
+    """Whether a certificate proves an application (RFC 8705 §2.1-2.2). Whoever ended TLS saw that its key is there.
+
+    A name counts only in what an authority has signed itself: what another application has on record as its own, or
+    what is signed by that, may bear any name.
+
+    Args:
+        application: Whom it says it is.
+        certificate: In DER.
+        authorities: The tenant's, in DER.
+    """
+    from keyfob.jose.shown import has_name, is_issued_by, read_certificate  # noqa: PLC0415  few programs have one
+
+    methods, name = application.auth_methods, application.certificate_name
+    if "self_signed_tls_client_auth" in methods:
+        own = [read_certificate(one) for one in application.certificates]
+        if any(hmac.compare_digest(certificate, one) for one in own):
+            return True
+    is_named = "tls_client_auth" in methods and name is not None and has_name(certificate, name)
+    return is_named and is_issued_by(certificate, authorities)
 
 
 def judge_assertion(assertion: Secret, application: Application, audiences: frozenset[str], now: datetime) -> Assertion:

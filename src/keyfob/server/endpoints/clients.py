@@ -1,18 +1,19 @@
-"""Find out which program asks, and whether that is proven (RFC 6749 §2.3, §3.2.1; RFC 9449 §5)."""
+"""Find out which program asks, and whether that is proven (RFC 6749 §2.3, §3.2.1; RFC 8705 §2-3; RFC 9449 §5)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.proofs import NonceNeeded, Nonces, judge_proof, nonce_at
+from keyfob.protocol.certificate import thumbprint_of
 from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import NO_STORE, Headers, Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
-from keyfob.server.decide.client import is_right_secret, judge_assertion, whose
+from keyfob.server.decide.client import is_right_certificate, is_right_secret, judge_assertion, whose
 from keyfob.server.decide.throttle import Failures, network_of, password_wait
 from keyfob.server.endpoints.parameters import malformed
 from keyfob.server.keyed_hash import keyed_hash
@@ -29,6 +30,7 @@ class Call:
 
     Attributes:
         key_thumbprint: The key whose possession it has proven (RFC 9449), if any.
+        certificate_thumbprint: The certificate that it has shown (RFC 8705 §3), if its tokens are bound to that.
         headers: To go with every answer.
         now: One moment for the whole request.
     """
@@ -39,6 +41,7 @@ class Call:
     now: datetime
     key_thumbprint: str | None = None
     headers: Headers = ()
+    certificate_thumbprint: str | None = None
 
     def refuse(self, outcome: Outcome, **words: str) -> Response:
         """An outcome in this tenant's dialect."""
@@ -72,7 +75,7 @@ async def authenticate(site: Site, request: Request, fields: Fields) -> Call | R
     if wait:
         return answer(site.config.wire, "too_many", headers=(("retry-after", str(int(wait.total_seconds()) + 1)),))
     application = site.config.application(client_id)
-    if not await _is_proven(site, shown, application, now):
+    if not await _is_proven(site, shown, application, request, now):
         if shown.proof is not None:
             site.failures.put(account, Failures((failures.count if failures else 0) + 1, now))
         site.note("fapi", request, client_id=client_id, description="the client is unknown or not proven")
@@ -80,12 +83,20 @@ async def authenticate(site: Site, request: Request, fields: Fields) -> Call | R
     if failures is not None:
         site.failures.drop(account)
     assert application is not None, "what is proven is known"  # noqa: S101
-    return Call(site, request, application, now)
+    # A public program's refresh token would have to be bound as well (RFC 8705 §4); it can bind both to a key (DPoP).
+    is_bound = bool(request.certificate) and not application.is_public
+    bound_to = thumbprint_of(request.certificate) if is_bound else None
+    return Call(site, request, application, now, certificate_thumbprint=bound_to)
 
 
-async def _is_proven(site: Site, shown: Credentials, application: Application | None, now: datetime) -> bool:
+async def _is_proven(
+    site: Site, shown: Credentials, application: Application | None, request: Request, now: datetime
+) -> bool:
     if shown.proof is None:
-        return application is not None and "none" in application.auth_methods
+        if application is None or application.is_public:
+            return application is not None
+        place = site.config.for_certificates
+        return is_right_certificate(application, request.certificate, place.authorities if place else ())
     # Compared also where the application is unknown: both take as long.
     fits = is_right_secret(application, keyed_hash(site.hash_keys.secrets, shown.proof))
     if application is None or shown.method not in application.auth_methods:
@@ -119,7 +130,7 @@ async def possess(call: Call) -> Call | Response:
         decision = judge_proof(
             Secret(shown[0]),
             method=call.request.method,
-            address=site.config.issuer + call.request.path[1:],
+            address=site.config.address_of(call.request),
             now=call.now,
             nonces=Nonces(site.hash_keys.nonces, are_needed=call.application.is_public),
         )
@@ -130,4 +141,4 @@ async def possess(call: Call) -> Call | Response:
     mark = keyed_hash(site.hash_keys.codes, decision.mark)
     if len(shown) > 1 or not await site.store.write(lambda transaction: transaction.use_once(mark, decision.until)):
         return answer(wire, "proof_invalid", headers=nonce, words={"problem": "the proof was used before"})
-    return Call(site, call.request, call.application, call.now, decision.key_thumbprint, nonce)
+    return replace(call, key_thumbprint=decision.key_thumbprint, headers=nonce)

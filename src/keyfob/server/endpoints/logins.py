@@ -57,6 +57,7 @@ def permitted_grounds(call: Call, grounds: Grounds, user: User) -> Grounds:
         scope=within_permissions(grounds.scope, permissions, grounds.api),
         permissions=permissions,
         key_thumbprint=call.key_thumbprint,
+        certificate_thumbprint=call.certificate_thumbprint,
     )
 
 

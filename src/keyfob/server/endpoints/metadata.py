@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from keyfob.jose.algorithms import ALGORITHMS
-from keyfob.protocol.client_authentication import AUTH_METHODS
+from keyfob.protocol.client_authentication import AUTH_METHODS, TLS_METHODS
 from keyfob.protocol.grants import (
     CLIENT_CREDENTIALS,
     GRANT_TYPES,
@@ -36,7 +36,7 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
     """The tenant's metadata. What Auth0 does not have is there under `rfc`, or where it is switched on."""
     base, is_rfc = config.issuer, config.wire == "rfc"
     api_scopes = {name for api in config.apis for name in api.scopes}
-    methods = list(AUTH_METHODS)
+    methods = [*AUTH_METHODS, *(TLS_METHODS if config.for_certificates else ())]
     more: dict[str, object] = {
         "subject_types_supported": ["public"],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
@@ -51,6 +51,9 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
         more["introspection_endpoint"] = f"{base}oauth/introspect"
         more["introspection_endpoint_auth_methods_supported"] = [name for name in methods if name != "none"]
         more["introspection_endpoint_auth_signing_alg_values_supported"] = list(ALGORITHMS)
+    if config.for_certificates is not None:
+        more["tls_client_certificate_bound_access_tokens"] = True
+        more["mtls_endpoint_aliases"] = _aliases(config, config.for_certificates.address)
     return ServerMetadata(
         issuer=base,
         token_endpoint=f"{base}oauth/token",
@@ -66,13 +69,27 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
         response_types_supported=("code",),
         response_modes_supported=RESPONSE_MODES,
         grant_types_supported=_grants(config),
-        token_endpoint_auth_methods_supported=AUTH_METHODS,
+        token_endpoint_auth_methods_supported=tuple(methods),
         id_token_signing_alg_values_supported=tuple(sorted(config.algorithms)),
         code_challenge_methods_supported=(S256,),
         dpop_signing_alg_values_supported=ALGORITHMS,
         authorization_response_iss_parameter_supported=is_rfc,
         more=more,
     )
+
+
+def _aliases(config: TenantConfig, base: str) -> dict[str, str]:
+    """Where a program shows its certificate (RFC 8705 §5)."""
+    found = {
+        "token_endpoint": "oauth/token",
+        "device_authorization_endpoint": "oauth/device/code",
+        "userinfo_endpoint": "userinfo",
+        "revocation_endpoint": "oauth/revoke",
+        "pushed_authorization_request_endpoint": "oauth/par",
+    }
+    more = {"introspection_endpoint": "oauth/introspect"} if config.offers_introspection else {}
+    more |= {"mfa_challenge_endpoint": "mfa/challenge"} if config.wire == "auth0" else {}
+    return {name: f"{base}{path}" for name, path in {**found, **more}.items()}
 
 
 def _grants(config: TenantConfig) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from keyfob.server.config import ENROLL, READ_AUTHENTICATORS, REMOVE_AUTHENTICAT
 from keyfob.server.decide.multifactor import FactorWrong, base32, enrolment_address, find_login
 from keyfob.server.endpoints.clients import authenticate
 from keyfob.server.endpoints.factors import enrol, send_message
-from keyfob.server.endpoints.own_tokens import judge_own
+from keyfob.server.endpoints.own_tokens import check_certificate, judge_own
 from keyfob.server.endpoints.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
@@ -138,6 +138,7 @@ async def _bearer(site: Site, request: Request, scope: str) -> Bearer | Response
         return found
     try:
         claims = judge_own(site, token, site.config.mfa_api.audience)
+        check_certificate(claims, request)
     except InvalidToken:
         return site.refuse("mfa_token_refused")
     if scope not in claims.scope:

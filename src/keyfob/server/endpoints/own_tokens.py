@@ -8,18 +8,31 @@ from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.keys import KeySet
 from keyfob.jose.opaque import decrypt, is_opaque
 from keyfob.jose.tokens import believe, take_apart
+from keyfob.protocol.certificate import thumbprint_of
 from keyfob.protocol.claims import AT_JWT, AccessClaims
 from keyfob.protocol.fields import Fields
+from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
 from keyfob.server.site import Site
 
 _ACCESS: Final = frozenset({"jwt", AT_JWT})
 
 
+def check_certificate(claims: AccessClaims, request: Request) -> None:
+    """A token that is bound to a certificate is worth nothing over a connection that shows another (RFC 8705 §3).
+
+    Raises:
+        InvalidToken: It is such a one.
+    """
+    bound = claims.certificate_thumbprint
+    if bound is not None and bound != (thumbprint_of(request.certificate) if request.certificate else None):
+        raise InvalidToken("the token is bound to a certificate that was not shown")
+
+
 def judge_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
     """Check signature or seal, issuer, lifetime and audience.
 
-    Does not look at the key that it may be bound to: the caller has the request.
+    Does not look at the key or the certificate that it may be bound to: the caller has the request.
 
     Args:
         site: The tenant.

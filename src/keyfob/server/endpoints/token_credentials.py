@@ -23,6 +23,7 @@ def as_itself(call: Call, asked: ClientCredentialsGrant) -> Response:
         permissions=tuple(sorted(decision.scope.names)),
         grant="client-credentials",
         key_thumbprint=call.key_thumbprint,
+        certificate_thumbprint=call.certificate_thumbprint,
     )
     issued = site.mint.issue(grounds, call.now, site.surroundings.random(TOKEN_ID_BYTES))
     call.note("seccft", audience=decision.api.audience)

@@ -8,7 +8,7 @@ from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.claims import AccessClaims
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.server.endpoints.own_tokens import judge_own
+from keyfob.server.endpoints.own_tokens import check_certificate, judge_own
 from keyfob.server.issue import person_claims
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.site import Site
@@ -24,6 +24,7 @@ async def userinfo(site: Site, request: Request) -> Response:
     token = Secret(shown.strip())
     try:
         claims = judge_own(site, token, None)
+        check_certificate(claims, request)
         await _check_key(site, request, scheme.lower(), claims, token)
     except InvalidToken:
         return _invalid(site)
@@ -56,7 +57,7 @@ async def _check_key(site: Site, request: Request, scheme: str, claims: AccessCl
     decision = judge_proof(
         Secret(proofs[0]),
         method=request.method,
-        address=f"{site.config.issuer}userinfo",
+        address=site.config.address_of(request),
         now=site.now(),
         nonces=Nonces(site.hash_keys.nonces, are_needed=False),
         access_token=token,

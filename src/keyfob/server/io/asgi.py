@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
 from typing import Any, Final
 
 from keyfob.io.redacting import guard_log
+from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
 from keyfob.server.endpoints.routes import handle
 from keyfob.server.io.pages import style
@@ -65,7 +66,16 @@ class AsgiApp:
         url = path.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
         # Only the connection itself says who is there; a header could say anything (RFC 9700 §4.13).
         client = scope.get("client")
-        return await self.answer(Request(scope["method"], url, headers, body, client[0] if client else ""))
+        peer = client[0] if client else ""
+        return await self.answer(Request(scope["method"], url, headers, body, peer, _certificate_of(scope)))
+
+
+def _certificate_of(scope: Message) -> bytes:
+    """The caller's certificate, where the server ended TLS itself and tells (ASGI's TLS extension), never a header."""
+    extensions: dict[str, dict[str, Any]] = scope.get("extensions") or {}
+    chain: Iterable[object] = extensions.get("tls", {}).get("client_cert_chain") or ()
+    first = next(iter(chain), None)
+    return (der_of_pem(first) if isinstance(first, str) else None) or b""
 
 
 @lru_cache(maxsize=8)

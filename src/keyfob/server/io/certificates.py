@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Final
 
 from keyfob.errors import Malformed, Misuse
 from keyfob.jose.certificates import Authority, new_key
+from keyfob.jose.shown import read_certificates
 from keyfob.server.io.data import replace, write_once
 from keyfob.server.io.surroundings import SystemSurroundings
 
@@ -55,6 +57,29 @@ def tls_files(folder: Path, now: datetime | None = None) -> TlsFiles:
     except Malformed as problem:
         hint = "Remove that folder: a new authority is made, and programs must be told to trust it."
         raise Misuse(f"the files in {own} are damaged ({problem.message})", hint=hint) from None
+
+
+def read_authorities(file: Path) -> tuple[bytes, ...]:
+    """Whose certificates prove a program by its name, in DER.
+
+    Raises:
+        Misuse: The file cannot be read, or holds no certificate in PEM.
+    """
+    try:
+        return read_certificates(file.read_text(encoding="ascii", errors="replace"))
+    except OSError as problem:
+        raise Misuse(f"{file} cannot be read: {problem.strerror}") from None
+    except Malformed:
+        raise Misuse(f"{file} holds no certificate in PEM", hint="Such as openssl makes with -outform PEM.") from None
+
+
+def read_own_certificate(file: Path) -> str:
+    """The first certificate in a file, in PEM again, and nothing else of it: there may be a key as well.
+
+    Raises:
+        Misuse: As `read_authorities`.
+    """
+    return ssl.DER_cert_to_PEM_cert(read_authorities(file)[0])
 
 
 def _settled(own: Path, now: datetime) -> TlsFiles:

@@ -1,4 +1,8 @@
-"""Serve an ASGI application on a socket: in this thread until told to stop, or in one of its own."""
+"""Serve an ASGI application on a socket: in this thread until told to stop, or in one of its own.
+
+Beside it there may be a second socket that asks programs for their certificates (RFC 8705 §5); a browser that came to
+that would ask its person for one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,10 @@ import errno
 import socket
 import ssl
 import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import uvicorn
@@ -18,6 +26,22 @@ from keyfob.server.io.certificates import TlsFiles
 
 _BACKLOG: Final = 256
 _START_LIMIT_S: Final = 10.0
+_LOOK_EVERY: Final = 10  # of uvicorn's ticks, ten of which are a second
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """A second socket, for programs with certificates.
+
+    Attributes:
+        listener: Bound already.
+        authorities: A file of those whose certificates are let in; None where programs' own alone are.
+        registered: Gives the certificates, in DER, that programs have on record as their own.
+    """
+
+    listener: socket.socket
+    authorities: Path | None
+    registered: Callable[[], Awaitable[tuple[bytes, ...]]]
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -68,7 +92,79 @@ def url_of(listener: socket.socket, *, is_tls: bool = False, name: str = "") -> 
     return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-def _server(app: Any, tls: TlsFiles | None) -> uvicorn.Server:  # noqa: ANN401  uvicorn takes many kinds of application
+class _Server(uvicorn.Server):
+    """One that may listen at a second socket, with other rules for TLS."""
+
+    def __init__(self, config: uvicorn.Config, certified: Certified | None, tls: TlsFiles | None) -> None:
+        super().__init__(config)
+        self._certified = certified
+        self._known: set[bytes] = set()
+        self._context = None if certified is None or tls is None else _asking(tls, certified)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen at both; whoever has something on record is let in from the first moment on."""
+        await super().startup(sockets)
+        if self._certified is not None and self._context is not None:
+            await self._let_in()
+            kind = _telling(self.config.http_protocol_class)
+            make = partial(kind, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+            listener, loop = self._certified.listener, asyncio.get_running_loop()
+            self.servers.append(await loop.create_server(make, sock=listener, ssl=self._context, backlog=_BACKLOG))
+
+    async def on_tick(self, counter: int) -> bool:
+        """What was registered meanwhile is let in, too. What is no more is let in still, and refused by endpoints."""
+        if counter % _LOOK_EVERY == 0:
+            await self._let_in()
+        return await super().on_tick(counter)
+
+    async def _let_in(self) -> None:
+        if self._certified is None or self._context is None:
+            return
+        for certificate in set(await self._certified.registered()) - self._known:
+            self._known.add(certificate)
+            self._context.load_verify_locations(cadata=certificate)
+
+
+def _asking(tls: TlsFiles, certified: Certified) -> ssl.SSLContext:
+    """TLS that asks for a certificate and does without; one that is shown has to be somebody's.
+
+    Raises:
+        Misuse: The file of authorities cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(tls.certificate, tls.key)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    # What a program has on record counts by itself, also where an authority nobody knows has signed it.
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    if certified.authorities is not None:
+        try:
+            context.load_verify_locations(certified.authorities)
+        except OSError as problem:  # ssl.SSLError is one
+            reason = type(problem).__name__
+            raise Misuse(f"{certified.authorities} holds no certificates in PEM ({reason})") from None
+    return context
+
+
+def _telling(protocol: Any) -> Any:  # noqa: ANN401  whichever of uvicorn's there is
+    """A protocol of uvicorn's that tells the application of the certificate, as ASGI's TLS extension has it."""
+
+    def connection_made(self: Any, transport: asyncio.BaseTransport) -> None:  # noqa: ANN401
+        protocol.connection_made(self, transport)
+        found: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        shown = found.getpeercert(binary_form=True) if found is not None else None
+        if shown:
+            self.app = partial(_tell, self.app, ssl.DER_cert_to_PEM_cert(shown))
+
+    return type("Telling", (protocol,), {"connection_made": connection_made})
+
+
+async def _tell(app: Any, certificate: str, scope: dict[str, Any], *channel: Any) -> None:  # noqa: ANN401
+    extensions: dict[str, object] = scope.get("extensions") or {}
+    await app({**scope, "extensions": {**extensions, "tls": {"client_cert_chain": [certificate]}}}, *channel)
+
+
+def _server(app: Any, tls: TlsFiles | None, certified: Certified | None = None) -> uvicorn.Server:  # noqa: ANN401  uvicorn takes many kinds of application
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, lifespan="off",
         timeout_graceful_shutdown=5,
@@ -78,14 +174,19 @@ def _server(app: Any, tls: TlsFiles | None) -> uvicorn.Server:  # noqa: ANN401  
     config.load()
     if config.ssl is not None:  # RFC 9325 §3.1.1, whatever this machine's OpenSSL would allow
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    return uvicorn.Server(config)
+    return _Server(config, certified, tls)
 
 
-def run(app: Any, listener: socket.socket, tls: TlsFiles | None = None) -> None:  # noqa: ANN401
+def run(
+    app: Any,  # noqa: ANN401
+    listener: socket.socket,
+    tls: TlsFiles | None = None,
+    certified: Certified | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM, over https with `tls`; requests under way are finished first."""
     guard_log("asyncio", "concurrent.futures")
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down by then, and raises the signal once more
-        _server(app, tls).run(sockets=[listener])
+        _server(app, tls, certified).run(sockets=[listener])
 
 
 class Running:
@@ -95,7 +196,13 @@ class Running:
         url: Its address, with a trailing slash.
     """
 
-    def __init__(self, app: Any, listener: socket.socket, tls: TlsFiles | None = None) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        app: Any,  # noqa: ANN401
+        listener: socket.socket,
+        tls: TlsFiles | None = None,
+        certified: Certified | None = None,
+    ) -> None:
         """Start, over https with `tls`, and return when it answers.
 
         Raises:
@@ -104,7 +211,7 @@ class Running:
         self.url = url_of(listener, is_tls=tls is not None)
         self._listener = listener
         self._started = threading.Event()
-        self._server = _server(app, tls)
+        self._server = _server(app, tls, certified)
         self._thread = threading.Thread(target=self._run, name="keyfob-serve", daemon=True)
         self._thread.start()
         if not self._started.wait(_START_LIMIT_S):

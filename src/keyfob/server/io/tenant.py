@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from keyfob.jose.shown import read_certificate
 from keyfob.protocol.secret import Secret
-from keyfob.server.config import TenantConfig, Wire
+from keyfob.server.config import ForCertificates, TenantConfig, Wire
 from keyfob.server.documents import config_of
 from keyfob.server.io.asgi import AsgiApp, Look
 from keyfob.server.io.data import audit_log, master_key
@@ -51,11 +52,18 @@ class Tenant:
         self.app = AsgiApp(site, look)
         self.first_user: FirstUser | None = None
         self._site = site
+        self._look = look
 
     @property
     def config(self) -> TenantConfig:
         """Its settings, as they are now."""
         return self._site.config
+
+    async def certificates(self) -> tuple[bytes, ...]:
+        """Those, in DER, that programs have on record as their own; looks whether the settings have changed."""
+        if self._look is not None:
+            await self._look()
+        return tuple(read_certificate(one) for known in self.config.applications for one in known.certificates)
 
     @classmethod
     async def create(
@@ -132,7 +140,14 @@ class Tenant:
         return asyncio.run(start())
 
     @classmethod
-    def follow(cls, folder: Path, ready: TenantConfig, *, wire: Wire | None = None) -> Tenant:
+    def follow(
+        cls,
+        folder: Path,
+        ready: TenantConfig,
+        *,
+        wire: Wire | None = None,
+        for_certificates: ForCertificates | None = None,
+    ) -> Tenant:
         """A tenant that is what is registered in its folder, and goes on with what others register there.
 
         Args:
@@ -140,6 +155,7 @@ class Tenant:
             ready: Its settings while nothing was registered; also its address where no setting names one. Then there
                 is a throw-away person at the first start, as with `open`.
             wire: Whose statuses and texts to answer with, whatever is registered.
+            for_certificates: Where programs show certificates, if they can.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
@@ -150,7 +166,7 @@ class Tenant:
 
         def read(documents: tuple[Document, ...]) -> TenantConfig:
             config = config_of(documents, ready.issuer) if documents else ready
-            return replace(config, wire=wire or config.wire)
+            return replace(config, wire=wire or config.wire, for_certificates=for_certificates)
 
         async def start() -> Tenant:
             seen = await store.read(lambda transaction: transaction.documents())

@@ -1,0 +1,27 @@
+"""A client certificate as it travels beside a request: in PEM, and by its thumbprint in tokens (RFC 8705 §3.1)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import Final
+
+_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+_LONGEST: Final = 16 * 1024
+
+
+def thumbprint_of(certificate: bytes) -> str:
+    """The `x5t#S256` of a certificate in DER (RFC 8705 §3.1)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode("ascii")
+
+
+def der_of_pem(text: str) -> bytes | None:
+    """The first certificate in PEM, as DER, or None."""
+    found = _PEM.search(text[:_LONGEST])
+    if found is None:
+        return None
+    try:
+        return base64.b64decode("".join(found[1].split()), validate=True) or None
+    except ValueError:  # binascii.Error is one
+        return None
