@@ -87,6 +87,8 @@ LOGINS = (
     "client credentials, Basic with +",
     "client credentials, post",
     "client credentials, private_key_jwt",
+    "client credentials, tls_client_auth",
+    "client credentials, self_signed_tls_client_auth",
     "wrong secret",
     "refresh, a new one each time",
     "refresh, the same for ever",

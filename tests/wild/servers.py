@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ from keyfob.client.source import Source
 from keyfob.login import App, CodeShown
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.person import Person
+from tests.tls import make
 from tests.wild.hurry import Hurry
 from tests.wild.peer import PEERS, node, python
 from tests.wild.stage import AUDIENCE, LONGEST_S, PLUS_SECRET, SECRET
@@ -34,7 +36,18 @@ VARIABLE = "PROOF_OF_THE_PROGRAM"
 IN_VARIABLE = Source("secret", "env", VARIABLE)
 MACHINES = ("basic", "plus", "post", "key")
 KEY = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256", "kid": "wild"})
-TOLD = {"secret": SECRET, "plus": PLUS_SECRET, "audience": AUDIENCE, "jwk": KEY.as_dict(private=False)}
+AUTHORITY = make("authority", is_authority=True)
+_SERVER = make("server", AUTHORITY)
+# A program's certificate that nobody has signed, and how a server is told of it.
+OWN = make("own")
+_X5C = {"x5c": [base64.b64encode(OWN.der).decode()]}
+TLS = {
+    "certificate": _SERVER.certificate.decode(),
+    "key": _SERVER.key.decode(),
+    "ca": AUTHORITY.certificate.decode(),
+    "own": ECKey.import_key(OWN.key.decode()).as_dict(private=False) | _X5C,
+}
+TOLD = {"secret": SECRET, "plus": PLUS_SECRET, "audience": AUDIENCE, "jwk": KEY.as_dict(private=False), "tls": TLS}
 
 
 def logs_in(flow: str, *servers: str) -> Callable[[Callable[..., None]], object]:

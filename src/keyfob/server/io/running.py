@@ -122,7 +122,8 @@ class _Server(uvicorn.Server):
             return
         for certificate in set(await self._certified.registered()) - self._known:
             self._known.add(certificate)
-            self._context.load_verify_locations(cadata=certificate)
+            with contextlib.suppress(ssl.SSLError):  # one that OpenSSL cannot read is let in by nobody
+                self._context.load_verify_locations(cadata=certificate)
 
 
 def _asking(tls: TlsFiles, certified: Certified) -> ssl.SSLContext:
