@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -184,13 +185,25 @@ def test_while_the_files_are_replaced_the_certificate_before_is_shown(ground: Gr
 
 
 def test_another_library_that_has_the_context_shows_the_new_certificate_too(ground: Ground, tmp_path: Path) -> None:
-    import httpx
-
     first, second = make("robot", ground.authority), make("robot", ground.authority)
     context = ssl_context(ground.ca, pair(first, tmp_path))
     with serving({"/": says(200)}, ground.context(ssl.CERT_REQUIRED)) as server:
         assert httpx.get(f"{server.url}/", verify=context).status_code == 200
         second.lay(tmp_path)
+        assert httpx.get(f"{server.url}/", verify=context).status_code == 200
+    assert server.shown == [first.der, second.der]
+
+
+def test_while_only_one_of_two_files_is_new_a_context_shows_the_certificate_before(
+    ground: Ground, tmp_path: Path
+) -> None:
+    first, second = make("robot", ground.authority), make("robot", ground.authority)
+    files = pair(first, tmp_path)
+    context = ssl_context(ground.ca, files)
+    with serving({"/": says(200)}, ground.context(ssl.CERT_REQUIRED)) as server:
+        put(files.certificate, second.certificate)
+        assert httpx.get(f"{server.url}/", verify=context).status_code == 200
+        put(files.key, second.key)
         assert httpx.get(f"{server.url}/", verify=context).status_code == 200
     assert server.shown == [first.der, second.der]
 

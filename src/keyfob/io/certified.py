@@ -90,14 +90,17 @@ def certify(context: ssl.SSLContext, pair: KeyPair) -> None:
     Raises:
         Misuse: As `KeyPair.load_into`.
     """
-    pair.load_into(context)
     lock, last = threading.Lock(), [pair.state()]
+    pair.load_into(context)
+    context.post_handshake_auth = True  # Apache asks once it knows the path (RFC 8446 §4.6.2)
 
     def look_again() -> None:
         with lock:
             try:
                 now = pair.state()
                 if now != last[0]:
+                    # OpenSSL forgets the old key at the sight of a new certificate, whatever comes after that.
+                    pair.load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
                     pair.load_into(context)
                     last[0] = now
             except Misuse:

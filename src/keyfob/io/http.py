@@ -75,7 +75,7 @@ def translated() -> Generator[None]:
         if _ENDED in str(problem):
             # So ends many a server's handshake with a certificate that it will not have: asyncio's, for one.
             hint = "Try again. It may want a certificate of this program, or another one: --certificate FILE."
-            raise Unreachable("the server ended the connection without an answer", hint=hint) from None
+            raise Malformed("the server ended the connection without an answer", hint=hint) from None
         raise Malformed("the answer is not HTTP as it should be") from None
     except (httpx2.DecodingError, httpx2.TooManyRedirects):
         raise Malformed("the answer is not HTTP as it should be") from None

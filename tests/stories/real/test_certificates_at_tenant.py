@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from keyfob.client.io.connections import sender_of
-from keyfob.errors import Refused, Unreachable
+from keyfob.errors import Malformed, Refused
 from keyfob.login import App
 from keyfob.protocol.certificate import thumbprint_of
 from keyfob.protocol.http import Request
@@ -104,15 +104,15 @@ def test_a_program_gets_a_token_by_its_certificate_and_uses_it_with_that_alone(
         ("named", OWN, "refused"),
         ("named", make("robot", OWN), "refused"),
         ("kept", make("own", AUTHORITY), "refused"),
-        ("named", make("robot"), "unreachable"),
-        ("kept", make("own"), "unreachable"),
+        ("named", make("robot"), "malformed"),
+        ("kept", make("own"), "malformed"),
     ],
 )
 def test_any_other_certificate_is_refused_by_tls_or_by_the_tenant(
     served: Served, tmp_path: Path, client_id: str, shown: Made, code: str
 ) -> None:
     """[AS-8705-01]"""
-    with pytest.raises((Refused, Unreachable)) as raised:
+    with pytest.raises((Refused, Malformed)) as raised:
         app_at(served, tmp_path / "own", client_id, shown).log_in()
     assert raised.value.code == code
     assert "certificate" in raised.value.hint
