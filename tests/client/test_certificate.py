@@ -102,7 +102,8 @@ def test_a_person_s_login_by_browser_its_refresh_and_its_end_go_there_too(tmp_pa
     app.session().token(renew=True)
     app.session().log_out()
     posted = [request for _, request in world.sent if request.method == "POST"]
-    assert [request.url for request in posted] == [f"{MTLS}/m/{name}" for name in ("par", "token", "token", "revoke")]
+    asked = ("par", "token", "token", "revoke", "revoke")
+    assert [request.url for request in posted] == [f"{MTLS}/m/{name}" for name in asked]
     assert all(form(request)["client_id"] == [CLIENT] for request in posted)
     assert world.address.startswith(f"{ISSUER}authorize?")
 
