@@ -17,7 +17,7 @@ from keyfob.protocol.http import Headers, Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Wire
 from keyfob.testing.example_tenant import ORDERS, SECRET
-from keyfob.testing.scene import ISSUER, Scene
+from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 from tests.server.test_authorize import push
 from tests.server.wires import (
     approve,
@@ -228,6 +228,27 @@ def test_userinfo_takes_a_bound_token_with_its_proof_alone(wire: Wire) -> None:
     plain = str(body_of(with_password(scene))["access_token"])
     shown = (("authorization", f"DPoP {plain}"), *proof(scene, method="GET", address=address, access=Secret(plain)))
     assert scene.send(Request("GET", address, shown)).status == 401
+
+
+def test_factors_are_managed_with_a_bound_token_and_its_proof_alone() -> None:
+    """[AS-9449-01]: never as a plain Bearer."""
+    scene = scene_of()
+    address = f"{ISSUER}mfa/authenticators"
+    asked = {"audience": f"{ISSUER}mfa/", "scope": "read:authenticators", "grant_type": "password"}
+    person = {"client_id": "legacy", "username": EMAIL, "password": PASSWORD}
+    access = str(body_of(token(scene, proof(scene, nonce=nonce_of(scene)), **asked, **person))["access_token"])
+    assert claims_of(access)["cnf"] == {"jkt": JKT}
+
+    def ask(scheme: str, headers: Headers = ()) -> int:
+        return scene.send(Request("GET", address, (("authorization", f"{scheme} {access}"), *headers))).status
+
+    good = proof(scene, method="GET", address=address, access=Secret(access))
+    assert ask("Bearer") == 401
+    assert ask("Bearer", good) == 401
+    assert ask("DPoP") == 401
+    assert ask("DPoP", proof(scene, OTHER, method="GET", address=address, access=Secret(access))) == 401
+    assert ask("DPoP", good) == 200
+    assert ask("DPoP", good) == 401, "once"
 
 
 # RFC 9449 §4.1, figure 2: the first worked example.

@@ -91,7 +91,10 @@ def read_until(terminal: int, pattern: str) -> str:
     """What came on the screen up to that."""
     seen = ""
     while not re.search(pattern, seen):
-        piece = os.read(terminal, 4096)
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # the program has gone
+            piece = b""
         assert piece, seen
         seen += piece.decode("utf-8", "replace")
     return seen

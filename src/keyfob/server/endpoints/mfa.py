@@ -14,7 +14,7 @@ from keyfob.server.config import ENROLL, READ_AUTHENTICATORS, REMOVE_AUTHENTICAT
 from keyfob.server.decide.multifactor import FactorWrong, base32, enrolment_address, find_login
 from keyfob.server.endpoints.clients import authenticate
 from keyfob.server.endpoints.factors import enrol, send_message
-from keyfob.server.endpoints.own_tokens import check_certificate, judge_own
+from keyfob.server.endpoints.own_tokens import check_binding, judge_own
 from keyfob.server.endpoints.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
@@ -131,14 +131,14 @@ async def _bearer(site: Site, request: Request, scope: str) -> Bearer | Response
     """Whose: by an mfa_token, or by an access token for this API with that scope."""
     scheme, _, shown = (request.header("authorization") or "").partition(" ")
     token = Secret(shown.strip())
-    if scheme.lower() != "bearer" or not shown.strip():
+    if scheme.lower() not in {"bearer", "dpop"} or not shown.strip():
         return site.refuse("mfa_token_refused")
-    found = await _by_mfa_token(site, token, None)
+    found = await _by_mfa_token(site, token, None) if scheme.lower() == "bearer" else None
     if found is not None:
         return found
     try:
         claims = judge_own(site, token, site.config.mfa_api.audience)
-        check_certificate(claims, request)
+        await check_binding(site, request, scheme.lower(), claims, token)
     except InvalidToken:
         return site.refuse("mfa_token_refused")
     if scope not in claims.scope:
