@@ -119,6 +119,7 @@ def say(ended: Ended, *, is_named: bool = False) -> None:
         output.remark(f"but the server was not told ({done.problem}): the refresh token may still be good there")
     if not done.is_alive:
         return
-    told = "the server has the access token back" if done.access_revoked else "the access token was not called back"
+    given = "the server was given the access token back"
+    told = given if done.access_revoked else "the access token was not called back"
     until = "it lapses, and nobody here knows when" if done.alive_until is None else output.clock(done.alive_until)
     output.remark(f"{told}; an API that does not ask the server takes it until {until}")
