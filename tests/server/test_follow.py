@@ -131,6 +131,20 @@ def test_a_login_that_is_under_way_goes_on() -> None:
     assert gone["error"] != "authorization_pending"
 
 
+def test_what_is_registered_in_the_folder_counts_at_once_however_often(tmp_path: Path) -> None:
+    """A script that adds an API and logs in for it does not have to wait."""
+    tenant = Tenant.follow(tmp_path, READY)
+    try:
+        for name in ("First", "Second", "Third"):
+            with Registry.open(tmp_path) as registry:
+                tables = registry.tables()
+                registry.carry_out(registry.plan_tables({**tables, "tenant": {"name": name}, "roles": []}))
+            asyncio.run(tenant.app.answer(Request("GET", "/.well-known/openid-configuration")))
+            assert tenant.config.name == name
+    finally:
+        tenant.close()
+
+
 def test_a_folder_is_served_as_it_was_registered_or_else_ready(tmp_path: Path) -> None:
     tenant = Tenant.follow(tmp_path, READY)
     first, was = tenant.first_user, tenant.config

@@ -1,4 +1,4 @@
-"""A running tenant follows its store: what another process registers there counts within a second or two."""
+"""A running tenant follows its store: what another process registers there counts at the next request, or soon."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from keyfob.server.site import Site
 LOOK_EVERY: Final = timedelta(seconds=1)
 _LOG: Final = logging.getLogger("keyfob.serve")
 Read = Callable[[tuple[Document, ...]], TenantConfig]
+State = Callable[[], object]
 
 
 class Follower:
-    """Looks at most once a second, and only when somebody asks the tenant for something: an idle one does nothing."""
+    """Looks once a second, or when somebody rings, and only when the tenant is asked for something anyway."""
 
-    def __init__(self, site: Site, master: bytes, read: Read, seen: tuple[Document, ...]) -> None:
+    def __init__(
+        self, site: Site, master: bytes, read: Read, seen: tuple[Document, ...], state: State = lambda: None
+    ) -> None:
         """Know what the site goes by now.
 
         Args:
@@ -30,19 +33,23 @@ class Follower:
             master: Its master key.
             read: Makes settings of what is stored; raises KeyfobError.
             seen: What was stored when the site was made.
+            state: What is another once somebody has rung.
         """
         self._site = site
         self._master = master
         self._read = read
         self._seen = seen
         self._looked = site.now()
+        self._state = state
+        self._heard: object = None  # nothing yet: what came while the site was made is heard at the first request
 
     async def look(self) -> None:
         """Go on with other settings, if there are any. Those that cannot be used are logged, and the old ones stay."""
-        now = self._site.now()
-        if abs(now - self._looked) < LOOK_EVERY:  # abs: a clock that was set back must not keep us from looking
+        now, heard = self._site.now(), self._state()
+        # abs: a clock that was set back must not keep us from looking
+        if heard == self._heard and abs(now - self._looked) < LOOK_EVERY:
             return
-        self._looked = now
+        self._looked, self._heard = now, heard
         try:
             await self._follow()
         except KeyfobError as problem:

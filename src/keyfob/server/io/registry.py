@@ -16,6 +16,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.changes import Plan, plan_of
 from keyfob.server.config import TenantConfig
 from keyfob.server.documents import config_of, documents_of, read_documents, read_tables, write_tables
+from keyfob.server.io.bell import Bell
 from keyfob.server.io.data import master_key
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
@@ -42,8 +43,11 @@ _USER_ID_BYTES: Final = 12
 class Registry:
     """What is registered at a tenant. Used as a context manager, or closed."""
 
-    def __init__(self, store: Store, master: bytes, *, passwords: Passwords | None = None) -> None:
+    def __init__(
+        self, store: Store, master: bytes, *, passwords: Passwords | None = None, bell: Bell | None = None
+    ) -> None:
         """Made by `open` or `empty`."""
+        self._bell = bell
         self._store = store
         self._keys = hash_keys(master)
         self._passwords = passwords
@@ -64,7 +68,7 @@ class Registry:
             hint = "`keyfob tenant apply` or `keyfob serve` makes one; --data names another folder."
             raise Misuse(f"there is no tenant in {folder}", hint=hint)
         master = master_key(folder)  # makes the folder
-        return cls(SqliteStore(folder / DATABASE), master)
+        return cls(SqliteStore(folder / DATABASE), master, bell=Bell(folder))
 
     @classmethod
     def empty(cls) -> Self:
@@ -165,6 +169,8 @@ class Registry:
             Misuse: Somebody changed the same in the meantime.
         """
         self._write(lambda transaction: _carry_out(transaction, plan))
+        if self._bell is not None:
+            self._bell.ring()
 
     def drop_user(self, user: User) -> None:
         """Forget a person, and all that is theirs."""

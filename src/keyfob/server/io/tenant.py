@@ -12,6 +12,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.config import ForCertificates, TenantConfig, Wire
 from keyfob.server.documents import config_of
 from keyfob.server.io.asgi import AsgiApp, Look
+from keyfob.server.io.bell import Bell
 from keyfob.server.io.data import audit_log, master_key
 from keyfob.server.io.follow import Follower, note_password_users
 from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
@@ -172,7 +173,7 @@ class Tenant:
             seen = await store.read(lambda transaction: transaction.documents())
             world = SystemSurroundings()
             site = await _make_site(read(seen), store, master, world, Argon2Passwords(), audit_log, post)
-            tenant = cls(site, Follower(site, master, read, seen).look)
+            tenant = cls(site, Follower(site, master, read, seen, Bell(folder).state).look)
             return tenant if seen else await tenant.with_first_user()
 
         try:
