@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NoReturn, ParamSpec, Self, TypeVar
 
 from keyfob.errors import Malformed, Misuse
-from keyfob.protocol.certificate import thumbprint_of
+from keyfob.protocol.certificate import certificates_in, der_of_pem, thumbprint_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,13 +49,10 @@ class KeyPair:
     def der(self) -> bytes:
         """The certificate. Raises as `thumbprint`."""
         try:
-            found = _certificates_of(self.certificate)
+            found = der_of_pem(_first_of(self.certificate))
         except OSError as problem:
             _refuse(f"{self.certificate} cannot be read ({problem.strerror})")
-        try:
-            return ssl.PEM_cert_to_DER_cert(found[0])
-        except (IndexError, ValueError):
-            _refuse(f"{self.certificate} holds no certificate in PEM")
+        return found or _refuse(f"{self.certificate} holds no certificate in PEM")
 
     def state(self) -> tuple[tuple[int, int, int], ...]:
         """What tells whether a file was replaced. Raises as `thumbprint`."""
@@ -118,16 +115,10 @@ def certify(context: ssl.SSLContext, pair: KeyPair) -> None:
         setattr(context, name, shown_by(getattr(context, name)))
 
 
-def certificates_in(text: str) -> list[str]:
-    """Those in a file where other things may stand as well."""
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    return [f"{begin}{part.partition(end)[0]}{end}\n" for part in text.split(begin)[1:]]
-
-
-def _certificates_of(path: Path) -> list[str]:
-    """Alone, so that no traceback holds a key that stands in the same file. Raises `OSError`."""
+def _first_of(path: Path) -> str:
+    """The first certificate alone, so that no traceback holds a key that stands in the same file. Raises `OSError`."""
     with path.open("rb") as file:
-        return certificates_in(file.read(_LARGEST).decode("ascii", "replace"))
+        return next(iter(certificates_in(file.read(_LARGEST).decode("ascii", "replace"))), "")
 
 
 def _look(path: Path) -> os.stat_result:

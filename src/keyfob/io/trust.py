@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from keyfob.errors import Misuse
-from keyfob.io.certified import KeyPair, certificates_in, certify
+from keyfob.io.certified import KeyPair, certify
+from keyfob.protocol.certificate import certificates_in
 
 _LARGEST: Final = 4 * 1024 * 1024
 

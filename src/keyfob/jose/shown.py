@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from keyfob.errors import Malformed
-from keyfob.protocol.certificate import der_of_pem
+from keyfob.protocol.certificate import certificates_in, der_of_pem
 
 KINDS: Final = ("subject", "dns", "uri", "ip", "email")
 
@@ -38,8 +38,7 @@ def read_certificates(text: str) -> tuple[bytes, ...]:
     Raises:
         Malformed: There is none, or one is damaged.
     """
-    end = "-----END CERTIFICATE-----"
-    found = tuple(read_certificate(part + end) for part in text.split(end)[:-1])
+    found = tuple(read_certificate(one) for one in certificates_in(text))
     if not found:
         raise Malformed("certificate: not a certificate in PEM", field="certificate")
     return found

@@ -16,6 +16,12 @@ def thumbprint_of(certificate: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode("ascii")
 
 
+def certificates_in(text: str) -> list[str]:
+    """Those of a text in PEM, each as it stands there; other things may stand there as well."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    return [f"{begin}{part.partition(end)[0]}{end}\n" for part in text.split(begin)[1:]]
+
+
 def der_of_pem(text: str) -> bytes | None:
     """The first certificate in PEM, as DER, or None."""
     found = _PEM.search(text[:_LONGEST])
