@@ -1,6 +1,7 @@
 """What holds for every test: where the network ends, and how long Hypothesis may think."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,10 @@ THIS_MACHINE = ["127.0.0.1", "::1"]
 os.environ["KEYFOB_STORE"] = "file"
 for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "KEYFOB_PASSPHRASE_FILE"):
     os.environ.pop(name, None)
+
+# Who runs the tests behind an `&` of a script has Ctrl-C ignored, and so would each program that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is not a bug, so there is no deadline for one example.
 settings.register_profile("house", deadline=None, print_blob=True)
