@@ -15,8 +15,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from keyfob.client.held import Held
-from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
+from keyfob.client.model.stored_login import Held
 from keyfob.login import App
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret

@@ -1,6 +1,6 @@
 """Write down the public surface, so that every change of it shows in review.
 
-    python -m tools.api            accept the surface as it is: rewrite tests/house/api.txt
+    python -m tools.api            accept the surface as it is: rewrite tests/repository/api.txt
     python -m tools.api --check    only say whether it has changed
 
 Public are the three doors, `keyfob.errors`, `keyfob.testing` and `keyfob.protocol`. In each, the names of `__all__` or,

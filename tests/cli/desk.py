@@ -10,7 +10,7 @@ import pytest
 
 from keyfob.cli.main import main
 from keyfob.cli.settings import VARIABLES
-from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.login import App, Held
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 
-from keyfob.client.held import Held
-from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
+from keyfob.client.model.stored_login import Held
 from keyfob.login import App
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret

@@ -15,9 +15,9 @@ import pytest
 
 from keyfob.cli.destination import _profile_for
 from keyfob.cli.main import main
-from keyfob.client.find_issuer import ApiFound, profile_name
-from keyfob.client.io.vault_file import FileVault, ProfileFiles
-from keyfob.client.profile import Profile
+from keyfob.client.flows.resource_discovery import ApiFound, profile_name
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
+from keyfob.client.model.profile import Profile
 from keyfob.errors import Misuse
 from keyfob.protocol.resource_metadata import WELL_KNOWN, ResourceMetadata
 from keyfob.protocol.scope import Scope

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.client import checkup
-from keyfob.client.callback import Callback
+from keyfob.client.model.callback import Callback
+from keyfob.client.session import checkup
 from keyfob.login import App, ProfileFiles
 from keyfob.login.checkup import clock_ahead, look_at_ports
 from tests.cli.desk import Desk, desk

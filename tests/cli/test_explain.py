@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keyfob.client.io.learned_files import LearnedFiles
-from keyfob.client.io.vault_file import FileVault
-from keyfob.client.learned import Learned
+from keyfob.client.io.state.capability_files import LearnedFiles
+from keyfob.client.io.vault.vault_file import FileVault
+from keyfob.client.model.server_capabilities import Learned
 from keyfob.login import App, ProfileFiles, Source
 from tests.cli.desk import Desk, desk
 from tests.cli.issuer import issuer

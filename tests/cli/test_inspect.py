@@ -20,7 +20,7 @@ import pytest
 
 from keyfob.cli import inspected
 from keyfob.cli.main import main
-from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.guard import Policy, explain, kind_of
 from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.jose.opaque import encrypt

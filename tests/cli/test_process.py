@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.client.io.vault_file import FileVault
+from keyfob.client.io.vault.vault_file import FileVault
 from tests.cli.issuer import PENDING, issuer, keep_login
 
 HEAVY = {"asyncio", "cryptography", "httpx2", "joserfc", "segno", "starlette", "uvicorn", "jinja2", "sqlite3", "ssl"}

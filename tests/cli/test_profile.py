@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from tests.cli.desk import Desk, desk
 from tests.cli.issuer import issuer
 from tests.loopback import says

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from keyfob.cli.commands.login import _switch_of
 from keyfob.cli.profiles import choose
 from keyfob.cli.settings import Setting, Settings, _Layer
-from keyfob.client.certificate import CertificateFiles
-from keyfob.client.io.turn_files import TurnFiles
-from keyfob.client.io.vault_file import FileVault, ProfileFiles
-from keyfob.client.turn import Turn
+from keyfob.client.io.state.login_lock_files import TurnFiles
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
+from keyfob.client.model.certificate import CertificateFiles
+from keyfob.client.model.lock_holder import Turn
 from keyfob.io import quick
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret

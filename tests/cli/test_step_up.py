@@ -13,7 +13,7 @@ import pytest
 
 from keyfob.cli.commands.login import _switch_of
 from keyfob.cli.main import main
-from keyfob.client.io.vault_file import FileVault, ProfileFiles
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.proofs import read_proof
 from keyfob.jose.tokens import sign

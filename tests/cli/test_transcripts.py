@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.client import checkup
-from keyfob.client.io import surroundings
-from keyfob.client.io.vault_file import FileVault
-from keyfob.client.keeping import Note
+from keyfob.client.io import detect as surroundings
+from keyfob.client.io.vault.vault_file import FileVault
+from keyfob.client.model.storage_choice import Note
+from keyfob.client.session import checkup
 from tests.cli.desk import Desk, Ran, desk
 from tests.cli.issuer import as_json, granted, issuer
 from tests.loopback import says

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from keyfob.cli.main import main
-from keyfob.client.io.vault_file import FileVault
-from keyfob.client.keeping import PLACES
+from keyfob.client.io.vault.vault_file import FileVault
+from keyfob.client.model.storage_choice import PLACES
 from tests.cli.issuer import issuer, keep_login
 from tools.house import ROOT
 
@@ -75,7 +75,7 @@ def test_where_sealing_is_required_and_impossible_nobody_is_asked_to_log_in(
     keyfob: Keyfob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEYFOB_PASSPHRASE_FILE", "/nowhere")
-    monkeypatch.setattr("keyfob.client.io.seals.order", lambda *_, **__: ("keyring", "passphrase"))
+    monkeypatch.setattr("keyfob.client.io.vault.seals.order", lambda *_, **__: ("keyring", "passphrase"))
     with issuer() as server:
         words = ("login", "--issuer", f"{server.url}/", "--client-id", "cli", "--flow", "device", "--store", "require")
         code, _, err = keyfob(*words)

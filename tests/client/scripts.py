@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from keyfob.client.asks import Moment
-from keyfob.client.held import Held
-from keyfob.client.notices import CodeShown
-from keyfob.client.pending import PendingLogin
-from keyfob.client.profile import Profile
-from keyfob.client.program import Program
+from keyfob.client.auth.client_auth import Program
+from keyfob.client.model.moment import Moment
+from keyfob.client.model.notices import CodeShown
+from keyfob.client.model.pending_login import PendingLogin
+from keyfob.client.model.profile import Profile
+from keyfob.client.model.stored_login import Held
 from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.scope import Scope

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from keyfob.client.assertion import write_assertion
-from keyfob.client.credential import PrivateKey
+from keyfob.client.auth.assertion import write_assertion
 from keyfob.client.drive import drive
+from keyfob.client.model.credential import PrivateKey
 from keyfob.errors import Malformed, Misuse
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.proofs import write_proof

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from keyfob.client.notices import CodeShown, Notice
-from keyfob.client.profile import Dpop
+from keyfob.client.model.notices import CodeShown, Notice
+from keyfob.client.model.profile import Dpop
 from keyfob.guard import Guard, Proofs, require
 from keyfob.login import App
 from keyfob.protocol.http import Request
@@ -17,7 +17,7 @@ from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.example_tenant import STOCK, example_config
 from keyfob.testing.orders import api
 from keyfob.testing.scene import ISSUER, ORDERS, Scene, SceneWorld, approve
-from tests.client.proofs import nonces_of, proof_of
+from tests.client.auth.proofs import nonces_of, proof_of
 
 AT_API = "https://orders.example"
 

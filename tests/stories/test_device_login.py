@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from keyfob.client.notices import CodeShown, NetworkTrouble, Notice, SlowedDown, StillPending
+from keyfob.client.model.notices import CodeShown, NetworkTrouble, Notice, SlowedDown, StillPending
 from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, Unreachable
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response

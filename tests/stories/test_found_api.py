@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from keyfob.client.drive import drive
-from keyfob.client.find_issuer import ApiFound, find_issuer, profile_name
-from keyfob.client.notices import CodeShown, Notice
+from keyfob.client.flows.resource_discovery import ApiFound, find_issuer, profile_name
+from keyfob.client.model.notices import CodeShown, Notice
 from keyfob.errors import Malformed
 from keyfob.guard import Guard
 from keyfob.login import App

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from keyfob.client.asks import Heard, Moment
+from keyfob.client.asks import Heard
 from keyfob.client.io.world import SystemWorld
-from keyfob.client.turn import Turn
+from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.moment import Moment
 from keyfob.io import http
 from keyfob.login import CodeShown, Notice, ScopeNarrowed
 from keyfob.protocol.http import Request, Response

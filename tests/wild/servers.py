@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 from joserfc.jwk import ECKey
 
+from keyfob.client.model.source import Source
 from keyfob.client.ports import Vault
-from keyfob.client.source import Source
 from keyfob.login import App, CodeShown
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.person import Person

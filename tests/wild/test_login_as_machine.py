@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keyfob.client.source import Source
+from keyfob.client.model.source import Source
 from keyfob.errors import Refused
 from tests.wild.hurry import Hurry
 from tests.wild.servers import IN_VARIABLE, KEY, SCOPE, VARIABLE, Server, logs_in

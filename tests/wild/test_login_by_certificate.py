@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.client.io.connections import sender_of
+from keyfob.client.io.http.connections import sender_of
 from keyfob.errors import Refused
 from keyfob.jose.tokens import take_apart
 from keyfob.login import App

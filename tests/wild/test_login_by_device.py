@@ -2,9 +2,10 @@
 
 import pytest
 
-from keyfob.client import device_flow, login_flow
 from keyfob.client.drive import drive
-from keyfob.client.polling import PAD, SLOWER_BY
+from keyfob.client.flows import device as device_flow
+from keyfob.client.flows import interactive as login_flow
+from keyfob.client.flows.polling import PAD, SLOWER_BY
 from keyfob.errors import KeyfobError, LoginDeclined, Refused, TimedOut
 from keyfob.login import SlowedDown, StillPending
 from tests.wild.hurry import Hurry, nothing

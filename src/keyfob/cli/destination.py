@@ -13,9 +13,9 @@ from typing import Final, NoReturn
 
 from keyfob.cli import events, output
 from keyfob.cli.profiles import app_of, known_app, name_of
-from keyfob.client.find_issuer import ApiFound, covers, profile_name, resources_of
-from keyfob.client.for_whom import is_worth_keeping, judge_destination
-from keyfob.client.presets import expand
+from keyfob.client.flows.resource_discovery import ApiFound, covers, profile_name, resources_of
+from keyfob.client.model.presets import expand
+from keyfob.client.session.destination import is_worth_keeping, judge_destination
 from keyfob.errors import Code, LoginDeclined, LoginRequired, Malformed, Misuse, VaultUnavailable
 from keyfob.login import App, OriginFiles, Profile, ProfileFiles, Stranger
 from keyfob.protocol.address import origin_of

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from keyfob.client.notices import Notice, VaultNote, printable
+from keyfob.client.model.notices import Notice, VaultNote, printable
 from keyfob.errors import KeyfobError
 
 PAGE = "docs/errors.md"

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from keyfob.client.presets import expand
-from keyfob.client.profile import DEFAULT, read_dpop
+from keyfob.client.model.presets import expand
+from keyfob.client.model.profile import DEFAULT, read_dpop
 from keyfob.errors import Misuse
 from keyfob.login import ProfileFiles, check_name
 

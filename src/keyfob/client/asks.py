@@ -9,37 +9,25 @@ from __future__ import annotations
 import base64
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
-from keyfob.client.callback import Callback
-from keyfob.client.learned import Learned
-from keyfob.client.notices import Notice
-from keyfob.client.question import Question
-from keyfob.client.surroundings import Surroundings
+from keyfob.client.model.callback import Callback
+from keyfob.client.model.moment import Moment
+from keyfob.client.model.notices import Notice
+from keyfob.client.model.question import Question
+from keyfob.client.model.server_capabilities import Learned
+from keyfob.client.model.surroundings import Surroundings
 from keyfob.errors import KeyfobError, VaultUnavailable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from keyfob.client.held import Held
-    from keyfob.client.turn import Turn
+    from keyfob.client.model.lock_holder import Turn
+    from keyfob.client.model.stored_login import Held
 
 T = TypeVar("T")
 _WORD_BYTES: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Now, by two clocks.
-
-    Attributes:
-        wall: Aware, UTC; may jump.
-        steady: Only goes forward, from anywhere; may stand still while a laptop sleeps.
-    """
-
-    wall: datetime
-    steady: timedelta
 
 
 @dataclass(frozen=True, slots=True)

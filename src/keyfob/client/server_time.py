@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
-from keyfob.client.asks import Ask, Flow, Moment, Now, Send
+from keyfob.client.asks import Ask, Flow, Now, Send
+from keyfob.client.model.moment import Moment
 from keyfob.errors import KeyfobError
 from keyfob.protocol.http import Response
 

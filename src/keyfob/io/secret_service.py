@@ -1,7 +1,7 @@
 """The vault's key in the keyring of a Linux desktop, found and read with few imports (Secret Service API, D-Bus).
 
 Four calls in two round trips, for the one command that runs all the time: what speaks the whole language
-(`client/io/secret_bus.py`) takes longer to load than a bare Python. Nobody is asked for anything and nothing is
+(`client/io/vault/secret_bus.py`) takes longer to load than a bare Python. Nobody is asked for anything and nothing is
 unlocked or started; whatever is not plain is an error, and the ordinary path's to explain.
 """
 

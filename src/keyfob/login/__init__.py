@@ -16,19 +16,17 @@ from typing import TYPE_CHECKING
 from keyfob.lazy import shows
 
 if TYPE_CHECKING:
-    from keyfob.client.assurance import Assurance
-    from keyfob.client.calls import Calls
-    from keyfob.client.certificate import CertificateFiles
-    from keyfob.client.held import Held
-    from keyfob.client.io.learned_files import LearnedFiles
-    from keyfob.client.io.origin_files import OriginFiles
-    from keyfob.client.io.pending_files import PendingFiles
-    from keyfob.client.io.seals import Seals
-    from keyfob.client.io.stranger import Stranger
-    from keyfob.client.io.vault_file import FileVault, ProfileFiles
-    from keyfob.client.keeping import PLACES
-    from keyfob.client.logout_flow import LoggedOut
-    from keyfob.client.notices import (
+    from keyfob.client.flows.logout import LoggedOut
+    from keyfob.client.io.http.anonymous import Stranger
+    from keyfob.client.io.state.capability_files import LearnedFiles
+    from keyfob.client.io.state.origin_files import OriginFiles
+    from keyfob.client.io.state.pending_files import PendingFiles
+    from keyfob.client.io.vault.seals import Seals
+    from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
+    from keyfob.client.model.assurance import Assurance
+    from keyfob.client.model.certificate import CertificateFiles
+    from keyfob.client.model.flow_names import Way
+    from keyfob.client.model.notices import (
         ApprovalAwaited,
         BrowserOpened,
         CodeShown,
@@ -48,11 +46,13 @@ if TYPE_CHECKING:
         StillPending,
         VaultNote,
     )
-    from keyfob.client.profile import Dpop, Profile, check_name
-    from keyfob.client.question import Question
-    from keyfob.client.source import AssertionAudience, IdentityUse, Source
-    from keyfob.client.step_up import StepUp
-    from keyfob.client.ways import Way
+    from keyfob.client.model.profile import Dpop, Profile, check_name
+    from keyfob.client.model.question import Question
+    from keyfob.client.model.source import AssertionAudience, IdentityUse, Source
+    from keyfob.client.model.step_up import StepUp
+    from keyfob.client.model.storage_choice import PLACES
+    from keyfob.client.model.stored_login import Held
+    from keyfob.client.session.calls import Calls
     from keyfob.login.app import App, log_to
     from keyfob.login.session import Session
     from keyfob.protocol.http import Request, Response
@@ -60,19 +60,19 @@ else:
     __getattr__, __dir__ = shows(
         __name__,
         {
-            "keyfob.client.assurance": ("Assurance",),
-            "keyfob.client.calls": ("Calls",),
-            "keyfob.client.certificate": ("CertificateFiles",),
-            "keyfob.client.held": ("Held",),
-            "keyfob.client.io.learned_files": ("LearnedFiles",),
-            "keyfob.client.io.origin_files": ("OriginFiles",),
-            "keyfob.client.io.pending_files": ("PendingFiles",),
-            "keyfob.client.io.seals": ("Seals",),
-            "keyfob.client.io.stranger": ("Stranger",),
-            "keyfob.client.io.vault_file": ("FileVault", "ProfileFiles"),
-            "keyfob.client.keeping": ("PLACES",),
-            "keyfob.client.logout_flow": ("LoggedOut",),
-            "keyfob.client.notices": (
+            "keyfob.client.model.assurance": ("Assurance",),
+            "keyfob.client.session.calls": ("Calls",),
+            "keyfob.client.model.certificate": ("CertificateFiles",),
+            "keyfob.client.model.stored_login": ("Held",),
+            "keyfob.client.io.state.capability_files": ("LearnedFiles",),
+            "keyfob.client.io.state.origin_files": ("OriginFiles",),
+            "keyfob.client.io.state.pending_files": ("PendingFiles",),
+            "keyfob.client.io.vault.seals": ("Seals",),
+            "keyfob.client.io.http.anonymous": ("Stranger",),
+            "keyfob.client.io.vault.vault_file": ("FileVault", "ProfileFiles"),
+            "keyfob.client.model.storage_choice": ("PLACES",),
+            "keyfob.client.flows.logout": ("LoggedOut",),
+            "keyfob.client.model.notices": (
                 "ApprovalAwaited",
                 "BrowserOpened",
                 "CodeShown",
@@ -92,11 +92,11 @@ else:
                 "StillPending",
                 "VaultNote",
             ),
-            "keyfob.client.profile": ("Dpop", "Profile", "check_name"),
-            "keyfob.client.question": ("Question",),
-            "keyfob.client.source": ("AssertionAudience", "IdentityUse", "Source"),
-            "keyfob.client.step_up": ("StepUp",),
-            "keyfob.client.ways": ("Way",),
+            "keyfob.client.model.profile": ("Dpop", "Profile", "check_name"),
+            "keyfob.client.model.question": ("Question",),
+            "keyfob.client.model.source": ("AssertionAudience", "IdentityUse", "Source"),
+            "keyfob.client.model.step_up": ("StepUp",),
+            "keyfob.client.model.flow_names": ("Way",),
             "keyfob.login.app": ("App", "log_to"),
             "keyfob.login.session": ("Session",),
             "keyfob.protocol.http": ("Request", "Response"),

@@ -14,18 +14,18 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from keyfob.client.assurance import ANY_LOGIN, Assurance
-from keyfob.client.choose import Choice
 from keyfob.client.drive import T, drive_async
-from keyfob.client.held import Held
+from keyfob.client.flows.choice import Choice
+from keyfob.client.flows.logout import LoggedOut
 from keyfob.client.io.aio import AsyncSystemWorld, InThreads, VaultInThreads, in_thread
 from keyfob.client.io.world import SystemWorld
-from keyfob.client.kept_flow import KeptLogin
-from keyfob.client.logout_flow import LoggedOut
-from keyfob.client.notices import Notice
+from keyfob.client.model.account_mismatch import MayAdopt, MaySwitch, adopt_any, refuse_switch
+from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.notices import Notice
+from keyfob.client.model.question import Question
+from keyfob.client.model.stored_login import Held
 from keyfob.client.ports import AsyncWorld, World
-from keyfob.client.question import Question
-from keyfob.client.switch import MayAdopt, MaySwitch, adopt_any, refuse_switch
+from keyfob.client.session.login import KeptLogin
 from keyfob.errors import KeyfobError
 from keyfob.login import App as BlockingApp
 from keyfob.protocol.http import Request, Response
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import httpx2  # noqa: TID251  only its name, for whoever reads the signature
 
     from keyfob.client.asks import Flow
-    from keyfob.client.pending import PendingLogin
+    from keyfob.client.model.pending_login import PendingLogin
 
 __all__ = ["App", "Session"]
 
@@ -80,7 +80,7 @@ class Session:
 
     def http(self) -> httpx2.AsyncClient:
         """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401."""
-        from keyfob.client.io.http_auth import async_client_of  # noqa: PLC0415  httpx2 costs 70 ms
+        from keyfob.client.io.http.httpx2_auth import async_client_of  # noqa: PLC0415  httpx2 costs 70 ms
 
         return async_client_of(self._blocking.calls(), self._blocking.tls())
 
@@ -117,7 +117,7 @@ class App:
 
     async def plan(self) -> Choice:
         """Which ways there are for a person to log in from here, the safest first, and why."""
-        from keyfob.client import login_flow  # noqa: PLC0415
+        from keyfob.client.flows import interactive as login_flow  # noqa: PLC0415
 
         return await self._at_screen(login_flow.plan(self.profile))
 

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from keyfob.client.assurance import ANY_LOGIN, Assurance
-from keyfob.client.certificate import Certificate, CertificateFiles
-from keyfob.client.presets import expand, habits_of
-from keyfob.client.profile import DEFAULT, Dpop, Profile
-from keyfob.client.switch import adopt_any, refuse_switch
+from keyfob.client.model.account_mismatch import adopt_any, refuse_switch
+from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.certificate import Certificate, CertificateFiles
+from keyfob.client.model.presets import expand, habits_of
+from keyfob.client.model.profile import DEFAULT, Dpop, Profile
 from keyfob.errors import LoginRequired, Misuse
 from keyfob.protocol.scope import Scope
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:  # what does the work is loaded when there is some
     from pathlib import Path
     from typing import TextIO
 
-    from keyfob.client.choose import Choice
-    from keyfob.client.credential import Credential
-    from keyfob.client.held import Held
-    from keyfob.client.io.terminal import Terminal
-    from keyfob.client.notices import Notice
-    from keyfob.client.pending import PendingLogin
+    from keyfob.client.auth.credentials import Proofs
+    from keyfob.client.flows.choice import Choice
+    from keyfob.client.io.terminal.terminal import Terminal
+    from keyfob.client.model.credential import Credential
+    from keyfob.client.model.flow_names import Way
+    from keyfob.client.model.notices import Notice
+    from keyfob.client.model.pending_login import PendingLogin
+    from keyfob.client.model.question import Question
+    from keyfob.client.model.source import AssertionAudience, IdentityUse, Source
+    from keyfob.client.model.step_up import StepUp
+    from keyfob.client.model.stored_login import Held
     from keyfob.client.ports import Vault, World
-    from keyfob.client.proofs import Proofs
-    from keyfob.client.question import Question
-    from keyfob.client.session import Session as ClientSession
-    from keyfob.client.source import AssertionAudience, IdentityUse, Source
-    from keyfob.client.step_up import StepUp
-    from keyfob.client.ways import Way
+    from keyfob.client.session.session import Session as ClientSession
     from keyfob.login.session import Session
     from keyfob.protocol.metadata import ServerMetadata
     from keyfob.protocol.secret import Secret
@@ -189,8 +189,8 @@ class App:
 
     def metadata(self) -> ServerMetadata:
         """What the issuer says of itself, asked just now. Raises `KeyfobError`."""
-        from keyfob.client.discover import discover  # noqa: PLC0415  a kept token needs none
         from keyfob.client.drive import drive  # noqa: PLC0415
+        from keyfob.client.flows.discovery import discover  # noqa: PLC0415  a kept token needs none
 
         return drive(discover(self.profile), self.find_world())
 
@@ -218,7 +218,7 @@ class App:
         if tell is not None or self.profile.is_machine:
             yield self.find_world(tell, ask=ask)
             return
-        from keyfob.client.io.terminal import Terminal  # noqa: PLC0415
+        from keyfob.client.io.terminal.terminal import Terminal  # noqa: PLC0415
 
         with Terminal.of_process() as terminal:
             yield self.find_world(terminal.tell, terminal, ask)
@@ -242,7 +242,7 @@ class App:
 
     def make_quick(self) -> None:
         """Lay the access token where `keyfob token` finds it at once, unless the vault forbids that."""
-        from keyfob.client.io.vault_file import FileVault  # noqa: PLC0415
+        from keyfob.client.io.vault.vault_file import FileVault  # noqa: PLC0415
 
         if isinstance(self.vault, FileVault):
             self.vault.make_quick(self.profile.name)
@@ -250,7 +250,7 @@ class App:
     def _open(
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> ClientSession:
-        from keyfob.client.session import Session as ClientSession  # noqa: PLC0415
+        from keyfob.client.session.session import Session as ClientSession  # noqa: PLC0415
 
         return ClientSession(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
@@ -261,7 +261,7 @@ class App:
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
         """Network, clocks, and who is told and asked; another one, where that was said."""
-        from keyfob.client.io.connections import sender_of  # noqa: PLC0415
+        from keyfob.client.io.http.connections import sender_of  # noqa: PLC0415
         from keyfob.client.io.world import SystemWorld  # noqa: PLC0415
 
         if self._world is not None:
@@ -270,7 +270,7 @@ class App:
 
     def proofs(self, profile: Profile | None = None) -> Proofs:
         """What the program proves itself with."""
-        from keyfob.client.proofs import Proofs  # noqa: PLC0415
+        from keyfob.client.auth.credentials import Proofs  # noqa: PLC0415
 
         return Proofs(profile or self.profile, self._read_credential)
 
@@ -282,7 +282,7 @@ class App:
         # Keys cost 100 ms; a kept token needs none.
         from pathlib import Path  # noqa: PLC0415
 
-        from keyfob.client.io.credentials import read_credential  # noqa: PLC0415
+        from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415
 
         return read_credential(source, None if self.profile.ca is None else Path(self.profile.ca))
 
@@ -299,9 +299,9 @@ def _files(certificate: Path | str | None, key: Path | str | None) -> Certificat
 
 
 def _file_vault(home: Path | None, store: str | None) -> Vault:
-    from keyfob.client.io.seals import Seals  # noqa: PLC0415
-    from keyfob.client.io.vault_file import FileVault  # noqa: PLC0415
-    from keyfob.client.keeping import policy_of  # noqa: PLC0415
+    from keyfob.client.io.vault.seals import Seals  # noqa: PLC0415
+    from keyfob.client.io.vault.vault_file import FileVault  # noqa: PLC0415
+    from keyfob.client.model.storage_choice import policy_of  # noqa: PLC0415
 
     return FileVault(home, Seals(home, policy_of(store) if store else None))
 

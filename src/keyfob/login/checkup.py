@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyfob.client.io.checkup import clock_ahead, look_at_files, look_at_ports
-from keyfob.client.io.surroundings import look_around
+from keyfob.client.io.detect import look_around
+from keyfob.client.io.doctor import clock_ahead, look_at_files, look_at_ports
 
 __all__ = ["clock_ahead", "look_around", "look_at_files", "look_at_ports"]

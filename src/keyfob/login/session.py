@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from keyfob.client.calls import Calls
-from keyfob.client.held import Held
-from keyfob.client.logout_flow import LoggedOut
-from keyfob.client.session import Session as ClientSession
+from keyfob.client.flows.logout import LoggedOut
+from keyfob.client.model.stored_login import Held
+from keyfob.client.session.calls import Calls
+from keyfob.client.session.session import Session as ClientSession
 from keyfob.protocol.http import Request, Response
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Session:
 
         A token that is bound to a key comes with a fresh proof each time (DPoP).
         """
-        from keyfob.client.io.http_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
+        from keyfob.client.io.http.httpx2_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
 
         return client_of(self.calls(), self.tls())
 
@@ -60,7 +60,7 @@ class Session:
 
         Raises `Misuse` where a file of authorities or of a certificate cannot be used.
         """
-        from keyfob.client.io.connections import tls_of  # noqa: PLC0415
+        from keyfob.client.io.http.connections import tls_of  # noqa: PLC0415
 
         return tls_of(self._session.profile)
 
@@ -70,25 +70,25 @@ class Session:
         Args:
             origin: Who may be shown the token, as `https://api.example.com`; the first that is called, if nobody says.
         """
-        from keyfob.client.io.httpx_auth import HttpxAuth  # noqa: PLC0415
+        from keyfob.client.io.http.httpx_auth import HttpxAuth  # noqa: PLC0415
 
         return HttpxAuth(self.calls(origin))
 
     def auth_for_httpx2(self, origin: str | None = None) -> httpx2.Auth:
         """As `auth_for_httpx`, for `httpx2.Client(auth=...)` and `httpx2.AsyncClient(auth=...)`."""
-        from keyfob.client.io.http_auth import Httpx2Auth  # noqa: PLC0415
+        from keyfob.client.io.http.httpx2_auth import Httpx2Auth  # noqa: PLC0415
 
         return Httpx2Auth(self.calls(origin))
 
     def auth_for_requests(self, origin: str | None = None) -> requests.auth.AuthBase:
         """As `auth_for_httpx`, for `requests.get(..., auth=...)` and `requests.Session().auth`."""
-        from keyfob.client.io.requests_auth import RequestsAuth  # noqa: PLC0415
+        from keyfob.client.io.http.requests_auth import RequestsAuth  # noqa: PLC0415
 
         return RequestsAuth(self.calls(origin))
 
     def auth_for_aiohttp(self, origin: str | None = None) -> aiohttp.ClientMiddlewareType:
         """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
-        from keyfob.client.io.aiohttp_auth import AiohttpAuth  # noqa: PLC0415
+        from keyfob.client.io.http.aiohttp_auth import AiohttpAuth  # noqa: PLC0415
 
         return AiohttpAuth(self.calls(origin))
 
@@ -109,7 +109,7 @@ class Session:
 
         Raises `LoginRequired`, `Unreachable`, `Malformed`, `Misuse`, `Refused` or `VaultUnavailable`.
         """
-        from keyfob.client.io.http_auth import call  # noqa: PLC0415
+        from keyfob.client.io.http.httpx2_auth import call  # noqa: PLC0415
 
         with self.http() as client:
             return call(client, request, write, head)

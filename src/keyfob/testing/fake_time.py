@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from keyfob.client.asks import Moment
+from keyfob.client.model.moment import Moment
 
 NOON: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keyfob.client.keeping import Place
+from keyfob.client.model.storage_choice import Place
 from keyfob.errors import Code, VaultUnavailable
 
 
@@ -55,6 +55,6 @@ class KeyDrawers:
         self.drawers = drawers
 
     def __call__(self, place: Place, home: Path) -> KeyDrawer:
-        """As `client/io/key_places.py` opens a place."""
+        """As `client/io/vault/key_places.py` opens a place."""
         del home
         return self.drawers.get(place) or KeyDrawer(trouble="key-absent")

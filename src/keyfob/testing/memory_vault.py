@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import AbstractContextManager
 
-from keyfob.client.held import Held
+from keyfob.client.model.stored_login import Held
 
 
 class MemoryVault:

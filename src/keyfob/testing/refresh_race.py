@@ -19,11 +19,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from keyfob.client.held import Held
-from keyfob.client.io.seals import Seals
-from keyfob.client.io.vault_file import FileVault
+from keyfob.client.io.vault.seals import Seals
+from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.io.world import SystemWorld
-from keyfob.client.keeping import Policy
+from keyfob.client.model.storage_choice import Policy
+from keyfob.client.model.stored_login import Held
 from keyfob.errors import KeyfobError
 from keyfob.io.http import send
 from keyfob.login import App, CodeShown, Notice

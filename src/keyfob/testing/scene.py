@@ -11,14 +11,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import argon2
 
-from keyfob.client.asks import Came, Heard, Moment
-from keyfob.client.callback import Callback
-from keyfob.client.held import Held
-from keyfob.client.learned import Learned
-from keyfob.client.notices import CodeShown, Notice
-from keyfob.client.question import Question
-from keyfob.client.surroundings import Surroundings
-from keyfob.client.turn import Turn
+from keyfob.client.asks import Came, Heard
+from keyfob.client.model.callback import Callback
+from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.moment import Moment
+from keyfob.client.model.notices import CodeShown, Notice
+from keyfob.client.model.question import Question
+from keyfob.client.model.server_capabilities import Learned
+from keyfob.client.model.stored_login import Held
+from keyfob.client.model.surroundings import Surroundings
 from keyfob.guard import Guard
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response, form_request

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from keyfob.client.asks import Came, Heard, Moment
-from keyfob.client.callback import Callback
-from keyfob.client.learned import Learned
-from keyfob.client.notices import Notice
-from keyfob.client.question import Question
-from keyfob.client.surroundings import Surroundings
-from keyfob.client.turn import Turn
+from keyfob.client.asks import Came, Heard
+from keyfob.client.model.callback import Callback
+from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.moment import Moment
+from keyfob.client.model.notices import Notice
+from keyfob.client.model.question import Question
+from keyfob.client.model.server_capabilities import Learned
+from keyfob.client.model.surroundings import Surroundings
 from keyfob.errors import KeyfobError, LoginRequired, Unreachable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
-from keyfob.client.asks import Moment
+from keyfob.client.model.moment import Moment
 from keyfob.testing.fake_time import NOON, FakeTime
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.client.io.connections import sender_of
+from keyfob.client.io.http.connections import sender_of
 from keyfob.errors import Malformed, Refused
 from keyfob.login import App
 from keyfob.protocol.certificate import thumbprint_of

@@ -13,14 +13,14 @@ import httpx2
 import pytest
 import requests
 
-from keyfob.client.assurance import Assurance
-from keyfob.client.calls import Calls
-from keyfob.client.io.aiohttp_auth import AiohttpAuth
-from keyfob.client.io.http_auth import Httpx2Auth
-from keyfob.client.io.httpx_auth import HttpxAuth
-from keyfob.client.io.requests_auth import RequestsAuth
-from keyfob.client.prover import Prover
-from keyfob.client.step_up import StepUp
+from keyfob.client.auth.dpop import Prover
+from keyfob.client.io.http.aiohttp_auth import AiohttpAuth
+from keyfob.client.io.http.httpx2_auth import Httpx2Auth
+from keyfob.client.io.http.httpx_auth import HttpxAuth
+from keyfob.client.io.http.requests_auth import RequestsAuth
+from keyfob.client.model.assurance import Assurance
+from keyfob.client.model.step_up import StepUp
+from keyfob.client.session.calls import Calls
 from keyfob.errors import LoginRequired, Misuse
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.proofs import read_proof
@@ -28,7 +28,7 @@ from keyfob.protocol.dpop import hash_of
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from tests.cli.issuer import in_turn
-from tests.client.bearers import Tokens
+from tests.client.io.bearers import Tokens
 from tests.loopback import Answer, Loopback, says, serving
 
 KEY = SigningKey.generate("ES256")

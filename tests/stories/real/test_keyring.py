@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from keyfob.client.io.key_place import KeyPlace
-from keyfob.client.io.key_secret_service import SecretService
-from keyfob.client.io.seals import Seals
-from keyfob.client.io.vault_file import FileVault
-from keyfob.client.keeping import Note, Place
+from keyfob.client.io.vault.key_place import KeyPlace
+from keyfob.client.io.vault.key_secret_service import SecretService
+from keyfob.client.io.vault.seals import Seals
+from keyfob.client.io.vault.vault_file import FileVault
+from keyfob.client.model.storage_choice import Note, Place
 from keyfob.errors import VaultUnavailable
 from keyfob.io import secret_service
 from keyfob.testing.key_drawer import KeyDrawer

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from keyfob.client.callback import ANYWHERE, Callback
-from keyfob.client.io.browser import open_browser
-from keyfob.client.io.listener import Listener
-from keyfob.client.io.surroundings import WSL_OPENERS
+from keyfob.client.io.detect import WSL_OPENERS
+from keyfob.client.io.terminal.listener import Listener
+from keyfob.client.io.terminal.open_browser import open_browser
 from keyfob.client.io.world import SystemWorld
-from keyfob.client.surroundings import Surroundings
+from keyfob.client.model.callback import ANYWHERE, Callback
+from keyfob.client.model.surroundings import Surroundings
 from keyfob.errors import Misuse
 
 STATE = "the-state"

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from keyfob.client.io.key_places import open_place
+from keyfob.client.io.vault.key_places import open_place
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.grants import MFA_OOB
 from keyfob.testing.person import Person

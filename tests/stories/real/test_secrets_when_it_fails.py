@@ -108,10 +108,14 @@ def test_a_damaged_vault_is_not_shown(story: Story) -> None:
 
 
 PLACES = (
-    ("keyfob.client.answer:read_tokens", "login --issuer {issuer} {machine} --profile x", "client secret"),
-    ("keyfob.client.io.vault_file:FileVault.keep", "login --issuer {issuer} {machine} --profile x", "access token"),
-    ("keyfob.client.held:Held.read", "call {issuer}userinfo", "refresh token"),
-    ("keyfob.client.refresh_flow:refresh", "token --min-ttl 25h", "refresh token"),
+    ("keyfob.client.auth.token_response:read_tokens", "login --issuer {issuer} {machine} --profile x", "client secret"),
+    (
+        "keyfob.client.io.vault.vault_file:FileVault.keep",
+        "login --issuer {issuer} {machine} --profile x",
+        "access token",
+    ),
+    ("keyfob.client.model.stored_login:Held.read", "call {issuer}userinfo", "refresh token"),
+    ("keyfob.client.flows.refresh:refresh", "token --min-ttl 25h", "refresh token"),
     ("keyfob.cli.commands.run:_token", "run -- true", "access token"),
     ("keyfob.protocol.revocation:RevocationRequest.write", "logout --json", "refresh token"),
 )
@@ -134,7 +138,7 @@ def test_a_bug_says_where_it_is_and_nothing_of_what_it_knew(story: Story) -> Non
     # In the thread that hears the browser; the login goes on without it.
     browser, seen = story.witness("browser")
     story.environment |= {"BROWSER": f"{browser} %s &", "DISPLAY": ":0"}
-    with broken(story, "keyfob.client.io.listener:_Expected.read") as said:
+    with broken(story, "keyfob.client.io.terminal.listener:_Expected.read") as said:
         hearing = story.start(*login, *CLI, "--flow", "browser", "--profile", "h")
         pat.open(seen_by(seen, story.environment).words[0])
         pat.press("approve")

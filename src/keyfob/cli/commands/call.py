@@ -11,7 +11,7 @@ from keyfob.cli import output
 from keyfob.cli.destination import add_flags, find_login, log_in_at, remember, stranger
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag, add_profile_flag
-from keyfob.client.step_up import StepUp, challenge_of
+from keyfob.client.model.step_up import StepUp, challenge_of
 from keyfob.errors import Misuse, Refused
 from keyfob.login import Held, Profile
 from keyfob.protocol.http import FORM, Request, Response

@@ -12,10 +12,10 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
 from keyfob.cli.main import version
 from keyfob.cli.profiles import FIRST, Chosen, add_json_flag, add_profile_flag, app_of, choose, kept_app, known_names
-from keyfob.client import checkup
-from keyfob.client.callback import Callback
-from keyfob.client.checkup import Finding
-from keyfob.client.keeping import WORDS
+from keyfob.client.model.callback import Callback
+from keyfob.client.model.storage_choice import WORDS
+from keyfob.client.session import checkup
+from keyfob.client.session.checkup import Finding
 from keyfob.errors import KeyfobError, LoginRequired
 from keyfob.login import App, ProfileFiles, Seals
 from keyfob.login.checkup import clock_ahead, look_around, look_at_files, look_at_ports

@@ -13,8 +13,8 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import FIRST, Chosen, add_json_flag, add_profile_flag, app_of, choose
 from keyfob.cli.settings import Kind, Setting
-from keyfob.client.choose import find_browser
-from keyfob.client.keeping import PLACES, WORDS, Place
+from keyfob.client.flows.choice import find_browser
+from keyfob.client.model.storage_choice import PLACES, WORDS, Place
 from keyfob.errors import KeyfobError, Unreachable
 from keyfob.login import App, LearnedFiles, Profile, ProfileFiles, Seals
 from keyfob.login.checkup import look_around

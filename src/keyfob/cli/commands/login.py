@@ -21,9 +21,9 @@ from keyfob.cli.profiles import (
     name_of,
     profile_of,
 )
-from keyfob.client.presets import NAMES
-from keyfob.client.profile import DPOP, command
-from keyfob.client.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
+from keyfob.client.model.presets import NAMES
+from keyfob.client.model.profile import DPOP, command
+from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut
 from keyfob.login import (
     App,

@@ -12,8 +12,8 @@ from keyfob.cli.commands.logout import end, members, say
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.parser import sentence
 from keyfob.cli.profiles import add_json_flag, choose, kept_app, known_names
-from keyfob.client.profile import DEFAULT
-from keyfob.client.standing import standing
+from keyfob.client.model.profile import DEFAULT
+from keyfob.client.session.standing import standing
 from keyfob.errors import KeyfobError, LoginRequired, Misuse
 from keyfob.login import App, FileVault, PendingFiles, ProfileFiles, check_name
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag, add_profile_flag, duration, known_app
-from keyfob.client.cached import usual_window
+from keyfob.client.session.freshness import usual_window
 
 
 def configure(parser: ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.parser import sentence
 from keyfob.cli.profiles import add_json_flag
-from keyfob.client.keeping import WORDS, Note, is_place
+from keyfob.client.model.storage_choice import WORDS, Note, is_place
 from keyfob.errors import Misuse
 from keyfob.login import PLACES, FileVault, Seals
 

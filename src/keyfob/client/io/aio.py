@@ -9,16 +9,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
-from keyfob.client.asks import Heard, Moment
-from keyfob.client.callback import Callback
-from keyfob.client.held import Held
+from keyfob.client.asks import Heard
 from keyfob.client.io.world import SystemWorld
-from keyfob.client.learned import Learned
-from keyfob.client.notices import Notice
+from keyfob.client.model.callback import Callback
+from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.moment import Moment
+from keyfob.client.model.notices import Notice
+from keyfob.client.model.question import Question
+from keyfob.client.model.server_capabilities import Learned
+from keyfob.client.model.stored_login import Held
+from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.ports import Vault, World
-from keyfob.client.question import Question
-from keyfob.client.surroundings import Surroundings
-from keyfob.client.turn import Turn
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from keyfob.client.asks import Moment
+from keyfob.client.model.moment import Moment
 
 
 def moment() -> Moment:

@@ -10,21 +10,22 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from keyfob.client.asks import Came, Heard, Moment
-from keyfob.client.callback import Callback
+from keyfob.client.asks import Came, Heard
 from keyfob.client.io.clocks import moment
-from keyfob.client.learned import Learned
-from keyfob.client.notices import Notice
-from keyfob.client.question import Question
-from keyfob.client.surroundings import Surroundings
-from keyfob.client.turn import Turn
+from keyfob.client.model.callback import Callback
+from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.moment import Moment
+from keyfob.client.model.notices import Notice
+from keyfob.client.model.question import Question
+from keyfob.client.model.server_capabilities import Learned
+from keyfob.client.model.surroundings import Surroundings
 from keyfob.errors import LoginRequired, VaultUnavailable
 from keyfob.io.http import send
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from keyfob.client.io.listener import Listener
+    from keyfob.client.io.terminal.listener import Listener
 
 Sender = Callable[[Request], Response]
 _TICK = 1.0  # a countdown moves once a second, and Ctrl-C answers at once anyway
@@ -102,14 +103,14 @@ class SystemWorld:
 
     def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
         """On this machine. Raises `Misuse` when no port is free."""
-        from keyfob.client.io.listener import Listener
+        from keyfob.client.io.terminal.listener import Listener
 
         self._listener = Listener(callbacks, state)
         return self._listener.callback
 
     def browse(self, address: str) -> bool:
         """In this machine's browser."""
-        from keyfob.client.io.browser import open_browser
+        from keyfob.client.io.terminal.open_browser import open_browser
 
         return open_browser(address, self.look()[0])
 
@@ -156,39 +157,39 @@ class SystemWorld:
 
     def look(self) -> tuple[Surroundings, bool]:
         """Around; a person is there at a terminal, or where somebody takes what we tell."""
-        from keyfob.client.io.surroundings import look_around
+        from keyfob.client.io.detect import look_around
 
         here = look_around()
         return here, here.has_terminal or (self._tell is not None and self._terminal is None)
 
     def recall(self, issuer: str, client_id: str) -> Learned:
         """From a small file."""
-        from keyfob.client.io.learned_files import LearnedFiles
+        from keyfob.client.io.state.capability_files import LearnedFiles
 
         return LearnedFiles(self._home).load(issuer, client_id)
 
     def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
         """Into a small file."""
-        from keyfob.client.io.learned_files import LearnedFiles
+        from keyfob.client.io.state.capability_files import LearnedFiles
 
         LearnedFiles(self._home).keep(issuer, client_id, learned)
 
     def park(self, profile: str, kept: Secret | None) -> None:
         """In a file that only its owner may read; best effort, since the login goes on here anyway."""
-        from keyfob.client.io.pending_files import PendingFiles
+        from keyfob.client.io.state.pending_files import PendingFiles
 
         with contextlib.suppress(VaultUnavailable):
             PendingFiles(self._home).keep(profile, kept)
 
     def unpark(self, profile: str) -> Secret | None:
         """From that file. Raises `VaultUnavailable` when it cannot be read."""
-        from keyfob.client.io.pending_files import PendingFiles
+        from keyfob.client.io.state.pending_files import PendingFiles
 
         return PendingFiles(self._home).load(profile)
 
     def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
         """By a lock; where there can be none, nobody is held off."""
-        from keyfob.client.io.turn_files import TurnFiles
+        from keyfob.client.io.state.login_lock_files import TurnFiles
 
         try:
             lets_go, turn_of_other = TurnFiles(self._home).take(profile, turn)
@@ -199,7 +200,7 @@ class SystemWorld:
 
     def note_turn(self, profile: str, turn: Turn) -> None:
         """Beside the lock; best effort, since those who wait then log in by themselves."""
-        from keyfob.client.io.turn_files import TurnFiles
+        from keyfob.client.io.state.login_lock_files import TurnFiles
 
         if self._lets_go is not None:
             with contextlib.suppress(VaultUnavailable):

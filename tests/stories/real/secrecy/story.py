@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.client.io.vault_file import FileVault
+from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.server.io.registry import DATABASE

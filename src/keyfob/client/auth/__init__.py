@@ -1,0 +1,1 @@
+"""Client authentication: secrets, assertions, DPoP, certificates, workload identity."""

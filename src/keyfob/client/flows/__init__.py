@@ -1,0 +1,1 @@
+"""The flows: one coroutine for each grant, and the choice between them."""

@@ -1,0 +1,200 @@
+"""Log in through a browser that comes back to this machine (RFC 8252, RFC 6749 §4.1, RFC 7636, RFC 9207).
+
+Written as a script that asks, in two halves: `begin` sends the person to the issuer, `finish` trades what came back. In
+between the world listens and gives what comes with our own `state`; anything else that knocks is turned away there and
+does not end the wait. What a person pastes is checked here in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, NoReturn
+from urllib.parse import urlencode
+
+from keyfob.client.asks import Came, Flow, Heard, Pasted, browse, draw_word, listen, tell
+from keyfob.client.auth.client_auth import Program, ask_for_tokens, post
+from keyfob.client.auth.token_response import OK, read_tokens, refuse
+from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.callback import ANYWHERE, Callback
+from keyfob.client.model.notices import BrowserOpened, PasteAsked, PasteRefused
+from keyfob.client.model.presets import habits_of
+from keyfob.client.model.profile import Profile
+from keyfob.errors import LoginDeclined, Malformed, Refused
+from keyfob.protocol.authorization import AuthorizationAnswer, AuthorizationRequest
+from keyfob.protocol.fields import Fields, read_form, read_json
+from keyfob.protocol.grants import AuthorizationCodeGrant
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.oauth_error import ACCESS_DENIED, OAuthError
+from keyfob.protocol.pkce import S256, challenge_of
+from keyfob.protocol.secret import Secret
+from keyfob.protocol.tokens import TokenAnswer
+
+LONGEST_VISIT: Final = timedelta(minutes=10)
+_CREATED: Final = 201
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A person was sent to the issuer and may come back.
+
+    Attributes:
+        address: Where to, for a person who opens it by hand.
+        nonce: What the ID token must carry; None where none was asked for.
+    """
+
+    address: str
+    callback: str
+    state: Secret
+    verifier: Secret
+    nonce: str | None
+
+
+def begin(
+    metadata: ServerMetadata,
+    program: Program,
+    profile: Profile,
+    *,
+    opens: bool,
+    offers_device: bool = False,
+    assurance: Assurance = ANY_LOGIN,
+) -> Flow[Visit]:
+    """Listen, and send the person to the issuer.
+
+    The browser that we open ourselves brings its answer in a form (`form_post`) where the server can do that, so that
+    no code stays in its history. The address that is shown, for another browser, ends at one that can be pasted.
+
+    Args:
+        metadata: The issuer's.
+        program: Who asks.
+        profile: What to ask for.
+        opens: Whether to open this machine's browser; else the answer is pasted.
+        offers_device: Whether the person may still choose to log in on another device.
+        assurance: How sure the login must be.
+
+    Raises:
+        Refused: Code `flow-unavailable`: the server has no such flow.
+        Misuse: None of the ports is free.
+        Unreachable: The server wants the request pushed (RFC 9126), and does not answer.
+    """
+    if metadata.authorization_endpoint is None:
+        raise Refused("this server offers no login by browser", code="flow-unavailable", hint="Say --flow device.")
+    state, nonce = (yield from draw_word()), (yield from draw_word())
+    verifier = Secret((yield from draw_word()))
+    callbacks = tuple(map(Callback.read, profile.callbacks)) or ANYWHERE
+    asked = AuthorizationRequest(
+        client_id=profile.client_id,
+        redirect_uri=(yield from listen(callbacks, state)),
+        scope=profile.scope,
+        state=state,
+        nonce=nonce if "openid" in profile.scope else None,
+        code_challenge=challenge_of(verifier),
+        code_challenge_method=S256,
+        target=profile.target,
+        key_thumbprint=None if program.prover is None else program.prover.thumbprint,
+        acr_values=assurance.acr_values,
+        max_age=assurance.max_age,
+        prompt=assurance.prompt,
+    )
+    address = yield from _address(metadata, program, asked)
+    if opens:
+        has_form = "form_post" in metadata.response_modes_supported
+        opened = replace(asked, response_mode="form_post") if has_form else asked
+        has_opened = yield from browse((yield from _address(metadata, program, opened)) if has_form else address)
+        yield from tell(BrowserOpened(address, LONGEST_VISIT, has_opened, offers_device))
+    else:
+        yield from tell(PasteAsked(address, LONGEST_VISIT))
+    return Visit(address, asked.redirect_uri, Secret(state), verifier, asked.nonce)
+
+
+def read_answer(visit: Visit, heard: Heard) -> Flow[Mapping[str, str] | None]:
+    """What was brought back; None where what was heard is no answer to this visit, which goes on."""
+    if isinstance(heard, Came):
+        return heard.parameters
+    if isinstance(heard, Pasted):
+        problem, found = _read_pasted(visit, heard.text)
+        if found is not None:
+            return found
+        yield from tell(PasteRefused(problem))
+    return None
+
+
+def finish(metadata: ServerMetadata, program: Program, visit: Visit, brought: Mapping[str, str]) -> Flow[TokenAnswer]:
+    """Judge what came back, and trade the code for tokens.
+
+    Raises:
+        LoginDeclined: The person said no.
+        Refused: The server did.
+        Malformed: The answer breaks the protocol; with code `wrong-issuer` another server gave it (a mix-up).
+        Unreachable: The server does not answer.
+    """
+    code = _judge(brought, metadata)
+    grant = AuthorizationCodeGrant(code, visit.callback, visit.verifier)
+    response = yield from ask_for_tokens(program, metadata.token_endpoint, grant)
+    return read_tokens(response, "the server gives no tokens", program.token_types)
+
+
+def _address(metadata: ServerMetadata, program: Program, asked: AuthorizationRequest) -> Flow[str]:
+    """The address to open; where the server wants it so, with all parameters pushed before (RFC 9126 §2, §4)."""
+    parameters = {**habits_of(metadata.issuer).parameters, **asked.write()}
+    endpoint = metadata.authorization_endpoint or ""
+    pushed_to = metadata.pushed_authorization_request_endpoint
+    if metadata.require_pushed_authorization_requests and pushed_to is not None:
+        response = yield from post(program, pushed_to, parameters, proves=True)
+        if response.status not in {OK, _CREATED}:
+            refuse(response, "the server does not take the request")
+        pushed = read_json(response.body, "pushed request").text("request_uri")
+        parameters = {"client_id": asked.client_id, "request_uri": pushed}
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
+
+
+def _read_pasted(visit: Visit, text: Secret) -> tuple[str, dict[str, str] | None]:
+    """The answer in an address or its query, or why there is none. Nothing of it is repeated."""
+    query = text.reveal().strip().partition("#")[0]
+    try:
+        fields = read_form((query.partition("?")[2] or query).encode(), "pasted answer")
+        shown = fields.optional_text("state")
+    except Malformed:
+        return "that is not the address of a page", None
+    if shown is None:
+        return "that is not the address that the browser ended at; it has code= and state= in it", None
+    if Secret(shown) != visit.state:
+        return "that address belongs to another login", None
+    return "", {name: str(value) for name, value in fields.values.items()}
+
+
+def _judge(found: Mapping[str, str], metadata: ServerMetadata) -> Secret:
+    """The code; its state was ours already.
+
+    Raises:
+        Malformed: Another issuer answers, or none says so though it promised to (RFC 9207 §2.4).
+        LoginDeclined: The person said no.
+        Refused: The server did.
+    """
+    answer = AuthorizationAnswer.read(Fields(found, "authorization answer"))
+    names_itself = metadata.authorization_response_iss_parameter_supported
+    if answer.issuer != (metadata.issuer if names_itself or answer.issuer is not None else None):
+        raise Malformed(
+            "the browser came back from another issuer than it was sent to",
+            field="iss",
+            code="wrong-issuer",
+            hint="Close the browser's page and start again; tell whoever runs the server if it happens again.",
+        )
+    if answer.code is None:
+        _refuse(OAuthError(answer.error or "", answer.description or ""))
+    return Secret(answer.code)
+
+
+def _refuse(error: OAuthError) -> NoReturn:
+    """Say what the server said.
+
+    Raises:
+        LoginDeclined: The person said no.
+        Refused: Anything else.
+    """
+    if error.error == ACCESS_DENIED:
+        raise LoginDeclined("the login was declined", oauth_code=error.error)
+    safe = OAuthError.read(Fields({"error": error.error, "error_description": error.description}, "answer"))
+    said = f": {safe.description}" if safe.description else ""
+    raise Refused(f"the server did not let the person log in ({safe.error}){said}", oauth_code=safe.error)

@@ -1,0 +1,122 @@
+"""Log in on another device (RFC 8628).
+
+Written as a script that asks; nothing here sleeps or sends. `begin` and `finish` are the two halves, for programs
+that may not block in between; `log_in` is both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from keyfob.client.asks import Flow, browse, draw_word, now, tell
+from keyfob.client.auth.client_auth import Program, post
+from keyfob.client.auth.token_response import OK, refuse
+from keyfob.client.flows.polling import Awaited, ask_until_decided
+from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.moment import Moment
+from keyfob.client.model.notices import CodeShown
+from keyfob.client.model.pending_login import PendingLogin
+from keyfob.client.model.profile import Profile
+from keyfob.errors import Refused
+from keyfob.protocol.device import DeviceAnswer, DeviceRequest
+from keyfob.protocol.fields import read_json
+from keyfob.protocol.grants import DeviceCodeGrant
+from keyfob.protocol.http import Response
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.oauth_error import (
+    UNAUTHORIZED_CLIENT,
+    OAuthError,
+)
+from keyfob.protocol.pkce import S256, challenge_of
+from keyfob.protocol.secret import Secret
+from keyfob.protocol.tokens import TokenAnswer
+
+_HINTS: Final = {UNAUTHORIZED_CLIENT: "Look at the client id; the application must allow the device login."}
+
+
+def log_in(metadata: ServerMetadata, program: Program, profile: Profile) -> Flow[TokenAnswer]:
+    """Ask for codes, show them, and wait for the person. Raises as `begin` and `finish` do."""
+    pending = yield from begin(metadata, program, profile)
+    return (yield from finish(pending, program))
+
+
+def begin(
+    metadata: ServerMetadata,
+    program: Program,
+    profile: Profile,
+    *,
+    opens: bool = False,
+    assurance: Assurance = ANY_LOGIN,
+) -> Flow[PendingLogin]:
+    """Ask for a pair of codes and show the person theirs (RFC 8628 §3.1-3.3).
+
+    Args:
+        metadata: The issuer's.
+        program: Who asks.
+        profile: What to ask for.
+        opens: Open the page with the code in it on this machine, because the person said so; the code is shown all the
+            same, to be compared (§3.3.1).
+        assurance: How sure the login must be; told to the server, which may not know how.
+
+    Raises:
+        Refused: The server does not let this program do that; code `flow-unavailable` where it has no such flow.
+        Malformed: The answer is not what RFC 8628 §3.2 says.
+        Unreachable: No answer. Nothing is tried again: nobody waits yet.
+    """
+    endpoint = metadata.device_authorization_endpoint
+    if endpoint is None:
+        raise Refused("this server offers no device login", code="flow-unavailable")
+    request = DeviceRequest(
+        program.client_id,
+        profile.scope,
+        profile.target,
+        acr_values=assurance.acr_values,
+        max_age=assurance.max_age,
+    )
+    verifier = None
+    if S256 in metadata.code_challenge_methods_supported:
+        verifier = Secret((yield from draw_word()))
+        request = replace(request, code_challenge=challenge_of(verifier), code_challenge_method=S256)
+    response = yield from post(program, endpoint, request.write())
+    if response.status != OK:
+        refuse(response, "the server does not begin a device login", _HINTS.get(_code(response), ""))
+    answer = DeviceAnswer.read(read_json(response.body, "device answer"))
+    start = yield from now()
+    deadline = Moment(start.wall + answer.expires_in, start.steady + answer.expires_in)
+    shown = CodeShown(
+        answer.user_code,
+        answer.verification_uri,
+        answer.verification_uri_complete,
+        answer.expires_in,
+        deadline.wall,
+    )
+    yield from tell(shown)
+    if opens:
+        yield from browse(shown.verification_uri_complete or shown.verification_uri)
+    return PendingLogin(
+        profile,
+        metadata.token_endpoint,
+        answer.device_code,
+        verifier,
+        answer.interval,
+        deadline,
+        shown,
+        assurance,
+    )
+
+
+def awaited(pending: PendingLogin) -> Awaited:
+    """What to ask until the person has decided."""
+    grant = DeviceCodeGrant(pending.device_code, pending.verifier)
+    return Awaited(pending.token_endpoint, grant, pending.interval, pending.deadline)
+
+
+def finish(pending: PendingLogin, program: Program) -> Flow[TokenAnswer]:
+    """Ask until the person has decided (RFC 8628 §3.4-3.5). Raises as `polling.race` does."""
+    return (yield from ask_until_decided(awaited(pending), program))
+
+
+def _code(response: Response) -> str:
+    error = OAuthError.find(response)
+    return "" if error is None else error.error

@@ -1,0 +1,88 @@
+"""Find a server's metadata and check that it is the server's own (RFC 8414 §3, OpenID Connect Discovery §4)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from keyfob.client.asks import Flow, send
+from keyfob.client.model.presets import NAMES, habits_of
+from keyfob.client.model.profile import Profile
+from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.address import is_safe, is_web_url
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.http import JSON, Request, Response
+from keyfob.protocol.metadata import ENDPOINTS, ServerMetadata, aliases, well_known
+
+_OK: Final = 200
+
+
+def discover(profile: Profile) -> Flow[ServerMetadata]:
+    """Ask an issuer to describe itself; what the profile says of its endpoints comes first.
+
+    Args:
+        profile: Its issuer is exactly as the server writes it; nothing is added or taken away but for finding the
+            address. With a token endpoint of its own nobody is asked, since some servers have no metadata. With a
+            certificate, the endpoints are those that the server has for certificates (RFC 8705 §5).
+
+    Raises:
+        Misuse: The issuer is no https address; plain http is for loopback only (RFC 8414 §2).
+        Malformed: With code `wrong-issuer` another issuer answers; with `metadata-missing` nothing usable does.
+    """
+    check_issuer(profile.issuer)
+    if "token_endpoint" in profile.endpoints:
+        found = Fields({**habits_of(profile.issuer).metadata, "issuer": profile.issuer}, "profile")
+    else:
+        found = yield from _ask(profile.issuer)
+    said = found.values if profile.certificate is None else {**found.values, **aliases(found)}
+    metadata = ServerMetadata.read(Fields({**said, **profile.endpoints}, found.what), issuer=profile.issuer)
+    _check_endpoints(metadata)
+    return metadata
+
+
+def _ask(issuer: str) -> Flow[Fields]:
+    """What the issuer says of itself, unjudged.
+
+    Raises:
+        Malformed: Nothing usable is there.
+    """
+    problem = "there is no metadata at the issuer"
+    for address in well_known(issuer):
+        response = yield from send(Request("GET", address, (("accept", JSON),)))
+        if response.status == _OK:
+            try:
+                found = read_json(response.body, "metadata")
+            except Malformed:
+                problem = _not_json(response)
+                continue
+            if found.has("issuer"):
+                return found
+            problem = "what lies at the issuer is no metadata: it names no issuer"
+    raise Malformed(
+        problem,
+        code="metadata-missing",
+        hint=f"Look whether {well_known(issuer)[0]} opens, and whether a proxy stands between.",
+    )
+
+
+def check_issuer(issuer: str) -> None:
+    """Refuse an issuer that could never be asked safely.
+
+    Raises:
+        Misuse: It is no web address, has a query or fragment, or is plain http beyond this machine.
+    """
+    if not is_web_url(issuer) or "?" in issuer or "#" in issuer:
+        hint = f"It looks like https://login.example.com/, or is {NAMES}."
+        raise Misuse("the issuer is not a web address", hint=hint)
+    if not is_safe(issuer):
+        raise Misuse("the issuer is plain http and not on this machine", hint="Use its https address.")
+
+
+def _check_endpoints(metadata: ServerMetadata) -> None:
+    unsafe = [name for name in ENDPOINTS if (address := getattr(metadata, name)) and not is_safe(address)]
+    if unsafe:
+        raise Malformed(f"metadata: {unsafe[0]} is plain http and not on this machine", field=unsafe[0])
+
+
+def _not_json(response: Response) -> str:
+    is_page = b"<html" in response.body[:1000].lower()
+    return "the issuer answers with a web page, not with metadata" if is_page else "the metadata is not JSON"

@@ -1,0 +1,52 @@
+"""Wait for whoever else logs the same profile in, so that a person is asked once and not once for each process."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from keyfob.client.asks import Flow, load, take_turn, tell, wait
+from keyfob.client.model.account_mismatch import MayAdopt
+from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.notices import LoginElsewhere
+from keyfob.client.model.stored_login import Held
+from keyfob.errors import VaultUnavailable
+
+_BETWEEN_LOOKS: Final = timedelta(milliseconds=250)  # a person who waits for a login elsewhere notices no more
+_LOOKS_FOR_A_NAME: Final = 4
+
+
+def await_turn(profile: str, turn: Turn, may_adopt: MayAdopt, *, however: bool = False) -> Flow[Held | None]:
+    """Wait until nobody else logs this profile in.
+
+    Args:
+        profile: Its name.
+        turn: What is wanted here.
+        may_adopt: Asked about what another got.
+        however: Whether it does not matter how sure their login is.
+
+    Returns:
+        What they got, if it is just what is wanted here. What was there before we came does not count: whoever wants
+        a login wants a new one.
+    """
+    looks = 0
+    told: int | None = None
+    while True:
+        is_ours, other = yield from take_turn(profile, turn)
+        if is_ours:
+            break
+        looks += 1
+        pid = None if other is None else other.pid
+        # Who has only just taken the turn has not written down yet who it is.
+        is_late = pid is None and told is None and looks == _LOOKS_FOR_A_NAME
+        if is_late or pid not in {None, told}:
+            told = pid
+            yield from tell(LoginElsewhere(pid))
+        yield from wait(_BETWEEN_LOOKS)
+    if not looks or other is None:
+        return None
+    try:
+        held = yield from load(profile)
+    except VaultUnavailable:
+        return None
+    return held if held is not None and other.brought(held, turn, however=however) and may_adopt(held) else None

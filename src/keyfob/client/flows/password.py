@@ -1,0 +1,106 @@
+"""Legacy: log in with a person's password (RFC 6749 §4.3, Auth0's password-realm). RFC 9700 §2.4 forbids it.
+
+It is there for servers that offer nothing else. It teaches people to type passwords into programs, it knows neither
+passkeys nor other logins, and whoever runs the program could keep the password; so it says so every time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from keyfob.client.asks import Flow, ask_person, tell
+from keyfob.client.auth.client_auth import Program, ask_for_tokens
+from keyfob.client.auth.token_response import OK, read_tokens, refuse
+from keyfob.client.flows.mfa import prove_factor
+from keyfob.client.model.notices import PasswordWarned
+from keyfob.client.model.profile import Profile
+from keyfob.client.model.question import Question
+from keyfob.errors import Misuse, Refused
+from keyfob.protocol.fields import read_json
+from keyfob.protocol.grants import PasswordGrant
+from keyfob.protocol.http import Response
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.oauth_error import OAuthError
+from keyfob.protocol.secret import Secret
+from keyfob.protocol.tokens import TokenAnswer
+
+WARNING: Final = (
+    "this gives your password to a program, which RFC 9700 forbids; use --flow browser or --flow device where you can"
+)
+_MFA_REQUIRED: Final = "mfa_required"
+_BROWSER: Final = "keyfob login --flow browser, or --flow device"
+# What a server may answer to a password (Auth0), and what a person can do then.
+_HINTS: Final = {
+    "invalid_grant": "Look at the name and the password. If they are right, the login may be in another --realm.",
+    "unauthorized_client": f"The application must allow the password grant, or log in another way: {_BROWSER}",
+    "unsupported_grant_type": f"The server has no such login. Log in another way: {_BROWSER}",
+    "requires_verification": f"The server wants to see that a person is there. Log in by browser: {_BROWSER}",
+    "password_leaked": "The password is known from a data breach. Change it on the login page of the server.",
+    "too_many_attempts": "The login is blocked after too many attempts. Wait, or follow the e-mail that was sent.",
+    "too_many_logins": "Too many logins from here. Wait a minute and try again.",
+    "temporarily_unavailable": "Too many attempts, or the server is busy. Wait a minute and try again.",
+    "unauthorized": "The server refuses this person. Ask whoever runs it.",
+    "server_error": "If the server has several directories, name one with --realm.",
+}
+
+
+def log_in(metadata: ServerMetadata, program: Program, profile: Profile, last_name: str = "") -> Flow[TokenAnswer]:
+    """Ask for name and password, trade them for tokens, and ask for a second factor where one is due.
+
+    The password is held for one request and in no other place. Where the profile says a name, that is not asked for.
+
+    Args:
+        metadata: The server's.
+        program: Who asks.
+        profile: The login.
+        last_name: Who logged in last, which is offered.
+
+    Raises:
+        Misuse: The profile does not allow it.
+        Refused: The server does not take it, and what to do then.
+        LoginRequired: Nobody is here to be asked.
+        Unreachable: The server does not answer.
+        Malformed: Tokens came, but not as they should.
+        KeyfobError: As `prove_factor`.
+    """
+    if not profile.allows_password:
+        hint = "If the server offers nothing else, add --allow-password; it is kept with the profile."
+        raise Misuse("this profile does not allow a password to be taken", hint=hint)
+    yield from tell(PasswordWarned(WARNING))
+    username = profile.username
+    if username is None:
+        typed = yield from ask_person(Question("username", "User name or e-mail", default=last_name))
+        username = typed.reveal()
+    grant = PasswordGrant(
+        username=username.strip(),
+        password=(yield from ask_person(Question("password", "Password", is_hidden=True))),
+        target=profile.target,
+        scope=profile.scope or None,
+        has_realm=profile.realm is not None,
+        realm=profile.realm,
+    )
+    if not grant.username or not len(grant.password):
+        raise Refused("without a name and a password there is no login", hint="Run the same command again.")
+    response = yield from ask_for_tokens(program, metadata.token_endpoint, grant)
+    del grant
+    if response.status == OK:
+        return read_tokens(response, "the server gives no tokens", program.token_types)
+    error = OAuthError.find(response)
+    if error is not None and error.error == _MFA_REQUIRED:
+        return (yield from prove_factor(metadata, program, _mfa_token(response)))
+    if error is not None and error.error in _HINTS:
+        refuse(response, "the server does not take this login", _HINTS[error.error])
+    return read_tokens(response, "the server does not take this login", program.token_types)
+
+
+def _mfa_token(response: Response) -> Secret:
+    """What a second factor is proven with.
+
+    Raises:
+        Refused: There is none, so that this program cannot go on.
+    """
+    token = read_json(response.body, "refusal").optional_text("mfa_token")
+    if token is None:
+        hint = f"The application must allow the second factor's grants, or log in another way: {_BROWSER}"
+        raise Refused("a second factor is needed, and the server offers no way to prove it", hint=hint)
+    return Secret(token)

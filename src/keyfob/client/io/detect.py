@@ -1,0 +1,129 @@
+"""Look around: terminal, SSH, WSL, containers, editors' terminals, screens, browsers, automation, agents."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import webbrowser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from keyfob.client.model.surroundings import Remote, Surroundings
+
+_TEXT_BROWSERS: Final = frozenset({"lynx", "links", "links2", "elinks", "w3m", "www-browser", "browsh"})
+# A variable that only that automation sets, and what to call it.
+_CI: Final = (
+    ("GITHUB_ACTIONS", "GitHub Actions"),
+    ("GITLAB_CI", "GitLab CI"),
+    ("CIRCLECI", "CircleCI"),
+    ("BUILDKITE", "Buildkite"),
+    ("TF_BUILD", "Azure Pipelines"),
+    ("JENKINS_URL", "Jenkins"),
+    ("TEAMCITY_VERSION", "TeamCity"),
+    ("CODEBUILD_BUILD_ID", "CodeBuild"),
+    ("CI", "CI"),
+)
+_AGENTS: Final = (
+    ("CLAUDECODE", "Claude Code"),
+    ("CURSOR_AGENT", "Cursor"),
+    ("GEMINI_CLI", "Gemini CLI"),
+    ("CODEX_SANDBOX", "Codex"),
+    ("OPENCODE", "opencode"),
+    ("AGENT", "an agent"),
+    ("AI_AGENT", "an agent"),
+)
+_NO: Final = frozenset({"", "0", "false", "no"})
+# How Windows' own browser is opened from Linux inside it, the best first.
+WSL_OPENERS: Final = ("wslview", "powershell.exe", "explorer.exe")
+
+
+def look_around(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Surroundings:
+    """What can be seen from here, in files below `root` and in the environment. Starts no program."""
+    is_wsl = _is_wsl(environment, root)
+    browser = _find_wsl_opener() if is_wsl else _find_browser(environment)
+    return Surroundings(
+        platform=sys.platform,
+        has_terminal=_is_terminal(),
+        is_ssh=any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")),
+        is_wsl=is_wsl,
+        container="" if is_wsl else _container(environment, root),
+        remote=_remote(environment),
+        has_screen=sys.platform in {"darwin", "win32"} or bool(_screen(environment)),
+        browser=browser,
+        is_text_browser=Path(browser.split(" ")[0]).name in _TEXT_BROWSERS,
+        ci=_first(environment, _CI),
+        agent=_first(environment, _AGENTS),
+    )
+
+
+def _is_terminal() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def _first(environment: Mapping[str, str], names: tuple[tuple[str, str], ...]) -> str:
+    return next((name for key, name in names if environment.get(key, "").lower() not in _NO), "")
+
+
+def _screen(environment: Mapping[str, str]) -> str:
+    return environment.get("WAYLAND_DISPLAY") or environment.get("DISPLAY") or ""
+
+
+def _is_wsl(environment: Mapping[str, str], root: Path) -> bool:
+    if sys.platform != "linux":
+        return False
+    return bool(environment.get("WSL_DISTRO_NAME")) or "microsoft" in _text(root / "proc/sys/kernel/osrelease").lower()
+
+
+def _container(environment: Mapping[str, str], root: Path) -> str:
+    """Systemd sets `container` for its own services' sake too; only these names mean that nothing comes back in."""
+    if environment.get("KUBERNETES_SERVICE_HOST"):
+        return "kubernetes"
+    if (root / "run/.containerenv").exists():
+        return "podman"
+    if (root / ".dockerenv").exists():
+        return "docker"
+    said = environment.get("container", "")
+    return said if said in {"docker", "podman", "oci", "lxc"} else ""
+
+
+def _remote(environment: Mapping[str, str]) -> Remote:
+    if environment.get("CODESPACES"):
+        return "codespaces"
+    if environment.get("GITPOD_WORKSPACE_ID"):
+        return "gitpod"
+    if environment.get("CLOUD_SHELL") or environment.get("AZUREPS_HOST_ENVIRONMENT"):
+        return "cloud-shell"
+    if environment.get("VSCODE_CLI_TUNNEL") or environment.get("VSCODE_TUNNEL_NAME"):
+        return "vscode-tunnel"
+    if environment.get("REMOTE_CONTAINERS") or environment.get("REMOTE_CONTAINERS_IPC"):
+        return "vscode-container"
+    # The editor's own helper, which opens addresses where its window is.
+    if environment.get("VSCODE_IPC_HOOK_CLI") and environment.get("SSH_CONNECTION"):
+        return "vscode-ssh"
+    return ""
+
+
+def _find_browser(environment: Mapping[str, str]) -> str:
+    """What `webbrowser` would start, by name; it tests only what is there."""
+    if sys.platform in {"darwin", "win32"}:
+        return "the default browser"
+    if not environment.get("BROWSER") and not _screen(environment):
+        return ""
+    try:
+        found = webbrowser.get()
+    except webbrowser.Error:
+        return ""
+    return Path(str(getattr(found, "name", ""))).name or type(found).__name__
+
+
+def _find_wsl_opener() -> str:
+    return next((name for name in WSL_OPENERS if shutil.which(name)), "")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""Tokens for other HTTP libraries, and how connections are made."""

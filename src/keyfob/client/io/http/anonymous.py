@@ -1,0 +1,47 @@
+"""Call an API without any login, and ask it whose tokens it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from keyfob.client.drive import drive
+from keyfob.client.flows.resource_discovery import ApiFound, find_issuer
+from keyfob.errors import Misuse
+from keyfob.protocol.address import is_safe
+from keyfob.protocol.http import Request, Response
+
+
+class Stranger:
+    """Somebody whom the API does not know yet. No redirect is followed."""
+
+    def __init__(self, ca: str | None = None) -> None:
+        """Know which authorities to trust beside the system's."""
+        self._ca = None if ca is None else Path(ca)
+
+    def call(
+        self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
+    ) -> Response:
+        """As `Session.call`, with no token.
+
+        Raises:
+            Misuse: The address is neither https nor on this machine.
+            Unreachable: No answer.
+            Malformed: The answer is no HTTP.
+        """
+        import httpx2
+
+        from keyfob.client.io.http.httpx2_auth import call
+        from keyfob.io.trust import ssl_context
+
+        if not is_safe(request.url):
+            raise Misuse("a call is not made over plain http beyond this machine", hint="Use the API's https address.")
+        with httpx2.Client(verify=True if self._ca is None else ssl_context(self._ca)) as client:
+            return call(client, request, write, head)
+
+    def find(self, url: str, refusal: Response, trusted: Collection[str] = ()) -> ApiFound:
+        """Whose tokens the API takes. Raises as `find_issuer`."""
+        from keyfob.client.io.world import SystemWorld
+        from keyfob.io.http import sender_for
+
+        return drive(find_issuer(url, refusal, trusted), SystemWorld(http=sender_for(self._ca)))

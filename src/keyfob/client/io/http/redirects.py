@@ -1,0 +1,80 @@
+"""One request of httpx or httpx2 with the redirects that are followed below its auth object.
+
+Both libraries take along every header but Authorization when they follow. A proof is for one address only: so it is
+taken off as soon as it is sent (their extension `trace` tells when), and where a redirect ends at the same origin, that
+address is asked once more, with a proof of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from typing import Any, Final
+
+from keyfob.client.session.calls import DENIALS, Call, Calls
+from keyfob.protocol.http import Response
+
+_SENT: Final = "send_request_headers.complete"
+_SAFE: Final = frozenset({"GET", "HEAD"})
+
+
+class Visit:
+    """Attempt by attempt, wherever it leads."""
+
+    def __init__(self, calls: Calls, method: str, url: str) -> None:
+        """Begin. Raises as `Calls.begin`."""
+        self._calls = calls
+        self._call = calls.begin(method, url)
+
+    def prepare(self, headers: MutableMapping[str, str], extensions: MutableMapping[str, Any]) -> None:
+        """Set what carries the token; what is for one address only will not be sent on."""
+        self._call.put(headers)
+        if _is_proven(self._call):
+            extensions["trace"] = _forgetting(self._call, headers, extensions.get("trace"))
+
+    def prepare_async(self, headers: MutableMapping[str, str], extensions: MutableMapping[str, Any]) -> None:
+        """The same for an event loop."""
+        self._call.put(headers)
+        if _is_proven(self._call):
+            forget = _forgetting(self._call, headers, extensions.get("trace"))
+
+            async def trace(event: str, about: object) -> None:
+                other = forget(event, about)
+                if other is not None:
+                    await other
+
+            extensions["trace"] = trace
+
+    def again(self, response: Response, landed: tuple[str, str] | None, *, can_repeat: bool) -> bool:
+        """Whether to send once more what was sent last, with the headers that there are now.
+
+        Args:
+            response: The answer.
+            landed: Method and address of what was sent last, where that was a redirect's.
+            can_repeat: Whether its body is at hand still.
+
+        Raises:
+            KeyfobError: As `Call.again`.
+        """
+        if landed is not None:
+            self._call = self._calls.begin(*landed)
+            if _is_proven(self._call) and can_repeat and (response.status in DENIALS or landed[0] in _SAFE):
+                return True
+        return self._call.again(response, can_repeat=can_repeat)
+
+
+def _is_proven(call: Call) -> bool:
+    return any(name == "dpop" for name, _ in call.headers)
+
+
+def _forgetting(
+    call: Call, headers: MutableMapping[str, str], other: Callable[[str, object], Any] | None
+) -> Callable[[str, object], Any]:
+    """Take the headers off when they have been sent; and tell whoever else listens."""
+
+    def trace(event: str, about: object) -> Any:  # noqa: ANN401  what the other listener gives
+        if event.endswith(_SENT):
+            for name, _ in call.headers:
+                headers.pop(name, None)
+        return None if other is None else other(event, about)
+
+    return trace

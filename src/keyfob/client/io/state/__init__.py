@@ -1,0 +1,1 @@
+"""Files that remember what is not secret, and locks between logins."""

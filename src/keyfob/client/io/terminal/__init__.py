@@ -1,0 +1,1 @@
+"""The terminal, the keyboard, the browser and the redirect listener."""

@@ -1,0 +1,294 @@
+"""A login on a terminal: the address, the code in large type, a QR of the address, the time left.
+
+Rules of speech here: everything goes to stderr, for stdout is for results. No colour, no QR and no countdown where
+nobody sits at a terminal. What a server sent is never printed as it came: control characters are taken out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+import time
+from datetime import timedelta
+from getpass import getpass
+from typing import Self, TextIO
+
+from keyfob.client.asks import Heard, Pasted, Switched
+from keyfob.client.io.terminal.keyboard import Keyboard
+from keyfob.client.model.notices import (
+    ApprovalAwaited,
+    BrowserOpened,
+    CodeShown,
+    DoorChosen,
+    DoorRefused,
+    FactorRefused,
+    LoginElsewhere,
+    NetworkTrouble,
+    NotBound,
+    Notice,
+    PasswordWarned,
+    PasteAsked,
+    PasteRefused,
+    RecoveryCodeMade,
+    ScopeNarrowed,
+    SlowedDown,
+    StillPending,
+    VaultNote,
+    printable,
+)
+from keyfob.client.model.question import Question
+from keyfob.errors import LoginRequired
+from keyfob.protocol.secret import Secret
+
+_CODE_KEYS = frozenset("cd")
+_BRING_BACK = (
+    "If the browser ends at a page that cannot be opened, paste that page's whole address here and press Enter."
+)
+HONEST_LINE = "Approve only if you started this yourself; nobody from support will ever ask you to."
+_INDENT = 4
+
+
+class Terminal:
+    """Shows one login."""
+
+    def __init__(self, out: TextIO, *, live: bool, colour: bool, columns: int = 80) -> None:
+        """Know the screen.
+
+        Args:
+            out: Where to write.
+            live: Whether somebody watches: countdown and QR make sense.
+            colour: Whether to use bold type.
+            columns: The width.
+        """
+        self._out = out
+        self._live = live
+        self._colour = colour
+        self._columns = columns
+        self._waits_for = ""
+        self._ends: float | None = None
+        self._line = ""
+        self._keyboard: Keyboard | None = None
+        self._offers_code = False
+
+    @classmethod
+    def of_process(cls) -> Terminal:
+        """This process's stderr."""
+        live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        return cls(
+            sys.stderr,
+            live=live,
+            colour=live and not os.environ.get("NO_COLOR"),
+            columns=shutil.get_terminal_size().columns,
+        )
+
+    def __enter__(self) -> Self:
+        """Nothing is done to the terminal before a login waits for its person."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it was."""
+        self.clear()
+        if self._keyboard is not None:
+            self._keyboard.close()
+            self._keyboard = None
+
+    def tell(self, notice: Notice) -> None:
+        """Show a notice."""
+        match notice:
+            case BrowserOpened():
+                self._show_address(notice)
+            case CodeShown():
+                self._show_code(notice)
+            case PasteAsked():
+                self._show_paste(notice)
+            case ApprovalAwaited():
+                self._say(f"approve the login there: {notice.where}")
+                self._await("you to approve", notice.expires_in)
+            case StillPending():
+                pass  # the countdown says so
+            case LoginElsewhere():
+                who = "another keyfob" if notice.pid is None else f"another keyfob (process {notice.pid})"
+                self._say(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
+            case SlowedDown():
+                self._say_slower(notice)
+            case _:
+                self._say(_in_words(notice))
+
+    def tick(self) -> None:
+        """A second has passed."""
+        if not (self._live and self._ends):
+            return
+        left = timedelta(seconds=max(0, self._ends - time.monotonic()))
+        self._rewrite(f"waiting for {self._waits_for}, {_span(left)} left (Ctrl-C to stop)")
+
+    def read(self) -> Heard | None:
+        """What was typed: the key that asks for a code, or something pasted."""
+        typed = None if self._keyboard is None else self._keyboard.read()
+        if typed is None:
+            return None
+        if len(typed) > 1:
+            return Pasted(Secret(typed))
+        return Switched() if self._offers_code and typed.lower() in _CODE_KEYS else None
+
+    def clear(self) -> None:
+        """Take the countdown away."""
+        self._rewrite("")
+
+    def ask(self, question: Question) -> Secret:
+        """What the person types; where stdin is no terminal, its next line, so that a file or a pipe can answer.
+
+        Raises:
+            LoginRequired: There is no line.
+        """
+        if sys.stdin is None or not sys.stdin.isatty():
+            typed = "" if sys.stdin is None else sys.stdin.readline()
+        elif question.is_hidden:
+            typed = getpass(f"{question.words}: ", self._out) + "\n"
+        else:
+            offered = f" [{printable(question.default)}]" if question.default else ""
+            self._out.write(f"{question.words}{offered}: ")
+            self._out.flush()
+            typed = sys.stdin.readline()
+            typed = question.default if typed.isspace() and question.default else typed
+        if not typed:
+            raise LoginRequired("nobody answers on stdin", code="no-terminal", hint="Run: keyfob login in a terminal.")
+        return Secret(typed.rstrip("\r\n"))
+
+    def _await(self, whom: str, span: timedelta) -> None:
+        self._waits_for, self._ends = whom, time.monotonic() + span.total_seconds()
+
+    def _watch_keys(self) -> bool:
+        """Whether a person can type here while we wait."""
+        if self._live and self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
+            self._keyboard = Keyboard()
+        return self._keyboard is not None
+
+    def _show_code(self, notice: CodeShown) -> None:
+        self._await("you to approve", notice.expires_in)
+        address, code = printable(notice.verification_uri), printable(notice.user_code)
+        lines = ["", *self._wrapped("To log in, open this address on any device:")]
+        lines += ["", f"    {self._bold(address)}", ""]
+        if self._live:
+            lines += self._picture(notice.verification_uri)
+        lines += ["and enter this code:", "", f"    {self._bold(self._large(code))}", ""]
+        lines += [f"The code is good for {_span(notice.expires_in)}.", *self._wrapped(HONEST_LINE), ""]
+        self._write(lines)
+
+    def _show_address(self, notice: BrowserOpened) -> None:
+        self._await("your browser", notice.expires_in)
+        said = "Your browser was opened. If it shows nothing, open this address in it:"
+        first = said if notice.has_opened else "To log in, open this address in a browser on this machine:"
+        lines = ["", *self._wrapped(first), "", f"    {self._bold(printable(notice.address))}", ""]
+        if self._watch_keys():
+            self._offers_code = notice.offers_device
+            other = "Press c to log in by a code on another device instead. " * notice.offers_device
+            lines += [*self._wrapped(f"{other}{_BRING_BACK}"), ""]
+        self._write(lines)
+
+    def _show_paste(self, notice: PasteAsked) -> None:
+        self._await("the address", notice.expires_in)
+        self._watch_keys()
+        lines = ["", *self._wrapped("To log in, open this address in a browser, on any device:"), ""]
+        lines += [f"    {self._bold(printable(notice.address))}", ""]
+        self._write([*lines, *self._wrapped(_BRING_BACK), *self._wrapped(HONEST_LINE), ""])
+
+    def _write(self, lines: list[str]) -> None:
+        self._rewrite("")
+        self._out.write("\n".join(lines) + "\n")
+        self._out.flush()
+
+    def _large(self, code: str) -> str:
+        spaced = "  ".join(code)
+        return spaced if self._live and len(spaced) + _INDENT <= self._columns else code
+
+    def _wrapped(self, text: str) -> list[str]:
+        return textwrap.wrap(text, max(self._columns - 1, 20)) if self._live else [text]
+
+    def _picture(self, address: str) -> list[str]:
+        import segno
+
+        matrix = [
+            [bool(cell) for cell in row] for row in segno.make(address, error="l", micro=False).matrix_iter(border=2)
+        ]
+        if len(matrix[0]) + _INDENT > self._columns or not _speaks_unicode(self._out):
+            return []
+        if len(matrix) % 2:
+            matrix.append([False] * len(matrix[0]))
+        rows = zip(matrix[::2], matrix[1::2], strict=True)
+        # Dark on light is what cameras expect: light cells are drawn white, dark ones are left black.
+        drawn = ["".join(" ▀▄█"[(not up) + 2 * (not down)] for up, down in zip(*pair, strict=True)) for pair in rows]
+        # With colour, white on black whatever the terminal's own ground is.
+        return [f"    {self._inked(line)}" for line in drawn] + [""]
+
+    def _say_slower(self, notice: SlowedDown) -> None:
+        if notice.times == 1:
+            return
+        self._say(
+            f"the server asks for a slower pace again, every {_span(notice.interval)} now; "
+            "this machine's clock may run fast"
+        )
+
+    def _say(self, text: str) -> None:
+        self._rewrite("")
+        self._out.write(f"keyfob: {printable(text)}\n")
+        self._out.flush()
+
+    def _rewrite(self, text: str) -> None:
+        text = text[: self._columns - 1]
+        if not self._live or text == self._line:
+            return
+        self._out.write(f"\r{text}{' ' * (len(self._line) - len(text))}" + ("" if text else "\r"))
+        self._out.flush()
+        self._line = text
+
+    def _inked(self, line: str) -> str:
+        return f"\x1b[97;40m{line}\x1b[0m" if self._colour else line
+
+    def _bold(self, text: str) -> str:
+        return f"\x1b[1m{text}\x1b[0m" if self._colour else text
+
+
+def _in_words(
+    notice: DoorChosen
+    | DoorRefused
+    | FactorRefused
+    | NetworkTrouble
+    | NotBound
+    | PasswordWarned
+    | PasteRefused
+    | RecoveryCodeMade
+    | ScopeNarrowed
+    | VaultNote,
+) -> str:
+    match notice:
+        case DoorChosen():
+            return "; ".join(notice.reasons)
+        case DoorRefused():
+            return f"the server does not open the login by {notice.door} to this program; trying the next way"
+        case FactorRefused():
+            return "that code is not right; try again"
+        case NetworkTrouble():
+            return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
+        case NotBound():
+            return "the server gives plain tokens, not bound to a key (DPoP); they are taken as they are"
+        case PasswordWarned(text) | VaultNote(text):
+            return text
+        case PasteRefused():
+            return f"{notice.why}; still waiting"
+        case RecoveryCodeMade():
+            return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
+        case ScopeNarrowed():
+            return f"granted without: {', '.join(notice.missing)}"
+
+
+def _span(span: timedelta) -> str:
+    seconds = round(span.total_seconds())
+    if seconds < 60:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds // 60} min {seconds % 60:02} s"
+
+
+def _speaks_unicode(out: TextIO) -> bool:
+    return (getattr(out, "encoding", None) or "").lower().replace("-", "") == "utf8"

@@ -1,0 +1,1 @@
+"""Stored logins: files, encryption, and where the encryption key is kept."""

@@ -1,0 +1,110 @@
+"""The vault's key, sealed with a passphrase: from the file that KEYFOB_PASSPHRASE_FILE names, or typed (RFC 7914)."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Final
+
+from keyfob.client.io.vault.files import read_private, remove, write_private
+from keyfob.errors import KeyfobError, Malformed, VaultUnavailable
+from keyfob.protocol.fields import Fields, read_json
+
+VARIABLE: Final = "KEYFOB_PASSPHRASE_FILE"
+_CONTEXT: Final = "key passphrase"
+_VERSION: Final = 1
+
+
+class Passphrase:
+    """A key in a file that a passphrase opens."""
+
+    def __init__(self, path: Path) -> None:
+        """Know where; read nothing yet."""
+        self._path = path
+
+    def read(self, *, may_ask: bool) -> bytes | None:
+        """The key.
+
+        Raises:
+            VaultUnavailable: Nobody says the passphrase (`key-locked`), or it is another one (`passphrase-wrong`).
+        """
+        raw = read_private(self._path)
+        if raw is None:
+            return None
+        from keyfob.jose import sealed
+
+        try:
+            fields = read_json(raw, "key file")
+            salt, box = (base64.b64decode(fields.text(name)) for name in ("salt", "box"))
+            cost = _cost(fields)
+        except (KeyfobError, ValueError):
+            raise VaultUnavailable(f"{self._path} is damaged", code="vault-damaged", hint="Run: keyfob login") from None
+        phrase = _say(may_ask=may_ask, is_new=False)
+        try:
+            return sealed.unseal(box, sealed.stretch(phrase, salt, cost), context=_CONTEXT)
+        except Malformed:
+            hint = f"Look at the file that {VARIABLE} names."
+            raise VaultUnavailable("the passphrase is not the right one", code="passphrase-wrong", hint=hint) from None
+
+    def write(self, key: bytes, *, may_ask: bool) -> None:
+        """Seal the key with the passphrase, and keep it.
+
+        Raises:
+            VaultUnavailable: Nobody says a passphrase, or the file cannot be written.
+        """
+        from keyfob.jose import sealed
+
+        phrase = _say(may_ask=may_ask, is_new=True)
+        salt, nonce = secrets.token_bytes(16), secrets.token_bytes(sealed.NONCE_BYTES)
+        box = sealed.seal(key, sealed.stretch(phrase, salt), nonce=nonce, context=_CONTEXT)
+        members = {"version": _VERSION, "cost": sealed.STRETCH_COST} | {
+            name: base64.b64encode(value).decode("ascii") for name, value in (("salt", salt), ("box", box))
+        }
+        write_private(self._path, json.dumps(members).encode())
+
+    def remove(self) -> None:
+        """Forget it."""
+        remove(self._path)
+
+
+def _cost(fields: Fields) -> int:
+    """The work that was put in, within what a machine can be asked for.
+
+    Raises:
+        Malformed: It is none.
+    """
+    found = fields.values.get("cost")
+    if not isinstance(found, int) or isinstance(found, bool) or not 10 <= found <= 20:
+        raise Malformed("key file: cost is out of range", field="cost")
+    return found
+
+
+def _say(*, may_ask: bool, is_new: bool) -> bytes:
+    """The passphrase, from a file or a person.
+
+    Raises:
+        VaultUnavailable: Nobody says it.
+    """
+    named = os.environ.get(VARIABLE)
+    if named:
+        try:
+            phrase = Path(named).expanduser().read_bytes().rstrip(b"\r\n")
+        except OSError as problem:
+            reason = os.strerror(problem.errno or 0)
+            message = f"the file that {VARIABLE} names cannot be read: {reason}"
+            raise VaultUnavailable(message, code="key-locked") from None
+    elif may_ask and sys.stdin.isatty():
+        phrase = getpass.getpass("Passphrase for keyfob's vault: ").encode()
+        if is_new and getpass.getpass("The same again: ").encode() != phrase:
+            raise VaultUnavailable("these were two different passphrases", code="passphrase-wrong", hint="Try again.")
+    else:
+        hint = f"Name a file that holds it in {VARIABLE}."
+        raise VaultUnavailable("the vault is sealed with a passphrase", code="key-locked", hint=hint)
+    if not phrase:
+        raise VaultUnavailable("the passphrase is empty", code="passphrase-wrong", hint="Give it at least one letter.")
+    return phrase

@@ -1,0 +1,194 @@
+"""A lock between processes and between threads, in a file beside what it guards.
+
+The system's own lock where there is one: it dies with its process. Where a file system has none (NFS without a lock
+server, some of FUSE), a file that is made only if it is not there, with the holder's name in it; what its holder left
+behind is taken over when that is seen to be dead, or has been silent for longer than any refresh takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, NoReturn
+
+from keyfob.client.io.vault.files import READ_ONLY
+from keyfob.errors import Code, VaultUnavailable
+
+_PATIENCE: Final = 60.0  # seconds: longer than a refresh may take with its time limits
+_SILENCE: Final = 120.0  # seconds after which a holder on another machine is taken for dead
+_NAP: Final = 0.05
+_NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+_threads: dict[str, threading.Lock] = {}
+_threads_guard = threading.Lock()
+
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    def system_lock(descriptor: int) -> None:
+        """Lock an open file; `OSError` if somebody else has."""
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def system_lock(descriptor: int) -> None:
+        """Lock an open file; `OSError` if somebody else has."""
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextlib.contextmanager
+def locked(path: Path, lock: Callable[[int], None] = system_lock, patience: timedelta | None = None) -> Generator[None]:
+    """Hold the lock.
+
+    Args:
+        path: Its file.
+        lock: The system's own lock; raises `OSError` where it is taken, or where the file system has none.
+        patience: How long to wait for it; a minute if nobody says.
+
+    Raises:
+        VaultUnavailable: Somebody has held it for so long (`vault-busy`), or nothing can be written there
+            (`vault-readonly`).
+    """
+    seconds = _PATIENCE if patience is None else patience.total_seconds()
+    with _threads_guard:
+        mine = _threads.setdefault(str(path), threading.Lock())
+    if not mine.acquire(timeout=seconds):
+        _give_up()
+    try:
+        descriptor = _open(path)
+        try:
+            has_locks = _acquire(descriptor, lock, seconds)
+            with contextlib.nullcontext() if has_locks else _holding(path.with_name(f"{path.name}.held"), seconds):
+                yield
+        finally:
+            os.close(descriptor)  # which lets go of the lock
+    finally:
+        mine.release()
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as problem:
+        code: Code | None = "vault-readonly" if problem.errno in READ_ONLY else None
+        raise VaultUnavailable(f"{path} cannot be opened: {os.strerror(problem.errno or 0)}", code=code) from None
+
+
+def _acquire(descriptor: int, lock: Callable[[int], None], seconds: float) -> bool:
+    """Wait so long for the system's lock; False where there is none.
+
+    Raises:
+        VaultUnavailable: Somebody has held it all the time.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            lock(descriptor)
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() >= end:
+                _give_up()
+            time.sleep(_NAP)
+        except OSError as problem:
+            if problem.errno in _NO_LOCKS:
+                return False
+            raise VaultUnavailable(f"the vault cannot be locked: {os.strerror(problem.errno or 0)}") from None
+        else:
+            return True
+
+
+@contextlib.contextmanager
+def _holding(path: Path, seconds: float) -> Generator[None]:
+    """Hold a lock that is a file's being there."""
+    name = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}\n".encode()
+    end = time.monotonic() + seconds
+    while not _make(path, name):
+        if not _take_over(path) and time.monotonic() >= end:
+            _give_up()
+        time.sleep(_NAP)
+    try:
+        yield
+    finally:
+        if _holder(path) == name:  # it may have been taken over from us
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _make(path: Path, name: bytes) -> bool:
+    """Make the file with its content at once, if it is not there: a link is made or is not, on every file system.
+
+    Raises:
+        VaultUnavailable: This one has no links.
+    """
+    mine = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(name)
+        os.link(mine, path)
+    except FileExistsError:
+        return False
+    except OSError as problem:
+        reason = os.strerror(problem.errno or 0)
+        hint = "Set KEYFOB_HOME to a folder on a local disk."
+        raise VaultUnavailable(f"this file system has no locks, and no links either: {reason}", hint=hint) from None
+    else:
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            mine.unlink()
+
+
+def _take_over(path: Path) -> bool:
+    """Move a dead holder's file away; of many that see it dead, one moves it. Whether it may be gone."""
+    seen = _holder(path)
+    if seen is None or not _is_dead(path, seen):
+        return not path.exists()
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with contextlib.suppress(OSError):
+        path.rename(aside)
+        if _holder(aside) != seen:  # somebody was quicker, and this is the new holder's
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, path)
+        aside.unlink()
+        return True
+    return not path.exists()
+
+
+def _is_dead(path: Path, holder: bytes) -> bool:
+    host, pid, *_ = [*holder.decode("ascii", "replace").split(), "", ""]
+    try:
+        if host == socket.gethostname() and pid.isdigit() and os.name == "posix":
+            os.kill(int(pid), 0)
+            return False
+        return time.time() - path.stat().st_mtime > _SILENCE
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+
+
+def _holder(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _give_up() -> NoReturn:
+    """Say who is in the way.
+
+    Raises:
+        VaultUnavailable: Always.
+    """
+    raise VaultUnavailable(
+        "another keyfob holds the vault's lock and does not let go", code="vault-busy", hint="Try again."
+    )

@@ -1,0 +1,1 @@
+"""Values of the client; no logic beyond parsing."""

@@ -1,0 +1,226 @@
+"""What lies in the vault: one login's tokens and what is known of them. Versioned JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol, Self
+
+from keyfob.client.model.certificate import bound_to
+from keyfob.client.model.presets import habits_of
+from keyfob.client.model.profile import Profile
+from keyfob.errors import Malformed
+from keyfob.protocol.claims import IdClaims
+from keyfob.protocol.client_authentication import AUTH_METHODS, TLS_METHODS, AuthMethod
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
+from keyfob.protocol.tokens import TokenAnswer
+
+VERSION: Final = 2
+_LARGEST_SKEW: Final = 100 * 366 * 24 * 3600  # a machine without a clock wakes in 1970
+_READABLE: Final = (1, VERSION)  # the first knew neither generation nor skew
+
+
+class Asker(Protocol):
+    """What of a program is kept with its login."""
+
+    @property
+    def methods(self) -> tuple[AuthMethod, ...]:
+        """How it may prove itself."""
+        ...
+
+    @property
+    def proof_key(self) -> Secret | None:
+        """What its tokens are bound to."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One login.
+
+    Attributes:
+        expires_at: When the access token lapses; None where the server did not say.
+        subject: Who logged in, by the issuer's name; None without an ID token.
+        person: A name to show; never used to tell people apart.
+        methods: How the program proves itself at this server.
+        generation: Counts what was kept under this name, so that a result that comes late is known to be late.
+        skew: How far the server's clock was ahead of ours; all moments in here are by the server's.
+        token_type: Bearer, or DPoP where the access token is bound to `proof_key`.
+        proof_key: The login's private key, in PEM (RFC 9449); a refresh token may be bound to it where the access token
+            is not.
+        auth_time: When the person logged in, by the ID token, and `nonce`: what it answered. A later one must agree.
+        refresh_until: When the refresh token lapses, where the server says so.
+        certificate: The thumbprint of the certificate that the access token is bound to, if it is (RFC 8705 §3).
+    """
+
+    issuer: str
+    client_id: str
+    audience: str | None
+    token_endpoint: str
+    revocation_endpoint: str | None
+    access_token: Secret
+    expires_at: datetime | None
+    scope: Scope
+    obtained_at: datetime
+    refresh_token: Secret | None = None
+    subject: str | None = None
+    person: str | None = None
+    methods: tuple[AuthMethod, ...] = ("none",)
+    generation: int = 0
+    skew: timedelta = timedelta()
+    token_type: str = "Bearer"
+    proof_key: Secret | None = None
+    auth_time: datetime | None = None
+    nonce: str | None = None
+    refresh_until: datetime | None = None
+    certificate: str | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the access token is of no use by its letters alone."""
+        return self.token_type != "Bearer" or self.certificate is not None
+
+    def with_certificate(self, shown: str | None) -> Held:
+        """The same login, whose access token came over a connection that showed a certificate of that thumbprint."""
+        return replace(self, certificate=None if shown is None else bound_to(self.access_token.reveal(), shown))
+
+    @classmethod
+    def of(
+        cls,
+        answer: TokenAnswer,
+        metadata: ServerMetadata,
+        profile: Profile,
+        program: Asker,
+        who: IdClaims | None,
+        moment: datetime,
+    ) -> Self:
+        """What a login brought. A token answer without scope means "as asked" (RFC 6749 §5.1)."""
+        return cls(
+            issuer=metadata.issuer,
+            client_id=profile.client_id,
+            audience=profile.audience,
+            token_endpoint=metadata.token_endpoint,
+            revocation_endpoint=metadata.revocation_endpoint,
+            access_token=answer.access_token,
+            expires_at=None if answer.expires_in is None else moment + answer.expires_in,
+            scope=profile.scope if answer.scope is None else habits_of(metadata.issuer).granted(answer.scope),
+            obtained_at=moment,
+            refresh_token=answer.refresh_token,
+            subject=None if who is None else who.subject,
+            person=None if who is None else name_of(who),
+            methods=program.methods,
+            token_type=answer.token_type,
+            proof_key=program.proof_key,
+            auth_time=None if who is None else who.auth_time,
+            nonce=None if who is None else who.nonce,
+            refresh_until=_after(moment, answer.refresh_expires_in),
+        )
+
+    def refreshed(self, answer: TokenAnswer, moment: datetime) -> Held:
+        """The same login with new tokens; the old refresh token stays when no new one came (RFC 6749 §6)."""
+        return replace(
+            self,
+            access_token=answer.access_token,
+            expires_at=None if answer.expires_in is None else moment + answer.expires_in,
+            scope=self.scope if answer.scope is None else habits_of(self.issuer).granted(answer.scope),
+            obtained_at=moment,
+            refresh_token=answer.refresh_token or self.refresh_token,
+            generation=self.generation + 1,
+            token_type=answer.token_type,
+            refresh_until=_after(moment, answer.refresh_expires_in)
+            or (None if answer.refresh_token else self.refresh_until),
+        )
+
+    def write(self) -> bytes:
+        """For the vault."""
+        members = {
+            "version": VERSION,
+            "issuer": self.issuer,
+            "client_id": self.client_id,
+            "audience": self.audience,
+            "token_endpoint": self.token_endpoint,
+            "revocation_endpoint": self.revocation_endpoint,
+            "access_token": self.access_token.reveal(),
+            "expires_at": None if self.expires_at is None else self.expires_at.timestamp(),
+            "scope": self.scope.write(),
+            "obtained_at": self.obtained_at.timestamp(),
+            "refresh_token": self.refresh_token.reveal() if self.refresh_token else None,
+            "subject": self.subject,
+            "person": self.person,
+            "methods": list(self.methods),
+            "generation": self.generation,
+            "skew": self.skew.total_seconds(),
+            "token_type": self.token_type,
+            "proof_key": self.proof_key.reveal() if self.proof_key else None,
+            "auth_time": None if self.auth_time is None else self.auth_time.timestamp(),
+            "nonce": self.nonce,
+            "refresh_until": None if self.refresh_until is None else self.refresh_until.timestamp(),
+            "certificate": self.certificate,
+        }
+        return json.dumps(members, indent=1).encode()
+
+    @classmethod
+    def read(cls, raw: bytes) -> Self:
+        """From the vault.
+
+        Raises:
+            Malformed: It is damaged, or of a version that this program does not know.
+        """
+        fields = read_json(raw, "vault")
+        if fields.values.get("version") not in _READABLE:
+            raise Malformed("vault: written by another version of keyfob", field="version")
+        refresh, proof_key = fields.optional_text("refresh_token"), fields.optional_text("proof_key")
+        return cls(
+            issuer=fields.text("issuer"),
+            client_id=fields.text("client_id"),
+            audience=fields.optional_text("audience"),
+            token_endpoint=fields.url("token_endpoint"),
+            revocation_endpoint=fields.optional_url("revocation_endpoint"),
+            access_token=Secret(fields.text("access_token")),
+            expires_at=fields.optional_time("expires_at"),
+            scope=_scope(fields),
+            obtained_at=fields.time("obtained_at"),
+            refresh_token=None if refresh is None else Secret(refresh),
+            subject=fields.optional_text("subject"),
+            person=fields.optional_text("person"),
+            methods=tuple(name for name in (*AUTH_METHODS, *TLS_METHODS) if name in fields.texts("methods"))
+            or ("none",),
+            generation=int(_number(fields, "generation", 10**9)),
+            skew=timedelta(seconds=_number(fields, "skew", _LARGEST_SKEW)),
+            token_type=fields.optional_text("token_type") or "Bearer",
+            proof_key=None if proof_key is None else Secret(proof_key),
+            auth_time=fields.optional_time("auth_time"),
+            nonce=fields.optional_text("nonce"),
+            refresh_until=fields.optional_time("refresh_until"),
+            certificate=fields.optional_text("certificate"),
+        )
+
+
+def _after(moment: datetime, span: timedelta | None) -> datetime | None:
+    return None if span is None else moment + span
+
+
+def name_of(who: IdClaims) -> str | None:
+    """A name to show a person: e-mail, name or nickname, whichever the token has."""
+    said = dict(who.person)
+    return next((found for name in ("email", "name", "nickname") if isinstance(found := said.get(name), str)), None)
+
+
+def _scope(fields: Fields) -> Scope:
+    return Scope.read(fields.optional_text("scope") or "")
+
+
+def _number(fields: Fields, name: str, largest: int) -> float:
+    """A finite number that may be below zero; 0 when absent.
+
+    Raises:
+        Malformed: It is something else.
+    """
+    found = fields.values.get(name, 0)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not -largest <= found <= largest:
+        raise Malformed(f"{fields.what}: {name} is not a number, or out of range", field=name)
+    return found

@@ -1,0 +1,1 @@
+"""One stored login: use, refresh, step up, log out."""

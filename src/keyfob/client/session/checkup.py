@@ -1,0 +1,124 @@
+"""What is wrong with this place, judged from what was seen; each finding with its remedy. Names no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from shlex import quote
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from keyfob.client.flows.choice import find_browser
+from keyfob.client.model.surroundings import Surroundings
+from keyfob.errors import KeyfobError
+
+Verdict = Literal["ok", "note", "wrong"]
+PROXIES: Final = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
+TRUST: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_MUCH_SKEW: Final = timedelta(seconds=30)
+_TOO_MUCH_SKEW: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: A word for it, stable.
+        said: What was seen.
+        fix: What to do; "" where nothing need be done.
+    """
+
+    what: str
+    verdict: Verdict
+    said: str
+    fix: str = ""
+
+    @classmethod
+    def of(cls, what: str, problem: KeyfobError) -> Finding:
+        """An error as a finding."""
+        return cls(what, "wrong", problem.message, problem.hint or f"See docs/errors.md#{problem.code}")
+
+
+def judge_clock(ahead: timedelta | None) -> Finding:
+    """How far the issuer's clock is ahead of ours; None where it tells no time."""
+    if ahead is None:
+        return Finding("clock", "note", "the issuer tells no time to compare this machine's clock with")
+    seconds = int(abs(ahead).total_seconds())
+    if abs(ahead) < _MUCH_SKEW:
+        return Finding("clock", "ok", "this machine's clock agrees with the issuer's")
+    side = "behind" if ahead > timedelta() else "ahead of"
+    said = f"this machine's clock is {seconds} s {side} the issuer's"
+    fix = "Set the clock, or have it set over the network (timedatectl set-ntp true)."
+    return Finding("clock", "wrong" if abs(ahead) > _TOO_MUCH_SKEW else "note", said, fix)
+
+
+def judge_proxies(environment: Mapping[str, str]) -> Finding:
+    """Which proxies the environment names, without who logs in to them."""
+    named = [
+        f"{name}={environment[key] if name == 'NO_PROXY' else without_person(environment[key])}"
+        for name in PROXIES
+        for key in (name, name.lower())
+        if environment.get(key)
+    ]
+    if not named:
+        return Finding("proxy", "ok", "no proxy is set")
+    fix = "If calls fail, look whether that proxy answers, or name the host in NO_PROXY."
+    return Finding("proxy", "note", ", ".join(named), fix)
+
+
+def without_person(address: str) -> str:
+    """A proxy's address without name and password."""
+    try:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "(no address)"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}"
+
+
+def judge_browser(here: Surroundings) -> Finding:
+    """Whether a login can use a browser from here."""
+    is_here, why = find_browser(here)
+    if is_here:
+        return Finding("browser", "ok", why)
+    return Finding("browser", "note", why, "A login takes a code that is approved on any device; nothing is needed.")
+
+
+def judge_terminal(here: Surroundings) -> Finding:
+    """Whether a person could log in here."""
+    if here.has_terminal:
+        return Finding("terminal", "ok", "there is a terminal, so a person can log in here")
+    fix = "Log in from a terminal, or let the program that runs this show the events of keyfob login --json."
+    return Finding("terminal", "note", "there is no terminal here, so no person who could log in", fix)
+
+
+def judge_modes(open_to_others: Iterable[str], foreign: Iterable[str]) -> list[Finding]:
+    """Files that others may read, and files of others."""
+    found = [
+        Finding("files", "wrong", f"{path} belongs to another user", f"Run: sudo chown $USER {quote(path)}")
+        for path in foreign
+    ]
+    found += [
+        Finding("files", "wrong", f"others on this machine may read {path}", f"Run: chmod go-rwx {quote(path)}")
+        for path in open_to_others
+    ]
+    return found or [Finding("files", "ok", "all files are yours, and nobody else may read them")]
+
+
+def judge_ports(taken: Iterable[str], *, any_free: bool) -> Finding:
+    """Where a browser may come back to."""
+    busy = list(taken)
+    if not any_free:
+        return Finding("ports", "wrong", "this machine lets no program listen on 127.0.0.1",
+                       "Allow it, or log in by code: keyfob login --flow device")  # fmt: skip
+    if busy:
+        fix = "Stop what listens there, or register another with the issuer: keyfob login --port N"
+        return Finding("ports", "wrong", f"another program listens on {', '.join(busy)}", fix)
+    return Finding("ports", "ok", "a port of 127.0.0.1 can be opened, for a browser to come back to")
+
+
+def shortened(text: str, home: str) -> str:
+    """Without the name of whoever's home it is."""
+    return text.replace(home, "~") if len(home) > 1 else text

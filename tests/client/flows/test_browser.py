@@ -1,0 +1,364 @@
+"""A login through this machine's browser: the flow by itself, and in a scene. The listener has tests elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from keyfob.client.asks import Pasted, Switched
+from keyfob.client.drive import drive
+from keyfob.client.flows.interactive import log_in, resume
+from keyfob.client.model.assurance import Assurance
+from keyfob.client.model.flow_names import Way
+from keyfob.client.model.notices import DoorChosen, DoorRefused, PasteAsked, PasteRefused
+from keyfob.client.model.profile import Profile
+from keyfob.client.model.server_capabilities import Learned
+from keyfob.client.model.stored_login import Held
+from keyfob.client.model.surroundings import Surroundings
+from keyfob.errors import InvalidToken, KeyfobError, LoginDeclined, LoginRequired, Malformed, Refused, TimedOut
+from keyfob.login import App, BrowserOpened, CodeShown
+from keyfob.protocol.http import json_response
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.pkce import challenge_of
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
+from keyfob.serve import Wire
+from keyfob.testing.example_tenant import ORDERS, example_config
+from keyfob.testing.memory_vault import MemoryVault
+from keyfob.testing.scene import EMAIL, Scene, SceneWorld
+from keyfob.testing.scene import ISSUER as TENANT
+from keyfob.testing.scripted_server import Answer, ScriptedWorld
+from tests.client.scripts import API, CLIENT, ISSUER, METADATA, OPENID, PENDING, codes, error, tokens
+
+PROFILE = Profile("default", ISSUER, CLIENT, API, Scope.of(["openid", "read:orders"]))
+SERVER = replace(METADATA, authorization_endpoint="https://login.example/authorize?tenant=1")
+STRICT = replace(SERVER, authorization_response_iss_parameter_supported=True)
+BROWSER_ONLY = replace(SERVER, device_authorization_endpoint=None)
+MINUTE = timedelta(minutes=1)
+
+
+def world_of(
+    brings: Mapping[str, str] | None, *answers: Answer, server: ServerMetadata = SERVER, **more: Answer
+) -> ScriptedWorld:
+    script = {
+        OPENID: [json_response(200, server.write())],
+        "/token": list(answers or (tokens(),)),
+        "/device": [codes()],
+    }
+    world = ScriptedWorld(script | {f"/{path}": [answer] for path, answer in more.items()})
+    world.brings = brings
+    return world
+
+
+def visit(world: ScriptedWorld, way: Way = "browser", profile: Profile = PROFILE) -> Held:
+    return drive(log_in(replace(profile, way=way)), world)
+
+
+def query(address: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+
+
+def body(world: ScriptedWorld, number: int = 0, path: str = "/token") -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(world.requests(path)[number].body.decode()).items()}
+
+
+def told(world: ScriptedWorld) -> BrowserOpened | PasteAsked:
+    [notice] = [notice for notice in world.notices if isinstance(notice, BrowserOpened | PasteAsked)]
+    return notice
+
+
+def test_the_browser_is_sent_with_all_that_keeps_the_answer_ours() -> None:
+    """[C-7636-01] [C-7636-02] [C-6749-11]: S256, a state and a nonce, each new; the code comes with its verifier."""
+    world = world_of({"code": "c"})
+    visit(world, profile=replace(PROFILE, callbacks=("http://127.0.0.1:8484/callback",)))
+    sent, back = query(world.address), body(world)
+    assert sent["tenant"] == "1"
+    assert (sent["response_type"], sent["code_challenge_method"], sent["audience"]) == ("code", "S256", API)
+    assert sent["redirect_uri"] == back["redirect_uri"] == "http://127.0.0.1:8484/callback"
+    assert sent["code_challenge"] == challenge_of(Secret(back["code_verifier"]))
+    assert back["client_id"] == CLIENT
+    assert len({sent["state"], sent["nonce"], back["code_verifier"]}) == 3
+    assert min(map(len, (sent["state"], sent["nonce"], back["code_verifier"]))) == 43
+    assert told(world) == BrowserOpened(world.address, timedelta(minutes=10), has_opened=True, offers_device=True)
+    assert world.went_well is True
+
+
+def test_two_logins_share_nothing_and_a_server_that_refuses_s256_is_not_asked_with_less() -> None:
+    """[C-7636-01] [C-9700-04] [C-9700-06]."""
+    world = world_of({"error": "invalid_request", "error_description": "code challenge method not supported"})
+    addresses = []
+    for _ in range(2):
+        with pytest.raises(Refused):
+            visit(world)
+        addresses.append(query(world.address))
+    assert {sent["code_challenge_method"] for sent in addresses} == {"S256"}
+    assert {sent["response_type"] for sent in addresses} == {"code"}
+    assert all(len({sent[name] for sent in addresses}) == 2 for name in ("state", "nonce", "code_challenge"))
+
+
+ENDS: dict[str, tuple[Mapping[str, str] | None, type[KeyfobError]]] = {
+    "declined": ({"error": "access_denied"}, LoginDeclined),
+    "refused": ({"error": "invalid_scope", "error_description": "no \x1b[2J such"}, Refused),
+    "nobody came": (None, TimedOut),
+    "neither": ({}, Malformed),
+    "a token and no code": ({"access_token": "planted"}, Malformed),
+    "both": ({"code": "c", "error": "x"}, Malformed),
+    "another issuer": ({"code": "c", "iss": "https://evil.example/"}, Malformed),
+    "its own issuer with a slash more": ({"code": "c", "iss": f"{ISSUER}/"}, Malformed),
+    "an error of another issuer": ({"error": "access_denied", "iss": "https://evil.example/"}, Malformed),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_what_comes_back_ends_as_it_should_and_no_code_is_spent(case: str) -> None:
+    """[C-9207-01] [C-9700-06]."""
+    brings, kind = ENDS[case]
+    world = world_of(brings)
+    with pytest.raises(kind) as raised:
+        visit(world)
+    assert "\x1b" not in raised.value.message
+    assert world.requests("/token") == []
+    assert world.went_well is False
+
+
+def test_an_issuer_that_promised_to_name_itself_must() -> None:
+    """[C-9207-01]: and what it says must be so, on errors too."""
+    with pytest.raises(Malformed):
+        visit(world_of({"code": "c"}, server=STRICT))
+    assert visit(world_of({"code": "c", "iss": ISSUER}, server=STRICT))
+
+
+def test_what_the_pages_are_to_ask_for_is_said_to_them() -> None:
+    world = world_of({"code": "c"})
+    wanted = Assurance(prompt=("login", "consent"))
+    drive(log_in(replace(PROFILE, way="browser"), assurance=wanted), world)
+    assert query(world.address)["prompt"] == "login consent"
+    assert "prompt" not in body(world)
+
+
+def test_a_server_without_that_leg_and_one_that_gives_no_tokens_are_said_plainly() -> None:
+    with pytest.raises(Refused) as raised:
+        visit(world_of({"code": "c"}, server=METADATA))
+    assert raised.value.code == "flow-unavailable"
+    with pytest.raises(Refused, match="invalid_grant"):
+        visit(world_of({"code": "c"}, error("invalid_grant")))
+
+
+def test_the_browser_we_open_answers_in_a_form_and_the_address_we_show_can_be_pasted() -> None:
+    """[C-6749-13]: no code in the history of the browser that we open."""
+    world = world_of({"code": "c"}, server=replace(SERVER, response_modes_supported=("query", "form_post")))
+    visit(world)
+    opened, shown = query(world.address), query(told(world).address)
+    assert opened.pop("response_mode") == "form_post"
+    assert opened == shown
+
+
+def test_a_request_that_must_be_pushed_leaves_two_parameters_in_the_address() -> None:
+    """[C-9126-01]: and is pushed anew for each login."""
+    server = replace(
+        SERVER,
+        pushed_authorization_request_endpoint="https://login.example/par",
+        require_pushed_authorization_requests=True,
+    )
+    pushed = json_response(201, {"request_uri": "urn:example:1", "expires_in": 60})
+    world = world_of({"code": "c"}, server=server, par=pushed)
+    for _ in range(2):
+        visit(world)
+        assert query(world.address) == {"tenant": "1", "client_id": CLIENT, "request_uri": "urn:example:1"}
+    first, second = (body(world, number, "/par") for number in (0, 1))
+    assert first["state"] != second["state"]
+    assert first["code_challenge_method"] == "S256"
+    with pytest.raises(Refused, match="invalid_request"):
+        visit(world_of({"code": "c"}, server=server, par=error("invalid_request")))
+
+
+def pasted(world: ScriptedWorld, text: str, after: timedelta = MINUTE) -> None:
+    world.heard.append((after, Pasted(Secret(text))))
+
+
+def test_an_answer_may_be_pasted_and_what_is_none_does_not_end_the_wait() -> None:
+    """[C-6749-10] [C-6749-12]: nothing of it is said again, and no code of another login is traded."""
+    world = world_of(None)
+    for text in ("", "hello", "https://login.example/", "http://127.0.0.1:1/callback?code=c&state=other", "%zz=%ff"):
+        pasted(world, text)
+    pasted(world, "http://127.0.0.1:1234/callback?code=stolen")
+    with pytest.raises(TimedOut):
+        visit(world, "paste")
+    refused = [notice for notice in world.notices if isinstance(notice, PasteRefused)]
+    assert len(refused) == 6
+    assert not any("stolen" in notice.why for notice in refused)
+    assert world.requests("/token") == []
+
+    again = world_of(None)
+    state = "AQEB" * 10 + "AQE"  # the first word that a scripted world draws
+    pasted(again, f"  http://127.0.0.1:1234/callback?code=c&state={state}#  ")
+    assert visit(again, "paste").access_token == Secret("at-1")
+    assert query(told(again).address)["state"] == state
+    assert isinstance(told(again), PasteAsked)
+    assert again.address == "", "no browser is opened"
+    assert body(again)["code"] == "c"
+
+
+def test_where_no_keys_are_seen_the_answer_is_a_line() -> None:
+    world = world_of(None)
+    world.here = Surroundings(has_terminal=False)
+    state = "AQEB" * 10 + "AQE"
+    world.answers = ["nonsense", f"http://127.0.0.1:1234/callback?code=c&state={state}"]
+    assert visit(world, "paste")
+    assert [question.kind for question in world.asked] == ["address", "address"]
+    world.answers = ["nonsense"] * 9
+    with pytest.raises(Refused, match="no answer"):
+        visit(world, "paste")
+
+
+def test_one_key_asks_for_a_code_and_the_first_to_finish_wins() -> None:
+    world = world_of(None, PENDING, tokens(access_token="by-code"))
+    world.heard.append((MINUTE, Switched()))
+    assert visit(world).access_token == Secret("by-code")
+    assert any(isinstance(notice, CodeShown) for notice in world.notices)
+    assert world.parked == {}
+
+    world = world_of({"code": "c"}, PENDING, tokens(access_token="by-browser"))
+    world.heard += [(MINUTE, Switched()), (MINUTE + timedelta(seconds=8), Pasted(Secret("nonsense")))]
+    assert visit(world).access_token == Secret("by-browser")
+    assert [body(world, number)["grant_type"] for number in (0, 1)] == [
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "authorization_code",
+    ]
+    assert world.parked == {}
+
+
+def test_a_key_for_what_the_server_does_not_have_does_nothing() -> None:
+    world = world_of({"code": "c"}, server=BROWSER_ONLY)
+    world.heard.append((MINUTE, Switched()))
+    assert visit(world)
+    assert not any(isinstance(notice, CodeShown) for notice in world.notices)
+    notice = told(world)
+    assert isinstance(notice, BrowserOpened)
+    assert not notice.offers_device
+
+
+def test_a_way_that_is_closed_to_us_is_left_for_the_next_and_remembered() -> None:
+    world = world_of({"code": "c"})
+    world.here = Surroundings(is_ssh=True)
+    world._script["/device"] = [error("unauthorized_client", 403)]
+    state = "AQEB" * 10 + "AQE"
+    pasted(world, f"http://127.0.0.1:1234/callback?code=c&state={state}")
+    assert drive(log_in(PROFILE), world)
+    kinds = [type(notice) for notice in world.notices]
+    assert kinds[:3] == [DoorChosen, DoorRefused, PasteAsked]
+    assert set(world.learned[ISSUER, CLIENT].refused) == {"device"}
+
+    world.brings = {"code": "c"}
+    asked = len(world.requests("/device"))
+    drive(log_in(PROFILE), world)
+    assert len(world.requests("/device")) == asked, "it is not asked again"
+    chosen = [notice for notice in world.notices if isinstance(notice, DoorChosen)][-1]
+    assert chosen.door == "paste"
+    assert any("refused this program the login by code" in reason for reason in chosen.reasons)
+
+    world.time.wait(timedelta(days=31))
+    world._script["/device"] = [codes()]
+    assert drive(log_in(PROFILE), world)
+    assert len(world.requests("/device")) == asked + 1, "but not for ever"
+
+
+def test_a_way_that_was_refused_and_is_taken_by_name_is_refused_no_more() -> None:
+    world = world_of(None)
+    world.learned[ISSUER, CLIENT] = Learned({"device": world.now().wall})
+    visit(world, "device")
+    assert world.learned[ISSUER, CLIENT] == Learned()
+
+
+@pytest.mark.parametrize("answer", [error("access_denied", 403), error("invalid_scope"), error("server_error", 500)])
+def test_another_refusal_is_no_reason_to_go_on(answer: Answer) -> None:
+    world = world_of(None)
+    world.here = Surroundings(is_ssh=True)
+    world._script["/device"] = [answer]
+    with pytest.raises(KeyfobError):
+        drive(log_in(PROFILE), world)
+    assert world.learned == {}
+
+
+def test_where_nobody_is_nothing_is_asked_of_the_server() -> None:
+    """[C-8628-01]: and the error says what to run where there is somebody."""
+    world = world_of(None)
+    world.has_person, world.here = False, Surroundings(has_terminal=False, ci="GitHub Actions")
+    with pytest.raises(LoginRequired) as raised:
+        drive(log_in(replace(PROFILE, name="work")), world)
+    assert (raised.value.code, raised.value.exit) == ("no-terminal", 4)
+    assert "GitHub Actions" in raised.value.message
+    assert "keyfob login --profile work" in raised.value.hint
+    assert [request.path for _, request in world.sent] == [OPENID]
+
+
+def test_another_process_goes_on_with_a_login_that_waits() -> None:
+    from keyfob.client.flows.interactive import begin
+
+    first = world_of(None)
+    begun = drive(begin(PROFILE), first)
+    assert begun.shown.user_code == "WDJB-MJHT"
+    second = world_of(None, PENDING, tokens())
+    second.parked = first.parked
+    assert drive(resume(PROFILE), second).access_token == Secret("at-1")
+    assert body(second)["device_code"] == "the-device-code"
+    assert second.parked == {}
+    with pytest.raises(LoginRequired):
+        drive(resume(PROFILE), second)
+
+
+def test_a_login_that_waits_for_another_program_is_not_ours() -> None:
+    from keyfob.client.flows.interactive import begin
+
+    world = world_of(None)
+    drive(begin(PROFILE), world)
+    with pytest.raises(LoginRequired):
+        drive(resume(replace(PROFILE, client_id="other")), world)
+    world.time.wait(timedelta(hours=1))
+    with pytest.raises(TimedOut):
+        drive(resume(PROFILE), world)
+    assert world.parked == {}
+
+
+@pytest.mark.parametrize("wire", ["auth0", "rfc"])
+def test_a_person_logs_a_program_in_through_the_browser(wire: Wire) -> None:
+    scene = Scene(example_config(TENANT, wire))
+    app = App(
+        issuer=TENANT,
+        client_id="native",
+        audience=ORDERS,
+        scopes=["read:orders"],
+        callbacks=["http://127.0.0.1:8484/callback"],
+        way="browser",
+        vault=MemoryVault(),
+        world=SceneWorld(scene, lambda _: None),
+    )
+    held = app.log_in(lambda _: None)
+    assert (held.person, held.refresh_token is not None) == (EMAIL, True)
+    first = app.session().token()
+    scene.time.go(timedelta(days=1))
+    assert app.session().token() != first, "and it is renewed as any other"
+
+
+def test_an_id_token_with_another_nonce_is_not_believed() -> None:
+    """[C-OIDC-03]: a code that was planted brings somebody else's ID token."""
+    scene = Scene(example_config(TENANT))
+
+    class Planted(SceneWorld):
+        def browse(self, address: str) -> bool:
+            return super().browse(address.replace("nonce=", "nonce=x"))
+
+    app = App(
+        issuer=TENANT,
+        client_id="native",
+        callbacks=["http://127.0.0.1:8484/callback"],
+        way="browser",
+        vault=MemoryVault(),
+        world=Planted(scene, lambda _: None),
+    )
+    with pytest.raises(InvalidToken):
+        app.log_in(lambda _: None)

@@ -1,0 +1,93 @@
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyfob.client.model.profile import Profile
+from keyfob.client.model.stored_login import Held, name_of
+from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.claims import IdClaims
+from keyfob.protocol.fields import read_json
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.tokens import TokenAnswer
+from keyfob.testing.fake_time import NOON
+from tests.client.scripts import API, CLIENT, ISSUER, METADATA, PROFILE, held, program, tokens
+
+WHO = IdClaims(ISSUER, "auth0|1", (CLIENT,), NOON, NOON + timedelta(hours=1), person=(("email", "a@b.example"),))
+
+
+def answered(**changed: object) -> TokenAnswer:
+    return TokenAnswer.read(read_json(tokens(**changed).body, "x"))
+
+
+@given(
+    st.one_of(st.none(), st.integers(-(10**6), 10**8)),
+    st.one_of(st.none(), st.text(min_size=1)),
+    st.text(min_size=1),
+)
+def test_what_is_kept_is_what_is_found(expires_in: int | None, refresh: str | None, token: str) -> None:
+    login = held(expires_in, refresh, token)
+
+    assert Held.read(login.write()) == login
+
+
+def test_a_login_is_kept_with_who_it_was_and_what_was_granted() -> None:
+    """[C-6749-17]"""
+    login = Held.of(answered(scope="openid", refresh_token="rt-1"), METADATA, PROFILE, program(), WHO, NOON)
+
+    assert (login.subject, login.person) == ("auth0|1", "a@b.example")
+    assert login.scope == Scope.of(["openid"])
+    assert login.expires_at == NOON + timedelta(hours=1)
+    assert Held.of(answered(), METADATA, PROFILE, program(), None, NOON).scope == PROFILE.scope
+
+
+@pytest.mark.parametrize(
+    ("person", "name"),
+    [((), None), ((("email", 7), ("name", "Ada")), "Ada"), ((("nickname", "ada"), ("email", "a@b")), "a@b")],
+)
+def test_a_name_to_show_is_the_first_that_is_one(person: tuple[tuple[str, object], ...], name: str | None) -> None:
+    assert name_of(IdClaims(ISSUER, "s", (CLIENT,), NOON, NOON, person=person)) == name
+
+
+@pytest.mark.parametrize("version", [0, 3, "1", None])
+def test_another_version_is_not_guessed_at(version: object) -> None:
+    members = json.loads(held().write()) | {"version": version}
+
+    with pytest.raises(Malformed) as caught:
+        Held.read(json.dumps(members).encode())
+
+    assert caught.value.field == "version"
+
+
+@given(st.data())
+def test_a_damaged_vault_is_said_to_be_damaged_and_nothing_else(data: st.DataObject) -> None:
+    whole = held().write()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    damaged = data.draw(st.sampled_from([whole[:at], whole[:at] + b"\0" + whole[at + 1 :], b"\xff" * at]))
+
+    with pytest.raises(Malformed):
+        Held.read(damaged)
+
+
+def test_no_token_shows_when_a_login_is_printed() -> None:
+    assert "at-1" not in repr(held())
+    assert "rt-1" not in repr(held())
+
+
+@pytest.mark.parametrize("name", ["", "..", ".x", "a/b", "a\\b", "a b", "-x", "x" * 41, "é", "a\n"])
+def test_a_profile_is_not_called_what_a_file_cannot_be(name: str) -> None:
+    with pytest.raises(Misuse):
+        Profile(name, ISSUER, CLIENT)
+
+
+@pytest.mark.parametrize(("issuer", "client_id"), [("", CLIENT), (ISSUER, "")])
+def test_a_profile_needs_an_issuer_and_a_client(issuer: str, client_id: str) -> None:
+    with pytest.raises(Misuse):
+        Profile("work", issuer, client_id)
+
+
+def test_a_profile_survives_being_kept() -> None:
+    assert Profile.read("default", PROFILE.write()) == PROFILE
+    assert PROFILE.audience == API
