@@ -20,6 +20,7 @@ from keyfob.client.model.stored_login import Held
 from keyfob.login import App
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 
 ROUNDS = 41
 BARE = "python -c pass"
@@ -112,7 +113,7 @@ def _login(home: Path, clean: Mapping[str, str], keyfob: str, *vault: list[str])
         revocation_endpoint=None, access_token=Secret("a" * 900), expires_at=now + timedelta(days=1),
         scope=Scope.of(profile.scope.names), obtained_at=now, refresh_token=Secret("r" * 64),
     )  # fmt: skip
-    FileVault(home).keep(profile.name, replace(held, generation=1))
+    run(FileVault(home).keep(profile.name, replace(held, generation=1)))
     ProfileFiles(home).keep(profile)
     found = {**clean, "KEYFOB_HOME": str(home)}
     for words in vault:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tools.house import ROOT, Module, modules, settle
 
-PAGE = ROOT / "tests" / "house" / "api.txt"
+PAGE = ROOT / "tests" / "repository" / "api.txt"
 PUBLIC = (
     "errors.py",
     "guard.py",

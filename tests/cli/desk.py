@@ -14,6 +14,7 @@ from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.login import App, Held
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 
 PAT = "auth0|pat"
 
@@ -62,7 +63,7 @@ class Desk:
             person="pat@example.com",
         )
         held = replace(held, **changed)  # type: ignore[arg-type]
-        FileVault(self.home).keep(name, held)
+        run(FileVault(self.home).keep(name, held))
         ProfileFiles(self.home).keep(profile)
         return held
 

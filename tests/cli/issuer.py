@@ -11,6 +11,7 @@ from keyfob.client.model.stored_login import Held
 from keyfob.login import App
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from tests.loopback import Answer, Loopback, says, serving
 
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -78,5 +79,5 @@ def keep_login(server: Loopback, *scopes: str, expires_in: float = 3600) -> None
         obtained_at=now,
         refresh_token=Secret("rt-1"),
     )
-    FileVault().keep(profile.name, held)
+    run(FileVault().keep(profile.name, held))
     ProfileFiles().keep(profile)

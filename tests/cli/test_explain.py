@@ -8,6 +8,7 @@ from keyfob.client.io.state.capability_files import LearnedFiles
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.server_capabilities import Learned
 from keyfob.login import App, ProfileFiles, Source
+from keyfob.run import run
 from tests.cli.desk import Desk, desk
 from tests.cli.issuer import issuer
 
@@ -40,11 +41,11 @@ def test_each_setting_comes_with_who_said_it(desk: Desk, monkeypatch: pytest.Mon
 def test_nobody_is_logged_in_and_no_token_is_printed(desk: Desk) -> None:
     with issuer() as server:
         desk.keep(f"{server.url}/")
-        before = FileVault(desk.home).load("default")
+        before = run(FileVault(desk.home).load("default"))
         said = desk.type("explain").out + desk.type("explain", "--json").out
 
     assert {path for _, path, _, _ in server.came} == {"/.well-known/openid-configuration"}
-    assert FileVault(desk.home).load("default") == before
+    assert run(FileVault(desk.home).load("default")) == before
     assert "at-1" not in said
 
 

@@ -26,6 +26,7 @@ from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.jose.opaque import encrypt
 from keyfob.jose.tokens import sign, take_apart
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.flawed_tokens import FLAWS, Mint
 from tests.cli.issuer import WELL_KNOWN, as_json, issuer, keep_login
 from tests.loopback import Loopback, serving
@@ -179,11 +180,11 @@ def test_a_token_from_stdin_or_a_file_is_judged_with_its_issuers_keys(keyfob: Ke
 def test_the_logins_own_token_is_inspected_if_nothing_is_said(keyfob: Keyfob) -> None:
     with keyed() as server:
         keep_login(server)
-        kept, profile = FileVault().load("default"), ProfileFiles().load("default")
+        kept, profile = run(FileVault().load("default")), ProfileFiles().load("default")
         assert kept is not None
         assert profile is not None
         token = token_of(server)
-        FileVault().keep("default", replace(kept, access_token=Secret(token)))
+        run(FileVault().keep("default", replace(kept, access_token=Secret(token))))
         code, out, _ = keyfob()
         assert code == 0
         assert token.rpartition(".")[2] not in out

@@ -3,6 +3,7 @@
 import pytest
 
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
+from keyfob.run import run
 from tests.cli.desk import Desk, desk
 from tests.cli.issuer import issuer
 from tests.loopback import says
@@ -15,7 +16,7 @@ NOWHERE = "http://127.0.0.1:9/"
 def test_each_is_named_with_how_its_login_stands(desk: Desk) -> None:
     desk.keep(NOWHERE)
     desk.keep(NOWHERE, "work")
-    FileVault(desk.home).forget("work")
+    run(FileVault(desk.home).forget("work"))
     (desk.home / "profiles" / "odd.json").write_text("{", encoding="utf-8")
 
     told = {str(line["profile"]): (line["in_use"], line["state"]) for line in
@@ -60,7 +61,7 @@ def test_what_is_not_there_is_refused(desk: Desk, verb: str, name: str) -> None:
     desk.keep(NOWHERE)
 
     assert desk.type("profile", verb, name).code == 2
-    assert FileVault(desk.home).load("default") is not None
+    assert run(FileVault(desk.home).load("default")) is not None
 
 
 @pytest.mark.parametrize(("answer", "code"), [(200, 0), (503, 1)])

@@ -22,6 +22,7 @@ from keyfob.client.model.lock_holder import Turn
 from keyfob.io import quick
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from tests.cli.desk import PAT, Desk, desk
 from tests.cli.issuer import granted, issuer
 
@@ -174,7 +175,7 @@ def test_a_login_of_another_than_the_pinned_account_is_ended_at_once(desk: Desk)
     assert ran.code == 3
     assert ran.events()[-1]["error"]
     assert "granted" not in [event.get("event") for event in ran.events()]
-    assert FileVault(desk.home).load("default") is None
+    assert run(FileVault(desk.home).load("default")) is None
     assert any(path == "/revoke" for _, path, _, _ in server.came)
 
 
@@ -185,7 +186,7 @@ def test_what_the_login_before_was_stays_when_the_wrong_person_logs_in_where_one
 
         assert desk.type("login", "--json").code == 3
 
-    after = FileVault(desk.home).load("default")
+    after = run(FileVault(desk.home).load("default"))
     assert after is not None
     assert after.generation > kept.generation
 

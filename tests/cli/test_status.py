@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.session.standing import standing
+from keyfob.client.session.freshness import standing
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import NOON

@@ -19,6 +19,7 @@ from keyfob.jose.proofs import read_proof
 from keyfob.jose.tokens import sign
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from tests.cli.issuer import as_json, granted, in_turn, issuer, keep_login
 from tests.client.scripts import held
 from tests.loopback import Answer, Loopback, says
@@ -92,7 +93,7 @@ def test_a_bound_token_is_printed_with_a_word_about_it_and_call_proves_it(keyfob
     proof, _ = read_proof(Secret(headers["dpop"]))
     assert (proof.method, proof.address) == ("GET", f"{server.url}/orders")
     assert headers["authorization"] == "DPoP at-1"
-    kept = FileVault().load("default")
+    kept = run(FileVault().load("default"))
     assert kept is not None
     assert kept.proof_key is not None
     settings = (tmp_path / "profiles" / "default.json").read_text()
@@ -124,10 +125,10 @@ def test_a_refused_call_names_the_exact_command(keyfob: Keyfob, denied: Answer, 
     """[C-9470-01] [C-6750-03]."""
     with issuer(orders=denied) as server:
         keep_login(server)
-        kept, profile = FileVault().load("default"), ProfileFiles().load("default")
+        kept, profile = run(FileVault().load("default")), ProfileFiles().load("default")
         assert kept is not None
         assert profile is not None
-        FileVault().keep("work", replace(kept, scope=Scope.of(["openid"])))
+        run(FileVault().keep("work", replace(kept, scope=Scope.of(["openid"]))))
         ProfileFiles().keep(replace(profile, name="work"))
         code, out, err = keyfob("call", "--profile", "work", f"{server.url}/orders")
     assert (code, out) == (3, "no")

@@ -30,7 +30,7 @@ MAY_REVEAL = {
     "client/model/pending_login.py",  # the same
     "client/io/vault/quick_file.py",  # into the quick file: the access token only
     "client/auth/dpop.py",  # a key out of the vault, and proofs into their header
-    "client/session/session.py",  # into the Authorization header
+    "client/session/login.py",  # into the Authorization header
     "jose/opaque.py",
     "jose/tokens.py",
     "login/aio.py",  # Session.token gives a program its token

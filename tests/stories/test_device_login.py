@@ -11,6 +11,7 @@ from keyfob.client.model.notices import CodeShown, NetworkTrouble, Notice, Slowe
 from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, Unreachable
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response
+from keyfob.run import run
 from keyfob.testing.person import Person
 from keyfob.testing.scene import ISSUER, ORDERS, Scene, SceneWorld, approve
 
@@ -157,7 +158,7 @@ def test_a_lost_answer_to_a_refresh_does_not_log_out(scene: Scene) -> None:
     first = scene.log_in()
     scene.time.go(timedelta(days=1))
     scene.app().session().token()
-    scene.vault.keep("default", first)
+    run(scene.vault.keep("default", first))
     assert scene.app().session().token() != first.access_token.reveal()
 
 
@@ -168,10 +169,10 @@ def test_a_copied_refresh_token_ends_its_family(scene: Scene) -> None:
         scene.time.go(timedelta(days=1))
         scene.app().session().token()
     last = scene.app().session().held()
-    scene.vault.keep("default", first)
+    run(scene.vault.keep("default", first))
     with pytest.raises(LoginRequired):
         scene.app().session().token()
-    scene.vault.keep("default", last)
+    run(scene.vault.keep("default", last))
     scene.time.go(timedelta(days=1))
     with pytest.raises(LoginRequired):
         scene.app().session().token()
@@ -186,7 +187,7 @@ def test_after_logout_nothing_is_held_and_the_refresh_token_is_dead(scene: Scene
     assert ended.alive_until == held.expires_at
     with pytest.raises(LoginRequired):
         scene.app().session().token()
-    scene.vault.keep("default", held)
+    run(scene.vault.keep("default", held))
     scene.time.go(timedelta(days=1))
     with pytest.raises(LoginRequired):
         scene.app().session().token()

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from keyfob.client.drive import drive
 from keyfob.client.flows.resource_discovery import ApiFound, find_issuer, profile_name
 from keyfob.client.model.notices import CodeShown, Notice
 from keyfob.errors import Malformed
@@ -15,6 +14,7 @@ from keyfob.login import App
 from keyfob.protocol.http import Request
 from keyfob.protocol.resource_metadata import ResourceMetadata
 from keyfob.protocol.scope import Scope
+from keyfob.run import run
 from keyfob.serve import READY_CLIENT_ID, Api, ready_config
 from keyfob.testing.orders import api
 from keyfob.testing.scene import ISSUER, Scene, SceneWorld, approve
@@ -44,7 +44,7 @@ def scene() -> Scene:
 def find(scene: Scene, url: str) -> ApiFound:
     refusal = scene.send(Request("GET", url))
     assert refusal.status == 401
-    return drive(find_issuer(url, refusal), SceneWorld(scene, lambda _: None))
+    return run(find_issuer(SceneWorld(scene, lambda _: None), url, refusal))
 
 
 def log_in(scene: Scene, found: ApiFound) -> App:

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from keyfob.client.asks import Heard
 from keyfob.client.io.world import SystemWorld
 from keyfob.client.model.lock_holder import Turn
 from keyfob.client.model.moment import Moment
+from keyfob.client.ports import LoginEvent
 from keyfob.io import http
 from keyfob.login import CodeShown, Notice, ScopeNarrowed
 from keyfob.protocol.http import Request, Response
@@ -71,26 +71,26 @@ class Hurry(SystemWorld):
             self.errors.append(error.error if error else None)
         return response
 
-    def wait(self, span: timedelta) -> None:
+    async def wait(self, span: timedelta) -> None:
         """Let the person act."""
         self.waited.append(span)
         next(self._meanwhile, nothing)(self.shown)
-        super().wait(timedelta(seconds=dict(enumerate(self.pauses, 1)).get(len(self.waited), 0)))
+        await super().wait(timedelta(seconds=dict(enumerate(self.pauses, 1)).get(len(self.waited), 0)))
 
     def now(self) -> Moment:
         """Both clocks, ahead."""
         real, ahead = super().now(), self.later + sum(self.waited, timedelta())
         return Moment(real.wall + ahead, real.steady + ahead)
 
-    def browse(self, address: str) -> bool:
+    async def browse(self, address: str) -> bool:
         """Let the browser go there, beside the program."""
         if self._visit is not None:
             threading.Thread(target=self._visit, args=(address,), daemon=True).start()
         return self._visit is not None
 
-    def hear(self, span: timedelta) -> Heard | None:
+    async def next_event(self, span: timedelta) -> LoginEvent | None:
         """As in the real world, but no test waits for ten minutes."""
-        heard = super().hear(min(span, LONGEST_VISIT))
+        heard = await super().next_event(min(span, LONGEST_VISIT))
         self.later += timedelta() if heard else span
         return heard
 

@@ -8,6 +8,7 @@ from keyfob.errors import LoginRequired, Refused
 from keyfob.guard import Guard, Principal
 from keyfob.login import App, Held, Source
 from keyfob.protocol.http import Request
+from keyfob.run import run
 from keyfob.testing.memory_vault import MemoryVault
 from tests.wild.glewlwyd import Glewlwyd
 from tests.wild.hurry import Hurry
@@ -41,7 +42,7 @@ def test_a_refresh_token_that_changes_is_kept_and_the_old_one_ends(server: Serve
     assert after.refresh_token is not None
     assert after.refresh_token != before.refresh_token
     assert after.subject == before.subject
-    vault.keep("default", before)
+    run(vault.keep("default", before))
     with pytest.raises(LoginRequired):
         app.session().token()
 
@@ -89,7 +90,7 @@ def used_after_log_out(app: App, world: Hurry, vault: MemoryVault, held: Held) -
     """Log out, and use what was kept before."""
     ended = app.session().log_out()
     assert (ended.revoked, ended.problem) == (True, "")
-    vault.keep("default", held)
+    run(vault.keep("default", held))
     lapse(world, held)
     with pytest.raises(Refused) as problem:
         app.session().token()
@@ -103,4 +104,4 @@ def test_a_log_out_says_what_the_server_will_not_end(server: Server) -> None:
     assert ended.revoked is False
     assert "40" in ended.problem
     assert ended.is_alive
-    assert vault.load("default") is None
+    assert run(vault.load("default")) is None

@@ -2,12 +2,12 @@
 
 import pytest
 
-from keyfob.client.drive import drive
 from keyfob.client.flows import device as device_flow
 from keyfob.client.flows import interactive as login_flow
 from keyfob.client.flows.polling import PAD, SLOWER_BY
 from keyfob.errors import KeyfobError, LoginDeclined, Refused, TimedOut
 from keyfob.login import SlowedDown, StillPending
+from keyfob.run import run
 from tests.wild.hurry import Hurry, nothing
 from tests.wild.servers import IN_VARIABLE, VARIABLE, Django, Server, logs_in
 from tests.wild.stage import SECRET
@@ -64,11 +64,11 @@ def test_a_program_whose_clock_runs_fast_slows_down(server: Server) -> None:
 def test_a_device_code_brings_tokens_once(server: Server) -> None:
     world = Hurry(server.approve)
     profile = server.app("native", world).profile
-    pending, at = drive(login_flow.begin(profile), world), drive(login_flow.find(profile), world)
-    assert drive(device_flow.finish(pending, at.program), world).refresh_token
+    pending, at = run(login_flow.begin(world, profile)), run(login_flow.find(world, profile))
+    assert run(device_flow.finish(world, pending, at.program)).refresh_token
     error, word = SPENT[type(server).__name__]
     with pytest.raises(error) as problem:
-        drive(device_flow.finish(pending, at.program), world)
+        run(device_flow.finish(world, pending, at.program))
     assert problem.value.oauth_code == word
 
 
@@ -76,10 +76,10 @@ def test_a_device_code_brings_tokens_once(server: Server) -> None:
 def test_a_device_code_is_of_no_use_to_another_program(server: Server) -> None:
     world = Hurry(server.approve)
     profile = server.app("native", world).profile
-    pending, other = drive(login_flow.begin(profile), world), server.app("keeps", world).profile
-    program = drive(login_flow.find(other), world).program
+    pending, other = run(login_flow.begin(world, profile)), server.app("keeps", world).profile
+    program = run(login_flow.find(world, other)).program
     with pytest.raises(Refused):
-        drive(device_flow.finish(pending, program), world)
+        run(device_flow.finish(world, pending, program))
 
 
 @logs_in("device, unknown program", "oidc-provider", "glewlwyd", "django-oauth-toolkit")

@@ -21,6 +21,7 @@ from keyfob.client.model.source import read_assertion_audience, read_identity_us
 from keyfob.errors import LoginRequired, Misuse, Refused, VaultUnavailable
 from keyfob.login import App, FileVault, Held, Profile, ProfileFiles, Seals, Source
 from keyfob.protocol.scope import Scope
+from keyfob.run import run
 
 FIRST: Final = "Run: keyfob login --issuer URL --client-id ID"
 SOURCES: Final = (
@@ -308,7 +309,7 @@ def kept_app(name: str) -> App | None:
 
 def _of_login(name: str) -> Profile | None:
     """What a login alone tells of its profile, where its settings are lost: enough to end it."""
-    held = FileVault(None, Seals()).load(name)
+    held = run(FileVault(None, Seals()).load(name))
     return None if held is None else Profile(name, held.issuer, held.client_id, held.audience, held.scope)
 
 

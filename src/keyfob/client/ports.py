@@ -1,13 +1,18 @@
-"""Who answers a flow's asks, and what keeps tokens."""
+"""The two protocols that flows use: World (network, clocks, randomness, browser, terminal) and Vault (stored logins).
+
+Flows are coroutines. Where every method blocks, `keyfob.run.run` runs them without an event loop; `keyfob.login.aio`
+awaits the same coroutines over methods that suspend.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import base64
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
-from keyfob.client.asks import Heard
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.lock_holder import Turn
 from keyfob.client.model.moment import Moment
@@ -19,202 +24,213 @@ from keyfob.client.model.surroundings import Surroundings
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
+_WORD_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """The browser was redirected back to this machine with our `state`."""
+
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """The user pasted a text, which may be the redirect URI with the answer."""
+
+    text: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRequested:
+    """The user asked for the device flow instead of the browser."""
+
+
+LoginEvent = Redirected | Pasted | DeviceRequested
+
 
 class World(Protocol):
-    """Answers asks, blocking."""
-
-    def send(self, request: Request) -> Response:
-        """Raise `Unreachable` when nobody answers, `Malformed` when the answer is unusable."""
-        ...
-
-    def wait(self, span: timedelta) -> None:
-        """Return when so much time has passed."""
-        ...
-
-    def now(self) -> Moment:
-        """Both clocks."""
-        ...
-
-    def tell(self, notice: Notice) -> None:
-        """Bring it to the person, or swallow it."""
-        ...
-
-    def random(self, size: int) -> bytes:
-        """Unguessable bytes."""
-        ...
-
-    def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
-        """Listen on this machine for a browser that brings that state; the callback's address. May raise `Misuse`."""
-        ...
-
-    def browse(self, address: str) -> bool:
-        """Open an address in the browser; whether one was told to."""
-        ...
-
-    def hear(self, span: timedelta) -> Heard | None:
-        """What the browser brought or the person typed, or None after so long."""
-        ...
-
-    def hush(self, *, went_well: bool) -> None:
-        """Listen no more, tell a browser that waits how it ended, and let go of a turn. Called as every flow ends."""
-        ...
-
-    def ask(self, question: Question) -> Secret:
-        """What the person at the keyboard answers. May raise `LoginRequired` where nobody is."""
-        ...
-
-    def look(self) -> tuple[Surroundings, bool]:
-        """What this place is like, and whether a person sees what we tell."""
-        ...
-
-    def recall(self, issuer: str, client_id: str) -> Learned:
-        """What this issuer has taught us about this program."""
-        ...
-
-    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
-        """Remember that, if it can be."""
-        ...
-
-    def park(self, profile: str, kept: Secret | None) -> None:
-        """Keep a login that waits, if that can be done; None: forget it."""
-        ...
-
-    def unpark(self, profile: str) -> Secret | None:
-        """What was parked."""
-        ...
-
-    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
-        """Be the one that logs a profile in, at once or not: whether we are, and whose turn it was last, or is."""
-        ...
-
-    def note_turn(self, profile: str, turn: Turn) -> None:
-        """Write down what came of it, if that can be done."""
-        ...
-
-
-class AsyncWorld(Protocol):
-    """As `World`, without blocking the event loop."""
+    """What a flow needs of the machine, the network and the user."""
 
     async def send(self, request: Request) -> Response:
-        """As `World.send`."""
+        """Send a request and return the response.
+
+        Raises:
+            Unreachable: There is no response.
+            Malformed: The response is not usable HTTP.
+        """
         ...
 
     async def wait(self, span: timedelta) -> None:
-        """As `World.wait`."""
+        """Return after `span`."""
         ...
 
     def now(self) -> Moment:
-        """As `World.now`."""
-        ...
-
-    def tell(self, notice: Notice) -> None:
-        """As `World.tell`."""
+        """Return the present time on both clocks."""
         ...
 
     def random(self, size: int) -> bytes:
-        """As `World.random`."""
+        """Return `size` unpredictable bytes."""
+        ...
+
+    def notify(self, notice: Notice) -> None:
+        """Show a notice to the user, or drop it."""
         ...
 
     async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
-        """As `World.listen`."""
+        """Listen for the redirect that carries `state`; return the redirect URI.
+
+        Raises:
+            Misuse: No port is free.
+        """
+        ...
+
+    async def stop_listening(self, *, succeeded: bool) -> None:
+        """Send the waiting browser its final page and stop the listener, if there is one."""
         ...
 
     async def browse(self, address: str) -> bool:
-        """As `World.browse`."""
+        """Open an address in the browser; return whether a browser was started."""
         ...
 
-    async def hear(self, span: timedelta) -> Heard | None:
-        """As `World.hear`."""
-        ...
-
-    async def hush(self, *, went_well: bool) -> None:
-        """As `World.hush`."""
+    async def next_event(self, span: timedelta) -> LoginEvent | None:
+        """Return what the browser or the user sends first, or None after `span`."""
         ...
 
     async def ask(self, question: Question) -> Secret:
-        """As `World.ask`."""
+        """Return the user's answer.
+
+        Raises:
+            LoginRequired: There is no user to ask.
+        """
         ...
 
     def look(self) -> tuple[Surroundings, bool]:
-        """As `World.look`."""
+        """Return what this machine offers, and whether a user sees our notices."""
         ...
 
     def recall(self, issuer: str, client_id: str) -> Learned:
-        """As `World.recall`."""
+        """Return the cached capabilities of a server for a client."""
         ...
 
     def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
-        """As `World.learn`."""
+        """Cache them, if possible."""
         ...
 
     def park(self, profile: str, kept: Secret | None) -> None:
-        """As `World.park`."""
+        """Store a pending login, if possible; None removes it."""
         ...
 
     def unpark(self, profile: str) -> Secret | None:
-        """As `World.unpark`."""
+        """Return the stored pending login.
+
+        Raises:
+            VaultUnavailable: It cannot be read.
+        """
         ...
 
     def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
-        """As `World.take_turn`."""
+        """Try to take the login lock; return whether that succeeded, and its present or last holder."""
         ...
 
     def note_turn(self, profile: str, turn: Turn) -> None:
-        """As `World.note_turn`."""
+        """Record the result of this login for the processes that wait for the lock, if possible."""
         ...
+
+    def end_turn(self) -> None:
+        """Release the login lock, if it is held here."""
+        ...
+
+
+class WorldAround:
+    """Another World, unchanged; a subclass changes a few methods."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def send(self, request: Request) -> Response:
+        return await self._world.send(request)
+
+    def now(self) -> Moment:
+        return self._world.now()
+
+    async def wait(self, span: timedelta) -> None:
+        await self._world.wait(span)
+
+    def random(self, size: int) -> bytes:
+        return self._world.random(size)
+
+    def notify(self, notice: Notice) -> None:
+        self._world.notify(notice)
+
+    async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
+        return await self._world.listen(callbacks, state)
+
+    async def stop_listening(self, *, succeeded: bool) -> None:
+        await self._world.stop_listening(succeeded=succeeded)
+
+    async def browse(self, address: str) -> bool:
+        return await self._world.browse(address)
+
+    async def next_event(self, span: timedelta) -> LoginEvent | None:
+        return await self._world.next_event(span)
+
+    async def ask(self, question: Question) -> Secret:
+        return await self._world.ask(question)
+
+    def look(self) -> tuple[Surroundings, bool]:
+        return self._world.look()
+
+    def recall(self, issuer: str, client_id: str) -> Learned:
+        return self._world.recall(issuer, client_id)
+
+    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+        self._world.learn(issuer, client_id, learned)
+
+    def park(self, profile: str, kept: Secret | None) -> None:
+        self._world.park(profile, kept)
+
+    def unpark(self, profile: str) -> Secret | None:
+        return self._world.unpark(profile)
+
+    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+        return self._world.take_turn(profile, turn)
+
+    def note_turn(self, profile: str, turn: Turn) -> None:
+        self._world.note_turn(profile, turn)
+
+    def end_turn(self) -> None:
+        self._world.end_turn()
 
 
 class Vault(Protocol):
-    """Keeps what a login brought, a drawer for each profile."""
-
-    def make_ready(self) -> str:
-        """Try out whether a login could be kept; what to tell the person about it, or "". Raises `VaultUnavailable`."""
-        ...
-
-    def load(self, drawer: str) -> Held | None:
-        """What lies there, or None. Raises `VaultUnavailable`."""
-        ...
-
-    def keep(self, drawer: str, held: Held) -> None:
-        """Replace what lies there, all or nothing. Raises `VaultUnavailable`."""
-        ...
-
-    def put_away(self, drawer: str) -> None:
-        """Take back what is laid out for quick use; the drawer stays as it is."""
-        ...
-
-    def forget(self, drawer: str) -> None:
-        """Empty the drawer; an empty one stays empty."""
-        ...
-
-    def lock(self, drawer: str) -> AbstractContextManager[object]:
-        """Hold off other processes and threads that want to refresh the same drawer. Raises `VaultUnavailable`."""
-        ...
-
-
-class AsyncVault(Protocol):
-    """As `Vault`, without blocking the event loop."""
+    """Stored logins, one for each profile name. Every method may raise `VaultUnavailable`."""
 
     async def make_ready(self) -> str:
-        """As `Vault.make_ready`."""
+        """Check that a login can be stored; return a text for the user about it, or ""."""
         ...
 
     async def load(self, drawer: str) -> Held | None:
-        """As `Vault.load`."""
+        """Return the stored login, or None."""
         ...
 
     async def keep(self, drawer: str, held: Held) -> None:
-        """As `Vault.keep`."""
+        """Replace the stored login atomically."""
         ...
 
     async def put_away(self, drawer: str) -> None:
-        """As `Vault.put_away`."""
+        """Remove the quick file; the stored login stays."""
         ...
 
     async def forget(self, drawer: str) -> None:
-        """As `Vault.forget`."""
+        """Delete the stored login, if there is one."""
         ...
 
-    async def lock(self, drawer: str) -> Callable[[], object]:
-        """As `Vault.lock`; gives what lets go, which takes no time."""
+    def lock(self, drawer: str) -> AbstractAsyncContextManager[object]:
+        """Return a lock that excludes other processes and threads that refresh the same login."""
         ...
+
+
+def random_word(world: World) -> str:
+    """Return 43 unpredictable characters of the URL alphabet: a state, a nonce, a verifier (RFC 7636 §4.1)."""
+    return base64.urlsafe_b64encode(world.random(_WORD_BYTES)).rstrip(b"=").decode("ascii")

@@ -1,4 +1,4 @@
-"""Door, for an event loop: the same logins and sessions, awaited.
+"""The same logins and sessions as `keyfob.login`, awaited.
 
 from keyfob.login import App, aio
 
@@ -14,89 +14,79 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from keyfob.client.drive import T, drive_async
 from keyfob.client.flows.choice import Choice
+from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.logout import LoggedOut
-from keyfob.client.io.aio import AsyncSystemWorld, InThreads, VaultInThreads, in_thread
-from keyfob.client.io.world import SystemWorld
+from keyfob.client.io.aio import VaultInThreads, off_loop, without_blocking
 from keyfob.client.model.account_mismatch import MayAdopt, MaySwitch, adopt_any, refuse_switch
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.notices import Notice
 from keyfob.client.model.question import Question
+from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import Held
-from keyfob.client.ports import AsyncWorld, World
-from keyfob.client.session.login import KeptLogin
-from keyfob.errors import KeyfobError
 from keyfob.login import App as BlockingApp
+from keyfob.login import Session as BlockingSession
+from keyfob.login.session import TokenCarriers
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    import httpx2  # noqa: TID251  only its name, for whoever reads the signature
+    import httpx2  # noqa: TID251  its type only
 
-    from keyfob.client.asks import Flow
     from keyfob.client.model.pending_login import PendingLogin
+    from keyfob.client.ports import World
+    from keyfob.client.session.login import Login
 
 __all__ = ["App", "Session"]
 
 
-class Session:
-    """A login that is kept. Tasks may share it, and so may other processes. Raises as `keyfob.login.Session`."""
+class Session(TokenCarriers):
+    """A stored login. Tasks, threads and processes may share it. Raises as `keyfob.login.Session`."""
 
-    def __init__(self, app: BlockingApp, tell: Callable[[Notice], None] | None = None) -> None:
-        """Made by `App.session`."""
-        self._blocking = app.session(tell)
-        self._profile = app.profile
-        self._vault = VaultInThreads(app.vault)
-        self._kept = KeptLogin(app.profile, app.proofs())
-        self._world = _without_blocking(app.find_world(tell))
+    def __init__(self, blocking: BlockingSession, login: Login) -> None:
+        """Made by `App.session`: `login` is the blocking session's own, over methods that suspend."""
+        super().__init__(blocking.login)
+        self._blocking = blocking
+        self._login = login
 
-    async def token(self, min_ttl: timedelta | None = None) -> str:
-        """A valid access token, refreshed if need be; never opens a browser."""
-        return (await self._drive(self._kept.fresh(min_ttl))).access_token.reveal()
+    async def token(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> str:
+        """Return a valid access token, refreshed if need be; never opens a browser."""
+        return (await self._login.fresh(min_ttl, renew=renew)).access_token.reveal()
 
     async def held(self) -> Held:
-        """Who is logged in, with which scope, until when."""
-        return await self._drive(self._kept.held())
-
-    async def log_out(self) -> LoggedOut:
-        """Forget the login here and end it at the server; forgotten also when the task is cancelled.
-
-        Raises:
-            KeyfobError: As `keyfob.login.Session.log_out`.
-        """
-        try:
-            taken = await self._drive(self._kept.take_out())
-        except KeyfobError:
-            raise
-        except BaseException:  # perhaps we still waited for the lock
-            await self._vault.forget(self._profile.name)
-            raise
-        return await self._drive(self._kept.end(taken))
-
-    async def send(self, request: Request) -> Response:
-        """One request with the token, renewed once after a 401; no redirect is followed."""
-        return await in_thread(self._blocking.send, request)
+        """Return who is logged in, with which scope, until when."""
+        return await self._login.held()
 
     def http(self) -> httpx2.AsyncClient:
-        """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401."""
+        """Return an HTTP client that brings the token to the first origin it calls, and renews it once after a 401."""
         from keyfob.client.io.http.httpx2_auth import async_client_of  # noqa: PLC0415  httpx2 costs 70 ms
 
-        return async_client_of(self._blocking.calls(), self._blocking.tls())
+        return async_client_of(self.calls(), self.tls())
 
-    async def _drive(self, flow: Flow[T]) -> T:
-        return await drive_async(flow, self._world, self._vault)
+    async def send(self, request: Request) -> Response:
+        """Send one request with the token, renewed once after a 401; no redirect is followed."""
+        return await off_loop(self._blocking.send, request)
+
+    async def call(
+        self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
+    ) -> Response:
+        """As `keyfob.login.Session.call`; `write` and `head` are called in a worker thread."""
+        return await off_loop(self._blocking.call, request, write, head)
+
+    async def log_out(self) -> LoggedOut:
+        """Delete the stored login and revoke its tokens; it is deleted also when the task is cancelled."""
+        return await self._login.log_out()
 
 
 class App:
-    """A program that logs people in at one issuer."""
+    """A client that logs people in at one issuer."""
 
     def __init__(self, app: BlockingApp) -> None:
-        """The same program: its settings, its vault and its world are those of `keyfob.login.App`."""
+        """The same client: settings, vault and World are those of `keyfob.login.App`."""
         self.profile = app.profile
+        self.vault = app.vault
         self._app = app
-        self._vault = VaultInThreads(app.vault)
-        self._kept = KeptLogin(app.profile, app.proofs())
 
     async def log_in(
         self,
@@ -108,24 +98,32 @@ class App:
         may_switch: MaySwitch = refuse_switch,
         may_adopt: MayAdopt = adopt_any,
     ) -> Held:
-        """Let the person log in; others have their turn meanwhile. A task that is cancelled stops listening at once.
+        """Let the user log in; a cancelled task stops listening at once. Arguments as `keyfob.login.App.log_in`."""
+        with self._app.at_screen(tell, ask) as world:
+            return await self._login(world).log_in(
+                opens_page=opens_page, assurance=assurance, may_switch=may_switch, may_adopt=may_adopt
+            )
 
-        The arguments and what is raised are those of `keyfob.login.App.log_in`.
-        """
-        flow = self._kept.log_in(opens_page=opens_page, assurance=assurance, may_switch=may_switch, may_adopt=may_adopt)
-        return await self._at_screen(flow, tell, ask)
+    async def step_up(self, wanted: StepUp, tell: Callable[[Notice], None] | None = None) -> Held:
+        """Log in again with what an API asks for. For sessions, give them `keyfob.login.App.step_up`."""
+        with self._app.at_screen(tell) as world:
+            return await self._login(world).log_in_again(wanted)
 
     async def plan(self) -> Choice:
-        """Which ways there are for a person to log in from here, the safest first, and why."""
-        from keyfob.client.flows import interactive as login_flow  # noqa: PLC0415
+        """Return the flows that are possible from here, the safest first, and why."""
+        with self._app.at_screen(None) as world:
+            return await self._login(world).plan()
 
-        return await self._at_screen(login_flow.plan(self.profile))
+    async def metadata(self) -> ServerMetadata:
+        """Return the issuer's metadata, fetched now."""
+        return await discover(without_blocking(self._app.find_world()), self.profile)
 
     async def begin(
-        self, tell: Callable[[Notice], None] | None = None, assurance: Assurance = ANY_LOGIN
+        self, tell: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN
     ) -> PendingLogin:
-        """Show the person a code and come back at once; `resume` waits for them, here or in another process."""
-        return await self._at_screen(self._kept.begin(assurance), tell)
+        """Show the user a code and return at once; `resume` waits for them, here or in another process."""
+        with self._app.at_screen(tell) as world:
+            return await self._login(world).begin(assurance)
 
     async def resume(
         self,
@@ -134,22 +132,24 @@ class App:
         may_switch: MaySwitch = refuse_switch,
         may_adopt: MayAdopt = adopt_any,
     ) -> Held:
-        """Wait for the person who was shown a code."""
-        return await self._at_screen(self._kept.resume(may_switch, may_adopt), tell)
+        """Wait for the user who was shown a code."""
+        with self._app.at_screen(tell) as world:
+            return await self._login(world).resume(may_switch, may_adopt)
 
-    def session(self, tell: Callable[[Notice], None] | None = None) -> Session:
-        """The login that is kept, if any; `tell` hears when new tokens cannot be kept."""
-        return Session(self._app, tell)
-
-    async def _at_screen(
+    def session(
         self,
-        flow: Flow[T],
         tell: Callable[[Notice], None] | None = None,
-        ask: Callable[[Question], Secret] | None = None,
-    ) -> T:
-        with self._app.at_screen(tell, ask) as world:
-            return await drive_async(flow, _without_blocking(world), self._vault)
+        *,
+        step_up: Callable[[StepUp], object] | None = None,
+    ) -> Session:
+        """Return the stored login; arguments as `keyfob.login.App.session`. `step_up` runs in a worker thread."""
+        blocking = self._app.session(tell, step_up=step_up)
+        world = without_blocking(self._app.find_world(tell))
+        return Session(blocking, blocking.login.over(world, VaultInThreads(self.vault)))
 
+    async def make_quick(self) -> None:
+        """Write the quick file that `keyfob token` reads first, unless the vault forbids that."""
+        await off_loop(self._app.make_quick)
 
-def _without_blocking(world: World) -> AsyncWorld:
-    return AsyncSystemWorld(world) if isinstance(world, SystemWorld) else InThreads(world)
+    def _login(self, world: World) -> Login:
+        return self._app.login(world).over(without_blocking(world), VaultInThreads(self.vault))

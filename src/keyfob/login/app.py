@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keyfob.client.model.account_mismatch import adopt_any, refuse_switch
@@ -12,14 +11,14 @@ from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.certificate import Certificate, CertificateFiles
 from keyfob.client.model.presets import expand, habits_of
 from keyfob.client.model.profile import DEFAULT, Dpop, Profile
-from keyfob.errors import LoginRequired, Misuse
+from keyfob.errors import Misuse
 from keyfob.protocol.scope import Scope
+from keyfob.run import run
 
 if TYPE_CHECKING:  # what does the work is loaded when there is some
     from pathlib import Path
     from typing import TextIO
 
-    from keyfob.client.auth.credentials import Proofs
     from keyfob.client.flows.choice import Choice
     from keyfob.client.io.terminal.terminal import Terminal
     from keyfob.client.model.credential import Credential
@@ -31,7 +30,7 @@ if TYPE_CHECKING:  # what does the work is loaded when there is some
     from keyfob.client.model.step_up import StepUp
     from keyfob.client.model.stored_login import Held
     from keyfob.client.ports import Vault, World
-    from keyfob.client.session.session import Session as ClientSession
+    from keyfob.client.session.login import Login
     from keyfob.login.session import Session
     from keyfob.protocol.metadata import ServerMetadata
     from keyfob.protocol.secret import Secret
@@ -162,9 +161,10 @@ class App:
         Raises `KeyfobError`.
         """
         with self.at_screen(tell, ask) as world:
-            return self._open(world).log_in(
+            flow = self.login(world).log_in(
                 opens_page=opens_page, assurance=assurance, may_switch=may_switch, may_adopt=may_adopt
             )
+            return run(flow)
 
     def step_up(self, wanted: StepUp, tell: Callable[[Notice], None] | None = None) -> Held:
         """Log in again with what an API wants beyond what there is. Meant for `session(step_up=app.step_up)`.
@@ -174,30 +174,23 @@ class App:
             KeyfobError: The login failed otherwise.
         """
         with self.at_screen(tell) as world:
-            held = self._open(world).held().scope
-            profile = replace(self.profile, scope=Scope(self.profile.scope.names | held.names | wanted.scope.names))
-            try:
-                return self._open(world, profile).log_in(assurance=wanted.assurance)
-            except LoginRequired as problem:
-                problem.hint = f"Run in a terminal: {wanted.command(self.profile, held)}"
-                raise
+            return run(self.login(world).log_in_again(wanted))
 
     def plan(self) -> Choice:
         """Which ways there are for a person to log in from here, the safest first, and why. Raises `KeyfobError`."""
         with self.at_screen(None) as world:
-            return self._open(world).plan()
+            return run(self.login(world).plan())
 
     def metadata(self) -> ServerMetadata:
         """What the issuer says of itself, asked just now. Raises `KeyfobError`."""
-        from keyfob.client.drive import drive  # noqa: PLC0415
         from keyfob.client.flows.discovery import discover  # noqa: PLC0415  a kept token needs none
 
-        return drive(discover(self.profile), self.find_world())
+        return run(discover(self.find_world(), self.profile))
 
     def begin(self, tell: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
         """Show the person a code and come back at once; `resume` waits for them, in this process or another."""
         with self.at_screen(tell) as world:
-            return self._open(world).begin(assurance)
+            return run(self.login(world).begin(assurance))
 
     def resume(
         self,
@@ -208,7 +201,7 @@ class App:
     ) -> Held:
         """Wait for the person who was shown a code. Raises `LoginRequired` where nobody was, else as `log_in`."""
         with self.at_screen(tell) as world:
-            return self._open(world).resume(may_switch, may_adopt)
+            return run(self.login(world).resume(may_switch, may_adopt))
 
     @contextmanager
     def at_screen(
@@ -238,7 +231,7 @@ class App:
         """
         from keyfob.login.session import Session  # noqa: PLC0415
 
-        return Session(self._open(self.find_world(tell), step_up=step_up))
+        return Session(self.login(self.find_world(tell), step_up=step_up))
 
     def make_quick(self) -> None:
         """Lay the access token where `keyfob token` finds it at once, unless the vault forbids that."""
@@ -247,12 +240,13 @@ class App:
         if isinstance(self.vault, FileVault):
             self.vault.make_quick(self.profile.name)
 
-    def _open(
+    def login(
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
-    ) -> ClientSession:
-        from keyfob.client.session.session import Session as ClientSession  # noqa: PLC0415
+    ) -> Login:
+        """The stored login over a World; what every session and command works with."""
+        from keyfob.client.session.login import Login  # noqa: PLC0415  a kept token needs it, an import does not
 
-        return ClientSession(profile or self.profile, self.vault, world, self._read_credential, step_up)
+        return Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
     def find_world(
         self,
@@ -267,12 +261,6 @@ class App:
         if self._world is not None:
             return self._world
         return SystemWorld(tell, terminal=terminal, ask=ask, http=sender_of(self.profile), home=self._home)
-
-    def proofs(self, profile: Profile | None = None) -> Proofs:
-        """What the program proves itself with."""
-        from keyfob.client.auth.credentials import Proofs  # noqa: PLC0415
-
-        return Proofs(profile or self.profile, self._read_credential)
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
         if isinstance(source, CertificateFiles):

@@ -7,10 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from keyfob.client.flows.logout import LoggedOut
+from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import Held
-from keyfob.client.session.calls import Calls
-from keyfob.client.session.session import Session as ClientSession
+from keyfob.client.session.calls import Brought, Calls
+from keyfob.client.session.login import Login
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.secret import Secret
+from keyfob.run import run
 
 if TYPE_CHECKING:
     # Only their names, for whoever reads a signature.
@@ -22,34 +25,12 @@ if TYPE_CHECKING:
     import requests.auth  # noqa: TID251
 
 
-class Session:
-    """A login that is kept."""
+class TokenCarriers:
+    """What brings a login's token to the calls of HTTP libraries."""
 
-    def __init__(self, session: ClientSession) -> None:
+    def __init__(self, login: Login) -> None:
         """Made by `App.session`."""
-        self._session = session
-
-    def token(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> str:
-        """A valid access token, refreshed if need be; never opens a browser. It lives for another `min_ttl`.
-
-        With `renew` the issuer is asked in any case, and so knows whether the login is still good.
-
-        Raises `LoginRequired`, `Unreachable`, `Refused` or `VaultUnavailable`.
-        """
-        return self._session.token(min_ttl, renew=renew).reveal()
-
-    def held(self) -> Held:
-        """Who is logged in, with which scope, until when. Raises `LoginRequired`."""
-        return self._session.held()
-
-    def http(self) -> httpx2.Client:
-        """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401.
-
-        A token that is bound to a key comes with a fresh proof each time (DPoP).
-        """
-        from keyfob.client.io.http.httpx2_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
-
-        return client_of(self.calls(), self.tls())
+        self.login = login
 
     def tls(self) -> ssl.SSLContext:
         """For another HTTP library: trusts and shows what the profile says.
@@ -62,7 +43,7 @@ class Session:
         """
         from keyfob.client.io.http.connections import tls_of  # noqa: PLC0415
 
-        return tls_of(self._session.profile)
+        return tls_of(self.login.profile)
 
     def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
         """As `http`, for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`.
@@ -94,11 +75,37 @@ class Session:
 
     def calls(self, origin: str | None = None) -> Calls:
         """The core of what brings the token to calls, for an HTTP library that is not among these."""
-        return Calls(self._session, origin)
+        return Calls(_Bearer(self.login), origin)
+
+
+class Session(TokenCarriers):
+    """A stored login."""
+
+    def token(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> str:
+        """A valid access token, refreshed if need be; never opens a browser. It lives for another `min_ttl`.
+
+        With `renew` the issuer is asked in any case, and so knows whether the login is still good.
+
+        Raises `LoginRequired`, `Unreachable`, `Refused` or `VaultUnavailable`.
+        """
+        return run(self.login.fresh(min_ttl, renew=renew)).access_token.reveal()
+
+    def held(self) -> Held:
+        """Who is logged in, with which scope, until when. Raises `LoginRequired`."""
+        return run(self.login.held())
+
+    def http(self) -> httpx2.Client:
+        """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401.
+
+        A token that is bound to a key comes with a fresh proof each time (DPoP).
+        """
+        from keyfob.client.io.http.httpx2_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
+
+        return client_of(self.calls(), self.tls())
 
     def send(self, request: Request) -> Response:
         """One request with the token, renewed once after a 401; no redirect is followed. Raises `KeyfobError`."""
-        return self._session.send(request)
+        return self.calls().send(request, lambda attempt: run(self.login.send(attempt)))
 
     def call(
         self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
@@ -119,4 +126,20 @@ class Session:
 
         Raises `LoginRequired` where there is none, and `VaultUnavailable` where it cannot be forgotten.
         """
-        return self._session.log_out()
+        return run(self.login.log_out())
+
+
+class _Bearer:
+    """The tokens of a login, for `Calls`."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+
+    def bring(self, request: Request, *, renew: bool = False) -> Brought:
+        return run(self._login.bring(request, renew=renew))
+
+    def heed(self, request: Request, response: Response) -> bool:
+        return self._login.heed(request, response)
+
+    def step_up(self, wanted: StepUp, refused: Secret) -> bool:
+        return run(self._login.step_up(wanted, refused))

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager
+from types import TracebackType
 
 from keyfob.client.model.stored_login import Held
+
+
+class MemoryLock:
+    """Excludes other threads."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        """Not held yet."""
+        self._lock = lock
+
+    async def __aenter__(self) -> None:
+        """Wait for it."""
+        self._lock.acquire()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release it."""
+        self._lock.release()
 
 
 class MemoryVault:
@@ -16,26 +34,26 @@ class MemoryVault:
         self._drawers: dict[str, bytes] = {}
         self._locks: dict[str, threading.Lock] = {}
 
-    def make_ready(self) -> str:
+    async def make_ready(self) -> str:
         """It is; there is nothing to tell."""
         return ""
 
-    def load(self, drawer: str) -> Held | None:
+    async def load(self, drawer: str) -> Held | None:
         """What lies there, or None."""
         raw = self._drawers.get(drawer)
         return None if raw is None else Held.read(raw)
 
-    def keep(self, drawer: str, held: Held) -> None:
+    async def keep(self, drawer: str, held: Held) -> None:
         """Replace what lies there."""
         self._drawers[drawer] = held.write()
 
-    def put_away(self, drawer: str) -> None:
+    async def put_away(self, drawer: str) -> None:
         """Nothing is laid out."""
 
-    def forget(self, drawer: str) -> None:
+    async def forget(self, drawer: str) -> None:
         """Empty the drawer."""
         self._drawers.pop(drawer, None)
 
-    def lock(self, drawer: str) -> AbstractContextManager[bool]:
+    def lock(self, drawer: str) -> MemoryLock:
         """Hold off other threads."""
-        return self._locks.setdefault(drawer, threading.Lock())
+        return MemoryLock(self._locks.setdefault(drawer, threading.Lock()))

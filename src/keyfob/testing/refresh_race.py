@@ -28,6 +28,7 @@ from keyfob.errors import KeyfobError
 from keyfob.io.http import send
 from keyfob.login import App, CodeShown, Notice
 from keyfob.protocol.http import Request, Response
+from keyfob.run import run as blocking
 
 _NAME: Final = "x-race"
 _GONE: Final = timedelta(hours=1)
@@ -150,7 +151,7 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
             told = [worker.hear() for worker in alive]
             watched.now.tokens = {said[6:] for said in told if said.startswith("token ")}
             watched.now.errors = [said for said in told if said.startswith("error ")]
-            after = vault.load("default")
+            after = blocking(vault.load("default"))
             watched.now.generations = (after.generation if after else 0) - before.generation
             watched.to_kill = 0
             done.append(watched.now)
@@ -204,10 +205,10 @@ def _approving(email: str, password: str) -> Callable[[Notice], None]:
 
 def _lapse(vault: FileVault) -> Held:
     with vault.lock("default"):
-        held = vault.load("default")
+        held = blocking(vault.load("default"))
         assert held is not None
         assert held.expires_at is not None
-        vault.keep("default", _lapsed(held))
+        blocking(vault.keep("default", _lapsed(held)))
         return held
 
 
@@ -228,14 +229,14 @@ class _Stale(FileVault):
 
     def __init__(self, home: Path) -> None:
         super().__init__(home, Seals(home))
-        self.copy = self.load("default")
+        self.copy = blocking(super().load("default"))
         self.is_first = True
 
-    def load(self, drawer: str) -> Held | None:
+    async def load(self, drawer: str) -> Held | None:
         if getattr(self, "is_first", False):
             self.is_first = False
             return self.copy and _lapsed(self.copy)
-        self.copy = super().load(drawer)
+        self.copy = await super().load(drawer)
         return self.copy
 
 

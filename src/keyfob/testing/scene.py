@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import argon2
 
-from keyfob.client.asks import Came, Heard
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.lock_holder import Turn
 from keyfob.client.model.moment import Moment
@@ -20,6 +19,7 @@ from keyfob.client.model.question import Question
 from keyfob.client.model.server_capabilities import Learned
 from keyfob.client.model.stored_login import Held
 from keyfob.client.model.surroundings import Surroundings
+from keyfob.client.ports import LoginEvent, Redirected
 from keyfob.guard import Guard
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response, form_request
@@ -148,11 +148,11 @@ class SceneWorld:
         self._brought: Mapping[str, str] | None = None
         self._state = ""
 
-    def send(self, request: Request) -> Response:
+    async def send(self, request: Request) -> Response:
         """In memory."""
         return self._scene.pair.send(request)
 
-    def wait(self, span: timedelta) -> None:
+    async def wait(self, span: timedelta) -> None:
         """Time passes for everybody."""
         self._scene.time.go(span)
 
@@ -160,7 +160,7 @@ class SceneWorld:
         """The scene's."""
         return self._scene.time.moment()
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notice: Notice) -> None:
         """To whoever looks."""
         self._tell(notice)
 
@@ -168,12 +168,12 @@ class SceneWorld:
         """The scene's, which repeats itself."""
         return self._scene.time.random(size)
 
-    def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
+    async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
         """Nobody can really come; `browse` brings the answer."""
         self._state = state
         return callbacks[0].address(callbacks[0].port or 8484)
 
-    def browse(self, address: str) -> bool:
+    async def browse(self, address: str) -> bool:
         """A person goes there, logs in and approves whatever is asked; what they bring back is kept for `hear`."""
         found: list[str] = []
 
@@ -194,19 +194,19 @@ class SceneWorld:
         self._brought = dict(parse_qsl(found[0])) if found else None
         return True
 
-    def hear(self, span: timedelta) -> Heard | None:
+    async def next_event(self, span: timedelta) -> LoginEvent | None:
         """What the person brought."""
         if self._brought is None or self._brought.get("state") != self._state:
             self._scene.time.go(span)
             return None
-        return Came(self._brought)
+        return Redirected(self._brought)
 
-    def hush(self, *, went_well: bool) -> None:
+    async def stop_listening(self, *, succeeded: bool) -> None:
         """Nobody waits to be told."""
-        del went_well
+        del succeeded
         self._brought = None
 
-    def ask(self, question: Question) -> Secret:
+    async def ask(self, question: Question) -> Secret:
         """Whatever `answers` says to that kind of question, which may look at the scene."""
         return Secret(self.answers[question.kind]())
 
@@ -237,6 +237,9 @@ class SceneWorld:
 
     def note_turn(self, profile: str, turn: Turn) -> None:
         """Nobody waits to be told."""
+
+    def end_turn(self) -> None:
+        pass
 
 
 def approve(person: Person, shown: CodeShown, *, email: str = EMAIL, password: str = PASSWORD) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from keyfob.client.asks import Came, Heard
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.lock_holder import Turn
 from keyfob.client.model.moment import Moment
@@ -14,6 +13,7 @@ from keyfob.client.model.notices import Notice
 from keyfob.client.model.question import Question
 from keyfob.client.model.server_capabilities import Learned
 from keyfob.client.model.surroundings import Surroundings
+from keyfob.client.ports import LoginEvent, Redirected
 from keyfob.errors import KeyfobError, LoginRequired, Unreachable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -64,7 +64,7 @@ class ScriptedWorld:
         self.sent: list[tuple[timedelta, Request]] = []
         self.notices: list[Notice] = []
         self.brings: Mapping[str, str] | None = None
-        self.heard: list[tuple[timedelta, Heard]] = []
+        self.heard: list[tuple[timedelta, LoginEvent]] = []
         self.went_well: bool | None = None
         self.here = Surroundings(has_screen=True, browser="firefox")
         self.has_person = True
@@ -79,7 +79,7 @@ class ScriptedWorld:
         self._drawn = 0
         self._script = {path: list(answers) for path, answers in script.items()}
 
-    def send(self, request: Request) -> Response:
+    async def send(self, request: Request) -> Response:
         """Play the next answer.
 
         Raises:
@@ -101,7 +101,7 @@ class ScriptedWorld:
             case _:
                 raise answer
 
-    def wait(self, span: timedelta) -> None:
+    async def wait(self, span: timedelta) -> None:
         """Let time pass, at once."""
         self.time.wait(span)
 
@@ -109,7 +109,7 @@ class ScriptedWorld:
         """Both clocks."""
         return self.time.now()
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notice: Notice) -> None:
         """Keep it."""
         self.notices.append(notice)
 
@@ -118,17 +118,17 @@ class ScriptedWorld:
         self._drawn += 1
         return bytes([self._drawn]) * size
 
-    def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
+    async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
         """Remember the state."""
         self.state = state
         return callbacks[0].address(callbacks[0].port or 1234)
 
-    def browse(self, address: str) -> bool:
+    async def browse(self, address: str) -> bool:
         """Remember the address."""
         self.address = address
         return True
 
-    def hear(self, span: timedelta) -> Heard | None:
+    async def next_event(self, span: timedelta) -> LoginEvent | None:
         """What the script says is heard next, and then what the browser brings, with the state; else nothing is."""
         if self.heard and self.heard[0][0] <= self.time.passed + span:
             when, heard = self.heard.pop(0)
@@ -137,13 +137,13 @@ class ScriptedWorld:
         if self.brings is None or self.heard:
             self.time.wait(span)
             return None
-        return Came({"state": self.state, **self.brings})
+        return Redirected({"state": self.state, **self.brings})
 
-    def hush(self, *, went_well: bool) -> None:
+    async def stop_listening(self, *, succeeded: bool) -> None:
         """Remember how it ended."""
-        self.went_well = went_well
+        self.went_well = succeeded
 
-    def ask(self, question: Question) -> Secret:
+    async def ask(self, question: Question) -> Secret:
         """The next of `answers`.
 
         Raises:
@@ -188,6 +188,9 @@ class ScriptedWorld:
         """Keep it."""
         self.turns[profile] = turn
 
+    def end_turn(self) -> None:
+        pass
+
     def requests(self, path: str) -> list[Request]:
         """What came to one path."""
         return [request for _, request in self.sent if request.path == path]
@@ -195,83 +198,3 @@ class ScriptedWorld:
     def moments(self, path: str) -> list[float]:
         """When requests came to one path, in seconds."""
         return [when.total_seconds() for when, request in self.sent if request.path == path]
-
-
-class AsyncScriptedWorld:
-    """The same for `drive_async`.
-
-    Attributes:
-        script: The world behind.
-    """
-
-    def __init__(self, script: ScriptedWorld) -> None:
-        """Stand in front of a world."""
-        self.script = script
-
-    async def send(self, request: Request) -> Response:
-        """As there. Raises as there."""
-        return self.script.send(request)
-
-    async def wait(self, span: timedelta) -> None:
-        """As there."""
-        self.script.wait(span)
-
-    def now(self) -> Moment:
-        """As there."""
-        return self.script.now()
-
-    def tell(self, notice: Notice) -> None:
-        """As there."""
-        self.script.tell(notice)
-
-    def random(self, size: int) -> bytes:
-        """As there."""
-        return self.script.random(size)
-
-    async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
-        """As there."""
-        return self.script.listen(callbacks, state)
-
-    async def browse(self, address: str) -> bool:
-        """As there."""
-        return self.script.browse(address)
-
-    async def hear(self, span: timedelta) -> Heard | None:
-        """As there."""
-        return self.script.hear(span)
-
-    async def hush(self, *, went_well: bool) -> None:
-        """As there."""
-        self.script.hush(went_well=went_well)
-
-    async def ask(self, question: Question) -> Secret:
-        """As there. Raises as there."""
-        return self.script.ask(question)
-
-    def look(self) -> tuple[Surroundings, bool]:
-        """As there."""
-        return self.script.look()
-
-    def recall(self, issuer: str, client_id: str) -> Learned:
-        """As there."""
-        return self.script.recall(issuer, client_id)
-
-    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
-        """As there."""
-        self.script.learn(issuer, client_id, learned)
-
-    def park(self, profile: str, kept: Secret | None) -> None:
-        """As there."""
-        self.script.park(profile, kept)
-
-    def unpark(self, profile: str) -> Secret | None:
-        """As there."""
-        return self.script.unpark(profile)
-
-    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
-        """As there."""
-        return self.script.take_turn(profile, turn)
-
-    def note_turn(self, profile: str, turn: Turn) -> None:
-        """As there."""
-        self.script.note_turn(profile, turn)

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.client.auth.client_auth import methods_for
-from keyfob.client.drive import drive
 from keyfob.client.flows.discovery import discover
 from keyfob.client.io.vault.quick_file import lay_quick
 from keyfob.client.model.certificate import Certificate, CertificateFiles, bound_to
@@ -29,6 +28,7 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.metadata import aliases
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.example_tenant import MACHINE_KEY
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scripted_server import ScriptedWorld
@@ -121,14 +121,14 @@ def test_without_a_certificate_the_aliases_are_not_looked_at() -> None:
     """[C-8705-01]"""
     for said in (ALIASES, "x", {"token_endpoint": 7}, ["x"]):
         world = ScriptedWorld({OPENID: [json_response(200, OFFER | {"mtls_endpoint_aliases": said})]})
-        found = drive(discover(replace(ROBOT, certificate=None, credential=Source("key", "env", "X"))), world)
+        found = run(discover(world, replace(ROBOT, certificate=None, credential=Source("key", "env", "X"))))
         assert found.token_endpoint == METADATA.token_endpoint
 
 
 def test_what_the_profile_says_of_an_endpoint_comes_before_an_alias() -> None:
     """[C-8705-01]"""
     ours = replace(ROBOT, endpoints={"revocation_endpoint": "https://login.example/other"})
-    found = drive(discover(ours), offering())
+    found = run(discover(offering(), ours))
     assert (found.revocation_endpoint, found.token_endpoint) == (
         "https://login.example/other",
         ALIASES["token_endpoint"],
@@ -140,7 +140,7 @@ def test_the_other_endpoints_stay_where_no_alias_is() -> None:
     document = OFFER | {
         "mtls_endpoint_aliases": {"token_endpoint": ALIASES["token_endpoint"], "jwks_uri": f"{MTLS}/no"}
     }
-    found = drive(discover(ROBOT), ScriptedWorld({OPENID: [json_response(200, document)]}))
+    found = run(discover(ScriptedWorld({OPENID: [json_response(200, document)]}), ROBOT))
     assert (found.token_endpoint, found.revocation_endpoint) == (
         ALIASES["token_endpoint"],
         METADATA.revocation_endpoint,
@@ -161,7 +161,7 @@ def test_an_alias_over_plain_http_beyond_this_machine_is_refused() -> None:
     """[C-8705-01]"""
     document = OFFER | {"mtls_endpoint_aliases": {"token_endpoint": "http://mtls.login.example/token"}}
     with pytest.raises(Malformed, match="token_endpoint is plain http"):
-        drive(discover(ROBOT), ScriptedWorld({OPENID: [json_response(200, document)]}))
+        run(discover(ScriptedWorld({OPENID: [json_response(200, document)]}), ROBOT))
 
 
 @given(st.dictionaries(st.sampled_from([*ALIASES, "jwks_uri", "x"]), st.one_of(st.text(), st.none(), st.integers())))
@@ -194,7 +194,7 @@ def test_a_certificate_is_shown_in_one_way_by_whichever_name(offered: tuple[str,
 def test_the_method_is_kept_with_the_login(tmp_path: Path) -> None:
     vault, world = MemoryVault(), offering()
     app_at(world, laid(tmp_path), vault).log_in()
-    kept = vault.load("default")
+    kept = run(vault.load("default"))
     assert kept is not None
     assert kept.methods == ("tls_client_auth",)
     assert Held.read(kept.write()) == kept

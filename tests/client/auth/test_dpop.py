@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.client.auth.dpop import Prover
-from keyfob.client.drive import drive
 from keyfob.client.flows.client_credentials import log_in as log_in_machine
 from keyfob.client.flows.interactive import log_in
 from keyfob.client.model.flow_names import Way
@@ -20,7 +19,6 @@ from keyfob.client.model.notices import CodeShown, NotBound, Notice
 from keyfob.client.model.profile import Dpop, Profile, read_dpop
 from keyfob.client.model.source import Source
 from keyfob.client.model.stored_login import Held
-from keyfob.client.session.session import Session
 from keyfob.errors import Malformed, Misuse, Refused
 from keyfob.jose.keys import SigningKey
 from keyfob.login import App
@@ -28,6 +26,7 @@ from keyfob.protocol.dpop import hash_of
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.serve import Wire
 from keyfob.testing.example_tenant import ORDERS, SECRET, example_config
 from keyfob.testing.memory_vault import MemoryVault
@@ -35,6 +34,7 @@ from keyfob.testing.scene import EMAIL, PASSWORD, Scene, SceneWorld, approve
 from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scripted_server import Answer, ScriptedWorld
 from tests.client.auth.proofs import nonces_of, proof_of
+from tests.client.blocking import Session
 from tests.client.scripts import ISSUER, METADATA, OPENID, PENDING, PROFILE, codes, error, held, tokens
 
 SERVER = replace(
@@ -64,7 +64,7 @@ def world_of(*answers: Answer, server: ServerMetadata = SERVER, **more: list[Ans
 
 
 def visit(world: ScriptedWorld, way: Way = "device", dpop: Dpop = "require") -> Held:
-    return drive(log_in(replace(PROFILE, way=way, dpop=dpop)), world)
+    return run(log_in(world, replace(PROFILE, way=way, dpop=dpop)))
 
 
 def test_every_poll_brings_a_fresh_proof_with_the_newest_nonce() -> None:
@@ -183,7 +183,7 @@ def test_nothing_changes_where_nobody_wants_a_key() -> None:
 class Drawer(MemoryVault):
     def __init__(self, content: Held) -> None:
         super().__init__()
-        self.keep(PROFILE.name, content)
+        run(self.keep(PROFILE.name, content))
 
 
 def session(content: Held, *answers: Answer, dpop: Dpop = "off", **more: list[Answer]) -> tuple[Session, ScriptedWorld]:
@@ -263,11 +263,11 @@ def test_a_machine_keeps_its_key_over_all_its_tokens() -> None:
     vault, world = MemoryVault(), world_of(bound("at-1", expires_in=60), bound("at-2"))
     ours = Session(machine, vault, world, lambda _: SECRET)
     assert ours.token() == Secret("at-1")
-    world.wait(timedelta(minutes=2))
+    run(world.wait(timedelta(minutes=2)))
     assert ours.token() == Secret("at-2")
     assert len({proof_of(request)[1] for request in world.requests("/token")}) == 1
     told = world_of(tokens())
-    drive(log_in_machine(replace(machine, dpop="prefer"), SECRET), told)
+    run(log_in_machine(told, replace(machine, dpop="prefer"), SECRET))
     assert NotBound() in told.notices
 
 

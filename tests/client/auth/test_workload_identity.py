@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from keyfob.client.auth.workload_identity import read_platform_token
-from keyfob.client.drive import drive
 from keyfob.client.flows.client_credentials import log_in
 from keyfob.client.io.platform_tokens import Platform, read_identity
 from keyfob.client.model.credential import PlatformToken
@@ -22,6 +21,7 @@ from keyfob.errors import KeyfobError, Malformed, Misuse, Refused, Unreachable
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scripted_server import ScriptedWorld
@@ -60,7 +60,7 @@ def body_of(world: ScriptedWorld) -> dict[str, str]:
 def test_a_platforms_token_is_exchanged_for_an_access_token() -> None:
     """[C-8693-01]: subject_token and its type, no actor, and nothing that would authenticate a public program."""
     world = world_of(tokens(issued_token_type=ACCESS))
-    held = drive(log_in(profile(), None, read_platform_token(TOKEN, "here")), world)
+    held = run(log_in(world, profile(), None, read_platform_token(TOKEN, "here")))
     assert body_of(world) == {
         "grant_type": EXCHANGE,
         "client_id": "robot",
@@ -75,14 +75,14 @@ def test_a_platforms_token_is_exchanged_for_an_access_token() -> None:
 def test_a_token_that_is_no_jwt_is_exchanged_as_what_it_is() -> None:
     """[C-8693-01]"""
     world = world_of(tokens())
-    drive(log_in(profile(), None, read_platform_token("opaque-token\n", "here")), world)
+    run(log_in(world, profile(), None, read_platform_token("opaque-token\n", "here")))
     assert (body_of(world)["subject_token"], body_of(world)["subject_token_type"]) == ("opaque-token", ACCESS)
 
 
 def test_an_exchange_may_prove_the_program_too() -> None:
     """[C-6749-07]: one way, beside the token that is exchanged."""
     world = world_of(tokens())
-    drive(log_in(profile(), Secret("word"), read_platform_token(TOKEN, "here")), world)
+    run(log_in(world, profile(), Secret("word"), read_platform_token(TOKEN, "here")))
     assert (world.requests("/token")[0].header("authorization") or "").startswith("Basic ")
     assert body_of(world).keys().isdisjoint({"client_secret", "client_assertion", "client_id"})
 
@@ -99,13 +99,13 @@ def test_an_exchange_may_prove_the_program_too() -> None:
 def test_what_is_no_access_token_is_not_used_as_one(changed: dict[str, object]) -> None:
     """[C-8693-01]"""
     with pytest.raises(Malformed):
-        drive(log_in(profile(), None, read_platform_token(TOKEN, "here")), world_of(tokens(**changed)))
+        run(log_in(world_of(tokens(**changed)), profile(), None, read_platform_token(TOKEN, "here")))
 
 
 def test_a_platforms_token_is_the_grant() -> None:
     """[C-7523-02]: exactly one JWT, as it came."""
     world = world_of(tokens())
-    drive(log_in(profile("grant"), None, read_platform_token(TOKEN, "here")), world)
+    run(log_in(world, profile("grant"), None, read_platform_token(TOKEN, "here")))
     assert parse_qs(world.requests("/token")[0].body.decode()) == {
         "grant_type": ["urn:ietf:params:oauth:grant-type:jwt-bearer"],
         "client_id": ["robot"],
@@ -117,7 +117,7 @@ def test_a_platforms_token_is_the_grant() -> None:
 def test_a_platforms_token_proves_the_program() -> None:
     """[C-7523-01] [C-6749-07]: as client assertion, beside the grant of a program as itself."""
     world = world_of(tokens())
-    drive(log_in(profile("assertion"), read_platform_token(TOKEN, "here")), world)
+    run(log_in(world, profile("assertion"), read_platform_token(TOKEN, "here")))
     assert body_of(world) == {
         "grant_type": "client_credentials",
         "client_id": "robot",
@@ -134,7 +134,7 @@ def test_a_jwt_that_lacks_what_an_assertion_needs_is_not_sent(missing: str, use:
     """[C-7523-02]"""
     world, identity = world_of(tokens()), read_platform_token(jwt(**{missing: None}), "here")
     with pytest.raises(Misuse, match=missing):
-        drive(log_in(profile(use), *((identity,) if use == "assertion" else (None, identity))), world)
+        run(log_in(world, profile(use), *((identity,) if use == "assertion" else (None, identity))))
     assert world.sent == []
 
 
@@ -142,13 +142,13 @@ def test_a_jwt_that_lacks_what_an_assertion_needs_is_not_sent(missing: str, use:
 def test_a_lapsed_token_is_not_sent(use: IdentityUse) -> None:
     world, identity = world_of(tokens()), read_platform_token(jwt(exp=int(NOON.timestamp()) - 1), "here")
     with pytest.raises(Misuse, match="lapsed"):
-        drive(log_in(profile(use), *((identity,) if use == "assertion" else (None, identity))), world)
+        run(log_in(world, profile(use), *((identity,) if use == "assertion" else (None, identity))))
     assert world.sent == []
 
 
 def test_a_refusal_never_repeats_the_token() -> None:
     with pytest.raises(Refused) as raised:
-        drive(log_in(profile(), None, read_platform_token(TOKEN, "here")), world_of(error("invalid_request")))
+        run(log_in(world_of(error("invalid_request")), profile(), None, read_platform_token(TOKEN, "here")))
     assert TOKEN not in f"{raised.value.message}{raised.value.hint}"
 
 
@@ -161,7 +161,7 @@ def test_a_public_program_asks_nobody() -> None:
     """[C-6749-14]: refused before any request, by the profile and by the flow."""
     world = world_of(tokens())
     with pytest.raises(Misuse):
-        drive(log_in(profile(), None), world)
+        run(log_in(world, profile(), None))
     assert world.sent == []
     with pytest.raises(Misuse):
         Profile("ci", ISSUER, "robot", is_machine=True)

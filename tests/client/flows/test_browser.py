@@ -9,8 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from keyfob.client.asks import Pasted, Switched
-from keyfob.client.drive import drive
 from keyfob.client.flows.interactive import log_in, resume
 from keyfob.client.model.assurance import Assurance
 from keyfob.client.model.flow_names import Way
@@ -19,6 +17,7 @@ from keyfob.client.model.profile import Profile
 from keyfob.client.model.server_capabilities import Learned
 from keyfob.client.model.stored_login import Held
 from keyfob.client.model.surroundings import Surroundings
+from keyfob.client.ports import DeviceRequested, Pasted
 from keyfob.errors import InvalidToken, KeyfobError, LoginDeclined, LoginRequired, Malformed, Refused, TimedOut
 from keyfob.login import App, BrowserOpened, CodeShown
 from keyfob.protocol.http import json_response
@@ -26,12 +25,14 @@ from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.pkce import challenge_of
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.serve import Wire
 from keyfob.testing.example_tenant import ORDERS, example_config
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scene import EMAIL, Scene, SceneWorld
 from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scripted_server import Answer, ScriptedWorld
+from tests.client.blocking import Session
 from tests.client.scripts import API, CLIENT, ISSUER, METADATA, OPENID, PENDING, codes, error, tokens
 
 PROFILE = Profile("default", ISSUER, CLIENT, API, Scope.of(["openid", "read:orders"]))
@@ -54,8 +55,16 @@ def world_of(
     return world
 
 
+BY_BROWSER = replace(PROFILE, way="browser")
+
+
+def whole_login(world: ScriptedWorld, profile: Profile = BY_BROWSER) -> Held:
+    """As a program logs in, up to the page that the browser is left at."""
+    return Session(profile, MemoryVault(), world).log_in()
+
+
 def visit(world: ScriptedWorld, way: Way = "browser", profile: Profile = PROFILE) -> Held:
-    return drive(log_in(replace(profile, way=way)), world)
+    return run(log_in(world, replace(profile, way=way)))
 
 
 def query(address: str) -> dict[str, str]:
@@ -74,7 +83,7 @@ def told(world: ScriptedWorld) -> BrowserOpened | PasteAsked:
 def test_the_browser_is_sent_with_all_that_keeps_the_answer_ours() -> None:
     """[C-7636-01] [C-7636-02] [C-6749-11]: S256, a state and a nonce, each new; the code comes with its verifier."""
     world = world_of({"code": "c"})
-    visit(world, profile=replace(PROFILE, callbacks=("http://127.0.0.1:8484/callback",)))
+    whole_login(world, replace(PROFILE, way="browser", callbacks=("http://127.0.0.1:8484/callback",)))
     sent, back = query(world.address), body(world)
     assert sent["tenant"] == "1"
     assert (sent["response_type"], sent["code_challenge_method"], sent["audience"]) == ("code", "S256", API)
@@ -119,7 +128,7 @@ def test_what_comes_back_ends_as_it_should_and_no_code_is_spent(case: str) -> No
     brings, kind = ENDS[case]
     world = world_of(brings)
     with pytest.raises(kind) as raised:
-        visit(world)
+        whole_login(world)
     assert "\x1b" not in raised.value.message
     assert world.requests("/token") == []
     assert world.went_well is False
@@ -135,7 +144,7 @@ def test_an_issuer_that_promised_to_name_itself_must() -> None:
 def test_what_the_pages_are_to_ask_for_is_said_to_them() -> None:
     world = world_of({"code": "c"})
     wanted = Assurance(prompt=("login", "consent"))
-    drive(log_in(replace(PROFILE, way="browser"), assurance=wanted), world)
+    run(log_in(world, replace(PROFILE, way="browser"), assurance=wanted))
     assert query(world.address)["prompt"] == "login consent"
     assert "prompt" not in body(world)
 
@@ -217,13 +226,13 @@ def test_where_no_keys_are_seen_the_answer_is_a_line() -> None:
 
 def test_one_key_asks_for_a_code_and_the_first_to_finish_wins() -> None:
     world = world_of(None, PENDING, tokens(access_token="by-code"))
-    world.heard.append((MINUTE, Switched()))
+    world.heard.append((MINUTE, DeviceRequested()))
     assert visit(world).access_token == Secret("by-code")
     assert any(isinstance(notice, CodeShown) for notice in world.notices)
     assert world.parked == {}
 
     world = world_of({"code": "c"}, PENDING, tokens(access_token="by-browser"))
-    world.heard += [(MINUTE, Switched()), (MINUTE + timedelta(seconds=8), Pasted(Secret("nonsense")))]
+    world.heard += [(MINUTE, DeviceRequested()), (MINUTE + timedelta(seconds=8), Pasted(Secret("nonsense")))]
     assert visit(world).access_token == Secret("by-browser")
     assert [body(world, number)["grant_type"] for number in (0, 1)] == [
         "urn:ietf:params:oauth:grant-type:device_code",
@@ -234,7 +243,7 @@ def test_one_key_asks_for_a_code_and_the_first_to_finish_wins() -> None:
 
 def test_a_key_for_what_the_server_does_not_have_does_nothing() -> None:
     world = world_of({"code": "c"}, server=BROWSER_ONLY)
-    world.heard.append((MINUTE, Switched()))
+    world.heard.append((MINUTE, DeviceRequested()))
     assert visit(world)
     assert not any(isinstance(notice, CodeShown) for notice in world.notices)
     notice = told(world)
@@ -248,14 +257,14 @@ def test_a_way_that_is_closed_to_us_is_left_for_the_next_and_remembered() -> Non
     world._script["/device"] = [error("unauthorized_client", 403)]
     state = "AQEB" * 10 + "AQE"
     pasted(world, f"http://127.0.0.1:1234/callback?code=c&state={state}")
-    assert drive(log_in(PROFILE), world)
+    assert run(log_in(world, PROFILE))
     kinds = [type(notice) for notice in world.notices]
     assert kinds[:3] == [DoorChosen, DoorRefused, PasteAsked]
     assert set(world.learned[ISSUER, CLIENT].refused) == {"device"}
 
     world.brings = {"code": "c"}
     asked = len(world.requests("/device"))
-    drive(log_in(PROFILE), world)
+    run(log_in(world, PROFILE))
     assert len(world.requests("/device")) == asked, "it is not asked again"
     chosen = [notice for notice in world.notices if isinstance(notice, DoorChosen)][-1]
     assert chosen.door == "paste"
@@ -263,7 +272,7 @@ def test_a_way_that_is_closed_to_us_is_left_for_the_next_and_remembered() -> Non
 
     world.time.wait(timedelta(days=31))
     world._script["/device"] = [codes()]
-    assert drive(log_in(PROFILE), world)
+    assert run(log_in(world, PROFILE))
     assert len(world.requests("/device")) == asked + 1, "but not for ever"
 
 
@@ -280,7 +289,7 @@ def test_another_refusal_is_no_reason_to_go_on(answer: Answer) -> None:
     world.here = Surroundings(is_ssh=True)
     world._script["/device"] = [answer]
     with pytest.raises(KeyfobError):
-        drive(log_in(PROFILE), world)
+        run(log_in(world, PROFILE))
     assert world.learned == {}
 
 
@@ -289,7 +298,7 @@ def test_where_nobody_is_nothing_is_asked_of_the_server() -> None:
     world = world_of(None)
     world.has_person, world.here = False, Surroundings(has_terminal=False, ci="GitHub Actions")
     with pytest.raises(LoginRequired) as raised:
-        drive(log_in(replace(PROFILE, name="work")), world)
+        run(log_in(world, replace(PROFILE, name="work")))
     assert (raised.value.code, raised.value.exit) == ("no-terminal", 4)
     assert "GitHub Actions" in raised.value.message
     assert "keyfob login --profile work" in raised.value.hint
@@ -300,27 +309,27 @@ def test_another_process_goes_on_with_a_login_that_waits() -> None:
     from keyfob.client.flows.interactive import begin
 
     first = world_of(None)
-    begun = drive(begin(PROFILE), first)
+    begun = run(begin(first, PROFILE))
     assert begun.shown.user_code == "WDJB-MJHT"
     second = world_of(None, PENDING, tokens())
     second.parked = first.parked
-    assert drive(resume(PROFILE), second).access_token == Secret("at-1")
+    assert run(resume(second, PROFILE)).access_token == Secret("at-1")
     assert body(second)["device_code"] == "the-device-code"
     assert second.parked == {}
     with pytest.raises(LoginRequired):
-        drive(resume(PROFILE), second)
+        run(resume(second, PROFILE))
 
 
 def test_a_login_that_waits_for_another_program_is_not_ours() -> None:
     from keyfob.client.flows.interactive import begin
 
     world = world_of(None)
-    drive(begin(PROFILE), world)
+    run(begin(world, PROFILE))
     with pytest.raises(LoginRequired):
-        drive(resume(replace(PROFILE, client_id="other")), world)
+        run(resume(world, replace(PROFILE, client_id="other")))
     world.time.wait(timedelta(hours=1))
     with pytest.raises(TimedOut):
-        drive(resume(PROFILE), world)
+        run(resume(world, PROFILE))
     assert world.parked == {}
 
 
@@ -349,8 +358,8 @@ def test_an_id_token_with_another_nonce_is_not_believed() -> None:
     scene = Scene(example_config(TENANT))
 
     class Planted(SceneWorld):
-        def browse(self, address: str) -> bool:
-            return super().browse(address.replace("nonce=", "nonce=x"))
+        async def browse(self, address: str) -> bool:
+            return await super().browse(address.replace("nonce=", "nonce=x"))
 
     app = App(
         issuer=TENANT,

@@ -13,7 +13,6 @@ from urllib.parse import parse_qs
 import pytest
 
 from keyfob.client.auth.client_auth import methods_for
-from keyfob.client.drive import drive
 from keyfob.client.flows.client_credentials import log_in
 from keyfob.client.io.secret_sources import read_credential
 from keyfob.client.model.credential import PrivateKey
@@ -27,6 +26,7 @@ from keyfob.login import App
 from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.example_tenant import MACHINE_KEY, ORDERS, SECRET, example_config
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scene import ISSUER as TENANT
@@ -52,7 +52,7 @@ def body_of(world: ScriptedWorld, number: int = 0) -> dict[str, str]:
 def test_a_secret_travels_in_the_basic_header_encoded() -> None:
     """[C-6749-02]: RFC 6749 §2.3.1; nothing of it stands in the body."""
     world = world_of(tokens(scope="read:orders"))
-    held = drive(log_in(PROFILE, WORD), world)
+    held = run(log_in(world, PROFILE, WORD))
     header = world.requests("/token")[0].header("authorization") or ""
     assert base64.b64decode(header.removeprefix("Basic ")) == b"machine:s3cret+%2B%2Fwith+%25"
     assert body_of(world) == {"grant_type": "client_credentials", "audience": API, "scope": "read:orders"}
@@ -61,7 +61,7 @@ def test_a_secret_travels_in_the_basic_header_encoded() -> None:
 
 def test_a_secret_travels_in_the_body_where_only_that_is_offered() -> None:
     world = world_of(tokens(), offered=("client_secret_post",))
-    drive(log_in(PROFILE, WORD), world)
+    run(log_in(world, PROFILE, WORD))
     assert body_of(world)["client_secret"] == WORD.reveal()
     assert world.requests("/token")[0].header("authorization") is None
 
@@ -70,12 +70,12 @@ def test_a_refused_header_is_followed_by_the_body_once() -> None:
     """Metadata speaks of the server; this program may be registered for one way only."""
     both = ("client_secret_post", "client_secret_basic")
     world = world_of(error("invalid_client", 401), tokens(), offered=both)
-    drive(log_in(PROFILE, WORD), world)
+    run(log_in(world, PROFILE, WORD))
     assert "client_secret" not in body_of(world, 0)
     assert body_of(world, 1)["client_secret"] == WORD.reveal()
     refused = world_of(error("access_denied", 401), error("access_denied", 401), offered=both)
     with pytest.raises(Refused, match="access_denied"):
-        drive(log_in(PROFILE, WORD), refused)
+        run(log_in(refused, PROFILE, WORD))
     assert len(refused.requests("/token")) == 2
 
 
@@ -83,16 +83,16 @@ def test_a_refused_header_is_followed_by_the_body_once() -> None:
 def test_a_server_may_refuse_the_header_in_its_own_way(answer: Response) -> None:
     """RFC 6749 §5.2 lets it say `invalid_client` with 400, too; glewlwyd says 403 and nothing else."""
     world = world_of(answer, tokens(), offered=("client_secret_basic", "client_secret_post"))
-    drive(log_in(PROFILE, WORD), world)
+    run(log_in(world, PROFILE, WORD))
     assert body_of(world, 1)["client_secret"] == WORD.reveal()
     forbidden = world_of(error("unauthorized_client", 403), offered=("client_secret_basic", "client_secret_post"))
     with pytest.raises(Refused, match="unauthorized_client"):
-        drive(log_in(PROFILE, WORD), forbidden)
+        run(log_in(forbidden, PROFILE, WORD))
 
 
 def test_a_key_signs_a_fresh_assertion_for_the_issuer_alone() -> None:
     world = world_of(tokens())
-    drive(log_in(PROFILE, PrivateKey(MACHINE_KEY, "k1")), world)
+    run(log_in(world, PROFILE, PrivateKey(MACHINE_KEY, "k1")))
     shown = body_of(world)
     unverified = take_apart(Secret(shown["client_assertion"]))
     claims = json.loads(unverified.payload)
@@ -116,7 +116,7 @@ def test_a_key_signs_a_fresh_assertion_for_the_issuer_alone() -> None:
 )
 def test_what_is_no_token_is_said_as_what_it_is(answer: object, kind: type[Exception]) -> None:
     with pytest.raises(kind) as raised:
-        drive(log_in(PROFILE, WORD), world_of(answer))
+        run(log_in(world_of(answer), PROFILE, WORD))
     assert WORD.reveal() not in str(raised.value)
 
 

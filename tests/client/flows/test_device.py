@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.drive import drive
 from keyfob.client.flows import interactive as login_flow
 from keyfob.client.flows.device import begin, finish, log_in
 from keyfob.client.flows.polling import LONGEST_WAIT, PAD
@@ -19,6 +18,7 @@ from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.target import Target
+from keyfob.run import run
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
 from tests.client.scripts import (
@@ -43,14 +43,14 @@ ASKED = DeviceRequest(CLIENT, PROFILE.scope, Target(API))
 
 def polled(*answers: Answer, interval: float = 5, expires_in: float = 900) -> tuple[ScriptedWorld, list[float]]:
     world = ScriptedWorld({"/token": answers})
-    drive(finish(pending(interval, expires_in), program()), world)
+    run(finish(world, pending(interval, expires_in), program()))
     return world, gaps(world)
 
 
 def ended(*answers: Answer, interval: float = 5, expires_in: float = 900) -> tuple[KeyfobError, ScriptedWorld]:
     world = ScriptedWorld({"/token": answers})
     with pytest.raises(KeyfobError) as caught:
-        drive(finish(pending(interval, expires_in), program()), world)
+        run(finish(world, pending(interval, expires_in), program()))
     return caught.value, world
 
 
@@ -62,7 +62,7 @@ def test_a_program_with_a_secret_says_its_id_beside_the_header_too() -> None:
     """[C-6749-02]: it need not (RFC 8628 §3.1), and django-oauth-toolkit looks nowhere else."""
     world = ScriptedWorld({OPENID: [DOCUMENT], "/device": [codes()]})
 
-    drive(login_flow.begin(PROFILE, Secret("s3cret")), world)
+    run(login_flow.begin(world, PROFILE, Secret("s3cret")))
 
     [first] = world.requests("/device")
     assert (first.header("authorization") or "").startswith("Basic ")
@@ -74,7 +74,7 @@ def test_a_login_asks_for_codes_shows_them_and_waits_for_the_person() -> None:
     """[C-8628-05] [C-8628-09] [C-8628-10] [C-6749-02] [C-6749-03] [C-6749-09]"""
     world = ScriptedWorld({"/device": [codes()], "/token": [PENDING] * 10 + [tokens()]})
 
-    answer = drive(log_in(METADATA, program(), PROFILE), world)
+    answer = run(log_in(world, METADATA, program(), PROFILE))
 
     assert answer.access_token == Secret("at-1")
     [first] = world.requests("/device")
@@ -98,7 +98,7 @@ def test_empty_parameters_are_not_sent() -> None:
     """[C-6749-03]"""
     world = ScriptedWorld({"/device": [codes()]})
 
-    drive(begin(METADATA, program(), replace(PROFILE, scope=Scope(), audience=None)), world)
+    run(begin(world, METADATA, program(), replace(PROFILE, scope=Scope(), audience=None)))
 
     assert world.requests("/device")[0].body == b"client_id=cli"
 
@@ -114,7 +114,7 @@ def test_a_server_that_names_no_interval_is_asked_every_five_seconds() -> None:
     """[C-8628-03]"""
     world = ScriptedWorld({"/device": [codes(interval=None)], "/token": [PENDING, tokens()]})
 
-    drive(log_in(METADATA, program(), PROFILE), world)
+    run(log_in(world, METADATA, program(), PROFILE))
 
     assert min(gaps(world)) >= 5
 
@@ -276,7 +276,7 @@ def test_a_wall_clock_that_jumps_does_not_end_a_login() -> None:
     world = ScriptedWorld({"/token": [PENDING, PENDING, tokens()]})
     world.time.set_wall(timedelta(days=1))
 
-    assert drive(finish(pending(), program()), world).access_token == Secret("at-1")
+    assert run(finish(world, pending(), program())).access_token == Secret("at-1")
 
 
 def test_a_laptop_that_slept_past_the_deadline_gives_up_when_nobody_answers_either() -> None:
@@ -284,7 +284,7 @@ def test_a_laptop_that_slept_past_the_deadline_gives_up_when_nobody_answers_eith
     world.time.set_wall(timedelta(hours=8))
 
     with pytest.raises(TimedOut):
-        drive(finish(pending(), program()), world)
+        run(finish(world, pending(), program()))
 
     assert len(world.requests("/token")) == 1
 
@@ -304,7 +304,7 @@ def test_codes_that_are_not_whole_end_the_login_before_anybody_is_bothered(missi
     world = ScriptedWorld({"/device": [codes(**{missing: value})]})
 
     with pytest.raises(Malformed) as caught:
-        drive(log_in(METADATA, program(), PROFILE), world)
+        run(log_in(world, METADATA, program(), PROFILE))
 
     assert caught.value.field.startswith(missing[:12])
     assert world.notices == []
@@ -316,7 +316,7 @@ def test_an_address_that_is_not_for_a_browser_is_never_shown(address: str) -> No
     world = ScriptedWorld({"/device": [codes(verification_uri=address)]})
 
     with pytest.raises(Malformed):
-        drive(begin(METADATA, program(), PROFILE), world)
+        run(begin(world, METADATA, program(), PROFILE))
 
     assert world.notices == []
 
@@ -324,7 +324,7 @@ def test_an_address_that_is_not_for_a_browser_is_never_shown(address: str) -> No
 def test_an_old_server_that_says_verification_url_is_understood() -> None:
     old = codes(verification_uri=None, verification_url="https://login.example/old")
 
-    shown = drive(begin(METADATA, program(), PROFILE), ScriptedWorld({"/device": [old]})).shown
+    shown = run(begin(ScriptedWorld({"/device": [old]}), METADATA, program(), PROFILE)).shown
 
     assert shown.verification_uri == "https://login.example/old"
 
@@ -333,7 +333,7 @@ def test_a_server_without_a_device_endpoint_is_not_asked() -> None:
     world = ScriptedWorld({})
 
     with pytest.raises(Refused) as caught:
-        drive(begin(replace(METADATA, device_authorization_endpoint=None), program(), PROFILE), world)
+        run(begin(world, replace(METADATA, device_authorization_endpoint=None), program(), PROFILE))
 
     assert caught.value.code == "flow-unavailable"
     assert world.sent == []
@@ -343,7 +343,7 @@ def test_a_refusal_of_the_codes_is_no_decline() -> None:
     world = ScriptedWorld({"/device": [error("access_denied", 403)]})
 
     with pytest.raises(Refused) as caught:
-        drive(begin(METADATA, program(), PROFILE), world)
+        run(begin(world, METADATA, program(), PROFILE))
 
     assert type(caught.value) is Refused
 
@@ -352,17 +352,17 @@ def test_the_codes_are_asked_for_once() -> None:
     world = ScriptedWorld({"/device": [Response(503)]})
 
     with pytest.raises(Refused):
-        drive(begin(METADATA, program(), PROFILE), world)
+        run(begin(world, METADATA, program(), PROFILE))
 
     assert len(world.sent) == 1
 
 
 def test_a_login_can_be_begun_here_and_finished_there() -> None:
     first = ScriptedWorld({"/device": [codes()]})
-    begun = drive(begin(METADATA, program(), PROFILE), first)
+    begun = run(begin(first, METADATA, program(), PROFILE))
     second = ScriptedWorld({"/token": [PENDING, tokens()]})
 
-    assert drive(finish(begun, program()), second).access_token == Secret("at-1")
+    assert run(finish(second, begun, program())).access_token == Secret("at-1")
 
 
 def test_neither_code_shows_when_a_pending_login_is_printed() -> None:
@@ -389,12 +389,12 @@ def test_an_access_token_is_taken_as_it_is_with_junk_beside_it(value: str) -> No
     """[C-6749-04] [C-9068-01]"""
     world = ScriptedWorld({"/token": [tokens(access_token=value, junk={"deep": [1]}, more=None)]})
 
-    assert drive(finish(pending(), program()), world).access_token == Secret(value)
+    assert run(finish(world, pending(), program())).access_token == Secret(value)
 
 
 def test_a_token_without_a_lifetime_has_an_unknown_one() -> None:
     """[C-6749-18]"""
-    answer = drive(finish(pending(), program()), ScriptedWorld({"/token": [tokens(expires_in=None)]}))
+    answer = run(finish(ScriptedWorld({"/token": [tokens(expires_in=None)]}), pending(), program()))
 
     assert answer.expires_in is None
 
@@ -425,7 +425,7 @@ def test_whatever_is_answered_ends_in_a_login_or_in_an_error_of_ours(first: Resp
     for script in ({"/device": [first], "/token": then}, {"/device": [codes()], "/token": then}):
         world = ScriptedWorld(script)
         try:
-            drive(log_in(METADATA, program(), PROFILE), world)
+            run(log_in(world, METADATA, program(), PROFILE))
         except KeyfobError as problem:
             assert not isinstance(problem, LoginRequired)
         assert world.now().wall >= NOON

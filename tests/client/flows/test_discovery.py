@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.drive import drive
 from keyfob.client.flows.discovery import check_issuer, discover
 from keyfob.errors import KeyfobError, Malformed, Misuse, Unreachable
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
+from keyfob.run import run
 from keyfob.testing.scripted_server import ScriptedWorld
 from tests.client.scripts import DOCUMENT, ISSUER, METADATA, OPENID, PAGE, PROFILE, at
 
@@ -17,13 +17,13 @@ OAUTH = "/.well-known/oauth-authorization-server"
 
 
 def found(document: Response) -> ServerMetadata:
-    return drive(discover(PROFILE), ScriptedWorld({OPENID: [document]}))
+    return run(discover(ScriptedWorld({OPENID: [document]}), PROFILE))
 
 
 def refused(*answers: tuple[str, Response], issuer: str = ISSUER) -> tuple[Malformed, ScriptedWorld]:
     world = ScriptedWorld({path: [answer] for path, answer in answers})
     with pytest.raises(Malformed) as caught:
-        drive(discover(at(issuer)), world)
+        run(discover(world, at(issuer)))
     return caught.value, world
 
 
@@ -48,7 +48,7 @@ def test_a_server_that_knows_only_rfc_8414_is_found() -> None:
     """[C-8414-01]"""
     world = ScriptedWorld({OPENID: [Response(404)], OAUTH: [DOCUMENT]})
 
-    assert drive(discover(PROFILE), world) == METADATA
+    assert run(discover(world, PROFILE)) == METADATA
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_an_issuer_that_cannot_be_asked_safely_is_not_asked(issuer: str) -> None
     world = ScriptedWorld({})
 
     with pytest.raises(Misuse):
-        drive(discover(at(issuer)), world)
+        run(discover(world, at(issuer)))
 
     assert world.sent == []
 
@@ -125,7 +125,7 @@ def test_plain_http_is_for_this_machine_alone(issuer: str) -> None:
 
 def test_a_network_that_is_down_is_not_taken_for_a_missing_document() -> None:
     with pytest.raises(Unreachable):
-        drive(discover(PROFILE), ScriptedWorld({}))
+        run(discover(ScriptedWorld({}), PROFILE))
 
 
 def test_a_document_survives_being_written_and_found() -> None:
@@ -139,4 +139,4 @@ def test_whatever_is_answered_is_metadata_or_an_error_of_ours(status: int, body:
     world = ScriptedWorld({OPENID: [Response(status, (), body)], OAUTH: [Response(status, (), body)]})
 
     with pytest.raises(KeyfobError):
-        drive(discover(PROFILE), world)
+        run(discover(world, PROFILE))

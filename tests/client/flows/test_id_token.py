@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from keyfob.client.drive import drive
 from keyfob.client.flows.id_token import LEEWAY, check, expected_algorithms
 from keyfob.client.flows.interactive import log_in
 from keyfob.client.model.notices import ScopeNarrowed
@@ -20,6 +19,7 @@ from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import ScriptedWorld
 from tests.client.scripts import CLIENT, DOCUMENT, ISSUER, METADATA, OPENID, PROFILE, codes, tokens
@@ -44,7 +44,7 @@ def keys(*held: SigningKey) -> Response:
 def judged(
     token: Secret, *, metadata: ServerMetadata = METADATA, nonce: str | None = None, jwks: Response | None = None
 ) -> IdClaims:
-    return drive(check(token, metadata, CLIENT, nonce), ScriptedWorld({"/jwks": [jwks or keys(RSA, EC)]}))
+    return run(check(ScriptedWorld({"/jwks": [jwks or keys(RSA, EC)]}), token, metadata, CLIENT, nonce))
 
 
 def saying(**changed: object) -> Secret:
@@ -159,7 +159,7 @@ def test_a_key_that_was_turned_since_is_found_with_one_request() -> None:
     """[C-OIDC-08] Keys are fetched for every login and kept for none."""
     world = ScriptedWorld({"/jwks": [keys(STRANGER, RSA)]})
 
-    drive(check(saying(), METADATA, CLIENT), world)
+    run(check(world, saying(), METADATA, CLIENT))
 
     assert len(world.sent) == 1
 
@@ -181,7 +181,7 @@ def logged_in(**answered: object) -> ScriptedWorld:
 
 def test_a_login_ends_with_what_may_be_kept() -> None:
     """[C-9700-01]"""
-    held = drive(log_in(replace(PROFILE, way="device")), logged_in(id_token=saying().reveal(), refresh_token="rt-1"))
+    held = run(log_in(logged_in(id_token=saying().reveal(), refresh_token="rt-1"), replace(PROFILE, way="device")))
 
     assert (held.subject, held.person, held.issuer) == ("auth0|1", "a@b.example", ISSUER)
     assert held.refresh_token == Secret("rt-1")
@@ -190,21 +190,21 @@ def test_a_login_ends_with_what_may_be_kept() -> None:
 def test_no_id_token_is_assumed_from_a_device_login() -> None:
     world = logged_in()
 
-    assert drive(log_in(replace(PROFILE, way="device")), world).subject is None
+    assert run(log_in(world, replace(PROFILE, way="device"))).subject is None
     assert world.requests("/jwks") == []
 
 
 def test_a_bad_id_token_ends_the_login_and_nothing_is_kept_of_it() -> None:
     """[C-OIDC-01]"""
     with pytest.raises(KeyfobError):
-        drive(log_in(replace(PROFILE, way="device")), logged_in(id_token=saying(sub=None).reveal()))
+        run(log_in(logged_in(id_token=saying(sub=None).reveal()), replace(PROFILE, way="device")))
 
 
 def test_a_narrower_scope_is_reported() -> None:
     """[C-6749-17]"""
     world = logged_in(scope="openid")
 
-    held = drive(log_in(replace(PROFILE, way="device")), world)
+    held = run(log_in(world, replace(PROFILE, way="device")))
 
     assert held.scope.names == {"openid"}
     assert ScopeNarrowed(("read:orders",)) in world.notices
@@ -213,7 +213,7 @@ def test_a_narrower_scope_is_reported() -> None:
 def narrowed(asked: str, **answered: object) -> set[str]:
     """The scopes that the person is told of."""
     world = logged_in(**answered)
-    drive(log_in(replace(PROFILE, way="device", scope=Scope.read(asked))), world)
+    run(log_in(world, replace(PROFILE, way="device", scope=Scope.read(asked))))
     return {name for notice in world.notices if isinstance(notice, ScopeNarrowed) for name in notice.missing}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,14 @@ import pytest
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.stored_login import Held
 from keyfob.client.ports import Vault
-from keyfob.client.session.session import Session
 from keyfob.errors import LoginRequired, Unreachable, VaultUnavailable
 from keyfob.login import App, aio
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scripted_server import ScriptedWorld, Silence
+from tests.client.blocking import Session
 from tests.client.scripts import PROFILE, held
 
 NAME = PROFILE.name
@@ -27,7 +28,7 @@ NAME = PROFILE.name
 
 def logged_in(vault: MemoryVault | None = None) -> MemoryVault:
     vault = vault or MemoryVault()
-    vault.keep(NAME, held())
+    run(vault.keep(NAME, held()))
     return vault
 
 
@@ -39,7 +40,7 @@ def app_of(vault: Vault, world: ScriptedWorld) -> App:
 def test_the_login_is_forgotten_before_the_server_is_asked(trouble: Response | Silence | Unreachable) -> None:
     """Whatever becomes of this process while the server does not answer, nothing is left here."""
     vault, world, seen = logged_in(), ScriptedWorld({"/revoke": [trouble]}), list[Held | None]()
-    world.meanwhile["/revoke"] = lambda: seen.append(vault.load(NAME))
+    world.meanwhile["/revoke"] = lambda: seen.append(run(vault.load(NAME)))
 
     Session(PROFILE, vault, world).log_out()
 
@@ -59,7 +60,7 @@ def test_whoever_has_had_enough_of_a_server_has_nothing_left_here(why: type[Base
     with pytest.raises(why):
         Session(PROFILE, vault, world).log_out()
 
-    assert vault.load(NAME) is None
+    assert run(vault.load(NAME)) is None
 
 
 def raises(why: type[BaseException]) -> None:
@@ -69,8 +70,8 @@ def raises(why: type[BaseException]) -> None:
 @pytest.mark.parametrize("why", [KeyboardInterrupt, SystemExit, Enough])
 def test_whoever_has_had_enough_of_a_lock_has_nothing_left_here(why: type[BaseException]) -> None:
     class Waited(MemoryVault):
-        @contextmanager
-        def lock(self, _drawer: str) -> Generator[bool]:
+        @asynccontextmanager
+        async def lock(self, _drawer: str) -> AsyncGenerator[bool]:
             raises(why)
             yield True
 
@@ -79,14 +80,14 @@ def test_whoever_has_had_enough_of_a_lock_has_nothing_left_here(why: type[BaseEx
     with pytest.raises(why):
         Session(PROFILE, vault, ScriptedWorld({})).log_out()
 
-    assert vault.load(NAME) is None
+    assert run(vault.load(NAME)) is None
 
 
 class Stuck(MemoryVault):
     """Somebody holds its lock and does not let go."""
 
-    @contextmanager
-    def lock(self, drawer: str) -> Generator[bool]:
+    @asynccontextmanager
+    async def lock(self, drawer: str) -> AsyncGenerator[bool]:
         raise VaultUnavailable(f"another keyfob holds the lock of {drawer}")
         yield True
 
@@ -97,13 +98,13 @@ def test_a_lock_that_nobody_lets_go_of_keeps_no_login_here() -> None:
     done = Session(PROFILE, vault, world).log_out()
 
     assert done.revoked is True
-    assert vault.load(NAME) is None
+    assert run(vault.load(NAME)) is None
 
 
 class Fast(MemoryVault):
     """Nothing can be taken out of it."""
 
-    def forget(self, drawer: str) -> None:
+    async def forget(self, drawer: str) -> None:
         raise VaultUnavailable(f"{drawer} cannot be removed", code="vault-readonly")
 
 
@@ -119,27 +120,27 @@ def test_what_cannot_be_forgotten_is_ended_at_the_server_all_the_same_and_said()
 def test_a_quick_file_that_stays_keeps_no_login_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     vault = FileVault(tmp_path)
-    vault.keep(NAME, held())
+    run(vault.keep(NAME, held()))
     (tmp_path / "quick" / NAME / "no file").mkdir(parents=True)
 
     with pytest.raises(VaultUnavailable):
         Session(PROFILE, vault, ScriptedWorld({"/revoke": [Response(200)]})).log_out()
 
-    assert vault.load(NAME) is None
+    assert run(vault.load(NAME)) is None
 
 
 def test_a_login_that_came_while_the_server_was_told_of_the_last_one_stays() -> None:
     vault, world = logged_in(), ScriptedWorld({})
 
     def another_logs_in() -> None:
-        vault.keep(NAME, held(token="new"))
+        run(vault.keep(NAME, held(token="new")))
         raise KeyboardInterrupt
 
     world.meanwhile["/revoke"] = another_logs_in
     with pytest.raises(KeyboardInterrupt):
         Session(PROFILE, vault, world).log_out()
 
-    kept = vault.load(NAME)
+    kept = run(vault.load(NAME))
     assert kept is not None
     assert kept.access_token == Secret("new")
 
@@ -151,7 +152,7 @@ class Hanging(ScriptedWorld):
         super().__init__({})
         self.asked_now, self.may_go_on = threading.Event(), threading.Event()
 
-    def send(self, _request: Request) -> Response:
+    async def send(self, _request: Request) -> Response:
         self.asked_now.set()
         self.may_go_on.wait(10)
         return Response(200)
@@ -166,7 +167,7 @@ def test_a_task_that_is_cancelled_while_the_server_hangs_leaves_nothing_here() -
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert vault.load(NAME) is None
+        assert run(vault.load(NAME)) is None
         world.may_go_on.set()
 
     asyncio.run(act())
@@ -175,15 +176,15 @@ def test_a_task_that_is_cancelled_while_the_server_hangs_leaves_nothing_here() -
 @pytest.mark.parametrize("again", [False, True], ids=["once", "and once more"])
 def test_a_task_that_is_cancelled_while_it_waits_for_the_lock_leaves_nothing_here(tmp_path: Path, again: bool) -> None:
     vault, waits, forgotten = FileVault(tmp_path), threading.Event(), threading.Event()
-    vault.keep(NAME, held())
+    run(vault.keep(NAME, held()))
 
     class Told(FileVault):
         def lock(self, drawer: str) -> AbstractContextManager[None]:
             waits.set()
             return super().lock(drawer)
 
-        def forget(self, drawer: str) -> None:
-            super().forget(drawer)
+        async def forget(self, drawer: str) -> None:
+            await super().forget(drawer)
             forgotten.set()
 
     app = app_of(Told(tmp_path), ScriptedWorld({}))
@@ -201,7 +202,7 @@ def test_a_task_that_is_cancelled_while_it_waits_for_the_lock_leaves_nothing_her
     with vault.lock(NAME):
         asyncio.run(act())
         assert forgotten.wait(10)
-    assert vault.load(NAME) is None
+    assert run(vault.load(NAME)) is None
 
 
 def test_an_awaited_logout_of_nobody_says_so() -> None:

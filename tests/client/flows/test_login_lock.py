@@ -8,8 +8,8 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,13 +25,14 @@ from keyfob.client.model.lock_holder import Turn
 from keyfob.client.model.notices import CodeShown, LoginElsewhere, Notice
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import Held
-from keyfob.client.session.session import Session
 from keyfob.errors import LoginRequired, VaultUnavailable
 from keyfob.login import App, Profile, aio
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.memory_vault import MemoryVault
-from keyfob.testing.scripted_server import AsyncScriptedWorld, ScriptedWorld
+from keyfob.testing.scripted_server import ScriptedWorld
+from tests.client.blocking import Session
 from tests.client.scripts import CLIENT, DOCUMENT, ISSUER, OPENID, PROFILE, codes, held, pending, tokens
 
 NAME = PROFILE.name
@@ -54,14 +55,14 @@ def session(
     """A session while another logs in, whose turn comes to its end as `last`, when `found` is in the vault."""
     vault = MemoryVault()
     if before is not None:
-        vault.keep(NAME, before)
+        run(vault.keep(NAME, before))
 
     def goes_on() -> None:
         if not world.elsewhere:
             if last is not None:
                 world.turns[NAME] = last
             if found is not None:
-                vault.keep(NAME, found)
+                run(vault.keep(NAME, found))
 
     world.meanwhile["turn"] = goes_on
     return Session(BY_CODE, vault, world), vault
@@ -80,7 +81,7 @@ def test_what_another_process_got_meanwhile_is_taken_over_and_nobody_is_asked() 
     assert world.sent == []
     assert told(world) == [LoginElsewhere(77)]
     assert world.time.passed == 5 * timedelta(milliseconds=250)
-    assert vault.load(NAME) == THEIRS
+    assert run(vault.load(NAME)) == THEIRS
     # The next who waits finds it, too, though our turn was the last.
     assert world.turns[NAME].kept == 3
 
@@ -113,7 +114,7 @@ def test_what_is_not_just_what_was_wanted_is_not_taken_over(case: str) -> None:
 
     assert ours.log_in().access_token == Secret("ours")
 
-    kept = vault.load(NAME)
+    kept = run(vault.load(NAME))
     assert kept is not None
     assert kept.access_token == Secret("ours")
     assert world.turns[NAME] == replace(WANTED, kept=kept.generation)
@@ -180,7 +181,7 @@ def test_who_it_is_is_said_when_it_is_known_and_once_for_each() -> None:
 
 def test_a_vault_that_cannot_be_read_afterwards_is_logged_in_to() -> None:
     class Damaged(MemoryVault):
-        def load(self, drawer: str) -> Held | None:
+        async def load(self, drawer: str) -> Held | None:
             raise VaultUnavailable(f"{drawer} is damaged", code="vault-damaged")
 
     world = world_of(WANTED)
@@ -227,16 +228,13 @@ def test_what_nobody_finishes_any_more_is_resumed() -> None:
 
 
 def test_an_awaited_login_waits_and_takes_over_the_same_way() -> None:
-    from keyfob.client.auth.credentials import Proofs
-    from keyfob.client.drive import drive_async
-    from keyfob.client.io.aio import VaultInThreads
-    from keyfob.client.session.login import KeptLogin
+    from keyfob.client.io.aio import VaultInThreads, WorldInThreads
+    from keyfob.client.session.login import Login
 
     world = world_of(WANTED, WANTED)
     _, vault = session(world, replace(WANTED, kept=3))
-    flow = KeptLogin(BY_CODE, Proofs(BY_CODE, None)).log_in()
 
-    found = asyncio.run(drive_async(flow, AsyncScriptedWorld(world), VaultInThreads(vault)))
+    found = asyncio.run(Login(BY_CODE, VaultInThreads(vault), WorldInThreads(world)).log_in())
     assert found.access_token == Secret("theirs")
 
 
@@ -313,7 +311,7 @@ def test_where_nothing_can_be_written_nobody_is_held_off(tmp_path: Path) -> None
     world = SystemWorld(home=tmp_path)
     assert world.take_turn(NAME, WANTED) == (True, None)
     world.note_turn(NAME, WANTED)
-    world.hush(went_well=True)
+    world.end_turn()
 
 
 def test_a_world_lets_go_of_its_turn_when_its_flow_ends(tmp_path: Path) -> None:
@@ -321,9 +319,9 @@ def test_a_world_lets_go_of_its_turn_when_its_flow_ends(tmp_path: Path) -> None:
     assert one.take_turn(NAME, WANTED) == (True, None)
     assert two.take_turn(NAME, WANTED) == (False, replace(WANTED, pid=os.getpid()))
     two.note_turn(NAME, replace(WANTED, kept=9))
-    one.hush(went_well=False)
+    one.end_turn()
     assert two.take_turn(NAME, WANTED)[1] == replace(WANTED, pid=os.getpid()), "only its holder writes the note"
-    two.hush(went_well=True)
+    two.end_turn()
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
@@ -351,15 +349,15 @@ def test_a_call_waits_as_long_as_another_s_person_takes_to_log_in() -> None:
     tries: list[str] = []
 
     class Busy(MemoryVault):
-        @contextmanager
-        def lock(self, drawer: str) -> Generator[bool]:
+        @asynccontextmanager
+        async def lock(self, drawer: str) -> AsyncGenerator[bool]:
             tries.append(drawer)
             if len(tries) < 4:
                 raise VaultUnavailable("another keyfob holds the lock", code="vault-busy")
             yield True
 
     vault = Busy()
-    vault.keep(NAME, held(token="theirs"))
+    run(vault.keep(NAME, held(token="theirs")))
     ours = Session(PROFILE, vault, ScriptedWorld({}), step_up=lambda _: pytest.fail("they have done so for us"))
 
     assert ours.step_up(StepUp(assurance=SURE), Secret("at-1"))
@@ -368,8 +366,8 @@ def test_a_call_waits_as_long_as_another_s_person_takes_to_log_in() -> None:
 
 def test_a_call_does_not_wait_where_nobody_can_be_waited_for() -> None:
     class Broken(MemoryVault):
-        @contextmanager
-        def lock(self, drawer: str) -> Generator[bool]:
+        @asynccontextmanager
+        async def lock(self, drawer: str) -> AsyncGenerator[bool]:
             raise VaultUnavailable(f"{drawer} cannot be locked")
             yield True
 

@@ -3,13 +3,13 @@ from datetime import timedelta
 
 import pytest
 
-from keyfob.client.drive import drive
 from keyfob.client.flows.logout import LoggedOut, log_out
 from keyfob.client.model.stored_login import Held
 from keyfob.errors import Malformed, Unreachable
 from keyfob.protocol.fields import read_form
 from keyfob.protocol.http import Response
 from keyfob.protocol.revocation import RevocationRequest
+from keyfob.run import run
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
 from tests.client.scripts import CLIENT, PAGE, error, held, program
@@ -19,7 +19,7 @@ LATER = NOON + timedelta(hours=1)
 
 def ended(login: Held, *answers: Answer) -> tuple[LoggedOut, ScriptedWorld]:
     world = ScriptedWorld({"/revoke": answers})
-    return drive(log_out(login, program()), world), world
+    return run(log_out(world, login, program())), world
 
 
 def told(world: ScriptedWorld) -> list[str]:

@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, unquote_plus
 import pytest
 
 from keyfob.client.auth.client_auth import Program, methods_for
-from keyfob.client.drive import drive
 from keyfob.client.flows.client_credentials import log_in as as_itself
 from keyfob.client.flows.device import log_in as by_code
 from keyfob.client.flows.discovery import discover
@@ -23,6 +22,7 @@ from keyfob.errors import Malformed
 from keyfob.protocol.device import DeviceRequest
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.example_tenant import MACHINE_KEY
 from keyfob.testing.scripted_server import ScriptedWorld
 from tests.client.scripts import ISSUER, METADATA, OPENID, PROFILE, at, codes, program, tokens
@@ -38,7 +38,7 @@ def asked_as(credential: Credential, metadata: dict[str, object], client_id: str
     """The token request of a program with that to show."""
     world = ScriptedWorld({OPENID: [json_response(200, metadata)], "/token": [tokens()]})
     robot = Profile("ci", ISSUER, client_id, credential=Source("secret", "env", "X"), is_machine=True)
-    drive(as_itself(robot, credential), world)
+    run(as_itself(world, robot, credential))
     return world.requests("/token")[0]
 
 
@@ -53,7 +53,7 @@ def test_members_that_are_null_are_as_if_they_were_not_there() -> None:
     """[C-8414-03]"""
     nulls: dict[str, object] = dict.fromkeys(METADATA.__dataclass_fields__, None)
     world = ScriptedWorld({OPENID: [json_response(200, nulls | SMALL)]})
-    found = drive(discover(at(ISSUER)), world)
+    found = run(discover(world, at(ISSUER)))
     assert (found.code_challenge_methods_supported, found.device_authorization_endpoint) == ((), None)
     assert methods_for(WORD, found) == ("client_secret_basic",)
 
@@ -61,7 +61,7 @@ def test_members_that_are_null_are_as_if_they_were_not_there() -> None:
 def test_without_a_word_of_pkce_a_code_is_asked_for_without() -> None:
     """[C-8414-03]"""
     world = ScriptedWorld({"/device": [codes()], "/token": [tokens()]})
-    drive(by_code(METADATA, program(), DeviceRequest("cli")), world)
+    run(by_code(world, METADATA, program(), DeviceRequest("cli")))
     assert b"code_" not in world.requests("/device")[0].body
     assert b"code_verifier" not in world.requests("/token")[0].body
 
@@ -80,7 +80,7 @@ def test_what_is_wrong_with_an_issuer_is_said_and_the_other_is_not_repeated(aske
     document = json_response(200, SMALL | {"issuer": named})
     path = f"{asked.removeprefix('https://login.example').rstrip('/')}{OPENID}"
     with pytest.raises(Malformed) as raised:
-        drive(discover(at(asked)), ScriptedWorld({path: [document]}))
+        run(discover(ScriptedWorld({path: [document]}), at(asked)))
     assert hint in raised.value.hint
     assert "evil" not in f"{raised.value.message}{raised.value.hint}"
 
@@ -89,10 +89,10 @@ def test_what_is_wrong_with_an_issuer_is_said_and_the_other_is_not_repeated(aske
 def test_json_that_is_no_metadata_does_not_hide_the_metadata(said: dict[str, object]) -> None:
     """[C-8414-01]: one that answers every address with 200."""
     world = ScriptedWorld({OPENID: [json_response(200, said)], OAUTH: [json_response(200, SMALL)]})
-    assert drive(discover(at(ISSUER)), world).token_endpoint == METADATA.token_endpoint
+    assert run(discover(world, at(ISSUER))).token_endpoint == METADATA.token_endpoint
     alone = ScriptedWorld({OPENID: [json_response(200, said)], OAUTH: [json_response(200, said)]})
     with pytest.raises(Malformed, match="names no issuer"):
-        drive(discover(at(ISSUER)), alone)
+        run(discover(alone, at(ISSUER)))
 
 
 def test_metadata_that_another_issuer_gave_is_not_asked_around() -> None:
@@ -101,7 +101,7 @@ def test_metadata_that_another_issuer_gave_is_not_asked_around() -> None:
         {OPENID: [json_response(200, SMALL | {"issuer": "https://x/"})], OAUTH: [json_response(200, SMALL)]}
     )
     with pytest.raises(Malformed):
-        drive(discover(at(ISSUER)), world)
+        run(discover(world, at(ISSUER)))
     assert world.requests(OAUTH) == []
 
 
@@ -109,7 +109,7 @@ def test_metadata_that_another_issuer_gave_is_not_asked_around() -> None:
 def test_a_lifetime_is_read_however_it_is_written(said: object, seconds: int | None) -> None:
     """[C-6749-18]"""
     world = ScriptedWorld({"/device": [codes(expires_in="900", interval="5")], "/token": [tokens(expires_in=said)]})
-    answer = drive(by_code(METADATA, program(), DeviceRequest("cli")), world)
+    answer = run(by_code(world, METADATA, program(), DeviceRequest("cli")))
     assert answer.expires_in == (None if seconds is None else timedelta(seconds=seconds))
     assert world.moments("/token")[0] >= 5
 
@@ -119,7 +119,7 @@ def test_a_token_whose_type_nobody_names_is_not_used(said: dict[str, object]) ->
     """[C-6749-16]: `token_type` is REQUIRED (RFC 6749 §5.1), and a token of an unknown type MUST NOT be used (§7.1)."""
     world = ScriptedWorld({OPENID: [json_response(200, SMALL)], "/token": [tokens(**said)]})
     with pytest.raises(Malformed, match="token_type"):
-        drive(as_itself(ROBOT, WORD), world)
+        run(as_itself(world, ROBOT, WORD))
 
 
 @pytest.mark.parametrize("opens", [True, False])
@@ -128,7 +128,7 @@ def test_a_page_without_the_code_in_its_address_is_opened_as_it_is(opens: bool) 
     document = json_response(200, METADATA.write())
     world = ScriptedWorld({OPENID: [document], "/device": [codes()], "/token": [tokens()]})
     by_device = Profile("default", ISSUER, "cli", way="device")
-    drive(log_in(by_device, opens_page=opens), world)
+    run(log_in(world, by_device, opens_page=opens))
     assert world.address == ("https://login.example/activate" if opens else "")
 
 
@@ -178,7 +178,7 @@ def test_a_key_alone_is_enough_and_no_secret_lies_anywhere() -> None:
 
 def test_a_profile_of_which_nothing_is_said_is_of_a_public_program() -> None:
     """[C-8252-01]"""
-    found = drive(discover(PROFILE), ScriptedWorld({OPENID: [json_response(200, METADATA.write())]}))
+    found = run(discover(ScriptedWorld({OPENID: [json_response(200, METADATA.write())]}), PROFILE))
     assert PROFILE.credential is None
     assert Program.at(found, PROFILE.client_id).methods == ("none",)
 
@@ -191,4 +191,4 @@ def test_a_refusal_without_words_is_said_with_its_status(make: Callable[[], Resp
     refusal = make()
     world = ScriptedWorld({OPENID: [json_response(200, SMALL)], "/token": [refusal]})
     with pytest.raises(Exception, match=str(refusal.status)):
-        drive(as_itself(ROBOT, PrivateKey(MACHINE_KEY)), world)
+        run(as_itself(world, ROBOT, PrivateKey(MACHINE_KEY)))

@@ -11,23 +11,23 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from keyfob.client.drive import drive
 from keyfob.client.flows.interactive import log_in
 from keyfob.client.model.notices import ApprovalAwaited, FactorRefused, PasswordWarned, RecoveryCodeMade
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import Held
-from keyfob.client.session.session import Session
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, Unreachable
 from keyfob.login import App, Notice
 from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.serve import Wire
 from keyfob.testing.example_tenant import ORDERS, example_config
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scene import EMAIL, Scene, SceneWorld
 from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scripted_server import Answer, ScriptedWorld
+from tests.client.blocking import Session
 from tests.client.scripts import API, CLIENT, ISSUER, METADATA, OPENID, PENDING, SLOW_DOWN, error, tokens
 from tests.client.scripts import held as kept
 from tests.server.test_password import code_for, enrolled
@@ -71,7 +71,7 @@ def test_without_leave_no_password_is_asked_for() -> None:
     """[C-9700-07]."""
     world = world_of(tokens())
     with pytest.raises(Misuse, match="does not allow") as raised:
-        drive(log_in(replace(PROFILE, allows_password=False)), world)
+        run(log_in(world, replace(PROFILE, allows_password=False)))
     assert "--allow-password" in raised.value.hint
     assert (world.asked, world.requests("/token")) == ([], [])
 
@@ -79,7 +79,7 @@ def test_without_leave_no_password_is_asked_for() -> None:
 def test_a_password_travels_once_and_a_warning_comes_first() -> None:
     """[C-9700-07] [C-6749-15]: it stands in one request and nowhere else."""
     world = world_of(tokens(refresh_token="rt-1"))
-    held = drive(log_in(PROFILE), world)
+    held = run(log_in(world, PROFILE))
     assert body(world) == {
         "client_id": CLIENT,
         "grant_type": "password",
@@ -102,7 +102,7 @@ def test_a_name_that_is_said_is_not_asked_for() -> None:
     """[C-6749-15]"""
     world = world_of(tokens())
     world.answers = [PASSWORD]
-    drive(log_in(replace(PROFILE, username="sam@example.com")), world)
+    run(log_in(world, replace(PROFILE, username="sam@example.com")))
     assert [question.kind for question in world.asked] == ["password"]
     assert (body(world)["username"], body(world)["password"]) == ("sam@example.com", PASSWORD)
 
@@ -131,14 +131,14 @@ def test_a_name_that_was_said_once_is_written_down_nowhere() -> None:
 def test_the_last_logins_address_is_offered_as_the_name(before: dict[str, str] | None, offered: str) -> None:
     vault, world = MemoryVault(), world_of(tokens())
     if before is not None:
-        vault.keep(PROFILE.name, replace(kept(), **before))  # type: ignore[arg-type]
+        run(vault.keep(PROFILE.name, replace(kept(), **before)))  # type: ignore[arg-type]
     Session(PROFILE, vault, world).log_in()
     assert [question.default for question in world.asked] == [offered, ""]
 
 
 def test_a_realm_is_named_in_auth0s_own_grant() -> None:
     world = world_of(tokens())
-    drive(log_in(replace(PROFILE, realm="staff")), world)
+    run(log_in(world, replace(PROFILE, realm="staff")))
     assert body(world)["grant_type"] == "http://auth0.com/oauth/grant-type/password-realm"
     assert body(world)["realm"] == "staff"
 
@@ -148,7 +148,7 @@ def test_nothing_typed_is_nothing_asked(typed: list[str]) -> None:
     world = world_of(tokens())
     world.answers = typed
     with pytest.raises(Refused if typed else LoginRequired):
-        drive(log_in(PROFILE), world)
+        run(log_in(world, PROFILE))
     assert world.requests("/token") == []
 
 
@@ -168,7 +168,7 @@ EXPLAINED = {
 def test_a_refusal_says_what_to_do(code: str) -> None:
     status, hint = EXPLAINED[code]
     with pytest.raises(Refused) as raised:
-        drive(log_in(PROFILE), world_of(error(code, status)))
+        run(log_in(world_of(error(code, status)), PROFILE))
     assert hint in raised.value.hint
     assert raised.value.oauth_code == code
     assert PASSWORD not in f"{raised.value.message} {raised.value.hint}"
@@ -185,14 +185,14 @@ def test_a_refusal_says_what_to_do(code: str) -> None:
 )
 def test_what_is_no_token_is_said_as_what_it_is(answer: Answer, kind: type[KeyfobError]) -> None:
     with pytest.raises(kind):
-        drive(log_in(PROFILE), world_of(answer))
+        run(log_in(world_of(answer), PROFILE))
 
 
 def test_a_one_time_code_may_be_mistyped_twice() -> None:
     wrong = json_response(403, {"error": "invalid_grant", "error_description": "Invalid otp_code."})
     world = world_of(MFA, wrong, wrong, tokens(), listed=factors("unheard of", "sleeping", "otp"))
     world.answers += ["111 111", "222222", "333-333"]
-    assert drive(log_in(PROFILE), world).access_token == Secret("at-1")
+    assert run(log_in(world, PROFILE)).access_token == Secret("at-1")
     assert [body(world, number)["otp"] for number in (1, 2, 3)] == ["111111", "222222", "333333"]
     assert body(world)["mfa_token"] == "the-mfa-token"
     assert sum(isinstance(notice, FactorRefused) for notice in world.notices) == 2
@@ -201,7 +201,7 @@ def test_a_one_time_code_may_be_mistyped_twice() -> None:
     again = world_of(MFA, wrong, listed=factors("otp"))
     again.answers += ["1"] * 5
     with pytest.raises(Refused, match="not taken"):
-        drive(log_in(PROFILE), again)
+        run(log_in(again, PROFILE))
     assert len(again.requests("/token")) == 4
 
 
@@ -210,7 +210,7 @@ def test_a_login_that_is_over_is_not_typed_at_again() -> None:
     world = world_of(MFA, over, listed=factors("otp"))
     world.answers += ["1"] * 5
     with pytest.raises(Refused):
-        drive(log_in(PROFILE), world)
+        run(log_in(world, PROFILE))
     assert len(world.requests("/token")) == 2
 
 
@@ -219,7 +219,7 @@ def test_of_several_factors_the_person_chooses(typed: str, kind: str) -> None:
     sent = json_response(200, {"challenge_type": "oob", "oob_code": "oob-1", "binding_method": "prompt"})
     world = world_of(MFA, tokens(recovery_code="NEXT"), listed=factors("otp", "email", "recovery"), challenge=sent)
     world.answers += [typed, "123456"]
-    drive(log_in(PROFILE), world)
+    run(log_in(world, PROFILE))
     assert body(world)["grant_type"].endswith(f"mfa-{kind}")
     question = next(question for question in world.asked if question.kind == "factor")
     assert "2: e-mail to pa***@example.com" in question.words
@@ -242,13 +242,13 @@ def test_a_factor_that_is_not_there_cannot_be_chosen(typed: str) -> None:
     world = world_of(MFA, listed=factors("otp", "email", "recovery"))
     world.answers.append(typed)
     with pytest.raises(Refused, match="none of the second factors"):
-        drive(log_in(PROFILE), world)
+        run(log_in(world, PROFILE))
 
 
 def test_an_approval_on_another_device_is_asked_for_until_it_comes() -> None:
     challenge = json_response(200, {"challenge_type": "oob", "oob_code": "oob-1"})
     world = world_of(MFA, PENDING, SLOW_DOWN, tokens(), listed=factors("push"), challenge=challenge)
-    assert drive(log_in(PROFILE), world)
+    assert run(log_in(world, PROFILE))
     moments = world.moments("/token")[1:]
     assert [round(later - earlier) for earlier, later in pairwise(moments)] == [6, 12]
     assert [notice.where for notice in world.notices if isinstance(notice, ApprovalAwaited)] == ["approve in an app"]
@@ -256,10 +256,10 @@ def test_an_approval_on_another_device_is_asked_for_until_it_comes() -> None:
 
     refused = world_of(MFA, error("access_denied"), listed=factors("push"), challenge=challenge)
     with pytest.raises(LoginDeclined):
-        drive(log_in(PROFILE), refused)
+        run(log_in(refused, PROFILE))
     silent = world_of(MFA, PENDING, listed=factors("push"), challenge=challenge)
     with pytest.raises(TimedOut):
-        drive(log_in(PROFILE), silent)
+        run(log_in(silent, PROFILE))
     assert silent.time.passed <= timedelta(minutes=11)
 
 
@@ -279,7 +279,7 @@ def test_a_factor_that_cannot_be_proven_ends_the_login_plainly(
     listed: Answer, challenge: Answer | None, code: str
 ) -> None:
     with pytest.raises(KeyfobError) as raised:
-        drive(log_in(PROFILE), world_of(MFA, listed=listed, challenge=challenge))
+        run(log_in(world_of(MFA, listed=listed, challenge=challenge), PROFILE))
     assert raised.value.code == code
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.drive import drive, drive_async
 from keyfob.client.flows.resource_discovery import LARGEST, ApiFound, covers, find_issuer, profile_name, resources_of
 from keyfob.client.model.profile import check_name
 from keyfob.errors import KeyfobError, Malformed, Unreachable
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.resource_metadata import WELL_KNOWN, ResourceMetadata, well_known_resource
 from keyfob.protocol.scope import Scope
-from keyfob.testing.scripted_server import AsyncScriptedWorld, ScriptedWorld, Silence
+from keyfob.run import run
+from keyfob.testing.scripted_server import ScriptedWorld, Silence
 
 API = "https://api.example"
 URL = f"{API}/v1/orders?page=1"
@@ -36,7 +36,7 @@ def says(resource: str = f"{API}/v1", *issuers: str, **more: Any) -> Response:
 
 def find(script: dict[str, Any], answer: Response, url: str = URL, *trusted: str) -> tuple[ApiFound, ScriptedWorld]:
     world = ScriptedWorld(script)
-    return drive(find_issuer(url, answer, trusted), world), world
+    return run(find_issuer(world, url, answer, trusted)), world
 
 
 def asked(world: ScriptedWorld) -> list[str]:
@@ -85,7 +85,7 @@ def test_metadata_of_another_api_is_not_used_and_no_issuer_is_asked(resource: st
     """[C-9728-01] [C-8707-01]."""
     world = ScriptedWorld({PLACE: [says(resource)]})
     with pytest.raises(Malformed) as caught:
-        drive(find_issuer(URL, refusal()), world)
+        run(find_issuer(world, URL, refusal()))
     assert caught.value.code == "malformed"
     assert asked(world) == [f"{API}{PLACE}"]
 
@@ -102,7 +102,7 @@ def test_nobody_is_asked_but_the_origin_that_the_person_named(place: str) -> Non
     """[C-9728-02]."""
     world = ScriptedWorld({})
     with pytest.raises(Malformed):
-        drive(find_issuer(URL, refusal(place)), world)
+        run(find_issuer(world, URL, refusal(place)))
     assert world.sent == []
 
 
@@ -166,7 +166,7 @@ def test_what_makes_no_sense_is_one_of_our_errors_and_nothing_else_is_asked(case
     """[C-9728-02]: a redirect is not followed, and an endless answer not read."""
     world = ScriptedWorld({PLACE: [ODD[case]]})
     with pytest.raises((Malformed, Unreachable)):
-        drive(find_issuer(URL, refusal()), world)
+        run(find_issuer(world, URL, refusal()))
     assert len(world.sent) == 1
 
 
@@ -177,8 +177,8 @@ def test_an_api_that_says_nothing_is_told_apart() -> None:
 
 
 def test_an_event_loop_finds_the_same() -> None:
-    world = AsyncScriptedWorld(ScriptedWorld({PLACE: [says()]}))
-    assert asyncio.run(drive_async(find_issuer(URL, refusal()), world)).issuers == (ISSUER,)
+    world = ScriptedWorld({PLACE: [says()]})
+    assert asyncio.run(find_issuer(world, URL, refusal())).issuers == (ISSUER,)
 
 
 @given(st.lists(st.text(max_size=60), max_size=3), st.binary(max_size=200))
@@ -186,14 +186,14 @@ def test_whatever_an_api_says_only_its_own_origin_is_asked(headers: list[str], b
     """[C-9728-02]."""
 
     class Echo(ScriptedWorld):
-        def send(self, request: Request) -> Response:
+        async def send(self, request: Request) -> Response:
             self.sent.append((self.time.passed, request))
             return Response(200, (), body)
 
     world = Echo({})
     answer = Response(401, tuple(("www-authenticate", header) for header in headers))
     with pytest.raises(KeyfobError):
-        drive(find_issuer(URL, answer), world)
+        run(find_issuer(world, URL, answer))
     assert all(request.url.startswith(f"{API}/") for _, request in world.sent)
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from keyfob.client.asks import Flow, hear, listen
-from keyfob.client.drive import drive_async
-from keyfob.client.io.aio import AsyncSystemWorld, VaultInThreads
+from keyfob.client.io.aio import VaultInThreads
 from keyfob.client.io.vault.vault_file import FileVault
-from keyfob.client.io.world import SystemWorld
-from keyfob.client.model.callback import ANYWHERE
-from keyfob.errors import LoginDeclined, LoginRequired, Misuse, Unreachable
-from keyfob.login import App, CodeShown, Notice, aio
+from keyfob.client.model.stored_login import Held
+from keyfob.errors import LoginDeclined, LoginRequired, Unreachable, VaultUnavailable
+from keyfob.login import App, BrowserOpened, CodeShown, Notice, Session, aio
 from keyfob.protocol.http import Request
+from keyfob.run import run
+from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ORDERS, Scene, approve
 from tests.cli.issuer import issuer, keep_login
@@ -122,11 +122,11 @@ def test_who_no_longer_wants_a_lock_does_not_keep_it(tmp_path: Path) -> None:
 
     async def act() -> None:
         with vault.lock("default"), pytest.raises(TimeoutError):
-            await asyncio.wait_for(awaited.lock("default"), 0.05)
-        let_go = await asyncio.wait_for(awaited.lock("default"), 10)
-        let_go()
-        again = await asyncio.wait_for(awaited.lock("default"), 10)
-        again()
+            async with asyncio.timeout(0.05), awaited.lock("default"):
+                pass
+        for _ in range(2):
+            async with asyncio.timeout(10), awaited.lock("default"):
+                pass
 
     asyncio.run(act())
 
@@ -137,13 +137,13 @@ def test_what_is_kept_is_kept_though_its_task_is_cancelled(scene: Scene) -> None
     entered, may_go_on, done = threading.Event(), threading.Event(), threading.Event()
 
     class Slow:
-        def keep(self, drawer: str, _: object) -> None:
+        async def keep(self, drawer: str, _: object) -> None:
             entered.set()
             may_go_on.wait(10)
-            scene.vault.keep(drawer, held)
+            await scene.vault.keep(drawer, held)
             done.set()
 
-    scene.vault.forget("default")
+    run(scene.vault.forget("default"))
 
     async def act() -> None:
         task = asyncio.ensure_future(VaultInThreads(Slow()).keep("default", held))  # type: ignore[arg-type]
@@ -155,34 +155,29 @@ def test_what_is_kept_is_kept_though_its_task_is_cancelled(scene: Scene) -> None
 
     asyncio.run(act())
     assert done.wait(10)
-    assert scene.vault.load("default") == held
-
-
-def test_a_flow_that_keeps_needs_a_vault() -> None:
-    from keyfob.client.asks import load
-    from keyfob.testing.scripted_server import AsyncScriptedWorld, ScriptedWorld
-
-    with pytest.raises(Misuse):
-        asyncio.run(drive_async(load("default"), AsyncScriptedWorld(ScriptedWorld({}))))
+    assert run(scene.vault.load("default")) == held
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
-def test_a_task_that_is_cancelled_listens_no_more() -> None:
+def test_a_task_that_is_cancelled_listens_no_more(tmp_path: Path) -> None:
     """[C-8252-04]."""
     listening: list[str] = []
 
-    def waits() -> Flow[None]:
-        listening.append((yield from listen(ANYWHERE, "state")))
-        yield from hear(timedelta(hours=1))
+    def told(notice: Notice) -> None:
+        if isinstance(notice, BrowserOpened):
+            query = parse_qs(urlsplit(notice.address).query)
+            listening.append(query["redirect_uri"][0])
 
-    async def act() -> None:
-        world = AsyncSystemWorld(SystemWorld())
+    async def act(url: str) -> None:
+        app = aio.App(App(issuer=f"{url}/", client_id="cli", way="browser", home=tmp_path))
+        app.profile.endpoints["authorization_endpoint"] = f"{url}/authorize"
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(drive_async(waits(), world), 0.3)
+            await asyncio.wait_for(app.log_in(told), 0.5)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", urlsplit(listening[0]).port)
 
-    asyncio.run(act())
+    with issuer() as server:
+        asyncio.run(act(server.url))
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
@@ -230,3 +225,50 @@ def test_a_network_that_is_down_is_raised_where_it_is_awaited(scene: Scene) -> N
     scene.pair.cut.add("https://login.example")
     with pytest.raises(Unreachable):
         asyncio.run(app_in(scene).log_in(lambda _: None))
+
+
+class ReadOnly(MemoryVault):
+    """Cannot be written once it is `full`."""
+
+    full = False
+
+    async def keep(self, drawer: str, held: Held) -> None:
+        if self.full:
+            raise VaultUnavailable("the disk is read-only", code="vault-readonly")
+        await super().keep(drawer, held)
+
+
+def test_where_the_vault_cannot_be_written_a_spent_refresh_token_is_not_replayed(scene: Scene) -> None:
+    """FC-07: the issuer ends the login of a client that shows a refresh token twice."""
+    vault = scene.vault = ReadOnly()
+    app = app_in(scene)
+
+    async def act() -> None:
+        await app.log_in(lambda _: None)
+        vault.full = True
+        session = app.session()
+        for refreshes_so_far in (1, 2):
+            scene.time.go(LATER)
+            token = await session.token()
+            assert refreshes(scene) == refreshes_so_far
+            assert (await session.send(Request("GET", ORDERS))).status == 200
+            async with asyncio.TaskGroup() as tasks:
+                again = [tasks.create_task(session.token()) for _ in range(3)]
+            assert {task.result() for task in again} == {token}
+        assert refreshes(scene) == 2
+
+    asyncio.run(act())
+
+
+def public(face: type) -> set[str]:
+    return {name for name in dir(face) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(("blocking", "awaited"), [(Session, aio.Session), (App, aio.App)], ids=["Session", "App"])
+def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: type, awaited: type) -> None:
+    plumbing = {"at_screen", "find_world", "login"}  # of the blocking App, for aio.App and the command
+
+    assert public(awaited) == public(blocking) - plumbing
+    for name in public(awaited):
+        ours, theirs = getattr(blocking, name), getattr(awaited, name)
+        assert inspect.signature(ours).parameters.keys() == inspect.signature(theirs).parameters.keys(), name

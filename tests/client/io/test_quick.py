@@ -19,6 +19,7 @@ from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.stored_login import Held
 from keyfob.io import quick
+from keyfob.run import run
 from tests.client.scripts import PROFILE, held
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="modes, owners and runtime folders are POSIX")
@@ -44,7 +45,7 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def lay(login: Held, name: str = "default") -> None:
     vault = FileVault(None, Seals())
-    vault.keep(name, login)
+    run(vault.keep(name, login))
     ProfileFiles().keep(replace(PROFILE, name=name))
     vault.make_quick(name)
 
@@ -147,9 +148,9 @@ def change_settings(folder: Path) -> None:
         change_settings,
         lambda folder: (folder / "vault" / "default.json").unlink(),
         lambda folder: (folder / "profiles" / "default.json").unlink(),
-        lambda folder: FileVault(folder).forget("default"),
-        lambda folder: FileVault(folder).put_away("default"),
-        lambda folder: FileVault(folder).keep("default", alive()),
+        lambda folder: run(FileVault(folder).forget("default")),
+        lambda folder: run(FileVault(folder).put_away("default")),
+        lambda folder: run(FileVault(folder).keep("default", alive())),
     ],
     ids=["vault", "settings", "vault gone", "settings gone", "logged out", "put away", "refreshed"],
 )
@@ -245,7 +246,7 @@ def test_on_a_machine_with_a_runtime_folder_the_quick_file_is_in_memory(
 
 def test_a_program_with_a_home_of_its_own_lays_nothing_for_the_command(at_home: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    FileVault(elsewhere).keep("default", alive())
+    run(FileVault(elsewhere).keep("default", alive()))
     ProfileFiles(elsewhere).keep(PROFILE)
     state = state_of(elsewhere, "default")
 

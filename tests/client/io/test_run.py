@@ -1,71 +1,110 @@
+"""A coroutine over a blocking World, by hand and by an event loop."""
+
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
-from keyfob.client.asks import Flow, now, send, tell, wait
-from keyfob.client.drive import drive, drive_async
 from keyfob.client.flows.device import log_in
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import StillPending
-from keyfob.errors import LoginDeclined, Unreachable
+from keyfob.client.ports import World
+from keyfob.errors import LoginDeclined, Misuse, Unreachable
 from keyfob.protocol.http import Request, Response
-from keyfob.testing.scripted_server import AsyncScriptedWorld, ScriptedWorld
+from keyfob.protocol.tokens import TokenAnswer
+from keyfob.run import run
+from keyfob.testing.scripted_server import ScriptedWorld
 from tests.client.scripts import METADATA, PENDING, PROFILE, codes, error, program, tokens
 
 GET = Request("GET", "https://login.example/x")
 NOTICE = StillPending(timedelta())
 
 
-def everything() -> Flow[tuple[Response, Moment]]:
-    response = yield from send(GET)
-    yield from wait(timedelta(seconds=3))
-    yield from tell(NOTICE)
-    return response, (yield from now())
+async def everything(world: World) -> tuple[Response, Moment]:
+    response = await world.send(GET)
+    await world.wait(timedelta(seconds=3))
+    world.notify(NOTICE)
+    return response, world.now()
 
 
-def forgiving() -> Flow[str]:
+async def forgiving(world: World) -> str:
     try:
-        yield from send(GET)
+        await world.send(GET)
     except Unreachable:
         return "lived with it"
     return "answered"
 
 
-def test_every_ask_is_answered() -> None:
+async def whole_login(world: World) -> TokenAnswer:
+    return await log_in(world, METADATA, program(), PROFILE)
+
+
+def test_a_flow_uses_its_world() -> None:
     world = ScriptedWorld({"/x": [Response(204)]})
 
-    response, moment = drive(everything(), world)
+    response, moment = run(everything(world))
 
     assert response.status == 204
     assert moment.steady == timedelta(seconds=3)
     assert world.notices == [NOTICE]
 
 
-def test_the_event_loop_answers_as_the_blocking_world_does() -> None:
+@pytest.mark.parametrize("flow", [everything, forgiving, whole_login])
+def test_an_event_loop_runs_a_flow_as_run_does(flow: Callable[[World], Awaitable[object]]) -> None:
     def script() -> ScriptedWorld:
         return ScriptedWorld({"/x": [Response(204)], "/device": [codes()], "/token": [PENDING, tokens()]})
 
-    blocking, looping = script(), script()
-    flows = (everything, forgiving, lambda: log_in(METADATA, program(), PROFILE))
+    by_hand, by_loop = script(), script()
 
-    for flow in flows:
-        assert drive(flow(), blocking) == asyncio.run(drive_async(flow(), AsyncScriptedWorld(looping)))
-    assert blocking.sent == looping.sent
-    assert blocking.notices == looping.notices
+    assert run(flow(by_hand)) == asyncio.run(flow(by_loop))
+    assert by_hand.sent == by_loop.sent
+    assert by_hand.notices == by_loop.notices
 
 
-def test_trouble_of_the_world_is_the_flows_to_live_with() -> None:
+def test_a_flow_catches_the_errors_of_its_world() -> None:
     world = ScriptedWorld({})
 
-    assert drive(forgiving(), world) == "lived with it"
-    assert asyncio.run(drive_async(forgiving(), AsyncScriptedWorld(world))) == "lived with it"
+    assert run(forgiving(world)) == "lived with it"
+    assert asyncio.run(forgiving(world)) == "lived with it"
 
 
-def test_what_a_flow_cannot_live_with_comes_out() -> None:
+def test_an_error_that_a_flow_does_not_catch_reaches_the_caller() -> None:
     world = ScriptedWorld({"/device": [codes()], "/token": [error("access_denied")]})
 
     with pytest.raises(Unreachable):
-        drive(everything(), world)
+        run(everything(world))
     with pytest.raises(LoginDeclined):
-        asyncio.run(drive_async(log_in(METADATA, program(), PROFILE), AsyncScriptedWorld(world)))
+        asyncio.run(whole_login(world))
+
+
+def test_a_world_that_suspends_is_refused_and_its_flow_is_closed() -> None:
+    closed: list[bool] = []
+
+    async def suspends() -> None:
+        try:
+            await asyncio.sleep(0)
+        finally:
+            closed.append(True)
+
+    with pytest.raises(Misuse, match="suspended"):
+        run(suspends())
+    assert closed == [True]
+
+
+def test_ctrl_c_unwinds_a_flow_as_it_unwinds_a_function() -> None:
+    unwound: list[str] = []
+
+    class Interrupted(ScriptedWorld):
+        async def wait(self, _span: timedelta) -> None:
+            raise KeyboardInterrupt
+
+    async def waits(world: World) -> None:
+        try:
+            await world.wait(timedelta(seconds=1))
+        finally:
+            unwound.append("finally")
+
+    with pytest.raises(KeyboardInterrupt):
+        run(waits(Interrupted({})))
+    assert unwound == ["finally"]

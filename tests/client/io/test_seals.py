@@ -13,6 +13,7 @@ from keyfob.client.model.envelope import Envelope
 from keyfob.client.model.storage_choice import PLACES, WORDS, Note, Place, Policy, policy_of
 from keyfob.client.model.stored_login import Held
 from keyfob.errors import Code, Malformed, Misuse, VaultUnavailable
+from keyfob.run import run
 from keyfob.testing.key_drawer import KeyDrawer, KeyDrawers
 from tests.client.scripts import held
 
@@ -36,29 +37,29 @@ def test_what_is_sealed_shows_no_token_and_is_found_again(tmp_path: Path) -> Non
     drawers = KeyDrawers(keyring=KeyDrawer())
     vault = vault_in(tmp_path, drawers)
 
-    assert vault.make_ready() == ""
-    vault.keep("default", held())
+    assert run(vault.make_ready()) == ""
+    run(vault.keep("default", held()))
 
     assert b"at-1" not in raw(tmp_path)
     assert b"rt-1" not in raw(tmp_path)
-    assert vault_in(tmp_path, drawers).load("default") == held()
+    assert run(vault_in(tmp_path, drawers).load("default")) == held()
     assert vault.is_sealed("default")
 
 
 def test_a_box_does_not_open_in_another_drawer(tmp_path: Path) -> None:
     vault = vault_in(tmp_path, KeyDrawers(keyring=KeyDrawer(KEY)))
-    vault.keep("default", held())
+    run(vault.keep("default", held()))
     (tmp_path / "vault" / "work.json").write_bytes(raw(tmp_path))
 
     with pytest.raises(VaultUnavailable) as caught:
-        vault.load("work")
+        run(vault.load("work"))
 
     assert caught.value.code == "vault-damaged"
 
 
 def test_a_damaged_box_is_set_aside_and_said_so_once(tmp_path: Path) -> None:
     vault = vault_in(tmp_path, KeyDrawers(keyring=KeyDrawer(KEY)))
-    vault.keep("default", held())
+    run(vault.keep("default", held()))
     file = tmp_path / "vault" / "default.json"
     envelope = Envelope.find(file.read_bytes())
     assert envelope is not None
@@ -66,22 +67,22 @@ def test_a_damaged_box_is_set_aside_and_said_so_once(tmp_path: Path) -> None:
     file.write_bytes(damaged)
 
     with pytest.raises(VaultUnavailable) as caught:
-        vault.load("default")
+        run(vault.load("default"))
 
     assert caught.value.code == "vault-damaged"
     [aside] = file.parent.glob("default.json.damaged-*")
     assert aside.read_bytes() == damaged
-    assert vault.load("default") is None
+    assert run(vault.load("default")) is None
 
 
 def test_another_key_is_not_taken_for_damage(tmp_path: Path) -> None:
     place = KeyDrawer(KEY)
-    vault_in(tmp_path, KeyDrawers(keyring=place)).keep("default", held())
+    run(vault_in(tmp_path, KeyDrawers(keyring=place)).keep("default", held()))
     before = raw(tmp_path)
     place.key = bytes(32)
 
     with pytest.raises(VaultUnavailable) as caught:
-        vault_in(tmp_path, KeyDrawers(keyring=place)).load("default")
+        run(vault_in(tmp_path, KeyDrawers(keyring=place)).load("default"))
 
     assert caught.value.code == "key-empty"
     assert raw(tmp_path) == before
@@ -90,28 +91,28 @@ def test_another_key_is_not_taken_for_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", ["key-absent", "key-locked", "key-hung"])
 def test_locked_absent_and_hung_are_different_answers(tmp_path: Path, code: Code) -> None:
     place = KeyDrawer(KEY)
-    vault_in(tmp_path, KeyDrawers(keyring=place)).keep("default", held())
+    run(vault_in(tmp_path, KeyDrawers(keyring=place)).keep("default", held()))
     place.trouble = code
 
     with pytest.raises(VaultUnavailable) as caught:
-        vault_in(tmp_path, KeyDrawers(keyring=place)).load("default")
+        run(vault_in(tmp_path, KeyDrawers(keyring=place)).load("default"))
 
     assert caught.value.code == code
 
 
 def test_a_key_that_has_gone_is_yet_another_answer(tmp_path: Path) -> None:
     place = KeyDrawer(KEY)
-    vault_in(tmp_path, KeyDrawers(keyring=place)).keep("default", held())
+    run(vault_in(tmp_path, KeyDrawers(keyring=place)).keep("default", held()))
     place.key = None
     vault = vault_in(tmp_path, KeyDrawers(keyring=place))
 
     with pytest.raises(VaultUnavailable) as caught:
-        vault.load("default")
+        run(vault.load("default"))
 
     assert (caught.value.code, caught.value.hint) == ("key-empty", "Run: keyfob login")
-    vault.make_ready()  # as a login does
-    vault.keep("default", held(token="at-2"))
-    assert vault.load("default") == held(token="at-2")
+    run(vault.make_ready())  # as a login does
+    run(vault.keep("default", held(token="at-2")))
+    assert run(vault.load("default")) == held(token="at-2")
 
 
 @pytest.mark.parametrize(
@@ -131,14 +132,14 @@ def test_the_best_place_that_works_is_chosen_said_once_and_remembered(
     drawers = KeyDrawers(**{name: KeyDrawer(trouble=trouble) for name, trouble in states.items()})
     vault = vault_in(tmp_path, drawers)
 
-    said = vault.make_ready()
-    vault.keep("default", held())
+    said = run(vault.make_ready())
+    run(vault.keep("default", held()))
 
     assert said == "" if chosen == "keyring" else WORDS[chosen] in said
     assert vault.seals is not None
     assert vault.seals.note() == Note(chosen)
     assert vault.is_sealed("default") == (chosen != "file")
-    assert vault_in(tmp_path, drawers).make_ready() == ""
+    assert run(vault_in(tmp_path, drawers).make_ready()) == ""
 
 
 def test_a_place_that_only_pretends_is_found_out_before_anybody_logs_in(tmp_path: Path) -> None:
@@ -146,18 +147,21 @@ def test_a_place_that_only_pretends_is_found_out_before_anybody_logs_in(tmp_path
     pretender.forgets = True
     vault = vault_in(tmp_path, KeyDrawers(keyring=pretender))
 
-    assert "does not keep what it is given" in vault.make_ready()
+    assert "does not keep what it is given" in run(vault.make_ready())
 
 
 def test_where_sealing_is_required_a_plain_file_will_not_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawers = KeyDrawers(keyring=KeyDrawer(trouble="key-locked"))
     with pytest.raises(VaultUnavailable) as caught:
-        vault_in(tmp_path, drawers, "require").make_ready()
+        run(vault_in(tmp_path, drawers, "require").make_ready())
     assert (caught.value.code, caught.value.exit) == ("key-locked", 8)
 
-    vault_in(tmp_path, drawers).make_ready()
+    run(vault_in(tmp_path, drawers).make_ready())
     monkeypatch.setenv("KEYFOB_STORE", "require")
-    for refused in (vault_in(tmp_path, drawers).make_ready, lambda: vault_in(tmp_path, drawers).keep("x", held())):
+    for refused in (
+        lambda: run(vault_in(tmp_path, drawers).make_ready()),
+        lambda: run(vault_in(tmp_path, drawers).keep("x", held())),
+    ):
         with pytest.raises(VaultUnavailable):
             refused()
     assert not (tmp_path / "vault" / "x.json").exists()
@@ -167,12 +171,12 @@ def test_a_person_may_be_asked_at_a_login_and_never_by_a_refresh(tmp_path: Path)
     place = KeyDrawer(trouble="key-locked")
     place.unlocks = True
     quiet = vault_in(tmp_path, KeyDrawers(keyring=place))
-    quiet.keep("default", held())
+    run(quiet.keep("default", held()))
 
     assert not quiet.is_sealed("default")
     assert quiet.seals is not None
     assert quiet.seals.note() == Note()  # what is locked now may be open at the next login
-    vault_in(tmp_path, KeyDrawers(keyring=place)).make_ready()
+    run(vault_in(tmp_path, KeyDrawers(keyring=place)).make_ready())
     assert quiet.is_sealed("default")
 
 
@@ -180,24 +184,24 @@ def test_plain_files_of_an_earlier_version_are_read_and_sealed_at_the_next_login
     first = json.loads(held().write())
     old = {name: value for name, value in first.items() if name not in {"generation", "skew"}} | {"version": 1}
     for drawer in ("default", "work"):
-        FileVault(tmp_path).keep(drawer, held())
+        run(FileVault(tmp_path).keep(drawer, held()))
         (tmp_path / "vault" / f"{drawer}.json").write_text(json.dumps(old), encoding="utf-8")
     vault = vault_in(tmp_path, KeyDrawers(keyring=KeyDrawer()))
 
-    assert vault.load("work") == held()
-    vault.make_ready()
+    assert run(vault.load("work")) == held()
+    run(vault.make_ready())
 
     assert b"at-1" not in raw(tmp_path) + raw(tmp_path, "work")
-    assert vault.load("default") == vault.load("work") == held()
+    assert run(vault.load("default")) == run(vault.load("work")) == held()
 
 
 def test_what_was_said_anew_moves_what_is_there(tmp_path: Path) -> None:
     drawers = KeyDrawers(keyring=KeyDrawer(KEY))
-    vault_in(tmp_path, drawers).keep("default", held())
+    run(vault_in(tmp_path, drawers).keep("default", held()))
 
-    assert vault_in(tmp_path, drawers, "file").make_ready() == ""
+    assert run(vault_in(tmp_path, drawers, "file").make_ready()) == ""
     assert b"at-1" in raw(tmp_path)
-    assert vault_in(tmp_path, drawers, "prefer").make_ready() == ""
+    assert run(vault_in(tmp_path, drawers, "prefer").make_ready()) == ""
     assert b"at-1" not in raw(tmp_path)
 
 
@@ -210,12 +214,12 @@ def test_a_move_from_anywhere_to_anywhere_loses_nothing(tmp_path: Path, start: P
     seals.move(start, vault.rewrite)
     logins = {name: held(token=f"at-{name}") for name in ("default", "work", "x")}
     for name, login in logins.items():
-        vault.keep(name, login)
+        run(vault.keep(name, login))
 
     seals.move(end, vault.rewrite)
 
     fresh = vault_in(tmp_path, drawers)
-    assert {name: fresh.load(name) for name in fresh.drawers()} == logins
+    assert {name: run(fresh.load(name)) for name in fresh.drawers()} == logins
     assert seals.note() == Note(end)
     assert all(fresh.is_sealed(name) == (end != "file") for name in logins)
 
@@ -231,13 +235,13 @@ def test_a_move_that_is_stopped_anywhere_loses_nothing_and_the_next_ends_it(tmp_
     logins: dict[str, Held | None] = {name: held(token=f"at-{name}") for name in ("default", "work", "x")}
     for name, login in logins.items():
         assert login is not None
-        vault.keep(name, login)
+        run(vault.keep(name, login))
 
     def stop_half_way() -> None:
         for name in list(logins)[:after]:
-            login = vault.load(name)
+            login = run(vault.load(name))
             assert login is not None
-            vault.keep(name, login)
+            run(vault.keep(name, login))
         raise Stopped
 
     assert vault.seals is not None
@@ -245,18 +249,18 @@ def test_a_move_that_is_stopped_anywhere_loses_nothing_and_the_next_ends_it(tmp_
         vault.seals.move("kernel", stop_half_way)
 
     later = vault_in(tmp_path, drawers)
-    assert {name: later.load(name) for name in logins} == logins
+    assert {name: run(later.load(name)) for name in logins} == logins
     assert later.seals is not None
     assert later.seals.note() == Note("kernel", "keyring")
     later.seals.move("file", later.rewrite)
     drawers.drawers.clear()
-    assert {name: later.load(name) for name in logins} == logins
+    assert {name: run(later.load(name)) for name in logins} == logins
 
 
 def test_a_move_to_a_place_that_does_not_work_changes_nothing(tmp_path: Path) -> None:
     drawers = KeyDrawers(keyring=KeyDrawer(), kernel=KeyDrawer(trouble="key-hung"))
     vault = vault_in(tmp_path, drawers)
-    vault.keep("default", held())
+    run(vault.keep("default", held()))
     before = raw(tmp_path), (tmp_path / "vault.json").read_bytes()
 
     assert vault.seals is not None
@@ -271,14 +275,15 @@ import sys
 from pathlib import Path
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
+from keyfob.run import run
 from tests.client.scripts import held
 home = Path(sys.argv[1])
 vault = FileVault(home, Seals(home))
 print("ready", flush=True)
 sys.stdin.readline()
-vault.make_ready()
+run(vault.make_ready())
 with vault.lock(sys.argv[2]):
-    vault.keep(sys.argv[2], held())
+    run(vault.keep(sys.argv[2], held()))
 """
 
 
@@ -297,25 +302,25 @@ def test_many_first_logins_at_once_agree_on_one_key(tmp_path: Path, monkeypatch:
 
     vault = FileVault(home, Seals(home))
     assert [program.returncode for program in programs] == [0] * 4
-    assert {name: vault.load(name) for name in names} == dict.fromkeys(names, held())
+    assert {name: run(vault.load(name)) for name in names} == dict.fromkeys(names, held())
     assert vault.seals is not None
     assert vault.seals.note() == Note("passphrase")
 
 
 def test_a_note_of_a_later_version_is_left_alone_and_a_damaged_one_is_made_anew(tmp_path: Path) -> None:
     vault = vault_in(tmp_path, KeyDrawers(keyring=KeyDrawer(KEY)))
-    vault.keep("default", held())
+    run(vault.keep("default", held()))
     note = tmp_path / "vault.json"
     for later in (b'{"version": 2}', b'{"version": 1, "place": "moon"}'):
         note.write_bytes(later)
         with pytest.raises(VaultUnavailable):
-            vault.load("default")
+            run(vault.load("default"))
         assert note.read_bytes() == later
 
     note.write_bytes(b"{")
-    assert vault.load("default") == held()
-    vault.make_ready()
-    assert vault.load("default") == held()
+    assert run(vault.load("default")) == held()
+    run(vault.make_ready())
+    assert run(vault.load("default")) == held()
 
 
 def test_the_quick_file_can_be_forbidden_and_a_move_remembers_that(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from keyfob.client.model.stored_login import Held
 from keyfob.errors import VaultUnavailable
 from keyfob.protocol.fields import read_form
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from tests.client.scripts import PROFILE, held
 from tests.loopback import says, serving
 
@@ -45,7 +46,7 @@ def test_nobody_else_may_read_whatever_the_umask(tmp_path: Path, mask: int) -> N
     """[C-6749-20]"""
     above = tmp_path / "deep" / "er"
     with umask(mask):
-        FileVault(above).keep("default", held())
+        run(FileVault(above).keep("default", held()))
         ProfileFiles(above).keep(PROFILE)
         with FileVault(above).lock("default"):
             pass
@@ -60,13 +61,13 @@ def test_nobody_else_may_read_whatever_the_umask(tmp_path: Path, mask: int) -> N
 def test_what_others_could_read_is_shut_when_it_is_read(tmp_path: Path) -> None:
     """[C-6749-20]"""
     vault = FileVault(tmp_path)
-    vault.keep("default", held())
+    run(vault.keep("default", held()))
     file = vault.folder / "default.json"
     file.chmod(0o644)
     vault.folder.chmod(0o755)
 
-    assert vault.load("default") == held()
-    vault.keep("default", held())
+    assert run(vault.load("default")) == held()
+    run(vault.keep("default", held()))
 
     assert (mode(file), mode(vault.folder)) == (0o600, 0o700)
 
@@ -75,56 +76,56 @@ def test_what_others_could_read_is_shut_when_it_is_read(tmp_path: Path) -> None:
 @root
 def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     vault = FileVault(tmp_path)
-    vault.keep("default", held())
+    run(vault.keep("default", held()))
     os.chown(vault.folder / "default.json", 4242, -1)
 
     with pytest.raises(VaultUnavailable):
-        vault.load("default")
+        run(vault.load("default"))
 
     os.chown(vault.folder, 4242, -1)
     with pytest.raises(VaultUnavailable):
-        vault.keep("other", held())
+        run(vault.keep("other", held()))
 
 
 def test_what_is_kept_is_found_and_what_is_forgotten_is_not(tmp_path: Path) -> None:
     vault = FileVault(tmp_path)
 
-    assert vault.load("default") is None
-    vault.forget("default")
-    vault.keep("default", held())
-    vault.keep("work", held(token="at-2"))
-    assert vault.load("default") == held()
-    vault.forget("default")
-    assert vault.load("default") is None
-    assert vault.load("work") == held(token="at-2")
+    assert run(vault.load("default")) is None
+    run(vault.forget("default"))
+    run(vault.keep("default", held()))
+    run(vault.keep("work", held(token="at-2")))
+    assert run(vault.load("default")) == held()
+    run(vault.forget("default"))
+    assert run(vault.load("default")) is None
+    assert run(vault.load("work")) == held(token="at-2")
     assert not [path for path in vault.folder.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\0" * 300, b"[]", b'{"version": 1}', b"\xff\xfe"], ids=repr)
 def test_a_damaged_vault_is_set_aside_and_said_so_once(tmp_path: Path, damage: bytes) -> None:
     vault = FileVault(tmp_path)
-    vault.keep("default", held())
+    run(vault.keep("default", held()))
     (vault.folder / "default.json").write_bytes(damage)
 
     with pytest.raises(VaultUnavailable) as caught:
-        vault.load("default")
+        run(vault.load("default"))
 
     assert caught.value.code == "vault-damaged"
     assert caught.value.exit == 8
     [aside] = vault.folder.glob("default.json.damaged-*")
     assert aside.read_bytes() == damage
-    assert vault.load("default") is None
+    assert run(vault.load("default")) is None
 
 
 def test_a_vault_of_a_newer_keyfob_is_left_as_it_is(tmp_path: Path) -> None:
     vault = FileVault(tmp_path)
-    vault.keep("default", held())
+    run(vault.keep("default", held()))
     file = vault.folder / "default.json"
     newer = json.dumps(json.loads(file.read_bytes()) | {"version": 3}).encode()
     file.write_bytes(newer)
 
     with pytest.raises(VaultUnavailable) as caught:
-        vault.load("default")
+        run(vault.load("default"))
 
     assert caught.value.code == "vault-unavailable"
     assert file.read_bytes() == newer
@@ -147,7 +148,7 @@ def test_a_place_that_cannot_be_written_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
 
     with pytest.raises(VaultUnavailable) as caught:
-        FileVault(tmp_path / "file").keep("default", held())
+        run(FileVault(tmp_path / "file").keep("default", held()))
 
     assert "KEYFOB_HOME" in caught.value.hint
 
@@ -257,7 +258,7 @@ def test_ten_programs_with_a_lapsed_token_make_one_refresh(tmp_path: Path) -> No
 
     with serving({"/token": token}) as server:
         vault = FileVault(tmp_path)
-        vault.keep("default", lapsed_at(server.url))
+        run(vault.keep("default", lapsed_at(server.url)))
         command = [sys.executable, "-c", PROGRAM, f"{server.url}/", str(tmp_path)]
         programs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(10)]
         ended = [(*program.communicate(timeout=60), program.returncode) for program in programs]
@@ -265,7 +266,7 @@ def test_ten_programs_with_a_lapsed_token_make_one_refresh(tmp_path: Path) -> No
     assert [code for _, _, code in ended] == [0] * 10, ended
     assert {out for out, _, _ in ended} == {b"at-rt-2\n"}
     assert len(server.came) == 1
-    kept = vault.load("default")
+    kept = run(vault.load("default"))
     assert kept is not None
     assert kept.refresh_token == Secret("rt-2")
 

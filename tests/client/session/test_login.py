@@ -28,6 +28,7 @@ from keyfob.errors import VaultUnavailable
 from keyfob.io import kept, kernel_keyring, quick, systemd_creds
 from keyfob.jose import sealed, unsealed
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from tests.client.io.systemd import play_systemd
 from tests.client.scripts import PROFILE, held
 from tests.stories.real.bus import keeper, session_bus
@@ -59,7 +60,7 @@ def lay(place: Place, login: Held, profile: Profile = PROFILE) -> None:
     vault = FileVault(None, seals)
     seals.move(place, vault.rewrite)
     seals.set_quick(is_quick=False)
-    vault.keep("default", login)
+    run(vault.keep("default", login))
     ProfileFiles().keep(profile)
     vault.make_quick("default")
 
@@ -153,7 +154,7 @@ def lie_elsewhere(home: Path) -> None:
 
 
 def keep_another(home: Path) -> None:
-    FileVault(home, Seals(home, None, places)).keep("default", alive(token="at-2"))
+    run(FileVault(home, Seals(home, None, places)).keep("default", alive(token="at-2")))
 
 
 def choose_another_api(home: Path) -> None:

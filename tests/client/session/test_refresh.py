@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.drive import drive
-from keyfob.client.flows.refresh import refresh
 from keyfob.client.model.stored_login import Held
+from keyfob.client.session.freshness import refresh
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable
 from keyfob.protocol.fields import read_form
 from keyfob.protocol.grants import RefreshGrant, TokenRequest
 from keyfob.protocol.http import Response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
 from tests.client.scripts import CLIENT, PAGE, error, held, program, tokens
@@ -22,7 +22,7 @@ OLD = Secret("rt-1")
 
 def refreshed(answer: Answer) -> tuple[Held, ScriptedWorld]:
     world = ScriptedWorld({"/token": [answer]})
-    return drive(refresh(held(), OLD, program()), world), world
+    return run(refresh(world, held(), OLD, program())), world
 
 
 def test_a_refresh_token_becomes_new_tokens() -> None:
@@ -61,7 +61,7 @@ def test_a_dead_refresh_token_needs_a_login_and_is_asked_for_once() -> None:
     world = ScriptedWorld({"/token": [error("invalid_grant", 403)]})
 
     with pytest.raises(LoginRequired):
-        drive(refresh(held(), OLD, program()), world)
+        run(refresh(world, held(), OLD, program()))
 
     assert len(world.sent) == 1
 

@@ -4,19 +4,18 @@ from email.utils import format_datetime
 
 import pytest
 
-from keyfob.client.asks import Flow, now, send
-from keyfob.client.drive import drive
 from keyfob.client.model.moment import Moment
-from keyfob.client.model.stored_login import Held
-from keyfob.client.server_time import by_server_time
+from keyfob.client.ports import World
 from keyfob.client.session.freshness import Refresh, Use, judge
-from keyfob.client.session.session import Session
-from keyfob.errors import LoginRequired
+from keyfob.client.session.server_time import ServerTime
+from keyfob.errors import Unreachable
 from keyfob.protocol.http import Request, Response
+from keyfob.run import run
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scripted_server import ScriptedWorld
-from tests.client.scripts import PROFILE, error, held, tokens
+from tests.client.blocking import Session
+from tests.client.scripts import PROFILE, held, tokens
 
 HOUR = timedelta(hours=1)
 NOTHING = timedelta()
@@ -28,16 +27,16 @@ def dated(when: datetime | str, response: Response | None = None, *more: tuple[s
     return Response(answer.status, (*answer.headers, ("date", said), *more), answer.body)
 
 
-def asking(method: str = "POST") -> Flow[Moment]:
-    yield from send(Request(method, "https://login.example/x"))
-    return (yield from now())
+async def asking(world: World, method: str = "POST") -> Moment:
+    await world.send(Request(method, "https://login.example/x"))
+    return world.now()
 
 
 def told(answer: Response, method: str = "POST", skew: timedelta = NOTHING) -> tuple[timedelta, timedelta]:
     """How far the flow is told that it is after noon, and what was learnt."""
-    learnt: list[timedelta] = []
-    moment = drive(by_server_time(asking(method), skew, learnt), ScriptedWorld({"/x": [answer]}))
-    return moment.wall - NOON, learnt[-1]
+    world = ServerTime(ScriptedWorld({"/x": [answer]}), skew)
+    moment = run(asking(world, method))
+    return moment.wall - NOON, world.skew
 
 
 @pytest.mark.parametrize("skew", [HOUR, -HOUR, timedelta(days=20_000), timedelta(seconds=6)], ids=str)
@@ -66,17 +65,13 @@ def test_an_answer_that_a_cache_may_have_kept_is_not_believed() -> None:
 
 
 def test_errors_reach_the_flow_as_without() -> None:
-    def fails() -> Flow[Held]:
-        yield from send(Request("POST", "https://login.example/x"))
-        raise LoginRequired("no")
-
-    with pytest.raises(LoginRequired):
-        drive(by_server_time(fails(), NOTHING, []), ScriptedWorld({"/x": [error("x")]}))
+    with pytest.raises(Unreachable):
+        run(asking(ServerTime(ScriptedWorld({}))))
 
 
 def refreshed(ahead: timedelta, **changed: object) -> tuple[MemoryVault, Callable[[], Session], ScriptedWorld]:
     vault = MemoryVault()
-    vault.keep("default", held(expires_in=-1))
+    run(vault.keep("default", held(expires_in=-1)))
     world = ScriptedWorld({"/token": [dated(NOON + ahead, tokens(access_token="at-2", **changed))]})
     return vault, lambda: Session(PROFILE, vault, world), world
 
@@ -87,7 +82,7 @@ def test_a_fresh_token_is_good_for_its_life_whatever_this_machines_clock_says(ah
 
     for _ in range(2):
         assert session().token().reveal() == "at-2"
-    kept = vault.load("default")
+    kept = run(vault.load("default"))
 
     assert len(world.sent) == 1
     assert kept is not None
@@ -103,7 +98,7 @@ def test_a_clock_that_is_mended_makes_the_next_refresh_early_and_right(ahead: ti
     world.time.set_wall(ahead)
 
     session().token()
-    kept = vault.load("default")
+    kept = run(vault.load("default"))
 
     assert kept is not None
     assert kept.skew == NOTHING

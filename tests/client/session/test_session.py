@@ -1,5 +1,5 @@
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,12 +8,13 @@ import pytest
 from keyfob.client.model.notices import VaultNote
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import Held
-from keyfob.client.session.session import Session
 from keyfob.errors import LoginDeclined, LoginRequired, Refused, Unreachable, VaultUnavailable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
+from tests.client.blocking import Session
 from tests.client.scripts import DOCUMENT, OPENID, PAGE, PROFILE, codes, error, held, tokens
 
 API_CALL = Request("GET", "https://api.example/orders")
@@ -28,25 +29,25 @@ class Drawer:
         self.locks = 0
         self._meanwhile = meanwhile
 
-    def load(self, _drawer: str) -> Held | None:
+    async def load(self, _drawer: str) -> Held | None:
         return self.content
 
-    def keep(self, _drawer: str, held: Held) -> None:
+    async def keep(self, _drawer: str, held: Held) -> None:
         self.kept.append(held)
         self.content = held
 
-    def forget(self, _drawer: str) -> None:
+    async def forget(self, _drawer: str) -> None:
         self.content = None
 
-    def make_ready(self) -> str:
-        with self.lock(""):
+    async def make_ready(self) -> str:
+        async with self.lock(""):
             return ""
 
-    def put_away(self, _drawer: str) -> None:
+    async def put_away(self, _drawer: str) -> None:
         pass
 
-    @contextmanager
-    def lock(self, _drawer: str) -> Generator[None]:
+    @asynccontextmanager
+    async def lock(self, _drawer: str) -> AsyncGenerator[None]:
         self.locks += 1
         if self._meanwhile is not None:
             self._meanwhile(self)
@@ -282,7 +283,7 @@ def test_another_process_that_was_quicker_where_locks_do_not_hold_is_adopted_aft
     theirs = replace(held(token="theirs"), refresh_token=Secret("rt-2"), generation=1)
     vault = Drawer(held(expires_in=-1))
     ours, world = session(vault, error("invalid_grant"))
-    world.meanwhile["/token"] = lambda: vault.keep("", theirs)
+    world.meanwhile["/token"] = lambda: run(vault.keep("", theirs))
 
     assert ours.token() == Secret("theirs")
     assert vault.content == theirs
@@ -293,7 +294,7 @@ def test_what_another_process_kept_meanwhile_is_tried_once_if_it_has_lapsed_too(
     theirs = replace(held(expires_in=-1, token="theirs"), refresh_token=Secret("rt-2"), generation=1)
     vault = Drawer(held(expires_in=-1))
     ours, world = session(vault, error("invalid_grant"), tokens(access_token="at-3", refresh_token="rt-3"))
-    world.meanwhile["/token"] = lambda: vault.content is theirs or vault.keep("", theirs)
+    world.meanwhile["/token"] = lambda: vault.content is theirs or run(vault.keep("", theirs))
 
     assert ours.token() == Secret("at-3")
     assert [b"refresh_token=rt-1" in sent.body for sent in world.requests("/token")] == [True, False]
@@ -305,7 +306,7 @@ def test_a_result_that_comes_late_does_not_overwrite_a_newer_one() -> None:
     theirs = replace(held(token="theirs"), refresh_token=Secret("rt-9"), generation=5)
     vault = Drawer(held(expires_in=-1))
     ours, world = session(vault, tokens(access_token="late", refresh_token="rt-late"))
-    world.meanwhile["/token"] = lambda: vault.keep("", theirs)
+    world.meanwhile["/token"] = lambda: run(vault.keep("", theirs))
 
     assert ours.token() == Secret("theirs")
     assert vault.content == theirs
@@ -314,7 +315,7 @@ def test_a_result_that_comes_late_does_not_overwrite_a_newer_one() -> None:
 def test_a_result_that_comes_after_a_logout_brings_nobody_back() -> None:
     vault = Drawer(held(expires_in=-1))
     ours, world = session(vault, tokens(access_token="late", refresh_token="rt-late"))
-    world.meanwhile["/token"] = lambda: vault.forget("")
+    world.meanwhile["/token"] = lambda: run(vault.forget(""))
 
     with pytest.raises(LoginRequired):
         ours.token()
@@ -335,11 +336,11 @@ def test_every_refresh_and_every_login_is_a_generation_of_its_own() -> None:
 class ReadOnly(Drawer):
     """A vault on a disk that nobody can write to."""
 
-    def keep(self, _drawer: str, _held: Held) -> None:
+    async def keep(self, _drawer: str, _held: Held) -> None:
         raise VaultUnavailable("the disk cannot be written", code="vault-readonly")
 
-    @contextmanager
-    def lock(self, _drawer: str) -> Generator[None]:
+    @asynccontextmanager
+    async def lock(self, _drawer: str) -> AsyncGenerator[None]:
         raise VaultUnavailable("the disk cannot be written", code="vault-readonly")
         yield
 
@@ -387,7 +388,7 @@ def test_a_clock_that_was_set_back_is_no_reason_to_believe_in_an_old_token() -> 
 
 def test_a_login_that_cannot_be_read_is_forgotten_at_logout_all_the_same() -> None:
     class Locked(Drawer):
-        def load(self, _drawer: str) -> Held | None:
+        async def load(self, _drawer: str) -> Held | None:
             raise VaultUnavailable("the keyring is locked", code="key-locked")
 
     vault = Locked(held())
@@ -402,7 +403,7 @@ def test_a_login_that_cannot_be_read_is_forgotten_at_logout_all_the_same() -> No
 
 def test_where_tokens_are_kept_is_told_before_the_person_is_bothered() -> None:
     class Telling(Drawer):
-        def make_ready(self) -> str:
+        async def make_ready(self) -> str:
             return "tokens are kept on paper"
 
     world = ScriptedWorld({OPENID: [DOCUMENT], "/device": [codes()], "/token": [tokens()]})

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.drive import drive
 from keyfob.client.flows.id_token import LEEWAY
 from keyfob.client.flows.interactive import log_in
 from keyfob.client.model.assurance import Assurance
@@ -24,7 +23,6 @@ from keyfob.client.model.step_up import StepUp, challenge_of
 from keyfob.client.model.stored_login import Held
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.session.calls import Calls
-from keyfob.client.session.session import Session
 from keyfob.errors import InvalidToken, LoginRequired, Refused, VaultUnavailable
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.tokens import sign
@@ -32,6 +30,7 @@ from keyfob.login import App
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 from keyfob.testing.example_tenant import ORDERS as ORDERS_API
 from keyfob.testing.example_tenant import example_config
 from keyfob.testing.fake_time import NOON
@@ -39,6 +38,7 @@ from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scene import ORDERS, Scene, SceneWorld, approve
 from keyfob.testing.scripted_server import ScriptedWorld
+from tests.client.blocking import Session
 from tests.client.scripts import CLIENT, ISSUER, METADATA, OPENID, PROFILE, codes, held, tokens
 
 KEY = SigningKey.generate("RS256")
@@ -121,7 +121,7 @@ def world_of(*answers: Response, **more: Response) -> ScriptedWorld:
 
 
 def visit(world: ScriptedWorld, assurance: Assurance, way: Way = "browser") -> Held:
-    return drive(log_in(replace(PROFILE, way=way), assurance=assurance), world)
+    return run(log_in(world, replace(PROFILE, way=way), assurance=assurance))
 
 
 def test_what_is_wanted_of_a_login_stands_in_its_request() -> None:
@@ -178,7 +178,7 @@ def test_an_id_token_of_a_refresh_is_about_the_same_login(case: str) -> None:
     """[C-OIDC-07]."""
     changed, is_taken = RENEWED[case]
     vault, world = MemoryVault(), world_of(tokens(access_token="at-2", id_token=signed(**changed)))
-    vault.keep(PROFILE.name, WHO)
+    run(vault.keep(PROFILE.name, WHO))
     ours = Session(PROFILE, vault, world)
     if is_taken:
         assert ours.token(renew=True).reveal() == "at-2"
@@ -192,7 +192,7 @@ def test_an_id_token_of_a_refresh_is_about_the_same_login(case: str) -> None:
 
 def test_a_refresh_of_a_login_that_knew_nobody_is_not_held_against_it() -> None:
     vault, world = MemoryVault(), world_of(tokens(access_token="at-2", id_token=signed(auth_time=NOON.timestamp())))
-    vault.keep(PROFILE.name, held())
+    run(vault.keep(PROFILE.name, held()))
     assert Session(PROFILE, vault, world).token(renew=True).reveal() == "at-2"
 
 
@@ -207,7 +207,7 @@ def log_in_as(subject: str | None, before: Held | None, **more: object) -> tuple
     id_token = None if subject is None else signed(sub=subject)
     vault, world = MemoryVault(), world_of(tokens(access_token="new", refresh_token="rt-new", id_token=id_token))
     if before is not None:
-        vault.keep(PROFILE.name, before)
+        run(vault.keep(PROFILE.name, before))
     return vault, world, Session(replace(PROFILE, way="device"), vault, world)
 
 
@@ -217,7 +217,7 @@ def test_another_person_does_not_take_the_place_of_the_last_unasked() -> None:
     with pytest.raises(Refused) as raised:
         ours.log_in()
     assert (raised.value.code, "--switch-account" in raised.value.hint) == ("another-person", True)
-    assert vault.load(PROFILE.name) == WHO
+    assert run(vault.load(PROFILE.name)) == WHO
     assert b"rt-new" in world.requests("/revoke")[0].body
 
 
@@ -232,7 +232,7 @@ def test_whoever_is_asked_may_let_another_person_in() -> None:
 
     ours.log_in(may_switch=agrees)
     assert asked == [("auth0|1", "auth0|2")]
-    assert (vault.load(PROFILE.name) or WHO).subject == "auth0|2"
+    assert (run(vault.load(PROFILE.name)) or WHO).subject == "auth0|2"
     assert world.requests("/revoke") == []
 
 
@@ -245,12 +245,12 @@ def test_the_same_person_or_one_that_nobody_knows_is_not_asked_about(subject: st
     """[C-OIDC-06]: neither a name nor an address tells people apart."""
     vault, _, ours = log_in_as(subject, before)
     ours.log_in()
-    assert (vault.load(PROFILE.name) or WHO).access_token.reveal() == "new"
+    assert (run(vault.load(PROFILE.name)) or WHO).access_token.reveal() == "new"
 
 
 def test_a_login_helps_a_vault_that_could_not_be_read() -> None:
     class Damaged(MemoryVault):
-        def load(self, drawer: str) -> Held | None:
+        async def load(self, drawer: str) -> Held | None:
             raise VaultUnavailable(f"{drawer} is damaged", code="vault-damaged")
 
     world = world_of(tokens())
@@ -299,7 +299,7 @@ def test_a_call_that_lacks_scope_logs_in_for_just_that_and_is_made_again(scene: 
 @pytest.mark.parametrize("sessions", ["one", "one for each, as of processes"])
 def test_of_many_that_lack_scope_at_once_one_logs_in(sessions: str) -> None:
     vault, logins = MemoryVault(), list[StepUp]()
-    vault.keep(PROFILE.name, WHO)
+    run(vault.keep(PROFILE.name, WHO))
 
     def log_in_again(wanted: StepUp) -> None:
         logins.append(wanted)
@@ -307,7 +307,7 @@ def test_of_many_that_lack_scope_at_once_one_logs_in(sessions: str) -> None:
             another.set()
         another.wait(0.3)  # a person takes a while: time enough for another to begin, if it may
         scope = Scope(WHO.scope.names | wanted.scope.names)
-        vault.keep(PROFILE.name, replace(WHO, access_token=Secret(f"at-{1 + len(logins)}"), scope=scope))
+        run(vault.keep(PROFILE.name, replace(WHO, access_token=Secret(f"at-{1 + len(logins)}"), scope=scope)))
 
     made = [Session(PROFILE, vault, ScriptedWorld({}), step_up=log_in_again) for _ in range(8)]
     ours = [made[0]] * 8 if sessions == "one" else made

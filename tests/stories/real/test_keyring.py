@@ -18,6 +18,7 @@ from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.storage_choice import Note, Place
 from keyfob.errors import VaultUnavailable
 from keyfob.io import secret_service
+from keyfob.run import run
 from keyfob.testing.key_drawer import KeyDrawer
 from tests.client.scripts import held
 from tests.stories.real.bus import gnome_keyring, keeper, lock_keyring, session_bus
@@ -80,16 +81,16 @@ def test_a_login_is_sealed_to_a_key_in_gnome_keyring_and_moved_out_of_it(bus: st
     home = tmp_path / "home"
     with gnome_keyring(bus, tmp_path / "keyring"):
         vault = FileVault(home, seals(home, bus))
-        assert vault.make_ready() == ""
-        vault.keep("default", held())
+        assert run(vault.make_ready()) == ""
+        run(vault.keep("default", held()))
         assert vault.is_sealed("default")
 
         again = FileVault(home, seals(home, bus))
-        assert again.load("default") == held()
+        assert run(again.load("default")) == held()
         assert again.seals is not None
         again.seals.move("file", again.rewrite)
 
-    assert FileVault(home).load("default") == held()
+    assert run(FileVault(home).load("default")) == held()
 
 
 @pytest.mark.parametrize("may_ask", [False, True])
@@ -103,7 +104,7 @@ def test_a_keyring_that_hangs_is_given_its_time_and_no_more(bus: str, may_ask: b
 def test_a_keyring_that_hangs_is_passed_over_and_said_so(bus: str, tmp_path: Path) -> None:
     with keeper(bus, "hung"):
         vault = FileVault(tmp_path, seals(tmp_path, bus))
-        said = vault.make_ready()
+        said = run(vault.make_ready())
 
     assert "does not answer" in said
     assert vault.seals is not None
@@ -125,10 +126,10 @@ def test_a_person_who_says_no_leaves_it_locked(bus: str) -> None:
 def test_a_person_who_unlocks_it_has_a_keyring(bus: str, tmp_path: Path) -> None:
     with keeper(bus, "yielding"):
         vault = FileVault(tmp_path, seals(tmp_path, bus))
-        assert vault.make_ready() == ""
-        vault.keep("default", held())
+        assert run(vault.make_ready()) == ""
+        run(vault.keep("default", held()))
         assert vault.is_sealed("default")
-        assert vault.load("default") == held()
+        assert run(vault.load("default")) == held()
 
 
 def test_a_bus_with_no_keyring_on_it_has_none() -> None:

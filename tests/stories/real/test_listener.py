@@ -22,6 +22,7 @@ from keyfob.client.io.world import SystemWorld
 from keyfob.client.model.callback import ANYWHERE, Callback
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.errors import Misuse
+from keyfob.run import run
 
 STATE = "the-state"
 
@@ -178,9 +179,9 @@ def test_an_address_that_is_registered_otherwise_is_listened_at(host: str) -> No
 def test_nobody_listens_any_more_when_the_wait_is_over() -> None:
     world = SystemWorld()
     """[C-8252-04]."""
-    port = urlsplit(world.listen(ANYWHERE, STATE)).port or 0
-    assert world.hear(timedelta(milliseconds=10)) is None
-    world.hush(went_well=False)
+    port = urlsplit(run(world.listen(ANYWHERE, STATE))).port or 0
+    assert run(world.next_event(timedelta(milliseconds=10))) is None
+    run(world.stop_listening(succeeded=False))
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=2)
 

@@ -115,7 +115,7 @@ PLACES = (
         "access token",
     ),
     ("keyfob.client.model.stored_login:Held.read", "call {issuer}userinfo", "refresh token"),
-    ("keyfob.client.flows.refresh:refresh", "token --min-ttl 25h", "refresh token"),
+    ("keyfob.client.session.freshness:refresh", "token --min-ttl 25h", "refresh token"),
     ("keyfob.cli.commands.run:_token", "run -- true", "access token"),
     ("keyfob.protocol.revocation:RevocationRequest.write", "logout --json", "refresh token"),
 )

@@ -11,6 +11,7 @@ from keyfob.cli.exit_codes import DONE, FAILED
 from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, choose, kept_app, known_names
 from keyfob.errors import KeyfobError, LoginRequired
 from keyfob.login import App, FileVault, LoggedOut
+from keyfob.run import run as blocking
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _end_any(name: str) -> Ended:
         return end(name, kept_app(name))
     except KeyfobError as problem:
         try:
-            FileVault().forget(name)
+            blocking(FileVault().forget(name))
         except KeyfobError as another:
             return Ended(name, problem=another)
         return Ended(name, problem=problem)

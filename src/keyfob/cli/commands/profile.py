@@ -13,9 +13,10 @@ from keyfob.cli.exit_codes import DONE
 from keyfob.cli.parser import sentence
 from keyfob.cli.profiles import add_json_flag, choose, kept_app, known_names
 from keyfob.client.model.profile import DEFAULT
-from keyfob.client.session.standing import standing
+from keyfob.client.session.freshness import standing
 from keyfob.errors import KeyfobError, LoginRequired, Misuse
 from keyfob.login import App, FileVault, PendingFiles, ProfileFiles, check_name
+from keyfob.run import run as blocking
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -108,7 +109,7 @@ def _remove(flags: Namespace) -> int:
         ended = end(name, kept_app(name))
     finally:
         with vault.lock(name):
-            vault.forget(name)
+            blocking(vault.forget(name))
         PendingFiles().keep(name, None)
         files.remove(name)
     if flags.json:

@@ -21,7 +21,7 @@ from keyfob.cli.profiles import (
 from keyfob.client.flows.userinfo import check_userinfo
 from keyfob.client.model.profile import command
 from keyfob.client.model.storage_choice import WORDS, Place
-from keyfob.client.session.standing import Standing, standing
+from keyfob.client.session.freshness import Standing, standing
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
 from keyfob.login import App, FileVault, Held, Seals
 from keyfob.protocol.http import Request

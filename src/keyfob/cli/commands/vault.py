@@ -11,6 +11,7 @@ from keyfob.cli.profiles import add_json_flag
 from keyfob.client.model.storage_choice import WORDS, Note, is_place
 from keyfob.errors import Misuse
 from keyfob.login import PLACES, FileVault, Seals
+from keyfob.run import run as blocking
 
 _SWITCH = {"on": True, "off": False}
 
@@ -55,7 +56,7 @@ def run(flags: Namespace) -> int:
                 raise Misuse("the quick file is on or off", hint="Run: keyfob vault quick off")
             seals.set_quick(is_quick=_SWITCH[flags.word])
             for drawer in vault.drawers():
-                vault.put_away(drawer)
+                blocking(vault.put_away(drawer))
             output.remark(f"the quick file is {flags.word}")
         case _:
             _tell(vault, seals, as_json=flags.json)

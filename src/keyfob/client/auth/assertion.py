@@ -6,8 +6,8 @@ import base64
 from datetime import timedelta
 from typing import Final
 
-from keyfob.client.asks import Flow, draw, now
 from keyfob.client.model.credential import PrivateKey
+from keyfob.client.ports import World
 from keyfob.jose.tokens import sign
 from keyfob.protocol.secret import Secret
 
@@ -16,13 +16,15 @@ TYPE: Final = "client-authentication+jwt"
 _ID_BYTES: Final = 16
 
 
-def write_assertion(credential: PrivateKey, client_id: str, issuer: str, token_endpoint: str = "") -> Flow[Secret]:
+def write_assertion(
+    world: World, credential: PrivateKey, client_id: str, issuer: str, token_endpoint: str = ""
+) -> Secret:
     """A fresh assertion, for a minute and for the issuer alone, wherever it is shown (rfc7523bis §4).
 
     Older servers want their token endpoint in it, as OpenID Connect Core §9 once had it, and know no type of its own.
     """
-    moment = (yield from now()).wall
-    token_id = yield from draw(_ID_BYTES)
+    moment = world.now().wall
+    token_id = world.random(_ID_BYTES)
     claims = {
         "iss": client_id,
         "sub": client_id,

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from keyfob.client.asks import Flow, draw, now, send
 from keyfob.client.auth.token_response import as_meant
 from keyfob.client.model.certificate import Certificate
+from keyfob.client.ports import World
 from keyfob.protocol.client_authentication import TLS_METHODS, AuthMethod, Credentials
 from keyfob.protocol.grants import Grant, TokenRequest
 from keyfob.protocol.http import Headers, Request, Response, form_request, json_request
@@ -83,14 +83,15 @@ def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tupl
     return tuple(method for method in ours if method in offered) or ours
 
 
-def post(
+async def post(
+    world: World,
     program: Program,
     endpoint: str,
     parameters: Mapping[str, object],
     *,
     as_json: bool = False,
     proves: bool = False,
-) -> Flow[Response]:
+) -> Response:
     """Send parameters in the program's name, as a form or as JSON. May raise `Unreachable` or `Malformed`.
 
     Args:
@@ -102,11 +103,11 @@ def post(
     """
     *first, last = program.methods
     for method in first:
-        response = yield from _post(program, method, endpoint, parameters, as_json=as_json, proves=proves)
+        response = await _post(world, program, method, endpoint, parameters, as_json=as_json, proves=proves)
         if not _is_refused(response):
             program.methods = (method,)
             return response
-    return (yield from _post(program, last, endpoint, parameters, as_json=as_json, proves=proves))
+    return await _post(world, program, last, endpoint, parameters, as_json=as_json, proves=proves)
 
 
 def _is_refused(response: Response) -> bool:
@@ -116,12 +117,13 @@ def _is_refused(response: Response) -> bool:
     return response.status == _UNAUTHORIZED or is_unknown or (response.status == _FORBIDDEN and error is None)
 
 
-def ask_for_tokens(program: Program, endpoint: str, grant: Grant) -> Flow[Response]:
+async def ask_for_tokens(world: World, program: Program, endpoint: str, grant: Grant) -> Response:
     """Trade a grant for tokens; the answer is not judged. May raise `Unreachable` or `Malformed`."""
-    return (yield from post(program, endpoint, TokenRequest("", grant).write(), proves=True))
+    return await post(world, program, endpoint, TokenRequest("", grant).write(), proves=True)
 
 
-def _post(
+async def _post(
+    world: World,
     program: Program,
     method: AuthMethod,
     endpoint: str,
@@ -129,16 +131,16 @@ def _post(
     *,
     as_json: bool,
     proves: bool,
-) -> Flow[Response]:
+) -> Response:
     """Once; and once more with a server's nonce, where it wants one (RFC 9449 §8)."""
     prover = program.prover if proves else None
     for may_retry in (prover is not None, False):
-        shown, headers = Credentials(method, program.client_id, (yield from _authenticate(program))).write()
+        shown, headers = Credentials(method, program.client_id, _authenticate(world, program)).write()
         request = _write(endpoint, {**parameters, **shown}, headers, as_json=as_json)
         if prover is not None:
-            moment, chance = (yield from now()), (yield from draw(_ID_BYTES))
+            moment, chance = world.now(), world.random(_ID_BYTES)
             request = replace(request, headers=request.headers + prover.prove(request, moment.wall, chance))
-        response = as_meant((yield from send(request)))
+        response = as_meant(await world.send(request))
         has_nonce = prover is not None and prover.heed(request, response)
         if not (may_retry and has_nonce and _wants_nonce(response)):
             break
@@ -156,7 +158,7 @@ def _wants_nonce(response: Response) -> bool:
     return error is not None and error.error == USE_DPOP_NONCE
 
 
-def _authenticate(program: Program) -> Flow[Secret | None]:
+def _authenticate(world: World, program: Program) -> Secret | None:
     """The secret, or a fresh assertion; nothing where the connection shows a certificate."""
     credential = program.credential
     if credential is None or isinstance(credential, Secret):
@@ -169,4 +171,4 @@ def _authenticate(program: Program) -> Flow[Secret | None]:
         return credential.token
     from keyfob.client.auth.assertion import write_assertion  # noqa: PLC0415  signatures cost 100 ms, and few need them
 
-    return (yield from write_assertion(credential, program.client_id, program.issuer, program.token_endpoint))
+    return write_assertion(world, credential, program.client_id, program.issuer, program.token_endpoint)

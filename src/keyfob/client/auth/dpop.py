@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Self, get_args
 
-from keyfob.client.asks import Flow, draw
 from keyfob.client.model.profile import Profile
+from keyfob.client.ports import World
 from keyfob.errors import Refused
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.proofs import write_proof
@@ -80,7 +80,7 @@ class Prover:
         return is_new
 
 
-def make_prover(profile: Profile, metadata: ServerMetadata, kept: Secret | None = None) -> Flow[Prover | None]:
+def make_prover(world: World, profile: Profile, metadata: ServerMetadata, kept: Secret | None = None) -> Prover | None:
     """The key that a login's tokens will be bound to; None where they will not.
 
     Args:
@@ -104,4 +104,4 @@ def make_prover(profile: Profile, metadata: ServerMetadata, kept: Secret | None 
         return None
     if kept is not None:
         return Prover.read(kept, is_required=is_required)
-    return Prover(SigningKey.from_chance(algorithm, (yield from draw(_KEY_BYTES))), is_required)
+    return Prover(SigningKey.from_chance(algorithm, world.random(_KEY_BYTES)), is_required)

@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Final, NoReturn
 from urllib.parse import urlencode
 
-from keyfob.client.asks import Came, Flow, Heard, Pasted, browse, draw_word, listen, tell
 from keyfob.client.auth.client_auth import Program, ask_for_tokens, post
 from keyfob.client.auth.token_response import OK, read_tokens, refuse
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
@@ -21,6 +20,7 @@ from keyfob.client.model.callback import ANYWHERE, Callback
 from keyfob.client.model.notices import BrowserOpened, PasteAsked, PasteRefused
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
+from keyfob.client.ports import LoginEvent, Pasted, Redirected, World, random_word
 from keyfob.errors import LoginDeclined, Malformed, Refused
 from keyfob.protocol.authorization import AuthorizationAnswer, AuthorizationRequest
 from keyfob.protocol.fields import Fields, read_form, read_json
@@ -51,7 +51,8 @@ class Visit:
     nonce: str | None
 
 
-def begin(
+async def begin(
+    world: World,
     metadata: ServerMetadata,
     program: Program,
     profile: Profile,
@@ -59,7 +60,7 @@ def begin(
     opens: bool,
     offers_device: bool = False,
     assurance: Assurance = ANY_LOGIN,
-) -> Flow[Visit]:
+) -> Visit:
     """Listen, and send the person to the issuer.
 
     The browser that we open ourselves brings its answer in a form (`form_post`) where the server can do that, so that
@@ -80,12 +81,12 @@ def begin(
     """
     if metadata.authorization_endpoint is None:
         raise Refused("this server offers no login by browser", code="flow-unavailable", hint="Say --flow device.")
-    state, nonce = (yield from draw_word()), (yield from draw_word())
-    verifier = Secret((yield from draw_word()))
+    state, nonce = random_word(world), random_word(world)
+    verifier = Secret(random_word(world))
     callbacks = tuple(map(Callback.read, profile.callbacks)) or ANYWHERE
     asked = AuthorizationRequest(
         client_id=profile.client_id,
-        redirect_uri=(yield from listen(callbacks, state)),
+        redirect_uri=(await world.listen(callbacks, state)),
         scope=profile.scope,
         state=state,
         nonce=nonce if "openid" in profile.scope else None,
@@ -97,30 +98,32 @@ def begin(
         max_age=assurance.max_age,
         prompt=assurance.prompt,
     )
-    address = yield from _address(metadata, program, asked)
+    address = await _address(world, metadata, program, asked)
     if opens:
         has_form = "form_post" in metadata.response_modes_supported
         opened = replace(asked, response_mode="form_post") if has_form else asked
-        has_opened = yield from browse((yield from _address(metadata, program, opened)) if has_form else address)
-        yield from tell(BrowserOpened(address, LONGEST_VISIT, has_opened, offers_device))
+        has_opened = await world.browse((await _address(world, metadata, program, opened)) if has_form else address)
+        world.notify(BrowserOpened(address, LONGEST_VISIT, has_opened, offers_device))
     else:
-        yield from tell(PasteAsked(address, LONGEST_VISIT))
+        world.notify(PasteAsked(address, LONGEST_VISIT))
     return Visit(address, asked.redirect_uri, Secret(state), verifier, asked.nonce)
 
 
-def read_answer(visit: Visit, heard: Heard) -> Flow[Mapping[str, str] | None]:
+def read_answer(world: World, visit: Visit, event: LoginEvent) -> Mapping[str, str] | None:
     """What was brought back; None where what was heard is no answer to this visit, which goes on."""
-    if isinstance(heard, Came):
-        return heard.parameters
-    if isinstance(heard, Pasted):
-        problem, found = _read_pasted(visit, heard.text)
+    if isinstance(event, Redirected):
+        return event.parameters
+    if isinstance(event, Pasted):
+        problem, found = _read_pasted(visit, event.text)
         if found is not None:
             return found
-        yield from tell(PasteRefused(problem))
+        world.notify(PasteRefused(problem))
     return None
 
 
-def finish(metadata: ServerMetadata, program: Program, visit: Visit, brought: Mapping[str, str]) -> Flow[TokenAnswer]:
+async def finish(
+    world: World, metadata: ServerMetadata, program: Program, visit: Visit, brought: Mapping[str, str]
+) -> TokenAnswer:
     """Judge what came back, and trade the code for tokens.
 
     Raises:
@@ -131,17 +134,17 @@ def finish(metadata: ServerMetadata, program: Program, visit: Visit, brought: Ma
     """
     code = _judge(brought, metadata)
     grant = AuthorizationCodeGrant(code, visit.callback, visit.verifier)
-    response = yield from ask_for_tokens(program, metadata.token_endpoint, grant)
+    response = await ask_for_tokens(world, program, metadata.token_endpoint, grant)
     return read_tokens(response, "the server gives no tokens", program.token_types)
 
 
-def _address(metadata: ServerMetadata, program: Program, asked: AuthorizationRequest) -> Flow[str]:
+async def _address(world: World, metadata: ServerMetadata, program: Program, asked: AuthorizationRequest) -> str:
     """The address to open; where the server wants it so, with all parameters pushed before (RFC 9126 §2, §4)."""
     parameters = {**habits_of(metadata.issuer).parameters, **asked.write()}
     endpoint = metadata.authorization_endpoint or ""
     pushed_to = metadata.pushed_authorization_request_endpoint
     if metadata.require_pushed_authorization_requests and pushed_to is not None:
-        response = yield from post(program, pushed_to, parameters, proves=True)
+        response = await post(world, program, pushed_to, parameters, proves=True)
         if response.status not in {OK, _CREATED}:
             refuse(response, "the server does not take the request")
         pushed = read_json(response.body, "pushed request").text("request_uri")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from keyfob.client.asks import Flow, now, tell
 from keyfob.client.auth.client_auth import Program, ask_for_tokens
 from keyfob.client.auth.dpop import make_prover
 from keyfob.client.auth.token_response import read_tokens
@@ -12,17 +11,19 @@ from keyfob.client.model.credential import Credential, PlatformToken
 from keyfob.client.model.notices import NotBound
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import Held
+from keyfob.client.ports import World
 from keyfob.errors import Misuse, Refused
 from keyfob.protocol.grants import ClientCredentialsGrant, Grant
 from keyfob.protocol.secret import Secret
 
 
-def log_in(
+async def log_in(
+    world: World,
     profile: Profile,
     credential: Credential | None,
     identity: PlatformToken | None = None,
     proof_key: Secret | None = None,
-) -> Flow[Held]:
+) -> Held:
     """From nothing to an access token that may be kept; there is no refresh token, the program just asks again.
 
     Args:
@@ -42,11 +43,11 @@ def log_in(
     if credential is None and identity is None:
         raise Misuse("a public program cannot log in as itself", hint="It needs a secret, a key or an identity.")
     if shown is not None:
-        check_platform_token(shown, profile.identity_as, (yield from now()).wall)
-    metadata = yield from discover(profile)
+        check_platform_token(shown, profile.identity_as, world.now().wall)
+    metadata = await discover(world, profile)
     program = Program.at(metadata, profile.client_id, credential)
-    program.prover = yield from make_prover(profile, metadata, proof_key)
-    response = yield from ask_for_tokens(program, metadata.token_endpoint, _grant(profile, identity))
+    program.prover = make_prover(world, profile, metadata, proof_key)
+    response = await ask_for_tokens(world, program, metadata.token_endpoint, _grant(profile, identity))
     try:
         answer = read_tokens(response, "the server does not let this program in", program.token_types)
         check_issued(answer.issued_token_type)
@@ -54,8 +55,8 @@ def log_in(
         problem.hint = problem.hint or "Look at the audience and the scope."
         raise
     if profile.dpop != "off" and answer.token_type != "DPoP":
-        yield from tell(NotBound())
-    return Held.of(answer, metadata, profile, program, None, (yield from now()).wall)
+        world.notify(NotBound())
+    return Held.of(answer, metadata, profile, program, None, world.now().wall)
 
 
 def _grant(profile: Profile, identity: PlatformToken | None) -> Grant:

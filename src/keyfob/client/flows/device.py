@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from keyfob.client.asks import Flow, browse, draw_word, now, tell
 from keyfob.client.auth.client_auth import Program, post
 from keyfob.client.auth.token_response import OK, refuse
 from keyfob.client.flows.polling import Awaited, ask_until_decided
@@ -18,6 +17,7 @@ from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import CodeShown
 from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.profile import Profile
+from keyfob.client.ports import World, random_word
 from keyfob.errors import Refused
 from keyfob.protocol.device import DeviceAnswer, DeviceRequest
 from keyfob.protocol.fields import read_json
@@ -35,20 +35,21 @@ from keyfob.protocol.tokens import TokenAnswer
 _HINTS: Final = {UNAUTHORIZED_CLIENT: "Look at the client id; the application must allow the device login."}
 
 
-def log_in(metadata: ServerMetadata, program: Program, profile: Profile) -> Flow[TokenAnswer]:
+async def log_in(world: World, metadata: ServerMetadata, program: Program, profile: Profile) -> TokenAnswer:
     """Ask for codes, show them, and wait for the person. Raises as `begin` and `finish` do."""
-    pending = yield from begin(metadata, program, profile)
-    return (yield from finish(pending, program))
+    pending = await begin(world, metadata, program, profile)
+    return await finish(world, pending, program)
 
 
-def begin(
+async def begin(
+    world: World,
     metadata: ServerMetadata,
     program: Program,
     profile: Profile,
     *,
     opens: bool = False,
     assurance: Assurance = ANY_LOGIN,
-) -> Flow[PendingLogin]:
+) -> PendingLogin:
     """Ask for a pair of codes and show the person theirs (RFC 8628 §3.1-3.3).
 
     Args:
@@ -76,13 +77,13 @@ def begin(
     )
     verifier = None
     if S256 in metadata.code_challenge_methods_supported:
-        verifier = Secret((yield from draw_word()))
+        verifier = Secret(random_word(world))
         request = replace(request, code_challenge=challenge_of(verifier), code_challenge_method=S256)
-    response = yield from post(program, endpoint, request.write())
+    response = await post(world, program, endpoint, request.write())
     if response.status != OK:
         refuse(response, "the server does not begin a device login", _HINTS.get(_code(response), ""))
     answer = DeviceAnswer.read(read_json(response.body, "device answer"))
-    start = yield from now()
+    start = world.now()
     deadline = Moment(start.wall + answer.expires_in, start.steady + answer.expires_in)
     shown = CodeShown(
         answer.user_code,
@@ -91,9 +92,9 @@ def begin(
         answer.expires_in,
         deadline.wall,
     )
-    yield from tell(shown)
+    world.notify(shown)
     if opens:
-        yield from browse(shown.verification_uri_complete or shown.verification_uri)
+        await world.browse(shown.verification_uri_complete or shown.verification_uri)
     return PendingLogin(
         profile,
         metadata.token_endpoint,
@@ -112,9 +113,9 @@ def awaited(pending: PendingLogin) -> Awaited:
     return Awaited(pending.token_endpoint, grant, pending.interval, pending.deadline)
 
 
-def finish(pending: PendingLogin, program: Program) -> Flow[TokenAnswer]:
+async def finish(world: World, pending: PendingLogin, program: Program) -> TokenAnswer:
     """Ask until the person has decided (RFC 8628 §3.4-3.5). Raises as `polling.race` does."""
-    return (yield from ask_until_decided(awaited(pending), program))
+    return await ask_until_decided(world, awaited(pending), program)
 
 
 def _code(response: Response) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from keyfob.client.asks import Flow, send
 from keyfob.client.model.presets import NAMES, habits_of
 from keyfob.client.model.profile import Profile
+from keyfob.client.ports import World
 from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.address import is_safe, is_web_url
 from keyfob.protocol.fields import Fields, read_json
@@ -16,7 +16,7 @@ from keyfob.protocol.metadata import ENDPOINTS, ServerMetadata, aliases, well_kn
 _OK: Final = 200
 
 
-def discover(profile: Profile) -> Flow[ServerMetadata]:
+async def discover(world: World, profile: Profile) -> ServerMetadata:
     """Ask an issuer to describe itself; what the profile says of its endpoints comes first.
 
     Args:
@@ -32,14 +32,14 @@ def discover(profile: Profile) -> Flow[ServerMetadata]:
     if "token_endpoint" in profile.endpoints:
         found = Fields({**habits_of(profile.issuer).metadata, "issuer": profile.issuer}, "profile")
     else:
-        found = yield from _ask(profile.issuer)
+        found = await _ask(world, profile.issuer)
     said = found.values if profile.certificate is None else {**found.values, **aliases(found)}
     metadata = ServerMetadata.read(Fields({**said, **profile.endpoints}, found.what), issuer=profile.issuer)
     _check_endpoints(metadata)
     return metadata
 
 
-def _ask(issuer: str) -> Flow[Fields]:
+async def _ask(world: World, issuer: str) -> Fields:
     """What the issuer says of itself, unjudged.
 
     Raises:
@@ -47,7 +47,7 @@ def _ask(issuer: str) -> Flow[Fields]:
     """
     problem = "there is no metadata at the issuer"
     for address in well_known(issuer):
-        response = yield from send(Request("GET", address, (("accept", JSON),)))
+        response = await world.send(Request("GET", address, (("accept", JSON),)))
         if response.status == _OK:
             try:
                 found = read_json(response.body, "metadata")

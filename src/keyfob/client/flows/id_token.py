@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from keyfob.client.asks import Flow, now, send
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.stored_login import Held
+from keyfob.client.ports import World
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.keys import KeySet
@@ -22,13 +22,14 @@ LEEWAY: Final = timedelta(minutes=2)
 _OK: Final = 200
 
 
-def check(
+async def check(
+    world: World,
     token: Secret,
     metadata: ServerMetadata,
     client_id: str,
     nonce: str | None = None,
     assurance: Assurance = ANY_LOGIN,
-) -> Flow[IdClaims]:
+) -> IdClaims:
     """Fetch the issuer's keys and judge an ID token that came over the token endpoint.
 
     Args:
@@ -47,7 +48,7 @@ def check(
         raise InvalidToken("the ID token is of another type")  # an access token, say
     if metadata.jwks_uri is None:
         raise Malformed("the metadata names no keys", field="jwks_uri", code="metadata-missing")
-    response = yield from send(Request("GET", metadata.jwks_uri, (("accept", JSON),)))
+    response = await world.send(Request("GET", metadata.jwks_uri, (("accept", JSON),)))
     if response.status != _OK:
         raise Malformed("the issuer's keys cannot be fetched", field="jwks_uri", code="metadata-missing")
     key = KeySet.read(read_json(response.body, "key set")).choose(unverified.algorithm, unverified.key_id)
@@ -57,7 +58,7 @@ def check(
         claims = IdClaims.read(believe(unverified, key))
     except Malformed as problem:
         raise InvalidToken(problem.message) from None
-    moment = yield from now()
+    moment = world.now()
     judge(claims, metadata.issuer, client_id, nonce, moment.wall)
     judge_assurance(claims, assurance, moment.wall)
     return claims

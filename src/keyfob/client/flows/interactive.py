@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from keyfob.client.asks import Flow, Pasted, Switched, ask_person, hear, learn, look, now, park, recall, tell, unpark
 from keyfob.client.auth.client_auth import Program
 from keyfob.client.auth.dpop import make_prover
 from keyfob.client.flows import browser as browser_flow
@@ -25,6 +24,7 @@ from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile, command
 from keyfob.client.model.question import Question
 from keyfob.client.model.stored_login import Held
+from keyfob.client.ports import DeviceRequested, Pasted, World
 from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, VaultUnavailable
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
@@ -60,7 +60,9 @@ class Brought:
     nonce: str | None = None
 
 
-def find(profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN) -> Flow[At]:
+async def find(
+    world: World, profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN
+) -> At:
     """Find the server, what it offers to this program, and make a key where tokens will be bound to one.
 
     Raises:
@@ -73,22 +75,23 @@ def find(profile: Profile, credential: Credential | None = None, assurance: Assu
         hint = "Say where it lies: --secret-file PATH or --secret-env NAME."
         hint += "" if habits.device_needs_secret else " Or log in by code, which needs none: --flow device."
         raise Misuse("this issuer wants the program's secret, also where a program cannot keep one", hint=hint)
-    metadata = yield from discover(profile)
+    metadata = await discover(world, profile)
     if credential is None and habits.code_needs_secret:
         metadata = replace(metadata, authorization_endpoint=None)
     program = Program.at(metadata, profile.client_id, credential)
-    program.prover = yield from make_prover(profile, metadata)
+    program.prover = make_prover(world, profile, metadata)
     return At(profile, metadata, program, assurance)
 
 
-def log_in(
+async def log_in(
+    world: World,
     profile: Profile,
     credential: Credential | None = None,
     *,
     opens_page: bool = False,
     assurance: Assurance = ANY_LOGIN,
     last_name: str = "",
-) -> Flow[Held]:
+) -> Held:
     """From nothing to tokens that may be kept.
 
     Args:
@@ -109,76 +112,76 @@ def log_in(
         InvalidToken: The ID token will not do.
         Misuse: The issuer could never be asked safely, or no port is free.
     """
-    at = yield from find(profile, credential, assurance)
+    at = await find(world, profile, credential, assurance)
     way = profile.way
     if way == "password":
-        answer = yield from password_flow.log_in(at.metadata, at.program, profile, last_name)
-        return (yield from _judge(at, Brought(answer)))
+        answer = await password_flow.log_in(world, at.metadata, at.program, profile, last_name)
+        return await _judge(world, at, Brought(answer))
     if way != "auto":
-        brought = yield from _through(way, at, opens_page=opens_page)
-        yield from _unlearn(at, way)
-        return (yield from _judge(at, brought))
-    doors = yield from _choose(at)
+        brought = await _through(world, way, at, opens_page=opens_page)
+        _unlearn(world, at, way)
+        return await _judge(world, at, brought)
+    doors = _choose(world, at)
     for door, following in zip(doors, (*doors[1:], None), strict=True):
         try:
-            brought = yield from _through(door, at, opens_page=opens_page)
+            brought = await _through(world, door, at, opens_page=opens_page)
         except Refused as problem:
             if following is None or not _is_about_us(problem):
                 raise
-            yield from _learn(at, door)
-            yield from tell(DoorRefused(door, following))
+            _learn(world, at, door)
+            world.notify(DoorRefused(door, following))
         else:
-            return (yield from _judge(at, brought))
+            return await _judge(world, at, brought)
     raise Refused("the server offers no way for a person to log in", code="flow-unavailable")
 
 
-def plan(profile: Profile) -> Flow[Choice]:
+async def plan(world: World, profile: Profile) -> Choice:
     """Which ways there are to log in from here, and why. Raises as `discover` does."""
-    return (yield from _weigh((yield from find(profile))))[0]
+    return (_weigh(world, (await find(world, profile))))[0]
 
 
-def begin(
-    profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN
-) -> Flow[PendingLogin]:
+async def begin(
+    world: World, profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN
+) -> PendingLogin:
     """Show the person a code, and do not wait. Raises as `discover` and `device_flow.begin` do."""
-    return (yield from _begin_device((yield from find(profile, credential, assurance))))
+    return await _begin_device(world, (await find(world, profile, credential, assurance)))
 
 
-def resume(profile: Profile, credential: Credential | None = None) -> Flow[Held]:
+async def resume(world: World, profile: Profile, credential: Credential | None = None) -> Held:
     """Go on with a login that was begun by code, here or in another process that has gone.
 
     Raises:
         LoginRequired: None was, or it was another program's.
         KeyfobError: As `device_flow.finish` and `id_token.check`.
     """
-    kept = yield from unpark(profile.name)
-    pending = None if kept is None else PendingLogin.read(profile.name, kept, (yield from now()))
+    kept = world.unpark(profile.name)
+    pending = None if kept is None else PendingLogin.read(profile.name, kept, world.now())
     if pending is None or pending.profile != profile:
         raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', profile.name)}")
-    at = yield from find(profile, credential, pending.assurance)
-    yield from tell(pending.shown)
-    return (yield from _judge(at, Brought((yield from _finish_device(at, pending)))))
+    at = await find(world, profile, credential, pending.assurance)
+    world.notify(pending.shown)
+    return await _judge(world, at, Brought(await _finish_device(world, at, pending)))
 
 
-def _choose(at: At) -> Flow[tuple[Door, ...]]:
+def _choose(world: World, at: At) -> tuple[Door, ...]:
     """The ways to try.
 
     Raises:
         LoginRequired: There is nobody here.
     """
-    choice, has_person = yield from _weigh(at)
+    choice, has_person = _weigh(world, at)
     if not has_person:
         raise LoginRequired(choice.reasons[0], code="no-terminal", hint=_elsewhere(at.profile))
     if choice.doors:
-        yield from tell(DoorChosen(choice.doors[0], choice.reasons))
+        world.notify(DoorChosen(choice.doors[0], choice.reasons))
     return choice.doors
 
 
-def _weigh(at: At) -> Flow[tuple[Choice, bool]]:
+def _weigh(world: World, at: At) -> tuple[Choice, bool]:
     """What was decided, and whether anybody is here."""
-    here, has_person = yield from look()
-    moment = (yield from now()).wall
-    learned = (yield from recall(at.profile.issuer, at.profile.client_id)).fresh(moment)
+    here, has_person = world.look()
+    moment = world.now().wall
+    learned = world.recall(at.profile.issuer, at.profile.client_id).fresh(moment)
     return choose(here, at.metadata, learned, has_person=has_person), has_person
 
 
@@ -193,34 +196,34 @@ def _is_about_us(problem: Refused) -> bool:
     return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _NOT_FOR_US)
 
 
-def _learn(at: At, door: Door) -> Flow[None]:
-    moment = (yield from now()).wall
-    learned = yield from recall(at.profile.issuer, at.profile.client_id)
-    yield from learn(at.profile.issuer, at.profile.client_id, learned.fresh(moment).with_refusal(door, moment))
+def _learn(world: World, at: At, door: Door) -> None:
+    moment = world.now().wall
+    learned = world.recall(at.profile.issuer, at.profile.client_id)
+    world.learn(at.profile.issuer, at.profile.client_id, learned.fresh(moment).with_refusal(door, moment))
 
 
-def _unlearn(at: At, door: Door) -> Flow[None]:
-    learned = yield from recall(at.profile.issuer, at.profile.client_id)
+def _unlearn(world: World, at: At, door: Door) -> None:
+    learned = world.recall(at.profile.issuer, at.profile.client_id)
     if door in learned.refused:
-        yield from learn(at.profile.issuer, at.profile.client_id, learned.without(door))
+        world.learn(at.profile.issuer, at.profile.client_id, learned.without(door))
 
 
-def _through(door: Door, at: At, *, opens_page: bool = False) -> Flow[Brought]:
-    if door == "paste" and not (yield from look())[0].has_terminal:
-        return (yield from _by_answers(at))
+async def _through(world: World, door: Door, at: At, *, opens_page: bool = False) -> Brought:
+    if door == "paste" and not world.look()[0].has_terminal:
+        return await _by_answers(world, at)
     if door == "device":
-        pending = yield from _begin_device(at, opens=opens_page)
-        return Brought((yield from _finish_device(at, pending)))
-    return (yield from _by_browser(at, opens=door == "browser"))
+        pending = await _begin_device(world, at, opens=opens_page)
+        return Brought(await _finish_device(world, at, pending))
+    return await _by_browser(world, at, opens=door == "browser")
 
 
-def _begin_device(at: At, *, opens: bool = False) -> Flow[PendingLogin]:
-    pending = yield from device_flow.begin(at.metadata, at.program, at.profile, opens=opens, assurance=at.assurance)
-    yield from park(at.profile.name, pending.write())
+async def _begin_device(world: World, at: At, *, opens: bool = False) -> PendingLogin:
+    pending = await device_flow.begin(world, at.metadata, at.program, at.profile, opens=opens, assurance=at.assurance)
+    world.park(at.profile.name, pending.write())
     return pending
 
 
-def _finish_device(at: At, pending: PendingLogin) -> Flow[TokenAnswer]:
+async def _finish_device(world: World, at: At, pending: PendingLogin) -> TokenAnswer:
     """Wait for the person. What was parked is over when the server has said so; an interruption is no such word.
 
     Raises:
@@ -229,96 +232,96 @@ def _finish_device(at: At, pending: PendingLogin) -> Flow[TokenAnswer]:
         Malformed: The tokens are none.
     """
     try:
-        answer = yield from device_flow.finish(pending, at.program)
+        answer = await device_flow.finish(world, pending, at.program)
     except (Refused, TimedOut, Malformed):
-        yield from _unpark(pending)
+        _unpark(world, pending)
         raise
-    yield from _unpark(pending)
+    _unpark(world, pending)
     return answer
 
 
-def _unpark(pending: PendingLogin) -> Flow[None]:
+def _unpark(world: World, pending: PendingLogin) -> None:
     """Forget what was parked, if it is still this login: another may have been begun meanwhile (`--no-wait`)."""
     name = pending.profile.name
     try:
-        kept = yield from unpark(name)
-        found = None if kept is None else PendingLogin.read(name, kept, (yield from now()))
+        kept = world.unpark(name)
+        found = None if kept is None else PendingLogin.read(name, kept, world.now())
     except (Malformed, Misuse, VaultUnavailable):
         found = None
     if found is None or found.device_code == pending.device_code:
-        yield from park(name, None)
+        world.park(name, None)
 
 
-def _by_browser(at: At, *, opens: bool) -> Flow[Brought]:
+async def _by_browser(world: World, at: At, *, opens: bool) -> Brought:
     """By browser or pasted answer, or by code after all, whichever comes first.
 
     Raises:
         TimedOut: Nobody came back within ten minutes.
     """
     offers_device = at.metadata.device_authorization_endpoint is not None
-    visit = yield from browser_flow.begin(
-        at.metadata, at.program, at.profile, opens=opens, offers_device=offers_device, assurance=at.assurance
+    visit = await browser_flow.begin(
+        world, at.metadata, at.program, at.profile, opens=opens, offers_device=offers_device, assurance=at.assurance
     )
-    ends = (yield from now()).steady + browser_flow.LONGEST_VISIT
-    while (left := ends - (yield from now()).steady) > timedelta():
-        heard = yield from hear(left)
-        if isinstance(heard, Switched) and offers_device:
-            return (yield from _by_code_too(at, visit))
-        brought = None if heard is None else (yield from browser_flow.read_answer(visit, heard))
+    ends = world.now().steady + browser_flow.LONGEST_VISIT
+    while (left := ends - world.now().steady) > timedelta():
+        event = await world.next_event(left)
+        if isinstance(event, DeviceRequested) and offers_device:
+            return await _by_code_too(world, at, visit)
+        brought = None if event is None else browser_flow.read_answer(world, visit, event)
         if brought is not None:
-            return (yield from _redeem(at, visit, brought))
+            return await _redeem(world, at, visit, brought)
     hint = "Run the same command again, or say --flow device."
     raise TimedOut("nobody came back from the browser", hint=hint)
 
 
-def _by_answers(at: At) -> Flow[Brought]:
+async def _by_answers(world: World, at: At) -> Brought:
     """As by pasting, where lines are answered and no keys are seen: through a program, or from a pipe.
 
     Raises:
         Refused: No answer was one to this login.
     """
-    visit = yield from browser_flow.begin(at.metadata, at.program, at.profile, opens=False)
+    visit = await browser_flow.begin(world, at.metadata, at.program, at.profile, opens=False)
     for _ in range(_TRIES):
-        text = yield from ask_person(Question("address", "Address that the browser ended at"))
-        brought = yield from browser_flow.read_answer(visit, Pasted(text))
+        text = await world.ask(Question("address", "Address that the browser ended at"))
+        brought = browser_flow.read_answer(world, visit, Pasted(text))
         if brought is not None:
-            return (yield from _redeem(at, visit, brought))
+            return await _redeem(world, at, visit, brought)
     raise Refused("no answer was one to this login", hint="Run the same command again.")
 
 
-def _by_code_too(at: At, visit: browser_flow.Visit) -> Flow[Brought]:
+async def _by_code_too(world: World, at: At, visit: browser_flow.Visit) -> Brought:
     """Ask for the code's tokens, and between two questions go on listening for the browser."""
 
-    def pause(span: timedelta) -> Flow[Mapping[str, str] | None]:
-        ends = (yield from now()).steady + span
-        while (left := ends - (yield from now()).steady) > timedelta():
-            heard = yield from hear(left)
-            brought = None if heard is None else (yield from browser_flow.read_answer(visit, heard))
+    async def pause(span: timedelta) -> Mapping[str, str] | None:
+        ends = world.now().steady + span
+        while (left := ends - world.now().steady) > timedelta():
+            event = await world.next_event(left)
+            brought = None if event is None else browser_flow.read_answer(world, visit, event)
             if brought is not None:
                 return brought
         return None
 
-    pending = yield from _begin_device(at)
-    first = yield from race(device_flow.awaited(pending), at.program, pause)
-    yield from _unpark(pending)
-    return Brought(first) if isinstance(first, TokenAnswer) else (yield from _redeem(at, visit, first))
+    pending = await _begin_device(world, at)
+    first = await race(world, device_flow.awaited(pending), at.program, pause)
+    _unpark(world, pending)
+    return Brought(first) if isinstance(first, TokenAnswer) else (await _redeem(world, at, visit, first))
 
 
-def _redeem(at: At, visit: browser_flow.Visit, brought: Mapping[str, str]) -> Flow[Brought]:
-    answer = yield from browser_flow.finish(at.metadata, at.program, visit, brought)
+async def _redeem(world: World, at: At, visit: browser_flow.Visit, brought: Mapping[str, str]) -> Brought:
+    answer = await browser_flow.finish(world, at.metadata, at.program, visit, brought)
     return Brought(answer, visit.nonce)
 
 
-def _judge(at: At, brought: Brought) -> Flow[Held]:
+async def _judge(world: World, at: At, brought: Brought) -> Held:
     who, answer = None, brought.answer
     if answer.id_token is not None:
-        who = yield from check(answer.id_token, at.metadata, at.profile.client_id, brought.nonce, at.assurance)
-    held = Held.of(answer, at.metadata, at.profile, at.program, who, (yield from now()).wall)
+        who = await check(world, answer.id_token, at.metadata, at.profile.client_id, brought.nonce, at.assurance)
+    held = Held.of(answer, at.metadata, at.profile, at.program, who, world.now().wall)
     if at.profile.dpop != "off" and held.token_type != "DPoP":
-        yield from tell(NotBound())
+        world.notify(NotBound())
     missing = at.profile.scope.names - held.scope.names - _spoken_for(answer, held.scope)
     if missing:
-        yield from tell(ScopeNarrowed(tuple(sorted(missing))))
+        world.notify(ScopeNarrowed(tuple(sorted(missing))))
     return held
 
 

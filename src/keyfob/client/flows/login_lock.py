@@ -5,18 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from keyfob.client.asks import Flow, load, take_turn, tell, wait
 from keyfob.client.model.account_mismatch import MayAdopt
 from keyfob.client.model.lock_holder import Turn
 from keyfob.client.model.notices import LoginElsewhere
 from keyfob.client.model.stored_login import Held
+from keyfob.client.ports import Vault, World
 from keyfob.errors import VaultUnavailable
 
 _BETWEEN_LOOKS: Final = timedelta(milliseconds=250)  # a person who waits for a login elsewhere notices no more
 _LOOKS_FOR_A_NAME: Final = 4
 
 
-def await_turn(profile: str, turn: Turn, may_adopt: MayAdopt, *, however: bool = False) -> Flow[Held | None]:
+async def await_turn(
+    world: World, vault: Vault, profile: str, turn: Turn, may_adopt: MayAdopt, *, however: bool = False
+) -> Held | None:
     """Wait until nobody else logs this profile in.
 
     Args:
@@ -32,7 +34,7 @@ def await_turn(profile: str, turn: Turn, may_adopt: MayAdopt, *, however: bool =
     looks = 0
     told: int | None = None
     while True:
-        is_ours, other = yield from take_turn(profile, turn)
+        is_ours, other = world.take_turn(profile, turn)
         if is_ours:
             break
         looks += 1
@@ -41,12 +43,12 @@ def await_turn(profile: str, turn: Turn, may_adopt: MayAdopt, *, however: bool =
         is_late = pid is None and told is None and looks == _LOOKS_FOR_A_NAME
         if is_late or pid not in {None, told}:
             told = pid
-            yield from tell(LoginElsewhere(pid))
-        yield from wait(_BETWEEN_LOOKS)
+            world.notify(LoginElsewhere(pid))
+        await world.wait(_BETWEEN_LOOKS)
     if not looks or other is None:
         return None
     try:
-        held = yield from load(profile)
+        held = await vault.load(profile)
     except VaultUnavailable:
         return None
     return held if held is not None and other.brought(held, turn, however=however) and may_adopt(held) else None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from keyfob.client.asks import Flow, forget, locked, now, put_away
 from keyfob.client.auth.client_auth import Program, post
 from keyfob.client.model.stored_login import Held
+from keyfob.client.ports import Vault, World
 from keyfob.errors import KeyfobError, LoginRequired, VaultUnavailable
 from keyfob.protocol.revocation import RevocationRequest
 from keyfob.protocol.secret import Secret
@@ -52,7 +52,7 @@ class Taken:
     stays: VaultUnavailable | None = None
 
 
-def take_out(drawer: str, find: Callable[[], Flow[Held]]) -> Flow[Taken]:
+async def take_out(vault: Vault, drawer: str, find: Callable[[], Awaitable[Held]]) -> Taken:
     """Forget a login here, whoever holds its lock, so that no server that hangs keeps it from that.
 
     Args:
@@ -63,14 +63,15 @@ def take_out(drawer: str, find: Callable[[], Flow[Held]]) -> Flow[Taken]:
         LoginRequired: There is nothing to end.
     """
     with suppress(VaultUnavailable):  # it is tried again with all the rest, and said there
-        yield from put_away(drawer)
+        await vault.put_away(drawer)
     try:
-        return (yield from locked(drawer, _take_out(drawer, find)))
+        async with vault.lock(drawer):
+            return await _take_out(vault, drawer, find)
     except VaultUnavailable:
-        return (yield from _take_out(drawer, find))
+        return await _take_out(vault, drawer, find)
 
 
-def _take_out(drawer: str, find: Callable[[], Flow[Held]]) -> Flow[Taken]:
+async def _take_out(vault: Vault, drawer: str, find: Callable[[], Awaitable[Held]]) -> Taken:
     """Look, and forget whatever was found.
 
     Raises:
@@ -81,13 +82,13 @@ def _take_out(drawer: str, find: Callable[[], Flow[Held]]) -> Flow[Taken]:
     stays: VaultUnavailable | None = None
     problem = ""
     try:
-        held = yield from find()
+        held = await find()
     except LoginRequired as raised:
         missing = raised
     except VaultUnavailable as raised:
         problem = raised.message  # what cannot be read cannot be revoked; it is forgotten all the same
     try:
-        yield from forget(drawer)
+        await vault.forget(drawer)
     except VaultUnavailable as raised:
         stays = raised
     if missing is not None:
@@ -95,7 +96,7 @@ def _take_out(drawer: str, find: Callable[[], Flow[Held]]) -> Flow[Taken]:
     return Taken(held, problem, stays)
 
 
-def end(taken: Taken, program: Callable[[Held], Program]) -> Flow[LoggedOut]:
+async def end(world: World, taken: Taken, program: Callable[[Held], Program]) -> LoggedOut:
     """End at the server what was taken out.
 
     Raises:
@@ -105,34 +106,34 @@ def end(taken: Taken, program: Callable[[Held], Program]) -> Flow[LoggedOut]:
     if taken.held is None:
         done = LoggedOut(revoked=False, problem=taken.problem, alive_until=None, is_alive=True)
     else:
-        done = yield from log_out(taken.held, program(taken.held))
+        done = await log_out(world, taken.held, program(taken.held))
     if taken.stays is not None:
         raise taken.stays
     return done
 
 
-def log_out(held: Held, program: Program) -> Flow[LoggedOut]:
+async def log_out(world: World, held: Held, program: Program) -> LoggedOut:
     """Revoke the refresh token, then the access token. Never raises for the server's sake.
 
     A server that does not confirm the first is not asked for more.
     """
-    moment = (yield from now()).wall
+    moment = world.now().wall
     is_alive = held.expires_at is None or held.expires_at > moment
     alive = held.expires_at if is_alive else None
     revoked, problem = None, ""
     if held.refresh_token is not None:
-        revoked, problem = yield from _revoke(held, held.refresh_token, program)
+        revoked, problem = await _revoke(world, held, held.refresh_token, program)
     if revoked is False or not is_alive or held.revocation_endpoint is None:
         return LoggedOut(revoked, problem, alive, is_alive)
-    access_revoked, _ = yield from _revoke(held, held.access_token, program)
+    access_revoked, _ = await _revoke(world, held, held.access_token, program)
     return LoggedOut(revoked, problem, alive, is_alive, access_revoked)
 
 
-def _revoke(held: Held, token: Secret, program: Program) -> Flow[tuple[bool, str]]:
+async def _revoke(world: World, held: Held, token: Secret, program: Program) -> tuple[bool, str]:
     if held.revocation_endpoint is None:
         return False, "it offers no revocation"
     try:
-        response = yield from post(program, held.revocation_endpoint, RevocationRequest("", token).write())
+        response = await post(world, program, held.revocation_endpoint, RevocationRequest("", token).write())
     except KeyfobError as problem:
         return False, problem.message
     if response.status != _OK:

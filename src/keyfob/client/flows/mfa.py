@@ -11,13 +11,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from keyfob.client.asks import Flow, ask_person, now, send, tell
 from keyfob.client.auth.client_auth import Program, ask_for_tokens, post
 from keyfob.client.auth.token_response import OK, read_tokens, refuse
 from keyfob.client.flows.polling import Awaited, ask_until_decided
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import ApprovalAwaited, FactorRefused, RecoveryCodeMade
 from keyfob.client.model.question import Question
+from keyfob.client.ports import World
 from keyfob.errors import Malformed, Refused
 from keyfob.protocol.fields import read_json, read_json_list
 from keyfob.protocol.grants import Grant, MfaOobGrant, MfaOtpGrant, MfaRecoveryGrant
@@ -43,7 +43,7 @@ class _Login:
     mfa_token: Secret
 
 
-def prove_factor(metadata: ServerMetadata, program: Program, mfa_token: Secret) -> Flow[TokenAnswer]:
+async def prove_factor(world: World, metadata: ServerMetadata, program: Program, mfa_token: Secret) -> TokenAnswer:
     """Let the person choose a second factor and prove it.
 
     Args:
@@ -60,27 +60,27 @@ def prove_factor(metadata: ServerMetadata, program: Program, mfa_token: Secret) 
         LoginRequired: Nobody is here to be asked.
     """
     login = _Login(metadata, program, mfa_token)
-    factors = yield from _list_factors(login)
-    chosen = yield from _let_choose(factors)
+    factors = await _list_factors(world, login)
+    chosen = await _let_choose(world, factors)
     match chosen.kind:
         case "otp":
             question = Question("otp", "Code from your authenticator")
-            return (yield from _by_code(login, question, partial(MfaOtpGrant, mfa_token)))
+            return await _by_code(world, login, question, partial(MfaOtpGrant, mfa_token))
         case "recovery-code":
             question = Question("recovery_code", "Recovery code", is_hidden=True)
-            return (yield from _by_code(login, question, partial(MfaRecoveryGrant, mfa_token)))
+            return await _by_code(world, login, question, partial(MfaRecoveryGrant, mfa_token))
         case "oob":
-            return (yield from _elsewhere(login, chosen))
+            return await _elsewhere(world, login, chosen)
 
 
-def _list_factors(login: _Login) -> Flow[tuple[Factor, ...]]:
+async def _list_factors(world: World, login: _Login) -> tuple[Factor, ...]:
     """Those that are set up.
 
     Raises:
         Refused: None is, or the server will not say.
     """
     bearer = ("authorization", f"Bearer {login.mfa_token.reveal()}")
-    response = yield from send(Request("GET", _address(login, "authenticators"), (("accept", JSON), bearer)))
+    response = await world.send(Request("GET", _address(login, "authenticators"), (("accept", JSON), bearer)))
     if response.status != OK:
         refuse(response, "the server does not say which second factors there are")
     listed = read_json_list(response.body, "authenticators")
@@ -91,7 +91,7 @@ def _list_factors(login: _Login) -> Flow[tuple[Factor, ...]]:
     return factors
 
 
-def _let_choose(factors: tuple[Factor, ...]) -> Flow[Factor]:
+async def _let_choose(world: World, factors: tuple[Factor, ...]) -> Factor:
     """The only one, or the one whose number the person types; the first with an empty answer.
 
     Raises:
@@ -100,56 +100,56 @@ def _let_choose(factors: tuple[Factor, ...]) -> Flow[Factor]:
     if len(factors) == 1:
         return factors[0]
     shown = "; ".join(f"{number}: {factor.words}" for number, factor in enumerate(factors, 1))
-    typed = (yield from ask_person(Question("factor", f"Which second factor? {shown} [1]"))).reveal().strip() or "1"
+    typed = (await world.ask(Question("factor", f"Which second factor? {shown} [1]"))).reveal().strip() or "1"
     chosen = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < len(str(len(factors))) + 2 else 0
     if not 1 <= chosen <= len(factors):
         raise Refused("that is none of the second factors", hint="Run the same command again, and type its number.")
     return factors[chosen - 1]
 
 
-def _by_code(login: _Login, question: Question, write: Callable[[Secret], Grant]) -> Flow[TokenAnswer]:
+async def _by_code(world: World, login: _Login, question: Question, write: Callable[[Secret], Grant]) -> TokenAnswer:
     """A code that the person has or was sent; a mistyped one may be typed again."""
     for _ in range(TRIES - 1):
-        response = yield from _show(login, write((yield from _typed(question))))
+        response = await _show(world, login, write(await _typed(world, question)))
         if not _is_wrong(response):
             break
-        yield from tell(FactorRefused())
+        world.notify(FactorRefused())
     else:
-        response = yield from _show(login, write((yield from _typed(question))))
+        response = await _show(world, login, write(await _typed(world, question)))
     answer = read_tokens(response, "the second factor was not taken", login.program.token_types)
-    yield from _show_new_code(response)
+    _show_new_code(world, response)
     return answer
 
 
-def _show(login: _Login, grant: Grant) -> Flow[Response]:
-    return (yield from ask_for_tokens(login.program, login.metadata.token_endpoint, grant))
+async def _show(world: World, login: _Login, grant: Grant) -> Response:
+    return await ask_for_tokens(world, login.program, login.metadata.token_endpoint, grant)
 
 
-def _elsewhere(login: _Login, factor: Factor) -> Flow[TokenAnswer]:
+async def _elsewhere(world: World, login: _Login, factor: Factor) -> TokenAnswer:
     """A message was sent: its code is typed here, or the person approves there and we ask until they have.
 
     Raises:
         Malformed: The challenge is not as Auth0 writes it.
     """
     asked = ChallengeRequest(login.mfa_token, ("oob",), factor.authenticator_id)
-    response = yield from post(login.program, _address(login, "challenge"), asked.write(), as_json=True)
+    response = await post(world, login.program, _address(login, "challenge"), asked.write(), as_json=True)
     if response.status != OK:
         refuse(response, "the server does not send a code")
     challenge = read_json(response.body, "challenge")
     oob_code = Secret(challenge.text("oob_code"))
     if challenge.optional_text("binding_method") == "prompt":
         question = Question("binding_code", f"Code that was sent ({factor.words})")
-        return (yield from _by_code(login, question, partial(MfaOobGrant, login.mfa_token, oob_code)))
-    start = yield from now()
+        return await _by_code(world, login, question, partial(MfaOobGrant, login.mfa_token, oob_code))
+    start = world.now()
     ends = Moment(start.wall + LIFE, start.steady + LIFE)
     awaited = Awaited(login.metadata.token_endpoint, MfaOobGrant(login.mfa_token, oob_code), PACE, ends)
-    yield from tell(ApprovalAwaited(factor.words, LIFE))
-    return (yield from ask_until_decided(awaited, login.program))
+    world.notify(ApprovalAwaited(factor.words, LIFE))
+    return await ask_until_decided(world, awaited, login.program)
 
 
-def _typed(question: Question) -> Flow[Secret]:
+async def _typed(world: World, question: Question) -> Secret:
     """What was typed, without the spaces and dashes that people put between groups."""
-    typed = (yield from ask_person(question)).reveal()
+    typed = (await world.ask(question)).reveal()
     return Secret("".join(letter for letter in typed if letter not in " -\t"))
 
 
@@ -159,14 +159,14 @@ def _is_wrong(response: Response) -> bool:
     return error is not None and error.error == INVALID_GRANT and "mfa_token" not in error.description
 
 
-def _show_new_code(response: Response) -> Flow[None]:
+def _show_new_code(world: World, response: Response) -> None:
     """A recovery code is for one use, and the next one comes in its place."""
     try:
         fresh = read_json(response.body, "token answer").optional_text("recovery_code")
     except Malformed:
         return
     if fresh is not None:
-        yield from tell(RecoveryCodeMade(Secret(fresh)))
+        world.notify(RecoveryCodeMade(Secret(fresh)))
 
 
 def _address(login: _Login, name: str) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from keyfob.client.asks import Flow, ask_person, tell
 from keyfob.client.auth.client_auth import Program, ask_for_tokens
 from keyfob.client.auth.token_response import OK, read_tokens, refuse
 from keyfob.client.flows.mfa import prove_factor
 from keyfob.client.model.notices import PasswordWarned
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.question import Question
+from keyfob.client.ports import World
 from keyfob.errors import Misuse, Refused
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.grants import PasswordGrant
@@ -44,7 +44,9 @@ _HINTS: Final = {
 }
 
 
-def log_in(metadata: ServerMetadata, program: Program, profile: Profile, last_name: str = "") -> Flow[TokenAnswer]:
+async def log_in(
+    world: World, metadata: ServerMetadata, program: Program, profile: Profile, last_name: str = ""
+) -> TokenAnswer:
     """Ask for name and password, trade them for tokens, and ask for a second factor where one is due.
 
     The password is held for one request and in no other place. Where the profile says a name, that is not asked for.
@@ -66,14 +68,14 @@ def log_in(metadata: ServerMetadata, program: Program, profile: Profile, last_na
     if not profile.allows_password:
         hint = "If the server offers nothing else, add --allow-password; it is kept with the profile."
         raise Misuse("this profile does not allow a password to be taken", hint=hint)
-    yield from tell(PasswordWarned(WARNING))
+    world.notify(PasswordWarned(WARNING))
     username = profile.username
     if username is None:
-        typed = yield from ask_person(Question("username", "User name or e-mail", default=last_name))
+        typed = await world.ask(Question("username", "User name or e-mail", default=last_name))
         username = typed.reveal()
     grant = PasswordGrant(
         username=username.strip(),
-        password=(yield from ask_person(Question("password", "Password", is_hidden=True))),
+        password=(await world.ask(Question("password", "Password", is_hidden=True))),
         target=profile.target,
         scope=profile.scope or None,
         has_realm=profile.realm is not None,
@@ -81,13 +83,13 @@ def log_in(metadata: ServerMetadata, program: Program, profile: Profile, last_na
     )
     if not grant.username or not len(grant.password):
         raise Refused("without a name and a password there is no login", hint="Run the same command again.")
-    response = yield from ask_for_tokens(program, metadata.token_endpoint, grant)
+    response = await ask_for_tokens(world, program, metadata.token_endpoint, grant)
     del grant
     if response.status == OK:
         return read_tokens(response, "the server gives no tokens", program.token_types)
     error = OAuthError.find(response)
     if error is not None and error.error == _MFA_REQUIRED:
-        return (yield from prove_factor(metadata, program, _mfa_token(response)))
+        return await prove_factor(world, metadata, program, _mfa_token(response))
     if error is not None and error.error in _HINTS:
         refuse(response, "the server does not take this login", _HINTS[error.error])
     return read_tokens(response, "the server does not take this login", program.token_types)

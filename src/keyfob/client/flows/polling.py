@@ -5,17 +5,17 @@ The device login asks so, and so does a second factor on another device (Auth0's
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final, NoReturn, TypeVar
 
-from keyfob.client.asks import Flow, now, tell, wait
 from keyfob.client.auth.client_auth import Program, ask_for_tokens
 from keyfob.client.auth.token_response import OK, SERVER_FAULT, TOO_MANY, refuse, take_tokens
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import NetworkTrouble, SlowedDown, StillPending
+from keyfob.client.ports import World
 from keyfob.errors import LoginDeclined, Malformed, TimedOut, Unreachable
 from keyfob.protocol.grants import Grant
 from keyfob.protocol.http import Response, media_type
@@ -75,16 +75,14 @@ class _Pace:
         return max(stretched, self.at_least)
 
 
-def ask_until_decided(awaited: Awaited, program: Program) -> Flow[TokenAnswer]:
+async def ask_until_decided(world: World, awaited: Awaited, program: Program) -> TokenAnswer:
     """Ask until the person has decided. Raises as `race` does."""
-
-    def pause(span: timedelta) -> Flow[None]:
-        return (yield from wait(span))
-
-    return (yield from race(awaited, program, pause))
+    return await race(world, awaited, program, world.wait)
 
 
-def race(awaited: Awaited, program: Program, pause: Callable[[timedelta], Flow[T | None]]) -> Flow[TokenAnswer | T]:
+async def race(
+    world: World, awaited: Awaited, program: Program, pause: Callable[[timedelta], Awaitable[T | None]]
+) -> TokenAnswer | T:
     """Ask until the person has decided (RFC 8628 §3.4-3.5), or something else came first.
 
     The steady clock decides when time is up. The wall clock, which also counts the hours that a laptop slept, only
@@ -103,49 +101,49 @@ def race(awaited: Awaited, program: Program, pause: Callable[[timedelta], Flow[T
     """
     pace = _Pace(max(awaited.interval, SHORTEST_INTERVAL))
     while True:
-        left = awaited.deadline.steady - (yield from now()).steady
-        first = yield from pause(min(pace.span(), max(left, timedelta())))
+        left = awaited.deadline.steady - world.now().steady
+        first = await pause(min(pace.span(), max(left, timedelta())))
         if first is not None:
             return first
         if pace.span() >= left:
             raise TimedOut("the person did not answer in time", hint="Run the same command again.")
         try:
-            response = yield from ask_for_tokens(program, awaited.token_endpoint, awaited.grant)
+            response = await ask_for_tokens(world, program, awaited.token_endpoint, awaited.grant)
         except (Unreachable, Malformed) as problem:
             is_silent = isinstance(problem, Unreachable) and problem.timed_out
             pace = replace(pace, patience=pace.patience * 2 if is_silent else 1, at_least=timedelta())
-            yield from _bear(problem.message, pace, awaited)
+            _bear(world, problem.message, pace, awaited)
             continue
         if response.status == OK and not _is_page(response):
             return take_tokens(response, program.token_types)
-        pace = yield from _next_pace(response, pace, awaited)
+        pace = _next_pace(world, response, pace, awaited)
 
 
-def _next_pace(response: Response, pace: _Pace, awaited: Awaited) -> Flow[_Pace]:
+def _next_pace(world: World, response: Response, pace: _Pace, awaited: Awaited) -> _Pace:
     """What an answer that is no token does to the pace; raises where it ends the login."""
-    moment = yield from now()
+    moment = world.now()
     pace = replace(pace, patience=1, at_least=_retry_after(response, moment.wall))
     error = OAuthError.find(response)
     if error is not None and error.error == AUTHORIZATION_PENDING:
-        yield from tell(StillPending(awaited.deadline.steady - moment.steady))
+        world.notify(StillPending(awaited.deadline.steady - moment.steady))
         return pace
     if error is not None and error.error in _FINAL:
         _refuse(response, _ENDED)
     if (error is not None and error.error == SLOW_DOWN) or response.status == TOO_MANY:
         pace = replace(pace, interval=pace.interval + SLOWER_BY, slowed=pace.slowed + 1)
-        yield from tell(SlowedDown(pace.interval, pace.slowed))
+        world.notify(SlowedDown(pace.interval, pace.slowed))
         return pace
     if response.status >= SERVER_FAULT or response.status == _REQUEST_TIMEOUT or _is_page(response):
-        yield from _bear(f"the server answered {response.status} and nothing usable", pace, awaited)
+        _bear(world, f"the server answered {response.status} and nothing usable", pace, awaited)
         return pace
-    _refuse(response, _ENDED)
+    return _refuse(response, _ENDED)
 
 
-def _bear(what: str, pace: _Pace, awaited: Awaited) -> Flow[None]:
-    moment = yield from now()
+def _bear(world: World, what: str, pace: _Pace, awaited: Awaited) -> None:
+    moment = world.now()
     if moment.wall >= awaited.deadline.wall:
         raise TimedOut("the codes have lapsed and the server does not answer", hint="Run the same command again.")
-    yield from tell(NetworkTrouble(what, pace.span()))
+    world.notify(NetworkTrouble(what, pace.span()))
 
 
 def _refuse(response: Response, what: str) -> NoReturn:

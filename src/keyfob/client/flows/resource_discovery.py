@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
-from keyfob.client.asks import Flow, send
 from keyfob.client.model.profile import check_name
 from keyfob.client.model.step_up import challenge_of
+from keyfob.client.ports import World
 from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.address import is_loopback, is_public, is_safe, origin_of
 from keyfob.protocol.challenge import Challenge
@@ -43,7 +43,7 @@ class ApiFound:
     needs_proof: bool = False
 
 
-def find_issuer(url: str, refusal: Response, trusted: Collection[str] = ()) -> Flow[ApiFound]:
+async def find_issuer(world: World, url: str, refusal: Response, trusted: Collection[str] = ()) -> ApiFound:
     """Ask an API whose tokens it takes. Only the origin that the person named is asked; no issuer is.
 
     Args:
@@ -57,7 +57,7 @@ def find_issuer(url: str, refusal: Response, trusted: Collection[str] = ()) -> F
         Unreachable: Nobody answers.
     """
     url = url.partition("#")[0]
-    found = yield from _find_metadata(url, refusal)
+    found = await _find_metadata(world, url, refusal)
     usable = [issuer for issuer in found.authorization_servers if _may_ask(issuer, url, trusted)]
     if not usable:
         raise Malformed(
@@ -106,7 +106,7 @@ def profile_name(resource: str) -> str:
     return name
 
 
-def _find_metadata(url: str, refusal: Response) -> Flow[ResourceMetadata]:
+async def _find_metadata(world: World, url: str, refusal: Response) -> ResourceMetadata:
     """The API's metadata: at the address that it names, else at the well-known ones.
 
     Raises:
@@ -117,15 +117,15 @@ def _find_metadata(url: str, refusal: Response) -> Flow[ResourceMetadata]:
     if named is not None:
         if not is_safe(named) or origin_of(named) != origin_of(url):
             raise Malformed("the API's metadata is said to lie elsewhere; nobody was asked", field="resource_metadata")
-        found = yield from _get(named)
+        found = await _get(world, named)
         return _judge(found, named, url)
     for place in dict.fromkeys(map(well_known_resource, resources_of(url))):
         try:
-            found = yield from _get(place)
+            found = await _get(world, place)
         except Malformed:
             continue
         return _judge(found, place, url)
-    _say_missing()
+    return _say_missing()
 
 
 def _named_by(refusal: Response) -> Iterator[str]:
@@ -134,13 +134,13 @@ def _named_by(refusal: Response) -> Iterator[str]:
             yield place
 
 
-def _get(place: str) -> Flow[Fields]:
+async def _get(world: World, place: str) -> Fields:
     """A document.
 
     Raises:
         Malformed: There is none; a redirect counts as none.
     """
-    response = yield from send(Request("GET", place, (("accept", JSON),)))
+    response = await world.send(Request("GET", place, (("accept", JSON),)))
     if response.status != _OK or len(response.body) > LARGEST:
         _say_missing()
     return read_json(response.body, "metadata")

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from keyfob.client.asks import Came, Heard
 from keyfob.client.io.clocks import moment
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.lock_holder import Turn
@@ -19,6 +18,7 @@ from keyfob.client.model.notices import Notice
 from keyfob.client.model.question import Question
 from keyfob.client.model.server_capabilities import Learned
 from keyfob.client.model.surroundings import Surroundings
+from keyfob.client.ports import LoginEvent, Redirected
 from keyfob.errors import LoginRequired, VaultUnavailable
 from keyfob.io.http import send
 from keyfob.protocol.http import Request, Response
@@ -43,7 +43,7 @@ class Screen(Protocol):
         """Some time has passed."""
         ...
 
-    def read(self) -> Heard | None:
+    def read(self) -> LoginEvent | None:
         """What the person typed meanwhile, if it means anything."""
         ...
 
@@ -73,11 +73,11 @@ class SystemWorld:
         self._listener: Listener | None = None
         self._lets_go: Callable[[], None] | None = None
 
-    def send(self, request: Request) -> Response:
+    async def send(self, request: Request) -> Response:
         """Over the network."""
         return self._http(request)
 
-    def wait(self, span: timedelta) -> None:
+    async def wait(self, span: timedelta) -> None:
         """By the steady clock, in slices."""
         end = time.monotonic() + span.total_seconds()
         while (left := end - time.monotonic()) > 0:
@@ -93,7 +93,7 @@ class SystemWorld:
         """Both clocks."""
         return moment()
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notice: Notice) -> None:
         """To whom it may concern."""
         (self._tell or nobody)(notice)
 
@@ -101,20 +101,20 @@ class SystemWorld:
         """From the operating system."""
         return secrets.token_bytes(size)
 
-    def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
+    async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
         """On this machine. Raises `Misuse` when no port is free."""
         from keyfob.client.io.terminal.listener import Listener
 
         self._listener = Listener(callbacks, state)
         return self._listener.callback
 
-    def browse(self, address: str) -> bool:
+    async def browse(self, address: str) -> bool:
         """In this machine's browser."""
         from keyfob.client.io.terminal.open_browser import open_browser
 
         return open_browser(address, self.look()[0])
 
-    def hear(self, span: timedelta) -> Heard | None:
+    async def next_event(self, span: timedelta) -> LoginEvent | None:
         """By the steady clock, in glances, so that a countdown moves and a key is seen."""
         end = time.monotonic() + span.total_seconds()
         while (left := end - time.monotonic()) > 0:
@@ -125,25 +125,26 @@ class SystemWorld:
                 time.sleep(min(left, _GLANCE))
         return None
 
-    def glance(self, seconds: float = 0) -> Heard | None:
+    def glance(self, seconds: float = 0) -> LoginEvent | None:
         """What was typed, or what a browser brings within so long, if anything."""
         self.tick()
         typed = None if self._terminal is None else self._terminal.read()
         if typed is not None:
             return typed
         found = None if self._listener is None else self._listener.hear(seconds)
-        return None if found is None else Came(found)
+        return None if found is None else Redirected(found)
 
-    def hush(self, *, went_well: bool) -> None:
-        """Listen no more, and let go of the turn."""
+    async def stop_listening(self, *, succeeded: bool) -> None:
+        if self._listener is not None:
+            self._listener.close(went_well=succeeded)
+            self._listener = None
+
+    def end_turn(self) -> None:
         if self._lets_go is not None:
             self._lets_go()
             self._lets_go = None
-        if self._listener is not None:
-            self._listener.close(went_well=went_well)
-            self._listener = None
 
-    def ask(self, question: Question) -> Secret:
+    async def ask(self, question: Question) -> Secret:
         """Whoever can be asked.
 
         Raises:

@@ -21,6 +21,7 @@ import pytest
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response, form_request
+from keyfob.run import run
 from keyfob.server.io.registry import DATABASE
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.start import open_keys
@@ -227,7 +228,7 @@ class Story:
 
     def learn_from_vault(self, name: str = "default") -> None:
         """What only the program knows."""
-        held = FileVault(self.folder / "home").load(name)
+        held = run(FileVault(self.folder / "home").load(name))
         assert held is not None
         self.known.add("access token", held.access_token.reveal())
         for kind, secret in (("refresh token", held.refresh_token), ("proof key", held.proof_key)):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from keyfob.client.drive import drive
 from keyfob.client.flows.resource_discovery import ApiFound, find_issuer
 from keyfob.errors import Misuse
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Request, Response
+from keyfob.run import run
 
 
 class Stranger:
@@ -44,4 +44,4 @@ class Stranger:
         from keyfob.client.io.world import SystemWorld
         from keyfob.io.http import sender_for
 
-        return drive(find_issuer(url, refusal, trusted), SystemWorld(http=sender_for(self._ca)))
+        return run(find_issuer(SystemWorld(http=sender_for(self._ca)), url, refusal, trusted))

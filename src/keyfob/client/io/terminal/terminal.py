@@ -15,7 +15,6 @@ from datetime import timedelta
 from getpass import getpass
 from typing import Self, TextIO
 
-from keyfob.client.asks import Heard, Pasted, Switched
 from keyfob.client.io.terminal.keyboard import Keyboard
 from keyfob.client.model.notices import (
     ApprovalAwaited,
@@ -39,6 +38,7 @@ from keyfob.client.model.notices import (
     printable,
 )
 from keyfob.client.model.question import Question
+from keyfob.client.ports import DeviceRequested, LoginEvent, Pasted
 from keyfob.errors import LoginRequired
 from keyfob.protocol.secret import Secret
 
@@ -123,14 +123,14 @@ class Terminal:
         left = timedelta(seconds=max(0, self._ends - time.monotonic()))
         self._rewrite(f"waiting for {self._waits_for}, {_span(left)} left (Ctrl-C to stop)")
 
-    def read(self) -> Heard | None:
+    def read(self) -> LoginEvent | None:
         """What was typed: the key that asks for a code, or something pasted."""
         typed = None if self._keyboard is None else self._keyboard.read()
         if typed is None:
             return None
         if len(typed) > 1:
             return Pasted(Secret(typed))
-        return Switched() if self._offers_code and typed.lower() in _CODE_KEYS else None
+        return DeviceRequested() if self._offers_code and typed.lower() in _CODE_KEYS else None
 
     def clear(self) -> None:
         """Take the countdown away."""

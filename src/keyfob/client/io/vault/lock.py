@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Generator
 from datetime import timedelta
 from pathlib import Path
+from types import TracebackType
 from typing import Final, NoReturn
 
 from keyfob.client.io.vault.files import READ_ONLY
@@ -74,6 +75,34 @@ def locked(path: Path, lock: Callable[[int], None] = system_lock, patience: time
             os.close(descriptor)  # which lets go of the lock
     finally:
         mine.release()
+
+
+class Lock:
+    """The same for `with` and for `async with`; either blocks while it waits."""
+
+    def __init__(self, path: Path) -> None:
+        """Not held yet."""
+        self._held = locked(path)
+
+    def __enter__(self) -> None:
+        """Wait for the lock. Raises as `locked`."""
+        self._held.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release it."""
+        self._held.__exit__(kind, problem, trace)
+
+    async def __aenter__(self) -> None:
+        """As `with`."""
+        self._held.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """As `with`."""
+        self._held.__exit__(kind, problem, trace)
 
 
 def _open(path: Path) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from keyfob.client.io.vault.files import home, make_folder, read_private, remove, set_aside, sweep, write_private
-from keyfob.client.io.vault.lock import locked
+from keyfob.client.io.vault.lock import Lock
 from keyfob.client.io.vault.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.model.envelope import Envelope
@@ -19,6 +18,7 @@ from keyfob.client.model.storage_choice import Note, Place
 from keyfob.client.model.stored_login import Held
 from keyfob.errors import Malformed, VaultUnavailable
 from keyfob.io import quick
+from keyfob.run import run
 
 # As `io/kept.py` can; of keyrings it knows the one on D-Bus, and a passphrase takes its time by intent.
 _READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file", "systemd"}) | (
@@ -42,7 +42,7 @@ class FileVault:
         self.seals = seals
         self.passed: list[VaultUnavailable] = []
 
-    def make_ready(self) -> str:
+    async def make_ready(self) -> str:
         """Decide where and how tokens are kept, and try it out; what to say aloud about it, or "".
 
         Raises:
@@ -53,7 +53,7 @@ class FileVault:
                 return ""
         return self.seals.make_ready(self.rewrite)
 
-    def load(self, drawer: str) -> Held | None:
+    async def load(self, drawer: str) -> Held | None:
         """What lies there, or None.
 
         Raises:
@@ -75,31 +75,31 @@ class FileVault:
                 hint="Run: keyfob login",
             ) from None
 
-    def keep(self, drawer: str, held: Held) -> None:
+    async def keep(self, drawer: str, held: Held) -> None:
         """Replace what lies there, all or nothing."""
         content = held.write()
         if self.seals is not None:
             content = self.seals.close(drawer, content)
-        self.put_away(drawer)
+        await self.put_away(drawer)
         sweep(self._path(drawer))
         write_private(self._path(drawer), content)
 
-    def put_away(self, drawer: str) -> None:
+    async def put_away(self, drawer: str) -> None:
         """Remove the quick file."""
         drop_quick(self._home, drawer)
 
-    def forget(self, drawer: str) -> None:
+    async def forget(self, drawer: str) -> None:
         """Empty the drawer, also where what is laid out for quick use cannot be taken back."""
         try:
-            self.put_away(drawer)
+            await self.put_away(drawer)
         finally:
             sweep(self._path(drawer))
             remove(self._path(drawer))
 
-    def lock(self, drawer: str) -> AbstractContextManager[None]:
+    def lock(self, drawer: str) -> Lock:
         """Hold off other processes and threads."""
         make_folder(self.folder)
-        return locked(self.folder / f"{drawer}.lock")
+        return Lock(self.folder / f"{drawer}.lock")
 
     def make_quick(self, drawer: str) -> None:
         """Lay the quick file, if nothing changes meanwhile; where no token may lie there, all but the token."""
@@ -108,7 +108,7 @@ class FileVault:
             note = Note() if self.seals is None else self.seals.note()
             if state is None or not (note.is_quick or note.place in _READ_QUICKLY):
                 return
-            held = self.load(drawer)
+            held = run(self.load(drawer))
             if held is not None and state_of(self._home, drawer) == state:
                 lay_quick(self._home, drawer, state, held, holds_token=note.is_quick)
 
@@ -133,14 +133,14 @@ class FileVault:
         for drawer in self.drawers():
             with self.lock(drawer):
                 try:
-                    held = self.load(drawer)
+                    held = run(self.load(drawer))
                 except VaultUnavailable as problem:
                     if problem.code not in {"vault-damaged", "key-empty"}:
                         raise
                     self.passed.append(problem)
                     continue
                 if held is not None:
-                    self.keep(drawer, held)
+                    run(self.keep(drawer, held))
 
     def _open(self, drawer: str, raw: bytes) -> bytes:
         """A file's content, unsealed.

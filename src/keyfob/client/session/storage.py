@@ -1,0 +1,142 @@
+"""What is stored of one login, and what this process holds beyond that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import NoReturn, Self
+
+from keyfob.client.auth.credentials import Proofs, ReadCredential
+from keyfob.client.model.notices import VaultNote
+from keyfob.client.model.profile import Profile, command
+from keyfob.client.model.step_up import StepUp
+from keyfob.client.model.stored_login import Held
+from keyfob.client.ports import Vault, World
+from keyfob.errors import LoginRequired, VaultUnavailable
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What this process holds of a login. Every view of one `Login` shares it.
+
+    Attributes:
+        unsaved: Newer than the stored login, because the vault could not be written.
+    """
+
+    unsaved: Held | None = None
+
+
+class Storage:
+    """One profile's entry in one vault. Threads, tasks and processes may share the vault."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        vault: Vault,
+        world: World,
+        credential: ReadCredential | None = None,
+        step_up: Callable[[StepUp], object] | None = None,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            profile: Whose login.
+            vault: Where it is stored.
+            world: Network, clocks and user.
+            credential: Reads the client's secret, key or certificate.
+            step_up: Logs in again when an API asks for more.
+        """
+        self.profile = profile
+        self._vault = vault
+        self._world = world
+        self._proofs = Proofs(profile, credential)
+        self._memory = _Memory()
+        self._steps_up = step_up
+
+    def over(self, world: World, vault: Vault) -> Self:
+        """Return the same login over another World and Vault: both share unsaved tokens, keys and nonces."""
+        return self._with(_world=world, _vault=vault)
+
+    def _with(self, **changed: object) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, **changed)
+        return other
+
+    async def load(self) -> Held | None:
+        """What counts at the moment, if it is this profile's."""
+        found = await self._vault.load(self.profile.name)
+        if (
+            self._memory.unsaved is not None
+            and found is not None
+            and found.generation < self._memory.unsaved.generation
+        ):
+            found = self._memory.unsaved
+        return found if found and self._is_ours(found) else None
+
+    def _is_ours(self, held: Held) -> bool:
+        wanted = (self.profile.issuer, self.profile.client_id, self.profile.audience)
+        return (held.issuer, held.client_id, held.audience) == wanted
+
+    async def _readable(self) -> Held | None:
+        """Whatever lies in the vault, whoever's login it is; None where nothing can be read."""
+        try:
+            return await self._vault.load(self.profile.name)
+        except VaultUnavailable:
+            return None
+
+    async def _generation(self) -> int:
+        found = await self._readable()
+        return found.generation if found else 0
+
+    async def _keep(self, before: Held | None, fresh: Held) -> Held:
+        """Keep what came, unless somebody has kept something newer since we looked; gives what counts now.
+
+        Raises:
+            LoginRequired: Somebody has logged out meanwhile.
+        """
+        kept = await self.load()
+        if before is not None and kept is None:
+            need_login(self.profile)
+        if kept is not None and before is not None and kept.generation != before.generation:
+            return kept  # where locks do not hold, a late result does not overwrite a newer one
+        try:
+            await self._vault.keep(self.profile.name, fresh)
+        except VaultUnavailable as problem:
+            # The token is good all the same; the next refresh is lost, if each refresh token is for one use.
+            self._memory.unsaved = fresh
+            self._world.notify(VaultNote(f"the new tokens cannot be kept: {problem.message}"))
+        return fresh
+
+    @asynccontextmanager
+    async def _locked(self, *, may_be_readonly: bool = False) -> AsyncGenerator[None]:
+        """Hold the login's lock. Where nothing can be written, no other process can store anything either."""
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._vault.lock(self.profile.name))
+            except VaultUnavailable as problem:
+                if not (may_be_readonly and problem.code == "vault-readonly"):
+                    raise
+            yield
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncGenerator[None]:
+        """Hold the step-up lock, however long a user takes to log in."""
+        async with AsyncExitStack() as stack:
+            while True:
+                try:
+                    await stack.enter_async_context(self._vault.lock(f"{self.profile.name}+login"))
+                    break
+                except VaultUnavailable as problem:
+                    if problem.code != "vault-busy":
+                        raise
+            yield
+
+
+def need_login(profile: Profile) -> NoReturn:
+    """Say which command helps.
+
+    Raises:
+        LoginRequired: Always.
+    """
+    raise LoginRequired("not logged in", hint=f"Run: {command('login', profile.name)}")
