@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from keyfob.client.io.doctor import clock_ahead, look_at_ports
+from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.callback import Callback
 from keyfob.client.session import checkup
-from keyfob.login import App, ProfileFiles
-from keyfob.login.checkup import clock_ahead, look_at_ports
+from keyfob.login import App
 from tests.cli.desk import Desk, desk
 from tests.cli.issuer import WELL_KNOWN, issuer
 from tests.loopback import says, serving

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from keyfob.client.io.state.capability_files import LearnedFiles
-from keyfob.client.io.vault.vault_file import FileVault
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.server_capabilities import Learned
-from keyfob.login import App, ProfileFiles, Source
+from keyfob.login import App, Source
 from keyfob.run import run
 from tests.cli.desk import Desk, desk
 from tests.cli.issuer import issuer

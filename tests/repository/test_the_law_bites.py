@@ -16,7 +16,7 @@ TOOLS = Path(sys.executable).parent
 
 # What each contract of pyproject.toml forbids: where a violation is planted, and what it says.
 PLANTED = [
-    ("rooms", "client/planted.py", "import keyfob.server"),
+    ("rooms", "client/flows/planted.py", "import keyfob.server"),
     ("rooms", "server/planted.py", "import keyfob.resource"),
     ("rooms", "resource/planted.py", "import keyfob.client"),
     ("rooms", "protocol/planted.py", "import keyfob.jose"),
@@ -26,10 +26,14 @@ PLANTED = [
     ("rooms", "io/planted.py", "import keyfob.client"),
     ("rooms", "testing/planted.py", "import keyfob.cli"),
     ("rooms", "planted.py", ""),
-    ("io", "client/planted.py", "import keyfob.client.io"),
+    ("client", "client/model/planted.py", "import keyfob.client.ports"),
+    ("client", "client/auth/planted.py", "import keyfob.client.flows"),
+    ("client", "client/flows/planted.py", "import keyfob.client.session"),
+    ("client", "client/planted.py", ""),
+    ("io", "client/flows/planted.py", "import keyfob.client.io"),
     ("io", "server/planted.py", "from keyfob.server import io"),
     ("io", "resource/planted.py", "import keyfob.resource.io"),
-    ("io", "cli/planted.py", "import keyfob.client.io"),
+    ("io", "client/session/planted.py", "from keyfob.client.io import world"),
     ("shared-io", "client/planted.py", "import keyfob.io"),
     ("shared-io", "cli/planted.py", "from keyfob import io"),
     ("pure-protocol", "protocol/planted.py", "import time"),
@@ -70,8 +74,17 @@ CALLS = {
     "uuid.uuid4": "import uuid; uuid.uuid4()",
     "webbrowser": "import webbrowser",
 }
-PURE = ["protocol", "client", "server", "server/decide", "server/endpoints", "resource"]
-WORLDLY = ["io", "client/io", "server/io", "resource/io", "testing", "jose", "cli"]
+PURE = [
+    "protocol",
+    "client",
+    "client/flows",
+    "client/session",
+    "server",
+    "server/decide",
+    "server/endpoints",
+    "resource",
+]
+WORLDLY = ["io", "client/io", "client/io/vault", "server/io", "resource/io", "testing", "jose", "cli"]
 
 
 @pytest.fixture

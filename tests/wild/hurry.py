@@ -9,9 +9,10 @@ from datetime import timedelta
 from keyfob.client.io.world import SystemWorld
 from keyfob.client.model.lock_holder import Turn
 from keyfob.client.model.moment import Moment
+from keyfob.client.model.notices import ScopeNarrowed
 from keyfob.client.ports import LoginEvent
 from keyfob.io import http
-from keyfob.login import CodeShown, Notice, ScopeNarrowed
+from keyfob.login import CodeShown, Notice
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.oauth_error import OAuthError
 from keyfob.protocol.secret import Secret

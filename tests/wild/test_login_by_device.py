@@ -5,8 +5,8 @@ import pytest
 from keyfob.client.flows import device as device_flow
 from keyfob.client.flows import interactive as login_flow
 from keyfob.client.flows.polling import PAD, SLOWER_BY
+from keyfob.client.model.notices import SlowedDown, StillPending
 from keyfob.errors import KeyfobError, LoginDeclined, Refused, TimedOut
-from keyfob.login import SlowedDown, StillPending
 from keyfob.run import run
 from tests.wild.hurry import Hurry, nothing
 from tests.wild.servers import IN_VARIABLE, VARIABLE, Django, Server, logs_in

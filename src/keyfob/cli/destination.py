@@ -14,10 +14,13 @@ from typing import Final, NoReturn
 from keyfob.cli import events, output
 from keyfob.cli.profiles import app_of, known_app, name_of
 from keyfob.client.flows.resource_discovery import ApiFound, covers, profile_name, resources_of
+from keyfob.client.io.http.anonymous import Stranger
+from keyfob.client.io.state.origin_files import OriginFiles
+from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import expand
 from keyfob.client.session.destination import is_worth_keeping, judge_destination
 from keyfob.errors import Code, LoginDeclined, LoginRequired, Malformed, Misuse, VaultUnavailable
-from keyfob.login import App, OriginFiles, Profile, ProfileFiles, Stranger
+from keyfob.login import App, Profile
 from keyfob.protocol.address import origin_of
 from keyfob.protocol.http import Response
 

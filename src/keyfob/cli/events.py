@@ -6,30 +6,24 @@ import sys
 from typing import assert_never
 
 from keyfob.cli import output
-from keyfob.errors import LoginRequired
-from keyfob.login import (
+from keyfob.client.model.notices import (
     ApprovalAwaited,
-    BrowserOpened,
-    CodeShown,
     DoorChosen,
     DoorRefused,
     FactorRefused,
-    Held,
     LoginElsewhere,
     NetworkTrouble,
     NotBound,
-    Notice,
     PasswordWarned,
-    PasteAsked,
     PasteRefused,
-    Profile,
-    Question,
     RecoveryCodeMade,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
     VaultNote,
 )
+from keyfob.errors import LoginRequired
+from keyfob.login import BrowserOpened, CodeShown, Held, Notice, PasteAsked, Profile, Question
 from keyfob.protocol.secret import Secret
 
 

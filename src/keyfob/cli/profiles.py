@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final, get_args
 
 from keyfob.cli.settings import Kind, Setting, Settings, find_settings
+from keyfob.client.io.vault.seals import Seals
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.certificate import CertificateFiles
 from keyfob.client.model.flow_names import read_way
@@ -19,7 +21,7 @@ from keyfob.client.model.presets import expand, habits_of
 from keyfob.client.model.profile import command, read_dpop
 from keyfob.client.model.source import read_assertion_audience, read_identity_use
 from keyfob.errors import LoginRequired, Misuse, Refused, VaultUnavailable
-from keyfob.login import App, FileVault, Held, Profile, ProfileFiles, Seals, Source
+from keyfob.login import App, Held, Profile, Source
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
 

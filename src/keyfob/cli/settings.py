@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast
 
+from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import expand
-from keyfob.client.model.profile import DEFAULT, read_dpop
+from keyfob.client.model.profile import DEFAULT, check_name, read_dpop
 from keyfob.errors import Misuse
-from keyfob.login import ProfileFiles, check_name
 
 Kind = Literal["flag", "environment", "project", "config", "login", "usual"]
 PROJECT_FILE: Final = ".keyfob.toml"

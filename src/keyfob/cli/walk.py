@@ -82,7 +82,7 @@ class Walk:
         _say("  when the token lapses, the program asks for another: there is no login to end")
 
     def _by_password(self) -> None:
-        from keyfob.login import PasswordWarned
+        from keyfob.client.model.notices import PasswordWarned
 
         _head(
             "3. Resource Owner Password Grant (RFC 6749 section 4.3): legacy; a person gives the program the password"

@@ -12,13 +12,16 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
 from keyfob.cli.main import version
 from keyfob.cli.profiles import FIRST, Chosen, add_json_flag, add_profile_flag, app_of, choose, kept_app, known_names
+from keyfob.client.io.detect import look_around
+from keyfob.client.io.doctor import clock_ahead, look_at_files, look_at_ports
+from keyfob.client.io.vault.seals import Seals
+from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.storage_choice import WORDS
 from keyfob.client.session import checkup
 from keyfob.client.session.checkup import Finding
 from keyfob.errors import KeyfobError, LoginRequired
-from keyfob.login import App, ProfileFiles, Seals
-from keyfob.login.checkup import clock_ahead, look_around, look_at_files, look_at_ports
+from keyfob.login import App
 
 _WISE_ODDS = 2.0**-20  # beyond one in a million, somebody with many codes gets one
 _MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}

@@ -14,10 +14,13 @@ from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import FIRST, Chosen, add_json_flag, add_profile_flag, app_of, choose
 from keyfob.cli.settings import Kind, Setting
 from keyfob.client.flows.choice import find_browser
+from keyfob.client.io.detect import look_around
+from keyfob.client.io.state.capability_files import LearnedFiles
+from keyfob.client.io.vault.seals import Seals
+from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.storage_choice import PLACES, WORDS, Place
 from keyfob.errors import KeyfobError, Unreachable
-from keyfob.login import App, LearnedFiles, Profile, ProfileFiles, Seals
-from keyfob.login.checkup import look_around
+from keyfob.login import App, Profile
 
 POLICY_VARIABLE = "KEYFOB_STORE"
 _FROM: dict[Kind, str] = {

@@ -21,19 +21,13 @@ from keyfob.cli.profiles import (
     name_of,
     profile_of,
 )
+from keyfob.client.io.state.pending_files import PendingFiles
+from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import NAMES
 from keyfob.client.model.profile import DPOP, command
 from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut
-from keyfob.login import (
-    App,
-    Assurance,
-    Held,
-    Notice,
-    PendingFiles,
-    Profile,
-    ProfileFiles,
-)
+from keyfob.login import App, Assurance, Held, Notice, Profile
 
 _FLOWS = ("auto", "browser", "device", "paste", "machine", "password")
 

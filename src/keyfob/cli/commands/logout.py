@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
 from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, choose, kept_app, known_names
+from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.errors import KeyfobError, LoginRequired
-from keyfob.login import App, FileVault, LoggedOut
+from keyfob.login import App, LoggedOut
 from keyfob.run import run as blocking
 
 

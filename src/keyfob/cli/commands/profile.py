@@ -12,10 +12,12 @@ from keyfob.cli.commands.logout import end, members, say
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.parser import sentence
 from keyfob.cli.profiles import add_json_flag, choose, kept_app, known_names
-from keyfob.client.model.profile import DEFAULT
+from keyfob.client.io.state.pending_files import PendingFiles
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
+from keyfob.client.model.profile import DEFAULT, check_name
 from keyfob.client.session.freshness import standing
 from keyfob.errors import KeyfobError, LoginRequired, Misuse
-from keyfob.login import App, FileVault, PendingFiles, ProfileFiles, check_name
+from keyfob.login import App
 from keyfob.run import run as blocking
 
 

@@ -19,11 +19,13 @@ from keyfob.cli.profiles import (
     known_names,
 )
 from keyfob.client.flows.userinfo import check_userinfo
+from keyfob.client.io.vault.seals import Seals
+from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.profile import command
 from keyfob.client.model.storage_choice import WORDS, Place
 from keyfob.client.session.freshness import Standing, standing
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
-from keyfob.login import App, FileVault, Held, Seals
+from keyfob.login import App, Held
 from keyfob.protocol.http import Request
 
 _OK = 200

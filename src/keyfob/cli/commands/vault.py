@@ -8,9 +8,10 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.parser import sentence
 from keyfob.cli.profiles import add_json_flag
-from keyfob.client.model.storage_choice import WORDS, Note, is_place
+from keyfob.client.io.vault.seals import Seals
+from keyfob.client.io.vault.vault_file import FileVault
+from keyfob.client.model.storage_choice import PLACES, WORDS, Note, is_place
 from keyfob.errors import Misuse
-from keyfob.login import PLACES, FileVault, Seals
 from keyfob.run import run as blocking
 
 _SWITCH = {"on": True, "off": False}
