@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from keyfob.client.auth.assertion import write_assertion
+from keyfob.client.auth.client_auth import write_assertion
 from keyfob.client.model.credential import PrivateKey
 from keyfob.errors import Malformed, Misuse
 from keyfob.jose.keys import SigningKey
@@ -29,7 +29,6 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.grants import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN
 from keyfob.protocol.http import Headers, Request, Response, form_request
 from keyfob.protocol.metadata import aliases
-from keyfob.run import run
 from keyfob.serve import ApiGrant, Application, Wire
 from keyfob.server.config import ForCertificates
 from keyfob.server.documents import config_of, documents_of
@@ -179,7 +178,7 @@ def test_a_person_s_token_and_its_renewal_are_bound_too_and_the_next_certificate
 def test_a_program_that_proves_itself_otherwise_gets_bound_tokens_where_it_shows_a_certificate() -> None:
     """[AS-8705-02]: RFC 8705 §3 is apart from §2."""
     scene = certified()
-    assertion = run(write_assertion(SceneWorld(scene, lambda _: None), PrivateKey(MACHINE_KEY), "signer", ISSUER))
+    assertion = write_assertion(SceneWorld(scene, lambda _: None), PrivateKey(MACHINE_KEY), "signer", ISSUER)
     shown = {"client_assertion": assertion.reveal(), "client_assertion_type": JWT_BEARER}
     answer = as_itself(scene, "signer", ROBOT, **shown)
     token = json.loads(answer.body)["access_token"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.flows.userinfo import check_userinfo
+from keyfob.client.flows.id_token import check_userinfo
 from keyfob.errors import Malformed
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.testing.scene import ISSUER, Scene

@@ -18,7 +18,7 @@ from keyfob.cli.profiles import (
     kept_app,
     known_names,
 )
-from keyfob.client.flows.userinfo import check_userinfo
+from keyfob.client.flows.id_token import check_userinfo
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.profile import command

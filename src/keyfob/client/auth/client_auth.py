@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Self
 
 from keyfob.client.auth.token_response import as_meant
 from keyfob.client.model.certificate import Certificate
@@ -18,13 +20,15 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.auth.dpop import Prover
-    from keyfob.client.model.credential import Credential
+    from keyfob.client.model.credential import Credential, PrivateKey
 
 _OK = 200
 _REFUSES = 400
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _ID_BYTES = 16
+ASSERTION_LIFE: Final = timedelta(minutes=1)
+ASSERTION_TYPE: Final = "client-authentication+jwt"
 
 
 @dataclass(slots=True)
@@ -169,6 +173,27 @@ def _authenticate(world: World, program: Program) -> Secret | None:
 
     if isinstance(credential, PlatformToken):
         return credential.token
-    from keyfob.client.auth.assertion import write_assertion  # noqa: PLC0415  signatures cost 100 ms, and few need them
-
     return write_assertion(world, credential, program.client_id, program.issuer, program.token_endpoint)
+
+
+def write_assertion(
+    world: World, credential: PrivateKey, client_id: str, issuer: str, token_endpoint: str = ""
+) -> Secret:
+    """A fresh assertion, for a minute and for the issuer alone, wherever it is shown (rfc7523bis §4).
+
+    Older servers want their token endpoint in it, as OpenID Connect Core §9 once had it, and know no type of its own.
+    """
+    from keyfob.jose.tokens import sign  # noqa: PLC0415  signatures cost 100 ms, and few clients need them
+
+    moment = world.now().wall
+    token_id = world.random(_ID_BYTES)
+    claims = {
+        "iss": client_id,
+        "sub": client_id,
+        "aud": token_endpoint if credential.is_legacy and token_endpoint else issuer,
+        "jti": base64.urlsafe_b64encode(token_id).rstrip(b"=").decode("ascii"),
+        "iat": int(moment.timestamp()),
+        "exp": int((moment + ASSERTION_LIFE).timestamp()),
+    }
+    header = {"kid": credential.key_id} if credential.key_id else {}
+    return sign(claims, credential.key, token_type="JWT" if credential.is_legacy else ASSERTION_TYPE, header=header)

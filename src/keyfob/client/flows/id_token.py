@@ -1,4 +1,4 @@
-"""Judge an ID token (OpenID Connect Core §3.1.3.7)."""
+"""Verify an ID token, and userinfo against it (OpenID Connect Core §3.1.3.7, §5.3.2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keyfob.jose.keys import KeySet
 from keyfob.jose.tokens import believe, take_apart
 from keyfob.protocol.claims import IdClaims
 from keyfob.protocol.fields import read_json
-from keyfob.protocol.http import JSON, Request
+from keyfob.protocol.http import JSON, Request, Response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.secret import Secret
 
@@ -125,3 +125,19 @@ def check_renewed(token: Secret, held: Held, moment: datetime) -> None:
         raise InvalidToken("the refreshed ID token tells of another login")
     if claims.nonce not in {None, held.nonce}:
         raise InvalidToken("the refreshed ID token answers another login")
+
+
+def check_userinfo(answer: Response, subject: str) -> None:
+    """Refuse an answer about anybody but the person of the ID token: a token that was swapped gives another's (§5.3.2).
+
+    A signed answer is not read: nobody asks for one at registration.
+
+    Args:
+        answer: With status 200.
+        subject: The `sub` of the login's ID token.
+
+    Raises:
+        Malformed: It names no `sub` or another, or is no JSON. Nothing of it may be used then.
+    """
+    if read_json(answer.body, "userinfo").text("sub") != subject:
+        raise Malformed("userinfo: it is about somebody else than the ID token", field="sub")

@@ -7,8 +7,9 @@ address is asked once more, with a proof of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
-from typing import Any, Final
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator, MutableMapping
+from typing import Any, Final, Protocol, TypeVar
 
 from keyfob.client.session.calls import DENIALS, Call, Calls
 from keyfob.protocol.http import Response
@@ -78,3 +79,64 @@ def _forgetting(
         return None if other is None else other(event, about)
 
     return trace
+
+
+class _HttpxRequest(Protocol):
+    """What `httpx.Request` and `httpx2.Request` have in common."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> object: ...
+    @property
+    def headers(self) -> Any: ...  # noqa: ANN401
+    @property
+    def extensions(self) -> Any: ...  # noqa: ANN401
+    @property
+    def stream(self) -> object: ...
+
+
+R = TypeVar("R", bound=_HttpxRequest)
+
+
+def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, None]:
+    """Yield attempts as `httpx.Auth.sync_auth_flow` and its twin of httpx2 do. Raises as `Visit`.
+
+    Args:
+        calls: Brings the token.
+        request: The first attempt.
+        byte_stream: The library's class of bodies that can be sent again; a stream is gone once it was sent.
+    """
+    visit, goes_on = Visit(calls, request.method, str(request.url)), True
+    while goes_on:
+        visit.prepare(request.headers, request.extensions)
+        asked, response = request, (yield request)
+        request = response.request
+        if response.status_code in DENIALS:
+            response.read()  # the next step may take longer than the connection lasts
+        can_repeat = isinstance(request.stream, byte_stream)
+        goes_on = visit.again(_plain(response), _landed(asked, request), can_repeat=can_repeat)
+
+
+async def async_auth_flow(calls: Calls, request: R, byte_stream: type) -> AsyncGenerator[R, Any]:
+    """As `auth_flow`, for an event loop: what may wait runs in a thread."""
+    visit, goes_on = await asyncio.to_thread(Visit, calls, request.method, str(request.url)), True
+    while goes_on:
+        visit.prepare_async(request.headers, request.extensions)
+        asked, response = request, (yield request)
+        request = response.request
+        if response.status_code in DENIALS:
+            await response.aread()
+        landed, can_repeat = _landed(asked, request), isinstance(request.stream, byte_stream)
+        goes_on = await asyncio.to_thread(visit.again, _plain(response), landed, can_repeat=can_repeat)
+
+
+def _plain(response: Any) -> Response:  # noqa: ANN401  of httpx or httpx2
+    return Response(
+        response.status_code, tuple((name.lower(), value) for name, value in response.headers.multi_items())
+    )
+
+
+def _landed(asked: _HttpxRequest, answered: _HttpxRequest) -> tuple[str, str] | None:
+    """Return where a redirect led to, if one was followed."""
+    return None if answered is asked else (answered.method, str(answered.url))
