@@ -1,10 +1,12 @@
-"""Each place for the vault's key: the real one where this system has it, and its functions played where it has not."""
+"""Each place for the vault's key: the real one where this system has it, and a fake in its place where it has not."""
 
+import base64
 import ctypes
 import os
 import subprocess
 import sys
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +14,12 @@ import pytest
 
 from keyfob.client.io.vault.bounded import within
 from keyfob.client.io.vault.key_kernel import KernelKeyring
-from keyfob.client.io.vault.key_macos import MacKeychain
+from keyfob.client.io.vault.key_os_keyring import OsKeyring, os_backend
 from keyfob.client.io.vault.key_passphrase import Passphrase
 from keyfob.client.io.vault.key_place import KeyPlace
 from keyfob.client.io.vault.key_places import open_place
 from keyfob.client.io.vault.key_secret_service import SecretService
 from keyfob.client.io.vault.key_systemd import SystemdCredential
-from keyfob.client.io.vault.key_windows import Blob, Dpapi
 from keyfob.errors import VaultUnavailable
 from keyfob.io import systemd_creds
 from keyfob.io.kernel_keyring import Calls
@@ -209,132 +210,124 @@ def test_without_systemd_or_a_credential_there_is_nothing_to_open(
         systemd_creds.read(str(tmp_path / "key.systemd"))
 
 
-# macOS, its functions played: they get what C would get
+# macOS and Windows: the library `keyring`, over a backend of the test's own
 
 
-class FakeSecurity:
-    """The Security framework with one keychain; `status` is what it answers instead, if it is not 0."""
+class FakeBackend:
+    """The operating system's keyring: raises `trouble` if there is some, and waits for `delay`."""
 
-    def __init__(self) -> None:
-        self.items: dict[tuple[bytes, bytes], bytes] = {}
-        self.status = 0
-        self.freed = 0
-        self._rooms: list[object] = []
+    viable = True
 
-    @staticmethod
-    def _name(arguments: tuple[object, ...]) -> tuple[bytes, bytes]:
-        _, service_length, service, account_length, account, *_ = arguments
-        for length, text in ((service_length, service), (account_length, account)):
-            assert isinstance(length, ctypes.c_uint32)
-            assert isinstance(text, ctypes.c_char_p)
-            assert text.value is not None
-            assert length.value == len(text.value)
-        return service.value, account.value  # type: ignore[union-attr]
+    def __init__(self, trouble: Exception | None = None, delay: threading.Event | None = None) -> None:
+        self.passwords: dict[tuple[str, str], str] = {}
+        self.trouble = trouble
+        self.delay = delay
 
-    def SecKeychainFindGenericPassword(self, *arguments: object) -> int:  # noqa: N802
-        if self.status:
-            return self.status
-        found = self.items.get(self._name(arguments))
-        if found is None:
-            return -25300
-        length, content, item = (reference._obj for reference in arguments[5:8])  # type: ignore[attr-defined]
-        room = ctypes.create_string_buffer(found, len(found))
-        self._rooms.append(room)
-        length.value, content.value, item.value = len(found), ctypes.addressof(room), 1
-        return 0
+    def _answer(self) -> None:
+        if self.delay is not None:
+            self.delay.wait()
+        if self.trouble is not None:
+            raise self.trouble
 
-    def SecKeychainAddGenericPassword(self, *arguments: object) -> int:  # noqa: N802
-        name = self._name(arguments)
-        if self.status or name in self.items:
-            return self.status or -25299
-        length, content = arguments[5:7]
-        assert isinstance(length, ctypes.c_uint32)
-        assert isinstance(content, ctypes.c_char_p)
-        self.items[name] = ctypes.string_at(content, length.value)
-        return 0
+    def get_password(self, service: str, username: str) -> str | None:
+        self._answer()
+        return self.passwords.get((service, username))
 
-    def SecKeychainItemDelete(self, item: object) -> int:  # noqa: N802
-        assert isinstance(item, ctypes.c_void_p)
-        self.items.clear()
-        return 0
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._answer()
+        self.passwords[service, username] = password
 
-    def SecKeychainItemFreeContent(self, *_: object) -> int:  # noqa: N802
-        self.freed += 1
-        return 0
+    def delete_password(self, service: str, username: str) -> None:
+        self._answer()
+        del self.passwords[service, username]
 
 
-def test_the_keychain_keeps_one_item_and_gives_memory_back() -> None:
-    library = FakeSecurity()
-    check_a_place(MacKeychain(library))
-    assert library.freed >= 2
+class KeyringError(Exception):
+    """As `keyring.errors` has it."""
 
-    MacKeychain(library).write(KEY, may_ask=False)
-    assert library.items == {(b"keyfob", b"vault key"): KEY}
+
+class KeyringLocked(KeyringError):
+    """As `keyring.errors` has it."""
+
+
+def caused(problem: Exception, cause: Exception) -> Exception:
+    problem.__cause__ = cause
+    return problem
+
+
+def test_the_os_keyring_keeps_one_password_that_is_the_key_in_base64() -> None:
+    backend = FakeBackend()
+    check_a_place(OsKeyring(backend))
+    assert backend.passwords == {}
+
+    OsKeyring(backend).write(KEY, may_ask=False)
+    assert backend.passwords == {("keyfob", "vault key"): base64.b64encode(KEY).decode("ascii")}
+
+
+@pytest.mark.parametrize("text", ["", "not Base64!", "AAAA", "\N{SNOWMAN}"])
+def test_a_password_that_is_no_key_is_replaced(text: str) -> None:
+    backend = FakeBackend()
+    backend.passwords["keyfob", "vault key"] = text
+
+    check_a_place(OsKeyring(backend))
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(-25308, "key-locked"), (-128, "key-locked"), (-25293, "key-locked"), (-25307, "key-absent")]
+    ("trouble", "code"),
+    [
+        (KeyringLocked("Can't get password from keychain: (-128, 'Keychain Access Denied')"), "key-locked"),
+        (caused(KeyringLocked("denied"), Exception(-128, "Keychain Access Denied")), "key-locked"),
+        (caused(KeyringError("not allowed"), Exception(-25308, "Unknown Error")), "key-locked"),
+        (caused(KeyringError("failed"), Exception(-25293, "Security Auth Failure")), "key-locked"),
+        (caused(KeyringError("no default"), Exception(-25307, "Unknown Error")), "key-absent"),
+        (Exception(1312, "CredRead", "A specified logon session does not exist."), "key-locked"),
+        (Exception(50, "CredRead", "The request is not supported."), "key-absent"),
+        (KeyringError("no more than that"), "key-absent"),
+        (KeyringError(), "key-absent"),
+    ],
+    ids=str,
 )
-def test_a_keychain_that_is_locked_is_not_one_that_is_absent(status: int, code: str) -> None:
-    library = FakeSecurity()
-    library.status = status
-    place = MacKeychain(library)
+def test_an_os_keyring_that_is_locked_is_not_one_that_is_absent(trouble: Exception, code: str) -> None:
+    place = OsKeyring(FakeBackend(trouble))
 
     assert refusal(lambda: place.read(may_ask=False)) == code
     assert refusal(lambda: place.write(KEY, may_ask=False)) == code
+    assert refusal(place.remove) == code
 
 
-# Windows, its functions played
+def test_an_os_keyring_that_hangs_is_given_its_time_and_no_more() -> None:
+    delay = threading.Event()
+    place = OsKeyring(FakeBackend(delay=delay), limit=0.05)
+    try:
+        assert refusal(lambda: place.read(may_ask=False)) == "key-hung"
+        assert refusal(lambda: place.write(KEY, may_ask=False)) == "key-hung"
+        assert refusal(place.remove) == "key-hung"
+    finally:
+        delay.set()
 
 
-class FakeCalls:
-    """DPAPI that turns what it is given around."""
+@pytest.mark.parametrize(
+    ("platform", "module", "name"),
+    [("darwin", "keyring.backends.macOS", "Keyring"), ("win32", "keyring.backends.Windows", "WinVaultKeyring")],
+)
+def test_the_os_keyring_is_the_systems_own_whatever_else_is_installed(
+    monkeypatch: pytest.MonkeyPatch, platform: str, module: str, name: str
+) -> None:
+    played = types.ModuleType(module)
+    setattr(played, name, FakeBackend)
+    monkeypatch.setitem(sys.modules, "keyring", types.ModuleType("keyring"))
+    monkeypatch.setitem(sys.modules, "keyring.backends", types.ModuleType("keyring.backends"))
+    monkeypatch.setitem(sys.modules, module, played)
+    assert isinstance(os_backend(platform), FakeBackend)
 
-    def __init__(self) -> None:
-        self.works = True
-        self.rooms: list[object] = []
-        self.freed = 0
-
-    def _turn(self, *arguments: object) -> int:
-        given, _, purpose, _, _, flags, made = arguments
-        assert isinstance(flags, ctypes.c_uint32)
-        assert flags.value == 1  # no window
-        blob, salt, answer = (reference._obj for reference in (given, purpose, made))  # type: ignore[attr-defined]
-        assert isinstance(blob, Blob)
-        assert ctypes.string_at(salt.content, salt.size) == b"keyfob"
-        if not self.works:
-            return 0
-        turned = ctypes.string_at(blob.content, blob.size)[::-1]
-        room = ctypes.create_string_buffer(turned, len(turned))
-        self.rooms.append(room)
-        answer.size, answer.content = len(turned), ctypes.addressof(room)
-        return 1
-
-    CryptProtectData = _turn
-    CryptUnprotectData = _turn
-
-    def LocalFree(self, *_: object) -> object:  # noqa: N802
-        self.freed += 1
-        return None
+    monkeypatch.setattr(FakeBackend, "viable", False)
+    assert refusal(lambda: os_backend(platform)) == "key-absent"
 
 
-def test_dpapi_keeps_a_key_in_a_file_and_gives_memory_back(tmp_path: Path) -> None:
-    calls = FakeCalls()
-    place = Dpapi(tmp_path / "key.dpapi", calls)
-    check_a_place(place)
-    place.write(KEY, may_ask=False)
-
-    assert (tmp_path / "key.dpapi").read_bytes() == KEY[::-1]
-    assert calls.freed == len(calls.rooms)
-
-
-def test_a_key_of_another_windows_user_is_shut(tmp_path: Path) -> None:
-    calls = FakeCalls()
-    place = Dpapi(tmp_path / "key.dpapi", calls)
-    place.write(KEY, may_ask=False)
-    calls.works = False
-
-    assert refusal(lambda: place.read(may_ask=False)) == "key-locked"
+def test_a_system_whose_keyring_cannot_be_used_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal(lambda: os_backend("plan9")) == "key-absent"
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert refusal(lambda: os_backend("darwin")) == "key-absent"
 
 
 # What they share

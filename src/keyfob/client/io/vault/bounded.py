@@ -11,6 +11,7 @@ from keyfob.errors import VaultUnavailable
 T = TypeVar("T")
 
 LIMIT_SECONDS: Final = 3.0
+PERSON_SECONDS: Final = 90.0  # for typing the password that unlocks a keyring
 
 
 def within(seconds: float, what: str, work: Callable[[], T]) -> T:

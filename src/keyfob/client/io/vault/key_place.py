@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 KEY_BYTES: Final = 32
-SERVICE: Final = "keyfob"
-ACCOUNT: Final = "vault key"
 
 
 class KeyPlace(Protocol):

@@ -23,7 +23,7 @@ def open_place(place: Place, home: Path) -> KeyPlace:
     """
     match place:
         case "keyring":
-            return _keyring(home)
+            return _keyring()
         case "systemd":
             from keyfob.client.io.vault.key_systemd import SystemdCredential
 
@@ -40,16 +40,12 @@ def open_place(place: Place, home: Path) -> KeyPlace:
             raise VaultUnavailable("a plain file has no key", code="key-absent")
 
 
-def _keyring(home: Path) -> KeyPlace:
+def _keyring() -> KeyPlace:
     """This system's own."""
-    if sys.platform == "darwin":
-        from keyfob.client.io.vault.key_macos import MacKeychain, security_framework
+    if sys.platform in {"darwin", "win32"}:
+        from keyfob.client.io.vault.key_os_keyring import OsKeyring, os_backend
 
-        return MacKeychain(security_framework())
-    if sys.platform == "win32":
-        from keyfob.client.io.vault.key_windows import Dpapi, windows_calls
-
-        return Dpapi(home / "key.dpapi", windows_calls())
+        return OsKeyring(os_backend())
     from keyfob.client.io.vault.key_secret_service import SecretService
 
     return SecretService(os.environ)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from keyfob.client.io.vault.bounded import LIMIT_SECONDS, within
+from keyfob.client.io.vault.bounded import LIMIT_SECONDS, PERSON_SECONDS, within
 from keyfob.client.io.vault.key_place import KEY_BYTES
 from keyfob.errors import VaultUnavailable
 from keyfob.io.secret_service import ATTRIBUTES, bus_address
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PERSON_SECONDS: Final = 90.0  # how long somebody may look for the password of their keyring
 _LABEL: Final = "keyfob: the key of the vault"
 
 
