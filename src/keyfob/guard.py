@@ -40,16 +40,16 @@ if TYPE_CHECKING:
     from keyfob.protocol.resource_metadata import ResourceMetadata
     from keyfob.resource.certificates import CertificateHeader
     from keyfob.resource.explain import Check, Explanation, explain
+    from keyfob.resource.frameworks.asgi import App
     from keyfob.resource.introspected import Introspection
-    from keyfob.resource.io.asgi import App
-    from keyfob.resource.io.ask import Sender, fetch_keys
     from keyfob.resource.io.clock import Clock
-    from keyfob.resource.io.once import PRINCIPAL
-    from keyfob.resource.io.possession import Proofs
-    from keyfob.resource.io.replays import Replays, ReplaysInMemory
-    from keyfob.resource.kind import Kind, kind_of
+    from keyfob.resource.io.fetch import Sender, fetch_keys
+    from keyfob.resource.once import PRINCIPAL
+    from keyfob.resource.proof_validation import Proofs
     from keyfob.resource.published import Published
+    from keyfob.resource.replays import Replays, ReplaysInMemory
     from keyfob.resource.require import Denial, Requirement, require
+    from keyfob.resource.token_kind import Kind, kind_of
     from keyfob.resource.verify import KeyNeeded, Principal, choose_policy, verify
 else:
     __getattr__, __dir__ = shows(
@@ -58,11 +58,11 @@ else:
             "keyfob.resource.certificates": ("CertificateHeader",),
             "keyfob.resource.explain": ("Check", "Explanation", "explain"),
             "keyfob.resource.introspected": ("Introspection",),
-            "keyfob.resource.io.ask": ("fetch_keys",),
-            "keyfob.resource.io.once": ("PRINCIPAL",),
-            "keyfob.resource.io.possession": ("Proofs",),
-            "keyfob.resource.io.replays": ("Replays", "ReplaysInMemory"),
-            "keyfob.resource.kind": ("Kind", "kind_of"),
+            "keyfob.resource.io.fetch": ("fetch_keys",),
+            "keyfob.resource.once": ("PRINCIPAL",),
+            "keyfob.resource.proof_validation": ("Proofs",),
+            "keyfob.resource.replays": ("Replays", "ReplaysInMemory"),
+            "keyfob.resource.token_kind": ("Kind", "kind_of"),
             "keyfob.resource.require": ("Denial", "Requirement", "require"),
             "keyfob.resource.verify": ("KeyNeeded", "Principal", "choose_policy", "verify"),
         },
@@ -183,7 +183,7 @@ class Guard:
 
     def asgi(self, app: App, *needs: str | Requirement) -> App:
         """An ASGI application behind this guard; `scope["keyfob.principal"]` says who calls."""
-        from keyfob.resource.io.asgi import guarded  # noqa: PLC0415
+        from keyfob.resource.frameworks.asgi import guarded  # noqa: PLC0415
 
         return guarded(app, self._judge, self._needed(needs), self._published)
 
@@ -195,16 +195,16 @@ class Guard:
         wanted = self._needed(needs)
         # Whoever writes `Depends(...)` has loaded FastAPI; a Starlette application need not pay for it.
         if "fastapi" in sys.modules:
-            from keyfob.resource.io import fastapi  # noqa: PLC0415
+            from keyfob.resource.frameworks import fastapi  # noqa: PLC0415
 
             return fastapi.requires(self._judge, wanted, fastapi.Shown(*self._shown_as))
-        from keyfob.resource.io.starlette import requires  # noqa: PLC0415
+        from keyfob.resource.frameworks.starlette import requires  # noqa: PLC0415
 
         return requires(self._judge, wanted)
 
     def answers(self, app: Starlette) -> None:
         """Let a FastAPI or Starlette application answer denials as all other guards do, and serve the metadata."""
-        from keyfob.resource.io.starlette import answer_denials, serve_metadata  # noqa: PLC0415
+        from keyfob.resource.frameworks.starlette import answer_denials, serve_metadata  # noqa: PLC0415
 
         answer_denials(app)
         if self._published is not None:
@@ -212,13 +212,13 @@ class Guard:
 
     def wsgi(self, app: WSGIApplication, *needs: str | Requirement) -> WSGIApplication:
         """A WSGI application behind this guard; `environ["keyfob.principal"]` says who calls."""
-        from keyfob.resource.io.wsgi import guarded  # noqa: PLC0415
+        from keyfob.resource.frameworks.wsgi import guarded  # noqa: PLC0415
 
         return guarded(app, self._judge, self._needed(needs), self._published)
 
     def flask(self, *needs: str | Requirement) -> Callable[[View], View]:
         """A decorator for Flask views, below `@app.route`; `g.principal` says who calls."""
-        from keyfob.resource.io.flask import requires  # noqa: PLC0415
+        from keyfob.resource.frameworks.flask import requires  # noqa: PLC0415
 
         return requires(self._judge, self._needed(needs))
 
@@ -228,19 +228,19 @@ class Guard:
         Raises:
             Misuse: The guard has no address.
         """
-        from keyfob.resource.io.flask import serve_metadata  # noqa: PLC0415
+        from keyfob.resource.frameworks.flask import serve_metadata  # noqa: PLC0415
 
         serve_metadata(app, self._address())
 
     def django(self, *needs: str | Requirement) -> Callable[[View], View]:
         """A decorator for Django views; `request.principal` says who calls."""
-        from keyfob.resource.io.django import requires  # noqa: PLC0415
+        from keyfob.resource.frameworks.django import requires  # noqa: PLC0415
 
         return requires(self._judge, self._needed(needs))
 
     def django_middleware(self, *needs: str | Requirement) -> Callable[[View], View]:
         """A middleware for Django that guards every view; give it a name that `MIDDLEWARE` can point at."""
-        from keyfob.resource.io.django import middleware  # noqa: PLC0415
+        from keyfob.resource.frameworks.django import middleware  # noqa: PLC0415
 
         return middleware(self._judge, self._needed(needs), self._published)
 
@@ -250,19 +250,19 @@ class Guard:
         Raises:
             Misuse: The guard has no address.
         """
-        from keyfob.resource.io.django import metadata  # noqa: PLC0415
+        from keyfob.resource.frameworks.django import metadata  # noqa: PLC0415
 
         return metadata(self._address())
 
     def drf_authentication(self) -> type[BaseAuthentication]:
         """An authentication class of Django REST framework; `request.auth` says who calls."""
-        from keyfob.resource.io.rest_framework import authentication  # noqa: PLC0415
+        from keyfob.resource.frameworks.rest_framework import authentication  # noqa: PLC0415
 
         return authentication(self._judge)
 
     def drf_permission(self, *needs: str | Requirement) -> type[BasePermission]:
         """A permission class of Django REST framework, asking for these scopes."""
-        from keyfob.resource.io.rest_framework import permission  # noqa: PLC0415
+        from keyfob.resource.frameworks.rest_framework import permission  # noqa: PLC0415
 
         return permission(self._judge, self._needed(needs))
 

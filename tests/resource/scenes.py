@@ -10,8 +10,8 @@ from keyfob.jose.keys import SigningKey
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.resource.io.guard import Judge, Trust, Ways
 from keyfob.resource.io.keys import IssuerKeys
+from keyfob.resource.judge import Judge, Trust, Ways
 from keyfob.testing.flawed_tokens import Mint
 
 from .conftest import AUDIENCE, ISSUER, NOW

@@ -24,10 +24,10 @@ from starlette.websockets import WebSocketDisconnect
 from keyfob.errors import Misuse
 from keyfob.guard import PRINCIPAL, Guard, Principal
 from keyfob.protocol.http import Request
-from keyfob.resource.io import starlette as for_starlette
-from keyfob.resource.io.guard import Judge, Trust
+from keyfob.resource.frameworks import starlette as for_starlette
+from keyfob.resource.frameworks.wsgi import request_of
 from keyfob.resource.io.keys import IssuerKeys
-from keyfob.resource.io.wsgi import request_of
+from keyfob.resource.judge import Judge, Trust
 from keyfob.resource.policy import Policy
 from keyfob.testing.flawed_tokens import Mint
 

@@ -21,9 +21,9 @@ from keyfob.jose.tokens import sign
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.resource.io.guard import Judge, Trust
+from keyfob.resource.challenges import Shown, Terms
 from keyfob.resource.io.keys import IssuerKeys
-from keyfob.resource.terms import Shown, Terms
+from keyfob.resource.judge import Judge, Trust
 from keyfob.testing.flawed_tokens import FLAWS, Mint, sign_with_own_key
 from keyfob.testing.orders import api
 

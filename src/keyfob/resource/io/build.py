@@ -8,20 +8,20 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from keyfob.errors import Misuse
-from keyfob.resource.io.ask import Sender, send_over_network
+from keyfob.resource.challenges import Terms
 from keyfob.resource.io.clock import Clock
-from keyfob.resource.io.guard import Judge, Trust, Ways
+from keyfob.resource.io.fetch import Sender, send_over_network
 from keyfob.resource.io.keys import IssuerKeys
+from keyfob.resource.judge import Judge, Trust, Ways
 from keyfob.resource.policy import Policy
 from keyfob.resource.require import requirement_of
-from keyfob.resource.terms import Terms
 
 if TYPE_CHECKING:  # a guard that has no use for them loads none of it
     from keyfob.protocol.resource_metadata import ResourceMetadata
     from keyfob.resource.certificates import CertificateHeader
     from keyfob.resource.introspected import Introspection
     from keyfob.resource.io.introspect import Introspector
-    from keyfob.resource.io.possession import Possession, Proofs
+    from keyfob.resource.proof_validation import Possession, Proofs
     from keyfob.resource.published import Published
 
 requirements = lru_cache(maxsize=256)(requirement_of)  # a route asks for the same at every call
@@ -74,7 +74,7 @@ def _publish(policies: Sequence[Policy], settings: Settings) -> Published | None
     if metadata is not None and metadata.resource != resource:
         raise Misuse("a guard's metadata is of its address")
     from keyfob.protocol.resource_metadata import ResourceMetadata
-    from keyfob.resource.io.possession import Proofs
+    from keyfob.resource.proof_validation import Proofs
     from keyfob.resource.published import Published
 
     ways, more = proofs or Proofs(), metadata or ResourceMetadata(resource)
@@ -97,7 +97,7 @@ def _publish(policies: Sequence[Policy], settings: Settings) -> Published | None
 
 
 def _possession(proofs: Proofs | None, published: Published) -> Possession:
-    from keyfob.resource.io.possession import Possession, Proofs
+    from keyfob.resource.proof_validation import Possession, Proofs
 
     return Possession(proofs or Proofs(), published)
 

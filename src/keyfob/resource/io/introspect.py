@@ -18,10 +18,10 @@ from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import form_request, media_type
 from keyfob.protocol.introspection import IntrospectionAnswer, IntrospectionRequest
 from keyfob.protocol.secret import Secret
+from keyfob.resource.expiring_cache import Remembered
 from keyfob.resource.introspected import Introspection, believed_until, judge_answer
-from keyfob.resource.io.ask import Sender, find_metadata
-from keyfob.resource.io.flight import Flight
-from keyfob.resource.io.remembered import Remembered
+from keyfob.resource.io.fetch import Sender, find_metadata
+from keyfob.resource.io.shared_call import Flight
 from keyfob.resource.policy import Policy
 from keyfob.resource.verify import Principal
 

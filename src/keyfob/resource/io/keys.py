@@ -12,8 +12,8 @@ from typing import Final
 from keyfob.errors import KeyfobError, Unreachable
 from keyfob.jose.keys import KeySet
 from keyfob.protocol.fields import read_json
-from keyfob.resource.io.ask import Sender, find_keys_address, get
-from keyfob.resource.io.flight import Flight
+from keyfob.resource.io.fetch import Sender, find_keys_address, get
+from keyfob.resource.io.shared_call import Flight
 from keyfob.resource.refetch import HeldKeys, is_due, life_of, may_seek
 
 _OUR_LOG: Final = "keyfob.guard"

@@ -15,9 +15,9 @@ from django.urls import URLPattern, path
 from django.utils.decorators import sync_and_async_middleware
 
 from keyfob.protocol.http import Request, Response
-from keyfob.resource.io import asgi, wsgi
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs, check_once, check_once_async
+from keyfob.resource.frameworks import asgi, wsgi
+from keyfob.resource.judge import Judge
+from keyfob.resource.once import Needs, check_once, check_once_async
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial
 from keyfob.resource.verify import Principal

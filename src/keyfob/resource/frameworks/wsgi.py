@@ -10,8 +10,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs, check_once
+from keyfob.resource.judge import Judge
+from keyfob.resource.once import Needs, check_once
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial
 

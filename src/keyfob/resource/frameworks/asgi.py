@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import check_once_async
+from keyfob.resource.judge import Judge
+from keyfob.resource.once import check_once_async
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial, Requirement
 

@@ -19,19 +19,19 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.resource.challenges import Shown, Terms, closed
+from keyfob.resource.expiring_cache import Remembered
 from keyfob.resource.io.clock import Clock, wall_clock
-from keyfob.resource.io.flight import Flight
 from keyfob.resource.io.keys import IssuerKeys
-from keyfob.resource.io.remembered import Remembered
+from keyfob.resource.io.shared_call import Flight
 from keyfob.resource.policy import Policy
 from keyfob.resource.require import Denial, Requirement, lack
-from keyfob.resource.terms import Shown, Terms, closed
 from keyfob.resource.verify import BOUND, KeyNeeded, Principal, issuers_policy, judge
 
 if TYPE_CHECKING:  # a guard that has no use for them loads none of it
     from keyfob.resource.certificates import CertificateHeader
     from keyfob.resource.io.introspect import Introspector
-    from keyfob.resource.io.possession import Possession
+    from keyfob.resource.proof_validation import Possession
 
 Waits = Generator[Flight, None, "Principal | Denial"]
 

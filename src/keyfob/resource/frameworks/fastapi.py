@@ -10,9 +10,9 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
 from keyfob.protocol.scope import Scope
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs
-from keyfob.resource.io.starlette import check
+from keyfob.resource.frameworks.starlette import check
+from keyfob.resource.judge import Judge
+from keyfob.resource.once import Needs
 from keyfob.resource.verify import Principal
 
 # FastAPI resolves the annotations of what it injects, so they are real here, not postponed.

@@ -13,9 +13,9 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response as StarletteResponse
 
 from keyfob.protocol.http import Response
-from keyfob.resource.io.asgi import POLICY_VIOLATION, certificate_of, request_of
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs, check_once_async
+from keyfob.resource.frameworks.asgi import POLICY_VIOLATION, certificate_of, request_of
+from keyfob.resource.judge import Judge
+from keyfob.resource.once import Needs, check_once_async
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial
 from keyfob.resource.verify import Principal

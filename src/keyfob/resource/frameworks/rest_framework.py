@@ -13,9 +13,9 @@ from rest_framework.request import Request as RestRequest
 from rest_framework.views import APIView
 
 from keyfob.protocol.http import Request
-from keyfob.resource.io import django
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs
+from keyfob.resource.frameworks import django
+from keyfob.resource.judge import Judge
+from keyfob.resource.once import Needs
 from keyfob.resource.require import Denial
 from keyfob.resource.verify import Principal
 

@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 from keyfob.protocol.http import Request
-from keyfob.resource.io.guard import Judge
+from keyfob.resource.judge import Judge
 from keyfob.resource.require import Denial, Requirement
 from keyfob.resource.verify import Principal
 

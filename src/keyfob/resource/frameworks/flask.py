@@ -12,9 +12,9 @@ from flask import Flask, g, request
 from flask import Response as FlaskResponse
 
 from keyfob.protocol.http import Response
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs, check_once, check_once_async
-from keyfob.resource.io.wsgi import certificate_of, request_of
+from keyfob.resource.frameworks.wsgi import certificate_of, request_of
+from keyfob.resource.judge import Judge
+from keyfob.resource.once import Needs, check_once, check_once_async
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial
 from keyfob.resource.verify import Principal

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from keyfob.guard import Policy, Principal
 from keyfob.protocol.secret import Secret
-from keyfob.resource.io.guard import Judge, Trust, Ways
+from keyfob.resource.expiring_cache import Remembered
 from keyfob.resource.io.keys import IssuerKeys
-from keyfob.resource.io.remembered import Remembered
+from keyfob.resource.judge import Judge, Trust, Ways
 from keyfob.testing.flawed_tokens import FLAWS, Mint
 
 from .conftest import AUDIENCE, ISSUER, NOW

@@ -11,10 +11,10 @@ from keyfob.jose.algorithms import Algorithm
 from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
 from keyfob.resource.certificates import is_same
-from keyfob.resource.io.replays import Replays, ReplaysInMemory
+from keyfob.resource.challenges import Terms, closed
 from keyfob.resource.published import Published
+from keyfob.resource.replays import Replays, ReplaysInMemory
 from keyfob.resource.require import Denial
-from keyfob.resource.terms import Terms, closed
 
 _SHORTEST_KEY: Final = 32
 _NO_MEMORY: Final = "Proofs of possession cannot be checked for replay."
