@@ -1,4 +1,4 @@
-"""Which proofs of possession were used already (RFC 9449 §11.1)."""
+"""Record which DPoP proofs were used (RFC 9449 §11.1)."""
 
 from __future__ import annotations
 
@@ -13,48 +13,42 @@ MOST: Final = 100_000
 
 
 class Replays(Protocol):
-    """Where used proofs are remembered. Bring one of your own where several processes serve one API."""
+    """A record of used proofs. Implement it on a shared store if several processes serve one API."""
 
-    def use_once(self, mark: str, until: datetime, now: datetime) -> bool:
-        """Note that a proof was used; False where it was before.
+    def use_once(self, replay_key: str, until: datetime, now: datetime) -> bool:
+        """Record a proof, and return whether it is new.
 
-        Must be quick, since an event loop waits for it, and one step: of two at the same time one gets False.
+        Has to be atomic: of two calls at the same time, one returns False. Has to be quick: it blocks the event loop.
 
         Args:
-            mark: Stands for the proof; of one length.
-            until: How long to remember it.
+            replay_key: Identifies the proof: a hash of fixed length.
+            until: The record may be deleted then.
             now: Aware, UTC.
 
         Raises:
-            Unreachable: It cannot be told. Nothing passes then.
+            Unreachable: The record cannot be read. The request is then denied.
         """
         ...
 
 
 class ReplaysInMemory:
-    """For one process. Bounded: when it is full of proofs that are still fresh, it says that it cannot tell."""
+    """For one process. Raises Unreachable if it is full of proofs that are still fresh."""
 
     def __init__(self, most: int = MOST) -> None:
-        """Remember nothing yet."""
         self._most = most
         self._lock = threading.Lock()
-        self._marks: set[str] = set()
+        self._used: set[str] = set()
         self._order: deque[tuple[datetime, str]] = deque()
 
-    def use_once(self, mark: str, until: datetime, now: datetime) -> bool:
-        """See `Replays`.
-
-        Raises:
-            Unreachable: It is full.
-        """
+    def use_once(self, replay_key: str, until: datetime, now: datetime) -> bool:
         with self._lock:
-            # All are remembered for the same time, so the oldest end first.
+            # All are recorded for the same time, so the oldest end first.
             while self._order and self._order[0][0] <= now:
-                self._marks.discard(self._order.popleft()[1])
-            if mark in self._marks:
+                self._used.discard(self._order.popleft()[1])
+            if replay_key in self._used:
                 return False
-            if len(self._marks) >= self._most:
+            if len(self._used) >= self._most:
                 raise Unreachable("no more proofs can be remembered at the moment")
-            self._marks.add(mark)
-            self._order.append((until, mark))
+            self._used.add(replay_key)
+            self._order.append((until, replay_key))
             return True

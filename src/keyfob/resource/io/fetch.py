@@ -1,4 +1,4 @@
-"""Asking the issuer: over the network, and for its metadata (RFC 8414 §3, OpenID Connect Discovery §4)."""
+"""Fetch an issuer's metadata and keys (RFC 8414 §3, OpenID Connect Discovery §4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keyfob.protocol.address import is_safe
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import JSON, Request, Response
 
-if TYPE_CHECKING:  # loaded when the issuer is asked
+if TYPE_CHECKING:
     from pathlib import Path
 
     from keyfob.protocol.metadata import ServerMetadata
@@ -21,11 +21,11 @@ _OK: Final = 200
 
 
 def get(address: str, send: Sender) -> Response:
-    """An answer with status 200.
+    """Return the response, which has status 200.
 
     Raises:
-        Malformed: It has another status.
-        Unreachable: There is none.
+        Malformed: The status is another.
+        Unreachable: There is no response.
     """
     response = send(Request("GET", address, (("accept", JSON),)))
     if response.status != _OK:
@@ -33,14 +33,14 @@ def get(address: str, send: Sender) -> Response:
     return response
 
 
-def find_metadata(issuer: str, send: Sender) -> ServerMetadata:
-    """The issuer's description of itself.
+def fetch_metadata(issuer: str, send: Sender) -> ServerMetadata:
+    """Return the issuer's metadata.
 
     Raises:
-        Malformed: It has none, or that of another issuer.
-        Unreachable: It does not answer.
+        Malformed: There is none, or it names another issuer.
+        Unreachable: The issuer does not answer.
     """
-    from keyfob.protocol.metadata import ServerMetadata, well_known
+    from keyfob.protocol.metadata import ServerMetadata, well_known  # not needed if `jwks_uri` is configured
 
     for address in well_known(issuer):
         try:
@@ -51,24 +51,14 @@ def find_metadata(issuer: str, send: Sender) -> ServerMetadata:
     raise Malformed("the issuer has no metadata at its well-known addresses", code="metadata-missing")
 
 
-def find_keys(issuer: str, send: Sender) -> KeySet:
-    """The issuer's keys, once and for nobody else; `IssuerKeys` keeps them.
+def find_jwks_uri(issuer: str, send: Sender) -> str:
+    """Return the address of the issuer's keys, from its metadata.
 
     Raises:
-        Malformed: It has none, or says so in no way that can be followed.
-        Unreachable: It does not answer.
+        Malformed: The metadata has none, or no safe one.
+        Unreachable: The issuer does not answer.
     """
-    return KeySet.read(read_json(get(find_keys_address(issuer, send), send).body, "key set"))
-
-
-def find_keys_address(issuer: str, send: Sender) -> str:
-    """Where the issuer's keys lie.
-
-    Raises:
-        Malformed: It does not say, or at no safe address.
-        Unreachable: It does not answer.
-    """
-    found = find_metadata(issuer, send).jwks_uri
+    found = fetch_metadata(issuer, send).jwks_uri
     if found is None or not is_safe(found):
         raise Malformed(
             "the issuer's metadata names no safe address for its keys", field="jwks_uri", code="metadata-missing"
@@ -77,28 +67,28 @@ def find_keys_address(issuer: str, send: Sender) -> str:
 
 
 def fetch_keys(issuer: str, ca: Path | str | None = None) -> KeySet:
-    """An issuer's keys as they are now, for `explain` and `verify`; a guard keeps its own.
+    """Return an issuer's keys, for `explain` and `verify`. A guard fetches and caches its own.
 
     Args:
         issuer: As its metadata writes it.
-        ca: A file of authorities, in PEM, to trust beside the system's.
+        ca: A PEM file of certificate authorities to trust in addition to the system's.
 
     Raises:
-        Misuse: The issuer is no address that may be asked.
-        Malformed: It has no keys, or says so in no way that can be followed.
-        Unreachable: It does not answer.
+        Misuse: The issuer is not an https address.
+        Malformed: The issuer has no metadata or no keys.
+        Unreachable: The issuer does not answer.
     """
-    from pathlib import Path
+    from pathlib import Path  # 5 ms, which a guard need not spend
 
-    from keyfob.io.http import sender_for  # httpx2 costs 70 ms
+    from keyfob.io.http import sender_for  # loads httpx2: 70 ms
 
     if not is_safe(issuer):
         raise Misuse("an issuer is an https address, or plain http on this machine")
-    return find_keys(issuer, sender_for(None if ca is None else Path(ca)))
+    send = sender_for(None if ca is None else Path(ca))
+    return KeySet.read(read_json(get(find_jwks_uri(issuer, send), send).body, "key set"))
 
 
 def send_over_network(request: Request) -> Response:
-    """Ask as a guard does, if nobody says otherwise."""
-    from keyfob.io.http import send_soon  # httpx2 costs 70 ms
+    from keyfob.io.http import send_soon  # loads httpx2: 70 ms
 
     return send_soon(request)

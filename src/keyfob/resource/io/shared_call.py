@@ -1,53 +1,48 @@
-"""One piece of waiting that is shared by all who need its outcome, in threads and in event loops alike."""
+"""One blocking call whose result is shared by all threads and event loops that wait for it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+T = TypeVar("T")
 
-class Flight:
-    """Whoever lands first does the work; the others wait for it."""
 
-    def __init__(self, work: Callable[[], None]) -> None:
-        """Know the work, and begin with nothing.
+class SharedCall(Generic[T]):
+    """The first caller that waits runs the call; the others wait for its result."""
 
-        Args:
-            work: May block. What it finds it keeps where those who wait will look.
-        """
-        from concurrent.futures import Future  # 4 ms, and only where somebody waits
+    def __init__(self, call: Callable[[], T]) -> None:
+        from concurrent.futures import Future  # 4 ms, and only if somebody has to wait
 
-        self._work = work
+        self._call = call
         self._claim = threading.Lock()
-        self._done: Future[None] = Future()
-        # A future that runs cannot be cancelled: one caller who gives up must not take the others along.
+        self._done: Future[T] = Future()
+        # A running future cannot be cancelled: one caller that gives up must not cancel the others' wait.
         self._done.set_running_or_notify_cancel()
 
-    def land(self) -> None:
-        """Wait for the outcome, in this thread."""
+    def wait(self) -> T:
         if self._claim.acquire(blocking=False):
             self._run()
-        self._done.result()
+        return self._done.result()
 
-    async def land_async(self) -> None:
-        """The same without blocking the event loop."""
-        import asyncio  # an API that is not async need not wait 38 ms for it
+    async def wait_async(self) -> T:
+        import asyncio  # 38 ms, which an API without an event loop need not spend
 
         if self._claim.acquire(blocking=False):
             try:
                 asyncio.get_running_loop().run_in_executor(None, self._run)
-            except RuntimeError:  # the loop shuts down and takes no more work, but others may wait for this
+            except RuntimeError:  # the loop is shutting down and starts no thread, but others may wait for this call
                 self._run()
-        await asyncio.wrap_future(self._done)
+        return await asyncio.wrap_future(self._done)
 
     def _run(self) -> None:
         try:
-            self._work()
-        except BaseException as problem:  # noqa: BLE001  whoever waits gets it, the runner too
+            result = self._call()
+        except BaseException as problem:  # noqa: BLE001  all callers that wait get it, this one too
             self._done.set_exception(problem)
         else:
-            self._done.set_result(None)
+            self._done.set_result(result)
