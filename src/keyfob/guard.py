@@ -1,4 +1,4 @@
-"""Door: an API that checks tokens.
+"""Token validation for an API.
 
     from keyfob.guard import Guard
 
@@ -7,9 +7,9 @@
     Depends(guard.requires("read:orders"))             # FastAPI
     @guard.flask("read:orders")                        # Flask; and Django, REST framework, any WSGI application
 
-Verification is offline: the issuer's keys are fetched at the first token, kept, and fetched again when they age or
-when a token names an unknown key, at most once in 30 s. More, such as several issuers, opaque tokens, tokens that are
-bound to a key, and stronger logins for some actions: docs/guard.md.
+JWTs are verified offline. The issuer's keys are fetched at the first token and cached. They are fetched again when they
+are stale, or when a token names an unknown key, at most once in 30 s. Several issuers, opaque tokens, bound tokens and
+step-up logins: docs/guard.md.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from typing import TYPE_CHECKING, Any
 from keyfob.errors import Misuse
 from keyfob.lazy import shows
 from keyfob.resource.io.clock import wall_clock
-from keyfob.resource.policy import DEFAULT_LEEWAY, Policy
+from keyfob.resource.policy import DEFAULT_LEEWAY
+from keyfob.resource.policy import Policy as Policy
 
+# The public names, beside Guard. `X as X` tells type checkers that a name is public. At run time all but Policy are
+# loaded on first use, since they need the cryptography library: 30 ms.
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
@@ -38,65 +41,44 @@ if TYPE_CHECKING:
     from keyfob.protocol.claims import Profile
     from keyfob.protocol.http import Request, Response
     from keyfob.protocol.resource_metadata import ResourceMetadata
-    from keyfob.resource.certificates import CertificateHeader
-    from keyfob.resource.explain import Check, Explanation, explain
-    from keyfob.resource.introspected import Introspection
-    from keyfob.resource.io.asgi import App
-    from keyfob.resource.io.ask import Sender, fetch_keys
-    from keyfob.resource.io.clock import Clock
-    from keyfob.resource.io.once import PRINCIPAL
-    from keyfob.resource.io.possession import Proofs
-    from keyfob.resource.io.replays import Replays, ReplaysInMemory
-    from keyfob.resource.kind import Kind, kind_of
+    from keyfob.resource.certificates import CertificateHeader as CertificateHeader
+    from keyfob.resource.dpop_settings import DpopSettings as DpopSettings
+    from keyfob.resource.explain import explain as explain
+    from keyfob.resource.frameworks.asgi import App
+    from keyfob.resource.introspected import Introspection as Introspection
+    from keyfob.resource.io.fetch import Sender
+    from keyfob.resource.io.fetch import fetch_keys as fetch_keys
+    from keyfob.resource.once import PRINCIPAL as PRINCIPAL
+    from keyfob.resource.ports import Clock
     from keyfob.resource.published import Published
-    from keyfob.resource.require import Denial, Requirement, require
-    from keyfob.resource.verify import KeyNeeded, Principal, choose_policy, verify
+    from keyfob.resource.replays import Replays as Replays
+    from keyfob.resource.require import Denial as Denial
+    from keyfob.resource.require import Requirement as Requirement
+    from keyfob.resource.require import require as require
+    from keyfob.resource.verify import KeyNeeded as KeyNeeded
+    from keyfob.resource.verify import Principal as Principal
+    from keyfob.resource.verify import choose_policy as choose_policy
+    from keyfob.resource.verify import verify as verify
 else:
-    __getattr__, __dir__ = shows(
-        __name__,
-        {
-            "keyfob.resource.certificates": ("CertificateHeader",),
-            "keyfob.resource.explain": ("Check", "Explanation", "explain"),
-            "keyfob.resource.introspected": ("Introspection",),
-            "keyfob.resource.io.ask": ("fetch_keys",),
-            "keyfob.resource.io.once": ("PRINCIPAL",),
-            "keyfob.resource.io.possession": ("Proofs",),
-            "keyfob.resource.io.replays": ("Replays", "ReplaysInMemory"),
-            "keyfob.resource.kind": ("Kind", "kind_of"),
-            "keyfob.resource.require": ("Denial", "Requirement", "require"),
-            "keyfob.resource.verify": ("KeyNeeded", "Principal", "choose_policy", "verify"),
-        },
-    )
+    _LAZY = {
+        "keyfob.resource.certificates": ("CertificateHeader",),
+        "keyfob.resource.dpop_settings": ("DpopSettings",),
+        "keyfob.resource.explain": ("explain",),
+        "keyfob.resource.introspected": ("Introspection",),
+        "keyfob.resource.io.fetch": ("fetch_keys",),
+        "keyfob.resource.once": ("PRINCIPAL",),
+        "keyfob.resource.replays": ("Replays",),
+        "keyfob.resource.require": ("Denial", "Requirement", "require"),
+        "keyfob.resource.verify": ("KeyNeeded", "Principal", "choose_policy", "verify"),
+    }
+    __getattr__, __dir__ = shows(__name__, _LAZY)
+    __all__ = [name for names in (("Guard", "Policy"), *_LAZY.values()) for name in names]
 
-__all__ = [
-    "PRINCIPAL",
-    "CertificateHeader",
-    "Check",
-    "Denial",
-    "Explanation",
-    "Guard",
-    "Introspection",
-    "KeyNeeded",
-    "Kind",
-    "Policy",
-    "Principal",
-    "Proofs",
-    "Replays",
-    "ReplaysInMemory",
-    "Requirement",
-    "choose_policy",
-    "explain",
-    "fetch_keys",
-    "kind_of",
-    "require",
-    "verify",
-]
-
-View = Callable[..., Any]
+_View = Callable[..., Any]
 
 
 class Guard:
-    """Checks the tokens of one issuer, or of several, for one API."""
+    """Validates the access tokens of one issuer or several, for one API."""
 
     def __init__(  # noqa: PLR0913  settings, each by its name
         self,
@@ -108,7 +90,7 @@ class Guard:
         leeway: timedelta = DEFAULT_LEEWAY,
         address: str | None = None,
         metadata: ResourceMetadata | None = None,
-        proofs: Proofs | None = None,
+        dpop: DpopSettings | None = None,
         certificates: CertificateHeader | None = None,
         introspection: Introspection | None = None,
         remember: int = 0,
@@ -116,111 +98,114 @@ class Guard:
         send: Sender | None = None,
         clock: Clock = wall_clock,
     ) -> None:
-        """Know whom to trust; nothing is fetched yet.
+        """Configure the guard; nothing is fetched yet.
 
         Args:
-            policies: Several issuers, each with what is accepted of it; instead of the next five.
+            policies: One for each issuer; instead of the next five.
             issuer: As its metadata writes it; a trailing slash counts.
             audience: This API's identifier.
-            algorithms: The only ones accepted.
-            profile: "rfc9068" insists on that profile; "auth0" takes either.
-            leeway: How far clocks may differ.
-            address: Where callers reach this API, such as `https://api.example.com/v1`, whatever stands in between.
-                Gives it metadata, which challenges then name, and lets it take tokens that are bound to a key.
-            metadata: What the metadata says beside that; its `resource` is the address then.
-            proofs: How tokens that are bound to a key are taken; only with an address.
-            certificates: Where a trusted proxy puts client certificates.
-            introspection: How to ask about opaque tokens; else they are refused.
-            remember: How many verified tokens to remember, never beyond their end or their keys; 0 remembers none.
+            algorithms: The accepted algorithms.
+            profile: "rfc9068" requires that profile; "auth0" accepts either.
+            leeway: The accepted difference between clocks.
+            address: The URL at which callers reach this API, such as `https://api.example.com/v1`, in front of any
+                proxy. With it, the guard publishes metadata, and accepts tokens that are bound to a DPoP key.
+            metadata: More members for the metadata; its `resource` is then the address.
+            dpop: How DPoP-bound tokens are accepted; needs an address.
+            certificates: The header in which a trusted proxy sends client certificates.
+            introspection: How the issuer is asked about opaque tokens; without it they are refused.
+            remember: The number of verified tokens to cache, each at most until it or its key expires; 0 caches none.
             realm: Named in challenges.
-            send: Who talks to the issuers; ordinary HTTP by default.
-            clock: What the time is; for tests.
+            send: Sends HTTP requests to the issuers.
+            clock: Returns the time, aware, UTC; for tests.
 
         Raises:
-            Misuse: A value could never be right.
+            Misuse: The settings contradict each other, or one is unsafe.
         """
         if bool(policies) == bool(issuer or audience):
             raise Misuse("a guard is given an issuer and an audience, or policies")
         trusted = policies or (Policy(issuer, audience, algorithms, profile, leeway),)
-        from keyfob.resource.io.build import Settings, build, requirements  # noqa: PLC0415  keys, tokens, the lot: 30 ms
+        from keyfob.resource.io.build import build  # noqa: PLC0415  loads cryptography: 30 ms
+        from keyfob.resource.require import requirements_of  # noqa: PLC0415  the same
 
-        self._needed = requirements
-        told = Settings(
-            address,
-            metadata,
-            proofs,
-            certificates,
-            introspection,
+        self._requirements_of = requirements_of
+        self._verifier, self._published = build(
+            trusted,
+            address=address,
+            metadata=metadata,
+            dpop=dpop,
+            certificates=certificates,
+            introspection=introspection,
             remember=remember,
             realm=realm,
             send=send,
             clock=clock,
         )
-        self._judge, self._published = build(trusted, told)
-        self._shown_as = (tuple(policy.issuer for policy in trusted), realm)
+        self._issuers = tuple(policy.issuer for policy in trusted)
+        self._realm = realm
 
     def check(
         self, request: Request, *needs: str | Requirement, certificate: bytes | None = None
     ) -> Principal | Denial:
-        """Judge a request: who calls, or the answer to give. Blocks when keys are due.
+        """Return the caller, or the answer to give. Blocks while the issuer's keys are fetched.
 
         Args:
-            request: Its method, path, headers, and the peer where a proxy is trusted; its body is not looked at.
-            needs: Names of scopes, or what `require` makes; all are needed.
-            certificate: The caller's TLS certificate in DER, where the server ended TLS itself.
+            request: Its method, path and headers are read, and the peer if a proxy is trusted; the body is not.
+            needs: Names of scopes, or results of `require`; all are required.
+            certificate: The caller's TLS certificate in DER, if the server ended TLS itself.
         """
-        return self._judge.check(request, self._needed(needs), certificate)
+        return self._verifier.check(request, self._requirements_of(needs), certificate)
 
     async def check_async(
         self, request: Request, *needs: str | Requirement, certificate: bytes | None = None
     ) -> Principal | Denial:
-        """As `check`, without blocking the event loop."""
-        return await self._judge.check_async(request, self._needed(needs), certificate)
+        """Do the same without blocking the event loop."""
+        return await self._verifier.check_async(request, self._requirements_of(needs), certificate)
 
     def metadata(self, request: Request) -> Response | None:
-        """This API's metadata, if a request asks for it (RFC 9728 §3.1); None for all others. Needs no token."""
+        """Return this API's metadata if the request asks for it (RFC 9728 §3.1), else None. Needs no token."""
         return None if self._published is None else self._published.answer(request)
 
     def asgi(self, app: App, *needs: str | Requirement) -> App:
-        """An ASGI application behind this guard; `scope["keyfob.principal"]` says who calls."""
-        from keyfob.resource.io.asgi import guarded  # noqa: PLC0415
+        """Return the ASGI application behind this guard. The caller is in `scope["keyfob.principal"]`."""
+        from keyfob.resource.frameworks.asgi import guarded  # noqa: PLC0415
 
-        return guarded(app, self._judge, self._needed(needs), self._published)
+        return guarded(app, self._verifier, self._requirements_of(needs), self._published)
 
     def requires(self, *needs: str | Requirement) -> Callable[[HTTPConnection], Awaitable[Principal]]:
-        """A FastAPI dependency, shown in its OpenAPI; in Starlette, `await guard.requires("read:orders")(request)`.
+        """Return a FastAPI dependency. In Starlette, call `await guard.requires("read:orders")(request)`.
 
-        For a WebSocket, too. Both frameworks answer in shapes of their own until `answers` is called.
+        OpenAPI shows it. It accepts a WebSocket, too. Until `answers` is called, each framework answers denials in its
+        own format.
         """
-        wanted = self._needed(needs)
-        # Whoever writes `Depends(...)` has loaded FastAPI; a Starlette application need not pay for it.
+        wanted = self._requirements_of(needs)
+        # A program that calls `Depends` has loaded FastAPI; a Starlette application need not load it.
         if "fastapi" in sys.modules:
-            from keyfob.resource.io import fastapi  # noqa: PLC0415
+            from keyfob.resource.frameworks import fastapi  # noqa: PLC0415
 
-            return fastapi.requires(self._judge, wanted, fastapi.Shown(*self._shown_as))
-        from keyfob.resource.io.starlette import requires  # noqa: PLC0415
+            return fastapi.requires(self._verifier, wanted, self._issuers, self._realm)
+        from keyfob.resource.frameworks.starlette import requires  # noqa: PLC0415
 
-        return requires(self._judge, wanted)
+        return requires(self._verifier, wanted)
 
     def answers(self, app: Starlette) -> None:
         """Let a FastAPI or Starlette application answer denials as all other guards do, and serve the metadata."""
-        from keyfob.resource.io.starlette import answer_denials, serve_metadata  # noqa: PLC0415
+        from keyfob.resource.frameworks.starlette import answer_denials, serve_metadata  # noqa: PLC0415
 
         answer_denials(app)
         if self._published is not None:
             serve_metadata(app, self._published)
 
     def wsgi(self, app: WSGIApplication, *needs: str | Requirement) -> WSGIApplication:
-        """A WSGI application behind this guard; `environ["keyfob.principal"]` says who calls."""
-        from keyfob.resource.io.wsgi import guarded  # noqa: PLC0415
+        """Return the WSGI application behind this guard. The caller is in `environ["keyfob.principal"]`."""
+        from keyfob.resource.frameworks.wsgi import guarded  # noqa: PLC0415
 
-        return guarded(app, self._judge, self._needed(needs), self._published)
+        return guarded(app, self._verifier, self._requirements_of(needs), self._published)
 
-    def flask(self, *needs: str | Requirement) -> Callable[[View], View]:
-        """A decorator for Flask views, below `@app.route`; `g.principal` says who calls."""
-        from keyfob.resource.io.flask import requires  # noqa: PLC0415
+    def flask(self, *needs: str | Requirement) -> Callable[[_View], _View]:
+        """Return a decorator for Flask views, below `@app.route`. The caller is `g.principal`."""
+        from keyfob.resource.frameworks.flask import requires  # noqa: PLC0415
 
-        return requires(self._judge, self._needed(needs))
+        return requires(self._verifier, self._requirements_of(needs))
 
     def flask_metadata(self, app: Flask) -> None:
         """Let a Flask application serve this API's metadata.
@@ -228,43 +213,43 @@ class Guard:
         Raises:
             Misuse: The guard has no address.
         """
-        from keyfob.resource.io.flask import serve_metadata  # noqa: PLC0415
+        from keyfob.resource.frameworks.flask import serve_metadata  # noqa: PLC0415
 
         serve_metadata(app, self._address())
 
-    def django(self, *needs: str | Requirement) -> Callable[[View], View]:
-        """A decorator for Django views; `request.principal` says who calls."""
-        from keyfob.resource.io.django import requires  # noqa: PLC0415
+    def django(self, *needs: str | Requirement) -> Callable[[_View], _View]:
+        """Return a decorator for Django views. The caller is `request.principal`."""
+        from keyfob.resource.frameworks.django import requires  # noqa: PLC0415
 
-        return requires(self._judge, self._needed(needs))
+        return requires(self._verifier, self._requirements_of(needs))
 
-    def django_middleware(self, *needs: str | Requirement) -> Callable[[View], View]:
-        """A middleware for Django that guards every view; give it a name that `MIDDLEWARE` can point at."""
-        from keyfob.resource.io.django import middleware  # noqa: PLC0415
+    def django_middleware(self, *needs: str | Requirement) -> Callable[[_View], _View]:
+        """Return a Django middleware that guards every view. Assign it to a name that `MIDDLEWARE` lists."""
+        from keyfob.resource.frameworks.django import middleware  # noqa: PLC0415
 
-        return middleware(self._judge, self._needed(needs), self._published)
+        return middleware(self._verifier, self._requirements_of(needs), self._published)
 
     def django_metadata(self) -> URLPattern:
-        """One of the `urlpatterns` of a Django site: this API's metadata.
+        """Return the URL pattern of this API's metadata, for the `urlpatterns` of a Django site.
 
         Raises:
             Misuse: The guard has no address.
         """
-        from keyfob.resource.io.django import metadata  # noqa: PLC0415
+        from keyfob.resource.frameworks.django import metadata  # noqa: PLC0415
 
         return metadata(self._address())
 
     def drf_authentication(self) -> type[BaseAuthentication]:
-        """An authentication class of Django REST framework; `request.auth` says who calls."""
-        from keyfob.resource.io.rest_framework import authentication  # noqa: PLC0415
+        """Return an authentication class for Django REST framework. The caller is `request.auth`."""
+        from keyfob.resource.frameworks.rest_framework import authentication  # noqa: PLC0415
 
-        return authentication(self._judge)
+        return authentication(self._verifier)
 
     def drf_permission(self, *needs: str | Requirement) -> type[BasePermission]:
-        """A permission class of Django REST framework, asking for these scopes."""
-        from keyfob.resource.io.rest_framework import permission  # noqa: PLC0415
+        """Return a permission class for Django REST framework that requires these scopes."""
+        from keyfob.resource.frameworks.rest_framework import permission  # noqa: PLC0415
 
-        return permission(self._judge, self._needed(needs))
+        return permission(self._verifier, self._requirements_of(needs))
 
     def _address(self) -> Published:
         if self._published is None:

@@ -4,7 +4,7 @@ import re
 
 from keyfob.guard import Guard, Requirement
 from keyfob.resource import refetch
-from keyfob.resource.io.replays import MOST
+from keyfob.resource.replays import MOST
 from tools.house import ROOT
 
 PAGE = (ROOT / "docs" / "guard.md").read_text(encoding="utf-8")

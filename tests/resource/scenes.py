@@ -10,8 +10,8 @@ from keyfob.jose.keys import SigningKey
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.resource.io.guard import Judge, Trust, Ways
 from keyfob.resource.io.keys import IssuerKeys
+from keyfob.resource.judge import TrustedIssuer, Verifier
 from keyfob.testing.flawed_tokens import Mint
 
 from .conftest import AUDIENCE, ISSUER, NOW
@@ -56,9 +56,9 @@ class Steady:
         return self.at
 
 
-def judge_of(issuer: Issuer, steady: Steady, ways: Ways | None = None) -> Judge:
-    trust = Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, issuer, steady))
-    return Judge([trust], ways, clock=lambda: NOW)
+def verifier_of(issuer: Issuer, steady: Steady) -> Verifier:
+    trusted = TrustedIssuer(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, issuer, steady))
+    return Verifier([trusted], clock=lambda: NOW)
 
 
 def call(token: Secret | None, *more: tuple[str, str], scheme: str = "Bearer") -> Request:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from keyfob.errors import Unreachable
-from keyfob.guard import Guard, Proofs
+from keyfob.guard import DpopSettings, Guard
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response
 from keyfob.testing.flawed_tokens import FLAWS, Mint
@@ -117,10 +117,8 @@ def test_every_adapter_takes_a_proof_once(mint: Mint, adapter: str) -> None:
 @EVERY_ADAPTER
 def test_every_adapter_hands_over_the_nonce_that_a_proof_has_to_hold(mint: Mint, adapter: str) -> None:
     """[RS-9449-03]."""
-    proofs = Proofs(nonce_key=b"n" * 32)
-    guard = Guard(
-        issuer=ISSUER, audience=AUDIENCE, address=ADDRESS, proofs=proofs, send=issuer_of(mint), clock=lambda: NOW
-    )
+    dpop = DpopSettings(nonce_key=b"n" * 32)
+    guard = Guard(issuer=ISSUER, audience=AUDIENCE, address=ADDRESS, dpop=dpop, send=issuer_of(mint), clock=lambda: NOW)
     answer = ADAPTERS[adapter](guard)("/orders", proven(mint))
     [challenge] = Challenge.read_all(answer.all("www-authenticate"))
     assert (answer.status, challenge.parameters["error"]) == (401, "use_dpop_nonce")

@@ -12,7 +12,7 @@ from keyfob.guard import PRINCIPAL, CertificateHeader, Guard, Principal
 from keyfob.jose.keys import SigningKey, thumbprint
 from keyfob.jose.proofs import write_proof
 from keyfob.protocol.dpop import Proof, hash_of
-from keyfob.resource.io.asgi import certificate_of, request_of
+from keyfob.resource.frameworks.asgi import certificate_of, request_of
 from keyfob.testing.flawed_tokens import Mint
 
 from .conftest import AUDIENCE, ISSUER, NOW

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from keyfob.errors import Misuse, Unreachable
-from keyfob.guard import CertificateHeader, Denial, Guard, Principal, Proofs, ReplaysInMemory
+from keyfob.guard import CertificateHeader, Denial, DpopSettings, Guard, Principal
 from keyfob.jose.keys import SigningKey, thumbprint
 from keyfob.jose.proofs import OLDEST, NonceNeeded, Possession, judge_proof, read_proof, write_proof
 from keyfob.jose.tokens import sign, sign_bytes
@@ -21,6 +21,7 @@ from keyfob.protocol.certificate import der_of_pem, thumbprint_of
 from keyfob.protocol.dpop import DPOP_JWT, Proof, hash_of, normal
 from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
+from keyfob.resource.replays import ReplaysInMemory
 from keyfob.testing.flawed_tokens import Mint
 
 from .conftest import AUDIENCE, ISSUER, NOW
@@ -184,7 +185,7 @@ def test_what_is_no_proof_is_refused(mint: Mint, make: Callable[[Secret], Secret
 def test_a_proof_by_an_algorithm_that_is_not_taken_is_refused(mint: Mint) -> None:
     """[RS-9449-03]: and the challenge says which are."""
     token = bound(mint)
-    found = guard(mint, proofs=Proofs(algorithms=("Ed25519",))).check(shown(token, proof(token)))
+    found = guard(mint, dpop=DpopSettings(algorithms=("Ed25519",))).check(shown(token, proof(token)))
     assert error_of(found) == (401, "invalid_dpop_proof")
     assert challenges_of(found)["DPoP"].parameters["algs"] == "Ed25519"
 
@@ -201,7 +202,7 @@ def test_the_first_challenge_names_both_schemes_and_no_error(mint: Mint) -> None
 
 def test_an_api_may_take_bound_tokens_only(mint: Mint) -> None:
     """[RS-9449-03]."""
-    api, token = guard(mint, proofs=Proofs(are_needed=True)), bound(mint)
+    api, token = guard(mint, dpop=DpopSettings(required=True)), bound(mint)
     found = api.check(shown(mint.good(), scheme="Bearer"))
     assert error_of(found) == (401, "")
     assert set(challenges_of(found)) == {"DPoP"}
@@ -211,7 +212,7 @@ def test_an_api_may_take_bound_tokens_only(mint: Mint) -> None:
 def test_an_api_that_asks_for_a_nonce_hands_it_out_and_takes_no_other(mint: Mint) -> None:
     """[RS-9449-03]."""
     now = [NOW]
-    api, token = guard(mint, proofs=Proofs(nonce_key=b"k" * 32), clock=lambda: now[0]), bound(mint)
+    api, token = guard(mint, dpop=DpopSettings(nonce_key=b"k" * 32), clock=lambda: now[0]), bound(mint)
     found = api.check(shown(token, proof(token)))
     assert error_of(found) == (401, "use_dpop_nonce")
     assert isinstance(found, Denial)
@@ -231,7 +232,7 @@ def test_an_api_without_an_address_takes_no_bound_token_at_all(mint: Mint) -> No
     assert error_of(api.check(shown(token, scheme="Bearer"))) == (401, "invalid_token")
     assert error_of(api.check(shown(token, proof(token)))) == (401, "")
     with pytest.raises(Misuse):
-        guard(mint, address=None, proofs=Proofs())
+        guard(mint, address=None, dpop=DpopSettings())
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,7 @@ def test_used_proofs_are_forgotten_when_they_are_stale_and_a_full_memory_lets_no
         memory.use_once("c", until, NOW)
     assert memory.use_once("a", until + timedelta(minutes=1), until)
 
-    token, api = bound(mint), guard(mint, proofs=Proofs(replays=ReplaysInMemory(most=1)))
+    token, api = bound(mint), guard(mint, dpop=DpopSettings(replays=ReplaysInMemory(most=1)))
     assert isinstance(api.check(shown(token, proof(token))), Principal)
     assert error_of(api.check(shown(token, proof(token, token_id="two")))) == (503, "temporarily_unavailable")
 
@@ -289,8 +290,8 @@ def test_used_proofs_are_forgotten_when_they_are_stale_and_a_full_memory_lets_no
 @pytest.mark.parametrize("wrong", [{"algorithms": ()}, {"nonce_key": b"short"}])
 def test_proofs_that_could_never_be_safe_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(Misuse):
-        Proofs(**wrong)  # type: ignore[arg-type]
-    assert "kkkk" not in repr(Proofs(nonce_key=b"k" * 32))
+        DpopSettings(**wrong)  # type: ignore[arg-type]
+    assert "kkkk" not in repr(DpopSettings(nonce_key=b"k" * 32))
 
 
 def test_addresses_that_cannot_be_read_are_like_nothing() -> None:

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyfob.errors import InvalidToken, Misuse
-from keyfob.guard import Explanation, KeyNeeded, Policy, Principal, explain, fetch_keys, verify
+from keyfob.guard import KeyNeeded, Policy, Principal, explain, fetch_keys, verify
 from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.jose.tokens import sign
 from keyfob.protocol.secret import Secret
-from keyfob.resource.explain import CHECKS
+from keyfob.resource.explain import CHECKS, Explanation
 from keyfob.testing.flawed_tokens import FLAWS, Mint
 
 from .conftest import AUDIENCE, ISSUER, NOW

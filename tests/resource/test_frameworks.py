@@ -24,10 +24,10 @@ from starlette.websockets import WebSocketDisconnect
 from keyfob.errors import Misuse
 from keyfob.guard import PRINCIPAL, Guard, Principal
 from keyfob.protocol.http import Request
-from keyfob.resource.io import starlette as for_starlette
-from keyfob.resource.io.guard import Judge, Trust
+from keyfob.resource.frameworks import starlette as for_starlette
+from keyfob.resource.frameworks.wsgi import request_of
 from keyfob.resource.io.keys import IssuerKeys
-from keyfob.resource.io.wsgi import request_of
+from keyfob.resource.judge import TrustedIssuer, Verifier
 from keyfob.resource.policy import Policy
 from keyfob.testing.flawed_tokens import Mint
 
@@ -151,11 +151,11 @@ def test_what_one_guard_has_judged_is_nothing_to_another(mint: Mint, guard: Guar
 
 
 def test_starlette_alone_is_enough(mint: Mint) -> None:
-    trust = Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, issuer_of(mint)))
-    judge = Judge([trust], clock=lambda: NOW)
+    trusted = TrustedIssuer(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, issuer_of(mint)))
+    verifier = Verifier([trusted], clock=lambda: NOW)
 
     async def orders(request: StarletteRequest) -> JSONResponse:
-        return JSONResponse((await for_starlette.requires(judge, ())(request)).subject)
+        return JSONResponse((await for_starlette.requires(verifier, ())(request)).subject)
 
     client = TestClient(Starlette(routes=[Route("/orders", orders)]))
     assert client.get("/orders", headers=[bearer(mint)]).json() == "auth0|person"
@@ -276,7 +276,7 @@ def test_the_headers_of_an_environment_are_read_by_their_names() -> None:
 
 def test_nobody_gets_past_a_wsgi_guard_by_naming_themselves(guard: Guard) -> None:
     call = adapters.wsgi(guard)
-    answer = call("/orders", [("keyfob.principal", "me"), ("keyfob-principal", "me"), ("keyfob.judged", "me")])
+    answer = call("/orders", [("keyfob.principal", "me"), ("keyfob-principal", "me"), ("keyfob.verified", "me")])
     assert answer.status == 401
 
 

@@ -21,14 +21,14 @@ from keyfob.jose.tokens import sign
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.resource.io.guard import Judge, Trust
+from keyfob.resource.challenges import ChallengeSettings
 from keyfob.resource.io.keys import IssuerKeys
-from keyfob.resource.terms import Shown, Terms
+from keyfob.resource.judge import PresentedToken, TrustedIssuer, Verifier, read_token
 from keyfob.testing.flawed_tokens import FLAWS, Mint, sign_with_own_key
 from keyfob.testing.orders import api
 
 from .conftest import AUDIENCE, ISSUER, NOW
-from .scenes import READ, Issuer, Steady, call, challenge_of, error_of, judge_of
+from .scenes import READ, Issuer, Steady, call, challenge_of, error_of, verifier_of
 
 
 @pytest.fixture
@@ -42,19 +42,19 @@ def steady() -> Steady:
 
 
 @pytest.fixture
-def judge(issuer: Issuer, steady: Steady) -> Judge:
-    return judge_of(issuer, steady)
+def verifier(issuer: Issuer, steady: Steady) -> Verifier:
+    return verifier_of(issuer, steady)
 
 
-def test_a_good_token_passes_and_keys_are_fetched_once(mint: Mint, issuer: Issuer, judge: Judge) -> None:
+def test_a_good_token_passes_and_keys_are_fetched_once(mint: Mint, issuer: Issuer, verifier: Verifier) -> None:
     for _ in range(3):
-        assert isinstance(judge.check(call(mint.good()), READ), Principal)
+        assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     assert issuer.key_fetches == 1
 
 
-def test_no_token_gets_a_challenge_without_an_error(judge: Judge) -> None:
+def test_no_token_gets_a_challenge_without_an_error(verifier: Verifier) -> None:
     """[RS-6750-03]."""
-    found = judge.check(call(None), READ)
+    found = verifier.check(call(None), READ)
     challenge = challenge_of(found)
     assert isinstance(found, Denial)
     assert found.status == 401
@@ -62,24 +62,24 @@ def test_no_token_gets_a_challenge_without_an_error(judge: Judge) -> None:
     assert challenge.parameters == {"realm": "api", "scope": "read:orders"}
 
 
-def test_a_token_in_the_query_counts_as_none(mint: Mint, judge: Judge) -> None:
+def test_a_token_in_the_query_counts_as_none(mint: Mint, verifier: Verifier) -> None:
     """[RS-9700-01]."""
-    found = judge.check(Request("GET", f"/orders?access_token={mint.good().reveal()}"), READ)
+    found = verifier.check(Request("GET", f"/orders?access_token={mint.good().reveal()}"), READ)
     assert isinstance(found, Denial)
     assert found.status == 401
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer  "])
-def test_the_scheme_is_read_in_any_case(mint: Mint, judge: Judge, scheme: str) -> None:
+def test_the_scheme_is_read_in_any_case(mint: Mint, verifier: Verifier, scheme: str) -> None:
     """[RS-6750-01]."""
     request = Request("GET", "/orders", (("authorization", f"{scheme} {mint.good().reveal()}"),))
-    assert isinstance(judge.check(request, READ), Principal)
+    assert isinstance(verifier.check(request, READ), Principal)
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Bearer \x00", "Bearer a,b", "Bearerabc"])
-def test_a_malformed_header_is_a_bad_request(judge: Judge, header: str) -> None:
+def test_a_malformed_header_is_a_bad_request(verifier: Verifier, header: str) -> None:
     """[RS-6750-02] [RS-6750-04]."""
-    found = judge.check(Request("GET", "/orders", (("authorization", header),)), READ)
+    found = verifier.check(Request("GET", "/orders", (("authorization", header),)), READ)
     assert isinstance(found, Denial)
     assert (found.status, found.error) == (400, "invalid_request")
 
@@ -88,28 +88,28 @@ def test_a_malformed_header_is_a_bad_request(judge: Judge, header: str) -> None:
 def test_what_follows_the_scheme_is_one_token_or_a_malformed_header(rest: str) -> None:
     """[RS-6750-02]: the grammar of RFC 9110 §11.2, however it is looked for."""
     grammar = re.fullmatch(r" +([A-Za-z0-9\-._~+/]+=*) *", rest, re.ASCII)
-    found = Terms().read(Request("GET", "/", (("authorization", f"Bearer{rest}"),)))
+    found = read_token(Request("GET", "/", (("authorization", f"Bearer{rest}"),)), ChallengeSettings())
 
     if grammar is not None:
-        assert isinstance(found, Shown)
+        assert isinstance(found, PresentedToken)
         assert found.token.reveal() == grammar[1]
     else:
         assert isinstance(found, Denial)
         assert found.status == 400
 
 
-def test_two_headers_are_a_bad_request(mint: Mint, judge: Judge) -> None:
+def test_two_headers_are_a_bad_request(mint: Mint, verifier: Verifier) -> None:
     """[RS-6750-02]."""
-    found = judge.check(call(mint.good(), ("authorization", "Bearer other")), READ)
+    found = verifier.check(call(mint.good(), ("authorization", "Bearer other")), READ)
     assert isinstance(found, Denial)
     assert found.status == 400
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_a_flawed_token_gets_invalid_token_and_nothing_of_it_back(mint: Mint, judge: Judge, flaw: str) -> None:
+def test_a_flawed_token_gets_invalid_token_and_nothing_of_it_back(mint: Mint, verifier: Verifier, flaw: str) -> None:
     """[RS-6750-04] [RS-6750-06]."""
     token = FLAWS[flaw](mint)
-    found = judge.check(call(token), READ)
+    found = verifier.check(call(token), READ)
     assert isinstance(found, Denial)
     if found.status == 401:
         assert challenge_of(found).parameters["error"] == "invalid_token"
@@ -118,7 +118,9 @@ def test_a_flawed_token_gets_invalid_token_and_nothing_of_it_back(mint: Mint, ju
         assert found.status == 400, "a token that is no token68 is a malformed request"
 
 
-def test_a_token_that_brings_its_own_key_makes_nobody_ask_elsewhere(mint: Mint, issuer: Issuer, judge: Judge) -> None:
+def test_a_token_that_brings_its_own_key_makes_nobody_ask_elsewhere(
+    mint: Mint, issuer: Issuer, verifier: Verifier
+) -> None:
     """[RS-8725-02]: jwk, jku, x5u and x5c."""
     asked: list[str] = []
 
@@ -126,15 +128,17 @@ def test_a_token_that_brings_its_own_key_makes_nobody_ask_elsewhere(mint: Mint, 
         asked.append(request.url)
         return issuer(request)
 
-    judge = Judge([Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, Steady()))], clock=lambda: NOW)
-    assert error_of(judge.check(call(sign_with_own_key(mint)), READ)) == (401, "invalid_token")
+    verifier = Verifier(
+        [TrustedIssuer(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, Steady()))], clock=lambda: NOW
+    )
+    assert error_of(verifier.check(call(sign_with_own_key(mint)), READ)) == (401, "invalid_token")
     assert asked
     assert all(address.startswith(ISSUER) for address in asked)
 
 
-def test_too_little_scope_is_forbidden_and_named(mint: Mint, judge: Judge) -> None:
+def test_too_little_scope_is_forbidden_and_named(mint: Mint, verifier: Verifier) -> None:
     """[RS-6750-05]."""
-    found = judge.check(call(mint.good()), (require("read:orders", "write:orders"),))
+    found = verifier.check(call(mint.good()), (require("read:orders", "write:orders"),))
     challenge = challenge_of(found)
     assert isinstance(found, Denial)
     assert found.status == 403
@@ -142,98 +146,104 @@ def test_too_little_scope_is_forbidden_and_named(mint: Mint, judge: Judge) -> No
     assert challenge.parameters["scope"] == "read:orders write:orders"
 
 
-def test_made_up_keys_cause_one_fetch_in_a_cool_down(mint: Mint, issuer: Issuer, judge: Judge, steady: Steady) -> None:
+def test_made_up_keys_cause_one_fetch_in_a_cool_down(
+    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
+) -> None:
     """[RS-OIDC-01]."""
     for number in range(1000):
         foreign = mint.of(mint.claims(), key=replace(mint.other_key, key_id=str(number)))
-        assert isinstance(judge.check(call(foreign), READ), Denial)
+        assert isinstance(verifier.check(call(foreign), READ), Denial)
     assert issuer.key_fetches == 1
     steady.at += timedelta(seconds=30)
-    assert isinstance(judge.check(call(mint.of(mint.claims(), key=mint.other_key)), READ), Denial)
+    assert isinstance(verifier.check(call(mint.of(mint.claims(), key=mint.other_key)), READ), Denial)
     assert issuer.key_fetches == 2
 
 
-def test_a_new_key_is_found_after_the_cool_down(mint: Mint, issuer: Issuer, judge: Judge, steady: Steady) -> None:
+def test_a_new_key_is_found_after_the_cool_down(mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady) -> None:
     """[RS-OIDC-01]."""
-    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     issuer.keys.append(mint.other_key)
     steady.at += timedelta(seconds=31)
-    assert isinstance(judge.check(call(mint.of(mint.claims(), key=mint.other_key)), READ), Principal)
+    assert isinstance(verifier.check(call(mint.of(mint.claims(), key=mint.other_key)), READ), Principal)
 
 
-def test_known_keys_go_on_while_the_issuer_is_silent(mint: Mint, issuer: Issuer, judge: Judge, steady: Steady) -> None:
+def test_known_keys_go_on_while_the_issuer_is_silent(
+    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
+) -> None:
     """[RS-IMPL-01]."""
-    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     issuer.silent = True
     steady.at += timedelta(hours=1)
-    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     steady.at += timedelta(days=2)
-    found = judge.check(call(mint.good()), READ)
+    found = verifier.check(call(mint.good()), READ)
     assert isinstance(found, Denial)
     assert found.status == 503
 
 
 @pytest.mark.parametrize("trouble", ["silent", "another issuer"])
 def test_without_keys_nothing_passes_and_no_token_is_blamed(
-    mint: Mint, issuer: Issuer, judge: Judge, trouble: str
+    mint: Mint, issuer: Issuer, verifier: Verifier, trouble: str
 ) -> None:
     """[RS-ASVS-02]."""
     issuer.silent = trouble == "silent"
     issuer.issuer = "https://other.example/" if trouble == "another issuer" else ISSUER
-    found = judge.check(call(mint.good()), READ)
+    found = verifier.check(call(mint.good()), READ)
     assert isinstance(found, Denial)
     assert (found.status, found.challenges) == (503, ())
     assert found.response().header("retry-after")
 
 
 def test_a_key_that_is_not_found_while_the_issuer_is_silent_is_not_blamed_on_the_token(
-    mint: Mint, issuer: Issuer, judge: Judge, steady: Steady
+    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
 ) -> None:
     """[RS-ASVS-02]: nobody knows whether that key exists."""
-    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     issuer.silent = True
     steady.at += timedelta(seconds=31)
     unknown = mint.of(mint.claims(), key=mint.other_key)
-    assert error_of(judge.check(call(unknown), READ)) == (503, "temporarily_unavailable")
+    assert error_of(verifier.check(call(unknown), READ)) == (503, "temporarily_unavailable")
     issuer.silent = False
     steady.at += timedelta(seconds=31)
-    assert error_of(judge.check(call(unknown), READ)) == (401, "invalid_token")
+    assert error_of(verifier.check(call(unknown), READ)) == (401, "invalid_token")
 
 
 def test_the_same_made_up_key_is_asked_about_once_in_a_minute(
-    mint: Mint, issuer: Issuer, judge: Judge, steady: Steady
+    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
 ) -> None:
     """[RS-OIDC-01]: the negative cache."""
     made_up = mint.of(mint.claims(), key=mint.other_key)
-    judge.check(call(mint.good()), READ)
+    verifier.check(call(mint.good()), READ)
     for seconds in range(0, 300, 5):
         steady.at += timedelta(seconds=5)
-        assert error_of(judge.check(call(made_up), READ)) == (401, "invalid_token")
+        assert error_of(verifier.check(call(made_up), READ)) == (401, "invalid_token")
         assert issuer.key_fetches <= 2 + seconds // 60
 
 
-def test_keys_are_kept_as_long_as_the_issuer_says(mint: Mint, issuer: Issuer, judge: Judge, steady: Steady) -> None:
+def test_keys_are_kept_as_long_as_the_issuer_says(
+    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
+) -> None:
     """[RS-IMPL-01]."""
     issuer.cache_control = "public, max-age=120"
     for after, fetches in ((0, 1), (119, 1), (1, 2), (119, 2)):
         steady.at += timedelta(seconds=after)
-        assert isinstance(judge.check(call(mint.good()), READ), Principal)
+        assert isinstance(verifier.check(call(mint.good()), READ), Principal)
         assert issuer.key_fetches == fetches
 
 
 def test_a_key_that_its_issuer_took_back_opens_nothing_more(
-    mint: Mint, issuer: Issuer, judge: Judge, steady: Steady
+    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
 ) -> None:
-    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     issuer.keys = [mint.other_key]
     steady.at += timedelta(minutes=11)
-    assert error_of(judge.check(call(mint.good()), READ)) == (401, "invalid_token")
+    assert error_of(verifier.check(call(mint.good()), READ)) == (401, "invalid_token")
 
 
-def test_a_token_that_names_no_key_is_tried_with_the_only_one(mint: Mint, judge: Judge) -> None:
+def test_a_token_that_names_no_key_is_tried_with_the_only_one(mint: Mint, verifier: Verifier) -> None:
     """[RS-IMPL-01]."""
     plain = sign(mint.claims().write("auth0"), mint.key, token_type="JWT", header={})
-    assert isinstance(judge.check(call(plain), READ), Principal)
+    assert isinstance(verifier.check(call(plain), READ), Principal)
 
 
 def test_keys_that_moved_are_found_again(mint: Mint, issuer: Issuer, steady: Steady) -> None:
@@ -247,15 +257,15 @@ def test_keys_that_moved_are_found_again(mint: Mint, issuer: Issuer, steady: Ste
             return response
         return Response(200, response.headers, response.body.replace(b"jwks.json", b"new/jwks.json"))
 
-    judge = Judge([Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
-    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    verifier = Verifier([TrustedIssuer(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
+    assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     moved.append("yes")
     issuer.keys.append(mint.other_key)
     new = mint.of(mint.claims(), key=mint.other_key)
     steady.at += timedelta(minutes=11)
-    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     steady.at += timedelta(seconds=31)
-    assert isinstance(judge.check(call(new), READ), Principal)
+    assert isinstance(verifier.check(call(new), READ), Principal)
 
 
 def test_callers_whose_key_is_known_do_not_wait_for_a_slow_issuer(mint: Mint, issuer: Issuer, steady: Steady) -> None:
@@ -268,13 +278,13 @@ def test_callers_whose_key_is_known_do_not_wait_for_a_slow_issuer(mint: Mint, is
             assert go_on.wait(10)
         return issuer(request)
 
-    judge = Judge([Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
-    judge.check(call(mint.good()), READ)
+    verifier = Verifier([TrustedIssuer(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
+    verifier.check(call(mint.good()), READ)
     steady.at += timedelta(minutes=11)
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(judge.check, call(mint.good()), READ)
+        slow = pool.submit(verifier.check, call(mint.good()), READ)
         assert asked.wait(10)
-        assert isinstance(judge.check(call(mint.good()), READ), Principal)
+        assert isinstance(verifier.check(call(mint.good()), READ), Principal)
         assert not slow.done()
         go_on.set()
         assert isinstance(slow.result(10), Principal)
@@ -288,11 +298,11 @@ def test_a_caller_who_gives_up_does_not_take_the_others_along(mint: Mint, issuer
         assert go_on.wait(10)
         return issuer(request)
 
-    judge = Judge([Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
+    verifier = Verifier([TrustedIssuer(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
 
     async def both() -> Principal | Denial:
-        first = asyncio.create_task(judge.check_async(call(mint.good()), READ))
-        second = asyncio.create_task(judge.check_async(call(mint.good()), READ))
+        first = asyncio.create_task(verifier.check_async(call(mint.good()), READ))
+        second = asyncio.create_task(verifier.check_async(call(mint.good()), READ))
         await asyncio.to_thread(asked.wait, 10)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -308,13 +318,13 @@ def test_what_goes_wrong_in_a_fetch_that_nobody_foresaw_reaches_all_who_wait(min
     def send(_: Request) -> Response:
         raise ZeroDivisionError
 
-    judge = Judge([Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
+    verifier = Verifier([TrustedIssuer(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, send, steady))], clock=lambda: NOW)
     with pytest.raises(ZeroDivisionError):
-        judge.check(call(mint.good()), READ)
+        verifier.check(call(mint.good()), READ)
     steady.at += timedelta(minutes=1)
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(judge.check_async(call(mint.good()), READ))
-    assert error_of(judge.check(call(mint.good()), READ)) == (503, "temporarily_unavailable")
+        asyncio.run(verifier.check_async(call(mint.good()), READ))
+    assert error_of(verifier.check(call(mint.good()), READ)) == (503, "temporarily_unavailable")
 
 
 def test_an_issuer_that_knows_only_rfc_8414_is_found(mint: Mint, issuer: Issuer) -> None:
@@ -327,32 +337,32 @@ def test_an_issuer_that_knows_only_rfc_8414_is_found(mint: Mint, issuer: Issuer)
     assert error_of(nothing.check(call(mint.good()))) == (503, "temporarily_unavailable")
 
 
-def test_a_loop_that_shuts_down_leaves_nobody_waiting(mint: Mint, issuer: Issuer, judge: Judge) -> None:
+def test_a_loop_that_shuts_down_leaves_nobody_waiting(mint: Mint, issuer: Issuer, verifier: Verifier) -> None:
     async def late() -> Principal | Denial:
         await asyncio.get_running_loop().shutdown_default_executor()
-        return await judge.check_async(call(mint.good()), READ)
+        return await verifier.check_async(call(mint.good()), READ)
 
     assert isinstance(asyncio.run(late()), Principal)
-    assert isinstance(judge.check(call(mint.good()), READ), Principal)
+    assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     assert issuer.key_fetches == 1
 
 
 def test_many_threads_share_one_fetch(mint: Mint, issuer: Issuer, steady: Steady) -> None:
     gate = threading.Barrier(8)
-    judge = judge_of(issuer, steady)
+    verifier = verifier_of(issuer, steady)
 
     def one(_: int) -> bool:
         gate.wait(10)
-        return isinstance(judge.check(call(mint.good()), READ), Principal)
+        return isinstance(verifier.check(call(mint.good()), READ), Principal)
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(one, range(8)))
     assert issuer.key_fetches == 1
 
 
-def test_the_async_check_says_the_same(mint: Mint, judge: Judge) -> None:
+def test_the_async_check_says_the_same(mint: Mint, verifier: Verifier) -> None:
     async def both() -> tuple[Principal | Denial, Principal | Denial]:
-        return await judge.check_async(call(mint.good()), READ), await judge.check_async(call(None), READ)
+        return await verifier.check_async(call(mint.good()), READ), await verifier.check_async(call(None), READ)
 
     passed, denied = asyncio.run(both())
     assert isinstance(passed, Principal)
@@ -390,9 +400,9 @@ def test_the_fastapi_dependency_gives_the_principal_or_the_challenge(mint: Mint,
     assert Challenge.read_all([refused.headers["www-authenticate"]])[0].parameters["error"] == "invalid_token"
 
 
-def test_a_denial_is_a_json_answer_that_no_cache_keeps(judge: Judge) -> None:
+def test_a_denial_is_a_json_answer_that_no_cache_keeps(verifier: Verifier) -> None:
     """[RS-9700-02]."""
-    found = judge.check(call(Secret("rubbish")), READ)
+    found = verifier.check(call(Secret("rubbish")), READ)
     assert isinstance(found, Denial)
     response = found.response()
     assert response.header("cache-control") == "no-store"

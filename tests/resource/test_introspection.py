@@ -240,9 +240,9 @@ def test_dead_tokens_are_remembered_too_and_never_more_than_agreed() -> None:
     assert isinstance(guard.check(call(Secret("made-up-99"))), Denial)
     assert isinstance(guard.check(call(OPAQUE)), Principal)
     assert len(asked.requests) == 101
-    introspector = guard._judge._ways.introspector
+    introspector = guard._verifier._introspector
     assert introspector is not None
-    assert len(introspector._bad) <= 10
+    assert len(introspector._inactive) <= 10
 
 
 def test_many_callers_with_one_token_ask_once() -> None:

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from keyfob.errors import Malformed, Misuse
-from keyfob.guard import CertificateHeader, Guard, Proofs
+from keyfob.guard import CertificateHeader, DpopSettings, Guard
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.http import Request
@@ -93,7 +93,7 @@ def test_metadata_says_more_where_the_api_does(mint: Mint) -> None:
         resource_documentation="https://orders.example/docs",
         more={"resource": "https://evil.example", "audience": AUDIENCE, "empty": []},
     )
-    more = {"proofs": Proofs(are_needed=True), "certificates": CertificateHeader("client-cert", ("::1",))}
+    more = {"dpop": DpopSettings(required=True), "certificates": CertificateHeader("client-cert", ("::1",))}
     found = guard(mint, None, metadata=said, **more).metadata(Request("GET", "/.well-known/oauth-protected-resource"))
     assert found is not None
     members = json.loads(found.body)

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from keyfob.resource.refetch import COOL_DOWN, FIRST_COOL_DOWN, MISSING_LIFE, HeldKeys, is_due, life_of, may_seek
+from keyfob.resource.refetch import COOL_DOWN, FIRST_COOL_DOWN, MISSING_LIFE, CachedKeys, is_due, life_of, may_seek
 
 HOUR = timedelta(hours=1)
 
 
-def held(fetched: timedelta | None, tried: timedelta | None, life: timedelta = HOUR) -> HeldKeys:
-    return HeldKeys(fetched_at=fetched, tried_at=tried, life=life)
+def held(fetched: timedelta | None, tried: timedelta | None, life: timedelta = HOUR) -> CachedKeys:
+    return CachedKeys(fetched_at=fetched, tried_at=tried, life=life)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def held(fetched: timedelta | None, tried: timedelta | None, life: timedelta = H
         (held(timedelta(), HOUR), HOUR + timedelta(seconds=1), False, False),
     ],
 )
-def test_the_issuer_is_asked_only_when_due(keys: HeldKeys, steady: timedelta, *, missing: bool, asks: bool) -> None:
+def test_the_issuer_is_asked_only_when_due(keys: CachedKeys, steady: timedelta, *, missing: bool, asks: bool) -> None:
     """[RS-OIDC-01]."""
     assert (may_seek(keys, "unknown", steady) if missing else is_due(keys, steady)) is asks
 

@@ -14,8 +14,8 @@ from keyfob.guard import Policy, Principal
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
-from keyfob.resource.io.guard import Judge, Trust, Ways
 from keyfob.resource.io.keys import IssuerKeys
+from keyfob.resource.judge import TrustedIssuer, Verifier
 from keyfob.testing.flawed_tokens import Mint
 
 from .conftest import AUDIENCE, ISSUER, NOW
@@ -39,9 +39,9 @@ class Turning:
         self.turn = 0
         self.lock = threading.Lock()
 
-    def judge(self, remember: int) -> Judge:
-        trust = Trust(POLICY, IssuerKeys(ISSUER, self, self.steady))
-        return Judge([trust], Ways(remember=remember), clock=lambda: NOW)
+    def verifier(self, remember: int) -> Verifier:
+        trusted = TrustedIssuer(POLICY, IssuerKeys(ISSUER, self, self.steady))
+        return Verifier([trusted], remember=remember, clock=lambda: NOW)
 
     def __call__(self, request: Request) -> Response:
         with self.lock:
@@ -63,13 +63,13 @@ class Turning:
 def test_keys_turn_under_load_in_threads_and_none_is_refused(mint: Mint, remember: int) -> None:
     """[RS-OIDC-01]."""
     turning = Turning(mint)
-    judge = turning.judge(remember)
+    verifier = turning.verifier(remember)
     refused: list[object] = []
 
     def work(worker: int) -> None:
         # All are in step: when the keys turn, a caller of the last turn may be under way, none of an older one.
         for number in range(worker, REQUESTS, 8):
-            found = judge.check(call(turning.token(number)), READ)
+            found = verifier.check(call(turning.token(number)), READ)
             if not isinstance(found, Principal):
                 refused.append(found)
             if (number // 8) % (REQUESTS // TURNS // 8) == 0:
@@ -88,12 +88,12 @@ def test_keys_turn_under_load_in_threads_and_none_is_refused(mint: Mint, remembe
 def test_keys_turn_under_load_in_an_event_loop_and_none_is_refused(mint: Mint, remember: int) -> None:
     """[RS-OIDC-01]."""
     turning = Turning(mint)
-    judge = turning.judge(remember)
+    verifier = turning.verifier(remember)
 
     async def run() -> list[object]:
         found: list[object] = []
         for start in range(0, REQUESTS, 100):
-            group = [judge.check_async(call(turning.token(start + number)), READ) for number in range(100)]
+            group = [verifier.check_async(call(turning.token(start + number)), READ) for number in range(100)]
             found += await asyncio.gather(*group)
         return found
 
@@ -106,15 +106,15 @@ def test_keys_turn_under_load_in_an_event_loop_and_none_is_refused(mint: Mint, r
 def test_an_attacker_who_makes_up_keys_meanwhile_gets_one_question_in_a_pause(mint: Mint) -> None:
     """[RS-OIDC-01]: and the next turn is noticed at the first request after the pause."""
     turning = Turning(mint)
-    judge = turning.judge(0)
-    assert isinstance(judge.check(call(turning.tokens[0]), READ), Principal)
+    verifier = turning.verifier(0)
+    assert isinstance(verifier.check(call(turning.tokens[0]), READ), Principal)
     turning.steady.at += timedelta(seconds=31)
     for number in range(1000):
         made_up = mint.of(mint.claims(), key=replace(turning.keys[9], key_id=f"made up {number}"))
-        assert not isinstance(judge.check(call(made_up), READ), Principal)
-        assert isinstance(judge.check(call(turning.tokens[0]), READ), Principal)
+        assert not isinstance(verifier.check(call(made_up), READ), Principal)
+        assert isinstance(verifier.check(call(turning.tokens[0]), READ), Principal)
     assert turning.issuer.key_fetches == 2
     turning.issuer.keys = [turning.keys[1], turning.keys[0]]
     turning.steady.at += timedelta(seconds=30)
-    assert isinstance(judge.check(call(turning.tokens[1]), READ), Principal)
+    assert isinstance(verifier.check(call(turning.tokens[1]), READ), Principal)
     assert turning.issuer.key_fetches == 3

@@ -10,7 +10,7 @@ import pytest
 
 from keyfob.client.model.notices import CodeShown, Notice
 from keyfob.client.model.profile import Dpop
-from keyfob.guard import Guard, Proofs, require
+from keyfob.guard import DpopSettings, Guard, require
 from keyfob.login import App
 from keyfob.protocol.http import Request
 from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID
@@ -41,9 +41,9 @@ def calls(scene: Scene) -> list[Request]:
 @pytest.mark.parametrize("nonce_key", [None, b"x" * 32], ids=["no nonce", "nonce"])
 def test_an_api_that_wants_proofs_takes_ours_again_and_again(scene: Scene, nonce_key: bytes | None) -> None:
     """[C-9449-01] [C-9449-02] [C-9449-03]: also after a refresh, and each of them once."""
-    proofs = Proofs(are_needed=True, nonce_key=nonce_key)
+    dpop = DpopSettings(required=True, nonce_key=nonce_key)
     guard = Guard(
-        issuer=ISSUER, audience=READY_AUDIENCE, address=AT_API, proofs=proofs, send=scene.pair.send,
+        issuer=ISSUER, audience=READY_AUDIENCE, address=AT_API, dpop=dpop, send=scene.pair.send,
         clock=scene.time.now,
     )  # fmt: skip
     scene.pair.join(AT_API, api(guard))

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from keyfob.cli import output
-from keyfob.guard import Check, Explanation, Kind, Policy
+from keyfob.guard import Policy
+from keyfob.resource.explain import Check, Explanation
+from keyfob.resource.token_kind import TokenKind
 
-KINDS: Final[dict[Kind, str]] = {
+KINDS: Final[dict[TokenKind, str]] = {
     "access-token": "an access token: a signed JWT",
     "id-token": "an ID token: it tells a program who logged in, and is for no API",
     "signed": "a signed JWT that says it is something other than an access token",
@@ -35,7 +37,7 @@ class Inspected:
         keys_missing: Why the issuer's keys are not at hand, or "".
     """
 
-    kind: Kind
+    kind: TokenKind
     explanation: Explanation
     policy: Policy
     now: datetime

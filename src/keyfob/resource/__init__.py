@@ -1,1 +1,1 @@
-"""Checking tokens: what an API does. Pure; asks for a missing key with a value, never with a call."""
+"""Token validation for APIs."""

@@ -1,7 +1,7 @@
-"""The client certificate that a caller showed: over TLS, or in a trusted proxy's header (RFC 8705 §3, RFC 9440).
+"""Read the caller's client certificate from a trusted proxy's header (RFC 8705 §3, RFC 9440).
 
-Certificates are not judged here: whoever ended the TLS connection did that, or was told not to. What counts is that the
-caller holds the private key of the very certificate that the token is bound to.
+The certificate is not validated here: that is up to the end of the TLS connection, if wanted. What counts is that the
+caller holds the private key of the certificate that the token is bound to.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ _LONGEST: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CertificateHeader:
-    """Where a proxy that ends TLS puts the caller's certificate.
+    """The header in which a proxy that ends TLS sends the caller's certificate.
 
-    Anybody can write such a header. It is believed only from the proxies that are named here, and a proxy that is named
-    must replace what a caller sent under that name.
+    Any caller can send such a header. It is accepted only from the proxies that are listed here. Each of them has to
+    replace a header of that name that a caller sent.
 
     Attributes:
-        name: Of the header, in lower case: `client-cert` (RFC 9440), `x-forwarded-client-cert` (Envoy), or one that
-            holds PEM with percent signs (nginx's `$ssl_client_escaped_cert`) or bare base64 DER.
-        proxies: Addresses or networks that the header is taken from; "unix" for a Unix socket.
+        name: In lower case: `client-cert` (RFC 9440), `x-forwarded-client-cert` (Envoy), or a header with PEM that is
+            percent-encoded (nginx's `$ssl_client_escaped_cert`) or with bare base64 DER.
+        proxies: The trusted addresses or networks; "unix" for a Unix socket.
+        networks: The same, parsed.
     """
 
     name: str
@@ -44,7 +45,7 @@ class CertificateHeader:
         """Read the networks.
 
         Raises:
-            Misuse: There is no name, no proxy, or one that is no address.
+            Misuse: There is no name or no proxy, or a proxy is not an address.
         """
         if not self.name or self.name != self.name.lower() or not self.proxies:
             raise Misuse("a certificate header needs a name in lower case, and the proxies that it is taken from")
@@ -55,7 +56,7 @@ class CertificateHeader:
         object.__setattr__(self, "networks", networks)
 
     def read(self, request: Request) -> str | None:
-        """The thumbprint of the certificate that a trusted proxy vouches for, or None."""
+        """Return the thumbprint of the certificate that a trusted proxy sent, or None."""
         values = request.header_values(self.name)
         if len(values) != 1 or not self._trusts(request.peer):
             return None
@@ -72,7 +73,7 @@ class CertificateHeader:
 
 
 def is_same(shown: str | None, bound: str) -> bool:
-    """Whether a thumbprint is the one that a token is bound to."""
+    """Return whether a thumbprint is the one that a token is bound to."""
     return shown is not None and hmac.compare_digest(shown.encode("ascii"), bound.encode("ascii", "replace"))
 
 
@@ -81,7 +82,7 @@ def _thumbprint_in(value: str) -> str | None:
     if len(text) > _LONGEST:
         return None
     if found := _HASH.search(text):
-        # Envoy appends itself to what earlier proxies wrote: with two elements nobody knows which is the caller's.
+        # Envoy appends to the elements of earlier proxies: of two, it is unknown which is the caller's.
         return None if "," in text else _encode(bytes.fromhex(found[1]))
     is_bytes = len(text) > 2 and text.startswith(":") and text.endswith(":")  # RFC 9440 §2.1, RFC 8941 §3.3.5
     certificate = _der_of_base64(text[1:-1]) if is_bytes else der_of_pem(unquote(text)) or _der_of_base64(text)
@@ -91,7 +92,7 @@ def _thumbprint_in(value: str) -> str | None:
 def _der_of_base64(text: str) -> bytes | None:
     try:
         return base64.b64decode(text, validate=True) or None
-    except ValueError:  # binascii.Error is one, and so is what is not ASCII
+    except ValueError:  # binascii.Error is one, and so is the error for text that is not ASCII
         return None
 
 

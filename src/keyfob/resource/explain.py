@@ -1,4 +1,4 @@
-"""Explain a token check by check: what holds, what does not, and what could not be told (RFC 9068 §4, RFC 8725 §3)."""
+"""Explain a token check by check: passed, failed or unknown (RFC 9068 §4, RFC 8725 §3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.resource.policy import Policy
 from keyfob.resource.verify import BOUND, failures, read_claims
 
-# In the order in which `verify` makes them: the first that does not hold is what it would refuse the token for.
+# In the order of `verify`: it refuses the token for the first that fails.
 CHECKS: Final[dict[str, str]] = {
     "form": "it is a signed JWT of three strict base64url parts",
     "crit": "it has no critical extension that we do not know",
@@ -45,8 +45,8 @@ class Check:
 
     Attributes:
         name: Stable, for programs.
-        holds: None where it could not be told.
-        why: A sentence for people. Never holds anything of the token.
+        holds: None if unknown.
+        why: A sentence for people. Never contains data of the token.
     """
 
     name: str
@@ -56,12 +56,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What there is to say about a token.
+    """The result of all checks of a token.
 
     Attributes:
         checks: All of them, in order.
-        header: As the token has it, believed or not; None where it cannot be read. Not printed.
-        claims: The same of its claims.
+        header: The token's header, verified or not; None if it cannot be read. Not printed.
+        claims: The token's claims, likewise.
     """
 
     checks: tuple[Check, ...]
@@ -70,37 +70,36 @@ class Explanation:
 
     @property
     def holds(self) -> bool:
-        """Whether `verify` would accept the token."""
+        """Whether `verify` accepts the token."""
         return all(check.holds for check in self.checks)
 
     @property
     def first_failure(self) -> Check | None:
-        """What `verify` would refuse the token for."""
+        """The check for which `verify` refuses the token."""
         return next((check for check in self.checks if not check.holds), None)
 
 
 def explain(token: Secret, keys: KeySet | None, policy: Policy, now: datetime) -> Explanation:
-    """Judge a token as `verify` does, and say it of each check, also of those behind the first that fails.
+    """Check a token as `verify` does, and return every check, also those after the first that fails.
 
-    What stands behind a signature that does not hold is what the token *says*, and no more.
+    If the signature fails, the later checks are of unverified claims.
 
     Args:
-        token: As it came, without its scheme.
-        keys: The issuer's, as far as they are known; None where nobody could ask, so that nothing is held against
-            the token for want of its key.
+        token: Without its scheme.
+        keys: The issuer's keys; None if they could not be fetched, and then the key check is unknown, not failed.
         policy: What the API accepts.
         now: Aware, UTC.
     """
     header, payload = peek(token)
-    told = {check.name: check for check in _checks(token, keys, policy, now, payload)}
-    every = tuple(told.get(name, Check(name, None, _UNREAD)) for name in CHECKS)
+    known = {check.name: check for check in _checks(token, keys, policy, now, payload)}
+    every = tuple(known.get(name, Check(name, None, _UNREAD)) for name in CHECKS)
     return Explanation(every, None if header is None else header.values, None if payload is None else payload.values)
 
 
 def _checks(
     token: Secret, keys: KeySet | None, policy: Policy, now: datetime, payload: Fields | None
 ) -> Iterator[Check]:
-    """Those that can be told."""
+    """Yield the checks whose result is known."""
     unverified = None
     try:
         unverified = take_apart(token, ALGORITHMS)
@@ -117,13 +116,15 @@ def _checks(
         yield Check("claims", holds=False, why=problem.message)
         return
     yield _holds("claims")
-    yield from _said(claims, payload, unverified, policy, now)
+    yield from _claims(claims, payload, unverified, policy, now)
 
 
 def _signed(unverified: Unverified, keys: KeySet | None, policy: Policy) -> Iterator[Check]:
     listed = unverified.algorithm in policy.algorithms
-    yield _told("algorithm", holds=listed, otherwise="the token's algorithm is not on the list")
-    yield _told("typ", holds=policy.takes_type(unverified.type), otherwise="the token is not an access token")
+    yield _check("algorithm", holds=listed, otherwise="the token's algorithm is not on the list")
+    yield _check(
+        "typ", holds=unverified.type.lower() in policy.accepted_types, otherwise="the token is not an access token"
+    )
     if keys is None:
         yield from (Check(name, None, _NO_KEYS) for name in ("key", "signature"))
         return
@@ -139,19 +140,19 @@ def _signed(unverified: Unverified, keys: KeySet | None, policy: Policy) -> Iter
         yield from (_holds("key"), _holds("signature"))
 
 
-def _said(
+def _claims(
     claims: AccessClaims, payload: Fields, unverified: Unverified | None, policy: Policy, now: datetime
 ) -> Iterator[Check]:
     token_type = "" if unverified is None else unverified.type
     failed = dict(failures(claims, payload, token_type, policy, now))
     for name in ("issuer", "audience", "exp", "nbf", "iat", "profile", "required"):
-        yield _told(name, holds=name not in failed, otherwise=failed.get(name, ""))
+        yield _check(name, holds=name not in failed, otherwise=failed.get(name, ""))
     is_bound = claims.key_thumbprint is not None or claims.certificate_thumbprint is not None
-    yield _told("bound", holds=not is_bound, otherwise=BOUND)
+    yield _check("bound", holds=not is_bound, otherwise=BOUND)
 
 
 def _until(problem: InvalidToken, names: tuple[str, ...]) -> Iterator[Check]:
-    """Those before the failed one hold; of those behind it nothing can be told."""
+    """Yield the checks up to the failed one. The results of the later ones are unknown."""
     for name in names:
         if name == problem.check:
             yield Check(name, holds=False, why=problem.message)
@@ -163,5 +164,5 @@ def _holds(name: str) -> Check:
     return Check(name, holds=True, why=CHECKS[name])
 
 
-def _told(name: str, *, holds: bool, otherwise: str) -> Check:
+def _check(name: str, *, holds: bool, otherwise: str) -> Check:
     return _holds(name) if holds else Check(name, holds=False, why=otherwise)

@@ -1,4 +1,4 @@
-"""Judge what an issuer says of an opaque token: a Principal, or why not (RFC 7662 §2.2, §4)."""
+"""Check an issuer's introspection answer about an opaque token (RFC 7662 §2.2, §4)."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from keyfob.protocol.secret import Secret
 from keyfob.resource.policy import Policy
 from keyfob.resource.verify import Principal
 
-if TYPE_CHECKING:  # a guard that does not ask loads none of it
+if TYPE_CHECKING:  # not loaded by a guard without introspection
     from keyfob.protocol.introspection import IntrospectionAnswer
 
+Outcome = Principal | InvalidToken
+
 LONGEST_LIFE: Final = timedelta(minutes=5)
-# `access_token` is written by some servers where RFC 7662 §2.2 means the type that the token answer names.
+# Some servers write `access_token` where RFC 7662 §2.2 means the `token_type` of the token response.
 _TYPES: Final = frozenset({"", "bearer", "dpop", "access_token"})
 
 
 @dataclass(frozen=True, slots=True)
 class Introspection:
-    """How the issuer is asked about tokens that only it can read.
+    """How the issuer is asked about opaque tokens.
 
     Attributes:
-        client_id: Who asks; the issuer must know this API as a confidential program.
-        credential: Its secret, or its private key (RFC 7523 §2.2).
-        endpoint: Where to ask; "" means that the issuer's metadata says so.
-        issuer: Whose tokens; "" means the guard's only or first issuer.
-        every: Ask about JWTs too, so that a revoked one is refused. Costs a call for each token and `life`.
-        life: How long an answer is believed, never beyond the token's end. A revoked token works so much longer.
-        most: How many answers are kept.
-        needs_audience: Refuse answers that do not tell whom the token is for. Without it, any token of the issuer
-            opens this API unless the issuer itself looks at who asks.
-        in_body: Send the secret in the body, for a server that takes no Basic header.
+        client_id: This API's client ID; the issuer has to know it as a confidential client.
+        credential: The client's secret, or its private key (RFC 7523 §2.2).
+        endpoint: The introspection endpoint; "" takes it from the issuer's metadata.
+        issuer: The issuer of the opaque tokens; "" means the guard's only or first issuer.
+        every: Ask about JWTs too, so that revoked ones are refused. Costs one call for each token in each `life`.
+        life: How long an answer is cached, at most until the token expires. A revoked token works that much longer.
+        most: The number of cached answers.
+        needs_audience: Refuse answers without an audience. Otherwise any token of the issuer is valid for this API,
+            unless the issuer itself checks which client asks.
+        in_body: Send the secret in the body, for a server that does not accept Basic authentication.
     """
 
     client_id: str
@@ -49,10 +51,10 @@ class Introspection:
     in_body: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what could never be safe.
+        """Refuse unsafe settings.
 
         Raises:
-            Misuse: Nobody asks, the endpoint is not safe to tell a secret to, or a bound is out of range.
+            Misuse: There is no client ID, the endpoint is not safe for a secret, or a bound is out of range.
         """
         if not self.client_id:
             raise Misuse("introspection needs a client_id and its secret or key")
@@ -62,20 +64,20 @@ class Introspection:
             raise Misuse("an introspection's answers are kept for 0 to 5 minutes")
 
 
-def judge_answer(
+def check_answer(
     answer: IntrospectionAnswer | None, policy: Policy, settings: Introspection, now: datetime
 ) -> Principal:
-    """Judge an answer. That a token lives says neither that it is for this API nor that it may be used alone.
+    """Return the caller. An active token may still be for another API, or bound to a key.
 
-    A token of which no end is known is taken to end with the time that the answer is believed.
+    If the answer does not say when the token expires, it expires with the cached answer.
 
     Raises:
-        InvalidToken: A check failed; the message says which.
+        InvalidToken: A check failed; the message names it.
     """
     if answer is None:
         raise InvalidToken("the token is not valid, or not any more", check="active")
-    _judge_kind(answer, policy, settings)
-    _judge_time(answer, policy, now)
+    _check_kind(answer, policy, settings)
+    _check_time(answer, policy, now)
     if policy.required and not answer.members.values.keys() >= set(policy.required):
         raise InvalidToken("the token lacks a claim that this API asks for", check="required")
     subject = answer.subject or answer.client_id
@@ -96,7 +98,7 @@ def judge_answer(
     )
 
 
-def _judge_kind(answer: IntrospectionAnswer, policy: Policy, settings: Introspection) -> None:
+def _check_kind(answer: IntrospectionAnswer, policy: Policy, settings: Introspection) -> None:
     if answer.issuer and answer.issuer != policy.issuer:
         raise InvalidToken("the token is from another issuer", check="issuer")
     if policy.audience not in answer.audience and (answer.audience or settings.needs_audience):
@@ -108,7 +110,7 @@ def _judge_kind(answer: IntrospectionAnswer, policy: Policy, settings: Introspec
         raise InvalidToken("the token is bound to a key that its issuer does not name", check="bound")
 
 
-def _judge_time(answer: IntrospectionAnswer, policy: Policy, now: datetime) -> None:
+def _check_time(answer: IntrospectionAnswer, policy: Policy, now: datetime) -> None:
     if answer.expires_at is not None and now >= answer.expires_at + policy.leeway:
         raise InvalidToken("the token has expired", check="exp")
     if answer.not_before is not None and now < answer.not_before - policy.leeway:
@@ -118,5 +120,5 @@ def _judge_time(answer: IntrospectionAnswer, policy: Policy, now: datetime) -> N
 
 
 def believed_until(principal: Principal, settings: Introspection, now: datetime) -> datetime:
-    """How long an answer may be kept: not long, and never beyond the token's end (RFC 7662 §4)."""
+    """Return how long an answer may be cached: at most until the token expires (RFC 7662 §4)."""
     return min(now + settings.life, principal.expires_at)

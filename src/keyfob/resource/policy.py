@@ -1,8 +1,8 @@
-"""What an API accepts: whose tokens, for whom, signed how, how fresh (RFC 9068 §4, RFC 8725 §3)."""
+"""The tokens that an API accepts from one issuer (RFC 9068 §4, RFC 8725 §3)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -14,7 +14,7 @@ from keyfob.protocol.claims import AT_JWT, Profile
 DEFAULT_LEEWAY: Final = timedelta(seconds=30)
 LONGEST_LEEWAY: Final = timedelta(minutes=5)
 
-# Auth0's own profile says JWT; a tenant may switch an API to RFC 9068 at any time, so both pass there.
+# Auth0's own profile has `JWT`; an Auth0 tenant may switch an API to RFC 9068 at any time, so both are accepted.
 TOKEN_TYPES: Final[dict[Profile, frozenset[str]]] = {
     "auth0": frozenset({"jwt", AT_JWT, f"application/{AT_JWT}"}),
     "rfc9068": frozenset({AT_JWT, f"application/{AT_JWT}"}),
@@ -23,18 +23,19 @@ TOKEN_TYPES: Final[dict[Profile, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One issuer, one API.
+    """The tokens that an API accepts from one issuer.
 
     Attributes:
-        issuer: Compared letter for letter with `iss`; a trailing slash counts.
-        audience: This API's identifier; must be among the token's audiences, letter for letter.
-        algorithms: The only ones accepted; the token never chooses.
-        profile: "auth0" takes tokens of either profile; "rfc9068" insists on `at+jwt`, `client_id` and `jti`.
-        leeway: How far clocks may differ; at most five minutes.
-        required: Claims that must be there beside those of the profile, whatever they say.
-        token_types: Values of `typ`, in lower case, instead of the profile's; "" allows tokens that have none.
-        scope_claim: Where the scopes stand; some issuers write `scp`.
-        jwks_uri: Where the issuer's keys lie; None means that its metadata says so.
+        issuer: Compared with `iss` character by character; a trailing slash counts.
+        audience: This API's identifier. One of the token's audiences has to be equal to it.
+        algorithms: The accepted algorithms. The token does not choose.
+        profile: "auth0" accepts tokens of either profile; "rfc9068" requires `at+jwt`, `client_id` and `jti`.
+        leeway: The accepted difference between clocks; at most five minutes.
+        required: Claims that are required in addition to those of the profile, with any value.
+        token_types: Accepted values of `typ`, in lower case, instead of the profile's; "" accepts tokens without.
+        scope_claim: The claim with the scopes; some issuers write `scp`.
+        jwks_uri: The address of the issuer's keys; None takes it from the issuer's metadata.
+        accepted_types: The values of `typ` that follow from `token_types` and `profile`.
     """
 
     issuer: str
@@ -46,13 +47,14 @@ class Policy:
     token_types: tuple[str, ...] = ()
     scope_claim: str = "scope"
     jwks_uri: str | None = None
+    accepted_types: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse what could never be safe.
+        """Refuse unsafe settings.
 
         Raises:
-            Misuse: Issuer or audience is empty, the issuer or its keys are not safe to ask for, no algorithm is
-                allowed, a `typ` is not in lower case, or the leeway is out of range.
+            Misuse: Issuer or audience is empty, the address of the issuer or of its keys is not safe, no algorithm is
+                accepted, a `typ` is not in lower case, or the leeway is out of range.
         """
         if not self.issuer or not self.audience:
             raise Misuse("a guard needs an issuer and an audience")
@@ -66,7 +68,5 @@ class Policy:
             raise Misuse("a guard needs at least one algorithm")
         if not timedelta() <= self.leeway <= LONGEST_LEEWAY:
             raise Misuse("a guard's leeway lies between 0 and 5 minutes")
-
-    def takes_type(self, token_type: str) -> bool:
-        """Whether a `typ` will do; media types know no case (RFC 9068 §4)."""
-        return token_type.lower() in (self.token_types or TOKEN_TYPES[self.profile])
+        types = frozenset(self.token_types) or TOKEN_TYPES[self.profile]
+        object.__setattr__(self, "accepted_types", types)  # computed once: every call to an API needs it

@@ -1,7 +1,8 @@
-"""Where an API is reached, and what it says of itself there (RFC 9728 §3, RFC 9449 §4.3)."""
+"""The address of an API and its metadata document (RFC 9728 §3, RFC 9449 §4.3)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,24 +11,27 @@ from keyfob.errors import Misuse
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Headers, Request, Response, json_response
 from keyfob.protocol.resource_metadata import ResourceMetadata, well_known_resource
+from keyfob.resource.challenges import ChallengeSettings
+from keyfob.resource.dpop_settings import DpopSettings
+from keyfob.resource.policy import Policy
 
-# Metadata is for everybody, a page of another site too; it changes seldom.
+# Metadata is public, for pages of other sites too, and rarely changes.
 _HEADERS: Final[Headers] = (("cache-control", "public, max-age=3600"), ("access-control-allow-origin", "*"))
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An API's address, and the document at its well-known place.
+    """An API's address, and the metadata that is served at its well-known path.
 
     Attributes:
-        metadata: What the document says; its `resource` is the address where callers reach the API, behind whatever
-            stands in between. Requests are taken to have come to it, whatever their Host header says.
+        metadata: Its `resource` is the address at which callers reach the API, in front of any proxy. The Host header
+            of a request is ignored.
     """
 
     metadata: ResourceMetadata
 
     def __post_init__(self) -> None:
-        """Refuse what could never be safe.
+        """Refuse an unsafe address.
 
         Raises:
             Misuse: The address is not safe, or has a fragment (RFC 9728 §1.2) or a query.
@@ -38,11 +42,20 @@ class Published:
 
     @property
     def url(self) -> str:
-        """Where the metadata lies."""
+        """The address of the metadata."""
         return well_known_resource(self.metadata.resource)
 
+    def challenges(self, realm: str) -> ChallengeSettings:
+        """Return the challenge settings that follow from the metadata."""
+        return ChallengeSettings(
+            realm,
+            self.url,
+            self.metadata.dpop_signing_alg_values_supported,
+            self.metadata.dpop_bound_access_tokens_required,
+        )
+
     def answer(self, request: Request) -> Response | None:
-        """The metadata, if that is what is asked for; None for all other requests."""
+        """Return the metadata if the request asks for it, else None."""
         if request.path != urlsplit(self.url).path:
             return None
         if request.method not in {"GET", "HEAD"}:
@@ -51,12 +64,50 @@ class Published:
         return Response(found.status, found.headers) if request.method == "HEAD" else found
 
     def address_of(self, request: Request) -> str:
-        """The address that a caller used, as far as proofs tell it: without the query.
+        """Return the address that a DPoP proof for this request has to name: without the query.
 
-        A path below that of the API's address is taken as it is; to any other, the API's path is added, which a proxy
-        will have taken away.
+        If the path does not start with the path of the API's address, that is prepended: a proxy has removed it.
         """
         parts = urlsplit(self.metadata.resource)
         prefix, path = parts.path.rstrip("/"), request.path
         is_whole = path == prefix or path.startswith(f"{prefix}/")
         return f"{parts.scheme}://{parts.netloc}{path if is_whole else prefix + path}"
+
+
+def publish(
+    policies: Sequence[Policy],
+    address: str | None,
+    metadata: ResourceMetadata | None,
+    dpop: DpopSettings | None,
+    *,
+    takes_certificates: bool,
+) -> Published | None:
+    """Return the API's address and complete metadata, or None if it has no address.
+
+    Raises:
+        Misuse: The settings contradict each other, or the address is not safe.
+    """
+    resource = address or (metadata.resource if metadata else None)
+    if resource is None:
+        if dpop is not None:
+            raise Misuse("proofs are for an address: a guard without one cannot tell what they are for")
+        return None
+    if metadata is not None and metadata.resource != resource:
+        raise Misuse("a guard's metadata is of its address")
+    dpop, given = dpop or DpopSettings(), metadata or ResourceMetadata(resource)
+    return Published(
+        ResourceMetadata(
+            resource=resource,
+            authorization_servers=tuple(policy.issuer for policy in policies),
+            scopes_supported=given.scopes_supported,
+            bearer_methods_supported=("header",),
+            resource_name=given.resource_name,
+            resource_documentation=given.resource_documentation,
+            dpop_signing_alg_values_supported=dpop.algorithms,
+            dpop_bound_access_tokens_required=dpop.required,
+            tls_client_certificate_bound_access_tokens=(
+                given.tls_client_certificate_bound_access_tokens or takes_certificates
+            ),
+            more=given.more,
+        )
+    )

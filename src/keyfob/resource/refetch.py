@@ -1,4 +1,4 @@
-"""Decide: may we ask the issuer for its keys again yet (OpenID Connect Core §10.1.1)?"""
+"""Decide when an issuer's keys may be fetched again (OpenID Connect Core §10.1.1)."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Final
 
 from keyfob.jose.keys import KeySet
 
-# An attacker can make up any number of key ids; only one question per cool-down reaches the issuer.
+# An attacker can invent any number of key IDs; only one fetch per cool-down reaches the issuer.
 COOL_DOWN: Final = timedelta(seconds=30)
-# An issuer that did not answer the very first question may be starting up beside us.
+# An issuer that did not answer the first fetch may be starting at the same time as this API.
 FIRST_COOL_DOWN: Final = timedelta(seconds=5)
-# So long the issuer is not asked again about a key that it did not know; one that is published late is found then.
+# A key that the issuer did not have is not sought again for this time; then a late publication is found.
 MISSING_LIFE: Final = timedelta(seconds=60)
 SHORTEST_LIFE: Final = timedelta(seconds=15)
 DEFAULT_LIFE: Final = timedelta(minutes=10)
 LONGEST_LIFE: Final = timedelta(days=1)
-# Known keys go on working this long while the issuer does not answer; then the guard closes.
+# While the issuer does not answer, known keys are used this long; then all tokens are denied.
 LONGEST_STALE: Final = timedelta(days=1)
 
 _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
-class HeldKeys:
-    """An issuer's keys and when they came. Times are of a steady clock that starts anywhere.
+class CachedKeys:
+    """An issuer's keys and when they were fetched. Times are of a steady clock with any origin.
 
     Attributes:
-        missing: Key ids that the issuer did not know when it was asked for them, and when that was. None stands for
-            tokens that name no key. There are never more than a few: one question brings at most one.
-        fresh_until: Before that there is no need to ask.
+        missing: Key IDs that the issuer did not have, with the time of that fetch. None stands for tokens without a
+            key ID. There are never more than a few, since one fetch adds at most one.
+        fresh_until: No fetch is needed before.
     """
 
     keys: KeySet = KeySet()
@@ -44,48 +44,48 @@ class HeldKeys:
     fresh_until: timedelta = field(init=False)
 
     def __post_init__(self) -> None:
-        """Reckon that once: every call to an API asks."""
+        """Compute `fresh_until` once: every call to an API needs it."""
         object.__setattr__(
             self, "fresh_until", timedelta.min if self.fetched_at is None else self.fetched_at + self.life
         )
 
     def is_usable(self, steady: timedelta) -> bool:
-        """Whether these keys may still be trusted at all."""
+        """Return whether these keys may still be trusted."""
         return self.fetched_at is not None and steady - self.fetched_at <= self.life + LONGEST_STALE
 
     @property
     def is_answered(self) -> bool:
-        """Whether the last question was answered."""
+        """Whether the last fetch succeeded."""
         return self.fetched_at is not None and self.fetched_at == self.tried_at
 
-    def without(self, key_id: str | None, steady: timedelta) -> HeldKeys:
-        """The same, knowing that the issuer has no such key."""
+    def without(self, key_id: str | None, steady: timedelta) -> CachedKeys:
+        """Return the same keys, with the record that the issuer does not have this one."""
         recent = {name: at for name, at in self.missing.items() if steady - at < MISSING_LIFE}
         return replace(self, missing={**recent, key_id: steady})
 
 
-def is_due(held: HeldKeys, steady: timedelta) -> bool:
-    """Whether to ask the issuer now, since the keys have aged or never came."""
-    if _cools_down(held, steady):
+def is_due(cached: CachedKeys, steady: timedelta) -> bool:
+    """Return whether to fetch now because the keys are stale or missing."""
+    if _cools_down(cached, steady):
         return False
-    return held.fetched_at is None or steady - held.fetched_at >= held.life
+    return cached.fetched_at is None or steady - cached.fetched_at >= cached.life
 
 
-def may_seek(held: HeldKeys, key_id: str | None, steady: timedelta) -> bool:
-    """Whether to ask the issuer now for a key that a token names and that is not held."""
-    known_missing = held.missing.get(key_id)
+def may_seek(cached: CachedKeys, key_id: str | None, steady: timedelta) -> bool:
+    """Return whether to fetch now because a token names an unknown key."""
+    known_missing = cached.missing.get(key_id)
     if known_missing is not None and steady - known_missing < MISSING_LIFE:
         return False
-    return not _cools_down(held, steady)
+    return not _cools_down(cached, steady)
 
 
-def _cools_down(held: HeldKeys, steady: timedelta) -> bool:
-    pause = FIRST_COOL_DOWN if held.fetched_at is None else COOL_DOWN
-    return held.tried_at is not None and steady - held.tried_at < pause
+def _cools_down(cached: CachedKeys, steady: timedelta) -> bool:
+    pause = FIRST_COOL_DOWN if cached.fetched_at is None else COOL_DOWN
+    return cached.tried_at is not None and steady - cached.tried_at < pause
 
 
 def life_of(cache_control: str | None, age: str | None = None) -> timedelta:
-    """How long keys may be kept, from their `Cache-Control` and `Age` (RFC 9111 §4.2), within bounds."""
+    """Return how long keys may be cached, from `Cache-Control` and `Age` (RFC 9111 §4.2), within bounds."""
     found = _MAX_AGE.search((cache_control or "").lower())
     if found is None:
         return DEFAULT_LIFE

@@ -1,4 +1,4 @@
-"""What a call needs, and the denial to answer with (RFC 6750 §3.1, RFC 9470 §3, RFC 9110 §11)."""
+"""The requirements of a call, and the denial to answer with (RFC 6750 §3.1, RFC 9470 §3, RFC 9110 §11)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from keyfob.errors import Misuse
@@ -22,14 +23,14 @@ _TOO_OLD: Final = "This action asks for a more recent login."
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Why a call may not pass.
+    """Why a call is denied.
 
     Attributes:
-        status: 400, 401, 403, or 503 where the issuer cannot be asked.
-        error: The code of RFC 6750, 9449 or 9470; "" where no token was shown (RFC 6750 §3.1).
-        description: Words for the caller; never holds anything that was received.
-        challenges: One for each scheme that would do; () at 503, where another token would not help.
-        nonce: What the next proof of possession has to hold (RFC 9449 §9), where one is asked for.
+        status: 400, 401, 403, or 503 if the issuer cannot be asked.
+        error: The code of RFC 6750, 9449 or 9470; "" if there was no token (RFC 6750 §3.1).
+        description: For the caller; never contains received data.
+        challenges: One for each accepted scheme; () at 503, where another token would not help.
+        nonce: The nonce that the next DPoP proof needs (RFC 9449 §9), if any.
     """
 
     status: int
@@ -39,13 +40,13 @@ class Denial:
     nonce: str | None = None
 
     def response(self) -> Response:
-        """As an answer with a JSON body."""
+        """Return the HTTP response, with a JSON body."""
         body = json.dumps({"error": self.error or "unauthorized", "error_description": self.description})
         headers = [("content-type", JSON), ("cache-control", "no-store"), *self.headers()]
         return Response(self.status, tuple(headers), body.encode())
 
     def headers(self) -> Headers:
-        """The headers that carry the denial; no name comes twice, since some frameworks would lose one."""
+        """Return the headers of the denial. No name is repeated, since some frameworks would drop one."""
         if not self.challenges:
             return (("retry-after", str(int(TRY_AGAIN.total_seconds()))),)
         nonce = () if self.nonce is None else (("dpop-nonce", self.nonce),)
@@ -54,14 +55,14 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a call needs of a token. Everything that is named has to be there.
+    """What the token of a call has to cover. All fields have to be met.
 
     Attributes:
         scope: All of these scopes.
-        any_of: At least one of these scopes; () asks for none. A caller who has none is told the first.
-        permissions: All of these, as Auth0's `permissions` names them (RBAC); a scope of that name is not enough.
-        acr: At least one of these, as the strength of the login; () takes any.
-        max_age: How long ago the person may have logged in.
+        any_of: At least one of these scopes, unless (). The challenge names the first.
+        permissions: All of these in Auth0's `permissions` (RBAC); a scope of the same name is not enough.
+        acr: One of these as the strength of the login; () accepts any.
+        max_age: The longest time since the user logged in.
     """
 
     scope: Scope = Scope()
@@ -71,7 +72,7 @@ class Requirement:
     max_age: timedelta | None = None
 
     def named(self) -> Scope:
-        """The scopes that a caller would have to ask for."""
+        """Return the scopes that a caller has to ask for."""
         return Scope.of((*self.scope.names, *self.any_of[:1], *self.permissions))
 
 
@@ -82,7 +83,7 @@ def require(
     acr: str | Iterable[str] = (),
     max_age: timedelta | None = None,
 ) -> Requirement:
-    """What a call needs; see `Requirement`.
+    """Return a requirement; the arguments are the fields of `Requirement`.
 
     Raises:
         Misuse: `max_age` is negative, or a scope is empty or has a space in it.
@@ -96,28 +97,31 @@ def require(
     return made
 
 
-def requirement_of(needs: tuple[str | Requirement, ...]) -> tuple[Requirement, ...]:
-    """Bare names are scopes, and all of them are needed."""
+@lru_cache(maxsize=256)  # a route has the same requirements at every call
+def requirements_of(needs: tuple[str | Requirement, ...]) -> tuple[Requirement, ...]:
+    """Return the requirements, with one for all bare scope names."""
     names = tuple(need for need in needs if isinstance(need, str))
     others = tuple(need for need in needs if isinstance(need, Requirement))
     return (require(*names), *others) if names or not others else others
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
-    """What a principal lacks, in the words of a challenge."""
+class MissingRequirement:
+    """A requirement that the token does not meet, in the terms of a challenge."""
 
     status: int
     error: str
-    words: str
+    description: str
     parameters: tuple[tuple[str, str], ...]
 
 
-def lack(principal: Principal, needs: Iterable[Requirement], now: datetime, leeway: timedelta) -> Lack | None:
-    """None when the token covers all of `needs`."""
+def missing_requirement(
+    principal: Principal, needs: Iterable[Requirement], now: datetime, leeway: timedelta
+) -> MissingRequirement | None:
+    """Return the first requirement that the token does not meet, or None."""
     for need in needs:
         if not _covers(principal, need):
-            return Lack(403, "insufficient_scope", _FORBIDDEN, (("scope", need.named().write()),))
+            return MissingRequirement(403, "insufficient_scope", _FORBIDDEN, (("scope", need.named().write()),))
         if need.acr and principal.acr not in need.acr:
             return _step_up(need, _TOO_WEAK)
         if need.max_age is not None:
@@ -135,9 +139,9 @@ def _covers(principal: Principal, need: Requirement) -> bool:
     return not need.permissions or set(need.permissions) <= set(principal.permissions)
 
 
-def _step_up(need: Requirement, words: str) -> Lack:
-    """Another login would help: 401, and what kind (RFC 9470 §3)."""
+def _step_up(need: Requirement, description: str) -> MissingRequirement:
+    """Ask for another login with 401 (RFC 9470 §3)."""
     age = "" if need.max_age is None else str(int(need.max_age.total_seconds()))
-    asked = (("acr_values", " ".join(need.acr)), ("max_age", age))
-    told = tuple((name, value) for name, value in asked if value)
-    return Lack(401, "insufficient_user_authentication", words, told)
+    parameters = (("acr_values", " ".join(need.acr)), ("max_age", age))
+    given = tuple((name, value) for name, value in parameters if value)
+    return MissingRequirement(401, "insufficient_user_authentication", description, given)

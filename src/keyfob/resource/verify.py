@@ -1,4 +1,4 @@
-"""Judge an access token: a Principal, or the key that is missing (RFC 9068 §4, RFC 8725)."""
+"""Verify an access token: a Principal, or the key that is missing (RFC 9068 §4, RFC 8725)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ BOUND: Final = "the token is bound to a key and cannot be used as a plain bearer
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls. Identify a person by `issuer` and `subject` together, never by e-mail.
+    """The caller. Identify a user by `issuer` and `subject` together, never by e-mail.
 
     Attributes:
-        client_id: The program that calls; "" where the token does not name it.
-        permissions: Auth0's `permissions`; () where the token has none.
-        claims: All that the token says, as it says it. Not printed.
-        acr: How strongly the person was authenticated, in the issuer's words (OpenID Connect Core §2).
-        auth_time: When that was.
-        key_thumbprint: The key that the token is bound to (RFC 9449 §6.1). A guard has checked who holds it.
+        client_id: The calling client; "" if the token does not name it.
+        permissions: Auth0's `permissions`; () if the token has none.
+        claims: All claims of the token, unchanged. Not printed.
+        acr: The strength of the user's authentication, in the issuer's terms (OpenID Connect Core §2).
+        auth_time: The time of the user's authentication.
+        key_thumbprint: The DPoP key that the token is bound to (RFC 9449 §6.1). A guard has checked the proof.
         certificate_thumbprint: The same for a client certificate (RFC 8705 §3.1).
     """
 
@@ -47,7 +47,7 @@ class Principal:
 
     @property
     def is_machine(self) -> bool:
-        """Whether a program calls for itself, with no person behind it (RFC 9068 §2.2; `gty`, `@clients` at Auth0)."""
+        """Whether a client calls for itself, without a user (RFC 9068 §2.2; `gty`, `@clients` at Auth0)."""
         return (
             self.subject == self.client_id
             or self.subject.endswith("@clients")
@@ -56,13 +56,13 @@ class Principal:
 
     @property
     def is_bound(self) -> bool:
-        """Whether the token alone is not enough."""
+        """Whether the token needs a DPoP proof or a client certificate."""
         return self.key_thumbprint is not None or self.certificate_thumbprint is not None
 
 
 @dataclass(frozen=True, slots=True)
 class KeyNeeded:
-    """The key set at hand has no key for this token. Fetch the issuer's and ask again, if `refetch` allows."""
+    """The key set has no key for this token. Fetch the issuer's keys and verify again."""
 
     key_id: str | None
 
@@ -71,43 +71,40 @@ ClaimCheck = Literal["issuer", "audience", "exp", "nbf", "iat", "profile", "requ
 
 
 def verify(token: Secret, keys: KeySet, policy: Policy, now: datetime) -> Principal | KeyNeeded:
-    """Judge a token without touching the world.
+    """Verify a token without network and clock.
 
-    Does not check scopes; `require` does. Does not know revoked tokens: a JWT lives until it expires. A token that is
-    bound to a key or a certificate is refused, for nothing here can show who holds that; a guard can.
+    Does not check scopes, and does not detect revocation: a JWT is valid until it expires. Refuses tokens that are
+    bound to a key or a certificate, since only a guard can check that binding.
 
     Args:
-        token: As it came, without its scheme.
-        keys: The issuer's, as far as they are known. Of several issuers, those of the one that `choose_policy` names.
+        token: Without its scheme.
+        keys: The issuer's keys. With several issuers, those of the issuer that `choose_policy` returns.
         policy: What this API accepts.
         now: Aware, UTC.
 
-    Returns:
-        The caller, or `KeyNeeded`.
-
     Raises:
-        InvalidToken: A check failed; the message says which.
+        InvalidToken: A check failed; the message names it.
     """
-    found = judge(take_apart(token, policy.algorithms), keys, policy, now)
+    found = verify_parsed(take_apart(token, policy.algorithms), keys, policy, now)
     if isinstance(found, Principal) and found.is_bound:
         raise InvalidToken(BOUND, check="bound")
     return found
 
 
 def choose_policy(token: Secret, policies: Sequence[Policy]) -> Policy:
-    """Of several issuers' policies, that of the issuer which the token names. Only a choice: nothing is believed.
+    """Return the policy of the issuer that the token names. The token is not verified.
 
     Raises:
-        InvalidToken: It is no JWT, or of none of them.
+        InvalidToken: The token is not a JWT, or names another issuer.
     """
     return issuers_policy(read_payload(take_apart(token)), policies)
 
 
 def issuers_policy(fields: Fields, policies: Sequence[Policy]) -> Policy:
-    """As `choose_policy`, of a payload that is read already.
+    """Return the policy of the issuer that the payload names.
 
     Raises:
-        InvalidToken: It is of none of them.
+        InvalidToken: It names another issuer.
     """
     issuer = fields.values.get("iss")
     for policy in policies:
@@ -116,32 +113,32 @@ def issuers_policy(fields: Fields, policies: Sequence[Policy]) -> Policy:
     raise InvalidToken("the token is from another issuer", check="issuer")
 
 
-def judge(
+def verify_parsed(
     unverified: Unverified, keys: KeySet, policy: Policy, now: datetime, fields: Fields | None = None
 ) -> Principal | KeyNeeded:
-    """As `verify`, of a token that is taken apart, and bound ones too: whoever asks must see to `key_thumbprint`.
+    """Verify a parsed token, bound or not. The caller has to check `key_thumbprint` and `certificate_thumbprint`.
 
     Args:
         unverified: The token.
-        keys: The issuer's.
+        keys: The issuer's keys.
         policy: What this API accepts.
         now: Aware, UTC.
-        fields: Its payload, where that was read already.
+        fields: The token's payload, if it was read already.
 
     Raises:
-        InvalidToken: A check failed; the message says which.
+        InvalidToken: A check failed; the message names it.
     """
     if unverified.algorithm not in policy.algorithms:
         raise InvalidToken("the token's algorithm is not on the list", check="algorithm")
-    if not policy.takes_type(unverified.type):
+    if unverified.type.lower() not in policy.accepted_types:  # media types are case-insensitive (RFC 9068 §4)
         raise InvalidToken("the token is not an access token", check="typ")
     key = keys.choose(unverified.algorithm, unverified.key_id)
     if key is None:
         return KeyNeeded(unverified.key_id)
     check_signature(unverified, key)
-    said = fields or read_payload(unverified)
-    claims = read_claims(said, policy)
-    for name, problem in failures(claims, said, unverified.type, policy, now):
+    payload = fields or read_payload(unverified)
+    claims = read_claims(payload, policy)
+    for name, problem in failures(claims, payload, unverified.type, policy, now):
         raise InvalidToken(problem, check=name)
     return Principal(
         claims.issuer,
@@ -150,7 +147,7 @@ def judge(
         claims.scope,
         claims.permissions or (),
         claims.expires_at,
-        said.values,
+        payload.values,
         claims.acr,
         claims.auth_time,
         claims.key_thumbprint,
@@ -159,10 +156,10 @@ def judge(
 
 
 def read_claims(fields: Fields, policy: Policy) -> AccessClaims:
-    """The claims, read for what they are.
+    """Return the claims with their types.
 
     Raises:
-        InvalidToken: One is missing or of the wrong type.
+        InvalidToken: One is missing or has the wrong type.
     """
     try:
         claims = AccessClaims.read(fields)
@@ -177,7 +174,7 @@ def read_claims(fields: Fields, policy: Policy) -> AccessClaims:
 def failures(
     claims: AccessClaims, fields: Fields, token_type: str, policy: Policy, now: datetime
 ) -> Iterator[tuple[ClaimCheck, str]]:
-    """Each check of the claims that fails, in order, with what is to be said about it."""
+    """Yield each failed check of the claims, in order, with its message."""
     leeway = policy.leeway
     if claims.issuer != policy.issuer:
         yield "issuer", "the token is from another issuer"

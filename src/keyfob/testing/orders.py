@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from keyfob.guard import PRINCIPAL, Guard, Principal
 
 if TYPE_CHECKING:
-    from keyfob.resource.io.asgi import App, AsgiScope, Receive, Send
+    from keyfob.resource.frameworks.asgi import App, AsgiScope, Receive, Send
 
 ORDERS = [{"id": 1, "item": "brass key", "count": 2}, {"id": 2, "item": "key ring", "count": 1}]
 

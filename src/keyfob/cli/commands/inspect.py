@@ -15,13 +15,14 @@ from keyfob.cli import inspected, output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
 from keyfob.errors import InvalidToken, KeyfobError, LoginRequired, Misuse, Unreachable
-from keyfob.guard import Policy, explain, fetch_keys, kind_of
+from keyfob.guard import Policy, explain, fetch_keys
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.keys import KeySet
 from keyfob.jose.tokens import take_apart
 from keyfob.login import Profile
 from keyfob.protocol.address import is_public, is_safe
 from keyfob.protocol.secret import Secret
+from keyfob.resource.token_kind import kind_of
 
 _LONGEST: Final = 64 * 1024
 _PIPE: Final = "Pipe it: ... | keyfob inspect -"

@@ -1,1 +1,1 @@
-"""Where an API's guard touches the world: keys over the network, frameworks, the clock."""
+"""The clock, the network and the waiting of an API guard."""

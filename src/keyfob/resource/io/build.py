@@ -1,119 +1,77 @@
-"""Put a guard together: whom it trusts, on which terms, and what it says of itself."""
+"""Assemble a guard's verifier from its settings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from keyfob.errors import Misuse
-from keyfob.resource.io.ask import Sender, send_over_network
-from keyfob.resource.io.clock import Clock
-from keyfob.resource.io.guard import Judge, Trust, Ways
+from keyfob.protocol.resource_metadata import ResourceMetadata
+from keyfob.resource.certificates import CertificateHeader
+from keyfob.resource.challenges import ChallengeSettings
+from keyfob.resource.dpop_settings import DpopSettings
+from keyfob.resource.introspected import Introspection
+from keyfob.resource.io.fetch import Sender, send_over_network
 from keyfob.resource.io.keys import IssuerKeys
+from keyfob.resource.judge import TrustedIssuer, Verifier
 from keyfob.resource.policy import Policy
-from keyfob.resource.require import requirement_of
-from keyfob.resource.terms import Terms
+from keyfob.resource.ports import Clock
+from keyfob.resource.published import Published, publish
 
-if TYPE_CHECKING:  # a guard that has no use for them loads none of it
-    from keyfob.protocol.resource_metadata import ResourceMetadata
-    from keyfob.resource.certificates import CertificateHeader
-    from keyfob.resource.introspected import Introspection
-    from keyfob.resource.io.introspect import Introspector
-    from keyfob.resource.io.possession import Possession, Proofs
-    from keyfob.resource.published import Published
-
-requirements = lru_cache(maxsize=256)(requirement_of)  # a route asks for the same at every call
+if TYPE_CHECKING:
+    from keyfob.resource.io.introspect import IssuerIntrospector
+    from keyfob.resource.proof_validation import ProofValidator
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a guard is told, beside its policies; `keyfob.guard.Guard` says what each is."""
-
-    address: str | None
-    metadata: ResourceMetadata | None
-    proofs: Proofs | None
-    certificates: CertificateHeader | None
-    introspection: Introspection | None
-    remember: int
-    realm: str
-    send: Sender | None
-    clock: Clock
-
-
-def build(policies: Sequence[Policy], settings: Settings) -> tuple[Judge, Published | None]:
-    """Who judges, and what is published.
+def build(  # noqa: PLR0913  settings, each by its name
+    policies: Sequence[Policy],
+    *,
+    address: str | None,
+    metadata: ResourceMetadata | None,
+    dpop: DpopSettings | None,
+    certificates: CertificateHeader | None,
+    introspection: Introspection | None,
+    remember: int,
+    realm: str,
+    send: Sender | None,
+    clock: Clock,
+) -> tuple[Verifier, Published | None]:
+    """Return the verifier, and what is published. `keyfob.guard.Guard` documents the settings.
 
     Raises:
-        Misuse: A value could never be right.
+        Misuse: The settings contradict each other.
     """
     if len({policy.issuer for policy in policies}) != len(policies):
         raise Misuse("a guard has one policy for each issuer")
-    if settings.remember < 0:
+    if remember < 0:
         raise Misuse("a guard cannot remember fewer than no tokens")
-    send, published = settings.send or send_over_network, _publish(policies, settings)
-    ways = Ways(
-        terms=_terms(settings.realm, published),
-        possession=None if published is None else _possession(settings.proofs, published),
-        certificates=settings.certificates,
-        introspector=None if settings.introspection is None else _introspector(policies, settings, send),
-        remember=settings.remember,
+    send = send or send_over_network
+    published = publish(policies, address, metadata, dpop, takes_certificates=certificates is not None)
+    challenges = ChallengeSettings(realm) if published is None else published.challenges(realm)
+    verifier = Verifier(
+        [TrustedIssuer(policy, IssuerKeys(policy.issuer, send, jwks_uri=policy.jwks_uri)) for policy in policies],
+        challenges,
+        proofs=None if published is None else _proofs(dpop or DpopSettings(), published, challenges),
+        certificates=certificates,
+        introspector=None if introspection is None else _introspector(introspection, policies, send, clock),
+        remember=remember,
+        clock=clock,
     )
-    issuers = [Trust(policy, IssuerKeys(policy.issuer, send, jwks_uri=policy.jwks_uri)) for policy in policies]
-    return Judge(issuers, ways, clock=settings.clock), published
+    return verifier, published
 
 
-def _publish(policies: Sequence[Policy], settings: Settings) -> Published | None:
-    proofs, metadata = settings.proofs, settings.metadata
-    resource = settings.address or (metadata.resource if metadata else None)
-    if resource is None:
-        if proofs is not None:
-            raise Misuse("proofs are for an address: a guard without one cannot tell what they are for")
-        return None
-    if metadata is not None and metadata.resource != resource:
-        raise Misuse("a guard's metadata is of its address")
-    from keyfob.protocol.resource_metadata import ResourceMetadata
-    from keyfob.resource.io.possession import Proofs
-    from keyfob.resource.published import Published
+def _proofs(dpop: DpopSettings, published: Published, challenges: ChallengeSettings) -> ProofValidator:
+    from keyfob.resource.proof_validation import ProofValidator  # only if the API has an address
 
-    ways, more = proofs or Proofs(), metadata or ResourceMetadata(resource)
-    return Published(
-        ResourceMetadata(
-            resource=resource,
-            authorization_servers=tuple(policy.issuer for policy in policies),
-            scopes_supported=more.scopes_supported,
-            bearer_methods_supported=("header",),
-            resource_name=more.resource_name,
-            resource_documentation=more.resource_documentation,
-            dpop_signing_alg_values_supported=ways.algorithms,
-            dpop_bound_access_tokens_required=ways.are_needed,
-            tls_client_certificate_bound_access_tokens=(
-                more.tls_client_certificate_bound_access_tokens or settings.certificates is not None
-            ),
-            more=more.more,
-        )
-    )
+    return ProofValidator(dpop, published, challenges)
 
 
-def _possession(proofs: Proofs | None, published: Published) -> Possession:
-    from keyfob.resource.io.possession import Possession, Proofs
+def _introspector(
+    settings: Introspection, policies: Sequence[Policy], send: Sender, clock: Clock
+) -> IssuerIntrospector:
+    from keyfob.resource.io.introspect import IssuerIntrospector  # only if the issuer is asked
 
-    return Possession(proofs or Proofs(), published)
-
-
-def _terms(realm: str, published: Published | None) -> Terms:
-    if published is None:
-        return Terms(realm)
-    said = published.metadata
-    return Terms(realm, published.url, said.dpop_signing_alg_values_supported, said.dpop_bound_access_tokens_required)
-
-
-def _introspector(policies: Sequence[Policy], settings: Settings, send: Sender) -> Introspector:
-    from keyfob.resource.io.introspect import Introspector
-
-    asked = settings.introspection
     for policy in policies:
-        if asked is not None and asked.issuer in {"", policy.issuer}:
-            return Introspector(asked, policy, send, settings.clock)
+        if settings.issuer in {"", policy.issuer}:
+            return IssuerIntrospector(settings, policy, send, clock)
     raise Misuse("introspection names an issuer that the guard does not trust")

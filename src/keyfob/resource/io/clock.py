@@ -1,13 +1,10 @@
-"""The time of an API's guard."""
+"""The time of day."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
+from typing import Final
 
-Clock = Callable[[], datetime]
-
-
-def wall_clock() -> datetime:
-    """Now, UTC."""
-    return datetime.now(UTC)
+wall_clock: Final[Callable[[], datetime]] = partial(datetime.now, UTC)

@@ -1,12 +1,11 @@
-"""Ask the issuer about tokens that only it can read (RFC 7662 §2.1), once for everybody."""
+"""Ask the issuer about tokens that only it can read (RFC 7662 §2.1). All callers share one call for a token."""
 
 from __future__ import annotations
 
 import base64
 import logging
+import secrets
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,11 +17,12 @@ from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import form_request, media_type
 from keyfob.protocol.introspection import IntrospectionAnswer, IntrospectionRequest
 from keyfob.protocol.secret import Secret
-from keyfob.resource.introspected import Introspection, believed_until, judge_answer
-from keyfob.resource.io.ask import Sender, find_metadata
-from keyfob.resource.io.flight import Flight
-from keyfob.resource.io.remembered import Remembered
+from keyfob.resource.expiring_cache import ExpiringCache
+from keyfob.resource.introspected import Introspection, Outcome, believed_until, check_answer
+from keyfob.resource.io.fetch import Sender, fetch_metadata
+from keyfob.resource.io.shared_call import SharedCall
 from keyfob.resource.policy import Policy
+from keyfob.resource.ports import Clock
 from keyfob.resource.verify import Principal
 
 _LOG: Final = logging.getLogger("keyfob.guard")
@@ -30,86 +30,72 @@ _ASSERTION_LIFE: Final = timedelta(minutes=1)
 _ID_BYTES: Final = 16
 _OK: Final = 200
 
-Outcome = Principal | InvalidToken
 
+class IssuerIntrospector:
+    """An `Introspector`. Thread-safe."""
 
-@dataclass
-class Inquiry:
-    """One question that is under way, and then its outcome. `outcome` None means that there was no usable answer."""
-
-    flight: Flight
-    outcome: Outcome | None = None
-
-
-class Introspector:
-    """Thread-safe. All who ask about the same token at the same time share one question."""
-
-    def __init__(self, settings: Introspection, policy: Policy, send: Sender, clock: Callable[[], datetime]) -> None:
-        """Know whom to ask, and how; ask nothing yet."""
+    def __init__(self, settings: Introspection, policy: Policy, send: Sender, clock: Clock) -> None:
         self.settings = settings
         self._policy = policy
         self._send = send
         self._clock = clock
         self._endpoint = settings.endpoint
         self._lock = threading.Lock()
-        self._inquiries: dict[bytes, Inquiry] = {}
-        # Tokens that live and tokens that do not, apart: whoever makes up tokens must not push out those of others.
-        self._good: Remembered[Principal] = Remembered(settings.most)
-        self._bad: Remembered[InvalidToken] = Remembered(settings.most)
+        self._asking: dict[bytes, SharedCall[Outcome | None]] = {}
+        # Two caches: made-up tokens must not evict the answers about active ones.
+        self._active: ExpiringCache[Principal] = ExpiringCache(settings.most)
+        self._inactive: ExpiringCache[InvalidToken] = ExpiringCache(settings.most)
 
     def known(self, digest: bytes, now: datetime) -> Outcome | None:
-        """What was learnt a moment ago, if anything."""
-        return self._good.get(digest, now) or self._bad.get(digest, now)
+        return self._active.get(digest, now) or self._inactive.get(digest, now)
 
-    def ask(self, token: Secret, digest: bytes) -> Inquiry:
-        """A question to wait for."""
+    def ask(self, token: Secret, digest: bytes) -> SharedCall[Outcome | None]:
         with self._lock:
-            found = self._inquiries.get(digest)
+            found = self._asking.get(digest)
             if found is None:
-                found = Inquiry(Flight(lambda: self._run(token, digest)))
-                self._inquiries[digest] = found
+                found = self._asking[digest] = SharedCall(lambda: self._ask(token, digest))
             return found
 
-    def _run(self, token: Secret, digest: bytes) -> None:
-        inquiry = self._inquiries[digest]
+    def _ask(self, token: Secret, digest: bytes) -> Outcome | None:
         try:
-            inquiry.outcome = self._find(token, digest)
+            return self._find(token, digest)
         except KeyfobError as problem:
             _LOG.warning("the issuer was not asked about a token: %s", problem.message)
+            return None
         finally:
             with self._lock:
-                del self._inquiries[digest]
+                del self._asking[digest]
 
     def _find(self, token: Secret, digest: bytes) -> Outcome:
         answer = self._exchange(token)
         now = self._clock()
         try:
-            principal = judge_answer(answer, self._policy, self.settings, now)
+            principal = check_answer(answer, self._policy, self.settings, now)
         except InvalidToken as problem:
-            self._bad.put(digest, problem, now + self.settings.life)
+            self._inactive.put(digest, problem, now + self.settings.life)
             return problem
-        self._good.put(digest, principal, believed_until(principal, self.settings, now))
+        self._active.put(digest, principal, believed_until(principal, self.settings, now))
         return principal
 
     def _exchange(self, token: Secret) -> IntrospectionAnswer | None:
-        """The issuer's answer. What it sends in place of one counts for nothing, and blames no token.
+        """Return the issuer's answer, or None if the token is not active.
 
         Raises:
-            Malformed: It is no answer of RFC 7662.
-            Unreachable: There is none, or it does not know us.
+            Malformed: The answer does not follow RFC 7662; the token is not blamed.
+            Unreachable: There is no answer, or the issuer does not accept this API's credentials.
         """
-        parameters, headers = self._credentials().write()
-        asked = {**IntrospectionRequest(token).write(), **parameters}
-        response = self._send(form_request(self._where(), asked, headers=headers))
+        credentials, headers = self._credentials().write()
+        parameters = {**IntrospectionRequest(token).write(), **credentials}
+        response = self._send(form_request(self._find_endpoint(), parameters, headers=headers))
         if response.status != _OK:
             raise Unreachable(f"the issuer answers {response.status} when it is asked about a token")
         if media_type(response.header("content-type")) not in {"application/json", ""}:
             raise Malformed("introspection: the answer is not JSON", code="not-json")
         return IntrospectionAnswer.read(read_json(response.body, "introspection"))
 
-    def _where(self) -> str:
+    def _find_endpoint(self) -> str:
         if not self._endpoint:
-            found = find_metadata(self._policy.issuer, self._send).introspection_endpoint
+            found = fetch_metadata(self._policy.issuer, self._send).introspection_endpoint
             if found is None or not is_safe(found):
                 raise Malformed("the issuer's metadata names no safe introspection endpoint", code="metadata-missing")
             self._endpoint = found
@@ -120,8 +106,6 @@ class Introspector:
         if isinstance(settings.credential, Secret):
             method: AuthMethod = "client_secret_post" if settings.in_body else "client_secret_basic"
             return Credentials(method, settings.client_id, settings.credential)
-        import secrets  # 3 ms, and only where a key proves who asks
-
         now = self._clock()
         claims = {
             "iss": settings.client_id,

@@ -1,4 +1,4 @@
-"""The keys of an issuer: fetched once for everybody, kept, and fetched again with restraint."""
+"""Fetch and cache the keys of an issuer. All callers share one fetch, and fetches are limited in rate."""
 
 from __future__ import annotations
 
@@ -12,84 +12,70 @@ from typing import Final
 from keyfob.errors import KeyfobError, Unreachable
 from keyfob.jose.keys import KeySet
 from keyfob.protocol.fields import read_json
-from keyfob.resource.io.ask import Sender, find_keys_address, get
-from keyfob.resource.io.flight import Flight
-from keyfob.resource.refetch import HeldKeys, is_due, life_of, may_seek
+from keyfob.resource.io.fetch import Sender, find_jwks_uri, get
+from keyfob.resource.io.shared_call import SharedCall
+from keyfob.resource.refetch import CachedKeys, is_due, life_of, may_seek
 
 _OUR_LOG: Final = "keyfob.guard"
 
 
 def steady_clock() -> timedelta:
-    """Time that only goes forward."""
+    """Return a time that never goes backwards."""
     return timedelta(0, time.monotonic())
 
 
 class IssuerKeys:
-    """Thread-safe. All who need a fetch at the same time share one."""
+    """A `KeySource`. Thread-safe."""
 
     def __init__(
         self, issuer: str, send: Sender, steady: Callable[[], timedelta] = steady_clock, jwks_uri: str | None = None
     ) -> None:
-        """Know whom to ask, and how; ask nothing yet.
+        """Configure the source; nothing is fetched yet.
 
         Args:
-            issuer: Whose keys.
-            send: Who asks.
-            steady: A clock that only goes forward.
-            jwks_uri: Where they lie; None asks the issuer's metadata.
+            issuer: As its metadata writes it.
+            send: Sends HTTP requests.
+            steady: A clock that never goes backwards.
+            jwks_uri: The address of the keys; None takes it from the issuer's metadata.
         """
         self._issuer = issuer
         self._send = send
         self._steady = steady
         self._lock = threading.Lock()
-        self._held = HeldKeys()
-        self._flight: Flight | None = None
+        self._cached = CachedKeys()
+        self._fetching: SharedCall[None] | None = None
         self._jwks_uri = jwks_uri
         self._found_uri: str | None = None
         self._body = b""
 
     def current(self) -> KeySet | None:
-        """What may be used without asking anybody; None when a fetch is due and nobody is at it."""
-        held, now = self._held, self._steady()
-        if now < held.fresh_until:  # as a rule
-            return held.keys
-        if not held.is_usable(now):
+        cached, now = self._cached, self._steady()
+        if now < cached.fresh_until:  # as a rule
+            return cached.keys
+        if not cached.is_usable(now):
             return None
-        return held.keys if self._flight is not None or not is_due(held, now) else None
+        return cached.keys if self._fetching is not None or not is_due(cached, now) else None
 
     def usable(self) -> KeySet:
-        """What is held, as long as it may be used at all.
-
-        Raises:
-            Unreachable: There is nothing.
-        """
-        held = self._held
-        if not held.is_usable(self._steady()):
+        cached = self._cached
+        if not cached.is_usable(self._steady()):
             raise Unreachable("the issuer's keys cannot be fetched")
-        return held.keys
+        return cached.keys
 
-    def refresh(self) -> Flight | None:
-        """A fetch to wait for, since the keys have aged or never came; None when it is not the time for one."""
+    def refresh(self) -> SharedCall[None] | None:
         with self._lock:
-            if self._flight is None and is_due(self._held, self._steady()):
-                self._flight = Flight(lambda: self._fetch(None))
-            return self._flight
+            if self._fetching is None and is_due(self._cached, self._steady()):
+                self._fetching = SharedCall(lambda: self._fetch(None))
+            return self._fetching
 
-    def seek(self, key_id: str | None, seen: KeySet) -> Flight | None:
-        """A fetch to wait for, for a key that was not found; None when asking again would be of no use yet.
-
-        Args:
-            key_id: Which one; None where the token names none.
-            seen: Where it was not found. When other keys have come since, there is no need to ask.
-        """
+    def seek(self, key_id: str | None, seen: KeySet) -> SharedCall[None] | None:
         with self._lock:
-            if self._flight is None and self._held.keys is seen and may_seek(self._held, key_id, self._steady()):
-                self._flight = Flight(lambda: self._fetch((key_id,)))
-            return self._flight
+            if self._fetching is None and self._cached.keys is seen and may_seek(self._cached, key_id, self._steady()):
+                self._fetching = SharedCall(lambda: self._fetch((key_id,)))
+            return self._fetching
 
     def has_answered(self) -> bool:
-        """Whether the last question was answered: else nobody knows whether a key that is not held exists."""
-        return self._held.is_answered
+        return self._cached.is_answered
 
     def _fetch(self, sought: tuple[str | None] | None) -> None:
         found = None
@@ -98,19 +84,19 @@ class IssuerKeys:
         finally:
             now = self._steady()
             with self._lock:
-                self._flight = None
-                self._held = replace(self._held, tried_at=now) if found is None else _without(found, sought, now)
+                self._fetching = None
+                self._cached = replace(self._cached, tried_at=now) if found is None else _without(found, sought, now)
 
-    def _ask(self) -> HeldKeys | None:
-        """The keys as they are now, or None."""
-        before = self._held
+    def _ask(self) -> CachedKeys | None:
+        """Return the issuer's keys, or None if they cannot be fetched."""
+        before = self._cached
         try:
-            response = get(self._jwks_uri or self._found_uri or self._find_keys(), self._send)
-            # Equal bytes are the same keys: nothing is parsed again, and what hangs on them stays.
+            response = get(self._jwks_uri or self._found_uri or self._find_uri(), self._send)
+            # Equal bytes are the same keys: they are not parsed again, and remembered tokens stay valid.
             same = before.fetched_at is not None and response.body == self._body
             keys = before.keys if same else KeySet.read(read_json(response.body, "key set"))
         except KeyfobError as problem:
-            import logging  # 3 ms, and as a rule nothing is amiss
+            import logging  # 3 ms, and rarely needed
 
             logging.getLogger(_OUR_LOG).warning("keys of the issuer not fetched: %s", problem.message)
             self._found_uri = None  # they may have moved
@@ -118,15 +104,15 @@ class IssuerKeys:
         self._body = response.body
         now = self._steady()
         life = life_of(response.header("cache-control"), response.header("age"))
-        return HeldKeys(keys, now, now, life, before.missing)
+        return CachedKeys(keys, now, now, life, before.missing)
 
-    def _find_keys(self) -> str:
-        self._found_uri = find_keys_address(self._issuer, self._send)
+    def _find_uri(self) -> str:
+        self._found_uri = find_jwks_uri(self._issuer, self._send)
         return self._found_uri
 
 
-def _without(held: HeldKeys, sought: tuple[str | None] | None, now: timedelta) -> HeldKeys:
-    """Remember that what was sought is not there."""
-    if sought is None or any(key.key_id == sought[0] for key in held.keys.keys):
-        return held
-    return held.without(sought[0], now)
+def _without(cached: CachedKeys, sought: tuple[str | None] | None, now: timedelta) -> CachedKeys:
+    """Record that the issuer does not have the key that was sought."""
+    if sought is None or any(key.key_id == sought[0] for key in cached.keys.keys):
+        return cached
+    return cached.without(sought[0], now)

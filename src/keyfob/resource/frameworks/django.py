@@ -1,4 +1,4 @@
-"""A decorator for Django's views and a middleware, blocking and async; who calls is `request.principal`."""
+"""Guard the views of Django by a decorator or a middleware, blocking and async. The caller is `request.principal`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from django.urls import URLPattern, path
 from django.utils.decorators import sync_and_async_middleware
 
 from keyfob.protocol.http import Request, Response
-from keyfob.resource.io import asgi, wsgi
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs, check_once, check_once_async
+from keyfob.resource.frameworks import asgi, wsgi
+from keyfob.resource.judge import Verifier
+from keyfob.resource.once import Needs, check_once, check_once_async
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial
 from keyfob.resource.verify import Principal
@@ -26,77 +26,77 @@ View = Callable[..., Any]
 GetResponse = Callable[[HttpRequest], Any]
 
 
-def requires(judge: Judge, needs: Needs) -> Callable[[View], View]:
-    """A decorator for a view; with `method_decorator`, for the methods of a class."""
+def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
+    """Return a decorator for a view; with `method_decorator`, for the methods of a class."""
 
     def decorated(view: View) -> View:
-        guard = _guarded(judge, needs, view, None)
-        # A browser sends cookies by itself, and never a token: what only a token opens cannot be forged across sites.
+        guard = _guarded(verifier, needs, view, None)
+        # A browser sends cookies by itself, but never a token: a request with a token cannot be forged by another site.
         cast("Any", guard).csrf_exempt = True
         return guard
 
     return decorated
 
 
-def middleware(judge: Judge, needs: Needs, published: Published | None) -> Callable[[GetResponse], GetResponse]:
-    """A middleware that guards every view; where the API has an address, it serves its metadata, to everybody."""
+def middleware(verifier: Verifier, needs: Needs, published: Published | None) -> Callable[[GetResponse], GetResponse]:
+    """Return a middleware for all views. If the API has an address, it serves the metadata, without a token."""
 
     @sync_and_async_middleware
     def made(get_response: GetResponse) -> GetResponse:
-        return _guarded(judge, needs, get_response, published)
+        return _guarded(verifier, needs, get_response, published)
 
     return made
 
 
 def metadata(published: Published) -> URLPattern:
-    """Where a site serves the API's metadata, to everybody (RFC 9728 §3)."""
+    """Return the URL pattern that serves the API's metadata, without a token (RFC 9728 §3)."""
 
     def view(request: HttpRequest) -> HttpResponseBase:
         answer = published.answer(_read(request)[0])
-        return HttpResponse(status=404) if answer is None else _written(answer)
+        return HttpResponse(status=404) if answer is None else _to_django(answer)
 
     return path(urlsplit(published.url).path.removeprefix("/"), view)
 
 
-def check(judge: Judge, needs: Needs, request: HttpRequest) -> Principal | Denial:
-    """Who calls, or the answer to give; may block on the network."""
-    read, kept, certificate = _read(request)
-    return check_once(judge, read, needs, kept, certificate)
+def check(verifier: Verifier, needs: Needs, request: HttpRequest) -> Principal | Denial:
+    """Return the caller, or the answer to give. May block."""
+    read, state, certificate = _read(request)
+    return check_once(verifier, read, needs, state, certificate)
 
 
 def _read(request: HttpRequest) -> tuple[Request, MutableMapping[str, Any], bytes | None]:
-    """A request as its server told Django of it, what lives as long, and the caller's certificate."""
+    """Return the request, a mapping with its lifetime, and the caller's certificate."""
     if isinstance(request, ASGIRequest):
         scope = cast("MutableMapping[str, Any]", request.scope)
         return asgi.request_of(scope), scope, asgi.certificate_of(scope)
     return wsgi.request_of(request.META), request.META, wsgi.certificate_of(request.META)
 
 
-def _guarded(judge: Judge, needs: Needs, view: View, published: Published | None) -> View:
+def _guarded(verifier: Verifier, needs: Needs, view: View, published: Published | None) -> View:
     @wraps(view)
     def plain(request: HttpRequest, *args: object, **named: object) -> HttpResponseBase:
-        read, kept, certificate = _read(request)
+        read, state, certificate = _read(request)
         answer = None if published is None else published.answer(read)
         if answer is not None:
-            return _written(answer)
-        found = check_once(judge, read, needs, kept, certificate)
+            return _to_django(answer)
+        found = check_once(verifier, read, needs, state, certificate)
         return _denied(request, found) or view(request, *args, **named)
 
     @wraps(view)
     async def awaited(request: HttpRequest, *args: object, **named: object) -> HttpResponseBase:
-        read, kept, certificate = _read(request)
+        read, state, certificate = _read(request)
         answer = None if published is None else published.answer(read)
         if answer is not None:
-            return _written(answer)
-        found = await check_once_async(judge, read, needs, kept, certificate)
+            return _to_django(answer)
+        found = await check_once_async(verifier, read, needs, state, certificate)
         return _denied(request, found) or await view(request, *args, **named)
 
     return awaited if _is_async(view) else plain
 
 
 def _is_async(view: View) -> bool:
-    # Django marks what only looks blocking, and on Python 3.11 nothing else sees its marks. `dispatch` is not marked:
-    # under `method_decorator` it is asked whose it is.
+    # Django marks wrappers of async views, and on Python 3.11 only asgiref sees the marks. `dispatch` of a class-based
+    # view is not marked: under `method_decorator`, its class is looked at.
     own = getattr(getattr(view, "func", None), "__self__", None)
     return iscoroutinefunction(view) or getattr(own, "view_is_async", False) is True  # pyright: ignore[reportDeprecated]
 
@@ -105,8 +105,8 @@ def _denied(request: HttpRequest, found: Principal | Denial) -> HttpResponse | N
     if isinstance(found, Principal):
         cast("Any", request).principal = found
         return None
-    return _written(found.response())
+    return _to_django(found.response())
 
 
-def _written(response: Response) -> HttpResponse:
+def _to_django(response: Response) -> HttpResponse:
     return HttpResponse(response.body, status=response.status, headers=dict(response.headers))

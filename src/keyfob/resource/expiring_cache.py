@@ -1,4 +1,4 @@
-"""What was learnt about tokens, for a while: bounded, and keyed by a hash of the token, never by the token."""
+"""A bounded cache of what is known about tokens, keyed by a hash of the token and never by the token."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 
 
-class Remembered(Generic[V]):
-    """Two generations: when the young one is full it becomes the old one, and what was old and not used is forgotten.
+class ExpiringCache(Generic[V]):
+    """Holds two generations: when the young one is full it replaces the old one, and unused old entries are dropped.
 
-    Thread-safe without a lock: each step is one operation of a dict, and a race loses at most something that can be
-    learnt again.
+    Thread-safe without a lock: each step is one operation of a dict, and a race loses at most an entry that can be
+    made again.
     """
 
     def __init__(self, most: int) -> None:
-        """Remember nothing yet.
+        """Make an empty cache.
 
         Args:
-            most: How many things are kept; 0 keeps none.
+            most: The number of entries; 0 caches nothing.
         """
         self._half = (most + 1) // 2
         self._young: dict[bytes, tuple[V, datetime]] = {}
@@ -29,7 +29,7 @@ class Remembered(Generic[V]):
         return len(self._young) + len(self._old)
 
     def get(self, digest: bytes, now: datetime) -> V | None:
-        """What is remembered, unless its time is over."""
+        """Return the value, unless it is missing or has expired."""
         found = self._young.get(digest)
         if found is None:
             found = self._old.pop(digest, None)
@@ -43,12 +43,10 @@ class Remembered(Generic[V]):
         return None
 
     def put(self, digest: bytes, value: V, until: datetime) -> None:
-        """Remember it for so long."""
         if self._half:
             self._keep(digest, (value, until))
 
     def clear(self) -> None:
-        """Forget all."""
         self._young, self._old = {}, {}
 
     def _keep(self, digest: bytes, entry: tuple[V, datetime]) -> None:

@@ -1,4 +1,4 @@
-"""Guard any WSGI application (PEP 3333): only calls with a fitting token come through."""
+"""Put a guard in front of a WSGI application (PEP 3333)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs, check_once
+from keyfob.resource.judge import Verifier
+from keyfob.resource.once import Needs, check_once
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial
 
-# What stands in a path as it is (RFC 3986 §3.3); the rest a server has undone before an application sees it.
+# Characters that a path contains unescaped (RFC 3986 §3.3). The server has unescaped all others too.
 _LITERAL: Final = "/!$&'()*+,;=:@~"
 
 
-def guarded(app: WSGIApplication, judge: Judge, needs: Needs, published: Published | None = None) -> WSGIApplication:
-    """The same application behind a guard. Who calls is put in `environ["keyfob.principal"]`.
+def guarded(
+    app: WSGIApplication, verifier: Verifier, needs: Needs, published: Published | None = None
+) -> WSGIApplication:
+    """Return the application behind a guard. The caller is in `environ["keyfob.principal"]`.
 
-    Where the API has an address, its metadata is served too, to everybody: who has no token needs it most.
+    If the API has an address, its metadata is served too, without a token.
     """
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -30,7 +32,7 @@ def guarded(app: WSGIApplication, judge: Judge, needs: Needs, published: Publish
         metadata = None if published is None else published.answer(request)
         if metadata is not None:
             return _answer(metadata, start_response, request.method)
-        found = check_once(judge, request, needs, environ, certificate_of(environ))
+        found = check_once(verifier, request, needs, environ, certificate_of(environ))
         if isinstance(found, Denial):
             return _answer(found.response(), start_response, request.method)
         return app(environ, start_response)
@@ -39,16 +41,16 @@ def guarded(app: WSGIApplication, judge: Judge, needs: Needs, published: Publish
 
 
 def request_of(environ: Mapping[str, Any]) -> Request:
-    """What a guard looks at: not `Host`, nor `X-Forwarded-*`; an API that has an address was told it.
+    """Return the request as the guard needs it. `Host` and `X-Forwarded-*` are not used.
 
-    A header that came more than once has been joined with commas by the server; two tokens so make none.
+    The server joins repeated headers with commas, so two tokens make a malformed one.
     """
     headers = tuple(
         (name.removeprefix("HTTP_").replace("_", "-").lower(), str(value))
         for name, value in environ.items()
         if name.startswith("HTTP_") or name in {"CONTENT_TYPE", "CONTENT_LENGTH"}
     )
-    # Paths are bytes in the clothes of latin-1 (PEP 3333, "Unicode Issues").
+    # Paths are bytes, decoded as latin-1 (PEP 3333, "Unicode Issues").
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}".encode("latin-1", "replace")
     query = environ.get("QUERY_STRING", "")
     url = f"{quote(path, safe=_LITERAL) or '/'}{'?' + query if query else ''}"
@@ -56,7 +58,7 @@ def request_of(environ: Mapping[str, Any]) -> Request:
 
 
 def certificate_of(environ: Mapping[str, Any]) -> bytes | None:
-    """The caller's certificate, where the server ended TLS itself and tells (mod_ssl's `ExportCertData`)."""
+    """Return the caller's certificate, if the server ended TLS itself (mod_ssl's `ExportCertData`)."""
     pem = environ.get("SSL_CLIENT_CERT")
     return der_of_pem(pem) if isinstance(pem, str) and pem else None
 

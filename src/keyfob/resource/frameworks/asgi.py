@@ -1,4 +1,4 @@
-"""Guard any ASGI application: only calls with a fitting token come through."""
+"""Put a guard in front of an ASGI application."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import check_once_async
+from keyfob.resource.judge import Verifier
+from keyfob.resource.once import check_once_async
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial, Requirement
 
@@ -22,10 +22,10 @@ POLICY_VIOLATION = 1008  # RFC 6455 §7.4.1
 _DENIAL_EXTENSION = "websocket.http.response"
 
 
-def guarded(app: App, judge: Judge, needs: tuple[Requirement, ...], published: Published | None = None) -> App:
-    """The same application behind a guard. Who calls is put in `scope["keyfob.principal"]`.
+def guarded(app: App, verifier: Verifier, needs: tuple[Requirement, ...], published: Published | None = None) -> App:
+    """Return the application behind a guard. The caller is in `scope["keyfob.principal"]`.
 
-    Where the API has an address, its metadata is served too, to everybody: who has no token needs it most.
+    If the API has an address, its metadata is served too, without a token.
     """
 
     async def run(scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -38,7 +38,7 @@ def guarded(app: App, judge: Judge, needs: tuple[Requirement, ...], published: P
             await _answer(metadata, send)
             return
         own = {**scope}
-        found = await check_once_async(judge, request, needs, own, certificate_of(scope))
+        found = await check_once_async(verifier, request, needs, own, certificate_of(scope))
         if not isinstance(found, Denial):
             await app(own, receive, send)
         elif scope["type"] == "websocket":
@@ -50,7 +50,7 @@ def guarded(app: App, judge: Judge, needs: tuple[Requirement, ...], published: P
 
 
 def request_of(scope: AsgiScope) -> Request:
-    """What a guard looks at; the body is left where it is."""
+    """Return the request as the guard needs it, without its body."""
     raw = scope.get("raw_path")
     path = (
         quote(scope["path"], safe="/%:@!$&'()*+,;=~", errors="replace")
@@ -64,7 +64,7 @@ def request_of(scope: AsgiScope) -> Request:
 
 
 def certificate_of(scope: AsgiScope) -> bytes | None:
-    """The caller's certificate, where the server ended TLS itself and tells (ASGI's TLS extension)."""
+    """Return the caller's certificate, if the server ended TLS itself (ASGI's TLS extension)."""
     extensions: dict[str, dict[str, Any]] = scope.get("extensions") or {}
     chain: Iterable[object] = extensions.get("tls", {}).get("client_cert_chain") or ()
     first = next(iter(chain), None)

@@ -1,4 +1,4 @@
-"""Authentication and permission for Django REST Framework; who calls is `request.auth`."""
+"""Authentication and permission for Django REST framework. The caller is `request.auth`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rest_framework.request import Request as RestRequest
 from rest_framework.views import APIView
 
 from keyfob.protocol.http import Request
-from keyfob.resource.io import django
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs
+from keyfob.resource.frameworks import django
+from keyfob.resource.judge import Verifier
+from keyfob.resource.once import Needs
 from keyfob.resource.require import Denial
 from keyfob.resource.verify import Principal
 
 
 class Denied(APIException):
-    """A denial on its way out; REST framework takes its status, its challenge and its body from here."""
+    """Carries a denial. REST framework takes the status, the challenge and the body from it."""
 
     def __init__(self, denial: Denial) -> None:
         super().__init__({"error": denial.error or "unauthorized", "error_description": denial.description})
@@ -30,7 +30,7 @@ class Denied(APIException):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`request.user` where no table of Django's has users: known by issuer and subject, and nobody else's."""
+    """The `request.user` of an API without a user table. Identified by issuer and subject."""
 
     principal: Principal
     is_authenticated = True
@@ -41,23 +41,22 @@ class Caller:
 
     @property
     def pk(self) -> str:
-        """One for each caller, for throttles and logs."""
+        """Unique for each caller, for throttles and logs."""
         return f"{self.principal.issuer}|{self.principal.subject}"
 
     def get_username(self) -> str:
-        """The subject."""
         return self.principal.subject
 
     def __str__(self) -> str:
         return self.principal.subject
 
 
-def authentication(judge: Judge) -> type[BaseAuthentication]:
-    """Whose token it is. A request without one is left to whatever stands next in `authentication_classes`."""
+def authentication(verifier: Verifier) -> type[BaseAuthentication]:
+    """Return an authentication class. It leaves a request without a token to the next in `authentication_classes`."""
 
     class GuardAuthentication(BaseAuthentication):
         def authenticate(self, request: RestRequest) -> tuple[Caller, Principal] | None:
-            found = _check(judge, (), request)
+            found = _check(verifier, (), request)
             if isinstance(found, Principal):
                 return Caller(found), found
             if not found.error:
@@ -66,18 +65,18 @@ def authentication(judge: Judge) -> type[BaseAuthentication]:
 
         def authenticate_header(self, request: RestRequest) -> str | None:
             del request
-            found = judge.check(Request("GET", "/"), ())
+            found = verifier.check(Request("GET", "/"), ())
             return dict(found.headers()).get("www-authenticate") if isinstance(found, Denial) else None
 
     return GuardAuthentication
 
 
-def permission(judge: Judge, needs: Needs) -> type[BasePermission]:
-    """What the token must cover. It raises its answer, so it cannot be one side of REST framework's `|`."""
+def permission(verifier: Verifier, needs: Needs) -> type[BasePermission]:
+    """Return a permission class. It raises its denial, so it cannot be an operand of REST framework's `|`."""
 
     class GuardPermission(BasePermission):
         def has_permission(self, request: RestRequest, view: APIView) -> bool:
-            found = _check(judge, needs, request)
+            found = _check(verifier, needs, request)
             if isinstance(found, Denial):
                 raise _denied(found, view)
             return True
@@ -85,14 +84,14 @@ def permission(judge: Judge, needs: Needs) -> type[BasePermission]:
     return GuardPermission
 
 
-def _check(judge: Judge, needs: Needs, request: RestRequest) -> Principal | Denial:
+def _check(verifier: Verifier, needs: Needs, request: RestRequest) -> Principal | Denial:
     inner: Any = request
-    plain: HttpRequest = inner._request  # noqa: SLF001  REST framework's wrapper has no other word for it
-    return django.check(judge, needs, plain)
+    plain: HttpRequest = inner._request  # noqa: SLF001  REST framework has no public name for it
+    return django.check(verifier, needs, plain)
 
 
 def _denied(denial: Denial, view: Any) -> Denied:  # noqa: ANN401  the view, if there is one
-    # An exception of REST framework's has no headers of its own; those of its view go with every answer.
+    # REST framework's exceptions have no headers; those of the view are sent with every response.
     if isinstance(view, APIView):
         view.headers.update({name: value for name, value in denial.response().headers if name != "content-type"})
     return Denied(denial)

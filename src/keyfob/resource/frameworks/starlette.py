@@ -1,4 +1,4 @@
-"""The check for Starlette endpoints: raises what Starlette answers with."""
+"""Guard the endpoints of Starlette."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response as StarletteResponse
 
 from keyfob.protocol.http import Response
-from keyfob.resource.io.asgi import POLICY_VIOLATION, certificate_of, request_of
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs, check_once_async
+from keyfob.resource.frameworks.asgi import POLICY_VIOLATION, certificate_of, request_of
+from keyfob.resource.judge import Verifier
+from keyfob.resource.once import Needs, check_once_async
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial
 from keyfob.resource.verify import Principal
 
 
 class Denied(HTTPException):
-    """A denial on its way out. Starlette and FastAPI answer it in their own shapes, with its status and challenge."""
+    """Carries a denial. Starlette and FastAPI answer in their own format, with its status and challenge."""
 
     def __init__(self, denial: Denial) -> None:
         super().__init__(denial.status, denial.description, dict(denial.headers()))
         self.denial = denial
 
 
-def requires(judge: Judge, needs: Needs) -> Callable[[HTTPConnection], Awaitable[Principal]]:
-    """An awaitable check of a request or a WebSocket that is not yet accepted."""
+def requires(verifier: Verifier, needs: Needs) -> Callable[[HTTPConnection], Awaitable[Principal]]:
+    """Return an awaitable check of a request, or of a WebSocket that is not accepted yet."""
 
     async def principal(connection: HTTPConnection) -> Principal:
-        return await check(judge, needs, connection)
+        return await check(verifier, needs, connection)
 
     return principal
 
 
-async def check(judge: Judge, needs: Needs, connection: HTTPConnection) -> Principal:
-    """Who calls.
+async def check(verifier: Verifier, needs: Needs, connection: HTTPConnection) -> Principal:
+    """Return the caller.
 
     Raises:
-        Denied: It may not pass.
-        WebSocketException: The same for a WebSocket, which is closed before it opens.
+        Denied: The request is denied.
+        WebSocketException: The WebSocket is denied, and closed before it opens.
     """
     scope = connection.scope
-    found = await check_once_async(judge, request_of(scope), needs, scope, certificate_of(scope))
+    found = await check_once_async(verifier, request_of(scope), needs, scope, certificate_of(scope))
     if isinstance(found, Principal):
         return found
     if scope["type"] == "websocket":
@@ -55,23 +55,23 @@ async def check(judge: Judge, needs: Needs, connection: HTTPConnection) -> Princ
 
 
 def answer_denials(app: Starlette) -> None:
-    """Answer each denial in this application with the body that all guards give."""
+    """Answer each denial in this application with the body that all guards send."""
 
     def denied(_: StarletteRequest, problem: Exception) -> StarletteResponse:
-        return _written(cast("Denied", problem).denial.response())
+        return _to_starlette(cast("Denied", problem).denial.response())
 
     app.add_exception_handler(Denied, denied)
 
 
 def serve_metadata(app: Starlette, published: Published) -> None:
-    """Serve the API's metadata, to everybody (RFC 9728 §3)."""
+    """Serve the API's metadata, without a token (RFC 9728 §3)."""
 
     async def metadata(request: StarletteRequest) -> StarletteResponse:
         answer = published.answer(request_of(request.scope))
-        return StarletteResponse(status_code=404) if answer is None else _written(answer)
+        return StarletteResponse(status_code=404) if answer is None else _to_starlette(answer)
 
     app.add_route(urlsplit(published.url).path, metadata, include_in_schema=False)
 
 
-def _written(response: Response) -> StarletteResponse:
+def _to_starlette(response: Response) -> StarletteResponse:
     return StarletteResponse(response.body, response.status, dict(response.headers))

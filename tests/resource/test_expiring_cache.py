@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from keyfob.guard import Policy, Principal
 from keyfob.protocol.secret import Secret
-from keyfob.resource.io.guard import Judge, Trust, Ways
+from keyfob.resource.expiring_cache import ExpiringCache
 from keyfob.resource.io.keys import IssuerKeys
-from keyfob.resource.io.remembered import Remembered
+from keyfob.resource.judge import TrustedIssuer, Verifier
 from keyfob.testing.flawed_tokens import FLAWS, Mint
 
 from .conftest import AUDIENCE, ISSUER, NOW
@@ -24,24 +24,24 @@ HOUR = timedelta(hours=1)
 
 
 class Scene:
-    """A judge with a memory, and clocks that a test moves."""
+    """A verifier with a cache, and clocks that a test moves."""
 
     def __init__(self, mint: Mint, remember: int = 100) -> None:
         self.issuer, self.steady, self.now = Issuer(mint.key), Steady(), NOW
-        trust = Trust(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, self.issuer, self.steady))
-        self.judge = Judge([trust], Ways(remember=remember), clock=lambda: self.now)
+        trusted = TrustedIssuer(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, self.issuer, self.steady))
+        self.verifier = Verifier([trusted], remember=remember, clock=lambda: self.now)
 
     def check(self, token: Secret) -> object:
-        return self.judge.check(call(token), READ)
+        return self.verifier.check(call(token), READ)
 
     def __len__(self) -> int:
-        return 0 if self.judge._verified is None else len(self.judge._verified)
+        return 0 if self.verifier._verified is None else len(self.verifier._verified)
 
 
 def test_without_being_asked_nothing_is_remembered(mint: Mint) -> None:
     scene = Scene(mint, remember=0)
     assert isinstance(scene.check(mint.good()), Principal)
-    assert scene.judge._verified is None
+    assert scene.verifier._verified is None
 
 
 def test_a_token_that_was_verified_is_known_again(mint: Mint) -> None:
@@ -110,7 +110,7 @@ def test_scopes_are_checked_each_time(mint: Mint) -> None:
 
 
 def test_no_more_is_kept_than_agreed_and_what_is_used_stays() -> None:
-    memory: Remembered[int] = Remembered(10)
+    memory: ExpiringCache[int] = ExpiringCache(10)
     until = NOW + HOUR
     memory.put(b"used", -1, until)
     for number in range(1000):
@@ -124,7 +124,7 @@ def test_no_more_is_kept_than_agreed_and_what_is_used_stays() -> None:
 
 
 def test_what_is_over_is_forgotten_when_it_is_looked_for() -> None:
-    memory: Remembered[int] = Remembered(10)
+    memory: ExpiringCache[int] = ExpiringCache(10)
     memory.put(b"a", 1, NOW)
     assert memory.get(b"a", NOW - timedelta(microseconds=1)) == 1
     assert memory.get(b"a", NOW) is None
@@ -132,14 +132,14 @@ def test_what_is_over_is_forgotten_when_it_is_looked_for() -> None:
 
 
 def test_a_memory_for_nothing_keeps_nothing() -> None:
-    memory: Remembered[int] = Remembered(0)
+    memory: ExpiringCache[int] = ExpiringCache(0)
     memory.put(b"a", 1, NOW + HOUR)
     assert memory.get(b"a", NOW) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)), max_size=100), st.integers(1, 12))
 def test_whatever_is_put_what_comes_back_is_what_was_put_last(steps: list[tuple[int, int]], most: int) -> None:
-    memory: Remembered[int] = Remembered(most)
+    memory: ExpiringCache[int] = ExpiringCache(most)
     truth: dict[bytes, tuple[int, datetime]] = {}
     for number, (name, life) in enumerate(steps):
         key, now = str(name).encode(), NOW + timedelta(seconds=number)
@@ -151,7 +151,7 @@ def test_whatever_is_put_what_comes_back_is_what_was_put_last(steps: list[tuple[
 
 
 def test_many_threads_may_share_a_memory() -> None:
-    memory: Remembered[int] = Remembered(64)
+    memory: ExpiringCache[int] = ExpiringCache(64)
 
     def work(seed: int) -> bool:
         for number in range(2000):

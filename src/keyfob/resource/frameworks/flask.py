@@ -1,4 +1,4 @@
-"""A decorator for Flask views, blocking and async; who calls is `g.principal`."""
+"""Guard the views of Flask, blocking and async. The caller is `g.principal`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from flask import Flask, g, request
 from flask import Response as FlaskResponse
 
 from keyfob.protocol.http import Response
-from keyfob.resource.io.guard import Judge
-from keyfob.resource.io.once import Needs, check_once, check_once_async
-from keyfob.resource.io.wsgi import certificate_of, request_of
+from keyfob.resource.frameworks.wsgi import certificate_of, request_of
+from keyfob.resource.judge import Verifier
+from keyfob.resource.once import Needs, check_once, check_once_async
 from keyfob.resource.published import Published
 from keyfob.resource.require import Denial
 from keyfob.resource.verify import Principal
@@ -22,20 +22,20 @@ from keyfob.resource.verify import Principal
 View = Callable[..., Any]
 
 
-def requires(judge: Judge, needs: Needs) -> Callable[[View], View]:
-    """A decorator; stands below `@app.route`."""
+def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
+    """Return a decorator; it stands below `@app.route`."""
 
     def decorated(view: View) -> View:
         @wraps(view)
         def plain(*args: object, **named: object) -> object:
-            told = request.environ
-            found = check_once(judge, request_of(told), needs, told, certificate_of(told))
+            environ = request.environ
+            found = check_once(verifier, request_of(environ), needs, environ, certificate_of(environ))
             return _denied(found) or view(*args, **named)
 
         @wraps(view)
         async def awaited(*args: object, **named: object) -> object:
-            told = request.environ
-            found = await check_once_async(judge, request_of(told), needs, told, certificate_of(told))
+            environ = request.environ
+            found = await check_once_async(verifier, request_of(environ), needs, environ, certificate_of(environ))
             return _denied(found) or await view(*args, **named)
 
         return awaited if iscoroutinefunction(view) else plain
@@ -44,11 +44,11 @@ def requires(judge: Judge, needs: Needs) -> Callable[[View], View]:
 
 
 def serve_metadata(app: Flask, published: Published) -> None:
-    """Serve the API's metadata, to everybody (RFC 9728 §3)."""
+    """Serve the API's metadata, without a token (RFC 9728 §3)."""
 
     def metadata() -> FlaskResponse:
         answer = published.answer(request_of(request.environ))
-        return FlaskResponse(status=404) if answer is None else _written(answer)
+        return FlaskResponse(status=404) if answer is None else _to_flask(answer)
 
     path = urlsplit(published.url).path
     app.add_url_rule(path, endpoint=f"keyfob-metadata{path.replace('.', '-')}", view_func=metadata)
@@ -58,8 +58,8 @@ def _denied(found: Principal | Denial) -> FlaskResponse | None:
     if isinstance(found, Principal):
         cast("Any", g).principal = found
         return None
-    return _written(found.response())
+    return _to_flask(found.response())
 
 
-def _written(response: Response) -> FlaskResponse:
+def _to_flask(response: Response) -> FlaskResponse:
     return FlaskResponse(response.body, response.status, list(response.headers))

@@ -1,0 +1,47 @@
+"""Guard the endpoints of FastAPI by a dependency that OpenAPI shows, with its scopes."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from fastapi import Security
+from fastapi.openapi.models import HTTPBearer, OpenIdConnect
+from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection
+
+from keyfob.protocol.scope import Scope
+from keyfob.resource.frameworks.starlette import check
+from keyfob.resource.judge import Verifier
+from keyfob.resource.once import Needs
+from keyfob.resource.verify import Principal
+
+# FastAPI resolves the annotations of dependencies at run time, so this module does not postpone them.
+
+
+class Scheme(SecurityBase):
+    """The guard in OpenAPI, named by its realm: one OpenID provider, or plain bearer tokens with several issuers.
+
+    It checks nothing itself.
+    """
+
+    def __init__(self, issuers: tuple[str, ...], realm: str) -> None:
+        at = f"{issuers[0].removesuffix('/')}/.well-known/openid-configuration"
+        is_one = len(issuers) == 1
+        self.model = OpenIdConnect(openIdConnectUrl=at) if is_one else HTTPBearer(bearerFormat="JWT")
+        # The characters allowed in the name of a component (OpenAPI 3.1 §4.8.7.2).
+        self.scheme_name = re.sub(r"[^A-Za-z0-9._-]", "_", realm)
+
+    async def __call__(self) -> None:
+        """Check nothing; the dependency does."""
+
+
+def requires(
+    verifier: Verifier, needs: Needs, issuers: tuple[str, ...], realm: str
+) -> Callable[[HTTPConnection], Awaitable[Principal]]:
+    """Return a dependency. In a Starlette endpoint it is called with the request alone."""
+    scopes = Scope.of(name for need in needs for name in need.named().names)
+    scheme = Security(Scheme(issuers, realm), scopes=scopes.write().split())
+
+    async def principal(connection: HTTPConnection, _scheme: None = scheme) -> Principal:
+        return await check(verifier, needs, connection)
+
+    return principal

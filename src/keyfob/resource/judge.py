@@ -1,0 +1,282 @@
+"""Verify the token of a request: a Principal, or the Denial to answer with.
+
+There is one text for threads and event loops, `Verifier.judge`. As a rule it does not wait at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from keyfob.errors import InvalidToken, Unreachable
+from keyfob.jose.algorithms import ALGORITHMS
+from keyfob.jose.keys import KeySet
+from keyfob.jose.tokens import Unverified, looks_signed, read_payload, take_apart
+from keyfob.protocol.certificate import thumbprint_of
+from keyfob.protocol.fields import Fields
+from keyfob.protocol.http import Request
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
+from keyfob.resource.certificates import CertificateHeader, is_same
+from keyfob.resource.challenges import ChallengeSettings, Scheme, unavailable
+from keyfob.resource.expiring_cache import ExpiringCache
+from keyfob.resource.policy import Policy
+from keyfob.resource.ports import Clock, Introspector, KeySource, Pending, Wait
+from keyfob.resource.require import Denial, Requirement, missing_requirement
+from keyfob.resource.verify import BOUND, KeyNeeded, Principal, issuers_policy, verify_parsed
+from keyfob.run import run
+
+if TYPE_CHECKING:  # loads the DPoP modules, which a guard without an address does not need
+    from keyfob.resource.proof_validation import ProofValidator
+
+T = TypeVar("T")
+
+_NO_KEYS: Final = "The issuer's keys cannot be fetched."
+_NO_ANSWER: Final = "The issuer cannot be asked about this token."
+_TOKEN68: Final = re.compile(r" *([A-Za-z0-9\-._~+/]+=*) *\Z")
+_LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+# The usual spelling and lower case: the scheme is case-insensitive (RFC 9110 §11.1).
+_SCHEMES: Final[dict[str, Scheme]] = {"Bearer": "Bearer", "DPoP": "DPoP", "bearer": "Bearer", "dpop": "DPoP"}
+
+
+@dataclass(slots=True)  # not frozen, since one is made for every call
+class PresentedToken:
+    """The token of a request. `proof` comes with the DPoP scheme only."""
+
+    token: Secret
+    scheme: Scheme = "Bearer"
+    proof: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """What the API accepts from an issuer, and the issuer's keys. They verify no other issuer's tokens."""
+
+    policy: Policy
+    keys: KeySource
+
+
+class Verifier:
+    """Verifies the tokens of one API's trusted issuers. For one token, the issuer is asked at most once."""
+
+    def __init__(
+        self,
+        issuers: Sequence[TrustedIssuer],
+        challenges: ChallengeSettings | None = None,
+        *,
+        proofs: ProofValidator | None = None,
+        certificates: CertificateHeader | None = None,
+        introspector: Introspector | None = None,
+        remember: int = 0,
+        clock: Clock,
+    ) -> None:
+        """Configure the verifier; nothing is fetched yet.
+
+        Args:
+            issuers: At least one.
+            challenges: How the API describes itself in denials.
+            proofs: Validates DPoP proofs; without it, tokens that are bound to a key are refused.
+            certificates: The header in which a trusted proxy sends client certificates.
+            introspector: Asks about opaque tokens; without it, they are refused.
+            remember: The number of verified tokens to cache; 0 verifies each token anew.
+            clock: Returns the time, aware, UTC.
+        """
+        self._issuers = {issuer.policy.issuer: issuer for issuer in issuers}
+        self._policies = tuple(issuer.policy for issuer in issuers)
+        self._only = issuers[0] if len(issuers) == 1 else None
+        self._algorithms = self._policies[0].algorithms if self._only else ALGORITHMS
+        self._leeway = max(policy.leeway for policy in self._policies)
+        self._challenges = challenges or ChallengeSettings()
+        self._proofs = proofs
+        self._certificates = certificates
+        self._introspector = introspector
+        self._clock = clock
+        self._verified: ExpiringCache[tuple[Principal, KeySet, KeySource]] | None = (
+            ExpiringCache(remember) if remember else None
+        )
+
+    def check(
+        self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
+    ) -> Principal | Denial:
+        """Judge a request. Blocks while the issuer is asked."""
+        return run(self.judge(request, needs, certificate, _block))
+
+    async def check_async(
+        self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
+    ) -> Principal | Denial:
+        """Judge a request without blocking the event loop."""
+        return await self.judge(request, needs, certificate, _suspend)
+
+    def allow(self, request: Request, principal: Principal, needs: tuple[Requirement, ...]) -> Principal | Denial:
+        """Check further requirements of a request whose token this verifier has accepted."""
+        missing = missing_requirement(principal, needs, self._clock(), self._leeway)
+        if missing is None:
+            return principal
+        presented = read_token(request, self._challenges)
+        scheme = presented.scheme if isinstance(presented, PresentedToken) else "Bearer"
+        return self._challenges.forbid(missing, scheme)
+
+    async def judge(
+        self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None, wait: Wait
+    ) -> Principal | Denial:
+        """Return the caller, or the answer to give.
+
+        Args:
+            request: Its method, path, headers and peer are read.
+            needs: All have to be met.
+            certificate: The caller's TLS certificate in DER, if the server ended TLS itself.
+            wait: How to wait for the issuer.
+        """
+        presented = read_token(request, self._challenges)
+        if not isinstance(presented, PresentedToken):
+            return presented or self._challenges.missing(_scopes(needs))
+        try:
+            found = await self._verify(presented.token, wait)
+        except InvalidToken as problem:
+            return self._challenges.refuse(problem.message, presented.scheme)
+        if isinstance(found, Denial):
+            return found
+        if found.key_thumbprint is not None or found.certificate_thumbprint is not None or presented.proof is not None:
+            denial = self._check_binding(found, presented, request, certificate)
+            if denial is not None:
+                return denial
+        missing = missing_requirement(found, needs, self._clock(), self._leeway)
+        return found if missing is None else self._challenges.forbid(missing, presented.scheme)
+
+    async def _verify(self, token: Secret, wait: Wait) -> Principal | Denial:
+        """Verify the token itself, without its binding and the requirements.
+
+        Raises:
+            InvalidToken: A check failed.
+        """
+        introspector = self._introspector
+        if introspector is not None and (introspector.settings.every or not looks_signed(token)):
+            return await self._introspect(introspector, token, wait)
+        now, digest = self._clock(), None
+        if self._verified is not None:
+            digest = token.digest()
+            known = self._verified.get(digest, now)
+            if known is not None and known[2].current() is known[1]:
+                return known[0]
+        unverified = take_apart(token, self._algorithms)
+        issuer, fields = self._only, None
+        if issuer is None:
+            fields = read_payload(unverified)
+            issuer = self._issuers[issuers_policy(fields, self._policies).issuer]
+        keys: KeySet | None = issuer.keys.current()
+        found = None if keys is None else verify_parsed(unverified, keys, issuer.policy, now, fields)
+        if keys is None or not isinstance(found, Principal):
+            try:
+                found, keys = await self._verify_with_new_keys(unverified, fields, issuer, keys, wait)
+            except Unreachable:
+                return unavailable(_NO_KEYS)
+        if self._verified is not None and digest is not None:
+            self._verified.put(digest, (found, keys, issuer.keys), found.expires_at)
+        return found
+
+    async def _verify_with_new_keys(
+        self, unverified: Unverified, fields: Fields | None, issuer: TrustedIssuer, keys: KeySet | None, wait: Wait
+    ) -> tuple[Principal, KeySet]:
+        """Verify a token whose key is not in `keys`, or for which there are no keys yet.
+
+        Raises:
+            InvalidToken: The issuer has no such key, or a check failed.
+            Unreachable: The issuer did not answer.
+        """
+        source, policy = issuer.keys, issuer.policy
+        if keys is None:
+            fetch = source.refresh()
+            if fetch is not None:
+                await wait(fetch)
+            keys = source.usable()
+        found = verify_parsed(unverified, keys, policy, self._clock(), fields)
+        if isinstance(found, KeyNeeded):
+            fetch = source.seek(found.key_id, keys)
+            if fetch is not None:
+                await wait(fetch)
+            keys = source.usable()
+            found = verify_parsed(unverified, keys, policy, self._clock(), fields)
+        if isinstance(found, Principal):
+            return found, keys
+        if not source.has_answered():
+            raise Unreachable("the issuer's keys cannot be fetched")
+        raise InvalidToken("the token's key is not one of its issuer's", check="key")
+
+    async def _introspect(self, introspector: Introspector, token: Secret, wait: Wait) -> Principal | Denial:
+        digest = token.digest()
+        found = introspector.known(digest, self._clock())
+        if found is None:
+            found = await wait(introspector.ask(token, digest))
+        if isinstance(found, InvalidToken):  # cached, and shared: each caller raises its own
+            raise InvalidToken(found.message, check=found.check)
+        return unavailable(_NO_ANSWER) if found is None else found
+
+    def _check_binding(
+        self, principal: Principal, presented: PresentedToken, request: Request, certificate: bytes | None
+    ) -> Denial | None:
+        """Check that the caller holds the key or certificate of a bound token (RFC 9449 §7.1-7.2, RFC 8705 §3)."""
+        challenges = self._challenges
+        if principal.certificate_thumbprint is not None:
+            shown = None if certificate is None else thumbprint_of(certificate)
+            if shown is None and self._certificates is not None:
+                shown = self._certificates.read(request)
+            if not is_same(shown, principal.certificate_thumbprint):
+                return challenges.refuse(
+                    "the token is bound to a certificate that did not come with it", presented.scheme
+                )
+        proof, key = presented.proof, principal.key_thumbprint
+        if proof is None or self._proofs is None:
+            return None if key is None else challenges.refuse(BOUND, presented.scheme)
+        if key is None:
+            return challenges.refuse("the token is not bound to a key, and is a plain bearer token", presented.scheme)
+        return self._proofs.check(proof, presented.token, key, request, self._clock())
+
+
+def read_token(request: Request, challenges: ChallengeSettings) -> PresentedToken | Denial | None:
+    """Return the presented token, a Denial if it is malformed, or None if there is none.
+
+    A token in the query or in the body is ignored: RFC 9700 §4.3.2 forbids to send one there.
+    """
+    headers = [value for name, value in request.headers if name == "authorization"]
+    if len(headers) > 1:
+        return challenges.malformed("DPoP" if challenges.proof_required else "Bearer")
+    header = headers[0] if headers else ""
+    word, space, rest = header.partition(" ")
+    scheme = _SCHEMES.get(word) or _SCHEMES.get(word.lower())
+    if scheme is None and word.lower().startswith("bearer"):
+        return challenges.malformed("Bearer")  # a tab or nothing where a space belongs
+    if scheme is None or scheme not in challenges.schemes:
+        return None
+    token = _token_in(rest) if space else None
+    if token is None:
+        return challenges.malformed(scheme)
+    if scheme == "Bearer":
+        return PresentedToken(Secret(token))
+    proofs = request.header_values("dpop")
+    if len(proofs) != 1:
+        return challenges.refuse_proof("exactly one proof has to come with the token")
+    return PresentedToken(Secret(token), "DPoP", Secret(proofs[0]))
+
+
+def _token_in(rest: str) -> str | None:
+    """Return the one token that follows the scheme and a space (RFC 9110 §11.2)."""
+    token = rest.strip(" ")
+    # As a rule nothing is left; the pattern accepts the same, and takes three times as long.
+    if token and not token.encode("ascii", "replace").translate(None, _LETTERS):
+        return token
+    found = _TOKEN68.match(rest)
+    return None if found is None else found[1]
+
+
+def _scopes(needs: Sequence[Requirement]) -> str:
+    return Scope.of(name for need in needs for name in need.named().names).write()
+
+
+async def _block(pending: Pending[T]) -> T:
+    return pending.wait()
+
+
+async def _suspend(pending: Pending[T]) -> T:
+    return await pending.wait_async()

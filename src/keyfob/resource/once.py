@@ -1,0 +1,53 @@
+"""Verify the token of a request once, however many checks there are: a DPoP proof is valid once (RFC 9449 §11.1).
+
+A guard around a whole application and another check at one endpoint then cost one signature. The result is stored with
+the request, in the ASGI scope or the WSGI environment, where a caller cannot write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+from keyfob.protocol.http import Request
+from keyfob.resource.judge import Verifier
+from keyfob.resource.require import Denial, Requirement
+from keyfob.resource.verify import Principal
+
+PRINCIPAL: Final = "keyfob.principal"
+_VERIFIED: Final = "keyfob.verified"
+
+RequestState = MutableMapping[str, Any]
+Needs = tuple[Requirement, ...]
+
+
+def check_once(
+    verifier: Verifier, request: Request, needs: Needs, state: RequestState, certificate: bytes | None = None
+) -> Principal | Denial:
+    """Return the caller, or the answer to give. May block. `state` has the lifetime of the request."""
+    known = _known(verifier, state)
+    if known is not None:
+        return verifier.allow(request, known, needs)
+    return _store(verifier, state, verifier.check(request, needs, certificate))
+
+
+async def check_once_async(
+    verifier: Verifier, request: Request, needs: Needs, state: RequestState, certificate: bytes | None = None
+) -> Principal | Denial:
+    """Do the same without blocking the event loop."""
+    known = _known(verifier, state)
+    if known is not None:
+        return verifier.allow(request, known, needs)
+    return _store(verifier, state, await verifier.check_async(request, needs, certificate))
+
+
+def _known(verifier: Verifier, state: RequestState) -> Principal | None:
+    by, principal = state.get(_VERIFIED, (None, None))
+    return principal if by is verifier else None
+
+
+def _store(verifier: Verifier, state: RequestState, found: Principal | Denial) -> Principal | Denial:
+    if isinstance(found, Principal):
+        state[_VERIFIED] = (verifier, found)
+        state[PRINCIPAL] = found
+    return found
