@@ -15,14 +15,14 @@ from __future__ import annotations
 import socket  # noqa: TID251  its type; nothing is opened here
 
 from keyfob.jose.certificates import TLS_HOSTS
-from keyfob.server.config import ForCertificates, TenantConfig, Wire
 from keyfob.server.io.certificates import TlsFiles, read_authorities, read_own_certificate, tls_files
 from keyfob.server.io.data import default_folder
 from keyfob.server.io.registry import Registry, is_tenant, new_client_id, new_client_secret, new_password
 from keyfob.server.io.running import Certified, Running, bind, url_of
 from keyfob.server.io.running import run as run_app
 from keyfob.server.io.tenant import Tenant
-from keyfob.server.registered import Api, ApiGrant, Application, Connection, RefreshPolicy, Role
+from keyfob.server.settings.config import ForCertificates, TenantConfig, Wire
+from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, RefreshPolicy, Role
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, FirstUser, ready_config
 
 __all__ = [

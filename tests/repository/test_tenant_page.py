@@ -5,9 +5,9 @@ from dataclasses import MISSING
 
 import pytest
 
-from keyfob.server.people_wanted import USER
-from keyfob.server.shapes import ARRAYS, REFRESH, TENANT, Key, Shape
-from keyfob.server.toml import write_value
+from keyfob.server.settings.schema import ARRAYS, REFRESH, TENANT, Key, Shape
+from keyfob.server.settings.toml import write_value
+from keyfob.server.settings.users import USER
 from tools.house import ROOT
 
 TEXT = (ROOT / "docs" / "tenant.md").read_text(encoding="utf-8")

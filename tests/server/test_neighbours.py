@@ -16,7 +16,7 @@ from keyfob.serve import RefreshPolicy, Wire
 from keyfob.testing.example_tenant import ORDERS, SECRET, WEB_CALLBACK
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, Scene
-from tests.server.test_password import change
+from tests.server.endpoints.oauth.test_password import change
 from tests.server.wires import (
     address_of,
     approve,

@@ -20,7 +20,7 @@ from keyfob.testing.example_tenant import CALLBACK, ORDERS, SECRET, example_conf
 from keyfob.testing.pair import Pair
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
-from tests.server.test_dpop import EXAMPLE
+from tests.server.endpoints.oauth.test_dpop import EXAMPLE
 
 SCENE = Scene(example_config(ISSUER))
 names = st.sampled_from(

@@ -14,10 +14,10 @@ from keyfob.protocol.claims import AT_JWT, AccessClaims, IdClaims
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
-from keyfob.server.config import TenantConfig
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.records import RefreshLogin, User
-from keyfob.server.registered import Api, Application
+from keyfob.server.settings.config import TenantConfig
+from keyfob.server.settings.registered import Api, Application
 
 TOKEN_ID_BYTES = 16
 

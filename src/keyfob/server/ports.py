@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from keyfob.protocol.secret import Secret
 from keyfob.server.records import (
+    DEFAULT_CONNECTION,
     Authenticator,
     AuthorizationCode,
     BrowserSession,
@@ -20,7 +21,6 @@ from keyfob.server.records import (
     StoredKey,
     User,
 )
-from keyfob.server.registered import DEFAULT_CONNECTION
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from typing import Final, Literal
 
 from keyfob.jose.algorithms import Algorithm
 from keyfob.protocol.scope import Scope
-from keyfob.server.config import Factor
-from keyfob.server.registered import DEFAULT_CONNECTION
 
+Factor = Literal["otp", "email", "recovery-code"]
+DEFAULT_CONNECTION: Final = "Username-Password-Authentication"
 Outcome = Literal["", "allowed", "denied"]
 Stage = Literal["waiting", "confirmed", "approved", "denied", "redeemed", "lapsed"]
 

@@ -10,12 +10,12 @@ from typing import Final, Generic, TypeVar
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response
-from keyfob.server.config import TenantConfig
 from keyfob.server.decide.device import Pace
 from keyfob.server.decide.throttle import Bucket, Failures
 from keyfob.server.issue import Mint
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, Surroundings
+from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
 
 K = TypeVar("K", bound=Hashable)

@@ -10,11 +10,11 @@ from keyfob.jose.keys import SigningKey
 from keyfob.jose.sealed import derive, seal, unseal
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from keyfob.protocol.secret import Secret
-from keyfob.server.config import TenantConfig, Wire
 from keyfob.server.keyed_hash import HashKeys, keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import StoredKey
-from keyfob.server.registered import Api, Application
+from keyfob.server.settings.config import TenantConfig, Wire
+from keyfob.server.settings.registered import Api, Application
 
 MASTER_KEY_BYTES: Final = 32
 _PURPOSES: Final = (

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from keyfob.protocol.http import NO_STORE, Headers, Response, json_response
 from keyfob.protocol.oauth_error import speakable
-from keyfob.server.config import Wire
+from keyfob.server.settings.config import Wire
 
 Outcome = Literal[
     "pending",

@@ -19,7 +19,7 @@ from keyfob.protocol.grants import (
 )
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Api, ApiGrant, Application, Connection, Role, TenantConfig, Wire, ready_config
-from keyfob.server.registered import DEFAULT_CONNECTION
+from keyfob.server.records import DEFAULT_CONNECTION
 
 ORDERS: Final = "https://orders.example/"
 STOCK: Final = "https://stock.example/"

@@ -30,7 +30,7 @@ from keyfob.testing.scripted_server import Answer, ScriptedWorld
 from tests.client.blocking import Session
 from tests.client.scripts import API, CLIENT, ISSUER, METADATA, OPENID, PENDING, SLOW_DOWN, error, tokens
 from tests.client.scripts import held as kept
-from tests.server.test_password import code_for, enrolled
+from tests.server.endpoints.oauth.test_password import code_for, enrolled
 
 PROFILE = Profile("default", ISSUER, CLIENT, API, Scope.of(["read:orders"]), way="password", allows_password=True)
 PASSWORD = "correct horse"

@@ -115,8 +115,8 @@ def export(flags: Namespace) -> int:
     Raises:
         Misuse: There is no tenant.
     """
-    from keyfob.server.people_wanted import write_person
-    from keyfob.server.toml import write_toml
+    from keyfob.server.settings.toml import write_toml
+    from keyfob.server.settings.users import write_person
 
     with folder.registry_of(flags) as registry:
         tables = registry.tables()
@@ -137,8 +137,8 @@ def import_auth0(flags: Namespace) -> int:
     Raises:
         Misuse: It cannot be read.
     """
-    from keyfob.server.auth0_export import convert
-    from keyfob.server.toml import write_toml
+    from keyfob.server.settings.auth0_export import convert
+    from keyfob.server.settings.toml import write_toml
 
     try:
         tables, left = convert(_read_yaml(flags.file))

@@ -14,9 +14,9 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.serve import Registry
-    from keyfob.server.changes import Plan
-    from keyfob.server.tenant_file import Mistake, TenantFile
-    from keyfob.server.words import Reference
+    from keyfob.server.settings.changes import Plan
+    from keyfob.server.settings.field_types import Reference
+    from keyfob.server.settings.tenant_file import Mistake, TenantFile
 
 
 def add_data_flag(parser: ArgumentParser) -> None:
@@ -62,7 +62,7 @@ def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True
     Raises:
         Misuse: It cannot be read, or has mistakes.
     """
-    from keyfob.server.tenant_file import SERVED, any_secret, find_secret, read_tenant_file
+    from keyfob.server.settings.tenant_file import SERVED, any_secret, find_secret, read_tenant_file
 
     def read_beside(name: str) -> str:
         return (path.parent / name).read_text(encoding="utf-8")

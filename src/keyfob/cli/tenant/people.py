@@ -14,9 +14,9 @@ from keyfob.cli.profiles import add_json_flag
 from keyfob.cli.tenant import folder
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
-from keyfob.server.people_wanted import PersonWanted, check_against, check_password, check_person
-from keyfob.server.registered import DEFAULT_CONNECTION
-from keyfob.server.shapes import stop_at_once
+from keyfob.server.records import DEFAULT_CONNECTION
+from keyfob.server.settings.schema import stop_at_once
+from keyfob.server.settings.users import PersonWanted, check_against, check_password, check_person
 
 if TYPE_CHECKING:
     from keyfob.serve import Registry
@@ -76,7 +76,7 @@ def list_all(flags: Namespace) -> int:
 
 def show(flags: Namespace) -> int:
     """All about one."""
-    from keyfob.server.toml import write_toml
+    from keyfob.server.settings.toml import write_toml
 
     with folder.registry_of(flags) as registry:
         told = _told(registry.user(flags.email, flags.connection))
@@ -228,7 +228,7 @@ def _done(flags: Namespace, user: User, what: str) -> int:
 
 def _told(user: User) -> dict[str, object]:
     """For eyes and programs; nothing of the password."""
-    from keyfob.server.people_wanted import USER
+    from keyfob.server.settings.users import USER
 
     shown = replace(_as_is(user), user_id=user.user_id)
     return {**USER.write(shown), "updated_at": output.instant(user.updated_at)}

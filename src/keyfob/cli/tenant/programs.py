@@ -12,8 +12,8 @@ from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag
 from keyfob.cli.tenant import folder
 from keyfob.errors import Misuse
-from keyfob.server.shapes import ARRAYS, SECRETS, Table
-from keyfob.server.words import suggestion
+from keyfob.server.settings.field_types import suggestion
+from keyfob.server.settings.schema import ARRAYS, SECRETS, Table
 
 if TYPE_CHECKING:
     from keyfob.protocol.secret import Secret
@@ -116,7 +116,7 @@ def list_all(flags: Namespace, family: Family) -> int:
 
 def show(flags: Namespace, family: Family) -> int:
     """All about one."""
-    from keyfob.server.toml import write_toml
+    from keyfob.server.settings.toml import write_toml
 
     with folder.registry_of(flags) as registry:
         found = _told(_one(_all(registry, family), flags, family))

@@ -8,9 +8,9 @@ from keyfob.protocol.address import is_web_url
 from keyfob.protocol.grants import ClientCredentialsGrant
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.target import Target
-from keyfob.server.config import IDENTITY_SCOPES, TenantConfig
 from keyfob.server.records import User
-from keyfob.server.registered import Api, Application
+from keyfob.server.settings.config import IDENTITY_SCOPES, TenantConfig
+from keyfob.server.settings.registered import Api, Application
 from keyfob.server.wire import Outcome
 
 

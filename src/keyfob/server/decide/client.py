@@ -13,7 +13,7 @@ from keyfob.jose.tokens import Unverified, believe, take_apart
 from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.secret import Secret
-from keyfob.server.registered import Application
+from keyfob.server.settings.registered import Application
 
 LONGEST_ASSERTION: Final = 2048
 LONGEST_CLAIM: Final = 64

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from keyfob.server.config import Mfa
 from keyfob.server.records import Authenticator, MfaLogin
+from keyfob.server.settings.config import Mfa
 from keyfob.server.wire import Outcome
 
 STEP: Final = timedelta(seconds=30)

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from keyfob.protocol.scope import Scope
 from keyfob.server.records import RefreshLogin
-from keyfob.server.registered import RefreshPolicy
+from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
 MOST_TWINS: Final = 10  # tokens of one generation, all made within an application's leeway

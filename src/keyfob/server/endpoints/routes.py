@@ -6,17 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from keyfob.protocol.http import Request, Response
-from keyfob.server.endpoints import activate, consent, login, mfa, second_factor
-from keyfob.server.endpoints.authorize import authorize
-from keyfob.server.endpoints.device_code import device_code
-from keyfob.server.endpoints.introspect import introspect
-from keyfob.server.endpoints.logout import oidc_logout, v2_logout
-from keyfob.server.endpoints.manners import Manners, with_manners
-from keyfob.server.endpoints.metadata import health, jwks, metadata
-from keyfob.server.endpoints.par import push
-from keyfob.server.endpoints.revoke import revoke
-from keyfob.server.endpoints.token import token
-from keyfob.server.endpoints.userinfo import userinfo
+from keyfob.server.endpoints.oauth import mfa
+from keyfob.server.endpoints.oauth.device_code import device_code
+from keyfob.server.endpoints.oauth.introspect import introspect
+from keyfob.server.endpoints.oauth.metadata import health, jwks, metadata
+from keyfob.server.endpoints.oauth.par import push
+from keyfob.server.endpoints.oauth.revoke import revoke
+from keyfob.server.endpoints.oauth.token import token
+from keyfob.server.endpoints.oauth.userinfo import userinfo
+from keyfob.server.endpoints.pages import activate, consent, login, second_factor
+from keyfob.server.endpoints.pages.authorize import authorize
+from keyfob.server.endpoints.pages.logout import oidc_logout, v2_logout
+from keyfob.server.endpoints.response_policy import Manners, with_manners
 from keyfob.server.site import Site
 from keyfob.server.wire import answer
 

@@ -11,7 +11,7 @@ from keyfob.io.redacting import guard_log
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
 from keyfob.server.endpoints.routes import handle
-from keyfob.server.io.pages import style
+from keyfob.server.io.render import style
 from keyfob.server.site import Site
 
 LARGEST_BODY: Final = 64 * 1024

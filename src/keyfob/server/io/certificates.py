@@ -13,8 +13,8 @@ from typing import Final
 from keyfob.errors import Malformed, Misuse
 from keyfob.jose.certificates import Authority, new_key
 from keyfob.jose.shown import read_certificates
+from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import replace, write_once
-from keyfob.server.io.surroundings import SystemSurroundings
 
 _FOR_ALL: Final = 0o644
 

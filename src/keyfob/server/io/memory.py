@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from keyfob.server.ports import Transaction
 from keyfob.server.records import (
+    DEFAULT_CONNECTION,
     Authenticator,
     AuthorizationCode,
     BrowserSession,
@@ -23,7 +24,6 @@ from keyfob.server.records import (
     StoredKey,
     User,
 )
-from keyfob.server.registered import DEFAULT_CONNECTION
 
 T = TypeVar("T")
 _NO_TIME = timedelta()

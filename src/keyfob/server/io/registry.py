@@ -13,24 +13,23 @@ from typing import Final, Self, TypeVar, cast
 
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
-from keyfob.server.changes import Plan, plan_of
-from keyfob.server.config import TenantConfig
-from keyfob.server.documents import config_of, documents_of, read_documents, read_tables, write_tables
-from keyfob.server.io.bell import Bell
+from keyfob.server.io.change_signal import Bell
+from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import master_key
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
-from keyfob.server.io.surroundings import SystemSurroundings
 from keyfob.server.keyed_hash import write_token
-from keyfob.server.people_wanted import PersonWanted, as_user, found_among
 from keyfob.server.ports import Passwords, Store, Transaction
-from keyfob.server.records import Document, User
-from keyfob.server.registered import DEFAULT_CONNECTION
-from keyfob.server.shapes import Table
+from keyfob.server.records import DEFAULT_CONNECTION, Document, User
+from keyfob.server.settings.changes import Plan, plan_of
+from keyfob.server.settings.config import TenantConfig
+from keyfob.server.settings.field_types import Reference
+from keyfob.server.settings.schema import Table
+from keyfob.server.settings.stored_settings import config_of, documents_of, read_documents, read_tables, write_tables
+from keyfob.server.settings.tenant_file import SERVED, TenantFile
+from keyfob.server.settings.users import PersonWanted, as_user, found_among
 from keyfob.server.start import MASTER_KEY_BYTES, hash_keys, ready_config, without_secrets
-from keyfob.server.tenant_file import SERVED, TenantFile
-from keyfob.server.words import Reference
 
 T = TypeVar("T")
 DATABASE: Final = "tenant.sqlite3"

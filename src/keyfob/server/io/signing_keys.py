@@ -7,9 +7,9 @@ from functools import partial
 
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.sealed import NONCE_BYTES
-from keyfob.server.config import TenantConfig
 from keyfob.server.ports import Store, Surroundings, Transaction
 from keyfob.server.records import StoredKey
+from keyfob.server.settings.config import TenantConfig
 from keyfob.server.start import open_keys, seal_key
 
 

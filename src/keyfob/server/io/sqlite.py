@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from keyfob.errors import Misuse
-from keyfob.server.io import rows
+from keyfob.server import rows
 from keyfob.server.io.memory import KEPT_AFTER
 from keyfob.server.ports import Transaction
 from keyfob.server.records import (
+    DEFAULT_CONNECTION,
     Authenticator,
     AuthorizationCode,
     BrowserSession,
@@ -35,7 +36,6 @@ from keyfob.server.records import (
     StoredKey,
     User,
 )
-from keyfob.server.registered import DEFAULT_CONNECTION
 
 R = TypeVar("R")
 T = TypeVar("T")

@@ -9,24 +9,23 @@ from typing import Final
 
 from keyfob.jose.shown import read_certificate
 from keyfob.protocol.secret import Secret
-from keyfob.server.config import ForCertificates, TenantConfig, Wire
-from keyfob.server.documents import config_of
 from keyfob.server.io.asgi import AsgiApp, Look
-from keyfob.server.io.bell import Bell
+from keyfob.server.io.change_signal import Bell
+from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import audit_log, master_key
-from keyfob.server.io.follow import Follower, note_password_users
 from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.memory import MemoryStore
-from keyfob.server.io.pages import draw, render
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.registry import DATABASE
+from keyfob.server.io.reload import Follower, note_password_users
+from keyfob.server.io.render import draw, render
 from keyfob.server.io.signing_keys import make_keys
 from keyfob.server.io.sqlite import SqliteStore
-from keyfob.server.io.surroundings import SystemSurroundings
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Audit, Mailer, Passwords, Store, Surroundings, Transaction
-from keyfob.server.records import Document, User
-from keyfob.server.registered import DEFAULT_CONNECTION
+from keyfob.server.records import DEFAULT_CONNECTION, Document, User
+from keyfob.server.settings.config import ForCertificates, TenantConfig, Wire
+from keyfob.server.settings.stored_settings import config_of
 from keyfob.server.site import Site
 from keyfob.server.start import (
     MASTER_KEY_BYTES,

@@ -1,0 +1,110 @@
+"""POST /oauth/device/code: a program asks for a pair of codes (RFC 8628 §3.1-3.2, RFC 7636 §4.3, Auth0)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.client_authentication import Credentials
+from keyfob.protocol.device import DeviceAnswer, DeviceRequest
+from keyfob.protocol.fields import Fields
+from keyfob.protocol.grants import DEVICE_CODE
+from keyfob.protocol.http import Request, Response, json_response
+from keyfob.protocol.secret import Secret
+from keyfob.server.decide.access import NoReach, Reach, decide_reach
+from keyfob.server.decide.device import is_right_challenge, write_user_code
+from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
+from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
+from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.ports import Transaction
+from keyfob.server.records import DeviceLogin
+from keyfob.server.site import Site
+from keyfob.server.wire import answer
+
+DEVICE_CODE_BYTES: Final = 32
+_DRAWN: Final = 64
+_TRIES: Final = 20
+_SWEPT: Final = 20
+
+
+async def device_code(site: Site, request: Request) -> Response:
+    """Answer with codes. No program authenticates here: Auth0 refuses one that tries."""
+    try:
+        fields = read_parameters(request)
+        asked = DeviceRequest.read(fields)
+    except Malformed as problem:
+        return malformed(site, problem)
+    application = site.config.application(asked.client_id)
+    may_ask = application is not None and DEVICE_CODE in application.grants and application.is_public
+    if application is None or not may_ask or _authenticates(request, fields):
+        site.note("fdeaz", request, client_id=asked.client_id, description="client unknown or not allowed")
+        return site.refuse("client_refused")
+    if not is_right_challenge(asked.code_challenge, asked.code_challenge_method):
+        words = "code_challenge_method is S256, and the challenge 43 letters."
+        return site.refuse("request_malformed", problem=words)
+    wait = _wait(site, request)
+    if wait:
+        site.note("fdeaz", request, client_id=asked.client_id, description="too many requests")
+        retry = (("retry-after", str(int(wait.total_seconds()) + 1)),)
+        return answer(site.config.wire, "too_many", headers=retry)
+    reach = decide_reach(site.config, application, asked.target, asked.scope)
+    if isinstance(reach, NoReach):
+        site.note("fdeaz", request, client_id=asked.client_id, description=reach.outcome)
+        return site.refuse(reach.outcome, **reach.words)
+    return json_response(200, (await _begin(site, request, asked, reach)).write())
+
+
+def _authenticates(request: Request, fields: Fields) -> bool:
+    """Whether a program tries to prove who it is, which Auth0 refuses here."""
+    try:
+        return Credentials.read(request.header("authorization"), fields).method != "none"
+    except Malformed:
+        return True
+
+
+def _wait(site: Site, request: Request) -> timedelta:
+    """How long this address must wait for its next code; one is spent where it need not."""
+    size, span, peer = site.config.device_requests, site.config.device_lifetime, network_of(request.peer)
+    bucket = refill(site.asked.get(peer), size, span, site.now())
+    wait = time_until_try(bucket, size, span)
+    site.asked.put(peer, bucket if wait else spend(bucket))
+    return wait
+
+
+async def _begin(site: Site, request: Request, asked: DeviceRequest, reach: Reach) -> DeviceAnswer:
+    config, now = site.config, site.now()
+    code = Secret(write_token(site.surroundings.random(DEVICE_CODE_BYTES)))
+    for _ in range(_TRIES):
+        user_code = _draw(site)
+        login = DeviceLogin(
+            device_code_hash=keyed_hash(site.hash_keys.codes, code),
+            user_code_hash=keyed_hash(site.hash_keys.codes, user_code),
+            client_id=asked.client_id,
+            audience=reach.api.audience,
+            scope=reach.scope,
+            peer=request.peer,
+            created_at=now,
+            expires_at=now + config.device_lifetime,
+            challenge=asked.code_challenge,
+        )
+
+        def add(transaction: Transaction, login: DeviceLogin = login) -> bool:
+            transaction.sweep(now, _SWEPT)
+            return transaction.add_device(login)
+
+        if await site.store.write(add):
+            address = f"{config.issuer}activate"
+            return DeviceAnswer(
+                device_code=code,
+                user_code=user_code,
+                verification_uri=address,
+                verification_uri_complete=f"{address}?user_code={user_code}",
+                expires_in=config.device_lifetime,
+                interval=config.device_interval,
+            )
+    raise Misuse("no free user code was found; are millions of logins waiting?")
+
+
+def _draw(site: Site) -> str:
+    return write_user_code(site.surroundings.random(_DRAWN))

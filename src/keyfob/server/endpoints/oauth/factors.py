@@ -1,0 +1,189 @@
+"""Second factors: begin, enrol, send, check. What the password grants, the MFA API and the pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
+from keyfob.protocol.grants import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE
+from keyfob.protocol.http import Request, Response
+from keyfob.protocol.secret import Secret
+from keyfob.server.decide.access import Reach
+from keyfob.server.decide.multifactor import (
+    LOGIN_LIFETIME,
+    MESSAGE_LIFETIME,
+    RECOVERY_LENGTH,
+    SECRET_BYTES,
+    TRIES,
+    TRY_BACK_AFTER,
+    FactorWrong,
+    decide_message,
+    matching_step,
+    read_recovery_code,
+    write_digits,
+    write_recovery_code,
+)
+from keyfob.server.decide.throttle import refill, spend, time_until_try
+from keyfob.server.endpoints.oauth.client_request import Call
+from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.ports import Transaction
+from keyfob.server.records import Authenticator, Factor, MfaLogin, User
+from keyfob.server.site import Site
+from keyfob.server.wire import answer
+
+TOKEN_BYTES: Final = 32
+_PREFIX: Final = "Fe26.2*"  # as Auth0's mfa_token and oob_code begin
+_ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recovery-code": "recovery-code"}
+
+
+async def begin_factor(call: Call, user: User, reach: Reach, grant: str, factors: Iterable[Authenticator]) -> Response:
+    """The password was right: say that a second factor is due, and how to go on (Auth0's mfa_required)."""
+    site, wire = call.site, call.site.config.wire
+    if wire == "rfc" or not {MFA_OTP, MFA_OOB, MFA_RECOVERY_CODE} & set(call.application.grants):
+        call.note("fepft", user_id=user.user_id, description="a second factor is due")
+        return call.refuse("mfa_refused")
+    token = Secret(_PREFIX + write_token(site.surroundings.random(TOKEN_BYTES)))
+    login = MfaLogin(
+        token_hash=keyed_hash(site.hash_keys.codes, token),
+        user_id=user.user_id,
+        client_id=call.application.client_id,
+        audience=reach.api.audience,
+        scope=reach.scope,
+        grant=grant,
+        created_at=call.now,
+        expires_at=call.now + LOGIN_LIFETIME,
+        key_thumbprint=call.key_thumbprint,
+    )
+    await site.store.write(lambda transaction: transaction.save_mfa_login(login))
+    call.note("mfar", user_id=user.user_id, description="a second factor is due")
+    active = sorted({one.factor for one in factors if one.is_active})
+    kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in active or site.config.factors]}
+    more = {"mfa_token": token.reveal(), "mfa_requirements": kinds}
+    return answer(wire, "mfa_required", headers=call.headers, more=more)
+
+
+def has_tries(site: Site, user_id: str, now: datetime) -> bool:
+    """Whether that person may try another second factor; one try is spent."""
+    bucket = refill(site.factor_tries.get(user_id), TRIES, TRIES * TRY_BACK_AFTER, now)
+    if time_until_try(bucket, TRIES, TRIES * TRY_BACK_AFTER):
+        return False
+    site.factor_tries.put(user_id, spend(bucket))
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A second factor that waits to be proven; what its person must be shown, this once."""
+
+    authenticator: Authenticator
+    secret: bytes
+    recovery_code: str | None = None
+
+
+async def enrol(site: Site, user: User, factor: Factor, *, with_recovery: bool = True) -> Enrolled:
+    """Add a second factor, not active before it has been proven; the first one brings a recovery code."""
+    now, random = site.now(), site.surroundings.random
+    secret = random(SECRET_BYTES) if factor == "otp" else b""
+    name = f"{_ID_PREFIX[factor]}|dev_{write_token(random(12))}"
+    kept = seal(secret, site.hash_keys.factors, nonce=random(NONCE_BYTES), context=f"factor {name}") if secret else b""
+    added = Authenticator(name, user.user_id, factor, kept, now)
+    has_code = with_recovery and "recovery-code" in site.config.factors
+    code = write_recovery_code(random(RECOVERY_LENGTH)) if has_code else None
+
+    def add(transaction: Transaction) -> str | None:
+        known = transaction.authenticators(user.user_id)
+        for one in known:
+            if one.factor == factor and not one.is_active:
+                transaction.drop_authenticator(one.authenticator_id)  # an enrolment that was never finished
+        transaction.save_authenticator(added)
+        if code is None or any(one.factor == "recovery-code" and one.is_active for one in known):
+            return None
+        for one in known:
+            if one.factor == "recovery-code":
+                transaction.drop_authenticator(one.authenticator_id)
+        transaction.save_authenticator(recovery_of(site, user.user_id, code, now))
+        return code
+
+    return Enrolled(added, secret, await site.store.write(add))
+
+
+def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active: bool = False) -> Authenticator:
+    """A recovery code as it is kept: a keyed hash."""
+    hashed = keyed_hash(site.hash_keys.factors, f"recovery {user_id} {code}")
+    name = f"recovery-code|dev_{write_token(site.surroundings.random(12))}"
+    return Authenticator(name, user_id, "recovery-code", hashed, now, is_active)
+
+
+def check_otp(site: Site, transaction: Transaction, user_id: str, typed: str, now: datetime) -> bool:
+    """Whether it is the code of one of the person's authenticators; it is taken, and what waited to be proven is."""
+    for one in transaction.authenticators(user_id):
+        if one.factor == "otp":
+            secret = unseal(one.secret, site.hash_keys.factors, context=f"factor {one.authenticator_id}")
+            step = matching_step(secret, typed, now, one.last_step)
+            if step is not None:
+                transaction.save_authenticator(replace(one, last_step=step))
+                activate(transaction, one.authenticator_id, user_id)
+                return True
+    return False
+
+
+def activate(transaction: Transaction, authenticator_id: str, user_id: str) -> None:
+    """It has been proven; the recovery code that came with the first one counts from now on."""
+    for one in transaction.authenticators(user_id):
+        if not one.is_active and (one.authenticator_id == authenticator_id or one.factor == "recovery-code"):
+            transaction.save_authenticator(replace(one, is_active=True))
+
+
+def check_recovery(site: Site, transaction: Transaction, user_id: str, typed: str, fresh: Authenticator) -> bool:
+    """Whether it is the person's recovery code; it is spent, and `fresh` takes its place."""
+    hashed = keyed_hash(site.hash_keys.factors, f"recovery {user_id} {read_recovery_code(typed)}")
+    for one in transaction.authenticators(user_id):
+        if one.factor == "recovery-code" and one.is_active and Secret(one.secret.hex()) == Secret(hashed.hex()):
+            transaction.drop_authenticator(one.authenticator_id)
+            transaction.save_authenticator(fresh)
+            return True
+    return False
+
+
+async def send_message(site: Site, request: Request, login: MfaLogin, user: User, authenticator_id: str) -> Secret:
+    """E-mail a code; gives the oob_code that stands for the message. A newer message ends the one before.
+
+    Raises:
+        Unreachable: It could not be sent.
+    """
+    random, now = site.surroundings.random, site.now()
+    oob, code = Secret(_PREFIX + write_token(random(TOKEN_BYTES))), write_digits(random(8))
+    sent = replace(
+        login,
+        oob_hash=keyed_hash(site.hash_keys.codes, oob),
+        binding_hash=binding_hash(site, login.token_hash, code),
+        oob_expires_at=now + MESSAGE_LIFETIME,
+        authenticator_id=authenticator_id,
+    )
+    await site.store.write(lambda transaction: transaction.save_mfa_login(sent))
+    text = (
+        f"Your code is {code}. It is good for five minutes, once.\n\n"
+        "If you did not just log in, somebody knows your password: change it.\n"
+    )
+    await site.mailer.send(user.email, f"Your code for {site.config.name}", text)
+    site.note("mfas", request, user_id=user.user_id, description="a code was sent by e-mail")
+    return oob
+
+
+def binding_hash(site: Site, token_hash: bytes, code: str) -> bytes:
+    """The code in a message, bound to the login it was sent for."""
+    return keyed_hash(site.hash_keys.codes, token_hash + code.strip().encode())
+
+
+def check_message(
+    site: Site, transaction: Transaction, login: MfaLogin, oob: Secret, typed: str, now: datetime
+) -> MfaLogin | FactorWrong:
+    """Whether it is the code of the message; then the message is spent, and its authenticator proven."""
+    oob_hash = keyed_hash(site.hash_keys.codes, oob)
+    decision = decide_message(login, oob_hash, binding_hash(site, login.token_hash, typed), now)
+    if isinstance(decision, MfaLogin) and decision.authenticator_id is not None:
+        activate(transaction, decision.authenticator_id, decision.user_id)
+    return decision

@@ -1,0 +1,82 @@
+"""POST /oauth/introspect: is this token alive (RFC 7662)? Off by default under `auth0`, which has none."""
+
+from __future__ import annotations
+
+from keyfob.errors import InvalidToken, Malformed
+from keyfob.protocol.claims import AccessClaims
+from keyfob.protocol.http import Request, Response, json_response
+from keyfob.protocol.introspection import IntrospectionRequest
+from keyfob.protocol.secret import Secret
+from keyfob.server.endpoints.oauth.client_request import Call, authenticate
+from keyfob.server.endpoints.oauth.own_tokens import judge_own
+from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
+from keyfob.server.keyed_hash import keyed_hash, read_refresh
+from keyfob.server.site import Site
+
+_DEAD = {"active": False}
+
+
+async def introspect(site: Site, request: Request) -> Response:
+    """For confidential programs; a dead, foreign or unknown token gets the same answer (RFC 7662 §2.2)."""
+    if not site.config.offers_introspection:
+        return site.refuse("endpoint_disabled")
+    try:
+        fields = read_parameters(request)
+        token = IntrospectionRequest.read(fields).token
+    except Malformed as problem:
+        return malformed(site, problem)
+    call = await authenticate(site, request, fields)
+    if isinstance(call, Response):
+        return call
+    if call.application.is_public:
+        return site.refuse("caller_unauthorized")
+    return json_response(200, await _access(call, token) or await _refresh(call, token) or _DEAD)
+
+
+async def _access(call: Call, token: Secret) -> dict[str, object] | None:
+    site = call.site
+    try:
+        claims = judge_own(site, token, None)
+    except InvalidToken:
+        return None
+    if not _concerns(call, claims):
+        return None
+    user = None
+    if not claims.subject.endswith("@clients"):
+        user = await site.store.read(lambda transaction: transaction.user_by_id(claims.subject))
+        if user is None or user.is_blocked:
+            return None
+    members = {"active": True, "client_id": claims.client_id, "token_type": "access_token", **claims.write("rfc9068")}
+    members |= {"token_type": "DPoP" if claims.key_thumbprint else "Bearer"}
+    return members | ({"username": user.email} if user else {})
+
+
+def _concerns(call: Call, claims: AccessClaims) -> bool:
+    """Whether the caller may know: it asked for the token itself, or has a grant for an API that it is for."""
+    if claims.client_id == call.application.client_id:
+        return True
+    config = call.site.config
+    return any(config.grant(call.application.client_id, audience) for audience in claims.audience)
+
+
+async def _refresh(call: Call, token: Secret) -> dict[str, object] | None:
+    site = call.site
+    parts = read_refresh(token, site.hash_keys.refresh)
+    if parts is None:
+        return None
+    login = await site.store.read(lambda transaction: transaction.refresh_by_id(parts.login_id))
+    is_current = login is not None and keyed_hash(site.hash_keys.refresh, parts.secret) in login.current_hashes
+    if login is None or not is_current or login.has_ended or login.client_id != call.application.client_id:
+        return None
+    ends = min(login.expires_at, login.idle_expires_at)
+    if call.now >= ends:
+        return None
+    return {
+        "active": True,
+        "client_id": login.client_id,
+        "sub": login.user_id,
+        "scope": login.scope.write(),
+        "exp": int(ends.timestamp()),
+        "iat": int(login.created_at.timestamp()),
+        "iss": site.config.issuer,
+    }

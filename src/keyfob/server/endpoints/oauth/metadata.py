@@ -1,0 +1,112 @@
+"""The tenant describes itself and publishes its keys (RFC 8414 §3, OpenID Connect Discovery §4, RFC 7517 §5)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from keyfob.jose.algorithms import ALGORITHMS
+from keyfob.protocol.client_authentication import AUTH_METHODS, TLS_METHODS
+from keyfob.protocol.grants import (
+    CLIENT_CREDENTIALS,
+    GRANT_TYPES,
+    MFA_OOB,
+    MFA_OTP,
+    MFA_RECOVERY_CODE,
+    PASSWORD,
+    PASSWORD_REALM,
+)
+from keyfob.protocol.http import Headers, Request, Response, json_response
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.pkce import S256
+from keyfob.server.decide.authorization_request import RESPONSE_MODES
+from keyfob.server.settings.config import STANDARD_SCOPES, TenantConfig
+from keyfob.server.site import Site
+
+# Long enough to spare the network, short enough that a turned key is soon seen.
+CACHED: Final[Headers] = (("cache-control", "public, max-age=300"),)
+_PASSWORD_GRANTS: Final = frozenset({PASSWORD, PASSWORD_REALM, MFA_OTP, MFA_OOB, MFA_RECOVERY_CODE})
+
+
+async def metadata(site: Site, _: Request) -> Response:
+    """Only what works is listed (RFC 8414 §2)."""
+    return json_response(200, describe_tenant(site.config).write(), headers=CACHED)
+
+
+def describe_tenant(config: TenantConfig) -> ServerMetadata:
+    """The tenant's metadata. What Auth0 does not have is there under `rfc`, or where it is switched on."""
+    base, is_rfc = config.issuer, config.wire == "rfc"
+    api_scopes = {name for api in config.apis for name in api.scopes}
+    methods = [*AUTH_METHODS, *(TLS_METHODS if config.for_certificates else ())]
+    more: dict[str, object] = {
+        "subject_types_supported": ["public"],
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "claims_supported": ["iss", "sub", "aud", "iat", "exp", "auth_time", "nonce", "sid", "name", "nickname",
+                             "picture", "email", "email_verified", "updated_at"],
+    }  # fmt: skip
+    if config.offers_introspection:
+        more["introspection_endpoint"] = f"{base}oauth/introspect"
+        more["introspection_endpoint_auth_methods_supported"] = [name for name in methods if name != "none"]
+        more["introspection_endpoint_auth_signing_alg_values_supported"] = list(ALGORITHMS)
+    if config.for_certificates is not None:
+        more["tls_client_certificate_bound_access_tokens"] = True
+        more["mtls_endpoint_aliases"] = _aliases(config, config.for_certificates.address)
+    return ServerMetadata(
+        issuer=base,
+        token_endpoint=f"{base}oauth/token",
+        jwks_uri=f"{base}.well-known/jwks.json",
+        authorization_endpoint=f"{base}authorize",
+        device_authorization_endpoint=f"{base}oauth/device/code",
+        userinfo_endpoint=f"{base}userinfo",
+        revocation_endpoint=f"{base}oauth/revoke",
+        end_session_endpoint=f"{base}oidc/logout",
+        pushed_authorization_request_endpoint=f"{base}oauth/par",
+        mfa_challenge_endpoint=None if is_rfc else f"{base}mfa/challenge",
+        scopes_supported=(*STANDARD_SCOPES, *sorted(api_scopes - set(STANDARD_SCOPES))),
+        response_types_supported=("code",),
+        response_modes_supported=RESPONSE_MODES,
+        grant_types_supported=_grants(config),
+        token_endpoint_auth_methods_supported=tuple(methods),
+        id_token_signing_alg_values_supported=tuple(sorted(config.algorithms)),
+        code_challenge_methods_supported=(S256,),
+        dpop_signing_alg_values_supported=ALGORITHMS,
+        authorization_response_iss_parameter_supported=is_rfc,
+        more=more,
+    )
+
+
+def _aliases(config: TenantConfig, base: str) -> dict[str, str]:
+    """Where a program shows its certificate (RFC 8705 §5)."""
+    found = {
+        "token_endpoint": "oauth/token",
+        "device_authorization_endpoint": "oauth/device/code",
+        "userinfo_endpoint": "userinfo",
+        "revocation_endpoint": "oauth/revoke",
+        "pushed_authorization_request_endpoint": "oauth/par",
+    }
+    more = {"introspection_endpoint": "oauth/introspect"} if config.offers_introspection else {}
+    more |= {"mfa_challenge_endpoint": "mfa/challenge"} if config.wire == "auth0" else {}
+    return {name: f"{base}{path}" for name, path in {**found, **more}.items()}
+
+
+def _grants(config: TenantConfig) -> tuple[str, ...]:
+    """Those that some application may use; the password grants are not advertised to anybody (RFC 9700 §2.4)."""
+    used = {grant for application in config.applications for grant in application.grants}
+    hidden = _PASSWORD_GRANTS if config.wire == "rfc" or not config.allows_password else frozenset[str]()
+    machines = any(CLIENT_CREDENTIALS in application.grants for application in config.applications)
+    hidden = hidden | (set[str]() if machines else {CLIENT_CREDENTIALS})
+    return tuple(grant for grant in GRANT_TYPES if grant in used - hidden)
+
+
+async def jwks(site: Site, _: Request) -> Response:
+    """Every key that may have signed a living token."""
+    return json_response(200, {"keys": [key.public_jwk() for key in site.keys]}, headers=CACHED)
+
+
+async def health(site: Site, _: Request) -> Response:
+    """Alive, and the store answers."""
+    await site.store.read(lambda transaction: transaction.signing_keys())
+    return json_response(200, {"status": "ok"})

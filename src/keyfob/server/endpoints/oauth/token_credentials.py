@@ -1,0 +1,30 @@
+"""Grant client_credentials: a program as itself (RFC 6749 §4.4). Writes nothing to the store."""
+
+from __future__ import annotations
+
+from keyfob.protocol.grants import ClientCredentialsGrant
+from keyfob.protocol.http import Response
+from keyfob.server.decide.access import NoReach, decide_credentials
+from keyfob.server.endpoints.oauth.client_request import Call
+from keyfob.server.issue import TOKEN_ID_BYTES, Grounds
+
+
+def as_itself(call: Call, asked: ClientCredentialsGrant) -> Response:
+    """An access token alone: no refresh token, no ID token (RFC 6749 §4.4.3)."""
+    site = call.site
+    decision = decide_credentials(site.config, call.application, asked)
+    if isinstance(decision, NoReach):
+        call.note("feccft", description=decision.outcome)
+        return call.refuse(decision.outcome, **decision.words)
+    grounds = Grounds(
+        call.application,
+        decision.api,
+        decision.scope,
+        permissions=tuple(sorted(decision.scope.names)),
+        grant="client-credentials",
+        key_thumbprint=call.key_thumbprint,
+        certificate_thumbprint=call.certificate_thumbprint,
+    )
+    issued = site.mint.issue(grounds, call.now, site.surroundings.random(TOKEN_ID_BYTES))
+    call.note("seccft", audience=decision.api.audience)
+    return call.hand_over(issued)

@@ -1,0 +1,45 @@
+"""GET or POST /userinfo: who is it (OpenID Connect Core §5.3, RFC 9449 §7, Auth0)."""
+
+from __future__ import annotations
+
+from keyfob.errors import InvalidToken
+from keyfob.protocol.challenge import Challenge
+from keyfob.protocol.http import Request, Response, json_response
+from keyfob.protocol.secret import Secret
+from keyfob.server.endpoints.oauth.own_tokens import check_binding, judge_own
+from keyfob.server.issue import person_claims
+from keyfob.server.site import Site
+from keyfob.server.wire import answer
+
+
+async def userinfo(site: Site, request: Request) -> Response:
+    """The person's claims as they are now. A token without `openid` gets `{}` at Auth0, 403 by the RFC."""
+    header = request.header("authorization") or ""
+    scheme, _, shown = header.partition(" ")
+    if scheme.lower() not in {"bearer", "dpop"}:
+        return answer(site.config.wire, "token_missing", headers=_challenge({"realm": "userinfo"}))
+    token = Secret(shown.strip())
+    try:
+        claims = judge_own(site, token, None)
+        await check_binding(site, request, scheme.lower(), claims, token)
+    except InvalidToken:
+        return _invalid(site)
+    if "openid" not in claims.scope and site.config.wire == "auth0":
+        return json_response(200, {})
+    if "openid" not in claims.scope:
+        denied = _challenge({"error": "insufficient_scope", "scope": "openid"})
+        return json_response(403, {"error": "insufficient_scope"}, headers=denied)
+    if site.config.userinfo_audience not in claims.audience:
+        return _invalid(site)
+    user = await site.store.read(lambda transaction: transaction.user_by_id(claims.subject))
+    if user is None or user.is_blocked:
+        return _invalid(site)
+    return json_response(200, {"sub": user.user_id, **person_claims(user, claims.scope)})
+
+
+def _invalid(site: Site) -> Response:
+    return answer(site.config.wire, "token_invalid", headers=_challenge({"error": "invalid_token"}))
+
+
+def _challenge(parameters: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return (("www-authenticate", Challenge("Bearer", parameters).write()),)

@@ -1,0 +1,86 @@
+"""GET and POST /u/consent: a person who is logged in lets a program in, or does not (RFC 6749 §10.2, RFC 8252 §8.6)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from keyfob.errors import Malformed
+from keyfob.protocol.fields import read_form
+from keyfob.protocol.http import Request, Response
+from keyfob.server.decide.authorization_request import Standing, is_verifiable
+from keyfob.server.endpoints.pages.authorize import issue_code, refuse, standing_of, unproven
+from keyfob.server.endpoints.pages.browser import go_to, page, read_own_form, visit
+from keyfob.server.endpoints.pages.transactions import Transaction, resume
+from keyfob.server.site import Site
+
+LOST = "This page was too old, or did not come from us. Please start again in your program."
+
+
+async def show(site: Site, request: Request) -> Response:
+    """What the program wants, and who would let it in. Changes nothing."""
+    who = await visit(site, request)
+    transaction = resume(site, state_of(request))
+    if transaction is None:
+        return unproven(site, who, LOST)
+    standing = await standing_of(site, who, transaction.accepted)
+    if not _is_fresh(transaction, standing):
+        return go_to(site, who, f"/u/login?state={transaction.token}")
+    user_id = standing.user_id or ""
+    user = await site.store.read(lambda store: store.user_by_id(user_id))
+    words = {"email": user.email if user else "", "state": transaction.token, **describe_asked(transaction)}
+    return page(site, who, "consent.html", words, form_to=transaction.accepted.asked.redirect_uri)
+
+
+async def act(site: Site, request: Request) -> Response:
+    """A button was pressed."""
+    who = await visit(site, request)
+    fields = read_own_form(site, request, who)
+    transaction = None if fields is None else resume(site, fields.optional_text("state"))
+    if fields is None or transaction is None:
+        return unproven(site, who, LOST)
+    button = fields.optional_text("button")
+    if button == "other":
+        return go_to(site, who, f"/u/login?state={transaction.token}")
+    if button != "approve":
+        return refuse(site, request, who, transaction, "access_denied", "User did not authorize the request")
+    standing = await standing_of(site, who, transaction.accepted)
+    if not _is_fresh(transaction, standing):
+        return go_to(site, who, f"/u/login?state={transaction.token}")
+    return await issue_code(site, request, who, transaction, standing, consented=True)
+
+
+def _is_fresh(transaction: Transaction, standing: Standing) -> bool:
+    """Whether the login is new enough for what the program wants."""
+    if standing.user_id is None or standing.auth_time is None:
+        return False
+    if standing.auth_time >= transaction.began_at:
+        return True
+    asked = transaction.accepted.asked
+    if {"login", "select_account"} & set(asked.prompt):
+        return False
+    return asked.max_age is None or transaction.began_at - standing.auth_time <= asked.max_age
+
+
+def state_of(request: Request) -> str | None:
+    """The page's sealed request, from its address."""
+    try:
+        return read_form(request.query.encode(), "address").optional_text("state")
+    except Malformed:
+        return None
+
+
+def describe_asked(transaction: Transaction) -> dict[str, object]:
+    """What a person is told of the program that asks."""
+    accepted = transaction.accepted
+    api, scope, back = accepted.reach.api, accepted.reach.scope, urlsplit(accepted.asked.redirect_uri)
+    return {
+        "application": accepted.application.name,
+        "api": api.name,
+        "peer": "",
+        "started": "",
+        "back": f"{back.scheme}://{back.netloc}" if back.netloc else f"{back.scheme}:",
+        "is_verifiable": is_verifiable(accepted.asked.redirect_uri),
+        "scopes": [api.scopes[name] for name in sorted(scope.names) if name in api.scopes],
+        "knows_person": "profile" in scope or "email" in scope,
+        "stays": "offline_access" in scope and api.allow_offline_access,
+    }

@@ -1,0 +1,156 @@
+"""GET and POST /u/mfa: the second factor of a login at the pages (NIST SP 800-63B-4 §3.1.4, RFC 6238)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from keyfob.jose.sealed import unseal
+from keyfob.protocol.fields import Fields
+from keyfob.protocol.http import Request, Response
+from keyfob.protocol.secret import Secret
+from keyfob.server.decide.multifactor import (
+    RECOVERY_LENGTH,
+    FactorWrong,
+    base32,
+    enrolment_address,
+    find_login,
+    write_recovery_code,
+)
+from keyfob.server.endpoints.oauth.factors import (
+    binding_hash,
+    check_otp,
+    check_recovery,
+    enrol,
+    has_tries,
+    recovery_of,
+    send_message,
+)
+from keyfob.server.endpoints.pages.authorize import unproven
+from keyfob.server.endpoints.pages.browser import Visit, page, read_own_form, visit
+from keyfob.server.endpoints.pages.consent import LOST, state_of
+from keyfob.server.endpoints.pages.login import Pending, callback_of, complete, decline, describe_pending, pending_login
+from keyfob.server.endpoints.pages.transactions import Transaction
+from keyfob.server.ports import Transaction as StoreTransaction
+from keyfob.server.records import Authenticator, MfaLogin, User
+from keyfob.server.site import Site
+
+WRONG = "That code is wrong, too old, or was used before."
+TOO_MANY = "Too many wrong codes. Please try again in a few minutes."
+SENT = "A code was sent to your e-mail address. It is good for five minutes."
+
+
+class _Due:
+    """Who is to show a second factor, and what they have."""
+
+    def __init__(self, login: MfaLogin, user: User, factors: tuple[Authenticator, ...]) -> None:
+        self.login = login
+        self.user = user
+        self.active = {one.factor for one in factors if one.is_active}
+        self.waiting = next((one for one in factors if one.factor == "otp" and not one.is_active), None)
+
+
+async def show(site: Site, request: Request) -> Response:
+    """The page to enter a code."""
+    who = await visit(site, request)
+    pending, due = await pending_login(site, who, state_of(request)), await _due(site, who)
+    if pending is None or due is None:
+        return unproven(site, who, LOST)
+    return _page(site, who, pending, due, "")
+
+
+async def act(site: Site, request: Request) -> Response:
+    """A button was pressed."""
+    who = await visit(site, request)
+    fields = read_own_form(site, request, who)
+    pending = None if fields is None else await pending_login(site, who, fields.optional_text("state"))
+    due = await _due(site, who)
+    if fields is None or pending is None or due is None:
+        return unproven(site, who, LOST)
+    match fields.optional_text("button"):
+        case "decline":
+            return await decline(site, request, who, pending)
+        case "email" if "email" in due.active:
+            await send_message(site, request, due.login, due.user, "")
+            return _page(site, who, pending, due, "", told=SENT)
+        case "enrol" if not due.active:
+            await enrol(site, due.user, "otp", with_recovery=False)
+            again = await _due(site, who)
+            return _page(site, who, pending, again or due, "")
+        case _:
+            return await _verify(site, request, who, pending, due, fields)
+
+
+async def _verify(site: Site, request: Request, who: Visit, pending: Pending, due: _Due, fields: Fields) -> Response:
+    now, typed = site.now(), fields.optional_text("code") or ""
+    if not has_tries(site, due.user.user_id, now):
+        site.note("gd_otp_rate_limit_exceed", request, user_id=due.user.user_id)
+        return _page(site, who, pending, due, TOO_MANY, status=429)
+    code = write_recovery_code(site.surroundings.random(RECOVERY_LENGTH))
+    fresh = recovery_of(site, due.user.user_id, code, now, is_active=True)
+    way = await site.store.write(lambda transaction: _check(site, transaction, who, typed, fresh))
+    if not way:
+        site.note("fp", request, user_id=due.user.user_id, description="wrong second factor")
+        return _page(site, who, pending, due, WRONG, status=403)
+    site.factor_tries.drop(due.user.user_id)
+    done = await complete(site, request, who, pending, due.user)
+    if way == "recovery" or (way == "enrolled" and "recovery-code" in site.config.factors):
+        # The session is new, and its cookie travels with this page too; the code is shown this once.
+        onward = f"/u/consent?state={pending.token}" if isinstance(pending, Transaction) else "/activate/done"
+        shown = page(site, who, "recovery.html", {"code": code, "onward": onward}, form_to=callback_of(pending))
+        return replace(
+            shown, headers=(*shown.headers, *((name, value) for name, value in done.headers if name == "set-cookie"))
+        )
+    return done
+
+
+def _check(site: Site, transaction: StoreTransaction, who: Visit, typed: str, fresh: Authenticator) -> str:
+    """Spend the factor; gives which way it went, or ""."""
+    now = site.now()
+    login = find_login(transaction.mfa_login(who.session_hash), "", now)
+    if isinstance(login, FactorWrong):
+        return ""
+    before = {one.factor for one in transaction.authenticators(login.user_id) if one.is_active}
+    way = ""
+    if check_otp(site, transaction, login.user_id, typed, now):
+        way = "otp" if before else "enrolled"
+        if way == "enrolled" and "recovery-code" in site.config.factors:
+            transaction.save_authenticator(fresh)
+    elif login.binding_hash is not None and login.oob_expires_at is not None and now < login.oob_expires_at:
+        way = (
+            "email"
+            if Secret(login.binding_hash.hex()) == Secret(binding_hash(site, login.token_hash, typed).hex())
+            else ""
+        )
+    if not way and check_recovery(site, transaction, login.user_id, typed, fresh):
+        way = "recovery"
+    if way:
+        transaction.save_mfa_login(replace(login, is_spent=True))
+    return way
+
+
+async def _due(site: Site, who: Visit) -> _Due | None:
+    now = site.now()
+
+    def load(transaction: StoreTransaction) -> _Due | None:
+        login = find_login(transaction.mfa_login(who.session_hash), "", now)
+        if isinstance(login, FactorWrong):
+            return None
+        user = transaction.user_by_id(login.user_id)
+        return None if user is None or user.is_blocked else _Due(login, user, transaction.authenticators(user.user_id))
+
+    return await site.store.read(load)
+
+
+def _page(
+    site: Site, who: Visit, pending: Pending, due: _Due, problem: str, *, told: str = "", status: int = 200
+) -> Response:
+    words: dict[str, object] = {"problem": problem, "told": told, **describe_pending(site, pending)}
+    words |= {"has_otp": "otp" in due.active, "has_email": "email" in due.active}
+    words |= {"has_recovery": "recovery-code" in due.active, "secret": "", "qr": ""}
+    if not due.active and due.waiting is not None:
+        name = due.waiting.authenticator_id
+        secret = unseal(due.waiting.secret, site.hash_keys.factors, context=f"factor {name}")
+        shown = " ".join(base32(secret)[at : at + 4] for at in range(0, 32, 4))
+        words |= {"secret": shown, "qr": site.draw(enrolment_address(site.config.name, due.user.email, secret))}
+    name = "factor.html" if due.active else "enrol.html"
+    return page(site, who, name, words, status, form_to=callback_of(pending))

@@ -1,0 +1,1 @@
+"""Settings: tenant.toml, registered clients and APIs, import from Auth0."""

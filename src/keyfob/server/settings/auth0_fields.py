@@ -1,0 +1,115 @@
+"""Reading what Auth0 exports: member by member, and nothing is passed over in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import cast
+
+from keyfob.errors import Misuse
+from keyfob.protocol.address import is_web_url
+from keyfob.server.settings.field_types import write_span
+from keyfob.server.settings.schema import Table
+
+Leave = Callable[[str, str], None]  # what is left out, and why
+
+
+def texts(value: object) -> list[str]:
+    """The texts of a list; nothing of what is no list."""
+    found = cast("list[object]", value) if isinstance(value, list) else []
+    return [one for one in found if isinstance(one, str)]
+
+
+def records(inside: Mapping[str, object], name: str, leave: Leave) -> list[Table]:
+    """The tables of a list."""
+    value = inside.get(name)
+    if value is None:
+        return []
+    found = cast("list[object]", value) if isinstance(value, list) else [value]
+    tables = [cast(Table, one) for one in found if isinstance(one, dict)]
+    if len(tables) < len(found):
+        leave(name, "something there is not what Auth0 writes")
+    return tables
+
+
+class Auth0Fields:
+    """The members of one thing, taken one by one.
+
+    Attributes:
+        what: The thing, for a person.
+        leave: Hears of what is left out.
+    """
+
+    def __init__(self, members: Mapping[str, object], what: str, leave: Leave) -> None:
+        """All are there yet."""
+        self.what = what
+        self.leave = leave
+        self._members = {str(name): value for name, value in members.items()}
+
+    def take(self, name: str) -> object:
+        """Its value, once."""
+        return self._members.pop(name, None)
+
+    def text(self, name: str) -> str | None:
+        """Its value, where it is text."""
+        value = self.take(name)
+        if value is not None and not isinstance(value, str):
+            self.note(name, "it is not a text")
+        return value if isinstance(value, str) else None
+
+    def table(self, name: str) -> Table:
+        """Its value, where it is a table."""
+        value = self.take(name)
+        return (
+            {str(key): one for key, one in cast("dict[object, object]", value).items()}
+            if isinstance(value, dict)
+            else {}
+        )
+
+    def urls(self, name: str) -> list[str]:
+        """Those of a list that are web addresses, and the same for everybody."""
+        found = texts(self.take(name))
+        kept = [url for url in found if is_web_url(url) and "*" not in url]
+        if len(kept) < len(found):
+            self.note(name, "one is no web address, or has a placeholder")
+        return kept
+
+    def span_in(self, table: Table, word: str, name: str, *, unit: int = 1, most: int = 0) -> None:
+        """Write a number of seconds, or of another unit, as a length of time; nothing where there is none."""
+        value = self.take(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
+            if value is not None:
+                self.note(name, "it is not a number of seconds")
+            return
+        if value == 0 and word != "leeway":
+            self.note(name, "nothing lives for no time")
+            return
+        if most and value > most:
+            self.note(name, f"it is longer than {write_span(timedelta(seconds=most))}, the longest here")
+            value = most
+        table[word] = write_span(timedelta(seconds=value * unit))
+
+    def is_possible(self, name: str, check: Callable[[], None]) -> bool:
+        """Whether a check passes; notes why not."""
+        try:
+            check()
+        except Misuse as wrong:
+            self.note(name, wrong.message.partition(": ")[2] or wrong.message)
+            return False
+        return True
+
+    def note(self, name: str, why: str) -> None:
+        """Tell of something that is left out, or done in another way."""
+        self.leave(f"{self.what}: {name}", why)
+
+    def drop(self, *names: str) -> None:
+        """Take what means nothing here, or was read elsewhere."""
+        for name in names:
+            self.take(name)
+
+    def leave_the_rest(self) -> None:
+        """Tell of each that nobody took, unless it says nothing."""
+        for name, value in self._members.items():
+            if value not in (None, "", False, [], {}):
+                self.note(name, "nothing here does that")
+        self._members.clear()

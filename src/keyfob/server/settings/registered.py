@@ -1,0 +1,284 @@
+"""What is registered at a tenant: applications, APIs, what the ones may ask of the others, roles, connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Literal, NoReturn, get_args
+from urllib.parse import urlsplit
+
+from keyfob.errors import Malformed, Misuse
+from keyfob.jose.algorithms import Algorithm
+from keyfob.jose.keys import PublicKey
+from keyfob.protocol.address import is_loopback, is_web_url
+from keyfob.protocol.claims import Profile
+from keyfob.protocol.client_authentication import AuthMethod
+from keyfob.protocol.grants import (
+    AUTHORIZATION_CODE,
+    CLIENT_CREDENTIALS,
+    DEVICE_CODE,
+    GRANT_TYPES,
+    REFRESH_TOKEN,
+)
+from keyfob.protocol.secret import Secret
+from keyfob.server.records import DEFAULT_CONNECTION
+
+Kind = Literal["native", "spa", "web", "machine"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+SHORTEST_SECRET: Final = 32  # no guessing, however fast the hash
+MOST_KEYS: Final = 2  # as at Auth0: one in use, and the next one
+_LONGEST_ID: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshPolicy:
+    """How an application's refresh tokens live.
+
+    Attributes:
+        rotates: Each use gives a new token and ends the old one.
+        idle: How long one may lie unused.
+        absolute: How long a login may be renewed in all, however busy.
+        leeway: How long after a rotation the token before may be traded again (Auth0's rotation overlap).
+    """
+
+    rotates: bool = True
+    idle: timedelta = timedelta(days=30)
+    absolute: timedelta = timedelta(days=365)
+    leeway: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A program that may ask for tokens.
+
+    Attributes:
+        kind: `native` and `spa` are public: whoever holds the program can read all that is in it (RFC 8252 §8.5).
+        auth_methods: How it proves who it is at the token endpoint; `none` is for public ones.
+        secrets: Several live ones let a secret be changed without a gap. A tenant turns them into `secret_hashes` at
+            its start, keyed hashes of its own, and keeps nothing else.
+        public_keys: JWKs that its assertions are checked with (RFC 7523).
+        certificate_name: Whose certificate proves it, where an authority vouches for that (RFC 8705 §2.1): one of
+            `subject:CN=robot,O=Example` (RFC 4514), `dns:`, `uri:`, `ip:` and `email:`.
+        certificates: Those in PEM that prove it by themselves (RFC 8705 §2.2).
+        callbacks: Where an authorization answer may be sent, compared letter for letter.
+        any_loopback_port: Whether the port of a loopback callback does not matter (RFC 8252 §7.3), also under `auth0`.
+        web_origins: Pages whose scripts may call the tenant (CORS).
+        is_first_party: Ours; a stranger's program is always asked about.
+        trusts_forwarded_for: Whether `auth0-forwarded-for` from it names the person's address.
+        requires_dpop: Whether its tokens must be bound to a key (RFC 9449).
+    """
+
+    client_id: str
+    name: str
+    kind: Kind = "native"
+    grants: tuple[str, ...] = (DEVICE_CODE, REFRESH_TOKEN)
+    auth_methods: tuple[AuthMethod, ...] = ("none",)
+    secrets: tuple[Secret, ...] = ()
+    secret_hashes: tuple[bytes, ...] = ()
+    public_keys: tuple[Mapping[str, object], ...] = ()
+    certificate_name: str | None = None
+    certificates: tuple[str, ...] = ()
+    callbacks: tuple[str, ...] = ()
+    logout_urls: tuple[str, ...] = ()
+    web_origins: tuple[str, ...] = ()
+    connections: tuple[str, ...] = (DEFAULT_CONNECTION,)
+    any_loopback_port: bool = False
+    is_first_party: bool = True
+    trusts_forwarded_for: bool = False
+    requires_dpop: bool = False
+    refresh: RefreshPolicy = RefreshPolicy()
+    id_token_lifetime: timedelta = timedelta(hours=10)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether its `client_id` alone proves nothing."""
+        return "none" in self.auth_methods
+
+    def check(self) -> None:
+        """Refuse what would be unsafe or could not work.
+
+        Raises:
+            Misuse: Says which setting, and what would do.
+        """
+        what = f"application {self.client_id}"
+        _check_name(self.client_id, "client_id")
+        _check_grants(self, what)
+        _check_methods(self, what)
+        _check_certificates(self, what)
+        if any(len(secret) < SHORTEST_SECRET for secret in self.secrets):
+            hint = "Make one with: openssl rand -hex 32"
+            _wrong(what, f"a client secret has at least {SHORTEST_SECRET} characters", hint=hint)
+        for callback in self.callbacks:
+            _check_callback(callback, what)
+        for address in (*self.logout_urls, *self.web_origins):
+            if not is_web_url(address):
+                _wrong(what, f"{address!r} is not a web address", hint="Such as https://app.example.com/")
+        policy = self.refresh
+        if min(policy.idle, self.id_token_lifetime) <= timedelta() or policy.leeway < timedelta():
+            _wrong(what, "a lifetime is not positive", hint="Give it some time; only refresh.leeway may be none.")
+        if policy.idle > policy.absolute:
+            _wrong(what, "refresh.idle is longer than refresh.absolute", hint="Make it shorter, or the other longer.")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An API that tokens are for.
+
+    Attributes:
+        audience: Its identifier, compared letter for letter; a trailing slash counts.
+        scopes: Name to words for the person who is asked.
+        profile: How its access tokens look: Auth0's own, or RFC 9068.
+        algorithm: What signs them.
+        enforces_permissions: Whether a person gets only the scopes that their roles give (RBAC).
+        lists_permissions: Whether tokens carry `permissions` (Auth0's dialects with `_authz`).
+        skips_consent: Whether a first-party program at a callback that can be verified need not ask the person.
+        users: Whether any application may ask for a person's token, only one with a grant, or none.
+    """
+
+    audience: str
+    name: str
+    scopes: dict[str, str] = field(default_factory=dict[str, str])
+    profile: Profile = "auth0"
+    algorithm: Algorithm = "RS256"
+    allow_offline_access: bool = True
+    enforces_permissions: bool = False
+    lists_permissions: bool = False
+    skips_consent: bool = False
+    users: Literal["allow_all", "require_grant", "deny_all"] = "allow_all"
+    token_lifetime: timedelta = timedelta(days=1)
+
+    def check(self) -> None:
+        """Refuse what could not work.
+
+        Raises:
+            Misuse: Says which setting.
+        """
+        what = f"API {self.audience}"
+        _check_name(self.audience, "audience", longest=600)
+        for name in self.scopes:
+            if not name or not all("!" <= letter <= "~" and letter not in '"\\' for letter in name):
+                hint = "A name has no space, no quote and no backslash: RFC 6749 §3.3."
+                _wrong(what, f"scope {name!r} holds a character that is not allowed", hint=hint)
+        if not timedelta() < self.token_lifetime <= timedelta(days=30):
+            _wrong(what, "token_lifetime is not between a second and 30 days", hint="A day is usual.")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiGrant:
+    """What one application may do at one API as itself: Auth0's client grant."""
+
+    client_id: str
+    audience: str
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A name for permissions: pairs of an API's audience and one of its scopes."""
+
+    name: str
+    permissions: tuple[tuple[str, str], ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A directory of people. `allows_password` is about the password grants; the login page always takes passwords."""
+
+    name: str = DEFAULT_CONNECTION
+    allows_password: bool = False
+
+
+def _check_name(value: str, what: str, longest: int = _LONGEST_ID) -> None:
+    if not value or len(value) > longest or not all("!" <= letter <= "~" for letter in value):
+        hint = f"Up to {longest} letters, digits and signs, without a space."
+        raise Misuse(f"{what} {value!r} is empty, too long, or holds a character that is not plain ASCII", hint=hint)
+    if what == "client_id" and ("|" in value or value.endswith("@clients")):
+        # RFC 9700 §4.15.1: a program's subject must never be mistaken for a person's.
+        raise Misuse(f"{what} {value!r} looks like a person's id or a subject", hint="Leave out | and @clients.")
+
+
+def _check_grants(application: Application, what: str) -> None:
+    unknown = set(application.grants) - set(GRANT_TYPES)
+    if unknown:
+        _wrong(what, f"there is no grant {min(unknown)!r}", hint=f"There are: {', '.join(GRANT_TYPES)}")
+    if application.is_public and CLIENT_CREDENTIALS in application.grants:
+        hint = "Make it a machine, with a secret or a key."
+        _wrong(what, "a public application cannot have client_credentials: its client_id proves nothing", hint=hint)
+    if AUTHORIZATION_CODE in application.grants and not application.callbacks:
+        _wrong(what, "authorization_code needs callbacks", hint="Such as http://127.0.0.1/callback")
+
+
+def _check_methods(application: Application, what: str) -> None:
+    methods = application.auth_methods
+    if not methods:
+        _wrong(what, "auth_methods is empty", hint='A public application has ["none"].')
+    if "none" in methods and len(methods) > 1:
+        _wrong(what, "a public application has no other auth method than none", hint="Take one of them out.")
+    if application.kind in {"native", "spa"} and "none" not in methods:
+        _wrong(what, f"a {application.kind} application is public", hint="Its auth method is none: RFC 8252 §8.5.")
+    if application.kind == "machine" and "none" in methods:
+        _wrong(what, "a machine proves who it is", hint="Choose client_secret_basic or private_key_jwt.")
+    if len(application.public_keys) > MOST_KEYS:
+        _wrong(what, f"there are more than {MOST_KEYS} public keys", hint="One in use, and the next one.")
+    for jwk in application.public_keys:
+        try:
+            PublicKey.read(jwk)
+        except Malformed as problem:
+            _wrong(what, problem.message, hint="A public key as a JWK: RSA of 2048 bits or more, P-256 or Ed25519.")
+
+
+def _check_certificates(application: Application, what: str) -> None:
+    name, own, methods = application.certificate_name, application.certificates, application.auth_methods
+    if ("tls_client_auth" in methods) != (name is not None):
+        hint = 'Such as certificate_name = "dns:robot.example" beside auth = "tls_client_auth".'
+        _wrong(what, "tls_client_auth and certificate_name go together", hint=hint)
+    if ("self_signed_tls_client_auth" in methods) != bool(own):
+        hint = 'Its certificate in PEM, in a list, beside auth = "self_signed_tls_client_auth".'
+        _wrong(what, "self_signed_tls_client_auth and certificates go together", hint=hint)
+    if any("PRIVATE KEY" in one for one in own):
+        hint = "Keep that to the program; write its certificate here only. Then get new ones: it has been in a file."
+        _wrong(what, "a private key stands among the certificates", hint=hint)
+    if len(own) > MOST_KEYS:
+        _wrong(what, f"there are more than {MOST_KEYS} certificates", hint="One in use, and the next one.")
+    if name is None and not own:
+        return
+    from keyfob.jose.shown import KINDS as NAMES  # noqa: PLC0415  certificates cost 30 ms, and few programs have one
+    from keyfob.jose.shown import check_name, read_certificate  # noqa: PLC0415
+
+    try:
+        if name is not None:
+            check_name(name)
+        for certificate in own:
+            read_certificate(certificate)
+    except Malformed as problem:
+        hint = (
+            f"A name begins with {', '.join(f'{kind}:' for kind in NAMES)}; a certificate is in PEM, without its key."
+        )
+        _wrong(what, problem.message, hint=hint)
+
+
+def _check_callback(callback: str, what: str) -> None:
+    """RFC 9700 §2.6, RFC 8252 §7.1: no fragment, no plain http but on this machine, no scheme without a dot."""
+    if "#" in callback or not callback.isascii() or not callback.isprintable() or " " in callback:
+        hint = "Leave out everything from # on, and spaces."
+        _wrong(what, f"callback {callback!r} has a fragment, or a character that is not allowed", hint=hint)
+    scheme = urlsplit(callback).scheme
+    if scheme in {"http", "https"}:
+        if not is_web_url(callback) or (scheme == "http" and not is_loopback(callback)):
+            hint = "Use https, or http on 127.0.0.1."
+            _wrong(
+                what, f"callback {callback!r} is plain http and not on this machine, or not a web address", hint=hint
+            )
+    elif "." not in scheme:
+        _wrong(what, f"callback {callback!r} has a scheme that others could take", hint="Such as com.example.app:/cb")
+
+
+def _wrong(what: str, problem: str, hint: str = "") -> NoReturn:
+    """Say what is wrong with it.
+
+    Raises:
+        Misuse: Always.
+    """
+    raise Misuse(f"{what}: {problem}", hint=hint)

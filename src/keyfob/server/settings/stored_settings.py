@@ -1,0 +1,276 @@
+"""A tenant's settings as tables in the words of tenant.toml, and as the documents that a store keeps."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, Final, cast
+
+from keyfob.errors import Misuse
+from keyfob.protocol.secret import Secret
+from keyfob.server.records import DEFAULT_CONNECTION, Document
+from keyfob.server.settings.config import TenantConfig
+from keyfob.server.settings.field_types import Reference, read_keyed, read_list, read_reference, read_table, read_text
+from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, Role
+from keyfob.server.settings.schema import (
+    API,
+    APPLICATION,
+    ARRAYS,
+    CONNECTION,
+    GRANT,
+    ROLE,
+    SECRETS,
+    TENANT,
+    Shape,
+    Table,
+    Tell,
+    Where,
+    stop_at_once,
+    tables_of,
+)
+
+Resolve = Callable[[Reference], Secret]
+SECRET_PLACES: Final = ("env", "file", "keyed")
+_TENANT: Final = "tenant"
+_ISSUER_HINT: Final = 'Such as "https://login.example.com/". Without it, the tenant is where `keyfob serve` listens.'
+
+
+def write_tables(config: TenantConfig, *, names_issuer: bool = True) -> Table:
+    """Settings as tables; what is as it would be anyway is left out.
+
+    Args:
+        config: Without secrets: a tenant keeps keyed hashes.
+        names_issuer: Whether the address is a setting, or wherever the tenant is served.
+
+    Raises:
+        Misuse: A client secret stands there in clear.
+    """
+    if any(application.secrets for application in config.applications):
+        raise Misuse("client secrets are not written in clear")
+    tenant = {**({"issuer": config.issuer} if names_issuer else {}), **TENANT.write(config)}
+    tables: Table = {
+        _TENANT: tenant,
+        "applications": [_write_application(found) for found in config.applications],
+        "apis": [API.write(found) for found in config.apis],
+        "grants": [GRANT.write(found) for found in config.grants],
+        "roles": [ROLE.write(found) for found in config.roles],
+        "connections": [CONNECTION.write(found) for found in config.connections],
+    }
+    if config.connections == (Connection(),):
+        del tables["connections"]
+    return {name: table for name, table in tables.items() if table or name == "connections"}
+
+
+def _write_application(application: Application) -> Table:
+    hashes = [{"keyed": _write_keyed(one)} for one in application.secret_hashes]
+    return {**APPLICATION.write(application), **({SECRETS: hashes} if hashes else {})}
+
+
+def _write_keyed(hashed: bytes) -> str:
+    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode("ascii")
+
+
+def read_tables(tables: Table, *, issuer: str, resolve: Resolve, tell: Tell = stop_at_once) -> TenantConfig | None:
+    """Settings from tables; None after telling of mistakes.
+
+    Args:
+        tables: In the words of tenant.toml. `users`, and tables that are not known, are not looked at.
+        issuer: The tenant's address, should the tables not name one.
+        resolve: Finds a secret; raises Misuse, whose message goes on after the key's name.
+        tell: Hears of each mistake.
+    """
+    heard: list[Where] = []
+
+    def hear(at: Where, message: str, hint: str) -> None:
+        heard.append(at)
+        tell(at, message, hint)
+
+    tenant = _read_tenant(tables.get(_TENANT, {}), issuer, hear)
+    read: dict[str, list[tuple[Where, Any]]] = {}
+    for name, (_, shape, _) in ARRAYS.items():
+        places = tables_of(tables.get(name, []), (name,), hear)
+        read[name] = [(at, made) for at, table in places for made in _make(name, shape, table, at, resolve, hear)]
+    if "connections" not in tables:
+        read["connections"] = [((_TENANT,), Connection())]
+    if heard:
+        return None
+    try:
+        return _config(tenant, read)
+    except Misuse as whole:
+        _look_closer(tenant, read, whole, hear)
+        return None
+
+
+def _read_tenant(value: object, issuer: str, tell: Tell) -> dict[str, Any]:
+    """The tenant's own settings, its address among them."""
+    try:
+        table = dict(read_table(value))
+    except Misuse:
+        tell((_TENANT,), "tenant is not a table", "Write [tenant] above its settings.")
+        return {}
+    try:
+        named = read_text(table.pop("issuer", issuer))
+    except Misuse as wrong:
+        tell((_TENANT, "issuer"), f"tenant: issuer {wrong.message}", _ISSUER_HINT)
+        named = issuer
+    return {"issuer": named, **(TENANT.read(table, (_TENANT,), tell) or {})}
+
+
+def _make(name: str, shape: Shape, table: Table, at: Where, resolve: Resolve, tell: Tell) -> Iterable[object]:
+    """What a table says, or nothing after telling of mistakes."""
+    found = shape.read(table, at, tell)
+    secrets: dict[str, Any] = {}
+    if name == "applications" and SECRETS in table:
+        try:
+            secrets = _read_secrets(table[SECRETS], resolve)
+        except Misuse as wrong:
+            tell((*at, SECRETS), f"application: secrets {wrong.message}", wrong.hint)
+            return
+    if found is not None:
+        yield _MADE[name](**found, **secrets)
+
+
+def _read_secrets(value: object, resolve: Resolve) -> dict[str, Any]:
+    """Secrets in clear, and keyed hashes.
+
+    Raises:
+        Misuse: One is said wrongly, or cannot be found.
+    """
+    found = [read_reference(one, SECRET_PLACES) for one in (value if isinstance(value, str) else read_list(value))]
+    return {
+        "secrets": tuple(resolve(one) for one in found if one.where != "keyed"),
+        "secret_hashes": tuple(read_keyed(one.name) for one in found if one.where == "keyed"),
+    }
+
+
+_MADE: Final[dict[str, Callable[..., object]]] = {
+    "applications": Application,
+    "apis": Api,
+    "grants": ApiGrant,
+    "roles": Role,
+    "connections": Connection,
+}
+
+
+def _config(tenant: dict[str, Any], read: dict[str, list[tuple[Where, Any]]]) -> TenantConfig:
+    arrays: dict[str, Any] = {name: tuple(one for _, one in found) for name, found in read.items()}
+    pairs = [(grant.client_id, grant.audience) for grant in arrays["grants"]]
+    if len(set(pairs)) < len(pairs):
+        raise Misuse("grant: an application has two grants for one API", hint="Put their scopes into one.")
+    return TenantConfig(**tenant, **arrays)
+
+
+def _look_closer(tenant: dict[str, Any], read: dict[str, list[tuple[Where, Any]]], whole: Misuse, tell: Tell) -> None:
+    """Something is wrong with the whole: try it piece by piece, to say where, and all of it."""
+    pointers = ("default_audience", "default_directory")
+    nothing: dict[str, Any] = {"applications": (), "apis": (), "connections": ()}
+    bare = {**{name: value for name, value in tenant.items() if name not in pointers}, **nothing}
+    try:
+        TenantConfig(**bare)
+    except Misuse as wrong:
+        word = wrong.message.partition(" ")[0].rstrip(":")
+        tell((_TENANT, word), f"tenant: {wrong.message}", wrong.hint)
+        return
+    found = _twice(read, tell)
+    bare["connections"] = tuple({one.name: one for _, one in read["connections"]}.values())
+    for name in ("apis", "applications"):
+        found += [_is_wrong({**bare, name: (one,)}, at, tell) for at, one in read[name]]
+    if not any(found):
+        filled = {**bare, **{name: tuple(one for _, one in read[name]) for name in ("apis", "applications")}}
+        for name in ("grants", "roles"):
+            found += [_is_wrong({**filled, name: (one,)}, at, tell) for at, one in read[name]]
+    if not any(found):
+        word = next((name for name in pointers if whole.message.startswith(name)), "")
+        tell((_TENANT, word) if word else (_TENANT,), f"tenant: {whole.message}", whole.hint)
+
+
+def _twice(read: dict[str, list[tuple[Where, Any]]], tell: Tell) -> list[bool]:
+    """Tell of what stands twice."""
+    found: list[bool] = []
+    for name, (kind, _, identity) in ARRAYS.items():
+        seen: set[tuple[str, ...]] = set()
+        for at, one in read[name]:
+            own = tuple(getattr(one, word) for word in identity)
+            if own in seen:
+                tell(at, f"{kind} {' at '.join(own)} stands twice", "Take one of them out.")
+                found.append(True)
+            seen.add(own)
+    return found
+
+
+def _is_wrong(settings: dict[str, Any], at: Where, tell: Tell) -> bool:
+    """Whether these settings cannot be; tells why."""
+    try:
+        TenantConfig(**settings)
+    except Misuse as wrong:
+        tell(at, wrong.message, wrong.hint)
+        return True
+    return False
+
+
+def write_documents(tables: Table) -> tuple[Document, ...]:
+    """Tables of a configuration that has been checked, as documents; sorted as a store gives them."""
+    found = [Document(_TENANT, _TENANT, _json(tables.get(_TENANT, {})))]
+    whole: Table = {"connections": list[Table]([{}]), **tables}
+    for name, (kind, _, identity) in ARRAYS.items():
+        for table in cast("list[dict[str, str]]", whole.get(name, [])):
+            # Only a connection's name may be left out.
+            own = " ".join(table.get(word, DEFAULT_CONNECTION) for word in identity)
+            found.append(Document(kind, own, _json(table)))
+    return tuple(sorted(found, key=lambda one: (one.kind, one.name)))
+
+
+def read_documents(documents: Iterable[Document]) -> Table:
+    """Tables from documents.
+
+    Raises:
+        Misuse: A newer keyfob wrote them, or they are damaged.
+    """
+    arrays = {kind: name for name, (kind, _, _) in ARRAYS.items()}
+    tables: Table = {_TENANT: {}, **{name: list[Table]() for name in arrays.values()}}
+    for document in documents:
+        try:
+            table = read_table(json.loads(document.text))
+        except (ValueError, Misuse):
+            raise Misuse(f"the stored {document.kind} cannot be read", hint="The store is damaged.") from None
+        if document.kind == _TENANT:
+            tables[_TENANT] = table
+        elif document.kind in arrays:
+            cast("list[Table]", tables[arrays[document.kind]]).append(table)
+        else:
+            raise Misuse("the store holds settings of a newer keyfob", code="store-newer", hint="Use that version.")
+    return tables
+
+
+def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
+    """The settings that a store keeps.
+
+    Raises:
+        Misuse: They cannot be used here, or are not there.
+    """
+    found = read_tables(read_documents(documents), issuer=issuer, resolve=_never)
+    assert found is not None, "the first mistake is raised"  # noqa: S101
+    return found
+
+
+def documents_of(config: TenantConfig, *, names_issuer: bool = True) -> tuple[Document, ...]:
+    """Settings as a store keeps them.
+
+    Raises:
+        Misuse: A client secret stands there in clear.
+    """
+    return write_documents(write_tables(config, names_issuer=names_issuer))
+
+
+def _never(reference: Reference) -> Secret:
+    """A store points nowhere.
+
+    Raises:
+        Misuse: Always.
+    """
+    raise Misuse(f"point to a secret elsewhere ({reference.where})", hint="The store is damaged.")
+
+
+def _json(table: object) -> str:
+    return json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,196 @@
+"""People as tenant.toml tells of them, and what has to be done so that they are in the store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from keyfob.errors import Misuse
+from keyfob.protocol.secret import Secret
+from keyfob.server.records import DEFAULT_CONNECTION, User
+from keyfob.server.settings.config import TenantConfig
+from keyfob.server.settings.field_types import Reference, read_reference, suggestion
+from keyfob.server.settings.schema import Shape, Table, Tell, Where, tables_of
+
+PASSWORD: Final = "password"
+PASSWORD_PLACES: Final = ("env", "file", "hash")
+SHORTEST_PASSWORD: Final = 8  # NIST SP 800-63B-4 §3.1.1.2
+LONGEST_PASSWORD: Final = 1024
+_HASH: Final = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+\Z")
+_EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\Z")
+_USER_ID: Final = re.compile(r"[a-z0-9-]+\|[!-~]+\Z")
+LONGEST_EMAIL: Final = 320
+
+
+@dataclass(frozen=True, slots=True)
+class PersonWanted:
+    """A person as they shall be.
+
+    Attributes:
+        user_id: Such as `auth0|...`; None for a new one of the tenant's choice.
+        password: In clear, or None; then `password_hash` says it, or it stays as it is.
+    """
+
+    email: str
+    name: str = ""
+    connection: str = DEFAULT_CONNECTION
+    user_id: str | None = None
+    roles: tuple[str, ...] = ()
+    permissions: tuple[tuple[str, str], ...] = ()
+    email_verified: bool = True
+    is_blocked: bool = False
+    picture: str | None = None
+    password: Secret | None = None
+    password_hash: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Whom it means."""
+        return self.email.lower(), self.connection
+
+
+USER: Final = Shape(PersonWanted, "user", apart=(PASSWORD,), skipped=("password", "password_hash"))
+
+
+def read_people(tables: Table, resolve: Callable[[Reference], Secret], tell: Tell) -> tuple[PersonWanted, ...]:
+    """The people of a file; those about whom there is a mistake to tell are left out."""
+    found: list[PersonWanted] = []
+    seen: set[tuple[str, str]] = set()
+    for at, table in tables_of(tables.get("users", []), ("users",), tell):
+        settings = USER.read(table, at, tell)
+        try:
+            secret = _read_password(table[PASSWORD], resolve) if PASSWORD in table else {}
+        except Misuse as wrong:
+            tell((*at, PASSWORD), f"user: password {wrong.message}", wrong.hint)
+            continue
+        if settings is None:
+            continue
+        person = PersonWanted(**settings, **secret)
+        try:
+            check_person(person)
+        except Misuse as wrong:
+            tell(at, f"user: {wrong.message}", wrong.hint)
+            continue
+        if person.key in seen:
+            tell(at, f"user: {person.email} stands twice", "Take one of them out.")
+            continue
+        seen.add(person.key)
+        found.append(person)
+    return tuple(found)
+
+
+def _read_password(value: object, resolve: Callable[[Reference], Secret]) -> dict[str, Any]:
+    """A password, or its hash.
+
+    Raises:
+        Misuse: It is said wrongly, or cannot be found.
+    """
+    reference = read_reference(value, PASSWORD_PLACES)
+    if reference.where != "hash":
+        password = resolve(reference)
+        check_password(password)
+        return {"password": password}
+    if not _HASH.match(reference.name):
+        raise Misuse("holds no hash of Argon2id", hint="hash is what `keyfob tenant export` writes.")
+    return {"password_hash": reference.name}
+
+
+def check_password(password: Secret) -> None:
+    """Refuse a password that is no protection.
+
+    Raises:
+        Misuse: It is too short, or too long to be looked at.
+    """
+    if not SHORTEST_PASSWORD <= len(password.reveal()) <= LONGEST_PASSWORD:
+        raise Misuse(f"has not between {SHORTEST_PASSWORD} and {LONGEST_PASSWORD} characters", hint="Choose another.")
+
+
+def check_person(person: PersonWanted) -> None:
+    """Refuse what could not work.
+
+    Raises:
+        Misuse: Says what, and what would do.
+    """
+    if not _EMAIL.match(person.email) or len(person.email) > LONGEST_EMAIL or not person.email.isprintable():
+        raise Misuse("email is not an e-mail address", hint='Such as "person@example.com".')
+    if not person.name.isprintable() or len(person.name) > LONGEST_EMAIL:
+        raise Misuse("name is too long, or holds a character that cannot be shown", hint="Type it again.")
+    own = person.user_id
+    # A program's subject is its client id and `@clients`: nobody may look like a program.
+    if own is not None and (not _USER_ID.match(own) or own.endswith("@clients") or len(own) > 255):
+        raise Misuse("user_id is not of the form auth0|...", hint="Leave it out, and one is made.")
+
+
+def check_against(people: Sequence[tuple[Where, PersonWanted]], config: TenantConfig, tell: Tell) -> None:
+    """Names that point somewhere must point at something."""
+    connections = [found.name for found in config.connections]
+    roles = [found.name for found in config.roles]
+    for at, person in people:
+        if person.connection not in connections:
+            hint = suggestion(person.connection, connections)
+            tell((*at, "connection"), f"user {person.email}: there is no such connection", hint)
+        for role in person.roles:
+            if role not in roles:
+                tell((*at, "roles"), f'user {person.email}: there is no role "{role}"', suggestion(role, roles))
+        for audience, scope in person.permissions:
+            api = next((one for one in config.apis if one.audience == audience), None)
+            if api is None or scope not in api.scopes:
+                known = [one.audience for one in config.apis] if api is None else list(api.scopes)
+                what, word = ("API", audience) if api is None else ("scope", scope)
+                words = f'user {person.email}: there is no {what} "{word}"'
+                tell((*at, "permissions"), words, suggestion(word, known))
+
+
+def write_person(user: User) -> Table:
+    """A person as a table that would make them again, with the hash of their password."""
+    wanted = PersonWanted(
+        email=user.email,
+        name=user.name,
+        connection=user.connection,
+        user_id=user.user_id,
+        roles=user.roles,
+        permissions=user.permissions,
+        email_verified=user.email_verified,
+        is_blocked=user.is_blocked,
+        picture=user.picture,
+    )
+    return {**USER.write(wanted), PASSWORD: {"hash": user.password_hash}}
+
+
+def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_id: str, now: datetime) -> User:
+    """The record of a person.
+
+    Args:
+        wanted: As they shall be.
+        known: As they are, or None.
+        password_hash: Of the password they shall have.
+        user_id: For somebody new.
+        now: Kept where anything changes.
+
+    Raises:
+        Misuse: They are known under another user_id.
+    """
+    if known is not None and wanted.user_id not in {None, known.user_id}:
+        raise Misuse(f"user {wanted.email} has another user_id here", hint="Leave user_id out; it never changes.")
+    fresh = User(
+        user_id=known.user_id if known else wanted.user_id or user_id,
+        email=wanted.email,
+        name=wanted.name or wanted.email,
+        password_hash=password_hash,
+        updated_at=known.updated_at if known else now,
+        is_blocked=wanted.is_blocked,
+        connection=wanted.connection,
+        email_verified=wanted.email_verified,
+        picture=wanted.picture,
+        roles=wanted.roles,
+        permissions=tuple(sorted(set(wanted.permissions))),
+    )
+    return fresh if fresh == known else replace(fresh, updated_at=now)
+
+
+def found_among(users: Iterable[User], wanted: PersonWanted) -> User | None:
+    """Whom it means among those who are there."""
+    return next((user for user in users if (user.email.lower(), user.connection) == wanted.key), None)
