@@ -3,9 +3,10 @@
     python -m tools.api            accept the surface as it is: rewrite tests/repository/api.txt
     python -m tools.api --check    only say whether it has changed
 
-Public are the three doors, `keyfob.errors`, `keyfob.testing` and `keyfob.protocol`. In each, the names of `__all__` or,
-where there is none, what the module itself defines. The source is read and not imported, so that the list is the same
-under every version of Python.
+Public are `keyfob.login`, `keyfob.serve`, `keyfob.guard`, `keyfob.errors`, `keyfob.testing`, and of `keyfob.protocol`
+the requests, responses, scopes and secrets that those take. In each, the names of `__all__`, those imported as `X as
+X` or, where there are neither, what the module itself defines. The source is read and not imported, so that the list
+is the same under every version of Python.
 """
 
 import ast
@@ -22,7 +23,9 @@ PUBLIC = (
     "login/__init__.py",
     "login/aio.py",
     "login/session.py",
-    "protocol",
+    "protocol/http.py",
+    "protocol/scope.py",
+    "protocol/secret.py",
     "serve.py",
     "testing",
 )
@@ -44,11 +47,21 @@ def own_names(statement: ast.stmt) -> list[str]:
 
 
 def listed(tree: ast.Module) -> list[str] | None:
-    """Return what a module's `__all__` lists, if it has one."""
+    """Return the public names of a module that lists them: in `__all__`, or by `X as X`."""
     for statement in tree.body:
         if "__all__" in own_names(statement) and isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value:
             return [str(name) for name in ast.literal_eval(statement.value)]
-    return None
+    # A module that loads its names on first use tells type checkers by `X as X` which are public.
+    late = [inner for statement in tree.body if isinstance(statement, ast.If) for inner in statement.body]
+    borrowed = [
+        alias.name
+        for statement in [*tree.body, *late]
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+        if alias.asname == alias.name
+    ]
+    own = [name for statement in tree.body for name in own_names(statement) if not name.startswith("_")]
+    return [*own, *borrowed] if borrowed else None
 
 
 def imported(tree: ast.Module) -> dict[str, tuple[str, str]]:

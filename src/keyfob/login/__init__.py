@@ -1,4 +1,4 @@
-"""Door: a program that wants a token.
+"""A login client for command-line programs.
 
 from keyfob.login import App
 
@@ -15,61 +15,46 @@ from typing import TYPE_CHECKING
 
 from keyfob.lazy import shows
 
+# The public names. `X as X` tells type checkers that a name is public; at run time each is loaded on first use.
 if TYPE_CHECKING:
-    from keyfob.client.flows.logout import LoggedOut
-    from keyfob.client.model.assurance import Assurance
-    from keyfob.client.model.flow_names import Way
-    from keyfob.client.model.notices import BrowserOpened, CodeShown, Notice, PasteAsked
-    from keyfob.client.model.profile import Profile
-    from keyfob.client.model.question import Question
-    from keyfob.client.model.source import Source
-    from keyfob.client.model.step_up import StepUp
-    from keyfob.client.model.stored_login import Held
-    from keyfob.client.session.calls import Calls
-    from keyfob.login.app import App, log_to
-    from keyfob.login.session import Session
+    from keyfob.client.flows.logout import LoggedOut as LoggedOut
+    from keyfob.client.model.assurance import Assurance as Assurance
+    from keyfob.client.model.flow_names import Way as Way
+    from keyfob.client.model.notices import BrowserOpened as BrowserOpened
+    from keyfob.client.model.notices import CodeShown as CodeShown
+    from keyfob.client.model.notices import Notice as Notice
+    from keyfob.client.model.notices import PasteAsked as PasteAsked
+    from keyfob.client.model.profile import Profile as Profile
+    from keyfob.client.model.question import Question as Question
+    from keyfob.client.model.source import Source as Source
+    from keyfob.client.model.step_up import StepUp as StepUp
+    from keyfob.client.model.stored_login import Held as Held
+    from keyfob.client.session.calls import Calls as Calls
+    from keyfob.login.app import App as App
+    from keyfob.login.app import log_to as log_to
+    from keyfob.login.session import Session as Session
 else:
-    __getattr__, __dir__ = shows(
-        __name__,
-        {
-            "keyfob.client.flows.logout": ("LoggedOut",),
-            "keyfob.client.model.assurance": ("Assurance",),
-            "keyfob.client.model.flow_names": ("Way",),
-            "keyfob.client.model.notices": (
-                "BrowserOpened",
-                "CodeShown",
-                "Notice",
-                "PasteAsked",
-            ),
-            "keyfob.client.model.profile": ("Profile",),
-            "keyfob.client.model.question": ("Question",),
-            "keyfob.client.model.source": ("Source",),
-            "keyfob.client.model.step_up": ("StepUp",),
-            "keyfob.client.model.stored_login": ("Held",),
-            "keyfob.client.session.calls": ("Calls",),
-            "keyfob.login.app": (
-                "App",
-                "log_to",
-            ),
-            "keyfob.login.session": ("Session",),
-        },
-    )
-
-__all__ = [
-    "App",
-    "Assurance",
-    "BrowserOpened",
-    "Calls",
-    "CodeShown",
-    "Held",
-    "LoggedOut",
-    "Notice",
-    "PasteAsked",
-    "Profile",
-    "Question",
-    "Session",
-    "Source",
-    "StepUp",
-    "Way",
-    "log_to",
-]
+    _LAZY = {
+        "keyfob.client.flows.logout": ("LoggedOut",),
+        "keyfob.client.model.assurance": ("Assurance",),
+        "keyfob.client.model.flow_names": ("Way",),
+        "keyfob.client.model.notices": (
+            "BrowserOpened",
+            "CodeShown",
+            "Notice",
+            "PasteAsked",
+        ),
+        "keyfob.client.model.profile": ("Profile",),
+        "keyfob.client.model.question": ("Question",),
+        "keyfob.client.model.source": ("Source",),
+        "keyfob.client.model.step_up": ("StepUp",),
+        "keyfob.client.model.stored_login": ("Held",),
+        "keyfob.client.session.calls": ("Calls",),
+        "keyfob.login.app": (
+            "App",
+            "log_to",
+        ),
+        "keyfob.login.session": ("Session",),
+    }
+    __getattr__, __dir__ = shows(__name__, _LAZY)
+    __all__ = [name for names in _LAZY.values() for name in names]
