@@ -147,14 +147,14 @@ def _program(command: list[str], orders: Mapping[str, object]) -> Iterator[Timer
     assert process.stdout is not None
     given, said = process.stdin, process.stdout
 
-    def tell(line: str) -> str:
+    def notify(line: str) -> str:
         given.write(line + "\n")
         given.flush()
         return said.readline().strip()
 
     try:
-        assert tell(json.dumps(orders)) == "ready", command
-        yield lambda calls: float(tell(str(calls)))
+        assert notify(json.dumps(orders)) == "ready", command
+        yield lambda calls: float(notify(str(calls)))
     finally:
         given.close()
         process.wait(10)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.login import App
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -108,13 +108,13 @@ def _login(home: Path, clean: Mapping[str, str], keyfob: str, *vault: list[str])
     """What a login would leave, and the environment that finds it; {} where the vault cannot be kept so."""
     profile = App(issuer="https://login.example/", client_id="cli").profile
     now = datetime.now(UTC)
-    held = Held(
+    stored = StoredLogin(
         issuer=profile.issuer, client_id=profile.client_id, audience=None, token_endpoint="https://login.example/token",
         revocation_endpoint=None, access_token=Secret("a" * 900), expires_at=now + timedelta(days=1),
         scope=Scope.of(profile.scope.names), obtained_at=now, refresh_token=Secret("r" * 64),
     )  # fmt: skip
-    run(FileVault(home).keep(profile.name, replace(held, generation=1)))
-    ProfileFiles(home).keep(profile)
+    run(FileVault(home).save(profile.name, replace(stored, generation=1)))
+    ProfileFiles(home).save(profile)
     found = {**clean, "KEYFOB_HOME": str(home)}
     for words in vault:
         if subprocess.run([keyfob, "vault", *words], env=found, check=False, capture_output=True).returncode:

@@ -56,21 +56,21 @@ def _measure(tenant: Tenant) -> dict[str, float]:
     person.open(approved["verification_uri_complete"])
     person.press("confirm")
     person.press("login", email=EMAIL, password=PASSWORD)
-    held = {"token": json.loads(pair.send(_poll(ISSUER, approved["device_code"])).body)["refresh_token"]}
+    stored = {"token": json.loads(pair.send(_poll(ISSUER, approved["device_code"])).body)["refresh_token"]}
 
     def refresh() -> Request:
-        parameters = {"client_id": READY_CLIENT_ID, "grant_type": "refresh_token", "refresh_token": held["token"]}
+        parameters = {"client_id": READY_CLIENT_ID, "grant_type": "refresh_token", "refresh_token": stored["token"]}
         return form_request("/oauth/token", parameters)
 
-    def keep(response: Response) -> None:
-        held["token"] = json.loads(response.body)["refresh_token"]
+    def save(response: Response) -> None:
+        stored["token"] = json.loads(response.body)["refresh_token"]
 
     poll = _poll("/", pending["device_code"])
     return {
         "device request": asyncio.run(_time(tenant, lambda: begin, lambda _: None)),
         f"device request, {AT_ONCE} at once": asyncio.run(_time_together(tenant, begin)),
         "pending poll": asyncio.run(_time(tenant, lambda: poll, lambda _: None)),
-        "refresh with rotation": asyncio.run(_time(tenant, refresh, keep)),
+        "refresh with rotation": asyncio.run(_time(tenant, refresh, save)),
     }
 
 

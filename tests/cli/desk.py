@@ -11,7 +11,7 @@ import pytest
 from keyfob.cli.main import main
 from keyfob.cli.settings import VARIABLES
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
-from keyfob.login import App, Held
+from keyfob.login import App, StoredLogin
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
@@ -44,11 +44,11 @@ class Desk:
     project: Path
     type: Callable[..., Ran]
 
-    def keep(self, issuer: str, name: str = "default", **changed: object) -> Held:
+    def save(self, issuer: str, name: str = "default", **changed: object) -> StoredLogin:
         """What a login at this issuer would have left behind."""
         profile = App(issuer=issuer, client_id="cli", scopes=["read:orders"], profile=name).profile
         now = datetime.now(UTC)
-        held = Held(
+        stored = StoredLogin(
             issuer=profile.issuer,
             client_id=profile.client_id,
             audience=None,
@@ -62,10 +62,10 @@ class Desk:
             subject=PAT,
             person="pat@example.com",
         )
-        held = replace(held, **changed)  # type: ignore[arg-type]
-        run(FileVault(self.home).keep(name, held))
-        ProfileFiles(self.home).keep(profile)
-        return held
+        stored = replace(stored, **changed)  # type: ignore[arg-type]
+        run(FileVault(self.home).save(name, stored))
+        ProfileFiles(self.home).save(profile)
+        return stored
 
     def says(self, text: str) -> Path:
         """The project's file."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.login import App
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -67,7 +67,7 @@ def keep_login(server: Loopback, *scopes: str, expires_in: float = 3600) -> None
     """What a login at this issuer would have left in the vault, without the wait for it."""
     profile = App(issuer=f"{server.url}/", client_id="cli", scopes=scopes).profile
     now = datetime.now(UTC)
-    held = Held(
+    stored = StoredLogin(
         issuer=profile.issuer,
         client_id=profile.client_id,
         audience=None,
@@ -79,5 +79,5 @@ def keep_login(server: Loopback, *scopes: str, expires_in: float = 3600) -> None
         obtained_at=now,
         refresh_token=Secret("rt-1"),
     )
-    run(FileVault().keep(profile.name, held))
-    ProfileFiles().keep(profile)
+    run(FileVault().save(profile.name, stored))
+    ProfileFiles().save(profile)

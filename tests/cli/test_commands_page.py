@@ -40,8 +40,8 @@ def typed(desk: Desk, line: str) -> Ran:
 @pytest.mark.parametrize("line", LINES)
 def test_every_line_does_what_it_says(desk: Desk, line: str) -> None:
     with issuer(granted(expires_in=7200)) as server:
-        desk.keep(f"{server.url}/")
-        desk.keep(f"{server.url}/", "work")
+        desk.save(f"{server.url}/")
+        desk.save(f"{server.url}/", "work")
 
         ran = typed(desk, line)
 
@@ -52,8 +52,8 @@ def test_every_line_does_what_it_says(desk: Desk, line: str) -> None:
 @pytest.mark.parametrize("line", [line for line in LINES if "--json" in line] + ["token --json", "whoami --json"])
 def test_every_member_of_json_is_on_the_page(desk: Desk, line: str) -> None:
     with issuer(granted(expires_in=7200)) as server:
-        desk.keep(f"{server.url}/")
-        desk.keep(f"{server.url}/", "work")
+        desk.save(f"{server.url}/")
+        desk.save(f"{server.url}/", "work")
         ran = typed(desk, line)
 
     command = line.split(maxsplit=1)[0]

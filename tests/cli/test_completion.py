@@ -86,7 +86,7 @@ def test_a_shell_offers_what_may_come_next(
     if program is None:
         pytest.skip(f"{shell} is not installed")
     for name in ("home", "work"):
-        desk.keep("https://login.example/", name)
+        desk.save("https://login.example/", name)
     script = tmp_path / "script"
     script.write_text(desk.type("completion", shell).out, encoding="utf-8")
     folder = tmp_path / "empty"
@@ -104,7 +104,7 @@ def test_a_shell_offers_what_may_come_next(
 
 
 def test_the_names_of_profiles_are_given_to_a_shell(desk: Desk) -> None:
-    desk.keep("https://login.example/", "work")
+    desk.save("https://login.example/", "work")
     (desk.home / "vault" / "work.json").write_bytes(b"damaged")
 
     assert desk.type("completion", "profiles").out == "work\n"

@@ -279,7 +279,7 @@ def test_two_apis_of_one_issuer_have_two_tokens(keyfob: Keyfob) -> None:
     assert shown(one) == [None, "Bearer at-1", "Bearer at-1"]
     assert shown(two) == [None, "Bearer at-2", "Bearer at-2"]
     assert len({body.partition("resource=")[2].partition("&")[0] for body in named}) == 2
-    assert FileVault().drawers() == sorted(profile_name(server.url) for server in (one, two))
+    assert FileVault().entries() == sorted(profile_name(server.url) for server in (one, two))
 
 
 def test_a_name_that_is_taken_is_not_taken_over(keyfob: Keyfob) -> None:

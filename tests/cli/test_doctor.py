@@ -36,7 +36,7 @@ def verdicts(desk: Desk, *words: str) -> dict[str, str]:
 
 def test_where_all_is_well_nothing_is_wrong(desk: Desk) -> None:
     with issuer() as server:
-        desk.keep(f"{server.url}/")
+        desk.save(f"{server.url}/")
         ran = desk.type("doctor", "--json")
 
     assert ran.code == 0
@@ -47,7 +47,7 @@ def test_where_all_is_well_nothing_is_wrong(desk: Desk) -> None:
 
 
 def test_each_thing_that_is_wrong_comes_with_what_to_do(desk: Desk) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     (desk.home / "vault" / "default.json").write_bytes(b"{")
 
     ran = desk.type("doctor", "--json")
@@ -61,7 +61,7 @@ def test_each_thing_that_is_wrong_comes_with_what_to_do(desk: Desk) -> None:
 
 @posix
 def test_a_file_that_others_may_read_is_found(desk: Desk) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     path = desk.home / "profiles" / "default.json"
     path.chmod(0o644)
 
@@ -107,7 +107,7 @@ def test_nothing_that_it_prints_should_stay_here(desk: Desk, monkeypatch: pytest
     """[C-ASVS-01]"""
     monkeypatch.setenv("HOME", str(desk.home.parent))
     monkeypatch.setenv("HTTPS_PROXY", "http://pat:hunter2@127.0.0.1:9")
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     desk.says(f'subject = "auth0|pat"\nissuer = "{NOWHERE}"\nclient_id = "cli"\n')
 
     said = desk.type("doctor").out + desk.type("doctor", "--json").out

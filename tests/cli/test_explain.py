@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keyfob.client.io.state.capability_files import LearnedFiles
+from keyfob.client.io.state.capability_files import CapabilityFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
-from keyfob.client.model.server_capabilities import Learned
+from keyfob.client.model.server_capabilities import ServerCapabilities
 from keyfob.login import App, Source
 from keyfob.run import run
 from tests.cli.desk import Desk, desk
@@ -24,7 +24,7 @@ def explained(desk: Desk, *words: str) -> dict[str, dict[str, object]]:
 
 
 def test_each_setting_comes_with_who_said_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     project = desk.says('scope = "a b"\n')
     config = desk.config('dpop = "prefer"\n')
     monkeypatch.setenv("KEYFOB_AUDIENCE", "https://api.example")
@@ -40,7 +40,7 @@ def test_each_setting_comes_with_who_said_it(desk: Desk, monkeypatch: pytest.Mon
 
 def test_nobody_is_logged_in_and_no_token_is_printed(desk: Desk) -> None:
     with issuer() as server:
-        desk.keep(f"{server.url}/")
+        desk.save(f"{server.url}/")
         before = run(FileVault(desk.home).load("default"))
         said = desk.type("explain").out + desk.type("explain", "--json").out
 
@@ -51,15 +51,17 @@ def test_nobody_is_logged_in_and_no_token_is_printed(desk: Desk) -> None:
 
 def test_what_the_issuer_refused_before_is_told_until_it_is_stale(desk: Desk) -> None:
     now = datetime.now(UTC)
-    desk.keep(NOWHERE)
-    LearnedFiles(desk.home).keep(NOWHERE, "cli", Learned({"device": now, "browser": now - timedelta(days=40)}))
+    desk.save(NOWHERE)
+    CapabilityFiles(desk.home).save(
+        NOWHERE, "cli", ServerCapabilities({"device": now, "browser": now - timedelta(days=40)})
+    )
 
     assert list(explained(desk)["refused"]) == ["device"]
     assert "refused before: device" in desk.type("explain").out
 
 
 def test_without_a_network_it_explains_what_it_can(desk: Desk) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
 
     login = explained(desk)["login"]
 
@@ -72,7 +74,7 @@ def test_without_a_network_it_explains_what_it_can(desk: Desk) -> None:
 
 
 def test_a_way_that_was_said_is_the_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     monkeypatch.setenv("KEYFOB_FLOW", "paste")
 
     assert explained(desk)["login"]["ways"] == ["paste"]
@@ -81,7 +83,7 @@ def test_a_way_that_was_said_is_the_way(desk: Desk, monkeypatch: pytest.MonkeyPa
 def test_a_machine_needs_no_way(desk: Desk) -> None:
     secret = Source("secret", "env", "NIGHTLY_SECRET")
     machine = App(issuer=NOWHERE, client_id="nightly", profile="ci", is_machine=True, credential=secret)
-    ProfileFiles(desk.home).keep(machine.profile)
+    ProfileFiles(desk.home).save(machine.profile)
 
     told = explained(desk, "--profile", "ci")
 

@@ -185,7 +185,7 @@ def test_the_logins_own_token_is_inspected_if_nothing_is_said(keyfob: Keyfob) ->
         assert kept is not None
         assert profile is not None
         token = token_of(server)
-        run(FileVault().keep("default", replace(kept, access_token=Secret(token))))
+        run(FileVault().save("default", replace(kept, access_token=Secret(token))))
         code, out, _ = keyfob()
         assert code == 0
         assert token.rpartition(".")[2] not in out

@@ -95,7 +95,7 @@ def test_a_logout_that_ends_while_the_server_hangs_leaves_nothing_here(
         _, err = program.communicate(timeout=5)
         over.set()
 
-    assert FileVault().drawers() == []
+    assert FileVault().entries() == []
     assert program.returncode == (130 if sent == "SIGINT" else -signal.SIGKILL)
     assert (b"nothing is kept here any more; the refresh token may still be good" in err) == (sent == "SIGINT")
     assert b"Traceback" not in err

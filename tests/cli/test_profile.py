@@ -14,9 +14,9 @@ NOWHERE = "http://127.0.0.1:9/"
 
 
 def test_each_is_named_with_how_its_login_stands(desk: Desk) -> None:
-    desk.keep(NOWHERE)
-    desk.keep(NOWHERE, "work")
-    run(FileVault(desk.home).forget("work"))
+    desk.save(NOWHERE)
+    desk.save(NOWHERE, "work")
+    run(FileVault(desk.home).delete("work"))
     (desk.home / "profiles" / "odd.json").write_text("{", encoding="utf-8")
 
     told = {str(line["profile"]): (line["in_use"], line["state"]) for line in
@@ -29,7 +29,7 @@ def test_each_is_named_with_how_its_login_stands(desk: Desk) -> None:
 
 
 def test_one_is_shown_without_a_secret(desk: Desk) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
 
     shown = desk.type("profile", "show", "default", "--json")
 
@@ -39,8 +39,8 @@ def test_one_is_shown_without_a_secret(desk: Desk) -> None:
 
 
 def test_the_one_in_use_is_meant_until_another_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.keep(NOWHERE)
-    desk.keep(NOWHERE, "work", person="work@example.com")
+    desk.save(NOWHERE)
+    desk.save(NOWHERE, "work", person="work@example.com")
     assert desk.type("profile", "use", "work").code == 0
     assert desk.type("whoami", "--json").members()["name"] == "work@example.com"
     assert desk.type("whoami", "--json", "--profile", "default").members()["name"] == "pat@example.com"
@@ -58,7 +58,7 @@ def test_the_one_in_use_is_meant_until_another_is(desk: Desk, monkeypatch: pytes
 @pytest.mark.parametrize("verb", ["show", "use", "remove"])
 @pytest.mark.parametrize("name", ["nobody", "../vault", ""])
 def test_what_is_not_there_is_refused(desk: Desk, verb: str, name: str) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
 
     assert desk.type("profile", verb, name).code == 2
     assert run(FileVault(desk.home).load("default")) is not None
@@ -69,8 +69,8 @@ def test_one_that_is_removed_is_revoked_first_and_gone_whatever_the_server_says(
     desk: Desk, answer: int, code: int
 ) -> None:
     with issuer(revoke=says(answer)) as server:
-        desk.keep(f"{server.url}/")
-        desk.keep(f"{server.url}/", "work")
+        desk.save(f"{server.url}/")
+        desk.save(f"{server.url}/", "work")
         desk.type("profile", "use", "work")
         desk.type("token")
 
@@ -85,7 +85,7 @@ def test_one_that_is_removed_is_revoked_first_and_gone_whatever_the_server_says(
 def test_logout_of_all_ends_each_and_one_that_is_damaged_keeps_none_waiting(desk: Desk) -> None:
     with issuer() as server:
         for name in ("default", "second", "third"):
-            desk.keep(f"{server.url}/", name)
+            desk.save(f"{server.url}/", name)
         (desk.home / "vault" / "second.json").write_bytes(b"{")
 
         ran = desk.type("logout", "--all", "--json")
@@ -96,7 +96,7 @@ def test_logout_of_all_ends_each_and_one_that_is_damaged_keeps_none_waiting(desk
         ("default", True), ("second", True), ("third", True),
     ]  # fmt: skip
     assert sum(path == "/revoke" for _, path, _, _ in server.came) >= 2
-    assert FileVault(desk.home).drawers() == []
+    assert FileVault(desk.home).entries() == []
     assert again.code == 0
     assert [told["forgotten"] for told in again.events()] == [False, False, False]
 
@@ -111,11 +111,11 @@ def test_logout_of_all_where_there_is_none_is_done(desk: Desk) -> None:
 def test_a_login_whose_settings_are_lost_or_damaged_is_ended_too(desk: Desk) -> None:
     with issuer() as server:
         for name in ("orphan", "damaged"):
-            desk.keep(f"{server.url}/", name)
+            desk.save(f"{server.url}/", name)
         (desk.home / "profiles" / "orphan.json").unlink()
         (desk.home / "profiles" / "damaged.json").write_text("{", encoding="utf-8")
 
         assert desk.type("logout", "--all").code == 0
 
     assert sum(path == "/revoke" for _, path, _, _ in server.came) == 4  # of each a refresh and an access token
-    assert FileVault(desk.home).drawers() == []
+    assert FileVault(desk.home).entries() == []

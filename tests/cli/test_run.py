@@ -30,7 +30,7 @@ def start(desk: Desk, *words: str, script: str, name: str = "KEYFOB_ACCESS_TOKEN
 
 @pytest.mark.parametrize(("words", "name"), [((), "KEYFOB_ACCESS_TOKEN"), (("--as", "GH_TOKEN"), "GH_TOKEN")])
 def test_the_program_gets_the_token_in_its_environment(desk: Desk, words: tuple[str, ...], name: str) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
 
     out, err = start(desk, *words, script="print(os.environ[name])", name=name).communicate(timeout=30)
 
@@ -39,7 +39,7 @@ def test_the_program_gets_the_token_in_its_environment(desk: Desk, words: tuple[
 
 @pytest.mark.parametrize("code", [0, 1, 4, 77])
 def test_its_exit_code_is_the_answer(desk: Desk, code: int) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     program = start(desk, script=f"sys.exit({code})")
     program.communicate(timeout=30)
 
@@ -49,7 +49,7 @@ def test_its_exit_code_is_the_answer(desk: Desk, code: int) -> None:
 @posix
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_reach_it(desk: Desk, which: signal.Signals) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     hears = f"signal.signal({int(which)}, lambda *_: os._exit(55)); print('ready', flush=True); signal.pause()"
     program = start(desk, script=hears)
     assert program.stdout is not None
@@ -63,7 +63,7 @@ def test_signals_reach_it(desk: Desk, which: signal.Signals) -> None:
 
 @posix
 def test_a_program_that_a_signal_ends_is_seen_to_end_so(desk: Desk) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     program = start(desk, script="os.kill(os.getpid(), signal.SIGKILL)")
     program.communicate(timeout=30)
 
@@ -73,7 +73,7 @@ def test_a_program_that_a_signal_ends_is_seen_to_end_so(desk: Desk) -> None:
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="there is no /proc")
 def test_the_token_is_never_among_its_words(desk: Desk) -> None:
     """[C-ASVS-01]"""
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
 
     out, _ = start(desk, script="print(open('/proc/self/cmdline').read())").communicate(timeout=30)
 
@@ -85,7 +85,7 @@ def test_the_token_is_never_among_its_words(desk: Desk) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="core files are POSIX")
 def test_no_core_file_holds_our_memory_and_the_program_has_its_own_limit(desk: Desk) -> None:
     """[C-6749-20]"""
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     keyfob = f"{sys.executable} -m keyfob run -- sh -c 'ulimit -S -c'"
     before, after = (
         subprocess.run(["sh", "-c", script], env=surroundings(desk.home), capture_output=True, text=True, check=True)
@@ -102,7 +102,7 @@ def test_no_core_file_holds_our_memory_and_the_program_has_its_own_limit(desk: D
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc")
 def test_no_signal_is_ignored_that_was_not(desk: Desk) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     done = subprocess.run(
         [sys.executable, "-m", "keyfob", "run", "--", "grep", "SigIgn", "/proc/self/status"],
         env=surroundings(desk.home), capture_output=True, text=True, check=True,
@@ -114,7 +114,7 @@ def test_no_signal_is_ignored_that_was_not(desk: Desk) -> None:
 def test_what_the_session_cannot_outlive_is_not_started(desk: Desk, tmp_path: Path) -> None:
     mark = tmp_path / "started"
     with issuer(granted(access_token="at-2", expires_in=3600)) as server:
-        desk.keep(f"{server.url}/")
+        desk.save(f"{server.url}/")
         program = start(desk, "--min-ttl", "2h", script=f"open({str(mark)!r}, 'w')")
         _, err = program.communicate(timeout=30)
         enough = start(desk, "--min-ttl", "50m", script="print(os.environ[name])")
@@ -127,7 +127,7 @@ def test_what_the_session_cannot_outlive_is_not_started(desk: Desk, tmp_path: Pa
 
 
 def test_a_bound_token_is_not_handed_on(desk: Desk) -> None:
-    desk.keep(NOWHERE, token_type="DPoP", proof_key=Secret("pem"))
+    desk.save(NOWHERE, token_type="DPoP", proof_key=Secret("pem"))
 
     ran = desk.type("run", "--", sys.executable, "-c", "raise SystemExit(99)")
 
@@ -141,7 +141,7 @@ def test_a_bound_token_is_not_handed_on(desk: Desk) -> None:
     [(), ("--",), ("--", "no-such-program"), ("--as", "A=B", "--", "true"), ("--min-ttl", "soon", "--", "true")],
 )
 def test_a_wrong_use_starts_nothing(desk: Desk, words: tuple[str, ...]) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
 
     assert desk.type("run", *words).code == 2
 
@@ -149,12 +149,12 @@ def test_a_wrong_use_starts_nothing(desk: Desk, words: tuple[str, ...]) -> None:
 def test_without_a_login_nothing_is_started(desk: Desk) -> None:
     assert desk.type("run", "--", sys.executable, "-c", "").code == 4
     past = datetime.now(UTC) - timedelta(hours=1)
-    desk.keep(NOWHERE, expires_at=past)
+    desk.save(NOWHERE, expires_at=past)
     assert desk.type("run", "--", sys.executable, "-c", "").code == 7
 
 
 def test_a_program_below_may_ask_keyfob_itself(desk: Desk) -> None:
-    desk.keep(NOWHERE)
+    desk.save(NOWHERE)
     script = "os.execv(sys.executable, [sys.executable, '-m', 'keyfob', 'token'])"
 
     out, _ = start(desk, script=script).communicate(timeout=30)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from keyfob.cli.commands.login import _switch_of
 from keyfob.cli.profiles import choose
 from keyfob.cli.settings import Setting, Settings, _Layer
-from keyfob.client.io.state.login_lock_files import TurnFiles
+from keyfob.client.io.state.login_lock_files import LoginLockFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.certificate import CertificateFiles
-from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.lock_holder import LockHolder
 from keyfob.io import quick
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -36,7 +36,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="owners and modes are
 
 @pytest.mark.parametrize("silent", range(len(KINDS)))
 def test_the_first_that_says_something_wins(desk: Desk, monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
-    desk.keep(AT_X)
+    desk.save(AT_X)
     speaking = KINDS[silent:]
     flags = Namespace(scope=["of:flag"] if "flag" in speaking else None)
     if "environment" in speaking:
@@ -141,7 +141,7 @@ def test_what_a_mistake_repeats_is_never_the_value(desk: Desk) -> None:
 
 
 def test_a_hostile_project_gets_neither_the_token_nor_the_secret_of_another_issuer(desk: Desk) -> None:
-    desk.keep(AT_X)
+    desk.save(AT_X)
     desk.says(f'issuer = "{AT_Y}"\nclient_id = "theirs"\n')
 
     chosen = choose(Namespace())
@@ -153,7 +153,7 @@ def test_a_hostile_project_gets_neither_the_token_nor_the_secret_of_another_issu
 
 def test_another_account_than_the_pinned_one_is_refused_with_what_to_do(desk: Desk) -> None:
     with issuer() as server:
-        desk.keep(f"{server.url}/")
+        desk.save(f"{server.url}/")
         desk.says('subject = "auth0|chris"\n')
 
         refused = [desk.type(*words) for words in (("token",), ("whoami",), ("status",), ("call", server.url))]
@@ -161,7 +161,7 @@ def test_another_account_than_the_pinned_one_is_refused_with_what_to_do(desk: De
         assert [ran.code for ran in refused] == [3, 3, 3, 3]
         assert all("--switch-account" in ran.err and "at-1" not in ran.out for ran in refused)
         assert desk.type("logout").code == 0
-        desk.keep(f"{server.url}/")
+        desk.save(f"{server.url}/")
         desk.says(f'subject = "{PAT}"\n')
         assert desk.type("token").out == "at-1\n"
 
@@ -181,7 +181,7 @@ def test_a_login_of_another_than_the_pinned_account_is_ended_at_once(desk: Desk)
 
 def test_what_the_login_before_was_stays_when_the_wrong_person_logs_in_where_one_is_pinned(desk: Desk) -> None:
     with issuer(granted()) as server:
-        kept = desk.keep(f"{server.url}/", subject=None)
+        kept = desk.save(f"{server.url}/", subject=None)
         desk.says(f'subject = "{PAT}"\nflow = "device"\n')
 
         assert desk.type("login", "--json").code == 3
@@ -195,7 +195,7 @@ def test_what_the_login_before_was_stays_when_the_wrong_person_logs_in_where_one
 def test_the_quick_path_steps_aside_where_a_setting_could_change_the_answer(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.keep(AT_X)
+    desk.save(AT_X)
     assert desk.type("token").out == "at-1\n"
     assert quick.look_up(["token"]) == "at-1"
 
@@ -219,8 +219,8 @@ def test_the_quick_path_steps_aside_where_a_setting_could_change_the_answer(
 def test_the_quick_path_takes_the_profile_in_use(desk: Desk) -> None:
     from keyfob.protocol.secret import Secret
 
-    desk.keep(AT_X)
-    desk.keep(AT_X, "work", access_token=Secret("at-work"))
+    desk.save(AT_X)
+    desk.save(AT_X, "work", access_token=Secret("at-work"))
     assert [desk.type("token", *words).out for words in ((), ("--profile", "work"))] == ["at-1\n", "at-work\n"]
     assert _quick() == "at-1"
 
@@ -240,7 +240,7 @@ def _quick() -> str | None:
 
 
 def test_a_file_of_authorities_lies_beside_the_settings_that_name_it(desk: Desk, tmp_path: Path) -> None:
-    desk.keep(AT_X)
+    desk.save(AT_X)
     desk.config('ca = "own.pem"\n')
 
     chosen = choose(Namespace())
@@ -251,7 +251,7 @@ def test_a_file_of_authorities_lies_beside_the_settings_that_name_it(desk: Desk,
 
 def test_nobody_switches_to_another_account_than_the_pinned_one(desk: Desk) -> None:
     flags = Namespace(switch_account=True, json=True)
-    before = desk.keep(AT_X)
+    before = desk.save(AT_X)
     other = replace(before, subject="auth0|chris")
 
     assert _switch_of(flags)(before, other) is True
@@ -271,7 +271,7 @@ def test_the_last_logins_address_is_offered_to_a_program_that_asks_for_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with issuer(granted()) as server:
-        desk.keep(f"{server.url}/", person="pat@example.com", scope=Scope())
+        desk.save(f"{server.url}/", person="pat@example.com", scope=Scope())
         monkeypatch.setattr("sys.stdin", io.StringIO("\nhunter2\n"))
         ran = desk.type("login", "--flow", "password", "--allow-password", "--json")
 
@@ -289,17 +289,19 @@ def test_a_pinned_account_takes_over_no_other_that_logged_in_meanwhile(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, pinned: str, words: tuple[str, ...], is_taken: bool
 ) -> None:
     """[C-OIDC-06]"""
-    take, seen = TurnFiles.take, list[Turn]()
+    take, seen = LoginLockFiles.take, list[LockHolder]()
 
-    def while_another_logs_in(files: TurnFiles, name: str, turn: Turn) -> tuple[Callable[[], None] | None, Turn | None]:
+    def while_another_logs_in(
+        files: LoginLockFiles, name: str, turn: LockHolder
+    ) -> tuple[Callable[[], None] | None, LockHolder | None]:
         if not seen:
             seen.append(turn)
-            held = desk.keep(url, access_token=Secret("theirs"), generation=1)
-            files.note(name, replace(turn, kept=held.generation))
+            stored = desk.save(url, access_token=Secret("theirs"), generation=1)
+            files.note(name, replace(turn, kept=stored.generation))
             return None, replace(turn, pid=4711)
         return take(files, name, turn)
 
-    monkeypatch.setattr(TurnFiles, "take", while_another_logs_in)
+    monkeypatch.setattr(LoginLockFiles, "take", while_another_logs_in)
     with issuer(granted(access_token="ours")) as server:
         url = f"{server.url}/"
         desk.says(f'issuer = "{url}"\nclient_id = "cli"\nscope = "read:orders"\nsubject = "{pinned}"\n')
@@ -317,17 +319,17 @@ def certificate_of(**flags: str) -> tuple[str, str | None] | None:
 
 
 def test_a_certificate_is_named_beside_the_file_that_names_it_and_for_its_issuer_alone(desk: Desk) -> None:
-    desk.keep(AT_X)
+    desk.save(AT_X)
     desk.config(f'[profiles.default]\nissuer = "{AT_X}"\ncertificate = "robot.pem"\ncertificate_key = "robot.key"\n')
     assert certificate_of() == (str(desk.home / "robot.pem"), str(desk.home / "robot.key"))
     assert certificate_of(issuer=AT_Y, client_id="cli") is None
 
 
 def test_the_key_of_the_certificate_before_is_not_that_of_a_new_one(desk: Desk) -> None:
-    desk.keep(AT_X)
+    desk.save(AT_X)
     kept = ProfileFiles().load("default")
     assert kept is not None
-    ProfileFiles().keep(replace(kept, certificate=CertificateFiles("/x/robot.pem", "/x/robot.key")))
+    ProfileFiles().save(replace(kept, certificate=CertificateFiles("/x/robot.pem", "/x/robot.key")))
     assert certificate_of() == ("/x/robot.pem", "/x/robot.key")
     assert certificate_of(certificate="./other.pem") == (str(Path("other.pem").absolute()), None)
     assert certificate_of(certificate_key="./new.key") == ("/x/robot.pem", str(Path("new.key").absolute()))

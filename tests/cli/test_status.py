@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.session.freshness import standing
+from keyfob.client.session.freshness import login_status
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import NOON
 from tests.cli.desk import PAT, Desk, desk
 from tests.cli.issuer import as_json, granted, issuer
-from tests.client.scripts import held
+from tests.client.scripts import stored
 
 __all__ = ["desk"]
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -29,14 +29,14 @@ def test_a_login_that_stands_has_a_token_or_gets_one(
 
     there = NOON + timedelta(seconds=skew)  # the server's clock, just now
     login = replace(
-        held(),
+        stored(),
         skew=timedelta(seconds=skew),
         expires_at=None if access is None else there + access,
         refresh_token=Secret("rt") if has_refresh else None,
         refresh_until=None if refresh is None else there + refresh,
     )
 
-    found = standing(login, NOON, is_machine=is_machine)
+    found = login_status(login, NOON, is_machine=is_machine)
 
     is_good = access is None or access > timedelta()
     renews = is_machine or (has_refresh and (refresh is None or refresh > timedelta()))
@@ -48,7 +48,7 @@ def test_a_login_that_stands_has_a_token_or_gets_one(
 
 
 def test_offline_it_says_what_is_kept(desk: Desk) -> None:
-    login = desk.keep("http://127.0.0.1:9/")
+    login = desk.save("http://127.0.0.1:9/")
 
     ran = desk.type("status", "--json")
 
@@ -61,9 +61,9 @@ def test_offline_it_says_what_is_kept(desk: Desk) -> None:
 
 
 def test_a_lapsed_token_that_renews_is_told_from_one_that_does_not(desk: Desk) -> None:
-    desk.keep("http://127.0.0.1:9/", **LAPSED)
-    desk.keep("http://127.0.0.1:9/", "over", **LAPSED, refresh_token=None)
-    desk.keep("http://127.0.0.1:9/", "late", **LAPSED, refresh_until=datetime(2020, 1, 2, tzinfo=UTC))
+    desk.save("http://127.0.0.1:9/", **LAPSED)
+    desk.save("http://127.0.0.1:9/", "over", **LAPSED, refresh_token=None)
+    desk.save("http://127.0.0.1:9/", "late", **LAPSED, refresh_until=datetime(2020, 1, 2, tzinfo=UTC))
 
     codes = [desk.type("status", "--profile", name).code for name in ("default", "over", "late")]
     everything = desk.type("status", "--all", "--json")
@@ -75,7 +75,7 @@ def test_a_lapsed_token_that_renews_is_told_from_one_that_does_not(desk: Desk) -
 
 def test_the_issuer_is_asked_by_a_refresh(desk: Desk) -> None:
     with issuer(granted(access_token="at-2", refresh_expires_in=7200), GONE) as server:
-        desk.keep(f"{server.url}/")
+        desk.save(f"{server.url}/")
         good = desk.type("status", "--online", "--json")
         gone = desk.type("status", "--online", "--json")
 
@@ -87,7 +87,7 @@ def test_the_issuer_is_asked_by_a_refresh(desk: Desk) -> None:
 
 
 def test_a_network_that_is_down_is_not_a_login_that_is_over(desk: Desk) -> None:
-    desk.keep("http://127.0.0.1:9/")
+    desk.save("http://127.0.0.1:9/")
 
     ran = desk.type("status", "--online", "--json")
 
@@ -101,7 +101,7 @@ def test_a_network_that_is_down_is_not_a_login_that_is_over(desk: Desk) -> None:
 @pytest.mark.parametrize(("answer", "state", "code"), [(200, "logged-in", 0), (401, "login-needed", 4)])
 def test_where_nothing_renews_the_issuer_is_asked_for_the_name(desk: Desk, answer: int, state: str, code: int) -> None:
     with issuer(userinfo=as_json(answer, sub=PAT)) as server:
-        desk.keep(f"{server.url}/", refresh_token=None, scope=Scope.of(["openid"]))
+        desk.save(f"{server.url}/", refresh_token=None, scope=Scope.of(["openid"]))
         ran = desk.type("status", "--online", "--json")
         unasked = desk.type("status", "--json")
 
@@ -115,7 +115,7 @@ def test_an_answer_about_somebody_else_is_not_believed_and_nothing_of_it_is_show
 ) -> None:
     """[C-OIDC-04]"""
     with issuer(userinfo=as_json(200, name="Mallory", email="mallory@example.com", **said)) as server:
-        desk.keep(f"{server.url}/", refresh_token=None, scope=Scope.of(["openid"]))
+        desk.save(f"{server.url}/", refresh_token=None, scope=Scope.of(["openid"]))
         online = [desk.type("status", "--online", *form) for form in ((), ("--json",))]
         after = [desk.type(*words) for words in (("whoami",), ("whoami", "--json"), ("status",))]
 
@@ -131,7 +131,7 @@ def test_an_answer_about_somebody_else_is_not_believed_and_nothing_of_it_is_show
 def test_without_an_id_token_nobody_knows_whom_an_answer_is_about(desk: Desk) -> None:
     """[C-OIDC-04]"""
     with issuer(userinfo=as_json(200, sub=PAT)) as server:
-        desk.keep(f"{server.url}/", refresh_token=None, subject=None, person=None, scope=Scope.of(["openid"]))
+        desk.save(f"{server.url}/", refresh_token=None, subject=None, person=None, scope=Scope.of(["openid"]))
         ran = desk.type("status", "--online", "--json")
 
     assert (ran.code, ran.members()["state"], ran.members()["asked"]) == (0, "logged-in", False)
@@ -139,8 +139,8 @@ def test_without_an_id_token_nobody_knows_whom_an_answer_is_about(desk: Desk) ->
 
 
 def test_one_damaged_login_does_not_hide_the_others(desk: Desk) -> None:
-    desk.keep("http://127.0.0.1:9/")
-    desk.keep("http://127.0.0.1:9/", "broken")
+    desk.save("http://127.0.0.1:9/")
+    desk.save("http://127.0.0.1:9/", "broken")
     (desk.home / "vault" / "broken.json").write_bytes(b"{")
 
     ran = desk.type("status", "--all", "--json")
@@ -154,7 +154,7 @@ def test_one_damaged_login_does_not_hide_the_others(desk: Desk) -> None:
 
 
 def test_a_bound_login_says_so(desk: Desk) -> None:
-    desk.keep("http://127.0.0.1:9/", token_type="DPoP", proof_key=Secret("pem"))
+    desk.save("http://127.0.0.1:9/", token_type="DPoP", proof_key=Secret("pem"))
 
     assert desk.type("status", "--json").members()["bound"] is True
     assert "DPoP" in desk.type("status").out

@@ -21,7 +21,7 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
 from tests.cli.issuer import as_json, granted, in_turn, issuer, keep_login
-from tests.client.scripts import held
+from tests.client.scripts import stored
 from tests.loopback import Answer, Loopback, says
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -128,8 +128,8 @@ def test_a_refused_call_names_the_exact_command(keyfob: Keyfob, denied: Answer, 
         kept, profile = run(FileVault().load("default")), ProfileFiles().load("default")
         assert kept is not None
         assert profile is not None
-        run(FileVault().keep("work", replace(kept, scope=Scope.of(["openid"]))))
-        ProfileFiles().keep(replace(profile, name="work"))
+        run(FileVault().save("work", replace(kept, scope=Scope.of(["openid"]))))
+        ProfileFiles().save(replace(profile, name="work"))
         code, out, err = keyfob("call", "--profile", "work", f"{server.url}/orders")
     assert (code, out) == (3, "no")
     assert f"Run: {command}\n" in err
@@ -141,7 +141,7 @@ def keep_device_login(server: Loopback) -> None:
     keep_login(server)
     profile = ProfileFiles().load("default")
     assert profile is not None
-    ProfileFiles().keep(replace(profile, way="device"))
+    ProfileFiles().save(replace(profile, flow="device"))
 
 
 def test_a_call_may_step_up_once_and_prints_only_what_came_in_the_end(keyfob: Keyfob) -> None:
@@ -213,7 +213,7 @@ def test_another_person_is_asked_about_at_a_terminal(monkeypatch: pytest.MonkeyP
     said = Screen()
     monkeypatch.setattr(sys, "stdin", Screen(typed))
     monkeypatch.setattr(sys, "stderr", said)
-    before, after = replace(held(), subject="1", person="ada"), replace(held(), subject="2", person="b\x1b[2Jo")
+    before, after = replace(stored(), subject="1", person="ada"), replace(stored(), subject="2", person="b\x1b[2Jo")
     assert _switch_of(Namespace(switch_account=False, json=False))(before, after) is agreed
     assert "you were logged in as ada, and now as b?[2Jo; keep the new login? [y/N]" in said.getvalue()
     assert _switch_of(Namespace(switch_account=False, json=True))(before, after) is False

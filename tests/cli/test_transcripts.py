@@ -73,14 +73,14 @@ def situated(desk: Desk, situation: str) -> Generator[str]:
     (desk.home / "vault.json").write_bytes(Note("file").write())
     (desk.home / "vault.json").chmod(0o600)
     if situation == "offline":
-        desk.keep(NOWHERE, **PAST)
+        desk.save(NOWHERE, **PAST)
         yield NOWHERE
         return
     gone = as_json(400, error="invalid_grant")
     with issuer(gone if situation == "ended" else granted(), hello=says(200, b"hello\n")) as server:
         url = f"{server.url}/"
         if situation != "not-logged-in":
-            desk.keep(url, **(PAST if situation == "ended" else {}))
+            desk.save(url, **(PAST if situation == "ended" else {}))
         if situation == "damaged-vault":
             (desk.home / "vault" / "default.json").write_bytes(b"{")
         yield url
@@ -144,4 +144,4 @@ def test_every_line_of_json_is_an_object_and_no_secret_but_tokens(desk: Desk) ->
             if not command.startswith("$ keyfob token"):
                 assert "at-1" not in block
             assert "rt-1" not in block
-    assert FileVault(desk.home).drawers() == []
+    assert FileVault(desk.home).entries() == []

@@ -157,4 +157,4 @@ def test_every_command_of_the_page_about_the_vault_is_one_that_there_is(keyfob: 
             assert words[0] == "keyfob"
             more = ("--flow", "device") if words[1] == "login" else ()
             assert keyfob(*words[1:], *more)[0] == 0, line
-    assert FileVault().drawers() == ["default"]
+    assert FileVault().entries() == ["default"]

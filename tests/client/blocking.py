@@ -9,9 +9,9 @@ from keyfob.client.flows.logout import LoggedOut
 from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.step_up import StepUp
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Vault, World
-from keyfob.client.session.calls import Brought
+from keyfob.client.session.calls import TokenHeaders
 from keyfob.client.session.login import Login
 from keyfob.login import Session as PublicSession
 from keyfob.protocol.http import Request, Response
@@ -31,7 +31,7 @@ class Session:
         self.profile = profile
         self.login = Login(profile, vault, world, credential, step_up)
 
-    def log_in(self, **options: object) -> Held:
+    def log_in(self, **options: object) -> StoredLogin:
         return run(self.login.log_in(**options))
 
     def plan(self) -> Choice:
@@ -40,26 +40,26 @@ class Session:
     def begin(self, *options: object) -> PendingLogin:
         return run(self.login.begin(*options))
 
-    def resume(self, *options: object) -> Held:
+    def resume(self, *options: object) -> StoredLogin:
         return run(self.login.resume(*options))
 
-    def held(self) -> Held:
-        return run(self.login.held())
+    def stored(self) -> StoredLogin:
+        return run(self.login.stored())
 
     def token(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> Secret:
         return self.fresh(min_ttl, renew=renew).access_token
 
-    def fresh(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> Held:
+    def fresh(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> StoredLogin:
         return run(self.login.fresh(min_ttl, renew=renew))
 
     def send(self, request: Request) -> Response:
         return PublicSession(self.login).send(request)
 
-    def bring(self, request: Request, *, renew: bool = False) -> Brought:
-        return run(self.login.bring(request, renew=renew))
+    def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
+        return run(self.login.authorize(request, renew=renew))
 
-    def heed(self, request: Request, response: Response) -> bool:
-        return self.login.heed(request, response)
+    def store_nonce(self, request: Request, response: Response) -> bool:
+        return self.login.store_nonce(request, response)
 
     def step_up(self, wanted: StepUp, refused: Secret) -> bool:
         return run(self.login.step_up(wanted, refused))

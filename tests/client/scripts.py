@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from keyfob.client.auth.client_auth import Program
+from keyfob.client.auth.client_auth import OAuthClient
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import CodeShown
 from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.scope import Scope
@@ -30,12 +30,12 @@ OPENID = "/.well-known/openid-configuration"
 PAGE = Response(200, (("content-type", "text/html"),), b"<html>Welcome to the hotel</html>")
 
 
-def program() -> Program:
+def client() -> OAuthClient:
     """A public one."""
-    return Program(CLIENT, ISSUER)
+    return OAuthClient(CLIENT, ISSUER)
 
 
-def at(issuer: str) -> Profile:
+def context(issuer: str) -> Profile:
     return Profile("default", issuer, CLIENT)
 
 
@@ -78,8 +78,8 @@ def pending(interval: float = 5, expires_in: float = 900, wall: datetime = NOON)
     )
 
 
-def held(expires_in: float | None = 3600, refresh: str | None = "rt-1", token: str = "at-1") -> Held:
-    return Held(
+def stored(expires_in: float | None = 3600, refresh: str | None = "rt-1", token: str = "at-1") -> StoredLogin:
+    return StoredLogin(
         issuer=ISSUER,
         client_id=CLIENT,
         audience=API,

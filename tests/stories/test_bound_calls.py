@@ -23,15 +23,15 @@ AT_API = "https://orders.example"
 
 
 def app_in(scene: Scene, shown: list[Notice], **more: object) -> App:
-    def tell(notice: Notice) -> None:
+    def notify(notice: Notice) -> None:
         shown.append(notice)
         if isinstance(notice, CodeShown):
             approve(scene.person(), notice)
 
     settings: dict[str, object] = {
-        "client_id": READY_CLIENT_ID, "audience": READY_AUDIENCE, "scopes": ("read:orders",), "way": "device",
+        "client_id": READY_CLIENT_ID, "audience": READY_AUDIENCE, "scopes": ("read:orders",), "flow": "device",
     }  # fmt: skip
-    return App(issuer=ISSUER, vault=scene.vault, world=SceneWorld(scene, tell), **(settings | more))  # type: ignore[arg-type]
+    return App(issuer=ISSUER, vault=scene.vault, world=SceneWorld(scene, notify), **(settings | more))  # type: ignore[arg-type]
 
 
 def calls(scene: Scene) -> list[Request]:
@@ -82,7 +82,7 @@ def test_an_api_that_wants_a_young_login_gets_one(dpop: Dpop) -> None:
     scene.pair.join(AT_API, guard.asgi(_in_stock, require("read:stock", max_age=timedelta(minutes=10))))
     shown: list[Notice] = []
     app = app_in(
-        scene, shown, client_id="native", audience=STOCK, scopes=("read:stock",), dpop=dpop, way="browser",
+        scene, shown, client_id="native", audience=STOCK, scopes=("read:stock",), dpop=dpop, flow="browser",
         callbacks=("http://127.0.0.1:8484/callback",),
     )  # fmt: skip
     app.log_in()
@@ -96,4 +96,4 @@ def test_an_api_that_wants_a_young_login_gets_one(dpop: Dpop) -> None:
     scene.time.go(timedelta(minutes=5))
     assert session.send(request).status == 200
     assert len(shown) == logins + 1
-    assert app.session().held().token_type == ("Bearer" if dpop == "off" else "DPoP")
+    assert app.session().stored().token_type == ("Bearer" if dpop == "off" else "DPoP")

@@ -47,13 +47,13 @@ def test_the_token_a_person_approves_opens_the_api(scene: Scene) -> None:
     """[C-8628-05] [C-8628-09] [C-8628-10]."""
     screen = Screen(scene, approve, after=3)
     app = scene.app(screen)
-    held = app.log_in()
-    assert held.person == "person@example.com"
-    assert "read:orders" in held.scope
+    stored = app.log_in()
+    assert stored.person == "person@example.com"
+    assert "read:orders" in stored.scope
     answer = app.session().send(Request("GET", ORDERS))
     assert answer.status == 200
-    assert held.subject is not None
-    assert held.subject.encode() in answer.body
+    assert stored.subject is not None
+    assert stored.subject.encode() in answer.body
     assert sum(isinstance(notice, StillPending) for notice in screen.notices) == 3
     assert not any(isinstance(notice, SlowedDown) for notice in screen.notices)
 
@@ -131,12 +131,12 @@ def test_an_unreachable_tenant_loses_nothing(scene: Scene) -> None:
     with pytest.raises(Unreachable) as refused:
         scene.app().log_in()
     assert refused.value.exit == 7
-    assert scene.app().session().held() == before
+    assert scene.app().session().stored() == before
 
 
 def test_an_unknown_program_is_refused_clearly(scene: Scene) -> None:
     world = SceneWorld(scene, print)
-    app = App(issuer=ISSUER, client_id="nobody", way="device", vault=scene.vault, world=world)
+    app = App(issuer=ISSUER, client_id="nobody", flow="device", vault=scene.vault, world=world)
     with pytest.raises(Refused) as refused:
         app.log_in()
     assert refused.value.oauth_code == "unauthorized_client"
@@ -149,8 +149,8 @@ def test_a_lapsed_token_is_renewed_without_anybody(scene: Scene) -> None:
     scene.time.go(timedelta(days=1))
     session = scene.app().session()
     assert session.send(Request("GET", ORDERS)).status == 200
-    assert session.held().access_token != first.access_token
-    assert session.held().refresh_token != first.refresh_token
+    assert session.stored().access_token != first.access_token
+    assert session.stored().refresh_token != first.refresh_token
 
 
 def test_a_lost_answer_to_a_refresh_does_not_log_out(scene: Scene) -> None:
@@ -158,7 +158,7 @@ def test_a_lost_answer_to_a_refresh_does_not_log_out(scene: Scene) -> None:
     first = scene.log_in()
     scene.time.go(timedelta(days=1))
     scene.app().session().token()
-    run(scene.vault.keep("default", first))
+    run(scene.vault.save("default", first))
     assert scene.app().session().token() != first.access_token.reveal()
 
 
@@ -168,11 +168,11 @@ def test_a_copied_refresh_token_ends_its_family(scene: Scene) -> None:
     for _ in range(2):
         scene.time.go(timedelta(days=1))
         scene.app().session().token()
-    last = scene.app().session().held()
-    run(scene.vault.keep("default", first))
+    last = scene.app().session().stored()
+    run(scene.vault.save("default", first))
     with pytest.raises(LoginRequired):
         scene.app().session().token()
-    run(scene.vault.keep("default", last))
+    run(scene.vault.save("default", last))
     scene.time.go(timedelta(days=1))
     with pytest.raises(LoginRequired):
         scene.app().session().token()
@@ -181,13 +181,13 @@ def test_a_copied_refresh_token_ends_its_family(scene: Scene) -> None:
 
 def test_after_logout_nothing_is_held_and_the_refresh_token_is_dead(scene: Scene) -> None:
     """[C-RPIL-01] [AS-7009-01]."""
-    held = scene.log_in()
+    stored = scene.log_in()
     ended = scene.app().session().log_out()
     assert ended.revoked is True
-    assert ended.alive_until == held.expires_at
+    assert ended.alive_until == stored.expires_at
     with pytest.raises(LoginRequired):
         scene.app().session().token()
-    run(scene.vault.keep("default", held))
+    run(scene.vault.save("default", stored))
     scene.time.go(timedelta(days=1))
     with pytest.raises(LoginRequired):
         scene.app().session().token()
@@ -201,7 +201,7 @@ def test_logout_forgets_though_the_tenant_is_gone(scene: Scene) -> None:
     assert ended.revoked is False
     assert ended.problem
     with pytest.raises(LoginRequired):
-        scene.app().session().held()
+        scene.app().session().stored()
 
 
 def test_a_token_without_the_scope_is_told_which_one(scene: Scene) -> None:
@@ -214,9 +214,9 @@ def test_a_token_without_the_scope_is_told_which_one(scene: Scene) -> None:
 
 def test_the_api_refuses_a_lapsed_token(scene: Scene) -> None:
     """[RS-9068-04]."""
-    held = scene.log_in()
+    stored = scene.log_in()
     scene.time.go(timedelta(days=1, minutes=1))
-    bearer = (("authorization", f"Bearer {held.access_token.reveal()}"),)
+    bearer = (("authorization", f"Bearer {stored.access_token.reveal()}"),)
     answer = scene.send(Request("GET", ORDERS, bearer))
     assert answer.status == 401
     assert b"expired" in answer.body

@@ -48,14 +48,14 @@ def find(scene: Scene, url: str) -> ApiFound:
 
 
 def log_in(scene: Scene, found: ApiFound) -> App:
-    def tell(notice: Notice) -> None:
+    def notify(notice: Notice) -> None:
         if isinstance(notice, CodeShown):
             approve(scene.person(), notice)
 
     app = App(
         issuer=found.issuers[0], client_id=READY_CLIENT_ID, audience=found.resource, is_resource=True,
-        scopes=found.scope.names, profile=profile_name(found.resource), way="device", vault=scene.vault,
-        world=SceneWorld(scene, tell),
+        scopes=found.scope.names, profile=profile_name(found.resource), flow="device", vault=scene.vault,
+        world=SceneWorld(scene, notify),
     )  # fmt: skip
     app.log_in()
     return app
@@ -69,7 +69,7 @@ def test_the_address_of_an_api_is_enough_to_log_in_to_it(scene: Scene) -> None:
         assert found == ApiFound(resource, (ISSUER,), Scope.of(["read:orders"]))
         apps[url] = log_in(scene, found).session()
     for url, session in apps.items():
-        assert session.held().audience is not None
+        assert session.stored().audience is not None
         expected = 200 if "orders?" in url else 404
         assert session.send(Request("GET", url)).status == expected
     tokens = [session.token() for session in apps.values()]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from keyfob.client.io.world import SystemWorld
-from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.lock_holder import LockHolder
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import ScopeNarrowed
 from keyfob.client.ports import LoginEvent
@@ -83,7 +83,7 @@ class Hurry(SystemWorld):
         real, ahead = super().now(), self.later + sum(self.waited, timedelta())
         return Moment(real.wall + ahead, real.steady + ahead)
 
-    async def browse(self, address: str) -> bool:
+    async def open_browser(self, address: str) -> bool:
         """Let the browser go there, beside the program."""
         if self._visit is not None:
             threading.Thread(target=self._visit, args=(address,), daemon=True).start()
@@ -95,9 +95,9 @@ class Hurry(SystemWorld):
         self.later += timedelta() if heard else span
         return heard
 
-    def park(self, profile: str, kept: Secret | None) -> None:
+    def save_pending(self, profile: str, kept: Secret | None) -> None:
         """Nobody takes over from these programs."""
 
-    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:  # noqa: ARG002
+    def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:  # noqa: ARG002
         """Nobody else logs in to what these programs keep."""
         return True, None

@@ -92,7 +92,7 @@ class Server:
             is_resource=self.is_resource,
             callbacks=[f"http://127.0.0.1:{port}/callback" for port in self.ports],
             endpoints=self.endpoints,
-            way="browser" if "browser" in program else "device",
+            flow="browser" if "browser" in program else "device",
             vault=vault or MemoryVault(),
             world=world,
         )

@@ -92,7 +92,7 @@ class Tap:
     async def __call__(self, scope: dict, receive: object, send: Callable) -> None:  # type: ignore[type-arg]
         start: dict[str, Any] = {}
 
-        async def keep(message: dict) -> None:  # type: ignore[type-arg]
+        async def save(message: dict) -> None:  # type: ignore[type-arg]
             # The first half waits for the second: some programs are gone once they have read a status.
             if message["type"] == "http.response.start":
                 start.update(message)
@@ -105,7 +105,7 @@ class Tap:
             await send(start)
             await send(message)
 
-        await self.app(scope, receive, keep)  # type: ignore[misc]
+        await self.app(scope, receive, save)  # type: ignore[misc]
 
     def to(self, path: str) -> list[Exchange]:
         """What went to one address."""

@@ -6,7 +6,7 @@ import pytest
 
 from keyfob.errors import LoginRequired, Refused
 from keyfob.guard import Guard, Principal
-from keyfob.login import App, Held, Source
+from keyfob.login import App, Source, StoredLogin
 from keyfob.protocol.http import Request
 from keyfob.run import run
 from keyfob.testing.memory_vault import MemoryVault
@@ -20,17 +20,17 @@ USERINFO = {"Glewlwyd": "/userinfo", "Django": "/userinfo/"}
 
 def logged_in(
     server: Server, program: str = "native", credential: Source | None = None
-) -> tuple[App, Hurry, MemoryVault, Held]:
+) -> tuple[App, Hurry, MemoryVault, StoredLogin]:
     """A login that is kept."""
     vault, world = MemoryVault(), Hurry(server.approve)
     app = server.app(program, world, credential, vault)
     return app, world, vault, app.log_in()
 
 
-def lapse(world: Hurry, held: Held) -> None:
+def lapse(world: Hurry, stored: StoredLogin) -> None:
     """Let the time pass that the access token lives for."""
-    assert held.expires_at is not None
-    world.later += held.expires_at - world.now().wall + timedelta(minutes=1)
+    assert stored.expires_at is not None
+    world.later += stored.expires_at - world.now().wall + timedelta(minutes=1)
 
 
 @logs_in("refresh, a new one each time", "oidc-provider", "django-oauth-toolkit")
@@ -38,11 +38,11 @@ def test_a_refresh_token_that_changes_is_kept_and_the_old_one_ends(server: Serve
     app, world, vault, before = logged_in(server)
     lapse(world, before)
     assert app.session().token() != before.access_token.reveal()
-    after = app.session().held()
+    after = app.session().stored()
     assert after.refresh_token is not None
     assert after.refresh_token != before.refresh_token
     assert after.subject == before.subject
-    run(vault.keep("default", before))
+    run(vault.save("default", before))
     with pytest.raises(LoginRequired):
         app.session().token()
 
@@ -51,26 +51,26 @@ def test_a_refresh_token_that_changes_is_kept_and_the_old_one_ends(server: Serve
 def test_a_refresh_token_that_stays_is_used_again(server: Server) -> None:
     app, world, _, before = logged_in(server, "keeps")
     for _ in range(2):
-        lapse(world, app.session().held())
+        lapse(world, app.session().stored())
         assert app.session().token() != before.access_token.reveal()
-        assert app.session().held().refresh_token == before.refresh_token
+        assert app.session().stored().refresh_token == before.refresh_token
 
 
 @logs_in("userinfo", "glewlwyd", "django-oauth-toolkit")
 def test_a_token_is_brought_to_an_api(server: Server) -> None:
-    app, _, _, held = logged_in(server)
+    app, _, _, stored = logged_in(server)
     answer = app.session().send(Request("GET", f"{server.issuer}{USERINFO[type(server).__name__]}"))
     assert answer.status == 200
-    assert (held.subject or "").encode() in answer.body
+    assert (stored.subject or "").encode() in answer.body
 
 
 @logs_in("its tokens, judged by keyfob.guard", "oidc-provider")
 def test_the_guard_of_an_api_takes_the_servers_tokens(server: Server) -> None:
-    _, _, _, held = logged_in(server)
+    _, _, _, stored = logged_in(server)
     guard = Guard(issuer=server.issuer, audience=AUDIENCE, algorithms=("ES256",))
-    found = guard.check(Request("GET", AUDIENCE, (("authorization", f"Bearer {held.access_token.reveal()}"),)), SCOPE)
+    found = guard.check(Request("GET", AUDIENCE, (("authorization", f"Bearer {stored.access_token.reveal()}"),)), SCOPE)
     assert isinstance(found, Principal)
-    assert found.subject == held.subject
+    assert found.subject == stored.subject
 
 
 @logs_in("revoke", "oidc-provider", "django-oauth-toolkit")
@@ -86,12 +86,12 @@ def test_a_log_out_of_a_program_with_a_secret_ends_the_login(server: Server, mon
     assert isinstance(refused, LoginRequired) != isinstance(server, Glewlwyd)
 
 
-def used_after_log_out(app: App, world: Hurry, vault: MemoryVault, held: Held) -> Refused:
+def used_after_log_out(app: App, world: Hurry, vault: MemoryVault, stored: StoredLogin) -> Refused:
     """Log out, and use what was kept before."""
     ended = app.session().log_out()
     assert (ended.revoked, ended.problem) == (True, "")
-    run(vault.keep("default", held))
-    lapse(world, held)
+    run(vault.save("default", stored))
+    lapse(world, stored)
     with pytest.raises(Refused) as problem:
         app.session().token()
     return problem.value

@@ -15,10 +15,10 @@ from tests.wild.stage import PLUS_SECRET, SECRET, WRONG_SECRET
 def test_a_program_shows_its_secret_in_the_header(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, SECRET)
     world = Hurry()
-    held = server.app("basic", world, IN_VARIABLE).log_in()
+    stored = server.app("basic", world, IN_VARIABLE).log_in()
     assert world.errors == []
-    assert held.expires_at is not None
-    assert (held.refresh_token, held.subject, held.scope.write()) == (None, None, SCOPE)
+    assert stored.expires_at is not None
+    assert (stored.refresh_token, stored.subject, stored.scope.write()) == (None, None, SCOPE)
 
 
 @logs_in("client credentials, Basic with +", "oidc-provider", "django-oauth-toolkit")
@@ -43,9 +43,9 @@ def test_a_secret_is_shown_in_the_body_where_the_header_is_refused(
 def test_a_program_signs_for_itself(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, json.dumps(KEY.as_dict(private=True)))
     world = Hurry()
-    held = server.app("key", world, Source("key", "env", VARIABLE)).log_in()
+    stored = server.app("key", world, Source("key", "env", VARIABLE)).log_in()
     assert world.errors == []
-    assert held.scope.write() == SCOPE
+    assert stored.scope.write() == SCOPE
 
 
 @logs_in("wrong secret", "oidc-provider", "glewlwyd", "django-oauth-toolkit")

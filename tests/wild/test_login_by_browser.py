@@ -12,20 +12,20 @@ from tests.wild.stage import SECRET, WRONG_SECRET
 @logs_in("code", "oidc-provider", "glewlwyd", "django-oauth-toolkit")
 def test_a_person_logs_in_through_the_browser(server: Server) -> None:
     world = Hurry(visit=server.let_in)
-    held = server.app("browser", world).log_in()
-    assert held.subject
+    stored = server.app("browser", world).log_in()
+    assert stored.subject
     assert world.errors == []
     # oidc-provider lets no program stay logged in that does not ask the person (OpenID Connect Core §11).
     is_kept = not isinstance(server, OidcProvider)
-    assert (held.refresh_token is not None) == is_kept
+    assert (stored.refresh_token is not None) == is_kept
     assert world.missing == (set() if is_kept else {"offline_access"})
 
 
 @logs_in("code, consent", "oidc-provider")
 def test_a_program_stays_logged_in_where_the_person_is_asked(server: Server) -> None:
     world = Hurry(visit=server.let_in)
-    held = server.app("browser", world).log_in(assurance=Assurance(prompt=("consent",)))
-    assert held.refresh_token is not None
+    stored = server.app("browser", world).log_in(assurance=Assurance(prompt=("consent",)))
+    assert stored.refresh_token is not None
     assert world.missing == set()
 
 

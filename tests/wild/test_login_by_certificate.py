@@ -36,11 +36,11 @@ def program(server: Server, folder: Path, client_id: str, shown: Made) -> Iterat
 
 def bound_there(app: App) -> str:
     """The certificate that the server has bound the token to."""
-    held = app.log_in()
-    found = json.loads(take_apart(held.access_token).payload)
-    assert held.certificate == found["cnf"]["x5t#S256"]
-    assert held.scope.write() == SCOPE
-    return held.certificate or ""
+    stored = app.log_in()
+    found = json.loads(take_apart(stored.access_token).payload)
+    assert stored.certificate == found["cnf"]["x5t#S256"]
+    assert stored.scope.write() == SCOPE
+    return stored.certificate or ""
 
 
 @logs_in("client credentials, tls_client_auth", "oidc-provider")

@@ -24,12 +24,12 @@ UNKNOWN = {"OidcProvider": "invalid_client", "Glewlwyd": "unauthorized_client", 
 def test_a_person_approves_on_another_device_after_a_while(server: Server) -> None:
     world = Hurry(nothing, server.approve)
     world.pauses = (0, server.pause)
-    held = server.app("native", world).log_in()
+    stored = server.app("native", world).log_in()
     assert world.errors == ["authorization_pending"]
     assert any(isinstance(notice, StillPending) for notice in world.told)
     assert world.waited == [PAD * server.interval] * 2
-    assert (held.subject is None) == isinstance(server, Django), "no ID token comes from it this way"
-    assert held.refresh_token is not None
+    assert (stored.subject is None) == isinstance(server, Django), "no ID token comes from it this way"
+    assert stored.refresh_token is not None
     assert world.missing == set()
 
 

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 from keyfob.cli import events, output
 from keyfob.cli.profiles import app_of, known_app, name_of
 from keyfob.client.flows.resource_discovery import ApiFound, covers, profile_name, resources_of
-from keyfob.client.io.http.anonymous import Stranger
+from keyfob.client.io.http.anonymous import AnonymousClient
 from keyfob.client.io.state.origin_files import OriginFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import expand
@@ -62,10 +62,10 @@ def find_login(flags: Namespace, url: str) -> App | None:
     return app
 
 
-def stranger(flags: Namespace) -> Stranger:
+def stranger(flags: Namespace) -> AnonymousClient:
     """Who calls without a login; trusts whom the login that is meant would trust."""
     kept = ProfileFiles().load(name_of(flags.profile))
-    return Stranger(os.environ.get("KEYFOB_CA") or (kept.ca if kept else None))
+    return AnonymousClient(os.environ.get("KEYFOB_CA") or (kept.ca if kept else None))
 
 
 def remember(app: App, url: str) -> None:
@@ -105,7 +105,7 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
         if problem.code == "no-terminal":
             problem.hint = f"Run in a terminal: {_say_what_to_run(flags, url, found, problem.code)}"
         raise
-    ProfileFiles().keep(app.profile)
+    ProfileFiles().save(app.profile)
     return app
 
 

@@ -8,10 +8,10 @@ from typing import assert_never
 from keyfob.cli import output
 from keyfob.client.model.notices import (
     ApprovalAwaited,
-    DoorChosen,
-    DoorRefused,
     FactorRefused,
-    LoginElsewhere,
+    FlowChosen,
+    FlowRefused,
+    LoginInAnotherProcess,
     NetworkTrouble,
     NotBound,
     PasswordWarned,
@@ -23,7 +23,7 @@ from keyfob.client.model.notices import (
     VaultNote,
 )
 from keyfob.errors import LoginRequired
-from keyfob.login import BrowserOpened, CodeShown, Held, Notice, PasteAsked, Profile, Question
+from keyfob.login import BrowserOpened, CodeShown, Notice, PasteAsked, Profile, Question, StoredLogin
 from keyfob.protocol.secret import Secret
 
 
@@ -41,16 +41,16 @@ def ask(question: Question) -> Secret:
     return Secret(typed.rstrip("\r\n") or question.default)
 
 
-def granted(profile: Profile, held: Held) -> dict[str, object]:
+def granted(profile: Profile, stored: StoredLogin) -> dict[str, object]:
     """The last one, when all went well."""
     return {
         "event": "granted",
         "profile": profile.name,
-        "issuer": held.issuer,
-        "subject": held.subject,
-        "name": held.person,
-        "scope": held.scope.write(),
-        "expires_at": output.instant(held.expires_at),
+        "issuer": stored.issuer,
+        "subject": stored.subject,
+        "name": stored.person,
+        "scope": stored.scope.write(),
+        "expires_at": output.instant(stored.expires_at),
     }
 
 
@@ -73,7 +73,7 @@ def _event(notice: Notice) -> dict[str, object]:
             }
         case BrowserOpened():
             return {"event": "browser", "address": notice.address, "has_opened": notice.has_opened}
-        case LoginElsewhere():
+        case LoginInAnotherProcess():
             return {"event": "login_elsewhere", "pid": notice.pid}
         case StillPending():
             return {"event": "pending", "seconds_left": int(notice.left.total_seconds())}
@@ -91,8 +91,8 @@ def _event(notice: Notice) -> dict[str, object]:
 
 _OfWay = (
     ApprovalAwaited
-    | DoorChosen
-    | DoorRefused
+    | FlowChosen
+    | FlowRefused
     | FactorRefused
     | NotBound
     | PasswordWarned
@@ -114,9 +114,9 @@ def _event_of_way(notice: _OfWay) -> dict[str, object]:
             return {"event": "recovery_code", "recovery_code": notice.code.reveal()}
         case PasteRefused():
             return {"event": "paste_refused", "message": notice.why}
-        case DoorChosen():
+        case FlowChosen():
             return {"event": "chosen", "flow": notice.door, "reasons": list(notice.reasons)}
-        case DoorRefused():
+        case FlowRefused():
             return {"event": "refused", "flow": notice.door, "next": notice.following}
         case ApprovalAwaited():
             return {"event": "approval_awaited", "where": notice.where}

@@ -53,7 +53,7 @@ class Command(Protocol):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code. Prints a traceback never, and not even then."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    output.make_ready()
+    output.prepare()
     if arguments is None:  # the process is ours
         output.mind_what_nobody_catches()
         _end_in_order()

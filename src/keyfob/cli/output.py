@@ -107,7 +107,7 @@ def mind_what_nobody_catches() -> None:
     sys.unraisablehook = lambda lost: surprise(lost.exc_value)
 
 
-def make_ready() -> None:
+def prepare() -> None:
     """Print what the terminal's alphabet lacks as escapes instead of failing on it."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):

@@ -16,12 +16,12 @@ from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.certificate import CertificateFiles
-from keyfob.client.model.flow_names import read_way
+from keyfob.client.model.flow_names import read_flow_name
 from keyfob.client.model.presets import expand, habits_of
 from keyfob.client.model.profile import command, read_dpop
 from keyfob.client.model.source import read_assertion_audience, read_identity_use
 from keyfob.errors import LoginRequired, Misuse, Refused, VaultUnavailable
-from keyfob.login import App, Held, Profile, Source
+from keyfob.login import App, Profile, Source, StoredLogin
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
@@ -117,8 +117,8 @@ def choose(flags: Namespace) -> Chosen:
     subject = pick("subject", None, issuer)
     if not issuer or not client_id:
         return Chosen(name, None, found, subject, said.files)
-    flow = _flag(flags, "flow")
-    is_machine = flow == "machine" if flow not in {None, "auto"} else kept is not None and kept.is_machine
+    chosen = _flag(flags, "flow")
+    is_machine = chosen == "machine" if chosen not in {None, "auto"} else kept is not None and kept.is_machine
     credential, identity = _find_credential(flags), _find_identity(flags)
     if kept is not None and credential is None and identity is None:
         credential, identity = kept.credential, kept.identity if is_machine else None
@@ -129,7 +129,7 @@ def choose(flags: Namespace) -> Chosen:
     scope = pick("scope", kept.scope.write() if kept else None, issuer)
     ca = pick("ca", kept.ca if kept else None)
     ca = ca and _path(ca, found["ca"])
-    way = read_way(flow) if is_machine else read_way(pick("flow", kept.way if kept else None))
+    way = read_flow_name(chosen) if is_machine else read_flow_name(pick("flow", kept.flow if kept else None))
     profile = Profile(
         name,
         issuer,
@@ -144,7 +144,7 @@ def choose(flags: Namespace) -> Chosen:
         allows_password=bool(getattr(flags, "allow_password", False)) or (kept is not None and kept.allows_password),
         realm=pick("realm", kept.realm if kept else None, issuer),
         username=_flag(flags, "username"),
-        way=way,
+        flow=way,
         ca=ca,
         assertion_audience=read_assertion_audience(
             _flag(flags, "assertion_audience") or (kept.assertion_audience if kept else None)
@@ -283,13 +283,13 @@ def known_app(flags: Namespace, *, whoever: bool = False) -> App:
         raise LoginRequired("not logged in", hint=FIRST)
     app = app_of(chosen.profile)
     if chosen.subject is not None and not whoever:
-        check_subject(chosen, app.session().held())
+        check_subject(chosen, app.session().stored())
     return app
 
 
 def known_names() -> list[str]:
     """Every profile that has settings or a login."""
-    return sorted({*ProfileFiles().names(), *FileVault().drawers()})
+    return sorted({*ProfileFiles().names(), *FileVault().entries()})
 
 
 def kept_app(name: str) -> App | None:
@@ -311,20 +311,20 @@ def kept_app(name: str) -> App | None:
 
 def _of_login(name: str) -> Profile | None:
     """What a login alone tells of its profile, where its settings are lost: enough to end it."""
-    held = run(FileVault(None, Seals()).load(name))
-    return None if held is None else Profile(name, held.issuer, held.client_id, held.audience, held.scope)
+    stored = run(FileVault(None, Seals()).load(name))
+    return None if stored is None else Profile(name, stored.issuer, stored.client_id, stored.audience, stored.scope)
 
 
-def check_subject(chosen: Chosen, held: Held) -> None:
+def check_subject(chosen: Chosen, stored: StoredLogin) -> None:
     """Refuse another account than the one that is pinned.
 
     Raises:
         Refused: It is another, or nobody knows which.
     """
     pin = chosen.settings.get("subject")
-    if pin is None or held.subject == pin.value:
+    if pin is None or stored.subject == pin.value:
         return
-    who = "nobody knows who is logged in" if held.subject is None else "somebody else is logged in"
+    who = "nobody knows who is logged in" if stored.subject is None else "somebody else is logged in"
     ours = command("login", chosen.name)
     raise Refused(
         f"{who} than the account that {pin.where} names",
@@ -349,7 +349,7 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         allows_password=profile.allows_password,
         realm=profile.realm,
         username=profile.username,
-        way=profile.way,
+        flow=profile.flow,
         store=store,
         ca=profile.ca,
         assertion_audience=profile.assertion_audience,

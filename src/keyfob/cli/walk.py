@@ -10,7 +10,7 @@ from keyfob.errors import Refused
 
 if TYPE_CHECKING:
     from keyfob.guard import Guard, Principal
-    from keyfob.login import App, Held, Notice, Question, Session
+    from keyfob.login import App, Notice, Question, Session, StoredLogin
     from keyfob.protocol.http import Request, Response
     from keyfob.protocol.secret import Secret
     from keyfob.serve import FirstUser
@@ -89,30 +89,30 @@ class Walk:
         )
         app = self._programs.by_password
 
-        def tell(notice: Notice) -> None:
+        def notify(notice: Notice) -> None:
             if isinstance(notice, PasswordWarned):
                 _say(f"  the program warns: {notice.why}")
 
-        self._log_out(self._logged_in(app, app.log_in(tell, ask=self._type)))
+        self._log_out(self._logged_in(app, app.log_in(notify, ask=self._type)))
 
     def _by_browser(self) -> None:
         _head("4. Redirect through the person's own browser (RFC 8252, PKCE): the safest, where a browser is at hand")
         if self._unattended:
             app = self._programs.by_pasting
-            held = app.log_in(self._tell_address, ask=self._paste)
-        elif "browser" not in self._programs.by_browser.plan().doors:
+            stored = app.log_in(self._tell_address, ask=self._paste)
+        elif "browser" not in self._programs.by_browser.plan().flows:
             _say("  left out: no browser of this machine can be opened from here")
             return
         else:
             app = self._programs.by_browser
             self._say_who()
-            held = app.log_in()
-        self._log_out(self._logged_in(app, held))
+            stored = app.log_in()
+        self._log_out(self._logged_in(app, stored))
 
-    def _logged_in(self, app: App, held: Held) -> Session:
+    def _logged_in(self, app: App, stored: StoredLogin) -> Session:
         """What every login comes to: a token that says whose it is, and opens the API."""
-        whom = held.person or f"itself, {held.client_id}"
-        _say(f"  the program was given {'tokens' if held.refresh_token else 'a token'} for {whom}")
+        whom = stored.person or f"itself, {stored.client_id}"
+        _say(f"  the program was given {'tokens' if stored.refresh_token else 'a token'} for {whom}")
         session = app.session()
         _head("What the access token says")
         self._explain(session)

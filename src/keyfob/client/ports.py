@@ -14,12 +14,12 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from keyfob.client.model.callback import Callback
-from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.lock_holder import LockHolder
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import Notice
 from keyfob.client.model.question import Question
-from keyfob.client.model.server_capabilities import Learned
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.server_capabilities import ServerCapabilities
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -89,7 +89,7 @@ class World(Protocol):
         """Send the waiting browser its final page and stop the listener, if there is one."""
         ...
 
-    async def browse(self, address: str) -> bool:
+    async def open_browser(self, address: str) -> bool:
         """Open an address in the browser; return whether a browser was started."""
         ...
 
@@ -105,23 +105,23 @@ class World(Protocol):
         """
         ...
 
-    def look(self) -> tuple[Surroundings, bool]:
+    def surroundings(self) -> tuple[Surroundings, bool]:
         """Return what this machine offers, and whether a user sees our notices."""
         ...
 
-    def recall(self, issuer: str, client_id: str) -> Learned:
+    def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
         """Return the cached capabilities of a server for a client."""
         ...
 
-    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+    def save_capabilities(self, issuer: str, client_id: str, learned: ServerCapabilities) -> None:
         """Cache them, if possible."""
         ...
 
-    def park(self, profile: str, kept: Secret | None) -> None:
+    def save_pending(self, profile: str, kept: Secret | None) -> None:
         """Store a pending login, if possible; None removes it."""
         ...
 
-    def unpark(self, profile: str) -> Secret | None:
+    def load_pending(self, profile: str) -> Secret | None:
         """Return the stored pending login.
 
         Raises:
@@ -129,15 +129,15 @@ class World(Protocol):
         """
         ...
 
-    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+    def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         """Try to take the login lock; return whether that succeeded, and its present or last holder."""
         ...
 
-    def note_turn(self, profile: str, turn: Turn) -> None:
+    def record_login(self, profile: str, turn: LockHolder) -> None:
         """Record the result of this login for the processes that wait for the lock, if possible."""
         ...
 
-    def end_turn(self) -> None:
+    def release_login_lock(self) -> None:
         """Release the login lock, if it is held here."""
         ...
 
@@ -169,8 +169,8 @@ class WorldAround:
     async def stop_listening(self, *, succeeded: bool) -> None:
         await self._world.stop_listening(succeeded=succeeded)
 
-    async def browse(self, address: str) -> bool:
-        return await self._world.browse(address)
+    async def open_browser(self, address: str) -> bool:
+        return await self._world.open_browser(address)
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
         return await self._world.next_event(span)
@@ -178,55 +178,55 @@ class WorldAround:
     async def ask(self, question: Question) -> Secret:
         return await self._world.ask(question)
 
-    def look(self) -> tuple[Surroundings, bool]:
-        return self._world.look()
+    def surroundings(self) -> tuple[Surroundings, bool]:
+        return self._world.surroundings()
 
-    def recall(self, issuer: str, client_id: str) -> Learned:
-        return self._world.recall(issuer, client_id)
+    def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
+        return self._world.load_capabilities(issuer, client_id)
 
-    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
-        self._world.learn(issuer, client_id, learned)
+    def save_capabilities(self, issuer: str, client_id: str, learned: ServerCapabilities) -> None:
+        self._world.save_capabilities(issuer, client_id, learned)
 
-    def park(self, profile: str, kept: Secret | None) -> None:
-        self._world.park(profile, kept)
+    def save_pending(self, profile: str, kept: Secret | None) -> None:
+        self._world.save_pending(profile, kept)
 
-    def unpark(self, profile: str) -> Secret | None:
-        return self._world.unpark(profile)
+    def load_pending(self, profile: str) -> Secret | None:
+        return self._world.load_pending(profile)
 
-    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
-        return self._world.take_turn(profile, turn)
+    def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
+        return self._world.take_login_lock(profile, turn)
 
-    def note_turn(self, profile: str, turn: Turn) -> None:
-        self._world.note_turn(profile, turn)
+    def record_login(self, profile: str, turn: LockHolder) -> None:
+        self._world.record_login(profile, turn)
 
-    def end_turn(self) -> None:
-        self._world.end_turn()
+    def release_login_lock(self) -> None:
+        self._world.release_login_lock()
 
 
 class Vault(Protocol):
     """Stored logins, one for each profile name. Every method may raise `VaultUnavailable`."""
 
-    async def make_ready(self) -> str:
+    async def prepare(self) -> str:
         """Check that a login can be stored; return a text for the user about it, or ""."""
         ...
 
-    async def load(self, drawer: str) -> Held | None:
+    async def load(self, entry: str) -> StoredLogin | None:
         """Return the stored login, or None."""
         ...
 
-    async def keep(self, drawer: str, held: Held) -> None:
+    async def save(self, entry: str, stored: StoredLogin) -> None:
         """Replace the stored login atomically."""
         ...
 
-    async def put_away(self, drawer: str) -> None:
+    async def remove_quick(self, entry: str) -> None:
         """Remove the quick file; the stored login stays."""
         ...
 
-    async def forget(self, drawer: str) -> None:
+    async def delete(self, entry: str) -> None:
         """Delete the stored login, if there is one."""
         ...
 
-    def lock(self, drawer: str) -> AbstractAsyncContextManager[object]:
+    def lock(self, entry: str) -> AbstractAsyncContextManager[object]:
         """Return a lock that excludes other processes and threads that refresh the same login."""
         ...
 

@@ -1,7 +1,7 @@
 """Find the access token in a file of the vault, plain or sealed, with few imports.
 
 Called only for a file that the ordinary path has read and found good, so what is looked for here is its very shape as
-`Held` and `Envelope` write it. Anything else is an error, and the ordinary path's to explain.
+`StoredLogin` and `Envelope` write it. Anything else is an error, and the ordinary path's to explain.
 """
 
 import binascii

@@ -19,7 +19,7 @@ from keyfob.lazy import shows
 if TYPE_CHECKING:
     from keyfob.client.flows.logout import LoggedOut as LoggedOut
     from keyfob.client.model.assurance import Assurance as Assurance
-    from keyfob.client.model.flow_names import Way as Way
+    from keyfob.client.model.flow_names import FlowName as FlowName
     from keyfob.client.model.notices import BrowserOpened as BrowserOpened
     from keyfob.client.model.notices import CodeShown as CodeShown
     from keyfob.client.model.notices import Notice as Notice
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from keyfob.client.model.question import Question as Question
     from keyfob.client.model.source import Source as Source
     from keyfob.client.model.step_up import StepUp as StepUp
-    from keyfob.client.model.stored_login import Held as Held
+    from keyfob.client.model.stored_login import StoredLogin as StoredLogin
     from keyfob.client.session.calls import Calls as Calls
     from keyfob.login.app import App as App
     from keyfob.login.app import log_to as log_to
@@ -37,7 +37,7 @@ else:
     _LAZY = {
         "keyfob.client.flows.logout": ("LoggedOut",),
         "keyfob.client.model.assurance": ("Assurance",),
-        "keyfob.client.model.flow_names": ("Way",),
+        "keyfob.client.model.flow_names": ("FlowName",),
         "keyfob.client.model.notices": (
             "BrowserOpened",
             "CodeShown",
@@ -48,7 +48,7 @@ else:
         "keyfob.client.model.question": ("Question",),
         "keyfob.client.model.source": ("Source",),
         "keyfob.client.model.step_up": ("StepUp",),
-        "keyfob.client.model.stored_login": ("Held",),
+        "keyfob.client.model.stored_login": ("StoredLogin",),
         "keyfob.client.session.calls": ("Calls",),
         "keyfob.login.app": (
             "App",

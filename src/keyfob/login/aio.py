@@ -18,12 +18,12 @@ from keyfob.client.flows.choice import Choice
 from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.logout import LoggedOut
 from keyfob.client.io.aio import VaultInThreads, off_loop, without_blocking
-from keyfob.client.model.account_mismatch import MayAdopt, MaySwitch, adopt_any, refuse_switch
+from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.notices import Notice
 from keyfob.client.model.question import Question
 from keyfob.client.model.step_up import StepUp
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.login import App as BlockingApp
 from keyfob.login import Session as BlockingSession
 from keyfob.login.session import TokenCarriers
@@ -54,9 +54,9 @@ class Session(TokenCarriers):
         """Return a valid access token, refreshed if need be; never opens a browser."""
         return (await self._login.fresh(min_ttl, renew=renew)).access_token.reveal()
 
-    async def held(self) -> Held:
+    async def stored(self) -> StoredLogin:
         """Return who is logged in, with which scope, until when."""
-        return await self._login.held()
+        return await self._login.stored()
 
     def http(self) -> httpx2.AsyncClient:
         """Return an HTTP client that brings the token to the first origin it calls, and renews it once after a 401."""
@@ -90,23 +90,23 @@ class App:
 
     async def log_in(
         self,
-        tell: Callable[[Notice], None] | None = None,
+        notify: Callable[[Notice], None] | None = None,
         *,
         ask: Callable[[Question], Secret] | None = None,
         opens_page: bool = False,
         assurance: Assurance = ANY_LOGIN,
-        may_switch: MaySwitch = refuse_switch,
-        may_adopt: MayAdopt = adopt_any,
-    ) -> Held:
+        may_replace_account: MayReplaceAccount = keep_account,
+        accepts: AcceptsLogin = accept_any,
+    ) -> StoredLogin:
         """Let the user log in; a cancelled task stops listening at once. Arguments as `keyfob.login.App.log_in`."""
-        with self._app.at_screen(tell, ask) as world:
+        with self._app.at_screen(notify, ask) as world:
             return await self._login(world).log_in(
-                opens_page=opens_page, assurance=assurance, may_switch=may_switch, may_adopt=may_adopt
+                opens_page=opens_page, assurance=assurance, may_replace_account=may_replace_account, accepts=accepts
             )
 
-    async def step_up(self, wanted: StepUp, tell: Callable[[Notice], None] | None = None) -> Held:
+    async def step_up(self, wanted: StepUp, notify: Callable[[Notice], None] | None = None) -> StoredLogin:
         """Log in again with what an API asks for. For sessions, give them `keyfob.login.App.step_up`."""
-        with self._app.at_screen(tell) as world:
+        with self._app.at_screen(notify) as world:
             return await self._login(world).log_in_again(wanted)
 
     async def plan(self) -> Choice:
@@ -119,32 +119,32 @@ class App:
         return await discover(without_blocking(self._app.find_world()), self.profile)
 
     async def begin(
-        self, tell: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN
+        self, notify: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN
     ) -> PendingLogin:
         """Show the user a code and return at once; `resume` waits for them, here or in another process."""
-        with self._app.at_screen(tell) as world:
+        with self._app.at_screen(notify) as world:
             return await self._login(world).begin(assurance)
 
     async def resume(
         self,
-        tell: Callable[[Notice], None] | None = None,
+        notify: Callable[[Notice], None] | None = None,
         *,
-        may_switch: MaySwitch = refuse_switch,
-        may_adopt: MayAdopt = adopt_any,
-    ) -> Held:
+        may_replace_account: MayReplaceAccount = keep_account,
+        accepts: AcceptsLogin = accept_any,
+    ) -> StoredLogin:
         """Wait for the user who was shown a code."""
-        with self._app.at_screen(tell) as world:
-            return await self._login(world).resume(may_switch, may_adopt)
+        with self._app.at_screen(notify) as world:
+            return await self._login(world).resume(may_replace_account, accepts)
 
     def session(
         self,
-        tell: Callable[[Notice], None] | None = None,
+        notify: Callable[[Notice], None] | None = None,
         *,
         step_up: Callable[[StepUp], object] | None = None,
     ) -> Session:
         """Return the stored login; arguments as `keyfob.login.App.session`. `step_up` runs in a worker thread."""
-        blocking = self._app.session(tell, step_up=step_up)
-        world = without_blocking(self._app.find_world(tell))
+        blocking = self._app.session(notify, step_up=step_up)
+        world = without_blocking(self._app.find_world(notify))
         return Session(blocking, blocking.login.over(world, VaultInThreads(self.vault)))
 
     async def make_quick(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from keyfob.client.model.account_mismatch import adopt_any, refuse_switch
+from keyfob.client.model.account_mismatch import accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.certificate import Certificate, CertificateFiles
 from keyfob.client.model.presets import expand, habits_of
@@ -22,13 +22,13 @@ if TYPE_CHECKING:  # what does the work is loaded when there is some
     from keyfob.client.flows.choice import Choice
     from keyfob.client.io.terminal.terminal import Terminal
     from keyfob.client.model.credential import Credential
-    from keyfob.client.model.flow_names import Way
+    from keyfob.client.model.flow_names import FlowName
     from keyfob.client.model.notices import Notice
     from keyfob.client.model.pending_login import PendingLogin
     from keyfob.client.model.question import Question
     from keyfob.client.model.source import AssertionAudience, IdentityUse, Source
     from keyfob.client.model.step_up import StepUp
-    from keyfob.client.model.stored_login import Held
+    from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.ports import Vault, World
     from keyfob.client.session.login import Login
     from keyfob.login.session import Session
@@ -56,7 +56,7 @@ class App:
         allows_password: bool = False,
         realm: str | None = None,
         username: str | None = None,
-        way: Way = "auto",
+        flow: FlowName = "auto",
         store: str | None = None,
         identity: Source | None = None,
         identity_as: IdentityUse | None = None,
@@ -87,7 +87,7 @@ class App:
             allows_password: A person's password may be taken (legacy).
             realm: Whose password it is, where the server has several directories.
             username: Who logs in with a password; asked for if nobody says. The password is asked for in any case.
-            way: How a person logs in: by this machine's browser, by a code on any device, by pasting what a browser
+            flow: How a person logs in: by this machine's browser, by a code on any device, by pasting what a browser
                 elsewhere ends at; `auto` is the safest of them that this place and the issuer allow.
             store: How tokens are kept, if that is said anew: "require" for sealed or not at all, "prefer" for sealed if
                 there is a place for a key, "file" for a plain file.
@@ -122,7 +122,7 @@ class App:
             allows_password=allows_password,
             realm=realm,
             username=username,
-            way=way,
+            flow=flow,
             identity=identity,
             identity_as=identity_as or habits.identity_as,
             ca=None if ca is None else str(ca),
@@ -136,18 +136,18 @@ class App:
 
     def log_in(
         self,
-        tell: Callable[[Notice], None] | None = None,
+        notify: Callable[[Notice], None] | None = None,
         *,
         ask: Callable[[Question], Secret] | None = None,
         opens_page: bool = False,
         assurance: Assurance = ANY_LOGIN,
-        may_switch: Callable[[Held, Held], bool] = refuse_switch,
-        may_adopt: Callable[[Held], bool] = adopt_any,
-    ) -> Held:
+        may_replace_account: Callable[[StoredLogin, StoredLogin], bool] = keep_account,
+        accepts: Callable[[StoredLogin], bool] = accept_any,
+    ) -> StoredLogin:
         """Let the person log in; blocks until they have. A machine logs in at once.
 
-        Where they log in just now in another thread or process, `LoginElsewhere` is told and that is waited for. What
-        it got is what comes back, if it was asked for just the same; else the person logs in here after all.
+        If another thread or process logs the same profile in at this moment, the notice `LoginInAnotherProcess` is
+        shown and this call waits. It returns that login if the same was asked for; else the user logs in here.
 
         Args:
             tell: Who shows the person what to do; the terminal, if nobody says.
@@ -160,20 +160,20 @@ class App:
 
         Raises `KeyfobError`.
         """
-        with self.at_screen(tell, ask) as world:
+        with self.at_screen(notify, ask) as world:
             flow = self.login(world).log_in(
-                opens_page=opens_page, assurance=assurance, may_switch=may_switch, may_adopt=may_adopt
+                opens_page=opens_page, assurance=assurance, may_replace_account=may_replace_account, accepts=accepts
             )
             return run(flow)
 
-    def step_up(self, wanted: StepUp, tell: Callable[[Notice], None] | None = None) -> Held:
+    def step_up(self, wanted: StepUp, notify: Callable[[Notice], None] | None = None) -> StoredLogin:
         """Log in again with what an API wants beyond what there is. Meant for `session(step_up=app.step_up)`.
 
         Raises:
             LoginRequired: Nobody is here who could; the hint is the command that does it.
             KeyfobError: The login failed otherwise.
         """
-        with self.at_screen(tell) as world:
+        with self.at_screen(notify) as world:
             return run(self.login(world).log_in_again(wanted))
 
     def plan(self) -> Choice:
@@ -187,38 +187,40 @@ class App:
 
         return run(discover(self.find_world(), self.profile))
 
-    def begin(self, tell: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
+    def begin(
+        self, notify: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN
+    ) -> PendingLogin:
         """Show the person a code and come back at once; `resume` waits for them, in this process or another."""
-        with self.at_screen(tell) as world:
+        with self.at_screen(notify) as world:
             return run(self.login(world).begin(assurance))
 
     def resume(
         self,
-        tell: Callable[[Notice], None] | None = None,
+        notify: Callable[[Notice], None] | None = None,
         *,
-        may_switch: Callable[[Held, Held], bool] = refuse_switch,
-        may_adopt: Callable[[Held], bool] = adopt_any,
-    ) -> Held:
+        may_replace_account: Callable[[StoredLogin, StoredLogin], bool] = keep_account,
+        accepts: Callable[[StoredLogin], bool] = accept_any,
+    ) -> StoredLogin:
         """Wait for the person who was shown a code. Raises `LoginRequired` where nobody was, else as `log_in`."""
-        with self.at_screen(tell) as world:
-            return run(self.login(world).resume(may_switch, may_adopt))
+        with self.at_screen(notify) as world:
+            return run(self.login(world).resume(may_replace_account, accepts))
 
     @contextmanager
     def at_screen(
-        self, tell: Callable[[Notice], None] | None, ask: Callable[[Question], Secret] | None = None
+        self, notify: Callable[[Notice], None] | None, ask: Callable[[Question], Secret] | None = None
     ) -> Generator[World]:
         """The world with whoever is to be told: the terminal, if nobody else."""
-        if tell is not None or self.profile.is_machine:
-            yield self.find_world(tell, ask=ask)
+        if notify is not None or self.profile.is_machine:
+            yield self.find_world(notify, ask=ask)
             return
         from keyfob.client.io.terminal.terminal import Terminal  # noqa: PLC0415
 
         with Terminal.of_process() as terminal:
-            yield self.find_world(terminal.tell, terminal, ask)
+            yield self.find_world(terminal.notify, terminal, ask)
 
     def session(
         self,
-        tell: Callable[[Notice], None] | None = None,
+        notify: Callable[[Notice], None] | None = None,
         *,
         step_up: Callable[[StepUp], object] | None = None,
     ) -> Session:
@@ -231,7 +233,7 @@ class App:
         """
         from keyfob.login.session import Session  # noqa: PLC0415
 
-        return Session(self.login(self.find_world(tell), step_up=step_up))
+        return Session(self.login(self.find_world(notify), step_up=step_up))
 
     def make_quick(self) -> None:
         """Lay the access token where `keyfob token` finds it at once, unless the vault forbids that."""
@@ -250,7 +252,7 @@ class App:
 
     def find_world(
         self,
-        tell: Callable[[Notice], None] | None = None,
+        notify: Callable[[Notice], None] | None = None,
         terminal: Terminal | None = None,
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
@@ -260,7 +262,7 @@ class App:
 
         if self._world is not None:
             return self._world
-        return SystemWorld(tell, terminal=terminal, ask=ask, http=sender_of(self.profile), home=self._home)
+        return SystemWorld(notify, terminal=terminal, ask=ask, http=sender_of(self.profile), home=self._home)
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
         if isinstance(source, CertificateFiles):

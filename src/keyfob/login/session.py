@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from keyfob.client.flows.logout import LoggedOut
 from keyfob.client.model.step_up import StepUp
-from keyfob.client.model.stored_login import Held
-from keyfob.client.session.calls import Brought, Calls
+from keyfob.client.model.stored_login import StoredLogin
+from keyfob.client.session.calls import Calls, TokenHeaders
 from keyfob.client.session.login import Login
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -90,9 +90,9 @@ class Session(TokenCarriers):
         """
         return run(self.login.fresh(min_ttl, renew=renew)).access_token.reveal()
 
-    def held(self) -> Held:
+    def stored(self) -> StoredLogin:
         """Who is logged in, with which scope, until when. Raises `LoginRequired`."""
-        return run(self.login.held())
+        return run(self.login.stored())
 
     def http(self) -> httpx2.Client:
         """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401.
@@ -135,11 +135,11 @@ class _Bearer:
     def __init__(self, login: Login) -> None:
         self._login = login
 
-    def bring(self, request: Request, *, renew: bool = False) -> Brought:
-        return run(self._login.bring(request, renew=renew))
+    def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
+        return run(self._login.authorize(request, renew=renew))
 
-    def heed(self, request: Request, response: Response) -> bool:
-        return self._login.heed(request, response)
+    def store_nonce(self, request: Request, response: Response) -> bool:
+        return self._login.store_nonce(request, response)
 
     def step_up(self, wanted: StepUp, refused: Secret) -> bool:
         return run(self._login.step_up(wanted, refused))

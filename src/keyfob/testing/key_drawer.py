@@ -8,7 +8,7 @@ from keyfob.client.model.storage_choice import Place
 from keyfob.errors import Code, VaultUnavailable
 
 
-class KeyDrawer:
+class FakeKeyStorage:
     """Keeps one key.
 
     Attributes:
@@ -47,14 +47,14 @@ class KeyDrawer:
             raise VaultUnavailable(f"this drawer answers {self.trouble}", code=self.trouble)
 
 
-class KeyDrawers:
+class FakeKeyStorages:
     """One for each place; those that nobody put there are absent."""
 
-    def __init__(self, **drawers: KeyDrawer) -> None:
+    def __init__(self, **entries: FakeKeyStorage) -> None:
         """Which there are, by the names of their places."""
-        self.drawers = drawers
+        self.entries = entries
 
-    def __call__(self, place: Place, home: Path) -> KeyDrawer:
+    def __call__(self, place: Place, home: Path) -> FakeKeyStorage:
         """As `client/io/vault/key_places.py` opens a place."""
         del home
-        return self.drawers.get(place) or KeyDrawer(trouble="key-absent")
+        return self.entries.get(place) or FakeKeyStorage(trouble="key-absent")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 
 
 class MemoryLock:
@@ -34,26 +34,26 @@ class MemoryVault:
         self._drawers: dict[str, bytes] = {}
         self._locks: dict[str, threading.Lock] = {}
 
-    async def make_ready(self) -> str:
+    async def prepare(self) -> str:
         """It is; there is nothing to tell."""
         return ""
 
-    async def load(self, drawer: str) -> Held | None:
+    async def load(self, entry: str) -> StoredLogin | None:
         """What lies there, or None."""
-        raw = self._drawers.get(drawer)
-        return None if raw is None else Held.read(raw)
+        raw = self._drawers.get(entry)
+        return None if raw is None else StoredLogin.read(raw)
 
-    async def keep(self, drawer: str, held: Held) -> None:
+    async def save(self, entry: str, stored: StoredLogin) -> None:
         """Replace what lies there."""
-        self._drawers[drawer] = held.write()
+        self._drawers[entry] = stored.write()
 
-    async def put_away(self, drawer: str) -> None:
+    async def remove_quick(self, entry: str) -> None:
         """Nothing is laid out."""
 
-    async def forget(self, drawer: str) -> None:
+    async def delete(self, entry: str) -> None:
         """Empty the drawer."""
-        self._drawers.pop(drawer, None)
+        self._drawers.pop(entry, None)
 
-    def lock(self, drawer: str) -> MemoryLock:
+    def lock(self, entry: str) -> MemoryLock:
         """Hold off other threads."""
-        return MemoryLock(self._locks.setdefault(drawer, threading.Lock()))
+        return MemoryLock(self._locks.setdefault(entry, threading.Lock()))

@@ -23,7 +23,7 @@ from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.io.world import SystemWorld
 from keyfob.client.model.storage_choice import Policy
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import KeyfobError
 from keyfob.io.http import send
 from keyfob.login import App, CodeShown, Notice
@@ -192,7 +192,7 @@ class _Worker:
 def _approving(email: str, password: str) -> Callable[[Notice], None]:
     from keyfob.testing.person import Person  # noqa: PLC0415  nor a person
 
-    def tell(notice: Notice) -> None:
+    def notify(notice: Notice) -> None:
         if isinstance(notice, CodeShown):
             person = Person()
             person.open(notice.verification_uri)
@@ -200,20 +200,20 @@ def _approving(email: str, password: str) -> Callable[[Notice], None]:
             person.press("confirm")
             person.press("login", email=email, password=password)
 
-    return tell
+    return notify
 
 
-def _lapse(vault: FileVault) -> Held:
+def _lapse(vault: FileVault) -> StoredLogin:
     with vault.lock("default"):
-        held = blocking(vault.load("default"))
-        assert held is not None
-        assert held.expires_at is not None
-        blocking(vault.keep("default", _lapsed(held)))
-        return held
+        stored = blocking(vault.load("default"))
+        assert stored is not None
+        assert stored.expires_at is not None
+        blocking(vault.save("default", _lapsed(stored)))
+        return stored
 
 
-def _lapsed(held: Held) -> Held:
-    return replace(held, expires_at=held.obtained_at - _GONE)
+def _lapsed(stored: StoredLogin) -> StoredLogin:
+    return replace(stored, expires_at=stored.obtained_at - _GONE)
 
 
 def _refreshes(app: App) -> bool:
@@ -232,11 +232,11 @@ class _Stale(FileVault):
         self.copy = blocking(super().load("default"))
         self.is_first = True
 
-    async def load(self, drawer: str) -> Held | None:
+    async def load(self, entry: str) -> StoredLogin | None:
         if getattr(self, "is_first", False):
             self.is_first = False
             return self.copy and _lapsed(self.copy)
-        self.copy = await super().load(drawer)
+        self.copy = await super().load(entry)
         return self.copy
 
 

@@ -12,12 +12,12 @@ from urllib.parse import parse_qsl, urlsplit
 import argon2
 
 from keyfob.client.model.callback import Callback
-from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.lock_holder import LockHolder
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import CodeShown, Notice
 from keyfob.client.model.question import Question
-from keyfob.client.model.server_capabilities import Learned
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.server_capabilities import ServerCapabilities
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.ports import LoginEvent, Redirected
 from keyfob.guard import Guard
@@ -87,7 +87,7 @@ class Scene:
         self.pair.join("https://orders.example", api(self.guard))
         self.vault = MemoryVault()
 
-    def app(self, tell: Callable[[Notice], None] | None = None, *scopes: str) -> App:
+    def app(self, notify: Callable[[Notice], None] | None = None, *scopes: str) -> App:
         """A program in this scene; `tell` is whoever looks at its screen."""
         return App(
             issuer=self.config.issuer,
@@ -95,14 +95,14 @@ class Scene:
             audience=READY_AUDIENCE,
             scopes=scopes or ("read:orders",),
             vault=self.vault,
-            world=SceneWorld(self, tell or (lambda _: None)),
+            world=SceneWorld(self, notify or (lambda _: None)),
         )
 
     def person(self) -> Person:
         """Somebody at a browser."""
         return Person(self.pair.send)
 
-    def log_in(self, *scopes: str) -> Held:
+    def log_in(self, *scopes: str) -> StoredLogin:
         """A whole login, by a person who approves at once."""
 
         def approves(notice: Notice) -> None:
@@ -137,14 +137,14 @@ class SceneWorld:
         answers: By the kind of question, what the person types.
     """
 
-    def __init__(self, scene: Scene, tell: Callable[[Notice], None]) -> None:
+    def __init__(self, scene: Scene, notify: Callable[[Notice], None]) -> None:
         """Know the scene, and who looks at the screen."""
         self.here = Surroundings()
         self.answers: dict[str, Callable[[], str]] = {"username": lambda: EMAIL, "password": lambda: PASSWORD}
-        self._learned: dict[tuple[str, str], Learned] = {}
+        self._capabilities: dict[tuple[str, str], ServerCapabilities] = {}
         self._parked: dict[str, Secret | None] = {}
         self._scene = scene
-        self._tell = tell
+        self._notify = notify
         self._brought: Mapping[str, str] | None = None
         self._state = ""
 
@@ -162,7 +162,7 @@ class SceneWorld:
 
     def notify(self, notice: Notice) -> None:
         """To whoever looks."""
-        self._tell(notice)
+        self._notify(notice)
 
     def random(self, size: int) -> bytes:
         """The scene's, which repeats itself."""
@@ -173,7 +173,7 @@ class SceneWorld:
         self._state = state
         return callbacks[0].address(callbacks[0].port or 8484)
 
-    async def browse(self, address: str) -> bool:
+    async def open_browser(self, address: str) -> bool:
         """A person goes there, logs in and approves whatever is asked; what they bring back is kept for `hear`."""
         found: list[str] = []
 
@@ -210,35 +210,35 @@ class SceneWorld:
         """Whatever `answers` says to that kind of question, which may look at the scene."""
         return Secret(self.answers[question.kind]())
 
-    def look(self) -> tuple[Surroundings, bool]:
+    def surroundings(self) -> tuple[Surroundings, bool]:
         """What was set; somebody is there."""
         return self.here, True
 
-    def recall(self, issuer: str, client_id: str) -> Learned:
+    def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
         """What was learned."""
-        return self._learned.get((issuer, client_id), Learned())
+        return self._capabilities.get((issuer, client_id), ServerCapabilities())
 
-    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+    def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
         """Remember it."""
-        self._learned[issuer, client_id] = learned
+        self._capabilities[issuer, client_id] = capabilities
 
-    def park(self, profile: str, kept: Secret | None) -> None:
+    def save_pending(self, profile: str, kept: Secret | None) -> None:
         """Keep it, or forget it."""
         self._parked[profile] = kept
 
-    def unpark(self, profile: str) -> Secret | None:
+    def load_pending(self, profile: str) -> Secret | None:
         """What was kept."""
         return self._parked.get(profile)
 
-    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+    def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         """Nobody else is here."""
         del profile, turn
         return True, None
 
-    def note_turn(self, profile: str, turn: Turn) -> None:
+    def record_login(self, profile: str, turn: LockHolder) -> None:
         """Nobody waits to be told."""
 
-    def end_turn(self) -> None:
+    def release_login_lock(self) -> None:
         pass
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from keyfob.client.model.callback import Callback
-from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.lock_holder import LockHolder
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import Notice
 from keyfob.client.model.question import Question
-from keyfob.client.model.server_capabilities import Learned
+from keyfob.client.model.server_capabilities import ServerCapabilities
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.ports import LoginEvent, Redirected
 from keyfob.errors import KeyfobError, LoginRequired, Unreachable
@@ -64,17 +64,17 @@ class ScriptedWorld:
         self.sent: list[tuple[timedelta, Request]] = []
         self.notices: list[Notice] = []
         self.brings: Mapping[str, str] | None = None
-        self.heard: list[tuple[timedelta, LoginEvent]] = []
+        self.events: list[tuple[timedelta, LoginEvent]] = []
         self.went_well: bool | None = None
         self.here = Surroundings(has_screen=True, browser="firefox")
-        self.has_person = True
-        self.learned: dict[tuple[str, str], Learned] = {}
+        self.has_user = True
+        self.capabilities: dict[tuple[str, str], ServerCapabilities] = {}
         self.parked: dict[str, Secret] = {}
         self.answers: list[str] = []
         self.asked: list[Question] = []
         self.address = self.state = ""
-        self.elsewhere: list[Turn | None] = []
-        self.turns: dict[str, Turn] = {}
+        self.elsewhere: list[LockHolder | None] = []
+        self.lock_holders: dict[str, LockHolder] = {}
         self.meanwhile: dict[str, Callable[[], object]] = {}
         self._drawn = 0
         self._script = {path: list(answers) for path, answers in script.items()}
@@ -123,18 +123,18 @@ class ScriptedWorld:
         self.state = state
         return callbacks[0].address(callbacks[0].port or 1234)
 
-    async def browse(self, address: str) -> bool:
+    async def open_browser(self, address: str) -> bool:
         """Remember the address."""
         self.address = address
         return True
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
         """What the script says is heard next, and then what the browser brings, with the state; else nothing is."""
-        if self.heard and self.heard[0][0] <= self.time.passed + span:
-            when, heard = self.heard.pop(0)
+        if self.events and self.events[0][0] <= self.time.passed + span:
+            when, events = self.events.pop(0)
             self.time.wait(max(when - self.time.passed, timedelta()))
-            return heard
-        if self.brings is None or self.heard:
+            return events
+        if self.brings is None or self.events:
             self.time.wait(span)
             return None
         return Redirected({"state": self.state, **self.brings})
@@ -154,41 +154,41 @@ class ScriptedWorld:
             raise LoginRequired("nobody is here to be asked", code="no-terminal")
         return Secret(self.answers.pop(0))
 
-    def look(self) -> tuple[Surroundings, bool]:
+    def surroundings(self) -> tuple[Surroundings, bool]:
         """What was set."""
-        return self.here, self.has_person
+        return self.here, self.has_user
 
-    def recall(self, issuer: str, client_id: str) -> Learned:
+    def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
         """What was learned."""
-        return self.learned.get((issuer, client_id), Learned())
+        return self.capabilities.get((issuer, client_id), ServerCapabilities())
 
-    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+    def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
         """Remember it."""
-        self.learned[issuer, client_id] = learned
+        self.capabilities[issuer, client_id] = capabilities
 
-    def park(self, profile: str, kept: Secret | None) -> None:
+    def save_pending(self, profile: str, kept: Secret | None) -> None:
         """Keep it, or forget it."""
         self.parked.pop(profile, None)
         if kept is not None:
             self.parked[profile] = kept
 
-    def unpark(self, profile: str) -> Secret | None:
+    def load_pending(self, profile: str) -> Secret | None:
         """What was kept."""
         return self.parked.get(profile)
 
-    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+    def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         """Ours, when those of `elsewhere` have had theirs."""
         self.meanwhile.get("turn", lambda: None)()
         if self.elsewhere:
             return False, self.elsewhere.pop(0)
-        last, self.turns[profile] = self.turns.get(profile), turn
+        last, self.lock_holders[profile] = self.lock_holders.get(profile), turn
         return True, last
 
-    def note_turn(self, profile: str, turn: Turn) -> None:
+    def record_login(self, profile: str, turn: LockHolder) -> None:
         """Keep it."""
-        self.turns[profile] = turn
+        self.lock_holders[profile] = turn
 
-    def end_turn(self) -> None:
+    def release_login_lock(self) -> None:
         pass
 
     def requests(self, path: str) -> list[Request]:

@@ -20,7 +20,7 @@ from keyfob.client.io.vault.quick_file import lay_quick
 from keyfob.client.model.certificate import Certificate, CertificateFiles, bound_to
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.source import Source
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import LoginRequired, Malformed, Misuse
 from keyfob.io.certified import KeyPair
 from keyfob.login import App
@@ -32,7 +32,7 @@ from keyfob.run import run
 from keyfob.testing.example_tenant import MACHINE_KEY
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scripted_server import ScriptedWorld
-from tests.client.scripts import CLIENT, ISSUER, METADATA, OPENID, codes, error, held, tokens
+from tests.client.scripts import CLIENT, ISSUER, METADATA, OPENID, codes, error, stored, tokens
 from tests.tls import make
 
 MTLS = "https://mtls.login.example"
@@ -97,7 +97,7 @@ def test_a_person_s_login_by_browser_its_refresh_and_its_end_go_there_too(tmp_pa
     answers = [tokens(refresh_token="rt-1"), tokens(access_token="at-2", refresh_token="rt-2")]
     world = offering(token=answers, revoke=[Response(200)], par=[json_response(201, {"request_uri": "urn:x"})])
     world.brings = {"code": "c"}
-    app = app_at(world, laid(tmp_path), is_machine=False, way="browser")
+    app = app_at(world, laid(tmp_path), is_machine=False, flow="browser")
     app.log_in()
     app.session().token(renew=True)
     app.session().log_out()
@@ -111,7 +111,7 @@ def test_a_person_s_login_by_browser_its_refresh_and_its_end_go_there_too(tmp_pa
 def test_a_login_by_code_begins_and_polls_there(tmp_path: Path) -> None:
     """[C-8705-01]"""
     world = offering(device=[codes()])
-    app_at(world, laid(tmp_path), is_machine=False, way="device").log_in()
+    app_at(world, laid(tmp_path), is_machine=False, flow="device").log_in()
     posted = [request for _, request in world.sent if request.method == "POST"]
     assert [request.url for request in posted] == [f"{MTLS}/m/device", f"{MTLS}/m/token"]
     assert all(form(request)["client_id"] == [CLIENT] for request in posted)
@@ -197,7 +197,7 @@ def test_the_method_is_kept_with_the_login(tmp_path: Path) -> None:
     kept = run(vault.load("default"))
     assert kept is not None
     assert kept.methods == ("tls_client_auth",)
-    assert Held.read(kept.write()) == kept
+    assert StoredLogin.read(kept.write()) == kept
 
 
 def test_beside_a_key_the_certificate_only_binds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +274,7 @@ def test_a_bound_token_is_known_as_such_and_lies_in_no_quick_file(
     vault, certificate = MemoryVault(), laid(tmp_path)
     app = app_at(offering(), certificate, vault)
     app.log_in()
-    found = app.session().held()
+    found = app.session().stored()
     assert found.certificate == KeyPair.of(str(certificate), None).thumbprint()
     assert found.is_bound
     assert not lay_quick(tmp_path, "default", "state", found)
@@ -291,13 +291,13 @@ def test_once_the_certificate_is_replaced_the_next_token_is_of_the_new_one(tmp_p
     """[C-8705-01]: a token of the old one would be refused (RFC 8705 §3)."""
     answers = [tokens(access_token=f"at-{number}", refresh_token="rt-1") for number in (1, 2)]
     world, certificate = offering(token=answers, device=[codes()]), laid(tmp_path)
-    app = app_at(world, certificate, is_machine=is_machine, way="device" if not is_machine else "auto")
+    app = app_at(world, certificate, is_machine=is_machine, flow="device" if not is_machine else "auto")
     app.log_in()
     session = app.session()
     assert session.token() == session.token() == "at-1"
     laid(tmp_path)
     assert session.token() == session.token() == app.session().token() == "at-2"
-    assert session.held().certificate == KeyPair.of(str(certificate), None).thumbprint()
+    assert session.stored().certificate == KeyPair.of(str(certificate), None).thumbprint()
 
 
 def test_while_its_file_is_being_replaced_a_token_is_what_it_was(tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_while_its_file_is_being_replaced_a_token_is_what_it_was(tmp_path: Path)
 
 
 def test_where_nothing_renews_a_replaced_certificate_takes_a_login(tmp_path: Path) -> None:
-    app = app_at(offering(device=[codes()]), laid(tmp_path), is_machine=False, way="device")
+    app = app_at(offering(device=[codes()]), laid(tmp_path), is_machine=False, flow="device")
     app.log_in()
     laid(tmp_path)
     with pytest.raises(LoginRequired):
@@ -317,11 +317,11 @@ def test_where_nothing_renews_a_replaced_certificate_takes_a_login(tmp_path: Pat
 
 
 def test_a_login_of_before_says_nothing_of_certificates() -> None:
-    members = json.loads(held().write())
+    members = json.loads(stored().write())
     del members["certificate"]
-    assert Held.read(json.dumps(members).encode()) == held()
-    assert not held().is_bound
-    assert replace(held(), token_type="DPoP").is_bound
+    assert StoredLogin.read(json.dumps(members).encode()) == stored()
+    assert not stored().is_bound
+    assert replace(stored(), token_type="DPoP").is_bound
 
 
 @pytest.mark.parametrize("spoil", [lambda: CertificateFiles(""), lambda: CertificateFiles("x", "")])

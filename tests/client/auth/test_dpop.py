@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.auth.dpop import Prover
+from keyfob.client.auth.dpop import DpopKey
 from keyfob.client.flows.client_credentials import log_in as log_in_machine
 from keyfob.client.flows.interactive import log_in
-from keyfob.client.model.flow_names import Way
+from keyfob.client.model.flow_names import FlowName
 from keyfob.client.model.notices import CodeShown, NotBound, Notice
 from keyfob.client.model.profile import Dpop, Profile, read_dpop
 from keyfob.client.model.source import Source
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Malformed, Misuse, Refused
 from keyfob.jose.keys import SigningKey
 from keyfob.login import App
@@ -35,7 +35,7 @@ from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scripted_server import Answer, ScriptedWorld
 from tests.client.auth.proofs import nonces_of, proof_of
 from tests.client.blocking import Session
-from tests.client.scripts import ISSUER, METADATA, OPENID, PENDING, PROFILE, codes, error, held, tokens
+from tests.client.scripts import ISSUER, METADATA, OPENID, PENDING, PROFILE, codes, error, stored, tokens
 
 SERVER = replace(
     METADATA, authorization_endpoint="https://login.example/authorize", dpop_signing_alg_values_supported=("ES256",)
@@ -63,8 +63,8 @@ def world_of(*answers: Answer, server: ServerMetadata = SERVER, **more: list[Ans
     return world
 
 
-def visit(world: ScriptedWorld, way: Way = "device", dpop: Dpop = "require") -> Held:
-    return run(log_in(world, replace(PROFILE, way=way, dpop=dpop)))
+def browser_login(world: ScriptedWorld, way: FlowName = "device", dpop: Dpop = "require") -> StoredLogin:
+    return run(log_in(world, replace(PROFILE, flow=way, dpop=dpop)))
 
 
 def test_every_poll_brings_a_fresh_proof_with_the_newest_nonce() -> None:
@@ -72,7 +72,7 @@ def test_every_poll_brings_a_fresh_proof_with_the_newest_nonce() -> None:
     world = world_of(
         with_nonce(USE_NONCE, "n1"), with_nonce(PENDING, "n2"), PENDING, with_nonce(bound(refresh_token="rt-1"), "n3")
     )
-    kept = visit(world)
+    kept = browser_login(world)
     asked = world.requests("/token")
     assert nonces_of(asked) == [None, "n1", "n2", "n2"]
     assert world.moments("/token")[:2] == [6, 6]
@@ -82,7 +82,7 @@ def test_every_poll_brings_a_fresh_proof_with_the_newest_nonce() -> None:
         ("POST", METADATA.token_endpoint, None)
     }
     assert len({key for _, key in proofs}) == 1
-    assert (kept.token_type, Held.read(kept.write())) == ("DPoP", kept)
+    assert (kept.token_type, StoredLogin.read(kept.write())) == ("DPoP", kept)
     assert world.requests("/device")[0].header("dpop") is None
 
 
@@ -90,11 +90,11 @@ def test_a_server_that_wants_nonces_for_ever_is_asked_twice() -> None:
     """[C-9449-02]."""
     world = world_of(*(with_nonce(USE_NONCE, f"n{number}") for number in range(9)))
     with pytest.raises(Refused, match="use_dpop_nonce"):
-        visit(world, "browser")
+        browser_login(world, "browser")
     assert len(world.requests("/token")) == 2
     silent = world_of(USE_NONCE)
     with pytest.raises(Refused):
-        visit(silent, "browser")
+        browser_login(silent, "browser")
     assert len(silent.requests("/token")) == 1, "no nonce came, so asking again would not help"
 
 
@@ -102,14 +102,14 @@ def test_a_server_that_wants_nonces_for_ever_is_asked_twice() -> None:
 def test_a_nonce_that_is_none_is_not_taken(nonce: str) -> None:
     world = world_of(with_nonce(USE_NONCE, nonce))
     with pytest.raises(Refused):
-        visit(world, "browser")
+        browser_login(world, "browser")
     assert len(world.requests("/token")) == 1
 
 
 def test_the_browser_is_told_the_key_and_a_push_is_proven() -> None:
     """[C-9449-01]: RFC 9449 §10, dpop_jkt."""
     world = world_of(bound())
-    visit(world, "browser")
+    browser_login(world, "browser")
     [told] = parse_qs(urlsplit(world.address).query)["dpop_jkt"]
     assert told == proof_of(world.requests("/token")[0])[1]
     server = replace(
@@ -119,7 +119,7 @@ def test_the_browser_is_told_the_key_and_a_push_is_proven() -> None:
     )
     pushed = json_response(201, {"request_uri": "urn:example:1", "expires_in": 60})
     world = world_of(bound(), server=server, par=[with_nonce(USE_NONCE, "n1"), with_nonce(pushed, "n2")])
-    visit(world, "browser")
+    browser_login(world, "browser")
     pushes = world.requests("/par")
     assert nonces_of([*pushes, *world.requests("/token")]) == [None, "n1", "n2"]
     assert parse_qs(pushes[1].body.decode())["dpop_jkt"] == [proof_of(pushes[1])[1]]
@@ -129,17 +129,17 @@ def test_the_browser_is_told_the_key_and_a_push_is_proven() -> None:
 def test_who_insists_drops_a_plain_token_and_who_prefers_takes_it_and_is_told() -> None:
     """[C-9449-03]."""
     with pytest.raises(Malformed) as raised:
-        visit(world_of(tokens()), dpop="require")
+        browser_login(world_of(tokens()), dpop="require")
     assert (raised.value.field, "--dpop prefer" in raised.value.hint) == ("token_type", True)
     world = world_of(tokens(refresh_token="rt-1"))
-    kept = visit(world, dpop="prefer")
+    kept = browser_login(world, dpop="prefer")
     assert (kept.token_type, NotBound() in world.notices) == ("Bearer", True)
     assert kept.proof_key is not None, "the refresh token may be bound all the same (RFC 9449 §5)"
     world = world_of(bound())
-    assert visit(world, dpop="prefer").token_type == "DPoP"
+    assert browser_login(world, dpop="prefer").token_type == "DPoP"
     assert NotBound() not in world.notices
     with pytest.raises(Malformed):
-        visit(world_of(bound()), dpop="off")
+        browser_login(world_of(bound()), dpop="off")
 
 
 @pytest.mark.parametrize(
@@ -156,23 +156,23 @@ def test_a_key_is_made_of_a_kind_that_the_server_knows(
 ) -> None:
     server = replace(SERVER, dpop_signing_alg_values_supported=offered)
     world = world_of(tokens(), server=server)
-    visit(world, dpop="prefer")
+    browser_login(world, dpop="prefer")
     assert (world.requests("/token")[0].header("dpop") is None) == (prefer is None)
     assert NotBound() in world.notices
     world = world_of(bound(), server=server)
     if isinstance(require, type):
         with pytest.raises(Refused) as raised:
-            visit(world)
+            browser_login(world)
         assert (raised.value.code, world.requests("/device")) == ("flow-unavailable", [])
         return
-    key = visit(world).proof_key
+    key = browser_login(world).proof_key
     assert key is not None
-    assert Prover.read(key).key.algorithm == require
+    assert DpopKey.read(key).key.algorithm == require
 
 
 def test_nothing_changes_where_nobody_wants_a_key() -> None:
     world = world_of(tokens())
-    kept = visit(world, "browser", "off")
+    kept = browser_login(world, "browser", "off")
     assert (kept.proof_key, kept.token_type) == (None, "Bearer")
     assert "dpop_jkt" not in world.address
     assert all(request.header("dpop") is None for _, request in world.sent)
@@ -181,25 +181,27 @@ def test_nothing_changes_where_nobody_wants_a_key() -> None:
 
 
 class Drawer(MemoryVault):
-    def __init__(self, content: Held) -> None:
+    def __init__(self, content: StoredLogin) -> None:
         super().__init__()
-        run(self.keep(PROFILE.name, content))
+        run(self.save(PROFILE.name, content))
 
 
-def session(content: Held, *answers: Answer, dpop: Dpop = "off", **more: list[Answer]) -> tuple[Session, ScriptedWorld]:
+def session(
+    content: StoredLogin, *answers: Answer, dpop: Dpop = "off", **more: list[Answer]
+) -> tuple[Session, ScriptedWorld]:
     world = world_of(*answers, **more)
     return Session(replace(PROFILE, dpop=dpop), Drawer(content), world), world
 
 
 def test_a_login_without_a_key_goes_on_without_one() -> None:
-    ours, world = session(held(expires_in=-1), tokens(access_token="at-2"), dpop="require", orders=[Response(200)])
+    ours, world = session(stored(expires_in=-1), tokens(access_token="at-2"), dpop="require", orders=[Response(200)])
     assert ours.send(API_CALL).status == 200
     assert [request.header("dpop") for _, request in world.sent] == [None, None]
     assert world.requests("/orders")[0].header("authorization") == "Bearer at-2"
 
 
-def bound_login(**changed: object) -> Held:
-    return replace(visit(world_of(bound(refresh_token="rt-1", **changed))))
+def bound_login(**changed: object) -> StoredLogin:
+    return replace(browser_login(world_of(bound(refresh_token="rt-1", **changed))))
 
 
 def test_refreshes_are_proven_with_the_same_key() -> None:
@@ -210,8 +212,8 @@ def test_refreshes_are_proven_with_the_same_key() -> None:
     assert [ours.token(renew=True) for _ in range(2)] == [Secret("at-2"), Secret("at-3")]
     asked = world.requests("/token")
     assert nonces_of(asked) == [None, "n1", "n2"]
-    assert {proof_of(request)[1] for request in asked} == {Prover.read(login.proof_key).thumbprint}
-    assert ours.held().proof_key == login.proof_key
+    assert {proof_of(request)[1] for request in asked} == {DpopKey.read(login.proof_key).thumbprint}
+    assert ours.stored().proof_key == login.proof_key
 
 
 def test_a_refresh_may_not_weaken_a_login_that_must_be_bound() -> None:
@@ -219,7 +221,7 @@ def test_a_refresh_may_not_weaken_a_login_that_must_be_bound() -> None:
     ours, _ = session(bound_login(), tokens(access_token="at-2"), dpop="require")
     with pytest.raises(Malformed):
         ours.token(renew=True)
-    assert ours.held().access_token == Secret("at-1")
+    assert ours.stored().access_token == Secret("at-1")
     ours, world = session(bound_login(), tokens(access_token="at-2"), dpop="prefer", orders=[Response(200)])
     assert ours.token(renew=True) == Secret("at-2")
     ours.send(API_CALL)
@@ -276,15 +278,15 @@ def test_the_key_is_as_secret_as_a_token() -> None:
     assert login.proof_key is not None
     assert "PRIVATE KEY" in login.proof_key.reveal()
     assert "PRIVATE" not in repr(login)
-    assert "PRIVATE" not in repr(Prover.read(login.proof_key))
+    assert "PRIVATE" not in repr(DpopKey.read(login.proof_key))
     assert "PRIVATE" not in str(App(issuer=ISSUER, client_id="c", dpop="require").profile.write())
 
 
 @given(st.binary(min_size=48, max_size=48))
-def test_any_chance_makes_a_key_that_signs_and_survives_the_vault(chance: bytes) -> None:
+def test_any_chance_makes_a_key_that_signs_and_survives_the_vault(random_bytes: bytes) -> None:
     for name in ("ES256", "Ed25519"):
-        ours = Prover(SigningKey.from_chance(name, chance))
-        assert Prover.read(ours.write()).thumbprint == ours.thumbprint
+        ours = DpopKey(SigningKey.from_chance(name, random_bytes))
+        assert DpopKey.read(ours.write()).thumbprint == ours.thumbprint
 
 
 def test_a_profile_keeps_the_wish() -> None:
@@ -303,13 +305,13 @@ def scene(request: pytest.FixtureRequest) -> Scene:
     return Scene(example_config(TENANT, wire))
 
 
-def app_in(scene: Scene, way: Way, **more: object) -> App:
+def app_in(scene: Scene, way: FlowName, **more: object) -> App:
     def approves(notice: Notice) -> None:
         if isinstance(notice, CodeShown):
             approve(scene.person(), notice)
 
     settings: dict[str, object] = {
-        "client_id": "native", "callbacks": ("http://127.0.0.1:8484/callback",), "way": way,
+        "client_id": "native", "callbacks": ("http://127.0.0.1:8484/callback",), "flow": way,
         "vault": scene.vault, "world": SceneWorld(scene, approves), "dpop": "require",
     }  # fmt: skip
     return App(issuer=TENANT, audience=ORDERS, **(settings | more))  # type: ignore[arg-type]
@@ -320,7 +322,7 @@ def userinfo(app: App) -> int:
 
 
 @pytest.mark.parametrize("way", ["device", "browser"])
-def test_a_person_logs_in_calls_and_is_refreshed_with_one_key(scene: Scene, way: Way) -> None:
+def test_a_person_logs_in_calls_and_is_refreshed_with_one_key(scene: Scene, way: FlowName) -> None:
     """[C-9449-01] [C-9449-02] [C-9449-03]: a real tenant takes every proof, and takes each once."""
     app = app_in(scene, way)
     login = app.log_in()
@@ -330,7 +332,7 @@ def test_a_person_logs_in_calls_and_is_refreshed_with_one_key(scene: Scene, way:
     assert scene.send(plain).status == 401
     scene.time.go(timedelta(days=1))
     assert app.session().token() != login.access_token.reveal()
-    after = app.session().held()
+    after = app.session().stored()
     assert (after.token_type, after.proof_key) == ("DPoP", login.proof_key)
     assert userinfo(app) == 200
     assert app.session().log_out().revoked
@@ -350,7 +352,7 @@ def test_a_password_and_a_machine_bring_proofs_too(scene: Scene, monkeypatch: py
     assert login.token_type == "DPoP"
     scene.time.go(timedelta(days=1))
     assert machine.session().token() != login.access_token.reveal()
-    assert machine.session().held().proof_key == login.proof_key
+    assert machine.session().stored().proof_key == login.proof_key
 
 
 def test_a_stolen_refresh_token_is_worth_nothing_without_the_key(scene: Scene) -> None:

@@ -60,7 +60,7 @@ def body_of(world: ScriptedWorld) -> dict[str, str]:
 def test_a_platforms_token_is_exchanged_for_an_access_token() -> None:
     """[C-8693-01]: subject_token and its type, no actor, and nothing that would authenticate a public program."""
     world = world_of(tokens(issued_token_type=ACCESS))
-    held = run(log_in(world, profile(), None, read_platform_token(TOKEN, "here")))
+    stored = run(log_in(world, profile(), None, read_platform_token(TOKEN, "here")))
     assert body_of(world) == {
         "grant_type": EXCHANGE,
         "client_id": "robot",
@@ -69,7 +69,7 @@ def test_a_platforms_token_is_exchanged_for_an_access_token() -> None:
         "requested_token_type": ACCESS,
         "audience": API,
     }
-    assert held.access_token == Secret("at-1")
+    assert stored.access_token == Secret("at-1")
 
 
 def test_a_token_that_is_no_jwt_is_exchanged_as_what_it_is() -> None:

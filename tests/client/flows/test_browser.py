@@ -11,11 +11,11 @@ import pytest
 
 from keyfob.client.flows.interactive import log_in, resume
 from keyfob.client.model.assurance import Assurance
-from keyfob.client.model.flow_names import Way
-from keyfob.client.model.notices import DoorChosen, DoorRefused, PasteAsked, PasteRefused
+from keyfob.client.model.flow_names import FlowName
+from keyfob.client.model.notices import FlowChosen, FlowRefused, PasteAsked, PasteRefused
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.server_capabilities import Learned
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.server_capabilities import ServerCapabilities
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.ports import DeviceRequested, Pasted
 from keyfob.errors import InvalidToken, KeyfobError, LoginDeclined, LoginRequired, Malformed, Refused, TimedOut
@@ -55,16 +55,16 @@ def world_of(
     return world
 
 
-BY_BROWSER = replace(PROFILE, way="browser")
+BY_BROWSER = replace(PROFILE, flow="browser")
 
 
-def whole_login(world: ScriptedWorld, profile: Profile = BY_BROWSER) -> Held:
+def whole_login(world: ScriptedWorld, profile: Profile = BY_BROWSER) -> StoredLogin:
     """As a program logs in, up to the page that the browser is left at."""
     return Session(profile, MemoryVault(), world).log_in()
 
 
-def visit(world: ScriptedWorld, way: Way = "browser", profile: Profile = PROFILE) -> Held:
-    return run(log_in(world, replace(profile, way=way)))
+def browser_login(world: ScriptedWorld, way: FlowName = "browser", profile: Profile = PROFILE) -> StoredLogin:
+    return run(log_in(world, replace(profile, flow=way)))
 
 
 def query(address: str) -> dict[str, str]:
@@ -83,7 +83,7 @@ def told(world: ScriptedWorld) -> BrowserOpened | PasteAsked:
 def test_the_browser_is_sent_with_all_that_keeps_the_answer_ours() -> None:
     """[C-7636-01] [C-7636-02] [C-6749-11]: S256, a state and a nonce, each new; the code comes with its verifier."""
     world = world_of({"code": "c"})
-    whole_login(world, replace(PROFILE, way="browser", callbacks=("http://127.0.0.1:8484/callback",)))
+    whole_login(world, replace(PROFILE, flow="browser", callbacks=("http://127.0.0.1:8484/callback",)))
     sent, back = query(world.address), body(world)
     assert sent["tenant"] == "1"
     assert (sent["response_type"], sent["code_challenge_method"], sent["audience"]) == ("code", "S256", API)
@@ -102,7 +102,7 @@ def test_two_logins_share_nothing_and_a_server_that_refuses_s256_is_not_asked_wi
     addresses = []
     for _ in range(2):
         with pytest.raises(Refused):
-            visit(world)
+            browser_login(world)
         addresses.append(query(world.address))
     assert {sent["code_challenge_method"] for sent in addresses} == {"S256"}
     assert {sent["response_type"] for sent in addresses} == {"code"}
@@ -137,30 +137,30 @@ def test_what_comes_back_ends_as_it_should_and_no_code_is_spent(case: str) -> No
 def test_an_issuer_that_promised_to_name_itself_must() -> None:
     """[C-9207-01]: and what it says must be so, on errors too."""
     with pytest.raises(Malformed):
-        visit(world_of({"code": "c"}, server=STRICT))
-    assert visit(world_of({"code": "c", "iss": ISSUER}, server=STRICT))
+        browser_login(world_of({"code": "c"}, server=STRICT))
+    assert browser_login(world_of({"code": "c", "iss": ISSUER}, server=STRICT))
 
 
 def test_what_the_pages_are_to_ask_for_is_said_to_them() -> None:
     world = world_of({"code": "c"})
     wanted = Assurance(prompt=("login", "consent"))
-    run(log_in(world, replace(PROFILE, way="browser"), assurance=wanted))
+    run(log_in(world, replace(PROFILE, flow="browser"), assurance=wanted))
     assert query(world.address)["prompt"] == "login consent"
     assert "prompt" not in body(world)
 
 
 def test_a_server_without_that_leg_and_one_that_gives_no_tokens_are_said_plainly() -> None:
     with pytest.raises(Refused) as raised:
-        visit(world_of({"code": "c"}, server=METADATA))
+        browser_login(world_of({"code": "c"}, server=METADATA))
     assert raised.value.code == "flow-unavailable"
     with pytest.raises(Refused, match="invalid_grant"):
-        visit(world_of({"code": "c"}, error("invalid_grant")))
+        browser_login(world_of({"code": "c"}, error("invalid_grant")))
 
 
 def test_the_browser_we_open_answers_in_a_form_and_the_address_we_show_can_be_pasted() -> None:
     """[C-6749-13]: no code in the history of the browser that we open."""
     world = world_of({"code": "c"}, server=replace(SERVER, response_modes_supported=("query", "form_post")))
-    visit(world)
+    browser_login(world)
     opened, shown = query(world.address), query(told(world).address)
     assert opened.pop("response_mode") == "form_post"
     assert opened == shown
@@ -176,17 +176,17 @@ def test_a_request_that_must_be_pushed_leaves_two_parameters_in_the_address() ->
     pushed = json_response(201, {"request_uri": "urn:example:1", "expires_in": 60})
     world = world_of({"code": "c"}, server=server, par=pushed)
     for _ in range(2):
-        visit(world)
+        browser_login(world)
         assert query(world.address) == {"tenant": "1", "client_id": CLIENT, "request_uri": "urn:example:1"}
     first, second = (body(world, number, "/par") for number in (0, 1))
     assert first["state"] != second["state"]
     assert first["code_challenge_method"] == "S256"
     with pytest.raises(Refused, match="invalid_request"):
-        visit(world_of({"code": "c"}, server=server, par=error("invalid_request")))
+        browser_login(world_of({"code": "c"}, server=server, par=error("invalid_request")))
 
 
 def pasted(world: ScriptedWorld, text: str, after: timedelta = MINUTE) -> None:
-    world.heard.append((after, Pasted(Secret(text))))
+    world.events.append((after, Pasted(Secret(text))))
 
 
 def test_an_answer_may_be_pasted_and_what_is_none_does_not_end_the_wait() -> None:
@@ -196,7 +196,7 @@ def test_an_answer_may_be_pasted_and_what_is_none_does_not_end_the_wait() -> Non
         pasted(world, text)
     pasted(world, "http://127.0.0.1:1234/callback?code=stolen")
     with pytest.raises(TimedOut):
-        visit(world, "paste")
+        browser_login(world, "paste")
     refused = [notice for notice in world.notices if isinstance(notice, PasteRefused)]
     assert len(refused) == 6
     assert not any("stolen" in notice.why for notice in refused)
@@ -205,7 +205,7 @@ def test_an_answer_may_be_pasted_and_what_is_none_does_not_end_the_wait() -> Non
     again = world_of(None)
     state = "AQEB" * 10 + "AQE"  # the first word that a scripted world draws
     pasted(again, f"  http://127.0.0.1:1234/callback?code=c&state={state}#  ")
-    assert visit(again, "paste").access_token == Secret("at-1")
+    assert browser_login(again, "paste").access_token == Secret("at-1")
     assert query(told(again).address)["state"] == state
     assert isinstance(told(again), PasteAsked)
     assert again.address == "", "no browser is opened"
@@ -217,23 +217,23 @@ def test_where_no_keys_are_seen_the_answer_is_a_line() -> None:
     world.here = Surroundings(has_terminal=False)
     state = "AQEB" * 10 + "AQE"
     world.answers = ["nonsense", f"http://127.0.0.1:1234/callback?code=c&state={state}"]
-    assert visit(world, "paste")
+    assert browser_login(world, "paste")
     assert [question.kind for question in world.asked] == ["address", "address"]
     world.answers = ["nonsense"] * 9
     with pytest.raises(Refused, match="no answer"):
-        visit(world, "paste")
+        browser_login(world, "paste")
 
 
 def test_one_key_asks_for_a_code_and_the_first_to_finish_wins() -> None:
     world = world_of(None, PENDING, tokens(access_token="by-code"))
-    world.heard.append((MINUTE, DeviceRequested()))
-    assert visit(world).access_token == Secret("by-code")
+    world.events.append((MINUTE, DeviceRequested()))
+    assert browser_login(world).access_token == Secret("by-code")
     assert any(isinstance(notice, CodeShown) for notice in world.notices)
     assert world.parked == {}
 
     world = world_of({"code": "c"}, PENDING, tokens(access_token="by-browser"))
-    world.heard += [(MINUTE, DeviceRequested()), (MINUTE + timedelta(seconds=8), Pasted(Secret("nonsense")))]
-    assert visit(world).access_token == Secret("by-browser")
+    world.events += [(MINUTE, DeviceRequested()), (MINUTE + timedelta(seconds=8), Pasted(Secret("nonsense")))]
+    assert browser_login(world).access_token == Secret("by-browser")
     assert [body(world, number)["grant_type"] for number in (0, 1)] == [
         "urn:ietf:params:oauth:grant-type:device_code",
         "authorization_code",
@@ -243,8 +243,8 @@ def test_one_key_asks_for_a_code_and_the_first_to_finish_wins() -> None:
 
 def test_a_key_for_what_the_server_does_not_have_does_nothing() -> None:
     world = world_of({"code": "c"}, server=BROWSER_ONLY)
-    world.heard.append((MINUTE, DeviceRequested()))
-    assert visit(world)
+    world.events.append((MINUTE, DeviceRequested()))
+    assert browser_login(world)
     assert not any(isinstance(notice, CodeShown) for notice in world.notices)
     notice = told(world)
     assert isinstance(notice, BrowserOpened)
@@ -259,14 +259,14 @@ def test_a_way_that_is_closed_to_us_is_left_for_the_next_and_remembered() -> Non
     pasted(world, f"http://127.0.0.1:1234/callback?code=c&state={state}")
     assert run(log_in(world, PROFILE))
     kinds = [type(notice) for notice in world.notices]
-    assert kinds[:3] == [DoorChosen, DoorRefused, PasteAsked]
-    assert set(world.learned[ISSUER, CLIENT].refused) == {"device"}
+    assert kinds[:3] == [FlowChosen, FlowRefused, PasteAsked]
+    assert set(world.capabilities[ISSUER, CLIENT].refused) == {"device"}
 
     world.brings = {"code": "c"}
     asked = len(world.requests("/device"))
     run(log_in(world, PROFILE))
     assert len(world.requests("/device")) == asked, "it is not asked again"
-    chosen = [notice for notice in world.notices if isinstance(notice, DoorChosen)][-1]
+    chosen = [notice for notice in world.notices if isinstance(notice, FlowChosen)][-1]
     assert chosen.door == "paste"
     assert any("refused this program the login by code" in reason for reason in chosen.reasons)
 
@@ -278,9 +278,9 @@ def test_a_way_that_is_closed_to_us_is_left_for_the_next_and_remembered() -> Non
 
 def test_a_way_that_was_refused_and_is_taken_by_name_is_refused_no_more() -> None:
     world = world_of(None)
-    world.learned[ISSUER, CLIENT] = Learned({"device": world.now().wall})
-    visit(world, "device")
-    assert world.learned[ISSUER, CLIENT] == Learned()
+    world.capabilities[ISSUER, CLIENT] = ServerCapabilities({"device": world.now().wall})
+    browser_login(world, "device")
+    assert world.capabilities[ISSUER, CLIENT] == ServerCapabilities()
 
 
 @pytest.mark.parametrize("answer", [error("access_denied", 403), error("invalid_scope"), error("server_error", 500)])
@@ -290,13 +290,13 @@ def test_another_refusal_is_no_reason_to_go_on(answer: Answer) -> None:
     world._script["/device"] = [answer]
     with pytest.raises(KeyfobError):
         run(log_in(world, PROFILE))
-    assert world.learned == {}
+    assert world.capabilities == {}
 
 
 def test_where_nobody_is_nothing_is_asked_of_the_server() -> None:
     """[C-8628-01]: and the error says what to run where there is somebody."""
     world = world_of(None)
-    world.has_person, world.here = False, Surroundings(has_terminal=False, ci="GitHub Actions")
+    world.has_user, world.here = False, Surroundings(has_terminal=False, ci="GitHub Actions")
     with pytest.raises(LoginRequired) as raised:
         run(log_in(world, replace(PROFILE, name="work")))
     assert (raised.value.code, raised.value.exit) == ("no-terminal", 4)
@@ -342,12 +342,12 @@ def test_a_person_logs_a_program_in_through_the_browser(wire: Wire) -> None:
         audience=ORDERS,
         scopes=["read:orders"],
         callbacks=["http://127.0.0.1:8484/callback"],
-        way="browser",
+        flow="browser",
         vault=MemoryVault(),
         world=SceneWorld(scene, lambda _: None),
     )
-    held = app.log_in(lambda _: None)
-    assert (held.person, held.refresh_token is not None) == (EMAIL, True)
+    stored = app.log_in(lambda _: None)
+    assert (stored.person, stored.refresh_token is not None) == (EMAIL, True)
     first = app.session().token()
     scene.time.go(timedelta(days=1))
     assert app.session().token() != first, "and it is renewed as any other"
@@ -358,14 +358,14 @@ def test_an_id_token_with_another_nonce_is_not_believed() -> None:
     scene = Scene(example_config(TENANT))
 
     class Planted(SceneWorld):
-        async def browse(self, address: str) -> bool:
-            return await super().browse(address.replace("nonce=", "nonce=x"))
+        async def open_browser(self, address: str) -> bool:
+            return await super().open_browser(address.replace("nonce=", "nonce=x"))
 
     app = App(
         issuer=TENANT,
         client_id="native",
         callbacks=["http://127.0.0.1:8484/callback"],
-        way="browser",
+        flow="browser",
         vault=MemoryVault(),
         world=Planted(scene, lambda _: None),
     )

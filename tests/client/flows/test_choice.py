@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from keyfob.client.flows.choice import choose, find_browser
 from keyfob.client.io.detect import look_around
-from keyfob.client.model.flow_names import DOORS, Door, read_way
-from keyfob.client.model.server_capabilities import MEMORY, Learned
+from keyfob.client.model.flow_names import INTERACTIVE_FLOWS, InteractiveFlow, read_flow_name
+from keyfob.client.model.server_capabilities import MEMORY, ServerCapabilities
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.testing.fake_time import NOON
@@ -25,7 +25,7 @@ NO_BROWSER = METADATA
 DESK = Surroundings(has_screen=True, browser="firefox")
 CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
-PLACES: dict[str, tuple[Surroundings, ServerMetadata, tuple[Door, ...], str]] = {
+PLACES: dict[str, tuple[Surroundings, ServerMetadata, tuple[InteractiveFlow, ...], str]] = {
     "a desk": (DESK, BOTH, ("browser", "device", "paste"), "a browser can be opened on this screen (firefox)"),
     "a Mac": (
         Surroundings("darwin", has_screen=True, browser="the default browser"),
@@ -88,8 +88,8 @@ PLACES: dict[str, tuple[Surroundings, ServerMetadata, tuple[Door, ...], str]] = 
 def test_the_safest_way_that_works_there_is_chosen_and_said_why(place: str) -> None:
     """[C-10027-01]: a browser on the person's own machine comes before a code, and only where it is proven."""
     here, metadata, doors, why = PLACES[place]
-    choice = choose(here, metadata, Learned(), has_person=True)
-    assert choice.doors == doors
+    choice = choose(here, metadata, ServerCapabilities(), has_user=True)
+    assert choice.flows == doors
     assert any(why in reason for reason in choice.reasons)
     assert choice.reasons[-1].startswith("so: ")
 
@@ -103,25 +103,25 @@ def test_the_safest_way_that_works_there_is_chosen_and_said_why(place: str) -> N
     ],
 )
 def test_where_nobody_is_no_way_is_chosen(here: Surroundings, where: str) -> None:
-    choice = choose(here, BOTH, Learned(), has_person=False)
-    assert choice.doors == ()
+    choice = choose(here, BOTH, ServerCapabilities(), has_user=False)
+    assert choice.flows == ()
     assert "no terminal" in choice.reasons[0]
     assert where in choice.reasons[0]
 
 
 def test_a_server_without_any_way_leaves_none() -> None:
     bare = ServerMetadata("https://login.example/", "https://login.example/token")
-    assert choose(DESK, bare, Learned(), has_person=True).doors == ()
+    assert choose(DESK, bare, ServerCapabilities(), has_user=True).flows == ()
 
 
 def test_what_was_refused_is_left_out_for_a_month_and_a_file_that_is_damaged_says_nothing() -> None:
-    learned = Learned().with_refusal("browser", NOON)
-    assert choose(DESK, BOTH, learned, has_person=True).doors == ("device", "paste")
-    assert learned.fresh(NOON + MEMORY - timedelta(seconds=1)) == learned
-    assert learned.fresh(NOON + MEMORY) == Learned() == learned.without("browser")
-    assert Learned.read(learned.write()) == learned
+    capabilities = ServerCapabilities().with_refusal("browser", NOON)
+    assert choose(DESK, BOTH, capabilities, has_user=True).flows == ("device", "paste")
+    assert capabilities.fresh(NOON + MEMORY - timedelta(seconds=1)) == capabilities
+    assert capabilities.fresh(NOON + MEMORY) == ServerCapabilities() == capabilities.without("browser")
+    assert ServerCapabilities.read(capabilities.write()) == capabilities
     for damaged in (b"", b"[]", b'{"browser": "x"}', b"\xff"):
-        assert Learned.read(damaged) == Learned()
+        assert ServerCapabilities.read(damaged) == ServerCapabilities()
 
 
 PLACE = st.builds(
@@ -141,18 +141,18 @@ PLACE = st.builds(
 
 @given(PLACE, st.sampled_from([BOTH, NO_DEVICE, NO_BROWSER]), st.booleans())
 def test_whatever_the_place_the_choice_can_be_gone_through_and_explained(
-    here: Surroundings, metadata: ServerMetadata, has_person: bool
+    here: Surroundings, metadata: ServerMetadata, has_user: bool
 ) -> None:
-    choice = choose(here, metadata, Learned(), has_person=has_person)
+    choice = choose(here, metadata, ServerCapabilities(), has_user=has_user)
     assert choice.reasons
     assert all(choice.reasons)
-    assert has_person or not choice.doors
-    assert list(choice.doors) == [door for door in DOORS if door in choice.doors], "the safest first"
-    if "browser" in choice.doors:
+    assert has_user or not choice.flows
+    assert list(choice.flows) == [door for door in INTERACTIVE_FLOWS if door in choice.flows], "the safest first"
+    if "browser" in choice.flows:
         assert find_browser(here)[0]
         assert metadata.authorization_endpoint
-    assert "device" not in choice.doors or metadata.device_authorization_endpoint
-    assert "paste" not in choice.doors or here.has_terminal
+    assert "device" not in choice.flows or metadata.device_authorization_endpoint
+    assert "paste" not in choice.flows or here.has_terminal
 
 
 SEEN: dict[str, tuple[dict[str, str], tuple[str, ...], dict[str, object]]] = {
@@ -212,6 +212,6 @@ def test_the_browser_that_would_be_opened_is_known_by_name(
 
 
 def test_a_way_is_known_by_its_name_and_nothing_else_is_one() -> None:
-    assert [read_way(name) for name in ("paste", "password", "", None, "magic")] == [
+    assert [read_flow_name(name) for name in ("paste", "password", "", None, "magic")] == [
         "paste", "password", "auto", "auto", "auto",
     ]  # fmt: skip

@@ -52,11 +52,11 @@ def body_of(world: ScriptedWorld, number: int = 0) -> dict[str, str]:
 def test_a_secret_travels_in_the_basic_header_encoded() -> None:
     """[C-6749-02]: RFC 6749 §2.3.1; nothing of it stands in the body."""
     world = world_of(tokens(scope="read:orders"))
-    held = run(log_in(world, PROFILE, WORD))
+    stored = run(log_in(world, PROFILE, WORD))
     header = world.requests("/token")[0].header("authorization") or ""
     assert base64.b64decode(header.removeprefix("Basic ")) == b"machine:s3cret+%2B%2Fwith+%25"
     assert body_of(world) == {"grant_type": "client_credentials", "audience": API, "scope": "read:orders"}
-    assert (held.refresh_token, held.subject, held.client_id) == (None, None, "machine")
+    assert (stored.refresh_token, stored.subject, stored.client_id) == (None, None, "machine")
 
 
 def test_a_secret_travels_in_the_body_where_only_that_is_offered() -> None:
@@ -202,9 +202,9 @@ def test_a_key_in_a_file_opens_the_tenant(scene: Scene, tmp_path: Path) -> None:
     path = tmp_path / "machine.pem"
     path.write_bytes(MACHINE_KEY.pem())
     app = app_in(scene, MemoryVault(), "signer", Source("key", "file", str(path)), "write:orders")
-    held = app.log_in()
-    assert held.scope == Scope.of(["write:orders"])
-    assert held.client_id == "signer"
+    stored = app.log_in()
+    assert stored.scope == Scope.of(["write:orders"])
+    assert stored.client_id == "signer"
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,10 @@ from tests.client.scripts import (
     PENDING,
     PROFILE,
     SLOW_DOWN,
+    client,
     codes,
     error,
     pending,
-    program,
     tokens,
 )
 
@@ -43,14 +43,14 @@ ASKED = DeviceRequest(CLIENT, PROFILE.scope, Target(API))
 
 def polled(*answers: Answer, interval: float = 5, expires_in: float = 900) -> tuple[ScriptedWorld, list[float]]:
     world = ScriptedWorld({"/token": answers})
-    run(finish(world, pending(interval, expires_in), program()))
+    run(finish(world, pending(interval, expires_in), client()))
     return world, gaps(world)
 
 
 def ended(*answers: Answer, interval: float = 5, expires_in: float = 900) -> tuple[KeyfobError, ScriptedWorld]:
     world = ScriptedWorld({"/token": answers})
     with pytest.raises(KeyfobError) as caught:
-        run(finish(world, pending(interval, expires_in), program()))
+        run(finish(world, pending(interval, expires_in), client()))
     return caught.value, world
 
 
@@ -74,7 +74,7 @@ def test_a_login_asks_for_codes_shows_them_and_waits_for_the_person() -> None:
     """[C-8628-05] [C-8628-09] [C-8628-10] [C-6749-02] [C-6749-03] [C-6749-09]"""
     world = ScriptedWorld({"/device": [codes()], "/token": [PENDING] * 10 + [tokens()]})
 
-    answer = run(log_in(world, METADATA, program(), PROFILE))
+    answer = run(log_in(world, METADATA, client(), PROFILE))
 
     assert answer.access_token == Secret("at-1")
     [first] = world.requests("/device")
@@ -98,7 +98,7 @@ def test_empty_parameters_are_not_sent() -> None:
     """[C-6749-03]"""
     world = ScriptedWorld({"/device": [codes()]})
 
-    run(begin(world, METADATA, program(), replace(PROFILE, scope=Scope(), audience=None)))
+    run(begin(world, METADATA, client(), replace(PROFILE, scope=Scope(), audience=None)))
 
     assert world.requests("/device")[0].body == b"client_id=cli"
 
@@ -114,7 +114,7 @@ def test_a_server_that_names_no_interval_is_asked_every_five_seconds() -> None:
     """[C-8628-03]"""
     world = ScriptedWorld({"/device": [codes(interval=None)], "/token": [PENDING, tokens()]})
 
-    run(log_in(world, METADATA, program(), PROFILE))
+    run(log_in(world, METADATA, client(), PROFILE))
 
     assert min(gaps(world)) >= 5
 
@@ -276,7 +276,7 @@ def test_a_wall_clock_that_jumps_does_not_end_a_login() -> None:
     world = ScriptedWorld({"/token": [PENDING, PENDING, tokens()]})
     world.time.set_wall(timedelta(days=1))
 
-    assert run(finish(world, pending(), program())).access_token == Secret("at-1")
+    assert run(finish(world, pending(), client())).access_token == Secret("at-1")
 
 
 def test_a_laptop_that_slept_past_the_deadline_gives_up_when_nobody_answers_either() -> None:
@@ -284,7 +284,7 @@ def test_a_laptop_that_slept_past_the_deadline_gives_up_when_nobody_answers_eith
     world.time.set_wall(timedelta(hours=8))
 
     with pytest.raises(TimedOut):
-        run(finish(world, pending(), program()))
+        run(finish(world, pending(), client()))
 
     assert len(world.requests("/token")) == 1
 
@@ -304,7 +304,7 @@ def test_codes_that_are_not_whole_end_the_login_before_anybody_is_bothered(missi
     world = ScriptedWorld({"/device": [codes(**{missing: value})]})
 
     with pytest.raises(Malformed) as caught:
-        run(log_in(world, METADATA, program(), PROFILE))
+        run(log_in(world, METADATA, client(), PROFILE))
 
     assert caught.value.field.startswith(missing[:12])
     assert world.notices == []
@@ -316,7 +316,7 @@ def test_an_address_that_is_not_for_a_browser_is_never_shown(address: str) -> No
     world = ScriptedWorld({"/device": [codes(verification_uri=address)]})
 
     with pytest.raises(Malformed):
-        run(begin(world, METADATA, program(), PROFILE))
+        run(begin(world, METADATA, client(), PROFILE))
 
     assert world.notices == []
 
@@ -324,7 +324,7 @@ def test_an_address_that_is_not_for_a_browser_is_never_shown(address: str) -> No
 def test_an_old_server_that_says_verification_url_is_understood() -> None:
     old = codes(verification_uri=None, verification_url="https://login.example/old")
 
-    shown = run(begin(ScriptedWorld({"/device": [old]}), METADATA, program(), PROFILE)).shown
+    shown = run(begin(ScriptedWorld({"/device": [old]}), METADATA, client(), PROFILE)).shown
 
     assert shown.verification_uri == "https://login.example/old"
 
@@ -333,7 +333,7 @@ def test_a_server_without_a_device_endpoint_is_not_asked() -> None:
     world = ScriptedWorld({})
 
     with pytest.raises(Refused) as caught:
-        run(begin(world, replace(METADATA, device_authorization_endpoint=None), program(), PROFILE))
+        run(begin(world, replace(METADATA, device_authorization_endpoint=None), client(), PROFILE))
 
     assert caught.value.code == "flow-unavailable"
     assert world.sent == []
@@ -343,7 +343,7 @@ def test_a_refusal_of_the_codes_is_no_decline() -> None:
     world = ScriptedWorld({"/device": [error("access_denied", 403)]})
 
     with pytest.raises(Refused) as caught:
-        run(begin(world, METADATA, program(), PROFILE))
+        run(begin(world, METADATA, client(), PROFILE))
 
     assert type(caught.value) is Refused
 
@@ -352,17 +352,17 @@ def test_the_codes_are_asked_for_once() -> None:
     world = ScriptedWorld({"/device": [Response(503)]})
 
     with pytest.raises(Refused):
-        run(begin(world, METADATA, program(), PROFILE))
+        run(begin(world, METADATA, client(), PROFILE))
 
     assert len(world.sent) == 1
 
 
 def test_a_login_can_be_begun_here_and_finished_there() -> None:
     first = ScriptedWorld({"/device": [codes()]})
-    begun = run(begin(first, METADATA, program(), PROFILE))
+    begun = run(begin(first, METADATA, client(), PROFILE))
     second = ScriptedWorld({"/token": [PENDING, tokens()]})
 
-    assert run(finish(second, begun, program())).access_token == Secret("at-1")
+    assert run(finish(second, begun, client())).access_token == Secret("at-1")
 
 
 def test_neither_code_shows_when_a_pending_login_is_printed() -> None:
@@ -389,12 +389,12 @@ def test_an_access_token_is_taken_as_it_is_with_junk_beside_it(value: str) -> No
     """[C-6749-04] [C-9068-01]"""
     world = ScriptedWorld({"/token": [tokens(access_token=value, junk={"deep": [1]}, more=None)]})
 
-    assert run(finish(world, pending(), program())).access_token == Secret(value)
+    assert run(finish(world, pending(), client())).access_token == Secret(value)
 
 
 def test_a_token_without_a_lifetime_has_an_unknown_one() -> None:
     """[C-6749-18]"""
-    answer = run(finish(ScriptedWorld({"/token": [tokens(expires_in=None)]}), pending(), program()))
+    answer = run(finish(ScriptedWorld({"/token": [tokens(expires_in=None)]}), pending(), client()))
 
     assert answer.expires_in is None
 
@@ -425,7 +425,7 @@ def test_whatever_is_answered_ends_in_a_login_or_in_an_error_of_ours(first: Resp
     for script in ({"/device": [first], "/token": then}, {"/device": [codes()], "/token": then}):
         world = ScriptedWorld(script)
         try:
-            run(log_in(world, METADATA, program(), PROFILE))
+            run(log_in(world, METADATA, client(), PROFILE))
         except KeyfobError as problem:
             assert not isinstance(problem, LoginRequired)
         assert world.now().wall >= NOON

@@ -11,7 +11,7 @@ from keyfob.protocol.http import Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.run import run
 from keyfob.testing.scripted_server import ScriptedWorld
-from tests.client.scripts import DOCUMENT, ISSUER, METADATA, OPENID, PAGE, PROFILE, at
+from tests.client.scripts import DOCUMENT, ISSUER, METADATA, OPENID, PAGE, PROFILE, context
 
 OAUTH = "/.well-known/oauth-authorization-server"
 
@@ -23,7 +23,7 @@ def found(document: Response) -> ServerMetadata:
 def refused(*answers: tuple[str, Response], issuer: str = ISSUER) -> tuple[Malformed, ScriptedWorld]:
     world = ScriptedWorld({path: [answer] for path, answer in answers})
     with pytest.raises(Malformed) as caught:
-        run(discover(world, at(issuer)))
+        run(discover(world, context(issuer)))
     return caught.value, world
 
 
@@ -110,7 +110,7 @@ def test_an_issuer_that_cannot_be_asked_safely_is_not_asked(issuer: str) -> None
     world = ScriptedWorld({})
 
     with pytest.raises(Misuse):
-        run(discover(world, at(issuer)))
+        run(discover(world, context(issuer)))
 
     assert world.sent == []
 

@@ -37,8 +37,8 @@ CLAIMS: dict[str, object] = {
 }
 
 
-def keys(*held: SigningKey) -> Response:
-    return json_response(200, {"keys": [key.public_jwk() for key in held]})
+def keys(*stored: SigningKey) -> Response:
+    return json_response(200, {"keys": [key.public_jwk() for key in stored]})
 
 
 def judged(
@@ -181,39 +181,39 @@ def logged_in(**answered: object) -> ScriptedWorld:
 
 def test_a_login_ends_with_what_may_be_kept() -> None:
     """[C-9700-01]"""
-    held = run(log_in(logged_in(id_token=saying().reveal(), refresh_token="rt-1"), replace(PROFILE, way="device")))
+    stored = run(log_in(logged_in(id_token=saying().reveal(), refresh_token="rt-1"), replace(PROFILE, flow="device")))
 
-    assert (held.subject, held.person, held.issuer) == ("auth0|1", "a@b.example", ISSUER)
-    assert held.refresh_token == Secret("rt-1")
+    assert (stored.subject, stored.person, stored.issuer) == ("auth0|1", "a@b.example", ISSUER)
+    assert stored.refresh_token == Secret("rt-1")
 
 
 def test_no_id_token_is_assumed_from_a_device_login() -> None:
     world = logged_in()
 
-    assert run(log_in(world, replace(PROFILE, way="device"))).subject is None
+    assert run(log_in(world, replace(PROFILE, flow="device"))).subject is None
     assert world.requests("/jwks") == []
 
 
 def test_a_bad_id_token_ends_the_login_and_nothing_is_kept_of_it() -> None:
     """[C-OIDC-01]"""
     with pytest.raises(KeyfobError):
-        run(log_in(logged_in(id_token=saying(sub=None).reveal()), replace(PROFILE, way="device")))
+        run(log_in(logged_in(id_token=saying(sub=None).reveal()), replace(PROFILE, flow="device")))
 
 
 def test_a_narrower_scope_is_reported() -> None:
     """[C-6749-17]"""
     world = logged_in(scope="openid")
 
-    held = run(log_in(world, replace(PROFILE, way="device")))
+    stored = run(log_in(world, replace(PROFILE, flow="device")))
 
-    assert held.scope.names == {"openid"}
+    assert stored.scope.names == {"openid"}
     assert ScopeNarrowed(("read:orders",)) in world.notices
 
 
 def narrowed(asked: str, **answered: object) -> set[str]:
     """The scopes that the person is told of."""
     world = logged_in(**answered)
-    run(log_in(world, replace(PROFILE, way="device", scope=Scope.read(asked))))
+    run(log_in(world, replace(PROFILE, flow="device", scope=Scope.read(asked))))
     return {name for notice in world.notices if isinstance(notice, ScopeNarrowed) for name in notice.missing}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from keyfob.client.io.vault.vault_file import FileVault
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Vault
 from keyfob.errors import LoginRequired, Unreachable, VaultUnavailable
 from keyfob.login import App, aio
@@ -21,14 +21,14 @@ from keyfob.run import run
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scripted_server import ScriptedWorld, Silence
 from tests.client.blocking import Session
-from tests.client.scripts import PROFILE, held
+from tests.client.scripts import PROFILE, stored
 
 NAME = PROFILE.name
 
 
 def logged_in(vault: MemoryVault | None = None) -> MemoryVault:
     vault = vault or MemoryVault()
-    run(vault.keep(NAME, held()))
+    run(vault.save(NAME, stored()))
     return vault
 
 
@@ -39,7 +39,7 @@ def app_of(vault: Vault, world: ScriptedWorld) -> App:
 @pytest.mark.parametrize("trouble", [Response(200), Response(503), Silence(), Unreachable("gone")], ids=repr)
 def test_the_login_is_forgotten_before_the_server_is_asked(trouble: Response | Silence | Unreachable) -> None:
     """Whatever becomes of this process while the server does not answer, nothing is left here."""
-    vault, world, seen = logged_in(), ScriptedWorld({"/revoke": [trouble]}), list[Held | None]()
+    vault, world, seen = logged_in(), ScriptedWorld({"/revoke": [trouble]}), list[StoredLogin | None]()
     world.meanwhile["/revoke"] = lambda: seen.append(run(vault.load(NAME)))
 
     Session(PROFILE, vault, world).log_out()
@@ -87,8 +87,8 @@ class Stuck(MemoryVault):
     """Somebody holds its lock and does not let go."""
 
     @asynccontextmanager
-    async def lock(self, drawer: str) -> AsyncGenerator[bool]:
-        raise VaultUnavailable(f"another keyfob holds the lock of {drawer}")
+    async def lock(self, entry: str) -> AsyncGenerator[bool]:
+        raise VaultUnavailable(f"another keyfob holds the lock of {entry}")
         yield True
 
 
@@ -104,8 +104,8 @@ def test_a_lock_that_nobody_lets_go_of_keeps_no_login_here() -> None:
 class Fast(MemoryVault):
     """Nothing can be taken out of it."""
 
-    async def forget(self, drawer: str) -> None:
-        raise VaultUnavailable(f"{drawer} cannot be removed", code="vault-readonly")
+    async def delete(self, entry: str) -> None:
+        raise VaultUnavailable(f"{entry} cannot be removed", code="vault-readonly")
 
 
 def test_what_cannot_be_forgotten_is_ended_at_the_server_all_the_same_and_said() -> None:
@@ -120,7 +120,7 @@ def test_what_cannot_be_forgotten_is_ended_at_the_server_all_the_same_and_said()
 def test_a_quick_file_that_stays_keeps_no_login_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     vault = FileVault(tmp_path)
-    run(vault.keep(NAME, held()))
+    run(vault.save(NAME, stored()))
     (tmp_path / "quick" / NAME / "no file").mkdir(parents=True)
 
     with pytest.raises(VaultUnavailable):
@@ -133,7 +133,7 @@ def test_a_login_that_came_while_the_server_was_told_of_the_last_one_stays() -> 
     vault, world = logged_in(), ScriptedWorld({})
 
     def another_logs_in() -> None:
-        run(vault.keep(NAME, held(token="new")))
+        run(vault.save(NAME, stored(token="new")))
         raise KeyboardInterrupt
 
     world.meanwhile["/revoke"] = another_logs_in
@@ -176,15 +176,15 @@ def test_a_task_that_is_cancelled_while_the_server_hangs_leaves_nothing_here() -
 @pytest.mark.parametrize("again", [False, True], ids=["once", "and once more"])
 def test_a_task_that_is_cancelled_while_it_waits_for_the_lock_leaves_nothing_here(tmp_path: Path, again: bool) -> None:
     vault, waits, forgotten = FileVault(tmp_path), threading.Event(), threading.Event()
-    run(vault.keep(NAME, held()))
+    run(vault.save(NAME, stored()))
 
     class Told(FileVault):
-        def lock(self, drawer: str) -> AbstractContextManager[None]:
+        def lock(self, entry: str) -> AbstractContextManager[None]:
             waits.set()
-            return super().lock(drawer)
+            return super().lock(entry)
 
-        async def forget(self, drawer: str) -> None:
-            await super().forget(drawer)
+        async def delete(self, entry: str) -> None:
+            await super().delete(entry)
             forgotten.set()
 
     app = app_of(Told(tmp_path), ScriptedWorld({}))

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote_plus
 
 import pytest
 
-from keyfob.client.auth.client_auth import Program, methods_for
+from keyfob.client.auth.client_auth import OAuthClient, methods_for
 from keyfob.client.flows.client_credentials import log_in as as_itself
 from keyfob.client.flows.device import log_in as by_code
 from keyfob.client.flows.discovery import discover
@@ -25,7 +25,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.run import run
 from keyfob.testing.example_tenant import MACHINE_KEY
 from keyfob.testing.scripted_server import ScriptedWorld
-from tests.client.scripts import ISSUER, METADATA, OPENID, PROFILE, at, codes, program, tokens
+from tests.client.scripts import ISSUER, METADATA, OPENID, PROFILE, client, codes, context, tokens
 
 OAUTH = "/.well-known/oauth-authorization-server"
 SMALL: dict[str, object] = {"issuer": ISSUER, "token_endpoint": METADATA.token_endpoint}
@@ -53,7 +53,7 @@ def test_members_that_are_null_are_as_if_they_were_not_there() -> None:
     """[C-8414-03]"""
     nulls: dict[str, object] = dict.fromkeys(METADATA.__dataclass_fields__, None)
     world = ScriptedWorld({OPENID: [json_response(200, nulls | SMALL)]})
-    found = run(discover(world, at(ISSUER)))
+    found = run(discover(world, context(ISSUER)))
     assert (found.code_challenge_methods_supported, found.device_authorization_endpoint) == ((), None)
     assert methods_for(WORD, found) == ("client_secret_basic",)
 
@@ -61,7 +61,7 @@ def test_members_that_are_null_are_as_if_they_were_not_there() -> None:
 def test_without_a_word_of_pkce_a_code_is_asked_for_without() -> None:
     """[C-8414-03]"""
     world = ScriptedWorld({"/device": [codes()], "/token": [tokens()]})
-    run(by_code(world, METADATA, program(), DeviceRequest("cli")))
+    run(by_code(world, METADATA, client(), DeviceRequest("cli")))
     assert b"code_" not in world.requests("/device")[0].body
     assert b"code_verifier" not in world.requests("/token")[0].body
 
@@ -80,7 +80,7 @@ def test_what_is_wrong_with_an_issuer_is_said_and_the_other_is_not_repeated(aske
     document = json_response(200, SMALL | {"issuer": named})
     path = f"{asked.removeprefix('https://login.example').rstrip('/')}{OPENID}"
     with pytest.raises(Malformed) as raised:
-        run(discover(ScriptedWorld({path: [document]}), at(asked)))
+        run(discover(ScriptedWorld({path: [document]}), context(asked)))
     assert hint in raised.value.hint
     assert "evil" not in f"{raised.value.message}{raised.value.hint}"
 
@@ -89,10 +89,10 @@ def test_what_is_wrong_with_an_issuer_is_said_and_the_other_is_not_repeated(aske
 def test_json_that_is_no_metadata_does_not_hide_the_metadata(said: dict[str, object]) -> None:
     """[C-8414-01]: one that answers every address with 200."""
     world = ScriptedWorld({OPENID: [json_response(200, said)], OAUTH: [json_response(200, SMALL)]})
-    assert run(discover(world, at(ISSUER))).token_endpoint == METADATA.token_endpoint
+    assert run(discover(world, context(ISSUER))).token_endpoint == METADATA.token_endpoint
     alone = ScriptedWorld({OPENID: [json_response(200, said)], OAUTH: [json_response(200, said)]})
     with pytest.raises(Malformed, match="names no issuer"):
-        run(discover(alone, at(ISSUER)))
+        run(discover(alone, context(ISSUER)))
 
 
 def test_metadata_that_another_issuer_gave_is_not_asked_around() -> None:
@@ -101,7 +101,7 @@ def test_metadata_that_another_issuer_gave_is_not_asked_around() -> None:
         {OPENID: [json_response(200, SMALL | {"issuer": "https://x/"})], OAUTH: [json_response(200, SMALL)]}
     )
     with pytest.raises(Malformed):
-        run(discover(world, at(ISSUER)))
+        run(discover(world, context(ISSUER)))
     assert world.requests(OAUTH) == []
 
 
@@ -109,7 +109,7 @@ def test_metadata_that_another_issuer_gave_is_not_asked_around() -> None:
 def test_a_lifetime_is_read_however_it_is_written(said: object, seconds: int | None) -> None:
     """[C-6749-18]"""
     world = ScriptedWorld({"/device": [codes(expires_in="900", interval="5")], "/token": [tokens(expires_in=said)]})
-    answer = run(by_code(world, METADATA, program(), DeviceRequest("cli")))
+    answer = run(by_code(world, METADATA, client(), DeviceRequest("cli")))
     assert answer.expires_in == (None if seconds is None else timedelta(seconds=seconds))
     assert world.moments("/token")[0] >= 5
 
@@ -127,7 +127,7 @@ def test_a_page_without_the_code_in_its_address_is_opened_as_it_is(opens: bool) 
     """[C-8628-09]"""
     document = json_response(200, METADATA.write())
     world = ScriptedWorld({OPENID: [document], "/device": [codes()], "/token": [tokens()]})
-    by_device = Profile("default", ISSUER, "cli", way="device")
+    by_device = Profile("default", ISSUER, "cli", flow="device")
     run(log_in(world, by_device, opens_page=opens))
     assert world.address == ("https://login.example/activate" if opens else "")
 
@@ -180,7 +180,7 @@ def test_a_profile_of_which_nothing_is_said_is_of_a_public_program() -> None:
     """[C-8252-01]"""
     found = run(discover(ScriptedWorld({OPENID: [json_response(200, METADATA.write())]}), PROFILE))
     assert PROFILE.credential is None
-    assert Program.at(found, PROFILE.client_id).methods == ("none",)
+    assert OAuthClient.context(found, PROFILE.client_id).methods == ("none",)
 
 
 @pytest.mark.parametrize(

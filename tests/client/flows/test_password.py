@@ -14,7 +14,7 @@ import pytest
 from keyfob.client.flows.interactive import log_in
 from keyfob.client.model.notices import ApprovalAwaited, FactorRefused, PasswordWarned, RecoveryCodeMade
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, Unreachable
 from keyfob.login import App, Notice
 from keyfob.protocol.http import Response, json_response
@@ -29,10 +29,10 @@ from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scripted_server import Answer, ScriptedWorld
 from tests.client.blocking import Session
 from tests.client.scripts import API, CLIENT, ISSUER, METADATA, OPENID, PENDING, SLOW_DOWN, error, tokens
-from tests.client.scripts import held as kept
+from tests.client.scripts import stored as kept
 from tests.server.endpoints.oauth.test_password import code_for, enrolled
 
-PROFILE = Profile("default", ISSUER, CLIENT, API, Scope.of(["read:orders"]), way="password", allows_password=True)
+PROFILE = Profile("default", ISSUER, CLIENT, API, Scope.of(["read:orders"]), flow="password", allows_password=True)
 PASSWORD = "correct horse"
 MFA = json_response(403, {"error": "mfa_required", "error_description": "Multifactor", "mfa_token": "the-mfa-token"})
 LISTED = "/mfa/authenticators"
@@ -79,7 +79,7 @@ def test_without_leave_no_password_is_asked_for() -> None:
 def test_a_password_travels_once_and_a_warning_comes_first() -> None:
     """[C-9700-07] [C-6749-15]: it stands in one request and nowhere else."""
     world = world_of(tokens(refresh_token="rt-1"))
-    held = run(log_in(world, PROFILE))
+    stored = run(log_in(world, PROFILE))
     assert body(world) == {
         "client_id": CLIENT,
         "grant_type": "password",
@@ -93,7 +93,7 @@ def test_a_password_travels_once_and_a_warning_comes_first() -> None:
         ("username", False),
         ("password", True),
     ]
-    said = f"{held!r} {held.write().decode()} {world.notices!r} {world.parked!r}"
+    said = f"{stored!r} {stored.write().decode()} {world.notices!r} {world.parked!r}"
     assert PASSWORD not in said
     assert sum(PASSWORD.encode() in request.body.replace(b"+", b" ") for _, request in world.sent) == 1
 
@@ -107,7 +107,7 @@ def test_a_name_that_is_said_is_not_asked_for() -> None:
     assert (body(world)["username"], body(world)["password"]) == ("sam@example.com", PASSWORD)
 
 
-@pytest.mark.parametrize("changed", [{"username": " "}, {"username": ""}, {"username": "pat", "way": "device"}])
+@pytest.mark.parametrize("changed", [{"username": " "}, {"username": ""}, {"username": "pat", "flow": "device"}])
 def test_a_name_is_said_with_a_password_and_is_not_empty(changed: dict[str, str]) -> None:
     with pytest.raises(Misuse, match="user name"):
         replace(PROFILE, **changed)  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ def test_a_name_that_was_said_once_is_written_down_nowhere() -> None:
 def test_the_last_logins_address_is_offered_as_the_name(before: dict[str, str] | None, offered: str) -> None:
     vault, world = MemoryVault(), world_of(tokens())
     if before is not None:
-        run(vault.keep(PROFILE.name, replace(kept(), **before)))  # type: ignore[arg-type]
+        run(vault.save(PROFILE.name, replace(kept(), **before)))  # type: ignore[arg-type]
     Session(PROFILE, vault, world).log_in()
     assert [question.default for question in world.asked] == [offered, ""]
 
@@ -291,7 +291,7 @@ def in_scene(scene: Scene, notices: list[Notice], **answers: object) -> App:
         client_id="legacy",
         audience=ORDERS,
         scopes=["read:orders"],
-        way="password",
+        flow="password",
         allows_password=True,
         vault=MemoryVault(),
         world=world,
@@ -302,10 +302,10 @@ def in_scene(scene: Scene, notices: list[Notice], **answers: object) -> App:
 def test_a_person_logs_in_with_a_password_where_everybody_allows_it(wire: Wire) -> None:
     scene = Scene(example_config(TENANT, wire))
     app = in_scene(scene, [])
-    held: Held = app.log_in(lambda _: None)
-    assert (held.person, held.refresh_token is not None) == (EMAIL, True)
+    stored: StoredLogin = app.log_in(lambda _: None)
+    assert (stored.person, stored.refresh_token is not None) == (EMAIL, True)
     scene.time.go(timedelta(days=1))
-    assert app.session().token() != held.access_token.reveal()
+    assert app.session().token() != stored.access_token.reveal()
 
 
 def test_a_real_second_factor_is_proven_by_its_code_by_e_mail_and_by_the_recovery_code() -> None:
@@ -315,8 +315,8 @@ def test_a_real_second_factor_is_proven_by_its_code_by_e_mail_and_by_the_recover
     secret, recovery = enrolled(scene)
     assert in_scene(scene, [], factor=lambda: "1", otp=lambda: code_for(scene, secret)).log_in(print).person == EMAIL
     notices: list[Notice] = []
-    held = in_scene(scene, notices, factor=lambda: "2", recovery_code=lambda: recovery).log_in(notices.append)
-    assert held.person == EMAIL
+    stored = in_scene(scene, notices, factor=lambda: "2", recovery_code=lambda: recovery).log_in(notices.append)
+    assert stored.person == EMAIL
     [made] = [notice for notice in notices if isinstance(notice, RecoveryCodeMade)]
     assert re.fullmatch("[A-Z0-9]{24}", made.code.reveal())
     assert made.code != Secret(recovery)

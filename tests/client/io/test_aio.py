@@ -15,7 +15,7 @@ import pytest
 
 from keyfob.client.io.aio import VaultInThreads
 from keyfob.client.io.vault.vault_file import FileVault
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import LoginDeclined, LoginRequired, Unreachable, VaultUnavailable
 from keyfob.login import App, BrowserOpened, CodeShown, Notice, Session, aio
 from keyfob.protocol.http import Request
@@ -60,16 +60,16 @@ def test_a_login_is_awaited_kept_renewed_and_ended(scene: Scene) -> None:
     async def act() -> None:
         with pytest.raises(LoginRequired):
             await app.session().token()
-        held = await app.log_in(lambda _: None)
-        assert held.person == (await app.session().held()).person == EMAIL
+        stored = await app.log_in(lambda _: None)
+        assert stored.person == (await app.session().stored()).person == EMAIL
         first = await app.session().token()
-        assert first == await app.session().token() == held.access_token.reveal()
+        assert first == await app.session().token() == stored.access_token.reveal()
         scene.time.go(LATER)
         assert await app.session().token() != first
         assert (await app.session().send(Request("GET", ORDERS))).status == 200
         assert (await app.session().log_out()).revoked is True
         with pytest.raises(LoginRequired):
-            await app.session().held()
+            await app.session().stored()
 
     asyncio.run(act())
 
@@ -78,7 +78,7 @@ def test_a_login_is_begun_and_resumed_and_its_way_explained(scene: Scene) -> Non
     app = app_in(scene)
 
     async def act() -> None:
-        assert (await app.plan()).doors == ("device", "paste")
+        assert (await app.plan()).flows == ("device", "paste")
         assert (await app.begin(lambda _: None)).shown.user_code
         assert (await app.resume(lambda _: None)).person == EMAIL
 
@@ -118,14 +118,14 @@ def test_many_tasks_with_a_lapsed_token_make_one_refresh(scene: Scene, sessions:
 
 def test_who_no_longer_wants_a_lock_does_not_keep_it(tmp_path: Path) -> None:
     vault = FileVault(tmp_path)
-    awaited = VaultInThreads(vault)
+    looping = VaultInThreads(vault)
 
     async def act() -> None:
         with vault.lock("default"), pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05), awaited.lock("default"):
+            async with asyncio.timeout(0.05), looping.lock("default"):
                 pass
         for _ in range(2):
-            async with asyncio.timeout(10), awaited.lock("default"):
+            async with asyncio.timeout(10), looping.lock("default"):
                 pass
 
     asyncio.run(act())
@@ -133,20 +133,20 @@ def test_who_no_longer_wants_a_lock_does_not_keep_it(tmp_path: Path) -> None:
 
 def test_what_is_kept_is_kept_though_its_task_is_cancelled(scene: Scene) -> None:
     """A refresh token is for one use: once it is spent, the next one must not be lost."""
-    held = scene.log_in()
+    stored = scene.log_in()
     entered, may_go_on, done = threading.Event(), threading.Event(), threading.Event()
 
     class Slow:
-        async def keep(self, drawer: str, _: object) -> None:
+        async def save(self, entry: str, _: object) -> None:
             entered.set()
             may_go_on.wait(10)
-            await scene.vault.keep(drawer, held)
+            await scene.vault.save(entry, stored)
             done.set()
 
-    run(scene.vault.forget("default"))
+    run(scene.vault.delete("default"))
 
     async def act() -> None:
-        task = asyncio.ensure_future(VaultInThreads(Slow()).keep("default", held))  # type: ignore[arg-type]
+        task = asyncio.ensure_future(VaultInThreads(Slow()).save("default", stored))  # type: ignore[arg-type]
         await asyncio.to_thread(entered.wait, 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -155,7 +155,7 @@ def test_what_is_kept_is_kept_though_its_task_is_cancelled(scene: Scene) -> None
 
     asyncio.run(act())
     assert done.wait(10)
-    assert run(scene.vault.load("default")) == held
+    assert run(scene.vault.load("default")) == stored
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
@@ -169,7 +169,7 @@ def test_a_task_that_is_cancelled_listens_no_more(tmp_path: Path) -> None:
             listening.append(query["redirect_uri"][0])
 
     async def act(url: str) -> None:
-        app = aio.App(App(issuer=f"{url}/", client_id="cli", way="browser", home=tmp_path))
+        app = aio.App(App(issuer=f"{url}/", client_id="cli", flow="browser", home=tmp_path))
         app.profile.endpoints["authorization_endpoint"] = f"{url}/authorize"
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(app.log_in(told), 0.5)
@@ -201,16 +201,16 @@ def test_a_client_brings_the_token_over_real_connections(tmp_path: Path, monkeyp
 def test_others_have_their_turn_while_a_person_is_waited_for(tmp_path: Path) -> None:
     from tests.cli.issuer import PENDING
 
-    turns = 0
+    lock_holders = 0
 
     async def counts() -> None:
-        nonlocal turns
+        nonlocal lock_holders
         while True:
-            turns += 1
+            lock_holders += 1
             await asyncio.sleep(0)
 
     async def act(url: str) -> None:
-        app = aio.App(App(issuer=f"{url}/", client_id="cli", way="device", home=tmp_path))
+        app = aio.App(App(issuer=f"{url}/", client_id="cli", flow="device", home=tmp_path))
         other = asyncio.ensure_future(counts())
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(app.log_in(lambda _: None), 1.5)
@@ -218,7 +218,7 @@ def test_others_have_their_turn_while_a_person_is_waited_for(tmp_path: Path) -> 
 
     with issuer(PENDING) as server:
         asyncio.run(act(server.url))
-    assert turns > 100
+    assert lock_holders > 100
 
 
 def test_a_network_that_is_down_is_raised_where_it_is_awaited(scene: Scene) -> None:
@@ -232,10 +232,10 @@ class ReadOnly(MemoryVault):
 
     full = False
 
-    async def keep(self, drawer: str, held: Held) -> None:
+    async def save(self, entry: str, stored: StoredLogin) -> None:
         if self.full:
             raise VaultUnavailable("the disk is read-only", code="vault-readonly")
-        await super().keep(drawer, held)
+        await super().save(entry, stored)
 
 
 def test_where_the_vault_cannot_be_written_a_spent_refresh_token_is_not_replayed(scene: Scene) -> None:
@@ -264,11 +264,11 @@ def public(face: type) -> set[str]:
     return {name for name in dir(face) if not name.startswith("_")}
 
 
-@pytest.mark.parametrize(("blocking", "awaited"), [(Session, aio.Session), (App, aio.App)], ids=["Session", "App"])
-def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: type, awaited: type) -> None:
+@pytest.mark.parametrize(("blocking", "looping"), [(Session, aio.Session), (App, aio.App)], ids=["Session", "App"])
+def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: type, looping: type) -> None:
     plumbing = {"at_screen", "find_world", "login"}  # of the blocking App, for aio.App and the command
 
-    assert public(awaited) == public(blocking) - plumbing
-    for name in public(awaited):
-        ours, theirs = getattr(blocking, name), getattr(awaited, name)
+    assert public(looping) == public(blocking) - plumbing
+    for name in public(looping):
+        ours, theirs = getattr(blocking, name), getattr(looping, name)
         assert inspect.signature(ours).parameters.keys() == inspect.signature(theirs).parameters.keys(), name

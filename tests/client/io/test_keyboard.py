@@ -21,8 +21,8 @@ from keyfob.client.io.terminal.keyboard import Keyboard
 @pytest.fixture
 def typing(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The end of a terminal at which a person types; the other one is stdin."""
-    person, program = pty.openpty()
-    with os.fdopen(program, "r", closefd=True) as stdin:
+    person, client = pty.openpty()
+    with os.fdopen(client, "r", closefd=True) as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         yield person
     os.close(person)
@@ -45,10 +45,10 @@ def test_a_key_is_heard_at_once_and_shown_to_nobody(typing: int) -> None:
 def test_what_is_pasted_is_heard_when_its_line_ends_however_long(typing: int) -> None:
     address = f"http://127.0.0.1:1/callback?code={'x' * 9000}&state=s"
     keyboard = Keyboard()
-    heard = None
+    event = None
     for start in range(0, len(address), 1000):
-        assert heard is None
-        heard = typed(typing, address[start : start + 1000].encode(), keyboard)
+        assert event is None
+        event = typed(typing, address[start : start + 1000].encode(), keyboard)
     assert typed(typing, b"\r", keyboard) == address
     assert typed(typing, b"   \n", keyboard) is None
     assert typed(typing, b"one\rtwo\r", keyboard) == "one"

@@ -46,13 +46,13 @@ def test_without_locks_in_the_file_system_one_process_at_a_time_holds_the_lock(t
     command = [sys.executable, "-c", COUNTER, tmp_path / "x.lock", number]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     programs = [subprocess.Popen(command, **pipes) for _ in range(4)]
-    for program in programs:
-        assert program.stdout is not None
-        assert program.stdout.readline() == b"ready\n"
-    for program in programs:
-        program.communicate(b"go\n", timeout=120)
+    for client in programs:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"ready\n"
+    for client in programs:
+        client.communicate(b"go\n", timeout=120)
 
-    assert [program.returncode for program in programs] == [0] * 4
+    assert [client.returncode for client in programs] == [0] * 4
     assert number.read_text(encoding="utf-8") == "80"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["number", "x.lock"]
 
@@ -92,10 +92,10 @@ def test_a_holder_on_another_machine_is_given_longer_than_a_refresh_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float, is_taken: bool
 ) -> None:
     monkeypatch.setattr(lock, "_PATIENCE", 0.2)
-    held = tmp_path / "x.lock.held"
-    held.write_text("elsewhere 1 abc\n", encoding="utf-8")
-    then = held.stat().st_mtime - age
-    os.utime(held, (then, then))
+    stored = tmp_path / "x.lock.held"
+    stored.write_text("elsewhere 1 abc\n", encoding="utf-8")
+    then = stored.stat().st_mtime - age
+    os.utime(stored, (then, then))
 
     if is_taken:
         with locked(tmp_path / "x.lock", no_locks):
@@ -104,7 +104,7 @@ def test_a_holder_on_another_machine_is_given_longer_than_a_refresh_takes(
     with pytest.raises(VaultUnavailable) as caught, locked(tmp_path / "x.lock", no_locks):
         pass
     assert caught.value.hint == "Try again."
-    assert held.exists()
+    assert stored.exists()
 
 
 @posix

@@ -17,17 +17,17 @@ from keyfob.client.io.vault.files import home, write_private
 from keyfob.client.io.vault.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.io import quick
 from keyfob.run import run
-from tests.client.scripts import PROFILE, held
+from tests.client.scripts import PROFILE, stored
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="modes, owners and runtime folders are POSIX")
 
 
-def alive(seconds: float = 3600, **changed: object) -> Held:
+def alive(seconds: float = 3600, **changed: object) -> StoredLogin:
     now = datetime.now(UTC)
-    return replace(held(), obtained_at=now, expires_at=now + timedelta(seconds=seconds), **changed)  # type: ignore[arg-type]
+    return replace(stored(), obtained_at=now, expires_at=now + timedelta(seconds=seconds), **changed)  # type: ignore[arg-type]
 
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
@@ -43,10 +43,10 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def lay(login: Held, name: str = "default") -> None:
+def lay(login: StoredLogin, name: str = "default") -> None:
     vault = FileVault(None, Seals())
-    run(vault.keep(name, login))
-    ProfileFiles().keep(replace(PROFILE, name=name))
+    run(vault.save(name, login))
+    ProfileFiles().save(replace(PROFILE, name=name))
     vault.make_quick(name)
 
 
@@ -101,7 +101,7 @@ def test_plain_words_are_answered_and_all_others_left_to_the_ordinary_path(
 
 
 def test_the_profile_of_the_environment_is_meant(at_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lay(alive(access_token=held(token="at-work").access_token), "work")
+    lay(alive(access_token=stored(token="at-work").access_token), "work")
     monkeypatch.setenv("KEYFOB_PROFILE", "work")
 
     assert printed() == "at-work"
@@ -148,9 +148,9 @@ def change_settings(folder: Path) -> None:
         change_settings,
         lambda folder: (folder / "vault" / "default.json").unlink(),
         lambda folder: (folder / "profiles" / "default.json").unlink(),
-        lambda folder: run(FileVault(folder).forget("default")),
-        lambda folder: run(FileVault(folder).put_away("default")),
-        lambda folder: run(FileVault(folder).keep("default", alive())),
+        lambda folder: run(FileVault(folder).delete("default")),
+        lambda folder: run(FileVault(folder).remove_quick("default")),
+        lambda folder: run(FileVault(folder).save("default", alive())),
     ],
     ids=["vault", "settings", "vault gone", "settings gone", "logged out", "put away", "refreshed"],
 )
@@ -194,14 +194,14 @@ def test_a_clock_that_was_set_back_makes_the_quick_file_count_for_nothing(at_hom
 
 
 @given(st.binary(max_size=60), st.integers(0, 400), st.booleans())
-def test_a_damaged_quick_file_gives_the_token_or_nothing(dirt: bytes, at: int, cuts: bool) -> None:
+def test_a_damaged_quick_file_gives_the_token_or_nothing(dirt: bytes, context: int, cuts: bool) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setenv("KEYFOB_HOME", folder)
         patch.chdir(folder)
         lay(alive())
         file = Path(folder, "quick", "default")
         whole = file.read_bytes()
-        file.write_bytes(whole[:at] + dirt + (b"" if cuts else whole[at:]))
+        file.write_bytes(whole[:context] + dirt + (b"" if cuts else whole[context:]))
         file.chmod(0o600)
         try:
             found = quick.look_up(["token"])
@@ -246,13 +246,13 @@ def test_on_a_machine_with_a_runtime_folder_the_quick_file_is_in_memory(
 
 def test_a_program_with_a_home_of_its_own_lays_nothing_for_the_command(at_home: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    run(FileVault(elsewhere).keep("default", alive()))
-    ProfileFiles(elsewhere).keep(PROFILE)
+    run(FileVault(elsewhere).save("default", alive()))
+    ProfileFiles(elsewhere).save(PROFILE)
     state = state_of(elsewhere, "default")
 
     assert state is not None
     assert not lay_quick(elsewhere, "default", state, alive())
-    assert not lay_quick(at_home, "default", state, alive(access_token=held(token="a\nb").access_token))
+    assert not lay_quick(at_home, "default", state, alive(access_token=stored(token="a\nb").access_token))
 
 
 BARE = "import sys; print(*sorted(sys.modules))"

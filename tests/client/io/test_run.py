@@ -15,7 +15,7 @@ from keyfob.protocol.http import Request, Response
 from keyfob.protocol.tokens import TokenAnswer
 from keyfob.run import run
 from keyfob.testing.scripted_server import ScriptedWorld
-from tests.client.scripts import METADATA, PENDING, PROFILE, codes, error, program, tokens
+from tests.client.scripts import METADATA, PENDING, PROFILE, client, codes, error, tokens
 
 GET = Request("GET", "https://login.example/x")
 NOTICE = StillPending(timedelta())
@@ -37,7 +37,7 @@ async def forgiving(world: World) -> str:
 
 
 async def whole_login(world: World) -> TokenAnswer:
-    return await log_in(world, METADATA, program(), PROFILE)
+    return await log_in(world, METADATA, client(), PROFILE)
 
 
 def test_a_flow_uses_its_world() -> None:

@@ -19,10 +19,10 @@ from keyfob.client.model.notices import (
     ApprovalAwaited,
     BrowserOpened,
     CodeShown,
-    DoorChosen,
-    DoorRefused,
     FactorRefused,
-    LoginElsewhere,
+    FlowChosen,
+    FlowRefused,
+    LoginInAnotherProcess,
     NetworkTrouble,
     Notice,
     PasswordWarned,
@@ -42,17 +42,17 @@ CODE = CodeShown("WDJB-MJHT", "https://login.example/activate", None, TEN_MINUTE
 FAR = ("this is an SSH session: a browser here would not be where the person is", "so: the login by code")
 
 SHOWN: dict[str, Sequence[Notice]] = {
-    "code": (DoorChosen("device", FAR), CODE),
+    "code": (FlowChosen("device", FAR), CODE),
     "browser": (BrowserOpened(ADDRESS, TEN_MINUTES, has_opened=True, offers_device=True),),
     "no-browser-after-all": (BrowserOpened(ADDRESS, TEN_MINUTES, has_opened=False),),
-    "paste": (DoorRefused("device", "paste"), PasteAsked(ADDRESS, TEN_MINUTES), PasteRefused("that is no address")),
+    "paste": (FlowRefused("device", "paste"), PasteAsked(ADDRESS, TEN_MINUTES), PasteRefused("that is no address")),
     "password": (
         PasswordWarned(WARNING),
         FactorRefused(),
         ApprovalAwaited("approve in an app", TEN_MINUTES),
         RecoveryCodeMade(Secret("ABCDEFGHIJKLMNOPQRSTUVWX")),
     ),
-    "elsewhere": (LoginElsewhere(4711), LoginElsewhere(None)),
+    "elsewhere": (LoginInAnotherProcess(4711), LoginInAnotherProcess(None)),
     "trouble": (
         NetworkTrouble("nobody answers there", timedelta(seconds=6)),
         SlowedDown(timedelta(seconds=10), 1),
@@ -68,7 +68,7 @@ def test_a_screen_is_as_it_was_agreed(screen: str, kind: str) -> None:
     out = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
     terminal = Terminal(out, live=kind != "pipe", colour=False, columns=40 if kind == "narrow" else 80)
     for notice in SHOWN[screen]:
-        terminal.tell(notice)
+        terminal.notify(notice)
     out.seek(0)
     said, path = out.read(), SCREENS / f"{screen}.{kind}.txt"
     if os.environ.get("KEYFOB_TEST_ACCEPT") == "1":

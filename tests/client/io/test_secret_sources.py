@@ -63,7 +63,7 @@ def logged_in_and_out(audience: AssertionAudience = "issuer") -> ScriptedWorld:
     )
     world.brings = {"code": "c"}
     app = App(
-        issuer=ISSUER, client_id="robot", way="browser", credential=SOURCE, assertion_audience=audience,
+        issuer=ISSUER, client_id="robot", flow="browser", credential=SOURCE, assertion_audience=audience,
         vault=MemoryVault(), world=world,
     )  # fmt: skip
     app.log_in()

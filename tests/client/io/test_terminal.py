@@ -22,7 +22,7 @@ class Paper(io.StringIO):
 
 def shown(*, live: bool = True, colour: bool = False, columns: int = 80, notice: CodeShown = SHOWN) -> str:
     paper = Paper()
-    Terminal(paper, live=live, colour=colour, columns=columns).tell(notice)
+    Terminal(paper, live=live, colour=colour, columns=columns).notify(notice)
     return paper.getvalue()
 
 
@@ -42,7 +42,7 @@ def test_address_code_and_the_honest_line_are_always_there(live: bool, colour: b
 def test_on_a_pipe_there_is_neither_colour_nor_picture_nor_countdown() -> None:
     paper = Paper()
     terminal = Terminal(paper, live=False, colour=False)
-    terminal.tell(SHOWN)
+    terminal.notify(SHOWN)
     before = paper.getvalue()
     terminal.tick()
     terminal.clear()
@@ -57,7 +57,7 @@ def test_on_a_pipe_there_is_neither_colour_nor_picture_nor_countdown() -> None:
 def test_a_picture_is_drawn_only_where_it_fits_and_can_be_written() -> None:
     narrow = shown(columns=30)
     ascii_only = io.StringIO()
-    Terminal(ascii_only, live=True, colour=False).tell(SHOWN)
+    Terminal(ascii_only, live=True, colour=False).notify(SHOWN)
 
     assert "█" in shown(columns=40)
     assert "█" not in narrow
@@ -83,13 +83,13 @@ def test_without_colour_there_is_no_escape() -> None:
 def test_the_countdown_is_one_line_that_is_written_anew_and_taken_away() -> None:
     paper = Paper()
     terminal = Terminal(paper, live=True, colour=False)
-    terminal.tell(SHOWN)
-    at = len(paper.getvalue())
+    terminal.notify(SHOWN)
+    context = len(paper.getvalue())
     terminal.tick()
-    terminal.tell(NetworkTrouble("no answer in time", timedelta(seconds=10)))
+    terminal.notify(NetworkTrouble("no answer in time", timedelta(seconds=10)))
     terminal.tick()
     terminal.clear()
-    written = paper.getvalue()[at:]
+    written = paper.getvalue()[context:]
 
     assert written.count("\n") == 1
     assert "left (Ctrl-C to stop)" in written
@@ -100,12 +100,12 @@ def test_the_countdown_is_one_line_that_is_written_anew_and_taken_away() -> None
 def test_what_is_said_in_between_is_said_plainly() -> None:
     paper = Paper()
     terminal = Terminal(paper, live=False, colour=False)
-    terminal.tell(StillPending(LEFT))
-    terminal.tell(SlowedDown(timedelta(seconds=10), 1))
+    terminal.notify(StillPending(LEFT))
+    terminal.notify(SlowedDown(timedelta(seconds=10), 1))
     assert paper.getvalue() == ""
 
-    terminal.tell(SlowedDown(timedelta(seconds=15), 2))
-    terminal.tell(ScopeNarrowed(("write:orders",)))
+    terminal.notify(SlowedDown(timedelta(seconds=15), 2))
+    terminal.notify(ScopeNarrowed(("write:orders",)))
 
     assert "clock may run fast" in paper.getvalue()
     assert "granted without: write:orders" in paper.getvalue()
@@ -117,9 +117,9 @@ def test_nothing_that_a_server_says_can_steer_a_terminal(evil: str, live: bool) 
     evil = f"\x1b[2J\x9b31m\u202e\a{evil}"
     paper = Paper()
     terminal = Terminal(paper, live=live, colour=False)
-    terminal.tell(CodeShown(evil, f"https://login.example/{evil}", None, LEFT, NOON))
-    terminal.tell(NetworkTrouble(evil, timedelta(seconds=1)))
-    terminal.tell(ScopeNarrowed((evil,)))
+    terminal.notify(CodeShown(evil, f"https://login.example/{evil}", None, LEFT, NOON))
+    terminal.notify(NetworkTrouble(evil, timedelta(seconds=1)))
+    terminal.notify(ScopeNarrowed((evil,)))
 
     assert not re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", paper.getvalue())
 

@@ -15,12 +15,12 @@ import pytest
 from keyfob.client.io.vault.files import home, make_folder, read_private, write_private
 from keyfob.client.io.vault.lock import locked
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import VaultUnavailable
 from keyfob.protocol.fields import read_form
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
-from tests.client.scripts import PROFILE, held
+from tests.client.scripts import PROFILE, stored
 from tests.loopback import says, serving
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="modes and owners are POSIX")
@@ -46,8 +46,8 @@ def test_nobody_else_may_read_whatever_the_umask(tmp_path: Path, mask: int) -> N
     """[C-6749-20]"""
     above = tmp_path / "deep" / "er"
     with umask(mask):
-        run(FileVault(above).keep("default", held()))
-        ProfileFiles(above).keep(PROFILE)
+        run(FileVault(above).save("default", stored()))
+        ProfileFiles(above).save(PROFILE)
         with FileVault(above).lock("default"):
             pass
 
@@ -61,13 +61,13 @@ def test_nobody_else_may_read_whatever_the_umask(tmp_path: Path, mask: int) -> N
 def test_what_others_could_read_is_shut_when_it_is_read(tmp_path: Path) -> None:
     """[C-6749-20]"""
     vault = FileVault(tmp_path)
-    run(vault.keep("default", held()))
+    run(vault.save("default", stored()))
     file = vault.folder / "default.json"
     file.chmod(0o644)
     vault.folder.chmod(0o755)
 
-    assert run(vault.load("default")) == held()
-    run(vault.keep("default", held()))
+    assert run(vault.load("default")) == stored()
+    run(vault.save("default", stored()))
 
     assert (mode(file), mode(vault.folder)) == (0o600, 0o700)
 
@@ -76,7 +76,7 @@ def test_what_others_could_read_is_shut_when_it_is_read(tmp_path: Path) -> None:
 @root
 def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     vault = FileVault(tmp_path)
-    run(vault.keep("default", held()))
+    run(vault.save("default", stored()))
     os.chown(vault.folder / "default.json", 4242, -1)
 
     with pytest.raises(VaultUnavailable):
@@ -84,27 +84,27 @@ def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
 
     os.chown(vault.folder, 4242, -1)
     with pytest.raises(VaultUnavailable):
-        run(vault.keep("other", held()))
+        run(vault.save("other", stored()))
 
 
 def test_what_is_kept_is_found_and_what_is_forgotten_is_not(tmp_path: Path) -> None:
     vault = FileVault(tmp_path)
 
     assert run(vault.load("default")) is None
-    run(vault.forget("default"))
-    run(vault.keep("default", held()))
-    run(vault.keep("work", held(token="at-2")))
-    assert run(vault.load("default")) == held()
-    run(vault.forget("default"))
+    run(vault.delete("default"))
+    run(vault.save("default", stored()))
+    run(vault.save("work", stored(token="at-2")))
+    assert run(vault.load("default")) == stored()
+    run(vault.delete("default"))
     assert run(vault.load("default")) is None
-    assert run(vault.load("work")) == held(token="at-2")
+    assert run(vault.load("work")) == stored(token="at-2")
     assert not [path for path in vault.folder.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\0" * 300, b"[]", b'{"version": 1}', b"\xff\xfe"], ids=repr)
 def test_a_damaged_vault_is_set_aside_and_said_so_once(tmp_path: Path, damage: bytes) -> None:
     vault = FileVault(tmp_path)
-    run(vault.keep("default", held()))
+    run(vault.save("default", stored()))
     (vault.folder / "default.json").write_bytes(damage)
 
     with pytest.raises(VaultUnavailable) as caught:
@@ -119,7 +119,7 @@ def test_a_damaged_vault_is_set_aside_and_said_so_once(tmp_path: Path, damage: b
 
 def test_a_vault_of_a_newer_keyfob_is_left_as_it_is(tmp_path: Path) -> None:
     vault = FileVault(tmp_path)
-    run(vault.keep("default", held()))
+    run(vault.save("default", stored()))
     file = vault.folder / "default.json"
     newer = json.dumps(json.loads(file.read_bytes()) | {"version": 3}).encode()
     file.write_bytes(newer)
@@ -148,7 +148,7 @@ def test_a_place_that_cannot_be_written_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
 
     with pytest.raises(VaultUnavailable) as caught:
-        run(FileVault(tmp_path / "file").keep("default", held()))
+        run(FileVault(tmp_path / "file").save("default", stored()))
 
     assert "KEYFOB_HOME" in caught.value.hint
 
@@ -166,15 +166,15 @@ while True:
 
 
 @posix
-@pytest.mark.parametrize("turn", range(3))
-def test_a_writer_that_is_killed_leaves_the_old_file_or_the_new_and_never_half(tmp_path: Path, turn: int) -> None:
+@pytest.mark.parametrize("after", range(3))
+def test_a_writer_that_is_killed_leaves_the_old_file_or_the_new_and_never_half(tmp_path: Path, after: int) -> None:
     """[C-6749-20]"""
     file = tmp_path / "vault" / "default.json"
     with subprocess.Popen([sys.executable, "-c", WRITER, file], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"ready\n"
         seen = 0
-        while seen < 20 * (turn + 1):  # each look is at another moment of its work
+        while seen < 20 * (after + 1):  # each look is at another moment of its work
             content = read_private(file)
             seen += 1
             assert content is None or (len(content), len(set(content))) == (200_000, 1)
@@ -258,10 +258,10 @@ def test_ten_programs_with_a_lapsed_token_make_one_refresh(tmp_path: Path) -> No
 
     with serving({"/token": token}) as server:
         vault = FileVault(tmp_path)
-        run(vault.keep("default", lapsed_at(server.url)))
+        run(vault.save("default", lapsed_at(server.url)))
         command = [sys.executable, "-c", PROGRAM, f"{server.url}/", str(tmp_path)]
         programs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(10)]
-        ended = [(*program.communicate(timeout=60), program.returncode) for program in programs]
+        ended = [(*client.communicate(timeout=60), client.returncode) for client in programs]
 
     assert [code for _, _, code in ended] == [0] * 10, ended
     assert {out for out, _, _ in ended} == {b"at-rt-2\n"}
@@ -271,10 +271,10 @@ def test_ten_programs_with_a_lapsed_token_make_one_refresh(tmp_path: Path) -> No
     assert kept.refresh_token == Secret("rt-2")
 
 
-def lapsed_at(url: str) -> Held:
-    members = json.loads(held().write())
+def lapsed_at(url: str) -> StoredLogin:
+    members = json.loads(stored().write())
     members |= {"issuer": f"{url}/", "token_endpoint": f"{url}/token", "expires_at": 1}
-    return Held.read(json.dumps(members).encode())
+    return StoredLogin.read(json.dumps(members).encode())
 
 
 HOME = """

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from keyfob.client.model.notices import DoorRefused, ScopeNarrowed
+from keyfob.client.model.notices import FlowRefused, ScopeNarrowed
 from keyfob.client.model.presets import expand, habits_of
 from keyfob.client.model.source import Source
 from keyfob.errors import LoginDeclined, Malformed, Misuse, Refused, TimedOut
@@ -98,11 +98,11 @@ TOKENS = said_by_github(access_token="gho_1", token_type="bearer", scope="gist,r
 def test_github_needs_no_metadata_and_no_openid() -> None:
     """Its device login: 200 with an error while the person thinks, and scopes with commas between."""
     world = at_github(said_by_github(error="authorization_pending"), TOKENS)
-    held = app_at("github", world, scopes=("repo", "gist")).log_in()
+    stored = app_at("github", world, scopes=("repo", "gist")).log_in()
     assert [request.path for _, request in world.sent] == [DEVICE, TOKEN, TOKEN]
     assert form_of(world.requests(DEVICE)[0]) == {"client_id": "cli", "scope": "gist repo"}
     assert all(request.header("accept") == "application/json" for _, request in world.sent)
-    assert held.scope.names == {"repo", "gist"}
+    assert stored.scope.names == {"repo", "gist"}
     assert not any(isinstance(notice, ScopeNarrowed) for notice in world.notices)
 
 
@@ -135,7 +135,7 @@ def test_slow_down_that_comes_with_200_slows_down() -> None:
 def test_an_application_without_device_login_is_told_so() -> None:
     world = ScriptedWorld({DEVICE: [said_by_github(error="device_flow_disabled")]})
     with pytest.raises(Refused, match="device_flow_disabled"):
-        app_at("github", world, way="device").log_in()
+        app_at("github", world, flow="device").log_in()
 
 
 def test_github_wants_a_secret_for_a_browser_and_takes_it_in_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,11 +143,11 @@ def test_github_wants_a_secret_for_a_browser_and_takes_it_in_the_body(monkeypatc
     monkeypatch.setenv("SECRET", "word")
     without = at_github(TOKENS)
     with pytest.raises(Misuse, match="secret"):
-        app_at("github", without, way="browser").log_in()
+        app_at("github", without, flow="browser").log_in()
     assert without.sent == []
     world = at_github(TOKENS)
     world.brings = {"code": "c"}
-    app_at("github", world, way="browser", credential=Source("secret", "env", "SECRET")).log_in()
+    app_at("github", world, flow="browser", credential=Source("secret", "env", "SECRET")).log_in()
     asked = form_of(world.requests(TOKEN)[0])
     assert (asked["client_id"], asked["client_secret"], asked["code"]) == ("cli", "word", "c")
     assert world.requests(TOKEN)[0].header("authorization") is None
@@ -160,14 +160,14 @@ def test_an_error_that_comes_with_200_ends_a_login_by_browser(monkeypatch: pytes
     world = at_github(said_by_github(error="bad_verification_code", error_description="The code is incorrect."))
     world.brings = {"code": "c"}
     with pytest.raises(Refused, match="bad_verification_code"):
-        app_at("github", world, way="browser", credential=Source("secret", "env", "SECRET")).log_in()
+        app_at("github", world, flow="browser", credential=Source("secret", "env", "SECRET")).log_in()
 
 
 def test_without_a_secret_a_login_at_github_is_by_code_whatever_is_here() -> None:
     world = at_github(TOKENS)
     app_at("github", world).log_in()
     assert world.requests(DEVICE)
-    assert not any(isinstance(notice, DoorRefused) for notice in world.notices)
+    assert not any(isinstance(notice, FlowRefused) for notice in world.notices)
 
 
 def at_google(answer: Response) -> ScriptedWorld:
@@ -190,17 +190,17 @@ def test_google_is_asked_for_a_lasting_login_in_its_own_way(monkeypatch: pytest.
     named = "openid https://www.googleapis.com/auth/userinfo.email https://www.googleapis.com/auth/userinfo.profile"
     world = at_google(json_response(200, {"access_token": "a", "token_type": "Bearer", "scope": named}))
     world.brings = {"code": "c"}
-    held = app_at("google", world, way="browser", credential=Source("secret", "env", "SECRET")).log_in()
+    stored = app_at("google", world, flow="browser", credential=Source("secret", "env", "SECRET")).log_in()
     asked = parse_qs(urlsplit(world.address).query)
     assert (asked["access_type"], asked["scope"]) == (["offline"], ["email openid profile"])
-    assert held.scope.names == {"openid", "email", "profile"}
+    assert stored.scope.names == {"openid", "email", "profile"}
 
 
 @pytest.mark.parametrize("way", ["auto", "browser", "device", "paste"])
 def test_google_wants_a_secret_and_that_is_said_before_anything_is_asked(way: str) -> None:
     world = at_google(Response(200))
     with pytest.raises(Misuse, match="secret"):
-        app_at("google", world, way=way).log_in()
+        app_at("google", world, flow=way).log_in()
     assert world.sent == []
 
 

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.stored_login import Held, name_of
+from keyfob.client.model.stored_login import StoredLogin, name_of
 from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.claims import IdClaims
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.tokens import TokenAnswer
 from keyfob.testing.fake_time import NOON
-from tests.client.scripts import API, CLIENT, ISSUER, METADATA, PROFILE, held, program, tokens
+from tests.client.scripts import API, CLIENT, ISSUER, METADATA, PROFILE, client, stored, tokens
 
 WHO = IdClaims(ISSUER, "auth0|1", (CLIENT,), NOON, NOON + timedelta(hours=1), person=(("email", "a@b.example"),))
 
@@ -28,19 +28,19 @@ def answered(**changed: object) -> TokenAnswer:
     st.text(min_size=1),
 )
 def test_what_is_kept_is_what_is_found(expires_in: int | None, refresh: str | None, token: str) -> None:
-    login = held(expires_in, refresh, token)
+    login = stored(expires_in, refresh, token)
 
-    assert Held.read(login.write()) == login
+    assert StoredLogin.read(login.write()) == login
 
 
 def test_a_login_is_kept_with_who_it_was_and_what_was_granted() -> None:
     """[C-6749-17]"""
-    login = Held.of(answered(scope="openid", refresh_token="rt-1"), METADATA, PROFILE, program(), WHO, NOON)
+    login = StoredLogin.of(answered(scope="openid", refresh_token="rt-1"), METADATA, PROFILE, client(), WHO, NOON)
 
     assert (login.subject, login.person) == ("auth0|1", "a@b.example")
     assert login.scope == Scope.of(["openid"])
     assert login.expires_at == NOON + timedelta(hours=1)
-    assert Held.of(answered(), METADATA, PROFILE, program(), None, NOON).scope == PROFILE.scope
+    assert StoredLogin.of(answered(), METADATA, PROFILE, client(), None, NOON).scope == PROFILE.scope
 
 
 @pytest.mark.parametrize(
@@ -53,27 +53,29 @@ def test_a_name_to_show_is_the_first_that_is_one(person: tuple[tuple[str, object
 
 @pytest.mark.parametrize("version", [0, 3, "1", None])
 def test_another_version_is_not_guessed_at(version: object) -> None:
-    members = json.loads(held().write()) | {"version": version}
+    members = json.loads(stored().write()) | {"version": version}
 
     with pytest.raises(Malformed) as caught:
-        Held.read(json.dumps(members).encode())
+        StoredLogin.read(json.dumps(members).encode())
 
     assert caught.value.field == "version"
 
 
 @given(st.data())
 def test_a_damaged_vault_is_said_to_be_damaged_and_nothing_else(data: st.DataObject) -> None:
-    whole = held().write()
-    at = data.draw(st.integers(0, len(whole) - 1))
-    damaged = data.draw(st.sampled_from([whole[:at], whole[:at] + b"\0" + whole[at + 1 :], b"\xff" * at]))
+    whole = stored().write()
+    context = data.draw(st.integers(0, len(whole) - 1))
+    damaged = data.draw(
+        st.sampled_from([whole[:context], whole[:context] + b"\0" + whole[context + 1 :], b"\xff" * context])
+    )
 
     with pytest.raises(Malformed):
-        Held.read(damaged)
+        StoredLogin.read(damaged)
 
 
 def test_no_token_shows_when_a_login_is_printed() -> None:
-    assert "at-1" not in repr(held())
-    assert "rt-1" not in repr(held())
+    assert "at-1" not in repr(stored())
+    assert "rt-1" not in repr(stored())
 
 
 @pytest.mark.parametrize("name", ["", "..", ".x", "a/b", "a\\b", "a b", "-x", "x" * 41, "é", "a\n"])

@@ -23,14 +23,14 @@ from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.source import Source
 from keyfob.client.model.storage_choice import Note, Place
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import VaultUnavailable
 from keyfob.io import kept, kernel_keyring, quick, systemd_creds
 from keyfob.jose import sealed, unsealed
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
 from tests.client.io.systemd import play_systemd
-from tests.client.scripts import PROFILE, held
+from tests.client.scripts import PROFILE, stored
 from tests.stories.real.bus import keeper, session_bus
 
 NAME = b"keyfob:kept-test-%d" % os.getpid()
@@ -40,10 +40,14 @@ QUICK = "quick/default"
 VAULT = "vault/default.json"
 
 
-def alive(seconds: float = 3600, token: str = "at-1", person: str | None = None) -> Held:
+def alive(seconds: float = 3600, token: str = "at-1", person: str | None = None) -> StoredLogin:
     now = datetime.now(UTC)
     return replace(
-        held(), obtained_at=now, expires_at=now + timedelta(seconds=seconds), access_token=Secret(token), person=person
+        stored(),
+        obtained_at=now,
+        expires_at=now + timedelta(seconds=seconds),
+        access_token=Secret(token),
+        person=person,
     )
 
 
@@ -55,13 +59,13 @@ def kernel_for_any(_: Place, home: Path) -> KeyPlace:
     return places("kernel", home)
 
 
-def lay(place: Place, login: Held, profile: Profile = PROFILE) -> None:
+def lay(place: Place, login: StoredLogin, profile: Profile = PROFILE) -> None:
     seals = Seals(None, None, places)
     vault = FileVault(None, seals)
     seals.move(place, vault.rewrite)
     seals.set_quick(is_quick=False)
-    run(vault.keep("default", login))
-    ProfileFiles().keep(profile)
+    run(vault.save("default", login))
+    ProfileFiles().save(profile)
     vault.make_quick("default")
 
 
@@ -154,11 +158,11 @@ def lie_elsewhere(home: Path) -> None:
 
 
 def keep_another(home: Path) -> None:
-    run(FileVault(home, Seals(home, None, places)).keep("default", alive(token="at-2")))
+    run(FileVault(home, Seals(home, None, places)).save("default", alive(token="at-2")))
 
 
 def choose_another_api(home: Path) -> None:
-    ProfileFiles(home).keep(replace(PROFILE, audience="https://other.example"))
+    ProfileFiles(home).save(replace(PROFILE, audience="https://other.example"))
 
 
 def write_note(home: Path, note: Note) -> None:
@@ -167,7 +171,7 @@ def write_note(home: Path, note: Note) -> None:
 
 # What is done to the home, what is asked, and whether the answer comes the short way. Whatever comes has to be what the
 # ordinary path says.
-TABLE: list[tuple[str, Held, Profile, Callable[[Path], object], tuple[str, ...], bool]] = [
+TABLE: list[tuple[str, StoredLogin, Profile, Callable[[Path], object], tuple[str, ...], bool]] = [
     ("good", alive(), PROFILE, Path.exists, (), True),
     ("long enough", alive(), PROFILE, Path.exists, ("--min-ttl", "30m"), True),
     ("too short", replace(alive(), refresh_token=None), PROFILE, Path.exists, ("--min-ttl", "2h"), False),
@@ -205,7 +209,7 @@ TABLE: list[tuple[str, Held, Profile, Callable[[Path], object], tuple[str, ...],
     ("login", "profile", "change", "words", "is_short"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
 )
 def test_the_short_way_says_what_the_ordinary_one_says_or_nothing(
-    place: Place, login: Held, profile: Profile, change: Callable[[Path], object], words: tuple[str, ...],
+    place: Place, login: StoredLogin, profile: Profile, change: Callable[[Path], object], words: tuple[str, ...],
     is_short: bool, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:  # fmt: skip
     lay(place, login, profile)
@@ -297,9 +301,9 @@ def test_a_box_opens_to_the_same_either_way(master: bytes, plain: bytes, context
 
 
 @given(SECRETS, st.integers(0, 60), st.integers(1, 255))
-def test_a_box_that_was_touched_does_not_open(master: bytes, at: int, bits: int) -> None:
+def test_a_box_that_was_touched_does_not_open(master: bytes, context: int, bits: int) -> None:
     box = bytearray(sealed.seal(b"x" * 30, sealed.derive(master, "vault"), nonce=bytes(12), context="c"))
-    box[at] ^= bits
+    box[context] ^= bits
 
     with pytest.raises(Exception):  # noqa: B017, PT011  of any kind: the caller takes none for an answer
         unsealed.unseal(bytes(box), master, sealed.key_id(master), purpose="vault", context="c")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.freshness import refresh
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable
 from keyfob.protocol.fields import read_form
@@ -15,14 +15,14 @@ from keyfob.protocol.secret import Secret
 from keyfob.run import run
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
-from tests.client.scripts import CLIENT, PAGE, error, held, program, tokens
+from tests.client.scripts import CLIENT, PAGE, client, error, stored, tokens
 
 OLD = Secret("rt-1")
 
 
-def refreshed(answer: Answer) -> tuple[Held, ScriptedWorld]:
+def refreshed(answer: Answer) -> tuple[StoredLogin, ScriptedWorld]:
     world = ScriptedWorld({"/token": [answer]})
-    return run(refresh(world, held(), OLD, program())), world
+    return run(refresh(world, stored(), OLD, client())), world
 
 
 def test_a_refresh_token_becomes_new_tokens() -> None:
@@ -52,7 +52,7 @@ def test_the_old_refresh_token_stays_when_no_new_one_comes(sent: str | None) -> 
 
 def test_scope_stays_unless_the_server_says_otherwise() -> None:
     """[C-6749-17]"""
-    assert refreshed(tokens())[0].scope == held().scope
+    assert refreshed(tokens())[0].scope == stored().scope
     assert refreshed(tokens(scope="openid"))[0].scope == Scope.of(["openid"])
 
 
@@ -61,7 +61,7 @@ def test_a_dead_refresh_token_needs_a_login_and_is_asked_for_once() -> None:
     world = ScriptedWorld({"/token": [error("invalid_grant", 403)]})
 
     with pytest.raises(LoginRequired):
-        run(refresh(world, held(), OLD, program()))
+        run(refresh(world, stored(), OLD, client()))
 
     assert len(world.sent) == 1
 

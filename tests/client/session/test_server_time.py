@@ -15,7 +15,7 @@ from keyfob.testing.fake_time import NOON
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scripted_server import ScriptedWorld
 from tests.client.blocking import Session
-from tests.client.scripts import PROFILE, held, tokens
+from tests.client.scripts import PROFILE, stored, tokens
 
 HOUR = timedelta(hours=1)
 NOTHING = timedelta()
@@ -71,7 +71,7 @@ def test_errors_reach_the_flow_as_without() -> None:
 
 def refreshed(ahead: timedelta, **changed: object) -> tuple[MemoryVault, Callable[[], Session], ScriptedWorld]:
     vault = MemoryVault()
-    run(vault.keep("default", held(expires_in=-1)))
+    run(vault.save("default", stored(expires_in=-1)))
     world = ScriptedWorld({"/token": [dated(NOON + ahead, tokens(access_token="at-2", **changed))]})
     return vault, lambda: Session(PROFILE, vault, world), world
 

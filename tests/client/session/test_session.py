@@ -7,7 +7,7 @@ import pytest
 
 from keyfob.client.model.notices import VaultNote
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import LoginDeclined, LoginRequired, Refused, Unreachable, VaultUnavailable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -15,7 +15,7 @@ from keyfob.run import run
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
 from tests.client.blocking import Session
-from tests.client.scripts import DOCUMENT, OPENID, PAGE, PROFILE, codes, error, held, tokens
+from tests.client.scripts import DOCUMENT, OPENID, PAGE, PROFILE, codes, error, stored, tokens
 
 API_CALL = Request("GET", "https://api.example/orders")
 
@@ -23,27 +23,27 @@ API_CALL = Request("GET", "https://api.example/orders")
 class Drawer:
     """A vault in memory; `meanwhile` is what another process does while we wait for the lock."""
 
-    def __init__(self, content: Held | None, meanwhile: Callable[["Drawer"], None] | None = None) -> None:
+    def __init__(self, content: StoredLogin | None, meanwhile: Callable[["Drawer"], None] | None = None) -> None:
         self.content = content
-        self.kept: list[Held] = []
+        self.kept: list[StoredLogin] = []
         self.locks = 0
         self._meanwhile = meanwhile
 
-    async def load(self, _drawer: str) -> Held | None:
+    async def load(self, _drawer: str) -> StoredLogin | None:
         return self.content
 
-    async def keep(self, _drawer: str, held: Held) -> None:
-        self.kept.append(held)
-        self.content = held
+    async def save(self, _drawer: str, stored: StoredLogin) -> None:
+        self.kept.append(stored)
+        self.content = stored
 
-    async def forget(self, _drawer: str) -> None:
+    async def delete(self, _drawer: str) -> None:
         self.content = None
 
-    async def make_ready(self) -> str:
+    async def prepare(self) -> str:
         async with self.lock(""):
             return ""
 
-    async def put_away(self, _drawer: str) -> None:
+    async def remove_quick(self, _drawer: str) -> None:
         pass
 
     @asynccontextmanager
@@ -55,15 +55,15 @@ class Drawer:
 
 
 def log_in_elsewhere(vault: Drawer) -> None:
-    vault.content = held(token="theirs")
+    vault.content = stored(token="theirs")
 
 
 def log_out_elsewhere(vault: Drawer) -> None:
     vault.content = None
 
 
-def in_its_last_minute() -> Held:
-    return replace(held(expires_in=30), obtained_at=NOON - timedelta(hours=1))
+def in_its_last_minute() -> StoredLogin:
+    return replace(stored(expires_in=30), obtained_at=NOON - timedelta(hours=1))
 
 
 def disk_full(_: Drawer) -> None:
@@ -81,7 +81,7 @@ def session(
 
 
 def test_a_good_token_is_given_without_network_and_without_a_lock() -> None:
-    vault = Drawer(held())
+    vault = Drawer(stored())
     ours, world = session(vault)
 
     assert ours.token() == Secret("at-1")
@@ -90,7 +90,7 @@ def test_a_good_token_is_given_without_network_and_without_a_lock() -> None:
 
 def test_a_lapsed_token_is_refreshed_and_kept() -> None:
     """[C-6749-21]"""
-    vault = Drawer(held(expires_in=-1))
+    vault = Drawer(stored(expires_in=-1))
     ours, world = session(vault, tokens(access_token="at-2", refresh_token="rt-2"))
 
     assert ours.token() == Secret("at-2")
@@ -103,7 +103,7 @@ def test_a_lapsed_token_is_refreshed_and_kept() -> None:
 
 def test_what_another_process_got_meanwhile_is_adopted() -> None:
     """[C-IMPL-02]"""
-    vault = Drawer(held(expires_in=-1), meanwhile=log_in_elsewhere)
+    vault = Drawer(stored(expires_in=-1), meanwhile=log_in_elsewhere)
     ours, world = session(vault)
 
     assert ours.token() == Secret("theirs")
@@ -111,7 +111,7 @@ def test_what_another_process_got_meanwhile_is_adopted() -> None:
 
 
 def test_what_another_process_got_meanwhile_will_do_for_an_api_that_refused_the_old_one() -> None:
-    vault = Drawer(held(), meanwhile=log_in_elsewhere)
+    vault = Drawer(stored(), meanwhile=log_in_elsewhere)
     ours, world = session(vault)
 
     assert ours.token(renew=True) == Secret("theirs")
@@ -119,24 +119,24 @@ def test_what_another_process_got_meanwhile_will_do_for_an_api_that_refused_the_
 
 
 def test_a_logout_in_another_process_while_we_waited_needs_a_login() -> None:
-    ours, _ = session(Drawer(held(expires_in=-1), meanwhile=log_out_elsewhere))
+    ours, _ = session(Drawer(stored(expires_in=-1), meanwhile=log_out_elsewhere))
 
     with pytest.raises(LoginRequired):
         ours.token()
 
 
 def test_a_token_that_lives_too_short_for_the_job_is_renewed() -> None:
-    ours, world = session(Drawer(held(expires_in=600)), tokens(access_token="at-2", expires_in=86400))
+    ours, world = session(Drawer(stored(expires_in=600)), tokens(access_token="at-2", expires_in=86400))
 
     assert ours.token(timedelta(hours=2)) == Secret("at-2")
     assert len(world.sent) == 1
 
 
 @pytest.mark.parametrize(
-    "content", [None, held(expires_in=-1, refresh=None), replace(held(), issuer="https://b.example/"),
-                replace(held(), client_id="another"), replace(held(), audience=None)]
+    "content", [None, stored(expires_in=-1, refresh=None), replace(stored(), issuer="https://b.example/"),
+                replace(stored(), client_id="another"), replace(stored(), audience=None)]
 )  # fmt: skip
-def test_without_anything_usable_only_the_person_can_help_and_nobody_is_asked(content: Held | None) -> None:
+def test_without_anything_usable_only_the_person_can_help_and_nobody_is_asked(content: StoredLogin | None) -> None:
     """[C-8628-01] [C-9700-02]"""
     ours, world = session(Drawer(content))
 
@@ -159,7 +159,7 @@ def test_the_hint_names_the_profile() -> None:
 
 def test_a_dead_refresh_token_is_dropped_and_never_tried_again() -> None:
     """[C-6749-23]"""
-    vault = Drawer(held(expires_in=-1))
+    vault = Drawer(stored(expires_in=-1))
     ours, world = session(vault, error("invalid_grant"))
 
     for _ in range(2):
@@ -174,7 +174,7 @@ def test_a_dead_refresh_token_is_dropped_and_never_tried_again() -> None:
 @pytest.mark.parametrize("trouble", [Response(503), Silence(), Unreachable("gone")], ids=str)
 def test_a_refresh_token_outlives_a_network_that_is_down(trouble: Answer) -> None:
     """[C-6749-23]"""
-    vault = Drawer(held(expires_in=-1))
+    vault = Drawer(stored(expires_in=-1))
     ours, _ = session(vault, trouble, tokens(access_token="at-2"))
 
     with pytest.raises(Unreachable):
@@ -191,14 +191,14 @@ def test_a_token_in_its_last_minute_is_better_than_none() -> None:
 
 
 def test_a_token_too_short_for_the_job_is_not_passed_off_as_long_enough() -> None:
-    ours, _ = session(Drawer(held(expires_in=600)), Response(503))
+    ours, _ = session(Drawer(stored(expires_in=600)), Response(503))
 
     with pytest.raises(Unreachable):
         ours.token(timedelta(hours=2))
 
 
 def test_another_refusal_is_said_and_the_refresh_token_stays() -> None:
-    vault = Drawer(held(expires_in=-1))
+    vault = Drawer(stored(expires_in=-1))
     ours, _ = session(vault, error("invalid_client", 401))
 
     with pytest.raises(Refused):
@@ -209,13 +209,13 @@ def test_another_refusal_is_said_and_the_refresh_token_stays() -> None:
 
 def test_a_login_that_fails_leaves_the_vault_as_it_was() -> None:
     """[C-OIDC-01]"""
-    vault = Drawer(held())
+    vault = Drawer(stored())
     world = ScriptedWorld({OPENID: [DOCUMENT], "/device": [codes()], "/token": [error("access_denied")]})
 
     with pytest.raises(LoginDeclined):
         Session(PROFILE, vault, world).log_in()
 
-    assert vault.content == held()
+    assert vault.content == stored()
 
 
 def test_a_login_that_could_not_be_kept_is_not_begun() -> None:
@@ -240,7 +240,7 @@ def test_a_login_is_kept() -> None:
 @pytest.mark.parametrize("answer", [Response(200), Response(503), Unreachable("gone")], ids=str)
 def test_a_logout_forgets_whatever_the_server_says(answer: Answer) -> None:
     """[C-RPIL-01]"""
-    vault = Drawer(held())
+    vault = Drawer(stored())
     ours, _ = session(vault, revoke=[answer])
 
     done = ours.log_out()
@@ -253,7 +253,7 @@ def test_a_logout_forgets_whatever_the_server_says(answer: Answer) -> None:
 
 def test_a_call_after_a_401_is_made_once_more_with_a_new_token() -> None:
     """[C-6750-02] [C-6750-03]"""
-    ours, world = session(Drawer(held()), tokens(access_token="at-2"), orders=[Response(401), Response(200)])
+    ours, world = session(Drawer(stored()), tokens(access_token="at-2"), orders=[Response(401), Response(200)])
 
     assert ours.send(API_CALL).status == 200
 
@@ -265,7 +265,7 @@ def test_a_call_after_a_401_is_made_once_more_with_a_new_token() -> None:
 @pytest.mark.parametrize("answers", [[Response(401)], [Response(403)]], ids=["401 again and again", "403"])
 def test_a_call_that_is_refused_is_not_made_for_ever(answers: list[Answer]) -> None:
     """[C-6750-03]"""
-    ours, world = session(Drawer(held()), tokens(access_token="at-2"), orders=answers)
+    ours, world = session(Drawer(stored()), tokens(access_token="at-2"), orders=answers)
 
     ours.send(API_CALL)
 
@@ -273,17 +273,17 @@ def test_a_call_that_is_refused_is_not_made_for_ever(answers: list[Answer]) -> N
 
 
 def test_what_the_api_says_is_worth_more_than_why_it_could_not_be_mended() -> None:
-    ours, _ = session(Drawer(held(refresh=None)), orders=[Response(401, (), b"who are you?")])
+    ours, _ = session(Drawer(stored(refresh=None)), orders=[Response(401, (), b"who are you?")])
 
     assert ours.send(API_CALL).body == b"who are you?"
 
 
 def test_another_process_that_was_quicker_where_locks_do_not_hold_is_adopted_after_invalid_grant() -> None:
     """[C-IMPL-02]"""
-    theirs = replace(held(token="theirs"), refresh_token=Secret("rt-2"), generation=1)
-    vault = Drawer(held(expires_in=-1))
+    theirs = replace(stored(token="theirs"), refresh_token=Secret("rt-2"), generation=1)
+    vault = Drawer(stored(expires_in=-1))
     ours, world = session(vault, error("invalid_grant"))
-    world.meanwhile["/token"] = lambda: run(vault.keep("", theirs))
+    world.meanwhile["/token"] = lambda: run(vault.save("", theirs))
 
     assert ours.token() == Secret("theirs")
     assert vault.content == theirs
@@ -291,10 +291,10 @@ def test_another_process_that_was_quicker_where_locks_do_not_hold_is_adopted_aft
 
 
 def test_what_another_process_kept_meanwhile_is_tried_once_if_it_has_lapsed_too() -> None:
-    theirs = replace(held(expires_in=-1, token="theirs"), refresh_token=Secret("rt-2"), generation=1)
-    vault = Drawer(held(expires_in=-1))
+    theirs = replace(stored(expires_in=-1, token="theirs"), refresh_token=Secret("rt-2"), generation=1)
+    vault = Drawer(stored(expires_in=-1))
     ours, world = session(vault, error("invalid_grant"), tokens(access_token="at-3", refresh_token="rt-3"))
-    world.meanwhile["/token"] = lambda: vault.content is theirs or run(vault.keep("", theirs))
+    world.meanwhile["/token"] = lambda: vault.content is theirs or run(vault.save("", theirs))
 
     assert ours.token() == Secret("at-3")
     assert [b"refresh_token=rt-1" in sent.body for sent in world.requests("/token")] == [True, False]
@@ -303,19 +303,19 @@ def test_what_another_process_kept_meanwhile_is_tried_once_if_it_has_lapsed_too(
 
 
 def test_a_result_that_comes_late_does_not_overwrite_a_newer_one() -> None:
-    theirs = replace(held(token="theirs"), refresh_token=Secret("rt-9"), generation=5)
-    vault = Drawer(held(expires_in=-1))
+    theirs = replace(stored(token="theirs"), refresh_token=Secret("rt-9"), generation=5)
+    vault = Drawer(stored(expires_in=-1))
     ours, world = session(vault, tokens(access_token="late", refresh_token="rt-late"))
-    world.meanwhile["/token"] = lambda: run(vault.keep("", theirs))
+    world.meanwhile["/token"] = lambda: run(vault.save("", theirs))
 
     assert ours.token() == Secret("theirs")
     assert vault.content == theirs
 
 
 def test_a_result_that_comes_after_a_logout_brings_nobody_back() -> None:
-    vault = Drawer(held(expires_in=-1))
+    vault = Drawer(stored(expires_in=-1))
     ours, world = session(vault, tokens(access_token="late", refresh_token="rt-late"))
-    world.meanwhile["/token"] = lambda: run(vault.forget(""))
+    world.meanwhile["/token"] = lambda: run(vault.delete(""))
 
     with pytest.raises(LoginRequired):
         ours.token()
@@ -324,7 +324,7 @@ def test_a_result_that_comes_after_a_logout_brings_nobody_back() -> None:
 
 
 def test_every_refresh_and_every_login_is_a_generation_of_its_own() -> None:
-    vault = Drawer(replace(held(expires_in=-1), generation=7))
+    vault = Drawer(replace(stored(expires_in=-1), generation=7))
     ours, _ = session(vault, tokens(access_token="at-2", refresh_token="rt-2"))
 
     ours.token()
@@ -336,7 +336,7 @@ def test_every_refresh_and_every_login_is_a_generation_of_its_own() -> None:
 class ReadOnly(Drawer):
     """A vault on a disk that nobody can write to."""
 
-    async def keep(self, _drawer: str, _held: Held) -> None:
+    async def save(self, _drawer: str, _held: StoredLogin) -> None:
         raise VaultUnavailable("the disk cannot be written", code="vault-readonly")
 
     @asynccontextmanager
@@ -346,7 +346,7 @@ class ReadOnly(Drawer):
 
 
 def test_on_a_read_only_disk_a_refresh_is_served_from_memory_and_said_to_be_lost() -> None:
-    ours, world = session(ReadOnly(held(expires_in=-1)), tokens(access_token="at-2", refresh_token="rt-2"))
+    ours, world = session(ReadOnly(stored(expires_in=-1)), tokens(access_token="at-2", refresh_token="rt-2"))
 
     assert ours.token() == Secret("at-2")
     assert ours.token() == Secret("at-2")
@@ -355,7 +355,7 @@ def test_on_a_read_only_disk_a_refresh_is_served_from_memory_and_said_to_be_lost
 
 
 def test_a_lock_that_somebody_holds_is_no_reason_to_go_without() -> None:
-    ours, world = session(Drawer(held(expires_in=-1), meanwhile=disk_full), tokens(access_token="at-2"))
+    ours, world = session(Drawer(stored(expires_in=-1), meanwhile=disk_full), tokens(access_token="at-2"))
 
     with pytest.raises(VaultUnavailable):
         ours.token()
@@ -372,14 +372,14 @@ def test_a_token_that_still_lives_is_served_while_the_server_cannot_be_had(troub
 
 
 def test_a_token_that_lives_shortly_is_not_renewed_at_every_use() -> None:
-    ours, world = session(Drawer(held(expires_in=40)))
+    ours, world = session(Drawer(stored(expires_in=40)))
 
     assert ours.token() == Secret("at-1")
     assert world.sent == []
 
 
 def test_a_clock_that_was_set_back_is_no_reason_to_believe_in_an_old_token() -> None:
-    early = replace(held(), obtained_at=NOON + timedelta(hours=5), expires_at=NOON + timedelta(hours=6))
+    early = replace(stored(), obtained_at=NOON + timedelta(hours=5), expires_at=NOON + timedelta(hours=6))
     ours, world = session(Drawer(early), tokens(access_token="at-2"))
 
     assert ours.token() == Secret("at-2")
@@ -388,10 +388,10 @@ def test_a_clock_that_was_set_back_is_no_reason_to_believe_in_an_old_token() -> 
 
 def test_a_login_that_cannot_be_read_is_forgotten_at_logout_all_the_same() -> None:
     class Locked(Drawer):
-        async def load(self, _drawer: str) -> Held | None:
+        async def load(self, _drawer: str) -> StoredLogin | None:
             raise VaultUnavailable("the keyring is locked", code="key-locked")
 
-    vault = Locked(held())
+    vault = Locked(stored())
     ours, world = session(vault)
 
     done = ours.log_out()
@@ -403,7 +403,7 @@ def test_a_login_that_cannot_be_read_is_forgotten_at_logout_all_the_same() -> No
 
 def test_where_tokens_are_kept_is_told_before_the_person_is_bothered() -> None:
     class Telling(Drawer):
-        async def make_ready(self) -> str:
+        async def prepare(self) -> str:
             return "tokens are kept on paper"
 
     world = ScriptedWorld({OPENID: [DOCUMENT], "/device": [codes()], "/token": [tokens()]})

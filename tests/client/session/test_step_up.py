@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from keyfob.client.flows.id_token import LEEWAY
 from keyfob.client.flows.interactive import log_in
 from keyfob.client.model.assurance import Assurance
-from keyfob.client.model.flow_names import Way
+from keyfob.client.model.flow_names import FlowName
 from keyfob.client.model.notices import CodeShown, Notice
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.step_up import StepUp, challenge_of
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.session.calls import Calls
 from keyfob.errors import InvalidToken, LoginRequired, Refused, VaultUnavailable
@@ -39,13 +39,13 @@ from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scene import ORDERS, Scene, SceneWorld, approve
 from keyfob.testing.scripted_server import ScriptedWorld
 from tests.client.blocking import Session
-from tests.client.scripts import CLIENT, ISSUER, METADATA, OPENID, PROFILE, codes, held, tokens
+from tests.client.scripts import CLIENT, ISSUER, METADATA, OPENID, PROFILE, codes, stored, tokens
 
 KEY = SigningKey.generate("RS256")
 SERVER = replace(METADATA, authorization_endpoint="https://login.example/authorize")
 MINUTE = timedelta(minutes=1)
 SURE = Assurance(("urn:example:mfa", "phr"), MINUTE)
-WHO = replace(held(), subject="auth0|1", person="a@b.example", auth_time=NOON, nonce="n-1")
+WHO = replace(stored(), subject="auth0|1", person="a@b.example", auth_time=NOON, nonce="n-1")
 
 
 def answer(*headers: str, status: int = 401) -> Response:
@@ -120,20 +120,20 @@ def world_of(*answers: Response, **more: Response) -> ScriptedWorld:
     return world
 
 
-def visit(world: ScriptedWorld, assurance: Assurance, way: Way = "browser") -> Held:
-    return run(log_in(world, replace(PROFILE, way=way), assurance=assurance))
+def browser_login(world: ScriptedWorld, assurance: Assurance, way: FlowName = "browser") -> StoredLogin:
+    return run(log_in(world, replace(PROFILE, flow=way), assurance=assurance))
 
 
 def test_what_is_wanted_of_a_login_stands_in_its_request() -> None:
     """[C-9470-01]: in the browser's, and in that for a code, where a server may take it."""
     for way, place in (("browser", "authorize"), ("device", "device")):
         world = world_of(tokens())
-        visit(world, SURE, way)  # type: ignore[arg-type]
+        browser_login(world, SURE, way)  # type: ignore[arg-type]
         query = urlsplit(world.address).query if place == "authorize" else world.requests("/device")[0].body.decode()
         sent = parse_qs(query)
         assert (sent["acr_values"], sent["max_age"]) == (["urn:example:mfa phr"], ["60"])
     world = world_of(tokens())
-    visit(world, Assurance())
+    browser_login(world, Assurance())
     assert not {"acr_values", "max_age"} & parse_qs(urlsplit(world.address).query).keys()
 
 
@@ -153,10 +153,10 @@ def test_a_login_must_be_as_sure_and_as_young_as_was_asked(said: dict[str, objec
     """[C-OIDC-05]: max_age=60 with an old auth_time, or none, is refused."""
     world = world_of(tokens(id_token=signed(**said)))
     if is_taken:
-        assert visit(world, SURE, "device").subject == "auth0|1"
+        assert browser_login(world, SURE, "device").subject == "auth0|1"
         return
     with pytest.raises(InvalidToken):
-        visit(world, SURE, "device")
+        browser_login(world, SURE, "device")
 
 
 RENEWED: dict[str, tuple[dict[str, object], bool]] = {
@@ -178,37 +178,39 @@ def test_an_id_token_of_a_refresh_is_about_the_same_login(case: str) -> None:
     """[C-OIDC-07]."""
     changed, is_taken = RENEWED[case]
     vault, world = MemoryVault(), world_of(tokens(access_token="at-2", id_token=signed(**changed)))
-    run(vault.keep(PROFILE.name, WHO))
+    run(vault.save(PROFILE.name, WHO))
     ours = Session(PROFILE, vault, world)
     if is_taken:
         assert ours.token(renew=True).reveal() == "at-2"
-        assert ours.held().auth_time == NOON
+        assert ours.stored().auth_time == NOON
     else:
         with pytest.raises(InvalidToken):
             ours.token(renew=True)
-        assert ours.held() == WHO
+        assert ours.stored() == WHO
     assert world.requests("/jwks") == [], "it came from the issuer, over TLS"
 
 
 def test_a_refresh_of_a_login_that_knew_nobody_is_not_held_against_it() -> None:
     vault, world = MemoryVault(), world_of(tokens(access_token="at-2", id_token=signed(auth_time=NOON.timestamp())))
-    run(vault.keep(PROFILE.name, held()))
+    run(vault.save(PROFILE.name, stored()))
     assert Session(PROFILE, vault, world).token(renew=True).reveal() == "at-2"
 
 
 def test_what_the_id_token_said_is_kept_for_the_next_one() -> None:
     world = world_of(tokens(id_token=signed(auth_time=NOON.timestamp(), nonce="AgIC" * 10 + "AgI")))
-    kept = visit(world, Assurance())
+    kept = browser_login(world, Assurance())
     assert (kept.auth_time, kept.nonce) == (NOON, "AgIC" * 10 + "AgI")
-    assert Held.read(kept.write()) == kept
+    assert StoredLogin.read(kept.write()) == kept
 
 
-def log_in_as(subject: str | None, before: Held | None, **more: object) -> tuple[MemoryVault, ScriptedWorld, Session]:
+def log_in_as(
+    subject: str | None, before: StoredLogin | None, **more: object
+) -> tuple[MemoryVault, ScriptedWorld, Session]:
     id_token = None if subject is None else signed(sub=subject)
     vault, world = MemoryVault(), world_of(tokens(access_token="new", refresh_token="rt-new", id_token=id_token))
     if before is not None:
-        run(vault.keep(PROFILE.name, before))
-    return vault, world, Session(replace(PROFILE, way="device"), vault, world)
+        run(vault.save(PROFILE.name, before))
+    return vault, world, Session(replace(PROFILE, flow="device"), vault, world)
 
 
 def test_another_person_does_not_take_the_place_of_the_last_unasked() -> None:
@@ -226,11 +228,11 @@ def test_whoever_is_asked_may_let_another_person_in() -> None:
     vault, world, ours = log_in_as("auth0|2", WHO)
     asked: list[tuple[str | None, str | None]] = []
 
-    def agrees(before: Held, after: Held) -> bool:
+    def agrees(before: StoredLogin, after: StoredLogin) -> bool:
         asked.append((before.subject, after.subject))
         return True
 
-    ours.log_in(may_switch=agrees)
+    ours.log_in(may_replace_account=agrees)
     assert asked == [("auth0|1", "auth0|2")]
     assert (run(vault.load(PROFILE.name)) or WHO).subject == "auth0|2"
     assert world.requests("/revoke") == []
@@ -241,7 +243,9 @@ def test_whoever_is_asked_may_let_another_person_in() -> None:
     [("auth0|1", replace(WHO, person="renamed")), ("auth0|2", replace(WHO, issuer="https://other.example/")),
      ("auth0|2", replace(WHO, subject=None)), (None, WHO), ("auth0|2", None)],
 )  # fmt: skip
-def test_the_same_person_or_one_that_nobody_knows_is_not_asked_about(subject: str | None, before: Held | None) -> None:
+def test_the_same_person_or_one_that_nobody_knows_is_not_asked_about(
+    subject: str | None, before: StoredLogin | None
+) -> None:
     """[C-OIDC-06]: neither a name nor an address tells people apart."""
     vault, _, ours = log_in_as(subject, before)
     ours.log_in()
@@ -250,11 +254,11 @@ def test_the_same_person_or_one_that_nobody_knows_is_not_asked_about(subject: st
 
 def test_a_login_helps_a_vault_that_could_not_be_read() -> None:
     class Damaged(MemoryVault):
-        async def load(self, drawer: str) -> Held | None:
-            raise VaultUnavailable(f"{drawer} is damaged", code="vault-damaged")
+        async def load(self, entry: str) -> StoredLogin | None:
+            raise VaultUnavailable(f"{entry} is damaged", code="vault-damaged")
 
     world = world_of(tokens())
-    assert Session(replace(PROFILE, way="device"), Damaged(), world).log_in().access_token.reveal() == "at-1"
+    assert Session(replace(PROFILE, flow="device"), Damaged(), world).log_in().access_token.reveal() == "at-1"
 
 
 # With a real tenant and a real API.
@@ -266,12 +270,12 @@ def scene() -> Scene:
 
 
 def screen(scene: Scene, notices: list[Notice]) -> SceneWorld:
-    def tell(notice: Notice) -> None:
+    def notify(notice: Notice) -> None:
         notices.append(notice)
         if isinstance(notice, CodeShown):
             approve(scene.person(), notice)
 
-    return SceneWorld(scene, tell)
+    return SceneWorld(scene, notify)
 
 
 def test_a_call_that_lacks_scope_logs_in_for_just_that_and_is_made_again(scene: Scene) -> None:
@@ -290,7 +294,7 @@ def test_a_call_that_lacks_scope_logs_in_for_just_that_and_is_made_again(scene: 
     assert len(shown) == 1
     assert app.session(step_up=app.step_up).send(request).status == 200
     assert len(shown) == 2
-    assert {"read:orders", "email", "openid"} <= app.session().held().scope.names
+    assert {"read:orders", "email", "openid"} <= app.session().stored().scope.names
     assert "read:orders" not in app.profile.scope
     assert app.session().send(request).status == 200
     assert len(shown) == 2
@@ -299,7 +303,7 @@ def test_a_call_that_lacks_scope_logs_in_for_just_that_and_is_made_again(scene: 
 @pytest.mark.parametrize("sessions", ["one", "one for each, as of processes"])
 def test_of_many_that_lack_scope_at_once_one_logs_in(sessions: str) -> None:
     vault, logins = MemoryVault(), list[StepUp]()
-    run(vault.keep(PROFILE.name, WHO))
+    run(vault.save(PROFILE.name, WHO))
 
     def log_in_again(wanted: StepUp) -> None:
         logins.append(wanted)
@@ -307,7 +311,7 @@ def test_of_many_that_lack_scope_at_once_one_logs_in(sessions: str) -> None:
             another.set()
         another.wait(0.3)  # a person takes a while: time enough for another to begin, if it may
         scope = Scope(WHO.scope.names | wanted.scope.names)
-        run(vault.keep(PROFILE.name, replace(WHO, access_token=Secret(f"at-{1 + len(logins)}"), scope=scope)))
+        run(vault.save(PROFILE.name, replace(WHO, access_token=Secret(f"at-{1 + len(logins)}"), scope=scope)))
 
     made = [Session(PROFILE, vault, ScriptedWorld({}), step_up=log_in_again) for _ in range(8)]
     ours = [made[0]] * 8 if sessions == "one" else made
@@ -331,7 +335,7 @@ def test_where_nobody_can_log_in_the_error_says_which_command_helps(scene: Scene
     app.log_in()
 
     class Nobody(SceneWorld):
-        def look(self) -> tuple[Surroundings, bool]:
+        def surroundings(self) -> tuple[Surroundings, bool]:
             return Surroundings(has_terminal=False), False
 
     app._world = Nobody(scene, lambda _: None)
@@ -340,7 +344,7 @@ def test_where_nobody_can_log_in_the_error_says_which_command_helps(scene: Scene
     said = raised.value.hint
     assert said.startswith("Run in a terminal: keyfob login --scope '")
     assert "read:orders" in said
-    assert app.session().held().scope
+    assert app.session().stored().scope
 
 
 def test_a_real_tenant_proves_how_young_a_login_is() -> None:
@@ -348,7 +352,7 @@ def test_a_real_tenant_proves_how_young_a_login_is() -> None:
     scene = Scene(example_config(TENANT))
     app = App(
         issuer=TENANT, client_id="native", audience=ORDERS_API, callbacks=("http://127.0.0.1:8484/callback",),
-        way="browser", vault=scene.vault, world=screen(scene, []),
+        flow="browser", vault=scene.vault, world=screen(scene, []),
     )  # fmt: skip
     first = app.log_in(assurance=Assurance(max_age=timedelta()))
     scene.time.go(timedelta(hours=1))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from keyfob.login import App, CodeShown, Held, Notice
+from keyfob.login import App, CodeShown, Notice, StoredLogin
 from keyfob.protocol.http import Request
 from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, FirstUser, Running, Tenant, bind, ready_config, url_of
 from keyfob.testing.person import over_network
@@ -69,14 +69,14 @@ def test_a_person_logs_a_program_in_with_the_keyboard_alone(
     app = App(issuer=running.url, client_id=READY_CLIENT_ID, audience=READY_AUDIENCE, home=tmp_path / "program")
     shown: list[CodeShown] = []
     arrived = threading.Event()
-    held: list[Held] = []
+    stored: list[StoredLogin] = []
 
-    def tell(notice: Notice) -> None:
+    def notify(notice: Notice) -> None:
         if isinstance(notice, CodeShown):
             shown.append(notice)
             arrived.set()
 
-    program = threading.Thread(target=lambda: held.append(app.log_in(tell)))
+    program = threading.Thread(target=lambda: stored.append(app.log_in(notify)))
     program.start()
     assert arrived.wait(10)
     page.goto(shown[0].verification_uri)
@@ -105,7 +105,7 @@ def test_a_person_logs_a_program_in_with_the_keyboard_alone(
     page.get_by_text("Your program is logged in").wait_for()
     fits(page)
     program.join(20)
-    assert held[0].person == user.email
+    assert stored[0].person == user.email
     app.session().log_out()
 
 

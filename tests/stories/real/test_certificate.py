@@ -80,7 +80,7 @@ class Place:
 
 
 @contextmanager
-def standing(folder: Path, asks: ssl.VerifyMode = ssl.CERT_REQUIRED) -> Generator[Place]:
+def login_status(folder: Path, asks: ssl.VerifyMode = ssl.CERT_REQUIRED) -> Generator[Place]:
     ground = Ground.at(folder)
     place = Place(ground, *make("robot", ground.authority).lay(folder))
 
@@ -107,7 +107,7 @@ def standing(folder: Path, asks: ssl.VerifyMode = ssl.CERT_REQUIRED) -> Generato
 @pytest.fixture
 def place(tmp_path: Path) -> Generator[Place]:
     (tmp_path / "place").mkdir()
-    with standing(tmp_path / "place") as stands:
+    with login_status(tmp_path / "place") as stands:
         yield stands
 
 
@@ -188,7 +188,7 @@ def test_without_a_certificate_the_issuer_is_asked_where_it_always_is(
 def test_a_certificate_that_nobody_wants_is_refused_by_the_server_in_its_own_words(desk: Desk, tmp_path: Path) -> None:
     """[C-8705-01]: it asks for none, so it is shown none."""
     (tmp_path / "open").mkdir()
-    with standing(tmp_path / "open", ssl.CERT_NONE) as place:
+    with login_status(tmp_path / "open", ssl.CERT_NONE) as place:
         code, err = login(desk, place)
     assert (code, "invalid_client" in err, "certificate" in err) == (3, True, True)
 

@@ -90,9 +90,9 @@ def test_a_program_gets_a_token_by_its_certificate_and_uses_it_with_that_alone(
     """[AS-8705-01] [AS-8705-02] [C-8705-01]"""
     running, _, mtls = served
     app = app_at(served, tmp_path / "own", client_id, shown)
-    held = app.log_in()
-    assert held.certificate == thumbprint_of(shown.der)
-    assert held.token_endpoint == f"{mtls}oauth/token"
+    stored = app.log_in()
+    assert stored.certificate == thumbprint_of(shown.der)
+    assert stored.token_endpoint == f"{mtls}oauth/token"
     assert app.session().send(Request("GET", f"{mtls}userinfo")).status == 200
     assert app.session().send(Request("GET", f"{running.url}userinfo")).status == 401
 

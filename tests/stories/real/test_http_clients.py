@@ -13,7 +13,7 @@ import httpx2
 import pytest
 import requests
 
-from keyfob.client.auth.dpop import Prover
+from keyfob.client.auth.dpop import DpopKey
 from keyfob.client.io.http.aiohttp_auth import AiohttpAuth
 from keyfob.client.io.http.httpx2_auth import Httpx2Auth
 from keyfob.client.io.http.httpx_auth import HttpxAuth
@@ -143,7 +143,7 @@ def brought(server: Loopback, name: str = "authorization") -> list[str | None]:
 
 
 def tokens_of(*, is_bound: bool, steps_up: bool = False) -> Tokens:
-    return Tokens(prover=Prover(KEY) if is_bound else None, steps_up=steps_up)
+    return Tokens(dpop_key=DpopKey(KEY) if is_bound else None, steps_up=steps_up)
 
 
 def accepted(server: Loopback, number: int) -> bool:

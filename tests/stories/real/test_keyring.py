@@ -19,8 +19,8 @@ from keyfob.client.model.storage_choice import Note, Place
 from keyfob.errors import VaultUnavailable
 from keyfob.io import secret_service
 from keyfob.run import run
-from keyfob.testing.key_drawer import KeyDrawer
-from tests.client.scripts import held
+from keyfob.testing.key_drawer import FakeKeyStorage
+from tests.client.scripts import stored
 from tests.stories.real.bus import gnome_keyring, keeper, lock_keyring, session_bus
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="D-Bus is Linux's")
@@ -48,7 +48,7 @@ def seals(folder: Path, address: str) -> Seals:
     """The keyring on that bus, and no other place."""
 
     def places(place: Place, _: Path) -> KeyPlace:
-        return service(address) if place == "keyring" else KeyDrawer(trouble="key-absent")
+        return service(address) if place == "keyring" else FakeKeyStorage(trouble="key-absent")
 
     return Seals(folder, "prefer", places)
 
@@ -81,16 +81,16 @@ def test_a_login_is_sealed_to_a_key_in_gnome_keyring_and_moved_out_of_it(bus: st
     home = tmp_path / "home"
     with gnome_keyring(bus, tmp_path / "keyring"):
         vault = FileVault(home, seals(home, bus))
-        assert run(vault.make_ready()) == ""
-        run(vault.keep("default", held()))
+        assert run(vault.prepare()) == ""
+        run(vault.save("default", stored()))
         assert vault.is_sealed("default")
 
         again = FileVault(home, seals(home, bus))
-        assert run(again.load("default")) == held()
+        assert run(again.load("default")) == stored()
         assert again.seals is not None
         again.seals.move("file", again.rewrite)
 
-    assert run(FileVault(home).load("default")) == held()
+    assert run(FileVault(home).load("default")) == stored()
 
 
 @pytest.mark.parametrize("may_ask", [False, True])
@@ -104,7 +104,7 @@ def test_a_keyring_that_hangs_is_given_its_time_and_no_more(bus: str, may_ask: b
 def test_a_keyring_that_hangs_is_passed_over_and_said_so(bus: str, tmp_path: Path) -> None:
     with keeper(bus, "hung"):
         vault = FileVault(tmp_path, seals(tmp_path, bus))
-        said = run(vault.make_ready())
+        said = run(vault.prepare())
 
     assert "does not answer" in said
     assert vault.seals is not None
@@ -126,10 +126,10 @@ def test_a_person_who_says_no_leaves_it_locked(bus: str) -> None:
 def test_a_person_who_unlocks_it_has_a_keyring(bus: str, tmp_path: Path) -> None:
     with keeper(bus, "yielding"):
         vault = FileVault(tmp_path, seals(tmp_path, bus))
-        assert run(vault.make_ready()) == ""
-        run(vault.keep("default", held()))
+        assert run(vault.prepare()) == ""
+        run(vault.save("default", stored()))
         assert vault.is_sealed("default")
-        assert run(vault.load("default")) == held()
+        assert run(vault.load("default")) == stored()
 
 
 def test_a_bus_with_no_keyring_on_it_has_none() -> None:

@@ -32,7 +32,7 @@ def sample(kind: str) -> str:
 
 
 # As software writes what it should not.
-WAYS: dict[str, Callable[[str], str]] = {
+FLOW_NAMES: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "in a form": quote_plus,
     "in an address": lambda secret: quote(quote(secret, safe=""), safe=""),
@@ -64,7 +64,7 @@ def test_a_secret_of_each_kind_is_found_in_whatever_form_it_is_written(kind: str
             known.add(another, sample(another))
     secret = sample(kind)
     known.add(kind, secret)
-    for way, write in WAYS.items():
+    for way, write in FLOW_NAMES.items():
         if len(secret) < SHORT and way == "amid other bytes in base64":
             continue
         assert known.found_in(LINE.format(write(secret))).keys() == {kind}, way

@@ -114,7 +114,7 @@ PLACES = (
         "login --issuer {issuer} {machine} --profile x",
         "access token",
     ),
-    ("keyfob.client.model.stored_login:Held.read", "call {issuer}userinfo", "refresh token"),
+    ("keyfob.client.model.stored_login:StoredLogin.read", "call {issuer}userinfo", "refresh token"),
     ("keyfob.client.session.freshness:refresh", "token --min-ttl 25h", "refresh token"),
     ("keyfob.cli.commands.run:_token", "run -- true", "access token"),
     ("keyfob.protocol.revocation:RevocationRequest.write", "logout --json", "refresh token"),

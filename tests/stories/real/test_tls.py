@@ -143,7 +143,7 @@ def test_a_program_logs_in_refreshes_and_logs_out_over_https(
         person.press("confirm")
         person.press("login", email=user.email, password=user.password.reveal())
 
-    def tell(notice: Notice) -> None:
+    def notify(notice: Notice) -> None:
         if isinstance(notice, CodeShown):
             people.append(Thread(target=approve, args=(notice,)))
             people[-1].start()
@@ -153,27 +153,27 @@ def test_a_program_logs_in_refreshes_and_logs_out_over_https(
         client_id=READY_CLIENT_ID,
         audience=READY_AUDIENCE,
         home=tmp_path / "home",
-        world=SystemWorld(tell, http=trusting, home=tmp_path / "home"),
+        world=SystemWorld(notify, http=trusting, home=tmp_path / "home"),
     )
-    held = app.log_in(tell)
+    stored = app.log_in(notify)
     people[0].join(10)
     app.session().token(min_ttl=timedelta(days=2))  # longer than any token lives
-    refreshed = app.session().held()
+    refreshed = app.session().stored()
     app.session().log_out()
-    assert held.person == refreshed.person == EMAIL
-    assert held.refresh_token is not None
-    assert held.refresh_token != refreshed.refresh_token
+    assert stored.person == refreshed.person == EMAIL
+    assert stored.refresh_token is not None
+    assert stored.refresh_token != refreshed.refresh_token
 
 
 def test_a_program_is_told_of_an_authority_in_its_settings(served: Served, tmp_path: Path) -> None:
     """In the profile, for the login and for every call after it; nothing in the environment."""
     running, _, tls = served
-    without = App(issuer=running.url, client_id=READY_CLIENT_ID, way="device", home=tmp_path / "home")
+    without = App(issuer=running.url, client_id=READY_CLIENT_ID, flow="device", home=tmp_path / "home")
     with pytest.raises(Unreachable) as raised:
         without.begin(lambda _: None)
     assert raised.value.code == "certificate-untrusted"
     assert "issuer CN=keyfob local authority" in raised.value.message
-    app = App(issuer=running.url, client_id=READY_CLIENT_ID, way="device", home=tmp_path / "home", ca=tls.authority)
+    app = App(issuer=running.url, client_id=READY_CLIENT_ID, flow="device", home=tmp_path / "home", ca=tls.authority)
     shown: list[Notice] = []
     app.begin(shown.append)
     sender_for(tls.authority).close()

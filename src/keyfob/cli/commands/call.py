@@ -13,7 +13,7 @@ from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag, add_profile_flag
 from keyfob.client.model.step_up import StepUp, challenge_of
 from keyfob.errors import Misuse, Refused
-from keyfob.login import Held, Profile
+from keyfob.login import Profile, StoredLogin
 from keyfob.protocol.http import FORM, Request, Response
 from keyfob.protocol.oauth_error import speakable
 
@@ -64,7 +64,7 @@ def run(flags: Namespace) -> int:
     if 200 <= answer.status <= 299:
         remember(app, request.url)
         return DONE
-    refusal = _explained(answer, app.profile, session.held())
+    refusal = _explained(answer, app.profile, session.stored())
     raise refusal
 
 
@@ -123,7 +123,7 @@ def _body(part: str) -> bytes:
         raise Misuse(f"the file of -d cannot be read ({type(problem).__name__})") from None
 
 
-def _explained(answer: Response, profile: Profile | None = None, held: Held | None = None) -> Refused:
+def _explained(answer: Response, profile: Profile | None = None, stored: StoredLogin | None = None) -> Refused:
     """What the answer says is wrong, and what would help (RFC 6750 §3.1, RFC 9470 §3)."""
     told = challenge_of(answer)
     error, message = told.get("error", ""), f"the API answered {answer.status}"
@@ -132,8 +132,8 @@ def _explained(answer: Response, profile: Profile | None = None, held: Held | No
     if description := told.get("error_description"):
         message += f": {speakable(description)}"
     hint, wanted = "", StepUp.read(answer)
-    if wanted is not None and profile is not None and held is not None:
-        hint = f"Run: {wanted.command(profile, held.scope)}"
+    if wanted is not None and profile is not None and stored is not None:
+        hint = f"Run: {wanted.command(profile, stored.scope)}"
     elif answer.status == 401:
         hint = "Look whether --audience of your login is this API; a new login may help: keyfob login"
     return Refused(message, oauth_code=speakable(error), hint=hint, code="api-refused")

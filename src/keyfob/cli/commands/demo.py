@@ -84,9 +84,9 @@ def _programs(issuer: str, folder: Path, secret: Path) -> Programs:
                    home=home, **more)  # fmt: skip
 
     return Programs(
-        by_code=app("by-code", READY_CLIENT_ID, way="device"),
+        by_code=app("by-code", READY_CLIENT_ID, flow="device"),
         as_itself=app("as-itself", NIGHTLY, is_machine=True, credential=Source("secret", "file", str(secret))),
-        by_password=app("by-password", LEGACY, way="password", allows_password=True),
-        by_browser=app("by-browser", READY_CLIENT_ID, way="browser"),
-        by_pasting=app("by-browser", READY_CLIENT_ID, way="paste"),
+        by_password=app("by-password", LEGACY, flow="password", allows_password=True),
+        by_browser=app("by-browser", READY_CLIENT_ID, flow="browser"),
+        by_pasting=app("by-browser", READY_CLIENT_ID, flow="paste"),
     )

@@ -100,7 +100,7 @@ def _logins() -> Iterator[Finding]:
         try:
             app = kept_app(name)
             if app is not None:
-                app.session().held()
+                app.session().stored()
         except LoginRequired:
             continue
         except KeyfobError as problem:

@@ -15,7 +15,7 @@ from keyfob.cli.profiles import FIRST, Chosen, add_json_flag, add_profile_flag, 
 from keyfob.cli.settings import Kind, Setting
 from keyfob.client.flows.choice import find_browser
 from keyfob.client.io.detect import look_around
-from keyfob.client.io.state.capability_files import LearnedFiles
+from keyfob.client.io.state.capability_files import CapabilityFiles
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.storage_choice import PLACES, WORDS, Place
@@ -118,8 +118,8 @@ def _find_way(app: App) -> Way:
     profile = app.profile
     if profile.is_machine:
         return Way(("machine",), ("the program logs in as itself: this profile is a machine's",))
-    if profile.way != "auto":
-        return Way((profile.way,), (f"the settings say so: flow is {profile.way}",))
+    if profile.flow != "auto":
+        return Way((profile.flow,), (f"the settings say so: flow is {profile.flow}",))
     try:
         choice = app.plan()
     except KeyfobError as problem:
@@ -127,11 +127,11 @@ def _find_way(app: App) -> Way:
         silent = "the issuer did not answer, so what it offers is not known"
         asked = silent if isinstance(problem, Unreachable) else "what the issuer offers could not be found out"
         return Way((), (here, asked), problem)
-    return Way(choice.doors, choice.reasons)
+    return Way(choice.flows, choice.reasons)
 
 
 def _refused(profile: Profile) -> dict[str, str]:
-    learned = LearnedFiles().load(profile.issuer, profile.client_id).fresh(datetime.now(UTC))
+    learned = CapabilityFiles().load(profile.issuer, profile.client_id).fresh(datetime.now(UTC))
     return {door: output.instant(when) or "" for door, when in learned.refused.items()}
 
 

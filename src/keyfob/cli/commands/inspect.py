@@ -99,7 +99,7 @@ def _read(flags: Namespace) -> _Meant:
     """
     if flags.token is None:
         app = known_app(_without_issuer(flags))
-        return _Meant(app.session().held().access_token, app.profile, is_kept=True)
+        return _Meant(app.session().stored().access_token, app.profile, is_kept=True)
     profile = None
     with suppress(LoginRequired):
         profile = known_app(_without_issuer(flags)).profile

@@ -27,7 +27,7 @@ from keyfob.client.model.presets import NAMES
 from keyfob.client.model.profile import DPOP, command
 from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut
-from keyfob.login import App, Assurance, Held, Notice, Profile
+from keyfob.login import App, Assurance, Notice, Profile, StoredLogin
 
 _FLOWS = ("auto", "browser", "device", "paste", "machine", "password")
 
@@ -114,28 +114,28 @@ def run(flags: Namespace) -> int:
     app = app_of(profile, store=flags.store)
     log_in = _held_to(chosen, app, _way_of(flags, app, chosen.subject))
     if not flags.json:
-        held = _or_say_where(log_in, profile)
-        ProfileFiles().keep(app.profile)
-        if held is not None:
-            output.remark(_greeting(held))
+        stored = _or_say_where(log_in, profile)
+        ProfileFiles().save(app.profile)
+        if stored is not None:
+            output.remark(_greeting(stored))
         else:
             output.remark(f"when it is approved, run: {_resume(profile.name)}")
         return DONE
     try:
-        held = log_in(events.show)
+        stored = log_in(events.show)
     except LoginDeclined:
         output.result_object({"event": "denied"})
         raise
     except TimedOut:
         output.result_object({"event": "expired"})
         raise
-    ProfileFiles().keep(app.profile)
-    if held is not None:
-        output.result_object(events.granted(app.profile, held))
+    ProfileFiles().save(app.profile)
+    if stored is not None:
+        output.result_object(events.granted(app.profile, stored))
     return DONE
 
 
-_LogIn = Callable[[Callable[[Notice], None] | None], Held | None]
+_LogIn = Callable[[Callable[[Notice], None] | None], StoredLogin | None]
 
 
 def _held_to(chosen: Chosen, app: App, log_in: _LogIn) -> _LogIn:
@@ -143,17 +143,17 @@ def _held_to(chosen: Chosen, app: App, log_in: _LogIn) -> _LogIn:
     if chosen.subject is None:
         return log_in
 
-    def log_in_as_pinned(tell: Callable[[Notice], None] | None) -> Held | None:
+    def log_in_as_pinned(notify: Callable[[Notice], None] | None) -> StoredLogin | None:
         was_empty = _is_empty(app)
-        held = log_in(tell)
+        stored = log_in(notify)
         try:
-            if held is not None:
-                check_subject(chosen, held)
+            if stored is not None:
+                check_subject(chosen, stored)
         except Refused:
             if was_empty:
                 app.session().log_out()
             raise
-        return held
+        return stored
 
     return log_in_as_pinned
 
@@ -161,7 +161,7 @@ def _held_to(chosen: Chosen, app: App, log_in: _LogIn) -> _LogIn:
 def _is_empty(app: App) -> bool:
     """Whether nobody is logged in."""
     try:
-        app.session().held()
+        app.session().stored()
     except KeyfobError:
         return True
     return False
@@ -210,43 +210,48 @@ def _way_of(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
         raise Misuse("--acr, --max-age and --prompt are said when a login is begun; leave them away with --resume")
     if flags.no_wait:
 
-        def begin(tell: Callable[[Notice], None] | None) -> None:
-            app.begin(tell, assurance=assurance)
+        def begin(notify: Callable[[Notice], None] | None) -> None:
+            app.begin(notify, assurance=assurance)
 
         return begin
-    may_switch = _switch_of(flags, pinned)
+    may_replace_account = _switch_of(flags, pinned)
 
-    def may_adopt(held: Held) -> bool:
-        return not flags.switch_account and pinned in {None, held.subject}  # who wants another wants to be asked
+    def accepts(stored: StoredLogin) -> bool:
+        return not flags.switch_account and pinned in {None, stored.subject}  # who wants another wants to be asked
 
     if flags.resume:
-        return lambda tell: app.resume(tell, may_switch=may_switch, may_adopt=may_adopt)
+        return lambda notify: app.resume(notify, may_replace_account=may_replace_account, accepts=accepts)
     ask = events.ask if flags.json else None
-    return lambda tell: app.log_in(
-        tell, ask=ask, opens_page=flags.open, assurance=assurance, may_switch=may_switch, may_adopt=may_adopt
+    return lambda notify: app.log_in(
+        notify,
+        ask=ask,
+        opens_page=flags.open,
+        assurance=assurance,
+        may_replace_account=may_replace_account,
+        accepts=accepts,
     )
 
 
-def _switch_of(flags: Namespace, pinned: str | None = None) -> Callable[[Held, Held], bool]:
+def _switch_of(flags: Namespace, pinned: str | None = None) -> Callable[[StoredLogin, StoredLogin], bool]:
     """May another person take the place of the last? The flag says so, or whoever sits at the terminal.
 
     Nobody may whose account is not the one that is pinned.
     """
 
-    def may_switch(before: Held, after: Held) -> bool:
+    def may_replace_account(before: StoredLogin, after: StoredLogin) -> bool:
         if pinned is not None and after.subject != pinned:
             return False
         if flags.switch_account:
             return True
         if flags.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return False
-        names = [held.person or held.subject or "?" for held in (before, after)]
+        names = [stored.person or stored.subject or "?" for stored in (before, after)]
         return output.agreed(f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?")
 
-    return may_switch
+    return may_replace_account
 
 
-def _or_say_where(log_in: _LogIn, profile: Profile) -> Held | None:
+def _or_say_where(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
     """Log in at the terminal. Where there is none, a program reads on stdout what to run where there is one.
 
     Raises:
@@ -267,6 +272,6 @@ def _or_say_where(log_in: _LogIn, profile: Profile) -> Held | None:
         raise
 
 
-def _greeting(held: Held) -> str:
-    who = held.person or held.subject
-    return f"logged in as {who} at {held.issuer}" if who else f"logged in as {held.client_id} at {held.issuer}"
+def _greeting(stored: StoredLogin) -> str:
+    who = stored.person or stored.subject
+    return f"logged in as {who} at {stored.issuer}" if who else f"logged in as {stored.client_id} at {stored.issuer}"

@@ -89,7 +89,7 @@ def _end_any(name: str) -> Ended:
         return end(name, kept_app(name))
     except KeyfobError as problem:
         try:
-            blocking(FileVault().forget(name))
+            blocking(FileVault().delete(name))
         except KeyfobError as another:
             return Ended(name, problem=another)
         return Ended(name, problem=problem)

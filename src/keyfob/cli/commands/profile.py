@@ -15,7 +15,7 @@ from keyfob.cli.profiles import add_json_flag, choose, kept_app, known_names
 from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.profile import DEFAULT, check_name
-from keyfob.client.session.freshness import standing
+from keyfob.client.session.freshness import login_status
 from keyfob.errors import KeyfobError, LoginRequired, Misuse
 from keyfob.login import App
 from keyfob.run import run as blocking
@@ -67,7 +67,7 @@ def _looked_at(name: str) -> tuple[App | None, str]:
         app = kept_app(name)
         if app is None:
             return None, LoginRequired.default_code
-        return app, standing(app.session().held(), datetime.now(UTC), is_machine=app.profile.is_machine).state
+        return app, login_status(app.session().stored(), datetime.now(UTC), is_machine=app.profile.is_machine).state
     except LoginRequired:
         return kept_app(name), "login-needed"
     except KeyfobError as problem:
@@ -111,8 +111,8 @@ def _remove(flags: Namespace) -> int:
         ended = end(name, kept_app(name))
     finally:
         with vault.lock(name):
-            blocking(vault.forget(name))
-        PendingFiles().keep(name, None)
+            blocking(vault.delete(name))
+        PendingFiles().save(name, None)
         files.remove(name)
     if flags.json:
         output.result_object({"profile": name, **members(ended.done)})

@@ -64,18 +64,18 @@ def _token(flags: Namespace) -> str:
     min_ttl = None if flags.min_ttl is None else duration(flags.min_ttl)
     session = known_app(flags).session(output.notice)
     token = session.token(min_ttl)
-    held = session.held()
-    if held.token_type == "DPoP":
+    stored = session.stored()
+    if stored.token_type == "DPoP":
         raise Refused(
             "this login's token works only with proofs of its key (DPoP), which another program cannot make",
             code="token-bound",
             hint="Use keyfob call, or log in to another profile with --dpop off",
         )
-    if held.certificate is not None:  # which is a file, and so may be the program's own as well
+    if stored.certificate is not None:  # which is a file, and so may be the program's own as well
         output.remark(output.CERTIFICATE_NEEDED)
-    if min_ttl is None or held.expires_at is None:
+    if min_ttl is None or stored.expires_at is None:
         return token
-    left = held.expires_at - held.skew - datetime.now(UTC)
+    left = stored.expires_at - stored.skew - datetime.now(UTC)
     if left < min_ttl:
         raise Refused(
             f"the token would live for {output.span(max(left, timedelta()))}, and {output.span(min_ttl)} are needed; "

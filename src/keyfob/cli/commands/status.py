@@ -23,13 +23,13 @@ from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.profile import command
 from keyfob.client.model.storage_choice import WORDS, Place
-from keyfob.client.session.freshness import Standing, standing
+from keyfob.client.session.freshness import LoginStatus, login_status
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
-from keyfob.login import App, Held
+from keyfob.login import App, StoredLogin
 from keyfob.protocol.http import Request
 
 _OK = 200
-_NOBODY = Standing("login-needed", None, renews=False, refresh_until=None, ends_at=None)
+_NOBODY = LoginStatus("login-needed", None, renews=False, refresh_until=None, ends_at=None)
 _WORDS = {
     "logged-in": "logged in",
     "lapsed-but-renews": "logged in; the access token has lapsed, and the next use renews it",
@@ -59,8 +59,8 @@ class Report:
     """
 
     name: str
-    stands: Standing
-    held: Held | None = None
+    stands: LoginStatus
+    stored: StoredLogin | None = None
     was_asked: bool = False
     place: Place | None = None
     is_sealed: bool = False
@@ -103,9 +103,9 @@ def _chosen(flags: Namespace) -> Report:
     chosen = choose(flags)
     app = None if chosen.profile is None else app_of(chosen.profile)
     report = _report(chosen.name, app, is_online=False)
-    if report.held is None or app is None:
+    if report.stored is None or app is None:
         return report
-    check_subject(chosen, report.held)
+    check_subject(chosen, report.stored)
     return _asked(report, app) if flags.online else report
 
 
@@ -121,7 +121,7 @@ def _report(name: str, app: App | None, *, is_online: bool) -> Report:
     if app is None:
         return Report(name, _NOBODY, is_known=False)
     try:
-        held = app.session().held()
+        stored = app.session().stored()
     except LoginRequired:
         return Report(name, _NOBODY)
     except VaultUnavailable as problem:
@@ -129,8 +129,8 @@ def _report(name: str, app: App | None, *, is_online: bool) -> Report:
     seals = Seals()
     found = Report(
         name,
-        standing(held, datetime.now(UTC), is_machine=app.profile.is_machine),
-        held,
+        login_status(stored, datetime.now(UTC), is_machine=app.profile.is_machine),
+        stored,
         place=seals.note().place,
         is_sealed=FileVault(None, seals).is_sealed(name),
     )
@@ -144,14 +144,14 @@ def _asked(report: Report, app: App) -> Report:
         if not report.stands.renews:
             return _asked_for_name(report, app)
         session.token(renew=True)
-        fresh = session.held()
+        fresh = session.stored()
     except (Unreachable, Malformed) as problem:
         return replace(report, stands=replace(report.stands, state="offline-unknown"), problem=problem)
     except Refused as problem:
         return replace(report, stands=replace(_NOBODY, access_until=report.stands.access_until),
                        was_asked=True, problem=problem)  # fmt: skip
-    stands = standing(fresh, datetime.now(UTC), is_machine=app.profile.is_machine)
-    return replace(report, stands=stands, held=fresh, was_asked=True)
+    stands = login_status(fresh, datetime.now(UTC), is_machine=app.profile.is_machine)
+    return replace(report, stands=stands, stored=fresh, was_asked=True)
 
 
 def _asked_for_name(report: Report, app: App) -> Report:
@@ -163,36 +163,36 @@ def _asked_for_name(report: Report, app: App) -> Report:
     if report.stands.state == "login-needed":
         return report
     address = app.metadata().userinfo_endpoint
-    if address is None or report.held is None or "openid" not in report.held.scope.names:
+    if address is None or report.stored is None or "openid" not in report.stored.scope.names:
         return report
     answer = app.session().send(Request("GET", address))
     if answer.status in {401, 403}:
         problem = Refused("the issuer does not know the access token any more")
         return replace(report, stands=_NOBODY, was_asked=True, problem=problem)
-    if answer.status != _OK or report.held.subject is None:
+    if answer.status != _OK or report.stored.subject is None:
         return report  # without an ID token nobody can tell whom an answer is about
-    check_userinfo(answer, report.held.subject)
+    check_userinfo(answer, report.stored.subject)
     return replace(report, was_asked=True)
 
 
 def _members(report: Report) -> dict[str, object]:
-    held, stands, problem = report.held, report.stands, report.problem
+    stored, stands, problem = report.stored, report.stands, report.problem
     return {
         "profile": report.name,
         "state": stands.state,
         "asked": report.was_asked,
-        "issuer": held and held.issuer,
-        "client_id": held and held.client_id,
-        "audience": held and held.audience,
-        "subject": held and held.subject,
-        "name": held and held.person,
-        "scope": held and held.scope.write(),
+        "issuer": stored and stored.issuer,
+        "client_id": stored and stored.client_id,
+        "audience": stored and stored.audience,
+        "subject": stored and stored.subject,
+        "name": stored and stored.person,
+        "scope": stored and stored.scope.write(),
         "access_expires_at": output.instant(stands.access_until),
         "renews": stands.renews,
         "refresh_expires_at": output.instant(stands.refresh_until),
         "session_ends_at": output.instant(stands.ends_at),
-        "bound": held is not None and held.is_bound,
-        "store": None if held is None else {"place": report.place, "sealed": report.is_sealed},
+        "bound": stored is not None and stored.is_bound,
+        "store": None if stored is None else {"place": report.place, "sealed": report.is_sealed},
         "problem": None if problem is None else output.told(problem),
     }
 
@@ -209,25 +209,25 @@ def _say(report: Report) -> None:
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
-    held, stands = report.held, report.stands
-    if held is None:
+    stored, stands = report.stored, report.stands
+    if stored is None:
         return []
     access = "the API says otherwise" if stands.access_until is None else output.clock(stands.access_until)
     ends = "nobody knows when" if stands.ends_at is None else output.clock(stands.ends_at)
     facts = [
-        ("issuer", held.issuer),
-        ("who", held.person or held.subject),
+        ("issuer", stored.issuer),
+        ("who", stored.person or stored.subject),
         ("access until", access),
         ("refresh until", None if stands.refresh_until is None else output.clock(stands.refresh_until)),
         ("session ends", ends if stands.renews else None),
-        ("bound", _bound(held)),
+        ("bound", _bound(stored)),
         ("kept", WORDS[report.place] if report.is_sealed and report.place else WORDS["file"]),
         ("asked", "the issuer, just now" if report.was_asked else None),
     ]
     return [(name, value) for name, value in facts if value]
 
 
-def _bound(held: Held) -> str | None:
-    if held.certificate is not None:
+def _bound(stored: StoredLogin) -> str | None:
+    if stored.certificate is not None:
         return "to this program's certificate (mTLS)"
-    return "to a key of this login (DPoP)" if held.is_bound else None
+    return "to a key of this login (DPoP)" if stored.is_bound else None

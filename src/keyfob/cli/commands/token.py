@@ -32,22 +32,22 @@ def run(flags: Namespace) -> int:
     app = known_app(flags)
     session = app.session(output.notice)
     token = session.token(min_ttl)
-    held = session.held()
-    if held.expires_at is not None:
-        left = held.expires_at - held.skew - datetime.now(UTC)
-        if left < (usual_window(held) if min_ttl is None else min_ttl):
+    stored = session.stored()
+    if stored.expires_at is not None:
+        left = stored.expires_at - stored.skew - datetime.now(UTC)
+        if left < (usual_window(stored) if min_ttl is None else min_ttl):
             output.remark(f"this token lives for {output.span(left)} only; no longer one could be had")
-    if held.token_type == "DPoP":
+    if stored.token_type == "DPoP":
         output.remark("this token works only with proofs of this login's key (DPoP); keyfob call makes them")
-    if held.certificate is not None:
+    if stored.certificate is not None:
         output.remark(output.CERTIFICATE_NEEDED)
     if flags.json:
         output.result_object(
             {
                 "access_token": token,
-                "token_type": held.token_type,
-                "expires_at": output.instant(held.expires_at),
-                "scope": held.scope.write(),
+                "token_type": stored.token_type,
+                "expires_at": output.instant(stored.expires_at),
+                "scope": stored.scope.write(),
             }
         )
     else:

@@ -56,8 +56,8 @@ def run(flags: Namespace) -> int:
             if flags.word not in _SWITCH:
                 raise Misuse("the quick file is on or off", hint="Run: keyfob vault quick off")
             seals.set_quick(is_quick=_SWITCH[flags.word])
-            for drawer in vault.drawers():
-                blocking(vault.put_away(drawer))
+            for entry in vault.entries():
+                blocking(vault.remove_quick(entry))
             output.remark(f"the quick file is {flags.word}")
         case _:
             _tell(vault, seals, as_json=flags.json)
@@ -74,7 +74,7 @@ def _members(vault: FileVault, note: Note) -> dict[str, object]:
         "moving_from": note.before,
         "folder": str(vault.folder),
         "quick": note.is_quick,
-        "profiles": [{"name": name, "sealed": vault.is_sealed(name)} for name in vault.drawers()],
+        "profiles": [{"name": name, "sealed": vault.is_sealed(name)} for name in vault.entries()],
     }
 
 
@@ -90,7 +90,7 @@ def _tell(vault: FileVault, seals: Seals, *, as_json: bool) -> None:
     if note.before:
         output.result(f"a move from {note.before} was stopped half-way; keyfob vault move {note.place} ends it")
     rows = [("folder", str(vault.folder)), ("quick file", "on" if note.is_quick else "off")]
-    rows += [(f"login {name}", "sealed" if vault.is_sealed(name) else "plain") for name in vault.drawers()]
+    rows += [(f"login {name}", "sealed" if vault.is_sealed(name) else "plain") for name in vault.entries()]
     rows += [(place, said) for place, _, said in answers]
     for line in output.columns(rows):
         output.result(f"  {line}")

@@ -19,7 +19,7 @@ from keyfob.protocol.oauth_error import INVALID_CLIENT, USE_DPOP_NONCE, OAuthErr
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from keyfob.client.auth.dpop import Prover
+    from keyfob.client.auth.dpop import DpopKey
     from keyfob.client.model.credential import Credential, PrivateKey
 
 _OK = 200
@@ -32,7 +32,7 @@ ASSERTION_TYPE: Final = "client-authentication+jwt"
 
 
 @dataclass(slots=True)
-class Program:
+class OAuthClient:
     """One program at one server, for as long as one command or session lasts.
 
     Attributes:
@@ -47,22 +47,22 @@ class Program:
     credential: Credential | None = None
     methods: tuple[AuthMethod, ...] = ("none",)
     token_endpoint: str = ""
-    prover: Prover | None = None
+    dpop_key: DpopKey | None = None
 
     @property
     def token_types(self) -> tuple[str, ...]:
         """What it can use; with a proof, a plain token too, unless it insists (RFC 9449 §5)."""
-        if self.prover is None:
+        if self.dpop_key is None:
             return ("Bearer",)
-        return ("DPoP",) if self.prover.is_required else ("DPoP", "Bearer")
+        return ("DPoP",) if self.dpop_key.is_required else ("DPoP", "Bearer")
 
     @property
     def proof_key(self) -> Secret | None:
         """What its tokens are bound to, for the vault."""
-        return None if self.prover is None else self.prover.write()
+        return None if self.dpop_key is None else self.dpop_key.write()
 
     @classmethod
-    def at(cls, metadata: ServerMetadata, client_id: str, credential: Credential | None = None) -> Self:
+    def context(cls, metadata: ServerMetadata, client_id: str, credential: Credential | None = None) -> Self:
         """At a server that says which ways it knows."""
         methods = methods_for(credential, metadata)
         return cls(client_id, metadata.issuer, credential, methods, token_endpoint=metadata.token_endpoint)
@@ -89,7 +89,7 @@ def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tupl
 
 async def post(
     world: World,
-    program: Program,
+    client: OAuthClient,
     endpoint: str,
     parameters: Mapping[str, object],
     *,
@@ -105,13 +105,13 @@ async def post(
         as_json: Not as a form.
         proves: Whether a proof of the program's key goes with it, where it has one (RFC 9449 §5, §10.1).
     """
-    *first, last = program.methods
+    *first, last = client.methods
     for method in first:
-        response = await _post(world, program, method, endpoint, parameters, as_json=as_json, proves=proves)
+        response = await _post(world, client, method, endpoint, parameters, as_json=as_json, proves=proves)
         if not _is_refused(response):
-            program.methods = (method,)
+            client.methods = (method,)
             return response
-    return await _post(world, program, last, endpoint, parameters, as_json=as_json, proves=proves)
+    return await _post(world, client, last, endpoint, parameters, as_json=as_json, proves=proves)
 
 
 def _is_refused(response: Response) -> bool:
@@ -121,14 +121,14 @@ def _is_refused(response: Response) -> bool:
     return response.status == _UNAUTHORIZED or is_unknown or (response.status == _FORBIDDEN and error is None)
 
 
-async def ask_for_tokens(world: World, program: Program, endpoint: str, grant: Grant) -> Response:
+async def request_tokens(world: World, client: OAuthClient, endpoint: str, grant: Grant) -> Response:
     """Trade a grant for tokens; the answer is not judged. May raise `Unreachable` or `Malformed`."""
-    return await post(world, program, endpoint, TokenRequest("", grant).write(), proves=True)
+    return await post(world, client, endpoint, TokenRequest("", grant).write(), proves=True)
 
 
 async def _post(
     world: World,
-    program: Program,
+    client: OAuthClient,
     method: AuthMethod,
     endpoint: str,
     parameters: Mapping[str, object],
@@ -137,15 +137,15 @@ async def _post(
     proves: bool,
 ) -> Response:
     """Once; and once more with a server's nonce, where it wants one (RFC 9449 §8)."""
-    prover = program.prover if proves else None
-    for may_retry in (prover is not None, False):
-        shown, headers = Credentials(method, program.client_id, _authenticate(world, program)).write()
+    dpop_key = client.dpop_key if proves else None
+    for may_retry in (dpop_key is not None, False):
+        shown, headers = Credentials(method, client.client_id, _authenticate(world, client)).write()
         request = _write(endpoint, {**parameters, **shown}, headers, as_json=as_json)
-        if prover is not None:
-            moment, chance = world.now(), world.random(_ID_BYTES)
-            request = replace(request, headers=request.headers + prover.prove(request, moment.wall, chance))
+        if dpop_key is not None:
+            moment, random_bytes = world.now(), world.random(_ID_BYTES)
+            request = replace(request, headers=request.headers + dpop_key.prove(request, moment.wall, random_bytes))
         response = as_meant(await world.send(request))
-        has_nonce = prover is not None and prover.heed(request, response)
+        has_nonce = dpop_key is not None and dpop_key.store_nonce(request, response)
         if not (may_retry and has_nonce and _wants_nonce(response)):
             break
     return response
@@ -162,9 +162,9 @@ def _wants_nonce(response: Response) -> bool:
     return error is not None and error.error == USE_DPOP_NONCE
 
 
-def _authenticate(world: World, program: Program) -> Secret | None:
+def _authenticate(world: World, client: OAuthClient) -> Secret | None:
     """The secret, or a fresh assertion; nothing where the connection shows a certificate."""
-    credential = program.credential
+    credential = client.credential
     if credential is None or isinstance(credential, Secret):
         return credential
     if isinstance(credential, Certificate):
@@ -173,7 +173,7 @@ def _authenticate(world: World, program: Program) -> Secret | None:
 
     if isinstance(credential, PlatformToken):
         return credential.token
-    return write_assertion(world, credential, program.client_id, program.issuer, program.token_endpoint)
+    return write_assertion(world, credential, client.client_id, client.issuer, client.token_endpoint)
 
 
 def write_assertion(

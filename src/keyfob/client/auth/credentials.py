@@ -6,24 +6,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from keyfob.client.auth.client_auth import Program
+from keyfob.client.auth.client_auth import OAuthClient
 from keyfob.client.model.certificate import Certificate, CertificateFiles
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.source import Source
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Misuse
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from keyfob.client.auth.dpop import Prover
+    from keyfob.client.auth.dpop import DpopKey
     from keyfob.client.model.credential import Credential
 
 ReadCredential = Callable[[Source | CertificateFiles], "Credential"]
 
 
-class Proofs:
+class ProfileCredentials:
     """Of one profile. Secrets and keys are looked for each time: they may be changed while a program runs."""
 
     def __init__(self, profile: Profile, credential: ReadCredential | None = None) -> None:
@@ -35,34 +35,34 @@ class Proofs:
         """
         self.profile = profile
         self._credential = credential
-        self._provers: tuple[Secret, Prover, Prover] | None = None
+        self._dpop_keys: tuple[Secret, DpopKey, DpopKey] | None = None
 
-    def program(self, held: Held) -> Program:
+    def client(self, stored: StoredLogin) -> OAuthClient:
         """Who asks, at the server that a login is held from. Raises `Misuse` as `credential` does."""
-        provers = self.provers(held)
-        return Program(
-            held.client_id,
-            held.issuer,
+        dpop_keys = self.dpop_keys(stored)
+        return OAuthClient(
+            stored.client_id,
+            stored.issuer,
             self.credential(),
-            held.methods,
-            token_endpoint=held.token_endpoint,
-            prover=provers and provers[0],
+            stored.methods,
+            token_endpoint=stored.token_endpoint,
+            dpop_key=dpop_keys and dpop_keys[0],
         )
 
-    def provers(self, held: Held) -> tuple[Prover, Prover] | None:
+    def dpop_keys(self, stored: StoredLogin) -> tuple[DpopKey, DpopKey] | None:
         """What proves that we hold the login's key: to its issuer, and to APIs."""
-        if held.proof_key is None:
+        if stored.proof_key is None:
             return None
-        if self._provers is None or self._provers[0] != held.proof_key:
-            from keyfob.client.auth.dpop import Prover  # noqa: PLC0415  signatures cost 100 ms
+        if self._dpop_keys is None or self._dpop_keys[0] != stored.proof_key:
+            from keyfob.client.auth.dpop import DpopKey  # noqa: PLC0415  signatures cost 100 ms
 
-            ours = Prover.read(held.proof_key, is_required=self.profile.dpop == "require")
-            self._provers = held.proof_key, ours, Prover(ours.key)
-        return self._provers[1:]
+            ours = DpopKey.read(stored.proof_key, is_required=self.profile.dpop == "require")
+            self._dpop_keys = stored.proof_key, ours, DpopKey(ours.key)
+        return self._dpop_keys[1:]
 
-    def heed(self, request: Request, response: Response) -> bool:
+    def store_nonce(self, request: Request, response: Response) -> bool:
         """Keep the nonce of an API's answer; whether there was a new one."""
-        return self._provers is not None and self._provers[2].heed(request, response)
+        return self._dpop_keys is not None and self._dpop_keys[2].store_nonce(request, response)
 
     def credential(self) -> Credential | None:
         """What the program proves itself with; its certificate where it has nothing else.

@@ -25,7 +25,7 @@ _OURS: Final[tuple[_Ours, ...]] = get_args(_Ours)
 
 
 @dataclass(slots=True)
-class Prover:
+class DpopKey:
     """One key. Servers that give tokens and servers that take them get a prover each: their nonces stay apart (§9).
 
     Attributes:
@@ -55,7 +55,7 @@ class Prover:
         """
         return cls(SigningKey.read(kept.reveal().encode())[0], is_required)
 
-    def prove(self, request: Request, wall: datetime, chance: bytes, token: Secret | None = None) -> Headers:
+    def prove(self, request: Request, wall: datetime, random_bytes: bytes, token: Secret | None = None) -> Headers:
         """The header that goes with this one request.
 
         Args:
@@ -64,13 +64,13 @@ class Prover:
             chance: Unguessable bytes, 12 or more (§4.2).
             token: The access token that goes with it, at an API.
         """
-        token_id = base64.urlsafe_b64encode(chance).rstrip(b"=").decode("ascii")
+        token_id = base64.urlsafe_b64encode(random_bytes).rstrip(b"=").decode("ascii")
         token_hash = None if token is None else hash_of(token)
         nonce = self.nonces.get(origin_of(request.url))
         proof = Proof(token_id, request.method, normal(request.url), wall, token_hash, nonce)
         return (("dpop", write_proof(proof, self.key).reveal()),)
 
-    def heed(self, request: Request, response: Response) -> bool:
+    def store_nonce(self, request: Request, response: Response) -> bool:
         """Keep the nonce that an answer brings, also one that went well; whether there was a new one (§8.2)."""
         nonce, origin = response.header("dpop-nonce") or "", origin_of(request.url)
         if not nonce or len(nonce) > _LONGEST_NONCE or not (nonce.isascii() and nonce.isprintable()):
@@ -80,7 +80,9 @@ class Prover:
         return is_new
 
 
-def make_prover(world: World, profile: Profile, metadata: ServerMetadata, kept: Secret | None = None) -> Prover | None:
+def make_dpop_key(
+    world: World, profile: Profile, metadata: ServerMetadata, kept: Secret | None = None
+) -> DpopKey | None:
     """The key that a login's tokens will be bound to; None where they will not.
 
     Args:
@@ -103,5 +105,5 @@ def make_prover(world: World, profile: Profile, metadata: ServerMetadata, kept: 
     if algorithm is None:
         return None
     if kept is not None:
-        return Prover.read(kept, is_required=is_required)
-    return Prover(SigningKey.from_chance(algorithm, world.random(_KEY_BYTES)), is_required)
+        return DpopKey.read(kept, is_required=is_required)
+    return DpopKey(SigningKey.from_chance(algorithm, world.random(_KEY_BYTES)), is_required)

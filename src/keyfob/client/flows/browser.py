@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final, NoReturn
 from urllib.parse import urlencode
 
-from keyfob.client.auth.client_auth import Program, ask_for_tokens, post
+from keyfob.client.auth.client_auth import OAuthClient, post, request_tokens
 from keyfob.client.auth.token_response import OK, read_tokens, refuse
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.callback import ANYWHERE, Callback
@@ -36,7 +36,7 @@ _CREATED: Final = 201
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class BrowserLogin:
     """A person was sent to the issuer and may come back.
 
     Attributes:
@@ -54,13 +54,13 @@ class Visit:
 async def begin(
     world: World,
     metadata: ServerMetadata,
-    program: Program,
+    client: OAuthClient,
     profile: Profile,
     *,
     opens: bool,
     offers_device: bool = False,
     assurance: Assurance = ANY_LOGIN,
-) -> Visit:
+) -> BrowserLogin:
     """Listen, and send the person to the issuer.
 
     The browser that we open ourselves brings its answer in a form (`form_post`) where the server can do that, so that
@@ -93,28 +93,30 @@ async def begin(
         code_challenge=challenge_of(verifier),
         code_challenge_method=S256,
         target=profile.target,
-        key_thumbprint=None if program.prover is None else program.prover.thumbprint,
+        key_thumbprint=None if client.dpop_key is None else client.dpop_key.thumbprint,
         acr_values=assurance.acr_values,
         max_age=assurance.max_age,
         prompt=assurance.prompt,
     )
-    address = await _address(world, metadata, program, asked)
+    address = await _address(world, metadata, client, asked)
     if opens:
         has_form = "form_post" in metadata.response_modes_supported
         opened = replace(asked, response_mode="form_post") if has_form else asked
-        has_opened = await world.browse((await _address(world, metadata, program, opened)) if has_form else address)
+        has_opened = await world.open_browser(
+            (await _address(world, metadata, client, opened)) if has_form else address
+        )
         world.notify(BrowserOpened(address, LONGEST_VISIT, has_opened, offers_device))
     else:
         world.notify(PasteAsked(address, LONGEST_VISIT))
-    return Visit(address, asked.redirect_uri, Secret(state), verifier, asked.nonce)
+    return BrowserLogin(address, asked.redirect_uri, Secret(state), verifier, asked.nonce)
 
 
-def read_answer(world: World, visit: Visit, event: LoginEvent) -> Mapping[str, str] | None:
+def read_answer(world: World, browser_login: BrowserLogin, event: LoginEvent) -> Mapping[str, str] | None:
     """What was brought back; None where what was heard is no answer to this visit, which goes on."""
     if isinstance(event, Redirected):
         return event.parameters
     if isinstance(event, Pasted):
-        problem, found = _read_pasted(visit, event.text)
+        problem, found = _read_pasted(browser_login, event.text)
         if found is not None:
             return found
         world.notify(PasteRefused(problem))
@@ -122,7 +124,7 @@ def read_answer(world: World, visit: Visit, event: LoginEvent) -> Mapping[str, s
 
 
 async def finish(
-    world: World, metadata: ServerMetadata, program: Program, visit: Visit, brought: Mapping[str, str]
+    world: World, metadata: ServerMetadata, client: OAuthClient, browser_login: BrowserLogin, brought: Mapping[str, str]
 ) -> TokenAnswer:
     """Judge what came back, and trade the code for tokens.
 
@@ -133,18 +135,18 @@ async def finish(
         Unreachable: The server does not answer.
     """
     code = _judge(brought, metadata)
-    grant = AuthorizationCodeGrant(code, visit.callback, visit.verifier)
-    response = await ask_for_tokens(world, program, metadata.token_endpoint, grant)
-    return read_tokens(response, "the server gives no tokens", program.token_types)
+    grant = AuthorizationCodeGrant(code, browser_login.callback, browser_login.verifier)
+    response = await request_tokens(world, client, metadata.token_endpoint, grant)
+    return read_tokens(response, "the server gives no tokens", client.token_types)
 
 
-async def _address(world: World, metadata: ServerMetadata, program: Program, asked: AuthorizationRequest) -> str:
+async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, asked: AuthorizationRequest) -> str:
     """The address to open; where the server wants it so, with all parameters pushed before (RFC 9126 §2, §4)."""
     parameters = {**habits_of(metadata.issuer).parameters, **asked.write()}
     endpoint = metadata.authorization_endpoint or ""
     pushed_to = metadata.pushed_authorization_request_endpoint
     if metadata.require_pushed_authorization_requests and pushed_to is not None:
-        response = await post(world, program, pushed_to, parameters, proves=True)
+        response = await post(world, client, pushed_to, parameters, proves=True)
         if response.status not in {OK, _CREATED}:
             refuse(response, "the server does not take the request")
         pushed = read_json(response.body, "pushed request").text("request_uri")
@@ -152,7 +154,7 @@ async def _address(world: World, metadata: ServerMetadata, program: Program, ask
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
 
-def _read_pasted(visit: Visit, text: Secret) -> tuple[str, dict[str, str] | None]:
+def _read_pasted(browser_login: BrowserLogin, text: Secret) -> tuple[str, dict[str, str] | None]:
     """The answer in an address or its query, or why there is none. Nothing of it is repeated."""
     query = text.reveal().strip().partition("#")[0]
     try:
@@ -162,7 +164,7 @@ def _read_pasted(visit: Visit, text: Secret) -> tuple[str, dict[str, str] | None
         return "that is not the address of a page", None
     if shown is None:
         return "that is not the address that the browser ended at; it has code= and state= in it", None
-    if Secret(shown) != visit.state:
+    if Secret(shown) != browser_login.state:
         return "that address belongs to another login", None
     return "", {name: str(value) for name, value in fields.values.items()}
 

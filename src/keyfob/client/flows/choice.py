@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyfob.client.model.flow_names import DOORS, Door
-from keyfob.client.model.server_capabilities import Learned
+from keyfob.client.model.flow_names import INTERACTIVE_FLOWS, InteractiveFlow
+from keyfob.client.model.server_capabilities import ServerCapabilities
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
 from keyfob.protocol.metadata import ServerMetadata
@@ -28,15 +28,15 @@ class Choice:
     """What was decided.
 
     Attributes:
-        doors: The ways to try, in order; () where there is none.
+        flows: The ways to try, in order; () where there is none.
         reasons: Why so, in words, one a line.
     """
 
-    doors: tuple[Door, ...]
+    flows: tuple[InteractiveFlow, ...]
     reasons: tuple[str, ...]
 
 
-def choose(here: Surroundings, metadata: ServerMetadata, learned: Learned, *, has_person: bool) -> Choice:
+def choose(here: Surroundings, metadata: ServerMetadata, capabilities: ServerCapabilities, *, has_user: bool) -> Choice:
     """Decide how to log in.
 
     Args:
@@ -45,14 +45,14 @@ def choose(here: Surroundings, metadata: ServerMetadata, learned: Learned, *, ha
         learned: What it refused before, nothing of it stale.
         has_person: Whether anybody sees what we show: at the terminal, or through the program that calls us.
     """
-    if not has_person:
+    if not has_user:
         return Choice((), (_nobody(here),))
     is_local, why = find_browser(here)
-    reasons, doors = [why], list[Door]()
-    for door in DOORS:
+    reasons, doors = [why], list[InteractiveFlow]()
+    for door in INTERACTIVE_FLOWS:
         problem = _missing(door, metadata)
-        if problem is None and door in learned.refused:
-            problem = f"on {learned.refused[door]:%Y-%m-%d} the server refused this program the {_name(door)}"
+        if problem is None and door in capabilities.refused:
+            problem = f"on {capabilities.refused[door]:%Y-%m-%d} the server refused this program the {_name(door)}"
         if problem is None and door == "paste" and not here.has_terminal:
             problem = "nobody could paste anything here"
         if problem is not None:
@@ -93,7 +93,7 @@ def _nobody(here: Surroundings) -> str:
     return f"there is no terminal here, so no person who could log in{where}"
 
 
-def _missing(door: Door, metadata: ServerMetadata) -> str | None:
+def _missing(door: InteractiveFlow, metadata: ServerMetadata) -> str | None:
     """What a server lacks for a way to log in."""
     grants = metadata.grant_types_supported
     if door == "device":
@@ -105,5 +105,5 @@ def _missing(door: Door, metadata: ServerMetadata) -> str | None:
     return f"the server does not offer the {_name(door)}"
 
 
-def _name(door: Door) -> str:
+def _name(door: InteractiveFlow) -> str:
     return {"browser": "login by browser", "device": "login by code", "paste": "login by pasting"}[door]

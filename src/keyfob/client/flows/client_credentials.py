@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from keyfob.client.auth.client_auth import Program, ask_for_tokens
-from keyfob.client.auth.dpop import make_prover
+from keyfob.client.auth.client_auth import OAuthClient, request_tokens
+from keyfob.client.auth.dpop import make_dpop_key
 from keyfob.client.auth.token_response import read_tokens
 from keyfob.client.auth.workload_identity import check_issued, check_platform_token, grant_of
 from keyfob.client.flows.discovery import discover
 from keyfob.client.model.credential import Credential, PlatformToken
 from keyfob.client.model.notices import NotBound
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import World
 from keyfob.errors import Misuse, Refused
 from keyfob.protocol.grants import ClientCredentialsGrant, Grant
@@ -23,7 +23,7 @@ async def log_in(
     credential: Credential | None,
     identity: PlatformToken | None = None,
     proof_key: Secret | None = None,
-) -> Held:
+) -> StoredLogin:
     """From nothing to an access token that may be kept; there is no refresh token, the program just asks again.
 
     Args:
@@ -45,18 +45,18 @@ async def log_in(
     if shown is not None:
         check_platform_token(shown, profile.identity_as, world.now().wall)
     metadata = await discover(world, profile)
-    program = Program.at(metadata, profile.client_id, credential)
-    program.prover = make_prover(world, profile, metadata, proof_key)
-    response = await ask_for_tokens(world, program, metadata.token_endpoint, _grant(profile, identity))
+    client = OAuthClient.context(metadata, profile.client_id, credential)
+    client.dpop_key = make_dpop_key(world, profile, metadata, proof_key)
+    response = await request_tokens(world, client, metadata.token_endpoint, _grant(profile, identity))
     try:
-        answer = read_tokens(response, "the server does not let this program in", program.token_types)
+        answer = read_tokens(response, "the server does not let this program in", client.token_types)
         check_issued(answer.issued_token_type)
     except Refused as problem:
         problem.hint = problem.hint or "Look at the audience and the scope."
         raise
     if profile.dpop != "off" and answer.token_type != "DPoP":
         world.notify(NotBound())
-    return Held.of(answer, metadata, profile, program, None, world.now().wall)
+    return StoredLogin.of(answer, metadata, profile, client, None, world.now().wall)
 
 
 def _grant(profile: Profile, identity: PlatformToken | None) -> Grant:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from keyfob.client.auth.client_auth import Program, post
+from keyfob.client.auth.client_auth import OAuthClient, post
 from keyfob.client.auth.token_response import OK, refuse
-from keyfob.client.flows.polling import Awaited, ask_until_decided
+from keyfob.client.flows.polling import TokenPoll, poll
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import CodeShown
@@ -35,16 +35,16 @@ from keyfob.protocol.tokens import TokenAnswer
 _HINTS: Final = {UNAUTHORIZED_CLIENT: "Look at the client id; the application must allow the device login."}
 
 
-async def log_in(world: World, metadata: ServerMetadata, program: Program, profile: Profile) -> TokenAnswer:
+async def log_in(world: World, metadata: ServerMetadata, client: OAuthClient, profile: Profile) -> TokenAnswer:
     """Ask for codes, show them, and wait for the person. Raises as `begin` and `finish` do."""
-    pending = await begin(world, metadata, program, profile)
-    return await finish(world, pending, program)
+    pending = await begin(world, metadata, client, profile)
+    return await finish(world, pending, client)
 
 
 async def begin(
     world: World,
     metadata: ServerMetadata,
-    program: Program,
+    client: OAuthClient,
     profile: Profile,
     *,
     opens: bool = False,
@@ -69,7 +69,7 @@ async def begin(
     if endpoint is None:
         raise Refused("this server offers no device login", code="flow-unavailable")
     request = DeviceRequest(
-        program.client_id,
+        client.client_id,
         profile.scope,
         profile.target,
         acr_values=assurance.acr_values,
@@ -79,7 +79,7 @@ async def begin(
     if S256 in metadata.code_challenge_methods_supported:
         verifier = Secret(random_word(world))
         request = replace(request, code_challenge=challenge_of(verifier), code_challenge_method=S256)
-    response = await post(world, program, endpoint, request.write())
+    response = await post(world, client, endpoint, request.write())
     if response.status != OK:
         refuse(response, "the server does not begin a device login", _HINTS.get(_code(response), ""))
     answer = DeviceAnswer.read(read_json(response.body, "device answer"))
@@ -94,7 +94,7 @@ async def begin(
     )
     world.notify(shown)
     if opens:
-        await world.browse(shown.verification_uri_complete or shown.verification_uri)
+        await world.open_browser(shown.verification_uri_complete or shown.verification_uri)
     return PendingLogin(
         profile,
         metadata.token_endpoint,
@@ -107,15 +107,15 @@ async def begin(
     )
 
 
-def awaited(pending: PendingLogin) -> Awaited:
+def token_poll(pending: PendingLogin) -> TokenPoll:
     """What to ask until the person has decided."""
     grant = DeviceCodeGrant(pending.device_code, pending.verifier)
-    return Awaited(pending.token_endpoint, grant, pending.interval, pending.deadline)
+    return TokenPoll(pending.token_endpoint, grant, pending.interval, pending.deadline)
 
 
-async def finish(world: World, pending: PendingLogin, program: Program) -> TokenAnswer:
+async def finish(world: World, pending: PendingLogin, client: OAuthClient) -> TokenAnswer:
     """Ask until the person has decided (RFC 8628 §3.4-3.5). Raises as `polling.race` does."""
-    return await ask_until_decided(world, awaited(pending), program)
+    return await poll(world, token_poll(pending), client)
 
 
 def _code(response: Response) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import World
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
@@ -105,7 +105,7 @@ def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> No
         raise InvalidToken("the login was not made as surely as was asked for")
 
 
-def check_renewed(token: Secret, held: Held, moment: datetime) -> None:
+def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
     """Judge an ID token that came with a refresh (OpenID Connect Core §12.2).
 
     It came straight from the issuer over TLS, which is enough (§3.1.3.7, 6), and nothing of it is kept: so its
@@ -118,12 +118,12 @@ def check_renewed(token: Secret, held: Held, moment: datetime) -> None:
         claims = IdClaims.read(read_json(take_apart(token).payload, "ID token"))
     except Malformed as problem:
         raise InvalidToken(problem.message) from None
-    judge(claims, held.issuer, held.client_id, None, moment)
-    if held.subject is not None and claims.subject != held.subject:
+    judge(claims, stored.issuer, stored.client_id, None, moment)
+    if stored.subject is not None and claims.subject != stored.subject:
         raise InvalidToken("the refreshed ID token is about another person")
-    if None not in {held.auth_time, claims.auth_time} and claims.auth_time != held.auth_time:
+    if None not in {stored.auth_time, claims.auth_time} and claims.auth_time != stored.auth_time:
         raise InvalidToken("the refreshed ID token tells of another login")
-    if claims.nonce not in {None, held.nonce}:
+    if claims.nonce not in {None, stored.nonce}:
         raise InvalidToken("the refreshed ID token answers another login")
 
 

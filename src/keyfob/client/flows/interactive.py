@@ -7,23 +7,23 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from keyfob.client.auth.client_auth import Program
-from keyfob.client.auth.dpop import make_prover
+from keyfob.client.auth.client_auth import OAuthClient
+from keyfob.client.auth.dpop import make_dpop_key
 from keyfob.client.flows import browser as browser_flow
 from keyfob.client.flows import device as device_flow
 from keyfob.client.flows import password as password_flow
 from keyfob.client.flows.choice import Choice, choose
 from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.id_token import check
-from keyfob.client.flows.polling import race
+from keyfob.client.flows.polling import poll_or
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.client.model.flow_names import Door
-from keyfob.client.model.notices import DoorChosen, DoorRefused, NotBound, ScopeNarrowed
+from keyfob.client.model.flow_names import InteractiveFlow
+from keyfob.client.model.notices import FlowChosen, FlowRefused, NotBound, ScopeNarrowed
 from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile, command
 from keyfob.client.model.question import Question
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import DeviceRequested, Pasted, World
 from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, VaultUnavailable
 from keyfob.protocol.metadata import ServerMetadata
@@ -43,12 +43,12 @@ _NOT_FOR_US: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class LoginContext:
     """One login at one server."""
 
     profile: Profile
     metadata: ServerMetadata
-    program: Program
+    client: OAuthClient
     assurance: Assurance = ANY_LOGIN
 
 
@@ -62,7 +62,7 @@ class Brought:
 
 async def find(
     world: World, profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN
-) -> At:
+) -> LoginContext:
     """Find the server, what it offers to this program, and make a key where tokens will be bound to one.
 
     Raises:
@@ -70,7 +70,7 @@ async def find(
             and `make_prover`, which may also raise `Refused`, `Malformed` and `Unreachable`.
     """
     habits = habits_of(profile.issuer)
-    is_by_code = profile.way in {"browser", "paste"}
+    is_by_code = profile.flow in {"browser", "paste"}
     if credential is None and habits.code_needs_secret and (habits.device_needs_secret or is_by_code):
         hint = "Say where it lies: --secret-file PATH or --secret-env NAME."
         hint += "" if habits.device_needs_secret else " Or log in by code, which needs none: --flow device."
@@ -78,9 +78,9 @@ async def find(
     metadata = await discover(world, profile)
     if credential is None and habits.code_needs_secret:
         metadata = replace(metadata, authorization_endpoint=None)
-    program = Program.at(metadata, profile.client_id, credential)
-    program.prover = make_prover(world, profile, metadata)
-    return At(profile, metadata, program, assurance)
+    client = OAuthClient.context(metadata, profile.client_id, credential)
+    client.dpop_key = make_dpop_key(world, profile, metadata)
+    return LoginContext(profile, metadata, client, assurance)
 
 
 async def log_in(
@@ -91,7 +91,7 @@ async def log_in(
     opens_page: bool = False,
     assurance: Assurance = ANY_LOGIN,
     last_name: str = "",
-) -> Held:
+) -> StoredLogin:
     """From nothing to tokens that may be kept.
 
     Args:
@@ -112,26 +112,26 @@ async def log_in(
         InvalidToken: The ID token will not do.
         Misuse: The issuer could never be asked safely, or no port is free.
     """
-    at = await find(world, profile, credential, assurance)
-    way = profile.way
+    context = await find(world, profile, credential, assurance)
+    way = profile.flow
     if way == "password":
-        answer = await password_flow.log_in(world, at.metadata, at.program, profile, last_name)
-        return await _judge(world, at, Brought(answer))
+        answer = await password_flow.log_in(world, context.metadata, context.client, profile, last_name)
+        return await _judge(world, context, Brought(answer))
     if way != "auto":
-        brought = await _through(world, way, at, opens_page=opens_page)
-        _unlearn(world, at, way)
-        return await _judge(world, at, brought)
-    doors = _choose(world, at)
+        brought = await _through(world, way, context, opens_page=opens_page)
+        _unlearn(world, context, way)
+        return await _judge(world, context, brought)
+    doors = _choose(world, context)
     for door, following in zip(doors, (*doors[1:], None), strict=True):
         try:
-            brought = await _through(world, door, at, opens_page=opens_page)
+            brought = await _through(world, door, context, opens_page=opens_page)
         except Refused as problem:
             if following is None or not _is_about_us(problem):
                 raise
-            _learn(world, at, door)
-            world.notify(DoorRefused(door, following))
+            _learn(world, context, door)
+            world.notify(FlowRefused(door, following))
         else:
-            return await _judge(world, at, brought)
+            return await _judge(world, context, brought)
     raise Refused("the server offers no way for a person to log in", code="flow-unavailable")
 
 
@@ -147,42 +147,42 @@ async def begin(
     return await _begin_device(world, (await find(world, profile, credential, assurance)))
 
 
-async def resume(world: World, profile: Profile, credential: Credential | None = None) -> Held:
+async def resume(world: World, profile: Profile, credential: Credential | None = None) -> StoredLogin:
     """Go on with a login that was begun by code, here or in another process that has gone.
 
     Raises:
         LoginRequired: None was, or it was another program's.
         KeyfobError: As `device_flow.finish` and `id_token.check`.
     """
-    kept = world.unpark(profile.name)
+    kept = world.load_pending(profile.name)
     pending = None if kept is None else PendingLogin.read(profile.name, kept, world.now())
     if pending is None or pending.profile != profile:
         raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', profile.name)}")
-    at = await find(world, profile, credential, pending.assurance)
+    context = await find(world, profile, credential, pending.assurance)
     world.notify(pending.shown)
-    return await _judge(world, at, Brought(await _finish_device(world, at, pending)))
+    return await _judge(world, context, Brought(await _finish_device(world, context, pending)))
 
 
-def _choose(world: World, at: At) -> tuple[Door, ...]:
+def _choose(world: World, context: LoginContext) -> tuple[InteractiveFlow, ...]:
     """The ways to try.
 
     Raises:
         LoginRequired: There is nobody here.
     """
-    choice, has_person = _weigh(world, at)
-    if not has_person:
-        raise LoginRequired(choice.reasons[0], code="no-terminal", hint=_elsewhere(at.profile))
-    if choice.doors:
-        world.notify(DoorChosen(choice.doors[0], choice.reasons))
-    return choice.doors
+    choice, has_user = _weigh(world, context)
+    if not has_user:
+        raise LoginRequired(choice.reasons[0], code="no-terminal", hint=_elsewhere(context.profile))
+    if choice.flows:
+        world.notify(FlowChosen(choice.flows[0], choice.reasons))
+    return choice.flows
 
 
-def _weigh(world: World, at: At) -> tuple[Choice, bool]:
+def _weigh(world: World, context: LoginContext) -> tuple[Choice, bool]:
     """What was decided, and whether anybody is here."""
-    here, has_person = world.look()
+    here, has_user = world.surroundings()
     moment = world.now().wall
-    learned = world.recall(at.profile.issuer, at.profile.client_id).fresh(moment)
-    return choose(here, at.metadata, learned, has_person=has_person), has_person
+    capabilities = world.load_capabilities(context.profile.issuer, context.profile.client_id).fresh(moment)
+    return choose(here, context.metadata, capabilities, has_user=has_user), has_user
 
 
 def _elsewhere(profile: Profile) -> str:
@@ -196,34 +196,38 @@ def _is_about_us(problem: Refused) -> bool:
     return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _NOT_FOR_US)
 
 
-def _learn(world: World, at: At, door: Door) -> None:
+def _learn(world: World, context: LoginContext, door: InteractiveFlow) -> None:
     moment = world.now().wall
-    learned = world.recall(at.profile.issuer, at.profile.client_id)
-    world.learn(at.profile.issuer, at.profile.client_id, learned.fresh(moment).with_refusal(door, moment))
+    capabilities = world.load_capabilities(context.profile.issuer, context.profile.client_id)
+    world.save_capabilities(
+        context.profile.issuer, context.profile.client_id, capabilities.fresh(moment).with_refusal(door, moment)
+    )
 
 
-def _unlearn(world: World, at: At, door: Door) -> None:
-    learned = world.recall(at.profile.issuer, at.profile.client_id)
-    if door in learned.refused:
-        world.learn(at.profile.issuer, at.profile.client_id, learned.without(door))
+def _unlearn(world: World, context: LoginContext, door: InteractiveFlow) -> None:
+    capabilities = world.load_capabilities(context.profile.issuer, context.profile.client_id)
+    if door in capabilities.refused:
+        world.save_capabilities(context.profile.issuer, context.profile.client_id, capabilities.without(door))
 
 
-async def _through(world: World, door: Door, at: At, *, opens_page: bool = False) -> Brought:
-    if door == "paste" and not world.look()[0].has_terminal:
-        return await _by_answers(world, at)
+async def _through(world: World, door: InteractiveFlow, context: LoginContext, *, opens_page: bool = False) -> Brought:
+    if door == "paste" and not world.surroundings()[0].has_terminal:
+        return await _by_answers(world, context)
     if door == "device":
-        pending = await _begin_device(world, at, opens=opens_page)
-        return Brought(await _finish_device(world, at, pending))
-    return await _by_browser(world, at, opens=door == "browser")
+        pending = await _begin_device(world, context, opens=opens_page)
+        return Brought(await _finish_device(world, context, pending))
+    return await _by_browser(world, context, opens=door == "browser")
 
 
-async def _begin_device(world: World, at: At, *, opens: bool = False) -> PendingLogin:
-    pending = await device_flow.begin(world, at.metadata, at.program, at.profile, opens=opens, assurance=at.assurance)
-    world.park(at.profile.name, pending.write())
+async def _begin_device(world: World, context: LoginContext, *, opens: bool = False) -> PendingLogin:
+    pending = await device_flow.begin(
+        world, context.metadata, context.client, context.profile, opens=opens, assurance=context.assurance
+    )
+    world.save_pending(context.profile.name, pending.write())
     return pending
 
 
-async def _finish_device(world: World, at: At, pending: PendingLogin) -> TokenAnswer:
+async def _finish_device(world: World, context: LoginContext, pending: PendingLogin) -> TokenAnswer:
     """Wait for the person. What was parked is over when the server has said so; an interruption is no such word.
 
     Raises:
@@ -232,7 +236,7 @@ async def _finish_device(world: World, at: At, pending: PendingLogin) -> TokenAn
         Malformed: The tokens are none.
     """
     try:
-        answer = await device_flow.finish(world, pending, at.program)
+        answer = await device_flow.finish(world, pending, context.client)
     except (Refused, TimedOut, Malformed):
         _unpark(world, pending)
         raise
@@ -244,85 +248,95 @@ def _unpark(world: World, pending: PendingLogin) -> None:
     """Forget what was parked, if it is still this login: another may have been begun meanwhile (`--no-wait`)."""
     name = pending.profile.name
     try:
-        kept = world.unpark(name)
+        kept = world.load_pending(name)
         found = None if kept is None else PendingLogin.read(name, kept, world.now())
     except (Malformed, Misuse, VaultUnavailable):
         found = None
     if found is None or found.device_code == pending.device_code:
-        world.park(name, None)
+        world.save_pending(name, None)
 
 
-async def _by_browser(world: World, at: At, *, opens: bool) -> Brought:
+async def _by_browser(world: World, context: LoginContext, *, opens: bool) -> Brought:
     """By browser or pasted answer, or by code after all, whichever comes first.
 
     Raises:
         TimedOut: Nobody came back within ten minutes.
     """
-    offers_device = at.metadata.device_authorization_endpoint is not None
-    visit = await browser_flow.begin(
-        world, at.metadata, at.program, at.profile, opens=opens, offers_device=offers_device, assurance=at.assurance
+    offers_device = context.metadata.device_authorization_endpoint is not None
+    browser_login = await browser_flow.begin(
+        world,
+        context.metadata,
+        context.client,
+        context.profile,
+        opens=opens,
+        offers_device=offers_device,
+        assurance=context.assurance,
     )
     ends = world.now().steady + browser_flow.LONGEST_VISIT
     while (left := ends - world.now().steady) > timedelta():
         event = await world.next_event(left)
         if isinstance(event, DeviceRequested) and offers_device:
-            return await _by_code_too(world, at, visit)
-        brought = None if event is None else browser_flow.read_answer(world, visit, event)
+            return await _by_code_too(world, context, browser_login)
+        brought = None if event is None else browser_flow.read_answer(world, browser_login, event)
         if brought is not None:
-            return await _redeem(world, at, visit, brought)
+            return await _redeem(world, context, browser_login, brought)
     hint = "Run the same command again, or say --flow device."
     raise TimedOut("nobody came back from the browser", hint=hint)
 
 
-async def _by_answers(world: World, at: At) -> Brought:
+async def _by_answers(world: World, context: LoginContext) -> Brought:
     """As by pasting, where lines are answered and no keys are seen: through a program, or from a pipe.
 
     Raises:
         Refused: No answer was one to this login.
     """
-    visit = await browser_flow.begin(world, at.metadata, at.program, at.profile, opens=False)
+    browser_login = await browser_flow.begin(world, context.metadata, context.client, context.profile, opens=False)
     for _ in range(_TRIES):
         text = await world.ask(Question("address", "Address that the browser ended at"))
-        brought = browser_flow.read_answer(world, visit, Pasted(text))
+        brought = browser_flow.read_answer(world, browser_login, Pasted(text))
         if brought is not None:
-            return await _redeem(world, at, visit, brought)
+            return await _redeem(world, context, browser_login, brought)
     raise Refused("no answer was one to this login", hint="Run the same command again.")
 
 
-async def _by_code_too(world: World, at: At, visit: browser_flow.Visit) -> Brought:
+async def _by_code_too(world: World, context: LoginContext, browser_login: browser_flow.BrowserLogin) -> Brought:
     """Ask for the code's tokens, and between two questions go on listening for the browser."""
 
     async def pause(span: timedelta) -> Mapping[str, str] | None:
         ends = world.now().steady + span
         while (left := ends - world.now().steady) > timedelta():
             event = await world.next_event(left)
-            brought = None if event is None else browser_flow.read_answer(world, visit, event)
+            brought = None if event is None else browser_flow.read_answer(world, browser_login, event)
             if brought is not None:
                 return brought
         return None
 
-    pending = await _begin_device(world, at)
-    first = await race(world, device_flow.awaited(pending), at.program, pause)
+    pending = await _begin_device(world, context)
+    first = await poll_or(world, device_flow.token_poll(pending), context.client, pause)
     _unpark(world, pending)
-    return Brought(first) if isinstance(first, TokenAnswer) else (await _redeem(world, at, visit, first))
+    return Brought(first) if isinstance(first, TokenAnswer) else (await _redeem(world, context, browser_login, first))
 
 
-async def _redeem(world: World, at: At, visit: browser_flow.Visit, brought: Mapping[str, str]) -> Brought:
-    answer = await browser_flow.finish(world, at.metadata, at.program, visit, brought)
-    return Brought(answer, visit.nonce)
+async def _redeem(
+    world: World, context: LoginContext, browser_login: browser_flow.BrowserLogin, brought: Mapping[str, str]
+) -> Brought:
+    answer = await browser_flow.finish(world, context.metadata, context.client, browser_login, brought)
+    return Brought(answer, browser_login.nonce)
 
 
-async def _judge(world: World, at: At, brought: Brought) -> Held:
+async def _judge(world: World, context: LoginContext, brought: Brought) -> StoredLogin:
     who, answer = None, brought.answer
     if answer.id_token is not None:
-        who = await check(world, answer.id_token, at.metadata, at.profile.client_id, brought.nonce, at.assurance)
-    held = Held.of(answer, at.metadata, at.profile, at.program, who, world.now().wall)
-    if at.profile.dpop != "off" and held.token_type != "DPoP":
+        who = await check(
+            world, answer.id_token, context.metadata, context.profile.client_id, brought.nonce, context.assurance
+        )
+    stored = StoredLogin.of(answer, context.metadata, context.profile, context.client, who, world.now().wall)
+    if context.profile.dpop != "off" and stored.token_type != "DPoP":
         world.notify(NotBound())
-    missing = at.profile.scope.names - held.scope.names - _spoken_for(answer, held.scope)
+    missing = context.profile.scope.names - stored.scope.names - _spoken_for(answer, stored.scope)
     if missing:
         world.notify(ScopeNarrowed(tuple(sorted(missing))))
-    return held
+    return stored
 
 
 def _spoken_for(answer: TokenAnswer, granted: Scope) -> frozenset[str]:

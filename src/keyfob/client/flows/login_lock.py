@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from keyfob.client.model.account_mismatch import MayAdopt
-from keyfob.client.model.lock_holder import Turn
-from keyfob.client.model.notices import LoginElsewhere
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.account_mismatch import AcceptsLogin
+from keyfob.client.model.lock_holder import LockHolder
+from keyfob.client.model.notices import LoginInAnotherProcess
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Vault, World
 from keyfob.errors import VaultUnavailable
 
@@ -16,9 +16,9 @@ _BETWEEN_LOOKS: Final = timedelta(milliseconds=250)  # a person who waits for a 
 _LOOKS_FOR_A_NAME: Final = 4
 
 
-async def await_turn(
-    world: World, vault: Vault, profile: str, turn: Turn, may_adopt: MayAdopt, *, however: bool = False
-) -> Held | None:
+async def await_login_lock(
+    world: World, vault: Vault, profile: str, holder: LockHolder, accepts: AcceptsLogin, *, however: bool = False
+) -> StoredLogin | None:
     """Wait until nobody else logs this profile in.
 
     Args:
@@ -34,7 +34,7 @@ async def await_turn(
     looks = 0
     told: int | None = None
     while True:
-        is_ours, other = world.take_turn(profile, turn)
+        is_ours, other = world.take_login_lock(profile, holder)
         if is_ours:
             break
         looks += 1
@@ -43,12 +43,12 @@ async def await_turn(
         is_late = pid is None and told is None and looks == _LOOKS_FOR_A_NAME
         if is_late or pid not in {None, told}:
             told = pid
-            world.notify(LoginElsewhere(pid))
+            world.notify(LoginInAnotherProcess(pid))
         await world.wait(_BETWEEN_LOOKS)
     if not looks or other is None:
         return None
     try:
-        held = await vault.load(profile)
+        stored = await vault.load(profile)
     except VaultUnavailable:
         return None
-    return held if held is not None and other.brought(held, turn, however=however) and may_adopt(held) else None
+    return stored if stored is not None and other.brought(stored, holder, however=however) and accepts(stored) else None

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from keyfob.client.auth.client_auth import Program, post
-from keyfob.client.model.stored_login import Held
+from keyfob.client.auth.client_auth import OAuthClient, post
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Vault, World
 from keyfob.errors import KeyfobError, LoginRequired, VaultUnavailable
 from keyfob.protocol.revocation import RevocationRequest
@@ -39,7 +39,7 @@ class LoggedOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class RemovedLogin:
     """A login that was taken out of the vault, for its end.
 
     Attributes:
@@ -47,12 +47,12 @@ class Taken:
         stays: Why it could not be forgotten here.
     """
 
-    held: Held | None
+    stored: StoredLogin | None
     problem: str = ""
     stays: VaultUnavailable | None = None
 
 
-async def take_out(vault: Vault, drawer: str, find: Callable[[], Awaitable[Held]]) -> Taken:
+async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredLogin]]) -> RemovedLogin:
     """Forget a login here, whoever holds its lock, so that no server that hangs keeps it from that.
 
     Args:
@@ -63,77 +63,77 @@ async def take_out(vault: Vault, drawer: str, find: Callable[[], Awaitable[Held]
         LoginRequired: There is nothing to end.
     """
     with suppress(VaultUnavailable):  # it is tried again with all the rest, and said there
-        await vault.put_away(drawer)
+        await vault.remove_quick(entry)
     try:
-        async with vault.lock(drawer):
-            return await _take_out(vault, drawer, find)
+        async with vault.lock(entry):
+            return await _remove(vault, entry, find)
     except VaultUnavailable:
-        return await _take_out(vault, drawer, find)
+        return await _remove(vault, entry, find)
 
 
-async def _take_out(vault: Vault, drawer: str, find: Callable[[], Awaitable[Held]]) -> Taken:
+async def _remove(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredLogin]]) -> RemovedLogin:
     """Look, and forget whatever was found.
 
     Raises:
         LoginRequired: Nothing was.
     """
-    held: Held | None = None
+    stored: StoredLogin | None = None
     missing: LoginRequired | None = None
     stays: VaultUnavailable | None = None
     problem = ""
     try:
-        held = await find()
+        stored = await find()
     except LoginRequired as raised:
         missing = raised
     except VaultUnavailable as raised:
         problem = raised.message  # what cannot be read cannot be revoked; it is forgotten all the same
     try:
-        await vault.forget(drawer)
+        await vault.delete(entry)
     except VaultUnavailable as raised:
         stays = raised
     if missing is not None:
         raise stays or missing
-    return Taken(held, problem, stays)
+    return RemovedLogin(stored, problem, stays)
 
 
-async def end(world: World, taken: Taken, program: Callable[[Held], Program]) -> LoggedOut:
+async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin], OAuthClient]) -> LoggedOut:
     """End at the server what was taken out.
 
     Raises:
         VaultUnavailable: It could not be forgotten here; the server was told all the same.
         KeyfobError: The program has nothing to prove itself with.
     """
-    if taken.held is None:
-        done = LoggedOut(revoked=False, problem=taken.problem, alive_until=None, is_alive=True)
+    if removed.stored is None:
+        done = LoggedOut(revoked=False, problem=removed.problem, alive_until=None, is_alive=True)
     else:
-        done = await log_out(world, taken.held, program(taken.held))
-    if taken.stays is not None:
-        raise taken.stays
+        done = await log_out(world, removed.stored, client(removed.stored))
+    if removed.stays is not None:
+        raise removed.stays
     return done
 
 
-async def log_out(world: World, held: Held, program: Program) -> LoggedOut:
+async def log_out(world: World, stored: StoredLogin, client: OAuthClient) -> LoggedOut:
     """Revoke the refresh token, then the access token. Never raises for the server's sake.
 
     A server that does not confirm the first is not asked for more.
     """
     moment = world.now().wall
-    is_alive = held.expires_at is None or held.expires_at > moment
-    alive = held.expires_at if is_alive else None
+    is_alive = stored.expires_at is None or stored.expires_at > moment
+    alive = stored.expires_at if is_alive else None
     revoked, problem = None, ""
-    if held.refresh_token is not None:
-        revoked, problem = await _revoke(world, held, held.refresh_token, program)
-    if revoked is False or not is_alive or held.revocation_endpoint is None:
+    if stored.refresh_token is not None:
+        revoked, problem = await _revoke(world, stored, stored.refresh_token, client)
+    if revoked is False or not is_alive or stored.revocation_endpoint is None:
         return LoggedOut(revoked, problem, alive, is_alive)
-    access_revoked, _ = await _revoke(world, held, held.access_token, program)
+    access_revoked, _ = await _revoke(world, stored, stored.access_token, client)
     return LoggedOut(revoked, problem, alive, is_alive, access_revoked)
 
 
-async def _revoke(world: World, held: Held, token: Secret, program: Program) -> tuple[bool, str]:
-    if held.revocation_endpoint is None:
+async def _revoke(world: World, stored: StoredLogin, token: Secret, client: OAuthClient) -> tuple[bool, str]:
+    if stored.revocation_endpoint is None:
         return False, "it offers no revocation"
     try:
-        response = await post(world, program, held.revocation_endpoint, RevocationRequest("", token).write())
+        response = await post(world, client, stored.revocation_endpoint, RevocationRequest("", token).write())
     except KeyfobError as problem:
         return False, problem.message
     if response.status != _OK:

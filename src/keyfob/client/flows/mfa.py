@@ -11,9 +11,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from keyfob.client.auth.client_auth import Program, ask_for_tokens, post
+from keyfob.client.auth.client_auth import OAuthClient, post, request_tokens
 from keyfob.client.auth.token_response import OK, read_tokens, refuse
-from keyfob.client.flows.polling import Awaited, ask_until_decided
+from keyfob.client.flows.polling import TokenPoll, poll
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import ApprovalAwaited, FactorRefused, RecoveryCodeMade
 from keyfob.client.model.question import Question
@@ -39,11 +39,11 @@ class _Login:
     """A password login that is half done."""
 
     metadata: ServerMetadata
-    program: Program
+    client: OAuthClient
     mfa_token: Secret
 
 
-async def prove_factor(world: World, metadata: ServerMetadata, program: Program, mfa_token: Secret) -> TokenAnswer:
+async def prove_factor(world: World, metadata: ServerMetadata, client: OAuthClient, mfa_token: Secret) -> TokenAnswer:
     """Let the person choose a second factor and prove it.
 
     Args:
@@ -59,7 +59,7 @@ async def prove_factor(world: World, metadata: ServerMetadata, program: Program,
         Unreachable: The server does not answer.
         LoginRequired: Nobody is here to be asked.
     """
-    login = _Login(metadata, program, mfa_token)
+    login = _Login(metadata, client, mfa_token)
     factors = await _list_factors(world, login)
     chosen = await _let_choose(world, factors)
     match chosen.kind:
@@ -116,13 +116,13 @@ async def _by_code(world: World, login: _Login, question: Question, write: Calla
         world.notify(FactorRefused())
     else:
         response = await _show(world, login, write(await _typed(world, question)))
-    answer = read_tokens(response, "the second factor was not taken", login.program.token_types)
+    answer = read_tokens(response, "the second factor was not taken", login.client.token_types)
     _show_new_code(world, response)
     return answer
 
 
 async def _show(world: World, login: _Login, grant: Grant) -> Response:
-    return await ask_for_tokens(world, login.program, login.metadata.token_endpoint, grant)
+    return await request_tokens(world, login.client, login.metadata.token_endpoint, grant)
 
 
 async def _elsewhere(world: World, login: _Login, factor: Factor) -> TokenAnswer:
@@ -132,7 +132,7 @@ async def _elsewhere(world: World, login: _Login, factor: Factor) -> TokenAnswer
         Malformed: The challenge is not as Auth0 writes it.
     """
     asked = ChallengeRequest(login.mfa_token, ("oob",), factor.authenticator_id)
-    response = await post(world, login.program, _address(login, "challenge"), asked.write(), as_json=True)
+    response = await post(world, login.client, _address(login, "challenge"), asked.write(), as_json=True)
     if response.status != OK:
         refuse(response, "the server does not send a code")
     challenge = read_json(response.body, "challenge")
@@ -142,9 +142,9 @@ async def _elsewhere(world: World, login: _Login, factor: Factor) -> TokenAnswer
         return await _by_code(world, login, question, partial(MfaOobGrant, login.mfa_token, oob_code))
     start = world.now()
     ends = Moment(start.wall + LIFE, start.steady + LIFE)
-    awaited = Awaited(login.metadata.token_endpoint, MfaOobGrant(login.mfa_token, oob_code), PACE, ends)
+    token_poll = TokenPoll(login.metadata.token_endpoint, MfaOobGrant(login.mfa_token, oob_code), PACE, ends)
     world.notify(ApprovalAwaited(factor.words, LIFE))
-    return await ask_until_decided(world, awaited, login.program)
+    return await poll(world, token_poll, login.client)
 
 
 async def _typed(world: World, question: Question) -> Secret:

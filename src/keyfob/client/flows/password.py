@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from keyfob.client.auth.client_auth import Program, ask_for_tokens
+from keyfob.client.auth.client_auth import OAuthClient, request_tokens
 from keyfob.client.auth.token_response import OK, read_tokens, refuse
 from keyfob.client.flows.mfa import prove_factor
 from keyfob.client.model.notices import PasswordWarned
@@ -45,7 +45,7 @@ _HINTS: Final = {
 
 
 async def log_in(
-    world: World, metadata: ServerMetadata, program: Program, profile: Profile, last_name: str = ""
+    world: World, metadata: ServerMetadata, client: OAuthClient, profile: Profile, last_name: str = ""
 ) -> TokenAnswer:
     """Ask for name and password, trade them for tokens, and ask for a second factor where one is due.
 
@@ -83,16 +83,16 @@ async def log_in(
     )
     if not grant.username or not len(grant.password):
         raise Refused("without a name and a password there is no login", hint="Run the same command again.")
-    response = await ask_for_tokens(world, program, metadata.token_endpoint, grant)
+    response = await request_tokens(world, client, metadata.token_endpoint, grant)
     del grant
     if response.status == OK:
-        return read_tokens(response, "the server gives no tokens", program.token_types)
+        return read_tokens(response, "the server gives no tokens", client.token_types)
     error = OAuthError.find(response)
     if error is not None and error.error == _MFA_REQUIRED:
-        return await prove_factor(world, metadata, program, _mfa_token(response))
+        return await prove_factor(world, metadata, client, _mfa_token(response))
     if error is not None and error.error in _HINTS:
         refuse(response, "the server does not take this login", _HINTS[error.error])
-    return read_tokens(response, "the server does not take this login", program.token_types)
+    return read_tokens(response, "the server does not take this login", client.token_types)
 
 
 def _mfa_token(response: Response) -> Secret:

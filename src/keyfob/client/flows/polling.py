@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final, NoReturn, TypeVar
 
-from keyfob.client.auth.client_auth import Program, ask_for_tokens
+from keyfob.client.auth.client_auth import OAuthClient, request_tokens
 from keyfob.client.auth.token_response import OK, SERVER_FAULT, TOO_MANY, refuse, take_tokens
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import NetworkTrouble, SlowedDown, StillPending
@@ -47,7 +47,7 @@ _ENDED: Final = "the server ended the login"
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
+class TokenPoll:
     """What is asked, and for how long.
 
     Attributes:
@@ -75,13 +75,13 @@ class _Pace:
         return max(stretched, self.at_least)
 
 
-async def ask_until_decided(world: World, awaited: Awaited, program: Program) -> TokenAnswer:
+async def poll(world: World, token_poll: TokenPoll, client: OAuthClient) -> TokenAnswer:
     """Ask until the person has decided. Raises as `race` does."""
-    return await race(world, awaited, program, world.wait)
+    return await poll_or(world, token_poll, client, world.wait)
 
 
-async def race(
-    world: World, awaited: Awaited, program: Program, pause: Callable[[timedelta], Awaitable[T | None]]
+async def poll_or(
+    world: World, token_poll: TokenPoll, client: OAuthClient, pause: Callable[[timedelta], Awaitable[T | None]]
 ) -> TokenAnswer | T:
     """Ask until the person has decided (RFC 8628 §3.4-3.5), or something else came first.
 
@@ -99,33 +99,33 @@ async def race(
         Refused: The server ended the login for another reason.
         Malformed: Tokens came, but not as RFC 6749 §5.1 says.
     """
-    pace = _Pace(max(awaited.interval, SHORTEST_INTERVAL))
+    pace = _Pace(max(token_poll.interval, SHORTEST_INTERVAL))
     while True:
-        left = awaited.deadline.steady - world.now().steady
+        left = token_poll.deadline.steady - world.now().steady
         first = await pause(min(pace.span(), max(left, timedelta())))
         if first is not None:
             return first
         if pace.span() >= left:
             raise TimedOut("the person did not answer in time", hint="Run the same command again.")
         try:
-            response = await ask_for_tokens(world, program, awaited.token_endpoint, awaited.grant)
+            response = await request_tokens(world, client, token_poll.token_endpoint, token_poll.grant)
         except (Unreachable, Malformed) as problem:
             is_silent = isinstance(problem, Unreachable) and problem.timed_out
             pace = replace(pace, patience=pace.patience * 2 if is_silent else 1, at_least=timedelta())
-            _bear(world, problem.message, pace, awaited)
+            _bear(world, problem.message, pace, token_poll)
             continue
         if response.status == OK and not _is_page(response):
-            return take_tokens(response, program.token_types)
-        pace = _next_pace(world, response, pace, awaited)
+            return take_tokens(response, client.token_types)
+        pace = _next_pace(world, response, pace, token_poll)
 
 
-def _next_pace(world: World, response: Response, pace: _Pace, awaited: Awaited) -> _Pace:
+def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenPoll) -> _Pace:
     """What an answer that is no token does to the pace; raises where it ends the login."""
     moment = world.now()
     pace = replace(pace, patience=1, at_least=_retry_after(response, moment.wall))
     error = OAuthError.find(response)
     if error is not None and error.error == AUTHORIZATION_PENDING:
-        world.notify(StillPending(awaited.deadline.steady - moment.steady))
+        world.notify(StillPending(token_poll.deadline.steady - moment.steady))
         return pace
     if error is not None and error.error in _FINAL:
         _refuse(response, _ENDED)
@@ -134,14 +134,14 @@ def _next_pace(world: World, response: Response, pace: _Pace, awaited: Awaited) 
         world.notify(SlowedDown(pace.interval, pace.slowed))
         return pace
     if response.status >= SERVER_FAULT or response.status == _REQUEST_TIMEOUT or _is_page(response):
-        _bear(world, f"the server answered {response.status} and nothing usable", pace, awaited)
+        _bear(world, f"the server answered {response.status} and nothing usable", pace, token_poll)
         return pace
     return _refuse(response, _ENDED)
 
 
-def _bear(world: World, what: str, pace: _Pace, awaited: Awaited) -> None:
+def _bear(world: World, what: str, pace: _Pace, token_poll: TokenPoll) -> None:
     moment = world.now()
-    if moment.wall >= awaited.deadline.wall:
+    if moment.wall >= token_poll.deadline.wall:
         raise TimedOut("the codes have lapsed and the server does not answer", hint="Run the same command again.")
     world.notify(NetworkTrouble(what, pace.span()))
 

@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from keyfob.client.io.world import SystemWorld
 from keyfob.client.model.question import Question
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import LoginEvent, Vault, World, WorldAround
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -50,8 +50,8 @@ class WorldInThreads(WorldAround):
     async def wait(self, span: timedelta) -> None:
         await in_thread(self._world.wait(span))
 
-    async def browse(self, address: str) -> bool:
-        return await in_thread(self._world.browse(address))
+    async def open_browser(self, address: str) -> bool:
+        return await in_thread(self._world.open_browser(address))
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
         return await in_thread(self._world.next_event(span))
@@ -97,34 +97,34 @@ class VaultInThreads:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
-    async def make_ready(self) -> str:
-        return await in_thread(self._vault.make_ready())
+    async def prepare(self) -> str:
+        return await in_thread(self._vault.prepare())
 
-    async def load(self, drawer: str) -> Held | None:
-        return await in_thread(self._vault.load(drawer))
+    async def load(self, entry: str) -> StoredLogin | None:
+        return await in_thread(self._vault.load(entry))
 
-    async def keep(self, drawer: str, held: Held) -> None:
+    async def save(self, entry: str, stored: StoredLogin) -> None:
         # A spent refresh token must not be lost with its task.
-        await _to_the_end(self._vault.keep(drawer, held))
+        await _to_the_end(self._vault.save(entry, stored))
 
-    async def put_away(self, drawer: str) -> None:
-        await in_thread(self._vault.put_away(drawer))
+    async def remove_quick(self, entry: str) -> None:
+        await in_thread(self._vault.remove_quick(entry))
 
-    async def forget(self, drawer: str) -> None:
-        await _to_the_end(self._vault.forget(drawer))
+    async def delete(self, entry: str) -> None:
+        await _to_the_end(self._vault.delete(entry))
 
-    def lock(self, drawer: str) -> AbstractAsyncContextManager[None]:
-        return self._lock(drawer)
+    def lock(self, entry: str) -> AbstractAsyncContextManager[None]:
+        return self._lock(entry)
 
     @asynccontextmanager
-    async def _lock(self, drawer: str) -> AsyncGenerator[None]:
+    async def _lock(self, entry: str) -> AsyncGenerator[None]:
         """Wait in a thread of its own, since the holder may wait for a thread.
 
         Raises:
             CancelledError: The task was cancelled; the lock is released as soon as it is acquired.
         """
         waiting = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keyfob-lock")
-        lock = self._vault.lock(drawer)
+        lock = self._vault.lock(entry)
         entered: Future[object] = waiting.submit(lambda: run(_enter(lock)))
         waiting.shutdown(wait=False)
 

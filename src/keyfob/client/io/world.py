@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from keyfob.client.io.clocks import moment
 from keyfob.client.model.callback import Callback
-from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.lock_holder import LockHolder
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import Notice
 from keyfob.client.model.question import Question
-from keyfob.client.model.server_capabilities import Learned
+from keyfob.client.model.server_capabilities import ServerCapabilities
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.ports import LoginEvent, Redirected
 from keyfob.errors import LoginRequired, VaultUnavailable
@@ -57,7 +57,7 @@ class SystemWorld:
 
     def __init__(
         self,
-        tell: Callable[[Notice], None] | None = None,
+        notify: Callable[[Notice], None] | None = None,
         *,
         terminal: Screen | None = None,
         ask: Callable[[Question], Secret] | None = None,
@@ -65,7 +65,7 @@ class SystemWorld:
         home: Path | None = None,
     ) -> None:
         """Know whom to tell and to ask, at which terminal they sit, and where what was learned is kept."""
-        self._tell = tell
+        self._notify = notify
         self._ask = ask
         self._terminal = terminal
         self._http = http
@@ -95,7 +95,7 @@ class SystemWorld:
 
     def notify(self, notice: Notice) -> None:
         """To whom it may concern."""
-        (self._tell or nobody)(notice)
+        (self._notify or nobody)(notice)
 
     def random(self, size: int) -> bytes:
         """From the operating system."""
@@ -108,11 +108,11 @@ class SystemWorld:
         self._listener = Listener(callbacks, state)
         return self._listener.callback
 
-    async def browse(self, address: str) -> bool:
+    async def open_browser(self, address: str) -> bool:
         """In this machine's browser."""
         from keyfob.client.io.terminal.open_browser import open_browser
 
-        return open_browser(address, self.look()[0])
+        return open_browser(address, self.surroundings()[0])
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
         """By the steady clock, in glances, so that a countdown moves and a key is seen."""
@@ -139,7 +139,7 @@ class SystemWorld:
             self._listener.close(went_well=succeeded)
             self._listener = None
 
-    def end_turn(self) -> None:
+    def release_login_lock(self) -> None:
         if self._lets_go is not None:
             self._lets_go()
             self._lets_go = None
@@ -156,53 +156,53 @@ class SystemWorld:
             return self._terminal.ask(question)
         raise LoginRequired("nobody is here to be asked", code="no-terminal", hint="Run: keyfob login in a terminal.")
 
-    def look(self) -> tuple[Surroundings, bool]:
+    def surroundings(self) -> tuple[Surroundings, bool]:
         """Around; a person is there at a terminal, or where somebody takes what we tell."""
         from keyfob.client.io.detect import look_around
 
         here = look_around()
-        return here, here.has_terminal or (self._tell is not None and self._terminal is None)
+        return here, here.has_terminal or (self._notify is not None and self._terminal is None)
 
-    def recall(self, issuer: str, client_id: str) -> Learned:
+    def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
         """From a small file."""
-        from keyfob.client.io.state.capability_files import LearnedFiles
+        from keyfob.client.io.state.capability_files import CapabilityFiles
 
-        return LearnedFiles(self._home).load(issuer, client_id)
+        return CapabilityFiles(self._home).load(issuer, client_id)
 
-    def learn(self, issuer: str, client_id: str, learned: Learned) -> None:
+    def save_capabilities(self, issuer: str, client_id: str, learned: ServerCapabilities) -> None:
         """Into a small file."""
-        from keyfob.client.io.state.capability_files import LearnedFiles
+        from keyfob.client.io.state.capability_files import CapabilityFiles
 
-        LearnedFiles(self._home).keep(issuer, client_id, learned)
+        CapabilityFiles(self._home).save(issuer, client_id, learned)
 
-    def park(self, profile: str, kept: Secret | None) -> None:
+    def save_pending(self, profile: str, kept: Secret | None) -> None:
         """In a file that only its owner may read; best effort, since the login goes on here anyway."""
         from keyfob.client.io.state.pending_files import PendingFiles
 
         with contextlib.suppress(VaultUnavailable):
-            PendingFiles(self._home).keep(profile, kept)
+            PendingFiles(self._home).save(profile, kept)
 
-    def unpark(self, profile: str) -> Secret | None:
+    def load_pending(self, profile: str) -> Secret | None:
         """From that file. Raises `VaultUnavailable` when it cannot be read."""
         from keyfob.client.io.state.pending_files import PendingFiles
 
         return PendingFiles(self._home).load(profile)
 
-    def take_turn(self, profile: str, turn: Turn) -> tuple[bool, Turn | None]:
+    def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         """By a lock; where there can be none, nobody is held off."""
-        from keyfob.client.io.state.login_lock_files import TurnFiles
+        from keyfob.client.io.state.login_lock_files import LoginLockFiles
 
         try:
-            lets_go, turn_of_other = TurnFiles(self._home).take(profile, turn)
+            lets_go, turn_of_other = LoginLockFiles(self._home).take(profile, turn)
         except VaultUnavailable:
             return True, None
         self._lets_go = lets_go
         return lets_go is not None, turn_of_other
 
-    def note_turn(self, profile: str, turn: Turn) -> None:
+    def record_login(self, profile: str, turn: LockHolder) -> None:
         """Beside the lock; best effort, since those who wait then log in by themselves."""
-        from keyfob.client.io.state.login_lock_files import TurnFiles
+        from keyfob.client.io.state.login_lock_files import LoginLockFiles
 
         if self._lets_go is not None:
             with contextlib.suppress(VaultUnavailable):
-                TurnFiles(self._home).note(profile, turn)
+                LoginLockFiles(self._home).note(profile, turn)

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from keyfob.client.model.stored_login import Held
+    from keyfob.client.model.stored_login import StoredLogin
 
-MaySwitch = Callable[["Held", "Held"], bool]
-MayAdopt = Callable[["Held"], bool]
+MayReplaceAccount = Callable[["StoredLogin", "StoredLogin"], bool]
+AcceptsLogin = Callable[["StoredLogin"], bool]
 
 
-def refuse_switch(_before: Held, _after: Held) -> bool:
+def keep_account(_before: StoredLogin, _after: StoredLogin) -> bool:
     """Nobody may take another's place."""
     return False
 
 
-def adopt_any(_: Held) -> bool:
+def accept_any(_: StoredLogin) -> bool:
     """Whatever another process got for the same wishes will do."""
     return True

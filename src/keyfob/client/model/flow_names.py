@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-Door = Literal["browser", "device", "paste"]
-Way = Literal["auto", "browser", "device", "paste", "password"]
-DOORS: Final[tuple[Door, ...]] = get_args(Door)
-WAYS: Final[tuple[Way, ...]] = get_args(Way)
-_NAMED: Final[dict[str, Way]] = {way: way for way in WAYS}
+InteractiveFlow = Literal["browser", "device", "paste"]
+FlowName = Literal["auto", "browser", "device", "paste", "password"]
+INTERACTIVE_FLOWS: Final[tuple[InteractiveFlow, ...]] = get_args(InteractiveFlow)
+FLOW_NAMES: Final[tuple[FlowName, ...]] = get_args(FlowName)
+_NAMED: Final[dict[str, FlowName]] = {way: way for way in FLOW_NAMES}
 
 
-def read_way(text: str | None) -> Way:
+def read_flow_name(text: str | None) -> FlowName:
     """By its name; `auto` where that is none."""
     return _NAMED.get(text or "", "auto")

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from keyfob.client.model.assurance import Assurance
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import read_json
 
@@ -16,7 +16,7 @@ _LARGEST: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class LockHolder:
     """Whose turn it is, or was last. Holds no secret.
 
     Attributes:
@@ -46,7 +46,7 @@ class Turn:
         how = {**assurance.write(), "prompt": list(assurance.prompt)} if assurance else {}
         return cls(json.dumps(what), json.dumps(how))
 
-    def brought(self, held: Held, wanted: Turn, *, however: bool) -> bool:
+    def brought(self, stored: StoredLogin, wanted: LockHolder, *, however: bool) -> bool:
         """Whether a login came of this turn, is still the one that is held, and is just what somebody else wants.
 
         Args:
@@ -55,7 +55,7 @@ class Turn:
             however: Whether it does not matter how sure it is.
         """
         is_wanted = self.what == wanted.what and (however or self.how == wanted.how)
-        return is_wanted and self.kept is not None and held.generation >= self.kept
+        return is_wanted and self.kept is not None and stored.generation >= self.kept
 
     def write(self) -> bytes:
         """For a small file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from keyfob.client.model.flow_names import Door
+from keyfob.client.model.flow_names import InteractiveFlow
 from keyfob.protocol.secret import Secret
 
 
@@ -127,23 +127,23 @@ class RecoveryCodeMade:
 
 
 @dataclass(frozen=True, slots=True)
-class DoorChosen:
+class FlowChosen:
     """Which way to log in was chosen, and why."""
 
-    door: Door
+    door: InteractiveFlow
     reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class DoorRefused:
+class FlowRefused:
     """The server does not open this way to this program; the next one is tried."""
 
-    door: Door
-    following: Door
+    door: InteractiveFlow
+    following: InteractiveFlow
 
 
 @dataclass(frozen=True, slots=True)
-class LoginElsewhere:
+class LoginInAnotherProcess:
     """Another process logs this profile in just now, and is waited for; `pid` is its number, where that is known."""
 
     pid: int | None
@@ -153,10 +153,10 @@ Notice = (
     ApprovalAwaited
     | BrowserOpened
     | CodeShown
-    | DoorChosen
-    | DoorRefused
+    | FlowChosen
+    | FlowRefused
     | FactorRefused
-    | LoginElsewhere
+    | LoginInAnotherProcess
     | NetworkTrouble
     | NotBound
     | PasteAsked

@@ -10,7 +10,7 @@ from typing import Final, Literal, Self, cast, get_args
 
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.certificate import CertificateFiles
-from keyfob.client.model.flow_names import Way, read_way
+from keyfob.client.model.flow_names import FlowName, read_flow_name
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.source import (
     AssertionAudience,
@@ -47,7 +47,7 @@ class Profile:
         endpoints: Addresses that the server's metadata does not say, or says wrongly, by the names it would have used.
             With `token_endpoint` among them the server is not asked for metadata at all.
         allows_password: Whether a person's password may be taken here at all: legacy.
-        way: How a person logs in.
+        flow: How a person logs in.
         assertion_audience: For whom the program's key signs: the issuer, or an older server's token endpoint.
         ca: A file of authorities to trust beside the system's.
         identity: Where the platform's token lies by which a machine says what it is.
@@ -72,7 +72,7 @@ class Profile:
     endpoints: Mapping[str, str] = field(default_factory=dict[str, str])
     allows_password: bool = False
     realm: str | None = None
-    way: Way = "auto"
+    flow: FlowName = "auto"
     identity: Source | None = None
     identity_as: IdentityUse = "exchange"
     ca: str | None = None
@@ -121,7 +121,7 @@ class Profile:
         Raises:
             Misuse: It is empty, or the login is not by password.
         """
-        if self.username is not None and (self.way != "password" or not self.username.strip()):
+        if self.username is not None and (self.flow != "password" or not self.username.strip()):
             raise Misuse("a user name goes with a password alone, and is not empty", hint="Add --flow password.")
 
     @property
@@ -143,7 +143,7 @@ class Profile:
             "endpoints": dict(self.endpoints),
             "allows_password": self.allows_password,
             "realm": self.realm,
-            "way": None if self.way == "auto" else self.way,
+            "way": None if self.flow == "auto" else self.flow,
             "ca": self.ca,
             "assertion_audience": None if self.assertion_audience == "issuer" else self.assertion_audience,
             "identity": self.identity.write() if self.identity else None,
@@ -178,7 +178,7 @@ class Profile:
             endpoints=_read_endpoints(fields),
             allows_password=fields.values.get("allows_password") is True,
             realm=fields.optional_text("realm"),
-            way=read_way(fields.optional_text("way")),
+            flow=read_flow_name(fields.optional_text("way")),
             identity=None if identity is None else Source.read(identity),
             identity_as=read_identity_use(fields.optional_text("identity_as")),
             ca=fields.optional_text("ca"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-from keyfob.client.model.flow_names import DOORS, Door
+from keyfob.client.model.flow_names import INTERACTIVE_FLOWS, InteractiveFlow
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import read_json
 
@@ -16,22 +16,22 @@ MEMORY: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class ServerCapabilities:
     """By way to log in: when it was refused."""
 
-    refused: Mapping[Door, datetime] = field(default_factory=dict["Door", datetime])
+    refused: Mapping[InteractiveFlow, datetime] = field(default_factory=dict["InteractiveFlow", datetime])
 
-    def fresh(self, moment: datetime) -> Learned:
+    def fresh(self, moment: datetime) -> ServerCapabilities:
         """Without what was long ago: a tenant's settings change."""
-        return Learned({door: when for door, when in self.refused.items() if moment - when < MEMORY})
+        return ServerCapabilities({door: when for door, when in self.refused.items() if moment - when < MEMORY})
 
-    def with_refusal(self, door: Door, moment: datetime) -> Learned:
+    def with_refusal(self, door: InteractiveFlow, moment: datetime) -> ServerCapabilities:
         """One more."""
-        return Learned({**self.refused, door: moment})
+        return ServerCapabilities({**self.refused, door: moment})
 
-    def without(self, door: Door) -> Learned:
+    def without(self, door: InteractiveFlow) -> ServerCapabilities:
         """As if it had never been refused."""
-        return Learned({other: when for other, when in self.refused.items() if other != door})
+        return ServerCapabilities({other: when for other, when in self.refused.items() if other != door})
 
     def write(self) -> bytes:
         """For a file."""
@@ -42,6 +42,6 @@ class Learned:
         """From a file; what cannot be understood was never learned."""
         try:
             fields = read_json(raw, "learned")
-            return cls({door: when for door in DOORS if (when := fields.optional_time(door)) is not None})
+            return cls({door: when for door in INTERACTIVE_FLOWS if (when := fields.optional_time(door)) is not None})
         except Malformed:
             return cls()

@@ -51,11 +51,11 @@ class StepUp:
             assurance = Assurance(words, timedelta(seconds=int(age)) if _SECONDS.match(age) else None)
         return cls(scope, assurance) if scope or assurance else None
 
-    def command(self, profile: Profile, held: Scope) -> str:
+    def command(self, profile: Profile, stored: Scope) -> str:
         """What a person types to log in so."""
         words = [command("login", profile.name)]
-        if self.scope - held:
-            words += ["--scope", shlex.quote(Scope(held.names | self.scope.names).write())]
+        if self.scope - stored:
+            words += ["--scope", shlex.quote(Scope(stored.names | self.scope.names).write())]
         if self.assurance.acr_values:
             words += ["--acr", shlex.quote(" ".join(self.assurance.acr_values))]
         if self.assurance.max_age is not None:

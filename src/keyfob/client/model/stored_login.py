@@ -24,7 +24,7 @@ _LARGEST_SKEW: Final = 100 * 366 * 24 * 3600  # a machine without a clock wakes 
 _READABLE: Final = (1, VERSION)  # the first knew neither generation nor skew
 
 
-class Asker(Protocol):
+class TokenClient(Protocol):
     """What of a program is kept with its login."""
 
     @property
@@ -39,7 +39,7 @@ class Asker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredLogin:
     """One login.
 
     Attributes:
@@ -84,7 +84,7 @@ class Held:
         """Whether the access token is of no use by its letters alone."""
         return self.token_type != "Bearer" or self.certificate is not None
 
-    def with_certificate(self, shown: str | None) -> Held:
+    def with_certificate(self, shown: str | None) -> StoredLogin:
         """The same login, whose access token came over a connection that showed a certificate of that thumbprint."""
         return replace(self, certificate=None if shown is None else bound_to(self.access_token.reveal(), shown))
 
@@ -94,7 +94,7 @@ class Held:
         answer: TokenAnswer,
         metadata: ServerMetadata,
         profile: Profile,
-        program: Asker,
+        client: TokenClient,
         who: IdClaims | None,
         moment: datetime,
     ) -> Self:
@@ -112,15 +112,15 @@ class Held:
             refresh_token=answer.refresh_token,
             subject=None if who is None else who.subject,
             person=None if who is None else name_of(who),
-            methods=program.methods,
+            methods=client.methods,
             token_type=answer.token_type,
-            proof_key=program.proof_key,
+            proof_key=client.proof_key,
             auth_time=None if who is None else who.auth_time,
             nonce=None if who is None else who.nonce,
             refresh_until=_after(moment, answer.refresh_expires_in),
         )
 
-    def refreshed(self, answer: TokenAnswer, moment: datetime) -> Held:
+    def refreshed(self, answer: TokenAnswer, moment: datetime) -> StoredLogin:
         """The same login with new tokens; the old refresh token stays when no new one came (RFC 6749 §6)."""
         return replace(
             self,

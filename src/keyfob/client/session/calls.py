@@ -25,21 +25,21 @@ _OURS: Final = ("authorization", "dpop")
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class TokenHeaders:
     """A token, and the headers that carry it to one request."""
 
     token: Secret
     headers: Headers
 
 
-class Bearer(Protocol):
+class TokenSource(Protocol):
     """Who has tokens."""
 
-    def bring(self, request: Request, *, renew: bool = False) -> Brought:
+    def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
         """A token and, where it needs one, a fresh proof. Raises as `Session.token`."""
         ...
 
-    def heed(self, request: Request, response: Response) -> bool:
+    def store_nonce(self, request: Request, response: Response) -> bool:
         """Keep the nonce of an answer; whether there was a new one."""
         ...
 
@@ -54,7 +54,7 @@ class Bearer(Protocol):
 class Calls:
     """Calls to one origin: the one that is named, or the first that is called. Nobody else is shown a token."""
 
-    def __init__(self, bearer: Bearer, origin: str | None = None) -> None:
+    def __init__(self, bearer: TokenSource, origin: str | None = None) -> None:
         """Know who has tokens, and for whom.
 
         Raises:
@@ -80,7 +80,7 @@ class Calls:
             return Call(self._bearer, request, None)
         if not is_safe(url):
             raise Misuse("a token is not sent over plain http beyond this machine", hint="Use the API's https address.")
-        return Call(self._bearer, request, self._bearer.bring(request))
+        return Call(self._bearer, request, self._bearer.authorize(request))
 
     def send(self, request: Request, carry: Callable[[Request], Response]) -> Response:
         """One call, carried by somebody who follows no redirects. Raises as `begin`, and as whoever carries."""
@@ -96,9 +96,9 @@ class Calls:
 class Call:
     """One call, attempt by attempt. Without a token it is a stranger's, and made once."""
 
-    _bearer: Bearer
+    _bearer: TokenSource
     _request: Request
-    _brought: Brought | None
+    _brought: TokenHeaders | None
     _tried: set[str] = field(default_factory=set[str])
 
     @property
@@ -124,7 +124,7 @@ class Call:
         """
         if self._brought is None:
             return False
-        has_nonce = self._bearer.heed(self._request, response)
+        has_nonce = self._bearer.store_nonce(self._request, response)
         error = challenge_of(response).get("error", "")
         if response.status not in DENIALS or not can_repeat:
             return False
@@ -144,14 +144,14 @@ class Call:
         return is_new
 
     def _bring(self) -> bool:
-        self._brought = self._bearer.bring(self._request)
+        self._brought = self._bearer.authorize(self._request)
         return True
 
     def _renew(self) -> bool:
         """Another token, if there is one: what the API said is worth more than why it could not be mended."""
         before = self._brought
         try:
-            self._brought = self._bearer.bring(self._request, renew=True)
+            self._brought = self._bearer.authorize(self._request, renew=True)
         except KeyfobError:
             return False
         return before is None or self._brought.token != before.token

@@ -107,9 +107,9 @@ def judge_modes(open_to_others: Iterable[str], foreign: Iterable[str]) -> list[F
     return found or [Finding("files", "ok", "all files are yours, and nobody else may read them")]
 
 
-def judge_ports(taken: Iterable[str], *, any_free: bool) -> Finding:
+def judge_ports(removed: Iterable[str], *, any_free: bool) -> Finding:
     """Where a browser may come back to."""
-    busy = list(taken)
+    busy = list(removed)
     if not any_free:
         return Finding("ports", "wrong", "this machine lets no program listen on 127.0.0.1",
                        "Allow it, or log in by code: keyfob login --flow device")  # fmt: skip

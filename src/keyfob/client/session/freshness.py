@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from keyfob.client.auth.client_auth import Program, ask_for_tokens
+from keyfob.client.auth.client_auth import OAuthClient, request_tokens
 from keyfob.client.auth.token_response import OK, read_tokens
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import World
 from keyfob.errors import LoginRequired, Refused
 from keyfob.protocol.grants import RefreshGrant
@@ -41,7 +41,7 @@ class LogIn:
     """Only the person can help."""
 
 
-def judge(held: Held | None, moment: datetime, min_ttl: timedelta | None = None) -> Use | Refresh | LogIn:
+def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | None = None) -> Use | Refresh | LogIn:
     """Use, refresh or log in.
 
     Args:
@@ -49,32 +49,32 @@ def judge(held: Held | None, moment: datetime, min_ttl: timedelta | None = None)
         moment: Aware, UTC, by this machine's clock; what was learnt about that clock is in `held`.
         min_ttl: How long the token must still live; None for the usual. A token of unknown life counts as good.
     """
-    if held is None:
+    if stored is None:
         return LogIn()
-    there = moment + held.skew
-    least = usual_window(held) if min_ttl is None else min_ttl
-    is_good = held.expires_at is None or held.expires_at - there >= least
-    if held.refresh_token is None:
-        return Use(held.access_token) if is_good else LogIn()
-    if is_good and there >= held.obtained_at - _SET_BACK:
-        return Use(held.access_token)
-    return Refresh(held.refresh_token)
+    there = moment + stored.skew
+    least = usual_window(stored) if min_ttl is None else min_ttl
+    is_good = stored.expires_at is None or stored.expires_at - there >= least
+    if stored.refresh_token is None:
+        return Use(stored.access_token) if is_good else LogIn()
+    if is_good and there >= stored.obtained_at - _SET_BACK:
+        return Use(stored.access_token)
+    return Refresh(stored.refresh_token)
 
 
-def usual_window(held: Held) -> timedelta:
+def usual_window(stored: StoredLogin) -> timedelta:
     """How long before its end a token is renewed, if nobody asks for more: a minute, or a quarter of a short life."""
-    if held.expires_at is None:
+    if stored.expires_at is None:
         return DEFAULT_MIN_TTL
-    return min(DEFAULT_MIN_TTL, max(timedelta(), held.expires_at - held.obtained_at) / 4)
+    return min(DEFAULT_MIN_TTL, max(timedelta(), stored.expires_at - stored.obtained_at) / 4)
 
 
-def is_usable(held: Held, moment: datetime, min_ttl: timedelta | None) -> bool:
+def is_usable(stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) -> bool:
     """Return whether the token is still valid at this moment and no longer life was asked for."""
-    lives = held.expires_at is None or held.expires_at > moment + held.skew
+    lives = stored.expires_at is None or stored.expires_at > moment + stored.skew
     return lives and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
 
 
-async def refresh(world: World, held: Held, refresh_token: Secret, program: Program) -> Held:
+async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, client: OAuthClient) -> StoredLogin:
     """Ask once; never twice, since a refresh token may be for one use.
 
     Args:
@@ -92,12 +92,12 @@ async def refresh(world: World, held: Held, refresh_token: Secret, program: Prog
         Malformed: Tokens came, but not as they should.
         InvalidToken: The ID token with them is about somebody else.
     """
-    response = await ask_for_tokens(world, program, held.token_endpoint, RefreshGrant(refresh_token))
+    response = await request_tokens(world, client, stored.token_endpoint, RefreshGrant(refresh_token))
     error = OAuthError.find(response)
     if response.status != OK and error is not None and error.error == INVALID_GRANT:
         raise LoginRequired("the login has ended", oauth_code=error.error, hint="Run: keyfob login")
     try:
-        answer = read_tokens(response, "the server does not refresh this login", program.token_types)
+        answer = read_tokens(response, "the server does not refresh this login", client.token_types)
     except Refused as problem:
         problem.hint = problem.hint or "If it stays so, log in again: keyfob login"
         raise
@@ -105,12 +105,12 @@ async def refresh(world: World, held: Held, refresh_token: Secret, program: Prog
     if answer.id_token is not None:
         from keyfob.client.flows.id_token import check_renewed  # noqa: PLC0415  signatures cost 100 ms
 
-        check_renewed(answer.id_token, held, moment)
-    return held.refreshed(answer, moment)
+        check_renewed(answer.id_token, stored, moment)
+    return stored.refreshed(answer, moment)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LoginStatus:
     """All moments are by this machine's clock.
 
     Attributes:
@@ -128,14 +128,14 @@ class Standing:
     ends_at: datetime | None
 
 
-def standing(held: Held, moment: datetime, *, is_machine: bool) -> Standing:
+def login_status(stored: StoredLogin, moment: datetime, *, is_machine: bool) -> LoginStatus:
     """Judge a login by what is kept of it."""
-    access_until = None if held.expires_at is None else held.expires_at - held.skew
-    has_refresh = held.refresh_token is not None
-    refresh_until = held.refresh_until - held.skew if has_refresh and held.refresh_until is not None else None
+    access_until = None if stored.expires_at is None else stored.expires_at - stored.skew
+    has_refresh = stored.refresh_token is not None
+    refresh_until = stored.refresh_until - stored.skew if has_refresh and stored.refresh_until is not None else None
     is_open = refresh_until is None or refresh_until > moment
     renews = is_machine or (has_refresh and is_open)
     is_good = access_until is None or access_until > moment
     ends_at = None if is_machine else refresh_until if renews else access_until
     state: State = "logged-in" if is_good else "lapsed-but-renews" if renews else "login-needed"
-    return Standing(state, access_until, renews, refresh_until, ends_at)
+    return LoginStatus(state, access_until, renews, refresh_until, ends_at)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.freshness import LogIn, Use, is_usable, judge, refresh
 from keyfob.client.session.server_time import ServerTime
 from keyfob.client.session.storage import Storage, need_login
@@ -23,7 +23,7 @@ _LOOKS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(millisecond
 class Renewal(Storage):
     """A login whose access token is kept valid."""
 
-    async def fresh(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> Held:
+    async def fresh(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> StoredLogin:
         """The login with a valid access token; never opens a browser.
 
         Args:
@@ -49,7 +49,7 @@ class Renewal(Storage):
         async with self._locked(may_be_readonly=True):
             return await self._renew(before, min_ttl, renew=renew)
 
-    async def _renew(self, before: Held, min_ttl: timedelta | None, *, renew: bool) -> Held:
+    async def _renew(self, before: StoredLogin, min_ttl: timedelta | None, *, renew: bool) -> StoredLogin:
         """Refresh under the lock, or adopt what somebody else got while we waited for it.
 
         Raises:
@@ -57,53 +57,55 @@ class Renewal(Storage):
             Unreachable: The server does not answer, and the token at hand will not do.
             Malformed: The same for an answer that makes no sense.
         """
-        held = await self.load()
+        stored = await self.load()
         moment = self._world.now().wall
-        if held is None:
+        if stored is None:
             need_login(self.profile)
-        is_new = held.access_token != before.access_token
-        if isinstance(judge(held, moment, min_ttl), Use) and (is_new or not renew):
-            return held
-        if held.refresh_token is None:
+        is_new = stored.access_token != before.access_token
+        if isinstance(judge(stored, moment, min_ttl), Use) and (is_new or not renew):
+            return stored
+        if stored.refresh_token is None:
             need_login(self.profile)
         try:
-            return await self._refresh(held, held.refresh_token, moment, min_ttl)
+            return await self._refresh(stored, stored.refresh_token, moment, min_ttl)
         except (Unreachable, Malformed):
-            if not renew and is_usable(held, moment, min_ttl):
-                return held
+            if not renew and is_usable(stored, moment, min_ttl):
+                return stored
             raise
 
-    async def _refresh(self, held: Held, refresh_token: Secret, moment: datetime, min_ttl: timedelta | None) -> Held:
+    async def _refresh(
+        self, stored: StoredLogin, refresh_token: Secret, moment: datetime, min_ttl: timedelta | None
+    ) -> StoredLogin:
         """Ask the server; where it does not know the refresh token, another may have used it and kept the next one.
 
         Raises:
             LoginRequired: Nobody has.
         """
         try:
-            fresh = await self._exchange(held, refresh_token)
+            fresh = await self._exchange(stored, refresh_token)
         except LoginRequired:
-            newer = await self._look_again(held)
+            newer = await self._look_again(stored)
             if newer is None:
-                await self._keep(held, replace(held, refresh_token=None, generation=held.generation + 1))
+                await self._keep(stored, replace(stored, refresh_token=None, generation=stored.generation + 1))
                 raise
             if isinstance(judge(newer, moment, min_ttl), Use):
                 return newer
             if newer.refresh_token is None:
                 raise
-            held, fresh = newer, await self._exchange(newer, newer.refresh_token)
-        return await self._keep(held, fresh)
+            stored, fresh = newer, await self._exchange(newer, newer.refresh_token)
+        return await self._keep(stored, fresh)
 
-    async def _look_again(self, held: Held) -> Held | None:
+    async def _look_again(self, stored: StoredLogin) -> StoredLogin | None:
         """What another process has kept meanwhile, if it has; file systems of a network show it a little later."""
         for pause in _LOOKS:
             if pause:
                 await self._world.wait(pause)
             found = await self.load()
-            if found is not None and found.generation != held.generation:
+            if found is not None and found.generation != stored.generation:
                 return found
         return None
 
-    async def _ask_again(self, before: Held | None, min_ttl: timedelta | None, *, renew: bool) -> Held:
+    async def _ask_again(self, before: StoredLogin | None, min_ttl: timedelta | None, *, renew: bool) -> StoredLogin:
         """A machine's next token, under the lock: of many that want one, one asks, since Auth0 bills each.
 
         Raises:
@@ -111,22 +113,22 @@ class Renewal(Storage):
             Unreachable: The server does not answer, and the token at hand will not do.
             Malformed: The same for an answer that makes no sense.
         """
-        held = await self.load()
+        stored = await self.load()
         moment = self._world.now().wall
-        is_new = held is not None and (before is None or held.access_token != before.access_token)
-        if held is not None and isinstance(judge(held, moment, min_ttl), Use) and (is_new or not renew):
-            return held
+        is_new = stored is not None and (before is None or stored.access_token != before.access_token)
+        if stored is not None and isinstance(judge(stored, moment, min_ttl), Use) and (is_new or not renew):
+            return stored
         try:
-            fresh = await self._obtain(before=held)
+            fresh = await self._obtain(before=stored)
         except (Unreachable, Malformed):
-            if held is not None and not renew and is_usable(held, moment, min_ttl):
-                return held
+            if stored is not None and not renew and is_usable(stored, moment, min_ttl):
+                return stored
             raise
-        return await self._keep(held, replace(fresh, generation=await self._generation() + 1))
+        return await self._keep(stored, replace(fresh, generation=await self._generation() + 1))
 
-    async def _exchange(self, held: Held, refresh_token: Secret) -> Held:
-        world = ServerTime(self._world, held.skew)
-        fresh = await refresh(world, held, refresh_token, self._proofs.program(held))
+    async def _exchange(self, stored: StoredLogin, refresh_token: Secret) -> StoredLogin:
+        world = ServerTime(self._world, stored.skew)
+        fresh = await refresh(world, stored, refresh_token, self._credentials.client(stored))
         return replace(self._certified(fresh), skew=world.skew)
 
     async def _obtain(
@@ -134,9 +136,9 @@ class Renewal(Storage):
         *,
         opens_page: bool = False,
         assurance: Assurance = ANY_LOGIN,
-        before: Held | None = None,
+        before: StoredLogin | None = None,
         last_name: str = "",
-    ) -> Held:
+    ) -> StoredLogin:
         """Run the flow that the profile asks for, on the server's clock.
 
         Raises:
@@ -144,34 +146,34 @@ class Renewal(Storage):
         """
         # Signatures cost 100 ms to import; a stored token needs none.
         world = ServerTime(self._world, before.skew if before else timedelta())
-        credential = self._proofs.credential()
+        credential = self._credentials.credential()
         if self.profile.is_machine:
             from keyfob.client.flows import client_credentials  # noqa: PLC0415
             from keyfob.client.model.credential import PlatformToken  # noqa: PLC0415
 
-            identity = None if isinstance(credential, PlatformToken) else self._proofs.read(self.profile.identity)
+            identity = None if isinstance(credential, PlatformToken) else self._credentials.read(self.profile.identity)
             platform = identity if isinstance(identity, PlatformToken) else None
             key = before.proof_key if before else None
-            held = await client_credentials.log_in(world, self.profile, credential, platform, key)
+            stored = await client_credentials.log_in(world, self.profile, credential, platform, key)
         else:
             from keyfob.client.flows import interactive  # noqa: PLC0415
 
-            held = await interactive.log_in(
+            stored = await interactive.log_in(
                 world, self.profile, credential, opens_page=opens_page, assurance=assurance, last_name=last_name
             )
-        return replace(self._certified(held), skew=world.skew)
+        return replace(self._certified(stored), skew=world.skew)
 
-    def _certified(self, held: Held) -> Held:
+    def _certified(self, stored: StoredLogin) -> StoredLogin:
         """Return the login with the certificate that its token is bound to."""
-        shown = self._proofs.certificate()
-        return held.with_certificate(None if shown is None else shown.thumbprint)
+        shown = self._credentials.certificate()
+        return stored.with_certificate(None if shown is None else shown.thumbprint)
 
-    def _is_outdated(self, held: Held | None) -> bool:
+    def _is_outdated(self, stored: StoredLogin | None) -> bool:
         """Whether a token is bound to a certificate that was replaced meanwhile: many live for hours only."""
-        if held is None or held.certificate is None:
+        if stored is None or stored.certificate is None:
             return False
         try:
-            shown = self._proofs.certificate()
+            shown = self._credentials.certificate()
         except Misuse:
             return False  # it may just be in the midst of that; whoever connects says what is wrong
-        return shown is not None and shown.thumbprint != held.certificate
+        return shown is not None and shown.thumbprint != stored.certificate

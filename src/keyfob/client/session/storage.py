@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import NoReturn, Self
 
-from keyfob.client.auth.credentials import Proofs, ReadCredential
+from keyfob.client.auth.credentials import ProfileCredentials, ReadCredential
 from keyfob.client.model.notices import VaultNote
 from keyfob.client.model.profile import Profile, command
 from keyfob.client.model.step_up import StepUp
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Vault, World
 from keyfob.errors import LoginRequired, VaultUnavailable
 
@@ -24,7 +24,7 @@ class _Memory:
         unsaved: Newer than the stored login, because the vault could not be written.
     """
 
-    unsaved: Held | None = None
+    unsaved: StoredLogin | None = None
 
 
 class Storage:
@@ -50,7 +50,7 @@ class Storage:
         self.profile = profile
         self._vault = vault
         self._world = world
-        self._proofs = Proofs(profile, credential)
+        self._credentials = ProfileCredentials(profile, credential)
         self._memory = _Memory()
         self._steps_up = step_up
 
@@ -63,7 +63,7 @@ class Storage:
         other.__dict__.update(self.__dict__, **changed)
         return other
 
-    async def load(self) -> Held | None:
+    async def load(self) -> StoredLogin | None:
         """What counts at the moment, if it is this profile's."""
         found = await self._vault.load(self.profile.name)
         if (
@@ -74,11 +74,11 @@ class Storage:
             found = self._memory.unsaved
         return found if found and self._is_ours(found) else None
 
-    def _is_ours(self, held: Held) -> bool:
+    def _is_ours(self, stored: StoredLogin) -> bool:
         wanted = (self.profile.issuer, self.profile.client_id, self.profile.audience)
-        return (held.issuer, held.client_id, held.audience) == wanted
+        return (stored.issuer, stored.client_id, stored.audience) == wanted
 
-    async def _readable(self) -> Held | None:
+    async def _readable(self) -> StoredLogin | None:
         """Whatever lies in the vault, whoever's login it is; None where nothing can be read."""
         try:
             return await self._vault.load(self.profile.name)
@@ -89,7 +89,7 @@ class Storage:
         found = await self._readable()
         return found.generation if found else 0
 
-    async def _keep(self, before: Held | None, fresh: Held) -> Held:
+    async def _keep(self, before: StoredLogin | None, fresh: StoredLogin) -> StoredLogin:
         """Keep what came, unless somebody has kept something newer since we looked; gives what counts now.
 
         Raises:
@@ -101,7 +101,7 @@ class Storage:
         if kept is not None and before is not None and kept.generation != before.generation:
             return kept  # where locks do not hold, a late result does not overwrite a newer one
         try:
-            await self._vault.keep(self.profile.name, fresh)
+            await self._vault.save(self.profile.name, fresh)
         except VaultUnavailable as problem:
             # The token is good all the same; the next refresh is lost, if each refresh token is for one use.
             self._memory.unsaved = fresh

@@ -228,10 +228,10 @@ class Story:
 
     def learn_from_vault(self, name: str = "default") -> None:
         """What only the program knows."""
-        held = run(FileVault(self.folder / "home").load(name))
-        assert held is not None
-        self.known.add("access token", held.access_token.reveal())
-        for kind, secret in (("refresh token", held.refresh_token), ("proof key", held.proof_key)):
+        stored = run(FileVault(self.folder / "home").load(name))
+        assert stored is not None
+        self.known.add("access token", stored.access_token.reveal())
+        for kind, secret in (("refresh token", stored.refresh_token), ("proof key", stored.proof_key)):
             if secret is not None:
                 self.learn_key(kind, secret.reveal()) if kind == "proof key" else self.known.add(kind, secret.reveal())
 

@@ -12,7 +12,7 @@ from keyfob.protocol.http import Request, Response
 from keyfob.run import run
 
 
-class Stranger:
+class AnonymousClient:
     """Somebody whom the API does not know yet. No redirect is followed."""
 
     def __init__(self, ca: str | None = None) -> None:

@@ -36,10 +36,10 @@ class Visit:
         """The same for an event loop."""
         self._call.put(headers)
         if _is_proven(self._call):
-            forget = _forgetting(self._call, headers, extensions.get("trace"))
+            delete = _forgetting(self._call, headers, extensions.get("trace"))
 
             async def trace(event: str, about: object) -> None:
-                other = forget(event, about)
+                other = delete(event, about)
                 if other is not None:
                     await other
 

@@ -11,18 +11,18 @@ from pathlib import Path
 
 from keyfob.client.io.vault.files import home, make_folder, read_private, sweep, write_private
 from keyfob.client.io.vault.lock import locked
-from keyfob.client.model.lock_holder import Turn
+from keyfob.client.model.lock_holder import LockHolder
 from keyfob.errors import VaultUnavailable
 
 
-class TurnFiles:
+class LoginLockFiles:
     """Two small files for each profile. Raises `VaultUnavailable` where they cannot be read or written."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """Know where; make nothing yet."""
         self.folder = (folder or home()) / "pending"
 
-    def take(self, name: str, turn: Turn) -> tuple[Callable[[], None] | None, Turn | None]:
+    def take(self, name: str, turn: LockHolder) -> tuple[Callable[[], None] | None, LockHolder | None]:
         """Take the turn if nobody has it. Does not wait.
 
         Returns:
@@ -37,11 +37,11 @@ class TurnFiles:
             self.note(name, replace(turn, pid=os.getpid()))
             return stack.pop_all().close, last
 
-    def note(self, name: str, turn: Turn) -> None:
+    def note(self, name: str, turn: LockHolder) -> None:
         """Write down whose it is, or what came of it. Only for whoever has it."""
         write_private(self._note(name), turn.write())
 
-    def holder(self, name: str) -> Turn | None:
+    def holder(self, name: str) -> LockHolder | None:
         """Who has the turn, where it is taken: what came of the last one says nothing of who has it now."""
         last = self._last(name)
         return None if last is None or last.kept is not None else last
@@ -62,9 +62,9 @@ class TurnFiles:
             return None
         return stack
 
-    def _last(self, name: str) -> Turn | None:
+    def _last(self, name: str) -> LockHolder | None:
         raw = read_private(self._note(name))
-        return None if raw is None else Turn.read(raw)
+        return None if raw is None else LockHolder.read(raw)
 
     def _note(self, name: str) -> Path:
         return self.folder / f"{name}.turn"

@@ -24,7 +24,7 @@ class PendingFiles:
         raw = read_private(self.folder / f"{name}.json")
         return None if raw is None else Secret(raw.decode(errors="replace"))
 
-    def keep(self, name: str, kept: Secret | None) -> None:
+    def save(self, name: str, kept: Secret | None) -> None:
         """Write it down, or forget it. Raises `VaultUnavailable`."""
         path = self.folder / f"{name}.json"
         if kept is None:

@@ -90,7 +90,7 @@ class _Ending:
         self._went_well = went_well
         self._is_settled.set()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """The browser has its page."""
         self._is_told.set()
 
@@ -185,7 +185,7 @@ def _handler(
             try:
                 self._say(200, ending.page())
             finally:
-                ending.tell()
+                ending.notify()
 
         do_GET = do_POST = answer  # noqa: N815  the names are http.server's
 

@@ -20,10 +20,10 @@ from keyfob.client.model.notices import (
     ApprovalAwaited,
     BrowserOpened,
     CodeShown,
-    DoorChosen,
-    DoorRefused,
     FactorRefused,
-    LoginElsewhere,
+    FlowChosen,
+    FlowRefused,
+    LoginInAnotherProcess,
     NetworkTrouble,
     NotBound,
     Notice,
@@ -94,7 +94,7 @@ class Terminal:
             self._keyboard.close()
             self._keyboard = None
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notice: Notice) -> None:
         """Show a notice."""
         match notice:
             case BrowserOpened():
@@ -108,7 +108,7 @@ class Terminal:
                 self._await("you to approve", notice.expires_in)
             case StillPending():
                 pass  # the countdown says so
-            case LoginElsewhere():
+            case LoginInAnotherProcess():
                 who = "another keyfob" if notice.pid is None else f"another keyfob (process {notice.pid})"
                 self._say(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
             case SlowedDown():
@@ -251,8 +251,8 @@ class Terminal:
 
 
 def _in_words(
-    notice: DoorChosen
-    | DoorRefused
+    notice: FlowChosen
+    | FlowRefused
     | FactorRefused
     | NetworkTrouble
     | NotBound
@@ -263,9 +263,9 @@ def _in_words(
     | VaultNote,
 ) -> str:
     match notice:
-        case DoorChosen():
+        case FlowChosen():
             return "; ".join(notice.reasons)
-        case DoorRefused():
+        case FlowRefused():
             return f"the server does not open the login by {notice.door} to this program; trying the next way"
         case FactorRefused():
             return "that code is not right; try again"

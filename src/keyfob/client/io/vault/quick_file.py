@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from keyfob.client.io.vault.files import remove, write_private
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.freshness import usual_window
 from keyfob.errors import VaultUnavailable
 from keyfob.io import quick
@@ -15,7 +15,7 @@ from keyfob.io import quick
 _NEWLINES = ("\n", "\r")
 
 
-def lay_quick(home: Path, profile: str, state: str, held: Held, *, holds_token: bool = True) -> bool:
+def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, holds_token: bool = True) -> bool:
     """Put the access token where the next `keyfob token` finds it without waking anything; whether that was possible.
 
     Args:
@@ -26,15 +26,15 @@ def lay_quick(home: Path, profile: str, state: str, held: Held, *, holds_token: 
         holds_token: Whether the access token may lie there; if not, only how long the one in the vault is good.
     """
     path, its_home = quick.place(profile)
-    token = held.access_token.reveal()
+    token = stored.access_token.reveal()
     if not path or Path(its_home) != home or not quick.changes_nothing():
         return False
-    if held.is_bound:
+    if stored.is_bound:
         return False  # of a token that is bound to a key or a certificate there is more to say than its letters
     if not token.isascii() or any(sign in token for sign in _NEWLINES):
         return False
-    until = None if held.expires_at is None else int((held.expires_at - held.skew).timestamp())
-    usual = int(usual_window(held).total_seconds())
+    until = None if stored.expires_at is None else int((stored.expires_at - stored.skew).timestamp())
+    usual = int(usual_window(stored).total_seconds())
     try:
         write_private(Path(path), quick.write(state, int(time.time()), until, usual, token if holds_token else ""))
     except VaultUnavailable:

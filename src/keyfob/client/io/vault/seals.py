@@ -60,7 +60,7 @@ class Seals:
                 raise VaultUnavailable(f"{self._home / NOTE} was written by another version of keyfob") from None
             return Note()  # files say themselves whether they are sealed; the place is found again
 
-    def make_ready(self, rewrite: Callable[[], None]) -> str:
+    def prepare(self, rewrite: Callable[[], None]) -> str:
         """Decide where tokens will be kept and try it out, before a person is bothered; may have the keyring unlocked.
 
         Args:
@@ -87,7 +87,7 @@ class Seals:
             return words
         return ""
 
-    def close(self, drawer: str, plain: bytes) -> bytes:
+    def close(self, entry: str, plain: bytes) -> bytes:
         """Seal a drawer's content, as is remembered. Where nothing is yet, decide quietly: nobody is asked anything.
 
         Raises:
@@ -101,10 +101,10 @@ class Seals:
 
         master = self._key(place)
         key = sealed.derive(master, "vault")
-        box = sealed.seal(plain, key, nonce=secrets.token_bytes(sealed.NONCE_BYTES), context=f"vault {drawer}")
+        box = sealed.seal(plain, key, nonce=secrets.token_bytes(sealed.NONCE_BYTES), context=f"vault {entry}")
         return Envelope(sealed.key_id(master), box).write()
 
-    def open(self, drawer: str, raw: bytes) -> bytes:
+    def open(self, entry: str, raw: bytes) -> bytes:
         """A drawer's content.
 
         Raises:
@@ -117,7 +117,7 @@ class Seals:
         from keyfob.jose import sealed
 
         master = self._find_key(envelope.key_id)
-        return sealed.unseal(envelope.box, sealed.derive(master, "vault"), context=f"vault {drawer}")
+        return sealed.unseal(envelope.box, sealed.derive(master, "vault"), context=f"vault {entry}")
 
     def move(self, to: Place, rewrite: Callable[[], None]) -> None:
         """Keep tokens elsewhere from now on. Stopped at any point, all can still be read, and the next move ends it.

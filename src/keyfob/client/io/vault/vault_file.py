@@ -15,7 +15,7 @@ from keyfob.client.io.vault.seals import Seals
 from keyfob.client.model.envelope import Envelope
 from keyfob.client.model.profile import DEFAULT, Profile
 from keyfob.client.model.storage_choice import Note, Place
-from keyfob.client.model.stored_login import Held
+from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Malformed, VaultUnavailable
 from keyfob.io import quick
 from keyfob.run import run
@@ -42,7 +42,7 @@ class FileVault:
         self.seals = seals
         self.passed: list[VaultUnavailable] = []
 
-    async def make_ready(self) -> str:
+    async def prepare(self) -> str:
         """Decide where and how tokens are kept, and try it out; what to say aloud about it, or "".
 
         Raises:
@@ -51,20 +51,20 @@ class FileVault:
         if self.seals is None:
             with self.lock("default"):
                 return ""
-        return self.seals.make_ready(self.rewrite)
+        return self.seals.prepare(self.rewrite)
 
-    async def load(self, drawer: str) -> Held | None:
+    async def load(self, entry: str) -> StoredLogin | None:
         """What lies there, or None.
 
         Raises:
             VaultUnavailable: It cannot be read; with code `vault-damaged` it was unreadable and has been set aside.
         """
-        path = self._path(drawer)
+        path = self._path(entry)
         raw = read_private(path)
         if raw is None:
             return None
         try:
-            return Held.read(self._open(drawer, raw))
+            return StoredLogin.read(self._open(entry, raw))
         except Malformed as problem:
             if problem.field == "version":
                 raise VaultUnavailable(f"{path} was written by another version of keyfob") from None
@@ -75,51 +75,51 @@ class FileVault:
                 hint="Run: keyfob login",
             ) from None
 
-    async def keep(self, drawer: str, held: Held) -> None:
+    async def save(self, entry: str, stored: StoredLogin) -> None:
         """Replace what lies there, all or nothing."""
-        content = held.write()
+        content = stored.write()
         if self.seals is not None:
-            content = self.seals.close(drawer, content)
-        await self.put_away(drawer)
-        sweep(self._path(drawer))
-        write_private(self._path(drawer), content)
+            content = self.seals.close(entry, content)
+        await self.remove_quick(entry)
+        sweep(self._path(entry))
+        write_private(self._path(entry), content)
 
-    async def put_away(self, drawer: str) -> None:
+    async def remove_quick(self, entry: str) -> None:
         """Remove the quick file."""
-        drop_quick(self._home, drawer)
+        drop_quick(self._home, entry)
 
-    async def forget(self, drawer: str) -> None:
+    async def delete(self, entry: str) -> None:
         """Empty the drawer, also where what is laid out for quick use cannot be taken back."""
         try:
-            await self.put_away(drawer)
+            await self.remove_quick(entry)
         finally:
-            sweep(self._path(drawer))
-            remove(self._path(drawer))
+            sweep(self._path(entry))
+            remove(self._path(entry))
 
-    def lock(self, drawer: str) -> Lock:
+    def lock(self, entry: str) -> Lock:
         """Hold off other processes and threads."""
         make_folder(self.folder)
-        return Lock(self.folder / f"{drawer}.lock")
+        return Lock(self.folder / f"{entry}.lock")
 
-    def make_quick(self, drawer: str) -> None:
+    def make_quick(self, entry: str) -> None:
         """Lay the quick file, if nothing changes meanwhile; where no token may lie there, all but the token."""
         with contextlib.suppress(VaultUnavailable):  # the quick file is a comfort, and nothing depends on it
-            state = state_of(self._home, drawer)
+            state = state_of(self._home, entry)
             note = Note() if self.seals is None else self.seals.note()
             if state is None or not (note.is_quick or note.place in _READ_QUICKLY):
                 return
-            held = run(self.load(drawer))
-            if held is not None and state_of(self._home, drawer) == state:
-                lay_quick(self._home, drawer, state, held, holds_token=note.is_quick)
+            stored = run(self.load(entry))
+            if stored is not None and state_of(self._home, entry) == state:
+                lay_quick(self._home, entry, state, stored, holds_token=note.is_quick)
 
-    def drawers(self) -> list[str]:
+    def entries(self) -> list[str]:
         """The names of those that are not empty."""
         return sorted(path.stem for path in self.folder.glob("*.json"))
 
-    def is_sealed(self, drawer: str) -> bool:
+    def is_sealed(self, entry: str) -> bool:
         """Whether what lies there is sealed."""
         try:
-            return Envelope.find(read_private(self._path(drawer)) or b"") is not None
+            return Envelope.find(read_private(self._path(entry)) or b"") is not None
         except Malformed:
             return False
 
@@ -130,32 +130,32 @@ class FileVault:
             VaultUnavailable: Something cannot be read or kept at the moment.
         """
         self.passed = []
-        for drawer in self.drawers():
-            with self.lock(drawer):
+        for entry in self.entries():
+            with self.lock(entry):
                 try:
-                    held = run(self.load(drawer))
+                    stored = run(self.load(entry))
                 except VaultUnavailable as problem:
                     if problem.code not in {"vault-damaged", "key-empty"}:
                         raise
                     self.passed.append(problem)
                     continue
-                if held is not None:
-                    run(self.keep(drawer, held))
+                if stored is not None:
+                    run(self.save(entry, stored))
 
-    def _open(self, drawer: str, raw: bytes) -> bytes:
+    def _open(self, entry: str, raw: bytes) -> bytes:
         """A file's content, unsealed.
 
         Raises:
             VaultUnavailable: It is sealed, and the key cannot be had.
         """
         if self.seals is not None:
-            return self.seals.open(drawer, raw)
+            return self.seals.open(entry, raw)
         if Envelope.find(raw) is not None:
-            raise VaultUnavailable(f"{self._path(drawer)} is sealed", code="key-absent")
+            raise VaultUnavailable(f"{self._path(entry)} is sealed", code="key-absent")
         return raw
 
-    def _path(self, drawer: str) -> Path:
-        return self.folder / f"{drawer}.json"
+    def _path(self, entry: str) -> Path:
+        return self.folder / f"{entry}.json"
 
 
 class ProfileFiles:
@@ -205,6 +205,6 @@ class ProfileFiles:
                 f"{path} is damaged", code="vault-damaged", hint="Run keyfob login with --issuer and --client-id."
             ) from None
 
-    def keep(self, profile: Profile) -> None:
+    def save(self, profile: Profile) -> None:
         """Write it down."""
         write_private(self.folder / f"{profile.name}.json", profile.write())
