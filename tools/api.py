@@ -4,8 +4,8 @@
     python -m tools.api --check    only say whether it has changed
 
 Public are the three doors, `keyfob.errors`, `keyfob.testing` and `keyfob.protocol`. In each, the names of `__all__` or,
-where there is none, what the module itself defines. The source is read and not imported, so that the list is the same
-under every version of Python.
+where there is none, what the module itself defines or imports as `X as X`. The source is read and not imported, so
+that the list is the same under every version of Python.
 """
 
 import ast
@@ -53,14 +53,21 @@ def listed(tree: ast.Module) -> list[str] | None:
 
 def imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
     """Return where a module's borrowed names come from: module and name there."""
-    # A door that loads a name when it is asked for has its import below `if TYPE_CHECKING`.
+    return {alias.asname or alias.name: (module, alias.name) for module, alias in imports(tree)}
+
+
+def reexported(tree: ast.Module) -> list[str]:
+    """Return the names that are imported as `X as X`, which tells type checkers that they are public."""
+    return [alias.name for _, alias in imports(tree) if alias.asname == alias.name]
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[str, ast.alias]]:
+    """Yield each name that a module imports from another."""
+    # A public module that loads a name on first use has its import below `if TYPE_CHECKING`.
     late = [inner for statement in tree.body if isinstance(statement, ast.If) for inner in statement.body]
-    return {
-        alias.asname or alias.name: (statement.module or "", alias.name)
-        for statement in [*tree.body, *late]
-        if isinstance(statement, ast.ImportFrom)
-        for alias in statement.names
-    }
+    for statement in [*tree.body, *late]:
+        if isinstance(statement, ast.ImportFrom):
+            yield from ((statement.module or "", alias) for alias in statement.names)
 
 
 def origin(module: Module, name: str, house: dict[str, Module]) -> ast.stmt | None:
@@ -121,7 +128,7 @@ def surface(module: Module, house: dict[str, Module]) -> Iterator[str]:
     """Yield the lines for one public module."""
     chosen = listed(module.tree)
     own = [name for statement in module.tree.body for name in own_names(statement) if not name.startswith("_")]
-    names = sorted(set(own if chosen is None else chosen))
+    names = sorted({*own, *reexported(module.tree)} if chosen is None else set(chosen))
     if names:
         yield module.name
         for name in names:

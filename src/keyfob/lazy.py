@@ -1,4 +1,4 @@
-"""What a door shows is loaded when it is asked for: who wants one name does not pay for all (PEP 562)."""
+"""Lazy attribute loading for the public modules (PEP 562)."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 
-def shows(door: str, homes: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Make a door's `__getattr__` and `__dir__`.
+def shows(public: str, homes: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return a public module's `__getattr__` and `__dir__`.
 
-    Type checkers look into neither: beside the call stand the same imports under `TYPE_CHECKING`, and a test holds the
-    two together.
+    Type checkers read neither, so the module also has the same imports under `TYPE_CHECKING`. A test compares the two.
 
     Args:
-        door: Its `__name__`.
-        homes: Modules, and the names of each that the door shows.
+        public: The `__name__` of the public module.
+        homes: The names to load, by the module that defines them.
     """
     home_of = {name: home for home, names in homes.items() for name in names}
 
     def get(name: str) -> object:
         if name not in home_of:
-            msg = f"module {door!r} has no attribute {name!r}"
+            msg = f"module {public!r} has no attribute {name!r}"
             raise AttributeError(msg)
         found: object = getattr(import_module(home_of[name]), name)
-        setattr(sys.modules[door], name, found)  # asked for once
+        setattr(sys.modules[public], name, found)  # the next access does not come here
         return found
 
     def listed() -> list[str]:
-        return sorted({*vars(sys.modules[door]), *home_of})
+        return sorted({*vars(sys.modules[public]), *home_of})
 
     return get, listed
