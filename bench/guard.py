@@ -1,7 +1,7 @@
 """Verifying a token: `keyfob.guard` beside a bare signature check, PyJWT, Authlib, joserfc and npm's jose.
 
-Everybody holds the key ready and checks signature, issuer, audience and time. Processor time, not the clock: what else
-the machine does is left out, and what a library does in other threads is not.
+Each library has the key in memory and checks signature, issuer, audience and time. Processor time is measured: other
+processes are left out, and other threads of the library are not.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _side_by_side(timers: Mapping[str, Timer], beside: str) -> dict[str, float]:
-    """Short turns, many of them: a slow moment meets everybody, and counts as a ratio within its turn."""
+    """Measure many short rounds. A slow moment meets all, and only ratios within a round count."""
     seconds: dict[str, list[float]] = {name: [] for name in timers}
     for timer in timers.values():
         timer(CALLS)
@@ -79,7 +79,7 @@ def _timers(algorithm: Algorithm, stack: ExitStack) -> dict[str, Timer]:
     )
     request = Request("GET", "/orders", (("host", "api.example"), ("authorization", f"Bearer {text}")))
     plain, remembering = _guard(key, algorithm, 0), _guard(key, algorithm, 1000)
-    orders = {"token": text, "jwk": key.public_jwk(), "issuer": ISSUER, "audience": AUDIENCE, "algorithm": algorithm}
+    task = {"token": text, "jwk": key.public_jwk(), "issuer": ISSUER, "audience": AUDIENCE, "algorithm": algorithm}
     python = str(PEERS / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
     programs = {
         "PyJWT": [python, str(HERE / "peers" / "verify.py"), "PyJWT"],
@@ -101,9 +101,7 @@ def _timers(algorithm: Algorithm, stack: ExitStack) -> dict[str, Timer]:
         f"Guard.check, {algorithm}": _timer(checked(plain)),
         f"Guard.check, remembered, {algorithm}": _timer(checked(remembering)),
         f"joserfc, {algorithm}": _timer(joserfc_alone),
-        **{
-            f"{name}, {algorithm}": stack.enter_context(_program(command, orders)) for name, command in programs.items()
-        },
+        **{f"{name}, {algorithm}": stack.enter_context(_program(command, task)) for name, command in programs.items()},
     }
 
 
@@ -140,22 +138,22 @@ def _timer(thing: Callable[[], object]) -> Timer:
 
 
 @contextmanager
-def _program(command: list[str], orders: Mapping[str, object]) -> Iterator[Timer]:
+def _program(command: list[str], task: Mapping[str, object]) -> Iterator[Timer]:
     pipe, silence = subprocess.PIPE, subprocess.DEVNULL  # Authlib warns that it moves to joserfc
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=silence, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
-    given, said = process.stdin, process.stdout
+    given, printed = process.stdin, process.stdout
 
     def notify(line: str) -> str:
         given.write(line + "\n")
         given.flush()
-        return said.readline().strip()
+        return printed.readline().strip()
 
     try:
-        assert notify(json.dumps(orders)) == "ready", command
+        assert notify(json.dumps(task)) == "ready", command
         yield lambda calls: float(notify(str(calls)))
     finally:
         given.close()
         process.wait(10)
-        said.close()
+        printed.close()

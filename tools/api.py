@@ -4,9 +4,9 @@
     python -m tools.api --check    only say whether it has changed
 
 Public are `keyfob.login`, `keyfob.serve`, `keyfob.guard`, `keyfob.errors`, `keyfob.testing`, and of `keyfob.protocol`
-the requests, responses, scopes and secrets that those take. In each, the names of `__all__`, those imported as `X as
-X` or, where there are neither, what the module itself defines. The source is read and not imported, so that the list
-is the same under every version of Python.
+the requests, responses, scopes and secrets that those take. In each, the names of `__all__` or, where there is none,
+what the module itself defines or imports as `X as X`. The source is read and not imported, so that the list is the
+same under every version of Python.
 """
 
 import ast
@@ -47,33 +47,30 @@ def own_names(statement: ast.stmt) -> list[str]:
 
 
 def listed(tree: ast.Module) -> list[str] | None:
-    """Return the public names of a module that lists them: in `__all__`, or by `X as X`."""
+    """Return what a module's `__all__` lists, if it has one."""
     for statement in tree.body:
         if "__all__" in own_names(statement) and isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value:
             return [str(name) for name in ast.literal_eval(statement.value)]
-    # A module that loads its names on first use tells type checkers by `X as X` which are public.
-    late = [inner for statement in tree.body if isinstance(statement, ast.If) for inner in statement.body]
-    borrowed = [
-        alias.name
-        for statement in [*tree.body, *late]
-        if isinstance(statement, ast.ImportFrom)
-        for alias in statement.names
-        if alias.asname == alias.name
-    ]
-    own = [name for statement in tree.body for name in own_names(statement) if not name.startswith("_")]
-    return [*own, *borrowed] if borrowed else None
+    return None
 
 
 def imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
     """Return where a module's borrowed names come from: module and name there."""
-    # A door that loads a name when it is asked for has its import below `if TYPE_CHECKING`.
+    return {alias.asname or alias.name: (module, alias.name) for module, alias in imports(tree)}
+
+
+def reexported(tree: ast.Module) -> list[str]:
+    """Return the names that are imported as `X as X`, which tells type checkers that they are public."""
+    return [alias.name for _, alias in imports(tree) if alias.asname == alias.name]
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[str, ast.alias]]:
+    """Yield each name that a module imports from another."""
+    # A public module that loads a name on first use has its import below `if TYPE_CHECKING`.
     late = [inner for statement in tree.body if isinstance(statement, ast.If) for inner in statement.body]
-    return {
-        alias.asname or alias.name: (statement.module or "", alias.name)
-        for statement in [*tree.body, *late]
-        if isinstance(statement, ast.ImportFrom)
-        for alias in statement.names
-    }
+    for statement in [*tree.body, *late]:
+        if isinstance(statement, ast.ImportFrom):
+            yield from ((statement.module or "", alias) for alias in statement.names)
 
 
 def origin(module: Module, name: str, house: dict[str, Module]) -> ast.stmt | None:
@@ -134,7 +131,7 @@ def surface(module: Module, house: dict[str, Module]) -> Iterator[str]:
     """Yield the lines for one public module."""
     chosen = listed(module.tree)
     own = [name for statement in module.tree.body for name in own_names(statement) if not name.startswith("_")]
-    names = sorted(set(own if chosen is None else chosen))
+    names = sorted({*own, *reexported(module.tree)} if chosen is None else set(chosen))
     if names:
         yield module.name
         for name in names:

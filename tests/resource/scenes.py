@@ -52,8 +52,8 @@ class Steady:
     def __init__(self) -> None:
         self.at = timedelta(days=1)
 
-    def __call__(self) -> timedelta:
-        return self.at
+    def __call__(self) -> float:
+        return self.at.total_seconds()
 
 
 def verifier_of(issuer: Issuer, steady: Steady) -> Verifier:

@@ -113,7 +113,7 @@ class World(Protocol):
         """Return the cached capabilities of a server for a client."""
         ...
 
-    def save_capabilities(self, issuer: str, client_id: str, learned: ServerCapabilities) -> None:
+    def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
         """Cache them, if possible."""
         ...
 
@@ -184,7 +184,7 @@ class WorldAround:
     def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
         return self._world.load_capabilities(issuer, client_id)
 
-    def save_capabilities(self, issuer: str, client_id: str, learned: ServerCapabilities) -> None:
+    def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
         self._world.save_capabilities(issuer, client_id, learned)
 
     def save_pending(self, profile: str, kept: Secret | None) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from keyfob.errors import InvalidToken, Unreachable
 from keyfob.jose.algorithms import ALGORITHMS
@@ -58,6 +59,14 @@ class TrustedIssuer:
     keys: KeySource
 
 
+class _Verified(NamedTuple):
+    """A verified token. Valid as long as `source` still has these keys."""
+
+    principal: Principal
+    keys: KeySet
+    source: KeySource
+
+
 class Verifier:
     """Verifies the tokens of one API's trusted issuers. For one token, the issuer is asked at most once."""
 
@@ -93,9 +102,7 @@ class Verifier:
         self._certificates = certificates
         self._introspector = introspector
         self._clock = clock
-        self._verified: ExpiringCache[tuple[Principal, KeySet, KeySource]] | None = (
-            ExpiringCache(remember) if remember else None
-        )
+        self._verified: ExpiringCache[_Verified] | None = ExpiringCache(remember) if remember else None
 
     def check(
         self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
@@ -133,19 +140,28 @@ class Verifier:
         if not isinstance(presented, PresentedToken):
             return presented or self._challenges.missing(_scopes(needs))
         try:
-            found = await self._verify(presented.token, wait)
+            now, token = self._clock(), presented.token
+            digest = known = None
+            if self._verified is not None:
+                digest = token.digest()
+                known = self._verified.get(digest, now)
+            found: Principal | Denial
+            if known is not None and known.source.current() is known.keys:
+                found = known.principal
+            else:
+                found, now = await self._verify(token, digest, now, wait), self._clock()
         except InvalidToken as problem:
             return self._challenges.refuse(problem.message, presented.scheme)
         if isinstance(found, Denial):
             return found
         if found.key_thumbprint is not None or found.certificate_thumbprint is not None or presented.proof is not None:
-            denial = self._check_binding(found, presented, request, certificate)
+            denial = self._check_binding(found, presented, request, certificate, now)
             if denial is not None:
                 return denial
-        missing = missing_requirement(found, needs, self._clock(), self._leeway)
+        missing = missing_requirement(found, needs, now, self._leeway)
         return found if missing is None else self._challenges.forbid(missing, presented.scheme)
 
-    async def _verify(self, token: Secret, wait: Wait) -> Principal | Denial:
+    async def _verify(self, token: Secret, digest: bytes | None, now: datetime, wait: Wait) -> Principal | Denial:
         """Verify the token itself, without its binding and the requirements.
 
         Raises:
@@ -153,13 +169,7 @@ class Verifier:
         """
         introspector = self._introspector
         if introspector is not None and (introspector.settings.every or not looks_signed(token)):
-            return await self._introspect(introspector, token, wait)
-        now, digest = self._clock(), None
-        if self._verified is not None:
-            digest = token.digest()
-            known = self._verified.get(digest, now)
-            if known is not None and known[2].current() is known[1]:
-                return known[0]
+            return await self._introspect(introspector, token, now, wait)
         unverified = take_apart(token, self._algorithms)
         issuer, fields = self._only, None
         if issuer is None:
@@ -173,7 +183,7 @@ class Verifier:
             except Unreachable:
                 return unavailable(_NO_KEYS)
         if self._verified is not None and digest is not None:
-            self._verified.put(digest, (found, keys, issuer.keys), found.expires_at)
+            self._verified.put(digest, _Verified(found, keys, issuer.keys), found.expires_at)
         return found
 
     async def _verify_with_new_keys(
@@ -204,9 +214,11 @@ class Verifier:
             raise Unreachable("the issuer's keys cannot be fetched")
         raise InvalidToken("the token's key is not one of its issuer's", check="key")
 
-    async def _introspect(self, introspector: Introspector, token: Secret, wait: Wait) -> Principal | Denial:
+    async def _introspect(
+        self, introspector: Introspector, token: Secret, now: datetime, wait: Wait
+    ) -> Principal | Denial:
         digest = token.digest()
-        found = introspector.known(digest, self._clock())
+        found = introspector.known(digest, now)
         if found is None:
             found = await wait(introspector.ask(token, digest))
         if isinstance(found, InvalidToken):  # cached, and shared: each caller raises its own
@@ -214,7 +226,12 @@ class Verifier:
         return unavailable(_NO_ANSWER) if found is None else found
 
     def _check_binding(
-        self, principal: Principal, presented: PresentedToken, request: Request, certificate: bytes | None
+        self,
+        principal: Principal,
+        presented: PresentedToken,
+        request: Request,
+        certificate: bytes | None,
+        now: datetime,
     ) -> Denial | None:
         """Check that the caller holds the key or certificate of a bound token (RFC 9449 §7.1-7.2, RFC 8705 §3)."""
         challenges = self._challenges
@@ -231,7 +248,7 @@ class Verifier:
             return None if key is None else challenges.refuse(BOUND, presented.scheme)
         if key is None:
             return challenges.refuse("the token is not bound to a key, and is a plain bearer token", presented.scheme)
-        return self._proofs.check(proof, presented.token, key, request, self._clock())
+        return self._proofs.check(proof, presented.token, key, request, now)
 
 
 def read_token(request: Request, challenges: ChallengeSettings) -> PresentedToken | Denial | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,7 @@ class CachedKeys:
     Attributes:
         missing: Key IDs that the issuer did not have, with the time of that fetch. None stands for tokens without a
             key ID. There are never more than a few, since one fetch adds at most one.
-        fresh_until: No fetch is needed before.
+        fresh_until: No fetch is needed before. In seconds, since every call to an API compares it.
     """
 
     keys: KeySet = KeySet()
@@ -41,13 +42,12 @@ class CachedKeys:
     life: timedelta = DEFAULT_LIFE
     missing: Mapping[str | None, timedelta] = field(default_factory=dict[str | None, timedelta])
 
-    fresh_until: timedelta = field(init=False)
+    fresh_until: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Compute `fresh_until` once: every call to an API needs it."""
-        object.__setattr__(
-            self, "fresh_until", timedelta.min if self.fetched_at is None else self.fetched_at + self.life
-        )
+        """Compute `fresh_until`."""
+        until = -math.inf if self.fetched_at is None else (self.fetched_at + self.life).total_seconds()
+        object.__setattr__(self, "fresh_until", until)
 
     def is_usable(self, steady: timedelta) -> bool:
         """Return whether these keys may still be trusted."""

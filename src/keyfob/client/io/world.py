@@ -169,7 +169,7 @@ class SystemWorld:
 
         return CapabilityFiles(self._home).load(issuer, client_id)
 
-    def save_capabilities(self, issuer: str, client_id: str, learned: ServerCapabilities) -> None:
+    def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
         """Into a small file."""
         from keyfob.client.io.state.capability_files import CapabilityFiles
 
