@@ -185,7 +185,7 @@ class WorldAround:
         return self._world.load_capabilities(issuer, client_id)
 
     def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
-        self._world.save_capabilities(issuer, client_id, learned)
+        self._world.save_capabilities(issuer, client_id, capabilities)
 
     def save_pending(self, profile: str, kept: Secret | None) -> None:
         self._world.save_pending(profile, kept)

@@ -173,7 +173,7 @@ class SystemWorld:
         """Into a small file."""
         from keyfob.client.io.state.capability_files import CapabilityFiles
 
-        CapabilityFiles(self._home).save(issuer, client_id, learned)
+        CapabilityFiles(self._home).save(issuer, client_id, capabilities)
 
     def save_pending(self, profile: str, kept: Secret | None) -> None:
         """In a file that only its owner may read; best effort, since the login goes on here anyway."""
