@@ -11,9 +11,9 @@ KeyfobError
 ├── VaultUnavailable
 └── InvalidToken
 
-Messages are safe to log: no token, no code, and of what a peer sent only its `error`, the words with it, and the names
-in a certificate that nobody trusts, made plain ASCII and cut short. Only `cli/main.py` turns an error into words for a
-person: the message, the hint, and the page `docs/errors.md#<code>`.
+Messages are safe to log: they contain no token and no code. Of a peer's data they contain only its `error`, the
+description, and the names in an untrusted certificate, in plain ASCII and shortened. Only `cli/main.py` prints an error
+for the user: the message, the hint, and the page `docs/errors.md#<code>`.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ CODES: Final[tuple[Code, ...]] = get_args(Code)
 
 
 class KeyfobError(Exception):
-    """Base of all; never raised itself.
+    """The base class; never raised itself.
 
     Attributes:
-        code: Stable, kebab-case; the anchor in `docs/errors.md`.
-        hint: What a person can do next, or "".
+        code: Stable, in kebab-case; the anchor in `docs/errors.md`.
+        hint: The user's next step, or "".
         exit: The exit code of the command line (`docs/errors.md`).
     """
 
@@ -78,7 +78,6 @@ class KeyfobError(Exception):
     exit: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str = "", code: Code | None = None) -> None:
-        """Keep what happened and what to do next."""
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -86,90 +85,86 @@ class KeyfobError(Exception):
 
 
 class Misuse(KeyfobError):
-    """You called us wrongly: an argument, a flag, a setting."""
+    """A wrong argument, flag or setting."""
 
     default_code: ClassVar[Code] = "misuse"
     exit: ClassVar[int] = 2
 
 
 class Malformed(KeyfobError):
-    """The peer's bytes break the protocol. Keeps the field's name, never its value."""
+    """The peer's data violates the protocol. `field` is the wrong field's name; its value is not stored."""
 
     default_code: ClassVar[Code] = "malformed"
 
     def __init__(self, message: str, *, field: str = "", hint: str = "", code: Code | None = None) -> None:
-        """Keep which field was wrong."""
         super().__init__(message, hint=hint, code=code)
         self.field = field
 
 
 class Refused(KeyfobError):
-    """The peer said no. `oauth_code` is its `error` member where it sent one (RFC 6749 §5.2)."""
+    """The peer refused the request. `oauth_code` is its `error` member, or "" (RFC 6749 §5.2)."""
 
     default_code: ClassVar[Code] = "refused"
     exit: ClassVar[int] = 3
 
     def __init__(self, message: str, *, oauth_code: str = "", hint: str = "", code: Code | None = None) -> None:
-        """Keep the peer's error code."""
         super().__init__(message, hint=hint, code=code)
         self.oauth_code = oauth_code
 
 
 class LoginDeclined(Refused):
-    """The person said no."""
+    """The user declined the login."""
 
     default_code: ClassVar[Code] = "declined"
     exit: ClassVar[int] = 5
 
 
 class LoginRequired(Refused):
-    """Nothing usable is held, and we may not ask."""
+    """There is no usable login, and no interactive login is allowed here."""
 
     default_code: ClassVar[Code] = "login-required"
     exit: ClassVar[int] = 4
 
 
 class TimedOut(KeyfobError):
-    """The person did not answer in time."""
+    """The user did not respond in time."""
 
     default_code: ClassVar[Code] = "timed-out"
     exit: ClassVar[int] = 6
 
 
 class Unreachable(KeyfobError):
-    """No answer from the network; trying again may help.
+    """No response from the network; a retry may help.
 
     Attributes:
-        timed_out: There was silence rather than a refusal, which calls for a slower pace (RFC 8628 §3.5).
+        timed_out: Whether it was a timeout, which requires slower polling (RFC 8628 §3.5).
     """
 
     default_code: ClassVar[Code] = "unreachable"
     exit: ClassVar[int] = 7
 
     def __init__(self, message: str, *, timed_out: bool = False, hint: str = "", code: Code | None = None) -> None:
-        """Keep whether it was silence or no connection at all."""
         super().__init__(message, hint=hint, code=code)
         self.timed_out = timed_out
 
 
 class VaultUnavailable(KeyfobError):
-    """What keeps the tokens cannot be used: locked, damaged, not ours."""
+    """The vault cannot be used: locked, damaged, or owned by another user."""
 
     default_code: ClassVar[Code] = "vault-unavailable"
     exit: ClassVar[int] = 8
 
 
 class InvalidToken(KeyfobError):
-    """A token that must not be accepted. `message` says which check failed, never what the token said.
+    """A token that must not be accepted. The message names the failed check and contains nothing of the token.
 
     Attributes:
-        check: The failed check's short name, where whoever refuses goes check by check; else "".
+        check: The failed check's short name, or "".
     """
 
     default_code: ClassVar[Code] = "invalid-token"
     exit: ClassVar[int] = 3
 
     def __init__(self, message: str, *, check: str = "", hint: str = "", code: Code | None = None) -> None:
-        """Keep which check failed."""
         super().__init__(message, hint=hint, code=code)
         self.check = check

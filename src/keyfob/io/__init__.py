@@ -1,1 +1,1 @@
-"""What every room shares of the world: one way to send a request. Used by the rooms' own io/, and by doors."""
+"""IO that all packages share: HTTP, TLS, files and logs. Only their io/ packages and the public modules import it."""

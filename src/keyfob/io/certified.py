@@ -1,6 +1,6 @@
-"""A program's certificate for TLS, from files that may be replaced while it runs (RFC 8705 §2).
+"""The client certificate for TLS, from files that may be replaced while the process runs (RFC 8705 §2).
 
-The private key is not read here: OpenSSL is told where it lies. A connection shows what lies there when it is made.
+keyfob does not read the private key: OpenSSL gets its path. Each new connection presents the files' present content.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ _LARGEST: Final = 256 * 1024
 _OTHERS: Final = 0o077
 _WORLD: Final = 0o007
 _HINT: Final = "--certificate and --certificate-key name files in PEM; a key has no passphrase."
-_SHOWS: Final = ("wrap_socket", "wrap_bio")  # every library begins a connection by one of them
+_WRAPPERS: Final = ("wrap_socket", "wrap_bio")  # every library starts a connection with one of them
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A certificate and its private key, each in a file; one file may hold both."""
+    """The paths of a certificate and its private key, which may be the same file."""
 
     certificate: Path
     key: Path
 
     @classmethod
     def of(cls, certificate: str, key: str | None) -> Self:
-        """By names; without one for the key it stands beside the certificate."""
+        """Create it from file names; without one for the key, the certificate's file holds it."""
         return cls(Path(certificate).expanduser(), Path(key or certificate).expanduser())
 
     def thumbprint(self) -> str:
-        """The `x5t#S256` of the certificate that comes first in the file (RFC 8705 §3.1).
+        """Return the `x5t#S256` of the first certificate in the file (RFC 8705 §3.1).
 
         Raises:
-            Misuse: Code `certificate-unusable`: there is none.
+            Misuse: There is none (code `certificate-unusable`).
         """
         return thumbprint_of(self.der())
 
     def der(self) -> bytes:
-        """The certificate. Raises as `thumbprint`."""
+        """Return the first certificate. Raises as `thumbprint`."""
         try:
             found = der_of_pem(_first_of(self.certificate))
         except OSError as problem:
@@ -55,20 +55,20 @@ class KeyPair:
         return found or _refuse(f"{self.certificate} holds no certificate in PEM")
 
     def state(self) -> tuple[tuple[int, int, int], ...]:
-        """What tells whether a file was replaced. Raises as `thumbprint`."""
+        """Return a value that changes if a file is replaced. Raises as `thumbprint`."""
         return tuple(
             (found.st_ino, found.st_mtime_ns, found.st_size) for found in map(_look, (self.certificate, self.key))
         )
 
     def load_into(self, context: ssl.SSLContext) -> None:
-        """Have connections of a context show it.
+        """Load both into a TLS context.
 
         Raises:
-            Misuse: Code `certificate-unusable`: a file is not there or not what it should be, the two do not belong
-                together, others may read the key, or the certificate has expired. Says where, never what.
+            Misuse: A file is missing or not valid, the two do not match, others may read the key, or the certificate
+                has expired (code `certificate-unusable`). The message names files, never their content.
         """
         _check_mode(self.key)
-        _check_time(self.certificate, self.der())
+        _check_expiry(self.certificate, self.der())
         try:
             context.load_cert_chain(self.certificate, self.key, password=b"")  # else OpenSSL would ask the terminal
         except ssl.SSLError as problem:
@@ -80,43 +80,43 @@ class KeyPair:
 
 
 def certify(context: ssl.SSLContext, pair: KeyPair) -> None:
-    """Have every connection of a context show the certificate that lies in the files at that moment.
+    """Make every new connection of a context present the files' present content.
 
-    While files are replaced, the two may not belong together for a moment: then connections show the one before.
+    While the files are being replaced, the two may not match: then connections present the previous certificate.
 
     Raises:
         Misuse: As `KeyPair.load_into`.
     """
     lock, last = threading.Lock(), [pair.state()]
     pair.load_into(context)
-    context.post_handshake_auth = True  # Apache asks once it knows the path (RFC 8446 §4.6.2)
+    context.post_handshake_auth = True  # Apache requests a certificate once it knows the path (RFC 8446 §4.6.2)
 
-    def look_again() -> None:
+    def reload_if_replaced() -> None:
         with lock:
             try:
                 now = pair.state()
                 if now != last[0]:
-                    # OpenSSL forgets the old key at the sight of a new certificate, whatever comes after that.
+                    # OpenSSL drops the old key once a certificate is loaded, so another context tries both first.
                     pair.load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
                     pair.load_into(context)
                     last[0] = now
             except Misuse:
-                return  # if it stays so, the server says that the certificate is none any more
+                return  # if this persists, the server refuses the expired certificate
 
-    def shown_by(connect: Callable[P, T]) -> Callable[P, T]:
-        def look_and_connect(*args: P.args, **kwargs: P.kwargs) -> T:
-            look_again()
+    def reloading(connect: Callable[P, T]) -> Callable[P, T]:
+        def reload_and_connect(*args: P.args, **kwargs: P.kwargs) -> T:
+            reload_if_replaced()
             return connect(*args, **kwargs)
 
-        return look_and_connect
+        return reload_and_connect
 
-    # A subclass would do, if the context were always of the same class: on two systems it is not Python's own.
-    for name in _SHOWS:
-        setattr(context, name, shown_by(getattr(context, name)))
+    # A subclass would not do: on two systems, the context is not of Python's own class.
+    for name in _WRAPPERS:
+        setattr(context, name, reloading(getattr(context, name)))
 
 
 def _first_of(path: Path) -> str:
-    """The first certificate alone, so that no traceback holds a key that stands in the same file. Raises `OSError`."""
+    """Read the first certificate alone, so that no traceback contains a key from the same file. Raises `OSError`."""
     with path.open("rb") as file:
         return next(iter(certificates_in(file.read(_LARGEST).decode("ascii", "replace"))), "")
 
@@ -129,13 +129,13 @@ def _look(path: Path) -> os.stat_result:
 
 
 def _check_mode(key: Path) -> None:
-    """Refuse a key that others may read. What another user lays there for us is read by way of its group."""
+    """Refuse a key that others may read. If another user owns it, its group may read it: so we may."""
     found = _look(key)
     if os.name == "posix" and found.st_mode & (_OTHERS if found.st_uid == os.geteuid() else _WORLD):
         _refuse(f"others on this machine may read the key in {key}", f"Run: chmod go-rwx {key}")
 
 
-def _check_time(path: Path, der: bytes) -> None:
+def _check_expiry(path: Path, der: bytes) -> None:
     from keyfob.jose.certificates import describe
 
     try:
@@ -148,9 +148,4 @@ def _check_time(path: Path, der: bytes) -> None:
 
 
 def _refuse(problem: str, hint: str = _HINT) -> NoReturn:
-    """Say so.
-
-    Raises:
-        Misuse: Always.
-    """
     raise Misuse(problem, code="certificate-unusable", hint=hint) from None

@@ -1,11 +1,12 @@
-"""Why a connection failed, in words that help: whose certificate, which proxy, which name.
+"""Error messages for failed connections, which name the certificate, proxy or host name at fault.
 
-Of what the other side sent only the names in its certificate are told, made plain and cut short. To read those the
-certificate is fetched once more, without believing it, and nothing is said over that connection.
+Of the peer's data, a message contains only the names in its certificate, in plain ASCII and shortened. To read them the
+certificate is fetched a second time without verification, over a connection that sends nothing else.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import socket
@@ -25,8 +26,8 @@ _LONGEST: Final = 120
 _LONGEST_ANSWER: Final = 8192
 # OpenSSL's numbers (x509_vfy.h).
 _NOT_YET, _EXPIRED, _SELF, _WRONG_NAME = 9, 10, {18}, {62, 64}
-_NO_WAY: Final = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
-# What a server says of a certificate of ours, or of there being none (RFC 8446 §6.2), as OpenSSL calls it.
+_NO_ROUTE: Final = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
+# A server's alerts about our certificate, or about having none (RFC 8446 §6.2), by OpenSSL's names.
 _ALERTS: Final = {
     "CERTIFICATE_REQUIRED": "wants a certificate of this program, and was shown none",
     "BAD_CERTIFICATE": "does not take this program's certificate, or wants one",
@@ -44,11 +45,11 @@ _CA_HINT: Final = (
 
 
 def explain_connection(problem: BaseException, url: str) -> Unreachable:
-    """What to say of a connection that did not come about.
+    """Explain a connection that could not be made.
 
     Args:
-        problem: As a library raised it, with what it came from.
-        url: Whom it was to; "" where that is unknown.
+        problem: The library's error, with its causes.
+        url: The request's URL; "" if unknown.
     """
     parts = _split(url)
     for cause in _causes(problem):
@@ -62,7 +63,7 @@ def explain_connection(problem: BaseException, url: str) -> Unreachable:
                 return _unknown_name(cause, parts)
             case ConnectionRefusedError():
                 return _refused(parts)
-            case OSError() if cause.errno in _NO_WAY:
+            case OSError() if cause.errno in _NO_ROUTE:
                 return Unreachable(f"there is no way to {_name(parts)}", hint="Look at this machine's network.")
             case _:
                 pass
@@ -70,12 +71,7 @@ def explain_connection(problem: BaseException, url: str) -> Unreachable:
 
 
 def explain_alert(problem: BaseException, url: str) -> Refused | None:
-    """What to say where a server has ended a connection because of our certificate; None where that is not why.
-
-    Args:
-        problem: As a library raised it, with what it came from.
-        url: Whom it was to.
-    """
+    """Explain a connection that the server ended because of our certificate; return None for any other reason."""
     for cause in _causes(problem):
         if isinstance(cause, ssl.SSLError):
             alert = (cause.reason or "").partition("_ALERT_")[2]
@@ -85,9 +81,9 @@ def explain_alert(problem: BaseException, url: str) -> Refused | None:
     return None
 
 
-def explain_proxy(said: str, url: str) -> Unreachable:
-    """What to say where a proxy refused to make a connection; `said` begins with its status."""
-    status, proxy = said.partition(" ")[0], _proxy_for(_split(url))
+def explain_proxy(reply: str, url: str) -> Unreachable:
+    """Explain a proxy's refusal; its reply starts with the status."""
+    status, proxy = reply.partition(" ")[0], _proxy_for(_split(url))
     named = "the proxy" if proxy is None else f"the proxy {_name(proxy)}"
     with_status = f" (status {status})" if status.isdigit() and len(status) == 3 else ""
     hint = "Look at HTTPS_PROXY and NO_PROXY."
@@ -99,12 +95,12 @@ def explain_proxy(said: str, url: str) -> Unreachable:
 def _untrusted(problem: ssl.SSLCertVerificationError, parts: SplitResult | None) -> Unreachable:
     from keyfob.jose.certificates import describe
 
-    # What is read is only told; no decision hangs on it.
-    shown = None if parts is None else _peek(parts)
+    # The unverified certificate is for the message only.
+    fetched = None if parts is None else _fetch_certificate(parts)
     found = None
-    if shown is not None:
+    if fetched is not None:
         with contextlib.suppress(Malformed):
-            found = describe(shown)
+            found = describe(fetched)
     names = "" if found is None else f" (subject {_plain(found.subject)}; issuer {_plain(found.issuer)})"
     number, hint = problem.verify_code, _CA_HINT
     if found is not None and (number == _EXPIRED or datetime.now(UTC) > found.not_after):
@@ -141,8 +137,8 @@ def _refused(parts: SplitResult | None) -> Unreachable:
     return Unreachable(f"nobody listens at {_name(parts)}", hint="Look at the address; does the server run?")
 
 
-def _peek(parts: SplitResult) -> bytes | None:
-    """The certificate that is shown there, believed by nobody; or None."""
+def _fetch_certificate(parts: SplitResult) -> bytes | None:
+    """Fetch the server's certificate without verification."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
@@ -156,11 +152,7 @@ def _peek(parts: SplitResult) -> bytes | None:
 
 @contextlib.contextmanager
 def _reach(parts: SplitResult) -> Generator[socket.socket]:
-    """A connection to there, through the proxy if there is one.
-
-    Raises:
-        OSError: There is none.
-    """
+    """Connect, through the proxy if there is one, or raise `OSError`."""
     proxy = _proxy_for(parts)
     if proxy is not None and proxy.scheme != "http":
         raise OSError
@@ -172,13 +164,7 @@ def _reach(parts: SplitResult) -> Generator[socket.socket]:
 
 
 def _connect_through(connection: socket.socket, parts: SplitResult, proxy: SplitResult) -> None:
-    """Ask a proxy for a way (RFC 9110 §9.3.6).
-
-    Raises:
-        OSError: It gives none.
-    """
-    import base64
-
+    """Request a tunnel from a proxy (RFC 9110 §9.3.6), or raise `OSError`."""
     lines = [f"CONNECT {_name(parts)} HTTP/1.1", f"Host: {_name(parts)}"]
     if proxy.username is not None:
         pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
@@ -186,7 +172,7 @@ def _connect_through(connection: socket.socket, parts: SplitResult, proxy: Split
     connection.sendall("\r\n".join([*lines, "", ""]).encode())
     answer = b""
     while b"\r\n\r\n" not in answer:
-        piece = connection.recv(1)  # what follows is TLS already, and not ours to take
+        piece = connection.recv(1)  # the bytes after the header belong to TLS
         if not piece or len(answer) > _LONGEST_ANSWER:
             raise OSError
         answer += piece
@@ -195,7 +181,7 @@ def _connect_through(connection: socket.socket, parts: SplitResult, proxy: Split
 
 
 def _proxy_for(parts: SplitResult | None) -> SplitResult | None:
-    """The proxy that the environment names for an address."""
+    """Return the proxy that the environment sets for a URL."""
     if parts is None:
         return None
     found = getproxies()
@@ -218,7 +204,7 @@ def _port(parts: SplitResult) -> int:
 
 
 def _name(parts: SplitResult | None) -> str:
-    """Host and port; never the user part."""
+    """Return host and port, without user info."""
     if parts is None:
         return "the server"
     host = parts.hostname or ""
@@ -235,7 +221,7 @@ def _reason(problem: ssl.SSLError) -> str:
 
 
 def _causes(problem: BaseException) -> Iterator[BaseException]:
-    """What an error came from, itself first."""
+    """Yield an error and its causes."""
     seen: set[int] = set()
     cause: BaseException | None = problem
     while cause is not None and id(cause) not in seen:

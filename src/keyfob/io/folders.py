@@ -1,4 +1,4 @@
-"""Where a platform wants a program's files to lie."""
+"""The platform's folders for application files."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def platform_folder(variable: str, name: str, *, unix_variable: str, unix_default: str) -> Path:
-    """A program's folder.
+    """Return an application's folder.
 
     Args:
-        variable: Of the environment; where it is set, it decides.
-        name: The folder's own.
-        unix_variable: Whose value is the parent on other systems, by the XDG base directory specification.
-        unix_default: The parent below the home folder where that is not set.
+        variable: The environment variable that overrides the folder.
+        name: The folder's name.
+        unix_variable: The variable for the parent folder by the XDG base directory specification.
+        unix_default: The parent folder below the home folder if that variable is not set.
     """
     chosen = os.environ.get(variable)
     if chosen:

@@ -1,6 +1,6 @@
-"""Send one request over the network: bounded in time and size, no redirects, every failure translated.
+"""An HTTP client that limits time and size, follows no redirects, and raises only keyfob's errors.
 
-A redirect is never followed: the request may carry a credential, and its answer says where to go, not the network.
+Redirects are not followed, since a request may contain a credential.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import threading
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from keyfob.errors import Malformed, Misuse, Unreachable
+from keyfob.errors import KeyfobError, Malformed, Misuse, Unreachable
 from keyfob.protocol.http import Headers, Request, Response
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ _ENDED: Final = "disconnected without sending a response"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long and how much. Times in seconds, sizes in bytes.
+    """Limits in seconds and bytes.
 
     Attributes:
-        whole: For the whole exchange: a peer that drips one byte at a time is cut off here.
+        whole: The limit for the whole exchange, against a peer that sends one byte at a time.
     """
 
     connect: float = 10.0
@@ -41,13 +42,13 @@ class Limits:
 
 @contextlib.contextmanager
 def translated() -> Generator[None]:
-    """Turn what httpx2 raises into our errors.
+    """Translate errors of httpx2.
 
     Raises:
-        Unreachable: No answer; `timed_out` says whether there was silence rather than a refusal, and the words whose
-            certificate, which proxy or which name is to blame.
-        Malformed: The answer is no HTTP, or the address cannot be used.
-        Refused: The other side wants a certificate of ours, or will not have the one that it was shown.
+        Unreachable: No response. `timed_out` tells a timeout; the message names the certificate, proxy or host name at
+            fault.
+        Malformed: The response is not HTTP, or the URL is not valid.
+        Refused: The server requires a client certificate, or does not accept the presented one.
     """
     import httpx2
 
@@ -55,25 +56,12 @@ def translated() -> Generator[None]:
         yield
     except httpx2.TimeoutException:
         raise Unreachable("no answer in time", timed_out=True, hint="Try again.") from None
-    except httpx2.ProxyError as problem:
-        from keyfob.io.diagnosis import explain_proxy
-
-        reason = explain_proxy(str(problem), _asked(problem))
+    except (httpx2.ProxyError, httpx2.NetworkError) as problem:
+        reason = _explain(problem)
         raise reason from None
-    except httpx2.ConnectError as problem:
-        from keyfob.io.diagnosis import explain_alert, explain_connection
-
-        broken = explain_alert(problem, _asked(problem)) or explain_connection(problem, _asked(problem))
-        raise broken from None
-    except httpx2.NetworkError as problem:
-        from keyfob.io.diagnosis import explain_alert
-
-        # By TLS 1.3 a certificate is judged when our side has begun to speak already.
-        broken = explain_alert(problem, _asked(problem)) or _broken(problem)
-        raise broken from None
     except httpx2.RemoteProtocolError as problem:
         if _ENDED in str(problem):
-            # So ends many a server's handshake with a certificate that it will not have: asyncio's, for one.
+            # Some servers refuse a certificate in this way: asyncio's, for example.
             hint = "Try again. It may want a certificate of this program, or another one: --certificate FILE."
             raise Malformed("the server ended the connection without an answer", hint=hint) from None
         raise Malformed("the answer is not HTTP as it should be") from None
@@ -86,12 +74,27 @@ def translated() -> Generator[None]:
         raise broken from None
 
 
+def _explain(problem: httpx2.ProxyError | httpx2.NetworkError) -> KeyfobError:
+    import httpx2
+
+    from keyfob.io.diagnosis import explain_alert, explain_connection, explain_proxy  # only for errors
+
+    url = _url_of(problem)
+    if isinstance(problem, httpx2.ProxyError):
+        return explain_proxy(str(problem), url)
+    # In TLS 1.3, a server's alert about our certificate may arrive after the connection is made.
+    alert = explain_alert(problem, url)
+    if alert is not None:
+        return alert
+    return explain_connection(problem, url) if isinstance(problem, httpx2.ConnectError) else _broken(problem)
+
+
 def _broken(problem: Exception) -> Unreachable:
     return Unreachable(f"the connection broke ({type(problem).__name__})", hint="Try again.")
 
 
 class HttpSender:
-    """Keeps connections open between requests; safe to share between threads."""
+    """A client that reuses connections and may be shared between threads."""
 
     def __init__(
         self,
@@ -101,14 +104,14 @@ class HttpSender:
         ca: Path | None = None,
         pair: KeyPair | None = None,
     ) -> None:
-        """Know the limits; connect to nobody yet.
+        """Create it without connecting.
 
         Args:
-            limits: How long, and how much.
-            through_proxy: Through one that the environment names.
-            ca: Authorities to trust beside those of the system.
-            pair: The certificate that is shown to a server that asks for one. Once its files are replaced, no
-                connection with the one before is used again: what a server gives may be bound to what it was shown.
+            limits: The limits of each request.
+            through_proxy: Whether to use the proxy that the environment sets.
+            ca: Certificate authorities to trust in addition to the system's.
+            pair: The client certificate. Once its files are replaced, connections with the previous one are not used
+                again, since issued tokens may be bound to the presented certificate.
         """
         self._limits = limits or Limits()
         self._through_proxy = through_proxy
@@ -120,19 +123,18 @@ class HttpSender:
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Response:
-        """Send it.
+        """Send a request.
 
         Raises:
-            Unreachable: No answer; `timed_out` says whether the peer was there and silent.
-            Malformed: The answer is too long or is no HTTP.
-            Refused: The peer wants a certificate of ours, or another one.
-            Misuse: The file of authorities cannot be used, or our certificate.
+            Unreachable: No response; `timed_out` tells a timeout.
+            Malformed: The response is too long or is not HTTP.
+            Refused: The server requires a client certificate, or a different one.
+            Misuse: The file of authorities or the client certificate cannot be used.
         """
         with translated():
             return self._exchange(request)
 
     def close(self) -> None:
-        """Close what is open."""
         with self._lock:
             clients, self._client, self._left = [*self._left, self._client], None, []
         for client in clients:
@@ -140,8 +142,6 @@ class HttpSender:
                 client.close()
 
     def _exchange(self, request: Request) -> Response:
-        import time
-
         end = time.monotonic() + self._limits.whole
         client = self._open()
         headers = list(request.headers)
@@ -157,10 +157,9 @@ class HttpSender:
             return Response(answer.status_code, found, bytes(body))
 
     def _open(self) -> httpx2.Client:
-        """The client that is open, or one that shows what lies in our certificate's files now.
+        """Return the open client, or a new one if the certificate's files were replaced.
 
-        Raises:
-            Misuse: There is none yet, and none can be made. In the midst of being replaced, the files may not fit.
+        While they are being replaced they may not match: then the open client is returned.
         """
         with self._lock:
             state = self._look()
@@ -172,14 +171,14 @@ class HttpSender:
                 if self._client is None:
                     raise
                 return self._client
-            # Who is in the midst of a request may finish it; by the next time there is nobody.
+            # A request in progress may finish; the old client is closed at the next replacement.
             for client in self._left:
                 client.close()
             self._left, self._client, self._shown = [self._client] if self._client else [], fresh, state
             return fresh
 
     def _look(self) -> object:
-        """What tells whether our certificate was replaced; None where there is nothing to see."""
+        """Return a value that changes if the certificate is replaced; None without one."""
         with contextlib.suppress(Misuse):
             return None if self._pair is None else self._pair.state()
         return None
@@ -199,14 +198,14 @@ class HttpSender:
             verify=True if is_plain else ssl_context(self._ca, self._pair),
             timeout=httpx2.Timeout(limits.read, connect=limits.connect),
             follow_redirects=False,
-            # What one answer sets must not go out with somebody else's request: this is shared by all.
+            # The client is shared: a cookie must not be sent with another caller's request.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=self._through_proxy,
         )
 
 
-def _asked(problem: httpx2.RequestError) -> str:
-    """Whom a request was to, where the library says."""
+def _url_of(problem: httpx2.RequestError) -> str:
+    """Return the URL of the failed request, or "" if the library did not set it."""
     try:
         return str(problem.request.url)
     except (RuntimeError, AttributeError):
@@ -214,7 +213,7 @@ def _asked(problem: httpx2.RequestError) -> str:
 
 
 _shared = HttpSender()
-# For what callers wait for who know nothing of it.
+# For requests inside an API's own request.
 _soon = HttpSender(Limits(connect=5.0, read=5.0, whole=10.0))
 _others: dict[tuple[Path | None, KeyPair | None], HttpSender] = {}
 atexit.register(_shared.close)
@@ -222,10 +221,7 @@ atexit.register(_soon.close)
 
 
 def sender_for(ca: Path | None, pair: KeyPair | None = None) -> HttpSender:
-    """How to send with the ordinary limits, trusting those authorities besides and showing that certificate.
-
-    Connections are shared by all who trust and show the same.
-    """
+    """Return the shared client with the default limits for these authorities and this client certificate."""
     if ca is None and pair is None:
         return _shared
     if (ca, pair) not in _others:
@@ -235,10 +231,10 @@ def sender_for(ca: Path | None, pair: KeyPair | None = None) -> HttpSender:
 
 
 def send(request: Request) -> Response:
-    """Send with the ordinary limits; see `HttpSender`."""
+    """Send a request with the default limits."""
     return _shared(request)
 
 
 def send_soon(request: Request) -> Response:
-    """Send, and give up early: an API's own callers are waiting."""
+    """Send a request with short limits, since an API's own caller is waiting."""
     return _soon(request)

@@ -1,7 +1,7 @@
-"""Find the access token in a file of the vault, plain or sealed, with few imports.
+"""Reading the access token from a vault entry, plain or encrypted, with few imports.
 
-Called only for a file that the ordinary path has read and found good, so what is looked for here is its very shape as
-`StoredLogin` and `Envelope` write it. Anything else is an error, and the ordinary path's to explain.
+This is called only for an entry that the ordinary path has accepted, so it supports only the exact format that `StoredLogin`
+and `Envelope` write. For anything else it raises an error, and the ordinary path explains it.
 """
 
 import binascii
@@ -11,27 +11,27 @@ import sys
 _BEGIN, _MIDDLE, _END = b'{"version": 2, "key": "', b'", "sealed": "', b'"}'
 _NOTE = b'{"version": 1, "place": "'
 _TOKEN = b'"access_token": "'  # inside a JSON string its quotes would be escaped
-# A token that is bound to a key is no use by its letters alone; an older login says nothing, and has none.
+# A DPoP-bound token is of no use by itself. The entry of an older version has no such member, and no bound token.
 _KIND, _BEARER = b'"token_type": ', b'"Bearer"'
 _KEY_BYTES = 32
 _LONGEST_NOTE = 256
 
 
 def access_token(content: bytes, profile: str, home: str) -> str:
-    """The access token of a profile.
+    """Return the access token of a profile.
 
     Args:
-        content: The profile's file in the vault.
-        profile: Whose; also the context that the box is sealed to.
-        home: Where the note lies that says where the key is.
+        content: The vault entry.
+        profile: The profile's name, which is also the encryption's context.
+        home: The folder of the note that names the key's place.
 
     Raises:
-        OSError: The key cannot be had.
-        ValueError: The file is not of the usual shape, or of another key.
+        OSError: The key is not available.
+        ValueError: The entry has another format or another key.
     """
-    plain = _unseal(content, f"vault {profile}", home) if b'"sealed"' in content else content
-    _, is_said, kind = plain.partition(_KIND)
-    if plain.count(_TOKEN) != 1 or (is_said and not kind.startswith(_BEARER)):
+    plain = _decrypt(content, f"vault {profile}", home) if b'"sealed"' in content else content
+    _, is_present, kind = plain.partition(_KIND)
+    if plain.count(_TOKEN) != 1 or (is_present and not kind.startswith(_BEARER)):
         raise ValueError("not a login with one bearer token")
     token, end, _ = plain.partition(_TOKEN)[2].partition(b'"')
     text = token.decode("ascii")
@@ -40,7 +40,7 @@ def access_token(content: bytes, profile: str, home: str) -> str:
     return text
 
 
-def _unseal(raw: bytes, context: str, home: str) -> bytes:
+def _decrypt(raw: bytes, context: str, home: str) -> bytes:
     from keyfob.jose import unsealed
 
     key_id, middle, rest = raw.removeprefix(_BEGIN).partition(_MIDDLE)
@@ -49,17 +49,12 @@ def _unseal(raw: bytes, context: str, home: str) -> bytes:
     key = _key(home)
     if len(key) != _KEY_BYTES:
         raise OSError("no key")
-    box = binascii.a2b_base64(rest.removesuffix(_END), strict_mode=True)
-    return unsealed.unseal(box, key, key_id.decode("ascii"), purpose="vault", context=context)
+    ciphertext = binascii.a2b_base64(rest.removesuffix(_END), strict_mode=True)
+    return unsealed.unseal(ciphertext, key, key_id.decode("ascii"), purpose="vault", context=context)
 
 
 def _key(home: str) -> bytes:
-    """The key, from where the note says; a passphrase takes its time by intent, and is not asked for here.
-
-    Raises:
-        OSError: It cannot be had.
-        ValueError: What lies there is none.
-    """
+    """Read the key from the place that the note names. A passphrase is not supported: it is slow by intent."""
     descriptor = os.open(f"{home}/vault.json", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         note = os.read(descriptor, _LONGEST_NOTE)

@@ -1,10 +1,10 @@
-"""The quick file: a valid access token in lines that need no parser, so that printing it costs what a bare Python does.
+"""The quick file: a valid access token in lines that need no parser, so that printing it takes no longer than Python.
 
-Imports nothing but `os`, `sys` and `time`: this module is all that runs when a token is at hand. There is never a
-refresh token in the file, nor a key. Whatever is not plain is left to the ordinary path, which is always right.
+This module imports only `os`, `sys` and `time`, and is all that runs if a token is available. The file never holds a
+refresh token or a key. Every unusual case is left to the ordinary path.
 
-Where no token may lie about, the file holds none: it says only that the ordinary path has found the one in this very
-vault good until then, and `kept.py` reads it from there.
+If the user allows no token in it, the file holds none: it records only that the ordinary path has accepted the one in
+the vault entry, and until when. `kept.py` then reads the token from the entry.
 """
 
 import os
@@ -15,7 +15,7 @@ MARK = "keyfob-quick 1"
 MARK_KEPT = "keyfob-kept 1"
 _OTHERS = 0o077
 _LARGEST = 64 * 1024
-# None of these changes which token is printed. Any other KEYFOB_* may.
+# These variables do not change which token is printed; any other KEYFOB_* may.
 _HARMLESS = ("KEYFOB_PROFILE", "KEYFOB_HOME", "KEYFOB_STORE", "KEYFOB_DEBUG", "KEYFOB_PASSPHRASE_FILE", "KEYFOB_DATA",
              "KEYFOB_ACCESS_TOKEN")  # fmt: skip
 _PROJECT_FILE = ".keyfob.toml"
@@ -26,21 +26,21 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def place(profile: str) -> tuple[str, str]:
-    """Where a profile's quick file lies, and the home it belongs to; "" where that is not plain.
+    """Return the path of a profile's quick file and its home folder; "" if they are not known.
 
-    A home of one's own (KEYFOB_HOME) has everything in it. Otherwise it is the runtime folder, which is in memory and
-    private, and beside the vault where there is none.
+    With KEYFOB_HOME the file is in that folder. Otherwise it is in the runtime folder, which is private and in memory,
+    or beside the vault if there is none.
     """
     get = os.environ.get
-    home, person = get("KEYFOB_HOME"), get("HOME")
+    home, user_home = get("KEYFOB_HOME"), get("HOME")
     if home:
         return f"{home}/quick/{profile}", home
     if sys.platform == "win32":
         folder = get("LOCALAPPDATA")
     elif sys.platform == "darwin":
-        folder = person and f"{person}/Library/Application Support"
+        folder = user_home and f"{user_home}/Library/Application Support"
     else:
-        folder = get("XDG_STATE_HOME") or (person and f"{person}/.local/state")
+        folder = get("XDG_STATE_HOME") or (user_home and f"{user_home}/.local/state")
         runtime = get("XDG_RUNTIME_DIR")
         if runtime and folder:
             return f"{runtime}/keyfob/{profile}", f"{folder}/keyfob"
@@ -48,7 +48,7 @@ def place(profile: str) -> tuple[str, str]:
 
 
 def state_of(home: str, profile: str) -> str:
-    """What tells whether the vault, the settings or the way to keep tokens have changed: each file is replaced whole.
+    """Return a value that changes with the vault entry, the settings or the note: each file is replaced as a whole.
 
     Raises:
         OSError: There is no login, or no settings.
@@ -68,7 +68,7 @@ def _seen(path: str) -> str:
 
 
 def changes_nothing() -> bool:
-    """Whether no setting in the environment or in a project's file could ask for another token."""
+    """Whether no setting in the environment or a project file could select another token."""
     for name in os.environ:
         if name.startswith("KEYFOB_") and name not in _HARMLESS:
             return False
@@ -83,9 +83,9 @@ def changes_nothing() -> bool:
 
 
 def asked(words: list[str]) -> tuple[str, int] | None:
-    """The profile and the seconds that `token` was asked for; -1 for the usual. None where that is not plain.
+    """Parse the arguments of `keyfob token`: the profile and the least lifetime in seconds; None for any others.
 
-    The profile is "" where neither a flag nor the environment names one.
+    The profile is "" if neither a flag nor the environment names one; the lifetime is -1 by default.
     """
     if not words or words[0] != "token":
         return None
@@ -118,7 +118,7 @@ def _is_name(profile: str) -> bool:
 
 
 def _chosen(home: str) -> str:
-    """The profile that `keyfob profile use` was given."""
+    """Return the profile that `keyfob profile use` set."""
     try:
         descriptor = os.open(f"{home}/{CHOICE}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
@@ -131,7 +131,7 @@ def _chosen(home: str) -> str:
 
 
 def look_up(words: list[str]) -> str | None:
-    """The token to print, or None: then the ordinary path has to be asked."""
+    """Return the token to print, or None if the ordinary path must run."""
     wanted = asked(words)
     if wanted is None or not changes_nothing():
         return None
@@ -151,12 +151,7 @@ def look_up(words: list[str]) -> str | None:
 
 
 def _read(path: str) -> bytes:
-    """What only we may read.
-
-    Raises:
-        OSError: It cannot be read.
-        PermissionError: Others may read it, too.
-    """
+    """Read a file, or raise `OSError` if it is missing or others may read it."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
         found = os.fstat(descriptor)
@@ -168,24 +163,24 @@ def _read(path: str) -> bytes:
 
 
 def _kept(home: str, profile: str, state: str) -> str | None:
-    """The token in the vault, if the vault is still the one that was found good."""
+    """Return the token in the vault entry if that is still the accepted one."""
     try:
         from keyfob.io import kept  # it costs as much as a bare Python
 
         token = kept.access_token(_read(f"{home}/vault/{profile}.json"), profile, home)
-    except Exception:  # noqa: BLE001  why it cannot be had, the ordinary path says in words
+    except Exception:  # noqa: BLE001  the ordinary path explains the error
         return None
     return token if state == state_of(home, profile) else None
 
 
 def write(state: str, since: int, until: int | None, usual: int, token: str) -> bytes:
-    """A quick file's content.
+    """Return a quick file's content.
 
     Args:
-        state: Of the vault that the token was read from; once that has changed, the file counts for nothing.
-        since: Now, in seconds by this machine's clock; once that was set back, the file counts for nothing.
-        until: When the token lapses, by the same clock; None where nobody knows.
-        usual: How many seconds it must still live when nobody asks for more.
+        state: The `state_of` the vault that the token was read from. If it changes, the file is void.
+        since: The present time in seconds by this machine's clock. If that is set back, the file is void.
+        until: The token's expiry by the same clock; None if unknown.
+        usual: The default for the least remaining lifetime, in seconds.
         token: The access token; "" to leave it in the vault.
     """
     mark, end = MARK if token else MARK_KEPT, "-" if until is None else str(until)
@@ -194,7 +189,7 @@ def write(state: str, since: int, until: int | None, usual: int, token: str) -> 
 
 
 def main() -> int:
-    """Print the token at hand, or let the ordinary path do whatever was asked for."""
+    """Print the token and return the exit code; return -1 if the ordinary path must run."""
     try:
         token = look_up(sys.argv[1:])
     except (OSError, ValueError):  # no such file, or none of ours
@@ -205,6 +200,6 @@ def main() -> int:
     try:
         while left:
             left = left[os.write(1, left) :]
-    except OSError:  # whoever read our output has gone
+    except OSError:  # the reader has closed the pipe
         return 1
     return 0

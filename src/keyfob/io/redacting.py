@@ -1,4 +1,4 @@
-"""A filter for the log: what our HTTP library writes there, and what we do, holds no secret."""
+"""A logging filter that removes secrets from the records of keyfob and its HTTP library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final, TextIO
 from keyfob.errors import KeyfobError
 from keyfob.protocol.redact import redact
 
-# A filter sees only what is written by its own logger, not by those below.
+# A filter applies to its own logger only, not to that logger's children.
 NOISY: Final = (
     "httpx2", "httpcore2.connection", "httpcore2.http11", "httpcore2.http2", "httpcore2.proxy", "httpcore2.socks",
     "keyfob", "keyfob.audit", "keyfob.guard", "keyfob.serve",
@@ -20,13 +20,12 @@ NOISY: Final = (
 
 
 class Redacting(logging.Filter):
-    """Lets everything through, without its secrets."""
+    """Passes every record, with its secrets redacted."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite a record where it has to be."""
-        said = record.getMessage()
-        clean = redact(said)
-        if clean != said:
+        message = record.getMessage()
+        clean = redact(message)
+        if clean != message:
             record.msg, record.args = clean, None
         if record.exc_info and record.exc_info[1] is not None:
             record.exc_text = redact(_trace(record.exc_info[1]))
@@ -36,7 +35,7 @@ class Redacting(logging.Filter):
 
 
 def _trace(problem: BaseException) -> str:
-    """Where an error came from, and those that it came from. What it says could be anything, so it is left out."""
+    """Format an error and its causes without their messages, which could contain anything."""
     parts: list[str] = []
     seen: set[int] = set()
     at: BaseException | None = problem
@@ -48,7 +47,7 @@ def _trace(problem: BaseException) -> str:
 
 
 def _harmless_words(problem: BaseException) -> str:
-    """What an error says where that is known to be no secret: our own words, and numbers of the system and SQLite."""
+    """Return an error's message if it is known to contain no secret: keyfob's, or the text of an error number."""
     match problem:
         case KeyfobError():
             return f": {problem.message}"
@@ -63,11 +62,11 @@ _FILTER: Final = Redacting()
 
 
 def guard_log(*others: str) -> None:
-    """Put the filter where our secrets could come by; more than once does no harm.
+    """Add the filter to the loggers that could get secrets; repeated calls do no harm.
 
     Args:
-        others: Loggers that are not ours, in a process that is: the filter leaves out what errors say, and another's
-            program may want to read that.
+        others: Additional loggers, in keyfob's own processes only: the filter drops error messages, which another
+            application may need.
     """
     for name in (*NOISY, *others):
         logging.getLogger(name).addFilter(_FILTER)
@@ -75,7 +74,7 @@ def guard_log(*others: str) -> None:
 
 @contextlib.contextmanager
 def log_to(stream: TextIO) -> Generator[None]:
-    """Everything that any library logs, down to the last detail, without secrets."""
+    """Write all log records of all libraries to a stream, without secrets."""
     guard_log()
     handler = logging.StreamHandler(stream)
     handler.addFilter(_FILTER)

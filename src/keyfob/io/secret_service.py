@@ -1,11 +1,11 @@
-"""The vault's key in the keyring of a Linux desktop, found and read with few imports (Secret Service API, D-Bus).
+"""Reading the vault's key from a Linux desktop's keyring, with few imports (Secret Service API, D-Bus).
 
-Four calls in two round trips, for the one command that runs all the time: what speaks the whole language
-(`client/io/vault/secret_bus.py`) takes longer to load than a bare Python. Nobody is asked for anything and nothing is
-unlocked or started; whatever is not plain is an error, and the ordinary path's to explain.
+This makes four calls in two round trips, for `keyfob token`, which runs often: the full client
+(`client/io/vault/secret_bus.py`) takes longer to import than Python takes to start. It prompts, unlocks and starts
+nothing. Every unusual case is an error, which the ordinary path explains.
 """
 
-import _socket  # `socket` alone costs half a bare Python, most of it for names of constants
+import _socket  # importing `socket` takes half as long as starting Python, mostly for names of constants
 import os
 import time
 
@@ -20,25 +20,25 @@ _CHUNK = 4096
 
 
 def bus_address(address: str | None, runtime: str | None) -> str:
-    """The address of the session bus, or of the socket where systemd puts it; "" where there is none.
+    """Return the address of the session bus; "" if there is none.
 
     Args:
-        address: DBUS_SESSION_BUS_ADDRESS.
-        runtime: XDG_RUNTIME_DIR.
+        address: The value of DBUS_SESSION_BUS_ADDRESS.
+        runtime: The value of XDG_RUNTIME_DIR, where systemd creates the bus's socket.
     """
     usual = f"{runtime}/bus"
     return address or (f"unix:path={usual}" if runtime and os.path.exists(usual) else "")
 
 
 def read(address: str) -> bytes:
-    """What the keyring holds for the vault, if it is open.
+    """Return the vault's key if the keyring is unlocked.
 
     Args:
-        address: Of the session bus.
+        address: The address of the session bus.
 
     Raises:
-        OSError: Nobody is there, nobody answers within a second, or the key is locked or absent.
-        ValueError: An answer that is not plain.
+        OSError: There is no keyring, it does not answer within a second, or the key is locked or absent.
+        ValueError: An unusual reply.
     """
     bus = _Bus(address)
     try:
@@ -66,7 +66,7 @@ def read(address: str) -> bytes:
 
 
 class _Bus:
-    """A connection to the bus, all of it within a second."""
+    """A connection to the bus with a time limit for all of its calls."""
 
     def __init__(self, address: str) -> None:
         transport, _, rest = address.partition(":")
@@ -99,12 +99,7 @@ class _Bus:
             raise OSError("not let in")
 
     def answer(self, serial: int) -> bytes:
-        """The body of the answer to a call; signals and other answers may come before it.
-
-        Raises:
-            OSError: It is an error, or none comes.
-            ValueError: It is not plain.
-        """
+        """Return the body of the reply to a call. Signals and other replies may arrive before it."""
         while serial not in self._answers:
             first = self._take(16)
             if first[:1] != b"l" or first[3] != 1:
@@ -143,7 +138,7 @@ def _call(
     serial: int, path: bytes, destination: bytes, interface: bytes, member: bytes,
     signature: bytes = b"", body: bytes = b"",
 ) -> bytes:  # fmt: skip
-    """A method call in little-endian (D-Bus specification, "Message Protocol")."""
+    """Return a method call in little-endian (D-Bus specification, "Message Protocol")."""
     fields = b""
     for code, kind, value in (
         (_PATH, b"o", path), (_DESTINATION, b"s", destination), (_INTERFACE, b"s", interface), (_MEMBER, b"s", member),
@@ -156,7 +151,7 @@ def _call(
 
 
 def _open_plain() -> bytes:
-    """The arguments ("plain", ""): the bus is this user's own, and so is the service."""
+    """Return the arguments ("plain", ""): bus and service belong to this user, so secrets are not encrypted."""
     return _padded(_put_text(b"plain") + b"\x01s\0", 4) + _put_text(b"")
 
 
@@ -168,11 +163,7 @@ def _attributes() -> bytes:
 
 
 def _answers_to(fields: bytes) -> int:
-    """The serial of the call that a message's header says it answers.
-
-    Raises:
-        ValueError: It says none.
-    """
+    """Return the serial of the call that a message replies to."""
     at = 0
     while (at := _aligned(at, 8)) + 4 < len(fields):
         code, kind = fields[at], fields[at + 1 : at + 4]
@@ -191,7 +182,7 @@ def _answers_to(fields: bytes) -> int:
 
 
 def _text(raw: bytes, at: int) -> tuple[bytes, int]:
-    """A string or a path, and where it ends."""
+    """Return a string or a path, and the position after it."""
     found, end = _bytes(raw, at)
     return found, end + 1
 

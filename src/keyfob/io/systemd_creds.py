@@ -1,11 +1,11 @@
-"""The vault's key in a credential that only this machine's systemd opens, with no imports (systemd-creds(1))."""
+"""Reading the vault's key from a credential of this machine's systemd, with few imports (systemd-creds(1))."""
 
 import os
 import select
 import sys
 import time
 
-# Where systemd does not run, as in most containers, its key may be thrown away with the next image.
+# In most containers systemd does not run, and its host key may be discarded with the image.
 RUNS = "/run/systemd/system"
 PROGRAM = "systemd-creds"
 LIMIT_SECONDS = 3.0
@@ -13,16 +13,16 @@ _LARGEST = 4096
 
 
 def words(verb: str) -> list[str]:
-    """What to say after the program's name; no secret is in it."""
-    # Root's own need no more; a user's are sealed by a service that came with systemd 256.
+    """Return the arguments of the command; they contain no secret."""
+    # --user uses a service of systemd 256 or later; root does not need it.
     return [*([] if os.geteuid() == 0 else ["--user"]), "--name=keyfob", verb, "-", "-"]
 
 
 def read(path: str) -> bytes:
-    """What the credential in a file holds, in Base64 as the ordinary path had it sealed.
+    """Return the decrypted credential of a file: the key in Base64.
 
     Raises:
-        OSError: There is none, or systemd does not run, open it or answer.
+        OSError: There is no credential, or systemd does not run, decrypt it or answer.
     """
     if sys.platform != "linux" or not os.path.isdir(RUNS):
         raise OSError("no systemd")
@@ -41,23 +41,19 @@ def read(path: str) -> bytes:
     finally:
         os.close(credential)
     try:
-        return _said(child, ours)
+        return _output(child, ours)
     finally:
         os.close(ours)
 
 
-def _said(child: int, pipe: int) -> bytes:
-    """What a child says until it ends.
-
-    Raises:
-        OSError: It ends badly, or too late.
-    """
-    end, said, more = time.monotonic() + LIMIT_SECONDS, b"", b"-"
-    while more and len(said) < _LARGEST and select.select([pipe], [], [], max(0, end - time.monotonic()))[0]:
+def _output(child: int, pipe: int) -> bytes:
+    """Return a child's output; raise `OSError` if it fails or takes too long."""
+    end, output, more = time.monotonic() + LIMIT_SECONDS, b"", b"-"
+    while more and len(output) < _LARGEST and select.select([pipe], [], [], max(0, end - time.monotonic()))[0]:
         more = os.read(pipe, _LARGEST)
-        said += more
+        output += more
     if more:
         os.kill(child, 9)
     if os.waitpid(child, 0)[1] or more:
         raise OSError("not opened")
-    return said
+    return output

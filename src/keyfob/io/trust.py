@@ -1,4 +1,4 @@
-"""Whom a program believes over TLS: the system's authorities, and one's own besides; and what it shows of itself."""
+"""TLS contexts: the trusted certificate authorities, and the client certificate."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _LARGEST: Final = 4 * 1024 * 1024
 
 
 def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:
-    """Trust what this system trusts, or `SSL_CERT_FILE` in its place, and the authorities in a file besides.
+    """Create a context that trusts the system's authorities, or those in `SSL_CERT_FILE`.
 
     Args:
-        ca: That file.
-        pair: The certificate that is shown to a server that asks for one.
+        ca: A file of additional authorities.
+        pair: The client certificate.
 
     Raises:
-        Misuse: The file cannot be read, or holds no certificate in PEM; or as `certify`.
+        Misuse: The file cannot be read, or contains no certificate in PEM; or as `certify`.
     """
     import httpx2
 

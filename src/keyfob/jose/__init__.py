@@ -1,1 +1,4 @@
-"""Signatures and seals: the only room that imports joserfc and cryptography. Pure but for making new keys."""
+"""Signing, verification and encryption: the only package that imports joserfc and cryptography.
+
+It is pure except for the generation of keys.
+"""

@@ -1,4 +1,4 @@
-"""The allow-list of signatures: name, key type, smallest size (RFC 7518 §3, RFC 9864)."""
+"""The supported signature algorithms, with key type and least key size (RFC 7518 §3, RFC 9864)."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ _NAMED: Final[dict[str, Algorithm]] = {name: name for name in ALGORITHMS}
 
 
 def named(name: str | None) -> Algorithm | None:
-    """The algorithm of that name, letter for letter, or None when it is not on the list."""
+    """Return the algorithm of exactly that name, or None if it is not supported."""
     return None if name is None else _NAMED.get(name)

@@ -1,7 +1,7 @@
-"""A certificate authority for one machine, the server certificates it signs, and what one says (RFC 5280 §4.2).
+"""A certificate authority for one machine, its server certificates, and reading of certificates (RFC 5280 §4.2).
 
-The authority can vouch for names of this machine and no others: name constraints say so, and every TLS client that
-keeps RFC 5280 §4.2.1.10 heeds them. A stolen key is of no use against anybody's other connections.
+Name constraints restrict the authority to the names of this machine (RFC 5280 §4.2.1.10). A stolen key is of no use
+against other connections.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keyfob.errors import Malformed
 
 TLS_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 AUTHORITY_LIFE: Final = timedelta(days=3650)
-SERVER_LIFE: Final = timedelta(days=825)  # Apple's systems trust none that lives longer
+SERVER_LIFE: Final = timedelta(days=825)  # the longest that Apple's systems accept
 RENEW_BEFORE: Final = timedelta(days=30)
 _BACKDATED: Final = timedelta(hours=1)  # the clocks of containers on one machine differ
 _SHA256: Final = hashes.SHA256()
@@ -38,7 +38,7 @@ _PERMITTED: Final = (
 
 
 def new_key() -> bytes:
-    """A P-256 key as unencrypted PKCS #8 in PEM, from the system's randomness."""
+    """Generate a P-256 key as unencrypted PKCS #8 in PEM."""
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -46,18 +46,14 @@ def new_key() -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A key that signs server certificates, and the certificate that programs trust."""
+    """A key that signs server certificates, and the certificate that clients trust."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
     @classmethod
     def new(cls, key: bytes, now: datetime) -> Self:
-        """An authority for a key of `new_key`. Made anew for the same key, it vouches for what the old one signed.
-
-        Raises:
-            Malformed: It is no P-256 key in PEM.
-        """
+        """Create the authority of a P-256 key. Recreated with the same key, it verifies the same certificates."""
         private = _private(key)
         public = private.public_key()
         digest = x509.SubjectKeyIdentifier.from_public_key(public).digest
@@ -69,36 +65,31 @@ class Authority:
             builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.NameConstraints(_PERMITTED, None), critical=True)
-            .add_extension(usages, critical=False)  # no other kind of name is constrained, so no other use is given
+            .add_extension(usages, critical=False)  # no other kind of name is constrained, so no other use is allowed
             .sign(private, _SHA256)
         )
         return cls(made, private)
 
     @classmethod
     def read(cls, certificate: bytes, key: bytes) -> Self:
-        """From PEM.
-
-        Raises:
-            Malformed: One of the two is not what it should be, or they do not belong together.
-        """
+        """Parse both in PEM; raise `Malformed` if one is not valid or they do not match."""
         found, private = _certificate(certificate), _private(key)
         if found.public_key() != private.public_key():
             raise Malformed("certificate: does not belong to its key", field="certificate")
         return cls(found, private)
 
     def pem(self) -> bytes:
-        """The certificate, for those who are to trust it."""
+        """Return the certificate, for trust stores."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def is_lapsing(self, now: datetime) -> bool:
-        """Whether it ends soon, or has."""
+        """Whether it expires soon, or has expired."""
         return _is_lapsing(self.certificate, now)
 
     def certify(self, key: bytes, now: datetime) -> bytes:
-        """A certificate in PEM for a server at `TLS_HOSTS` with that key; it never outlives the authority's own.
+        """Sign a certificate for a server at `TLS_HOSTS` with that P-256 key. It expires no later than the authority.
 
-        Raises:
-            Malformed: It is no P-256 key in PEM.
+        Both key and result are in PEM.
         """
         public, signer = _private(key).public_key(), self.key.public_key()
         life = min(SERVER_LIFE, self.certificate.not_valid_after_utc - (now - _BACKDATED))
@@ -116,11 +107,7 @@ class Authority:
         return made.public_bytes(serialization.Encoding.PEM)
 
     def stands_behind(self, certificate: bytes, key: bytes, now: datetime) -> bool:
-        """Whether that certificate may still be served: signed here, for that key, and not about to lapse.
-
-        Raises:
-            Malformed: One of the two is not what it should be.
-        """
+        """Whether that certificate is signed by this authority, is for that key, and does not expire soon."""
         found = _certificate(certificate)
         if found.public_key() != _private(key).public_key() or _is_lapsing(found, now):
             return False
@@ -133,7 +120,7 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a certificate says, for a person to read; whoever made it may have written anything."""
+    """The contents of an untrusted certificate, for display."""
 
     subject: str
     issuer: str
@@ -142,11 +129,7 @@ class Described:
 
 
 def describe(certificate: bytes) -> Described:
-    """Read a certificate in DER. Nothing is checked.
-
-    Raises:
-        Malformed: It is none.
-    """
+    """Read a certificate in DER without verifying anything."""
     try:
         found = x509.load_der_x509_certificate(certificate)
         subject, issuer = found.subject.rfc4514_string(), found.issuer.rfc4514_string()

@@ -1,4 +1,4 @@
-"""One key, its thumbprint, and a set that is chosen from by `kid` (RFC 7517, RFC 7638)."""
+"""Keys, their thumbprints, and key sets (RFC 7517, RFC 7638)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CURVES = {"EC": "P-256", "OKP": "Ed25519"}
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key that verifies. `algorithm` None means that its JWK left it open."""
+    """A public key. `algorithm` is None if its JWK has no `alg`."""
 
     key_id: str | None
     key_type: str
@@ -33,15 +33,15 @@ class PublicKey:
     handle: PublicHandle
 
     def fits(self, algorithm: Algorithm) -> bool:
-        """Whether it may be used with that algorithm (RFC 8725 §3.1)."""
+        """Whether the key may be used with that algorithm (RFC 8725 §3.1)."""
         return KEY_TYPES[algorithm] == self.key_type and (self.algorithm is None or self.algorithm == algorithm)
 
     @classmethod
     def read(cls, jwk: Mapping[str, object]) -> Self:
-        """From one JWK.
+        """Parse a JWK.
 
         Raises:
-            Malformed: It is not a public RSA, P-256 or Ed25519 key of enough size, meant for verifying signatures.
+            Malformed: It is not an RSA, P-256 or Ed25519 key of sufficient size for verifying signatures.
         """
         fields = Fields(jwk, "key")
         key_type, use, algorithm = fields.text("kty"), fields.optional_text("use"), fields.optional_text("alg")
@@ -82,11 +82,7 @@ class KeySet:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From a JWKS. Keys that we cannot use are skipped, symmetric ones included (RFC 7517 §5).
-
-        Raises:
-            Malformed: `keys` is not there or not a list.
-        """
+        """Parse a JWKS. Unsupported keys are skipped, symmetric ones included (RFC 7517 §5)."""
         members = fields.values.get("keys")
         if not isinstance(members, list):
             raise Malformed("key set: keys is not a list", field="keys")
@@ -100,10 +96,10 @@ class KeySet:
         return cls(tuple(readable))
 
     def choose(self, algorithm: Algorithm, key_id: str | None) -> PublicKey | None:
-        """The key that a token names; without a `kid`, the only one that fits (RFC 7515 §6).
+        """Return the key with that `kid`; without a `kid`, the only key that fits the algorithm (RFC 7515 §6).
 
         Raises:
-            InvalidToken: Two keys share the `kid`, or the token names none and several fit.
+            InvalidToken: Several keys match.
         """
         found = None
         for key in self.keys:
@@ -116,7 +112,7 @@ class KeySet:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key with its one algorithm; its `kid` is the thumbprint of RFC 7638."""
+    """A private key with its one algorithm; the `kid` is its thumbprint (RFC 7638)."""
 
     key_id: str
     algorithm: Algorithm
@@ -124,7 +120,6 @@ class SigningKey:
 
     @classmethod
     def generate(cls, algorithm: Algorithm) -> Self:
-        """A new one, from the system's randomness."""
         match algorithm:
             case "RS256" | "PS256":
                 return cls.of(rsa.generate_private_key(public_exponent=65537, key_size=SMALLEST_RSA_BITS), algorithm)
@@ -134,28 +129,24 @@ class SigningKey:
                 return cls.of(ed25519.Ed25519PrivateKey.generate(), algorithm)
 
     @classmethod
-    def from_chance(cls, algorithm: Literal["ES256", "Ed25519"], chance: bytes) -> Self:
-        """A new one from 48 unguessable bytes; more than the order of P-256 has, so that no key is likelier."""
+    def from_chance(cls, algorithm: Literal["ES256", "Ed25519"], random_bytes: bytes) -> Self:
+        """Create a key from 48 random bytes: enough more than the order of P-256 for a uniform distribution."""
         if algorithm == "ES256":
-            number = int.from_bytes(chance) % (_P256_ORDER - 1) + 1  # FIPS 186-5 A.2.1
+            number = int.from_bytes(random_bytes) % (_P256_ORDER - 1) + 1  # FIPS 186-5 A.2.1
             return cls.of(ec.derive_private_key(number, ec.SECP256R1()), algorithm)
-        return cls.of(ed25519.Ed25519PrivateKey.from_private_bytes(chance[:32]), algorithm)
+        return cls.of(ed25519.Ed25519PrivateKey.from_private_bytes(random_bytes[:32]), algorithm)
 
     @classmethod
     def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:
-        """From unencrypted PKCS #8.
-
-        Raises:
-            Malformed: It is no private key of a kind and size that fits the algorithm.
-        """
+        """Parse unencrypted PKCS #8; raise `Malformed` if the key does not fit the algorithm."""
         return cls.of(_handle_of(pem), algorithm)
 
     @classmethod
     def read(cls, text: bytes) -> tuple[Self, str | None]:
-        """From PEM or a JWK, with the `kid` that a JWK names. The algorithm is the JWK's, or the usual one of its kind.
+        """Parse PEM or a JWK, and return the JWK's `kid` too. The algorithm is the JWK's, or its key type's default.
 
         Raises:
-            Malformed: It is no private key of a kind and size that we sign with.
+            Malformed: It is not a supported private key.
         """
         if text.lstrip().startswith(b"{"):
             jwk = read_json(text, "signing key")
@@ -166,11 +157,7 @@ class SigningKey:
 
     @classmethod
     def of(cls, handle: PrivateHandle, algorithm: Algorithm) -> Self:
-        """From a private key at hand.
-
-        Raises:
-            Malformed: The key does not fit the algorithm or is too short.
-        """
+        """Create it from a handle; raise `Malformed` if the key does not fit the algorithm or is too short."""
         if isinstance(handle, rsa.RSAPrivateKey) and handle.key_size < SMALLEST_RSA_BITS:
             raise Malformed("signing key: RSA key is too short", field="key")
         jwk = _public_jwk(handle)
@@ -178,7 +165,7 @@ class SigningKey:
         return cls(str(jwk["kid"]), algorithm, handle)
 
     def pem(self) -> bytes:
-        """As unencrypted PKCS #8, for sealing."""
+        """Return unencrypted PKCS #8, to be encrypted by the caller."""
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  30 ms, and nothing that verifies
 
         return self.handle.private_bytes(
@@ -186,20 +173,14 @@ class SigningKey:
         )
 
     def public_jwk(self) -> dict[str, object]:
-        """The public half as it is published."""
+        """Return the public key as a JWK."""
         return _public_jwk(self.handle) | {"alg": self.algorithm, "use": "sig"}
 
     def public_key(self) -> PublicKey:
-        """The public half, for verifying."""
         return PublicKey(self.key_id, KEY_TYPES[self.algorithm], self.algorithm, self.handle.public_key())
 
 
 def _handle_of(pem: bytes) -> PrivateHandle:
-    """A private key from PEM.
-
-    Raises:
-        Malformed: It is none, or of a kind that we do not sign with.
-    """
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
     try:
@@ -212,11 +193,6 @@ def _handle_of(pem: bytes) -> PrivateHandle:
 
 
 def _handle_of_jwk(jwk: Fields) -> PrivateHandle:
-    """A private key from a JWK.
-
-    Raises:
-        Malformed: It is none, or of a kind that we do not sign with.
-    """
     from joserfc.errors import JoseError  # noqa: PLC0415
     from joserfc.jwk import import_key  # noqa: PLC0415
 
@@ -242,7 +218,7 @@ def _usual_algorithm(handle: PrivateHandle) -> Algorithm:
 
 
 def thumbprint(jwk: Mapping[str, object]) -> str:
-    """SHA-256 over the members that make the key what it is (RFC 7638 §3)."""
+    """Return the JWK thumbprint: SHA-256 over the required members (RFC 7638 §3)."""
     members = {name: jwk[name] for name in _ESSENTIAL[str(jwk["kty"])]}
     digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")

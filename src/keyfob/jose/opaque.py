@@ -1,6 +1,6 @@
-"""Tokens that only their issuer can read: compact JWE, `dir` with A256GCM (RFC 7516 §3.1, RFC 7518 §4.5, §5.3).
+"""Opaque tokens that only their issuer can read: compact JWE, `dir` with A256GCM (RFC 7516 §3.1, RFC 7518 §4.5, §5.3).
 
-This is the shape of Auth0's token for /userinfo alone: five parts, the second one empty.
+Auth0's access token for /userinfo alone has this form: five parts, the second one empty.
 """
 
 from __future__ import annotations
@@ -23,31 +23,27 @@ _LONGEST: Final = 16 * 1024
 
 
 def encrypt(claims: Mapping[str, object], key: bytes, *, nonce: bytes, issuer: str) -> Secret:
-    """Seal claims.
+    """Encrypt claims.
 
     Args:
-        claims: Members of a JWT payload.
+        claims: The members of a JWT payload.
         key: 32 bytes.
         nonce: 12 random bytes, never used twice with this key.
-        issuer: Stands in the header, readable.
+        issuer: A readable member of the header.
     """
     header = _encode(_dump({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
-    sealed = AESGCM(key).encrypt(nonce, _dump(claims), header)
-    parts = (header, b"", _encode(nonce), _encode(sealed[:-_TAG_BYTES]), _encode(sealed[-_TAG_BYTES:]))
+    encrypted = AESGCM(key).encrypt(nonce, _dump(claims), header)
+    parts = (header, b"", _encode(nonce), _encode(encrypted[:-_TAG_BYTES]), _encode(encrypted[-_TAG_BYTES:]))
     return Secret(b".".join(parts).decode("ascii"))
 
 
 def is_opaque(token: Secret) -> bool:
-    """Whether it has the five parts of one."""
+    """Whether a token has the five parts of a compact JWE."""
     return token.reveal().count(".") == 4
 
 
 def decrypt(token: Secret, key: bytes, *, issuer: str) -> Fields:
-    """The claims of a token that we made.
-
-    Raises:
-        InvalidToken: It is not one, or not ours.
-    """
+    """Decrypt the claims; raise `InvalidToken` if the token was not encrypted with this key for this issuer."""
     raw = token.reveal().encode("utf-8", "replace")
     parts = raw.split(b".")
     expected = _encode(_dump({"alg": "dir", "enc": "A256GCM", "iss": issuer}))

@@ -1,4 +1,4 @@
-"""JWTs that bring their own key: proofs of possession (RFC 9449 §4.2-4.3, §8, §11.1)."""
+"""Signing and validation of DPoP proofs (RFC 9449 §4.2-4.3, §8, §11.1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keyfob.jose.tokens import believe, read_header, sign, take_apart
 from keyfob.protocol.dpop import DPOP_JWT, Proof, hash_of, normal
 from keyfob.protocol.secret import Secret
 
-WINDOW: Final = timedelta(minutes=5)  # a nonce is good in the window it was given in, and in the next one
+WINDOW: Final = timedelta(minutes=5)  # a nonce is valid in the window in which it was issued and in the next one
 OLDEST: Final = timedelta(minutes=2)
 NEWEST: Final = timedelta(seconds=30)
 LONGEST_ID: Final = 200
@@ -28,7 +28,7 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 @dataclass(frozen=True, slots=True)
 class Possession:
-    """Proven: whoever asks holds the key. `mark` may be used once until `until`."""
+    """The sender has the key. The replay key `mark` must be accepted only once before `until`."""
 
     key_thumbprint: str
     mark: str
@@ -37,16 +37,16 @@ class Possession:
 
 @dataclass(frozen=True, slots=True)
 class NonceNeeded:
-    """The proof is sound, but its freshness is to be shown by a nonce of ours."""
+    """The proof is valid except that it needs a current nonce of the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nonces:
-    """The nonces that one party asks for.
+    """The nonces of one server.
 
     Attributes:
-        key: Makes them.
-        are_needed: Whether freshness must be shown by one; else one that is shown must still be ours.
+        key: The key that they are derived from.
+        are_needed: Whether a proof must have one; otherwise a nonce is validated only if present.
     """
 
     key: bytes
@@ -54,7 +54,7 @@ class Nonces:
 
 
 def nonce_at(key: bytes, now: datetime, ago: int = 0) -> str:
-    """The nonce to be used now: unpredictable to others, and the same on every node."""
+    """Return the present nonce: unpredictable to others, and the same on every node."""
     window = int(now.timestamp() // WINDOW.total_seconds()) - ago
     made = hmac.digest(key, struct.pack(">Q", window), "sha256")[:_NONCE_BYTES]
     return base64.urlsafe_b64encode(made).rstrip(b"=").decode("ascii")
@@ -70,19 +70,19 @@ def judge_proof(
     access_token: Secret | None = None,
     algorithms: tuple[Algorithm, ...] = ALGORITHMS,
 ) -> Possession | NonceNeeded:
-    """Judge a proof.
+    """Validate a proof.
 
     Args:
         shown: The DPoP header.
-        method: Of the request.
-        address: Of the request, as our own configuration has it.
+        method: The request's method.
+        address: The request's URL by the server's own configuration.
         now: Aware, UTC.
-        nonces: Ours; None where we never gave any, and then one in the proof says nothing.
-        access_token: What the proof must be bound to, where one comes with it.
-        algorithms: The only ones accepted.
+        nonces: The server's nonces; None if it issues none, so that a nonce in the proof is ignored.
+        access_token: The access token of the request, which the proof must match; None if there is none.
+        algorithms: The accepted algorithms.
 
     Raises:
-        InvalidToken: Says which check failed.
+        InvalidToken: The message names the failed check.
     """
     proof, key_thumbprint = read_proof(shown, algorithms)
     if proof.method != method or normal(proof.address) != normal(address):
@@ -106,17 +106,17 @@ def _is_hash_of(token: Secret, shown: str) -> bool:
 
 
 def _mark(key_thumbprint: str, token_id: str) -> str:
-    """Of one length, whatever the `jti` holds: JSON can spell letters that UTF-8 cannot."""
+    """Return the replay key, of constant length. A `jti` in JSON may have characters that UTF-8 cannot encode."""
     return hashlib.sha256(f"dpop {key_thumbprint} {token_id}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read_proof(proof: Secret, algorithms: tuple[Algorithm, ...] = ALGORITHMS) -> tuple[Proof, str]:
-    """What a proof says, and the thumbprint of the key that signed it.
+    """Return a proof's claims and its key's thumbprint.
 
-    Judges form and signature; method, address, time and nonce are `judge_proof`'s, and replay the caller's.
+    Validates form and signature. `judge_proof` validates method, URL, time and nonce; the caller detects replays.
 
     Raises:
-        InvalidToken: It is no well-formed proof, brings a private key, or its signature does not hold.
+        InvalidToken: It is not well formed, contains a private key, or its signature is not valid.
     """
     unverified = take_apart(proof, algorithms)
     if unverified.type != DPOP_JWT:
@@ -133,6 +133,6 @@ def read_proof(proof: Secret, algorithms: tuple[Algorithm, ...] = ALGORITHMS) ->
 
 
 def write_proof(proof: Proof, key: SigningKey) -> Secret:
-    """A proof, signed, with its public key in the header."""
+    """Sign a proof, with the public key in its header."""
     jwk = {name: value for name, value in key.public_jwk().items() if name in {"kty", "crv", "n", "e", "x", "y"}}
     return sign(proof.write(), key, token_type=DPOP_JWT, header={"jwk": jwk})

@@ -1,4 +1,4 @@
-"""One secret box for what lies on disk: AES-256-GCM, a key derived for each purpose (RFC 5116, RFC 5869, RFC 7914)."""
+"""Encryption of stored data: AES-256-GCM with a key derived for each purpose (RFC 5116, RFC 5869, RFC 7914)."""
 
 from __future__ import annotations
 
@@ -18,41 +18,38 @@ _VERSION: Final = b"kf1"
 
 
 def derive(master: bytes, purpose: str) -> bytes:
-    """A 32-byte key for one purpose from the master key."""
+    """Derive a 32-byte key for one purpose from the master key."""
     return HKDF(SHA256(), 32, salt=None, info=b"keyfob " + purpose.encode()).derive(master)
 
 
 def key_id(master: bytes) -> str:
-    """A name for a master key that says nothing about it."""
+    """Return an identifier for a master key that reveals nothing about it."""
     return derive(master, "name")[:8].hex()
 
 
 def stretch(passphrase: bytes, salt: bytes, cost: int = STRETCH_COST) -> bytes:
-    """A 32-byte key from what a person can remember: scrypt, 2^cost rounds."""
+    """Derive a 32-byte key from a passphrase: scrypt with 2^cost rounds."""
     return Scrypt(salt=salt, length=32, n=1 << cost, r=8, p=1).derive(passphrase)
 
 
 def seal(plain: bytes, key: bytes, *, nonce: bytes, context: str) -> bytes:
-    """Seal bytes to a key and a context, which must be given again to open.
+    """Encrypt bytes; decryption needs the same key and context.
 
     Args:
-        plain: What to hide.
+        plain: The plaintext.
         key: 32 bytes.
         nonce: 12 random bytes, never used twice with this key.
-        context: What it is and whose, so that one box cannot stand in for another.
+        context: The content's kind and owner, so that one ciphertext cannot replace another.
     """
     return _VERSION + nonce + AESGCM(key).encrypt(nonce, plain, context.encode())
 
 
-def unseal(box: bytes, key: bytes, *, context: str) -> bytes:
-    """Open a box.
-
-    Raises:
-        Malformed: Another key, another context, or damage.
-    """
-    if not box.startswith(_VERSION):
+def unseal(ciphertext: bytes, key: bytes, *, context: str) -> bytes:
+    """Decrypt bytes; raise `Malformed` for another key, another context, or damage."""
+    if not ciphertext.startswith(_VERSION):
         raise Malformed("a sealed box is of another version", field=context.partition(" ")[0])
-    nonce, body = box[len(_VERSION) : len(_VERSION) + NONCE_BYTES], box[len(_VERSION) + NONCE_BYTES :]
+    nonce_end = len(_VERSION) + NONCE_BYTES
+    nonce, body = ciphertext[len(_VERSION) : nonce_end], ciphertext[nonce_end:]
     try:
         return AESGCM(key).decrypt(nonce, body, context.encode())
     except (InvalidTag, ValueError):

@@ -1,6 +1,6 @@
-"""A certificate that a program shows: who issued it, and whose it is (RFC 8705 §2.1-2.2, RFC 5280 §4.2.1.6).
+"""The issuer and names of a presented client certificate (RFC 8705 §2.1-2.2, RFC 5280 §4.2.1.6).
 
-That the program holds its key, that it has not lapsed and that its signatures are right is for whoever ends TLS.
+The TLS endpoint verifies the chain, the expiry, and that the client has the private key.
 """
 
 from __future__ import annotations
@@ -19,11 +19,7 @@ KINDS: Final = ("subject", "dns", "uri", "ip", "email")
 
 
 def read_certificate(pem: str) -> bytes:
-    """The first certificate in PEM, as DER.
-
-    Raises:
-        Malformed: There is none.
-    """
+    """Return the first certificate of a PEM text as DER, or raise `Malformed`."""
     found = der_of_pem(pem)
     try:
         x509.load_der_x509_certificate(found or b"")
@@ -33,11 +29,7 @@ def read_certificate(pem: str) -> bytes:
 
 
 def read_certificates(text: str) -> tuple[bytes, ...]:
-    """All certificates in a text, as DER.
-
-    Raises:
-        Malformed: There is none, or one is damaged.
-    """
+    """Return all certificates of a PEM text as DER; raise `Malformed` if there is none or one is damaged."""
     found = tuple(read_certificate(one) for one in certificates_in(text))
     if not found:
         raise Malformed("certificate: not a certificate in PEM", field="certificate")
@@ -45,7 +37,7 @@ def read_certificates(text: str) -> tuple[bytes, ...]:
 
 
 def is_issued_by(certificate: bytes, authorities: Iterable[bytes]) -> bool:
-    """Whether one of some authorities has signed a certificate itself. All in DER."""
+    """Whether one of the authorities has directly signed the certificate. All are in DER."""
     try:
         found = x509.load_der_x509_certificate(certificate)
     except ValueError:
@@ -60,39 +52,34 @@ def is_issued_by(certificate: bytes, authorities: Iterable[bytes]) -> bool:
 
 
 def has_name(certificate: bytes, name: str) -> bool:
-    """Whether a certificate in DER is for a name of the form `dns:robot.example`.
+    """Whether a certificate in DER has a name of the form `dns:robot.example`.
 
-    A subject is one as a whole, in the form of RFC 4514. Of the others a certificate may have several; they are
-    compared letter for letter, those of DNS and the part of an e-mail address behind the @ without regard to case. A
-    star in a certificate is a star.
+    A subject is compared as a whole, in the form of RFC 4514. Other names must match one of the certificate's exactly,
+    except for the case of DNS names and e-mail domains. Wildcards are not expanded.
     """
     kind, _, wanted = name.partition(":")
     try:
         found = x509.load_der_x509_certificate(certificate)
         if kind == "subject":
             return found.subject == x509.Name.from_rfc4514_string(wanted)
-        said = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (ValueError, x509.ExtensionNotFound):
         return False
     match kind:
         case "dns":
-            return wanted.lower() in {one.lower() for one in said.get_values_for_type(x509.DNSName)}
+            return wanted.lower() in {one.lower() for one in names.get_values_for_type(x509.DNSName)}
         case "uri":
-            return wanted in said.get_values_for_type(x509.UniformResourceIdentifier)
+            return wanted in names.get_values_for_type(x509.UniformResourceIdentifier)
         case "ip":
-            return ip_address(wanted) in said.get_values_for_type(x509.IPAddress)
+            return ip_address(wanted) in names.get_values_for_type(x509.IPAddress)
         case "email":
-            return _mailbox(wanted) in {_mailbox(one) for one in said.get_values_for_type(x509.RFC822Name)}
+            return _mailbox(wanted) in {_mailbox(one) for one in names.get_values_for_type(x509.RFC822Name)}
         case _:
             return False
 
 
 def check_name(name: str) -> None:
-    """Refuse what could be no name.
-
-    Raises:
-        Malformed: It is of none of these forms.
-    """
+    """Raise `Malformed` if a name is not of a form that `has_name` supports."""
     kind, _, value = name.partition(":")
     is_name = kind in KINDS and bool(value)
     try:
@@ -107,5 +94,5 @@ def check_name(name: str) -> None:
 
 
 def _mailbox(address: str) -> str:
-    person, at, host = address.rpartition("@")
-    return f"{person}{at}{host.lower()}"
+    local, at, host = address.rpartition("@")
+    return f"{local}{at}{host.lower()}"

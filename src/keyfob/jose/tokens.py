@@ -1,7 +1,7 @@
-"""Take a JWT apart, believe it, or sign one (RFC 7515, RFC 7519, RFC 8725).
+"""Parsing, verifying and signing JWTs (RFC 7515, RFC 7519, RFC 8725).
 
-The signature itself is made and checked by `cryptography` directly: joserfc's own path costs a third of the
-verifications per second (docs/decisions/0010-signatures.md).
+Signatures are computed and verified by `cryptography` directly: through joserfc, a third fewer verifications per second
+are possible (docs/decisions/0010-signatures.md).
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from keyfob.protocol.secret import Secret
 
 LONGEST_TOKEN: Final = 16 * 1024
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-# To the alphabet that binascii knows; what only that one has becomes a character that it refuses.
+# Maps base64url to the alphabet of binascii, and the characters of that alphabet alone to an invalid one.
 _STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
-_PADDING: Final = (b"", b"===", b"==", b"=")  # by length modulo 4; with one letter over, the sum stays wrong
+_PADDING: Final = (b"", b"===", b"==", b"=")  # by length modulo 4; for 1 the result stays invalid
 _SHA256: Final = hashes.SHA256()
 _PKCS1: Final = padding.PKCS1v15()
 _PSS: Final = padding.PSS(padding.MGF1(_SHA256), 32)  # RFC 7518 §3.5: the salt is as long as the hash
 
 
-@dataclass(slots=True)  # not frozen, since making a frozen one costs as much as parsing its header, at every call
+@dataclass(slots=True)  # not frozen: creating a frozen one costs as much as parsing the header, at every call
 class Unverified:
-    """A token taken apart. Nothing in it is believed; the payload is not even parsed."""
+    """The parts of an unverified token; the payload is not parsed."""
 
     algorithm: Algorithm
     key_id: str | None
@@ -48,19 +48,19 @@ class Unverified:
 
 
 def looks_signed(token: Secret) -> bool:
-    """Whether it has the form of a compact JWS; else only its issuer can tell what it is."""
+    """Whether a token has the form of a compact JWS; any other is opaque to all but its issuer."""
     return token.reveal().count(".") == 2
 
 
 def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Unverified:
-    """Split a compact JWS and read its header. `jwk`, `jku`, `x5u` and `x5c` in it are ignored (RFC 8725 §3.10).
+    """Split a compact JWS and read its header, ignoring `jwk`, `jku`, `x5u` and `x5c` (RFC 8725 §3.10).
 
     Args:
-        token: As it came.
-        allowed: The algorithms that the caller accepts.
+        token: The token.
+        allowed: The accepted algorithms.
 
     Raises:
-        InvalidToken: It is not a compact JWS, names another algorithm, or has a critical extension.
+        InvalidToken: It is not a compact JWS, has another algorithm, or has a critical extension.
     """
     raw = token.reveal().encode("utf-8", "replace")
     if len(raw) > LONGEST_TOKEN:
@@ -76,7 +76,7 @@ def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Un
     return Unverified(algorithm, key_id, token_type, signed, _decode_standard(payload), _decode_standard(signature))
 
 
-@lru_cache(maxsize=64)  # an issuer's tokens share their header, and parsing it is a third of the whole
+@lru_cache(maxsize=64)  # an issuer's tokens share their header, and parsing it takes a third of the time
 def _read_header(part: bytes) -> tuple[Algorithm | None, str | None, str]:
     try:
         header = read_json(_decode_standard(part), "token header")
@@ -89,12 +89,10 @@ def _read_header(part: bytes) -> tuple[Algorithm | None, str | None, str]:
 
 
 def believe(unverified: Unverified, key: PublicKey) -> Fields:
-    """Check the signature, then read the claims.
-
-    Does not look at a single claim; `verify` and `id_token` do.
+    """Verify the signature and parse the claims, which the caller must validate.
 
     Raises:
-        InvalidToken: The key does not fit, the signature does not hold, or the payload is no JSON object.
+        InvalidToken: The key does not fit, the signature is not valid, or the payload is not a JSON object.
     """
     if not key.fits(unverified.algorithm):
         raise InvalidToken("the token's algorithm does not fit its key", check="key")
@@ -103,12 +101,12 @@ def believe(unverified: Unverified, key: PublicKey) -> Fields:
 
 
 def check_signature(unverified: Unverified, key: PublicKey) -> None:
-    """Check the signature and nothing else, with a key that fits: `KeySet.choose` gives no other.
+    """Verify the signature only. The key must fit the algorithm, as `KeySet.choose` ensures.
 
     Raises:
-        InvalidToken: The signature does not hold.
+        InvalidToken: The signature is not valid.
     """
-    # By name and not by isinstance: these are abstract classes, and asking one costs as much as parsing the header.
+    # By name and not by isinstance: on these abstract classes, that costs as much as parsing the header.
     handle: Any = key.handle
     signature, signed = unverified.signature, unverified.signing_input
     try:
@@ -124,10 +122,10 @@ def check_signature(unverified: Unverified, key: PublicKey) -> None:
 
 
 def read_payload(unverified: Unverified) -> Fields:
-    """What the token says, whoever signed it: believe it only after `check_signature`.
+    """Parse the claims, which are trustworthy only after `check_signature`.
 
     Raises:
-        InvalidToken: The payload is no JSON object.
+        InvalidToken: The payload is not a JSON object.
     """
     try:
         return read_json(unverified.payload, "token")
@@ -136,12 +134,12 @@ def read_payload(unverified: Unverified) -> Fields:
 
 
 def read_header(unverified: Unverified) -> Fields:
-    """The whole header, of which nothing is believed."""
+    """Parse the whole unverified header."""
     return read_json(_decode(unverified.signing_input.partition(b".")[0]), "token header")
 
 
 def peek(token: Secret) -> tuple[Fields | None, Fields | None]:
-    """What a token's header and payload say, each None where it cannot be read. For people to look at, and no more."""
+    """Return a token's unverified header and payload for display, each None if it is unreadable."""
     parts = token.reveal().encode("utf-8", "replace").split(b".")[:2]
     return _peek(parts[0]), _peek(parts[1]) if len(parts) > 1 else None
 
@@ -156,7 +154,7 @@ def _peek(part: bytes) -> Fields | None:
 def sign(
     claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
 ) -> Secret:
-    """Sign claims as a compact JWS; `header` stands in for the key's id."""
+    """Sign claims as a compact JWS; `header` replaces the `kid`."""
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:
@@ -165,16 +163,12 @@ def sign(
 
 
 def sign_bytes(signing_input: bytes, key: SigningKey) -> Secret:
-    """Sign a header and a payload that are encoded already (RFC 7515 §5.1)."""
+    """Sign an encoded header and payload (RFC 7515 §5.1)."""
     return Secret((signing_input + b"." + _encode(_signature(signing_input, key))).decode("ascii"))
 
 
 def _der(signature: bytes) -> bytes:
-    """R and S of RFC 7518 §3.4, as `cryptography` takes them.
-
-    Raises:
-        InvalidSignature: They are too short or too long.
-    """
+    """Convert R and S of RFC 7518 §3.4 to the DER form of `cryptography`."""
     if len(signature) != ES256_SIGNATURE_BYTES:
         raise InvalidSignature
     return encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
@@ -191,7 +185,7 @@ def _signature(signing_input: bytes, key: SigningKey) -> bytes:
             return handle.sign(signing_input)
 
 
-@lru_cache(maxsize=1)  # making the first loads all of a back end that nothing else here needs
+@lru_cache(maxsize=1)  # the first one imports a back end that nothing else here needs
 def _ecdsa() -> ec.ECDSA:
     return ec.ECDSA(_SHA256)
 
@@ -210,20 +204,12 @@ def _encode(raw: bytes) -> bytes:
 
 
 def _decode(part: bytes) -> bytes:
-    """Base64url without padding, white space or other alphabets (RFC 7515 §2).
-
-    Raises:
-        InvalidToken: It is not that.
-    """
+    """Decode base64url without padding, white space or other alphabets (RFC 7515 §2)."""
     return _decode_standard(part.translate(_STANDARD))
 
 
 def _decode_standard(part: bytes) -> bytes:
-    """As `_decode`, of what was put into that alphabet already: a whole token is, in one go.
-
-    Raises:
-        InvalidToken: It is not base64url.
-    """
+    """Decode after translation with `_STANDARD`, which is done once for a whole token."""
     try:
         return binascii.a2b_base64(part + _PADDING[len(part) & 3], strict_mode=True)
     except ValueError:

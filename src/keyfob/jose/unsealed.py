@@ -1,7 +1,7 @@
-"""Open a box of `sealed.py` without what that imports, for the one command that runs all the time (RFC 5116, RFC 5869).
+"""Decryption of `sealed.py`'s output with few imports, for `keyfob token`, which runs often (RFC 5116, RFC 5869).
 
-`cryptography`'s public modules take 30 ms and more to load, mostly for ciphers that nobody uses here; its binding alone
-takes a third. What has moved there some day is an ImportError or AttributeError, and the caller goes the ordinary way.
+`cryptography`'s public modules take 30 ms or more to import, mostly for unused ciphers; its binding alone takes a
+third. If a later version moves it, the ImportError or AttributeError makes the caller use the ordinary path.
 """
 
 from hmac import compare_digest, digest
@@ -13,23 +13,24 @@ _NONCE_BYTES = 12
 _HASH_BYTES = 32
 
 
-def unseal(box: bytes, master: bytes, key_id: str, *, purpose: str, context: str) -> bytes:
-    """Open a box with the key that its purpose has from the master key.
+def unseal(ciphertext: bytes, master: bytes, key_id: str, *, purpose: str, context: str) -> bytes:
+    """Decrypt with the key that is derived for a purpose.
 
     Args:
-        box: As `sealed.seal` makes it.
+        ciphertext: The output of `sealed.seal`.
         master: The master key.
-        key_id: What `sealed.key_id` must say of it.
+        key_id: The required `sealed.key_id` of the master key.
         purpose: As for `sealed.derive`.
-        context: What it is and whose.
+        context: As for `sealed.seal`.
 
     Raises:
         ValueError: Another version or key.
-        Exception: Another context, or damage; as `cryptography` has it.
+        Exception: Another context, or damage: an error of `cryptography`.
     """
-    if not box.startswith(_VERSION) or not compare_digest(_derive(master, "name")[:8].hex(), key_id):
+    if not ciphertext.startswith(_VERSION) or not compare_digest(_derive(master, "name")[:8].hex(), key_id):
         raise ValueError
-    nonce, body = box[len(_VERSION) : len(_VERSION) + _NONCE_BYTES], box[len(_VERSION) + _NONCE_BYTES :]
+    nonce_end = len(_VERSION) + _NONCE_BYTES
+    nonce, body = ciphertext[len(_VERSION) : nonce_end], ciphertext[nonce_end:]
     return openssl.aead.AESGCM(_derive(master, purpose)).decrypt(nonce, body, context.encode())
 
 

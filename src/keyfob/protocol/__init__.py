@@ -1,5 +1,5 @@
-"""What travels on the wire, for both sides. Role-blind and pure: no clock, chance, network or environment.
+"""The messages of OAuth 2.0 and OpenID Connect, for both sides. No clock, randomness, network or environment.
 
-The class that a client writes with is the class that a server reads with. To parse is to check: `read` raises
-`Malformed` and nothing else.
+A client writes a message with the class that a server reads it with. `write` returns parameters or members without
+empty ones; `read` validates them, ignores unknown ones, and raises `Malformed` and nothing else.
 """

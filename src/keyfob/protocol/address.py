@@ -1,4 +1,4 @@
-"""Which addresses may be opened, and which may be told a secret (RFC 8414 §2, RFC 8252 §8.3)."""
+"""Checks of URLs: which may be opened, and which may receive a secret (RFC 8414 §2, RFC 8252 §8.3)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
-# Names that are of one machine or one network by agreement (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
+# Names reserved for one machine or one local network (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
 _NEAR: Final = ("localhost", "local", "internal", "home.arpa")
 
 
 def is_web_url(text: str) -> bool:
-    """Whether it may be given to a browser: absolute, http or https, printable ASCII, a host, no user part."""
+    """Whether a browser may open it: absolute, http or https, printable ASCII, with a host, without user info."""
     if not (text.isascii() and text.isprintable() and " " not in text and "\\" not in text):
         return False
     try:
@@ -24,7 +24,7 @@ def is_web_url(text: str) -> bool:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a web address never leaves this machine."""
+    """Whether a URL's host is this machine's loopback."""
     host = urlsplit(address).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -33,7 +33,7 @@ def is_loopback(address: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Whether a web address is, by its looks, one of the public network (RFC 9728 §7.7). No name is looked up."""
+    """Whether a URL's host looks like one of the public network (RFC 9728 §7.7). No name is resolved."""
     host = (urlsplit(address).hostname or "").rstrip(".")
     try:
         ip = ip_address(host.partition("%")[0])
@@ -47,12 +47,12 @@ def is_public(address: str) -> bool:
 
 
 def is_safe(address: str) -> bool:
-    """Whether a secret may be sent there, or a key taken from there: https, or plain http on this machine."""
+    """Whether a secret may be sent there, or a key fetched from there: https, or plain http on this machine."""
     return is_web_url(address) and (address.startswith("https://") or is_loopback(address))
 
 
 def origin_of(address: str) -> str:
-    """Scheme, host and port, as two addresses are compared (RFC 6454 §4); "" where it is no web address."""
+    """Return the origin of a URL: scheme, host and port (RFC 6454 §4); "" if it is not an http(s) URL."""
     if not is_web_url(address):
         return ""
     parts = urlsplit(address)

@@ -1,4 +1,4 @@
-"""The browser leg: request and answer (RFC 6749 §4.1.1-4.1.2, OpenID Connect Core §3.1.2.1, RFC 9207)."""
+"""Authorization request and response (RFC 6749 §4.1.1-4.1.2, OpenID Connect Core §3.1.2.1, RFC 9207)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from keyfob.protocol.target import ANY, Target
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What a program asks through the browser.
+    """The authorization request.
 
     Attributes:
-        prompt: Words of OpenID Connect Core §3.1.2.1: none, login, consent, select_account.
-        max_age: How old the last login may be.
-        acr_values: How sure the login must be, in words of the issuer's, the best first (§3.1.2.1, RFC 9470 §4).
+        prompt: none, login, consent, select_account (OpenID Connect Core §3.1.2.1).
+        max_age: The greatest age of the user's authentication.
+        acr_values: Acceptable values of `acr`, the preferred one first (§3.1.2.1, RFC 9470 §4).
         key_thumbprint: `dpop_jkt`: only that key may redeem the code (RFC 9449 §10).
     """
 
@@ -42,7 +42,6 @@ class AuthorizationRequest:
     acr_values: tuple[str, ...] = ()
 
     def write(self) -> dict[str, str]:
-        """As parameters, without empty ones."""
         parameters = {
             "client_id": self.client_id,
             "redirect_uri": self.redirect_uri,
@@ -65,11 +64,7 @@ class AuthorizationRequest:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From parameters whose client_id and redirect_uri have been found.
-
-        Raises:
-            Malformed: One is not what it should be; its name is in `field`.
-        """
+        """Parse parameters whose `client_id` and `redirect_uri` are known to be present."""
         return cls(
             client_id=fields.text("client_id"),
             redirect_uri=fields.text("redirect_uri"),
@@ -101,7 +96,7 @@ def _read_prompt(fields: Fields) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationAnswer:
-    """What comes back through the browser: a code, or an error (RFC 6749 §4.1.2)."""
+    """The authorization response: a code or an error (RFC 6749 §4.1.2)."""
 
     state: str | None = None
     code: str | None = None
@@ -110,7 +105,6 @@ class AuthorizationAnswer:
     issuer: str | None = None
 
     def write(self) -> dict[str, str]:
-        """As parameters, without absent ones."""
         parameters = {
             "code": self.code,
             "error": self.error,
@@ -122,11 +116,6 @@ class AuthorizationAnswer:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From parameters.
-
-        Raises:
-            Malformed: Neither a code nor an error, or both.
-        """
         code, error = fields.optional_text("code"), fields.optional_text("error")
         if (code is None) == (error is None):
             raise Malformed("authorization answer: neither a code nor an error", field="code")
@@ -134,6 +123,6 @@ class AuthorizationAnswer:
         return cls(fields.optional_text("state"), code, error, description, fields.optional_text("iss"))
 
     def address(self, redirect_uri: str) -> str:
-        """The callback with the answer in its query; what was in it before stays (RFC 6749 §3.1.2)."""
+        """Return the redirect URI with the response added to its query (RFC 6749 §3.1.2)."""
         joint = "&" if "?" in redirect_uri else "?"
         return f"{redirect_uri}{joint}{urlencode(self.write())}"

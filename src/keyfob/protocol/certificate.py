@@ -1,4 +1,4 @@
-"""A client certificate as it travels beside a request: in PEM, and by its thumbprint in tokens (RFC 8705 §3.1)."""
+"""Client certificates in PEM, and their thumbprints in tokens (RFC 8705 §3.1)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _LONGEST: Final = 16 * 1024
 
 
 def thumbprint_of(certificate: bytes) -> str:
-    """The `x5t#S256` of a certificate in DER (RFC 8705 §3.1)."""
+    """Return the `x5t#S256` of a certificate in DER (RFC 8705 §3.1)."""
     return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode("ascii")
 
 
 def certificates_in(text: str) -> list[str]:
-    """Those of a text in PEM, each as it stands there; other things may stand there as well."""
+    """Return each certificate of a PEM text, which may contain other items too."""
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
     return [f"{begin}{part.partition(end)[0]}{end}\n" for part in text.split(begin)[1:]]
 
 
 def der_of_pem(text: str) -> bytes | None:
-    """The first certificate in PEM, as DER, or None."""
+    """Return the first certificate of a PEM text as DER, or None."""
     found = _PEM.search(text[:_LONGEST])
     if found is None:
         return None

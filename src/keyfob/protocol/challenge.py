@@ -1,4 +1,4 @@
-"""WWW-Authenticate: what an API answers when a token is missing or will not do (RFC 6750 §3, RFC 9110 §11)."""
+"""The WWW-Authenticate header: challenges for a missing or refused token (RFC 6750 §3, RFC 9110 §11)."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class Challenge:
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def write(self) -> str:
-        """As a header value. A character that could break out of the quotes is replaced (RFC 6750 §3)."""
+        """Return the header value. A character that could end a quoted string is replaced (RFC 6750 §3)."""
         written = ", ".join(f'{name}="{_quotable(value)}"' for name, value in self.parameters.items())
         return f"{self.scheme} {written}" if written else self.scheme
 
     @classmethod
     def read_all(cls, headers: Iterable[str]) -> tuple[Challenge, ...]:
-        """Every challenge in every header, in order. What cannot be understood is passed over, never raised."""
+        """Return every challenge of every header, in order. Unreadable parts are skipped."""
         return tuple(challenge for header in headers for challenge in _read_header(header[:_LONGEST_HEADER]))
 
 
 def write_all(challenges: Iterable[Challenge]) -> str:
-    """Several challenges as one header value: frameworks that hold one value for a name would lose the others."""
+    """Join challenges in one header value, since some frameworks store only one value for each name."""
     return ", ".join(challenge.write() for challenge in challenges)
 
 

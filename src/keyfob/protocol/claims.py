@@ -1,4 +1,4 @@
-"""What tokens say (RFC 9068 §2.2, OpenID Connect Core §2, Auth0's access token profile)."""
+"""The claims of access tokens and ID tokens (RFC 9068 §2.2, OpenID Connect Core §2, Auth0's access token profile)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class AccessClaims:
     """An access token's claims.
 
     Attributes:
-        audience: One or more; Auth0 adds its own `/userinfo` when `openid` was granted.
+        audience: One or more; Auth0 adds its own `/userinfo` if `openid` was granted.
         client_id: `client_id` in RFC 9068, `azp` in Auth0's profile.
-        permissions: Auth0's `permissions`; None where the API does not list them.
-        token_id: `jti`; RFC 9068 only, and `auth_time` too.
-        key_thumbprint: `cnf.jkt`: only who holds that key may use the token (RFC 9449 §6.1).
-        certificate_thumbprint: `cnf.x5t#S256`: only over TLS with that client certificate (RFC 8705 §3.1).
+        permissions: Auth0's `permissions`; None if the claim is absent.
+        token_id: `jti`; like `auth_time`, only in RFC 9068.
+        key_thumbprint: `cnf.jkt`: the token is valid only with that DPoP key (RFC 9449 §6.1).
+        certificate_thumbprint: `cnf.x5t#S256`: it is valid only over TLS with that certificate (RFC 8705 §3.1).
     """
 
     issuer: str
@@ -50,7 +50,6 @@ class AccessClaims:
     certificate_thumbprint: str | None = None
 
     def write(self, profile: Profile) -> dict[str, object]:
-        """As the members of a JWT payload."""
         audience: object = self.audience[0] if len(self.audience) == 1 else list(self.audience)
         own: dict[str, object] = (
             {"azp": self.client_id, "gty": self.grant_type}
@@ -78,30 +77,28 @@ class AccessClaims:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From a JWT payload of either profile. Judges types only, never meaning.
-
-        Raises:
-            Malformed: `iss`, `sub`, `aud`, `exp` or `iat` is missing, or a claim has the wrong type.
-        """
-        said = fields.values
-        permissions = fields.texts("permissions") if "permissions" in said else None
-        key_thumbprint, certificate_thumbprint = read_confirmation(fields) if "cnf" in said else (None, None)
-        # An API does this at every call: what is not there is not asked for, and the values come in the order of the
-        # fields, since by name they would take twice as long.
+        """Parse a JWT payload of either profile. Validates types only, never values."""
+        present = fields.values
+        permissions = fields.texts("permissions") if "permissions" in present else None
+        key_thumbprint, certificate_thumbprint = read_confirmation(fields) if "cnf" in present else (None, None)
+        # An API does this at every call: absent claims are not looked up, and the arguments are positional, since
+        # keywords would take twice as long.
         return cls(
             fields.text("iss"),
             fields.text("sub"),
             fields.text_or_texts("aud"),
-            (fields.optional_text("client_id") if "client_id" in said else None) or fields.optional_text("azp") or "",
+            (fields.optional_text("client_id") if "client_id" in present else None)
+            or fields.optional_text("azp")
+            or "",
             fields.time("iat"),
             fields.time("exp"),
             _read_scope(fields.optional_text("scope") or ""),
             permissions,
-            fields.optional_text("jti") if "jti" in said else None,
-            fields.optional_text("gty") if "gty" in said else None,
-            fields.optional_time("nbf") if "nbf" in said else None,
-            fields.optional_time("auth_time") if "auth_time" in said else None,
-            fields.optional_text("acr") if "acr" in said else None,
+            fields.optional_text("jti") if "jti" in present else None,
+            fields.optional_text("gty") if "gty" in present else None,
+            fields.optional_time("nbf") if "nbf" in present else None,
+            fields.optional_time("auth_time") if "auth_time" in present else None,
+            fields.optional_text("acr") if "acr" in present else None,
             key_thumbprint,
             certificate_thumbprint,
         )
@@ -112,11 +109,10 @@ def _numeric(moment: datetime | None) -> int | None:
 
 
 def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
-    """What a token is bound to (RFC 7800 §3.1): the thumbprint of a key, and that of a certificate.
+    """Return the thumbprints of the key and the certificate that a token is bound to (RFC 7800 §3.1).
 
     Raises:
-        Malformed: It is bound to nothing that we know: nobody here could check that. Beside what we know, other
-            members are passed over (RFC 7800 §3.1).
+        Malformed: `cnf` has no supported member, so the binding could not be verified.
     """
     confirmation = fields.values.get("cnf")
     if confirmation is None:
@@ -131,7 +127,7 @@ def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class IdClaims:
-    """An ID token's claims (OpenID Connect Core §2); `person` holds the profile claims as they are."""
+    """An ID token's claims (OpenID Connect Core §2); `person` holds all other claims unchanged."""
 
     issuer: str
     subject: str
@@ -146,7 +142,6 @@ class IdClaims:
     person: tuple[tuple[str, object], ...] = ()
 
     def write(self) -> dict[str, object]:
-        """As the members of a JWT payload."""
         members: dict[str, object] = {
             **dict(self.person),
             "iss": self.issuer,
@@ -164,11 +159,6 @@ class IdClaims:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From a JWT payload. Judges types only.
-
-        Raises:
-            Malformed: A required claim is missing, or a claim has the wrong type.
-        """
         known = {"iss", "sub", "aud", "iat", "exp", "nonce", "azp", "auth_time", "sid", "acr"}
         return cls(
             issuer=fields.text("iss"),

@@ -1,4 +1,4 @@
-"""How a program proves who it is (RFC 6749 §2.3, RFC 7521 §4.2, RFC 7523 §2.2, RFC 8705 §2)."""
+"""Client authentication (RFC 6749 §2.3, RFC 7521 §4.2, RFC 7523 §2.2, RFC 8705 §2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keyfob.protocol.secret import Secret
 TlsMethod = Literal["tls_client_auth", "self_signed_tls_client_auth"]
 AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"] | TlsMethod
 TLS_METHODS: Final[tuple[TlsMethod, ...]] = get_args(TlsMethod)
-# Those that a request shows by itself; the others are the connection's to show.
+# The methods that are part of the request; those of TLS are part of the connection.
 AUTH_METHODS: Final[tuple[AuthMethod, ...]] = (
     "none", "client_secret_basic", "client_secret_post", "private_key_jwt",
 )  # fmt: skip
@@ -24,13 +24,13 @@ JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a program shows.
+    """The client's credentials in a request.
 
     Attributes:
-        method: How; `none` shows a client_id at most, which proves nothing. So do those of TLS, where the certificate
-            of the connection is the proof and the client_id says whose it should be (RFC 8705 §2).
-        client_id: Whom it says it is; "" where only its assertion says so.
-        proof: The secret, or the assertion; None with `none`.
+        method: `none` authenticates nothing. Neither do the methods of TLS by themselves: the connection's certificate
+            is the proof, and the client_id names its owner (RFC 8705 §2).
+        client_id: The claimed client id; "" if only the assertion has it.
+        proof: The secret or the assertion; None with `none`.
     """
 
     method: AuthMethod
@@ -38,7 +38,6 @@ class Credentials:
     proof: Secret | None = None
 
     def write(self) -> tuple[dict[str, str], Headers]:
-        """As form parameters and headers."""
         proof = "" if self.proof is None else self.proof.reveal()
         match self.method:
             case "none" | "tls_client_auth" | "self_signed_tls_client_auth":
@@ -54,34 +53,34 @@ class Credentials:
 
     @classmethod
     def read(cls, authorization: str | None, fields: Fields) -> Credentials:
-        """From the Authorization header and the parameters.
+        """Parse the Authorization header and the parameters.
 
-        A Basic header with an empty secret is no attempt: some libraries send `client_id:` for public programs.
+        A Basic header with an empty secret means `none`: some libraries send `client_id:` for public clients.
 
         Args:
-            authorization: The header, or None; another scheme than Basic is not looked at.
+            authorization: The header, or None; schemes other than Basic are ignored.
             fields: The parameters.
 
         Raises:
-            Malformed: More than one way at once (RFC 6749 §2.3), two different ids, or an unknown kind of assertion;
-                with field `authorization`, the header cannot be read.
+            Malformed: More than one method (RFC 6749 §2.3), two different ids, or an unknown type of assertion;
+                with the field `authorization`, an unreadable header.
         """
         named = fields.optional_text("client_id") or ""
-        shown = [found for found in (_basic(authorization), _post(fields), _assertion(fields)) if found is not None]
-        if len(shown) > 1:
+        given = [found for found in (_basic(authorization), _post(fields), _assertion(fields)) if found is not None]
+        if len(given) > 1:
             raise Malformed("request: more than one way to authenticate was used", field="client_secret")
-        found = shown[0] if shown else cls("none", named)
+        found = given[0] if given else cls("none", named)
         if found.client_id and named and found.client_id != named:
             raise Malformed("request: client_id differs from the one that authenticates", field="client_id")
         return cls(found.method, found.client_id or named, found.proof)
 
 
 def _basic(authorization: str | None) -> Credentials | None:
-    scheme, _, shown = (authorization or "").partition(" ")
+    scheme, _, encoded = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        client_id, colon, secret = base64.b64decode(shown.strip(), validate=True).partition(b":")
+        client_id, colon, secret = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         # Both are form-encoded before they are joined (RFC 6749 §2.3.1, App. B).
         plain_id = unquote_to_bytes(client_id.replace(b"+", b" ")).decode()
         plain_secret = unquote_to_bytes(secret.replace(b"+", b" ")).decode()

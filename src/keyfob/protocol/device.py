@@ -1,4 +1,4 @@
-"""The first leg of a device login (RFC 8628 §3.1-3.2)."""
+"""Device authorization request and response (RFC 8628 §3.1-3.2)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.target import ANY, Target
 
-DEFAULT_INTERVAL: Final = timedelta(seconds=5)  # RFC 8628 §3.2, where the server names none
+DEFAULT_INTERVAL: Final = timedelta(seconds=5)  # RFC 8628 §3.2
 LONGEST_INTERVAL: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceRequest:
-    """A program asks for a pair of codes (RFC 8628 §3.1).
+    """The device authorization request (RFC 8628 §3.1).
 
     Attributes:
-        client_id: Whose they will be; "" where other credentials say it.
-        acr_values: How sure the login must be, and `max_age`: how old it may be. They are OpenID Connect's (Core
-            §3.1.2.1); a server that does not know them passes them over (RFC 8628 §3.1).
-        code_challenge: Binds the device code to its program (RFC 7636 §4.3), where the server can do that.
+        client_id: "" if other credentials contain it.
+        acr_values: Like `max_age`, a parameter of OpenID Connect (Core §3.1.2.1). Other servers ignore it
+            (RFC 8628 §3.1).
+        code_challenge: Binds the device code to its client (RFC 7636 §4.3), if the server supports that.
     """
 
     client_id: str
@@ -36,7 +36,6 @@ class DeviceRequest:
     max_age: timedelta | None = None
 
     def write(self) -> dict[str, str]:
-        """As form parameters, without empty ones (RFC 8628 §3.1)."""
         parameters = {
             "client_id": self.client_id,
             "scope": self.scope.write(),
@@ -50,11 +49,6 @@ class DeviceRequest:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From form or JSON parameters.
-
-        Raises:
-            Malformed: `client_id` is missing, or something is not what it should be.
-        """
         return cls(
             client_id=fields.text("client_id"),
             scope=Scope.optional(fields) or Scope(),
@@ -68,7 +62,7 @@ class DeviceRequest:
 
 @dataclass(frozen=True, slots=True)
 class DeviceAnswer:
-    """The codes, where to enter one of them, and how often to ask (RFC 8628 §3.2)."""
+    """The device authorization response (RFC 8628 §3.2)."""
 
     device_code: Secret
     user_code: str
@@ -78,7 +72,6 @@ class DeviceAnswer:
     verification_uri_complete: str | None = None
 
     def write(self) -> dict[str, object]:
-        """As JSON members."""
         members: dict[str, object] = {
             "device_code": self.device_code.reveal(),
             "user_code": self.user_code,
@@ -91,18 +84,13 @@ class DeviceAnswer:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From JSON members; unknown ones are ignored.
-
-        Raises:
-            Malformed: A required member is missing or of the wrong kind; an address is not http(s).
-        """
         interval = fields.optional_seconds("interval")
         if interval is not None and interval > LONGEST_INTERVAL:
             raise Malformed(f"{fields.what}: interval is out of range", field="interval")
         return cls(
             device_code=Secret(fields.text("device_code")),
             user_code=fields.text("user_code"),
-            # Google and early servers say verification_url.
+            # Google and early servers send verification_url.
             verification_uri=fields.optional_url("verification_uri") or fields.url("verification_url"),
             expires_in=fields.seconds("expires_in"),
             interval=DEFAULT_INTERVAL if interval is None else interval,

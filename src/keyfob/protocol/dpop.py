@@ -1,4 +1,4 @@
-"""Proof of possession: what a proof says (RFC 9449 §4.2)."""
+"""The claims of a DPoP proof (RFC 9449 §4.2)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _UNRESERVED: Final = re.compile(r"[A-Za-z0-9\-._~]")
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """For one request, by method and address.
+    """The proof for one request.
 
     Attributes:
-        token_hash: `ath`: of the access token that goes with it, at an API.
-        nonce: What the server wanted in it.
+        token_hash: `ath`: the hash of the access token in the same request.
+        nonce: The server's DPoP nonce.
     """
 
     token_id: str
@@ -36,7 +36,6 @@ class Proof:
     nonce: str | None = None
 
     def write(self) -> dict[str, object]:
-        """As the members of a JWT payload."""
         members: dict[str, object] = {
             "jti": self.token_id,
             "htm": self.method,
@@ -49,11 +48,6 @@ class Proof:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From a JWT payload.
-
-        Raises:
-            Malformed: A claim is missing or of the wrong type.
-        """
         return cls(
             token_id=fields.text("jti"),
             method=fields.text("htm"),
@@ -65,15 +59,15 @@ class Proof:
 
 
 def hash_of(token: Secret) -> str:
-    """The value of `ath` for an access token (RFC 9449 §4.2)."""
+    """Return the value of `ath` for an access token (RFC 9449 §4.2)."""
     digest = hashlib.sha256(token.reveal().encode("ascii", "replace")).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 def normal(address: str) -> str:
-    """An address as proofs are compared: without query and fragment, host in lower case, no default port (§4.3).
+    """Normalize a URL for comparing proofs: no query or fragment, host in lower case, no default port (§4.3).
 
-    Percent signs are made equal too (RFC 3986 §6.2.2): what need not be escaped is not, and letters are upper case.
+    Percent-encoding is normalized too (RFC 3986 §6.2.2).
     """
     try:
         parts = urlsplit(address)
@@ -81,8 +75,8 @@ def normal(address: str) -> str:
     except ValueError:
         return ""
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    shown = "" if port is None or port == _PORTS.get(parts.scheme.lower()) else f":{port}"
-    return f"{parts.scheme.lower()}://{host}{shown}{_normal_path(parts.path) or '/'}"
+    suffix = "" if port is None or port == _PORTS.get(parts.scheme.lower()) else f":{port}"
+    return f"{parts.scheme.lower()}://{host}{suffix}{_normal_path(parts.path) or '/'}"
 
 
 def _normal_path(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Take one value out of an untrusted mapping, or say which was wrong. Never repeats a received value."""
+"""Typed access to untrusted mappings. Errors name the field and never repeat a received value."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from urllib.parse import unquote_to_bytes
 from keyfob.errors import Malformed
 from keyfob.protocol.address import is_web_url
 
-# RFC 6749 §3.1 forbids repeats; RFC 8707 §2 and RFC 8693 §2.1 exempt these two.
+# RFC 6749 §3.1 forbids repeated parameters; RFC 8707 §2 and RFC 8693 §2.1 exempt these two.
 REPEATABLE: Final = frozenset({"resource", "audience"})
-# Authlib sends its client_id twice when a public client names it; equal repeats of it do no harm.
+# Authlib sends the client_id of a public client twice; equal repeats do no harm.
 FORGIVEN: Final = frozenset({"client_id"})
 
 _LONGEST_SECONDS: Final = 10 * 366 * 24 * 3600
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
-@dataclass(slots=True)  # not frozen: an API makes one at every call
+@dataclass(slots=True)  # not frozen: an API creates one at every call
 class Fields:
-    """An untrusted mapping and what it is called in error messages."""
+    """An untrusted mapping, and its name in error messages."""
 
     values: Mapping[str, object]
     what: str
@@ -34,18 +34,18 @@ class Fields:
         return Malformed(f"{self.what}: {name} {problem}", field=name)
 
     def has(self, name: str) -> bool:
-        """Whether it is there; null and "" count as absent (RFC 6749 §3.1; Auth0's SDKs send nulls)."""
+        """Whether it is present; null and "" count as absent (RFC 6749 §3.1; Auth0's SDKs send nulls)."""
         return self.values.get(name) not in (None, "")
 
     def text(self, name: str) -> str:
-        """A string that must be there."""
+        """A required string."""
         found = self.values.get(name)
         if isinstance(found, str) and found:
             return found
         raise self._wrong(name, "is missing" if found is None or found == "" else "is not a string")
 
     def optional_text(self, name: str) -> str | None:
-        """A string, or None when absent."""
+        """A string, or None if absent."""
         found = self.values.get(name)
         if found is None:
             return None
@@ -54,7 +54,7 @@ class Fields:
         return found or None
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of strings; () when absent."""
+        """A list of strings; () if absent."""
         found = self.values.get(name)
         if found is None:
             return ()
@@ -67,12 +67,12 @@ class Fields:
         return strings
 
     def text_or_texts(self, name: str) -> tuple[str, ...]:
-        """A string or a list of strings, as `aud` may be (RFC 7519 §4.1.3); () when absent."""
+        """A string or a list of strings, as `aud` may be (RFC 7519 §4.1.3); () if absent."""
         found = self.values.get(name)
         return (found,) if isinstance(found, str) else self.texts(name)
 
     def optional_seconds(self, name: str) -> timedelta | None:
-        """A length of time in seconds; a string of digits passes too, as some servers send it."""
+        """A duration in seconds; a string of digits is accepted too, since some servers send it."""
         found = self.values.get(name)
         if found is None or found == "":
             return None
@@ -85,14 +85,14 @@ class Fields:
         return timedelta(seconds=found)
 
     def seconds(self, name: str) -> timedelta:
-        """A length of time that must be there."""
+        """A required duration."""
         found = self.optional_seconds(name)
         if found is None:
             raise self._wrong(name, "is missing")
         return found
 
     def optional_time(self, name: str) -> datetime | None:
-        """A NumericDate (RFC 7519 §2), which may have a fraction; aware, UTC."""
+        """A NumericDate (RFC 7519 §2), which may have a fraction, as an aware time in UTC."""
         found = self.values.get(name)
         if found is None:
             return None
@@ -103,44 +103,44 @@ class Fields:
         return datetime.fromtimestamp(found, UTC)
 
     def time(self, name: str) -> datetime:
-        """A NumericDate that must be there."""
-        said = self.values.get(name)
-        if type(said) is int and 0 <= said <= _LATEST:  # nearly always, and every call to an API has two of them
-            return _moment(said)
+        """A required NumericDate."""
+        raw = self.values.get(name)
+        if type(raw) is int and 0 <= raw <= _LATEST:  # the usual case; every call to an API has two of them
+            return _moment(raw)
         found = self.optional_time(name)
         if found is None:
             raise self._wrong(name, "is missing")
         return found
 
     def url(self, name: str) -> str:
-        """An absolute http(s) URL without white space or control characters."""
+        """A required http(s) URL, absolute and without white space or control characters."""
         found = self.optional_url(name)
         if found is None:
             raise self._wrong(name, "is missing")
         return found
 
     def optional_url(self, name: str) -> str | None:
-        """As `url`, or None when absent."""
+        """An http(s) URL, or None if absent."""
         found = self.optional_text(name)
         if found is not None and not is_web_url(found):
             raise self._wrong(name, "is not an http(s) address")
         return found
 
 
-@lru_cache(maxsize=1024)  # a token is shown again and again, and shares its seconds with others
+@lru_cache(maxsize=1024)  # a token is presented repeatedly, and shares its times with others
 def _moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def read_form(text: bytes, what: str) -> Fields:
-    """Form parameters (RFC 6749 App. B).
+    """Parse form parameters (RFC 6749 App. B).
 
     Args:
-        text: The body, or a query.
+        text: The body or query.
         what: Its name in messages.
 
     Raises:
-        Malformed: Not UTF-8, a broken percent sign, or a parameter sent twice.
+        Malformed: Not UTF-8, invalid percent-encoding, or a repeated parameter.
     """
     values: dict[str, object] = {}
     for pair in text.split(b"&"):
@@ -169,14 +169,14 @@ def _decode(raw: bytes, what: str) -> str:
 
 
 def read_json(text: bytes | str, what: str) -> Fields:
-    """A JSON object.
+    """Parse a JSON object.
 
     Args:
         text: UTF-8.
         what: Its name in messages.
 
     Raises:
-        Malformed: Not JSON, not an object, a member twice, nested too deep, or not finite.
+        Malformed: Not JSON, not an object, a repeated member, nested too deeply, or a number that is not finite.
     """
     found = _load(text, what)
     if not isinstance(found, dict):
@@ -185,11 +185,7 @@ def read_json(text: bytes | str, what: str) -> Fields:
 
 
 def read_json_list(text: bytes, what: str) -> tuple[Fields, ...]:
-    """A JSON array of objects.
-
-    Raises:
-        Malformed: As `read_json`, or it is no such array.
-    """
+    """Parse a JSON array of objects."""
     found = _load(text, what)
     items = cast("list[object]", found) if isinstance(found, list) else [None]
     if not all(isinstance(item, dict) for item in items):
@@ -200,8 +196,7 @@ def read_json_list(text: bytes, what: str) -> tuple[Fields, ...]:
 def _load(text: bytes | str, what: str) -> object:
     try:
         plain = text if isinstance(text, str) else text.decode()
-        # As a rule nothing stands around the object, and then the decoder's search for white space is a third of the
-        # whole. What is out of the ordinary goes that way.
+        # Usually no white space surrounds the object. Then the decoder's search for it would take a third of the time.
         found, end = _DECODER.raw_decode(plain) if plain.startswith("{") else (None, -1)
         if end != len(plain):
             found = _DECODER.decode(plain)

@@ -1,4 +1,4 @@
-"""The token request: one union, a member for each grant (RFC 6749 §4, §6, 8628 §3.4, 7523 §2.1, 8693 §2.1, Auth0's)."""
+"""The token request, with a class for each grant (RFC 6749 §4, §6, 8628 §3.4, 7523 §2.1, 8693 §2.1, Auth0's)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PASSWORD: Final = "password"
 PASSWORD_REALM: Final = "http://auth0.com/oauth/grant-type/password-realm"
 REFRESH_TOKEN: Final = "refresh_token"
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
-# What our own tenant can do; the others are written by our programs for the servers of others.
+# The grants that keyfob's own server supports; its client uses the others with other servers.
 GRANT_TYPES: Final = (
     AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORD, PASSWORD_REALM,
     REFRESH_TOKEN,
@@ -32,7 +32,7 @@ GRANT_TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationCodeGrant:
-    """What the browser brought back (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
+    """An authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
 
     code: Secret
     redirect_uri: str | None = None
@@ -41,7 +41,7 @@ class AuthorizationCodeGrant:
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentialsGrant:
-    """A program as itself (RFC 6749 §4.4.2). `scope` None means all that it was granted."""
+    """Client credentials (RFC 6749 §4.4.2). `scope` None means all that the client was granted."""
 
     target: Target = ANY
     scope: Scope | None = None
@@ -50,7 +50,7 @@ class ClientCredentialsGrant:
 
 @dataclass(frozen=True, slots=True)
 class DeviceCodeGrant:
-    """Has the person decided yet (RFC 8628 §3.4)? With the verifier where the codes were bound to one."""
+    """A poll with a device code (RFC 8628 §3.4), and the code verifier if the code was bound to a challenge."""
 
     device_code: Secret
     code_verifier: Secret | None = None
@@ -58,7 +58,7 @@ class DeviceCodeGrant:
 
 @dataclass(frozen=True, slots=True)
 class JwtBearerGrant:
-    """A JWT of somebody whom the server trusts, for a token (RFC 7523 §2.1)."""
+    """A JWT of an issuer that the server trusts (RFC 7523 §2.1)."""
 
     assertion: Secret
     target: Target = ANY
@@ -67,7 +67,7 @@ class JwtBearerGrant:
 
 @dataclass(frozen=True, slots=True)
 class MfaOobGrant:
-    """The second factor was sent elsewhere (Auth0). `binding_code` is what the person typed from there."""
+    """A second factor that was sent out of band (Auth0). `binding_code` is the code that the user typed from there."""
 
     mfa_token: Secret
     oob_code: Secret
@@ -76,7 +76,7 @@ class MfaOobGrant:
 
 @dataclass(frozen=True, slots=True)
 class MfaOtpGrant:
-    """The second factor is a code from an authenticator (Auth0, RFC 6238)."""
+    """A code from an authenticator as second factor (Auth0, RFC 6238)."""
 
     mfa_token: Secret
     otp: Secret
@@ -84,7 +84,7 @@ class MfaOtpGrant:
 
 @dataclass(frozen=True, slots=True)
 class MfaRecoveryGrant:
-    """The second factor is lost; a recovery code stands in (Auth0)."""
+    """A recovery code in place of a lost second factor (Auth0)."""
 
     mfa_token: Secret
     recovery_code: Secret
@@ -92,11 +92,11 @@ class MfaRecoveryGrant:
 
 @dataclass(frozen=True, slots=True)
 class PasswordGrant:
-    """Legacy: a person's password (RFC 6749 §4.3.2).
+    """A user's password (RFC 6749 §4.3.2, legacy).
 
     Attributes:
-        has_realm: Whether it is Auth0's password-realm.
-        realm: The connection; None means the tenant's default directory.
+        has_realm: Whether it is Auth0's password-realm grant.
+        realm: The connection; None means the server's default directory.
     """
 
     username: str
@@ -109,7 +109,7 @@ class PasswordGrant:
 
 @dataclass(frozen=True, slots=True)
 class RefreshGrant:
-    """A refresh token for new tokens (RFC 6749 §6); `scope` None means "as before"."""
+    """A refresh token (RFC 6749 §6); `scope` None means the previous scope."""
 
     refresh_token: Secret
     scope: Scope | None = None
@@ -117,12 +117,7 @@ class RefreshGrant:
 
 @dataclass(frozen=True, slots=True)
 class TokenExchangeGrant:
-    """One token for another (RFC 8693 §2.1).
-
-    Attributes:
-        subject_token_type: What kind of token it is; so `actor_token_type`, which is there exactly when `actor_token`
-            is.
-    """
+    """Token exchange (RFC 8693 §2.1). `actor_token` and `actor_token_type` occur together or not at all."""
 
     subject_token: Secret
     subject_token_type: str
@@ -149,23 +144,18 @@ Grant = (
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """Who asks, and with what. `client_id` is "" where other credentials say it."""
+    """The token request. `client_id` is "" if other credentials contain it."""
 
     client_id: str
     grant: Grant
 
     def write(self) -> dict[str, str]:
-        """As form parameters."""
         own = {"client_id": self.client_id} if self.client_id else {}
         return {**own, "grant_type": type_of(self.grant), **_write_grant(self.grant)}
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From form or JSON parameters.
-
-        Raises:
-            Malformed: A parameter is missing; with code `unsupported-grant` the grant is one we do not know.
-        """
+        """Parse form or JSON parameters. For an unknown grant, `Malformed` has the code `unsupported-grant`."""
         grant_type = fields.text("grant_type")
         read = _READERS.get(grant_type)
         if read is None:
@@ -174,7 +164,7 @@ class TokenRequest:
 
 
 def type_of(grant: Grant) -> str:  # noqa: C901  a list, as long as the union
-    """The value of `grant_type`."""
+    """Return the value of `grant_type`."""
     match grant:
         case AuthorizationCodeGrant():
             return AUTHORIZATION_CODE
@@ -269,11 +259,6 @@ def _read_oob(fields: Fields) -> Grant:
 
 
 def _read_exchange(fields: Fields) -> Grant:
-    """A token exchange.
-
-    Raises:
-        Malformed: One of `actor_token` and `actor_token_type` is there without the other (RFC 8693 §2.1).
-    """
     actor_token, actor_token_type = _optional_secret(fields, "actor_token"), fields.optional_text("actor_token_type")
     if (actor_token is None) != (actor_token_type is None):
         raise Malformed("token request: actor_token and its type come together", field="actor_token_type")

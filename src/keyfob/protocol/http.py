@@ -1,4 +1,4 @@
-"""Request and Response: the only shapes that cross the line between logic and IO."""
+"""HTTP requests and responses as values: the interface between logic and IO."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Request:
 
     Attributes:
         method: Upper case.
-        url: Absolute at the client; at the server the path with its query, undecoded.
-        headers: Names in lower case, in order, repeats kept.
-        body: At most what the IO layer allows.
-        peer: The address it came from, as the IO layer trusts it; "" at the client.
-        certificate: What its connection has shown, in DER, where the IO layer ended TLS itself and asked; b"" else.
+        url: Absolute at the client; the undecoded path and query at the server.
+        headers: In order, with repeats; names in lower case.
+        body: Limited in size by the IO layer.
+        peer: The sender's address that the IO layer trusts; "" at the client.
+        certificate: The client certificate of the connection in DER, if the IO layer terminated TLS itself; else b"".
     """
 
     method: str
@@ -38,14 +38,14 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path alone, without query."""
+        """The path without the query."""
         if self.url.startswith("/"):
             return self.url.partition("?")[0]
         return urlsplit(self.url).path or "/"
 
     @property
     def query(self) -> str:
-        """What follows the first question mark, or ""."""
+        """The query without its question mark, or ""."""
         return self.url.partition("?")[2].partition("#")[0]
 
     def header(self, name: str) -> str | None:
@@ -75,25 +75,24 @@ class Response:
 
 
 def form_request(url: str, parameters: Mapping[str, str], *, headers: Headers = ()) -> Request:
-    """A POST of form parameters, UTF-8, nothing in the URL (RFC 6749 §3.2, App. B)."""
+    """Create a POST of form parameters in UTF-8 (RFC 6749 §3.2, App. B)."""
     fixed = (("content-type", FORM), ("accept", JSON))
     return Request("POST", url, fixed + headers, urlencode(parameters).encode("ascii"))
 
 
 def json_request(url: str, members: Mapping[str, object], *, headers: Headers = ()) -> Request:
-    """A POST of a JSON object."""
     return Request("POST", url, (("content-type", JSON), ("accept", JSON), *headers), _ENCODE(members).encode())
 
 
 def json_response(
     status: int, members: Mapping[str, object] | Sequence[object], *, headers: Headers = NO_STORE
 ) -> Response:
-    """A JSON body. The media type has no charset parameter, as RFC 8259 §11 and Auth0's token endpoint have it."""
+    """Create a JSON response. The media type has no charset parameter (RFC 8259 §11), as at Auth0."""
     return Response(status, (("content-type", JSON), *headers), _ENCODE(members).encode())
 
 
 def media_type(content_type: str | None) -> str:
-    """The media type without its parameters, lower case; "" when there is none."""
+    """Return the media type without parameters in lower case; "" if there is none."""
     return (content_type or "").partition(";")[0].strip().lower()
 
 

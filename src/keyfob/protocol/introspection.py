@@ -1,4 +1,4 @@
-"""Asking the issuer about a token (RFC 7662 §2)."""
+"""Token introspection (RFC 7662 §2)."""
 
 from __future__ import annotations
 
@@ -15,32 +15,26 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class IntrospectionRequest:
-    """Is this an access token that lives? Who asks proves it beside this (§2.1)."""
+    """The introspection request. The caller's credentials are sent beside it (§2.1)."""
 
     token: Secret
 
     def write(self) -> dict[str, str]:
-        """As form parameters."""
         return {"token": self.token.reveal(), "token_type_hint": "access_token"}
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From form parameters. The hint is not needed (§2.1).
-
-        Raises:
-            Malformed: There is no token.
-        """
         return cls(Secret(fields.text("token")))
 
 
 @dataclass(frozen=True, slots=True)
 class IntrospectionAnswer:
-    """What the issuer knows of a token that lives. All is optional (§2.2), so nothing here says that it is for us.
+    """The introspection response for an active token. Every member is optional (§2.2), the audience too.
 
     Attributes:
-        audience: () where the issuer does not tell.
-        token_type: As the token answer names it, `Bearer` or `DPoP`; "" where the issuer does not tell.
-        members: All that it said.
+        audience: () if absent.
+        token_type: `Bearer` or `DPoP`; "" if absent.
+        members: All members.
     """
 
     issuer: str
@@ -61,11 +55,7 @@ class IntrospectionAnswer:
 
     @classmethod
     def read(cls, fields: Fields) -> Self | None:
-        """From the answer's JSON; None where it says anything but that the token lives: `true`, and nothing like it.
-
-        Raises:
-            Malformed: A member has the wrong type.
-        """
+        """Parse the response; return None if the token is not active. Only the literal `true` counts as active."""
         if not isinstance(fields.values.get("active"), bool):
             raise Malformed("introspection: active is not a boolean", field="active")
         if fields.values["active"] is not True:

@@ -1,4 +1,4 @@
-"""A server describing itself (RFC 8414 §2-3, OpenID Connect Discovery §3-4, RFC 8705 §5)."""
+"""Authorization server metadata (RFC 8414 §2-3, OpenID Connect Discovery §3-4, RFC 8705 §5)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
 
-# What a program may be told by its settings, where metadata is silent or wrong.
+# The endpoints that a client's settings may override.
 ENDPOINTS: Final = (
     "authorization_endpoint",
     "device_authorization_endpoint",
@@ -21,7 +21,7 @@ ENDPOINTS: Final = (
     "token_endpoint",
     "userinfo_endpoint",
 )
-# What a program calls itself, so that it can show its certificate; the rest is a browser's, or open to everybody.
+# The endpoints that a client calls with its certificate; the others are for browsers, or public.
 _OF_CERTIFICATES: Final = (
     "device_authorization_endpoint",
     "introspection_endpoint",
@@ -35,7 +35,7 @@ _OF_CERTIFICATES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ServerMetadata:
-    """What this package needs of it. `more` holds members that only the writing side knows."""
+    """The members that keyfob uses. `more` holds additional ones for writing."""
 
     issuer: str
     token_endpoint: str
@@ -61,20 +61,19 @@ class ServerMetadata:
     more: dict[str, object] = field(default_factory=dict[str, object])
 
     def write(self) -> dict[str, object]:
-        """As JSON members; empty ones are left out (RFC 8414 §3.2)."""
         members: dict[str, object] = {**asdict(self), **self.more}
         return {name: value for name, value in members.items() if name != "more" and value not in (None, (), [], False)}
 
     @classmethod
     def read(cls, fields: Fields, *, issuer: str) -> Self:
-        """From JSON members.
+        """Parse the document.
 
         Args:
             fields: The document.
-            issuer: Who was asked; the document must name exactly this, letter for letter (RFC 8414 §3.3).
+            issuer: The requested issuer; the document's must be identical (RFC 8414 §3.3).
 
         Raises:
-            Malformed: With code `wrong-issuer`, another issuer answers; else a member is missing or wrong.
+            Malformed: The document names another issuer (code `wrong-issuer`), or a member is missing or wrong.
         """
         if (named := fields.text("issuer")) != issuer:
             raise Malformed(
@@ -111,26 +110,19 @@ class ServerMetadata:
 
 
 def aliases(fields: Fields) -> dict[str, str]:
-    """Where a program with a certificate finds the endpoints, as far as that is elsewhere (RFC 8705 §5).
-
-    Args:
-        fields: The document. What it says of endpoints that no certificate is shown to is not looked at.
-
-    Raises:
-        Malformed: The aliases are no object, or one is no web address.
-    """
+    """Return the endpoints that a client with a certificate must use instead of the usual ones (RFC 8705 §5)."""
     found = fields.values.get("mtls_endpoint_aliases")
     if found is None:
         return {}
     if not isinstance(found, dict):
         raise Malformed(f"{fields.what}: mtls_endpoint_aliases is not an object", field="mtls_endpoint_aliases")
     inner = Fields(cast("dict[str, object]", found), f"{fields.what}: mtls_endpoint_aliases")
-    said = {name: inner.optional_url(name) for name in _OF_CERTIFICATES}
-    return {name: address for name, address in said.items() if address is not None}
+    named = {name: inner.optional_url(name) for name in _OF_CERTIFICATES}
+    return {name: address for name, address in named.items() if address is not None}
 
 
 def _how_it_differs(named: str, asked: str) -> str:
-    """What would have been right, where that is a matter of form; the other's name itself is not repeated."""
+    """Return a hint on the difference; the server's name for itself is not repeated."""
     if named == f"{asked}/":
         return "Write the issuer with a slash at its end."
     if f"{named}/" == asked:
@@ -141,10 +133,10 @@ def _how_it_differs(named: str, asked: str) -> str:
 
 
 def well_known(issuer: str) -> tuple[str, str]:
-    """Where an issuer's metadata may lie: OpenID's address, then RFC 8414's.
+    """Return the two URLs of an issuer's metadata: OpenID Connect's, then RFC 8414's.
 
-    OpenID Connect Discovery §4 appends to the issuer; RFC 8414 §3.1 puts its part between host and path. Both drop
-    a trailing slash first.
+    OpenID Connect Discovery §4 appends to the issuer; RFC 8414 §3.1 inserts between host and path. Both remove a
+    trailing slash first.
     """
     parts = urlsplit(issuer)
     path = parts.path.removesuffix("/")

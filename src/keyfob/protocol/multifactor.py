@@ -1,4 +1,4 @@
-"""The second step of a password login (Auth0's MFA API): add a factor, choose a factor."""
+"""Second factors of a password login (Auth0's MFA API): adding one, listing, and choosing one."""
 
 from __future__ import annotations
 
@@ -12,23 +12,17 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class AssociateRequest:
-    """Add a second factor: `otp`, or a message by `email`; None for a kind we do not have."""
+    """A request to add a second factor: `otp`, or a message by `email`; None for an unsupported kind."""
 
     factor: Literal["otp", "email"] | None
 
     def write(self) -> dict[str, object]:
-        """As JSON members."""
         if self.factor == "otp":
             return {"authenticator_types": ["otp"]}
         return {"authenticator_types": ["oob"], "oob_channels": ["email"]}
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From JSON members.
-
-        Raises:
-            Malformed: The kinds are missing or no list.
-        """
         kinds, channels = fields.texts("authenticator_types"), fields.texts("oob_channels")
         if not kinds:
             raise Malformed("request: authenticator_types is missing", field="authenticator_types")
@@ -39,11 +33,11 @@ class AssociateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One second factor of a person, as /mfa/authenticators lists it.
+    """One second factor of a user, as /mfa/authenticators lists it.
 
     Attributes:
-        channel: How a message travels: sms, voice, email, auth0; "" for a factor without one.
-        name: Where to, masked by the server; "" where it does not say.
+        channel: The channel of a message: sms, voice, email, auth0; "" for a factor without one.
+        name: The message's recipient, masked by the server; "" if absent.
     """
 
     authenticator_id: str
@@ -54,7 +48,7 @@ class Factor:
 
     @property
     def words(self) -> str:
-        """For a person."""
+        """A description for the user."""
         if self.kind == "otp":
             return "code from an authenticator"
         if self.kind == "recovery-code":
@@ -64,11 +58,7 @@ class Factor:
 
     @classmethod
     def find(cls, fields: Fields) -> Self | None:
-        """From JSON members; None where it is of a kind that we do not know.
-
-        Raises:
-            Malformed: A member is missing or of the wrong kind.
-        """
+        """Parse JSON members; return None for an unknown kind."""
         kind = fields.text("authenticator_type")
         known: Literal["otp", "oob", "recovery-code"] | None = None
         if kind == "otp":
@@ -85,14 +75,13 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeRequest:
-    """Choose the second factor. `kinds` are `otp` and `oob`, the preferred one first; () leaves it to the server."""
+    """A request for a challenge. `kinds` are `otp` and `oob`, the preferred one first; () lets the server choose."""
 
     mfa_token: Secret
     kinds: tuple[str, ...] = ()
     authenticator_id: str | None = None
 
     def write(self) -> dict[str, object]:
-        """As JSON members."""
         members = {
             "mfa_token": self.mfa_token.reveal(),
             "challenge_type": " ".join(self.kinds),
@@ -102,10 +91,5 @@ class ChallengeRequest:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From form or JSON parameters.
-
-        Raises:
-            Malformed: There is no mfa_token.
-        """
         kinds = tuple((fields.optional_text("challenge_type") or "").split())
         return cls(Secret(fields.text("mfa_token")), kinds, fields.optional_text("authenticator_id"))

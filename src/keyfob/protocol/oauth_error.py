@@ -1,4 +1,4 @@
-"""Error answers and their codes (RFC 6749 §5.2, RFC 8628 §3.5)."""
+"""Error responses and their codes (RFC 6749 §5.2, RFC 8628 §3.5)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _LONGEST_CODE: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class OAuthError:
-    """What the other side may read. What we log of it is another matter and never in here."""
+    """An error response: only what the peer may read, never what is logged."""
 
     error: str
     description: str = ""
 
     def write(self) -> dict[str, object]:
-        """As JSON members, in the character set of RFC 6749 §5.2."""
+        """Return JSON members in the character set of RFC 6749 §5.2."""
         members: dict[str, object] = {"error": self.error}
         if self.description:
             members["error_description"] = speakable(self.description)
@@ -38,11 +38,7 @@ class OAuthError:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From JSON members. The description is made safe to print.
-
-        Raises:
-            Malformed: There is no `error`, or it is not a plain word.
-        """
+        """Parse JSON members. The description is made safe to print."""
         error = fields.text("error")
         if len(error) > _LONGEST_CODE or not all("!" <= letter <= "~" for letter in error):
             raise Malformed("error answer: error is not a plain word", field="error")
@@ -51,7 +47,7 @@ class OAuthError:
 
     @classmethod
     def find(cls, response: Response) -> Self | None:
-        """The error in an answer, or None where its body is no error answer (HTML from a proxy, say)."""
+        """Parse a response's body; return None if it is not an error response (HTML from a proxy, for example)."""
         try:
             return cls.read(read_json(response.body, "error answer"))
         except Malformed:
@@ -59,7 +55,7 @@ class OAuthError:
 
 
 def speakable(text: str) -> str:
-    r"""Text in the character set of RFC 6749 §5.2: printable ASCII without `"` and `\`; at most 400 characters."""
+    r"""Reduce a text to the character set of RFC 6749 §5.2: printable ASCII without `"` and `\`; 400 characters."""
     kept = (
         letter if " " <= letter <= "~" and letter not in '"\\' else "'" if letter == '"' else "?" for letter in text
     )

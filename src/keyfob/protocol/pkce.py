@@ -1,4 +1,4 @@
-"""From verifier to challenge (RFC 7636 §4): S256 and nothing else."""
+"""PKCE with S256 only (RFC 7636 §4)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
 def challenge_of(verifier: Secret) -> str:
-    """The S256 challenge of a verifier (RFC 7636 §4.2)."""
+    """Return the S256 challenge of a verifier (RFC 7636 §4.2)."""
     digest = hashlib.sha256(verifier.reveal().encode("ascii", "replace")).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 def is_challenge(text: str) -> bool:
-    """Whether it has the form of an S256 challenge."""
     return bool(_CHALLENGE.match(text))
 
 
 def fits(verifier: Secret, challenge: str) -> bool:
-    """Whether a verifier is well formed (RFC 7636 §4.1) and belongs to the challenge."""
+    """Whether a verifier is well formed (RFC 7636 §4.1) and matches the challenge."""
     well_formed = bool(_VERIFIER.match(verifier.reveal()))
     return hmac.compare_digest(challenge_of(verifier), challenge) and well_formed

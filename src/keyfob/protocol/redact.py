@@ -1,4 +1,4 @@
-"""Take out of a text what the standards call secret, wherever it came from (RFC 6749 §10.3-10.4, RFC 6750 §5.3)."""
+"""Redaction of secrets in text for logs (RFC 6749 §10.3-10.4, RFC 6750 §5.3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 HIDDEN: Final = "[secret]"
 
-# Members of forms and JSON whose value lets somebody in, by their names on the wire.
+# The parameters and members whose values are secret, by their names on the wire.
 NAMES: Final = (
     "access_token", "assertion", "binding_code", "client_assertion", "client_secret", "code", "code_verifier",
     "device_code", "id_token", "id_token_hint", "mfa_token", "oob_code", "otp", "password", "recovery_code",
@@ -15,20 +15,20 @@ NAMES: Final = (
 )  # fmt: skip
 _NAME: Final = "|".join(sorted(NAMES, key=len, reverse=True))
 _RULES: Final = (
-    # JSON, and how Python prints a dict or bytes: "name": "value".
+    # JSON, and Python's form of a dict or bytes: "name": "value".
     re.compile(rf"""(?P<keep>["'](?:{_NAME})["']\s*:\s*b?)(?P<quote>["']).*?(?P=quote)""", re.IGNORECASE),
     # A form or a query.
     re.compile(rf"(?P<keep>(?<![\w-])(?:{_NAME})=)(?P<quote>)[^\s&;'\"#]+", re.IGNORECASE),
-    # Headers, as they are and as Python prints a list of them.
+    # Headers, in HTTP and in Python's form of a list.
     re.compile(r"""(?P<keep>\b(?:bearer|basic|dpop)\s+)(?P<quote>)[^\s"',;]{6,}""", re.IGNORECASE),
     re.compile(r"""(?P<keep>\b(?:set-)?cookie["']?\s*[:,=]\s*b?)(?P<quote>["']?)[^"'\r\n]+(?P=quote)""", re.IGNORECASE),
-    # A JWS or JWE, wherever it stands.
+    # A JWS or JWE anywhere.
     re.compile(r"(?P<keep>)(?P<quote>)\beyJ[\w-]{8,}\.[\w-]*\.[\w.-]*"),
 )
 
 
 def redact(text: str) -> str:
-    """The same text with what is secret by its name or its looks taken out; says too little rather than too much."""
+    """Replace everything that is secret by its name or its form. It rather replaces too much than too little."""
     for rule in _RULES:
         text = rule.sub(rf"\g<keep>\g<quote>{HIDDEN}\g<quote>", text)
     return text

@@ -1,4 +1,4 @@
-"""An API describing itself, so that a client finds whom to ask for a token (RFC 9728 §2-3)."""
+"""Protected resource metadata, by which a client finds an API's authorization server (RFC 9728 §2-3)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 @dataclass(frozen=True, slots=True)
 class ResourceMetadata:
-    """What an API says of itself. `more` holds members that only the writing side knows.
+    """An API's metadata. `more` holds additional members for writing.
 
     Attributes:
-        resource: The API's identifier, which is an address.
-        authorization_servers: The issuers whose tokens it takes.
-        dpop_signing_alg_values_supported: () where it takes no proofs of possession.
+        resource: The API's identifier, a URL.
+        authorization_servers: The issuers whose tokens it accepts.
+        dpop_signing_alg_values_supported: () if it does not support DPoP.
     """
 
     resource: str
@@ -35,7 +35,6 @@ class ResourceMetadata:
     more: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def write(self) -> dict[str, object]:
-        """As JSON members; empty ones are left out (§3.2)."""
         members: dict[str, object] = {
             **self.more,
             "resource": self.resource,
@@ -52,15 +51,7 @@ class ResourceMetadata:
 
     @classmethod
     def read(cls, fields: Fields, *, resource: str) -> Self:
-        """From JSON members.
-
-        Args:
-            fields: The document.
-            resource: Which API was asked; the document must name exactly this, letter for letter (§3.3).
-
-        Raises:
-            Malformed: Another API answers, or a member is missing or wrong.
-        """
+        """Parse the document; its `resource` must be identical to the requested one (§3.3)."""
         if fields.text("resource") != resource:
             raise Malformed("the metadata is of another API than the one asked for", field="resource")
         return cls(
@@ -79,7 +70,7 @@ class ResourceMetadata:
 
 
 def well_known_resource(resource: str) -> str:
-    """Where an API's metadata lies: between its host and its path and query (§3.1)."""
+    """Return the URL of an API's metadata: the well-known path goes between host and path (§3.1)."""
     parts = urlsplit(resource)
     path = "" if parts.path == "/" else parts.path
     return urlunsplit((parts.scheme, parts.netloc, WELL_KNOWN + path, parts.query, ""))

@@ -1,4 +1,4 @@
-"""Giving a token back (RFC 7009 §2.1)."""
+"""Token revocation (RFC 7009 §2.1)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,15 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class RevocationRequest:
-    """End this token. Hints are ignored, as RFC 7009 §2.1 allows. `client_id` is "" where other credentials say it."""
+    """The revocation request, without a hint (RFC 7009 §2.1). `client_id` is "" if other credentials contain it."""
 
     client_id: str
     token: Secret
 
     def write(self) -> dict[str, str]:
-        """As form parameters."""
         own = {"client_id": self.client_id} if self.client_id else {}
         return {**own, "token": self.token.reveal()}
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From form or JSON parameters.
-
-        Raises:
-            Malformed: There is no token.
-        """
         return cls(fields.optional_text("client_id") or "", Secret(fields.text("token")))

@@ -1,4 +1,4 @@
-"""Scope as a set (RFC 6749 §3.3): order and repeats mean nothing, case does."""
+"""Scope as a set (RFC 6749 §3.3): case-sensitive, without order or repeats."""
 
 from __future__ import annotations
 
@@ -21,27 +21,19 @@ class Scope:
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Self:
-        """From single names that we trust."""
+        """Create it from trusted names, without validation."""
         return cls(frozenset(names))
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """From the wire.
-
-        Raises:
-            Malformed: A name holds a character that RFC 6749 App. A.4 forbids.
-        """
+        """Parse the parameter's text; raise `Malformed` for a character that RFC 6749 App. A.4 forbids."""
         if not _is_scope(text):
             raise Malformed("scope holds a character that is not allowed", field="scope")
         return cls(frozenset(text.split()))
 
     @classmethod
     def optional(cls, fields: Fields) -> Self | None:
-        """The parameter `scope`, None where it is absent. In JSON it may be a list too, as at Auth0.
-
-        Raises:
-            Malformed: It is neither text nor a list of texts, or a name holds a character that is not allowed.
-        """
+        """Parse the parameter `scope`; None if absent. In JSON it may be a list too, as at Auth0."""
         found = fields.values.get("scope")
         if isinstance(found, list):
             return cls.read(" ".join(fields.texts("scope")))
@@ -49,25 +41,23 @@ class Scope:
         return None if text is None else cls.read(text)
 
     def write(self) -> str:
-        """To the wire, sorted."""
+        """Return the names in sorted order, separated by spaces."""
         return " ".join(sorted(self.names))
 
     def __and__(self, other: Scope) -> Scope:
-        """What both hold."""
+        """The names in both."""
         return Scope(self.names & other.names)
 
     def __sub__(self, other: Scope) -> Scope:
-        """What only this one holds."""
+        """The names that are not in the other."""
         return Scope(self.names - other.names)
 
     def __le__(self, other: Scope) -> bool:
-        """Whether it asks for nothing beyond the other."""
+        """Whether every name is in the other."""
         return self.names <= other.names
 
     def __contains__(self, name: str) -> bool:
-        """Whether it holds that name."""
         return name in self.names
 
     def __bool__(self) -> bool:
-        """Whether it holds anything."""
         return bool(self.names)

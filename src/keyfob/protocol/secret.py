@@ -1,4 +1,4 @@
-"""A string that does not print, is not logged, and compares in constant time."""
+"""A string that is never printed or logged, and is compared in constant time."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ from typing import NoReturn, final
 
 @final
 class Secret:
-    """A token, code, password or key. Opened only by `reveal()`, in modules that a house test lists."""
+    """A token, code, password or key. Only `reveal()` returns it; a test lists the modules that may call that."""
 
     __slots__ = ("__value",)
 
     def __init__(self, value: str) -> None:
-        """Wrap it."""
         self.__value = value
 
     def reveal(self) -> str:
-        """The value itself, for the wire or the vault."""
+        """Return the value, for the wire or the vault."""
         return self.__value
 
     def digest(self) -> bytes:
-        """SHA-256 of it: to find again what was learnt about it, without keeping it. Only for what nobody can guess."""
+        """Return its SHA-256, as a cache key that does not store the value. Only for values that cannot be guessed."""
         return hashlib.sha256(self.__value.encode("utf-8", "surrogatepass")).digest()
 
     def __len__(self) -> int:
-        """How many characters it has; that much may be known."""
+        """Return the number of characters, which is not secret."""
         return len(self.__value)
 
     def __eq__(self, other: object) -> bool:
-        """Compare in constant time; a plain string never equals a secret."""
+        """Compare in constant time. A plain string never equals a secret."""
         if not isinstance(other, Secret):
             return NotImplemented
         return hmac.compare_digest(self.__value.encode(), other.__value.encode())
 
-    __hash__ = None  # type: ignore[assignment]  # a hash table compares early and leaks by timing
+    __hash__ = None  # type: ignore[assignment]  # a hash table's comparison would leak by timing
 
     def __repr__(self) -> str:
         """Say what it is, not what it holds."""

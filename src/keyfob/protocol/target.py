@@ -1,4 +1,4 @@
-"""Which API a token is asked for: Auth0's `audience`, or `resource` (RFC 8707 §2)."""
+"""The API that a token is requested for: Auth0's `audience`, or `resource` (RFC 8707 §2)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,12 @@ class Target:
     is_resource: bool = False
 
     def write(self) -> dict[str, str]:
-        """As form parameters."""
         name = "resource" if self.is_resource else "audience"
         return {name: self.audience} if self.audience else {}
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From form or JSON parameters; `audience` comes first, as at Auth0.
-
-        Raises:
-            Malformed: With field `resource` or `audience`, more than one API is named: a token here is for one.
-        """
+        """Parse form or JSON parameters; `audience` takes precedence, as at Auth0. Several APIs are `Malformed`."""
         for name in ("audience", "resource"):
             found = fields.optional_text(name)
             if found is not None and " " in found:

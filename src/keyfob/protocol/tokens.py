@@ -1,4 +1,4 @@
-"""The token answer (RFC 6749 §5.1, RFC 8693 §2.2.1)."""
+"""The token response (RFC 6749 §5.1, RFC 8693 §2.2.1)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _REFRESH_LIVES: Final = ("refresh_expires_in", "refresh_token_expires_in")
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """Tokens, as they come over the wire.
+    """The token response.
 
     Attributes:
-        expires_in: Life of the access token; None where the server does not say.
-        scope: What was granted; None means "as asked" (RFC 6749 §5.1).
-        refresh_expires_in: Life of the refresh token, where the server says so; no standard has it. Keycloak's name is
-            written, and GitHub's and Microsoft's is read as well.
-        issued_token_type: What `access_token` is after a token exchange (RFC 8693 §2.2.1); None where nobody says.
+        expires_in: The access token's lifetime; None if absent.
+        scope: The granted scope; None means the requested one (RFC 6749 §5.1).
+        refresh_expires_in: The refresh token's lifetime, which no standard has. Keycloak's name for it is written;
+            GitHub's and Microsoft's is read as well.
+        issued_token_type: The type of `access_token` after a token exchange (RFC 8693 §2.2.1); None if absent.
     """
 
     access_token: Secret
@@ -37,7 +37,6 @@ class TokenAnswer:
     refresh_expires_in: timedelta | None = None
 
     def write(self) -> dict[str, object]:
-        """As JSON members, absent ones left out."""
         members: dict[str, object] = {
             "access_token": self.access_token.reveal(),
             "refresh_token": self.refresh_token.reveal() if self.refresh_token else None,
@@ -52,18 +51,9 @@ class TokenAnswer:
 
     @classmethod
     def read(cls, fields: Fields, *, token_types: tuple[str, ...] = ("Bearer",)) -> Self:
-        """From JSON members; unknown ones are ignored.
-
-        Args:
-            fields: The answer.
-            token_types: What the caller can use; any case will do (RFC 6749 §5.1).
-
-        Raises:
-            Malformed: A member is missing or of the wrong kind, or the token type is one we cannot use
-                (RFC 6749 §7.1).
-        """
-        said = fields.text("token_type").lower()
-        token_type = next((name for name in token_types if name.lower() == said), None)
+        """Parse the response. `token_types` are the supported ones; others are `Malformed` (RFC 6749 §5.1, 7.1)."""
+        received = fields.text("token_type").lower()
+        token_type = next((name for name in token_types if name.lower() == received), None)
         if token_type is None:
             raise Malformed(f"token answer: token_type is not {' or '.join(token_types)}", field="token_type")
         scope = fields.values.get("scope")
@@ -84,7 +74,7 @@ def _whole(span: timedelta | None) -> int | None:
 
 
 def _refresh_life(fields: Fields) -> timedelta | None:
-    """What is not in any standard fails nothing; 0 is Keycloak's word for a refresh token that does not lapse."""
+    """Return the lifetime, or None. A wrong value is ignored; 0 means no expiry at Keycloak."""
     for name in _REFRESH_LIVES:
         with suppress(Malformed):
             found = fields.optional_seconds(name)

@@ -16,8 +16,7 @@ from keyfob.client.io.vault.bounded import within
 from keyfob.client.io.vault.key_kernel import KernelKeyring
 from keyfob.client.io.vault.key_os_keyring import OsKeyring, os_backend
 from keyfob.client.io.vault.key_passphrase import Passphrase
-from keyfob.client.io.vault.key_place import KeyPlace
-from keyfob.client.io.vault.key_places import open_place
+from keyfob.client.io.vault.key_places import KeyPlace, open_place
 from keyfob.client.io.vault.key_secret_service import SecretService
 from keyfob.client.io.vault.key_systemd import SystemdCredential
 from keyfob.errors import VaultUnavailable

@@ -57,13 +57,13 @@ def test_a_box_does_not_open_in_another_drawer(tmp_path: Path) -> None:
     assert caught.value.code == "vault-damaged"
 
 
-def test_a_damaged_box_is_set_aside_and_said_so_once(tmp_path: Path) -> None:
+def test_damaged_ciphertext_is_set_aside_and_said_so_once(tmp_path: Path) -> None:
     vault = vault_in(tmp_path, FakeKeyStorages(keyring=FakeKeyStorage(KEY)))
     run(vault.save("default", stored()))
     file = tmp_path / "vault" / "default.json"
     envelope = Envelope.find(file.read_bytes())
     assert envelope is not None
-    damaged = Envelope(envelope.key_id, envelope.box[:-1] + bytes([envelope.box[-1] ^ 1])).write()
+    damaged = Envelope(envelope.key_id, envelope.ciphertext[:-1] + bytes([envelope.ciphertext[-1] ^ 1])).write()
     file.write_bytes(damaged)
 
     with pytest.raises(VaultUnavailable) as caught:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from keyfob.client.io.vault.key_place import KeyPlace
+from keyfob.client.io.vault.key_places import KeyPlace
 from keyfob.client.io.vault.key_secret_service import SecretService
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault

@@ -1,1 +1,1 @@
-"""Values of the client; no logic beyond parsing."""
+"""Values of the client, with no logic beyond parsing."""

@@ -1,4 +1,4 @@
-"""Who says whether another's login may take the place of the last, or of one that is wanted here."""
+"""Account mismatch: callbacks that decide whether a login by another user is accepted."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ AcceptsLogin = Callable[["StoredLogin"], bool]
 
 
 def keep_account(_before: StoredLogin, _after: StoredLogin) -> bool:
-    """Nobody may take another's place."""
+    """Never replace a stored login by that of another user."""
     return False
 
 
 def accept_any(_: StoredLogin) -> bool:
-    """Whatever another process got for the same wishes will do."""
+    """Accept any login that another process made for the same request."""
     return True

@@ -1,4 +1,4 @@
-"""Where a browser comes back to: an address of this machine (RFC 8252 §7.3, §8.3)."""
+"""The redirect URI: a loopback address of this machine (RFC 8252 §7.3, §8.3)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PATH: Final = "/callback"
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One address.
+    """One redirect URI.
 
     Attributes:
-        host: A literal address; `localhost` only where a server has that registered and nothing else.
-        port: 0 for any that is free.
+        host: A literal address; `localhost` only if the server has nothing else registered.
+        port: 0 for any free port.
     """
 
     host: str = HOSTS[0]
@@ -26,15 +26,15 @@ class Callback:
     path: str = PATH
 
     def address(self, port: int) -> str:
-        """With the port that was found."""
+        """Return the redirect URI with the port that the listener got."""
         return f"http://{self.host}:{port}{self.path}"
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """From an address; without a port it means any.
+        """Parse a redirect URI; without a port, any free one is used.
 
         Raises:
-            Misuse: It is none of this machine's, or has a query.
+            Misuse: It is not a loopback address, or has a query.
         """
         try:
             parts = urlsplit(text)
@@ -50,5 +50,5 @@ class Callback:
         return cls(host, port, parts.path or "/")
 
 
-# An issuer that follows RFC 8252 takes any port, and IPv6 is for machines that have no other.
+# An issuer that follows RFC 8252 accepts any port; IPv6 is for machines without IPv4.
 ANYWHERE: Final = (Callback("127.0.0.1"), Callback("[::1]"))

@@ -1,7 +1,7 @@
-"""A program's certificate for TLS, and tokens that are bound to it (RFC 8705).
+"""The client's TLS certificate, and tokens bound to it (RFC 8705).
 
-The certificate is shown by the connection, so that most of it happens in `io/`. Its private key is never read here or
-there: the TLS library is told where it lies.
+The TLS connection presents the certificate, so most of this is in `io/`. keyfob never reads the private key: the TLS
+library gets its path.
 """
 
 from __future__ import annotations
@@ -16,29 +16,25 @@ from keyfob.protocol.fields import Fields, read_json
 
 @dataclass(frozen=True, slots=True)
 class CertificateFiles:
-    """Where they lie, in PEM.
+    """The paths of the PEM files.
 
     Attributes:
-        certificate: The program's own first, then those that vouch for it.
-        key: Its private key; None where that stands in the same file.
+        certificate: The client's certificate, followed by its chain.
+        key: The private key; None if the same file holds it.
     """
 
     certificate: str
     key: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that there is a name.
-
-        Raises:
-            Misuse: There is none.
-        """
+        """Raise `Misuse` if a path is empty."""
         if not self.certificate or self.key == "":
             raise Misuse("a certificate and its key are files, and have names")
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate that is shown by the connection.
+    """A certificate that the TLS connection presents.
 
     Attributes:
         thumbprint: Its `x5t#S256` (RFC 8705 §3.1).
@@ -48,14 +44,14 @@ class Certificate:
 
 
 def bound_to(token: str, shown: str) -> str | None:
-    """The certificate that an access token is bound to, if it is.
+    """Return the thumbprint of the certificate that an access token is bound to, or None.
 
-    Nothing else in an answer says so (§3), thus a look is taken into a token that can be read; it decides what is said
-    to people, and when to ask for another token. One that cannot be read is thought to be bound.
+    A token response has no member for this (§3), so the token itself is read if it is a JWT. Any other token counts
+    as bound. The result decides on messages and on the time of the next refresh, never on trust.
 
     Args:
-        token: As it came.
-        shown: The thumbprint of what was shown to the server that gave it.
+        token: The access token.
+        shown: The thumbprint of the certificate that was presented to the token endpoint.
     """
     claims = read_claims(token)
     if claims is None:
@@ -65,7 +61,7 @@ def bound_to(token: str, shown: str) -> str | None:
 
 
 def read_claims(token: str) -> Fields | None:
-    """What a JWT says, unproven; None where it is none. `jose.tokens.peek` does the same, and loads `cryptography`."""
+    """Return a JWT's unverified claims, or None. Unlike `jose.tokens.peek`, this does not import `cryptography`."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

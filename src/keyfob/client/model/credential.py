@@ -1,4 +1,4 @@
-"""What a program proves itself with (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8693 §2.1, RFC 8705 §2)."""
+"""Client credentials (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8693 §2.1, RFC 8705 §2)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A private key.
+    """A private key for `private_key_jwt`.
 
     Attributes:
-        key_id: The `kid` under which the server knows it, where it has one.
-        is_legacy: What it signs is made out to the token endpoint, for a server that wants that.
+        key_id: The `kid` that the server registered, if there is one.
+        is_legacy: Whether the assertion's audience is the token endpoint, which older servers require.
     """
 
     key: SigningKey
@@ -26,10 +26,10 @@ class PrivateKey:
 
 @dataclass(frozen=True, slots=True)
 class PlatformToken:
-    """A token by which a platform says what runs on it: a job, a pod, a machine.
+    """A workload identity token: a platform's token about its job, pod or machine.
 
     Attributes:
-        claims: What it says, unproven: that is for the server to judge. None where it is no JWT.
+        claims: The unverified claims; None if the token is not a JWT.
     """
 
     token: Secret

@@ -1,4 +1,4 @@
-"""What a sealed file of the vault looks like: which key seals it, and the box. Versioned JSON."""
+"""The format of an encrypted vault entry: the key's id and the ciphertext, in versioned JSON."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ _MARK: Final = b'"sealed"'
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A box that only its key opens.
+    """An encrypted entry.
 
     Attributes:
-        key_id: Tells keys apart and says nothing about them, so that another key is not taken for damage.
-        box: As `jose/sealed.py` makes it.
+        key_id: Identifies the key and reveals nothing about it, so that a wrong key is not reported as damage.
+        ciphertext: The output of `jose.sealed.seal`.
     """
 
     key_id: str
-    box: bytes
+    ciphertext: bytes
 
     def write(self) -> bytes:
-        """For the file."""
-        sealed = base64.b64encode(self.box).decode("ascii")
+        sealed = base64.b64encode(self.ciphertext).decode("ascii")
         return json.dumps({"version": VERSION, "key": self.key_id, "sealed": sealed}).encode()
 
     @classmethod
     def find(cls, raw: bytes) -> Self | None:
-        """The envelope in a file, or None where the file is not sealed.
+        """Return the envelope in a file, or None if the file is not encrypted.
 
         Raises:
-            Malformed: It is damaged, or of a version that this program does not know.
+            Malformed: It is damaged, or was written by another version.
         """
         if _MARK not in raw:
             return None

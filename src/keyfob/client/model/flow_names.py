@@ -1,4 +1,4 @@
-"""How a person may log in, the safest first; a password only where a profile allows it (RFC 9700 §2.4)."""
+"""The names of the login flows, the safest first. A password requires a profile that allows it (RFC 9700 §2.4)."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _NAMED: Final[dict[str, FlowName]] = {way: way for way in FLOW_NAMES}
 
 
 def read_flow_name(text: str | None) -> FlowName:
-    """By its name; `auto` where that is none."""
+    """Return the flow of that name, or `auto`."""
     return _NAMED.get(text or "", "auto")

@@ -1,4 +1,4 @@
-"""Of many that log one profile in at once, one has its turn; the others wait, and take over what it got."""
+"""The note of the login lock: of several concurrent logins of a profile, one runs, and the others use its result."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LARGEST: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """Whose turn it is, or was last. Holds no secret.
+    """The present or last holder of a login lock. Contains no secret.
 
     Attributes:
-        what: Which login is wanted: issuer, program, API, scopes, and how tokens are bound.
-        how: How sure it must be.
-        pid: The process's number; None where nobody knows.
-        kept: The generation of the login that came of it; None before that, or where none did.
+        what: The requested login: issuer, client, API, scopes, and token binding.
+        how: Its requirements on authentication.
+        pid: The holder's process id; None if unknown.
+        kept: The generation of the resulting login; None while there is none.
     """
 
     what: str
@@ -33,7 +33,7 @@ class LockHolder:
 
     @classmethod
     def of(cls, profile: Profile, assurance: Assurance) -> Self:
-        """What somebody is about to do."""
+        """Describe a login that is about to start."""
         what = {
             "issuer": profile.issuer,
             "client_id": profile.client_id,
@@ -47,23 +47,22 @@ class LockHolder:
         return cls(json.dumps(what), json.dumps(how))
 
     def brought(self, stored: StoredLogin, wanted: LockHolder, *, however: bool) -> bool:
-        """Whether a login came of this turn, is still the one that is held, and is just what somebody else wants.
+        """Return whether this holder's login is still the stored one, and is what another login requests.
 
         Args:
-            held: What is held now; it may have been refreshed since.
-            wanted: What they want.
-            however: Whether it does not matter how sure it is.
+            held: The stored login, which may have been refreshed since.
+            wanted: The other request.
+            however: Whether to ignore the requirements on authentication.
         """
         is_wanted = self.what == wanted.what and (however or self.how == wanted.how)
         return is_wanted and self.kept is not None and stored.generation >= self.kept
 
     def write(self) -> bytes:
-        """For a small file."""
         return json.dumps({"what": self.what, "how": self.how, "pid": self.pid, "kept": self.kept}).encode()
 
     @classmethod
     def read(cls, raw: bytes) -> Self | None:
-        """From that file; None where it is damaged, since nothing depends on it."""
+        """Parse the note; return None if it is damaged, since it is informational only."""
         try:
             fields = read_json(raw, "turn")
             what, how = fields.text("what"), fields.text("how")

@@ -1,4 +1,4 @@
-"""The present time on two clocks."""
+"""The present time on two clocks: wall clock and monotonic clock."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, by two clocks.
+    """One reading of both clocks.
 
     Attributes:
         wall: Aware, UTC; may jump.
-        steady: Only goes forward, from anywhere; may stand still while a laptop sleeps.
+        steady: Monotonic, with an arbitrary origin; may stop while a laptop sleeps.
     """
 
     wall: datetime

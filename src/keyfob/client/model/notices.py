@@ -1,4 +1,4 @@
-"""What a flow tells the person. A terminal turns these into words, `--json` into events, a program into callbacks."""
+"""Notices from a flow to the user. A terminal prints them, `--json` writes events, an app gets callbacks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class CodeShown:
-    """A login waits for the person (RFC 8628 §3.3). Holds no secret: the user code is for showing.
+    """A device login is waiting for the user (RFC 8628 §3.3). Contains no secret: the user code is for display.
 
-    Every string comes from the server and is not trusted; whoever prints it strips what is not text.
+    Every string comes from the server and is untrusted; pass it through `printable` before printing.
     """
 
     user_code: str
@@ -25,14 +25,14 @@ class CodeShown:
 
 @dataclass(frozen=True, slots=True)
 class StillPending:
-    """The server was asked, and the person has not decided yet."""
+    """The server was polled, and the user has not decided yet."""
 
     left: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class SlowedDown:
-    """The server asked for a slower pace. More than once means that a clock runs fast."""
+    """The server asked for slower polling. More than once means that a clock runs fast."""
 
     interval: timedelta
     times: int
@@ -40,7 +40,7 @@ class SlowedDown:
 
 @dataclass(frozen=True, slots=True)
 class NetworkTrouble:
-    """One question went unanswered; the login goes on."""
+    """One request got no response; the login continues."""
 
     what: str
     next_in: timedelta
@@ -48,22 +48,22 @@ class NetworkTrouble:
 
 @dataclass(frozen=True, slots=True)
 class ScopeNarrowed:
-    """The server granted less than was asked for (RFC 6749 §3.3)."""
+    """The server granted less than the requested scope (RFC 6749 §3.3)."""
 
     missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NotBound:
-    """Tokens bound to a key were preferred, and the server gives plain ones (RFC 9449 §5)."""
+    """DPoP-bound tokens were preferred, and the server issued bearer tokens (RFC 9449 §5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserOpened:
-    """The person is sent to an address in this machine's browser; it is shown too, should none have opened.
+    """The authorization URL was opened in this machine's browser. It is displayed too, in case none opened.
 
     Attributes:
-        offers_device: Whether they may still choose to log in on another device.
+        offers_device: Whether the user may still switch to a device login.
     """
 
     address: str
@@ -74,7 +74,7 @@ class BrowserOpened:
 
 @dataclass(frozen=True, slots=True)
 class PasteAsked:
-    """The person opens an address in a browser anywhere, and brings back the one it ends at."""
+    """The user must open the authorization URL in any browser and paste the URL of the redirect."""
 
     address: str
     expires_in: timedelta
@@ -82,38 +82,38 @@ class PasteAsked:
 
 @dataclass(frozen=True, slots=True)
 class PasteRefused:
-    """What was pasted is no answer to this login; it goes on."""
+    """The pasted text is not a redirect of this login; the login continues."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class VaultNote:
-    """Something about how tokens are kept that the person should know: where, or that they cannot be."""
+    """A message on how logins are stored, or that they cannot be."""
 
     text: str
 
 
 def printable(text: str) -> str:
-    """A stranger's text without anything that could steer a terminal: control, format and private characters."""
+    """Replace the characters of untrusted text that could control a terminal: control, format and private ones."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordWarned:
-    """A password is about to be asked for, and why that is no good idea."""
+    """A password is about to be requested, which is unsafe for this reason."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class FactorRefused:
-    """A code was mistyped; it may be typed again."""
+    """A second factor was wrong; the user may try again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalAwaited:
-    """The person is to approve on another device; `where` is the server's text."""
+    """The user must approve on another device; `where` is the server's text."""
 
     where: str
     expires_in: timedelta
@@ -121,14 +121,14 @@ class ApprovalAwaited:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryCodeMade:
-    """The recovery code that was used is spent; this one is the next. It is shown once, and kept nowhere."""
+    """The new recovery code that replaces the used one. It is displayed once and stored nowhere."""
 
     code: Secret
 
 
 @dataclass(frozen=True, slots=True)
 class FlowChosen:
-    """Which way to log in was chosen, and why."""
+    """The flow that was chosen, and why."""
 
     door: InteractiveFlow
     reasons: tuple[str, ...]
@@ -136,7 +136,7 @@ class FlowChosen:
 
 @dataclass(frozen=True, slots=True)
 class FlowRefused:
-    """The server does not open this way to this program; the next one is tried."""
+    """The server refuses this flow to this client; the next one is tried."""
 
     door: InteractiveFlow
     following: InteractiveFlow
@@ -144,7 +144,7 @@ class FlowRefused:
 
 @dataclass(frozen=True, slots=True)
 class LoginInAnotherProcess:
-    """Another process logs this profile in just now, and is waited for; `pid` is its number, where that is known."""
+    """Another process is logging in with this profile, and is waited for; `pid` is None if unknown."""
 
     pid: int | None
 

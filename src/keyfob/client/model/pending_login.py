@@ -1,4 +1,4 @@
-"""A device login that waits for its person: kept, so that another process can go on with it (RFC 8628 §3.2)."""
+"""A pending device login, stored so that another process can complete it (RFC 8628 §3.2)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class PendingLogin:
-    """What is needed to ask whether the person has decided; the program's own secret is not in it.
+    """The state for polling the token endpoint. The client's own secret is not part of it.
 
     Attributes:
-        profile: Which login this is; kept too, since a login that is not over has no settings file yet.
-        verifier: What the code is bound to, where the server can do that.
-        interval: The pace the server asked for, without our pad.
-        deadline: When the codes lapse, by both clocks.
-        assurance: How sure the login must be.
+        profile: The login's settings, since an incomplete login has no settings file yet.
+        verifier: The PKCE code verifier, if the server supports one here.
+        interval: The server's polling interval, without keyfob's margin.
+        deadline: The expiry of the codes, on both clocks.
+        assurance: The requirements on authentication.
     """
 
     profile: Profile
@@ -37,7 +37,7 @@ class PendingLogin:
     assurance: Assurance = ANY_LOGIN
 
     def write(self) -> Secret:
-        """For a file that only its owner may read; the steady clock means nothing to another process."""
+        """Serialize it for a private file. The monotonic clock is left out: it has no meaning in another process."""
         members = {
             "profile": self.profile.write().decode(),
             "token_endpoint": self.token_endpoint,
@@ -54,11 +54,11 @@ class PendingLogin:
 
     @classmethod
     def read(cls, name: str, kept: Secret, moment: Moment) -> Self:
-        """From the file of that profile's name, in another process.
+        """Parse it in another process.
 
         Raises:
             Malformed: It is damaged.
-            Misuse: Its settings will not do.
+            Misuse: Its settings are not valid.
         """
         fields = read_json(kept.reveal(), "pending login")
         ends = fields.time("deadline")

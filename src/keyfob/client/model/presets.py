@@ -1,7 +1,7 @@
-"""Issuers by a short name, and what is peculiar about those that many log in at (docs/login.md says from where).
+"""Short names of well-known issuers, and the peculiarities of some (docs/login.md names the sources).
 
-Two tables: names, which are expanded once, when a profile is made; and habits, which go by the issuer itself, so that
-whoever writes it out gets the same.
+There are two tables. A short name is expanded once, when a profile is created. Peculiarities depend on the issuer
+itself, so a user who writes it out gets the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STANDARD_SCOPES: Final = ("openid", "profile", "email", "offline_access")
 GOOGLE: Final = "https://accounts.google.com"
 _GITHUB: Final = "/login/oauth"
 _MICROSOFT: Final = "https://login.microsoftonline.com/"
-ENTRA_EXCHANGE: Final = "api://AzureADTokenExchange"  # for whom Entra wants tokens that stand in for an application
+ENTRA_EXCHANGE: Final = "api://AzureADTokenExchange"  # the audience of a workload identity token for Entra
 _CONSUMERS: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # personal accounts are a tenant of that id
 _HOST: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}(?::[0-9]{1,5})?\Z")
 _GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -29,7 +29,7 @@ _PREFIX: Final = re.compile(r"[a-z0-9]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What a short name stands for. `endpoints` are there where the issuer has no metadata."""
+    """The expansion of a short name. `endpoints` is for issuers without metadata."""
 
     issuer: str
     endpoints: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -37,20 +37,20 @@ class Preset:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What is peculiar about an issuer; as it stands here, nothing is.
+    """The peculiarities of an issuer; none by default.
 
     Attributes:
-        metadata: What it would say of itself if it did.
-        scopes: What a person's login asks for by itself.
-        parameters: Asked for in the browser, too.
-        takes_audience: Whether it can be told an API; else the scopes say it.
-        code_needs_secret: Whether it wants a secret with a code that a browser brought, also from a program that
-            cannot keep one (RFC 8252 §8.5).
-        device_needs_secret: The same with a device code.
-        has_commas: It writes scopes with commas between.
-        scope_names: Scopes that it calls by another name than it is asked for.
-        identity_as: How it takes a platform's token.
-        identity_audience: For whom that must be; "" for the issuer.
+        metadata: Members that its metadata document lacks.
+        scopes: The default scope of a user's login.
+        parameters: Additional parameters of the authorization request.
+        takes_audience: Whether it accepts an audience; otherwise the scope selects the API.
+        code_needs_secret: Whether it requires a client secret with an authorization code, even from a client that
+            cannot keep one confidential (RFC 8252 §8.5).
+        device_needs_secret: The same for a device code.
+        has_commas: Whether it separates granted scopes by commas.
+        scope_names: Granted scope names that differ from the requested ones.
+        identity_as: The use it accepts for a workload identity token.
+        identity_audience: The audience of that token; "" for the issuer.
     """
 
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -65,7 +65,7 @@ class Habits:
     identity_audience: str = ""
 
     def granted(self, scope: Scope) -> Scope:
-        """A scope from a token answer, in the names it was asked for."""
+        """Translate the scope of a token response into the requested names."""
         names = [part for name in scope.names for part in (name.split(",") if self.has_commas else [name]) if part]
         return Scope.of(self.scope_names.get(name, name) for name in names)
 
@@ -90,7 +90,6 @@ _AT_MICROSOFT: Final = Habits(takes_audience=False, identity_as="assertion", ide
 
 
 def habits_of(issuer: str) -> Habits:
-    """What is peculiar about an issuer."""
     if issuer == GOOGLE:
         return _AT_GOOGLE
     if issuer.startswith(_MICROSOFT):
@@ -99,10 +98,10 @@ def habits_of(issuer: str) -> Habits:
 
 
 def expand(said: str) -> Preset:
-    """An issuer as people say it: an address, which stays as it is, or a short name.
+    """Expand an issuer as the user writes it: a URL, which is unchanged, or a short name.
 
     Raises:
-        Misuse: A short name lacks something, or what follows it cannot be right.
+        Misuse: The part after the short name is missing or not valid.
     """
     prefix, colon, rest = said.partition(":")
     if not _PREFIX.match(prefix) or (colon and rest.startswith("//")):
@@ -112,32 +111,19 @@ def expand(said: str) -> Preset:
 
 
 def _auth0(rest: str) -> Preset:
-    """`TENANT`, `TENANT.REGION`, or a domain of one's own.
-
-    Raises:
-        Misuse: It is none.
-    """
+    """`TENANT`, `TENANT.REGION`, or a custom domain."""
     host = _host(rest, "auth0:TENANT.REGION")
     return Preset(f"https://{host}/" if host.count(".") > 1 else f"https://{host}.auth0.com/")
 
 
 def _google(rest: str) -> Preset:
-    """Nothing follows.
-
-    Raises:
-        Misuse: Something does.
-    """
     if rest:
         raise Misuse("google is one issuer, so nothing follows its name", hint="--issuer google")
     return Preset(GOOGLE)
 
 
 def _microsoft(rest: str) -> Preset:
-    """A tenant by its id: by another name its metadata names another issuer than was asked for.
-
-    Raises:
-        Misuse: It is not an id.
-    """
+    """A tenant by its id: under any other name, the metadata's issuer differs from the requested one."""
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not _GUID.match(tenant):
         hint = "Its overview page shows it, of the form 00000000-0000-0000-0000-000000000000; or say consumers."
@@ -146,11 +132,7 @@ def _microsoft(rest: str) -> Preset:
 
 
 def _github(rest: str) -> Preset:
-    """github.com, or the host of an Enterprise Server.
-
-    Raises:
-        Misuse: It is no host.
-    """
+    """github.com, or the host of an Enterprise Server."""
     base = f"https://{_host(rest, 'github:HOST') if rest else 'github.com'}/login"
     endpoints = {
         "authorization_endpoint": f"{base}/oauth/authorize",
@@ -161,22 +143,14 @@ def _github(rest: str) -> Preset:
 
 
 def _okta(rest: str) -> Preset:
-    """A domain, for its own authorization server; `DOMAIN/ID` for a custom one.
-
-    Raises:
-        Misuse: It is no domain.
-    """
+    """`DOMAIN` for the org authorization server, `DOMAIN/ID` for a custom one."""
     domain, slash, server = rest.partition("/")
     host = _host(domain, "okta:DOMAIN or okta:DOMAIN/SERVER")
     return Preset(f"https://{host}/oauth2/{server.strip('/')}" if slash and server else f"https://{host}")
 
 
 def _keycloak(rest: str) -> Preset:
-    """The server's address and a realm.
-
-    Raises:
-        Misuse: One of them is missing.
-    """
+    """The server's URL and a realm."""
     address, slash, realm = rest.rstrip("/").rpartition("/")
     if not address.startswith(("https://", "http://")) or not slash or not realm or not urlsplit(address).hostname:
         raise Misuse("keycloak wants the server's address and a realm", hint="keycloak:https://sso.example.com/REALM")
@@ -184,11 +158,7 @@ def _keycloak(rest: str) -> Preset:
 
 
 def _host(text: str, form: str) -> str:
-    """A host name, in lower case.
-
-    Raises:
-        Misuse: It is none.
-    """
+    """Return a host name in lower case, or raise `Misuse`."""
     if not _HOST.match(text.lower()):
         raise Misuse(f"what follows is not of the form {form}", hint="docs/login.md lists the short names.")
     return text.lower()

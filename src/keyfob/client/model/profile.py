@@ -1,4 +1,4 @@
-"""Which login is meant: issuer, program, API and scopes, under a name."""
+"""A profile: the settings of one login (issuer, client, API, scope) under a name."""
 
 from __future__ import annotations
 
@@ -35,29 +35,27 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Settings of one login; no secret among them.
+    """The settings of one login. Contains no secret.
 
     Attributes:
         audience: The API that the token is for.
-        credential: Where the program's own secret or key lies; a public program has none.
-        is_machine: Whether the program logs in as itself, for no person.
-        is_resource: Whether the server is told the API as `resource` (RFC 8707), which is an address, and not as
-            Auth0's `audience`.
-        callbacks: Where a browser may come back to, in the order to try; () for any port of this machine.
-        endpoints: Addresses that the server's metadata does not say, or says wrongly, by the names it would have used.
-            With `token_endpoint` among them the server is not asked for metadata at all.
-        allows_password: Whether a person's password may be taken here at all: legacy.
-        flow: How a person logs in.
-        assertion_audience: For whom the program's key signs: the issuer, or an older server's token endpoint.
-        ca: A file of authorities to trust beside the system's.
-        identity: Where the platform's token lies by which a machine says what it is.
-        identity_as: How that is used: exchanged for a token (RFC 8693), as the program's proof of itself, or as the
-            grant (RFC 7523 §2.2, §2.1).
-        dpop: Whether tokens are bound to a key of this login (RFC 9449): not, where the server can, or always.
-        realm: Whose password it is, where the server has several directories (Auth0).
-        username: Who logs in with a password this time; asked for where it is not said, and never written down.
-        certificate: Where the certificate lies that the program shows to its server and its API (RFC 8705). It proves
-            the program where that has no secret, key or identity to do so.
+        credential: The location of the client's secret or key; None for a public client.
+        is_machine: Whether the client logs in as itself, without a user.
+        is_resource: Whether the API is sent as `resource` (RFC 8707), a URL, instead of as Auth0's `audience`.
+        callbacks: The redirect URIs to try, in order; () for any port of this machine.
+        endpoints: Endpoints that are missing or wrong in the server's metadata, by their metadata names. If
+            `token_endpoint` is among them, no metadata is fetched.
+        allows_password: Whether the password grant may be used at all (legacy).
+        flow: The user's login flow.
+        assertion_audience: The audience of client assertions: the issuer, or the token endpoint of an older server.
+        ca: A file of certificate authorities to trust in addition to the system's.
+        identity: The location of the workload identity token.
+        identity_as: Its use: token exchange (RFC 8693), client assertion, or grant (RFC 7523 §2.2, §2.1).
+        dpop: Whether tokens are bound to a key (RFC 9449): never, if the server supports it, or always.
+        realm: The user directory for a password, if the server has several (Auth0).
+        username: The user of a password login. It is prompted for if absent, and never stored.
+        certificate: The certificate that is presented to the server and the API (RFC 8705). It authenticates the
+            client if there is no secret, key or workload identity.
     """
 
     name: str
@@ -82,12 +80,7 @@ class Profile:
     certificate: CertificateFiles | None = None
 
     def __post_init__(self) -> None:
-        """Check what can be checked without asking anybody; the name becomes a file's.
-
-        Raises:
-            Misuse: The name will not do, the issuer or client id is empty, a machine has no credential, or an address
-                is none that may be used.
-        """
+        """Validate the settings; raise `Misuse` if they are not valid."""
         check_name(self.name)
         if not self.issuer or not self.client_id:
             raise Misuse("a profile needs an issuer and a client id")
@@ -116,21 +109,14 @@ class Profile:
             Callback.read(callback)
 
     def _check_username(self) -> None:
-        """Refuse a name that nobody would be told.
-
-        Raises:
-            Misuse: It is empty, or the login is not by password.
-        """
         if self.username is not None and (self.flow != "password" or not self.username.strip()):
             raise Misuse("a user name goes with a password alone, and is not empty", hint="Add --flow password.")
 
     @property
     def target(self) -> Target:
-        """The API, as the server is told."""
         return Target(self.audience, is_resource=self.is_resource)
 
     def write(self) -> bytes:
-        """For the settings file; what is as usual is left out."""
         members = {
             "issuer": self.issuer,
             "client_id": self.client_id,
@@ -156,11 +142,11 @@ class Profile:
 
     @classmethod
     def read(cls, name: str, raw: bytes) -> Self:
-        """From the settings file.
+        """Parse the settings file.
 
         Raises:
             Malformed: It is damaged.
-            Misuse: A value will not do.
+            Misuse: A value is not valid.
         """
         fields = read_json(raw, "profile")
         credential, identity = fields.optional_text("credential"), fields.optional_text("identity")
@@ -189,21 +175,13 @@ class Profile:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that could not be a file's.
-
-    Raises:
-        Misuse: It holds something other than letters, digits, dot, dash and underscore, or is too long.
-    """
+    """Raise `Misuse` if a profile's name could not be a file name."""
     if not _NAME.match(name):
         raise Misuse("a profile's name has letters, digits, dot, dash and underscore, at most 40")
 
 
 def read_dpop(text: str | None) -> Dpop:
-    """By its name; "off" where nothing is said.
-
-    Raises:
-        Misuse: It is none; a wish for bound tokens is not dropped silently.
-    """
+    """Parse the setting; "off" by default. An unknown value raises `Misuse`, so that a typo does not disable DPoP."""
     found = _NAMED.get(text or "off")
     if found is None:
         raise Misuse(f"dpop is one of {', '.join(DPOP)}")
@@ -219,5 +197,5 @@ def _read_endpoints(fields: Fields) -> dict[str, str]:
 
 
 def command(verb: str, name: str) -> str:
-    """What a person types about that profile."""
+    """Return the command line for a verb and a profile."""
     return f"keyfob {verb}" if name == DEFAULT else f"keyfob {verb} --profile {name}"

@@ -1,4 +1,4 @@
-"""What a person is asked at the keyboard while a login runs. The answer is a Secret, whatever it is."""
+"""Prompts at the keyboard during a login. Every reply is a `Secret`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Kind = Literal["address", "username", "password", "factor", "otp", "binding_code
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question.
+    """One prompt.
 
     Attributes:
-        kind: What is asked for, for programs.
-        words: The same for a person.
-        is_hidden: Whether the answer must not be seen.
-        default: What may be offered, and given back for an empty answer; "" where there is nothing to offer.
+        kind: The requested value, for apps.
+        words: The prompt's text.
+        is_hidden: Whether the reply must not be echoed.
+        default: The value for an empty reply; "" if there is none.
     """
 
     kind: Kind

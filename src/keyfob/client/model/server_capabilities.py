@@ -1,4 +1,4 @@
-"""What a server has taught us: which ways to log in it refuses this program. Forgotten after a month."""
+"""The server capability cache: the flows that a server refuses to this client. Entries expire after a month."""
 
 from __future__ import annotations
 
@@ -17,29 +17,26 @@ MEMORY: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class ServerCapabilities:
-    """By way to log in: when it was refused."""
+    """The time of the last refusal, by flow."""
 
     refused: Mapping[InteractiveFlow, datetime] = field(default_factory=dict["InteractiveFlow", datetime])
 
     def fresh(self, moment: datetime) -> ServerCapabilities:
-        """Without what was long ago: a tenant's settings change."""
+        """Return it without expired entries, since a server's settings change."""
         return ServerCapabilities({door: when for door, when in self.refused.items() if moment - when < MEMORY})
 
     def with_refusal(self, door: InteractiveFlow, moment: datetime) -> ServerCapabilities:
-        """One more."""
         return ServerCapabilities({**self.refused, door: moment})
 
     def without(self, door: InteractiveFlow) -> ServerCapabilities:
-        """As if it had never been refused."""
         return ServerCapabilities({other: when for other, when in self.refused.items() if other != door})
 
     def write(self) -> bytes:
-        """For a file."""
         return json.dumps({door: when.timestamp() for door, when in self.refused.items()}).encode() + b"\n"
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """From a file; what cannot be understood was never learned."""
+        """Parse the file; a damaged one counts as empty."""
         try:
             fields = read_json(raw, "learned")
             return cls({door: when for door in INTERACTIVE_FLOWS if (when := fields.optional_time(door)) is not None})

@@ -1,4 +1,4 @@
-"""Where a program's own secret, key or identity lies; a profile keeps the place, never the thing (RFC 6749 §2.3)."""
+"""The location of a client's secret, key or workload identity token; a profile stores no more (RFC 6749 §2.3)."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _PLACES: Final[dict[Kind, tuple[Place, ...]]] = {
     "key": ("env", "file", "keyring"),
     "identity": ("env", "file", "github", "gitlab", "google", "azure", "kubernetes"),
 }
-# A platform gives out tokens for whoever is named; without a name there is one that is usual.
+# These platforms have a default audience or file; the other places need a name.
 _NAMELESS: Final[frozenset[Place]] = frozenset({"github", "google", "azure", "kubernetes"})
-_FOR_ANYBODY: Final[frozenset[Place]] = frozenset({"github", "google"})
+_ANY_AUDIENCE: Final[frozenset[Place]] = frozenset({"github", "google"})
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a program's secret, private key or a platform's token about it lies.
+    """The location of a client's credential.
 
     Attributes:
-        kind: What lies there; an `identity` is a token by which a platform says what runs on it.
-        place: A variable, a file, this system's keyring, or the platform that is asked.
-        name: The variable's, or the file's; in the keyring `SERVICE/NAME`; of `github`, `google` and `azure` for whom
-            their token shall be, "" for the usual; of `kubernetes` the file, "" for the usual.
+        kind: The credential's kind; `identity` is a workload identity token.
+        place: An environment variable, a file, this system's keyring, or a platform.
+        name: The variable or the file; `SERVICE/NAME` in the keyring; the token's audience for `github`, `google` and
+            `azure`; the file for `kubernetes`. "" selects a platform's default.
     """
 
     kind: Kind
@@ -40,16 +40,11 @@ class Source:
     name: str
 
     def write(self) -> str:
-        """As one word, for the settings file."""
         return f"{self.kind}:{self.place}:{self.name}"
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """From the settings file.
-
-        Raises:
-            Misuse: It is not of the form `secret:env:NAME`.
-        """
+        """Parse the form `secret:env:NAME`; raise `Misuse` if it is not valid."""
         said_kind, _, rest = text.partition(":")
         said_place, _, name = rest.partition(":")
         for kind, places in _PLACES.items():
@@ -64,16 +59,12 @@ class Source:
         raise Misuse("where the program's secret lies is not of the form secret:env:NAME or key:file:PATH")
 
     def for_reader(self, audience: str) -> Source:
-        """The same, its token made out to that reader, where the platform asks for whom and nobody has said."""
-        return replace(self, name=audience) if self.place in _FOR_ANYBODY and not self.name else self
+        """Return it with this audience for the token, if the platform accepts any and none is set."""
+        return replace(self, name=audience) if self.place in _ANY_AUDIENCE and not self.name else self
 
 
 def read_identity_use(text: str | None) -> IdentityUse:
-    """How a platform's token is used; by exchange if nothing is said.
-
-    Raises:
-        Misuse: There is no such use.
-    """
+    """Parse the use of a workload identity token, token exchange by default; raise `Misuse` if there is none such."""
     for use in IDENTITY_USES:
         if text in {use, None}:
             return use
@@ -81,11 +72,7 @@ def read_identity_use(text: str | None) -> IdentityUse:
 
 
 def read_assertion_audience(text: str | None) -> AssertionAudience:
-    """For whom a program's key signs; the issuer if nothing is said.
-
-    Raises:
-        Misuse: There is no such audience.
-    """
+    """Parse the audience of client assertions, the issuer by default; raise `Misuse` if there is none such."""
     for audience in ASSERTION_AUDIENCES:
         if text in {audience, None}:
             return audience

@@ -1,4 +1,4 @@
-"""What an API wants beyond what a login has: more scope, or a surer or younger login (RFC 6750 §3.1, RFC 9470 §3)."""
+"""Step-up: an API requires more scope, or a stronger or newer authentication (RFC 6750 §3.1, RFC 9470 §3)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _WORD: Final = re.compile(r"[!#-\[\]-~]{1,200}\Z")
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """What a new login has to bring.
+    """The requirements on a new login.
 
     Attributes:
-        scope: What the API asks for; what is held already may be among it.
+        scope: The API's required scope, which may include granted names.
     """
 
     scope: Scope = Scope()
@@ -36,23 +36,23 @@ class StepUp:
 
     @classmethod
     def read(cls, response: Response) -> Self | None:
-        """From an API's answer; None where another login would not help, or the API does not say how."""
-        told = challenge_of(response)
-        if told.get("error") not in {INSUFFICIENT_SCOPE, INSUFFICIENT_USER_AUTHENTICATION}:
+        """Parse an API's response; return None if a new login would not help."""
+        challenge = challenge_of(response)
+        if challenge.get("error") not in {INSUFFICIENT_SCOPE, INSUFFICIENT_USER_AUTHENTICATION}:
             return None
         try:
-            scope = Scope.read(told.get("scope", ""))
+            scope = Scope.read(challenge.get("scope", ""))
         except Malformed:
             scope = Scope()
         assurance = ANY_LOGIN
-        if told["error"] == INSUFFICIENT_USER_AUTHENTICATION:
-            words = tuple(word for word in told.get("acr_values", "").split() if _WORD.match(word))
-            age = told.get("max_age", "")
+        if challenge["error"] == INSUFFICIENT_USER_AUTHENTICATION:
+            words = tuple(word for word in challenge.get("acr_values", "").split() if _WORD.match(word))
+            age = challenge.get("max_age", "")
             assurance = Assurance(words, timedelta(seconds=int(age)) if _SECONDS.match(age) else None)
         return cls(scope, assurance) if scope or assurance else None
 
     def command(self, profile: Profile, stored: Scope) -> str:
-        """What a person types to log in so."""
+        """Return the command line for such a login."""
         words = [command("login", profile.name)]
         if self.scope - stored:
             words += ["--scope", shlex.quote(Scope(stored.names | self.scope.names).write())]
@@ -64,10 +64,10 @@ class StepUp:
 
 
 def challenge_of(response: Response) -> Mapping[str, str]:
-    """The challenge about tokens, of an answer that may have others; the one that names an error first."""
+    """Return the parameters of the response's Bearer or DPoP challenge, preferably of one with an error."""
     about_tokens = [
         challenge.parameters
         for challenge in Challenge.read_all(response.header_values("www-authenticate"))
         if challenge.scheme.lower() in _SCHEMES
     ]
-    return next((told for told in about_tokens if "error" in told), about_tokens[0] if about_tokens else {})
+    return next((one for one in about_tokens if "error" in one), about_tokens[0] if about_tokens else {})

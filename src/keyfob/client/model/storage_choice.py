@@ -1,4 +1,4 @@
-"""How tokens are kept: sealed to a key that lies in one of several places, or in a plain file. Does not act."""
+"""How logins are stored: encrypted with a key in one of several places, or in a plain file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Policy = Literal["require", "prefer", "file"]
 PLACES: Final[tuple[Place, ...]] = get_args(Place)
 POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
 VERSION: Final = 1
-
+KEY_BYTES: Final = 32
 WORDS: Final[dict[Place, str]] = {
     "keyring": "sealed; the key lies in this system's keyring",
     "systemd": "sealed; the key is a credential of this machine's systemd",
@@ -27,12 +27,12 @@ WORDS: Final[dict[Place, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is remembered of how tokens are kept in one home.
+    """The stored decision for one home folder.
 
     Attributes:
-        place: Where the key lies, or "file" for no key at all.
-        before: Where it lay before, while a move is under way.
-        is_quick: Whether a valid access token may lie in the quick file.
+        place: The key's place, or "file" for no key at all.
+        before: The place before, while a move is under way.
+        is_quick: Whether the quick file may hold a valid access token.
     """
 
     place: Place | None = None
@@ -40,16 +40,15 @@ class Note:
     is_quick: bool = True
 
     def write(self) -> bytes:
-        """For the file."""
         members = {"version": VERSION, "place": self.place, "before": self.before, "quick": self.is_quick}
         return json.dumps(members).encode() + b"\n"
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """From the file.
+        """Parse the file.
 
         Raises:
-            Malformed: It is damaged, or of a version that this program does not know.
+            Malformed: It is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault's note")
         if fields.values.get("version") != VERSION:
@@ -58,7 +57,6 @@ class Note:
 
 
 def is_place(name: str) -> TypeGuard[Place]:
-    """Whether a key may lie there."""
     return name in PLACES
 
 
@@ -67,18 +65,14 @@ def _is_policy(name: str) -> TypeGuard[Policy]:
 
 
 def policy_of(name: str) -> Policy:
-    """The policy of that name.
-
-    Raises:
-        Misuse: There is none.
-    """
+    """Return the policy of that name, or raise `Misuse`."""
     if _is_policy(name):
         return name
     raise Misuse("there is no such way to keep tokens", hint="Say --store require, prefer or file.")
 
 
 def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
-    """Where a key is tried to be kept, the best first; whoever names a file with a passphrase wants it to be used."""
+    """Return the places to try for a new key, the best first. A passphrase counts only if a file with it is named."""
     if policy == "file":
         return ()
     headless: tuple[Place, ...] = ("systemd", "kernel")
@@ -86,15 +80,15 @@ def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
 
 
 def settle(policy: Policy, place: Place, passed: Sequence[VaultUnavailable]) -> str:
-    """Say where tokens will be kept, and why not somewhere better; "" where that is no news.
+    """Return a message on where tokens will be stored and why not in a better place; "" if that is no news.
 
     Args:
-        policy: What was asked for.
-        place: The first that works.
-        passed: What the better ones answered.
+        policy: The requested policy.
+        place: The first place that works.
+        passed: The errors of the better places.
 
     Raises:
-        VaultUnavailable: A plain file will not do.
+        VaultUnavailable: Only a plain file is left, and the policy forbids it.
     """
     reasons = "; ".join(problem.message for problem in passed)
     if place == "file" and policy == "require":
@@ -103,16 +97,12 @@ def settle(policy: Policy, place: Place, passed: Sequence[VaultUnavailable]) -> 
         message = f"there is no place for the vault's key ({reasons or 'none was asked'})"
         raise VaultUnavailable(message, code=code, hint=hint)
     if place == "keyring" or policy == "file":
-        return ""  # the best there is, or just what was asked for
+        return ""  # the best place, or exactly the requested one
     return f"tokens are kept {WORDS[place]}" + (f" ({reasons})" if reasons else "")
 
 
 def _place(fields: Fields, member: str) -> Place | None:
-    """A place by its name; None when absent.
-
-    Raises:
-        Malformed: It is one of a later version.
-    """
+    """Return the place that a member names, or None if the member is absent."""
     name = fields.optional_text(member)
     if name is not None and not is_place(name):
         raise Malformed("vault's note: names a place that this version does not know", field="place")

@@ -1,4 +1,4 @@
-"""What lies in the vault: one login's tokens and what is known of them. Versioned JSON."""
+"""A stored login: its tokens and their properties, as versioned JSON."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
 VERSION: Final = 2
-_LARGEST_SKEW: Final = 100 * 366 * 24 * 3600  # a machine without a clock wakes in 1970
-_READABLE: Final = (1, VERSION)  # the first knew neither generation nor skew
+_LARGEST_SKEW: Final = 100 * 366 * 24 * 3600  # a machine without a clock starts in 1970
+_READABLE: Final = (1, VERSION)  # version 1 had neither generation nor skew
 
 
 class TokenClient(Protocol):
-    """What of a program is kept with its login."""
+    """The properties of a client that are stored with its login."""
 
     @property
     def methods(self) -> tuple[AuthMethod, ...]:
-        """How it may prove itself."""
+        """The client authentication methods."""
         ...
 
     @property
     def proof_key(self) -> Secret | None:
-        """What its tokens are bound to."""
+        """The DPoP key, in PEM."""
         ...
 
 
@@ -43,18 +43,18 @@ class StoredLogin:
     """One login.
 
     Attributes:
-        expires_at: When the access token lapses; None where the server did not say.
-        subject: Who logged in, by the issuer's name; None without an ID token.
-        person: A name to show; never used to tell people apart.
-        methods: How the program proves itself at this server.
-        generation: Counts what was kept under this name, so that a result that comes late is known to be late.
-        skew: How far the server's clock was ahead of ours; all moments in here are by the server's.
-        token_type: Bearer, or DPoP where the access token is bound to `proof_key`.
-        proof_key: The login's private key, in PEM (RFC 9449); a refresh token may be bound to it where the access token
+        expires_at: The access token's expiry; None if the server sent none.
+        subject: The ID token's `sub`; None without an ID token.
+        person: A display name of the user; never compared.
+        methods: The client authentication methods at this server.
+        generation: Counts the writes under this name, so that a late result is recognized.
+        skew: The server's clock minus ours. All times in here are by the server's clock.
+        token_type: Bearer, or DPoP if the access token is bound to `proof_key`.
+        proof_key: The DPoP private key in PEM (RFC 9449). A refresh token may be bound to it although the access token
             is not.
-        auth_time: When the person logged in, by the ID token, and `nonce`: what it answered. A later one must agree.
-        refresh_until: When the refresh token lapses, where the server says so.
-        certificate: The thumbprint of the certificate that the access token is bound to, if it is (RFC 8705 §3).
+        auth_time: The ID token's `auth_time`; like `nonce`, a later ID token must have the same.
+        refresh_until: The refresh token's expiry, if the server sent one.
+        certificate: The thumbprint of the certificate that the access token is bound to, or None (RFC 8705 §3).
     """
 
     issuer: str
@@ -81,11 +81,11 @@ class StoredLogin:
 
     @property
     def is_bound(self) -> bool:
-        """Whether the access token is of no use by its letters alone."""
+        """Whether the access token needs a proof of possession."""
         return self.token_type != "Bearer" or self.certificate is not None
 
     def with_certificate(self, shown: str | None) -> StoredLogin:
-        """The same login, whose access token came over a connection that showed a certificate of that thumbprint."""
+        """Return the login with the thumbprint of the certificate that was presented for its access token."""
         return replace(self, certificate=None if shown is None else bound_to(self.access_token.reveal(), shown))
 
     @classmethod
@@ -98,7 +98,7 @@ class StoredLogin:
         who: IdClaims | None,
         moment: datetime,
     ) -> Self:
-        """What a login brought. A token answer without scope means "as asked" (RFC 6749 §5.1)."""
+        """Create it from a token response. A response without scope means the requested one (RFC 6749 §5.1)."""
         return cls(
             issuer=metadata.issuer,
             client_id=profile.client_id,
@@ -121,7 +121,7 @@ class StoredLogin:
         )
 
     def refreshed(self, answer: TokenAnswer, moment: datetime) -> StoredLogin:
-        """The same login with new tokens; the old refresh token stays when no new one came (RFC 6749 §6)."""
+        """Return the login with new tokens; the refresh token stays if there is no new one (RFC 6749 §6)."""
         return replace(
             self,
             access_token=answer.access_token,
@@ -136,7 +136,6 @@ class StoredLogin:
         )
 
     def write(self) -> bytes:
-        """For the vault."""
         members = {
             "version": VERSION,
             "issuer": self.issuer,
@@ -165,10 +164,10 @@ class StoredLogin:
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """From the vault.
+        """Parse a vault entry.
 
         Raises:
-            Malformed: It is damaged, or of a version that this program does not know.
+            Malformed: It is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault")
         if fields.values.get("version") not in _READABLE:
@@ -205,9 +204,9 @@ def _after(moment: datetime, span: timedelta | None) -> datetime | None:
 
 
 def name_of(who: IdClaims) -> str | None:
-    """A name to show a person: e-mail, name or nickname, whichever the token has."""
-    said = dict(who.person)
-    return next((found for name in ("email", "name", "nickname") if isinstance(found := said.get(name), str)), None)
+    """Return a display name from the ID token: e-mail, name or nickname."""
+    claims = dict(who.person)
+    return next((found for name in ("email", "name", "nickname") if isinstance(found := claims.get(name), str)), None)
 
 
 def _scope(fields: Fields) -> Scope:
@@ -215,11 +214,7 @@ def _scope(fields: Fields) -> Scope:
 
 
 def _number(fields: Fields, name: str, largest: int) -> float:
-    """A finite number that may be below zero; 0 when absent.
-
-    Raises:
-        Malformed: It is something else.
-    """
+    """Return a finite number, which may be negative; 0 if absent."""
     found = fields.values.get(name, 0)
     if isinstance(found, bool) or not isinstance(found, int | float) or not -largest <= found <= largest:
         raise Malformed(f"{fields.what}: {name} is not a number, or out of range", field=name)

@@ -1,31 +1,31 @@
-"""What can be seen of the place where a program runs. Observed in io/, judged in `choose`."""
+"""The environment that keyfob runs in, as far as the choice of a flow depends on it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-# How an editor's terminal on another machine reaches its person. In the first two a browser that the editor opens
-# comes back through a forwarded port; in the others it does not.
+# The kinds of remote terminals. In the first two, a redirect from the user's browser arrives through a forwarded port;
+# in the others it does not.
 Remote = Literal["", "vscode-ssh", "vscode-container", "vscode-tunnel", "codespaces", "gitpod", "cloud-shell"]
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where we are. Every name is "" where there is no such thing.
+    """The environment. Every name is "" if there is no such thing.
 
     Attributes:
-        platform: As `sys.platform` says it.
-        has_terminal: Whether a person can read what we show and type.
-        is_ssh: Whether the person sits at another machine.
-        is_wsl: Linux inside Windows, whose browser is the one to use.
-        container: Its kind: docker, podman, kubernetes.
-        remote: An editor's or a cloud's terminal.
+        platform: The value of `sys.platform`.
+        has_terminal: Whether a user can read and type here.
+        is_ssh: Whether this is an SSH session.
+        is_wsl: Whether this is the Windows Subsystem for Linux, where the browser of Windows is used.
+        container: docker, podman or kubernetes.
+        remote: The kind of remote terminal of an editor or cloud.
         has_screen: Whether windows can be opened.
-        browser: What would open an address.
-        is_text_browser: Whether that runs inside a terminal.
-        ci: Which automation runs us.
-        agent: Which program that talks for a person runs us.
+        browser: The command that opens a URL.
+        is_text_browser: Whether that browser runs in the terminal.
+        ci: The name of the CI system.
+        agent: The name of the AI agent that runs keyfob.
     """
 
     platform: str = "linux"

@@ -1,1 +1,1 @@
-"""Files that remember what is not secret, and locks between logins."""
+"""State files beside the vault: server capabilities, known origins, pending logins, and the login lock."""

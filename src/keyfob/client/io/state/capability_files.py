@@ -1,4 +1,4 @@
-"""What issuers have taught us, a small file for each program at each issuer. Best effort: nothing depends on it."""
+"""The server capability cache: a small file for each client at each issuer. Errors are ignored."""
 
 from __future__ import annotations
 
@@ -12,21 +12,18 @@ from keyfob.errors import VaultUnavailable
 
 
 class CapabilityFiles:
-    """Keeps what was learned."""
+    """The cache. No method raises."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Know where; make nothing yet."""
         self.folder = (folder or home()) / "learned"
 
     def load(self, issuer: str, client_id: str) -> ServerCapabilities:
-        """What is known, which may be nothing."""
         with contextlib.suppress(VaultUnavailable):
             raw = read_private(self._path(issuer, client_id))
             return ServerCapabilities() if raw is None else ServerCapabilities.read(raw)
         return ServerCapabilities()
 
     def save(self, issuer: str, client_id: str, learned: ServerCapabilities) -> None:
-        """Write it down, if that can be done."""
         with contextlib.suppress(VaultUnavailable):
             write_private(self._path(issuer, client_id), learned.write())
 

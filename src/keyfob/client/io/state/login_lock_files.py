@@ -1,4 +1,4 @@
-"""Whose turn it is to log a profile in: a lock that dies with its process, and a note that says who has it."""
+"""The login lock of a profile: a lock that ends with its process, and a note on its holder."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from keyfob.errors import VaultUnavailable
 
 
 class LoginLockFiles:
-    """Two small files for each profile. Raises `VaultUnavailable` where they cannot be read or written."""
+    """Two small files for each profile. Every method may raise `VaultUnavailable`."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Know where; make nothing yet."""
         self.folder = (folder or home()) / "pending"
 
     def take(self, name: str, turn: LockHolder) -> tuple[Callable[[], None] | None, LockHolder | None]:
-        """Take the turn if nobody has it. Does not wait.
+        """Take the lock if it is free, without waiting.
 
         Returns:
-            What lets go of it, and whose it was last; or None, and whose it is, as far as that is known.
+            The function that releases it, and the last holder; or None and the present holder, if it is known.
         """
         stack = self._lock(name)
         if stack is None:
@@ -38,20 +37,16 @@ class LoginLockFiles:
             return stack.pop_all().close, last
 
     def note(self, name: str, turn: LockHolder) -> None:
-        """Write down whose it is, or what came of it. Only for whoever has it."""
+        """Record the holder or its result. Only the holder may call this."""
         write_private(self._note(name), turn.write())
 
     def holder(self, name: str) -> LockHolder | None:
-        """Who has the turn, where it is taken: what came of the last one says nothing of who has it now."""
+        """Return the holder of a taken lock. A note with a result is from an earlier holder."""
         last = self._last(name)
         return None if last is None or last.kept is not None else last
 
     def _lock(self, name: str) -> ExitStack | None:
-        """The lock, or None where somebody has it.
-
-        Raises:
-            VaultUnavailable: There can be none here.
-        """
+        """Take the lock, or return None if it is held."""
         make_folder(self.folder)
         stack = ExitStack()
         try:

@@ -1,4 +1,4 @@
-"""Which origins have taken a login's token, a small file for each login. Best effort: only caution depends on it."""
+"""The origins that have accepted a login's token: a small file for each login. Errors are ignored."""
 
 from __future__ import annotations
 
@@ -13,21 +13,18 @@ from keyfob.errors import VaultUnavailable
 
 
 class OriginFiles:
-    """Keeps them. Another issuer, program or API under the same name is another login."""
+    """The files. The same profile name with another issuer, client or API is another login. No method raises."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Know where; make nothing yet."""
         self.folder = (folder or home()) / "origins"
 
     def load(self, profile: Profile) -> Origins:
-        """What is known, which may be nothing."""
         with contextlib.suppress(VaultUnavailable):
             raw = read_private(self._path(profile))
             return Origins() if raw is None else Origins.read(raw)
         return Origins()
 
     def add(self, profile: Profile, origin: str) -> None:
-        """Write one more down, if that can be done."""
         before = self.load(profile)
         after = before.with_origin(origin)
         if after != before:

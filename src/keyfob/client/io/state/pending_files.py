@@ -1,4 +1,4 @@
-"""Logins by code that wait for their person, a file for each profile, so that another process can go on with them."""
+"""Pending device logins: a file for each profile, so that another process can complete the login."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from keyfob.protocol.secret import Secret
 
 
 class PendingFiles:
-    """Keeps what waits. It holds a device code, which is good for minutes, and for nothing once it was used."""
+    """The files. Each holds a device code, which is valid for minutes and only once.
+
+    Every method may raise `VaultUnavailable`.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Know where; make nothing yet."""
         self.folder = (folder or home()) / "pending"
 
     def load(self, name: str) -> Secret | None:
-        """What was kept, or None. Raises `VaultUnavailable` when it cannot be read."""
         raw = read_private(self.folder / f"{name}.json")
         return None if raw is None else Secret(raw.decode(errors="replace"))
 
     def save(self, name: str, kept: Secret | None) -> None:
-        """Write it down, or forget it. Raises `VaultUnavailable`."""
+        """Store a pending login, or remove it with None."""
         path = self.folder / f"{name}.json"
         if kept is None:
             remove(path)
@@ -33,7 +34,7 @@ class PendingFiles:
             write_private(path, kept.reveal().encode())
 
     def profile(self, name: str) -> Profile | None:
-        """Whose login waits under that name, if any does and there is still time. Raises `VaultUnavailable`."""
+        """Return the profile of the pending login of that name, if there is one and it has not expired."""
         kept, now = self.load(name), moment()
         try:
             waiting = None if kept is None else PendingLogin.read(name, kept, now)

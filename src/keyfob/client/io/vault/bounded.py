@@ -1,4 +1,4 @@
-"""Give somebody else's code a time limit: a keyring that hangs must not take the program with it."""
+"""A time limit for calls into libraries that may hang, such as a keyring's."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PERSON_SECONDS: Final = 90.0  # for typing the password that unlocks a keyring
 
 
 def within(seconds: float, what: str, work: Callable[[], T]) -> T:
-    """What the work gives, if it is done in time. A thread that hangs is left behind, and dies with the process.
+    """Run the work in a thread and return its result. A thread that hangs is abandoned and ends with the process.
 
     Raises:
-        VaultUnavailable: It took too long (code `key-hung`), or said so itself.
+        VaultUnavailable: The work took too long (code `key-hung`). Its own errors pass through.
     """
     results: list[T] = []
     problems: list[Exception] = []
@@ -26,7 +26,7 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
     def run() -> None:
         try:
             results.append(work())
-        except Exception as problem:  # noqa: BLE001  it is raised again where somebody waits for it
+        except Exception as problem:  # noqa: BLE001  it is raised again in the waiting thread
             problems.append(problem)
 
     worker = threading.Thread(target=run, name="keyfob-keyring", daemon=True)

@@ -1,4 +1,4 @@
-"""Files that only their owner may read: private from the first byte, replaced all or nothing."""
+"""Files that only their owner may read: private from the first byte, and replaced atomically."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from keyfob.io.folders import platform_folder
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
-# Where these come, nothing can be written, by anybody or by us.
+# With these errors nothing can be written, at all or by this user.
 READ_ONLY: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 def home() -> Path:
-    """Where keyfob keeps what it keeps: `KEYFOB_HOME`, or the platform's place for a program's state."""
+    """Return keyfob's state folder: `KEYFOB_HOME`, or the platform's folder for application state."""
     return platform_folder("KEYFOB_HOME", "keyfob", unix_variable="XDG_STATE_HOME", unix_default=".local/state")
 
 
@@ -28,10 +28,10 @@ def make_folder(folder: Path) -> None:
     """Make a folder that only its owner may enter.
 
     Raises:
-        VaultUnavailable: It cannot be made, or belongs to somebody else.
+        VaultUnavailable: It cannot be made, or belongs to another user.
     """
     try:
-        # Path.mkdir gives its mode to the last folder only; the ones above must be as private, whatever the umask.
+        # Path.mkdir applies its mode to the last folder only; the parents must be as private, for any umask.
         for missing in reversed([folder, *folder.parents]):
             if not missing.is_dir():
                 missing.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
@@ -43,10 +43,10 @@ def make_folder(folder: Path) -> None:
 
 
 def read_private(path: Path) -> bytes | None:
-    """A file's content, or None when there is none.
+    """Return a file's content, or None if there is no file.
 
     Raises:
-        VaultUnavailable: It cannot be read, or belongs to somebody else.
+        VaultUnavailable: It cannot be read, or belongs to another user.
     """
     try:
         with path.open("rb") as file:
@@ -62,7 +62,7 @@ def read_private(path: Path) -> bytes | None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace a file, all or nothing: whoever reads sees the old content or the new, whatever happens in between.
+    """Replace a file atomically: a reader sees the old content or the new, even after a crash.
 
     Raises:
         VaultUnavailable: It cannot be written; the old content is untouched.
@@ -70,7 +70,7 @@ def write_private(path: Path, content: bytes) -> None:
     make_folder(path.parent)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        # O_EXCL with the mode: private from the first byte, whatever the umask, and never through somebody's link.
+        # O_EXCL with the mode: private from the first byte, for any umask, and never through a planted link.
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "wb") as file:
             file.write(content)
             file.flush()
@@ -84,17 +84,17 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed writers of a file have left. Only under the file's lock: nobody else writes then."""
+    """Remove the temporary files of killed writers. The caller must hold the file's lock."""
     with contextlib.suppress(OSError):
         for left in path.parent.glob(f".{path.name}.*"):
             left.unlink(missing_ok=True)
 
 
 def remove(path: Path) -> None:
-    """Remove a file if it is there.
+    """Remove a file if it exists.
 
     Raises:
-        VaultUnavailable: It is there and stays.
+        VaultUnavailable: It exists and cannot be removed.
     """
     try:
         path.unlink(missing_ok=True)
@@ -103,10 +103,10 @@ def remove(path: Path) -> None:
 
 
 def set_aside(path: Path, stamp: str) -> Path:
-    """Move a damaged file out of the way, losing nothing; says where to.
+    """Rename a damaged file, so that nothing is lost, and return its new path.
 
     Raises:
-        VaultUnavailable: It cannot be moved.
+        VaultUnavailable: It cannot be renamed.
     """
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     try:
@@ -120,12 +120,12 @@ def _tighten(descriptor: int) -> None:
     try:
         os.fchmod(descriptor, _PRIVATE_FILE)
     except OSError as problem:
-        if problem.errno != errno.EROFS:  # what nobody can change is still ours to read
+        if problem.errno != errno.EROFS:  # a file on a read-only disk can still be read
             raise
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # a rename lasts once its folder is on the disk
+    if os.name == "posix":  # a rename is durable once its folder is on the disk
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -141,11 +141,6 @@ def _check_owner(found: os.stat_result, path: Path) -> None:
 
 
 def _fail(what: str, path: Path, problem: OSError) -> NoReturn:
-    """Say it in words.
-
-    Raises:
-        VaultUnavailable: Always.
-    """
     reason = os.strerror(problem.errno) if problem.errno else type(problem).__name__
     code: Code = "vault-readonly" if problem.errno in READ_ONLY else "vault-unavailable"
     message = f"{path} {what}: {reason}"

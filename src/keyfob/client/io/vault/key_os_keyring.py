@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from keyfob.client.io.vault.bounded import LIMIT_SECONDS, PERSON_SECONDS, within
-from keyfob.client.io.vault.key_place import KEY_BYTES
+from keyfob.client.model.storage_choice import KEY_BYTES
 from keyfob.errors import VaultUnavailable
 
 T = TypeVar("T")

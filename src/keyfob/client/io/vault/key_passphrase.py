@@ -1,4 +1,4 @@
-"""The vault's key, sealed with a passphrase: from the file that KEYFOB_PASSPHRASE_FILE names, or typed (RFC 7914)."""
+"""The vault's key, encrypted with a passphrase that is typed or read from KEYFOB_PASSPHRASE_FILE (RFC 7914)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ _VERSION: Final = 1
 
 
 class Passphrase:
-    """A key in a file that a passphrase opens."""
+    """A file with the encrypted key."""
 
     def __init__(self, path: Path) -> None:
-        """Know where; read nothing yet."""
         self._path = path
 
     def read(self, *, may_ask: bool) -> bytes | None:
-        """The key.
+        """Decrypt the key.
 
         Raises:
-            VaultUnavailable: Nobody says the passphrase (`key-locked`), or it is another one (`passphrase-wrong`).
+            VaultUnavailable: There is no passphrase (`key-locked`), or it is the wrong one (`passphrase-wrong`).
         """
         raw = read_private(self._path)
         if raw is None:
@@ -40,56 +39,42 @@ class Passphrase:
 
         try:
             fields = read_json(raw, "key file")
-            salt, box = (base64.b64decode(fields.text(name)) for name in ("salt", "box"))
+            salt, ciphertext = (base64.b64decode(fields.text(name)) for name in ("salt", "box"))
             cost = _cost(fields)
         except (KeyfobError, ValueError):
             raise VaultUnavailable(f"{self._path} is damaged", code="vault-damaged", hint="Run: keyfob login") from None
-        phrase = _say(may_ask=may_ask, is_new=False)
+        phrase = _passphrase(may_ask=may_ask, is_new=False)
         try:
-            return sealed.unseal(box, sealed.stretch(phrase, salt, cost), context=_CONTEXT)
+            return sealed.unseal(ciphertext, sealed.stretch(phrase, salt, cost), context=_CONTEXT)
         except Malformed:
             hint = f"Look at the file that {VARIABLE} names."
             raise VaultUnavailable("the passphrase is not the right one", code="passphrase-wrong", hint=hint) from None
 
     def write(self, key: bytes, *, may_ask: bool) -> None:
-        """Seal the key with the passphrase, and keep it.
-
-        Raises:
-            VaultUnavailable: Nobody says a passphrase, or the file cannot be written.
-        """
         from keyfob.jose import sealed
 
-        phrase = _say(may_ask=may_ask, is_new=True)
+        phrase = _passphrase(may_ask=may_ask, is_new=True)
         salt, nonce = secrets.token_bytes(16), secrets.token_bytes(sealed.NONCE_BYTES)
-        box = sealed.seal(key, sealed.stretch(phrase, salt), nonce=nonce, context=_CONTEXT)
+        ciphertext = sealed.seal(key, sealed.stretch(phrase, salt), nonce=nonce, context=_CONTEXT)
         members = {"version": _VERSION, "cost": sealed.STRETCH_COST} | {
-            name: base64.b64encode(value).decode("ascii") for name, value in (("salt", salt), ("box", box))
+            name: base64.b64encode(value).decode("ascii") for name, value in (("salt", salt), ("box", ciphertext))
         }
         write_private(self._path, json.dumps(members).encode())
 
     def remove(self) -> None:
-        """Forget it."""
         remove(self._path)
 
 
 def _cost(fields: Fields) -> int:
-    """The work that was put in, within what a machine can be asked for.
-
-    Raises:
-        Malformed: It is none.
-    """
+    """Return the cost parameter, or raise `Malformed` if this machine could not be expected to compute it."""
     found = fields.values.get("cost")
     if not isinstance(found, int) or isinstance(found, bool) or not 10 <= found <= 20:
         raise Malformed("key file: cost is out of range", field="cost")
     return found
 
 
-def _say(*, may_ask: bool, is_new: bool) -> bytes:
-    """The passphrase, from a file or a person.
-
-    Raises:
-        VaultUnavailable: Nobody says it.
-    """
+def _passphrase(*, may_ask: bool, is_new: bool) -> bytes:
+    """Read the passphrase from its file, or prompt for it; raise `VaultUnavailable` if neither is possible."""
     named = os.environ.get(VARIABLE)
     if named:
         try:

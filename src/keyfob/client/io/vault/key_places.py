@@ -1,51 +1,59 @@
-"""Which places for the vault's key there are on this system."""
+"""The storage places for the vault's key: the protocol that each implements, and the one for a name."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import Protocol
 
-from keyfob.client.io.vault.key_place import KeyPlace
+from keyfob.client.io.vault.key_kernel import KernelKeyring
+from keyfob.client.io.vault.key_os_keyring import OsKeyring, os_backend
+from keyfob.client.io.vault.key_passphrase import Passphrase
+from keyfob.client.io.vault.key_secret_service import SecretService
+from keyfob.client.io.vault.key_systemd import SystemdCredential
 from keyfob.client.model.storage_choice import Place
 from keyfob.errors import VaultUnavailable
 
 
+class KeyPlace(Protocol):
+    """Stores one key.
+
+    Each method returns within seconds or raises `VaultUnavailable` with one of these codes: `key-absent` (this system
+    has no such place), `key-locked` (the place exists and is locked), `key-hung` (it does not answer).
+    """
+
+    def read(self, *, may_ask: bool) -> bytes | None:
+        """Return the key, or None if the place is unlocked and empty. Only with `may_ask` may it prompt the user."""
+        ...
+
+    def write(self, key: bytes, *, may_ask: bool) -> None: ...
+
+    def remove(self) -> None:
+        """Remove the key if there is one."""
+        ...
+
+
 def open_place(place: Place, home: Path) -> KeyPlace:
-    """The place of that name.
+    """Return the key place of that name.
 
     Args:
-        place: Not "file", which has no key.
-        home: Where files lie that only this place can open.
+        place: Any but "file", which has no key.
+        home: The folder for the files that some places need.
 
     Raises:
-        VaultUnavailable: This system has none.
+        VaultUnavailable: This system has no such place.
     """
     match place:
+        case "keyring" if sys.platform in {"darwin", "win32"}:
+            return OsKeyring(os_backend())
         case "keyring":
-            return _keyring()
+            return SecretService(os.environ)
         case "systemd":
-            from keyfob.client.io.vault.key_systemd import SystemdCredential
-
             return SystemdCredential(home / "key.systemd")
         case "kernel":
-            from keyfob.client.io.vault.key_kernel import KernelKeyring
-
             return KernelKeyring()
         case "passphrase":
-            from keyfob.client.io.vault.key_passphrase import Passphrase
-
             return Passphrase(home / "key.passphrase")
         case "file":
             raise VaultUnavailable("a plain file has no key", code="key-absent")
-
-
-def _keyring() -> KeyPlace:
-    """This system's own."""
-    if sys.platform in {"darwin", "win32"}:
-        from keyfob.client.io.vault.key_os_keyring import OsKeyring, os_backend
-
-        return OsKeyring(os_backend())
-    from keyfob.client.io.vault.key_secret_service import SecretService
-
-    return SecretService(os.environ)

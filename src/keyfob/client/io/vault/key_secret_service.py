@@ -1,4 +1,4 @@
-"""The vault's key in the Secret Service of a Linux desktop: GNOME Keyring, KWallet, KeePassXC (freedesktop.org)."""
+"""The vault's key in a Linux desktop's Secret Service: GNOME Keyring, KWallet, KeePassXC (freedesktop.org)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from keyfob.client.io.vault.bounded import LIMIT_SECONDS, PERSON_SECONDS, within
-from keyfob.client.io.vault.key_place import KEY_BYTES
+from keyfob.client.model.storage_choice import KEY_BYTES
 from keyfob.errors import VaultUnavailable
 from keyfob.io.secret_service import ATTRIBUTES, bus_address
 
@@ -23,7 +23,7 @@ class SecretService:
     """One item in the default collection."""
 
     def __init__(self, environment: Mapping[str, str], *, limit: float = LIMIT_SECONDS) -> None:
-        """Find the session bus; speak to nobody yet.
+        """Find the session bus without connecting to it.
 
         Raises:
             VaultUnavailable: This session has no bus (`key-absent`).
@@ -34,10 +34,8 @@ class SecretService:
         self._limit = limit
 
     def read(self, *, may_ask: bool) -> bytes | None:
-        """The key, or None."""
-
         def work(bus: SecretBus) -> bytes | None:
-            # A locked item is found as well; a locked collection without one may still hold one that it does not show.
+            # The search finds a locked item too, but a locked collection may hide an item from it.
             item = bus.find(ATTRIBUTES)
             if item is None:
                 bus.open_collection(may_ask=may_ask)
@@ -51,16 +49,12 @@ class SecretService:
         return self._bounded(work, may_ask=may_ask)
 
     def write(self, key: bytes, *, may_ask: bool) -> None:
-        """Put it there."""
-
         def work(bus: SecretBus) -> None:
             bus.create(bus.open_collection(may_ask=may_ask), _LABEL, ATTRIBUTES, key, may_ask=may_ask)
 
         self._bounded(work, may_ask=may_ask)
 
     def remove(self) -> None:
-        """Take it away."""
-
         def work(bus: SecretBus) -> None:
             item = bus.find(ATTRIBUTES)
             if item is not None:
@@ -69,11 +63,11 @@ class SecretService:
         self._bounded(work, may_ask=False)
 
     def _bounded(self, work: Callable[[SecretBus], T], *, may_ask: bool) -> T:
-        # The service itself must answer in seconds; only a person who was asked may take longer.
+        # The service must answer within the limit; only a prompted user may take longer.
         patience = PERSON_SECONDS if may_ask else self._limit
 
         def run() -> T:
-            from keyfob.client.io.vault.secret_bus import SecretBus
+            from keyfob.client.io.vault.secret_bus import SecretBus  # it imports jeepney
 
             with closing(SecretBus(self._address, self._limit, patience)) as bus:
                 return work(bus)

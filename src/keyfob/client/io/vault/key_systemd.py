@@ -1,4 +1,4 @@
-"""The vault's key as a credential that only this machine's systemd opens (systemd-creds(1))."""
+"""The vault's key as a credential that only this machine's systemd can decrypt (systemd-creds(1))."""
 
 from __future__ import annotations
 
@@ -17,58 +17,47 @@ from keyfob.io import systemd_creds
 
 
 class SystemdCredential:
-    """A file that systemd has sealed with the machine's own key, or its TPM."""
+    """A file that systemd encrypts with the machine's own key or its TPM."""
 
-    def __init__(self, path: Path, program: str | None = None) -> None:
+    def __init__(self, path: Path, command: str | None = None) -> None:
         """Find systemd.
 
         Args:
-            path: Where the credential lies.
-            program: The command, instead of the one on the path.
+            path: The credential's file.
+            command: The path of systemd-creds, instead of the one on PATH.
 
         Raises:
-            VaultUnavailable: It does not run here.
+            VaultUnavailable: systemd does not run here.
         """
         is_here = sys.platform == "linux" and Path(systemd_creds.RUNS).is_dir()
-        found = program or (shutil.which(systemd_creds.PROGRAM) if is_here else None)
+        found = command or (shutil.which(systemd_creds.PROGRAM) if is_here else None)
         if found is None:
             raise VaultUnavailable("systemd does not run here", code="key-absent")
         self._path = path
-        self._program = found
+        self._command = found
 
     def read(self, *, may_ask: bool) -> bytes | None:
-        """The key.
-
-        Raises:
-            VaultUnavailable: The file is damaged, or systemd does not open it.
-        """
         del may_ask
-        box = read_private(self._path)
-        if box is None:
+        credential = read_private(self._path)
+        if credential is None:
             return None
         try:
-            return base64.b64decode(self._run("decrypt", box), validate=True)
+            return base64.b64decode(self._run("decrypt", credential), validate=True)
         except binascii.Error:
             raise VaultUnavailable(f"{self._path} is damaged", code="vault-damaged", hint="Run: keyfob login") from None
 
     def write(self, key: bytes, *, may_ask: bool) -> None:
-        """Have it sealed."""
         del may_ask
         write_private(self._path, self._run("encrypt", base64.b64encode(key)))
 
     def remove(self) -> None:
-        """Forget it."""
         remove(self._path)
 
     def _run(self, verb: str, content: bytes) -> bytes:
-        """Pipe it through systemd-creds; no secret is in the arguments.
-
-        Raises:
-            VaultUnavailable: It refuses, or does not answer.
-        """
-        command = [self._program, *systemd_creds.words(verb)]
+        """Pipe content through systemd-creds; the arguments hold no secret."""
+        command = [self._command, *systemd_creds.words(verb)]
         try:
-            done = subprocess.run(command, input=content, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603  found on the path, and given no words of others
+            done = subprocess.run(command, input=content, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603  found on PATH, with fixed arguments
         except subprocess.TimeoutExpired:
             raise VaultUnavailable("systemd-creds does not answer", code="key-hung") from None
         except OSError as problem:

@@ -1,8 +1,8 @@
-"""A lock between processes and between threads, in a file beside what it guards.
+"""A lock between processes and between threads, in a file beside the guarded one.
 
-The system's own lock where there is one: it dies with its process. Where a file system has none (NFS without a lock
-server, some of FUSE), a file that is made only if it is not there, with the holder's name in it; what its holder left
-behind is taken over when that is seen to be dead, or has been silent for longer than any refresh takes.
+The operating system's file lock is used if there is one: it ends with its process. Some file systems have none (NFS
+without a lock server, some of FUSE). There the lock is a second file with the holder's name, created only if it does
+not exist. It is taken over if its holder is dead, or if it is older than any refresh can take.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from keyfob.client.io.vault.files import READ_ONLY
 from keyfob.errors import Code, VaultUnavailable
 
 _PATIENCE: Final = 60.0  # seconds: longer than a refresh may take with its time limits
-_SILENCE: Final = 120.0  # seconds after which a holder on another machine is taken for dead
+_SILENCE: Final = 120.0  # seconds after which a holder on another machine counts as dead
 _NAP: Final = 0.05
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _threads: dict[str, threading.Lock] = {}
@@ -36,14 +36,14 @@ if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
     def system_lock(descriptor: int) -> None:
-        """Lock an open file; `OSError` if somebody else has."""
+        """Lock an open file; raise `OSError` if another holder has it."""
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
     def system_lock(descriptor: int) -> None:
-        """Lock an open file; `OSError` if somebody else has."""
+        """Lock an open file; raise `OSError` if another holder has it."""
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -52,12 +52,12 @@ def locked(path: Path, lock: Callable[[int], None] = system_lock, patience: time
     """Hold the lock.
 
     Args:
-        path: Its file.
-        lock: The system's own lock; raises `OSError` where it is taken, or where the file system has none.
-        patience: How long to wait for it; a minute if nobody says.
+        path: The lock's file.
+        lock: The operating system's lock; raises `OSError` if it is taken or the file system has no locks.
+        patience: The time to wait; a minute by default.
 
     Raises:
-        VaultUnavailable: Somebody has held it for so long (`vault-busy`), or nothing can be written there
+        VaultUnavailable: It was held for all that time (`vault-busy`), or nothing can be written there
             (`vault-readonly`).
     """
     seconds = _PATIENCE if patience is None else patience.total_seconds()
@@ -72,7 +72,7 @@ def locked(path: Path, lock: Callable[[int], None] = system_lock, patience: time
             with contextlib.nullcontext() if has_locks else _holding(path.with_name(f"{path.name}.held"), seconds):
                 yield
         finally:
-            os.close(descriptor)  # which lets go of the lock
+            os.close(descriptor)  # this releases the lock
     finally:
         mine.release()
 
@@ -114,11 +114,7 @@ def _open(path: Path) -> int:
 
 
 def _acquire(descriptor: int, lock: Callable[[int], None], seconds: float) -> bool:
-    """Wait so long for the system's lock; False where there is none.
-
-    Raises:
-        VaultUnavailable: Somebody has held it all the time.
-    """
+    """Wait for the operating system's lock; return False if the file system has none."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -137,7 +133,7 @@ def _acquire(descriptor: int, lock: Callable[[int], None], seconds: float) -> bo
 
 @contextlib.contextmanager
 def _holding(path: Path, seconds: float) -> Generator[None]:
-    """Hold a lock that is a file's being there."""
+    """Hold a lock that consists in a file's existence."""
     name = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}\n".encode()
     end = time.monotonic() + seconds
     while not _make(path, name):
@@ -147,17 +143,13 @@ def _holding(path: Path, seconds: float) -> Generator[None]:
     try:
         yield
     finally:
-        if _holder(path) == name:  # it may have been taken over from us
+        if _holder(path) == name:  # another process may have taken it over
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
 def _make(path: Path, name: bytes) -> bool:
-    """Make the file with its content at once, if it is not there: a link is made or is not, on every file system.
-
-    Raises:
-        VaultUnavailable: This one has no links.
-    """
+    """Create the file with its content if it does not exist; hard-linking is atomic on every file system."""
     mine = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -177,14 +169,14 @@ def _make(path: Path, name: bytes) -> bool:
 
 
 def _take_over(path: Path) -> bool:
-    """Move a dead holder's file away; of many that see it dead, one moves it. Whether it may be gone."""
+    """Remove a dead holder's file, and return whether it may be gone. Of several processes, one succeeds."""
     seen = _holder(path)
     if seen is None or not _is_dead(path, seen):
         return not path.exists()
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with contextlib.suppress(OSError):
         path.rename(aside)
-        if _holder(aside) != seen:  # somebody was quicker, and this is the new holder's
+        if _holder(aside) != seen:  # another process was quicker, and this is the new holder's file
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
         aside.unlink()
@@ -213,11 +205,6 @@ def _holder(path: Path) -> bytes | None:
 
 
 def _give_up() -> NoReturn:
-    """Say who is in the way.
-
-    Raises:
-        VaultUnavailable: Always.
-    """
     raise VaultUnavailable(
         "another keyfob holds the vault's lock and does not let go", code="vault-busy", hint="Try again."
     )

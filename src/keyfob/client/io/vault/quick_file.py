@@ -1,4 +1,4 @@
-"""Lays the quick file (`io/quick.py`) beside a vault, and takes it away."""
+"""Writing and removing the quick file that `io/quick.py` reads."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _NEWLINES = ("\n", "\r")
 
 
 def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, holds_token: bool = True) -> bool:
-    """Put the access token where the next `keyfob token` finds it without waking anything; whether that was possible.
+    """Write the quick file for the next `keyfob token`, and return whether that was possible.
 
     Args:
-        home: The vault's.
-        profile: Whose token it is.
-        state: Of the vault, as it was when `held` was read from it.
-        held: The login; its refresh token stays where it is.
-        holds_token: Whether the access token may lie there; if not, only how long the one in the vault is good.
+        home: The vault's state folder.
+        profile: The profile's name.
+        state: The vault's state (`state_of`) when `held` was read from it.
+        held: The stored login; only its access token is written.
+        holds_token: Whether the file may hold the access token, or only its expiry.
     """
     path, its_home = quick.place(profile)
     token = stored.access_token.reveal()
     if not path or Path(its_home) != home or not quick.changes_nothing():
         return False
     if stored.is_bound:
-        return False  # of a token that is bound to a key or a certificate there is more to say than its letters
+        return False  # a bound token is of no use without its key or certificate
     if not token.isascii() or any(sign in token for sign in _NEWLINES):
         return False
     until = None if stored.expires_at is None else int((stored.expires_at - stored.skew).timestamp())
@@ -38,15 +38,15 @@ def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, hold
     try:
         write_private(Path(path), quick.write(state, int(time.time()), until, usual, token if holds_token else ""))
     except VaultUnavailable:
-        return False  # it only makes things quicker
+        return False  # the file is an optimization only
     return True
 
 
 def drop_quick(home: Path, profile: str) -> None:
-    """Take the quick file away, wherever this user may have one for that profile.
+    """Remove a profile's quick file from every folder that may hold one.
 
     Raises:
-        VaultUnavailable: It is there and stays.
+        VaultUnavailable: It exists and cannot be removed.
     """
     folders = [home / "quick"]
     runtime = os.environ.get("XDG_RUNTIME_DIR")
@@ -58,12 +58,12 @@ def drop_quick(home: Path, profile: str) -> None:
         try:
             remove(folder / profile)
         except VaultUnavailable as problem:
-            if problem.code != "vault-readonly":  # what cannot be removed there could not be written either
+            if problem.code != "vault-readonly":  # a file could not have been written there either
                 raise
 
 
 def state_of(home: Path, profile: str) -> str | None:
-    """The vault's state just now, as the quick file has it; None where there is no login or no settings."""
+    """Return the vault's present state as the quick file records it; None without a login or without settings."""
     try:
         return quick.state_of(str(home), profile)
     except OSError:

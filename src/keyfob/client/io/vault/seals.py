@@ -1,4 +1,4 @@
-"""Seals the vault's files: finds the key's place, remembers it, moves from one to another and loses nothing."""
+"""Encryption of the vault's entries: choosing the key's place, remembering it, and moving to another without loss."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from typing import Final
 
 from keyfob.client.io.vault.files import home, make_folder, read_private, remove, write_private
 from keyfob.client.io.vault.key_passphrase import VARIABLE
-from keyfob.client.io.vault.key_place import KEY_BYTES, KeyPlace
-from keyfob.client.io.vault.key_places import open_place
+from keyfob.client.io.vault.key_places import KeyPlace, open_place
 from keyfob.client.io.vault.lock import locked
 from keyfob.client.model.envelope import Envelope
-from keyfob.client.model.storage_choice import PLACES, Note, Place, Policy, order, policy_of, settle
+from keyfob.client.model.storage_choice import KEY_BYTES, PLACES, Note, Place, Policy, order, policy_of, settle
 from keyfob.errors import Code, Malformed, VaultUnavailable
 
 NOTE: Final = "vault.json"
 POLICY_VARIABLE: Final = "KEYFOB_STORE"
-# One key for each user, whatever the home: others may still need it there.
+# These keys are of the user and not of one home folder: another may still need them.
 _SHARED: Final = frozenset({"keyring", "kernel", "file"})
-_PROBE_BYTES: Final = 16 * 1024  # larger than any login: a disk that is nearly full is noticed now
+_PROBE_BYTES: Final = 16 * 1024  # larger than any login, so that a nearly full disk is noticed early
 
 
 class Seals:
-    """How the files of one home are sealed. Looks at nothing before it is asked."""
+    """The encryption of one home folder's vault. The constructor reads nothing."""
 
     def __init__(
         self, folder: Path | None = None, policy: Policy | None = None,
         places: Callable[[Place, Path], KeyPlace] = open_place,
     ) -> None:  # fmt: skip
-        """Know where.
+        """Create it.
 
         Args:
-            folder: The home; the platform's, if nobody says.
-            policy: What was asked for just now; decides anew if it fits what is remembered badly.
-            places: Opens the place of a name.
+            folder: The home folder; the platform's by default.
+            policy: The policy of this command. A new decision is made if the stored one contradicts it.
+            places: Returns the key place of a name.
         """
         self._home = folder or home()
         self._policy: Policy | None = policy
@@ -45,7 +44,7 @@ class Seals:
         self._lock = self._home / f"{NOTE}.lock"
 
     def note(self) -> Note:
-        """What is remembered; an empty note where nothing is, or where it is unreadable.
+        """Return the stored decision; an empty note if there is none or it is damaged.
 
         Raises:
             VaultUnavailable: A later keyfob has written it, or it cannot be read.
@@ -58,27 +57,27 @@ class Seals:
         except Malformed as problem:
             if problem.field in {"version", "place"}:
                 raise VaultUnavailable(f"{self._home / NOTE} was written by another version of keyfob") from None
-            return Note()  # files say themselves whether they are sealed; the place is found again
+            return Note()  # the entries themselves show whether they are encrypted; the place is found again
 
     def prepare(self, rewrite: Callable[[], None]) -> str:
-        """Decide where tokens will be kept and try it out, before a person is bothered; may have the keyring unlocked.
+        """Decide where logins are stored and try it out, before a login starts. May prompt to unlock the keyring.
 
         Args:
-            rewrite: Reads each drawer and keeps it again, under its lock.
+            rewrite: Stores each login again, under its lock.
 
         Returns:
-            What to say aloud: where they are kept, if that is news; "" otherwise.
+            A message for the user on where they are stored, if that is news; "" otherwise.
 
         Raises:
-            VaultUnavailable: They cannot be kept as was asked.
+            VaultUnavailable: They cannot be stored as requested.
         """
         self._try_disk()
         with locked(self._lock):
             note = self.note()
-            if note.place == "file" and not self._is_anew(note.place):
+            if note.place == "file" and not self._contradicts(note.place):
                 self._allow_file()
                 return ""
-            if note.place is not None and not self._is_anew(note.place):
+            if note.place is not None and not self._contradicts(note.place):
                 self._ensure_key(note.place, may_ask=True)
                 return ""
             place, words, _ = self._choose(may_ask=True)
@@ -88,10 +87,10 @@ class Seals:
         return ""
 
     def close(self, entry: str, plain: bytes) -> bytes:
-        """Seal a drawer's content, as is remembered. Where nothing is yet, decide quietly: nobody is asked anything.
+        """Encrypt a vault entry by the stored decision; without one, decide without prompting the user.
 
         Raises:
-            VaultUnavailable: The key cannot be had.
+            VaultUnavailable: The key is not available.
         """
         place = self.note().place or self._decide_quietly()
         if place == "file":
@@ -101,15 +100,15 @@ class Seals:
 
         master = self._key(place)
         key = sealed.derive(master, "vault")
-        box = sealed.seal(plain, key, nonce=secrets.token_bytes(sealed.NONCE_BYTES), context=f"vault {entry}")
-        return Envelope(sealed.key_id(master), box).write()
+        ciphertext = sealed.seal(plain, key, nonce=secrets.token_bytes(sealed.NONCE_BYTES), context=f"vault {entry}")
+        return Envelope(sealed.key_id(master), ciphertext).write()
 
     def open(self, entry: str, raw: bytes) -> bytes:
-        """A drawer's content.
+        """Decrypt a vault entry.
 
         Raises:
-            VaultUnavailable: The key cannot be had, or is another one now.
-            Malformed: It is damaged.
+            VaultUnavailable: The key is not available, or is a different one now.
+            Malformed: The entry is damaged.
         """
         envelope = Envelope.find(raw)
         if envelope is None:
@@ -117,13 +116,13 @@ class Seals:
         from keyfob.jose import sealed
 
         master = self._find_key(envelope.key_id)
-        return sealed.unseal(envelope.box, sealed.derive(master, "vault"), context=f"vault {entry}")
+        return sealed.unseal(envelope.ciphertext, sealed.derive(master, "vault"), context=f"vault {entry}")
 
     def move(self, to: Place, rewrite: Callable[[], None]) -> None:
-        """Keep tokens elsewhere from now on. Stopped at any point, all can still be read, and the next move ends it.
+        """Move the key to another place. If interrupted, all entries stay readable, and the next move completes it.
 
         Raises:
-            VaultUnavailable: The new place does not work; nothing has changed then.
+            VaultUnavailable: The new place does not work; nothing has changed.
         """
         make_folder(self._home)
         with locked(self._home / f"{NOTE}.move.lock"):
@@ -142,7 +141,7 @@ class Seals:
             self._remember(Note(note.place, note.before, is_quick))
 
     def check(self, place: Place) -> tuple[Code | None, str]:
-        """How a place answers just now: no code where it works; nothing is written, nobody is asked."""
+        """Return a place's present error code, or None if it works, and a message. Writes and prompts nothing."""
         if place == "file":
             return None, "it works"
         try:
@@ -151,17 +150,18 @@ class Seals:
             return problem.code, problem.message
         return (None, "it works") if found is not None else ("key-empty", "it is open, and holds no key of keyfob")
 
-    def _is_anew(self, place: Place) -> bool:
+    def _contradicts(self, place: Place) -> bool:
+        """Whether this command's policy requires a new decision."""
         return (self._policy == "file" and place != "file") or (
             self._policy in {"prefer", "require"} and place == "file"
         )
 
     def _begin(self, to: Place) -> Place | None:
-        """From here on new files are sealed to the new key, and both keys are known to whoever reads."""
+        """Record both places: from here on entries are written with the new key, and read with either."""
         with locked(self._lock):
             note = self.note()
             if note.place is not None and note.place not in {"file", to}:
-                self._key(note.place, may_ask=True)  # what cannot be opened now could not be moved
+                self._key(note.place, may_ask=True)  # without the old key nothing could be moved
             if to == "file":
                 self._allow_file()
             else:
@@ -170,14 +170,14 @@ class Seals:
             return note.place
 
     def _finish(self, rewrite: Callable[[], None]) -> None:
-        # Without the note's lock: whoever keeps a drawer holds the drawer's lock first and may want the note's.
+        # Without the note's lock: a writer of an entry takes the entry's lock first and then perhaps the note's.
         rewrite()
         with locked(self._lock):
             note = self.note()
             self._remember(Note(note.place, None, note.is_quick))
 
     def _decide_quietly(self) -> Place:
-        """Decide where nobody can be asked; what is locked or hangs now may do better at the next login."""
+        """Decide without prompting. The decision is not stored if a locked or hanging place may work next time."""
         make_folder(self._home)
         with locked(self._lock):
             note = self.note()
@@ -190,7 +190,7 @@ class Seals:
             return "file"
 
     def _choose(self, *, may_ask: bool) -> tuple[Place, str, list[VaultUnavailable]]:
-        """The first place that works, what to say about it, and what the better ones answered."""
+        """Return the first place that works, the message about it, and the errors of the better places."""
         policy = self._asked()
         passed: list[VaultUnavailable] = []
         for place in order(policy, has_passphrase_file=bool(os.environ.get(VARIABLE))):
@@ -203,11 +203,7 @@ class Seals:
         return "file", settle(policy, "file", passed), passed
 
     def _ensure_key(self, place: Place, *, may_ask: bool) -> None:
-        """Read the key there, or write one and see whether it comes back.
-
-        Raises:
-            VaultUnavailable: The place cannot be used, or only pretends to keep what it is given.
-        """
+        """Read the key, or write a new one and read it back; raise `VaultUnavailable` if either fails."""
         opened = self._places(place, self._home)
         found = opened.read(may_ask=may_ask)
         if found is None:
@@ -219,11 +215,7 @@ class Seals:
         self._keys[place] = found
 
     def _key(self, place: Place, *, may_ask: bool = False) -> bytes:
-        """The key in a place, read once by this process.
-
-        Raises:
-            VaultUnavailable: It is not there, or cannot be had.
-        """
+        """Return the key in a place, which this process reads once; raise `VaultUnavailable` if there is none."""
         found = self._keys.get(place) or self._places(place, self._home).read(may_ask=may_ask)
         if found is None:
             hint = "Run: keyfob login"
@@ -233,16 +225,12 @@ class Seals:
         return found
 
     def _find_key(self, key_id: str) -> bytes:
-        """The key of that name, where it lies now or where it lay before.
-
-        Raises:
-            VaultUnavailable: It is in neither.
-        """
+        """Return the key of that id from the present place or the one before, or raise `VaultUnavailable`."""
         from keyfob.jose import sealed
 
         note = self.note()
         problem: VaultUnavailable | None = None
-        # A note that was lost is no reason to lose the logins.
+        # If the note was lost, every place is searched: the logins must not be lost with it.
         where = PLACES if note.place is None else (note.place, note.before)
         for place in where:
             if place is None or place == "file":
@@ -264,11 +252,7 @@ class Seals:
         return policy_of(os.environ.get(POLICY_VARIABLE) or "prefer")
 
     def _allow_file(self) -> None:
-        """Refuse a plain file where something better is required.
-
-        Raises:
-            VaultUnavailable: It is.
-        """
+        """Raise `VaultUnavailable` if the policy forbids a plain file."""
         if self._asked() == "require":
             hint = "Run: keyfob vault move keyring"
             message = "tokens would be kept in a plain file, and more is required"

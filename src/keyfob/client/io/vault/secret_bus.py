@@ -1,4 +1,4 @@
-"""The few calls of the Secret Service API that one key needs, spoken through jeepney."""
+"""A client of the Secret Service API over D-Bus, with the few calls that one key needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 from keyfob.errors import VaultUnavailable
 
-# jeepney has no types; what comes from it is looked at before it is believed.
+# jeepney has no types.
 _jeepney: Any = importlib.import_module("jeepney")
 _blocking: Any = importlib.import_module("jeepney.io.blocking")
 
@@ -16,25 +16,25 @@ _BUS: Final = "org.freedesktop.secrets"
 _API: Final = "org.freedesktop.Secret"
 _ROOT: Final = "/org/freedesktop/secrets"
 _NOTHING: Final = "/"
-_NOBODY: Final = frozenset(
+_ABSENT: Final = frozenset(
     f"org.freedesktop.DBus.Error.{name}"
     for name in ("ServiceUnknown", "NameHasNoOwner", "Spawn.ExecFailed", "Spawn.ServiceNotFound", "Spawn.ChildExited")
 )
 
 
 class SecretBus:
-    """One conversation with the service. Secrets travel plain: the bus is this user's own, and so is the service."""
+    """A session with the service. Secrets are not encrypted on the bus: bus and service belong to this user."""
 
     def __init__(self, address: str, limit: float, patience: float) -> None:
         """Connect.
 
         Args:
-            address: Of the bus.
-            limit: Seconds for one answer of the service.
-            patience: Seconds for a person who is asked.
+            address: The address of the bus.
+            limit: Seconds for one reply of the service.
+            patience: Seconds for a prompt that the user must answer.
 
         Raises:
-            VaultUnavailable: There is no bus, or nobody on it keeps secrets.
+            VaultUnavailable: There is no bus, or no Secret Service on it.
         """
         self._limit, self._patience = limit, patience
         try:
@@ -48,20 +48,19 @@ class SecretBus:
             raise
 
     def close(self) -> None:
-        """Hang up."""
         self._connection.close()
 
     def find(self, attributes: Mapping[str, str]) -> str | None:
-        """The item with these attributes, locked or not."""
+        """Return the path of the item with these attributes, locked or not."""
         unlocked, locked = self._call(_ROOT, "Service", "SearchItems", "a{ss}", (dict(attributes),))
         found = [str(path) for path in [*unlocked, *locked]]
         return found[0] if found else None
 
     def open_collection(self, *, may_ask: bool) -> str:
-        """The default collection, unlocked.
+        """Return the path of the default collection, unlocked.
 
         Raises:
-            VaultUnavailable: There is none, or it is locked and stays so.
+            VaultUnavailable: There is none, or it stays locked.
         """
         (path,) = self._call(_ROOT, "Service", "ReadAlias", "s", ("default",))
         if path == _NOTHING:
@@ -70,43 +69,33 @@ class SecretBus:
         return str(path)
 
     def unlock(self, path: str, *, may_ask: bool) -> None:
-        """Unlock a collection or an item.
-
-        Raises:
-            VaultUnavailable: Only a person could, and they did not.
-        """
+        """Unlock a collection or an item; raise `VaultUnavailable` if it stays locked."""
         _, prompt = self._call(_ROOT, "Service", "Unlock", "ao", ([path],))
         self._settle(prompt, may_ask=may_ask)
 
     def secret(self, item: str) -> bytes:
-        """What an item holds."""
         (found,) = self._call(item, "Item", "GetSecret", "o", (self._session,))
         return bytes(found[2])
 
     def create(
         self, collection: str, label: str, attributes: Mapping[str, str], content: bytes, *, may_ask: bool
     ) -> None:
-        """Put an item there, in place of the one with the same attributes."""
-        told = {
+        """Create an item, or replace the one with the same attributes."""
+        properties = {
             f"{_API}.Item.Label": ("s", label),
             f"{_API}.Item.Attributes": ("a{ss}", dict(attributes)),
         }
         secret = (self._session, b"", content, "application/octet-stream")
-        body = (told, secret, True)
+        body = (properties, secret, True)
         _, prompt = self._call(collection, "Collection", "CreateItem", "a{sv}(oayays)b", body)
         self._settle(prompt, may_ask=may_ask)
 
     def delete(self, item: str) -> None:
-        """Take an item away."""
         (prompt,) = self._call(item, "Item", "Delete", None, ())
         self._settle(prompt, may_ask=False)
 
     def _settle(self, prompt: str, *, may_ask: bool) -> None:
-        """Let the person answer a prompt.
-
-        Raises:
-            VaultUnavailable: They may not be asked, or said no.
-        """
+        """Show the service's prompt to the user; raise `VaultUnavailable` if that is not allowed or is dismissed."""
         if prompt == _NOTHING:
             return
         if not may_ask or self._is_dismissed(prompt):
@@ -127,11 +116,7 @@ class SecretBus:
     def _call(
         self, path: str, interface: str, method: str, signature: str | None, body: tuple[Any, ...]
     ) -> tuple[Any, ...]:
-        """Ask, and wait for the answer's body.
-
-        Raises:
-            VaultUnavailable: Nobody is there, nobody answers, or the service refuses.
-        """
+        """Call a method and return the reply's body."""
         address = _jeepney.DBusAddress(path, _BUS, f"{_API}.{interface}")
         try:
             reply = self._connection.send_and_get_reply(
@@ -148,12 +133,8 @@ class SecretBus:
 
 
 def _refuse(name: str) -> NoReturn:
-    """Say what an error of the bus means.
-
-    Raises:
-        VaultUnavailable: Always.
-    """
-    if name in _NOBODY or ".Spawn." in name:
+    """Translate an error of the bus."""
+    if name in _ABSENT or ".Spawn." in name:
         raise VaultUnavailable("this session has no keyring", code="key-absent")
     if name == f"{_API}.Error.IsLocked":
         raise VaultUnavailable("the keyring is locked", code="key-locked")

@@ -1,4 +1,4 @@
-"""A vault of files: one for each profile, and its settings beside it."""
+"""The vault in files: one stored login and one settings file for each profile."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ from keyfob.errors import Malformed, VaultUnavailable
 from keyfob.io import quick
 from keyfob.run import run
 
-# As `io/kept.py` can; of keyrings it knows the one on D-Bus, and a passphrase takes its time by intent.
+# The places that `io/kept.py` can read. It supports no keyring but D-Bus's, and a passphrase is slow by intent.
 _READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file", "systemd"}) | (
     frozenset[Place | None]({"keyring"} if sys.platform == "linux" else ())
 )
 
 
 class FileVault:
-    """Keeps tokens in files that only their owner may read, sealed where there is a place for a key.
+    """Stored logins in files that only their owner may read, encrypted if there is a place for a key.
 
     Attributes:
-        folder: Where they lie.
-        seals: What seals them; None for files that are plain whatever the person has chosen.
-        passed: What the last `rewrite` could not open.
+        folder: The folder of the vault entries.
+        seals: Encrypts the entries; None for plain files.
+        passed: The errors of the entries that the last `rewrite` skipped.
     """
 
     def __init__(self, folder: Path | None = None, seals: Seals | None = None) -> None:
-        """Know where; make nothing yet."""
         self._home = folder or home()
         self.folder = self._home / "vault"
         self.seals = seals
         self.passed: list[VaultUnavailable] = []
 
     async def prepare(self) -> str:
-        """Decide where and how tokens are kept, and try it out; what to say aloud about it, or "".
+        """Decide how logins are stored, try it out, and return a message on that for the user, or "".
 
         Raises:
-            VaultUnavailable: They cannot be kept, or not as was asked.
+            VaultUnavailable: They cannot be stored, or not as requested.
         """
         if self.seals is None:
             with self.lock("default"):
@@ -54,10 +53,10 @@ class FileVault:
         return self.seals.prepare(self.rewrite)
 
     async def load(self, entry: str) -> StoredLogin | None:
-        """What lies there, or None.
+        """Return the stored login, or None.
 
         Raises:
-            VaultUnavailable: It cannot be read; with code `vault-damaged` it was unreadable and has been set aside.
+            VaultUnavailable: It cannot be read. With the code `vault-damaged` the entry was renamed out of the way.
         """
         path = self._path(entry)
         raw = read_private(path)
@@ -76,7 +75,7 @@ class FileVault:
             ) from None
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
-        """Replace what lies there, all or nothing."""
+        """Replace the vault entry atomically."""
         content = stored.write()
         if self.seals is not None:
             content = self.seals.close(entry, content)
@@ -89,7 +88,7 @@ class FileVault:
         drop_quick(self._home, entry)
 
     async def delete(self, entry: str) -> None:
-        """Empty the drawer, also where what is laid out for quick use cannot be taken back."""
+        """Remove the vault entry, even if the quick file cannot be removed."""
         try:
             await self.remove_quick(entry)
         finally:
@@ -97,13 +96,13 @@ class FileVault:
             remove(self._path(entry))
 
     def lock(self, entry: str) -> Lock:
-        """Hold off other processes and threads."""
+        """Lock the vault entry against other processes and threads."""
         make_folder(self.folder)
         return Lock(self.folder / f"{entry}.lock")
 
     def make_quick(self, entry: str) -> None:
-        """Lay the quick file, if nothing changes meanwhile; where no token may lie there, all but the token."""
-        with contextlib.suppress(VaultUnavailable):  # the quick file is a comfort, and nothing depends on it
+        """Write the quick file unless the entry changes meanwhile. Whether it holds the token is the user's choice."""
+        with contextlib.suppress(VaultUnavailable):  # the quick file is an optimization only
             state = state_of(self._home, entry)
             note = Note() if self.seals is None else self.seals.note()
             if state is None or not (note.is_quick or note.place in _READ_QUICKLY):
@@ -113,21 +112,21 @@ class FileVault:
                 lay_quick(self._home, entry, state, stored, holds_token=note.is_quick)
 
     def entries(self) -> list[str]:
-        """The names of those that are not empty."""
+        """Return the profiles that have a vault entry."""
         return sorted(path.stem for path in self.folder.glob("*.json"))
 
     def is_sealed(self, entry: str) -> bool:
-        """Whether what lies there is sealed."""
+        """Whether the vault entry is encrypted."""
         try:
             return Envelope.find(read_private(self._path(entry)) or b"") is not None
         except Malformed:
             return False
 
     def rewrite(self) -> None:
-        """Keep everything again, as it is to be kept now. What is damaged or past opening is passed over (`passed`).
+        """Store every login again with the present settings. Entries lost for good are skipped (`passed`).
 
         Raises:
-            VaultUnavailable: Something cannot be read or kept at the moment.
+            VaultUnavailable: An entry cannot be read or written at the moment.
         """
         self.passed = []
         for entry in self.entries():
@@ -143,11 +142,7 @@ class FileVault:
                     run(self.save(entry, stored))
 
     def _open(self, entry: str, raw: bytes) -> bytes:
-        """A file's content, unsealed.
-
-        Raises:
-            VaultUnavailable: It is sealed, and the key cannot be had.
-        """
+        """Decrypt a file's content."""
         if self.seals is not None:
             return self.seals.open(entry, raw)
         if Envelope.find(raw) is not None:
@@ -159,41 +154,37 @@ class FileVault:
 
 
 class ProfileFiles:
-    """Settings of each profile, so that a login's flags need not be said again."""
+    """The settings of each profile, so that a login's flags need not be given again.
+
+    Every method may raise `VaultUnavailable`.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Know where; make nothing yet."""
         self.folder = (folder or home()) / "profiles"
         self.choice = self.folder.parent / quick.CHOICE
 
     def names(self) -> list[str]:
-        """Every profile there is."""
         return sorted(path.stem for path in self.folder.glob("*.json"))
 
     def chosen(self) -> str:
-        """The profile to take if nobody says which; "" for the default. Raises `VaultUnavailable`."""
+        """Return the profile that `keyfob profile use` set; "" if none."""
         raw = read_private(self.choice)
         return "" if raw is None else raw.decode(errors="replace").strip()
 
     def choose(self, name: str) -> None:
-        """Take that one from now on, if nobody says which. Raises `VaultUnavailable`."""
+        """Make it the profile for commands that name none."""
         if name == DEFAULT:
             remove(self.choice)
         else:
             write_private(self.choice, f"{name}\n".encode())
 
     def remove(self, name: str) -> None:
-        """Forget its settings; no more is chosen what is not there. Raises `VaultUnavailable`."""
+        """Remove its settings, and the choice of this profile if it was chosen."""
         if self.chosen() == name:
             remove(self.choice)
         remove(self.folder / f"{name}.json")
 
     def load(self, name: str) -> Profile | None:
-        """The profile of that name, or None.
-
-        Raises:
-            VaultUnavailable: Its file is damaged.
-        """
         path = self.folder / f"{name}.json"
         raw = read_private(path)
         if raw is None:
@@ -206,5 +197,4 @@ class ProfileFiles:
             ) from None
 
     def save(self, profile: Profile) -> None:
-        """Write it down."""
         write_private(self.folder / f"{profile.name}.json", profile.write())
