@@ -1,4 +1,4 @@
-# Two words for a newcomer: `make demo` and `make test`. Each target sets up what it needs, and is quick the second time.
+# Start with `make demo` or `make test`. Each target installs what it needs, and is quick the second time.
 # Needed on the machine: Python 3.11 or newer, make, and the package registries.
 
 .DEFAULT_GOAL := help
@@ -31,13 +31,13 @@ SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/nul
 
 .PHONY: help demo test check fix bench map api docs pins clean
 
-help: ## show these words
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/wheel ## tenant, API and program in one terminal (ARGS=--unattended for no questions)
+demo: $(VENV)/wheel ## a server, an API and an app in one terminal (ARGS=--unattended for no questions)
 	$(BIN)/keyfob demo $(ARGS)
 
-test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the built wheel (K=words to choose, ARGS= for pytest)
+test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the built wheel (K=words selects by name, ARGS= goes to pytest)
 	@browser=$$($(PY) -m tools.find_browser) || exit 1; \
 	$(PY) -m tools.find_programs; \
 	node=$$($(PY) -m tools.peers) || exit 1; \
@@ -46,7 +46,7 @@ test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the bu
 	KEYFOB_TEST_PEERS="$(abspath $(VENV)/peers)" KEYFOB_TEST_NODE="$$node" KEYFOB_TEST_GLEWLWYD="$$glewlwyd" \
 		$(PY) -m pytest -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
 
-check: $(VENV)/dev ## form, law, types, generated pages; quickest first
+check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quickest first
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	PYTHONPATH=src $(BIN)/lint-imports --no-logo
@@ -58,26 +58,26 @@ check: $(VENV)/dev ## form, law, types, generated pages; quickest first
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml
 
-fix: $(VENV)/dev ## format, and mend what can be mended
+fix: $(VENV)/dev ## format, and apply automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## measurements, as ratios
 	$(PY) bench $(ARGS)
 
-map: $(VENV)/dev ## print the house, and draw it into ARCHITECTURE.md
+map: $(VENV)/dev ## print every module with its length, and update docs/map.md
 	@$(PY) -m tools.map
 
 api: $(VENV)/dev ## accept a change of the public surface
 	$(PY) -m tools.api
 
-docs: $(VENV)/dev ## build the tables and drawings that come from the code
+docs: $(VENV)/dev ## update every page that is generated from the code
 	$(PY) -m tools.map --quiet
 	$(PY) -m tools.standards
 	PYTHONPATH=src $(PY) -m tools.wire
 	$(PY) -m tools.interop
 
-pins: $(VENV)/tools ## choose the newest of everything again, with hashes
+pins: $(VENV)/tools ## update all pinned versions, with hashes
 	for set in dev run bootstrap peers; do \
 		$(BIN)/uv pip compile requirements/$$set.in -o requirements/$$set.txt --quiet --upgrade \
 			$$(test $$set = dev || echo -c requirements/dev.txt) \
@@ -87,14 +87,14 @@ pins: $(VENV)/tools ## choose the newest of everything again, with hashes
 	$(BIN)/uv pip sync --quiet --python $(PY) --require-hashes requirements/dev.txt
 	$(PY) -m tools.peers --pin
 
-clean: ## forget everything that was built
+clean: ## delete everything that was built
 	rm -rf $(VENV) .cache dist tests/wild/peers/node_modules
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Set-up. Each file below is a stamp: it is newer than what it was made from, or it is made again.
+# Set-up. Each file below is a stamp: it is remade if one of its prerequisites is newer.
 # ----------------------------------------------------------------------------------------------------------------------
 
-# uv and hatchling come from pip, by hash; everything after that comes from uv, which is much faster.
+# pip installs uv and hatchling, by hash; uv installs the rest, which is much faster.
 $(VENV)/tools: requirements/bootstrap.txt
 	@test -n "$(PYTHON)" || { echo "keyfob needs Python 3.11 or newer, and found none. Set PYTHON=/where/it/is." >&2; exit 1; }
 	@$(PYTHON) -c '$(NEW_ENOUGH)' || { echo "$(PYTHON) is older than Python 3.11." >&2; exit 1; }
@@ -118,7 +118,7 @@ $(VENV)/wheel: pyproject.toml README.md LICENSE $(SOURCES) $(VENV)/run
 	$(BIN)/uv pip install --quiet --python $(PY) --no-deps --reinstall --no-index $(VENV)/built/*.whl
 	@touch $@
 
-# Programs of others, for tests/wild: what they need must not meet what we need, so they live elsewhere.
+# Foreign programs for tests/wild, in an environment of their own, so that their dependencies do not clash with ours.
 $(VENV)/peers/ready: requirements/peers.txt tests/wild/peers/package-lock.json $(VENV)/dev
 	$(PY) -m tools.peers --install $(VENV)/peers
 	@touch $@

@@ -24,8 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is not a bug, so there is no deadline for one example.
-settings.register_profile("house", deadline=None, print_blob=True)
-settings.load_profile("house")
+settings.register_profile("keyfob", deadline=None, print_blob=True)
+settings.load_profile("keyfob")
 
 
 @pytest.fixture

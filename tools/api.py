@@ -1,12 +1,12 @@
-"""Write down the public surface, so that every change of it shows in review.
+"""List the public surface, so that every change of it is visible in review.
 
-    python -m tools.api            accept the surface as it is: rewrite tests/repository/api.txt
-    python -m tools.api --check    only say whether it has changed
+    python -m tools.api            accept the present surface: rewrite tests/repository/api.txt
+    python -m tools.api --check    only report whether it has changed
 
-Public are `keyfob.login`, `keyfob.serve`, `keyfob.guard`, `keyfob.errors`, `keyfob.testing`, and of `keyfob.protocol`
-the requests, responses, scopes and secrets that those take. In each, the names of `__all__` or, where there is none,
-what the module itself defines or imports as `X as X`. The source is read and not imported, so that the list is the
-same under every version of Python.
+Public are `keyfob.login` and `keyfob.login.aio`, `keyfob.serve`, `keyfob.guard`, `keyfob.errors`, `keyfob.testing`, and
+of `keyfob.protocol` the modules `http`, `scope` and `secret`. In each, the names of `__all__` are public or, without
+one, the names that the module defines or imports as `X as X`. The source is read and not imported, so that the list is
+the same under every version of Python.
 """
 
 import ast
@@ -14,10 +14,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.house import ROOT, Module, modules, settle
+from tools.source import ROOT, Module, modules, settle
 
 PAGE = ROOT / "tests" / "repository" / "api.txt"
-PUBLIC = (
+# What users may import, as CONTRIBUTING.md says. The submodules of `keyfob.testing` are public, too.
+IMPORTABLE = (
+    "keyfob.errors",
+    "keyfob.guard",
+    "keyfob.login",
+    "keyfob.login.aio",
+    "keyfob.protocol.http",
+    "keyfob.protocol.scope",
+    "keyfob.protocol.secret",
+    "keyfob.serve",
+    "keyfob.testing",
+)
+# The files that are listed; `login/session.py` defines the Session that `keyfob.login` exports.
+LISTED = (
     "errors.py",
     "guard.py",
     "login/__init__.py",
@@ -47,7 +60,7 @@ def own_names(statement: ast.stmt) -> list[str]:
 
 
 def listed(tree: ast.Module) -> list[str] | None:
-    """Return what a module's `__all__` lists, if it has one."""
+    """Return the names in a module's `__all__`, or None."""
     for statement in tree.body:
         if "__all__" in own_names(statement) and isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value:
             return [str(name) for name in ast.literal_eval(statement.value)]
@@ -55,7 +68,7 @@ def listed(tree: ast.Module) -> list[str] | None:
 
 
 def imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
-    """Return where a module's borrowed names come from: module and name there."""
+    """Return the origin of a module's imported names: module and name there."""
     return {alias.asname or alias.name: (module, alias.name) for module, alias in imports(tree)}
 
 
@@ -73,17 +86,17 @@ def imports(tree: ast.Module) -> Iterator[tuple[str, ast.alias]]:
             yield from ((statement.module or "", alias) for alias in statement.names)
 
 
-def origin(module: Module, name: str, house: dict[str, Module]) -> ast.stmt | None:
-    """Return the statement that defines a name, through any number of borrowings."""
+def origin(module: Module, name: str, source: dict[str, Module]) -> ast.stmt | None:
+    """Return the statement that defines a name, through any number of imports."""
     for statement in module.tree.body:
         if name in own_names(statement):
             return statement
-    source, there = imported(module.tree).get(name, ("", ""))
-    return origin(house[source], there, house) if source in house else None
+    home, there = imported(module.tree).get(name, ("", ""))
+    return origin(source[home], there, source) if home in source else None
 
 
 def signature(function: Function) -> str:
-    """Return a function as its caller sees it."""
+    """Return the signature of a function in one line."""
     answer = f" -> {ast.unparse(function.returns)}" if function.returns else ""
     wait = "async " if isinstance(function, ast.AsyncFunctionDef) else ""
     marks = "".join(f"@{ast.unparse(mark)} " for mark in function.decorator_list)
@@ -91,7 +104,7 @@ def signature(function: Function) -> str:
 
 
 def members(kind: ast.ClassDef) -> Iterator[str]:
-    """Yield the fields and methods of a class that a user sees."""
+    """Yield the public fields and methods of a class."""
     for statement in kind.body:
         match statement:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if not hidden(name):
@@ -105,7 +118,7 @@ def members(kind: ast.ClassDef) -> Iterator[str]:
 
 
 def hidden(name: str) -> bool:
-    """Say whether a name is none of the user's business; what `__init__` and its like take, is."""
+    """Return whether a name is private; a few dunder methods are public."""
     return name.startswith("_") and name not in {"__init__", "__call__", "__enter__", "__aenter__", "__iter__"}
 
 
@@ -127,7 +140,7 @@ def describe(name: str, statement: ast.stmt | None) -> Iterator[str]:
             yield f"  {name}"
 
 
-def surface(module: Module, house: dict[str, Module]) -> Iterator[str]:
+def surface(module: Module, source: dict[str, Module]) -> Iterator[str]:
     """Yield the lines for one public module."""
     chosen = listed(module.tree)
     own = [name for statement in module.tree.body for name in own_names(statement) if not name.startswith("_")]
@@ -135,21 +148,21 @@ def surface(module: Module, house: dict[str, Module]) -> Iterator[str]:
     if names:
         yield module.name
         for name in names:
-            yield from describe(name, origin(module, name, house))
+            yield from describe(name, origin(module, name, source))
         yield ""
 
 
 def page() -> str:
     """Return the whole public surface."""
-    house = {module.name: module for module in modules()}
-    lines = [line for module in modules(*PUBLIC) for line in surface(module, house)]
+    source = {module.name: module for module in modules()}
+    lines = [line for module in modules(*LISTED) for line in surface(module, source)]
     return "\n".join(
         ["# What users may rely on. `make api` writes this; read the difference before you accept it.", "", *lines]
     )
 
 
 def main(words: list[str]) -> int:
-    """Do what the words on the command line say."""
+    """Run the command line."""
     return settle(Path(PAGE), page(), check="--check" in words, remedy="make api, if the change is meant")
 
 

@@ -1,8 +1,8 @@
-"""Find a Chromium for the tests of the pages, or install one; print where it is.
+"""Find a Chromium for the tests of the pages, or install one; print its path.
 
-Looks at KEYFOB_TEST_BROWSER, then for the usual names on the path, then in the places where macOS and Windows keep
-browsers, then among those that Playwright has fetched before. If there is none, it asks the system's packages for one
-where that needs no password, and Playwright where it does. Everything but the answer goes to stderr.
+Tried in order: KEYFOB_TEST_BROWSER, the usual names on the path, the usual folders of macOS and Windows, the browsers
+that Playwright has downloaded, the system's packages where they need no password, and a download by Playwright.
+Everything but the path goes to stderr.
 """
 
 import os
@@ -32,19 +32,19 @@ USUAL_PLACES = (
 
 
 def from_environment() -> str | None:
-    """Return the browser that was asked for by name."""
+    """Return the browser that KEYFOB_TEST_BROWSER names."""
     return os.environ.get("KEYFOB_TEST_BROWSER") or None
 
 
 def from_path() -> str | None:
-    """Return a browser that is installed in the usual way."""
+    """Return an installed browser."""
     found = (shutil.which(name) for name in NAMES)
     places = (place for place in USUAL_PLACES if Path(place).is_file())
     return next((path for path in (*found, *places) if path), None)
 
 
 def from_playwright() -> str | None:
-    """Return the browser that Playwright has fetched before, if it is still there."""
+    """Return the browser that Playwright has downloaded, if it is still there."""
     ask = (
         "from playwright.sync_api import sync_playwright as start\n"
         "with start() as playwright: print(playwright.chromium.executable_path)"
@@ -55,18 +55,18 @@ def from_playwright() -> str | None:
 
 
 def from_system_packages() -> str | None:
-    """Install Debian's Chromium, where this is a Debian and no password is needed."""
+    """Install Debian's Chromium, on a Debian where that needs no password."""
     _ = install("chromium")
     return from_path()
 
 
 def from_playwright_download() -> str | None:
-    """Let Playwright fetch its own Chromium."""
+    """Download Playwright's Chromium."""
     _ = run([sys.executable, "-m", "playwright", "install", "chromium"])
     return from_playwright()
 
 
-WAYS: tuple[Callable[[], str | None], ...] = (
+SEARCHES: tuple[Callable[[], str | None], ...] = (
     from_environment,
     from_path,
     from_playwright,
@@ -76,14 +76,14 @@ WAYS: tuple[Callable[[], str | None], ...] = (
 
 
 def browsers() -> Iterator[str]:
-    """Yield what each way finds, trying the next only when it is wanted."""
-    for way in WAYS:
-        if path := way():
+    """Yield what each search finds; a search runs only if the ones before it did not do."""
+    for search in SEARCHES:
+        if path := search():
             yield path
 
 
 def main() -> int:
-    """Print the first browser that is really there."""
+    """Print the first browser that can be run."""
     for path in browsers():
         if shutil.which(path):
             print(path)

@@ -1,10 +1,10 @@
-"""Bring Debian's glewlwyd, an authorization server that tests/wild logs in at; print the folder it was unpacked in.
+"""Unpack Debian's glewlwyd, an authorization server that tests/wild logs in at; print the folder.
 
     python -m tools.find_glewlwyd FOLDER
 
-It is unpacked and not installed: that needs no password, starts no service (as shipped, it listens on every interface)
-and changes nothing of the machine. The system's own package manager fetches it and checks its signature. Where that
-cannot be, nothing is printed, the reason goes to stderr, and the tests that need it are skipped.
+Unpacking instead of installing needs no password, starts no service (the shipped one listens on every interface) and
+does not change the machine. The system's package manager downloads it and checks its signature. Where that fails,
+nothing is printed, the reason goes to stderr, and the tests that need glewlwyd are skipped.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 from tools.system_packages import privilege
 
 PACKAGE = "glewlwyd"
-# Of all that would be installed with it, what it runs with: no database server's clients, no fonts.
+# The dependencies that it needs to run: no clients of database servers, no fonts.
 NEEDED = ("lib*.deb", "glewlwyd*.deb")
 PROGRAM = Path("usr", "bin", "glewlwyd")
 LONGEST_SECONDS = 120
@@ -24,12 +24,12 @@ IMPATIENT = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o"
 
 
 def say(words: str) -> None:
-    """Tell the person at the desk, beside the answer and not in it."""
+    """Print a remark to stderr; stdout is for the result."""
     print(f"find_glewlwyd: {words}", file=sys.stderr, flush=True)
 
 
 def run(command: list[str]) -> bool:
-    """Run a command, its output on stderr; say whether it worked."""
+    """Run a command with its output on stderr; return whether it succeeded."""
     say(" ".join(command))
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
@@ -43,7 +43,7 @@ def run(command: list[str]) -> bool:
 
 
 def fetch(folder: Path, apt: str) -> bool:
-    """Let apt bring them. The lists of a fresh image are often empty, so the second try comes after an update."""
+    """Download the packages. The lists of a fresh image are often empty, so the second try follows an update."""
     (folder / "partial").mkdir(parents=True, exist_ok=True)
     where = ("-o", f"Dir::Cache::archives={folder.absolute()}", "-o", "Debug::NoLocking=1")
     words = ["install", "--yes", "--quiet", "--no-install-recommends", "--reinstall", "--download-only"]
@@ -55,7 +55,7 @@ def fetch(folder: Path, apt: str) -> bool:
 
 
 def unpack(folder: Path) -> Path | None:
-    """Return the folder with the program in it, or None where it cannot be had here."""
+    """Return the folder with the program in it, or None if that failed."""
     apt, dpkg = shutil.which("apt-get"), shutil.which("dpkg-deb")
     if apt is None or dpkg is None:
         say("there is no apt here")
@@ -74,12 +74,12 @@ def unpack(folder: Path) -> Path | None:
 
 
 def libraries(folder: Path) -> str:
-    """Return where the libraries are that the machine has not, for LD_LIBRARY_PATH."""
+    """Return the folders of the unpacked libraries, for LD_LIBRARY_PATH."""
     return ":".join(str(path.absolute()) for path in folder.glob("usr/lib/*-linux-gnu*"))
 
 
 def runs(folder: Path) -> bool:
-    """Say whether the program can be started: the machine may have changed since it was unpacked."""
+    """Return whether the program can be started: the machine may have changed since it was unpacked."""
     environment = {**os.environ, "LD_LIBRARY_PATH": libraries(folder)}
     try:
         done = subprocess.run([folder / PROGRAM, "-v"], capture_output=True, check=False, env=environment)
@@ -89,7 +89,7 @@ def runs(folder: Path) -> bool:
 
 
 def main(words: list[str]) -> int:
-    """Print where it is, if it is."""
+    """Print the folder, if there is one."""
     folder = Path(words[0])
     if runs(folder) or ((unpacked := unpack(folder)) is not None and runs(unpacked)):
         print(folder.absolute())

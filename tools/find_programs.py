@@ -1,4 +1,4 @@
-"""See to it that the tests have a keyring, on a bus of their own, and shells that complete. Else those are skipped."""
+"""Install the keyring, the D-Bus daemon and the shells that some tests need; without them, those tests are skipped."""
 
 import shutil
 import sys
@@ -9,12 +9,12 @@ NEEDED = {"gnome-keyring-daemon": "gnome-keyring", "dbus-daemon": "dbus-daemon",
 
 
 def missing() -> list[str]:
-    """Return the packages of what is not here."""
+    """Return the packages of the programs that are missing."""
     return [package for program, package in NEEDED.items() if not shutil.which(program)]
 
 
 def main() -> int:
-    """Install what is missing, if that can be; never a reason to stop."""
+    """Install the missing programs, if possible. Never fails."""
     if sys.platform == "linux" and missing() and not install(*missing()):
         say(f"{', '.join(missing())}: not here, and could not be installed; their tests are skipped.")
     return 0

@@ -1,10 +1,10 @@
-"""Tell which program of others passes which flow at the tenant, and at which server of others keyfob logs in how.
+"""List the flows that foreign clients pass at our tenant, and those by which keyfob logs in at foreign servers.
 
     python -m tools.interop            bring docs/interop.md up to date
-    python -m tools.interop --check    only say whether it is
+    python -m tools.interop --check    only report whether it is
 
-A cell stands when a test in tests/wild says so with `@passes("flow", "client", ..., wires=("rfc",))`; both dialects
-where no `wires` are named. For servers it says `@logs_in("flow", "server", ...)`. The words are read from the source,
+A cell is filled by a test in tests/wild with the mark `@passes("flow", "client", ..., wires=("rfc",))`; without `wires`
+it is for both dialects. For servers the mark is `@logs_in("flow", "server", ...)`. The marks are read from the source,
 so the page can be made without the programs.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import cast
 
 from tools import judged
-from tools.house import ROOT, TESTS, settle
+from tools.source import ROOT, TESTS, settle
 
 PAGE = ROOT / "docs" / "interop.md"
 WILD = TESTS / "wild"
@@ -54,7 +54,7 @@ FLOWS = (
     "DPoP",
 )
 
-# What a reader should know of a program before it meets a tenant, seen in these tests.
+# Peculiarities of each client that these tests have shown.
 NOTES = {
     "openid-client": "wants `allowInsecureRequests` for plain http.",
     "oauth4webapi": "retries nothing: a nonce for DPoP is asked for and sent again by the caller.",
@@ -102,7 +102,7 @@ LOGINS = (
     "keyfob login, as a machine",
 )
 
-# What a reader should know of a server before a program of theirs logs in at it, seen in these tests.
+# Peculiarities of each server that these tests have shown.
 NOTES_ON_SERVERS = {
     "oidc-provider": "names no `interval`, so keyfob asks every five seconds. It knows an API as `resource`: say "
     "`--resource` and not `--audience`. In the browser it drops `offline_access` where the person is not asked "
@@ -134,7 +134,7 @@ def words(node: ast.expr) -> str:
     """Return a plain string of the source.
 
     Raises:
-        SystemExit: It is something else, which cannot be read without running it.
+        SystemExit: It is an expression.
     """
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
@@ -142,7 +142,7 @@ def words(node: ast.expr) -> str:
 
 
 def cells_in(path: Path, name: str) -> Iterator[tuple[str, str, str]]:
-    """Yield each flow, program and dialect that the tests of a file stand for, by the marks of that name."""
+    """Yield the flow, program and dialect of each mark of that name in a file."""
     for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         for mark in test.decorator_list if isinstance(test, ast.FunctionDef) else []:
             if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == name:
@@ -156,7 +156,7 @@ def cells(name: str, flows: tuple[str, ...], programs: tuple[str, ...]) -> Cells
     """Return for each flow and program the dialects in which it passes.
 
     Raises:
-        SystemExit: A test names what is not on the lists, or no test names what is.
+        SystemExit: The marks and the lists above differ.
     """
     found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for path in sorted(WILD.glob("test_*.py")):
@@ -168,7 +168,7 @@ def cells(name: str, flows: tuple[str, ...], programs: tuple[str, ...]) -> Cells
 
 
 def versions() -> dict[str, str]:
-    """Return what is pinned, by name in lower case."""
+    """Return the pinned versions, by name in lower case."""
     pins = (ROOT / "requirements" / "peers.txt").read_text(encoding="utf-8").splitlines()
     found = dict(line.split()[0].split("==") for line in pins if "==" in line and not line.startswith((" ", "#")))
     manifest = cast("dict[str, dict[str, str]]", json.loads((PEERS / "package.json").read_text(encoding="utf-8")))
@@ -176,7 +176,7 @@ def versions() -> dict[str, str]:
 
 
 def shown(wires: set[str]) -> str:
-    """Return what stands in a cell."""
+    """Return the text of a cell."""
     return "both" if wires == set(BOTH) else ", ".join(sorted(wires)) or "–"
 
 
@@ -195,7 +195,7 @@ def page() -> str:
     """Return docs/interop.md.
 
     Raises:
-        SystemExit: A test names what is not on the lists, or no test names what is.
+        SystemExit: The marks and the lists above differ.
     """
     passed, logged_in = cells("passes", FLOWS, CLIENTS), cells("logs_in", LOGINS, SERVERS)
     lines = [
@@ -234,7 +234,7 @@ def page() -> str:
 
 
 def main(words: list[str]) -> int:
-    """Do what the words on the command line say."""
+    """Run the command line."""
     return settle(PAGE, page(), check="--check" in words, remedy="make docs")
 
 

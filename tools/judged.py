@@ -1,7 +1,7 @@
-"""The part of docs/interop.md about libraries of others that judge our tenant's tokens; `tools.interop` asks for it.
+"""The part of docs/interop.md on foreign libraries that verify our tenant's tokens; `tools.interop` includes it.
 
-A cell stands when a test in tests/wild says so with `@takes((...), "judge", ...)` or `@refuses(...)`; both dialects
-where no `wires` are named. The words are read from the source.
+A cell is filled by a test in tests/wild with the mark `@takes((...), "judge", ...)` or `@refuses(...)`; without `wires`
+it is for both dialects. The marks are read from the source.
 """
 
 import ast
@@ -45,10 +45,10 @@ Cells = dict[str, dict[str, dict[str, set[str]]]]
 
 
 def words(node: ast.expr) -> tuple[str, ...]:
-    """Return a tuple of plain strings of the source, or one of them.
+    """Return the plain string or the tuple of plain strings that a node stands for.
 
     Raises:
-        SystemExit: It is something else, which cannot be read without running it.
+        SystemExit: It is another expression.
     """
     match node:
         case ast.Constant(value=str(text)):
@@ -60,7 +60,7 @@ def words(node: ast.expr) -> tuple[str, ...]:
 
 
 def cells_in(path: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Yield each token, judge, verdict and dialect that the tests of a file stand for."""
+    """Yield the token, library, verdict and dialect of each mark in a file."""
     for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         for mark in test.decorator_list if isinstance(test, ast.FunctionDef) else []:
             match mark:
@@ -74,7 +74,7 @@ def cells_in(path: Path) -> Iterator[tuple[str, str, str, str]]:
 
 
 def cells(folder: Path) -> Cells:
-    """Return for each token and judge the verdicts, and the dialects they hold in."""
+    """Return for each token and library the verdicts, and the dialects of each."""
     found: defaultdict[str, defaultdict[str, defaultdict[str, set[str]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(set))
     )
@@ -85,7 +85,7 @@ def cells(folder: Path) -> Cells:
 
 
 def shown(verdicts: Mapping[str, set[str]]) -> str:
-    """Return what stands in a cell."""
+    """Return the text of a cell."""
     said = (
         verdict if wires == set(BOTH) else f"{verdict} ({', '.join(sorted(wires))})"
         for verdict, wires in sorted(verdicts.items())
@@ -97,7 +97,7 @@ def section(folder: Path, pinned: Mapping[str, str]) -> list[str]:
     """Return the lines of this part.
 
     Raises:
-        SystemExit: A test names what is not on the lists, or no test names what is.
+        SystemExit: The marks and the lists above differ.
     """
     table = cells(folder)
     if unlike := ({judge for row in table.values() for judge in row} ^ set(JUDGES)) | (set(table) ^ set(TOKENS)):

@@ -1,36 +1,40 @@
-"""Draw the house from its docstrings, and keep the drawing in ARCHITECTURE.md current.
+"""List every module with its purpose, read from its docstring, in docs/map.md.
 
-    python -m tools.map            print each module, its length and its purpose; bring the drawing up to date
+    python -m tools.map            print each module, its length and its purpose; bring the page up to date
     python -m tools.map --quiet    only bring it up to date
-    python -m tools.map --check    only say whether it is
+    python -m tools.map --check    only report whether it is
 
-The drawing leaves the lengths out, so that it changes when the house does and not with every line.
+The page leaves the lengths out, so that it changes when a module does and not with every line.
 """
 
 import sys
 
-from tools.house import ROOT, SOURCE, Module, modules, settle
+from tools.source import ROOT, SOURCE, Module, modules, settle
 
-PAGE = ROOT / "ARCHITECTURE.md"
-BEGIN = "<!-- map: begin, made by `make map` -->"
-END = "<!-- map: end -->"
+PAGE = ROOT / "docs" / "map.md"
 WIDEST = 26
+TOP = """\
+# The map
+
+Every module and its purpose, made by `make map` from the first lines of the docstrings. How the packages fit together
+is in [ARCHITECTURE.md](../ARCHITECTURE.md).
+"""
 
 
-def rooms() -> list[Module]:
-    """Return the modules, those at the top first and each room's own docstring before its files."""
+def in_order() -> list[Module]:
+    """Return the modules, those at the top first and each package's own docstring before its files."""
     return sorted(
         modules(), key=lambda m: (m.path.parent != SOURCE, m.path.parent, m.path.name != "__init__.py", m.place)
     )
 
 
 def purpose(module: Module) -> str:
-    """Return the first sentence that a module says of itself."""
+    """Return the first sentence of a module's docstring."""
     return module.first_line.partition(". ")[0].rstrip(".") + "."
 
 
 def line(module: Module, *, lengths: bool) -> str:
-    """Return one line of the map: a room against the margin, a file set in."""
+    """Return one line of the map: a package at the margin, a file indented."""
     number = f"{module.length:4}  " if lengths else ""
     if module.path.name == "__init__.py":
         place = module.path.parent.relative_to(SOURCE.parent).as_posix().removeprefix("keyfob/") + "/"
@@ -39,30 +43,21 @@ def line(module: Module, *, lengths: bool) -> str:
     return f"{'    ' + module.path.name:{WIDEST}}  {number}{purpose(module)}".rstrip()
 
 
-def draw(*, lengths: bool) -> str:
+def listing(*, lengths: bool) -> str:
     """Return the whole map."""
-    return "\n".join(line(module, lengths=lengths) for module in rooms())
+    return "\n".join(line(module, lengths=lengths) for module in in_order())
 
 
-def page_with_map(page: str) -> str:
-    """Return ARCHITECTURE.md with the map between its marks.
-
-    Raises:
-        SystemExit: The marks are not there.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{PAGE.name} has lost the marks {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n```\n{draw(lengths=False)}\n```\n{END}{after}"
+def page() -> str:
+    """Return docs/map.md."""
+    return f"{TOP}\n```\n{listing(lengths=False)}\n```\n"
 
 
 def main(words: list[str]) -> int:
-    """Do what the words on the command line say."""
+    """Run the command line."""
     if not words:
-        print(draw(lengths=True))
-    fresh = page_with_map(PAGE.read_text(encoding="utf-8"))
-    return settle(PAGE, fresh, check="--check" in words, remedy="make map")
+        print(listing(lengths=True))
+    return settle(PAGE, page(), check="--check" in words, remedy="make map")
 
 
 if __name__ == "__main__":

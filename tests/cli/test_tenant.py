@@ -14,7 +14,7 @@ from keyfob.cli.main import main
 from keyfob.cli.tenant.example import EXAMPLE
 from keyfob.serve import Registry, TenantConfig
 from tests.tls import make
-from tools.house import ROOT
+from tools.source import ROOT
 
 SECRET = "a client secret that is long enough for us"
 PASSWORD = "correct horse battery"

@@ -10,7 +10,7 @@ from keyfob.cli.main import main
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.storage_choice import PLACES
 from tests.cli.issuer import issuer, keep_login
-from tools.house import ROOT
+from tools.source import ROOT
 
 Ran = tuple[int, str, str]
 Keyfob = Callable[..., Ran]

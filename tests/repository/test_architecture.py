@@ -1,22 +1,27 @@
-"""The prose about the house names files that are there."""
+"""ARCHITECTURE.md names files that exist and fits two screens, and decision records have their form."""
 
 import re
 
 import pytest
 
-from tools import map as house_map
-from tools.house import ROOT, SOURCE
+from tools.source import ROOT, SOURCE
 
-FILE = re.compile(r"`((?:[a-z_]+/)+[a-z_.]*)`")
+PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+# Files in packages, folders, and files at the top of keyfob.
+FILE = re.compile(r"`((?:[a-z_0-9]+/)+[a-z_0-9.]*|[a-z_]+\.py)`")
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 
 
-def test_the_walks_lead_through_files_that_are_there() -> None:
-    page = house_map.PAGE.read_text(encoding="utf-8")
-    prose = page.partition(house_map.BEGIN)[0] + page.partition(house_map.END)[2]
-    named = [place for place in FILE.findall(prose) if not (SOURCE / place).exists() and not (ROOT / place).exists()]
+def test_the_page_of_the_architecture_names_files_that_exist() -> None:
+    places = set(FILE.findall(PAGE))
+    tops = (SOURCE, SOURCE / "client", ROOT)
 
-    assert named == []
+    assert places
+    assert [place for place in sorted(places) if not any((top / place).exists() for top in tops)] == []
+
+
+def test_the_page_of_the_architecture_has_at_most_120_lines() -> None:
+    assert len(PAGE.splitlines()) <= 120
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""The errors are on one page, drawn as they are, and each has a page for people."""
+"""The tree in the docstring of errors.py is current, and docs/errors.md has an entry for each code."""
 
 import inspect
 
@@ -6,7 +6,7 @@ import pytest
 
 from keyfob import errors
 from keyfob.errors import KeyfobError
-from tools.house import ROOT
+from tools.source import ROOT
 
 
 def drawing(kind: type[KeyfobError], before: str = "") -> list[str]:
@@ -30,21 +30,21 @@ def headings() -> set[str]:
     return {line.lstrip("#").strip().strip("`") for line in page.splitlines() if line.startswith("#")}
 
 
-def test_the_drawing_of_the_errors_is_the_tree_of_the_classes() -> None:
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
     drawn = [line for line in (inspect.getdoc(errors) or "").splitlines() if "── " in line]
 
-    # A note may stand to the right of a name.
+    # Text to the right of a name is ignored.
     assert [" ".join(line.split("── ")[:1]) + "── " + line.split("── ")[1].split()[0] for line in drawn] == drawing(
         KeyfobError
     )
 
 
 @pytest.mark.parametrize("code", errors.CODES)
-def test_every_code_has_its_entry_for_people(code: str) -> None:
+def test_every_code_has_an_entry_in_the_page_of_errors(code: str) -> None:
     assert code in headings()
 
 
 @pytest.mark.parametrize("kind", every_kind(), ids=lambda kind: kind.__name__)
-def test_every_error_has_a_code_and_an_exit_that_people_know(kind: type[KeyfobError]) -> None:
+def test_every_error_has_a_documented_code_and_exit_code(kind: type[KeyfobError]) -> None:
     assert kind.default_code in errors.CODES
     assert kind.exit in range(1, 9)

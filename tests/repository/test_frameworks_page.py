@@ -1,4 +1,4 @@
-"""What docs/frameworks.md says in Python is run: nobody passes without a token, and whoever has a good one does."""
+"""The programs in docs/frameworks.md are run: each refuses a request without a token, and accepts a good one."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.scope import Scope
 from keyfob.testing.flawed_tokens import Mint
 from tests.resource.adapters import Answer, Call, django_site, over_asgi, over_wsgi, plain_view, set_up_django
-from tools.house import ROOT
+from tools.source import ROOT
 
 ISSUER, AUDIENCE = "https://login.example.com/", "https://api.example.com"
 PAGE = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ ON_WSGI = {"Any WSGI application", "Flask"}
 
 @pytest.fixture
 def mint(monkeypatch: pytest.MonkeyPatch) -> Mint:
-    """The issuer of the page, whom no network reaches."""
+    """The issuer that the page names, without a network."""
     key = SigningKey.generate("RS256")
 
     def send(request: Request) -> Response:
@@ -55,7 +55,7 @@ def server_of(section: str, names: dict[str, Any]) -> Call:
 
 
 @pytest.mark.parametrize(("section", "block"), BLOCKS, ids=[name for name, _ in BLOCKS])
-def test_a_program_of_the_page_does_what_the_page_says(
+def test_a_program_on_the_page_accepts_a_good_token_and_refuses_none(
     mint: Mint, monkeypatch: pytest.MonkeyPatch, section: str, block: str
 ) -> None:
     set_up_django()

@@ -1,11 +1,11 @@
-"""What docs/guard.md says in Python is run, and its numbers are the code's."""
+"""The Python blocks of docs/guard.md are run, and its numbers are those of the code."""
 
 import re
 
 from keyfob.guard import Guard, Requirement
 from keyfob.resource import refetch
 from keyfob.resource.replays import MOST
-from tools.house import ROOT
+from tools.source import ROOT
 
 PAGE = (ROOT / "docs" / "guard.md").read_text(encoding="utf-8")
 
@@ -18,7 +18,7 @@ def test_the_page_of_the_guard_runs_from_top_to_bottom() -> None:
     assert len([thing for thing in names.values() if isinstance(thing, Requirement)]) == 2
 
 
-def test_the_numbers_on_the_page_are_the_codes() -> None:
+def test_the_numbers_on_the_page_are_those_of_the_code() -> None:
     assert (
         f"then none for {refetch.COOL_DOWN.seconds} s, and none for the same key for {refetch.MISSING_LIFE.seconds} s"
         in PAGE

@@ -1,40 +1,40 @@
-"""Each file is small, says what it is for, and is called by what it is."""
+"""Every file is short, has a docstring, and has a name that says its purpose."""
 
 import ast
 import re
 
 import pytest
 
-from tools.house import ROOT, TESTS, Module, modules
+from tools.source import ROOT, TESTS, Module, modules
 
 LONGEST = 400
 BANNED = {"base", "common", "core", "handler", "helpers", "manager", "misc", "types", "util", "utils"}
 STANDARD = re.compile(r"RFC \d{4,5}|OpenID Connect|OIDC|Auth0")
-# These shape what travels and are not on the wire themselves.
+# Building blocks of messages, not messages.
 NOT_ON_THE_WIRE = {"__init__", "http", "fields", "secret"}
 
-# The modules that may open a `Secret`. Whoever adds one here says in review why the secret has to be seen there.
+# The modules that may call `Secret.reveal`, each with the reason. An addition is a matter for review.
 MAY_REVEAL = {
-    "cli/commands/demo.py",  # a throw-away secret, into the file where its program looks for it
-    "cli/walk.py",  # the throw-away password is shown, so that somebody can log in with it
-    "cli/commands/serve.py",  # the same password of a ready tenant
-    "cli/tenant/people.py",  # a password that was made is shown once
-    "cli/tenant/programs.py",  # a client secret that was made is shown once
-    "client/model/stored_login.py",  # into the vault
-    "client/flows/mfa.py",  # a mfa_token into the Authorization header, and what was typed without its spaces
-    "cli/events.py",  # a recovery code that was made is shown once
-    "client/flows/browser.py",  # what was pasted is taken apart
-    "client/io/terminal/terminal.py",  # a recovery code that was made is shown once
-    "client/io/state/pending_files.py",  # a login that waits is kept for another process
-    "client/flows/password.py",  # the name that was typed
+    "cli/commands/demo.py",  # writes a throw-away secret into the file from which its client reads it
+    "cli/walk.py",  # shows the throw-away password, to log in with
+    "cli/commands/serve.py",  # the same for a ready tenant
+    "cli/tenant/people.py",  # shows a generated password once
+    "cli/tenant/programs.py",  # shows a generated client secret once
+    "client/model/stored_login.py",  # writes the vault entry
+    "client/flows/mfa.py",  # the mfa_token in the Authorization header, and the typed code without spaces
+    "cli/events.py",  # shows a new recovery code once
+    "client/flows/browser.py",  # parses the pasted text
+    "client/io/terminal/terminal.py",  # shows a new recovery code once
+    "client/io/state/pending_files.py",  # stores a pending login for another process
+    "client/flows/password.py",  # the typed name
     "client/model/pending_login.py",  # the same
-    "client/io/vault/quick_file.py",  # into the quick file: the access token only
-    "client/auth/dpop.py",  # a key out of the vault, and proofs into their header
-    "client/session/login.py",  # into the Authorization header
+    "client/io/vault/quick_file.py",  # writes the access token into the quick file
+    "client/auth/dpop.py",  # the key from the vault, and proofs in their header
+    "client/session/login.py",  # the access token in the Authorization header
     "jose/opaque.py",
     "jose/tokens.py",
-    "login/aio.py",  # Session.token gives a program its token
-    "login/session.py",  # Session.token gives a program its token
+    "login/aio.py",  # Session.token returns the access token
+    "login/session.py",  # Session.token returns the access token
     "protocol/client_authentication.py",
     "protocol/device.py",
     "protocol/dpop.py",
@@ -45,13 +45,13 @@ MAY_REVEAL = {
     "protocol/revocation.py",
     "protocol/secret.py",
     "protocol/tokens.py",
-    "server/endpoints/pages/browser.py",  # into the session's cookie
-    "server/endpoints/oauth/factors.py",  # the mfa_token goes to the program
-    "server/endpoints/oauth/mfa.py",  # the same for the oob_code
-    "server/endpoints/oauth/token_mfa.py",  # what was typed is compared
+    "server/endpoints/pages/browser.py",  # the session's cookie
+    "server/endpoints/oauth/factors.py",  # the mfa_token in the response
+    "server/endpoints/oauth/mfa.py",  # the oob_code in the response
+    "server/endpoints/oauth/token_mfa.py",  # compares the typed code
     "server/io/passwords.py",
     "server/keyed_hash.py",
-    "server/settings/users.py",  # its length is looked at
+    "server/settings/users.py",  # checks its length
 }
 
 EVERY_MODULE = pytest.mark.parametrize("module", modules(), ids=lambda module: module.place)
@@ -63,47 +63,47 @@ EVERY_WIRE_MODULE = pytest.mark.parametrize(
 
 
 @EVERY_MODULE
-def test_a_module_is_short_enough_to_be_read_in_one_sitting(module: Module) -> None:
+def test_a_module_has_at_most_400_lines(module: Module) -> None:
     assert module.length <= LONGEST
 
 
 @EVERY_MODULE
-def test_a_module_says_what_it_is_for_in_one_line(module: Module) -> None:
+def test_a_module_has_a_docstring(module: Module) -> None:
     assert module.first_line
 
 
 @EVERY_MODULE
-def test_a_module_is_called_by_what_it_is(module: Module) -> None:
+def test_a_module_name_is_not_a_vague_word(module: Module) -> None:
     assert not BANNED.intersection(module.name.split("."))
 
 
 @EVERY_WIRE_MODULE
-def test_a_wire_module_names_its_standard_first(module: Module) -> None:
+def test_a_protocol_module_names_its_standard_in_the_first_line(module: Module) -> None:
     assert STANDARD.search(module.first_line)
 
 
-def test_a_secret_is_opened_only_where_it_has_to_be() -> None:
-    openers = {
+def test_a_secret_is_revealed_only_in_listed_modules() -> None:
+    revealing = {
         module.place
         for module in modules()
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Attribute) and node.attr == "reveal"
     }
 
-    # The workshop may do as it likes.
-    assert {place for place in openers if not place.startswith("testing/")} <= MAY_REVEAL
+    # The test tools are exempt.
+    assert {place for place in revealing if not place.startswith("testing/")} <= MAY_REVEAL
 
 
-def test_the_list_of_those_who_may_open_a_secret_has_no_dead_names() -> None:
+def test_the_list_of_revealing_modules_has_no_dead_names() -> None:
     assert {module.place for module in modules()} >= MAY_REVEAL
 
 
-# Beside a test stand the programs it starts; those wait as such programs do.
+# The programs in peers/ are started by tests; they may wait.
 EVERY_TEST = sorted(path for path in TESTS.rglob("*.py") if "peers" not in path.parts)
 
 
 @pytest.mark.parametrize("path", EVERY_TEST, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_a_test_is_a_sentence_with_no_class_no_mock_and_no_sleep(path: object) -> None:
+def test_a_test_file_has_no_class_no_mock_and_no_sleep(path: object) -> None:
     text = (ROOT / str(path)).read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(text)):
         match node:
@@ -114,7 +114,7 @@ def test_a_test_is_a_sentence_with_no_class_no_mock_and_no_sleep(path: object) -
             case ast.ImportFrom(module=module):
                 assert not (module or "").startswith("unittest"), f"line {node.lineno}"
             case ast.Call(func=ast.Attribute(value=ast.Name(id="time" | "asyncio"), attr="sleep"), args=[wait]):
-                # `asyncio.sleep(0)` waits for nobody: it lets the others have their turn.
+                # `asyncio.sleep(0)` does not wait; it lets other tasks run.
                 assert isinstance(wait, ast.Constant), f"line {node.lineno}"
                 assert wait.value == 0, f"line {node.lineno}"
             case _:

@@ -1,4 +1,4 @@
-"""What the pages say is what the code does."""
+"""Commands, flags, links and generated parts of the pages are current."""
 
 import re
 import subprocess
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tools import interop, standards
-from tools import map as house_map
-from tools.house import ROOT
+from tools import map as module_map
+from tools.source import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(?:console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -23,7 +23,7 @@ FAMILIES = {"profile", "tenant"}
 
 
 def lines_to_type(page: Path) -> Iterator[str]:
-    """Yield what a page tells a person to type; where a block shows prompts, only what follows one."""
+    """Yield the commands of a page; in a block with prompts, only the lines after one."""
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
         lines = block.replace("\\\n", " ").splitlines()
         typed = [line[2:] for line in lines if line.startswith("$ ")] or lines
@@ -31,13 +31,13 @@ def lines_to_type(page: Path) -> Iterator[str]:
 
 
 def commands() -> list[tuple[str, str]]:
-    """Return each command of ours that a page names, and the words that follow it."""
+    """Return each `keyfob` command on the pages, and its arguments."""
     found: set[tuple[str, str]] = set()
     for page in PAGES:
         for line in lines_to_type(page):
             for first, second, rest in KEYFOB.findall(line):
                 command = f"{first} {second}" if first in FAMILIES else first
-                # What stands behind `--` belongs to another program.
+                # Arguments after `--` belong to another program.
                 found.add((command, f" {second} {rest}".partition(" -- ")[0]))
     return sorted(found)
 
@@ -48,13 +48,11 @@ def help_of(command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *command.split(), "--help"], capture_output=True, text=True, check=False)
 
 
-def test_the_map_of_the_house_is_current() -> None:
-    page = house_map.PAGE.read_text(encoding="utf-8")
-
-    assert house_map.page_with_map(page) == page, "make map"
+def test_the_map_is_current() -> None:
+    assert module_map.page() == module_map.PAGE.read_text(encoding="utf-8"), "make map"
 
 
-def test_the_table_of_programs_of_others_is_current() -> None:
+def test_the_table_of_foreign_programs_is_current() -> None:
     assert interop.page() == interop.PAGE.read_text(encoding="utf-8"), "make docs"
 
 
@@ -74,14 +72,14 @@ def test_a_citation_covers_the_parts_of_a_section_and_not_its_neighbours() -> No
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_make_word_on_a_page_is_in_the_makefile(page: Path) -> None:
+def test_every_make_target_on_a_page_is_in_the_makefile(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
     assert {word for line in lines_to_type(page) for word in MAKE.findall(line)} <= targets
 
 
 @pytest.mark.parametrize(("command", "rest"), commands())
-def test_every_command_on_a_page_is_there_with_its_flags(command: str, rest: str) -> None:
+def test_every_command_on_a_page_exists_with_its_flags(command: str, rest: str) -> None:
     helped = help_of(command)
 
     assert helped.returncode == 0, helped.stderr

@@ -1,4 +1,4 @@
-"""What is installed is pinned, and the pins say nothing of where or by whom they were made."""
+"""Every dependency is pinned by hash, and no pin contains an address or a path."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.house import ROOT
+from tools.source import ROOT
 
 REQUIREMENTS = ROOT / "requirements"
 PEERS = ROOT / "tests" / "wild" / "peers"
@@ -44,12 +44,12 @@ def test_no_pin_names_an_address_or_a_path(path: Path) -> None:
 def test_all_pins_agree(path: Path) -> None:
     everything = pins(REQUIREMENTS / "dev.txt")
 
-    # Programs of others need what we do not; where both need the same, it is the same.
+    # Foreign programs have other dependencies; shared ones have the same version.
     assert path.name == "peers.txt" or pins(path).keys() <= everything.keys()
     assert {name: version for name, version in pins(path).items() if everything.get(name, version) != version} == {}
 
 
-def test_what_is_pinned_to_run_is_what_the_package_asks_for() -> None:
+def test_the_pinned_dependencies_are_those_of_the_package() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
     wanted = {*project["dependencies"], *project["optional-dependencies"]["serve"]}

@@ -1,4 +1,4 @@
-"""What the front page says in Python is run."""
+"""The Python blocks of the README are run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_front_page_shows_each_door() -> None:
+def test_the_readme_shows_each_public_module() -> None:
     assert [re.findall(r"keyfob\.\w+", block)[0] for block in BLOCKS] == [
         "keyfob.login",
         "keyfob.serve",
@@ -20,7 +20,7 @@ def test_the_front_page_shows_each_door() -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_of_the_front_page_runs(block: str) -> None:
+def test_a_block_of_the_readme_runs(block: str) -> None:
     names: dict[str, object] = {}
     exec(compile(block, "README.md", "exec"), names)
     assert names.keys() & {"app", "application", "guard"}
@@ -33,5 +33,5 @@ def test_a_block_of_the_front_page_runs(block: str) -> None:
             thing = getattr(thing, part)
 
 
-def test_the_front_page_fits_one_screen() -> None:
+def test_the_readme_has_at_most_80_lines() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 80

@@ -1,4 +1,4 @@
-"""docs/tenant.md names every key of tenant.toml, what it is and what it is if nothing is said."""
+"""docs/tenant.md lists every key of tenant.toml with its type and its default."""
 
 import re
 from dataclasses import MISSING
@@ -8,7 +8,7 @@ import pytest
 from keyfob.server.settings.schema import ARRAYS, REFRESH, TENANT, Key, Shape
 from keyfob.server.settings.toml import write_value
 from keyfob.server.settings.users import USER
-from tools.house import ROOT
+from tools.source import ROOT
 
 TEXT = (ROOT / "docs" / "tenant.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### \[*(\w+)\]*\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -29,17 +29,17 @@ def default_of(key: Key) -> str:
     return "see below" if key.word == "refresh" else f"`{write_value(key.kind.write(key.default))}`"
 
 
-def test_every_table_has_its_section() -> None:
+def test_every_table_has_a_section() -> None:
     assert SECTIONS.keys() == SHAPES.keys()
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_every_key_is_on_the_page_with_what_it_is_and_its_default(name: str) -> None:
+def test_every_key_is_on_the_page_with_its_type_and_its_default(name: str) -> None:
     rows: list[tuple[str, str, str]] = ROW.findall(SECTIONS[name])
 
     assert rows == [(key.word, key.kind.says, default_of(key)) for key in SHAPES[name].keys.values()]
 
 
 @pytest.mark.parametrize("name", [name for name, shape in SHAPES.items() if shape.apart])
-def test_what_is_read_apart_is_on_the_page_too(name: str) -> None:
+def test_keys_that_are_read_separately_are_on_the_page_too(name: str) -> None:
     assert [word for word in SHAPES[name].apart if f"`{word}`" not in SECTIONS[name]] == []

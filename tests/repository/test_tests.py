@@ -1,4 +1,4 @@
-"""What holds for every test holds for this one."""
+"""Tests cannot reach the network; tests of real connections reach this machine only."""
 
 import socket
 import sys
@@ -22,5 +22,5 @@ def test_a_test_of_real_connections_reaches_this_machine() -> None:
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_test_of_real_connections_reaches_nothing_beyond_it() -> None:
     with pytest.raises(RuntimeError, match="allowed"):
-        # 192.0.2.0/24 is for documentation and belongs to nobody (RFC 5737).
+        # 192.0.2.0/24 is reserved for documentation (RFC 5737).
         socket.create_connection(("192.0.2.1", 9))

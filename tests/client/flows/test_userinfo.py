@@ -10,7 +10,7 @@ from keyfob.client.flows.id_token import check_userinfo
 from keyfob.errors import Malformed
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.testing.scene import ISSUER, Scene
-from tools.house import ROOT
+from tools.source import ROOT
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Walk the house: its modules, what each says of itself, and the pages that are made from them."""
+"""Read the source of keyfob: its modules, their docstrings, and the pages that are made from them."""
 
 import ast
 import sys
@@ -20,12 +20,12 @@ class Module:
 
     @property
     def place(self) -> str:
-        """Where it is, seen from the package: `client/io/http.py`."""
+        """The path below the package: `client/io/world.py`."""
         return self.path.relative_to(SOURCE).as_posix()
 
     @property
     def name(self) -> str:
-        """How Python calls it: `keyfob.client.io.http`."""
+        """The dotted name: `keyfob.client.io.world`."""
         parts = ("keyfob", *self.path.relative_to(SOURCE).with_suffix("").parts)
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -41,51 +41,51 @@ class Module:
 
     @property
     def length(self) -> int:
-        """How many lines it has."""
+        """The number of lines."""
         return len(self.text.splitlines())
 
     @property
     def docstring(self) -> str:
-        """All that it says of itself, or nothing."""
+        """The module docstring, or ""."""
         return ast.get_docstring(self.tree) or ""
 
     @property
     def first_line(self) -> str:
-        """The one line that it says of itself, or nothing."""
+        """The first line of the docstring, or ""."""
         return self.docstring.partition("\n")[0]
 
     def docstrings(self) -> Iterator[str]:
-        """Yield its docstring, and those of its classes and functions."""
+        """Yield the docstrings of the module, its classes and its functions."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield ast.get_docstring(node) or ""
 
 
 def modules(*under: str) -> list[Module]:
-    """Return the modules of the package, or of some of its rooms, in the order of their places."""
+    """Return the modules of keyfob, or of some of its packages and files, sorted by path."""
     tops = [SOURCE / place for place in under] or [SOURCE]
     paths = [path for top in tops for path in ([top] if top.suffix else top.rglob("*.py"))]
     return [Module(path) for path in sorted(paths) if path.is_file()]
 
 
 def settle(page: Path, fresh: str, *, check: bool, remedy: str) -> int:
-    """Write a page that is made from the code or, with `check`, only say whether it is current.
+    """Write a generated page or, with `check`, only report whether it is current.
 
     Args:
         page: The file.
-        fresh: What it has to hold.
-        check: Look, and touch nothing.
+        fresh: The text that it should hold.
+        check: Only compare.
         remedy: The command that makes it current.
 
     Returns:
-        An exit code: 1 if the page is stale and was only looked at.
+        An exit code: 1 if the page is stale and `check` is set.
     """
-    held = page.read_text(encoding="utf-8") if page.exists() else ""
-    if held == fresh:
+    current = page.read_text(encoding="utf-8") if page.exists() else ""
+    if current == fresh:
         return 0
     place = page.relative_to(ROOT).as_posix()
     if check:
-        print(f"{place} is not what the code says any more: {remedy}", file=sys.stderr)
+        print(f"{place} is out of date: {remedy}", file=sys.stderr)
         return 1
     page.parent.mkdir(parents=True, exist_ok=True)
     _ = page.write_text(fresh, encoding="utf-8", newline="\n")

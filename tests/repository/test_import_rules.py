@@ -1,4 +1,4 @@
-"""The law is worth something only if it catches whoever breaks it: so break each rule, in a copy, and see."""
+"""Break each import rule in a copy of the source, and check that the linters report it."""
 
 import os
 import shutil
@@ -10,22 +10,22 @@ from typing import cast
 
 import pytest
 
-from tools.house import ROOT, SOURCE
+from tools.source import ROOT, SOURCE
 
 TOOLS = Path(sys.executable).parent
 
-# What each contract of pyproject.toml forbids: where a violation is planted, and what it says.
+# A violation of each contract in pyproject.toml: the contract, the file that is planted, and its import.
 PLANTED = [
-    ("rooms", "client/flows/planted.py", "import keyfob.server"),
-    ("rooms", "server/planted.py", "import keyfob.resource"),
-    ("rooms", "resource/planted.py", "import keyfob.client"),
-    ("rooms", "protocol/planted.py", "import keyfob.jose"),
-    ("rooms", "jose/planted.py", "import keyfob.client"),
-    ("rooms", "client/planted.py", "import keyfob.login"),
-    ("rooms", "resource/io/planted.py", "import keyfob.testing"),
-    ("rooms", "io/planted.py", "import keyfob.client"),
-    ("rooms", "testing/planted.py", "import keyfob.cli"),
-    ("rooms", "planted.py", ""),
+    ("layers", "client/flows/planted.py", "import keyfob.server"),
+    ("layers", "server/planted.py", "import keyfob.resource"),
+    ("layers", "resource/planted.py", "import keyfob.client"),
+    ("layers", "protocol/planted.py", "import keyfob.jose"),
+    ("layers", "jose/planted.py", "import keyfob.client"),
+    ("layers", "client/planted.py", "import keyfob.login"),
+    ("layers", "resource/io/planted.py", "import keyfob.testing"),
+    ("layers", "io/planted.py", "import keyfob.client"),
+    ("layers", "testing/planted.py", "import keyfob.cli"),
+    ("layers", "planted.py", ""),
     ("client", "client/model/planted.py", "import keyfob.client.ports"),
     ("client", "client/auth/planted.py", "import keyfob.client.flows"),
     ("client", "client/flows/planted.py", "import keyfob.client.session"),
@@ -41,14 +41,14 @@ PLANTED = [
     ("pure-protocol", "protocol/planted.py", "import logging"),
     ("pure-decisions", "server/decide/planted.py", "import sqlite3"),
     ("pure-decisions", "jose/planted.py", "import time"),
-    ("seals", "client/planted.py", "import joserfc.jwk"),
-    ("seals", "server/io/planted.py", "from cryptography.fernet import Fernet"),
+    ("cryptography", "client/planted.py", "import joserfc.jwk"),
+    ("cryptography", "server/io/planted.py", "from cryptography.fernet import Fernet"),
     ("network", "client/planted.py", "import httpx2"),
     ("network", "cli/planted.py", "from httpx2 import Client"),
     ("no-cycles", "client/planted.py", "import keyfob.client.planted_too"),
 ]
 
-# What ruff forbids to call, and how somebody would write it.
+# The names that ruff bans, each with a statement that uses it.
 CALLS = {
     "asyncio": "import asyncio",
     "cryptography": "import cryptography.fernet",
@@ -89,7 +89,7 @@ WORLDLY = ["io", "client/io", "client/io/vault", "server/io", "resource/io", "te
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the house that may be broken."""
+    """A copy of the source that may be broken."""
     shutil.copytree(SOURCE, tmp_path / "src" / "keyfob", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
@@ -125,7 +125,7 @@ def bans() -> set[str]:
 
 
 @pytest.mark.parametrize(("contract", "place", "line"), PLANTED)
-def test_an_import_across_a_wall_is_caught(copy: Path, contract: str, place: str, line: str) -> None:
+def test_an_import_against_the_rules_is_reported(copy: Path, contract: str, place: str, line: str) -> None:
     plant(copy, place, line)
     plant(copy, "client/planted_too.py", "import keyfob.client.planted" if contract == "no-cycles" else "")
 
@@ -136,17 +136,17 @@ def test_an_import_across_a_wall_is_caught(copy: Path, contract: str, place: str
     assert "planted" in ran.stdout.partition("Broken contracts")[2]
 
 
-def test_every_contract_has_been_broken_once() -> None:
+def test_every_contract_is_broken_once() -> None:
     assert {contract for contract, _, _ in PLANTED} == contracts()
 
 
-def test_every_ban_has_been_broken_once() -> None:
+def test_every_ban_is_broken_once() -> None:
     assert set(CALLS) == bans()
 
 
-@pytest.mark.parametrize("room", PURE)
-def test_a_call_on_the_world_is_caught_in_a_pure_room(copy: Path, room: str) -> None:
-    path = plant(copy, f"{room}/planted.py", "\n".join(CALLS.values()))
+@pytest.mark.parametrize("package", PURE)
+def test_a_banned_name_is_reported_in_a_pure_package(copy: Path, package: str) -> None:
+    path = plant(copy, f"{package}/planted.py", "\n".join(CALLS.values()))
 
     ran = run(copy, "ruff", "check", "--no-cache", "--select", "TID251", "--output-format", "concise", str(path))
 
@@ -154,9 +154,9 @@ def test_a_call_on_the_world_is_caught_in_a_pure_room(copy: Path, room: str) -> 
         assert f"`{banned}` is banned" in ran.stdout
 
 
-@pytest.mark.parametrize("door", ["login.py", "serve.py", "guard.py"])
-def test_a_door_does_not_touch_the_world_itself(copy: Path, door: str) -> None:
-    path = plant(copy, door, "import time\nimport socket")
+@pytest.mark.parametrize("place", ["login/__init__.py", "login/planted.py", "serve.py", "guard.py"])
+def test_a_banned_name_is_reported_in_a_public_module(copy: Path, place: str) -> None:
+    path = plant(copy, place, "import time\nimport socket")
 
     ran = run(copy, "ruff", "check", "--no-cache", "--select", "TID251", "--output-format", "concise", str(path))
 
@@ -164,9 +164,9 @@ def test_a_door_does_not_touch_the_world_itself(copy: Path, door: str) -> None:
     assert "`socket` is banned" in ran.stdout
 
 
-@pytest.mark.parametrize("room", WORLDLY)
-def test_what_is_there_to_touch_the_world_may(copy: Path, room: str) -> None:
-    path = plant(copy, f"{room}/planted.py", "import time")
+@pytest.mark.parametrize("package", WORLDLY)
+def test_a_banned_name_is_allowed_in_a_package_that_touches_the_world(copy: Path, package: str) -> None:
+    path = plant(copy, f"{package}/planted.py", "import time")
 
     ran = run(copy, "ruff", "check", "--no-cache", "--select", "TID251", str(path))
 

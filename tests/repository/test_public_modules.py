@@ -1,4 +1,4 @@
-"""What users import: pinned, light, and taken from the wheel that they would install."""
+"""The public modules: their surface is pinned, they load little, and the tests use the built wheel."""
 
 import ast
 import importlib
@@ -11,10 +11,10 @@ import pytest
 
 import keyfob
 from tools import api
-from tools.house import ROOT, modules
+from tools.source import ROOT, modules
 
-# A guard stands in somebody else's API: it brings neither the other roles nor what only they need.
-NOT_FOR_A_GUARD = [
+# A guard runs in a user's API: it loads neither the other roles nor their dependencies.
+NEVER_IN_A_GUARD = [
     "keyfob.client",
     "keyfob.login",
     "keyfob.serve",
@@ -31,8 +31,8 @@ NOT_FOR_A_GUARD = [
     "uvicorn",
 ]
 
-# What a guard loads when it comes to that: a key to be read, an issuer to be asked, a proof to be judged.
-NOT_BEFORE_IT_IS_WANTED = [
+# A guard loads these on first use: to read a key, to ask an issuer, to validate a proof.
+NOT_BEFORE_FIRST_USE = [
     "asyncio",
     "cryptography.hazmat.backends",
     "cryptography.hazmat.primitives.ciphers",
@@ -66,23 +66,23 @@ def test_the_public_surface_is_the_one_that_was_agreed() -> None:
     assert api.page() == api.PAGE.read_text(encoding="utf-8"), "if the change is meant: make api"
 
 
-def test_a_guard_brings_neither_client_nor_server() -> None:
+def test_a_guard_loads_neither_client_nor_server() -> None:
     loaded = loaded_by("import keyfob.guard")
 
     assert "keyfob.guard" in loaded
-    assert loaded.isdisjoint(NOT_FOR_A_GUARD)
+    assert loaded.isdisjoint(NEVER_IN_A_GUARD)
 
 
 GUARD = "import keyfob.guard as k\nguard = k.Guard(issuer='https://login.example/', audience='a')\n"
 
 
-@pytest.mark.parametrize("statement", ["import keyfob.guard", GUARD], ids=["the door", "a guard"])
-def test_a_guard_loads_what_it_may_never_need_when_it_needs_it(statement: str) -> None:
-    assert loaded_by(statement).isdisjoint(NOT_BEFORE_IT_IS_WANTED)
+@pytest.mark.parametrize("statement", ["import keyfob.guard", GUARD], ids=["the module", "a guard"])
+def test_a_guard_loads_what_it_may_never_need_on_first_use(statement: str) -> None:
+    assert loaded_by(statement).isdisjoint(NOT_BEFORE_FIRST_USE)
 
 
 @pytest.mark.parametrize(
-    ("asked", "brings"),
+    ("adapter", "frameworks"),
     [
         ("guard.wsgi(None)", set[str]()),
         ("guard.asgi(None)", set[str]()),
@@ -92,13 +92,13 @@ def test_a_guard_loads_what_it_may_never_need_when_it_needs_it(statement: str) -
         ("guard.drf_permission", set[str]()),
     ],
 )
-def test_an_adapter_brings_its_own_framework_and_no_other(asked: str, brings: set[str]) -> None:
-    frameworks = {"django", "fastapi", "flask", "rest_framework", "starlette"}
+def test_an_adapter_loads_its_own_framework_and_no_other(adapter: str, frameworks: set[str]) -> None:
+    every_framework = {"django", "fastapi", "flask", "rest_framework", "starlette"}
 
-    assert loaded_by(GUARD + asked) & frameworks == brings
+    assert loaded_by(GUARD + adapter) & every_framework == frameworks
 
 
-# All that a door loads before its first use: this of the standard library with what it needs, this of ours, no other.
+# Everything that importing a public module loads: STANDARD with its dependencies, and of ours OURS.
 STANDARD = {
     "keyfob.guard": "from __future__ import annotations\n"
     "import collections.abc, dataclasses, datetime, importlib, ipaddress, json, math, re, typing, urllib.parse",
@@ -126,66 +126,68 @@ OURS = {
 }
 
 
-@pytest.mark.parametrize("door", OURS)
-def test_a_door_loads_before_its_first_use_these_modules_and_no_other(door: str) -> None:
-    assert loaded_by(f"import {door}") - loaded_by(STANDARD[door]) == OURS[door]
+@pytest.mark.parametrize("public", OURS)
+def test_importing_a_public_module_loads_these_modules_and_no_other(public: str) -> None:
+    assert loaded_by(f"import {public}") - loaded_by(STANDARD[public]) == OURS[public]
 
 
-def test_the_classes_that_every_program_names_load_no_work_that_is_not_wanted_yet() -> None:
+def test_importing_guard_or_app_does_not_load_what_is_needed_later() -> None:
     assert loaded_by("from keyfob.guard import Guard") == loaded_by("import keyfob.guard")
     app = loaded_by("from keyfob.login import App")
-    wanted_later = [
-        "asks",
-        "drive",
+    needed_later = [
+        "auth",
+        "flows",
         "io",
         "model.notices",
         "model.stored_login",
         "ports",
         "session.login",
-        "session.session",
+        "session.renewal",
+        "session.storage",
     ]
-    assert app.isdisjoint({f"keyfob.client.{name}" for name in wanted_later})
+    assert {module.name for module in modules()} >= {f"keyfob.client.{name}" for name in needed_later}
+    assert app.isdisjoint({f"keyfob.client.{name}" for name in needed_later})
     assert app.isdisjoint({"asyncio", "cryptography", "email", "logging", "secrets", "socket", "ssl"})
 
 
-LATE = ["guard", "login/__init__"]
+LAZY = ["guard", "login/__init__"]
 
 
-@pytest.mark.parametrize("place", LATE)
-def test_what_a_door_shows_is_what_type_checkers_are_told(place: str) -> None:
-    """The imports that a checker reads, and the table from which names are loaded when they are asked for."""
+@pytest.mark.parametrize("place", LAZY)
+def test_a_public_module_exports_what_type_checkers_see(place: str) -> None:
+    """The imports below TYPE_CHECKING and the table of lazy names are the same."""
     tree = ast.parse((ROOT / "src" / "keyfob" / f"{place}.py").read_text(encoding="utf-8"))
-    door = importlib.import_module(f"keyfob.{place.removesuffix('/__init__')}")
+    public = importlib.import_module(f"keyfob.{place.removesuffix('/__init__')}")
     imported, own = api.imported(tree), {name for statement in tree.body for name in api.own_names(statement)}
 
-    for name in door.__all__:
+    for name in public.__all__:
         if name not in own:
             home, there = imported[name]
-            assert getattr(door, name) is getattr(importlib.import_module(home), there)
-        assert name in dir(door)
+            assert getattr(public, name) is getattr(importlib.import_module(home), there)
+        assert name in dir(public)
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        _ = door.Nothing
+        _ = public.Nothing
 
 
-@pytest.mark.parametrize("door", ["keyfob.guard", "keyfob.login"])
-def test_all_that_a_door_shows_comes_with_a_star(door: str) -> None:
-    shown = set(importlib.import_module(door).__all__)
+@pytest.mark.parametrize("public", ["keyfob.guard", "keyfob.login"])
+def test_a_star_import_brings_every_public_name(public: str) -> None:
+    names = set(importlib.import_module(public).__all__)
     ran = subprocess.run(
-        [sys.executable, "-I", "-c", f"from {door} import *\nprint(*globals())"],
+        [sys.executable, "-I", "-c", f"from {public} import *\nprint(*globals())"],
         capture_output=True,
         text=True,
         check=True,
     )
 
-    assert shown <= set(ran.stdout.split())
+    assert names <= set(ran.stdout.split())
 
 
-def test_the_package_itself_loads_nothing_of_ours() -> None:
+def test_importing_the_package_loads_no_module_of_it() -> None:
     assert {name for name in loaded_by("import keyfob") if name.startswith("keyfob")} == {"keyfob"}
 
 
 @pytest.mark.skipif("KEYFOB_TEST_WHEEL" not in os.environ, reason="only `make test` builds and installs the wheel")
-def test_what_is_tested_is_the_wheel_and_not_the_source() -> None:
+def test_the_tests_use_the_wheel_and_not_the_source() -> None:
     installed = Path(keyfob.__file__).parent
 
     assert not installed.is_relative_to(ROOT / "src")
@@ -195,7 +197,7 @@ def test_what_is_tested_is_the_wheel_and_not_the_source() -> None:
 
 
 @pytest.mark.skipif("KEYFOB_TEST_WHEEL" not in os.environ, reason="only `make test` builds and installs the wheel")
-def test_all_that_is_not_code_is_in_the_wheel_too() -> None:
+def test_data_files_are_in_the_wheel_too() -> None:
     installed, source = Path(keyfob.__file__).parent, ROOT / "src" / "keyfob"
 
     for path in source.rglob("*"):
