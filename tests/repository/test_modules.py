@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 
 import pytest
 
@@ -75,6 +76,14 @@ def test_a_module_has_a_docstring(module: Module) -> None:
 @EVERY_MODULE
 def test_a_module_name_is_not_a_vague_word(module: Module) -> None:
     assert not BANNED.intersection(module.name.split("."))
+
+
+@pytest.mark.parametrize("package", ["cli", "client", "resource", "server"])
+def test_a_file_name_is_used_once_in_a_package(package: str) -> None:
+    names = Counter(module.path.name for module in modules(package) if module.path.name != "__init__.py")
+
+    assert names
+    assert [name for name, uses in names.items() if uses > 1] == []
 
 
 @EVERY_WIRE_MODULE
