@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.login_lock import await_login_lock
 from keyfob.client.flows.logout import LoggedOut, end, log_out, remove_login
 from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
@@ -21,6 +22,7 @@ from keyfob.client.session.renewal import Renewal
 from keyfob.client.session.storage import need_login
 from keyfob.errors import KeyfobError, LoginRequired, Refused
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
@@ -86,6 +88,10 @@ class Login(Renewal):
         except LoginRequired as problem:
             problem.hint = f"Run in a terminal: {wanted.command(self.profile, scope)}"
             raise
+
+    async def metadata(self) -> ServerMetadata:
+        """Fetch the issuer's metadata. Raises as `discover` does."""
+        return await discover(self._world, self.profile)
 
     async def plan(self) -> Choice:
         """Return the flows that are possible from here, the safest first, and why."""
