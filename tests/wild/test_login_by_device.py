@@ -65,10 +65,10 @@ def test_a_device_code_brings_tokens_once(server: Server) -> None:
     world = Hurry(server.approve)
     profile = server.app("native", world).profile
     pending, at = run(login_flow.begin(world, profile)), run(login_flow.find(world, profile))
-    assert run(device_flow.finish(world, pending, at.program)).refresh_token
+    assert run(device_flow.finish(world, pending, at.client)).refresh_token
     error, word = SPENT[type(server).__name__]
     with pytest.raises(error) as problem:
-        run(device_flow.finish(world, pending, at.program))
+        run(device_flow.finish(world, pending, at.client))
     assert problem.value.oauth_code == word
 
 
@@ -77,7 +77,7 @@ def test_a_device_code_is_of_no_use_to_another_program(server: Server) -> None:
     world = Hurry(server.approve)
     profile = server.app("native", world).profile
     pending, other = run(login_flow.begin(world, profile)), server.app("keeps", world).profile
-    program = run(login_flow.find(world, other)).program
+    program = run(login_flow.find(world, other)).client
     with pytest.raises(Refused):
         run(device_flow.finish(world, pending, program))
 

@@ -7,8 +7,10 @@ named constant below, so that somebody with a tenant at hand can correct it in o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final, Literal
 
+from keyfob.errors import Malformed
 from keyfob.protocol.http import NO_STORE, Headers, Response, json_response
 from keyfob.protocol.oauth_error import speakable
 from keyfob.server.settings.config import Wire
@@ -267,6 +269,22 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
     ),
     "server_error": _both(500, "server_error", "Something went wrong here; it has been logged."),
 }
+
+
+def outcome_of(problem: Malformed) -> Outcome:
+    """Return the outcome of a request that cannot be read."""
+    if problem.code == "unsupported-grant":
+        return "grant_unsupported"
+    if problem.field == "scope" and not problem.message.endswith("sent twice"):
+        return "scope_malformed"
+    if problem.field in {"audience", "resource"} and problem.message.endswith("more than one API"):
+        return "audience_many"
+    return "request_malformed"
+
+
+def retry_after(wait: timedelta) -> Headers:
+    """Return the header that tells a client to wait, in whole seconds."""
+    return (("retry-after", str(int(wait.total_seconds()) + 1)),)
 
 
 def answer(

@@ -15,19 +15,9 @@ from keyfob.errors import Misuse
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Api, Application, RefreshPolicy, TenantConfig
-from keyfob.server.decide.device import (
-    ALPHABET,
-    Answer,
-    Issue,
-    Pace,
-    Undecided,
-    decide_pace,
-    decide_poll,
-    move,
-    read_user_code,
-    write_user_code,
-)
-from keyfob.server.decide.refresh import Refuse, Renew, Shown, decide_refresh
+from keyfob.server.decide.device import Answer, Issue, Pace, Undecided, decide_pace, decide_poll, move
+from keyfob.server.decide.presented import PresentedToken
+from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
 from keyfob.server.decide.throttle import (
     Failures,
     guess_budget,
@@ -37,6 +27,7 @@ from keyfob.server.decide.throttle import (
     spend,
     time_until_try,
 )
+from keyfob.server.decide.user_code import ALPHABET, read_user_code, write_user_code
 from keyfob.server.keyed_hash import RefreshParts, read_refresh
 from keyfob.server.records import MOVES, Stage
 from keyfob.testing.fake_time import NOON
@@ -110,11 +101,13 @@ def test_a_fifth_too_early_is_forgiven(gap: float, outcome: str) -> None:
     assert decide_pace(pace, NOON + timedelta(seconds=gap))[0] == outcome
 
 
-def shown(generation: int, secret: bytes) -> Shown:
-    return Shown(generation, secret.ljust(32), "program")
+def shown(generation: int, secret: bytes) -> PresentedToken:
+    return PresentedToken(generation, secret.ljust(32), "program")
 
 
-def decide(login: object, token: Shown, fresh: bytes = b"fresh", policy: RefreshPolicy = DEFAULT) -> Renew | Refuse:
+def decide(
+    login: object, token: PresentedToken, fresh: bytes = b"fresh", policy: RefreshPolicy = DEFAULT
+) -> Renew | Refuse:
     return decide_refresh(login, token, policy, NOON, fresh.ljust(32))  # type: ignore[arg-type]
 
 

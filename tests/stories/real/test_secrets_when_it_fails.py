@@ -110,7 +110,7 @@ def test_a_damaged_vault_is_not_shown(story: Story) -> None:
 PLACES = (
     ("keyfob.client.auth.token_response:read_tokens", "login --issuer {issuer} {machine} --profile x", "client secret"),
     (
-        "keyfob.client.io.vault.vault_file:FileVault.keep",
+        "keyfob.client.io.vault.vault_file:FileVault.save",
         "login --issuer {issuer} {machine} --profile x",
         "access token",
     ),

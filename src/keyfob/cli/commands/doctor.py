@@ -153,8 +153,8 @@ def _issuer(app: App) -> Iterator[Finding]:
 def _tenant(folder: Path) -> Finding:
     """How likely all the guessing of a code's life is to hit it."""
     from keyfob.serve import Registry
-    from keyfob.server.decide.device import ALPHABET, CODE_LENGTH
     from keyfob.server.decide.throttle import guess_budget
+    from keyfob.server.decide.user_code import ALPHABET, CODE_LENGTH
 
     try:
         with Registry.open(folder) as registry:

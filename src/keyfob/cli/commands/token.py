@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag, add_profile_flag, duration, known_app
-from keyfob.client.session.freshness import usual_window
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -35,7 +34,7 @@ def run(flags: Namespace) -> int:
     stored = session.stored()
     if stored.expires_at is not None:
         left = stored.expires_at - stored.skew - datetime.now(UTC)
-        if left < (usual_window(stored) if min_ttl is None else min_ttl):
+        if left < (stored.renewal_window if min_ttl is None else min_ttl):
             output.remark(f"this token lives for {output.span(left)} only; no longer one could be had")
     if stored.token_type == "DPoP":
         output.remark("this token works only with proofs of this login's key (DPoP); keyfob call makes them")

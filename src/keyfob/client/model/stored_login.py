@@ -20,6 +20,8 @@ from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
 VERSION: Final = 2
+# A token that expires while a request is under way is refused, so it is renewed this long before.
+DEFAULT_MIN_TTL: Final = timedelta(seconds=60)
 _LARGEST_SKEW: Final = 100 * 366 * 24 * 3600  # a machine without a clock starts in 1970
 _READABLE: Final = (1, VERSION)  # version 1 had neither generation nor skew
 
@@ -83,6 +85,13 @@ class StoredLogin:
     def is_bound(self) -> bool:
         """Whether the access token needs a proof of possession."""
         return self.token_type != "Bearer" or self.certificate is not None
+
+    @property
+    def renewal_window(self) -> timedelta:
+        """Return how long before its expiry the token is renewed by default: a minute, or a quarter of a short life."""
+        if self.expires_at is None:
+            return DEFAULT_MIN_TTL
+        return min(DEFAULT_MIN_TTL, max(timedelta(), self.expires_at - self.obtained_at) / 4)
 
     def with_certificate(self, shown: str | None) -> StoredLogin:
         """Return the login with the thumbprint of the certificate that was presented for its access token."""

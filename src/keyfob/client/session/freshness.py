@@ -8,15 +8,13 @@ from typing import Final, Literal
 
 from keyfob.client.auth.client_auth import OAuthClient, request_tokens
 from keyfob.client.auth.token_response import OK, read_tokens
-from keyfob.client.model.stored_login import StoredLogin
+from keyfob.client.model.stored_login import DEFAULT_MIN_TTL, StoredLogin
 from keyfob.client.ports import World
 from keyfob.errors import LoginRequired, Refused
 from keyfob.protocol.grants import RefreshGrant
 from keyfob.protocol.oauth_error import INVALID_GRANT, OAuthError
 from keyfob.protocol.secret import Secret
 
-# A token that expires while a request is sent is refused; it is renewed this long before.
-DEFAULT_MIN_TTL: Final = timedelta(seconds=60)
 # If the clock shows an earlier time than the token's receipt, it was set back; the remaining lifetime is then unknown.
 _SET_BACK: Final = timedelta(minutes=2)
 State = Literal["logged-in", "lapsed-but-renews", "login-needed", "offline-unknown", "vault-unavailable"]
@@ -51,20 +49,13 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
     if stored is None:
         return LogIn()
     server_time = moment + stored.skew
-    least = usual_window(stored) if min_ttl is None else min_ttl
+    least = stored.renewal_window if min_ttl is None else min_ttl
     is_good = stored.expires_at is None or stored.expires_at - server_time >= least
     if stored.refresh_token is None:
         return Use(stored.access_token) if is_good else LogIn()
     if is_good and server_time >= stored.obtained_at - _SET_BACK:
         return Use(stored.access_token)
     return Refresh(stored.refresh_token)
-
-
-def usual_window(stored: StoredLogin) -> timedelta:
-    """Return how long before its expiry a token is renewed by default: a minute, or a quarter of a short life."""
-    if stored.expires_at is None:
-        return DEFAULT_MIN_TTL
-    return min(DEFAULT_MIN_TTL, max(timedelta(), stored.expires_at - stored.obtained_at) / 4)
 
 
 def is_usable(stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) -> bool:

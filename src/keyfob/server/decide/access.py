@@ -8,6 +8,9 @@ from keyfob.protocol.address import is_web_url
 from keyfob.protocol.grants import ClientCredentialsGrant
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.target import Target
+from keyfob.server.decide.check_table import first_refusal
+from keyfob.server.decide.token_checks import MACHINE
+from keyfob.server.decide.token_facts import MachineFacts
 from keyfob.server.records import User
 from keyfob.server.settings.config import IDENTITY_SCOPES, TenantConfig
 from keyfob.server.settings.registered import Api, Application
@@ -33,22 +36,13 @@ class NoReach:
 def decide_credentials(
     config: TenantConfig, application: Application, asked: ClientCredentialsGrant
 ) -> Reach | NoReach:
-    """Decide what a program gets as itself. No scope named means all of its grant."""
-    audience = asked.target.audience or config.default_audience
-    if asked.organization is not None:
-        return NoReach("organization_refused")
-    if audience is None:
-        return NoReach("audience_missing")
-    api = config.api(audience)
-    if api is None:
-        return NoReach("audience_unknown", {"audience": audience})
-    grant = config.grant(application.client_id, audience)
-    if grant is None:
-        return NoReach("api_refused", {"audience": audience})
-    granted = Scope.of(grant.scopes)
-    if asked.scope is not None and not asked.scope <= granted:
-        return NoReach("scope_refused", {"scopes": (asked.scope - granted).write()})
-    return Reach(api, granted if asked.scope is None else asked.scope)
+    """Decide what a client gets as itself. Without a scope it gets all that it was granted."""
+    facts = MachineFacts.of(config, application, asked)
+    refused = first_refusal(MACHINE, facts)
+    if refused is not None:
+        return NoReach(refused.outcome, {"audience": facts.audience or "", "scopes": facts.not_granted.write()})
+    assert facts.api is not None, "an unknown API is refused"  # noqa: S101
+    return Reach(facts.api, facts.granted if asked.scope is None else asked.scope)
 
 
 def decide_reach(config: TenantConfig, application: Application, target: Target, asked: Scope) -> Reach | NoReach:

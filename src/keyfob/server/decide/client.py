@@ -1,10 +1,11 @@
-"""Who is asking, and is it proven (RFC 6749 §2.3, RFC 7523 §3, draft-ietf-oauth-rfc7523bis §4, RFC 8705 §2)."""
+"""Decide whether a client has authenticated (RFC 6749 §2.3, RFC 7523 §3 and its bis draft §4, RFC 8705 §2)."""
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from keyfob.errors import InvalidToken, Malformed
@@ -13,52 +14,146 @@ from keyfob.jose.tokens import Unverified, believe, take_apart
 from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.secret import Secret
+from keyfob.server.decide.throttle import Failures, password_wait
+from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.registered import Application
 
 LONGEST_ASSERTION: Final = 2048
 LONGEST_CLAIM: Final = 64
 LONGEST_LIFE: Final = timedelta(minutes=5)
 SKEW: Final = timedelta(seconds=10)
-# What a program's key signs besides, such as a proof of possession, is no assertion (RFC 8725 §3.11).
+# A DPoP proof, signed with the same key, is no assertion (RFC 8725 §3.11).
 _TYPES: Final = frozenset({"", "jwt", "client-authentication+jwt"})
 
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """A program's own signature on who it is. `token_id` may be used once until `expires_at`."""
+    """A valid client assertion. `token_id` may be used once until `expires_at`."""
 
     token_id: str
     expires_at: datetime
 
 
-def whose(shown: Credentials) -> str:
-    """Whom a program says it is; from its assertion, unproven, where nothing else says it."""
-    if shown.client_id or shown.method != "private_key_jwt" or shown.proof is None:
-        return shown.client_id
+@dataclass(frozen=True)
+class ClientFacts:
+    """What a request presents to authenticate its client, and the record of that client.
+
+    Attributes:
+        credentials: None where they cannot be read; `problem` says why then.
+        application: The record, if there is one.
+        secret_hash: The keyed hash of the presented secret.
+        certificate: That of the connection, in DER, or empty.
+        authorities: The tenant's, in DER.
+        audiences: This tenant's names; an assertion must be for one of them.
+        failures: Of this client in this network, so far.
+        is_new: Whether the assertion had not been used.
+    """
+
+    credentials: Credentials | None
+    problem: Malformed | None
+    now: datetime
+    application: Application | None = None
+    secret_hash: bytes = b""
+    certificate: bytes = b""
+    authorities: tuple[bytes, ...] = ()
+    audiences: frozenset[str] = frozenset()
+    failures: Failures | None = None
+    is_new: bool = True
+
+    @property
+    def client_id(self) -> str:
+        """The client that the request names; from its assertion, unverified, where nothing else names one."""
+        return "" if self.credentials is None else claimed_client_id(self.credentials)
+
+    @property
+    def wait(self) -> timedelta:
+        """How long the next attempt is not looked at."""
+        return password_wait(self.failures, self.now)
+
+    @cached_property
+    def assertion(self) -> Assertion | None:
+        """The valid assertion, or None where the client authenticates in another way.
+
+        Raises:
+            InvalidToken: There is an assertion, and it is not valid.
+        """
+        presented = self.credentials
+        if self.application is None or presented is None or presented.proof is None:
+            return None
+        if presented.method != "private_key_jwt":
+            return None
+        return judge_assertion(presented.proof, self.application, self.audiences, self.now)
+
+    def header_is_malformed(self) -> bool:
+        return self.problem is not None and self.problem.field == "authorization"
+
+    def is_malformed(self) -> bool:
+        return self.problem is not None
+
+    def names_no_client(self) -> bool:
+        return not self.client_id
+
+    def must_wait(self) -> bool:
+        return bool(self.wait)
+
+    def is_unauthenticated(self) -> bool:
+        presented, application = self.credentials, self.application
+        assert presented is not None, "what cannot be read is refused before"  # noqa: S101
+        if presented.proof is None:
+            if application is None or application.is_public:
+                return application is None
+            return not is_right_certificate(application, self.certificate, self.authorities)
+        # The secret is compared for an unknown client too: both take as long.
+        has_secret = is_right_secret(application, self.secret_hash)
+        if application is None or presented.method not in application.auth_methods:
+            return True
+        if presented.method != "private_key_jwt":
+            return not has_secret
+        try:
+            return self.assertion is None
+        except InvalidToken:
+            return True
+
+    def is_replayed(self) -> bool:
+        return not self.is_new
+
+
+def claimed_client_id(presented: Credentials) -> str:
+    """Return the client that credentials name; from an assertion, unverified, where nothing else names one."""
+    if presented.client_id or presented.method != "private_key_jwt" or presented.proof is None:
+        return presented.client_id
     try:
-        return read_json(take_apart(shown.proof).payload, "assertion").optional_text("iss") or ""
+        return read_json(take_apart(presented.proof).payload, "assertion").optional_text("iss") or ""
     except (InvalidToken, Malformed):
         return ""
 
 
+def audiences_of(config: TenantConfig) -> frozenset[str]:
+    """Return the audiences that a client assertion may name."""
+    if config.wire == "rfc":
+        return frozenset({config.issuer})
+    # Auth0's SDKs write https, also for a tenant on plain http.
+    return frozenset({config.issuer, "https://" + config.issuer.partition("://")[2]})
+
+
 def is_right_secret(application: Application | None, secret_hash: bytes) -> bool:
-    """Whether the secret is one of the application's; takes as long for an unknown one."""
+    """Return whether the secret is one of the client's. An unknown client takes as long."""
     known = application.secret_hashes if application else ()
     return any([hmac.compare_digest(secret_hash, one) for one in known or (b"nobody has this",)])  # noqa: C419  all
 
 
 def is_right_certificate(application: Application, certificate: bytes, authorities: tuple[bytes, ...]) -> bool:
-    """Whether a certificate proves an application (RFC 8705 §2.1-2.2). Whoever ended TLS saw that its key is there.
+    """Return whether a certificate authenticates a client (RFC 8705 §2.1-2.2). TLS has proven that its key is there.
 
-    A name counts only in what an authority has signed itself: what another application has on record as its own, or
-    what is signed by that, may bear any name.
+    A name counts only in what an authority has signed itself: the registered certificate of another client, or one
+    that is signed by that, may bear any name.
 
     Args:
-        application: Whom it says it is.
+        application: The client that the request names.
         certificate: In DER.
         authorities: The tenant's, in DER.
     """
-    from keyfob.jose.shown import has_name, is_issued_by, read_certificate  # noqa: PLC0415  few programs have one
+    from keyfob.jose.shown import has_name, is_issued_by, read_certificate  # noqa: PLC0415  few clients have one
 
     methods, name = application.auth_methods, application.certificate_name
     if "self_signed_tls_client_auth" in methods:
@@ -70,12 +165,12 @@ def is_right_certificate(application: Application, certificate: bytes, authoriti
 
 
 def judge_assertion(assertion: Secret, application: Application, audiences: frozenset[str], now: datetime) -> Assertion:
-    """Judge a private_key_jwt.
+    """Validate a client assertion (private_key_jwt).
 
     Args:
-        assertion: As it came.
-        application: Whom it names.
-        audiences: This tenant's names; the assertion must be for one of them and for nobody else.
+        assertion: As it was presented.
+        application: The client that it names.
+        audiences: This tenant's names; the assertion must be for one of them alone.
         now: Aware, UTC.
 
     Raises:
@@ -103,11 +198,7 @@ def judge_assertion(assertion: Secret, application: Application, audiences: froz
 
 
 def _believed(unverified: Unverified, keys: tuple[PublicKey, ...]) -> Fields:
-    """The claims, by whichever of the application's keys; a `kid` is only a hint, as programs make theirs up.
-
-    Raises:
-        InvalidToken: None of them made the signature.
-    """
+    """Return the claims, verified with one of the client's keys. A `kid` is only a hint: clients make theirs up."""
     named = KeySet(keys).choose(unverified.algorithm, unverified.key_id) if unverified.key_id else None
     for key in (named,) if named else keys:
         if key.fits(unverified.algorithm):

@@ -1,22 +1,21 @@
-"""Decide about a device login: codes, the pace of polling, what one poll gets (RFC 8628 §3.5, §5.1, §6.1, RFC 7636)."""
+"""Decide about a device login: its stages, the pace of polling, what one poll gets (RFC 8628 §3.5, RFC 7636)."""
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.errors import Misuse
-from keyfob.protocol.pkce import S256, fits, is_challenge
+from keyfob.protocol.pkce import S256, is_challenge
 from keyfob.protocol.secret import Secret
+from keyfob.server.decide.check_table import first_refusal
+from keyfob.server.decide.presented import Account, PresentedDeviceCode
+from keyfob.server.decide.token_checks import DEVICE
 from keyfob.server.records import MOVES, DeviceLogin, Stage
 from keyfob.server.wire import Outcome
 
-ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; nothing to confuse
-CODE_LENGTH: Final = 8
 SLOWER_BY: Final = timedelta(seconds=5)
-LATE: Final = timedelta(minutes=1)  # an approval in the last second still reaches a program that polls slowly
 # A poll up to a fifth early is forgiven: clocks of virtual machines run that fast (docs/decisions/0005).
 GRACE: Final = 0.8
 
@@ -30,7 +29,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """No tokens. `login` is to be saved where there is one; a pending poll saves nothing."""
+    """No tokens are due. `login` is to be saved where there is one."""
 
     outcome: Outcome
     login: DeviceLogin | None = None
@@ -38,7 +37,26 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """Nobody has decided; the pace of polling says what to answer."""
+    """The user has not decided. A pending poll saves nothing."""
+
+    outcome: Outcome = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How one client polls. Held in memory: a pending poll writes nothing to the store.
+
+    Attributes:
+        polled_at: The last poll that came in time.
+        interval: What the client must wait between polls; grows with every poll that came too early.
+    """
+
+    polled_at: datetime | None
+    interval: timedelta
+
+    def is_early(self, now: datetime) -> bool:
+        """Whether a poll comes before the interval is over; the first poll never does."""
+        return self.polled_at is not None and now - self.polled_at < self.interval * GRACE
 
 
 def is_right_challenge(challenge: str | None, method: str | None) -> bool:
@@ -47,40 +65,35 @@ def is_right_challenge(challenge: str | None, method: str | None) -> bool:
 
 
 def decide_poll(
-    login: DeviceLogin | None, client_id: str, now: datetime, verifier: Secret | None = None
+    login: DeviceLogin | None,
+    client_id: str,
+    now: datetime,
+    verifier: Secret | None = None,
+    *,
+    pace: Pace | None = None,
+    account: Account | None = None,
 ) -> Issue | Answer | Undecided:
     """Decide what one poll of a device gets (RFC 8628 §3.5).
 
-    What has been decided is told at once, however early the poll: only waiting is paced.
-
-    Does not check that the client is who it says.
+    A decision is answered at once, however early the poll: only waiting is paced. The client has been authenticated
+    before, as far as a public client can be.
 
     Args:
         login: The record that the device code points to.
-        client_id: Who polls.
+        client_id: Of the client that polls.
         now: Aware, UTC.
-        verifier: What the program shows for its challenge.
+        verifier: The client's verifier for its challenge.
+        pace: How the client has polled before; None: its pace is not looked at.
+        account: The user and the API as they are now; None: they are not looked at.
     """
-    if login is None or login.client_id != client_id or login.stage == "redeemed":
-        return Answer("code_unknown")
-    if login.stage == "lapsed":
-        return Answer("code_unknown")
-    if not _is_bound_to(login.challenge, verifier):
-        return Answer("verifier_wrong")
-    if login.stage == "denied":
-        return Answer("denied")
-    if now >= login.expires_at + (LATE if login.stage == "approved" else timedelta()):
-        return Answer("expired", move(login, "lapsed"))
-    if login.stage == "approved":
+    is_early = pace is not None and pace.is_early(now)
+    refused = first_refusal(DEVICE, PresentedDeviceCode(login, client_id, verifier, now, is_early, account))
+    if refused is None:
+        assert login is not None, "an unknown device code is refused"  # noqa: S101
         return Issue(move(login, "redeemed"))
-    return Undecided()
-
-
-def _is_bound_to(challenge: str | None, verifier: Secret | None) -> bool:
-    """Whether the code was asked for by whoever shows the verifier; neither without the other (RFC 9700 §4.8.2)."""
-    if challenge is None or verifier is None:
-        return challenge is None and verifier is None
-    return fits(verifier, challenge)
+    if refused.row in {"pace", "decided"}:
+        return Undecided(refused.outcome)
+    return Answer(refused.outcome, move(login, "lapsed") if login and refused.row == "unexpired" else None)
 
 
 def move(login: DeviceLogin, stage: Stage) -> DeviceLogin:
@@ -116,52 +129,12 @@ def approve(login: DeviceLogin, user_id: str, auth_time: datetime) -> DeviceLogi
     return replace(move(login, "approved"), user_id=user_id, auth_time=auth_time)
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How one program polls. Kept in memory: a pending poll writes nothing to the database.
-
-    Attributes:
-        polled_at: The last poll that came in time.
-        interval: What the program must keep; grows with every poll that came too early.
-    """
-
-    polled_at: datetime | None
-    interval: timedelta
-
-
 def decide_pace(pace: Pace, now: datetime) -> tuple[Outcome, Pace]:
-    """Whether a poll came in time; the first one always does.
+    """Decide whether a poll for an undecided login comes in time.
 
-    A poll too early lengthens the interval, but does not count as the last poll. Otherwise a steady program would be
+    A poll too early lengthens the interval, but does not count as the last poll. Otherwise a steady client would be
     pushed ahead of itself for ever.
     """
-    if pace.polled_at is None or now - pace.polled_at >= pace.interval * GRACE:
-        return "pending", replace(pace, polled_at=now)
-    return "slow_down", replace(pace, interval=pace.interval + SLOWER_BY)
-
-
-def write_user_code(random: bytes) -> str:
-    """A code for a person, from random bytes, every one equally likely.
-
-    Args:
-        random: At least 16 bytes.
-
-    Raises:
-        Misuse: There were too few bytes that could be used; draw again.
-    """
-    # 240 is the largest multiple of 20 in a byte; beyond it some letters would be likelier.
-    letters = [ALPHABET[byte % 20] for byte in random if byte < 240][:CODE_LENGTH]
-    if len(letters) < CODE_LENGTH:
-        raise Misuse("too little randomness for a user code")
-    return "".join(letters[:4]) + "-" + "".join(letters[4:])
-
-
-def read_user_code(typed: str) -> str | None:
-    """A typed code as it was written, or None where it cannot be one.
-
-    Case, dashes of every kind, spaces and full-width letters do not matter (RFC 8628 §6.1).
-    """
-    plain = unicodedata.normalize("NFKC", typed[:100]).upper()
-    letters = "".join(letter for letter in plain if letter in ALPHABET)
-    others = [letter for letter in plain if letter.isalnum() and letter not in ALPHABET]
-    return None if others or len(letters) != CODE_LENGTH else f"{letters[:4]}-{letters[4:]}"
+    if pace.is_early(now):
+        return "slow_down", replace(pace, interval=pace.interval + SLOWER_BY)
+    return "pending", replace(pace, polled_at=now)

@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from keyfob.server.decide.check_table import first_refusal
+from keyfob.server.decide.presented import FactorFacts
+from keyfob.server.decide.token_checks import MFA
 from keyfob.server.records import Authenticator, MfaLogin
 from keyfob.server.settings.config import Mfa
 from keyfob.server.wire import Outcome
@@ -84,16 +87,23 @@ def enrolment_address(tenant: str, account: str, secret: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FactorWrong:
-    """No."""
+    """The second factor is refused."""
 
     outcome: Outcome
 
 
 def find_login(login: MfaLogin | None, client_id: str, now: datetime) -> MfaLogin | FactorWrong:
-    """The login that an mfa_token stands for, or what to say."""
-    if login is None or login.is_spent or login.client_id != client_id:
-        return FactorWrong("mfa_token_unknown")
-    return FactorWrong("mfa_token_expired") if now >= login.expires_at else login
+    """Return the login that an mfa_token stands for, or the outcome that refuses it."""
+    return check_factor(FactorFacts(login, client_id, now))
+
+
+def check_factor(facts: FactorFacts) -> MfaLogin | FactorWrong:
+    """Make the checks of the token endpoint for an mfa_token, as far as the facts are known."""
+    refused = first_refusal(MFA, facts)
+    if refused is not None:
+        return FactorWrong(refused.outcome)
+    assert facts.record is not None, "an unknown mfa_token is refused"  # noqa: S101
+    return facts.record
 
 
 def decide_message(login: MfaLogin, oob_hash: bytes, binding_hash: bytes, now: datetime) -> MfaLogin | FactorWrong:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
 
-from keyfob.server.decide.device import ALPHABET, CODE_LENGTH
+from keyfob.server.decide.user_code import ALPHABET, CODE_LENGTH
 
 MOST_FROM_ONE_ADDRESS: Final = 3
 FREE_TRIES: Final = 5  # passwords before the wait begins

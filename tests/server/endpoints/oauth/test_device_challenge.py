@@ -117,7 +117,7 @@ def test_our_own_program_binds_its_code(both: Scene) -> None:
             approve_shown(both.person(), notice)
 
     world = SceneWorld(both, tell)
-    app = App(issuer=ISSUER, client_id="native", way="device", vault=MemoryVault(), world=world)
+    app = App(issuer=ISSUER, client_id="native", flow="device", vault=MemoryVault(), world=world)
     app.log_in()
     sent = [request.body for request in both.pair.sent if request.path.startswith("/oauth/")]
     assert b"code_challenge_method=S256" in sent[0]

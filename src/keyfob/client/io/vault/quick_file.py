@@ -8,7 +8,6 @@ from pathlib import Path
 
 from keyfob.client.io.vault.files import remove, write_private
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.session.freshness import usual_window
 from keyfob.errors import VaultUnavailable
 from keyfob.io import quick
 
@@ -34,7 +33,7 @@ def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, hold
     if not token.isascii() or any(sign in token for sign in _NEWLINES):
         return False
     until = None if stored.expires_at is None else int((stored.expires_at - stored.skew).timestamp())
-    usual = int(usual_window(stored).total_seconds())
+    usual = int(stored.renewal_window.total_seconds())
     try:
         write_private(Path(path), quick.write(state, int(time.time()), until, usual, token if holds_token else ""))
     except VaultUnavailable:

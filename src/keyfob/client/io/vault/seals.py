@@ -6,15 +6,17 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyfob.client.io.vault.files import home, make_folder, read_private, remove, write_private
 from keyfob.client.io.vault.key_passphrase import VARIABLE
-from keyfob.client.io.vault.key_places import KeyPlace, open_place
 from keyfob.client.io.vault.lock import locked
 from keyfob.client.model.envelope import Envelope
 from keyfob.client.model.storage_choice import KEY_BYTES, PLACES, Note, Place, Policy, order, policy_of, settle
 from keyfob.errors import Code, Malformed, VaultUnavailable
+
+if TYPE_CHECKING:
+    from keyfob.client.io.vault.key_places import KeyPlace
 
 NOTE: Final = "vault.json"
 POLICY_VARIABLE: Final = "KEYFOB_STORE"
@@ -28,20 +30,27 @@ class Seals:
 
     def __init__(
         self, folder: Path | None = None, policy: Policy | None = None,
-        places: Callable[[Place, Path], KeyPlace] = open_place,
+        places: Callable[[Place, Path], KeyPlace] | None = None,
     ) -> None:  # fmt: skip
         """Create it.
 
         Args:
             folder: The home folder; the platform's by default.
             policy: The policy of this command. A new decision is made if the stored one contradicts it.
-            places: Returns the key place of a name.
+            places: Returns the key place of a name; those of this system by default.
         """
         self._home = folder or home()
         self._policy: Policy | None = policy
-        self._places = places
+        self._open_place = places
         self._keys: dict[Place, bytes] = {}
         self._lock = self._home / f"{NOTE}.lock"
+
+    def _place(self, name: Place) -> KeyPlace:
+        if self._open_place is None:
+            from keyfob.client.io.vault.key_places import open_place  # 25 ms, and a plain file needs no key
+
+            return open_place(name, self._home)
+        return self._open_place(name, self._home)
 
     def note(self) -> Note:
         """Return the stored decision; an empty note if there is none or it is damaged.
@@ -131,7 +140,7 @@ class Seals:
             left = self._begin(to)
             self._finish(rewrite)
         if left is not None and left not in {to, *_SHARED}:
-            self._places(left, self._home).remove()
+            self._place(left).remove()
 
     def set_quick(self, *, is_quick: bool) -> None:
         """Allow or forbid the quick file from now on."""
@@ -145,7 +154,7 @@ class Seals:
         if place == "file":
             return None, "it works"
         try:
-            found = self._places(place, self._home).read(may_ask=False)
+            found = self._place(place).read(may_ask=False)
         except VaultUnavailable as problem:
             return problem.code, problem.message
         return (None, "it works") if found is not None else ("key-empty", "it is open, and holds no key of keyfob")
@@ -204,7 +213,7 @@ class Seals:
 
     def _ensure_key(self, place: Place, *, may_ask: bool) -> None:
         """Read the key, or write a new one and read it back; raise `VaultUnavailable` if either fails."""
-        opened = self._places(place, self._home)
+        opened = self._place(place)
         found = opened.read(may_ask=may_ask)
         if found is None:
             fresh = secrets.token_bytes(KEY_BYTES)
@@ -216,7 +225,7 @@ class Seals:
 
     def _key(self, place: Place, *, may_ask: bool = False) -> bytes:
         """Return the key in a place, which this process reads once; raise `VaultUnavailable` if there is none."""
-        found = self._keys.get(place) or self._places(place, self._home).read(may_ask=may_ask)
+        found = self._keys.get(place) or self._place(place).read(may_ask=may_ask)
         if found is None:
             hint = "Run: keyfob login"
             message = f"the vault's key is not in its place any more ({place})"

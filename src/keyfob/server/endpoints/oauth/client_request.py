@@ -1,4 +1,4 @@
-"""Find out which program asks, and whether that is proven (RFC 6749 §2.3, §3.2.1; RFC 8705 §2-3; RFC 9449 §5)."""
+"""Authenticate the client of a request, and check its DPoP proof (RFC 6749 §2.3; RFC 8705 §2-3; RFC 9449 §5)."""
 
 from __future__ import annotations
 
@@ -6,32 +6,35 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from keyfob.errors import InvalidToken, Malformed
-from keyfob.jose.proofs import NonceNeeded, Nonces, judge_proof, nonce_at
+from keyfob.jose.proofs import NonceNeeded, Nonces, Possession, judge_proof, nonce_at
 from keyfob.protocol.certificate import thumbprint_of
 from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import NO_STORE, Headers, Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
-from keyfob.server.decide.client import is_right_certificate, is_right_secret, judge_assertion, whose
-from keyfob.server.decide.throttle import Failures, network_of, password_wait
-from keyfob.server.endpoints.oauth.parameters import malformed
+from keyfob.server.decide.check_table import Refused, first_refusal
+from keyfob.server.decide.client import ClientFacts, audiences_of
+from keyfob.server.decide.throttle import Failures, network_of
+from keyfob.server.decide.token_checks import CLIENT, PROOF
+from keyfob.server.decide.token_facts import ProofFacts
+from keyfob.server.endpoints.oauth.parameters import problem_text
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.settings.registered import Application
 from keyfob.server.site import Site
-from keyfob.server.wire import Outcome, answer
+from keyfob.server.wire import Outcome, answer, retry_after
 
 _BASIC = (("www-authenticate", 'Basic realm="token", charset="UTF-8"'),)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request of a program that has shown who it is.
+class ClientRequest:
+    """One request of a client that has authenticated.
 
     Attributes:
-        key_thumbprint: The key whose possession it has proven (RFC 9449), if any.
-        certificate_thumbprint: The certificate that it has shown (RFC 8705 §3), if its tokens are bound to that.
-        headers: To go with every answer.
+        key_thumbprint: The key of its DPoP proof (RFC 9449), if any.
+        certificate_thumbprint: The certificate of the connection (RFC 8705 §3), if its tokens are bound to that.
+        headers: For every answer.
         now: One moment for the whole request.
     """
 
@@ -44,101 +47,110 @@ class Call:
     certificate_thumbprint: str | None = None
 
     def refuse(self, outcome: Outcome, **words: str) -> Response:
-        """An outcome in this tenant's dialect."""
         return answer(self.site.config.wire, outcome, headers=self.headers, words=words)
 
     def hand_over(self, tokens: TokenAnswer) -> Response:
-        """Tokens."""
         return json_response(200, tokens.write(), headers=NO_STORE + self.headers)
 
     def note(self, code: str, **more: str) -> None:
-        """Tell the audit log."""
         self.site.note(code, self.request, client_id=self.application.client_id, **more)
 
 
-async def authenticate(site: Site, request: Request, fields: Fields) -> Call | Response:
-    """Who asks; or the answer to a stranger, the same for an unknown program and a wrong secret."""
-    used_header = (request.header("authorization") or "").lower().startswith("basic")
-    headers = _BASIC if used_header else ()
-    try:
-        shown = Credentials.read(request.header("authorization"), fields)
-    except Malformed as problem:
-        if problem.field == "authorization":
-            return answer(site.config.wire, "client_unknown", headers=headers)
-        return malformed(site, problem)
-    client_id, now = whose(shown), site.now()
-    if not client_id:
-        return site.refuse("client_missing")
-    account = (f"client:{client_id}", network_of(request.peer))
-    failures = site.failures.get(account)
-    wait = password_wait(failures, now)
-    if wait:
-        return answer(site.config.wire, "too_many", headers=(("retry-after", str(int(wait.total_seconds()) + 1)),))
-    application = site.config.application(client_id)
-    if not await _is_proven(site, shown, application, request, now):
-        if shown.proof is not None:
-            site.failures.put(account, Failures((failures.count if failures else 0) + 1, now))
-        site.note("fapi", request, client_id=client_id, description="the client is unknown or not proven")
-        return answer(site.config.wire, "client_unknown", headers=headers)
-    if failures is not None:
+async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRequest | Response:
+    """Authenticate the client, or refuse: the same answer for an unknown client and a wrong secret."""
+    uses_header = (request.header("authorization") or "").lower().startswith("basic")
+    headers = _BASIC if uses_header else ()
+    facts = _client_facts(site, request, fields)
+    refused = first_refusal(CLIENT, facts)
+    if refused is None and facts.assertion is not None:
+        replay_key = keyed_hash(site.hash_keys.codes, f"jti {facts.client_id} {facts.assertion.token_id}")
+        until = facts.assertion.expires_at
+        if not await site.store.write(lambda transaction: transaction.use_once(replay_key, until)):
+            refused = first_refusal(CLIENT, replace(facts, is_new=False))
+    account = _account(request, facts)
+    if refused is not None:
+        return _refuse(site, request, facts, refused, headers)
+    if facts.failures is not None:
         site.failures.drop(account)
-    assert application is not None, "what is proven is known"  # noqa: S101
-    # A public program's refresh token would have to be bound as well (RFC 8705 §4); it can bind both to a key (DPoP).
+    application = facts.application
+    assert application is not None, "an authenticated client is registered"  # noqa: S101
+    # A public client's refresh token would have to be bound as well (RFC 8705 §4); it can bind both to a key (DPoP).
     is_bound = bool(request.certificate) and not application.is_public
     bound_to = thumbprint_of(request.certificate) if is_bound else None
-    return Call(site, request, application, now, certificate_thumbprint=bound_to)
+    return ClientRequest(site, request, application, facts.now, certificate_thumbprint=bound_to)
 
 
-async def _is_proven(
-    site: Site, shown: Credentials, application: Application | None, request: Request, now: datetime
-) -> bool:
-    if shown.proof is None:
-        if application is None or application.is_public:
-            return application is not None
-        place = site.config.for_certificates
-        return is_right_certificate(application, request.certificate, place.authorities if place else ())
-    # Compared also where the application is unknown: both take as long.
-    fits = is_right_secret(application, keyed_hash(site.hash_keys.secrets, shown.proof))
-    if application is None or shown.method not in application.auth_methods:
-        return False
-    if shown.method == "private_key_jwt":
-        return await _is_asserted(site, shown.proof, application, now)
-    return fits
-
-
-async def _is_asserted(site: Site, assertion: Secret, application: Application, now: datetime) -> bool:
-    issuer = site.config.issuer
-    names = {issuer}
-    if site.config.wire == "auth0":  # Auth0's SDKs write https, also for a tenant on plain http
-        names.add("https://" + issuer.partition("://")[2])
+def _client_facts(site: Site, request: Request, fields: Fields) -> ClientFacts:
+    now = site.now()
     try:
-        found = judge_assertion(assertion, application, frozenset(names), now)
-    except InvalidToken:
-        return False
-    mark = keyed_hash(site.hash_keys.codes, f"jti {application.client_id} {found.token_id}")
-    return await site.store.write(lambda transaction: transaction.use_once(mark, found.expires_at))
+        presented = Credentials.read(request.header("authorization"), fields)
+    except Malformed as problem:
+        return ClientFacts(None, problem, now)
+    place = site.config.for_certificates
+    facts = ClientFacts(
+        presented,
+        None,
+        now,
+        secret_hash=b"" if presented.proof is None else keyed_hash(site.hash_keys.secrets, presented.proof),
+        certificate=request.certificate,
+        authorities=place.authorities if place else (),
+        audiences=audiences_of(site.config),
+    )
+    known = site.config.application(facts.client_id)
+    return replace(facts, application=known, failures=site.failures.get(_account(request, facts)))
 
 
-async def possess(call: Call) -> Call | Response:
-    """The same call with the key that it has proven to hold; or the answer to a proof that will not do."""
-    site, shown = call.site, call.request.header_values("dpop")
-    if not shown:
-        return call.refuse("proof_invalid", problem="a proof is needed") if call.application.requires_dpop else call
-    nonce = (("dpop-nonce", nonce_at(site.hash_keys.nonces, call.now)),)
+def _account(request: Request, facts: ClientFacts) -> tuple[str, str]:
+    return f"client:{facts.client_id}", network_of(request.peer)
+
+
+def _refuse(site: Site, request: Request, facts: ClientFacts, refused: Refused, headers: Headers) -> Response:
+    """Refuse a client that has not authenticated, and count the failure."""
     wire = site.config.wire
+    if refused.outcome == "too_many":
+        return answer(wire, refused.outcome, headers=retry_after(facts.wait))
+    if facts.problem is not None:
+        words = {"problem": problem_text(facts.problem)}
+        shown = headers if refused.outcome == "client_unknown" else ()
+        return answer(wire, refused.outcome, headers=shown, words=words)
+    if refused.outcome == "client_missing":
+        return answer(wire, refused.outcome)
+    if facts.credentials is not None and facts.credentials.proof is not None:
+        count = facts.failures.count if facts.failures else 0
+        site.failures.put(_account(request, facts), Failures(count + 1, facts.now))
+    site.note("fapi", request, client_id=facts.client_id, description="the client is unknown or not proven")
+    return answer(wire, refused.outcome, headers=headers)
+
+
+async def check_dpop(call: ClientRequest) -> ClientRequest | Response:
+    """Return the request with the key of its DPoP proof, if it has one, or the refusal of the proof."""
+    site, presented = call.site, call.request.header_values("dpop")
+    facts = ProofFacts(call.application.requires_dpop, len(presented))
+    if presented:
+        facts = replace(facts, verdict=_judge(call, presented[0]))
+    refused, possession = first_refusal(PROOF, facts), facts.verdict
+    if not presented:
+        return call if refused is None else call.refuse(refused.outcome, problem="a proof is needed")
+    nonce = (("dpop-nonce", nonce_at(site.hash_keys.nonces, call.now)),)
+    if refused is None and isinstance(possession, Possession):
+        replay_key, until = keyed_hash(site.hash_keys.codes, possession.mark), possession.until
+        if await site.store.write(lambda transaction: transaction.use_once(replay_key, until)):
+            return replace(call, key_thumbprint=possession.key_thumbprint, headers=nonce)
+        refused = first_refusal(PROOF, replace(facts, is_new=False))
+    assert refused is not None, "a proof that was not refused is new"  # noqa: S101
+    problem = possession.message if isinstance(possession, InvalidToken) else "the proof was used before"
+    return answer(site.config.wire, refused.outcome, headers=nonce, words={"problem": problem})
+
+
+def _judge(call: ClientRequest, proof: str) -> Possession | NonceNeeded | InvalidToken:
+    site = call.site
     try:
-        decision = judge_proof(
-            Secret(shown[0]),
+        return judge_proof(
+            Secret(proof),
             method=call.request.method,
             address=site.config.address_of(call.request),
             now=call.now,
             nonces=Nonces(site.hash_keys.nonces, are_needed=call.application.is_public),
         )
     except InvalidToken as problem:
-        return answer(wire, "proof_invalid", headers=nonce, words={"problem": problem.message})
-    if isinstance(decision, NonceNeeded):
-        return answer(wire, "proof_needs_nonce", headers=nonce)
-    mark = keyed_hash(site.hash_keys.codes, decision.mark)
-    if len(shown) > 1 or not await site.store.write(lambda transaction: transaction.use_once(mark, decision.until)):
-        return answer(wire, "proof_invalid", headers=nonce, words={"problem": "the proof was used before"})
-    return replace(call, key_thumbprint=decision.key_thumbprint, headers=nonce)
+        return problem

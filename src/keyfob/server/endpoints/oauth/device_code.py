@@ -13,8 +13,9 @@ from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import NoReach, Reach, decide_reach
-from keyfob.server.decide.device import is_right_challenge, write_user_code
+from keyfob.server.decide.device import is_right_challenge
 from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
+from keyfob.server.decide.user_code import write_user_code
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction

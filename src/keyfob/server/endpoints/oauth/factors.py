@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Final
 
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
-from keyfob.protocol.grants import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import Reach
@@ -26,8 +25,8 @@ from keyfob.server.decide.multifactor import (
     write_digits,
     write_recovery_code,
 )
-from keyfob.server.decide.throttle import refill, spend, time_until_try
-from keyfob.server.endpoints.oauth.client_request import Call
+from keyfob.server.decide.throttle import Bucket, refill, spend, time_until_try
+from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, Factor, MfaLogin, User
@@ -39,12 +38,11 @@ _PREFIX: Final = "Fe26.2*"  # as Auth0's mfa_token and oob_code begin
 _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recovery-code": "recovery-code"}
 
 
-async def begin_factor(call: Call, user: User, reach: Reach, grant: str, factors: Iterable[Authenticator]) -> Response:
-    """The password was right: say that a second factor is due, and how to go on (Auth0's mfa_required)."""
+async def begin_factor(
+    call: ClientRequest, user: User, reach: Reach, grant: str, factors: Iterable[Authenticator]
+) -> Response:
+    """After a right password, answer that a second factor is due, and which (Auth0's mfa_required)."""
     site, wire = call.site, call.site.config.wire
-    if wire == "rfc" or not {MFA_OTP, MFA_OOB, MFA_RECOVERY_CODE} & set(call.application.grants):
-        call.note("fepft", user_id=user.user_id, description="a second factor is due")
-        return call.refuse("mfa_refused")
     token = Secret(_PREFIX + write_token(site.surroundings.random(TOKEN_BYTES)))
     login = MfaLogin(
         token_hash=keyed_hash(site.hash_keys.codes, token),
@@ -66,12 +64,17 @@ async def begin_factor(call: Call, user: User, reach: Reach, grant: str, factors
 
 
 def has_tries(site: Site, user_id: str, now: datetime) -> bool:
-    """Whether that person may try another second factor; one try is spent."""
-    bucket = refill(site.factor_tries.get(user_id), TRIES, TRIES * TRY_BACK_AFTER, now)
-    if time_until_try(bucket, TRIES, TRIES * TRY_BACK_AFTER):
-        return False
-    site.factor_tries.put(user_id, spend(bucket))
-    return True
+    """Return whether that user may try another second factor."""
+    return not time_until_try(_tries(site, user_id, now), TRIES, TRIES * TRY_BACK_AFTER)
+
+
+def spend_try(site: Site, user_id: str, now: datetime) -> None:
+    """Count one try."""
+    site.factor_tries.put(user_id, spend(_tries(site, user_id, now)))
+
+
+def _tries(site: Site, user_id: str, now: datetime) -> Bucket:
+    return refill(site.factor_tries.get(user_id), TRIES, TRIES * TRY_BACK_AFTER, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from keyfob.protocol.claims import AccessClaims
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.introspection import IntrospectionRequest
 from keyfob.protocol.secret import Secret
-from keyfob.server.endpoints.oauth.client_request import Call, authenticate
+from keyfob.server.endpoints.oauth.client_request import ClientRequest, authenticate
 from keyfob.server.endpoints.oauth.own_tokens import judge_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, read_refresh
@@ -33,7 +33,7 @@ async def introspect(site: Site, request: Request) -> Response:
     return json_response(200, await _access(call, token) or await _refresh(call, token) or _DEAD)
 
 
-async def _access(call: Call, token: Secret) -> dict[str, object] | None:
+async def _access(call: ClientRequest, token: Secret) -> dict[str, object] | None:
     site = call.site
     try:
         claims = judge_own(site, token, None)
@@ -51,7 +51,7 @@ async def _access(call: Call, token: Secret) -> dict[str, object] | None:
     return members | ({"username": user.email} if user else {})
 
 
-def _concerns(call: Call, claims: AccessClaims) -> bool:
+def _concerns(call: ClientRequest, claims: AccessClaims) -> bool:
     """Whether the caller may know: it asked for the token itself, or has a grant for an API that it is for."""
     if claims.client_id == call.application.client_id:
         return True
@@ -59,7 +59,7 @@ def _concerns(call: Call, claims: AccessClaims) -> bool:
     return any(config.grant(call.application.client_id, audience) for audience in claims.audience)
 
 
-async def _refresh(call: Call, token: Secret) -> dict[str, object] | None:
+async def _refresh(call: ClientRequest, token: Secret) -> dict[str, object] | None:
     site = call.site
     parts = read_refresh(token, site.hash_keys.refresh)
     if parts is None:

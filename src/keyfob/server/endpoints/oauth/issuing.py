@@ -9,7 +9,7 @@ from keyfob.protocol.grants import REFRESH_TOKEN
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 from keyfob.server.decide.access import permissions_of, within_permissions
-from keyfob.server.endpoints.oauth.client_request import Call
+from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.issue import TOKEN_ID_BYTES, Grounds
 from keyfob.server.keyed_hash import ID_BYTES, SECRET_BYTES, RefreshParts, keyed_hash
 from keyfob.server.ports import Transaction
@@ -18,7 +18,7 @@ from keyfob.server.records import RefreshLogin, User
 Spend = Callable[[Transaction, RefreshLogin | None], bool]
 
 
-async def issue_once(call: Call, grounds: Grounds, spend: Spend) -> TokenAnswer | None:
+async def issue_once(call: ClientRequest, grounds: Grounds, spend: Spend) -> TokenAnswer | None:
     """Tokens for a person, provided that `spend` finds what they are for still unspent.
 
     Signed before anything is spent: a failed signature spends nothing, and of many racers one wins.
@@ -49,7 +49,7 @@ async def issue_once(call: Call, grounds: Grounds, spend: Spend) -> TokenAnswer 
     return None if evicted is None else issued
 
 
-def permitted_grounds(call: Call, grounds: Grounds, user: User) -> Grounds:
+def permitted_grounds(call: ClientRequest, grounds: Grounds, user: User) -> Grounds:
     """With the scope that the person's permissions leave, and those permissions for tokens that list them."""
     permissions = permissions_of(call.site.config, user, grounds.api)
     return replace(
@@ -61,7 +61,7 @@ def permitted_grounds(call: Call, grounds: Grounds, user: User) -> Grounds:
     )
 
 
-def _begin(call: Call, grounds: Grounds, user: User) -> tuple[Secret | None, RefreshLogin | None]:
+def _begin(call: ClientRequest, grounds: Grounds, user: User) -> tuple[Secret | None, RefreshLogin | None]:
     application, site = call.application, call.site
     lasts = "offline_access" in grounds.scope and grounds.api.allow_offline_access
     if not lasts or REFRESH_TOKEN not in application.grants or grounds.auth_time is None:

@@ -18,7 +18,7 @@ from keyfob.protocol.grants import (
 from keyfob.protocol.http import Headers, Request, Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.pkce import S256
-from keyfob.server.decide.authorization_request import RESPONSE_MODES
+from keyfob.server.decide.authorization_facts import RESPONSE_MODES
 from keyfob.server.settings.config import STANDARD_SCOPES, TenantConfig
 from keyfob.server.site import Site
 

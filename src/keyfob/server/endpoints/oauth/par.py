@@ -1,4 +1,4 @@
-"""POST /oauth/par: a program leaves its authorization request here first (RFC 9126)."""
+"""POST /oauth/par: a client pushes its authorization request first (RFC 9126)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Final
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import NO_STORE, Request, Response, json_response
-from keyfob.server.decide.authorization_request import Told, Unproven, check_request
-from keyfob.server.endpoints.oauth.client_request import authenticate, possess
+from keyfob.server.decide.authorization_checks import PUSH
+from keyfob.server.decide.authorization_facts import PushFacts
+from keyfob.server.decide.authorization_request import CallbackError, PageError, check_request
+from keyfob.server.decide.check_table import first_refusal
+from keyfob.server.endpoints.oauth.client_request import authenticate, check_dpop
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.records import PushedRequest
@@ -19,11 +22,12 @@ from keyfob.server.site import Site
 LIFETIME: Final = timedelta(seconds=30)
 PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 _BYTES: Final = 32
+_PROBLEMS: Final = {"no_request_uri": "request_uri cannot be pushed", "proof_key": "dpop_jkt names another key"}
 _CREDENTIALS: Final = {"client_secret", "client_assertion", "client_assertion_type"}
 
 
 async def push(site: Site, request: Request) -> Response:
-    """Check it as fully as one that comes by browser, and give it a name for thirty seconds."""
+    """Check the request as fully as one at /authorize, and store it for thirty seconds."""
     try:
         fields = read_parameters(request)
     except Malformed as problem:
@@ -31,21 +35,20 @@ async def push(site: Site, request: Request) -> Response:
     call = await authenticate(site, request, fields)
     if isinstance(call, Response):
         return call
-    call = await possess(call)
+    call = await check_dpop(call)
     if isinstance(call, Response):
         return call
-    if fields.has("request_uri"):
-        return call.refuse("request_malformed", problem="request_uri cannot be pushed")
+    refused = first_refusal(PUSH, PushFacts(fields, call.key_thumbprint))
+    if refused is not None:
+        return call.refuse(refused.outcome, problem=_PROBLEMS[refused.row])
     asked = {name: value for name, value in fields.values.items() if name not in _CREDENTIALS and fields.has(name)}
     asked["client_id"] = call.application.client_id
     if call.key_thumbprint is not None:
         asked.setdefault("dpop_jkt", call.key_thumbprint)  # RFC 9449 §10.1
-    if asked.get("dpop_jkt") not in {None, call.key_thumbprint} and call.key_thumbprint is not None:
-        return call.refuse("proof_invalid", problem="dpop_jkt names another key")
     checked = check_request(site.config, Fields(asked, "request"))
-    if isinstance(checked, Unproven):
+    if isinstance(checked, PageError):
         return call.refuse("request_malformed", problem=checked.problem)
-    if isinstance(checked, Told):
+    if isinstance(checked, CallbackError):
         return json_response(400, {"error": checked.error, "error_description": checked.description})
     address, now = PREFIX + write_token(site.surroundings.random(_BYTES)), site.now()
     hashed = keyed_hash(site.hash_keys.codes, address)

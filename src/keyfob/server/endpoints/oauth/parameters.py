@@ -1,4 +1,4 @@
-"""Read what a program posts: a form or a JSON object (RFC 6749 §3.2, App. B; Auth0 takes both)."""
+"""Read what a client posts: a form or a JSON object (RFC 6749 §3.2, App. B; Auth0 takes both)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields, read_form, read_json
 from keyfob.protocol.http import FORM, JSON, Request, Response, media_type
 from keyfob.server.site import Site
+from keyfob.server.wire import outcome_of
 
 
 def read_parameters(request: Request) -> Fields:
@@ -23,18 +24,12 @@ def read_parameters(request: Request) -> Fields:
 
 
 def malformed(site: Site, problem: Malformed) -> Response:
-    """What to answer to a request that breaks the protocol, in Auth0's words where a parameter is missing."""
-    if problem.code == "unsupported-grant":
-        return site.refuse("grant_unsupported")
-    if problem.field == "scope" and not problem.message.endswith("sent twice"):
-        return site.refuse("scope_malformed")
-    if problem.field in {"audience", "resource"} and problem.message.endswith("more than one API"):
-        return site.refuse("audience_many")
-    return site.refuse("request_malformed", problem=problem_text(problem))
+    """Answer a request that cannot be read, in Auth0's words where a parameter is missing."""
+    return site.refuse(outcome_of(problem), problem=problem_text(problem))
 
 
 def problem_text(problem: Malformed) -> str:
-    """What may be said of it."""
+    """Return what the client may be told of it."""
     text = problem.message.partition(": ")[2] or problem.message
     if text.endswith("is missing") and problem.field:
         return f"Missing required parameter: {problem.field}"

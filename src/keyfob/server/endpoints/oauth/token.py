@@ -1,12 +1,14 @@
-"""POST /oauth/token: every grant begins here (RFC 6749 §3.2, Auth0)."""
+"""POST /oauth/token: the checks for every grant, in the order of the table, then the grant's own (RFC 6749 §3.2)."""
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, assert_never
 
 from keyfob.errors import Malformed
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.grants import (
-    GRANT_TYPES,
     AuthorizationCodeGrant,
     ClientCredentialsGrant,
     DeviceCodeGrant,
@@ -22,10 +24,13 @@ from keyfob.protocol.grants import (
     type_of,
 )
 from keyfob.protocol.http import Request, Response
-from keyfob.server.endpoints.oauth.client_request import Call, authenticate, possess
-from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
+from keyfob.server.decide.check_table import first_refusal
+from keyfob.server.decide.token_checks import GRANT, MESSAGE, STEPS, Step
+from keyfob.server.decide.token_facts import GrantFacts, MessageFacts
+from keyfob.server.endpoints.oauth.client_request import ClientRequest, authenticate, check_dpop
+from keyfob.server.endpoints.oauth.parameters import problem_text, read_parameters
 from keyfob.server.endpoints.oauth.token_code import redeem_code
-from keyfob.server.endpoints.oauth.token_credentials import as_itself
+from keyfob.server.endpoints.oauth.token_credentials import issue_to_client
 from keyfob.server.endpoints.oauth.token_device import poll
 from keyfob.server.endpoints.oauth.token_mfa import second_factor
 from keyfob.server.endpoints.oauth.token_password import with_password
@@ -34,31 +39,79 @@ from keyfob.server.site import Site
 
 
 async def token(site: Site, request: Request) -> Response:
-    """Read the request, find the program, and let its grant decide."""
+    """Make the checks for every grant, then those of the grant, and issue the tokens."""
+    progress = _Progress(site, request)
+    for step in STEPS:
+        refusal = await _CHECK[step](progress)
+        if refusal is not None:
+            return refusal
+    assert progress.call is not None, "every client is authenticated"  # noqa: S101
+    assert progress.grant is not None  # noqa: S101
+    return await _issue(progress.call, progress.grant)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What the checks have found out so far."""
+
+    site: Site
+    request: Request
+    fields: Fields | None = None
+    grant: Grant | None = None
+    call: ClientRequest | None = None
+
+
+async def _check_message(progress: _Progress) -> Response | None:
     try:
-        fields = read_parameters(request)
-        grant = TokenRequest.read(fields).grant
+        progress.fields = read_parameters(progress.request)
+        progress.grant = TokenRequest.read(progress.fields).grant
+        facts, text = MessageFacts(progress.grant), ""
     except Malformed as problem:
-        return malformed(site, problem)
-    if type_of(grant) not in GRANT_TYPES:
-        return site.refuse("grant_unsupported")
-    proven = await authenticate(site, request, fields)
-    if isinstance(proven, Response):
-        return proven
-    if type_of(grant) not in proven.application.grants:
-        return proven.refuse("grant_refused", grant=type_of(grant))
-    call = await possess(proven)
-    if isinstance(call, Response):
-        return call
-    return await _decide(call, grant)
+        facts, text = MessageFacts(problem=problem), problem_text(problem)
+    refused = first_refusal(MESSAGE, facts)
+    return None if refused is None else progress.site.refuse(refused.outcome, problem=text)
 
 
-async def _decide(call: Call, grant: Grant) -> Response:
+async def _check_client(progress: _Progress) -> Response | None:
+    assert progress.fields is not None, "the message was read"  # noqa: S101
+    found = await authenticate(progress.site, progress.request, progress.fields)
+    if isinstance(found, Response):
+        return found
+    progress.call = found
+    return None
+
+
+async def _check_grant(progress: _Progress) -> Response | None:
+    call, grant = progress.call, progress.grant
+    assert call is not None, "the client has authenticated"  # noqa: S101
+    assert grant is not None  # noqa: S101
+    refused = first_refusal(GRANT, GrantFacts(call.application, type_of(grant)))
+    return None if refused is None else call.refuse(refused.outcome, grant=type_of(grant))
+
+
+async def _check_proof(progress: _Progress) -> Response | None:
+    assert progress.call is not None, "the client has authenticated"  # noqa: S101
+    found = await check_dpop(progress.call)
+    if isinstance(found, Response):
+        return found
+    progress.call = found
+    return None
+
+
+_CHECK: Final[dict[Step, Callable[[_Progress], Awaitable[Response | None]]]] = {
+    "message": _check_message,
+    "client": _check_client,
+    "grant": _check_grant,
+    "proof": _check_proof,
+}
+
+
+async def _issue(call: ClientRequest, grant: Grant) -> Response:
     match grant:
         case AuthorizationCodeGrant():
             return await redeem_code(call, grant)
         case ClientCredentialsGrant():
-            return as_itself(call, grant)
+            return issue_to_client(call, grant)
         case DeviceCodeGrant():
             return await poll(call, grant)
         case MfaOobGrant() | MfaOtpGrant() | MfaRecoveryGrant():

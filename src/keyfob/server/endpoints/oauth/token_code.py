@@ -1,4 +1,4 @@
-"""Grant authorization_code: what the browser brought back, for tokens (RFC 6749 §4.1.3, RFC 7636 §4.6)."""
+"""Grant authorization_code: tokens for a code from the browser (RFC 6749 §4.1.3, RFC 7636 §4.6)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from keyfob.protocol.grants import AuthorizationCodeGrant
 from keyfob.protocol.http import Response
-from keyfob.server.decide.code import Refusal, Spend, decide_code
-from keyfob.server.endpoints.oauth.client_request import Call
+from keyfob.server.decide.code import RefuseCode, SpendCode, decide_code
+from keyfob.server.decide.presented import Account, PresentedCode
+from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.issuing import issue_once
 from keyfob.server.issue import Grounds
 from keyfob.server.keyed_hash import keyed_hash
@@ -15,8 +16,8 @@ from keyfob.server.ports import Transaction
 from keyfob.server.records import AuthorizationCode, RefreshLogin, User
 
 
-async def redeem_code(call: Call, grant: AuthorizationCodeGrant) -> Response:
-    """Tokens, once. A code shown twice ends what came of it."""
+async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Response:
+    """Issue tokens, once. A code that is presented twice ends the login that came of it."""
     site = call.site
     code_hash = keyed_hash(site.hash_keys.codes, grant.code)
 
@@ -25,25 +26,26 @@ async def redeem_code(call: Call, grant: AuthorizationCodeGrant) -> Response:
         return code, None if code is None else transaction.user_by_id(code.user_id)
 
     code, user = await site.store.read(load)
-    decision = decide_code(code, grant, call.application.client_id, call.key_thumbprint, call.now)
-    if isinstance(decision, Refusal):
-        if decision.replayed and code is not None:
+    api = None if code is None else site.config.target(code.audience)
+    presented = PresentedCode(
+        code, grant, call.application.client_id, call.key_thumbprint, call.now, Account(user, api)
+    )
+    decision = decide_code(presented)
+    if isinstance(decision, RefuseCode):
+        if decision.is_replay and code is not None:
             await site.store.write(lambda transaction: _end(transaction, code.login_id))
-        call.note("feacft", description="used before" if decision.replayed else decision.outcome)
+        call.note("feacft", description="used before" if decision.is_replay else decision.outcome)
         return call.refuse(decision.outcome)
     found = decision.code
-    api = site.config.target(found.audience)
-    if user is None or user.is_blocked or api is None:
-        return call.refuse("authorization_code_unknown")
+    assert user is not None, "a code of a user who is gone is refused"  # noqa: S101
+    assert api is not None  # noqa: S101
     grounds = Grounds(call.application, api, found.scope, user, found.auth_time, nonce=found.nonce, sid=found.sid)
 
     def spend(transaction: Transaction, login: RefreshLogin | None) -> bool:
-        again = decide_code(
-            transaction.code(code_hash), grant, call.application.client_id, call.key_thumbprint, call.now
-        )
-        if isinstance(again, Spend):
+        again = decide_code(replace(presented, record=transaction.code(code_hash)))
+        if isinstance(again, SpendCode):
             transaction.save_code(replace(again.code, login_id=None if login is None else login.login_id))
-        return isinstance(again, Spend)
+        return isinstance(again, SpendCode)
 
     issued = await issue_once(call, grounds, spend)
     if issued is None:

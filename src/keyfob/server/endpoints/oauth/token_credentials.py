@@ -1,16 +1,16 @@
-"""Grant client_credentials: a program as itself (RFC 6749 §4.4). Writes nothing to the store."""
+"""Grant client_credentials: a token for the client itself (RFC 6749 §4.4). Writes nothing to the store."""
 
 from __future__ import annotations
 
 from keyfob.protocol.grants import ClientCredentialsGrant
 from keyfob.protocol.http import Response
 from keyfob.server.decide.access import NoReach, decide_credentials
-from keyfob.server.endpoints.oauth.client_request import Call
+from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.issue import TOKEN_ID_BYTES, Grounds
 
 
-def as_itself(call: Call, asked: ClientCredentialsGrant) -> Response:
-    """An access token alone: no refresh token, no ID token (RFC 6749 §4.4.3)."""
+def issue_to_client(call: ClientRequest, asked: ClientCredentialsGrant) -> Response:
+    """Issue an access token alone: no refresh token, no ID token (RFC 6749 §4.4.3)."""
     site = call.site
     decision = decide_credentials(site.config, call.application, asked)
     if isinstance(decision, NoReach):

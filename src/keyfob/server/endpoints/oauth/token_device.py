@@ -1,11 +1,12 @@
-"""Grant device_code: has the person decided yet (RFC 8628 §3.4-3.5, Auth0)?"""
+"""Grant device_code: poll for the user's decision (RFC 8628 §3.4-3.5, Auth0)."""
 
 from __future__ import annotations
 
 from keyfob.protocol.grants import DeviceCodeGrant
 from keyfob.protocol.http import Response
 from keyfob.server.decide.device import Answer, Issue, Pace, Undecided, decide_pace, decide_poll
-from keyfob.server.endpoints.oauth.client_request import Call
+from keyfob.server.decide.presented import Account
+from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.issuing import issue_once
 from keyfob.server.issue import Grounds
 from keyfob.server.keyed_hash import keyed_hash
@@ -13,17 +14,28 @@ from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin, RefreshLogin, User
 
 
-async def poll(call: Call, grant: DeviceCodeGrant) -> Response:
-    """One poll. A pending one writes nothing to the store."""
+async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
+    """Answer one poll. A pending one writes nothing to the store."""
     site = call.site
     code_hash = keyed_hash(site.hash_keys.codes, grant.device_code)
     login, user = await site.store.read(lambda transaction: _load(transaction, code_hash))
-    decision = decide_poll(login, call.application.client_id, call.now, grant.code_verifier)
+    api = None if login is None else site.config.target(login.audience)
+    pace = site.paces.get(code_hash) or Pace(None, site.config.device_interval)
+    decision = decide_poll(
+        login,
+        call.application.client_id,
+        call.now,
+        grant.code_verifier,
+        pace=pace,
+        account=Account(user, api),
+    )
     if isinstance(decision, Undecided):
-        return _paced(call, code_hash)
+        _, after = decide_pace(pace, call.now)
+        site.paces.put(code_hash, after)
+        return call.refuse(decision.outcome, interval=str(int(pace.interval.total_seconds())))
     if isinstance(decision, Answer) and decision.outcome == "verifier_wrong":
         call.note("fede", description=decision.outcome)
-        return call.refuse(decision.outcome)  # a stranger's poll does not touch the pace of the program's own
+        return call.refuse(decision.outcome)  # a poll by another party does not change the client's own pace
     site.paces.drop(code_hash)
     if isinstance(decision, Answer):
         if decision.login is not None and site.config.wire == "auth0":
@@ -31,9 +43,8 @@ async def poll(call: Call, grant: DeviceCodeGrant) -> Response:
             await site.store.write(lambda transaction: transaction.save_device(lapsed))
         call.note("fede", description=decision.outcome)
         return call.refuse(decision.outcome)
-    api = site.config.target(decision.login.audience)
-    if user is None or user.is_blocked or api is None:
-        return call.refuse("code_unknown")
+    assert user is not None, "a login of a user who is gone is refused"  # noqa: S101
+    assert api is not None  # noqa: S101
     redeemed = decision.login
     grounds = Grounds(call.application, api, redeemed.scope, user, redeemed.auth_time, sid=redeemed.sid)
 
@@ -55,10 +66,3 @@ def _load(transaction: Transaction, code_hash: bytes) -> tuple[DeviceLogin | Non
     login = transaction.device_by_code(code_hash)
     user_id = None if login is None else login.user_id
     return login, None if user_id is None else transaction.user_by_id(user_id)
-
-
-def _paced(call: Call, code_hash: bytes) -> Response:
-    before = call.site.paces.get(code_hash) or Pace(None, call.site.config.device_interval)
-    outcome, after = decide_pace(before, call.now)
-    call.site.paces.put(code_hash, after)
-    return call.refuse(outcome, interval=str(int(before.interval.total_seconds())))

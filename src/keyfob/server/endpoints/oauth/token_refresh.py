@@ -1,4 +1,4 @@
-"""Grant refresh_token: a login goes on (RFC 6749 §6, RFC 9700 §4.14, Auth0)."""
+"""Grant refresh_token: renew a login (RFC 6749 §6, RFC 9700 §4.14, Auth0)."""
 
 from __future__ import annotations
 
@@ -7,65 +7,68 @@ from dataclasses import replace
 from keyfob.protocol.grants import RefreshGrant
 from keyfob.protocol.http import Response
 from keyfob.protocol.tokens import TokenAnswer
-from keyfob.server.decide.refresh import Refuse, Renew, Shown, decide_refresh
-from keyfob.server.endpoints.oauth.client_request import Call
+from keyfob.server.decide.presented import Account, PresentedToken
+from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
+from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.issuing import permitted_grounds
 from keyfob.server.issue import TOKEN_ID_BYTES, Grounds
 from keyfob.server.keyed_hash import SECRET_BYTES, keyed_hash, read_refresh
 from keyfob.server.ports import Transaction
-from keyfob.server.records import User
-from keyfob.server.wire import Outcome
-
-Rotation = tuple[Refuse | Renew, str, TokenAnswer | None]
+from keyfob.server.records import RefreshLogin
 
 
-async def renew(call: Call, grant: RefreshGrant) -> Response:
-    """New tokens for a refresh token."""
-    site = call.site
+async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
+    """Issue new tokens for a refresh token."""
+    site, random = call.site, call.site.surroundings.random
     parts = read_refresh(grant.refresh_token, site.hash_keys.refresh)
     if parts is None:
-        call.note("fertft", description="unknown")
-        return call.refuse("refresh_unknown")
-    client_id, random = call.application.client_id, site.surroundings.random
+        unreadable = decide_refresh(None, None, call.application.refresh, call.now, b"")
+        assert isinstance(unreadable, Refuse)  # noqa: S101
+        call.note("fertft", description=unreadable.reason)
+        return call.refuse(unreadable.outcome)
     fresh = replace(parts, generation=parts.generation + 1, secret=random(SECRET_BYTES))
     fresh_hash = keyed_hash(site.hash_keys.refresh, fresh.secret)
     secret_hash = keyed_hash(site.hash_keys.refresh, parts.secret)
-    shown = Shown(parts.generation, secret_hash, client_id, grant.scope, call.key_thumbprint)
+    client_id = call.application.client_id
+    presented = PresentedToken(parts.generation, secret_hash, client_id, grant.scope, call.key_thumbprint)
     token_id = random(TOKEN_ID_BYTES)
 
-    def rotate(transaction: Transaction) -> Rotation:
+    def rotate(transaction: Transaction) -> tuple[Refuse | TokenAnswer, str]:
         login = transaction.refresh_by_id(parts.login_id)
-        user = None if login is None else transaction.user_by_id(login.user_id)
-        decision = decide_refresh(login, shown, call.application.refresh, call.now, fresh_hash)
+        account = None if login is None else _account(call, transaction, login)
+        decision = decide_refresh(login, presented, call.application.refresh, call.now, fresh_hash, account)
         user_id = "" if login is None else login.user_id
         if isinstance(decision, Refuse):
             if decision.login is not None:
                 transaction.save_refresh(decision.login)
-            return decision, user_id, None
-        if user is None:
-            return Refuse("refresh_orphaned", "unknown"), user_id, None
-        api = site.config.target(decision.login.audience)
-        if user.is_blocked or api is None or not api.allow_offline_access:
-            return Refuse("refresh_unknown", "unknown"), user_id, None
+            return decision, user_id
+        assert account is not None, "an unknown token is refused"  # noqa: S101
         # Signed within the transaction: a failed signature rotates nothing.
-        handed = fresh.write(site.hash_keys.refresh) if decision.rotates else None
-        issued = site.mint.issue(_grounds(call, decision, user), call.now, token_id, handed, decision.login)
+        renewed = fresh.write(site.hash_keys.refresh) if decision.rotates else None
+        grounds = _grounds(call, decision, account)
+        issued = site.mint.issue(grounds, call.now, token_id, renewed, decision.login)
         transaction.save_refresh(decision.login)
-        return decision, user_id, issued
+        return issued, user_id
 
-    decision, user_id, issued = await site.store.write(rotate)
-    if isinstance(decision, Refuse) or issued is None:
-        reason = decision.reason if isinstance(decision, Refuse) else "unknown"
-        call.note("ferrt" if reason == "reused" else "fertft", user_id=user_id, description=reason)
-        outcome: Outcome = decision.outcome if isinstance(decision, Refuse) else "refresh_unknown"
-        return call.refuse(outcome)
+    decision, user_id = await site.store.write(rotate)
+    if isinstance(decision, Refuse):
+        code = "ferrt" if decision.reason == "reused" else "fertft"
+        call.note(code, user_id=user_id, description=decision.reason)
+        return call.refuse(decision.outcome)
     call.note("sertft", user_id=user_id)
-    return call.hand_over(issued)
+    return call.hand_over(decision)
 
 
-def _grounds(call: Call, decision: Renew, user: User) -> Grounds:
-    login, api = decision.login, call.site.config.target(decision.login.audience)
-    assert api is not None, "looked up just before"  # noqa: S101
+def _account(call: ClientRequest, transaction: Transaction, login: RefreshLogin) -> Account:
+    """Load the user and the API, which must still allow offline access."""
+    api = call.site.config.target(login.audience)
+    return Account(transaction.user_by_id(login.user_id), api if api and api.allow_offline_access else None)
+
+
+def _grounds(call: ClientRequest, decision: Renew, account: Account) -> Grounds:
+    login, user, api = decision.login, account.user, account.api
+    assert user is not None, "a login of a user who is gone is refused"  # noqa: S101
+    assert api is not None  # noqa: S101
     grounds = Grounds(
         call.application, api, decision.scope, user, login.auth_time, grant="refresh_token", sid=login.sid
     )

@@ -11,7 +11,7 @@ from datetime import datetime
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import read_form
 from keyfob.protocol.http import Request, Response
-from keyfob.server.decide.device import approve, confirm, is_open, may_approve, move, read_user_code
+from keyfob.server.decide.device import approve, confirm, is_open, may_approve, move
 from keyfob.server.decide.throttle import (
     MOST_FROM_ONE_ADDRESS,
     guess_budget,
@@ -20,8 +20,9 @@ from keyfob.server.decide.throttle import (
     spend,
     time_until_try,
 )
+from keyfob.server.decide.user_code import read_user_code
 from keyfob.server.endpoints.pages.browser import Visit, go_to, page, read_own_form, visit
-from keyfob.server.endpoints.pages.transactions import sid_of
+from keyfob.server.endpoints.pages.pending_request import sid_of
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import BrowserSession, DeviceLogin, User

@@ -1,4 +1,4 @@
-"""GET and POST /authorize: a program sends a person here through the browser (RFC 6749 §3.1, §4.1; RFC 9126 §4)."""
+"""GET and POST /authorize: a client sends a user here through the browser (RFC 6749 §3.1, §4.1; RFC 9126 §4)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from keyfob.errors import Malformed
 from keyfob.protocol.authorization import AuthorizationAnswer
 from keyfob.protocol.fields import Fields, read_form
 from keyfob.protocol.http import Request, Response
+from keyfob.server.decide.authorization_facts import AcceptedRequest, ArrivalFacts, LoginState
 from keyfob.server.decide.authorization_request import (
-    Accepted,
-    Standing,
-    Told,
-    Unproven,
+    CallbackError,
+    PageError,
+    check_arrival,
     check_request,
     next_step,
 )
 from keyfob.server.endpoints.pages.browser import Visit, callback_headers, callback_page, go_to, page, visit
-from keyfob.server.endpoints.pages.transactions import Transaction, begin, sid_of
+from keyfob.server.endpoints.pages.pending_request import PendingRequest, begin, sid_of
 from keyfob.server.keyed_hash import keyed_hash, write_token
-from keyfob.server.ports import Transaction as StoreTransaction
+from keyfob.server.ports import Transaction
 from keyfob.server.records import AuthorizationCode, Consent
 from keyfob.server.site import Site
 
@@ -29,72 +29,73 @@ _SWEPT = 20
 
 
 async def authorize(site: Site, request: Request) -> Response:
-    """Check the request, then see what the person must still do. Nothing is stored for a mere visit."""
+    """Check the request, then decide what the user must still do. Nothing is stored for a mere visit."""
     who = await visit(site, request)
+    arrival, fields = await _arrival(site, request)
+    refused = check_arrival(arrival)
+    if refused is not None:
+        return error_page(site, who, refused.problem)
+    checked = check_request(site.config, fields)
+    if isinstance(checked, PageError):
+        site.note("f", request, description=checked.problem)
+        return error_page(site, who, checked.problem)
+    if isinstance(checked, CallbackError):
+        site.note("f", request, client_id=fields.text("client_id"), description=checked.error)
+        return send_error(site, request, who, checked)
+    pending = begin(site, checked)
+    login = await login_state(site, who, checked)
+    match next_step(checked, login, site.now()):
+        case "login":
+            return go_to(site, who, f"/u/login?state={pending.token}")
+        case "consent":
+            return go_to(site, who, f"/u/consent?state={pending.token}")
+        case "issue":
+            return await issue_code(site, request, who, pending, login)
+        case error:
+            return refuse(site, request, who, pending, error, error.replace("_", " ").capitalize())
+
+
+async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
+    """Read the parameters, from the pushed request if there is one (RFC 9126 §4)."""
     try:
         fields = read_form(request.query.encode() if request.method != "POST" else request.body, "request")
-        pushed = await _pushed(site, fields)
+        address, client_id = fields.optional_text("request_uri"), fields.optional_text("client_id")
     except Malformed as problem:
-        return unproven(site, who, problem.message.partition(": ")[2] or problem.message)
-    if pushed is None:
-        return unproven(site, who, "The request was left with us too long ago, or by somebody else.")
-    checked = check_request(site.config, pushed)
-    if isinstance(checked, Unproven):
-        site.note("f", request, description=checked.problem)
-        return unproven(site, who, checked.problem)
-    if isinstance(checked, Told):
-        site.note("f", request, client_id=pushed.text("client_id"), description=checked.error)
-        return tell(site, request, who, checked)
-    transaction = begin(site, checked)
-    standing = await standing_of(site, who, checked)
-    match next_step(checked, standing, site.now()):
-        case "login":
-            return go_to(site, who, f"/u/login?state={transaction.token}")
-        case "consent":
-            return go_to(site, who, f"/u/consent?state={transaction.token}")
-        case "issue":
-            return await issue_code(site, request, who, transaction, standing)
-        case error:
-            return refuse(site, request, who, transaction, error, error.replace("_", " ").capitalize())
-
-
-async def _pushed(site: Site, fields: Fields) -> Fields | None:
-    """The parameters, from where the program left them if it did (RFC 9126 §4); None where that is not so any more."""
-    address = fields.optional_text("request_uri")
+        return ArrivalFacts(problem, None, is_pushed=False, pushed=None, now=site.now()), Fields({}, "request")
     if address is None:
-        return fields
+        return ArrivalFacts(None, client_id, is_pushed=False, pushed=None, now=site.now()), fields
     hashed = keyed_hash(site.hash_keys.codes, address)
     found = await site.store.read(lambda transaction: transaction.pushed(hashed))
-    if found is None or found.client_id != fields.optional_text("client_id") or site.now() >= found.expires_at:
-        return None
-    return Fields(json.loads(found.parameters), "request")
+    if found is not None:
+        fields = Fields(json.loads(found.parameters), "request")
+    return ArrivalFacts(None, client_id, is_pushed=True, pushed=found, now=site.now()), fields
 
 
-async def standing_of(site: Site, who: Visit, accepted: Accepted) -> Standing:
-    """Who is logged in at that browser, and what they have allowed that program before."""
+async def login_state(site: Site, who: Visit, accepted: AcceptedRequest) -> LoginState:
+    """Load who is logged in at that browser, and what they have consented to for that client."""
     record = who.record
     if record is None or record.user_id is None:
-        return Standing()
+        return LoginState()
     user_id, api = record.user_id, accepted.reach.api
 
-    def load(transaction: StoreTransaction) -> Standing:
+    def load(transaction: Transaction) -> LoginState:
         user = transaction.user_by_id(user_id)
         if user is None or user.is_blocked or user.connection not in accepted.application.connections:
-            return Standing()
+            return LoginState()
         consent = transaction.consent(user_id, accepted.application.client_id, api.audience)
-        return Standing(user_id, record.auth_time, consent)
+        return LoginState(user_id, record.auth_time, consent)
 
     return await site.store.read(load)
 
 
 async def issue_code(
-    site: Site, request: Request, who: Visit, transaction: Transaction, standing: Standing, *, consented: bool = False
+    site: Site, request: Request, who: Visit, pending: PendingRequest, login: LoginState, *, consented: bool = False
 ) -> Response:
-    """A code for the program, carried by the browser."""
-    accepted, now, code = transaction.accepted, site.now(), write_token(site.surroundings.random(CODE_BYTES))
+    """Send a code to the client, through the browser."""
+    accepted, now, code = pending.accepted, site.now(), write_token(site.surroundings.random(CODE_BYTES))
     asked, application = accepted.asked, accepted.application
-    assert standing.user_id is not None, "only who is logged in gets here"  # noqa: S101
-    assert standing.auth_time is not None  # noqa: S101
+    assert login.user_id is not None, "a code is only issued for a user who is logged in"  # noqa: S101
+    assert login.auth_time is not None  # noqa: S101
     kept = AuthorizationCode(
         code_hash=keyed_hash(site.hash_keys.codes, code),
         client_id=application.client_id,
@@ -102,20 +103,20 @@ async def issue_code(
         challenge=asked.code_challenge,
         audience=accepted.reach.api.audience,
         scope=accepted.reach.scope,
-        user_id=standing.user_id,
-        auth_time=standing.auth_time,
+        user_id=login.user_id,
+        auth_time=login.auth_time,
         created_at=now,
         expires_at=now + site.config.code_lifetime,
         nonce=asked.nonce,
         key_thumbprint=asked.key_thumbprint,
         sid=sid_of(site, who.session_hash),
     )
-    before = standing.consent.scope.names if standing.consent else frozenset[str]()
+    before = login.consent.scope.names if login.consent else frozenset[str]()
     consent = Consent(
         kept.user_id, kept.client_id, kept.audience, replace(kept.scope, names=kept.scope.names | before), now
     )
 
-    def save(store: StoreTransaction) -> None:
+    def save(store: Transaction) -> None:
         store.sweep(now, _SWEPT)
         store.save_code(kept)
         if consented:
@@ -126,26 +127,24 @@ async def issue_code(
     return _answer(site, request, who, asked.redirect_uri, asked.response_mode, AuthorizationAnswer(asked.state, code))
 
 
-def refuse(
-    site: Site, request: Request, who: Visit, transaction: Transaction, error: str, description: str
-) -> Response:
-    """Tell the program why there is no code."""
-    asked = transaction.accepted.asked
+def refuse(site: Site, request: Request, who: Visit, pending: PendingRequest, error: str, description: str) -> Response:
+    """Send the client an error instead of a code."""
+    asked = pending.accepted.asked
     site.note("f", request, client_id=asked.client_id, description=error)
-    told = Told(asked.redirect_uri, asked.response_mode or "query", asked.state, error, description)
-    return tell(site, request, who, told)
+    found = CallbackError(asked.redirect_uri, asked.response_mode or "query", asked.state, error, description)
+    return send_error(site, request, who, found)
 
 
-def tell(site: Site, request: Request, who: Visit, told: Told) -> Response:
-    """An error, to a callback that has been proven."""
-    answer = AuthorizationAnswer(told.state, None, told.error, told.description)
-    return _answer(site, request, who, told.redirect_uri, told.response_mode, answer)
+def send_error(site: Site, request: Request, who: Visit, found: CallbackError) -> Response:
+    """Send an error to a callback that is known to be the client's."""
+    answer = AuthorizationAnswer(found.state, None, found.error, found.description)
+    return _answer(site, request, who, found.redirect_uri, found.response_mode, answer)
 
 
 def _answer(
     site: Site, request: Request, who: Visit, redirect_uri: str, mode: str | None, answer: AuthorizationAnswer
 ) -> Response:
-    # RFC 9207 says who answers; Auth0 does not.
+    # RFC 9207 adds the issuer; Auth0 does not.
     full = replace(answer, issuer=site.config.issuer) if site.config.wire == "rfc" else answer
     if mode == "form_post":
         return callback_page(site, who, redirect_uri, full.write())
@@ -153,6 +152,6 @@ def _answer(
     return Response(status, callback_headers(site, who, full.address(redirect_uri)))
 
 
-def unproven(site: Site, who: Visit, problem: str) -> Response:
-    """A page for the person: where to send them back to is not proven (RFC 9700 §4.11.2)."""
+def error_page(site: Site, who: Visit, problem: str) -> Response:
+    """Show the user an error, where the callback is not known to be the client's (RFC 9700 §4.11.2)."""
     return page(site, who, "problem.html", {"problem": problem}, 400)

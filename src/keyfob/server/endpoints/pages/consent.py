@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import read_form
 from keyfob.protocol.http import Request, Response
-from keyfob.server.decide.authorization_request import Standing, is_verifiable
-from keyfob.server.endpoints.pages.authorize import issue_code, refuse, standing_of, unproven
+from keyfob.server.decide.authorization_facts import LoginState, is_verifiable
+from keyfob.server.endpoints.pages.authorize import error_page, issue_code, login_state, refuse
 from keyfob.server.endpoints.pages.browser import go_to, page, read_own_form, visit
-from keyfob.server.endpoints.pages.transactions import Transaction, resume
+from keyfob.server.endpoints.pages.pending_request import PendingRequest, resume
 from keyfob.server.site import Site
 
 LOST = "This page was too old, or did not come from us. Please start again in your program."
@@ -19,46 +19,46 @@ LOST = "This page was too old, or did not come from us. Please start again in yo
 async def show(site: Site, request: Request) -> Response:
     """What the program wants, and who would let it in. Changes nothing."""
     who = await visit(site, request)
-    transaction = resume(site, state_of(request))
-    if transaction is None:
-        return unproven(site, who, LOST)
-    standing = await standing_of(site, who, transaction.accepted)
-    if not _is_fresh(transaction, standing):
-        return go_to(site, who, f"/u/login?state={transaction.token}")
-    user_id = standing.user_id or ""
+    pending = resume(site, state_of(request))
+    if pending is None:
+        return error_page(site, who, LOST)
+    login = await login_state(site, who, pending.accepted)
+    if not _is_fresh(pending, login):
+        return go_to(site, who, f"/u/login?state={pending.token}")
+    user_id = login.user_id or ""
     user = await site.store.read(lambda store: store.user_by_id(user_id))
-    words = {"email": user.email if user else "", "state": transaction.token, **describe_asked(transaction)}
-    return page(site, who, "consent.html", words, form_to=transaction.accepted.asked.redirect_uri)
+    words = {"email": user.email if user else "", "state": pending.token, **describe_asked(pending)}
+    return page(site, who, "consent.html", words, form_to=pending.accepted.asked.redirect_uri)
 
 
 async def act(site: Site, request: Request) -> Response:
     """A button was pressed."""
     who = await visit(site, request)
     fields = read_own_form(site, request, who)
-    transaction = None if fields is None else resume(site, fields.optional_text("state"))
-    if fields is None or transaction is None:
-        return unproven(site, who, LOST)
+    pending = None if fields is None else resume(site, fields.optional_text("state"))
+    if fields is None or pending is None:
+        return error_page(site, who, LOST)
     button = fields.optional_text("button")
     if button == "other":
-        return go_to(site, who, f"/u/login?state={transaction.token}")
+        return go_to(site, who, f"/u/login?state={pending.token}")
     if button != "approve":
-        return refuse(site, request, who, transaction, "access_denied", "User did not authorize the request")
-    standing = await standing_of(site, who, transaction.accepted)
-    if not _is_fresh(transaction, standing):
-        return go_to(site, who, f"/u/login?state={transaction.token}")
-    return await issue_code(site, request, who, transaction, standing, consented=True)
+        return refuse(site, request, who, pending, "access_denied", "User did not authorize the request")
+    login = await login_state(site, who, pending.accepted)
+    if not _is_fresh(pending, login):
+        return go_to(site, who, f"/u/login?state={pending.token}")
+    return await issue_code(site, request, who, pending, login, consented=True)
 
 
-def _is_fresh(transaction: Transaction, standing: Standing) -> bool:
+def _is_fresh(pending: PendingRequest, login: LoginState) -> bool:
     """Whether the login is new enough for what the program wants."""
-    if standing.user_id is None or standing.auth_time is None:
+    if login.user_id is None or login.auth_time is None:
         return False
-    if standing.auth_time >= transaction.began_at:
+    if login.auth_time >= pending.began_at:
         return True
-    asked = transaction.accepted.asked
+    asked = pending.accepted.asked
     if {"login", "select_account"} & set(asked.prompt):
         return False
-    return asked.max_age is None or transaction.began_at - standing.auth_time <= asked.max_age
+    return asked.max_age is None or pending.began_at - login.auth_time <= asked.max_age
 
 
 def state_of(request: Request) -> str | None:
@@ -69,9 +69,9 @@ def state_of(request: Request) -> str | None:
         return None
 
 
-def describe_asked(transaction: Transaction) -> dict[str, object]:
+def describe_asked(pending: PendingRequest) -> dict[str, object]:
     """What a person is told of the program that asks."""
-    accepted = transaction.accepted
+    accepted = pending.accepted
     api, scope, back = accepted.reach.api, accepted.reach.scope, urlsplit(accepted.asked.redirect_uri)
     return {
         "application": accepted.application.name,

@@ -11,22 +11,23 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
-from keyfob.server.decide.authorization_request import Standing, next_step
+from keyfob.server.decide.authorization_facts import LoginState
+from keyfob.server.decide.authorization_request import next_step
 from keyfob.server.decide.device import approve, confirm, move
 from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
 from keyfob.server.endpoints.pages.activate import TOO_OLD, describe, pending_of, settle
-from keyfob.server.endpoints.pages.authorize import issue_code, refuse, unproven
+from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse
 from keyfob.server.endpoints.pages.browser import Visit, go_to, new_visit, page, read_own_form, visit
 from keyfob.server.endpoints.pages.consent import LOST, describe_asked, state_of
-from keyfob.server.endpoints.pages.transactions import Transaction, resume, sid_of
+from keyfob.server.endpoints.pages.pending_request import PendingRequest, resume, sid_of
 from keyfob.server.endpoints.password_check import LONGEST_EMAIL, NotThem, check_password
-from keyfob.server.ports import Transaction as StoreTransaction
+from keyfob.server.ports import Transaction
 from keyfob.server.records import BrowserSession, DeviceLogin, MfaLogin, User
 from keyfob.server.site import Site
 
 # One sentence for an unknown person, a wrong password and a blocked account (OWASP ASVS 6.3.8).
 WRONG = "Wrong e-mail or password."
-Pending = DeviceLogin | Transaction
+Pending = DeviceLogin | PendingRequest
 
 
 async def show(site: Site, request: Request) -> Response:
@@ -35,7 +36,7 @@ async def show(site: Site, request: Request) -> Response:
     pending = await pending_login(site, who, state_of(request))
     if pending is None:
         return _nothing_pending(site, who, state_of(request))
-    hint = pending.accepted.asked.login_hint or "" if isinstance(pending, Transaction) else ""
+    hint = pending.accepted.asked.login_hint or "" if isinstance(pending, PendingRequest) else ""
     return _page(site, who, pending, hint[:LONGEST_EMAIL], "", 200)
 
 
@@ -47,7 +48,7 @@ async def act(site: Site, request: Request) -> Response:
     pending = await pending_login(site, who, state)
     if fields is None or pending is None:
         if state is not None or state_of(request) is not None:
-            return unproven(site, who, LOST)
+            return error_page(site, who, LOST)
         return page(site, who, "enter.html", {"typed": "", "problem": TOO_OLD}, 403)
     if fields.optional_text("button") == "decline":
         return await decline(site, request, who, pending)
@@ -74,7 +75,7 @@ async def pending_login(site: Site, who: Visit, state: str | None) -> Pending | 
 
 async def decline(site: Site, request: Request, who: Visit, pending: Pending) -> Response:
     """The person would rather not."""
-    if isinstance(pending, Transaction):
+    if isinstance(pending, PendingRequest):
         return refuse(site, request, who, pending, "access_denied", "User did not authorize the request")
     await site.store.write(lambda transaction: _decline(transaction, site, who))
     site.note("fdecc", request, client_id=pending.client_id)
@@ -91,24 +92,24 @@ async def complete(site: Site, request: Request, who: Visit, pending: Pending, u
         site.note("s", request, user_id=user.user_id, client_id=pending.client_id)
         return go_to(site, fresh, "/activate/done")
 
-    def begin(transaction: StoreTransaction) -> Standing:
+    def begin(transaction: Transaction) -> LoginState:
         transaction.drop_session(who.session_hash)
         transaction.save_session(session)
         accepted = pending.accepted
         audience = accepted.reach.api.audience
         consent = transaction.consent(user.user_id, accepted.application.client_id, audience)
-        return Standing(user.user_id, now, consent)
+        return LoginState(user.user_id, now, consent)
 
-    standing = await site.store.write(begin)
+    login = await site.store.write(begin)
     known = replace(fresh, record=session)
-    if next_step(pending.accepted, standing, now, just_logged_in=True) == "issue":
-        return await issue_code(site, request, known, pending, standing)
+    if next_step(pending.accepted, login, now, just_logged_in=True) == "issue":
+        return await issue_code(site, request, known, pending, login)
     return go_to(site, known, f"/u/consent?state={pending.token}")
 
 
 def connections_of(site: Site, pending: Pending) -> tuple[str, ...]:
     """The directories that the person may be in."""
-    if isinstance(pending, Transaction):
+    if isinstance(pending, PendingRequest):
         named = pending.accepted.asked.connection
         return (named,) if named else pending.accepted.application.connections
     application = site.config.application(pending.client_id)
@@ -117,14 +118,14 @@ def connections_of(site: Site, pending: Pending) -> tuple[str, ...]:
 
 def describe_pending(site: Site, pending: Pending) -> dict[str, object]:
     """What the page says of the program that asks."""
-    if isinstance(pending, Transaction):
+    if isinstance(pending, PendingRequest):
         return {"state": pending.token, "approves": False, **describe_asked(pending)}
     return {"state": "", "approves": True, **describe(site, pending, "")}
 
 
 def callback_of(pending: Pending) -> str | None:
     """Where pressing a button may lead to in the end."""
-    return pending.accepted.asked.redirect_uri if isinstance(pending, Transaction) else None
+    return pending.accepted.asked.redirect_uri if isinstance(pending, PendingRequest) else None
 
 
 def _page(site: Site, who: Visit, pending: Pending, email: str, problem: str, status: int) -> Response:
@@ -133,7 +134,7 @@ def _page(site: Site, who: Visit, pending: Pending, email: str, problem: str, st
 
 
 def _nothing_pending(site: Site, who: Visit, state: str | None) -> Response:
-    return unproven(site, who, LOST) if state is not None else go_to(site, who, "/activate")
+    return error_page(site, who, LOST) if state is not None else go_to(site, who, "/activate")
 
 
 async def _check(site: Site, request: Request, fields: Fields, pending: Pending) -> tuple[User | None, str]:
@@ -148,7 +149,7 @@ async def _check(site: Site, request: Request, fields: Fields, pending: Pending)
     return None, WRONG
 
 
-def _approve(transaction: StoreTransaction, site: Site, who: Visit, session: BrowserSession, user: User) -> bool:
+def _approve(transaction: Transaction, site: Site, who: Visit, session: BrowserSession, user: User) -> bool:
     """A new session id at login: one that somebody planted before is worth nothing afterwards."""
     now = session.created_at
     login = pending_of(transaction, transaction.session(who.session_hash), now)
@@ -160,7 +161,7 @@ def _approve(transaction: StoreTransaction, site: Site, who: Visit, session: Bro
     return True
 
 
-def _decline(transaction: StoreTransaction, site: Site, who: Visit) -> None:
+def _decline(transaction: Transaction, site: Site, who: Visit) -> None:
     session, now = transaction.session(who.session_hash), site.now()
     login = pending_of(transaction, session, now)
     if login is not None and session is not None:

@@ -12,7 +12,7 @@ from keyfob.protocol.http import FORM, Request, Response, media_type
 from keyfob.protocol.secret import Secret
 from keyfob.server.endpoints.oauth.own_tokens import signed_by_us
 from keyfob.server.endpoints.pages.browser import Visit, drop_cookie, page, page_headers, read_own_form, visit
-from keyfob.server.endpoints.pages.transactions import sid_of
+from keyfob.server.endpoints.pages.pending_request import sid_of
 from keyfob.server.site import Site
 
 _UNLISTED = "The address to go to after the logout is not registered."

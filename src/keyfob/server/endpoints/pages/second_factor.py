@@ -24,13 +24,14 @@ from keyfob.server.endpoints.oauth.factors import (
     has_tries,
     recovery_of,
     send_message,
+    spend_try,
 )
-from keyfob.server.endpoints.pages.authorize import unproven
+from keyfob.server.endpoints.pages.authorize import error_page
 from keyfob.server.endpoints.pages.browser import Visit, page, read_own_form, visit
 from keyfob.server.endpoints.pages.consent import LOST, state_of
 from keyfob.server.endpoints.pages.login import Pending, callback_of, complete, decline, describe_pending, pending_login
-from keyfob.server.endpoints.pages.transactions import Transaction
-from keyfob.server.ports import Transaction as StoreTransaction
+from keyfob.server.endpoints.pages.pending_request import PendingRequest
+from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, MfaLogin, User
 from keyfob.server.site import Site
 
@@ -54,7 +55,7 @@ async def show(site: Site, request: Request) -> Response:
     who = await visit(site, request)
     pending, due = await pending_login(site, who, state_of(request)), await _due(site, who)
     if pending is None or due is None:
-        return unproven(site, who, LOST)
+        return error_page(site, who, LOST)
     return _page(site, who, pending, due, "")
 
 
@@ -65,7 +66,7 @@ async def act(site: Site, request: Request) -> Response:
     pending = None if fields is None else await pending_login(site, who, fields.optional_text("state"))
     due = await _due(site, who)
     if fields is None or pending is None or due is None:
-        return unproven(site, who, LOST)
+        return error_page(site, who, LOST)
     match fields.optional_text("button"):
         case "decline":
             return await decline(site, request, who, pending)
@@ -85,6 +86,7 @@ async def _verify(site: Site, request: Request, who: Visit, pending: Pending, du
     if not has_tries(site, due.user.user_id, now):
         site.note("gd_otp_rate_limit_exceed", request, user_id=due.user.user_id)
         return _page(site, who, pending, due, TOO_MANY, status=429)
+    spend_try(site, due.user.user_id, now)
     code = write_recovery_code(site.surroundings.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, due.user.user_id, code, now, is_active=True)
     way = await site.store.write(lambda transaction: _check(site, transaction, who, typed, fresh))
@@ -95,7 +97,7 @@ async def _verify(site: Site, request: Request, who: Visit, pending: Pending, du
     done = await complete(site, request, who, pending, due.user)
     if way == "recovery" or (way == "enrolled" and "recovery-code" in site.config.factors):
         # The session is new, and its cookie travels with this page too; the code is shown this once.
-        onward = f"/u/consent?state={pending.token}" if isinstance(pending, Transaction) else "/activate/done"
+        onward = f"/u/consent?state={pending.token}" if isinstance(pending, PendingRequest) else "/activate/done"
         shown = page(site, who, "recovery.html", {"code": code, "onward": onward}, form_to=callback_of(pending))
         return replace(
             shown, headers=(*shown.headers, *((name, value) for name, value in done.headers if name == "set-cookie"))
@@ -103,7 +105,7 @@ async def _verify(site: Site, request: Request, who: Visit, pending: Pending, du
     return done
 
 
-def _check(site: Site, transaction: StoreTransaction, who: Visit, typed: str, fresh: Authenticator) -> str:
+def _check(site: Site, transaction: Transaction, who: Visit, typed: str, fresh: Authenticator) -> str:
     """Spend the factor; gives which way it went, or ""."""
     now = site.now()
     login = find_login(transaction.mfa_login(who.session_hash), "", now)
@@ -131,7 +133,7 @@ def _check(site: Site, transaction: StoreTransaction, who: Visit, typed: str, fr
 async def _due(site: Site, who: Visit) -> _Due | None:
     now = site.now()
 
-    def load(transaction: StoreTransaction) -> _Due | None:
+    def load(transaction: Transaction) -> _Due | None:
         login = find_login(transaction.mfa_login(who.session_hash), "", now)
         if isinstance(login, FactorWrong):
             return None

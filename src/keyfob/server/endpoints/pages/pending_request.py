@@ -11,7 +11,8 @@ from typing import Final
 from keyfob.errors import Malformed
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
 from keyfob.protocol.fields import Fields, read_json
-from keyfob.server.decide.authorization_request import Accepted, check_request
+from keyfob.server.decide.authorization_facts import AcceptedRequest
+from keyfob.server.decide.authorization_request import check_request
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.site import Site
 
@@ -21,7 +22,7 @@ _CONTEXT: Final = "authorization"
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction:
+class PendingRequest:
     """One request that a person is busy with.
 
     Attributes:
@@ -29,20 +30,20 @@ class Transaction:
         began_at: A login after this moment counts as one for this request.
     """
 
-    accepted: Accepted
+    accepted: AcceptedRequest
     token: str
     began_at: datetime
 
 
-def begin(site: Site, accepted: Accepted) -> Transaction:
+def begin(site: Site, accepted: AcceptedRequest) -> PendingRequest:
     """A request that has been checked, sealed."""
     now = site.now()
     content = json.dumps({**accepted.asked.write(), "began": now.timestamp()}).encode()
     box = seal(content, site.hash_keys.pages, nonce=site.surroundings.random(NONCE_BYTES), context=_CONTEXT)
-    return Transaction(accepted, write_token(box), now)
+    return PendingRequest(accepted, write_token(box), now)
 
 
-def resume(site: Site, token: str | None) -> Transaction | None:
+def resume(site: Site, token: str | None) -> PendingRequest | None:
     """The request that a page carries, checked again: an application may have changed since. None: not ours, or old."""
     if token is None or len(token) > LONGEST:
         return None
@@ -56,9 +57,9 @@ def resume(site: Site, token: str | None) -> Transaction | None:
         return None
     asked = {name: value for name, value in fields.values.items() if name != "began"}
     accepted = check_request(site.config, Fields(asked, "page"))
-    if not isinstance(accepted, Accepted):
+    if not isinstance(accepted, AcceptedRequest):
         return None
-    return Transaction(accepted, token, datetime.fromtimestamp(began, UTC))
+    return PendingRequest(accepted, token, datetime.fromtimestamp(began, UTC))
 
 
 def sid_of(site: Site, session_hash: bytes) -> str:

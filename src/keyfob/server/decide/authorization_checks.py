@@ -1,0 +1,251 @@
+"""The order of the checks of an authorization request: one table for /authorize and /oauth/par.
+
+RFC 6749 §4.1.2.1, RFC 9126 §2.3, §4, RFC 9700 §2.1, §4.1.3, OpenID Connect Core §3.1.2.6. `docs/checks.md` is drawn
+from `AUTHORIZATION_CHECKS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, Literal, TypeVar
+
+from keyfob.server.decide.authorization_facts import ArrivalFacts, PushFacts, RequestFacts, StepFacts
+from keyfob.server.decide.check_table import Cell, column
+from keyfob.server.wire import Outcome
+
+F = TypeVar("F")
+Silent = Literal["login_required", "consent_required", "interaction_required"]
+
+
+@dataclass(frozen=True, slots=True)
+class OnPage(Generic[F]):
+    """A check that the callback depends on: no error may be sent there, so the user reads it on a page."""
+
+    fails: Callable[[F], bool]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AtCallback:
+    """A check whose error is sent to the callback, which is known to be the client's."""
+
+    fails: Callable[[RequestFacts], bool]
+    error: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfDialect:
+    """The same, with the error and the text of an outcome in the tenant's dialect."""
+
+    fails: Callable[[RequestFacts], bool]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class NextPage:
+    """A check that sends the user to a page of ours, or an error to the callback where `prompt=none` forbids pages."""
+
+    fails: Callable[[StepFacts], bool]
+    page: Literal["login", "consent"]
+    silent: Silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationCheck:
+    """One row. `KINDS_OF` has the kinds of requests that a column is for."""
+
+    name: str
+    rule: str
+    push: Cell[PushFacts] | None = None
+    arrival: OnPage[ArrivalFacts] | None = None
+    pushed: OnPage[ArrivalFacts] | None = None
+    request: OnPage[RequestFacts] | AtCallback | OfDialect | None = None
+    step: NextPage | None = None
+
+
+BROWSER: Final = "/authorize"
+PUSHED: Final = "/authorize with request_uri"
+PAR: Final = "/oauth/par"
+KINDS: Final = (BROWSER, PUSHED, PAR)
+KINDS_OF: Final[dict[str, tuple[str, ...]]] = {
+    "push": (PAR,),
+    "arrival": (BROWSER, PUSHED),
+    "pushed": (PUSHED,),
+    "request": KINDS,
+    "step": (BROWSER, PUSHED),
+}
+
+AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
+    AuthorizationCheck(
+        name="no_request_uri",
+        rule="There is no `request_uri` in what is pushed.",
+        push=Cell(PushFacts.names_request_uri, "request_malformed"),
+    ),
+    AuthorizationCheck(
+        name="proof_key",
+        rule="`dpop_jkt` is the key of the DPoP proof, where there are both.",
+        push=Cell(PushFacts.names_another_key, "proof_invalid"),
+    ),
+    AuthorizationCheck(
+        name="readable",
+        rule="The query or the form can be read.",
+        arrival=OnPage(ArrivalFacts.is_malformed, "{problem}"),
+    ),
+    AuthorizationCheck(
+        name="request_uri",
+        rule="The pushed request is known, is this client's, and has not expired.",
+        pushed=OnPage(ArrivalFacts.is_not_pushed, "The request was left with us too long ago, or by somebody else."),
+    ),
+    AuthorizationCheck(
+        name="texts",
+        rule="`client_id` and `redirect_uri` are texts.",
+        request=OnPage(RequestFacts.is_unreadable, "The request cannot be read."),
+    ),
+    AuthorizationCheck(
+        name="client",
+        rule="The client is registered.",
+        request=OnPage(RequestFacts.client_is_unknown, "The program that sent you here is not known to this tenant."),
+    ),
+    AuthorizationCheck(
+        name="redirect_uri",
+        rule="There is a `redirect_uri`.",
+        request=OnPage(
+            RequestFacts.lacks_redirect_uri,
+            "The program that sent you here did not say where to send you back to.",
+        ),
+    ),
+    AuthorizationCheck(
+        name="registered",
+        rule="It is registered for the client.",
+        request=OnPage(
+            RequestFacts.redirect_uri_is_not_registered,
+            "Callback URL mismatch: the program wants you sent to an address that is not registered for it.",
+        ),
+    ),
+    AuthorizationCheck(
+        name="scope_syntax",
+        rule="`scope` is well-formed.",
+        request=AtCallback(
+            RequestFacts.scope_is_malformed, "invalid_scope", "The scope holds a character that is not allowed."
+        ),
+    ),
+    AuthorizationCheck(
+        name="one_api",
+        rule="`rfc` only: `audience` or `resource` names one API at most.",
+        request=AtCallback(RequestFacts.names_several_apis, "invalid_target", "Only one API can be named."),
+    ),
+    AuthorizationCheck(
+        name="parameters",
+        rule="No parameter is missing or malformed.",
+        request=AtCallback(RequestFacts.is_malformed, "invalid_request", "{problem}"),
+    ),
+    AuthorizationCheck(
+        name="client_grant",
+        rule="The client may use the grant `authorization_code`.",
+        request=AtCallback(
+            RequestFacts.grant_is_not_the_clients, "unauthorized_client", "The client may not use this grant."
+        ),
+    ),
+    AuthorizationCheck(
+        name="response_type",
+        rule="`response_type` is `code`.",
+        request=AtCallback(
+            RequestFacts.response_type_is_not_code,
+            "unsupported_response_type",
+            "Only response_type=code is offered.",
+        ),
+    ),
+    AuthorizationCheck(
+        name="request_object",
+        rule="There is no request object.",
+        request=AtCallback(
+            RequestFacts.has_request_object, "request_not_supported", "Request objects are not offered."
+        ),
+    ),
+    AuthorizationCheck(
+        name="registration",
+        rule="There is no `registration`.",
+        request=AtCallback(
+            RequestFacts.has_registration,
+            "registration_not_supported",
+            "Registration in a request is not offered.",
+        ),
+    ),
+    AuthorizationCheck(
+        name="response_mode",
+        rule="`response_mode` is `query` or `form_post`.",
+        request=AtCallback(
+            RequestFacts.response_mode_is_unknown, "invalid_request", "response_mode is query or form_post."
+        ),
+    ),
+    AuthorizationCheck(
+        name="organization",
+        rule="No organization is named.",
+        request=AtCallback(RequestFacts.names_organization, "invalid_request", "This tenant has no organizations."),
+    ),
+    AuthorizationCheck(
+        name="state",
+        rule="`state` is not too long.",
+        request=AtCallback(RequestFacts.state_is_too_long, "invalid_request", "The state is too long."),
+    ),
+    AuthorizationCheck(
+        name="nonce",
+        rule="`nonce` is not too long.",
+        request=AtCallback(RequestFacts.nonce_is_too_long, "invalid_request", "The nonce is too long."),
+    ),
+    AuthorizationCheck(
+        name="challenge_needed",
+        rule="There is a `code_challenge` where the client is public, or names a method.",
+        request=AtCallback(RequestFacts.lacks_challenge, "invalid_request", "A code_challenge is needed (PKCE)."),
+    ),
+    AuthorizationCheck(
+        name="challenge",
+        rule="The `code_challenge` is one of S256.",
+        request=AtCallback(
+            RequestFacts.challenge_is_wrong,
+            "invalid_request",
+            "code_challenge_method is S256, and the challenge 43 letters.",
+        ),
+    ),
+    AuthorizationCheck(
+        name="connection",
+        rule="The connection is enabled for the client.",
+        request=AtCallback(
+            RequestFacts.connection_is_not_enabled,
+            "invalid_request",
+            "The connection is not enabled for this client.",
+        ),
+    ),
+    AuthorizationCheck(
+        name="api",
+        rule="The API exists.",
+        request=OfDialect(RequestFacts.api_is_unknown, "audience_unknown"),
+    ),
+    AuthorizationCheck(
+        name="api_grant",
+        rule="The client may ask for tokens for the API.",
+        request=OfDialect(RequestFacts.api_is_closed, "api_closed"),
+    ),
+    AuthorizationCheck(
+        name="login",
+        rule="The user is logged in, and not longer ago than the request allows.",
+        step=NextPage(StepFacts.must_log_in, "login", "login_required"),
+    ),
+    AuthorizationCheck(
+        name="consent",
+        rule="The user has consented, or need not.",
+        step=NextPage(StepFacts.must_consent, "consent", "consent_required"),
+    ),
+    AuthorizationCheck(
+        name="verifiable",
+        rule="Only the client can receive the code, or the user has just logged in for it (RFC 8252 §8.6).",
+        step=NextPage(StepFacts.callback_is_unverifiable, "consent", "interaction_required"),
+    ),
+)
+
+PUSH: Final = column((row.name, row.push) for row in AUTHORIZATION_CHECKS)
+ARRIVAL: Final = tuple(cell for row in AUTHORIZATION_CHECKS for cell in (row.arrival, row.pushed) if cell is not None)
+REQUEST: Final = tuple(row.request for row in AUTHORIZATION_CHECKS if row.request is not None)
+STEP: Final = tuple(row.step for row in AUTHORIZATION_CHECKS if row.step is not None)
