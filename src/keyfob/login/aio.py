@@ -20,9 +20,12 @@ from keyfob.client.io.aio import VaultInThreads, off_loop, without_blocking
 from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.notices import Notice
+from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.question import Question
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
+from keyfob.client.ports import World
+from keyfob.client.session.login import Login
 from keyfob.login import App as BlockingApp
 from keyfob.login import Session as BlockingSession
 from keyfob.login.session import TokenCarriers
@@ -32,10 +35,6 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     import httpx2  # noqa: TID251  its type only
-
-    from keyfob.client.model.pending_login import PendingLogin
-    from keyfob.client.ports import World
-    from keyfob.client.session.login import Login
 
 __all__ = ["App", "Session"]
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from keyfob.client.flows.logout import LoggedOut
+from keyfob.client.io.http.connections import tls_of
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.calls import Calls, TokenHeaders
@@ -41,8 +42,6 @@ class TokenCarriers:
         Raises:
             Misuse: A file of authorities or a certificate is unusable.
         """
-        from keyfob.client.io.http.connections import tls_of  # noqa: PLC0415  a test's World needs none
-
         return tls_of(self.login.profile)
 
     def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:

@@ -47,13 +47,13 @@ class DpopKey:
         return Secret(self.key.pem().decode("ascii"))
 
     @classmethod
-    def read(cls, kept: Secret, *, is_required: bool = False) -> Self:
+    def read(cls, pem: Secret, *, is_required: bool = False) -> Self:
         """Parse a key from the vault.
 
         Raises:
             Malformed: It is not a key.
         """
-        return cls(SigningKey.read(kept.reveal().encode())[0], is_required)
+        return cls(SigningKey.read(pem.reveal().encode())[0], is_required)
 
     def prove(self, request: Request, wall: datetime, random_bytes: bytes, token: Secret | None = None) -> Headers:
         """Return the DPoP header for one request.
@@ -81,14 +81,14 @@ class DpopKey:
 
 
 def make_dpop_key(
-    world: World, profile: Profile, metadata: ServerMetadata, kept: Secret | None = None
+    world: World, profile: Profile, metadata: ServerMetadata, stored_key: Secret | None = None
 ) -> DpopKey | None:
     """Return the key to bind a login's tokens to; None if they will not be bound.
 
     Args:
         profile: Whether DPoP is wanted or required.
         metadata: Whether the server announces DPoP. If DPoP is required and nothing is announced, it is tried.
-        kept: The login's present key, if any.
+        stored_key: The login's present key, if any.
 
     Raises:
         Refused: DPoP is required, and the server announces no algorithm that we have.
@@ -104,6 +104,6 @@ def make_dpop_key(
         raise Refused("the server knows no proof of possession that we can make", code="flow-unavailable", hint=hint)
     if algorithm is None:
         return None
-    if kept is not None:
-        return DpopKey.read(kept, is_required=is_required)
+    if stored_key is not None:
+        return DpopKey.read(stored_key, is_required=is_required)
     return DpopKey(SigningKey.from_chance(algorithm, world.random(_KEY_BYTES)), is_required)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from keyfob.client.auth.client_auth import OAuthClient
 from keyfob.client.auth.dpop import make_dpop_key
@@ -17,6 +17,7 @@ from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.id_token import check
 from keyfob.client.flows.polling import poll_or
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.credential import Credential
 from keyfob.client.model.flow_names import InteractiveFlow
 from keyfob.client.model.notices import FlowChosen, FlowRefused, NotBound, ScopeNarrowed
 from keyfob.client.model.pending_login import PendingLogin
@@ -30,9 +31,6 @@ from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.tokens import TokenAnswer
-
-if TYPE_CHECKING:
-    from keyfob.client.model.credential import Credential
 
 _TRIES: Final = 5
 _USER_SCOPES: Final = frozenset({"openid", "profile", "email", "address", "phone"})  # OpenID Connect Core §5.4

@@ -17,7 +17,13 @@ _TRIES_FOR_PID: Final = 4  # a new holder writes its process id only after it to
 
 
 async def await_login_lock(
-    world: World, vault: Vault, profile: str, holder: LockHolder, accepts: AcceptsLogin, *, however: bool = False
+    world: World,
+    vault: Vault,
+    profile: str,
+    holder: LockHolder,
+    accepts: AcceptsLogin,
+    *,
+    ignores_assurance: bool = False,
 ) -> StoredLogin | None:
     """Take the login lock, waiting for other processes.
 
@@ -25,7 +31,7 @@ async def await_login_lock(
         profile: Its name.
         holder: The login that is requested here.
         accepts: Decides whether another process's login will do.
-        however: Whether to ignore the requirements on authentication.
+        ignores_assurance: Whether to ignore the requirements on authentication.
 
     Returns:
         The login that another process made while this one waited, if it is what is requested here. A login from
@@ -49,4 +55,6 @@ async def await_login_lock(
         stored = await vault.load(profile)
     except VaultUnavailable:
         return None
-    return stored if stored is not None and other.brought(stored, holder, however=however) and accepts(stored) else None
+    if stored is None or not other.produced(stored, holder, ignores_assurance=ignores_assurance):
+        return None
+    return stored if accepts(stored) else None

@@ -35,10 +35,6 @@ _TICK_S = 1.0  # how often the countdown moves
 _GLANCE_S = 0.1  # how often the terminal is read while the listener waits
 
 
-def nobody(_: Notice) -> None:
-    """Drop a notice."""
-
-
 class Screen(Protocol):
     """The user's terminal, as far as a wait needs it."""
 
@@ -104,7 +100,8 @@ class SystemWorld:
         return moment()
 
     def notify(self, notice: Notice) -> None:
-        (self._notify or nobody)(notice)
+        if self._notify is not None:
+            self._notify(notice)
 
     def random(self, size: int) -> bytes:
         return secrets.token_bytes(size)

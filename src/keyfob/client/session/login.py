@@ -119,7 +119,7 @@ class Login(Renewal):
         await self._prepare()
         async with self._ending():
             holder = LockHolder.of(self.profile, ANY_LOGIN)
-            return await self._under_login_lock(holder, log_in, may_replace_account, accepts, however=True)
+            return await self._under_login_lock(holder, log_in, may_replace_account, accepts, ignores_assurance=True)
 
     async def stored(self) -> StoredLogin:
         """Return the stored login.
@@ -213,7 +213,7 @@ class Login(Renewal):
         may_replace_account: MayReplaceAccount,
         accepts: AcceptsLogin,
         *,
-        however: bool = False,
+        ignores_assurance: bool = False,
     ) -> StoredLogin:
         """Log in and store the result, unless another process did so while this one waited for the login lock."""
         before = await self._load_any()
@@ -223,7 +223,7 @@ class Login(Renewal):
             return self._is_ours(stored) and is_same and accepts(stored)
 
         found = await await_login_lock(
-            self._world, self._vault, self.profile.name, holder, accepts_here, however=however
+            self._world, self._vault, self.profile.name, holder, accepts_here, ignores_assurance=ignores_assurance
         )
         self._memory.unsaved = None if found else self._memory.unsaved
         stored = found or await self._store_login(await log_in(), may_replace_account)
