@@ -1,4 +1,4 @@
-"""A program that wants a token.
+"""The OAuth client. Flows are coroutines over `World` and `Vault` (`ports.py`); `client/io` implements both.
 
-Flows are generators that yield asks and touch nothing; `client/io` answers them. Never imports the other two roles.
+Never imports the other two roles.
 """

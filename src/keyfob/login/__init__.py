@@ -3,10 +3,10 @@
 from keyfob.login import App
 
 app = App(issuer="https://login.example.com/", client_id="...", audience="https://api.example.com")
-app.log_in()                     # by this machine's browser, or by a code on any device
+app.log_in()                     # in this machine's browser, or with a code on any device
 app.session().token()            # a valid access token, or LoginRequired
-app.session().http().get(...)    # an httpx2.Client that brings the token, and renews it
-requests.get(..., auth=app.session().auth_for_requests())    # and the like for httpx and aiohttp
+app.session().http().get(...)    # an httpx2.Client that sends the token, and renews it
+requests.get(..., auth=app.session().auth_for_requests())    # likewise for httpx and aiohttp
 """
 
 from __future__ import annotations

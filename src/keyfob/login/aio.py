@@ -1,11 +1,11 @@
-"""The same logins and sessions as `keyfob.login`, awaited.
+"""The same logins and sessions as `keyfob.login`, for an event loop.
 
 from keyfob.login import App, aio
 
 app = aio.App(App(issuer="https://login.example.com/", client_id="..."))
 await app.log_in()
 token = await app.session().token()
-async with app.session().http() as client: ...   # an httpx2.AsyncClient that brings the token
+async with app.session().http() as client: ...   # an httpx2.AsyncClient that sends the token
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from keyfob.client.flows.choice import Choice
-from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.logout import LoggedOut
 from keyfob.client.io.aio import VaultInThreads, off_loop, without_blocking
 from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.notices import Notice
+from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.question import Question
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
+from keyfob.client.ports import World
+from keyfob.client.session.login import Login
 from keyfob.login import App as BlockingApp
 from keyfob.login import Session as BlockingSession
 from keyfob.login.session import TokenCarriers
@@ -34,33 +36,34 @@ from keyfob.protocol.secret import Secret
 if TYPE_CHECKING:
     import httpx2  # noqa: TID251  its type only
 
-    from keyfob.client.model.pending_login import PendingLogin
-    from keyfob.client.ports import World
-    from keyfob.client.session.login import Login
-
 __all__ = ["App", "Session"]
 
 
 class Session(TokenCarriers):
-    """A stored login. Tasks, threads and processes may share it. Raises as `keyfob.login.Session`."""
+    """A stored login. Tasks, threads and processes may share it. Arguments and errors as `keyfob.login.Session`."""
 
     def __init__(self, blocking: BlockingSession, login: Login) -> None:
-        """Made by `App.session`: `login` is the blocking session's own, over methods that suspend."""
+        """Use `App.session`.
+
+        Args:
+            blocking: The session for worker threads.
+            login: Its login over methods that suspend.
+        """
         super().__init__(blocking.login)
         self._blocking = blocking
         self._login = login
 
     async def token(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> str:
-        """Return a valid access token, refreshed if need be; never opens a browser."""
+        """Return a valid access token, refreshed if necessary; never opens a browser."""
         return (await self._login.fresh(min_ttl, renew=renew)).access_token.reveal()
 
     async def stored(self) -> StoredLogin:
-        """Return who is logged in, with which scope, until when."""
+        """Return the stored login: its user, its scope, its expiry."""
         return await self._login.stored()
 
     def http(self) -> httpx2.AsyncClient:
-        """Return an HTTP client that brings the token to the first origin it calls, and renews it once after a 401."""
-        from keyfob.client.io.http.httpx2_auth import async_client_of  # noqa: PLC0415  httpx2 costs 70 ms
+        """Return an HTTP client that sends the token to the first origin it calls, and renews it once after a 401."""
+        from keyfob.client.io.http.httpx2_auth import async_client_of  # noqa: PLC0415  httpx2 is slow to import
 
         return async_client_of(self.calls(), self.tls())
 
@@ -80,10 +83,10 @@ class Session(TokenCarriers):
 
 
 class App:
-    """A client that logs people in at one issuer."""
+    """An OAuth client at one issuer. Arguments and errors as `keyfob.login.App`."""
 
     def __init__(self, app: BlockingApp) -> None:
-        """The same client: settings, vault and World are those of `keyfob.login.App`."""
+        """Share the settings, the vault and the World of `app`."""
         self.profile = app.profile
         self.vault = app.vault
         self._app = app
@@ -98,14 +101,14 @@ class App:
         may_replace_account: MayReplaceAccount = keep_account,
         accepts: AcceptsLogin = accept_any,
     ) -> StoredLogin:
-        """Let the user log in; a cancelled task stops listening at once. Arguments as `keyfob.login.App.log_in`."""
+        """Log in the user. A cancelled task stops listening at once."""
         with self._app.at_screen(notify, ask) as world:
             return await self._login(world).log_in(
                 opens_page=opens_page, assurance=assurance, may_replace_account=may_replace_account, accepts=accepts
             )
 
     async def step_up(self, wanted: StepUp, notify: Callable[[Notice], None] | None = None) -> StoredLogin:
-        """Log in again with what an API asks for. For sessions, give them `keyfob.login.App.step_up`."""
+        """Log in again with what an API requires. Give sessions `keyfob.login.App.step_up`, which runs in a thread."""
         with self._app.at_screen(notify) as world:
             return await self._login(world).log_in_again(wanted)
 
@@ -115,13 +118,13 @@ class App:
             return await self._login(world).plan()
 
     async def metadata(self) -> ServerMetadata:
-        """Return the issuer's metadata, fetched now."""
-        return await discover(without_blocking(self._app.find_world()), self.profile)
+        """Fetch the issuer's metadata."""
+        return await self._login(self._app.find_world()).metadata()
 
     async def begin(
         self, notify: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN
     ) -> PendingLogin:
-        """Show the user a code and return at once; `resume` waits for them, here or in another process."""
+        """Show the user a code and return; `resume` waits, in this process or another."""
         with self._app.at_screen(notify) as world:
             return await self._login(world).begin(assurance)
 
@@ -132,7 +135,7 @@ class App:
         may_replace_account: MayReplaceAccount = keep_account,
         accepts: AcceptsLogin = accept_any,
     ) -> StoredLogin:
-        """Wait for the user who was shown a code."""
+        """Wait for the user who was shown a code by `begin`."""
         with self._app.at_screen(notify) as world:
             return await self._login(world).resume(may_replace_account, accepts)
 
@@ -142,13 +145,13 @@ class App:
         *,
         step_up: Callable[[StepUp], object] | None = None,
     ) -> Session:
-        """Return the stored login; arguments as `keyfob.login.App.session`. `step_up` runs in a worker thread."""
+        """Return a session of the stored login. `step_up` runs in a worker thread."""
         blocking = self._app.session(notify, step_up=step_up)
         world = without_blocking(self._app.find_world(notify))
         return Session(blocking, blocking.login.over(world, VaultInThreads(self.vault)))
 
     async def make_quick(self) -> None:
-        """Write the quick file that `keyfob token` reads first, unless the vault forbids that."""
+        """Write the access token to the quick file that `keyfob token` reads first, unless the vault forbids that."""
         await off_loop(self._app.make_quick)
 
     def _login(self, world: World) -> Login:

@@ -1,9 +1,10 @@
-"""Part of the door `keyfob.login`: a program that logs people in, or itself."""
+"""Part of the public module `keyfob.login`: a client that logs users in, or itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyfob.client.model.account_mismatch import accept_any, keep_account
@@ -11,12 +12,12 @@ from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.certificate import Certificate, CertificateFiles
 from keyfob.client.model.presets import expand, habits_of
 from keyfob.client.model.profile import DEFAULT, Dpop, Profile
+from keyfob.client.model.storage_choice import policy_of
 from keyfob.errors import Misuse
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
-if TYPE_CHECKING:  # what does the work is loaded when there is some
-    from pathlib import Path
+if TYPE_CHECKING:  # `import App` loads only settings; the rest is imported when it is used
     from typing import TextIO
 
     from keyfob.client.flows.choice import Choice
@@ -37,7 +38,7 @@ if TYPE_CHECKING:  # what does the work is loaded when there is some
 
 
 class App:
-    """A program that logs people in at one issuer."""
+    """An OAuth client at one issuer, and its stored login."""
 
     def __init__(  # noqa: PLR0913  settings, each by its name
         self,
@@ -68,43 +69,44 @@ class App:
         vault: Vault | None = None,
         world: World | None = None,
     ) -> None:
-        """Know what to ask for; nothing is asked yet.
+        """Store the settings; no request is sent and no file is read.
 
         Args:
-            issuer: Exactly as its metadata writes it, or a short name: `auth0:TENANT.REGION`, `github`, `google`,
-                `keycloak:URL/REALM`, `microsoft:TENANT`, `okta:DOMAIN`.
-            client_id: This program's, at that issuer.
+            issuer: The issuer identifier, exactly as in its metadata (RFC 8414 §2), or a short name:
+                `auth0:TENANT.REGION`, `github`, `google`, `keycloak:URL/REALM`, `microsoft:TENANT`, `okta:DOMAIN`.
+            client_id: The client's identifier at that issuer.
             audience: The API's identifier.
-            scopes: What to ask for; for a person, openid, profile, email and offline_access come by themselves, where
-                the issuer knows them.
-            profile: The name under which the login is kept.
-            home: A folder for the vault, instead of the platform's.
-            credential: Where this program's own secret or key lies, if it has one.
-            is_machine: Log in as the program itself, for no person.
-            is_resource: The server is told the API as `resource` (RFC 8707), and not as Auth0's `audience`.
-            callbacks: Where a browser may come back to, if the issuer compares that: `http://127.0.0.1:8484/callback`.
-            endpoints: Addresses that the issuer's metadata does not say.
-            allows_password: A person's password may be taken (legacy).
-            realm: Whose password it is, where the server has several directories.
-            username: Who logs in with a password; asked for if nobody says. The password is asked for in any case.
-            flow: How a person logs in: by this machine's browser, by a code on any device, by pasting what a browser
-                elsewhere ends at; `auto` is the safest of them that this place and the issuer allow.
-            store: How tokens are kept, if that is said anew: "require" for sealed or not at all, "prefer" for sealed if
-                there is a place for a key, "file" for a plain file.
-            identity: Where the platform's token lies by which a machine says what it is.
-            identity_as: How that is used: exchanged, as the program's proof of itself, or as the grant; None for what
-                the issuer usually takes.
-            assertion_audience: For whom the program's key signs: the issuer, or an older server's token endpoint.
-            ca: A file of authorities, in PEM, to trust beside the system's.
-            dpop: Bind tokens to a key that only this login has (RFC 9449): "prefer", where the server can; "require",
-                or else fail. They work only with proofs: through `Session.http`, `send`, `call` and `auth_for_*`.
-            certificate: A file with this program's certificate, in PEM, which is shown to the issuer and the API where
-                they ask for one (RFC 8705). It proves the program where that has no secret, key or identity to do so.
-            certificate_key: A file with its private key, if that does not stand in the same one.
-            vault: Another vault altogether.
-            world: Another network and clock, for tests.
+            scopes: The scopes to request. For a user, openid, profile, email and offline_access are added, as far as
+                the issuer supports them.
+            profile: The name of the stored login.
+            home: The folder of the vault and the state files; None for the platform's.
+            credential: Where the client's secret or private key is stored, if it has one.
+            is_machine: Whether this is a service account, which logs in without a user (RFC 6749 §4.4).
+            is_resource: Whether the API is requested as `resource` (RFC 8707) instead of Auth0's `audience`.
+            callbacks: Redirect URIs, if the issuer compares them exactly: `http://127.0.0.1:8484/callback`.
+            endpoints: Endpoint addresses that replace or complete the issuer's metadata, by their metadata name.
+            allows_password: Whether `flow="password"` is allowed (RFC 6749 §4.3, legacy).
+            realm: The user directory for a password login, if the server has several.
+            username: The user name for a password login; None to ask for it. The password is always asked for.
+            flow: How a user logs in: `browser` on this machine, `device` for a code on any device (RFC 8628), `paste`
+                for a redirect URI from a browser elsewhere, `password`, or `auto` for the safest that is possible.
+            store: How tokens are stored, if not as before: "require" for encrypted or not at all, "prefer" for
+                encrypted if a key can be stored, "file" for a plain file.
+            identity: Where a service account's platform token is stored (workload identity).
+            identity_as: How that token is used: `exchange` (RFC 8693), `assertion` (RFC 7523 §2.2) or `grant` (RFC 7523
+                §2.1); None for the issuer's default.
+            ca: A PEM file of authorities to trust in addition to the system's.
+            assertion_audience: The audience of client assertions: `issuer`, or `token_endpoint` for older servers.
+            dpop: Whether tokens are bound to a key (RFC 9449): "off"; "prefer", if the server supports it; "require",
+                or fail. Bound tokens work only with proofs: through `Session.http`, `send`, `call` and `auth_for_*`.
+            certificate: A PEM file with the client's certificate, presented to the issuer and the API if they request
+                one (RFC 8705). It authenticates a client without a secret, key or identity.
+            certificate_key: A PEM file with its private key, if that is not in the same file.
+            vault: Another vault, for tests or another storage.
+            world: Another network, clock and user, for tests.
 
-        Raises `Misuse`.
+        Raises:
+            Misuse: A setting is invalid, or two contradict each other.
         """
         found = expand(issuer)
         habits = habits_of(found.issuer)
@@ -144,21 +146,35 @@ class App:
         may_replace_account: Callable[[StoredLogin, StoredLogin], bool] = keep_account,
         accepts: Callable[[StoredLogin], bool] = accept_any,
     ) -> StoredLogin:
-        """Let the person log in; blocks until they have. A machine logs in at once.
+        """Log in the user, and block until that is done. A service account logs in at once.
 
-        If another thread or process logs the same profile in at this moment, the notice `LoginInAnotherProcess` is
-        shown and this call waits. It returns that login if the same was asked for; else the user logs in here.
+        If another thread or process is logging the same profile in, the notice `LoginInAnotherProcess` is shown and
+        this call waits. It returns that login if the same was requested; else the user logs in here.
 
         Args:
-            tell: Who shows the person what to do; the terminal, if nobody says.
-            ask: Who asks the person for a name or a password; the terminal, if nobody says.
-            opens_page: With a code: open the page with the code in it on this machine. Never done unasked.
-            assurance: How sure the login must be, and how old it may be.
-            may_switch: Asked with the login before and the new one when it is another person: may it take the other's
-                place? If nobody says, it may not, and the login fails with the code `another-person`.
-            may_adopt: Asked with a login that was made elsewhere meanwhile: will it do here? If nobody says, it will.
+            notify: Receives the notices for the user; None shows them on the terminal.
+            ask: Asks the user for a name or a password; None asks on the terminal.
+            opens_page: Device flow: also open the page with the code in it on this machine (RFC 8628 §3.3.1).
+            assurance: Requirements on authentication: its methods and its age (OpenID Connect Core §3.1.2.1).
+            may_replace_account: Called on an account mismatch with the stored and the new login; returns whether the
+                new one replaces the stored one. By default it does not, and the login fails with the code
+                `another-person`.
+            accepts: Called with a login that another process made meanwhile; returns whether it will do. By default it
+                does.
 
-        Raises `KeyfobError`.
+        Returns:
+            The stored login.
+
+        Raises:
+            LoginRequired: There is no user here.
+            LoginDeclined: The user declined.
+            TimedOut: The user did not answer in time.
+            Refused: The server refuses; the code and the hint say why.
+            InvalidToken: The ID token fails verification (OpenID Connect Core §3.1.3.7).
+            Unreachable: The server does not answer.
+            Malformed: A response violates the protocol.
+            VaultUnavailable: The login cannot be stored.
+            Misuse: The settings are unusable.
         """
         with self.at_screen(notify, ask) as world:
             flow = self.login(world).log_in(
@@ -167,30 +183,46 @@ class App:
             return run(flow)
 
     def step_up(self, wanted: StepUp, notify: Callable[[Notice], None] | None = None) -> StoredLogin:
-        """Log in again with what an API wants beyond what there is. Meant for `session(step_up=app.step_up)`.
+        """Log in again with what an API requires beyond the stored login (RFC 9470).
+
+        Meant for `session(step_up=app.step_up)`.
+
+        Args:
+            wanted: The scope and the authentication that the API requires.
+            notify: As for `log_in`.
 
         Raises:
-            LoginRequired: Nobody is here who could; the hint is the command that does it.
-            KeyfobError: The login failed otherwise.
+            LoginRequired: There is no user here; the hint is the command to run.
+            KeyfobError: As `log_in`.
         """
         with self.at_screen(notify) as world:
             return run(self.login(world).log_in_again(wanted))
 
     def plan(self) -> Choice:
-        """Which ways there are for a person to log in from here, the safest first, and why. Raises `KeyfobError`."""
+        """Return the login flows that are possible from here, the safest first, and why.
+
+        Raises:
+            KeyfobError: The issuer's metadata cannot be fetched or used.
+        """
         with self.at_screen(None) as world:
             return run(self.login(world).plan())
 
     def metadata(self) -> ServerMetadata:
-        """What the issuer says of itself, asked just now. Raises `KeyfobError`."""
-        from keyfob.client.flows.discovery import discover  # noqa: PLC0415  a kept token needs none
+        """Fetch the issuer's metadata (RFC 8414).
 
-        return run(discover(self.find_world(), self.profile))
+        Raises:
+            KeyfobError: It cannot be fetched or used.
+        """
+        return run(self.login(self.find_world()).metadata())
 
     def begin(
         self, notify: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN
     ) -> PendingLogin:
-        """Show the person a code and come back at once; `resume` waits for them, in this process or another."""
+        """Show the user a code (RFC 8628 §3.3) and return; `resume` waits, in this process or another.
+
+        Raises:
+            KeyfobError: As `log_in`.
+        """
         with self.at_screen(notify) as world:
             return run(self.login(world).begin(assurance))
 
@@ -201,7 +233,12 @@ class App:
         may_replace_account: Callable[[StoredLogin, StoredLogin], bool] = keep_account,
         accepts: Callable[[StoredLogin], bool] = accept_any,
     ) -> StoredLogin:
-        """Wait for the person who was shown a code. Raises `LoginRequired` where nobody was, else as `log_in`."""
+        """Wait for the user who was shown a code by `begin`. Arguments as for `log_in`.
+
+        Raises:
+            LoginRequired: There is no pending login.
+            KeyfobError: As `log_in`.
+        """
         with self.at_screen(notify) as world:
             return run(self.login(world).resume(may_replace_account, accepts))
 
@@ -209,11 +246,11 @@ class App:
     def at_screen(
         self, notify: Callable[[Notice], None] | None, ask: Callable[[Question], Secret] | None = None
     ) -> Generator[World]:
-        """The world with whoever is to be told: the terminal, if nobody else."""
+        """Yield a World that shows notices to `notify`, or else on the terminal."""
         if notify is not None or self.profile.is_machine:
             yield self.find_world(notify, ask=ask)
             return
-        from keyfob.client.io.terminal.terminal import Terminal  # noqa: PLC0415
+        from keyfob.client.io.terminal.terminal import Terminal  # noqa: PLC0415  only a login needs it
 
         with Terminal.of_process() as terminal:
             yield self.find_world(terminal.notify, terminal, ask)
@@ -224,20 +261,20 @@ class App:
         *,
         step_up: Callable[[StepUp], object] | None = None,
     ) -> Session:
-        """The login that is kept, if any.
+        """Return a session of the stored login; it is not read yet.
 
         Args:
-            tell: Hears when new tokens cannot be kept.
-            step_up: What to do when an API wants more scope, or a surer or younger login: `app.step_up` logs in
-                again, and then the call is made once more. If nobody says, the API's answer stands.
+            notify: Receives a notice when new tokens cannot be stored; None drops it.
+            step_up: Called when an API requires more scope, or a stronger or more recent login (RFC 9470).
+                `app.step_up` logs in again, and the call is then repeated. None returns the API's response.
         """
-        from keyfob.login.session import Session  # noqa: PLC0415
+        from keyfob.login.session import Session  # noqa: PLC0415  as `login`
 
         return Session(self.login(self.find_world(notify), step_up=step_up))
 
     def make_quick(self) -> None:
-        """Lay the access token where `keyfob token` finds it at once, unless the vault forbids that."""
-        from keyfob.client.io.vault.vault_file import FileVault  # noqa: PLC0415
+        """Write the access token to the quick file that `keyfob token` reads first, unless the vault forbids that."""
+        from keyfob.client.io.vault.vault_file import FileVault  # noqa: PLC0415  as `_file_vault`
 
         if isinstance(self.vault, FileVault):
             self.vault.make_quick(self.profile.name)
@@ -245,8 +282,8 @@ class App:
     def login(
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> Login:
-        """The stored login over a World; what every session and command works with."""
-        from keyfob.client.session.login import Login  # noqa: PLC0415  a kept token needs it, an import does not
+        """Return the stored login over a World. Sessions and commands are built on it."""
+        from keyfob.client.session.login import Login  # noqa: PLC0415  `import App` loads only settings
 
         return Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
@@ -256,9 +293,9 @@ class App:
         terminal: Terminal | None = None,
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
-        """Network, clocks, and who is told and asked; another one, where that was said."""
-        from keyfob.client.io.http.connections import sender_of  # noqa: PLC0415
-        from keyfob.client.io.world import SystemWorld  # noqa: PLC0415
+        """Return the World of this process, or the one that `App` was given."""
+        from keyfob.client.io.http.connections import sender_of  # noqa: PLC0415  as `login`
+        from keyfob.client.io.world import SystemWorld  # noqa: PLC0415  as `login`
 
         if self._world is not None:
             return self._world
@@ -266,22 +303,19 @@ class App:
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
         if isinstance(source, CertificateFiles):
-            from keyfob.io.certified import KeyPair  # noqa: PLC0415
+            from keyfob.io.certified import KeyPair  # noqa: PLC0415  ssl is slow to import
 
             return Certificate(KeyPair.of(source.certificate, source.key).thumbprint())
-        # Keys cost 100 ms; a kept token needs none.
-        from pathlib import Path  # noqa: PLC0415
-
-        from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415
+        from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
         return read_credential(source, None if self.profile.ca is None else Path(self.profile.ca))
 
 
 def _files(certificate: Path | str | None, key: Path | str | None) -> CertificateFiles | None:
-    """Where a certificate and its key lie.
+    """Return the place of a certificate and its key.
 
     Raises:
-        Misuse: There is a key for no certificate.
+        Misuse: There is a key but no certificate.
     """
     if certificate is None and key is not None:
         raise Misuse("a certificate_key is that of a certificate, and none is named")
@@ -289,15 +323,14 @@ def _files(certificate: Path | str | None, key: Path | str | None) -> Certificat
 
 
 def _file_vault(home: Path | None, store: str | None) -> Vault:
-    from keyfob.client.io.vault.seals import Seals  # noqa: PLC0415
-    from keyfob.client.io.vault.vault_file import FileVault  # noqa: PLC0415
-    from keyfob.client.model.storage_choice import policy_of  # noqa: PLC0415
+    from keyfob.client.io.vault.seals import Seals  # noqa: PLC0415  `import App` loads only settings
+    from keyfob.client.io.vault.vault_file import FileVault  # noqa: PLC0415  as above
 
     return FileVault(home, Seals(home, policy_of(store) if store else None))
 
 
 def log_to(stream: TextIO) -> AbstractContextManager[None]:
-    """Everything that this and the libraries below it log, down to the last detail and without secrets."""
-    from keyfob.io import redacting  # noqa: PLC0415  logging costs more than a token that is at hand
+    """Log everything that keyfob and its libraries report to a stream, in full detail and without secrets."""
+    from keyfob.io import redacting  # noqa: PLC0415  logging is slow to import
 
     return redacting.log_to(stream)

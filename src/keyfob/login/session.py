@@ -1,4 +1,4 @@
-"""Part of the door `keyfob.login`: a login that is kept, and what brings its token to calls."""
+"""Part of the public module `keyfob.login`: a stored login, and adapters that send its token with HTTP libraries."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from keyfob.client.flows.logout import LoggedOut
+from keyfob.client.io.http.connections import tls_of
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.calls import Calls, TokenHeaders
@@ -16,7 +17,6 @@ from keyfob.protocol.secret import Secret
 from keyfob.run import run
 
 if TYPE_CHECKING:
-    # Only their names, for whoever reads a signature.
     import ssl
 
     import aiohttp  # noqa: TID251
@@ -26,55 +26,58 @@ if TYPE_CHECKING:
 
 
 class TokenCarriers:
-    """What brings a login's token to the calls of HTTP libraries."""
+    """Adapters for HTTP libraries."""
 
     def __init__(self, login: Login) -> None:
-        """Made by `App.session`."""
+        """Use `App.session`."""
         self.login = login
 
     def tls(self) -> ssl.SSLContext:
-        """For another HTTP library: trusts and shows what the profile says.
+        """Return TLS settings for another HTTP library, with the profile's authorities and certificate.
 
-        A token that is bound to a certificate (RFC 8705) works over such connections alone:
-        `httpx.Client(auth=session.auth_for_httpx(), verify=session.tls())`. A certificate whose files are replaced is
-        shown by the next connection.
+        A token that is bound to a certificate (RFC 8705 §3) works over such connections only:
+        `httpx.Client(auth=session.auth_for_httpx(), verify=session.tls())`. If the certificate's files are replaced,
+        the next connection presents the new one.
 
-        Raises `Misuse` where a file of authorities or of a certificate cannot be used.
+        Raises:
+            Misuse: A file of authorities or a certificate is unusable.
         """
-        from keyfob.client.io.http.connections import tls_of  # noqa: PLC0415
-
         return tls_of(self.login.profile)
 
     def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
         """As `http`, for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`.
 
         Args:
-            origin: Who may be shown the token, as `https://api.example.com`; the first that is called, if nobody says.
+            origin: The only origin that is sent the token, such as `https://api.example.com`; None for the first that
+                is called.
+
+        Raises:
+            Misuse: The origin is not a web address.
         """
-        from keyfob.client.io.http.httpx_auth import HttpxAuth  # noqa: PLC0415
+        from keyfob.client.io.http.httpx_auth import HttpxAuth  # noqa: PLC0415  the caller's own library
 
         return HttpxAuth(self.calls(origin))
 
     def auth_for_httpx2(self, origin: str | None = None) -> httpx2.Auth:
         """As `auth_for_httpx`, for `httpx2.Client(auth=...)` and `httpx2.AsyncClient(auth=...)`."""
-        from keyfob.client.io.http.httpx2_auth import Httpx2Auth  # noqa: PLC0415
+        from keyfob.client.io.http.httpx2_auth import Httpx2Auth  # noqa: PLC0415  the caller's own library
 
         return Httpx2Auth(self.calls(origin))
 
     def auth_for_requests(self, origin: str | None = None) -> requests.auth.AuthBase:
         """As `auth_for_httpx`, for `requests.get(..., auth=...)` and `requests.Session().auth`."""
-        from keyfob.client.io.http.requests_auth import RequestsAuth  # noqa: PLC0415
+        from keyfob.client.io.http.requests_auth import RequestsAuth  # noqa: PLC0415  the caller's own library
 
         return RequestsAuth(self.calls(origin))
 
     def auth_for_aiohttp(self, origin: str | None = None) -> aiohttp.ClientMiddlewareType:
         """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
-        from keyfob.client.io.http.aiohttp_auth import AiohttpAuth  # noqa: PLC0415
+        from keyfob.client.io.http.aiohttp_auth import AiohttpAuth  # noqa: PLC0415  the caller's own library
 
         return AiohttpAuth(self.calls(origin))
 
     def calls(self, origin: str | None = None) -> Calls:
-        """The core of what brings the token to calls, for an HTTP library that is not among these."""
+        """Return the core of these adapters, for another HTTP library."""
         return Calls(_Bearer(self.login), origin)
 
 
@@ -82,55 +85,87 @@ class Session(TokenCarriers):
     """A stored login."""
 
     def token(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> str:
-        """A valid access token, refreshed if need be; never opens a browser. It lives for another `min_ttl`.
+        """Return a valid access token, refreshed if necessary (RFC 6749 §6); never opens a browser.
 
-        With `renew` the issuer is asked in any case, and so knows whether the login is still good.
+        Args:
+            min_ttl: How long the token must remain valid; None for a minute, or a quarter of a shorter life.
+            renew: Refresh in any case, which also shows whether the login is still valid.
 
-        Raises `LoginRequired`, `Unreachable`, `Refused` or `VaultUnavailable`.
+        Raises:
+            LoginRequired: An interactive login is required.
+            Unreachable: The token has expired and the server does not answer.
+            Refused: The server refuses the refresh.
+            VaultUnavailable: The vault cannot be used.
         """
         return run(self.login.fresh(min_ttl, renew=renew)).access_token.reveal()
 
     def stored(self) -> StoredLogin:
-        """Who is logged in, with which scope, until when. Raises `LoginRequired`."""
+        """Return the stored login: its user, its scope, its expiry.
+
+        Raises:
+            LoginRequired: There is none.
+            VaultUnavailable: The vault cannot be used.
+        """
         return run(self.login.stored())
 
     def http(self) -> httpx2.Client:
-        """An HTTP client that brings the token to the first origin it calls, and renews it once after a 401.
+        """Return an HTTP client that sends the token to the first origin it calls, and renews it once after a 401.
 
-        A token that is bound to a key comes with a fresh proof each time (DPoP).
+        A token that is bound to a key is sent with a new proof each time (RFC 9449 §7).
         """
-        from keyfob.client.io.http.httpx2_auth import client_of  # noqa: PLC0415  httpx2 costs 70 ms
+        from keyfob.client.io.http.httpx2_auth import client_of  # noqa: PLC0415  httpx2 is slow to import
 
         return client_of(self.calls(), self.tls())
 
     def send(self, request: Request) -> Response:
-        """One request with the token, renewed once after a 401; no redirect is followed. Raises `KeyfobError`."""
+        """Send one request with the token, renewed once after a 401; no redirect is followed.
+
+        Raises:
+            KeyfobError: As `token`, or the API does not answer.
+        """
         return self.calls().send(request, lambda attempt: run(self.login.send(attempt)))
 
     def call(
         self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
     ) -> Response:
-        """As `send`, for answers of any length: the body goes to `write`, piece by piece, and is not kept.
+        """As `send`, for responses of any length: the body is passed to `write`, piece by piece.
 
-        Status and headers go to `head` before it; they are what comes back, too.
+        Args:
+            request: The request, without the token.
+            write: Receives the body's pieces.
+            head: Receives status and headers before the body.
 
-        Raises `LoginRequired`, `Unreachable`, `Malformed`, `Misuse`, `Refused` or `VaultUnavailable`.
+        Returns:
+            The response without its body.
+
+        Raises:
+            LoginRequired: An interactive login is required.
+            Unreachable: The issuer or the API does not answer.
+            Malformed: A response is not usable HTTP.
+            Misuse: The address is plain http and not on this machine.
+            Refused: The server refuses the refresh.
+            VaultUnavailable: The vault cannot be used.
         """
-        from keyfob.client.io.http.httpx2_auth import call  # noqa: PLC0415
+        from keyfob.client.io.http.httpx2_auth import call  # noqa: PLC0415  httpx2 is slow to import
 
         with self.http() as client:
             return call(client, request, write, head)
 
     def log_out(self) -> LoggedOut:
-        """Forget the login here, whatever happens, and end it at the server.
+        """Delete the stored login and revoke its tokens (RFC 7009).
 
-        Raises `LoginRequired` where there is none, and `VaultUnavailable` where it cannot be forgotten.
+        Returns:
+            What the server confirmed. Its errors are reported there and not raised.
+
+        Raises:
+            LoginRequired: There is none.
+            VaultUnavailable: It could not be deleted; the tokens are revoked all the same.
         """
         return run(self.login.log_out())
 
 
 class _Bearer:
-    """The tokens of a login, for `Calls`."""
+    """A login's tokens for `Calls`, which blocks."""
 
     def __init__(self, login: Login) -> None:
         self._login = login

@@ -31,15 +31,15 @@ STATE = "the-state"
 def listener() -> Iterator[Listener]:
     made = Listener(ANYWHERE, STATE)
     yield made
-    made.close(went_well=False)
+    made.close(succeeded=False)
 
 
 def answered(listener: Listener, *asked: str, went_well: bool = True) -> tuple[tuple[int, str], dict[str, str] | None]:
     """What the browser is shown, and what was heard; the page waits for the end of the login."""
     with ThreadPoolExecutor() as pool:
         page = pool.submit(knock, listener, *asked)
-        heard = listener.hear(5)
-        listener.close(went_well=went_well)
+        heard = listener.receive(5)
+        listener.close(succeeded=went_well)
         return page.result(5), heard
 
 
@@ -74,7 +74,7 @@ def knock(
 )
 def test_whoever_else_knocks_does_not_end_the_wait(listener: Listener, path: str, host: str | None) -> None:
     assert knock(listener, path, host=host)[0] == 404
-    assert listener.hear(0.05) is None
+    assert listener.receive(0.05) is None
     (status, _), heard = answered(listener, f"/callback?code=mine&state={STATE}")
     assert (status, heard) == (200, {"code": "mine", "state": STATE})
 
@@ -108,10 +108,10 @@ def test_an_answer_counts_once(listener: Listener) -> None:
     path = f"/callback?code=c&state={STATE}"
     with ThreadPoolExecutor() as pool:
         first = pool.submit(knock, listener, path)
-        assert listener.hear(5)
+        assert listener.receive(5)
         assert knock(listener, path)[0] == 404
-        assert listener.hear(0.05) is None
-        listener.close(went_well=True)
+        assert listener.receive(0.05) is None
+        listener.close(succeeded=True)
         assert first.result(5)[0] == 200
 
 
@@ -131,8 +131,8 @@ def test_a_browser_that_does_not_read_on_is_not_waited_for_long(listener: Listen
     parts = urlsplit(listener.callback)
     with socket.create_connection((str(parts.hostname), parts.port or 0)) as browser:
         browser.sendall(f"GET /callback?code=c&state={STATE} HTTP/1.1\r\nhost: {parts.netloc}\r\n\r\n".encode())
-        assert listener.hear(5)
-        listener.close(went_well=True)
+        assert listener.receive(5)
+        listener.close(succeeded=True)
 
 
 def test_two_issuers_are_told_two_addresses_and_an_answer_for_one_is_none_for_the_other(listener: Listener) -> None:
@@ -141,8 +141,8 @@ def test_two_issuers_are_told_two_addresses_and_an_answer_for_one_is_none_for_th
     assert other.callback != listener.callback
     for crossed, state in ((other, STATE), (listener, "another-state")):
         assert knock(crossed, f"/callback?code=c&state={state}")[0] == 404
-        assert crossed.hear(0.05) is None
-    other.close(went_well=False)
+        assert crossed.receive(0.05) is None
+    other.close(succeeded=False)
 
 
 def test_it_listens_on_this_machine_alone_and_takes_the_first_free_port() -> None:
@@ -159,7 +159,7 @@ def test_it_listens_on_this_machine_alone_and_takes_the_first_free_port() -> Non
         Listener(at(taken, free, 99999), STATE)
     assert raised.value.code == "port-taken"
     for listener in (one, two):
-        listener.close(went_well=False)
+        listener.close(succeeded=False)
 
 
 @pytest.mark.parametrize("host", ["[::1]", "localhost"])

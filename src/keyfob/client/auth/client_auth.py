@@ -1,4 +1,4 @@
-"""A program at one server: every request that it proves itself in goes through here (RFC 6749 §2.3, §3.2.1)."""
+"""Client authentication (RFC 6749 §2.3): every request that authenticates the client goes through here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from keyfob.client.auth.token_response import as_meant
 from keyfob.client.model.certificate import Certificate
+from keyfob.client.model.credential import Credential, PlatformToken, PrivateKey
 from keyfob.client.ports import World
 from keyfob.protocol.client_authentication import TLS_METHODS, AuthMethod, Credentials
 from keyfob.protocol.grants import Grant, TokenRequest
@@ -20,10 +21,9 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.auth.dpop import DpopKey
-    from keyfob.client.model.credential import Credential, PrivateKey
 
 _OK = 200
-_REFUSES = 400
+_BAD_REQUEST = 400
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _ID_BYTES = 16
@@ -33,13 +33,13 @@ ASSERTION_TYPE: Final = "client-authentication+jwt"
 
 @dataclass(slots=True)
 class OAuthClient:
-    """One program at one server, for as long as one command or session lasts.
+    """One client at one authorization server, for the duration of a command or session.
 
     Attributes:
-        credential: What it proves itself with; a public program has nothing and only says its id.
-        prover: Its own key, where its tokens are bound to one (RFC 9449).
-        methods: How it may prove itself, the best first. What the server has once refused is not tried again.
-        token_endpoint: For whom a legacy assertion is made out.
+        credential: The client's credential; None for a public client.
+        methods: Authentication methods, the best first. A method that the server refused is not tried again.
+        token_endpoint: The audience of a legacy assertion.
+        dpop_key: The DPoP key, if tokens are bound to one (RFC 9449).
     """
 
     client_id: str
@@ -51,35 +51,35 @@ class OAuthClient:
 
     @property
     def token_types(self) -> tuple[str, ...]:
-        """What it can use; with a proof, a plain token too, unless it insists (RFC 9449 §5)."""
+        """The token types that are accepted; with a DPoP key also Bearer, unless DPoP is required (RFC 9449 §5)."""
         if self.dpop_key is None:
             return ("Bearer",)
         return ("DPoP",) if self.dpop_key.is_required else ("DPoP", "Bearer")
 
     @property
     def proof_key(self) -> Secret | None:
-        """What its tokens are bound to, for the vault."""
+        """The DPoP key, for the vault."""
         return None if self.dpop_key is None else self.dpop_key.write()
 
     @classmethod
     def context(cls, metadata: ServerMetadata, client_id: str, credential: Credential | None = None) -> Self:
-        """At a server that says which ways it knows."""
+        """Create a client from metadata and choose its authentication methods."""
         methods = methods_for(credential, metadata)
         return cls(client_id, metadata.issuer, credential, methods, token_endpoint=metadata.token_endpoint)
 
 
 def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tuple[AuthMethod, ...]:
-    """How a credential may be shown to a server, the best first. Metadata that says nothing means Basic (RFC 8414 §2).
+    """Return the authentication methods for a credential, the best first. The default is Basic (RFC 8414 §2).
 
-    A secret goes into the Basic header first (RFC 6749 §2.3.1), and into the body where the header was refused and the
-    body is offered: metadata speaks of the server, and not of this program. A certificate is shown by the connection,
-    in the same way for both methods that there are (RFC 8705 §2.1-2.2).
+    A secret is sent in the Basic header first (RFC 6749 §2.3.1), and in the body if the header is refused and the
+    metadata lists that: metadata describes the server, not the client's registration. A certificate is presented by
+    the connection, for either of its two methods (RFC 8705 §2.1-2.2).
     """
     if credential is None:
         return ("none",)
     if isinstance(credential, Certificate):
-        known: list[AuthMethod] = [one for one in TLS_METHODS if one in metadata.token_endpoint_auth_methods_supported]
-        return (known[0] if known else "tls_client_auth",)
+        announced = metadata.token_endpoint_auth_methods_supported
+        return (next((method for method in TLS_METHODS if method in announced), "tls_client_auth"),)
     if not isinstance(credential, Secret):
         return ("private_key_jwt",)
     offered = metadata.token_endpoint_auth_methods_supported or ("client_secret_basic",)
@@ -96,14 +96,10 @@ async def post(
     as_json: bool = False,
     proves: bool = False,
 ) -> Response:
-    """Send parameters in the program's name, as a form or as JSON. May raise `Unreachable` or `Malformed`.
+    """Send parameters with client authentication, as a form or as JSON. May raise `Unreachable` or `Malformed`.
 
     Args:
-        program: Who asks.
-        endpoint: Whom.
-        parameters: What.
-        as_json: Not as a form.
-        proves: Whether a proof of the program's key goes with it, where it has one (RFC 9449 §5, §10.1).
+        proves: Whether a DPoP proof is added, if the client has a key (RFC 9449 §5, §10.1).
     """
     *first, last = client.methods
     for method in first:
@@ -115,14 +111,14 @@ async def post(
 
 
 def _is_refused(response: Response) -> bool:
-    """Whether a server will not have a program proven like that. RFC 6749 §5.2 allows 400; some say 403 and no more."""
-    error = OAuthError.find(response) if response.status >= _REFUSES else None
-    is_unknown = error is not None and error.error == INVALID_CLIENT
-    return response.status == _UNAUTHORIZED or is_unknown or (response.status == _FORBIDDEN and error is None)
+    """Return whether client authentication was refused. RFC 6749 §5.2 allows 400; some servers send a bare 403."""
+    error = OAuthError.find(response) if response.status >= _BAD_REQUEST else None
+    is_invalid_client = error is not None and error.error == INVALID_CLIENT
+    return response.status == _UNAUTHORIZED or is_invalid_client or (response.status == _FORBIDDEN and error is None)
 
 
 async def request_tokens(world: World, client: OAuthClient, endpoint: str, grant: Grant) -> Response:
-    """Trade a grant for tokens; the answer is not judged. May raise `Unreachable` or `Malformed`."""
+    """Send a token request; the response is not checked. May raise `Unreachable` or `Malformed`."""
     return await post(world, client, endpoint, TokenRequest("", grant).write(), proves=True)
 
 
@@ -136,11 +132,11 @@ async def _post(
     as_json: bool,
     proves: bool,
 ) -> Response:
-    """Once; and once more with a server's nonce, where it wants one (RFC 9449 §8)."""
+    """Send the request, and once more with the server's DPoP nonce if it requires one (RFC 9449 §8)."""
     dpop_key = client.dpop_key if proves else None
     for may_retry in (dpop_key is not None, False):
-        shown, headers = Credentials(method, client.client_id, _authenticate(world, client)).write()
-        request = _write(endpoint, {**parameters, **shown}, headers, as_json=as_json)
+        parameters_of_client, headers = Credentials(method, client.client_id, _authenticate(world, client)).write()
+        request = _write(endpoint, {**parameters, **parameters_of_client}, headers, as_json=as_json)
         if dpop_key is not None:
             moment, random_bytes = world.now(), world.random(_ID_BYTES)
             request = replace(request, headers=request.headers + dpop_key.prove(request, moment.wall, random_bytes))
@@ -163,14 +159,12 @@ def _wants_nonce(response: Response) -> bool:
 
 
 def _authenticate(world: World, client: OAuthClient) -> Secret | None:
-    """The secret, or a fresh assertion; nothing where the connection shows a certificate."""
+    """Return the secret or a new assertion; None if the connection presents a certificate."""
     credential = client.credential
     if credential is None or isinstance(credential, Secret):
         return credential
     if isinstance(credential, Certificate):
         return None
-    from keyfob.client.model.credential import PlatformToken  # noqa: PLC0415  as the next one
-
     if isinstance(credential, PlatformToken):
         return credential.token
     return write_assertion(world, credential, client.client_id, client.issuer, client.token_endpoint)
@@ -179,11 +173,11 @@ def _authenticate(world: World, client: OAuthClient) -> Secret | None:
 def write_assertion(
     world: World, credential: PrivateKey, client_id: str, issuer: str, token_endpoint: str = ""
 ) -> Secret:
-    """A fresh assertion, for a minute and for the issuer alone, wherever it is shown (rfc7523bis §4).
+    """Sign a client assertion for the issuer only, valid for a minute (rfc7523bis §4).
 
-    Older servers want their token endpoint in it, as OpenID Connect Core §9 once had it, and know no type of its own.
+    The legacy form has the token endpoint as its audience, as in OpenID Connect Core §9, and no type of its own.
     """
-    from keyfob.jose.tokens import sign  # noqa: PLC0415  signatures cost 100 ms, and few clients need them
+    from keyfob.jose.tokens import sign  # noqa: PLC0415  cryptography is slow to import, and few clients sign
 
     moment = world.now().wall
     token_id = world.random(_ID_BYTES)

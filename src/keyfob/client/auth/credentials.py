@@ -1,4 +1,4 @@
-"""What a program proves itself with, and its tokens' key, read when wanted (RFC 6749 §2.3, RFC 8705, RFC 9449)."""
+"""A profile's client credential, certificate and DPoP key, read on use (RFC 6749 §2.3, RFC 8705, RFC 9449)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.client.auth.client_auth import OAuthClient
 from keyfob.client.model.certificate import Certificate, CertificateFiles
+from keyfob.client.model.credential import Credential, PrivateKey
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.source import Source
@@ -18,27 +19,25 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.auth.dpop import DpopKey
-    from keyfob.client.model.credential import Credential
 
-ReadCredential = Callable[[Source | CertificateFiles], "Credential"]
+ReadCredential = Callable[[Source | CertificateFiles], Credential]
 
 
 class ProfileCredentials:
-    """Of one profile. Secrets and keys are looked for each time: they may be changed while a program runs."""
+    """The credentials of one profile. Secrets and keys are read each time: they may change while the process runs."""
 
     def __init__(self, profile: Profile, credential: ReadCredential | None = None) -> None:
-        """Know where to look, and who can.
+        """Store the profile; nothing is read yet.
 
         Args:
-            profile: Whose.
-            credential: Reads a secret, a key, a platform's token or a certificate from where it lies.
+            credential: Reads a secret, a key, a platform's token or a certificate from its source.
         """
         self.profile = profile
         self._credential = credential
         self._dpop_keys: tuple[Secret, DpopKey, DpopKey] | None = None
 
     def client(self, stored: StoredLogin) -> OAuthClient:
-        """Who asks, at the server that a login is held from. Raises `Misuse` as `credential` does."""
+        """Return the client of a stored login, at its server. Raises `Misuse` as `credential` does."""
         dpop_keys = self.dpop_keys(stored)
         return OAuthClient(
             stored.client_id,
@@ -50,44 +49,43 @@ class ProfileCredentials:
         )
 
     def dpop_keys(self, stored: StoredLogin) -> tuple[DpopKey, DpopKey] | None:
-        """What proves that we hold the login's key: to its issuer, and to APIs."""
+        """Return the login's DPoP key twice, with separate nonces: for its authorization server, and for APIs."""
         if stored.proof_key is None:
             return None
         if self._dpop_keys is None or self._dpop_keys[0] != stored.proof_key:
-            from keyfob.client.auth.dpop import DpopKey  # noqa: PLC0415  signatures cost 100 ms
+            from keyfob.client.auth.dpop import DpopKey  # noqa: PLC0415  cryptography is slow to import, and few logins use DPoP
 
-            ours = DpopKey.read(stored.proof_key, is_required=self.profile.dpop == "require")
-            self._dpop_keys = stored.proof_key, ours, DpopKey(ours.key)
+            key = DpopKey.read(stored.proof_key, is_required=self.profile.dpop == "require")
+            self._dpop_keys = stored.proof_key, key, DpopKey(key.key)
         return self._dpop_keys[1:]
 
     def store_nonce(self, request: Request, response: Response) -> bool:
-        """Keep the nonce of an API's answer; whether there was a new one."""
+        """Store the DPoP nonce of an API's response; return whether it is a new one."""
         return self._dpop_keys is not None and self._dpop_keys[2].store_nonce(request, response)
 
     def credential(self) -> Credential | None:
-        """What the program proves itself with; its certificate where it has nothing else.
+        """Return what the client authenticates with, its certificate by default.
 
         Raises:
             Misuse: It is not where the profile says.
         """
         is_asserted = self.profile.identity is not None and self.profile.identity_as == "assertion"
-        found = self.read(self.profile.identity if is_asserted else self.profile.credential) or self.certificate()
+        source = self.profile.identity if is_asserted else self.profile.credential
+        credential = self.read(source) or self.certificate()
         if self.profile.assertion_audience == "issuer" or self.profile.credential is None:
-            return found
-        from keyfob.client.model.credential import PrivateKey  # noqa: PLC0415  only where a key is to sign
-
-        return replace(found, is_legacy=True) if isinstance(found, PrivateKey) else found
+            return credential
+        return replace(credential, is_legacy=True) if isinstance(credential, PrivateKey) else credential
 
     def certificate(self) -> Certificate | None:
-        """What connections show at the moment, as far as that is known here. Raises as `read`."""
+        """Return the certificate that connections present now, if there is one. Raises as `read`."""
         found = None if self.profile.certificate is None else self._reader()(self.profile.certificate)
         return found if isinstance(found, Certificate) else None
 
     def read(self, source: Source | None) -> Credential | None:
-        """What lies there.
+        """Return the credential at a source.
 
         Raises:
-            Misuse: Nothing does, or nobody can look.
+            Misuse: There is none, or no reader was given.
         """
         if source is None:
             return None

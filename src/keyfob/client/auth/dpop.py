@@ -1,4 +1,4 @@
-"""A program's own key, and proofs that it is there: fresh for every request, with the server's nonce (RFC 9449)."""
+"""The client's DPoP key, and proofs for its requests (RFC 9449)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from keyfob.protocol.secret import Secret
 
 _KEY_BYTES: Final = 48
 _LONGEST_NONCE: Final = 1024
-_Ours = Literal["ES256", "Ed25519"]
-_OURS: Final[tuple[_Ours, ...]] = get_args(_Ours)
+_Algorithm = Literal["ES256", "Ed25519"]
+_ALGORITHMS: Final[tuple[_Algorithm, ...]] = get_args(_Algorithm)
 
 
 @dataclass(slots=True)
 class DpopKey:
-    """One key. Servers that give tokens and servers that take them get a prover each: their nonces stay apart (§9).
+    """One key. Authorization server and APIs each get an object of their own, so that their nonces stay separate (§9).
 
     Attributes:
-        is_required: Whether a token that is not bound to the key is refused.
-        nonces: The newest of each server, by origin (§8.2).
+        is_required: Whether an unbound token is refused.
+        nonces: The newest nonce of each server, by origin (§8.2).
     """
 
     key: SigningKey
@@ -39,30 +39,30 @@ class DpopKey:
 
     @property
     def thumbprint(self) -> str:
-        """The key's name (RFC 7638)."""
+        """The JWK thumbprint (RFC 7638)."""
         return self.key.key_id
 
     def write(self) -> Secret:
-        """The key, for the vault."""
+        """Return the private key in PEM, for the vault."""
         return Secret(self.key.pem().decode("ascii"))
 
     @classmethod
-    def read(cls, kept: Secret, *, is_required: bool = False) -> Self:
-        """From the vault.
+    def read(cls, pem: Secret, *, is_required: bool = False) -> Self:
+        """Parse a key from the vault.
 
         Raises:
-            Malformed: It is no key.
+            Malformed: It is not a key.
         """
-        return cls(SigningKey.read(kept.reveal().encode())[0], is_required)
+        return cls(SigningKey.read(pem.reveal().encode())[0], is_required)
 
     def prove(self, request: Request, wall: datetime, random_bytes: bytes, token: Secret | None = None) -> Headers:
-        """The header that goes with this one request.
+        """Return the DPoP header for one request.
 
         Args:
             request: Only its method and address count.
             wall: Aware, UTC.
-            chance: Unguessable bytes, 12 or more (§4.2).
-            token: The access token that goes with it, at an API.
+            random_bytes: 12 or more unpredictable bytes (§4.2).
+            token: The access token that is sent to an API with it.
         """
         token_id = base64.urlsafe_b64encode(random_bytes).rstrip(b"=").decode("ascii")
         token_hash = None if token is None else hash_of(token)
@@ -71,7 +71,7 @@ class DpopKey:
         return (("dpop", write_proof(proof, self.key).reveal()),)
 
     def store_nonce(self, request: Request, response: Response) -> bool:
-        """Keep the nonce that an answer brings, also one that went well; whether there was a new one (§8.2)."""
+        """Store a response's nonce, also from a success; return whether it is a new one (§8.2)."""
         nonce, origin = response.header("dpop-nonce") or "", origin_of(request.url)
         if not nonce or len(nonce) > _LONGEST_NONCE or not (nonce.isascii() and nonce.isprintable()):
             return False
@@ -81,29 +81,29 @@ class DpopKey:
 
 
 def make_dpop_key(
-    world: World, profile: Profile, metadata: ServerMetadata, kept: Secret | None = None
+    world: World, profile: Profile, metadata: ServerMetadata, stored_key: Secret | None = None
 ) -> DpopKey | None:
-    """The key that a login's tokens will be bound to; None where they will not.
+    """Return the key to bind a login's tokens to; None if they will not be bound.
 
     Args:
-        profile: Whether it wants that.
-        metadata: Whether the server can. One that is silent may still, and its answer will tell.
-        kept: The key that this login has had, if any.
+        profile: Whether DPoP is wanted or required.
+        metadata: Whether the server announces DPoP. If DPoP is required and nothing is announced, it is tried.
+        stored_key: The login's present key, if any.
 
     Raises:
-        Refused: The profile insists, and the server says that it cannot.
+        Refused: DPoP is required, and the server announces no algorithm that we have.
     """
     if profile.dpop == "off":
         return None
     is_required, offered = profile.dpop == "require", metadata.dpop_signing_alg_values_supported
-    algorithm: _Ours | None = next((name for name in _OURS if name in offered), None)
+    algorithm: _Algorithm | None = next((name for name in _ALGORITHMS if name in offered), None)
     if algorithm is None and is_required and not offered:
-        algorithm = _OURS[0]
+        algorithm = _ALGORITHMS[0]
     if algorithm is None and is_required:
         hint = "Say --dpop off to log in with tokens that are not bound to a key."
         raise Refused("the server knows no proof of possession that we can make", code="flow-unavailable", hint=hint)
     if algorithm is None:
         return None
-    if kept is not None:
-        return DpopKey.read(kept, is_required=is_required)
+    if stored_key is not None:
+        return DpopKey.read(stored_key, is_required=is_required)
     return DpopKey(SigningKey.from_chance(algorithm, world.random(_KEY_BYTES)), is_required)

@@ -1,4 +1,4 @@
-"""What came back from a token endpoint: tokens, or why there are none (RFC 6749 §5)."""
+"""Read a token endpoint's response: tokens or an error (RFC 6749 §5)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERVER_FAULT: Final = 500
 
 
 def as_meant(response: Response) -> Response:
-    """An answer with the status that RFC 6749 §5.2 gives it: some servers say an error with 200, as GitHub does."""
+    """Return the response with the status of RFC 6749 §5.2: GitHub and others send errors with status 200."""
     if response.status != OK or OAuthError.find(response) is None:
         return response
     if read_json(response.body, "answer").has("access_token"):
@@ -29,7 +29,7 @@ def as_meant(response: Response) -> Response:
 
 
 def refuse(response: Response, what: str, hint: str = "") -> NoReturn:
-    """Say a refusing answer in words: what it means, the server's code, and the words with it.
+    """Raise an error response as `Refused`, with the server's code and description.
 
     Raises:
         Refused: Always.
@@ -37,17 +37,17 @@ def refuse(response: Response, what: str, hint: str = "") -> NoReturn:
     error = OAuthError.find(response)
     if error is None:
         raise Refused(f"{what} (status {response.status})", hint=hint)
-    said = f": {error.description}" if error.description else ""
+    reason = f": {error.description}" if error.description else ""
     if response.status == UNAUTHORIZED:
         hint = hint or "Look at the client id and its secret, key or certificate."
-    raise Refused(f"{what} ({error.error}){said}", oauth_code=error.error, hint=hint)
+    raise Refused(f"{what} ({error.error}){reason}", oauth_code=error.error, hint=hint)
 
 
 def take_tokens(response: Response, token_types: tuple[str, ...] = BEARER) -> TokenAnswer:
-    """The tokens that an answer of status 200 holds.
+    """Return the tokens in a response of status 200.
 
     Raises:
-        Malformed: They are not as they should be, or of a type that we cannot use (RFC 6749 §7.1).
+        Malformed: They violate the protocol, or are of a type that is not accepted (RFC 6749 §7.1).
     """
     try:
         return TokenAnswer.read(read_json(response.body, "token answer"), token_types=token_types)
@@ -58,17 +58,16 @@ def take_tokens(response: Response, token_types: tuple[str, ...] = BEARER) -> To
 
 
 def read_tokens(response: Response, what: str, token_types: tuple[str, ...] = BEARER) -> TokenAnswer:
-    """The tokens in an answer.
+    """Return the tokens in a response.
 
     Args:
-        response: From the token endpoint.
-        what: What it means that there are none: "the server gives no tokens".
-        token_types: Those that we can use.
+        what: The message if there are none: "the server gives no tokens".
+        token_types: The types that are accepted.
 
     Raises:
-        Unreachable: The server cannot at the moment.
-        Refused: It will not.
-        Malformed: Tokens came, but not as they should.
+        Unreachable: The server is temporarily unable to answer.
+        Refused: The server refuses.
+        Malformed: The tokens violate the protocol.
     """
     if response.status == OK:
         return take_tokens(response, token_types)

@@ -1,6 +1,6 @@
-"""What runs here says so by its platform's token: for exchange, or as an assertion (RFC 8693 §2.1, RFC 7523 §2.1-2.2).
+"""Workload identity: a platform's token, exchanged or used as an assertion (RFC 8693 §2.1, RFC 7523 §2.1-2.2).
 
-Here is what is asked of a platform and how its answer is read; `io/identity.py` does the asking.
+This module writes requests to platforms and reads their responses; `client/io/platform_tokens.py` sends them.
 """
 
 from __future__ import annotations
@@ -29,37 +29,36 @@ _OK: Final = 200
 
 
 def ask_github(address: str, request_token: str, audience: str) -> Request:
-    """A job asks GitHub Actions for its token. `address` has a query already."""
+    """Return the request for a job's token at GitHub Actions. `address` already has a query."""
     joint = "&" if "?" in address else "?"
     headers = (("authorization", f"Bearer {request_token}"), ("accept", JSON))
     return Request("GET", f"{address}{joint}{urlencode({'audience': audience})}", headers)
 
 
 def ask_google(server: str, audience: str) -> Request:
-    """A machine, a pod or a function asks Google's metadata server for an ID token of its service account."""
-    asked = urlencode({"audience": audience, "format": "full"})
+    """Return the request for the service account's ID token at Google's metadata server."""
+    query = urlencode({"audience": audience, "format": "full"})
     path = "/computeMetadata/v1/instance/service-accounts/default/identity"
-    return Request("GET", f"{server}{path}?{asked}", (("metadata-flavor", "Google"),))
+    return Request("GET", f"{server}{path}?{query}", (("metadata-flavor", "Google"),))
 
 
 def ask_azure(server: str, resource: str) -> Request:
-    """A machine asks Azure's metadata service for a token of its managed identity."""
-    asked = urlencode({"api-version": _AZURE_VERSION, "resource": resource or ENTRA_EXCHANGE})
-    return Request("GET", f"{server}/metadata/identity/oauth2/token?{asked}", (("metadata", "true"),))
+    """Return the request for the managed identity's token at Azure's metadata service."""
+    query = urlencode({"api-version": _AZURE_VERSION, "resource": resource or ENTRA_EXCHANGE})
+    return Request("GET", f"{server}/metadata/identity/oauth2/token?{query}", (("metadata", "true"),))
 
 
 def read_answer(response: Response, member: str | None, what: str, hint: str) -> str:
-    """The token in a platform's answer: in a member of a JSON object, or the whole body.
+    """Return the token in a platform's response: a member of a JSON object, or the whole body.
 
     Args:
-        response: The platform's.
-        member: Its name, or None.
-        what: Who answers.
-        hint: What helps where it refuses.
+        member: The member's name; None for the whole body.
+        what: The platform's name, for messages.
+        hint: What to do if it refuses.
 
     Raises:
-        Refused: It gives none.
-        Malformed: The answer holds none.
+        Refused: The platform refuses.
+        Malformed: The response contains no token.
     """
     if response.status != _OK:
         raise Refused(f"{what} gives no token (status {response.status})", hint=hint)
@@ -69,10 +68,10 @@ def read_answer(response: Response, member: str | None, what: str, hint: str) ->
 
 
 def read_platform_token(text: str, where: str) -> PlatformToken:
-    """A token as it lies somewhere.
+    """Parse a platform's token.
 
     Raises:
-        Misuse: It is none. Says where, never what.
+        Misuse: It is not a token. The message names the place, never the content.
     """
     token = text.strip()
     if not token or len(token) > _LONGEST or not all("!" <= letter <= "~" for letter in token):
@@ -81,10 +80,10 @@ def read_platform_token(text: str, where: str) -> PlatformToken:
 
 
 def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetime) -> None:
-    """Refuse a token that no server would take, before it is sent anywhere.
+    """Refuse a token that no server would accept, before it is sent.
 
     Raises:
-        Misuse: It has lapsed; or it is to be an assertion and lacks what RFC 7523 §3 demands.
+        Misuse: It has expired; or it is for use as an assertion and lacks a claim that RFC 7523 §3 requires.
     """
     claims = identity.claims
     if use != "exchange":
@@ -103,7 +102,7 @@ def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetim
 
 
 def grant_of(identity: PlatformToken, use: IdentityUse, target: Target, scope: Scope | None) -> Grant:
-    """The grant that a platform's token is used in; as an assertion it is no grant, but proves who asks."""
+    """Return the grant that presents a platform's token; its use for client authentication is not a grant."""
     if use == "grant":
         return JwtBearerGrant(identity.token, target, scope)
     kind = ACCESS_TOKEN if identity.claims is None else JWT
@@ -111,10 +110,10 @@ def grant_of(identity: PlatformToken, use: IdentityUse, target: Target, scope: S
 
 
 def check_issued(issued_token_type: str | None) -> None:
-    """Refuse what an exchange brought, unless it can be shown to an API. Servers that do not say are believed.
+    """Refuse the result of an exchange that is not usable at an API. A missing type is accepted.
 
     Raises:
-        Malformed: It is no access token (RFC 8693 §2.2.1).
+        Malformed: It is not an access token (RFC 8693 §2.2.1).
     """
     if issued_token_type not in {None, ACCESS_TOKEN, JWT}:
         raise Malformed("token answer: what was issued is no access token", field="issued_token_type")

@@ -1,8 +1,7 @@
-"""Log in through a browser that comes back to this machine (RFC 8252, RFC 6749 §4.1, RFC 7636, RFC 9207).
+"""The authorization code flow with a loopback or pasted redirect (RFC 8252, RFC 6749 §4.1, RFC 7636, RFC 9207).
 
-Written as a script that asks, in two halves: `begin` sends the person to the issuer, `finish` trades what came back. In
-between the world listens and gives what comes with our own `state`; anything else that knocks is turned away there and
-does not end the wait. What a person pastes is checked here in the same way.
+`begin` sends the user to the authorization server; `finish` exchanges the code. In between, the World listens and
+reports only a redirect that carries our `state`. A pasted redirect URI is checked here in the same way.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ _CREATED: Final = 201
 
 @dataclass(frozen=True, slots=True)
 class BrowserLogin:
-    """A person was sent to the issuer and may come back.
+    """A pending authorization request.
 
     Attributes:
-        address: Where to, for a person who opens it by hand.
-        nonce: What the ID token must carry; None where none was asked for.
+        address: The authorization request's URL, for a user who opens it by hand.
+        nonce: The `nonce` that the ID token must carry; None if none was sent.
     """
 
     address: str
@@ -61,32 +60,29 @@ async def begin(
     offers_device: bool = False,
     assurance: Assurance = ANY_LOGIN,
 ) -> BrowserLogin:
-    """Listen, and send the person to the issuer.
+    """Start the listener and send the user to the authorization endpoint.
 
-    The browser that we open ourselves brings its answer in a form (`form_post`) where the server can do that, so that
-    no code stays in its history. The address that is shown, for another browser, ends at one that can be pasted.
+    The browser that is opened here returns its response in a form (`form_post`) if the server supports it, so that no
+    code stays in its history. The address that is shown for another browser uses a query, which can be pasted.
 
     Args:
-        metadata: The issuer's.
-        program: Who asks.
-        profile: What to ask for.
-        opens: Whether to open this machine's browser; else the answer is pasted.
-        offers_device: Whether the person may still choose to log in on another device.
-        assurance: How sure the login must be.
+        opens: Whether to open this machine's browser; else the redirect URI is pasted.
+        offers_device: Whether the user may still switch to the device flow.
+        assurance: Requirements on authentication.
 
     Raises:
-        Refused: Code `flow-unavailable`: the server has no such flow.
+        Refused: Code `flow-unavailable`: the server has no authorization endpoint.
         Misuse: None of the ports is free.
-        Unreachable: The server wants the request pushed (RFC 9126), and does not answer.
+        Unreachable: The server requires a pushed request (RFC 9126) and does not answer.
     """
     if metadata.authorization_endpoint is None:
         raise Refused("this server offers no login by browser", code="flow-unavailable", hint="Say --flow device.")
     state, nonce = random_word(world), random_word(world)
     verifier = Secret(random_word(world))
     callbacks = tuple(map(Callback.read, profile.callbacks)) or ANYWHERE
-    asked = AuthorizationRequest(
+    request = AuthorizationRequest(
         client_id=profile.client_id,
-        redirect_uri=(await world.listen(callbacks, state)),
+        redirect_uri=await world.listen(callbacks, state),
         scope=profile.scope,
         state=state,
         nonce=nonce if "openid" in profile.scope else None,
@@ -98,51 +94,53 @@ async def begin(
         max_age=assurance.max_age,
         prompt=assurance.prompt,
     )
-    address = await _address(world, metadata, client, asked)
+    address = await _address(world, metadata, client, request)
     if opens:
         has_form = "form_post" in metadata.response_modes_supported
-        opened = replace(asked, response_mode="form_post") if has_form else asked
-        has_opened = await world.open_browser(
-            (await _address(world, metadata, client, opened)) if has_form else address
-        )
+        opened = replace(request, response_mode="form_post") if has_form else request
+        has_opened = await world.open_browser(await _address(world, metadata, client, opened) if has_form else address)
         world.notify(BrowserOpened(address, LONGEST_VISIT, has_opened, offers_device))
     else:
         world.notify(PasteAsked(address, LONGEST_VISIT))
-    return BrowserLogin(address, asked.redirect_uri, Secret(state), verifier, asked.nonce)
+    return BrowserLogin(address, request.redirect_uri, Secret(state), verifier, request.nonce)
 
 
 def read_answer(world: World, browser_login: BrowserLogin, event: LoginEvent) -> Mapping[str, str] | None:
-    """What was brought back; None where what was heard is no answer to this visit, which goes on."""
+    """Return the redirect's parameters, or None if the event does not answer this request; the login then goes on."""
     if isinstance(event, Redirected):
         return event.parameters
     if isinstance(event, Pasted):
-        problem, found = _read_pasted(browser_login, event.text)
-        if found is not None:
-            return found
+        problem, parameters = _read_pasted(browser_login, event.text)
+        if parameters is not None:
+            return parameters
         world.notify(PasteRefused(problem))
     return None
 
 
 async def finish(
-    world: World, metadata: ServerMetadata, client: OAuthClient, browser_login: BrowserLogin, brought: Mapping[str, str]
+    world: World,
+    metadata: ServerMetadata,
+    client: OAuthClient,
+    browser_login: BrowserLogin,
+    parameters: Mapping[str, str],
 ) -> TokenAnswer:
-    """Judge what came back, and trade the code for tokens.
+    """Check the authorization response and exchange the code for tokens.
 
     Raises:
-        LoginDeclined: The person said no.
-        Refused: The server did.
-        Malformed: The answer breaks the protocol; with code `wrong-issuer` another server gave it (a mix-up).
+        LoginDeclined: The user declined.
+        Refused: The server refused.
+        Malformed: The response violates the protocol; code `wrong-issuer` if another server sent it (a mix-up).
         Unreachable: The server does not answer.
     """
-    code = _judge(brought, metadata)
+    code = _read_code(parameters, metadata)
     grant = AuthorizationCodeGrant(code, browser_login.callback, browser_login.verifier)
     response = await request_tokens(world, client, metadata.token_endpoint, grant)
     return read_tokens(response, "the server gives no tokens", client.token_types)
 
 
-async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, asked: AuthorizationRequest) -> str:
-    """The address to open; where the server wants it so, with all parameters pushed before (RFC 9126 §2, §4)."""
-    parameters = {**habits_of(metadata.issuer).parameters, **asked.write()}
+async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, request: AuthorizationRequest) -> str:
+    """Return the authorization request's URL; its parameters are pushed if the server requires it (RFC 9126 §2, §4)."""
+    parameters = {**habits_of(metadata.issuer).parameters, **request.write()}
     endpoint = metadata.authorization_endpoint or ""
     pushed_to = metadata.pushed_authorization_request_endpoint
     if metadata.require_pushed_authorization_requests and pushed_to is not None:
@@ -150,36 +148,36 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
         if response.status not in {OK, _CREATED}:
             refuse(response, "the server does not take the request")
         pushed = read_json(response.body, "pushed request").text("request_uri")
-        parameters = {"client_id": asked.client_id, "request_uri": pushed}
+        parameters = {"client_id": request.client_id, "request_uri": pushed}
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
 
 def _read_pasted(browser_login: BrowserLogin, text: Secret) -> tuple[str, dict[str, str] | None]:
-    """The answer in an address or its query, or why there is none. Nothing of it is repeated."""
+    """Return the parameters in a pasted address or query, or a problem that repeats nothing of the text."""
     query = text.reveal().strip().partition("#")[0]
     try:
         fields = read_form((query.partition("?")[2] or query).encode(), "pasted answer")
-        shown = fields.optional_text("state")
+        state = fields.optional_text("state")
     except Malformed:
         return "that is not the address of a page", None
-    if shown is None:
+    if state is None:
         return "that is not the address that the browser ended at; it has code= and state= in it", None
-    if Secret(shown) != browser_login.state:
+    if Secret(state) != browser_login.state:
         return "that address belongs to another login", None
     return "", {name: str(value) for name, value in fields.values.items()}
 
 
-def _judge(found: Mapping[str, str], metadata: ServerMetadata) -> Secret:
-    """The code; its state was ours already.
+def _read_code(parameters: Mapping[str, str], metadata: ServerMetadata) -> Secret:
+    """Return the code of an authorization response whose `state` was already checked.
 
     Raises:
-        Malformed: Another issuer answers, or none says so though it promised to (RFC 9207 §2.4).
-        LoginDeclined: The person said no.
-        Refused: The server did.
+        Malformed: Another issuer answers, or `iss` is missing although the server announced it (RFC 9207 §2.4).
+        LoginDeclined: The user declined.
+        Refused: The server refused.
     """
-    answer = AuthorizationAnswer.read(Fields(found, "authorization answer"))
-    names_itself = metadata.authorization_response_iss_parameter_supported
-    if answer.issuer != (metadata.issuer if names_itself or answer.issuer is not None else None):
+    answer = AuthorizationAnswer.read(Fields(parameters, "authorization answer"))
+    sends_issuer = metadata.authorization_response_iss_parameter_supported
+    if answer.issuer != (metadata.issuer if sends_issuer or answer.issuer is not None else None):
         raise Malformed(
             "the browser came back from another issuer than it was sent to",
             field="iss",
@@ -192,14 +190,14 @@ def _judge(found: Mapping[str, str], metadata: ServerMetadata) -> Secret:
 
 
 def _refuse(error: OAuthError) -> NoReturn:
-    """Say what the server said.
+    """Raise the error of an authorization response.
 
     Raises:
-        LoginDeclined: The person said no.
-        Refused: Anything else.
+        LoginDeclined: The user declined.
+        Refused: Any other error.
     """
     if error.error == ACCESS_DENIED:
         raise LoginDeclined("the login was declined", oauth_code=error.error)
     safe = OAuthError.read(Fields({"error": error.error, "error_description": error.description}, "answer"))
-    said = f": {safe.description}" if safe.description else ""
-    raise Refused(f"the server did not let the person log in ({safe.error}){said}", oauth_code=safe.error)
+    reason = f": {safe.description}" if safe.description else ""
+    raise Refused(f"the server did not let the person log in ({safe.error}){reason}", oauth_code=safe.error)

@@ -1,7 +1,7 @@
-"""Decide: which ways to log in there are from here, the safest first, and why (RFC 10027, RFC 8252, RFC 8628 §1).
+"""Decide which login flows are possible here, the safest first, and why (RFC 10027, RFC 8252, RFC 8628 §1).
 
-A browser on the person's own machine beats a code: nobody can be talked into approving somebody else's login. Where no
-browser is proven to be here, the code beats pasting.
+A browser on the user's own machine is safer than the device flow: a user cannot be tricked into approving an attacker's
+login. Without evidence of such a browser, the device flow comes before pasting.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from keyfob.client.model.surroundings import Surroundings
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
 from keyfob.protocol.metadata import ServerMetadata
 
-_EDITORS = {"vscode-ssh": "VS Code over SSH", "vscode-container": "a VS Code container"}
-_FAR = {
+_OPENS_LOCALLY = {"vscode-ssh": "VS Code over SSH", "vscode-container": "a VS Code container"}
+_REMOTE = {
     "vscode-tunnel": "a VS Code tunnel",
     "codespaces": "a codespace",
     "gitpod": "a Gitpod workspace",
@@ -25,85 +25,93 @@ _FAR = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was decided.
+    """The decision.
 
     Attributes:
-        flows: The ways to try, in order; () where there is none.
-        reasons: Why so, in words, one a line.
+        flows: The flows to try, in order; () if there is none.
+        reasons: Explanations for the user, one per line.
     """
 
     flows: tuple[InteractiveFlow, ...]
     reasons: tuple[str, ...]
 
 
-def choose(here: Surroundings, metadata: ServerMetadata, capabilities: ServerCapabilities, *, has_user: bool) -> Choice:
+def choose(
+    surroundings: Surroundings, metadata: ServerMetadata, capabilities: ServerCapabilities, *, has_user: bool
+) -> Choice:
     """Decide how to log in.
 
     Args:
-        here: What was observed.
-        metadata: What the server offers; what it is silent about counts as offered where there is an endpoint.
-        learned: What it refused before, nothing of it stale.
-        has_person: Whether anybody sees what we show: at the terminal, or through the program that calls us.
+        surroundings: The observed surroundings.
+        metadata: The server's metadata; a grant that it does not mention counts as supported if its endpoint exists.
+        capabilities: What the server refused before, without stale entries.
+        has_user: Whether a user sees our notices: at the terminal, or through the calling program.
     """
     if not has_user:
-        return Choice((), (_nobody(here),))
-    is_local, why = find_browser(here)
-    reasons, doors = [why], list[InteractiveFlow]()
-    for door in INTERACTIVE_FLOWS:
-        problem = _missing(door, metadata)
-        if problem is None and door in capabilities.refused:
-            problem = f"on {capabilities.refused[door]:%Y-%m-%d} the server refused this program the {_name(door)}"
-        if problem is None and door == "paste" and not here.has_terminal:
+        return Choice((), (_no_user(surroundings),))
+    is_local, why = find_browser(surroundings)
+    reasons, flows = [why], list[InteractiveFlow]()
+    for flow in INTERACTIVE_FLOWS:
+        problem = _missing(flow, metadata)
+        if problem is None and flow in capabilities.refused:
+            problem = f"on {capabilities.refused[flow]:%Y-%m-%d} the server refused this program the {_name(flow)}"
+        if problem is None and flow == "paste" and not surroundings.has_terminal:
             problem = "nobody could paste anything here"
         if problem is not None:
             reasons.append(problem)
-        elif door != "browser" or is_local:
-            doors.append(door)
-    if doors:
-        reasons.append(f"so: the {_name(doors[0])}")
-    return Choice(tuple(doors), tuple(reasons))
+        elif flow != "browser" or is_local:
+            flows.append(flow)
+    if flows:
+        reasons.append(f"so: the {_name(flows[0])}")
+    return Choice(tuple(flows), tuple(reasons))
 
 
-def find_browser(here: Surroundings) -> tuple[bool, str]:
-    """Whether a browser of the person's own machine can be opened from here and come back, and why."""
-    if here.remote in _EDITORS and here.browser:
-        return True, f"this is {_EDITORS[here.remote]}, which opens addresses on the person's own machine"
-    for there, what in (
-        (here.ci, f"this is {here.ci}: no person is here"),
-        (here.agent, f"a program runs this for a person ({here.agent}), who may sit anywhere"),
-        (here.remote, f"this is {_FAR.get(here.remote, here.remote)}: a browser could not come back to it"),
-        (here.is_ssh, "this is an SSH session: a browser here would not be where the person is"),
-        (here.container, f"this is a container ({here.container}): a browser could not come back into it"),
+def find_browser(surroundings: Surroundings) -> tuple[bool, str]:
+    """Return whether a browser on the user's machine can be opened and redirect back to here, and why."""
+    if surroundings.remote in _OPENS_LOCALLY and surroundings.browser:
+        return True, f"this is {_OPENS_LOCALLY[surroundings.remote]}, which opens addresses on the person's own machine"
+    for applies, reason in (
+        (surroundings.ci, f"this is {surroundings.ci}: no person is here"),
+        (surroundings.agent, f"a program runs this for a person ({surroundings.agent}), who may sit anywhere"),
+        (
+            surroundings.remote,
+            f"this is {_REMOTE.get(surroundings.remote, surroundings.remote)}: a browser could not come back to it",
+        ),
+        (surroundings.is_ssh, "this is an SSH session: a browser here would not be where the person is"),
+        (
+            surroundings.container,
+            f"this is a container ({surroundings.container}): a browser could not come back into it",
+        ),
     ):
-        if there:
-            return False, what
-    if here.is_text_browser:
-        return False, f"the only browser here runs inside the terminal ({here.browser})"
-    if not here.browser:
+        if applies:
+            return False, reason
+    if surroundings.is_text_browser:
+        return False, f"the only browser here runs inside the terminal ({surroundings.browser})"
+    if not surroundings.browser:
         return False, "no browser was found here"
-    if here.is_wsl:
-        return True, f"this is WSL: the browser of Windows can be opened ({here.browser})"
-    if not here.has_screen:
+    if surroundings.is_wsl:
+        return True, f"this is WSL: the browser of Windows can be opened ({surroundings.browser})"
+    if not surroundings.has_screen:
         return False, "there is no screen to open a browser on"
-    return True, f"a browser can be opened on this screen ({here.browser})"
+    return True, f"a browser can be opened on this screen ({surroundings.browser})"
 
 
-def _nobody(here: Surroundings) -> str:
-    where = f" ({here.ci or here.agent})" if here.ci or here.agent else ""
+def _no_user(surroundings: Surroundings) -> str:
+    where = f" ({surroundings.ci or surroundings.agent})" if surroundings.ci or surroundings.agent else ""
     return f"there is no terminal here, so no person who could log in{where}"
 
 
-def _missing(door: InteractiveFlow, metadata: ServerMetadata) -> str | None:
-    """What a server lacks for a way to log in."""
+def _missing(flow: InteractiveFlow, metadata: ServerMetadata) -> str | None:
+    """Return what the server lacks for a flow, or None."""
     grants = metadata.grant_types_supported
-    if door == "device":
+    if flow == "device":
         has_it, grant = metadata.device_authorization_endpoint is not None, DEVICE_CODE
     else:
         has_it, grant = metadata.authorization_endpoint is not None, AUTHORIZATION_CODE
     if has_it and (not grants or grant in grants):
         return None
-    return f"the server does not offer the {_name(door)}"
+    return f"the server does not offer the {_name(flow)}"
 
 
-def _name(door: InteractiveFlow) -> str:
-    return {"browser": "login by browser", "device": "login by code", "paste": "login by pasting"}[door]
+def _name(flow: InteractiveFlow) -> str:
+    return {"browser": "login by browser", "device": "login by code", "paste": "login by pasting"}[flow]

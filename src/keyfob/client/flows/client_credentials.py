@@ -1,4 +1,4 @@
-"""A program logs in as itself: client credentials, or its platform's token (RFC 6749 §4.4, RFC 8693, RFC 7523)."""
+"""Service accounts: the client credentials grant, or workload identity (RFC 6749 §4.4, RFC 8693, RFC 7523)."""
 
 from __future__ import annotations
 
@@ -24,26 +24,24 @@ async def log_in(
     identity: PlatformToken | None = None,
     proof_key: Secret | None = None,
 ) -> StoredLogin:
-    """From nothing to an access token that may be kept; there is no refresh token, the program just asks again.
+    """Obtain an access token. There is no refresh token: the client requests another when it expires.
 
     Args:
-        profile: Which login.
-        credential: What the program proves itself with: its secret, its key, or the platform's token as an assertion.
-        identity: The platform's token, where it is exchanged or is the grant itself.
-        proof_key: What its tokens were bound to so far, if they were.
+        credential: The client's secret or key, or a platform's token used as its assertion.
+        identity: A platform's token that is exchanged, or is itself the grant.
+        proof_key: The DPoP key of the earlier tokens, if they were bound to one.
 
     Raises:
-        Refused: The server does not know the program, or will not give it that.
-        Unreachable: No usable answer at the moment.
-        Malformed: Metadata or tokens came, but not as they should.
-        Misuse: The issuer could never be asked safely, the program has nothing to show, or the platform's token will
-            not do.
+        Refused: The server refuses the client or the request.
+        Unreachable: There is no usable response.
+        Malformed: The metadata or the tokens violate the protocol.
+        Misuse: The issuer's address is unsafe, the client has no credential, or the platform's token is unusable.
     """
-    shown = identity or (credential if isinstance(credential, PlatformToken) else None)
+    platform_token = identity or (credential if isinstance(credential, PlatformToken) else None)
     if credential is None and identity is None:
         raise Misuse("a public program cannot log in as itself", hint="It needs a secret, a key or an identity.")
-    if shown is not None:
-        check_platform_token(shown, profile.identity_as, world.now().wall)
+    if platform_token is not None:
+        check_platform_token(platform_token, profile.identity_as, world.now().wall)
     metadata = await discover(world, profile)
     client = OAuthClient.context(metadata, profile.client_id, credential)
     client.dpop_key = make_dpop_key(world, profile, metadata, proof_key)

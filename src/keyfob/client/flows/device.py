@@ -1,7 +1,6 @@
-"""Log in on another device (RFC 8628).
+"""The device flow (RFC 8628).
 
-Written as a script that asks; nothing here sleeps or sends. `begin` and `finish` are the two halves, for programs
-that may not block in between; `log_in` is both.
+`begin` and `finish` are its two halves, for programs that must not block in between; `log_in` is both.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _HINTS: Final = {UNAUTHORIZED_CLIENT: "Look at the client id; the application mu
 
 
 async def log_in(world: World, metadata: ServerMetadata, client: OAuthClient, profile: Profile) -> TokenAnswer:
-    """Ask for codes, show them, and wait for the person. Raises as `begin` and `finish` do."""
+    """Request the codes, show them and wait for the user. Raises as `begin` and `finish` do."""
     pending = await begin(world, metadata, client, profile)
     return await finish(world, pending, client)
 
@@ -50,20 +49,17 @@ async def begin(
     opens: bool = False,
     assurance: Assurance = ANY_LOGIN,
 ) -> PendingLogin:
-    """Ask for a pair of codes and show the person theirs (RFC 8628 §3.1-3.3).
+    """Request a device code and a user code, and show the latter (RFC 8628 §3.1-3.3).
 
     Args:
-        metadata: The issuer's.
-        program: Who asks.
-        profile: What to ask for.
-        opens: Open the page with the code in it on this machine, because the person said so; the code is shown all the
-            same, to be compared (§3.3.1).
-        assurance: How sure the login must be; told to the server, which may not know how.
+        opens: Open the page with the code in it on this machine, as the user requested; the code is shown anyway,
+            to be compared (§3.3.1).
+        assurance: Requirements on authentication; a server may ignore them.
 
     Raises:
-        Refused: The server does not let this program do that; code `flow-unavailable` where it has no such flow.
-        Malformed: The answer is not what RFC 8628 §3.2 says.
-        Unreachable: No answer. Nothing is tried again: nobody waits yet.
+        Refused: The server refuses this client; code `flow-unavailable` if it has no device endpoint.
+        Malformed: The response violates RFC 8628 §3.2.
+        Unreachable: There is no response. Nothing is retried, since no user waits yet.
     """
     endpoint = metadata.device_authorization_endpoint
     if endpoint is None:
@@ -108,13 +104,13 @@ async def begin(
 
 
 def token_poll(pending: PendingLogin) -> TokenPoll:
-    """What to ask until the person has decided."""
+    """Return what to poll for."""
     grant = DeviceCodeGrant(pending.device_code, pending.verifier)
     return TokenPoll(pending.token_endpoint, grant, pending.interval, pending.deadline)
 
 
 async def finish(world: World, pending: PendingLogin, client: OAuthClient) -> TokenAnswer:
-    """Ask until the person has decided (RFC 8628 §3.4-3.5). Raises as `polling.race` does."""
+    """Poll until the user has decided (RFC 8628 §3.4-3.5). Raises as `polling.poll_or` does."""
     return await poll(world, token_poll(pending), client)
 
 

@@ -1,4 +1,4 @@
-"""Find a server's metadata and check that it is the server's own (RFC 8414 §3, OpenID Connect Discovery §4)."""
+"""Fetch a server's metadata and check that it is the server's own (RFC 8414 §3, OpenID Connect Discovery §4)."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ _OK: Final = 200
 
 
 async def discover(world: World, profile: Profile) -> ServerMetadata:
-    """Ask an issuer to describe itself; what the profile says of its endpoints comes first.
+    """Return the issuer's metadata; endpoints in the profile take precedence.
 
     Args:
-        profile: Its issuer is exactly as the server writes it; nothing is added or taken away but for finding the
-            address. With a token endpoint of its own nobody is asked, since some servers have no metadata. With a
-            certificate, the endpoints are those that the server has for certificates (RFC 8705 §5).
+        profile: Its issuer is compared exactly; it is only normalized to form the metadata's address. If it has a token
+            endpoint, no metadata is fetched, since some servers have none. If it has a certificate, the mutual TLS
+            endpoint aliases are used (RFC 8705 §5).
 
     Raises:
-        Misuse: The issuer is no https address; plain http is for loopback only (RFC 8414 §2).
-        Malformed: With code `wrong-issuer` another issuer answers; with `metadata-missing` nothing usable does.
+        Misuse: The issuer is not an https address; plain http is for loopback only (RFC 8414 §2).
+        Malformed: Code `wrong-issuer` if the metadata is another issuer's; `metadata-missing` if there is none.
     """
     check_issuer(profile.issuer)
     if "token_endpoint" in profile.endpoints:
         found = Fields({**habits_of(profile.issuer).metadata, "issuer": profile.issuer}, "profile")
     else:
-        found = await _ask(world, profile.issuer)
-    said = found.values if profile.certificate is None else {**found.values, **aliases(found)}
-    metadata = ServerMetadata.read(Fields({**said, **profile.endpoints}, found.what), issuer=profile.issuer)
+        found = await _fetch(world, profile.issuer)
+    values = found.values if profile.certificate is None else {**found.values, **aliases(found)}
+    metadata = ServerMetadata.read(Fields({**values, **profile.endpoints}, found.what), issuer=profile.issuer)
     _check_endpoints(metadata)
     return metadata
 
 
-async def _ask(world: World, issuer: str) -> Fields:
-    """What the issuer says of itself, unjudged.
+async def _fetch(world: World, issuer: str) -> Fields:
+    """Return the issuer's metadata, unchecked.
 
     Raises:
-        Malformed: Nothing usable is there.
+        Malformed: There is no usable metadata.
     """
     problem = "there is no metadata at the issuer"
     for address in well_known(issuer):
@@ -65,10 +65,10 @@ async def _ask(world: World, issuer: str) -> Fields:
 
 
 def check_issuer(issuer: str) -> None:
-    """Refuse an issuer that could never be asked safely.
+    """Refuse an issuer to which requests would be unsafe.
 
     Raises:
-        Misuse: It is no web address, has a query or fragment, or is plain http beyond this machine.
+        Misuse: It is not a web address, has a query or fragment, or is plain http beyond this machine.
     """
     if not is_web_url(issuer) or "?" in issuer or "#" in issuer:
         hint = f"It looks like https://login.example.com/, or is {NAMES}."

@@ -30,14 +30,11 @@ async def check(
     nonce: str | None = None,
     assurance: Assurance = ANY_LOGIN,
 ) -> IdClaims:
-    """Fetch the issuer's keys and judge an ID token that came over the token endpoint.
+    """Fetch the issuer's keys and verify an ID token from the token endpoint.
 
     Args:
-        token: As it came.
-        metadata: Of the issuer that the login went to.
-        client_id: Ours.
-        nonce: What was sent; None in flows that send none, such as the device login.
-        assurance: How sure a login was asked for.
+        nonce: The `nonce` of the authorization request; None in flows without one, such as the device flow.
+        assurance: The requested authentication.
 
     Raises:
         InvalidToken: A check failed.
@@ -45,7 +42,7 @@ async def check(
     """
     unverified = take_apart(token, expected_algorithms(metadata))
     if unverified.type.lower() not in {"", "jwt"}:
-        raise InvalidToken("the ID token is of another type")  # an access token, say
+        raise InvalidToken("the ID token is of another type")  # for example an access token
     if metadata.jwks_uri is None:
         raise Malformed("the metadata names no keys", field="jwks_uri", code="metadata-missing")
     response = await world.send(Request("GET", metadata.jwks_uri, (("accept", JSON),)))
@@ -65,13 +62,13 @@ async def check(
 
 
 def expected_algorithms(metadata: ServerMetadata) -> tuple[Algorithm, ...]:
-    """What the issuer says it signs with, of what we accept; RS256 where it says nothing. Never the token's word."""
-    said = metadata.id_token_signing_alg_values_supported
-    return tuple(name for name in ALGORITHMS if name in said) or ("RS256",)
+    """Return the issuer's announced algorithms that we accept, RS256 by default; the token's header does not count."""
+    announced = metadata.id_token_signing_alg_values_supported
+    return tuple(name for name in ALGORITHMS if name in announced) or ("RS256",)
 
 
 def judge(claims: IdClaims, issuer: str, client_id: str, nonce: str | None, moment: datetime) -> None:
-    """The claims alone; the signature has been checked.
+    """Verify the claims; the signature was checked before.
 
     Raises:
         InvalidToken: A check failed.
@@ -91,10 +88,10 @@ def judge(claims: IdClaims, issuer: str, client_id: str, nonce: str | None, mome
 
 
 def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> None:
-    """Whether the login is as sure as was asked (OpenID Connect Core §3.1.3.7, 12 and 13).
+    """Verify that the authentication meets the request (OpenID Connect Core §3.1.3.7, 12 and 13).
 
     Raises:
-        InvalidToken: It is not, or the issuer does not say.
+        InvalidToken: It does not, or the claims are missing.
     """
     if wanted.max_age is not None:
         if claims.auth_time is None:
@@ -106,13 +103,13 @@ def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> No
 
 
 def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
-    """Judge an ID token that came with a refresh (OpenID Connect Core §12.2).
+    """Verify an ID token from a refresh (OpenID Connect Core §12.2).
 
-    It came straight from the issuer over TLS, which is enough (§3.1.3.7, 6), and nothing of it is kept: so its
-    signature is not checked, and no keys are fetched at every refresh.
+    It came from the issuer over TLS, which is sufficient (§3.1.3.7, 6), and no claim of it is stored. So its signature
+    is not checked, and a refresh fetches no keys.
 
     Raises:
-        InvalidToken: It is about another person, program or login than the one that was refreshed.
+        InvalidToken: It is about another user, client or login than the refreshed one.
     """
     try:
         claims = IdClaims.read(read_json(take_apart(token).payload, "ID token"))
@@ -128,16 +125,16 @@ def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
 
 
 def check_userinfo(answer: Response, subject: str) -> None:
-    """Refuse an answer about anybody but the person of the ID token: a token that was swapped gives another's (§5.3.2).
+    """Refuse userinfo about another subject than the ID token's, as a substituted access token would yield (§5.3.2).
 
-    A signed answer is not read: nobody asks for one at registration.
+    Signed userinfo is not supported.
 
     Args:
-        answer: With status 200.
+        answer: A response with status 200.
         subject: The `sub` of the login's ID token.
 
     Raises:
-        Malformed: It names no `sub` or another, or is no JSON. Nothing of it may be used then.
+        Malformed: It has no `sub` or another, or is not JSON. Its content must not be used.
     """
     if read_json(answer.body, "userinfo").text("sub") != subject:
         raise Malformed("userinfo: it is about somebody else than the ID token", field="sub")

@@ -1,4 +1,4 @@
-"""Wait for whoever else logs the same profile in, so that a person is asked once and not once for each process."""
+"""Wait while another process logs the same profile in, so that the user logs in once and not once per process."""
 
 from __future__ import annotations
 
@@ -12,43 +12,49 @@ from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Vault, World
 from keyfob.errors import VaultUnavailable
 
-_BETWEEN_LOOKS: Final = timedelta(milliseconds=250)  # a person who waits for a login elsewhere notices no more
-_LOOKS_FOR_A_NAME: Final = 4
+_INTERVAL: Final = timedelta(milliseconds=250)
+_TRIES_FOR_PID: Final = 4  # a new holder writes its process id only after it took the lock
 
 
 async def await_login_lock(
-    world: World, vault: Vault, profile: str, holder: LockHolder, accepts: AcceptsLogin, *, however: bool = False
+    world: World,
+    vault: Vault,
+    profile: str,
+    holder: LockHolder,
+    accepts: AcceptsLogin,
+    *,
+    ignores_assurance: bool = False,
 ) -> StoredLogin | None:
-    """Wait until nobody else logs this profile in.
+    """Take the login lock, waiting for other processes.
 
     Args:
         profile: Its name.
-        turn: What is wanted here.
-        may_adopt: Asked about what another got.
-        however: Whether it does not matter how sure their login is.
+        holder: The login that is requested here.
+        accepts: Decides whether another process's login will do.
+        ignores_assurance: Whether to ignore the requirements on authentication.
 
     Returns:
-        What they got, if it is just what is wanted here. What was there before we came does not count: whoever wants
-        a login wants a new one.
+        The login that another process made while this one waited, if it is what is requested here. A login from
+        before that does not count: the caller wants a new one.
     """
-    looks = 0
-    told: int | None = None
+    tries = 0
+    shown_pid: int | None = None
     while True:
-        is_ours, other = world.take_login_lock(profile, holder)
-        if is_ours:
+        is_taken, other = world.take_login_lock(profile, holder)
+        if is_taken:
             break
-        looks += 1
+        tries += 1
         pid = None if other is None else other.pid
-        # Who has only just taken the turn has not written down yet who it is.
-        is_late = pid is None and told is None and looks == _LOOKS_FOR_A_NAME
-        if is_late or pid not in {None, told}:
-            told = pid
+        if pid not in {None, shown_pid} or (shown_pid is None and tries == _TRIES_FOR_PID):
+            shown_pid = pid
             world.notify(LoginInAnotherProcess(pid))
-        await world.wait(_BETWEEN_LOOKS)
-    if not looks or other is None:
+        await world.wait(_INTERVAL)
+    if not tries or other is None:
         return None
     try:
         stored = await vault.load(profile)
     except VaultUnavailable:
         return None
-    return stored if stored is not None and other.brought(stored, holder, however=however) and accepts(stored) else None
+    if stored is None or not other.produced(stored, holder, ignores_assurance=ignores_assurance):
+        return None
+    return stored if accepts(stored) else None

@@ -1,4 +1,4 @@
-"""End a login at the server, and say what is still alive (RFC 7009)."""
+"""Log out: revoke the tokens at the server and report what stays valid (RFC 7009)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _OK: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class LoggedOut:
-    """What became of a login.
+    """The result of a logout.
 
     Attributes:
-        revoked: Whether the server confirmed that the refresh token is dead; None where there was none to end.
-        problem: Why not, in words; "" otherwise.
-        alive_until: When the access token lapses; APIs that ask nobody take it until then. None when it already has, or
-            where nobody knows.
-        is_alive: Whether the access token may still be used.
-        access_revoked: Whether the server took the access token back, as far as it can; None where it was not asked.
+        revoked: Whether the server confirmed that the refresh token is revoked; None if there was none.
+        problem: Why it did not; "" otherwise.
+        alive_until: When the access token expires; APIs that validate it offline accept it until then. None if it has
+            expired or its lifetime is unknown.
+        is_alive: Whether the access token may still be accepted.
+        access_revoked: Whether the server confirmed the access token's revocation; None if it was not requested.
     """
 
     revoked: bool | None
@@ -40,11 +40,11 @@ class LoggedOut:
 
 @dataclass(frozen=True, slots=True)
 class RemovedLogin:
-    """A login that was taken out of the vault, for its end.
+    """A login that was deleted from the vault, and is still to be revoked.
 
     Attributes:
-        held: None where it could not be read; `problem` says why.
-        stays: Why it could not be forgotten here.
+        stored: The login; None if it could not be read, for the reason in `problem`.
+        stays: Why it could not be deleted.
     """
 
     stored: StoredLogin | None
@@ -53,16 +53,16 @@ class RemovedLogin:
 
 
 async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredLogin]]) -> RemovedLogin:
-    """Forget a login here, whoever holds its lock, so that no server that hangs keeps it from that.
+    """Delete a stored login, with its lock if that is free soon: a server that hangs does not prevent the deletion.
 
     Args:
-        drawer: The profile's.
-        find: Finds the login there.
+        entry: The profile's name.
+        find: Loads the login.
 
     Raises:
-        LoginRequired: There is nothing to end.
+        LoginRequired: There is no stored login.
     """
-    with suppress(VaultUnavailable):  # it is tried again with all the rest, and said there
+    with suppress(VaultUnavailable):  # `delete` tries again, and reports it
         await vault.remove_quick(entry)
     try:
         async with vault.lock(entry):
@@ -72,10 +72,10 @@ async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[St
 
 
 async def _remove(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredLogin]]) -> RemovedLogin:
-    """Look, and forget whatever was found.
+    """Load the login and delete it, even if it cannot be read.
 
     Raises:
-        LoginRequired: Nothing was.
+        LoginRequired: There is no stored login.
     """
     stored: StoredLogin | None = None
     missing: LoginRequired | None = None
@@ -86,7 +86,7 @@ async def _remove(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredL
     except LoginRequired as raised:
         missing = raised
     except VaultUnavailable as raised:
-        problem = raised.message  # what cannot be read cannot be revoked; it is forgotten all the same
+        problem = raised.message  # an unreadable login cannot be revoked, but it can be deleted
     try:
         await vault.delete(entry)
     except VaultUnavailable as raised:
@@ -97,11 +97,11 @@ async def _remove(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredL
 
 
 async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin], OAuthClient]) -> LoggedOut:
-    """End at the server what was taken out.
+    """Revoke a deleted login's tokens at the server.
 
     Raises:
-        VaultUnavailable: It could not be forgotten here; the server was told all the same.
-        KeyfobError: The program has nothing to prove itself with.
+        VaultUnavailable: It could not be deleted; its tokens are revoked all the same.
+        KeyfobError: The client's credential cannot be read.
     """
     if removed.stored is None:
         done = LoggedOut(revoked=False, problem=removed.problem, alive_until=None, is_alive=True)
@@ -113,9 +113,9 @@ async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin
 
 
 async def log_out(world: World, stored: StoredLogin, client: OAuthClient) -> LoggedOut:
-    """Revoke the refresh token, then the access token. Never raises for the server's sake.
+    """Revoke the refresh token, then the access token. Errors of the server are reported in the result.
 
-    A server that does not confirm the first is not asked for more.
+    If the server does not confirm the first revocation, the second is not requested.
     """
     moment = world.now().wall
     is_alive = stored.expires_at is None or stored.expires_at > moment

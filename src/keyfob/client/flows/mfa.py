@@ -1,6 +1,6 @@
-"""The second step of a password login: find a second factor, and prove it (Auth0's MFA API).
+"""The second step of a password login: choose a second factor and prove it (Auth0's MFA API).
 
-The factor itself is set up in a browser; a program that takes passwords is the last place to do that.
+Factors are enrolled in a browser only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from keyfob.protocol.oauth_error import INVALID_GRANT, OAuthError
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
-LIFE: Final = timedelta(minutes=10)  # of an mfa_token, at Auth0
+LIFE: Final = timedelta(minutes=10)  # of an mfa_token at Auth0
 PACE: Final = timedelta(seconds=5)
 TRIES: Final = 3
 _ENROL: Final = "Set up a second factor in a browser first: keyfob login --flow browser, or --flow device."
@@ -36,7 +36,7 @@ _ENROL: Final = "Set up a second factor in a browser first: keyfob login --flow 
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """A password login that is half done."""
+    """A password login that still needs its second factor."""
 
     metadata: ServerMetadata
     client: OAuthClient
@@ -44,20 +44,18 @@ class _Login:
 
 
 async def prove_factor(world: World, metadata: ServerMetadata, client: OAuthClient, mfa_token: Secret) -> TokenAnswer:
-    """Let the person choose a second factor and prove it.
+    """Let the user choose a second factor and prove it.
 
     Args:
-        metadata: The issuer's.
-        program: Who asks.
-        mfa_token: From the refusal that asked for a second factor.
+        mfa_token: From the token endpoint's `mfa_required` error.
 
     Raises:
-        Refused: There is no factor, or it was not proven; code `factor-missing` where none is set up.
-        LoginDeclined: The person said no on the other device.
-        TimedOut: Nothing came from the other device in time.
-        Malformed: An answer breaks the protocol.
+        Refused: There is no factor (code `factor-missing`), or it was not proven.
+        LoginDeclined: The user declined on the other device.
+        TimedOut: The user did not approve in time on the other device.
+        Malformed: A response violates the protocol.
         Unreachable: The server does not answer.
-        LoginRequired: Nobody is here to be asked.
+        LoginRequired: There is no user to ask.
     """
     login = _Login(metadata, client, mfa_token)
     factors = await _list_factors(world, login)
@@ -70,14 +68,14 @@ async def prove_factor(world: World, metadata: ServerMetadata, client: OAuthClie
             question = Question("recovery_code", "Recovery code", is_hidden=True)
             return await _by_code(world, login, question, partial(MfaRecoveryGrant, mfa_token))
         case "oob":
-            return await _elsewhere(world, login, chosen)
+            return await _out_of_band(world, login, chosen)
 
 
 async def _list_factors(world: World, login: _Login) -> tuple[Factor, ...]:
-    """Those that are set up.
+    """Return the enrolled factors.
 
     Raises:
-        Refused: None is, or the server will not say.
+        Refused: There is none, or the server refuses the list.
     """
     bearer = ("authorization", f"Bearer {login.mfa_token.reveal()}")
     response = await world.send(Request("GET", _address(login, "authenticators"), (("accept", JSON), bearer)))
@@ -92,10 +90,10 @@ async def _list_factors(world: World, login: _Login) -> tuple[Factor, ...]:
 
 
 async def _let_choose(world: World, factors: tuple[Factor, ...]) -> Factor:
-    """The only one, or the one whose number the person types; the first with an empty answer.
+    """Return the only factor, or the one whose number the user types; an empty answer means the first.
 
     Raises:
-        Refused: What was typed is none of them.
+        Refused: The answer is not one of the numbers.
     """
     if len(factors) == 1:
         return factors[0]
@@ -108,31 +106,31 @@ async def _let_choose(world: World, factors: tuple[Factor, ...]) -> Factor:
 
 
 async def _by_code(world: World, login: _Login, question: Question, write: Callable[[Secret], Grant]) -> TokenAnswer:
-    """A code that the person has or was sent; a mistyped one may be typed again."""
+    """Ask the user for a code; a mistyped one may be typed again."""
     for _ in range(TRIES - 1):
-        response = await _show(world, login, write(await _typed(world, question)))
+        response = await _request(world, login, write(await _typed(world, question)))
         if not _is_wrong(response):
             break
         world.notify(FactorRefused())
     else:
-        response = await _show(world, login, write(await _typed(world, question)))
+        response = await _request(world, login, write(await _typed(world, question)))
     answer = read_tokens(response, "the second factor was not taken", login.client.token_types)
     _show_new_code(world, response)
     return answer
 
 
-async def _show(world: World, login: _Login, grant: Grant) -> Response:
+async def _request(world: World, login: _Login, grant: Grant) -> Response:
     return await request_tokens(world, login.client, login.metadata.token_endpoint, grant)
 
 
-async def _elsewhere(world: World, login: _Login, factor: Factor) -> TokenAnswer:
-    """A message was sent: its code is typed here, or the person approves there and we ask until they have.
+async def _out_of_band(world: World, login: _Login, factor: Factor) -> TokenAnswer:
+    """Request a challenge; ask for the code that was sent, or poll until the user approves on the other device.
 
     Raises:
-        Malformed: The challenge is not as Auth0 writes it.
+        Malformed: The challenge is not in Auth0's format.
     """
-    asked = ChallengeRequest(login.mfa_token, ("oob",), factor.authenticator_id)
-    response = await post(world, login.client, _address(login, "challenge"), asked.write(), as_json=True)
+    request = ChallengeRequest(login.mfa_token, ("oob",), factor.authenticator_id)
+    response = await post(world, login.client, _address(login, "challenge"), request.write(), as_json=True)
     if response.status != OK:
         refuse(response, "the server does not send a code")
     challenge = read_json(response.body, "challenge")
@@ -148,19 +146,19 @@ async def _elsewhere(world: World, login: _Login, factor: Factor) -> TokenAnswer
 
 
 async def _typed(world: World, question: Question) -> Secret:
-    """What was typed, without the spaces and dashes that people put between groups."""
+    """Return the user's answer without spaces and dashes between groups."""
     typed = (await world.ask(question)).reveal()
     return Secret("".join(letter for letter in typed if letter not in " -\t"))
 
 
 def _is_wrong(response: Response) -> bool:
-    """Whether a code was mistyped, rather than the login over."""
+    """Return whether the code was mistyped, as opposed to an expired login."""
     error = OAuthError.find(response)
     return error is not None and error.error == INVALID_GRANT and "mfa_token" not in error.description
 
 
 def _show_new_code(world: World, response: Response) -> None:
-    """A recovery code is for one use, and the next one comes in its place."""
+    """Show the next recovery code; each is for one use."""
     try:
         fresh = read_json(response.body, "token answer").optional_text("recovery_code")
     except Malformed:
@@ -170,7 +168,7 @@ def _show_new_code(world: World, response: Response) -> None:
 
 
 def _address(login: _Login, name: str) -> str:
-    """Beside the challenge endpoint, which Auth0's metadata names; else below the issuer."""
+    """Return a URL beside the challenge endpoint of Auth0's metadata, else below the issuer."""
     known = login.metadata.mfa_challenge_endpoint
     home = known.rpartition("/")[0] if known else f"{login.metadata.issuer.removesuffix('/')}/mfa"
     return f"{home}/{name}"

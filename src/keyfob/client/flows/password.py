@@ -1,7 +1,7 @@
-"""Legacy: log in with a person's password (RFC 6749 §4.3, Auth0's password-realm). RFC 9700 §2.4 forbids it.
+"""Legacy: the password grant (RFC 6749 §4.3, Auth0's password-realm). RFC 9700 §2.4 forbids it.
 
-It is there for servers that offer nothing else. It teaches people to type passwords into programs, it knows neither
-passkeys nor other logins, and whoever runs the program could keep the password; so it says so every time.
+It exists for servers that offer nothing else. It trains users to type passwords into programs, supports no passkeys and
+no federated login, and the program could store the password; so every use shows a warning.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WARNING: Final = (
 )
 _MFA_REQUIRED: Final = "mfa_required"
 _BROWSER: Final = "keyfob login --flow browser, or --flow device"
-# What a server may answer to a password (Auth0), and what a person can do then.
+# Auth0's error codes for a password login, and what the user can do.
 _HINTS: Final = {
     "invalid_grant": "Look at the name and the password. If they are right, the login may be in another --realm.",
     "unauthorized_client": f"The application must allow the password grant, or log in another way: {_BROWSER}",
@@ -47,22 +47,19 @@ _HINTS: Final = {
 async def log_in(
     world: World, metadata: ServerMetadata, client: OAuthClient, profile: Profile, last_name: str = ""
 ) -> TokenAnswer:
-    """Ask for name and password, trade them for tokens, and ask for a second factor where one is due.
+    """Ask for user name and password, exchange them for tokens, and ask for a second factor if one is required.
 
-    The password is held for one request and in no other place. Where the profile says a name, that is not asked for.
+    The password stays in memory for one request. A user name in the profile is not asked for.
 
     Args:
-        metadata: The server's.
-        program: Who asks.
-        profile: The login.
-        last_name: Who logged in last, which is offered.
+        last_name: The user name of the last login, offered as the default.
 
     Raises:
-        Misuse: The profile does not allow it.
-        Refused: The server does not take it, and what to do then.
-        LoginRequired: Nobody is here to be asked.
+        Misuse: The profile does not allow passwords.
+        Refused: The server refuses; the hint is what to do.
+        LoginRequired: There is no user to ask.
         Unreachable: The server does not answer.
-        Malformed: Tokens came, but not as they should.
+        Malformed: The tokens violate the protocol.
         KeyfobError: As `prove_factor`.
     """
     if not profile.allows_password:
@@ -75,7 +72,7 @@ async def log_in(
         username = typed.reveal()
     grant = PasswordGrant(
         username=username.strip(),
-        password=(await world.ask(Question("password", "Password", is_hidden=True))),
+        password=await world.ask(Question("password", "Password", is_hidden=True)),
         target=profile.target,
         scope=profile.scope or None,
         has_realm=profile.realm is not None,
@@ -96,10 +93,10 @@ async def log_in(
 
 
 def _mfa_token(response: Response) -> Secret:
-    """What a second factor is proven with.
+    """Return the `mfa_token` of an error response.
 
     Raises:
-        Refused: There is none, so that this program cannot go on.
+        Refused: There is none, so the login cannot continue here.
     """
     token = read_json(response.body, "refusal").optional_text("mfa_token")
     if token is None:

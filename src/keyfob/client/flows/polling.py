@@ -1,6 +1,6 @@
-"""Ask for tokens until a person elsewhere has decided (RFC 8628 §3.4-3.5).
+"""Poll the token endpoint until the user has decided on another device (RFC 8628 §3.4-3.5).
 
-The device login asks so, and so does a second factor on another device (Auth0's mfa-oob).
+Used by the device flow, and for a second factor on another device (Auth0's mfa-oob).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from keyfob.protocol.tokens import TokenAnswer
 T = TypeVar("T")
 SLOWER_BY: Final = timedelta(seconds=5)  # RFC 8628 §3.5
 LONGEST_WAIT: Final = timedelta(minutes=1)
-SHORTEST_INTERVAL: Final = timedelta(seconds=1)  # a server that says 0 is not hammered
-# Clocks of virtual machines run up to a fifth fast (cli/cli#9370); whoever waits by such a clock asks too early.
+SHORTEST_INTERVAL: Final = timedelta(seconds=1)  # for a server whose interval is 0
+# Clocks of virtual machines run up to a fifth fast (cli/cli#9370); without this margin, polls would come too early.
 PAD: Final = 1.2
 _REQUEST_TIMEOUT: Final = 408
-# These end a login whatever the status: some servers say them with 429 or 5xx.
+# These end a login with any status: some servers send them with 429 or 5xx.
 _FINAL: Final = frozenset(
     {ACCESS_DENIED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
 )
@@ -48,11 +48,11 @@ _ENDED: Final = "the server ended the login"
 
 @dataclass(frozen=True, slots=True)
 class TokenPoll:
-    """What is asked, and for how long.
+    """The request that is repeated, and for how long.
 
     Attributes:
-        interval: The pace the server asked for, without our pad.
-        deadline: When there is no more use in asking, by both clocks.
+        interval: The server's interval, without our margin.
+        deadline: When polling ends, by both clocks.
     """
 
     token_endpoint: str
@@ -63,7 +63,7 @@ class TokenPoll:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """How long to wait. `interval` only grows; `patience` doubles while the network is silent, then starts anew."""
+    """How long to wait. `interval` only grows; `patience` doubles while requests time out, then starts anew."""
 
     interval: timedelta
     patience: int = 1
@@ -76,28 +76,26 @@ class _Pace:
 
 
 async def poll(world: World, token_poll: TokenPoll, client: OAuthClient) -> TokenAnswer:
-    """Ask until the person has decided. Raises as `race` does."""
+    """Poll until the user has decided. Raises as `poll_or` does."""
     return await poll_or(world, token_poll, client, world.wait)
 
 
 async def poll_or(
     world: World, token_poll: TokenPoll, client: OAuthClient, pause: Callable[[timedelta], Awaitable[T | None]]
 ) -> TokenAnswer | T:
-    """Ask until the person has decided (RFC 8628 §3.4-3.5), or something else came first.
+    """Poll until the user has decided (RFC 8628 §3.4-3.5), or `pause` returns a result.
 
-    The steady clock decides when time is up. The wall clock, which also counts the hours that a laptop slept, only
-    decides when the network fails as well: a wall clock that was merely set right must not end a login.
+    The steady clock decides when time is up. The wall clock, which also counts the hours that a laptop slept, ends the
+    polling only when the network fails as well: an adjusted wall clock must not end a login.
 
     Args:
-        awaited: What to ask.
-        program: Who asks.
-        pause: Lets time pass between two questions; what it gives ends the asking.
+        pause: Waits between two requests; a result other than None ends the polling.
 
     Raises:
-        LoginDeclined: The person said no.
-        TimedOut: The person did not answer in time.
+        LoginDeclined: The user declined.
+        TimedOut: The user did not answer in time.
         Refused: The server ended the login for another reason.
-        Malformed: Tokens came, but not as RFC 6749 §5.1 says.
+        Malformed: The tokens violate RFC 6749 §5.1.
     """
     pace = _Pace(max(token_poll.interval, SHORTEST_INTERVAL))
     while True:
@@ -112,7 +110,7 @@ async def poll_or(
         except (Unreachable, Malformed) as problem:
             is_silent = isinstance(problem, Unreachable) and problem.timed_out
             pace = replace(pace, patience=pace.patience * 2 if is_silent else 1, at_least=timedelta())
-            _bear(world, problem.message, pace, token_poll)
+            _tolerate(world, problem.message, pace, token_poll)
             continue
         if response.status == OK and not _is_page(response):
             return take_tokens(response, client.token_types)
@@ -120,7 +118,7 @@ async def poll_or(
 
 
 def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenPoll) -> _Pace:
-    """What an answer that is no token does to the pace; raises where it ends the login."""
+    """Return the pace after a response without tokens, or raise if it ends the login."""
     moment = world.now()
     pace = replace(pace, patience=1, at_least=_retry_after(response, moment.wall))
     error = OAuthError.find(response)
@@ -134,12 +132,12 @@ def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenP
         world.notify(SlowedDown(pace.interval, pace.slowed))
         return pace
     if response.status >= SERVER_FAULT or response.status == _REQUEST_TIMEOUT or _is_page(response):
-        _bear(world, f"the server answered {response.status} and nothing usable", pace, token_poll)
+        _tolerate(world, f"the server answered {response.status} and nothing usable", pace, token_poll)
         return pace
     return _refuse(response, _ENDED)
 
 
-def _bear(world: World, what: str, pace: _Pace, token_poll: TokenPoll) -> None:
+def _tolerate(world: World, what: str, pace: _Pace, token_poll: TokenPoll) -> None:
     moment = world.now()
     if moment.wall >= token_poll.deadline.wall:
         raise TimedOut("the codes have lapsed and the server does not answer", hint="Run the same command again.")
@@ -147,12 +145,12 @@ def _bear(world: World, what: str, pace: _Pace, token_poll: TokenPoll) -> None:
 
 
 def _refuse(response: Response, what: str) -> NoReturn:
-    """Raise what a refusing answer means.
+    """Raise the meaning of an error response.
 
     Raises:
-        LoginDeclined: The person said no.
-        TimedOut: The codes have lapsed.
-        Refused: Anything else.
+        LoginDeclined: The user declined.
+        TimedOut: The codes have expired.
+        Refused: Any other error.
     """
     error = OAuthError.find(response)
     code = "" if error is None else error.error
@@ -160,24 +158,24 @@ def _refuse(response: Response, what: str) -> NoReturn:
         raise LoginDeclined("the login was declined", oauth_code=code)
     if code == EXPIRED_TOKEN:
         raise TimedOut("the person did not answer in time", hint="Run the same command again.")
-    unknown = code == UNAUTHORIZED_CLIENT
-    hint = "Look at the client id; the application must allow the device login." if unknown else ""
+    is_unauthorized = code == UNAUTHORIZED_CLIENT
+    hint = "Look at the client id; the application must allow the device login." if is_unauthorized else ""
     refuse(response, what, hint)
 
 
 def _is_page(response: Response) -> bool:
-    """A web page, said or not: from a proxy, a load balancer, a hotel's network."""
-    said = media_type(response.header("content-type"))
-    return said in {"text/html", "application/xhtml+xml"} or response.body.lstrip()[:1] == b"<"
+    """Return whether the response is a web page, declared or not: of a proxy, a load balancer, a captive portal."""
+    declared = media_type(response.header("content-type"))
+    return declared in {"text/html", "application/xhtml+xml"} or response.body.lstrip()[:1] == b"<"
 
 
 def _retry_after(response: Response, wall: datetime) -> timedelta:
-    """Seconds or a date (RFC 9110 §10.2.3); nonsense counts as none."""
-    found = (response.header("retry-after") or "").strip()
-    if found.isascii() and found.isdigit() and len(found) <= len("86400"):
-        return timedelta(seconds=int(found))
+    """Return the wait of a Retry-After header in seconds or as a date (RFC 9110 §10.2.3); zero if it is unusable."""
+    value = (response.header("retry-after") or "").strip()
+    if value.isascii() and value.isdigit() and len(value) <= len("86400"):
+        return timedelta(seconds=int(value))
     try:
-        until = parsedate_to_datetime(found)
+        until = parsedate_to_datetime(value)
     except (ValueError, TypeError):
         return timedelta()
     return max(until - wall, timedelta()) if until.tzinfo else timedelta()

@@ -1,4 +1,4 @@
-"""From an API's address alone to whom to ask for a token, by what its refusal names (RFC 9728 §3, §5)."""
+"""Find an API's authorization server from the API's address, by protected resource metadata (RFC 9728 §3, §5)."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from keyfob.protocol.scope import Scope
 
 LARGEST: Final = 64 * 1024
 _OK: Final = 200
-_DEEPEST: Final = 5
-_UNFIT: Final = re.compile(r"[^A-Za-z0-9._-]")
+_MAX_DEPTH: Final = 5
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiFound:
-    """What an API says of itself, as far as it may be followed.
+    """The usable part of an API's metadata.
 
     Attributes:
-        resource: Its identifier, which a token is asked for (RFC 8707 §2).
-        issuers: Whose tokens it takes and who may be asked, those that are trusted already first; never empty.
-        scope: What a login should ask for: what the API has just missed, or else all that it knows.
-        needs_proof: Whether it takes only tokens that are bound to a key of the login (RFC 9449).
+        resource: The API's resource identifier (RFC 8707 §2).
+        issuers: Its authorization servers that may be contacted, trusted ones first; never empty.
+        scope: The scope to request: that of the API's challenge, else all supported scopes.
+        needs_proof: Whether it accepts only DPoP-bound tokens (RFC 9449).
     """
 
     resource: str
@@ -44,21 +44,21 @@ class ApiFound:
 
 
 async def find_issuer(world: World, url: str, refusal: Response, trusted: Collection[str] = ()) -> ApiFound:
-    """Ask an API whose tokens it takes. Only the origin that the person named is asked; no issuer is.
+    """Fetch the metadata of an API. Requests go only to the origin of `url`, none to an issuer.
 
     Args:
-        url: What was called.
-        refusal: The API's answer, without a token.
-        trusted: Issuers that the person has named or used: these may be anywhere, others neither on this machine nor
-            in a private network (RFC 9728 §7.7).
+        url: The address that was called.
+        refusal: The API's response to a request without a token.
+        trusted: Issuers that the user has named or used before. These may be anywhere; others must be neither on this
+            machine nor in a private network (RFC 9728 §7.7).
 
     Raises:
-        Malformed: With code `metadata-missing` the API does not say; else what it says must not be used.
-        Unreachable: Nobody answers.
+        Malformed: Code `metadata-missing` if there is no metadata; else it must not be used.
+        Unreachable: There is no response.
     """
     url = url.partition("#")[0]
     found = await _find_metadata(world, url, refusal)
-    usable = [issuer for issuer in found.authorization_servers if _may_ask(issuer, url, trusted)]
+    usable = [issuer for issuer in found.authorization_servers if _may_contact(issuer, url, trusted)]
     if not usable:
         raise Malformed(
             "the API names no issuer that may be asked" if found.authorization_servers else "the API names no issuer",
@@ -70,10 +70,10 @@ async def find_issuer(world: World, url: str, refusal: Response, trusted: Collec
 
 
 def resources_of(url: str) -> Iterator[str]:
-    """The identifiers that an address may be a part of, the nearest first."""
+    """Yield the resource identifiers that may cover an address, the longest first."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         if not path:
             break
         yield f"{parts.scheme}://{parts.netloc}{path}"
@@ -82,22 +82,22 @@ def resources_of(url: str) -> Iterator[str]:
 
 
 def covers(resource: str, url: str) -> bool:
-    """Whether an address is a part of an API: of the same origin, and below its path."""
+    """Return whether an address belongs to a resource: the same origin, and below its path."""
     parts, path = urlsplit(resource), urlsplit(url).path
     if not origin_of(resource) or origin_of(resource) != origin_of(url) or parts.query or parts.fragment:
         return False
     if ".." in unquote(path).replace("\\", "/").split("/"):
-        return False  # servers do not agree on where that leads
+        return False  # servers resolve such paths differently
     above = parts.path.rstrip("/")
     return path.rstrip("/") == above or path.startswith(f"{above}/")
 
 
 def profile_name(resource: str) -> str:
-    """The name under which an API's login is kept: one API, one login, one token (RFC 9728 §7.4)."""
+    """Return the profile name for an API's login: one API, one login, one token (RFC 9728 §7.4)."""
     parts = urlsplit(resource)
-    readable = _UNFIT.sub("-", parts.netloc.lower())
+    readable = _NOT_IN_NAMES.sub("-", parts.netloc.lower())
     is_whole = not parts.path.strip("/") and not parts.query and len(readable) <= 40
-    # Two APIs never share a name: what a name cannot hold is in the hash.
+    # The hash covers the parts that a name cannot contain, so two APIs never share a name.
     name = readable if is_whole else f"{readable[:27]}-{hashlib.sha256(resource.encode()).hexdigest()[:12]}"
     try:
         check_name(name)
@@ -107,72 +107,67 @@ def profile_name(resource: str) -> str:
 
 
 async def _find_metadata(world: World, url: str, refusal: Response) -> ResourceMetadata:
-    """The API's metadata: at the address that it names, else at the well-known ones.
+    """Return the metadata from the challenge's address, else from a well-known one.
 
     Raises:
-        Malformed: It has none, or it is another's.
-        Unreachable: Nobody answers at the address that it names.
+        Malformed: There is none, or it is another API's.
+        Unreachable: The address in the challenge does not answer.
     """
     named = next(_named_by(refusal), None)
     if named is not None:
         if not is_safe(named) or origin_of(named) != origin_of(url):
             raise Malformed("the API's metadata is said to lie elsewhere; nobody was asked", field="resource_metadata")
         found = await _get(world, named)
-        return _judge(found, named, url)
-    for place in dict.fromkeys(map(well_known_resource, resources_of(url))):
+        return _check(found, named, url)
+    for address in dict.fromkeys(map(well_known_resource, resources_of(url))):
         try:
-            found = await _get(world, place)
+            found = await _get(world, address)
         except Malformed:
             continue
-        return _judge(found, place, url)
+        return _check(found, address, url)
     return _say_missing()
 
 
 def _named_by(refusal: Response) -> Iterator[str]:
     for challenge in Challenge.read_all(refusal.header_values("www-authenticate")):
-        if place := challenge.parameters.get("resource_metadata"):
-            yield place
+        if address := challenge.parameters.get("resource_metadata"):
+            yield address
 
 
-async def _get(world: World, place: str) -> Fields:
-    """A document.
+async def _get(world: World, address: str) -> Fields:
+    """Fetch a metadata document.
 
     Raises:
-        Malformed: There is none; a redirect counts as none.
+        Malformed: There is none; a redirect is not followed.
     """
-    response = await world.send(Request("GET", place, (("accept", JSON),)))
+    response = await world.send(Request("GET", address, (("accept", JSON),)))
     if response.status != _OK or len(response.body) > LARGEST:
         _say_missing()
     return read_json(response.body, "metadata")
 
 
 def _say_missing() -> NoReturn:
-    """Nothing usable is there.
-
-    Raises:
-        Malformed: Always.
-    """
     raise Malformed("the API does not say whose tokens it takes", code="metadata-missing")
 
 
-def _judge(found: Fields, place: str, url: str) -> ResourceMetadata:
-    """The metadata, if it is of the API that was called (§3.3).
+def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
+    """Return the metadata if it belongs to the API that was called (§3.3).
 
-    That is: of the very address that was called, or of one above it whose own well-known address this is. Then it is
-    the document that would have been found without being told, and nothing was believed.
+    Its `resource` must be the called address, or an address above it whose well-known address was fetched. In the
+    latter case discovery without a challenge finds the same document, so the challenge is not trusted.
 
     Raises:
-        Malformed: It is of another.
+        Malformed: It belongs to another API.
     """
     resource = found.text("resource")
-    # DEVIATION: RFC 9728 §3.3 wants the address that was called where a challenge names this; one above it will do.
-    is_own = resource == url or (covers(resource, url) and well_known_resource(resource) == place)
+    # DEVIATION: RFC 9728 §3.3 requires the called address if a challenge named the metadata; a parent is accepted too.
+    is_own = resource == url or (covers(resource, url) and well_known_resource(resource) == address)
     if not is_own:
         raise Malformed("the metadata is of another API than the one that was called; not used", field="resource")
     return ResourceMetadata.read(found, resource=resource)
 
 
-def _may_ask(issuer: str, url: str, trusted: Collection[str]) -> bool:
+def _may_contact(issuer: str, url: str, trusted: Collection[str]) -> bool:
     if not is_safe(issuer) or "?" in issuer or "#" in issuer:
         return False
     same_host = urlsplit(issuer).hostname == urlsplit(url).hostname
@@ -180,7 +175,7 @@ def _may_ask(issuer: str, url: str, trusted: Collection[str]) -> bool:
 
 
 def _scope_of(refusal: Response, found: ResourceMetadata) -> Scope:
-    """What to ask for. Nobody's words are worth a failure here: the API will say what is missing."""
+    """Return the scope to request, or none if it is malformed: the API will name a missing scope."""
     try:
         return Scope.read(challenge_of(refusal).get("scope", "")) or Scope.read(" ".join(found.scopes_supported))
     except Malformed:

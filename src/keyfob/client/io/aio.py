@@ -20,9 +20,9 @@ from keyfob.run import run
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_TICK = 1.0
-_GLANCE = 0.1
-# Threads of our own: the holder of a lock must find a thread to go on in, however busy the loop's own threads are.
+_TICK_S = 1.0
+_GLANCE_S = 0.1
+# A pool of our own: a lock's holder must find a free thread, however busy the event loop's default pool is.
 _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="keyfob")
 
 
@@ -74,15 +74,15 @@ class AsyncSystemWorld(WorldInThreads):
         end = time.monotonic() + span.total_seconds()
         while (left := end - time.monotonic()) > 0:
             self._system.tick()
-            await asyncio.sleep(min(left, _TICK))
+            await asyncio.sleep(min(left, _TICK_S))
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
         end = time.monotonic() + span.total_seconds()
         while (left := end - time.monotonic()) > 0:
-            found = self._system.glance()
-            if found is not None:
-                return found
-            await asyncio.sleep(min(left, _GLANCE))
+            event = self._system.glance()
+            if event is not None:
+                return event
+            await asyncio.sleep(min(left, _GLANCE_S))
         return None
 
 
@@ -118,7 +118,7 @@ class VaultInThreads:
 
     @asynccontextmanager
     async def _lock(self, entry: str) -> AsyncGenerator[None]:
-        """Wait in a thread of its own, since the holder may wait for a thread.
+        """Wait for the lock in a thread of its own, since its holder may wait for a thread.
 
         Raises:
             CancelledError: The task was cancelled; the lock is released as soon as it is acquired.

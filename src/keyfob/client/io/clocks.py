@@ -1,4 +1,4 @@
-"""What time it is, by two clocks."""
+"""Read both clocks."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from keyfob.client.model.moment import Moment
 
 
 def moment() -> Moment:
-    """The wall's, and one that only goes forward."""
+    """Return the wall clock's and the monotonic clock's time."""
     return Moment(datetime.now(UTC), timedelta(seconds=time.monotonic()))

@@ -1,4 +1,4 @@
-"""Look around: terminal, SSH, WSL, containers, editors' terminals, screens, browsers, automation, agents."""
+"""Detect the surroundings: terminal, SSH, WSL, container, remote editor, screen, browser, CI, coding agent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 from keyfob.client.model.surroundings import Remote, Surroundings
 
 _TEXT_BROWSERS: Final = frozenset({"lynx", "links", "links2", "elinks", "w3m", "www-browser", "browsh"})
-# A variable that only that automation sets, and what to call it.
+# A variable that only that CI system sets, and the system's name.
 _CI: Final = (
     ("GITHUB_ACTIONS", "GitHub Actions"),
     ("GITLAB_CI", "GitLab CI"),
@@ -35,12 +35,12 @@ _AGENTS: Final = (
     ("AI_AGENT", "an agent"),
 )
 _NO: Final = frozenset({"", "0", "false", "no"})
-# How Windows' own browser is opened from Linux inside it, the best first.
+# Programs that open Windows' browser from WSL, the best first.
 WSL_OPENERS: Final = ("wslview", "powershell.exe", "explorer.exe")
 
 
 def look_around(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Surroundings:
-    """What can be seen from here, in files below `root` and in the environment. Starts no program."""
+    """Return what the environment and the files below `root` show. Starts no program."""
     is_wsl = _is_wsl(environment, root)
     browser = _find_wsl_opener() if is_wsl else _find_browser(environment)
     return Surroundings(
@@ -77,15 +77,15 @@ def _is_wsl(environment: Mapping[str, str], root: Path) -> bool:
 
 
 def _container(environment: Mapping[str, str], root: Path) -> str:
-    """Systemd sets `container` for its own services' sake too; only these names mean that nothing comes back in."""
+    """Return the container's kind. systemd sets `container` for its services too, so only known names count."""
     if environment.get("KUBERNETES_SERVICE_HOST"):
         return "kubernetes"
     if (root / "run/.containerenv").exists():
         return "podman"
     if (root / ".dockerenv").exists():
         return "docker"
-    said = environment.get("container", "")
-    return said if said in {"docker", "podman", "oci", "lxc"} else ""
+    kind = environment.get("container", "")
+    return kind if kind in {"docker", "podman", "oci", "lxc"} else ""
 
 
 def _remote(environment: Mapping[str, str]) -> Remote:
@@ -99,23 +99,23 @@ def _remote(environment: Mapping[str, str]) -> Remote:
         return "vscode-tunnel"
     if environment.get("REMOTE_CONTAINERS") or environment.get("REMOTE_CONTAINERS_IPC"):
         return "vscode-container"
-    # The editor's own helper, which opens addresses where its window is.
+    # The editor's helper opens addresses on the machine with its window.
     if environment.get("VSCODE_IPC_HOOK_CLI") and environment.get("SSH_CONNECTION"):
         return "vscode-ssh"
     return ""
 
 
 def _find_browser(environment: Mapping[str, str]) -> str:
-    """What `webbrowser` would start, by name; it tests only what is there."""
+    """Return the name of the browser that `webbrowser` would start; "" if there is none."""
     if sys.platform in {"darwin", "win32"}:
         return "the default browser"
     if not environment.get("BROWSER") and not _screen(environment):
         return ""
     try:
-        found = webbrowser.get()
+        browser = webbrowser.get()
     except webbrowser.Error:
         return ""
-    return Path(str(getattr(found, "name", ""))).name or type(found).__name__
+    return Path(str(getattr(browser, "name", ""))).name or type(browser).__name__
 
 
 def _find_wsl_opener() -> str:

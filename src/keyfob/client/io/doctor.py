@@ -1,4 +1,4 @@
-"""Look at this place for `keyfob doctor`: the issuer's time, files and their modes, ports. Changes nothing."""
+"""Observations for `keyfob doctor`: the issuer's clock, files and their modes, ports. Changes nothing."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ _FOLDERS = (".", "vault", "profiles", "learned", "pending", "quick")
 
 
 def clock_ahead(profile: Profile) -> timedelta | None:
-    """How far the issuer's clock is ahead of ours, by its Date (RFC 9110 §6.6.1); None where it tells none.
+    """Return how far the issuer's clock is ahead of ours, by its Date header (RFC 9110 §6.6.1); None if unknown.
 
     Raises:
-        KeyfobError: Nobody answers.
+        KeyfobError: The issuer does not answer.
     """
     send = sender_of(profile)
     before = datetime.now(UTC)
-    answer = send(Request("GET", well_known(profile.issuer)[0]))
+    response = send(Request("GET", well_known(profile.issuer)[0]))
     after = datetime.now(UTC)
-    said = answer.header("date")
-    if not said or answer.header("age"):  # a cached answer has an old Date
+    date = response.header("date")
+    if not date or response.header("age"):  # a cached response has an old Date
         return None
     try:
-        there = parsedate_to_datetime(said)
+        server_time = parsedate_to_datetime(date)
     except ValueError:
         return None
-    return there.replace(tzinfo=there.tzinfo or UTC) - (before + (after - before) / 2)
+    return server_time.replace(tzinfo=server_time.tzinfo or UTC) - (before + (after - before) / 2)
 
 
 def look_at_files(home: Path) -> tuple[list[str], list[str], list[str]]:
-    """Files that others may read, those that belong to others, and damaged ones that were set aside."""
+    """Return files that others may read, files that belong to others, and damaged files that were set aside."""
     readable: list[str] = []
     foreign: list[str] = []
     aside: list[str] = []
@@ -48,12 +48,12 @@ def look_at_files(home: Path) -> tuple[list[str], list[str], list[str]]:
     for folder in (home / name for name in _FOLDERS):
         for path in [folder, *(folder.iterdir() if folder.is_dir() else ())]:
             try:
-                found = path.lstat()
+                status = path.lstat()
             except OSError:
                 continue
-            if found.st_uid != os.geteuid():
+            if status.st_uid != os.geteuid():
                 foreign.append(str(path))
-            elif found.st_mode & _OTHERS and not path.is_symlink():
+            elif status.st_mode & _OTHERS and not path.is_symlink():
                 readable.append(str(path))
             if ".damaged-" in path.name:
                 aside.append(str(path))
@@ -61,7 +61,7 @@ def look_at_files(home: Path) -> tuple[list[str], list[str], list[str]]:
 
 
 def look_at_ports(callbacks: tuple[Callback, ...]) -> tuple[list[str], bool]:
-    """Which of the ports that were asked for are taken, and whether anything can be listened on at all."""
+    """Return which of the requested ports are taken, and whether any port can be opened."""
     taken = [f"{one.host}:{one.port}" for one in callbacks if one.port and not _is_free(one)]
     return taken, any(_is_free(one) for one in ANYWHERE)
 
@@ -70,11 +70,11 @@ def _is_free(callback: Callback) -> bool:
     host = callback.host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as found:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
             if os.name == "posix":
-                found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            found.bind((host, callback.port))
-            found.listen(1)
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, callback.port))
+            probe.listen(1)
     except OSError:
         return False
     return True

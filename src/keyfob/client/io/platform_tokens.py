@@ -1,6 +1,6 @@
-"""Ask the platform that this program runs on for its token: a file, a variable, or an address of the platform.
+"""Read a workload identity token from the platform: a file, a variable, or a metadata service.
 
-Who says `--identity` means it: what is missing is an error with what to do, and nothing else is tried instead.
+A missing token is an error with a remedy; no other source is tried.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from keyfob.io.http import HttpSender, Limits, send
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Request, Response
 
-# These answer on the machine's own link, so plain http is all they have; nothing else is asked there.
+# The metadata services are link-local and support plain http only.
 METADATA: Final = "http://169.254.169.254"
 KUBERNETES: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _NEARBY: Final = Limits(connect=2.0, read=10.0, whole=15.0)
@@ -29,7 +29,7 @@ _LABELS: Final = {"google": "a machine of Google Cloud", "azure": "a machine of 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What this program can see of its platform; tests put their own in its place."""
+    """The places of platform tokens on this machine; tests replace them."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     google: str = METADATA
@@ -39,73 +39,73 @@ class Platform:
 
 
 def read_identity(source: Source, platform: Platform | None = None) -> PlatformToken:
-    """The platform's token.
+    """Return the platform's token.
 
     Args:
         source: Of kind `identity`.
-        platform: Where to look.
+        platform: Where to look; None for this machine.
 
     Raises:
-        Misuse: Code `identity-missing`: it is not there, and what would bring it.
-        Refused: The platform gives none.
+        Misuse: Code `identity-missing`: it is not there; the hint is the remedy.
+        Refused: The platform refuses.
         Unreachable: The platform does not answer.
-        Malformed: Its answer cannot be read.
+        Malformed: The response cannot be read.
     """
-    here = platform or Platform()
+    platform = platform or Platform()
     match source.place:
         case "github":
-            return _from_github(source.name, here)
+            return _from_github(source.name, platform)
         case "google":
-            response = _nearby(ask_google(here.google, source.name), "google")
+            response = _nearby(ask_google(platform.google, source.name), "google")
             if response.header("metadata-flavor") != "Google":
                 _missing("this is not Google's metadata server", f"--identity google is for {_LABELS['google']}.")
             hint = "The machine needs a service account; on GKE the pod's account is bound to one."
             text = read_answer(response, None, "Google's metadata server", hint)
             return read_platform_token(text, "the answer of Google's metadata server")
         case "azure":
-            return _from_azure(source.name, here)
+            return _from_azure(source.name, platform)
         case "kubernetes":
             hint = "Mount a projected serviceAccountToken with the audience that the server wants, and name its path."
-            return _from_file(source.name or here.kubernetes, hint)
+            return _from_file(source.name or platform.kubernetes, hint)
         case "file":
             return _from_file(source.name, "The platform writes it there; look whether it is mounted.")
         case "gitlab":
             hint = f"Add to the job in .gitlab-ci.yml: id_tokens: {{{source.name}: {{aud: ISSUER}}}}"
-            return _from_variable(source.name, here, hint)
+            return _from_variable(source.name, platform, hint)
         case "keyring":
             raise Misuse("no platform puts its token into a keyring", hint="Name the platform, a file or a variable.")
         case "env":
-            return _from_variable(source.name, here, "The platform, or what starts this program, sets it.")
+            return _from_variable(source.name, platform, "The platform, or what starts this program, sets it.")
 
 
-def _from_github(audience: str, here: Platform) -> PlatformToken:
-    address = here.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", "")
-    request_token = here.environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
+def _from_github(audience: str, platform: Platform) -> PlatformToken:
+    address = platform.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", "")
+    request_token = platform.environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
     if not address or not request_token:
-        is_there = here.environment.get("GITHUB_ACTIONS") == "true"
+        is_there = platform.environment.get("GITHUB_ACTIONS") == "true"
         problem = "this job may not ask GitHub for a token" if is_there else "this does not run in GitHub Actions"
         _missing(problem, _GITHUB_HINT)
     if not is_safe(address):
         _missing("GitHub's address for tokens is no https address", "ACTIONS_ID_TOKEN_REQUEST_URL was changed.")
-    response = here.send(ask_github(address, request_token, audience))
+    response = platform.send(ask_github(address, request_token, audience))
     return read_platform_token(read_answer(response, "value", "GitHub Actions", _GITHUB_HINT), "GitHub's answer")
 
 
-def _from_azure(resource: str, here: Platform) -> PlatformToken:
-    path = here.environment.get("AZURE_FEDERATED_TOKEN_FILE", "")
+def _from_azure(resource: str, platform: Platform) -> PlatformToken:
+    path = platform.environment.get("AZURE_FEDERATED_TOKEN_FILE", "")
     if path:
         return _from_file(path, "AZURE_FEDERATED_TOKEN_FILE names it; look at the pod's workload identity.")
-    response = _nearby(ask_azure(here.azure, resource), "azure")
+    response = _nearby(ask_azure(platform.azure, resource), "azure")
     hint = "Give the machine a managed identity; with several, AZURE_FEDERATED_TOKEN_FILE decides."
     text = read_answer(response, "access_token", "Azure's metadata service", hint)
     return read_platform_token(text, "the answer of Azure's metadata service")
 
 
 def _nearby(request: Request, place: str) -> Response:
-    """Ask on this machine's own link: quickly, and through no proxy.
+    """Send a request to a link-local address: with short timeouts and without a proxy.
 
     Raises:
-        Unreachable: Nobody answers.
+        Unreachable: There is no response.
     """
     sender = HttpSender(_NEARBY, through_proxy=False)
     try:
@@ -127,17 +127,12 @@ def _from_file(path: str, hint: str) -> PlatformToken:
     return read_platform_token(text, path)
 
 
-def _from_variable(name: str, here: Platform, hint: str) -> PlatformToken:
-    text = here.environment.get(name, "")
+def _from_variable(name: str, platform: Platform, hint: str) -> PlatformToken:
+    text = platform.environment.get(name, "")
     if not text:
         _missing(f"the variable {name} is empty or not there", hint)
     return read_platform_token(text, f"the variable {name}")
 
 
 def _missing(problem: str, hint: str) -> NoReturn:
-    """Say so.
-
-    Raises:
-        Misuse: Always.
-    """
     raise Misuse(problem, code="identity-missing", hint=hint)

@@ -1,4 +1,4 @@
-"""Read a program's secret, private key or identity from where it lies."""
+"""Read a client's secret, private key or platform token from its source."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
+from keyfob.client.io.platform_tokens import Platform, read_identity
 from keyfob.client.model.credential import Credential, PrivateKey
 from keyfob.client.model.source import Source
 from keyfob.errors import Malformed, Misuse
+from keyfob.io.http import sender_for
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.secret import Secret
 
 
 def read_credential(source: Source, ca: Path | None = None) -> Credential:
-    """The secret, the key, or the platform's token.
+    """Return the credential at a source.
 
     Args:
-        source: Where it lies.
-        ca: Authorities to trust besides, where a platform is asked.
+        source: A file, an environment variable, a keyring entry or a platform.
+        ca: Additional authorities to trust when a platform is contacted.
 
     Raises:
-        Misuse: It is not there, empty, or no private key of a kind we sign with. Says where, never what.
+        Misuse: It is missing, empty, or not a supported private key. The message names the place, never the content.
         KeyfobError: As `read_identity`.
     """
     if source.kind == "identity":
-        from keyfob.client.io.platform_tokens import Platform, read_identity
-        from keyfob.io.http import sender_for
-
         return read_identity(source, Platform(send=sender_for(ca)))
     text = _text(source)
     if source.kind == "secret":
@@ -42,26 +41,26 @@ def read_credential(source: Source, ca: Path | None = None) -> Credential:
 
 def _text(source: Source) -> str:
     if source.place == "env":
-        found = os.environ.get(source.name, "")
+        text = os.environ.get(source.name, "")
     elif source.place == "keyring":
-        found = _from_keyring(source)
+        text = _from_keyring(source)
     else:
         try:
-            found = Path(source.name).expanduser().read_text(encoding="utf-8").strip()
+            text = Path(source.name).expanduser().read_text(encoding="utf-8").strip()
         except OSError as problem:
             _missing(source, f"cannot be read ({problem.strerror})")
         except UnicodeDecodeError:
             _missing(source, "is not text")
-    if not found:
+    if not text:
         _missing(source, "is empty or not there")
-    return found
+    return text
 
 
 def _from_keyring(source: Source) -> str:
-    """From this system's keyring, by the library of that name.
+    """Read from the system's keyring, with the library `keyring`.
 
     Raises:
-        Misuse: It is not installed, or does not open.
+        Misuse: It is not installed, or the entry cannot be read.
     """
     service, _, name = source.name.rpartition("/")
     try:
@@ -70,10 +69,10 @@ def _from_keyring(source: Source) -> str:
         hint = "Run: pip install 'keyfob[keyring]'"
         raise Misuse("a secret in the keyring needs the extra keyring", code="extra-missing", hint=hint) from None
     try:
-        found: object = keyring.get_password(service, name)
+        secret: object = keyring.get_password(service, name)
     except Exception as problem:  # noqa: BLE001  each backend raises its own
         _missing(source, f"cannot be read ({type(problem).__name__})")
-    return found.strip() if isinstance(found, str) else ""
+    return secret.strip() if isinstance(secret, str) else ""
 
 
 def _where(source: Source) -> str:
@@ -87,11 +86,6 @@ def _where(source: Source) -> str:
 
 
 def _missing(source: Source, problem: str) -> NoReturn:
-    """Say so.
-
-    Raises:
-        Misuse: Always.
-    """
     what = "secret" if source.kind == "secret" else "private key"
     hint = f"This profile logs in with the program's own {what}; it is looked for there each time."
     raise Misuse(f"{_where(source)} {problem}", hint=hint)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from keyfob.client.model.certificate import Certificate
-from keyfob.jose.keys import SigningKey
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from keyfob.jose.keys import SigningKey
 
 
 @dataclass(frozen=True, slots=True)

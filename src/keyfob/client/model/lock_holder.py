@@ -46,15 +46,15 @@ class LockHolder:
         how = {**assurance.write(), "prompt": list(assurance.prompt)} if assurance else {}
         return cls(json.dumps(what), json.dumps(how))
 
-    def brought(self, stored: StoredLogin, wanted: LockHolder, *, however: bool) -> bool:
+    def produced(self, stored: StoredLogin, wanted: LockHolder, *, ignores_assurance: bool) -> bool:
         """Return whether this holder's login is still the stored one, and is what another login requests.
 
         Args:
-            held: The stored login, which may have been refreshed since.
+            stored: The stored login, which may have been refreshed since.
             wanted: The other request.
-            however: Whether to ignore the requirements on authentication.
+            ignores_assurance: Whether to ignore the requirements on authentication.
         """
-        is_wanted = self.what == wanted.what and (however or self.how == wanted.how)
+        is_wanted = self.what == wanted.what and (ignores_assurance or self.how == wanted.how)
         return is_wanted and self.kept is not None and stored.generation >= self.kept
 
     def write(self) -> bytes:

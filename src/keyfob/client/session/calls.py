@@ -1,8 +1,7 @@
-"""Bring a token to an API: what goes with each attempt, and when there is another (RFC 6750 §3, §5.3, RFC 9449 §7).
+"""Send a token to an API: the headers of each attempt, and when to try again (RFC 6750 §3, §5.3, RFC 9449 §7).
 
-One core for every HTTP library. A `Call` says which headers to send; the answer's status and headers are shown to it,
-and it says whether to send once more. Each reason for that counts once: a nonce that the API wants, a token that it
-refuses, a login that it wants surer.
+One core for every HTTP library. A `Call` returns the headers to send, then reads the response's status and headers and
+decides whether to send again. Each reason for that counts once: a required nonce, a refused token, a step-up.
 """
 
 from __future__ import annotations
@@ -21,30 +20,30 @@ from keyfob.protocol.secret import Secret
 
 DENIALS: Final = frozenset({401, 403})
 _UNAUTHORIZED: Final = 401
-_OURS: Final = ("authorization", "dpop")
+_HEADER_NAMES: Final = ("authorization", "dpop")
 
 
 @dataclass(frozen=True, slots=True)
 class TokenHeaders:
-    """A token, and the headers that carry it to one request."""
+    """A token, and the headers that carry it in one request."""
 
     token: Secret
     headers: Headers
 
 
 class TokenSource(Protocol):
-    """Who has tokens."""
+    """The stored login that `Calls` takes tokens from."""
 
     def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
-        """A token and, where it needs one, a fresh proof. Raises as `Session.token`."""
+        """Return a token and, if it is bound to a key, a new DPoP proof. Raises as `Session.token`."""
         ...
 
     def store_nonce(self, request: Request, response: Response) -> bool:
-        """Keep the nonce of an answer; whether there was a new one."""
+        """Store the nonce of a response; return whether it is a new one."""
         ...
 
     def step_up(self, wanted: StepUp, refused: Secret) -> bool:
-        """Log in again with what is wanted, if nobody has since that token; whether that is done here at all.
+        """Log in again as required, unless the token was replaced meanwhile; return whether a step-up is configured.
 
         Raises as a login.
         """
@@ -52,13 +51,17 @@ class TokenSource(Protocol):
 
 
 class Calls:
-    """Calls to one origin: the one that is named, or the first that is called. Nobody else is shown a token."""
+    """Calls to one origin: the named one, or else the first that is called. No other origin is sent the token."""
 
     def __init__(self, bearer: TokenSource, origin: str | None = None) -> None:
-        """Know who has tokens, and for whom.
+        """Bind a token source to an origin.
+
+        Args:
+            bearer: The source of tokens.
+            origin: Such as `https://api.example.com`; None for the origin of the first call.
 
         Raises:
-            Misuse: The origin is no web address.
+            Misuse: The origin is not a web address.
         """
         self._bearer = bearer
         self._origin = "" if origin is None else origin_of(origin)
@@ -67,7 +70,7 @@ class Calls:
             raise Misuse("the origin is not a web address", hint="It looks like https://api.example.com")
 
     def begin(self, method: str, url: str) -> Call:
-        """The first attempt.
+        """Return the first attempt of a call.
 
         Raises:
             Misuse: The address is plain http and not on this machine.
@@ -83,10 +86,10 @@ class Calls:
         return Call(self._bearer, request, self._bearer.authorize(request))
 
     def send(self, request: Request, carry: Callable[[Request], Response]) -> Response:
-        """One call, carried by somebody who follows no redirects. Raises as `begin`, and as whoever carries."""
+        """Make one call with `carry`, which must not follow redirects. Raises as `begin` and as `carry`."""
         call = self.begin(request.method, request.url)
         while True:
-            plain = tuple((name, value) for name, value in request.headers if name not in _OURS)
+            plain = tuple((name, value) for name, value in request.headers if name not in _HEADER_NAMES)
             response = carry(replace(request, headers=plain + call.headers))
             if not call.again(response):
                 return response
@@ -94,64 +97,68 @@ class Calls:
 
 @dataclass(slots=True)
 class Call:
-    """One call, attempt by attempt. Without a token it is a stranger's, and made once."""
+    """One call, attempt by attempt. A call to another origin has no token and is made once."""
 
     _bearer: TokenSource
     _request: Request
-    _brought: TokenHeaders | None
+    _token_headers: TokenHeaders | None
     _tried: set[str] = field(default_factory=set[str])
 
     @property
     def headers(self) -> Headers:
-        """What carries the token in this attempt."""
-        return () if self._brought is None else self._brought.headers
+        """The headers that carry the token in this attempt."""
+        return () if self._token_headers is None else self._token_headers.headers
 
     def put(self, headers: MutableMapping[str, str]) -> None:
-        """Set them, and take away what would carry another's: a header from an attempt before, or set by hand."""
-        for name in _OURS:
+        """Set the headers, and remove those of an earlier attempt or of the caller."""
+        for name in _HEADER_NAMES:
             headers.pop(name, None)
         headers.update(dict(self.headers))
 
     def again(self, response: Response, *, can_repeat: bool = True) -> bool:
-        """Whether to send once more, with the headers that there are now.
+        """Return whether to send once more, with the present `headers`.
 
         Args:
-            response: The answer; its body is not looked at.
-            can_repeat: Whether the request's body is at hand still.
+            response: The response; its body is not read.
+            can_repeat: Whether the request's body can be sent again.
 
         Raises:
-            KeyfobError: A new login was needed, and failed.
+            KeyfobError: A new login was required, and failed.
         """
-        if self._brought is None:
+        if self._token_headers is None:
             return False
         has_nonce = self._bearer.store_nonce(self._request, response)
         error = challenge_of(response).get("error", "")
         if response.status not in DENIALS or not can_repeat:
             return False
         if response.status == _UNAUTHORIZED and error == USE_DPOP_NONCE:
-            return has_nonce and self._once("nonce") and self._bring()
+            return has_nonce and self._is_first("nonce") and self._authorize()
         wanted = StepUp.read(response)
-        if wanted is not None and self._once("step-up") and self._bearer.step_up(wanted, self._brought.token):
-            return self._bring()
-        # A refresh makes no login younger.
-        if response.status != _UNAUTHORIZED or error == INSUFFICIENT_USER_AUTHENTICATION or not self._once("renewal"):
+        if wanted is not None and self._is_first("step-up") and self._bearer.step_up(wanted, self._token_headers.token):
+            return self._authorize()
+        # A refreshed token has the same authentication time.
+        if (
+            response.status != _UNAUTHORIZED
+            or error == INSUFFICIENT_USER_AUTHENTICATION
+            or not self._is_first("renewal")
+        ):
             return False
         return self._renew()
 
-    def _once(self, reason: str) -> bool:
+    def _is_first(self, reason: str) -> bool:
         is_new = reason not in self._tried
         self._tried.add(reason)
         return is_new
 
-    def _bring(self) -> bool:
-        self._brought = self._bearer.authorize(self._request)
+    def _authorize(self) -> bool:
+        self._token_headers = self._bearer.authorize(self._request)
         return True
 
     def _renew(self) -> bool:
-        """Another token, if there is one: what the API said is worth more than why it could not be mended."""
-        before = self._brought
+        """Return whether there is another token. A failed renewal is not raised: the API's response is more useful."""
+        before = self._token_headers
         try:
-            self._brought = self._bearer.authorize(self._request, renew=True)
+            self._token_headers = self._bearer.authorize(self._request, renew=True)
         except KeyfobError:
             return False
-        return before is None or self._brought.token != before.token
+        return before is None or self._token_headers.token != before.token

@@ -1,4 +1,4 @@
-"""What is wrong with this place, judged from what was seen; each finding with its remedy. Names no secret."""
+"""Judge the observations of `keyfob doctor`: each finding with its remedy. No finding contains a secret."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _TOO_MUCH_SKEW: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """One check's result.
 
     Attributes:
-        what: A word for it, stable.
-        said: What was seen.
-        fix: What to do; "" where nothing need be done.
+        what: The check's stable name.
+        said: The observation.
+        fix: What to do; "" if nothing.
     """
 
     what: str
@@ -37,25 +37,25 @@ class Finding:
 
     @classmethod
     def of(cls, what: str, problem: KeyfobError) -> Finding:
-        """An error as a finding."""
+        """Turn an error into a finding."""
         return cls(what, "wrong", problem.message, problem.hint or f"See docs/errors.md#{problem.code}")
 
 
 def judge_clock(ahead: timedelta | None) -> Finding:
-    """How far the issuer's clock is ahead of ours; None where it tells no time."""
+    """Judge how far the issuer's clock is ahead of this machine's; None if unknown."""
     if ahead is None:
         return Finding("clock", "note", "the issuer tells no time to compare this machine's clock with")
     seconds = int(abs(ahead).total_seconds())
     if abs(ahead) < _MUCH_SKEW:
         return Finding("clock", "ok", "this machine's clock agrees with the issuer's")
     side = "behind" if ahead > timedelta() else "ahead of"
-    said = f"this machine's clock is {seconds} s {side} the issuer's"
+    observed = f"this machine's clock is {seconds} s {side} the issuer's"
     fix = "Set the clock, or have it set over the network (timedatectl set-ntp true)."
-    return Finding("clock", "wrong" if abs(ahead) > _TOO_MUCH_SKEW else "note", said, fix)
+    return Finding("clock", "wrong" if abs(ahead) > _TOO_MUCH_SKEW else "note", observed, fix)
 
 
 def judge_proxies(environment: Mapping[str, str]) -> Finding:
-    """Which proxies the environment names, without who logs in to them."""
+    """Report the proxies that the environment names, without their credentials."""
     named = [
         f"{name}={environment[key] if name == 'NO_PROXY' else without_person(environment[key])}"
         for name in PROXIES
@@ -69,7 +69,7 @@ def judge_proxies(environment: Mapping[str, str]) -> Finding:
 
 
 def without_person(address: str) -> str:
-    """A proxy's address without name and password."""
+    """Return a proxy's address without user name and password."""
     try:
         parts = urlsplit(address if "://" in address else f"http://{address}")
         port = f":{parts.port}" if parts.port else ""
@@ -79,7 +79,7 @@ def without_person(address: str) -> str:
 
 
 def judge_browser(here: Surroundings) -> Finding:
-    """Whether a login can use a browser from here."""
+    """Report whether a login can use a browser from here."""
     is_here, why = find_browser(here)
     if is_here:
         return Finding("browser", "ok", why)
@@ -87,7 +87,7 @@ def judge_browser(here: Surroundings) -> Finding:
 
 
 def judge_terminal(here: Surroundings) -> Finding:
-    """Whether a person could log in here."""
+    """Report whether a user can log in here."""
     if here.has_terminal:
         return Finding("terminal", "ok", "there is a terminal, so a person can log in here")
     fix = "Log in from a terminal, or let the program that runs this show the events of keyfob login --json."
@@ -95,7 +95,7 @@ def judge_terminal(here: Surroundings) -> Finding:
 
 
 def judge_modes(open_to_others: Iterable[str], foreign: Iterable[str]) -> list[Finding]:
-    """Files that others may read, and files of others."""
+    """Report files that others may read, and files that belong to others."""
     found = [
         Finding("files", "wrong", f"{path} belongs to another user", f"Run: sudo chown $USER {quote(path)}")
         for path in foreign
@@ -108,7 +108,7 @@ def judge_modes(open_to_others: Iterable[str], foreign: Iterable[str]) -> list[F
 
 
 def judge_ports(removed: Iterable[str], *, any_free: bool) -> Finding:
-    """Where a browser may come back to."""
+    """Report whether a redirect from the browser can be received."""
     busy = list(removed)
     if not any_free:
         return Finding("ports", "wrong", "this machine lets no program listen on 127.0.0.1",
@@ -120,5 +120,5 @@ def judge_ports(removed: Iterable[str], *, any_free: bool) -> Finding:
 
 
 def shortened(text: str, home: str) -> str:
-    """Without the name of whoever's home it is."""
+    """Replace the home folder by `~`, since it contains the user's name."""
     return text.replace(home, "~") if len(home) > 1 else text

@@ -1,4 +1,4 @@
-"""Decide: may a login's token be shown to an address (RFC 6750 §5.3, RFC 9728 §7.4)."""
+"""Decide whether a login's token may be sent to an address (RFC 6750 §5.3, RFC 9728 §7.4)."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Destination = Literal["ours", "first", "strange"]
 
 
 def judge_destination(profile: Profile, known: Collection[str], url: str) -> Destination:
-    """Whose address that is.
+    """Decide whether an address may receive the token.
 
-    A resource (RFC 8707) is an address and decides by itself. Auth0's audience is a name, which may look like an
-    address and be none; so it can speak for an origin, and not against one.
+    A resource (RFC 8707) is an address and decides alone. Auth0's audience is a name that may look like an address; so
+    it can allow an origin but not exclude one.
 
     Args:
-        profile: The login. Its issuer made the token, and may always see it: /userinfo is there, as a rule.
-        known: Origins that have taken the login's token before, or that the person has named.
-        url: What is to be called.
+        profile: The login. Its issuer may always receive the token: userinfo usually has the same origin.
+        known: Origins that have accepted the token before, or that the user has named.
+        url: The address to call.
 
     Returns:
-        "ours" where the token belongs; "strange" where it is known to belong elsewhere; "first" where nothing is known.
+        "ours" if the token belongs there; "strange" if it belongs elsewhere; "first" if there is no evidence.
     """
     origin, audience = origin_of(url), profile.audience or ""
-    if origin in known or is_issuers(profile, url):
+    if origin in known or _is_issuer(profile, url):
         return "ours"
     if profile.is_resource and origin_of(audience):
         return "ours" if covers(audience, url) else "strange"
@@ -40,39 +40,36 @@ def judge_destination(profile: Profile, known: Collection[str], url: str) -> Des
     return "strange" if known else "first"
 
 
-def is_issuers(profile: Profile, url: str) -> bool:
-    """Whether an address is the issuer's own."""
+def _is_issuer(profile: Profile, url: str) -> bool:
     return bool(origin_of(url)) and origin_of(url) == origin_of(profile.issuer)
 
 
 def is_worth_keeping(profile: Profile, url: str) -> bool:
-    """Whether it is to be remembered that an address has taken the token.
+    """Return whether to remember that an address has accepted the token.
 
-    Not of the issuer, since that says nothing about APIs, and not of what a resource says by itself: with its whole
-    origin remembered, its path would count no more.
+    The issuer's acceptance has no meaning for APIs. A resource already decides by itself; with its whole origin
+    remembered, its path would no longer count.
     """
-    if is_issuers(profile, url):
+    if _is_issuer(profile, url):
         return False
     return not (profile.is_resource and covers(profile.audience or "", url))
 
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Who has taken a login's token, as it is kept."""
+    """The origins that have accepted a login's token."""
 
     known: tuple[str, ...] = ()
 
     def with_origin(self, origin: str) -> Origins:
-        """One more."""
         return self if origin in self.known else Origins((*self.known, origin))
 
     def write(self) -> bytes:
-        """For a file."""
         return json.dumps({"origins": list(self.known)}).encode() + b"\n"
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """From a file; what cannot be understood was never known."""
+        """Parse the file; damaged content counts as empty."""
         try:
             return cls(read_json(raw, "origins").texts("origins"))
         except Malformed:

@@ -1,4 +1,4 @@
-"""How fresh a stored login is: use its token, refresh it or log in again; and the refresh itself (RFC 6749 §6)."""
+"""Decide whether to use a stored login's token, refresh it, or log in again; and refresh it (RFC 6749 §6)."""
 
 from __future__ import annotations
 
@@ -15,73 +15,67 @@ from keyfob.protocol.grants import RefreshGrant
 from keyfob.protocol.oauth_error import INVALID_GRANT, OAuthError
 from keyfob.protocol.secret import Secret
 
-# A clock that shows less than when the token came was set back since; how long the token still lives, nobody knows.
+# If the clock shows an earlier time than the token's receipt, it was set back; the remaining lifetime is then unknown.
 _SET_BACK: Final = timedelta(minutes=2)
 State = Literal["logged-in", "lapsed-but-renews", "login-needed", "offline-unknown", "vault-unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Good enough as it is."""
+    """The access token is valid."""
 
     access_token: Secret
 
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """Lapsed or about to; the refresh token gets another."""
+    """The access token has expired or soon will; the refresh token can replace it."""
 
     refresh_token: Secret
 
 
 @dataclass(frozen=True, slots=True)
 class LogIn:
-    """Only the person can help."""
+    """An interactive login is required."""
 
 
 def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | None = None) -> Use | Refresh | LogIn:
-    """Use, refresh or log in.
+    """Decide between use, refresh and login.
 
     Args:
-        held: What the vault has.
-        moment: Aware, UTC, by this machine's clock; what was learnt about that clock is in `held`.
-        min_ttl: How long the token must still live; None for the usual. A token of unknown life counts as good.
+        moment: Aware, UTC, by this machine's clock; the stored login contains that clock's skew.
+        min_ttl: How long the token must remain valid; None for the default. An unknown lifetime counts as valid.
     """
     if stored is None:
         return LogIn()
-    there = moment + stored.skew
+    server_time = moment + stored.skew
     least = stored.renewal_window if min_ttl is None else min_ttl
-    is_good = stored.expires_at is None or stored.expires_at - there >= least
+    is_good = stored.expires_at is None or stored.expires_at - server_time >= least
     if stored.refresh_token is None:
         return Use(stored.access_token) if is_good else LogIn()
-    if is_good and there >= stored.obtained_at - _SET_BACK:
+    if is_good and server_time >= stored.obtained_at - _SET_BACK:
         return Use(stored.access_token)
     return Refresh(stored.refresh_token)
 
 
 def is_usable(stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) -> bool:
-    """Return whether the token is still valid at this moment and no longer life was asked for."""
-    lives = stored.expires_at is None or stored.expires_at > moment + stored.skew
-    return lives and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
+    """Return whether the token is valid now and no more than the default lifetime was requested."""
+    is_valid = stored.expires_at is None or stored.expires_at > moment + stored.skew
+    return is_valid and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
 
 
 async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, client: OAuthClient) -> StoredLogin:
-    """Ask once; never twice, since a refresh token may be for one use.
-
-    Args:
-        held: The login.
-        refresh_token: Its refresh token.
-        program: Who asks.
+    """Refresh once, without a retry, since a refresh token may be for one use.
 
     Returns:
-        The login with new tokens, to be kept at once.
+        The login with new tokens, to be stored at once.
 
     Raises:
-        LoginRequired: The server does not know the refresh token any more.
-        Refused: Another refusal; the refresh token may still be good.
-        Unreachable: No usable answer; the refresh token may still be good.
-        Malformed: Tokens came, but not as they should.
-        InvalidToken: The ID token with them is about somebody else.
+        LoginRequired: The server no longer accepts the refresh token.
+        Refused: Another refusal; the refresh token may still be valid.
+        Unreachable: There is no usable response; the refresh token may still be valid.
+        Malformed: The tokens violate the protocol.
+        InvalidToken: The ID token with them is about another user.
     """
     response = await request_tokens(world, client, stored.token_endpoint, RefreshGrant(refresh_token))
     error = OAuthError.find(response)
@@ -94,7 +88,7 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
         raise
     moment = world.now().wall
     if answer.id_token is not None:
-        from keyfob.client.flows.id_token import check_renewed  # noqa: PLC0415  signatures cost 100 ms
+        from keyfob.client.flows.id_token import check_renewed  # noqa: PLC0415  cryptography is slow to import, and few refreshes need it
 
         check_renewed(answer.id_token, stored, moment)
     return stored.refreshed(answer, moment)
@@ -102,14 +96,14 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
 
 @dataclass(frozen=True, slots=True)
 class LoginStatus:
-    """All moments are by this machine's clock.
+    """The state of a stored login. All moments are by this machine's clock.
 
     Attributes:
-        state: The last two are for whoever asked an issuer that did not answer, or could not look into the vault.
-        access_until: When the access token lapses; None where nobody said.
-        renews: Whether a new one can be had without the person.
-        refresh_until: When that ends, where the server said so.
-        ends_at: Until when the login can go on without the person; None where nobody knows.
+        state: "offline-unknown" and "vault-unavailable" are set by callers whose issuer or vault did not answer.
+        access_until: When the access token expires; None if unknown.
+        renews: Whether it can be renewed without the user.
+        refresh_until: When the refresh token expires; None if unknown.
+        ends_at: When the user must log in again; None if unknown.
     """
 
     state: State
@@ -120,7 +114,7 @@ class LoginStatus:
 
 
 def login_status(stored: StoredLogin, moment: datetime, *, is_machine: bool) -> LoginStatus:
-    """Judge a login by what is kept of it."""
+    """Return a stored login's state, without contacting the server."""
     access_until = None if stored.expires_at is None else stored.expires_at - stored.skew
     has_refresh = stored.refresh_token is not None
     refresh_until = stored.refresh_until - stored.skew if has_refresh and stored.refresh_until is not None else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.login_lock import await_login_lock
 from keyfob.client.flows.logout import LoggedOut, end, log_out, remove_login
 from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
@@ -22,6 +22,7 @@ from keyfob.client.session.renewal import Renewal
 from keyfob.client.session.storage import need_login
 from keyfob.errors import KeyfobError, LoginRequired, Refused
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from keyfob.client.model.pending_login import PendingLogin
 
 MISMATCH_HINT: Final = "Log in as before, or let the other take its place: keyfob login --switch-account"
-_LOOKS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(milliseconds=400))
 _ID_BYTES: Final = 16
 
 
@@ -45,30 +45,29 @@ class Login(Renewal):
         may_replace_account: MayReplaceAccount = keep_account,
         accepts: AcceptsLogin = accept_any,
     ) -> StoredLogin:
-        """Let the person log in, or the program as itself, and keep what comes.
+        """Log in the user or the service account, and store the result.
 
-        Where another process lets them log in just now, that is waited for, and what it got is adopted if it is just
-        what is wanted here.
+        If another process is logging the profile in, wait, and return its login if it is the requested one.
 
         Args:
-            opens_page: With a code: open the page with the code in it on this machine.
-            assurance: How sure the login must be.
-            may_switch: Asked when it is another person than before: may the new login take the old one's place?
-            may_adopt: Asked about what another process got meanwhile.
+            opens_page: Device flow: open the page with the code in it on this machine.
+            assurance: Requirements on authentication.
+            may_replace_account: Decides, on an account mismatch, whether the new login may replace the stored one.
+            accepts: Decides whether another process's login will do.
 
         Raises:
-            KeyfobError: As the flows say; what the vault held before is untouched then.
+            KeyfobError: As the flows; the stored login is then unchanged.
         """
         await self._prepare()
         last_name = ""
         if self.profile.flow == "password":
-            last_name = login_name_of(await self._readable(), self.profile)
+            last_name = login_name_of(await self._load_any(), self.profile)
 
         async def log_in() -> StoredLogin:
             return await self._obtain(opens_page=opens_page, assurance=assurance, last_name=last_name)
 
         async with self._ending():
-            # A password opens no page and is typed for this process alone; without a user, the flow fails at once.
+            # A password is typed into this process only, and without a user the flow fails at once: no lock is needed.
             if self.profile.is_machine or self.profile.flow == "password" or not self._has_user():
                 return await self._store_login(await log_in(), may_replace_account)
             return await self._under_login_lock(
@@ -90,15 +89,19 @@ class Login(Renewal):
             problem.hint = f"Run in a terminal: {wanted.command(self.profile, scope)}"
             raise
 
+    async def metadata(self) -> ServerMetadata:
+        """Fetch the issuer's metadata. Raises as `discover` does."""
+        return await discover(self._world, self.profile)
+
     async def plan(self) -> Choice:
         """Return the flows that are possible from here, the safest first, and why."""
-        from keyfob.client.flows import interactive  # noqa: PLC0415  as in `_obtain`
+        from keyfob.client.flows import interactive  # noqa: PLC0415  a stored token needs no flow
 
         return await interactive.plan(self._world, self.profile)
 
     async def begin(self, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
-        """Show the person a code, and do not wait; `resume` does, here or in another process. Raises as the flow."""
-        from keyfob.client.flows import interactive  # noqa: PLC0415  as in `_obtain`
+        """Show the user a code and return; `resume` waits, here or in another process. Raises as the flow."""
+        from keyfob.client.flows import interactive  # noqa: PLC0415  a stored token needs no flow
 
         await self._prepare()
         return await interactive.begin(self._world, self.profile, self._credentials.credential(), assurance)
@@ -106,8 +109,8 @@ class Login(Renewal):
     async def resume(
         self, may_replace_account: MayReplaceAccount = keep_account, accepts: AcceptsLogin = accept_any
     ) -> StoredLogin:
-        """Go on with what was begun, or wait for another process that does, and keep what comes. Raises as the flow."""
-        from keyfob.client.flows import interactive  # noqa: PLC0415  as in `_obtain`
+        """Finish a pending login, or wait for another process that does, and store it. Raises as the flow."""
+        from keyfob.client.flows import interactive  # noqa: PLC0415  a stored token needs no flow
 
         async def log_in() -> StoredLogin:
             # The deadline was stored in local time, so clock skew is not applied here.
@@ -116,18 +119,18 @@ class Login(Renewal):
         await self._prepare()
         async with self._ending():
             holder = LockHolder.of(self.profile, ANY_LOGIN)
-            return await self._under_login_lock(holder, log_in, may_replace_account, accepts, however=True)
+            return await self._under_login_lock(holder, log_in, may_replace_account, accepts, ignores_assurance=True)
 
     async def stored(self) -> StoredLogin:
-        """What the vault holds for this profile.
+        """Return the stored login.
 
         Raises:
-            LoginRequired: Nothing, or another login's.
+            LoginRequired: There is none, or it is for another issuer, client or API.
         """
-        found = await self.load()
-        if found is None:
+        stored = await self.load()
+        if stored is None:
             need_login(self.profile)
-        return found
+        return stored
 
     async def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
         """Return the headers that carry the token to one request, with a DPoP proof if it is bound to a key.
@@ -139,9 +142,9 @@ class Login(Renewal):
         token, dpop_keys = stored.access_token, self._credentials.dpop_keys(stored)
         if dpop_keys is None or stored.token_type != "DPoP":
             return TokenHeaders(token, (("authorization", f"Bearer {token.reveal()}"),))
-        shown = (("authorization", f"DPoP {token.reveal()}"),)
+        headers = (("authorization", f"DPoP {token.reveal()}"),)
         wall = self._world.now().wall + stored.skew
-        return TokenHeaders(token, shown + dpop_keys[1].prove(request, wall, self._world.random(_ID_BYTES), token))
+        return TokenHeaders(token, headers + dpop_keys[1].prove(request, wall, self._world.random(_ID_BYTES), token))
 
     async def send(self, request: Request) -> Response:
         """Send a request as it is, without the token."""
@@ -166,12 +169,12 @@ class Login(Renewal):
         Raises:
             KeyfobError: As the login.
         """
-        if self._steps_up is None:
+        if self._step_up is None:
             return False
-        async with self._alone():
+        async with self._step_up_lock():
             stored = await self.load()
             if stored is None or stored.access_token == refused or wanted.scope - stored.scope:
-                self._steps_up(wanted)
+                self._step_up(wanted)
         return True
 
     async def log_out(self) -> LoggedOut:
@@ -187,7 +190,7 @@ class Login(Renewal):
             removed = await remove_login(self._vault, self.profile.name, self.stored)
         except KeyfobError:
             raise
-        except BaseException:  # perhaps while waiting for the lock
+        except BaseException:  # for example, interrupted while waiting for the lock
             await self._vault.delete(self.profile.name)
             raise
         finally:
@@ -195,12 +198,12 @@ class Login(Renewal):
         return await end(self._world, removed, self._credentials.client)
 
     async def _prepare(self) -> None:
-        told = await self._vault.prepare()  # a login that cannot be stored is not worth the user's time
-        if told:
-            self._world.notify(VaultNote(told))
+        note = await self._vault.prepare()  # before the user logs in for nothing
+        if note:
+            self._world.notify(VaultNote(note))
 
     def _has_user(self) -> bool:
-        """Whether somebody is here who could log in; a way that was named is not doubted."""
+        """Return whether a user can log in here; an explicitly chosen flow is tried in any case."""
         return self.profile.flow != "auto" or self._world.surroundings()[1]
 
     async def _under_login_lock(
@@ -210,32 +213,33 @@ class Login(Renewal):
         may_replace_account: MayReplaceAccount,
         accepts: AcceptsLogin,
         *,
-        however: bool = False,
+        ignores_assurance: bool = False,
     ) -> StoredLogin:
-        """Log in and keep what comes, unless somebody has done so for us while we waited for our turn."""
-        before = await self._readable()
+        """Log in and store the result, unless another process did so while this one waited for the login lock."""
+        before = await self._load_any()
 
-        def will_do(stored: StoredLogin) -> bool:
+        def accepts_here(stored: StoredLogin) -> bool:
             is_same = before is None or not is_other_account(before, stored)
             return self._is_ours(stored) and is_same and accepts(stored)
 
-        found = await await_login_lock(self._world, self._vault, self.profile.name, holder, will_do, however=however)
+        found = await await_login_lock(
+            self._world, self._vault, self.profile.name, holder, accepts_here, ignores_assurance=ignores_assurance
+        )
         self._memory.unsaved = None if found else self._memory.unsaved
         stored = found or await self._store_login(await log_in(), may_replace_account)
-        self._world.record_login(self.profile.name, replace(holder, kept=stored.generation))  # for the next who waits
+        self._world.record_login(self.profile.name, replace(holder, kept=stored.generation))  # for processes that wait
         return stored
 
     async def _store_login(self, stored: StoredLogin, may_replace_account: MayReplaceAccount) -> StoredLogin:
-        """Keep what a login brought.
+        """Store a new login.
 
         Raises:
-            Refused: Another person logged in, and that was not wanted.
+            Refused: On an account mismatch that was not accepted; the new login is revoked.
         """
-        before = await self._readable()
+        before = await self._load_any()
         if before is not None and is_other_account(before, stored) and not may_replace_account(before, stored):
-            await log_out(
-                self._world, stored, self._credentials.client(stored)
-            )  # revoked, so that it does not stay valid
+            # Revoke the unwanted login so that it does not stay valid.
+            await log_out(self._world, stored, self._credentials.client(stored))
             raise Refused("another person logged in than before; the login before is kept",
                           code="another-person", hint=MISMATCH_HINT)  # fmt: skip
         async with self._locked():
@@ -257,12 +261,12 @@ class Login(Renewal):
 
 
 def login_name_of(before: StoredLogin | None, profile: Profile) -> str:
-    """By which name the person would log in there again: an e-mail address, for another name is only for showing."""
+    """Return the user name to offer for a password login: the last one, if it is an e-mail address."""
     person = before.person if before is not None and before.issuer == profile.issuer else None
     return person if person is not None and "@" in person else ""
 
 
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:
-    """Whether it is another person of the same issuer. A name or an e-mail address does not tell (Core §5.7)."""
-    is_known = before.subject is not None and after.subject is not None
-    return is_known and before.issuer == after.issuer and before.subject != after.subject
+    """Return whether the issuer names another subject. Names and e-mail addresses identify no one (Core §5.7)."""
+    has_subjects = before.subject is not None and after.subject is not None
+    return has_subjects and before.issuer == after.issuer and before.subject != after.subject

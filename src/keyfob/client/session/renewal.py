@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.credential import PlatformToken
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.freshness import LogIn, Use, is_usable, judge, refresh
 from keyfob.client.session.server_time import ServerTime
@@ -17,23 +18,23 @@ from keyfob.client.session.storage import Storage, need_login
 from keyfob.errors import LoginRequired, Malformed, Misuse, Unreachable
 from keyfob.protocol.secret import Secret
 
-_LOOKS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(milliseconds=400))
+_DELAYS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(milliseconds=400))
 
 
 class Renewal(Storage):
     """A login whose access token is kept valid."""
 
     async def fresh(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> StoredLogin:
-        """The login with a valid access token; never opens a browser.
+        """Return the login with a valid access token; never opens a browser.
 
         Args:
-            min_ttl: How long it must still live; None for the usual.
-            renew: Refresh even if the one at hand looks good, because an API has refused it.
+            min_ttl: How long the token must remain valid; None for the default.
+            renew: Refresh even a token that looks valid, because an API has refused it.
 
         Raises:
-            LoginRequired: Only the person can help.
-            Unreachable: The token at hand has lapsed and the server does not answer.
-            Refused: The server will not refresh.
+            LoginRequired: An interactive login is required.
+            Unreachable: The token has expired and the server does not answer.
+            Refused: The server refuses the refresh.
             VaultUnavailable: The vault cannot be used.
         """
         before = await self.load()
@@ -41,90 +42,78 @@ class Renewal(Storage):
         decision = judge(before, self._world.now().wall, min_ttl)
         if isinstance(decision, Use) and not renew and before is not None:
             return before
-        if self.profile.is_machine:
-            async with self._locked(may_be_readonly=True):
-                return await self._ask_again(before, min_ttl, renew=renew)
-        if isinstance(decision, LogIn) or before is None:
+        if not self.profile.is_machine and (isinstance(decision, LogIn) or before is None):
             need_login(self.profile)
         async with self._locked(may_be_readonly=True):
             return await self._renew(before, min_ttl, renew=renew)
 
-    async def _renew(self, before: StoredLogin, min_ttl: timedelta | None, *, renew: bool) -> StoredLogin:
-        """Refresh under the lock, or adopt what somebody else got while we waited for it.
+    async def _renew(self, before: StoredLogin | None, min_ttl: timedelta | None, *, renew: bool) -> StoredLogin:
+        """Renew the token under the lock, or return what another process stored while this one waited for it.
 
         Raises:
-            LoginRequired: Only the person can help.
-            Unreachable: The server does not answer, and the token at hand will not do.
-            Malformed: The same for an answer that makes no sense.
+            LoginRequired: An interactive login is required.
+            Refused: The server refuses.
+            Unreachable: The server does not answer, and the stored token does not suffice.
+            Malformed: Likewise, for an unusable response.
         """
         stored = await self.load()
         moment = self._world.now().wall
         if stored is None:
-            need_login(self.profile)
-        is_new = stored.access_token != before.access_token
+            return await self._obtain_next(None)
+        is_new = before is None or stored.access_token != before.access_token
         if isinstance(judge(stored, moment, min_ttl), Use) and (is_new or not renew):
             return stored
-        if stored.refresh_token is None:
-            need_login(self.profile)
         try:
-            return await self._refresh(stored, stored.refresh_token, moment, min_ttl)
+            if self.profile.is_machine:
+                return await self._obtain_next(stored)
+            return await self._refresh(stored, moment, min_ttl)
         except (Unreachable, Malformed):
             if not renew and is_usable(stored, moment, min_ttl):
                 return stored
             raise
 
-    async def _refresh(
-        self, stored: StoredLogin, refresh_token: Secret, moment: datetime, min_ttl: timedelta | None
-    ) -> StoredLogin:
-        """Ask the server; where it does not know the refresh token, another may have used it and kept the next one.
+    async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
+        """Request and store a service account's next token. Of many processes one does, since Auth0 bills each.
 
         Raises:
-            LoginRequired: Nobody has.
+            LoginRequired: It is not a service account.
         """
+        if not self.profile.is_machine:
+            need_login(self.profile)
+        fresh = await self._obtain(before=stored)
+        return await self._save_newest(stored, replace(fresh, generation=await self._generation() + 1))
+
+    async def _refresh(self, stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) -> StoredLogin:
+        """Refresh. If the refresh token is refused, another process may have used it: read the vault again.
+
+        Raises:
+            LoginRequired: There is no refresh token, or none that the server accepts.
+        """
+        if stored.refresh_token is None:
+            need_login(self.profile)
         try:
-            fresh = await self._exchange(stored, refresh_token)
+            fresh = await self._exchange(stored, stored.refresh_token)
         except LoginRequired:
-            newer = await self._look_again(stored)
+            newer = await self._load_newer(stored)
             if newer is None:
-                await self._keep(stored, replace(stored, refresh_token=None, generation=stored.generation + 1))
+                await self._save_newest(stored, replace(stored, refresh_token=None, generation=stored.generation + 1))
                 raise
             if isinstance(judge(newer, moment, min_ttl), Use):
                 return newer
             if newer.refresh_token is None:
                 raise
             stored, fresh = newer, await self._exchange(newer, newer.refresh_token)
-        return await self._keep(stored, fresh)
+        return await self._save_newest(stored, fresh)
 
-    async def _look_again(self, stored: StoredLogin) -> StoredLogin | None:
-        """What another process has kept meanwhile, if it has; file systems of a network show it a little later."""
-        for pause in _LOOKS:
-            if pause:
-                await self._world.wait(pause)
-            found = await self.load()
-            if found is not None and found.generation != stored.generation:
-                return found
+    async def _load_newer(self, stored: StoredLogin) -> StoredLogin | None:
+        """Return a newer stored login, or None; network file systems may show it with a delay."""
+        for delay in _DELAYS:
+            if delay:
+                await self._world.wait(delay)
+            newer = await self.load()
+            if newer is not None and newer.generation != stored.generation:
+                return newer
         return None
-
-    async def _ask_again(self, before: StoredLogin | None, min_ttl: timedelta | None, *, renew: bool) -> StoredLogin:
-        """A machine's next token, under the lock: of many that want one, one asks, since Auth0 bills each.
-
-        Raises:
-            Refused: The server does not let the program in any more.
-            Unreachable: The server does not answer, and the token at hand will not do.
-            Malformed: The same for an answer that makes no sense.
-        """
-        stored = await self.load()
-        moment = self._world.now().wall
-        is_new = stored is not None and (before is None or stored.access_token != before.access_token)
-        if stored is not None and isinstance(judge(stored, moment, min_ttl), Use) and (is_new or not renew):
-            return stored
-        try:
-            fresh = await self._obtain(before=stored)
-        except (Unreachable, Malformed):
-            if stored is not None and not renew and is_usable(stored, moment, min_ttl):
-                return stored
-            raise
-        return await self._keep(stored, replace(fresh, generation=await self._generation() + 1))
 
     async def _exchange(self, stored: StoredLogin, refresh_token: Secret) -> StoredLogin:
         world = ServerTime(self._world, stored.skew)
@@ -139,24 +128,22 @@ class Renewal(Storage):
         before: StoredLogin | None = None,
         last_name: str = "",
     ) -> StoredLogin:
-        """Run the flow that the profile asks for, on the server's clock.
+        """Run the profile's flow, on the server's clock.
 
         Raises:
-            Misuse: The client's secret or key is not where the profile points.
+            Misuse: The client's secret or key is not where the profile says.
         """
-        # Signatures cost 100 ms to import; a stored token needs none.
         world = ServerTime(self._world, before.skew if before else timedelta())
         credential = self._credentials.credential()
         if self.profile.is_machine:
-            from keyfob.client.flows import client_credentials  # noqa: PLC0415
-            from keyfob.client.model.credential import PlatformToken  # noqa: PLC0415
+            from keyfob.client.flows import client_credentials  # noqa: PLC0415  a stored token needs no flow
 
             identity = None if isinstance(credential, PlatformToken) else self._credentials.read(self.profile.identity)
             platform = identity if isinstance(identity, PlatformToken) else None
             key = before.proof_key if before else None
             stored = await client_credentials.log_in(world, self.profile, credential, platform, key)
         else:
-            from keyfob.client.flows import interactive  # noqa: PLC0415
+            from keyfob.client.flows import interactive  # noqa: PLC0415  a stored token needs no flow
 
             stored = await interactive.log_in(
                 world, self.profile, credential, opens_page=opens_page, assurance=assurance, last_name=last_name
@@ -165,15 +152,15 @@ class Renewal(Storage):
 
     def _certified(self, stored: StoredLogin) -> StoredLogin:
         """Return the login with the certificate that its token is bound to."""
-        shown = self._credentials.certificate()
-        return stored.with_certificate(None if shown is None else shown.thumbprint)
+        certificate = self._credentials.certificate()
+        return stored.with_certificate(None if certificate is None else certificate.thumbprint)
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
-        """Whether a token is bound to a certificate that was replaced meanwhile: many live for hours only."""
+        """Return whether the token is bound to a certificate that was replaced since: some live for hours only."""
         if stored is None or stored.certificate is None:
             return False
         try:
-            shown = self._credentials.certificate()
+            certificate = self._credentials.certificate()
         except Misuse:
-            return False  # it may just be in the midst of that; whoever connects says what is wrong
-        return shown is not None and shown.thumbprint != stored.certificate
+            return False  # its files may be replaced at this moment; a connection reports what is wrong
+        return certificate is not None and certificate.thumbprint != stored.certificate

@@ -1,6 +1,6 @@
-"""A World on the server's clock, learnt from the Date of its responses (RFC 9110 §6.6.1).
+"""A World on the server's clock, taken from the Date of its responses (RFC 9110 §6.6.1).
 
-A wrong clock on this machine then spoils no assertion, no ID token and no expiry.
+A wrong clock on this machine then affects no assertion, ID token or expiry.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from keyfob.client.model.moment import Moment
 from keyfob.client.ports import World, WorldAround
 from keyfob.protocol.http import Request, Response
 
-# A Date has whole seconds, and a response takes a while.
+# A Date has whole seconds, and a response takes time.
 _NOISE: Final = timedelta(seconds=5)
 
 
@@ -45,10 +45,10 @@ def _date_of(response: Response) -> datetime | None:
     header = response.header("date")
     if not header or response.header("age"):
         return None
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415  5 ms, and a stored token needs no server
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  slow to import, and a stored token needs no server
 
     try:
-        found = parsedate_to_datetime(header)
+        date = parsedate_to_datetime(header)
     except ValueError:
         return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What is stored of one login, and what this process holds beyond that."""
+"""A stored login in its vault, and unsaved tokens in this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keyfob.errors import LoginRequired, VaultUnavailable
 
 @dataclass(slots=True)
 class _Memory:
-    """What this process holds of a login. Every view of one `Login` shares it.
+    """The process's state of a login. Every view of one `Login` shares it.
 
     Attributes:
         unsaved: Newer than the stored login, because the vault could not be written.
@@ -38,21 +38,18 @@ class Storage:
         credential: ReadCredential | None = None,
         step_up: Callable[[StepUp], object] | None = None,
     ) -> None:
-        """Nothing is read yet.
+        """Store the arguments; nothing is read yet.
 
         Args:
-            profile: Whose login.
-            vault: Where it is stored.
-            world: Network, clocks and user.
             credential: Reads the client's secret, key or certificate.
-            step_up: Logs in again when an API asks for more.
+            step_up: Logs in again when an API requires a step-up.
         """
         self.profile = profile
         self._vault = vault
         self._world = world
         self._credentials = ProfileCredentials(profile, credential)
         self._memory = _Memory()
-        self._steps_up = step_up
+        self._step_up = step_up
 
     def over(self, world: World, vault: Vault) -> Self:
         """Return the same login over another World and Vault: both share unsaved tokens, keys and nonces."""
@@ -64,53 +61,49 @@ class Storage:
         return other
 
     async def load(self) -> StoredLogin | None:
-        """What counts at the moment, if it is this profile's."""
-        found = await self._vault.load(self.profile.name)
-        if (
-            self._memory.unsaved is not None
-            and found is not None
-            and found.generation < self._memory.unsaved.generation
-        ):
-            found = self._memory.unsaved
-        return found if found and self._is_ours(found) else None
+        """Return the newest login of this profile, or None."""
+        stored, unsaved = await self._vault.load(self.profile.name), self._memory.unsaved
+        if unsaved is not None and stored is not None and stored.generation < unsaved.generation:
+            stored = unsaved
+        return stored if stored and self._is_ours(stored) else None
 
     def _is_ours(self, stored: StoredLogin) -> bool:
         wanted = (self.profile.issuer, self.profile.client_id, self.profile.audience)
         return (stored.issuer, stored.client_id, stored.audience) == wanted
 
-    async def _readable(self) -> StoredLogin | None:
-        """Whatever lies in the vault, whoever's login it is; None where nothing can be read."""
+    async def _load_any(self) -> StoredLogin | None:
+        """Return the vault's entry even if it is another profile's login; None if it cannot be read."""
         try:
             return await self._vault.load(self.profile.name)
         except VaultUnavailable:
             return None
 
     async def _generation(self) -> int:
-        found = await self._readable()
-        return found.generation if found else 0
+        stored = await self._load_any()
+        return stored.generation if stored else 0
 
-    async def _keep(self, before: StoredLogin | None, fresh: StoredLogin) -> StoredLogin:
-        """Keep what came, unless somebody has kept something newer since we looked; gives what counts now.
+    async def _save_newest(self, before: StoredLogin | None, fresh: StoredLogin) -> StoredLogin:
+        """Store a new login, unless another process has stored a newer one; return the one that is valid.
 
         Raises:
-            LoginRequired: Somebody has logged out meanwhile.
+            LoginRequired: The login was deleted meanwhile.
         """
-        kept = await self.load()
-        if before is not None and kept is None:
+        stored = await self.load()
+        if before is not None and stored is None:
             need_login(self.profile)
-        if kept is not None and before is not None and kept.generation != before.generation:
-            return kept  # where locks do not hold, a late result does not overwrite a newer one
+        if stored is not None and before is not None and stored.generation != before.generation:
+            return stored  # on a file system without locks, a late result does not overwrite a newer one
         try:
             await self._vault.save(self.profile.name, fresh)
         except VaultUnavailable as problem:
-            # The token is good all the same; the next refresh is lost, if each refresh token is for one use.
+            # The token is valid. The next process cannot refresh, if each refresh token is for one use.
             self._memory.unsaved = fresh
             self._world.notify(VaultNote(f"the new tokens cannot be kept: {problem.message}"))
         return fresh
 
     @asynccontextmanager
     async def _locked(self, *, may_be_readonly: bool = False) -> AsyncGenerator[None]:
-        """Hold the login's lock. Where nothing can be written, no other process can store anything either."""
+        """Hold the login's lock. A read-only vault needs none: no other process can store anything either."""
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(self._vault.lock(self.profile.name))
@@ -120,7 +113,7 @@ class Storage:
             yield
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncGenerator[None]:
+    async def _step_up_lock(self) -> AsyncGenerator[None]:
         """Hold the step-up lock, however long a user takes to log in."""
         async with AsyncExitStack() as stack:
             while True:
@@ -134,7 +127,7 @@ class Storage:
 
 
 def need_login(profile: Profile) -> NoReturn:
-    """Say which command helps.
+    """Raise the error that names the login command.
 
     Raises:
         LoginRequired: Always.

@@ -1,1 +1,1 @@
-"""Tokens for other HTTP libraries, and how connections are made."""
+"""Auth objects for other HTTP libraries, and a profile's connections."""

@@ -1,4 +1,4 @@
-"""Call an API without any login, and ask it whose tokens it takes."""
+"""Call an API without a login, and find its authorization server."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from keyfob.client.flows.resource_discovery import ApiFound, find_issuer
+from keyfob.client.io.world import SystemWorld
 from keyfob.errors import Misuse
+from keyfob.io.http import sender_for
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import Request, Response
 from keyfob.run import run
 
 
 class AnonymousClient:
-    """Somebody whom the API does not know yet. No redirect is followed."""
+    """An unauthenticated caller. Redirects are not followed."""
 
     def __init__(self, ca: str | None = None) -> None:
-        """Know which authorities to trust beside the system's."""
+        """Trust the system's authorities, and those in the file `ca`."""
         self._ca = None if ca is None else Path(ca)
 
     def call(
         self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
     ) -> Response:
-        """As `Session.call`, with no token.
+        """As `Session.call`, without a token.
 
         Raises:
             Misuse: The address is neither https nor on this machine.
-            Unreachable: No answer.
-            Malformed: The answer is no HTTP.
+            Unreachable: There is no response.
+            Malformed: The response is not usable HTTP.
         """
-        import httpx2
+        import httpx2  # it is slow to import, as are the modules that need it
 
         from keyfob.client.io.http.httpx2_auth import call
         from keyfob.io.trust import ssl_context
@@ -40,8 +42,5 @@ class AnonymousClient:
             return call(client, request, write, head)
 
     def find(self, url: str, refusal: Response, trusted: Collection[str] = ()) -> ApiFound:
-        """Whose tokens the API takes. Raises as `find_issuer`."""
-        from keyfob.client.io.world import SystemWorld
-        from keyfob.io.http import sender_for
-
+        """Return the API's authorization servers. Raises as `find_issuer`."""
         return run(find_issuer(SystemWorld(http=sender_for(self._ca)), url, refusal, trusted))

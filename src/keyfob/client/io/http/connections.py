@@ -1,4 +1,4 @@
-"""How a profile's connections are made: whom they trust, and which certificate they show."""
+"""A profile's connections: their trusted authorities and their client certificate."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from keyfob.client.model.profile import Profile
 from keyfob.io.http import HttpSender, sender_for
 
 if TYPE_CHECKING:
-    import ssl  # TLS costs 10 ms, and a kept token needs none
+    import ssl
 
     from keyfob.io.certified import KeyPair
 
 
 def sender_of(profile: Profile) -> HttpSender:
-    """How to send requests of that profile."""
+    """Return the function that sends a profile's requests."""
     return sender_for(_authorities(profile), _pair(profile))
 
 
 def tls_of(profile: Profile) -> ssl.SSLContext:
-    """The same for another HTTP library. Raises `Misuse` where a file of authorities or a certificate will not do."""
-    from keyfob.io.trust import ssl_context
+    """Return a profile's TLS settings. Raises `Misuse` if a file of authorities or a certificate is unusable."""
+    from keyfob.io.trust import ssl_context  # ssl is slow to import, and a stored token needs none
 
     return ssl_context(_authorities(profile), _pair(profile))
 
@@ -34,6 +34,6 @@ def _pair(profile: Profile) -> KeyPair | None:
     files = profile.certificate
     if files is None:
         return None
-    from keyfob.io.certified import KeyPair
+    from keyfob.io.certified import KeyPair  # as in `tls_of`
 
     return KeyPair.of(files.certificate, files.key)

@@ -1,4 +1,4 @@
-"""An httpx2 auth object that brings the token to one origin only, and tries once more where that may help."""
+"""An httpx2 auth object that sends the token to one origin only, and retries as `Calls` decides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ class Httpx2Auth(httpx2.Auth):
     """For `httpx2.Client(auth=...)`, and for `httpx2.AsyncClient`, whose event loop it does not block."""
 
     def __init__(self, calls: Calls) -> None:
-        """Know where tokens come from, and for whom they are."""
         self._calls = calls
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
@@ -33,25 +32,28 @@ def call(
     write: Callable[[bytes], None],
     head: Callable[[Response], None] | None = None,
 ) -> Response:
-    """One request as httpx2 would make it, the answer's body handed on piece by piece.
+    """Make one call and pass the response's body to `write`, piece by piece.
+
+    Args:
+        head: Receives status and headers before the body.
 
     Returns:
-        The answer without its body.
+        The response without its body.
 
     Raises:
-        Unreachable: No answer.
-        Malformed: The answer is no HTTP, or the address cannot be used.
-        KeyfobError: There was no token.
+        Unreachable: There is no response.
+        Malformed: The response is not usable HTTP, or the address is unusable.
+        KeyfobError: There is no token.
     """
     with (
         translated(),
-        client.stream(request.method, request.url, headers=list(request.headers), content=request.body) as answer,
+        client.stream(request.method, request.url, headers=list(request.headers), content=request.body) as streamed,
     ):
-        found: Headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
-        response = Response(answer.status_code, found)
+        headers: Headers = tuple((name.lower(), value) for name, value in streamed.headers.multi_items())
+        response = Response(streamed.status_code, headers)
         if head is not None:
             head(response)
-        for piece in answer.iter_bytes():
+        for piece in streamed.iter_bytes():
             write(piece)
         return response
 
@@ -62,5 +64,5 @@ def async_client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.A
 
 
 def client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.Client:
-    """An HTTP client that brings the token, over such connections; as usual where nothing is said."""
+    """Return an HTTP client that sends the token; with default TLS settings if there are none."""
     return httpx2.Client(auth=Httpx2Auth(calls), verify=True if tls is None else tls)

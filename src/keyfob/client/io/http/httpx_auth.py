@@ -1,4 +1,4 @@
-"""An httpx auth object that brings the token to one origin only, and tries once more where that may help."""
+"""An httpx auth object that sends the token to one origin only, and retries as `Calls` decides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ class HttpxAuth(httpx.Auth):
     """For `httpx.Client(auth=...)`, and for `httpx.AsyncClient`, whose event loop it does not block."""
 
     def __init__(self, calls: Calls) -> None:
-        """Know where tokens come from, and for whom they are."""
         self._calls = calls
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:

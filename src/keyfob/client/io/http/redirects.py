@@ -1,8 +1,8 @@
-"""One request of httpx or httpx2 with the redirects that are followed below its auth object.
+"""One request of httpx or httpx2, with the redirects that are followed below its auth object.
 
-Both libraries take along every header but Authorization when they follow. A proof is for one address only: so it is
-taken off as soon as it is sent (their extension `trace` tells when), and where a redirect ends at the same origin, that
-address is asked once more, with a proof of its own.
+Both libraries copy every header but Authorization to a redirect's target. A DPoP proof is valid for one address only.
+So it is removed as soon as it is sent (their extension `trace` reports that). If a redirect leads to the same origin,
+its target is requested again with a proof of its own.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 
 
 class Visit:
-    """Attempt by attempt, wherever it leads."""
+    """One request, attempt by attempt, with its redirects."""
 
     def __init__(self, calls: Calls, method: str, url: str) -> None:
-        """Begin. Raises as `Calls.begin`."""
+        """Begin the call. Raises as `Calls.begin`."""
         self._calls = calls
         self._call = calls.begin(method, url)
 
     def prepare(self, headers: MutableMapping[str, str], extensions: MutableMapping[str, Any]) -> None:
-        """Set what carries the token; what is for one address only will not be sent on."""
+        """Set the headers that carry the token; a proof will be removed once it is sent."""
         self._call.put(headers)
         if _is_proven(self._call):
-            extensions["trace"] = _forgetting(self._call, headers, extensions.get("trace"))
+            extensions["trace"] = _removing(self._call, headers, extensions.get("trace"))
 
     def prepare_async(self, headers: MutableMapping[str, str], extensions: MutableMapping[str, Any]) -> None:
-        """The same for an event loop."""
+        """As `prepare`, for an event loop."""
         self._call.put(headers)
         if _is_proven(self._call):
-            delete = _forgetting(self._call, headers, extensions.get("trace"))
+            delete = _removing(self._call, headers, extensions.get("trace"))
 
             async def trace(event: str, about: object) -> None:
                 other = delete(event, about)
@@ -46,12 +46,11 @@ class Visit:
             extensions["trace"] = trace
 
     def again(self, response: Response, landed: tuple[str, str] | None, *, can_repeat: bool) -> bool:
-        """Whether to send once more what was sent last, with the headers that there are now.
+        """Return whether to send the last request once more, with the present headers.
 
         Args:
-            response: The answer.
-            landed: Method and address of what was sent last, where that was a redirect's.
-            can_repeat: Whether its body is at hand still.
+            landed: Method and address of the last request, if it followed a redirect.
+            can_repeat: Whether its body can be sent again.
 
         Raises:
             KeyfobError: As `Call.again`.
@@ -67,12 +66,12 @@ def _is_proven(call: Call) -> bool:
     return any(name == "dpop" for name, _ in call.headers)
 
 
-def _forgetting(
+def _removing(
     call: Call, headers: MutableMapping[str, str], other: Callable[[str, object], Any] | None
 ) -> Callable[[str, object], Any]:
-    """Take the headers off when they have been sent; and tell whoever else listens."""
+    """Return a trace function that removes the headers when they have been sent, and calls the user's own."""
 
-    def trace(event: str, about: object) -> Any:  # noqa: ANN401  what the other listener gives
+    def trace(event: str, about: object) -> Any:  # noqa: ANN401  the result of the user's trace function
         if event.endswith(_SENT):
             for name, _ in call.headers:
                 headers.pop(name, None)
@@ -82,7 +81,7 @@ def _forgetting(
 
 
 class _HttpxRequest(Protocol):
-    """What `httpx.Request` and `httpx2.Request` have in common."""
+    """The common part of `httpx.Request` and `httpx2.Request`."""
 
     @property
     def method(self) -> str: ...
@@ -100,34 +99,33 @@ R = TypeVar("R", bound=_HttpxRequest)
 
 
 def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, None]:
-    """Yield attempts as `httpx.Auth.sync_auth_flow` and its twin of httpx2 do. Raises as `Visit`.
+    """Yield attempts, as `httpx.Auth.sync_auth_flow` and httpx2's do. Raises as `Visit`.
 
     Args:
-        calls: Brings the token.
         request: The first attempt.
-        byte_stream: The library's class of bodies that can be sent again; a stream is gone once it was sent.
+        byte_stream: The library's class of bodies that can be sent again.
     """
     visit, goes_on = Visit(calls, request.method, str(request.url)), True
     while goes_on:
         visit.prepare(request.headers, request.extensions)
-        asked, response = request, (yield request)
+        sent, response = request, (yield request)
         request = response.request
         if response.status_code in DENIALS:
-            response.read()  # the next step may take longer than the connection lasts
+            response.read()  # the connection may time out during the next step
         can_repeat = isinstance(request.stream, byte_stream)
-        goes_on = visit.again(_plain(response), _landed(asked, request), can_repeat=can_repeat)
+        goes_on = visit.again(_plain(response), _landed(sent, request), can_repeat=can_repeat)
 
 
 async def async_auth_flow(calls: Calls, request: R, byte_stream: type) -> AsyncGenerator[R, Any]:
-    """As `auth_flow`, for an event loop: what may wait runs in a thread."""
+    """As `auth_flow`, for an event loop: what may block runs in a thread."""
     visit, goes_on = await asyncio.to_thread(Visit, calls, request.method, str(request.url)), True
     while goes_on:
         visit.prepare_async(request.headers, request.extensions)
-        asked, response = request, (yield request)
+        sent, response = request, (yield request)
         request = response.request
         if response.status_code in DENIALS:
             await response.aread()
-        landed, can_repeat = _landed(asked, request), isinstance(request.stream, byte_stream)
+        landed, can_repeat = _landed(sent, request), isinstance(request.stream, byte_stream)
         goes_on = await asyncio.to_thread(visit.again, _plain(response), landed, can_repeat=can_repeat)
 
 
@@ -137,6 +135,6 @@ def _plain(response: Any) -> Response:  # noqa: ANN401  of httpx or httpx2
     )
 
 
-def _landed(asked: _HttpxRequest, answered: _HttpxRequest) -> tuple[str, str] | None:
+def _landed(sent: _HttpxRequest, answered: _HttpxRequest) -> tuple[str, str] | None:
     """Return where a redirect led to, if one was followed."""
-    return None if answered is asked else (answered.method, str(answered.url))
+    return None if answered is sent else (answered.method, str(answered.url))

@@ -1,4 +1,4 @@
-"""An auth object for requests that brings the token to one origin only, and tries once more where that may help."""
+"""An auth object for requests that sends the token to one origin only, and retries as `Calls` decides."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ class RequestsAuth(requests.auth.AuthBase):
     """For `requests.get(..., auth=...)` and `Session.auth`."""
 
     def __init__(self, calls: Calls) -> None:
-        """Know where tokens come from, and for whom they are."""
         self._calls = calls
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Bring the token. Raises as `Calls.begin`."""
+        """Set the headers that carry the token. Raises as `Calls.begin`."""
         visit = _Visit(self._calls, self._calls.begin(r.method or "GET", r.url or ""))
         _put(visit.call, r)
         r.register_hook("response", visit.answered)
@@ -31,18 +30,18 @@ class RequestsAuth(requests.auth.AuthBase):
 
 
 class _Visit:
-    """One call with its redirects: requests copies a request's headers and its hooks to wherever it is sent on."""
+    """One call with its redirects: requests copies a request's headers and hooks to a redirect's target."""
 
     def __init__(self, calls: Calls, call: Call) -> None:
         self._calls = calls
         self.call = call
 
-    def answered(self, response: requests.Response, **options: Any) -> requests.Response:  # noqa: ANN401  as it comes
-        """Send once more, or let the answer stand. Raises as `Call.again`."""
+    def answered(self, response: requests.Response, **options: Any) -> requests.Response:  # noqa: ANN401  of `requests.adapters`
+        """Send once more, or return the response. Raises as `Call.again`."""
         sent = response.request
         while True:
             if response.status_code in DENIALS:
-                _ = response.content  # whatever is done next may take longer than the connection lasts
+                _ = response.content  # the connection may time out during the next step
             if not self.call.again(_plain(response), can_repeat=_can_repeat(sent)):
                 break
             response = self._repeat(response, **options)
@@ -60,7 +59,7 @@ class _Visit:
         return response
 
     def _follow(self, sent: requests.PreparedRequest, response: requests.Response) -> None:
-        """Requests will copy what was sent: let it carry what the next address may have, and nothing else."""
+        """Set the headers for the redirect's target on the sent request, which requests copies."""
         rules, following = SessionRedirectMixin(), sent.copy()
         rules.rebuild_method(following, response)
         location = rules.get_redirect_target(response) or ""
@@ -80,5 +79,5 @@ def _plain(response: requests.Response) -> Response:
 
 
 def _can_repeat(request: requests.PreparedRequest) -> bool:
-    """Whether the body is at hand still; a stream is gone once it was sent."""
+    """Return whether the body can be sent again; a stream cannot."""
     return request.body is None or isinstance(request.body, str | bytes)

@@ -1,1 +1,1 @@
-"""The terminal, the keyboard, the browser and the redirect listener."""
+"""The user's terminal, keyboard and browser, and the listener for the redirect."""

@@ -1,7 +1,7 @@
-"""What a person types while a login waits: one key, or something pasted. Nothing is shown, nothing is read ahead.
+"""Read what the user types during a login: a single key, or a pasted line. Nothing is echoed or read ahead.
 
-A terminal in its usual mode cuts a line after 4,095 characters, which an address with a code can have; so it is read
-key by key, and put back as it was.
+A terminal in its usual mode cuts a line after 4,095 characters, and a redirect URI can be longer. So it is read key by
+key, and restored afterwards.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _INTERRUPT: Final = "\x03"
 
 
 class Keyboard:
-    """This process's terminal, read without waiting."""
+    """This process's terminal, read without blocking."""
 
     def __init__(self) -> None:
-        """Take the terminal out of its usual mode."""
+        """Switch the terminal to reading key by key."""
         self._typed = ""
-        self._restore = _listen_closely()
+        self._restore = _read_by_key()
 
     def read(self) -> str | None:
-        """A key by itself, or what was pasted once its line has ended; None if there is nothing yet."""
+        """Return a single key, or a pasted text whose line has ended, or None."""
         piece = _pending()
         if len(piece) == 1 and not self._typed and piece.isprintable():
             return piece
@@ -33,7 +33,7 @@ class Keyboard:
         return line.strip() or None if ended else None
 
     def close(self) -> None:
-        """Put the terminal back."""
+        """Restore the terminal."""
         self._restore()
 
 
@@ -48,7 +48,7 @@ if sys.platform == "win32":  # pragma: no cover
     import msvcrt
     from collections.abc import Callable
 
-    def _listen_closely() -> Callable[[], None]:
+    def _read_by_key() -> Callable[[], None]:
         return lambda: None
 
     def _pending() -> str:
@@ -64,8 +64,8 @@ else:
     import termios
     from collections.abc import Callable
 
-    def _listen_closely() -> Callable[[], None]:
-        """Key by key and without echo; Ctrl-C and Ctrl-Z still do what they do."""
+    def _read_by_key() -> Callable[[], None]:
+        """Read key by key and without echo; Ctrl-C and Ctrl-Z work as usual. Return the function that restores it."""
         descriptor = sys.stdin.fileno()
         try:
             before = termios.tcgetattr(descriptor)
@@ -85,7 +85,7 @@ else:
         descriptor, found = sys.stdin.fileno(), b""
         while len(found) < LONGEST and select.select([descriptor], [], [], 0)[0]:
             piece = os.read(descriptor, LONGEST)
-            if not piece:  # the terminal has gone
+            if not piece:  # the terminal was closed
                 break
             found += piece
         return found.decode(errors="replace")

@@ -1,7 +1,7 @@
-"""Listen on this machine for one browser to come back (RFC 8252 §7.3, §8.3).
+"""Listen on the loopback interface for the redirect (RFC 8252 §7.3, §8.3).
 
-Only a request to the callback, for this very host, with our own state counts, and only the first. All else is answered
-and forgotten. The browser's page waits until the login has ended, so that it says what came of it.
+Only the first request to the redirect URI with our host and our `state` counts; every other is answered with 404. The
+browser's page waits until the login has ended, so that it can show the result.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.fields import read_form
 
 _LONGEST_BODY: Final = 64 * 1024
-_PATIENCE_S: Final = 5
-_VERDICT_S: Final = 20  # a page is not kept waiting for longer
+_TIMEOUT_S: Final = 5
+_VERDICT_S: Final = 20  # the longest that a page waits
 _PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
 <style>:root{{color-scheme:light dark}}body{{font:1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:15vh auto;
 padding:0 1rem}}</style></head><body><h1>{title}</h1><p>{words}</p>
-<script>history.replaceState(null,"","/")</script></body></html>"""  # the code does not stay in the address
+<script>history.replaceState(null,"","/")</script></body></html>"""  # removes the code from the address bar
 _DONE: Final = _PAGE.format(title="Logged in", words="You can close this page and go back to your program.")
 _SOON: Final = _PAGE.format(title="Almost there", words="Your program says how it ends. You can close this page.")
 _ENDED: Final = _PAGE.format(title="Not logged in", words="Your program says more. You can close this page.")
@@ -34,17 +34,17 @@ _STRAY: Final = _PAGE.format(title="Nothing here", words="This page belongs to a
 
 
 class Listener:
-    """Waits for a browser.
+    """Receives one redirect.
 
     Attributes:
-        callback: Its address, to be given to the issuer.
+        callback: The redirect URI.
     """
 
     def __init__(self, callbacks: tuple[Callback, ...], state: str) -> None:
-        """Listen at the first address that is free.
+        """Listen at the first free address.
 
         Raises:
-            Misuse: None is; with code `port-taken`.
+            Misuse: None is free; code `port-taken`.
         """
         self._found: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         self._ending = _Ending()
@@ -56,59 +56,59 @@ class Listener:
             server.RequestHandlerClass = handler
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def hear(self, seconds: float) -> dict[str, str] | None:
-        """What the browser brought, or None after so long."""
+    def receive(self, seconds: float) -> dict[str, str] | None:
+        """Return the redirect's parameters, or None after `seconds`."""
         try:
             return self._found.get(timeout=max(seconds, 0))
         except queue.Empty:
             return None
 
-    def close(self, *, went_well: bool) -> None:
-        """Listen no more; a browser that waits is told how it ended."""
-        self._ending.settle(went_well=went_well)
-        self._ending.wait_until_told()
+    def close(self, *, succeeded: bool) -> None:
+        """Send the waiting browser its final page, and stop listening."""
+        self._ending.settle(succeeded=succeeded)
+        self._ending.wait_until_sent()
         for server in self._servers:
             server.shutdown()
             server.server_close()
 
 
 class _Ending:
-    """How a login ended, for the one page that waits to say it."""
+    """The result of the login, for the page that waits for it."""
 
     def __init__(self) -> None:
         self._is_taken = threading.Lock()
         self._is_settled = threading.Event()
-        self._is_told = threading.Event()
-        self._went_well = False
+        self._is_sent = threading.Event()
+        self._succeeded = False
 
     def claim(self) -> bool:
-        """Whether an answer is the first one."""
+        """Return whether this request is the first valid one."""
         return self._is_taken.acquire(blocking=False)
 
-    def settle(self, *, went_well: bool) -> None:
-        """The login is over."""
-        self._went_well = went_well
+    def settle(self, *, succeeded: bool) -> None:
+        """Set the result."""
+        self._succeeded = succeeded
         self._is_settled.set()
 
-    def notify(self) -> None:
-        """The browser has its page."""
-        self._is_told.set()
+    def set_sent(self) -> None:
+        """Record that the browser has its page."""
+        self._is_sent.set()
 
-    def wait_until_told(self) -> None:
-        """Let the browser have its page before the process goes."""
+    def wait_until_sent(self) -> None:
+        """Wait until the browser has its page, before the process ends."""
         if self._is_taken.locked():
-            self._is_told.wait(_PATIENCE_S)
+            self._is_sent.wait(_TIMEOUT_S)
 
     def page(self) -> str:
-        """What to show, once it is known."""
+        """Return the page, once the result is set."""
         if not self._is_settled.wait(_VERDICT_S):
             return _SOON
-        return _DONE if self._went_well else _ENDED
+        return _DONE if self._succeeded else _ENDED
 
 
 class _Server4(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a browser that hangs up is no news, and an error could tell what it brought."""
+        """Report nothing: a closed connection is normal, and an error could contain the code."""
 
 
 class _Server6(_Server4):
@@ -116,7 +116,7 @@ class _Server6(_Server4):
 
 
 def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTPServer]]:
-    """The first address that is free, and who listens there: `localhost` may mean IPv4 or IPv6, so both do.
+    """Return the first free address and its servers: `localhost` may mean IPv4 or IPv6, so both listen.
 
     Raises:
         Misuse: None is free.
@@ -144,14 +144,14 @@ def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTP
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """What an answer to our question looks like."""
+    """The properties of a valid redirect."""
 
     host: str
     path: str
     state: str
 
     def read(self, request: BaseHTTPRequestHandler) -> dict[str, str] | None:
-        """The parameters, if they are that answer."""
+        """Return the request's parameters if it is the expected redirect, or None."""
         parts = urlsplit(request.path)
         query = parts.query.encode()
         if request.command == "POST":
@@ -163,8 +163,8 @@ class _Expected:
             fields = read_form(query, "answer")
         except Malformed:
             return None
-        shown = fields.values.get("state")
-        if not isinstance(shown, str) or not hmac.compare_digest(shown.encode(), self.state.encode()):
+        state = fields.values.get("state")
+        if not isinstance(state, str) or not hmac.compare_digest(state.encode(), self.state.encode()):
             return None
         return {name: str(value) for name, value in fields.values.items()}
 
@@ -173,23 +173,23 @@ def _handler(
     found: queue.SimpleQueue[dict[str, str]], ending: _Ending, expected: _Expected
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = _PATIENCE_S
+        timeout = _TIMEOUT_S
         server_version, sys_version = "keyfob", ""
 
         def answer(self) -> None:
             parameters = expected.read(self)
             if parameters is None or not ending.claim():
-                self._say(404, _STRAY)
+                self._send(404, _STRAY)
                 return
             found.put(parameters)
             try:
-                self._say(200, ending.page())
+                self._send(200, ending.page())
             finally:
-                ending.notify()
+                ending.set_sent()
 
         do_GET = do_POST = answer  # noqa: N815  the names are http.server's
 
-        def _say(self, status: int, page: str) -> None:
+        def _send(self, status: int, page: str) -> None:
             body = page.encode()
             self.send_response(status)
             for name, value in (
@@ -201,7 +201,7 @@ def _handler(
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  what comes here holds codes
-            """Say nothing."""
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as in http.server
+            """Log nothing: a request contains the code."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""Open an address in the person's browser: web addresses only, no shell, no browser inside the terminal."""
+"""Open a web address in the user's graphical browser, without a shell."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import webbrowser
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.protocol.address import is_web_url
 
-_PATIENCE_S = 10
+_TIMEOUT_S = 10
 
 
-def open_browser(address: str, here: Surroundings) -> bool:
-    """Whether a browser has been told to. What is there was observed before; a text browser is never started."""
-    if not is_web_url(address) or not here.browser or here.is_text_browser:
+def open_browser(address: str, surroundings: Surroundings) -> bool:
+    """Start a browser, unless only a text browser was detected; return whether one was started."""
+    if not is_web_url(address) or not surroundings.browser or surroundings.is_text_browser:
         return False
-    if here.is_wsl:
-        return _open_in_windows(address, here.browser)
-    if not (here.has_screen or here.remote):
+    if surroundings.is_wsl:
+        return _open_in_windows(address, surroundings.browser)
+    if not (surroundings.has_screen or surroundings.remote):
         return False
     try:
         return webbrowser.open(address)
@@ -26,18 +26,18 @@ def open_browser(address: str, here: Surroundings) -> bool:
 
 
 def _open_in_windows(address: str, opener: str) -> bool:
-    """By a program of Windows, which is given the address as one argument and no shell."""
+    """Start a Windows program that opens the address, which is one argument and passes no shell."""
     words = [opener, address]
     if opener == "powershell.exe":
-        # The address is data for a quoted string: a quote in it is doubled, and nothing else means anything there.
+        # In a single-quoted string of PowerShell only the quote itself is special, and is doubled.
         quoted = address.replace("'", "''")
         words = [opener, "-NoProfile", "-NonInteractive", "-Command", f"Start-Process '{quoted}'"]
     try:
-        done = subprocess.run(  # noqa: S603  a list of words, no shell, and the address has been looked at
+        done = subprocess.run(  # noqa: S603  a list of arguments, no shell, and the address was checked
             words, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE_S,
+            timeout=_TIMEOUT_S,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return False
-    # explorer.exe answers 1 when all went well.
+    # explorer.exe exits with 1 on success.
     return done.returncode == 0 or opener == "explorer.exe"

@@ -1,7 +1,7 @@
-"""A login on a terminal: the address, the code in large type, a QR of the address, the time left.
+"""Show a login on a terminal: the address, the code in large type, a QR code of the address, the time left.
 
-Rules of speech here: everything goes to stderr, for stdout is for results. No colour, no QR and no countdown where
-nobody sits at a terminal. What a server sent is never printed as it came: control characters are taken out.
+Everything is written to stderr, since stdout is for results. Without a terminal there is no colour, QR code or
+countdown. Text from a server is printed without its control characters.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class Terminal:
     """Shows one login."""
 
     def __init__(self, out: TextIO, *, live: bool, colour: bool, columns: int = 80) -> None:
-        """Know the screen.
+        """Describe the screen.
 
         Args:
             out: Where to write.
-            live: Whether somebody watches: countdown and QR make sense.
+            live: Whether a user watches, so that a countdown and a QR code are useful.
             colour: Whether to use bold type.
-            columns: The width.
+            columns: The width in characters.
         """
         self._out = out
         self._live = live
@@ -74,7 +74,7 @@ class Terminal:
 
     @classmethod
     def of_process(cls) -> Terminal:
-        """This process's stderr."""
+        """Return a terminal for this process's stderr."""
         live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         return cls(
             sys.stderr,
@@ -84,18 +84,15 @@ class Terminal:
         )
 
     def __enter__(self) -> Self:
-        """Nothing is done to the terminal before a login waits for its person."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the terminal as it was."""
         self.clear()
         if self._keyboard is not None:
             self._keyboard.close()
             self._keyboard = None
 
     def notify(self, notice: Notice) -> None:
-        """Show a notice."""
         match notice:
             case BrowserOpened():
                 self._show_address(notice)
@@ -104,27 +101,27 @@ class Terminal:
             case PasteAsked():
                 self._show_paste(notice)
             case ApprovalAwaited():
-                self._say(f"approve the login there: {notice.where}")
+                self._print(f"approve the login there: {notice.where}")
                 self._await("you to approve", notice.expires_in)
             case StillPending():
-                pass  # the countdown says so
+                pass  # the countdown shows that
             case LoginInAnotherProcess():
                 who = "another keyfob" if notice.pid is None else f"another keyfob (process {notice.pid})"
-                self._say(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
+                self._print(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
             case SlowedDown():
-                self._say_slower(notice)
+                self._show_pace(notice)
             case _:
-                self._say(_in_words(notice))
+                self._print(_text_of(notice))
 
     def tick(self) -> None:
-        """A second has passed."""
+        """Update the countdown."""
         if not (self._live and self._ends):
             return
         left = timedelta(seconds=max(0, self._ends - time.monotonic()))
         self._rewrite(f"waiting for {self._waits_for}, {_span(left)} left (Ctrl-C to stop)")
 
     def read(self) -> LoginEvent | None:
-        """What was typed: the key that asks for a code, or something pasted."""
+        """Return an event for the key that requests the device flow, or for a pasted text."""
         typed = None if self._keyboard is None else self._keyboard.read()
         if typed is None:
             return None
@@ -133,11 +130,11 @@ class Terminal:
         return DeviceRequested() if self._offers_code and typed.lower() in _CODE_KEYS else None
 
     def clear(self) -> None:
-        """Take the countdown away."""
+        """Erase the countdown."""
         self._rewrite("")
 
     def ask(self, question: Question) -> Secret:
-        """What the person types; where stdin is no terminal, its next line, so that a file or a pipe can answer.
+        """Return what the user types; without a terminal, the next line of stdin, so that a file or a pipe can answer.
 
         Raises:
             LoginRequired: There is no line.
@@ -160,7 +157,7 @@ class Terminal:
         self._waits_for, self._ends = whom, time.monotonic() + span.total_seconds()
 
     def _watch_keys(self) -> bool:
-        """Whether a person can type here while we wait."""
+        """Return whether the user can type here during the wait."""
         if self._live and self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
             self._keyboard = Keyboard()
         return self._keyboard is not None
@@ -171,15 +168,15 @@ class Terminal:
         lines = ["", *self._wrapped("To log in, open this address on any device:")]
         lines += ["", f"    {self._bold(address)}", ""]
         if self._live:
-            lines += self._picture(notice.verification_uri)
+            lines += self._qr_code(notice.verification_uri)
         lines += ["and enter this code:", "", f"    {self._bold(self._large(code))}", ""]
         lines += [f"The code is good for {_span(notice.expires_in)}.", *self._wrapped(HONEST_LINE), ""]
         self._write(lines)
 
     def _show_address(self, notice: BrowserOpened) -> None:
         self._await("your browser", notice.expires_in)
-        said = "Your browser was opened. If it shows nothing, open this address in it:"
-        first = said if notice.has_opened else "To log in, open this address in a browser on this machine:"
+        opened = "Your browser was opened. If it shows nothing, open this address in it:"
+        first = opened if notice.has_opened else "To log in, open this address in a browser on this machine:"
         lines = ["", *self._wrapped(first), "", f"    {self._bold(printable(notice.address))}", ""]
         if self._watch_keys():
             self._offers_code = notice.offers_device
@@ -206,31 +203,31 @@ class Terminal:
     def _wrapped(self, text: str) -> list[str]:
         return textwrap.wrap(text, max(self._columns - 1, 20)) if self._live else [text]
 
-    def _picture(self, address: str) -> list[str]:
-        import segno
+    def _qr_code(self, address: str) -> list[str]:
+        import segno  # only a device login on a terminal needs it
 
         matrix = [
             [bool(cell) for cell in row] for row in segno.make(address, error="l", micro=False).matrix_iter(border=2)
         ]
-        if len(matrix[0]) + _INDENT > self._columns or not _speaks_unicode(self._out):
+        if len(matrix[0]) + _INDENT > self._columns or not _supports_unicode(self._out):
             return []
         if len(matrix) % 2:
             matrix.append([False] * len(matrix[0]))
         rows = zip(matrix[::2], matrix[1::2], strict=True)
-        # Dark on light is what cameras expect: light cells are drawn white, dark ones are left black.
+        # Cameras expect dark on light: light cells are drawn, dark ones are left blank.
         drawn = ["".join(" ▀▄█"[(not up) + 2 * (not down)] for up, down in zip(*pair, strict=True)) for pair in rows]
-        # With colour, white on black whatever the terminal's own ground is.
-        return [f"    {self._inked(line)}" for line in drawn] + [""]
+        # With colour, white on black on any terminal.
+        return [f"    {self._coloured(line)}" for line in drawn] + [""]
 
-    def _say_slower(self, notice: SlowedDown) -> None:
+    def _show_pace(self, notice: SlowedDown) -> None:
         if notice.times == 1:
             return
-        self._say(
+        self._print(
             f"the server asks for a slower pace again, every {_span(notice.interval)} now; "
             "this machine's clock may run fast"
         )
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._rewrite("")
         self._out.write(f"keyfob: {printable(text)}\n")
         self._out.flush()
@@ -243,14 +240,14 @@ class Terminal:
         self._out.flush()
         self._line = text
 
-    def _inked(self, line: str) -> str:
+    def _coloured(self, line: str) -> str:
         return f"\x1b[97;40m{line}\x1b[0m" if self._colour else line
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self._colour else text
 
 
-def _in_words(
+def _text_of(
     notice: FlowChosen
     | FlowRefused
     | FactorRefused
@@ -290,5 +287,5 @@ def _span(span: timedelta) -> str:
     return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds // 60} min {seconds % 60:02} s"
 
 
-def _speaks_unicode(out: TextIO) -> bool:
+def _supports_unicode(out: TextIO) -> bool:
     return (getattr(out, "encoding", None) or "").lower().replace("-", "") == "utf8"
