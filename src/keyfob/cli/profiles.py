@@ -328,7 +328,7 @@ def check_subject(chosen: Chosen, stored: StoredLogin) -> None:
     ours = command("login", chosen.name)
     raise Refused(
         f"{who} than the account that {pin.where} names",
-        code="another-person",
+        code="account-mismatch",
         hint=f"Run: {ours} --switch-account, or give that account a profile of its own: --profile NAME",
     )
 

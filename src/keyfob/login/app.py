@@ -155,7 +155,7 @@ class App:
             opens_page: With a code: open the page with the code in it on this machine. Never done unasked.
             assurance: How sure the login must be, and how old it may be.
             may_switch: Asked with the login before and the new one when it is another person: may it take the other's
-                place? If nobody says, it may not, and the login fails with the code `another-person`.
+                place? If nobody says, it may not, and the login fails with the code `account-mismatch`.
             may_adopt: Asked with a login that was made elsewhere meanwhile: will it do here? If nobody says, it will.
 
         Raises `KeyfobError`.
