@@ -15,8 +15,7 @@ NOT_ON_THE_WIRE = {"__init__", "http", "fields", "secret"}
 
 # The modules that may open a `Secret`. Whoever adds one here says in review why the secret has to be seen there.
 MAY_REVEAL = {
-    "cli/commands/demo.py",  # a throw-away secret, into the file where its program looks for it
-    "cli/walk.py",  # the throw-away password is shown, so that somebody can log in with it
+    "cli/walkthrough.py",  # the throw-away password is shown; a throw-away secret goes into a file
     "cli/commands/serve.py",  # the same password of a ready tenant
     "cli/tenant/people.py",  # a password that was made is shown once
     "cli/tenant/programs.py",  # a client secret that was made is shown once
