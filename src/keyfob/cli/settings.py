@@ -201,7 +201,7 @@ def _read_file(path: Path) -> dict[str, object]:
     Raises:
         Misuse: It is not this user's, not TOML, or cannot be read.
     """
-    import tomllib  # most people have no such file
+    import tomllib  # noqa: PLC0415  most users have no such file
 
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:

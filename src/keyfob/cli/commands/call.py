@@ -21,7 +21,6 @@ _OURS = {"authorization", "content-length", "host", "transfer-encoding"}
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     parser.add_argument("url", metavar="URL", help="https, or http on this machine")
     parser.add_argument("-X", "--request", metavar="METHOD", help="GET, or POST with -d, if nothing is said")
     parser.add_argument(

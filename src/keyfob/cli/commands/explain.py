@@ -47,7 +47,6 @@ class Way:
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     add_json_flag(parser)
     parser.epilog = "Asks the issuer what it offers, and logs nobody in. Without a network it explains what it can."
@@ -66,7 +65,7 @@ def run(flags: Namespace) -> int:
     refused = {} if app is None else _refused(app.profile)
     place, why = _place()
     if flags.json:
-        problem = None if way is None or way.problem is None else output.told(way.problem)
+        problem = None if way is None or way.problem is None else output.error_members(way.problem)
         login = {"ways": list(way.ways), "reasons": list(way.reasons), "problem": problem} if way else None
         output.result_object(
             {

@@ -38,7 +38,6 @@ class _Meant:
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     parser.add_argument(
         "token",
         metavar="TOKEN",

@@ -39,7 +39,6 @@ _PLACES: dict[Place, tuple[str, str]] = {
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument(
         "--issuer", metavar="URL", help=f"who logs you in, exactly as its metadata writes it; or {NAMES}"

@@ -32,7 +32,6 @@ class Ended:
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument("--all", action="store_true", help="every profile's login")
     add_json_flag(parser)
@@ -57,7 +56,7 @@ def run(flags: Namespace) -> int:
         ended = _end_any(name)
         exits.append(ended.exit)
         if flags.json:
-            problem = None if ended.problem is None else output.told(ended.problem)
+            problem = None if ended.problem is None else output.error_members(ended.problem)
             output.result_object({"profile": name, **members(ended.done), "error": problem})
         else:
             say(ended, is_named=True)

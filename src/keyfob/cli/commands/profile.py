@@ -22,7 +22,6 @@ from keyfob.run import run as blocking
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which verbs there are."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, does, doing in (
         ("list", "name each profile, and how its login stands", _list),

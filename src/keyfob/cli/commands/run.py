@@ -20,7 +20,6 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument("--min-ttl", metavar="TIME", help="how long the token must live; else nothing is started")
     parser.add_argument("--as", dest="variable", metavar="NAME", default=_DEFAULT,

@@ -18,7 +18,6 @@ from keyfob.cli.profiles import (
     kept_app,
     known_names,
 )
-from keyfob.client.flows.id_token import check_userinfo
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.profile import command
@@ -69,7 +68,6 @@ class Report:
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument("--online", action="store_true", help="ask the issuer, by a refresh or for the person's name")
     parser.add_argument("--all", action="store_true", help="every profile")
@@ -171,6 +169,8 @@ def _asked_for_name(report: Report, app: App) -> Report:
         return replace(report, stands=_NOBODY, was_asked=True, problem=problem)
     if answer.status != _OK or report.stored.subject is None:
         return report  # without an ID token nobody can tell whom an answer is about
+    from keyfob.client.flows.id_token import check_userinfo  # noqa: PLC0415  loads cryptography; only --online needs it
+
     check_userinfo(answer, report.stored.subject)
     return replace(report, was_asked=True)
 
@@ -193,7 +193,7 @@ def _members(report: Report) -> dict[str, object]:
         "session_ends_at": output.instant(stands.ends_at),
         "bound": stored is not None and stored.is_bound,
         "store": None if stored is None else {"place": report.place, "sealed": report.is_sealed},
-        "problem": None if problem is None else output.told(problem),
+        "problem": None if problem is None else output.error_members(problem),
     }
 
 

@@ -12,7 +12,6 @@ from keyfob.client.session.freshness import usual_window
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument(
         "--min-ttl",

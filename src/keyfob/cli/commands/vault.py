@@ -18,7 +18,6 @@ _SWITCH = {"on": True, "off": False}
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
     for name, does, choices, metavar in (
         ("status", "where tokens are kept, and what each place answers", (), ""),

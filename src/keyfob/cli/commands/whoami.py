@@ -12,7 +12,6 @@ from keyfob.login import StoredLogin
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     add_json_flag(parser)
 
