@@ -11,7 +11,16 @@ from pathlib import Path
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
 from keyfob.cli.main import version
-from keyfob.cli.profiles import FIRST, Chosen, add_json_flag, add_profile_flag, app_of, choose, kept_app, known_names
+from keyfob.cli.profiles import (
+    FIRST,
+    ChosenProfile,
+    add_json_flag,
+    add_profile_flag,
+    app_of,
+    choose,
+    known_names,
+    stored_app,
+)
 from keyfob.client.io.detect import look_around
 from keyfob.client.io.doctor import clock_ahead, look_at_files, look_at_ports
 from keyfob.client.io.vault.seals import Seals
@@ -97,7 +106,7 @@ def _check_vault() -> Iterator[Finding]:
 def _check_logins() -> Iterator[Finding]:
     for name in known_names():
         try:
-            app = kept_app(name)
+            app = stored_app(name)
             if app is not None:
                 app.session().stored()
         except LoginRequired:
@@ -117,7 +126,7 @@ def _check_authorities() -> Iterator[Finding]:
             yield Finding("authorities", "note", f"{name}={path} is trusted in place of the system's authorities")
 
 
-def _check_settings(chosen: Chosen) -> Iterator[Finding]:
+def _check_settings(chosen: ChosenProfile) -> Iterator[Finding]:
     if chosen.profile is None:
         yield Finding("settings", "note", "no issuer or no client id is known", FIRST)
         callbacks: tuple[Callback, ...] = ()
