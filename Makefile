@@ -57,6 +57,7 @@ check: $(VENV)/dev ## form, law, types, generated pages; quickest first
 	$(PY) -m tools.api --check
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml
+	$(PY) -m tools.typed
 
 fix: $(VENV)/dev ## format, and mend what can be mended
 	$(BIN)/ruff check --fix .

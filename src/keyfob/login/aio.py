@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     import httpx2  # noqa: TID251  its type only
 
     from keyfob.client.model.pending_login import PendingLogin
-    from keyfob.client.ports import World
+    from keyfob.client.model.profile import Profile
+    from keyfob.client.ports import Vault, World
     from keyfob.client.session.login import Login
 
 __all__ = ["App", "Session"]
@@ -84,8 +85,8 @@ class App:
 
     def __init__(self, app: BlockingApp) -> None:
         """The same client: settings, vault and World are those of `keyfob.login.App`."""
-        self.profile = app.profile
-        self.vault = app.vault
+        self.profile: Profile = app.profile
+        self.vault: Vault = app.vault
         self._app = app
 
     async def log_in(

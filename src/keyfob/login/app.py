@@ -108,7 +108,7 @@ class App:
         """
         found = expand(issuer)
         habits = habits_of(found.issuer)
-        self.profile = Profile(
+        self.profile: Profile = Profile(
             profile,
             found.issuer,
             client_id,
