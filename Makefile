@@ -57,6 +57,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	$(PY) -m tools.api --check
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml
+	$(PY) -m tools.typed
 
 fix: $(VENV)/dev ## format, and apply automatic fixes
 	$(BIN)/ruff check --fix .

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import ClassVar, Final, Literal, get_args
 
 Code = Literal[
-    "another-person",
+    "account-mismatch",
     "api-refused",
     "certificate-refused",
     "certificate-untrusted",

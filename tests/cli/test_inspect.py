@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.cli import inspected
+from keyfob.cli import token_report
 from keyfob.cli.main import main
+from keyfob.cli.token_report import TokenReport
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.guard import Policy, explain
 from keyfob.jose.keys import KeySet, SigningKey
@@ -43,15 +44,15 @@ PERSON = {"iss": ISSUER, "sub": "auth0|person", "aud": "cli", "nonce": "n", "ema
           "iat": int(NOW.timestamp()), "exp": int(NOW.timestamp()) + 36000}  # fmt: skip
 
 
-def found(token: Secret, policy: Policy = POLICY, keys: KeySet | None = KEYS, **more: object) -> inspected.Inspected:
+def found(token: Secret, policy: Policy = POLICY, keys: KeySet | None = KEYS, **more: object) -> TokenReport:
     try:
         length = len(take_apart(token).signature)
     except Exception:  # noqa: BLE001
         length = 0
-    return inspected.Inspected(kind_of(token), explain(token, keys, policy, NOW), policy, NOW, length, **more)  # type: ignore[arg-type]
+    return TokenReport(kind_of(token), explain(token, keys, policy, NOW), policy, NOW, length, **more)  # type: ignore[arg-type]
 
 
-CASES: dict[str, Callable[[], inspected.Inspected]] = {
+CASES: dict[str, Callable[[], TokenReport]] = {
     "good": lambda: found(MINT.good()),
     "late-and-elsewhere": lambda: found(
         MINT.saying({"aud": ["https://stock.example/", "x"], "exp": int(NOW.timestamp()) - 7200, "scope": "a b"})
@@ -90,12 +91,12 @@ def agreed(name: str, said: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_token_is_shown_as_it_was_agreed(case: str, utc: None) -> None:
-    agreed(f"{case}.txt", "\n".join(inspected.lines(CASES[case]())) + "\n")
+    agreed(f"{case}.txt", "\n".join(token_report.lines(CASES[case]())) + "\n")
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_program_reads_what_was_agreed(case: str) -> None:
-    agreed(f"{case}.json", json.dumps(inspected.members(CASES[case]()), indent=1) + "\n")
+    agreed(f"{case}.json", json.dumps(token_report.members(CASES[case]()), indent=1) + "\n")
 
 
 def test_nothing_is_kept_that_nothing_shows() -> None:

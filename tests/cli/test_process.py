@@ -136,7 +136,7 @@ def test_without_words_it_says_which_there_are(tmp_path: Path) -> None:
 # A program whose errors nobody catches, beside the command: in a thread, and where something is cleaned up.
 UNCAUGHT = """
 import threading
-from keyfob.cli.output import mind_what_nobody_catches
+from keyfob.cli.output import hook_uncaught_errors
 
 def fail():
     raise RuntimeError("s3cret")
@@ -145,7 +145,7 @@ class Left:
     def __del__(self):
         fail()
 
-mind_what_nobody_catches()
+hook_uncaught_errors()
 worker = threading.Thread(target=fail)
 worker.start()
 worker.join()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.cli.commands.login import _switch_of
+from keyfob.cli.commands.login import _account_switch
 from keyfob.cli.profiles import choose
 from keyfob.cli.settings import Setting, Settings, _Layer
 from keyfob.client.io.state.login_lock_files import LoginLockFiles
@@ -254,9 +254,9 @@ def test_nobody_switches_to_another_account_than_the_pinned_one(desk: Desk) -> N
     before = desk.save(AT_X)
     other = replace(before, subject="auth0|chris")
 
-    assert _switch_of(flags)(before, other) is True
-    assert _switch_of(flags, PAT)(before, other) is False
-    assert _switch_of(flags, PAT)(other, before) is True
+    assert _account_switch(flags)(before, other) is True
+    assert _account_switch(flags, PAT)(before, other) is False
+    assert _account_switch(flags, PAT)(other, before) is True
 
 
 def test_what_is_no_file_of_settings_is_refused(desk: Desk) -> None:

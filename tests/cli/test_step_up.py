@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.cli.commands.login import _switch_of
+from keyfob.cli.commands.login import _account_switch
 from keyfob.cli.main import main
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.jose.keys import SigningKey
@@ -193,9 +193,9 @@ def test_another_person_is_noticed_where_nobody_can_be_asked(keyfob: Keyfob) -> 
         endpoint = ("--endpoint", f"jwks_uri={server.url}/jwks")
         assert log_in(keyfob, server, *endpoint)[0] == 0
         code, _, err = log_in(keyfob, server)
-        assert (code, "--switch-account" in err, "errors.md#another-person" in err) == (3, True, True)
+        assert (code, "--switch-account" in err, "errors.md#account-mismatch" in err) == (3, True, True)
         code, out, _ = log_in(keyfob, server, "--json")
-        assert json.loads(out.splitlines()[-1])["error"]["code"] == "another-person"
+        assert json.loads(out.splitlines()[-1])["error"]["code"] == "account-mismatch"
         assert json.loads(keyfob("whoami", "--json")[1])["subject"] == "auth0|1"
         assert log_in(keyfob, server, "--switch-account")[0] == 0
         assert json.loads(keyfob("whoami", "--json")[1])["subject"] == "auth0|2"
@@ -214,7 +214,7 @@ def test_another_person_is_asked_about_at_a_terminal(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "stdin", Screen(typed))
     monkeypatch.setattr(sys, "stderr", said)
     before, after = replace(stored(), subject="1", person="ada"), replace(stored(), subject="2", person="b\x1b[2Jo")
-    assert _switch_of(Namespace(switch_account=False, json=False))(before, after) is agreed
+    assert _account_switch(Namespace(switch_account=False, json=False))(before, after) is agreed
     assert "you were logged in as ada, and now as b?[2Jo; keep the new login? [y/N]" in said.getvalue()
-    assert _switch_of(Namespace(switch_account=False, json=True))(before, after) is False
-    assert _switch_of(Namespace(switch_account=True, json=True))(before, after) is True
+    assert _account_switch(Namespace(switch_account=False, json=True))(before, after) is False
+    assert _account_switch(Namespace(switch_account=True, json=True))(before, after) is True

@@ -16,9 +16,8 @@ NOT_ON_THE_WIRE = {"__init__", "http", "fields", "secret"}
 
 # The modules that may call `Secret.reveal`, each with the reason. An addition is a matter for review.
 MAY_REVEAL = {
-    "cli/commands/demo.py",  # writes a throw-away secret into the file from which its client reads it
-    "cli/walk.py",  # shows the throw-away password, to log in with
-    "cli/commands/serve.py",  # the same for a ready tenant
+    "cli/walkthrough.py",  # shows the throw-away password; writes a throw-away secret into a file
+    "cli/serving.py",  # the same for a ready tenant
     "cli/tenant/people.py",  # shows a generated password once
     "cli/tenant/programs.py",  # shows a generated client secret once
     "client/model/stored_login.py",  # writes the vault entry

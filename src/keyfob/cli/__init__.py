@@ -1,4 +1,1 @@
-"""The words a person types.
-
-Results go to stdout and all else to stderr. Talks to the terminal; reaches the rest of the world through the doors.
-"""
+"""The commands of `keyfob`. Results go to stdout, everything else to stderr."""

@@ -1,4 +1,4 @@
-"""No file of this process's memory is left behind when it dies: it would hold tokens (core(5))."""
+"""Forbid core files (core(5)): they would contain tokens."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 if sys.platform == "win32":  # pragma: no cover
 
     def forbid() -> None:
-        """There is no such file here."""
+        """Do nothing: Windows writes no core files by default."""
 
     def allow_again() -> None:
-        """There is no such file here."""
+        """Do nothing."""
 
 else:
     import resource
@@ -19,11 +19,11 @@ else:
     _before = resource.getrlimit(resource.RLIMIT_CORE)
 
     def forbid() -> None:
-        """As far as a program may say so for itself; what a system's own collector takes is not its to say."""
+        """Set the limit to 0. A system-wide collector (core_pattern) may ignore the limit."""
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, (0, _before[1]))
 
     def allow_again() -> None:
-        """For a program that takes our place, and whose memory is its own."""
+        """Restore the limit, before another program replaces this one by exec."""
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, _before)

@@ -1,4 +1,4 @@
-"""A login as a stream of events, for a program that shows a person what to do: one JSON object per line."""
+"""The events of `keyfob login --json`, one JSON object per line, for a program that shows them to its user."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from keyfob.protocol.secret import Secret
 
 
 def ask(question: Question) -> Secret:
-    """Print what a person must be asked; the answer is the next line of stdin.
+    """Print a question for the user, and return the next line of stdin.
 
     Raises:
-        LoginRequired: There is none.
+        LoginRequired: stdin is closed.
     """
     offered = {"default": question.default} if question.default else {}
     output.result_object({"event": "question", "kind": question.kind, "words": question.words, **offered})
@@ -42,7 +42,7 @@ def ask(question: Question) -> Secret:
 
 
 def granted(profile: Profile, stored: StoredLogin) -> dict[str, object]:
-    """The last one, when all went well."""
+    """Return the last event of a successful login."""
     return {
         "event": "granted",
         "profile": profile.name,
@@ -55,12 +55,11 @@ def granted(profile: Profile, stored: StoredLogin) -> dict[str, object]:
 
 
 def show(notice: Notice) -> None:
-    """Print it."""
     output.result_object(_event(notice))
 
 
 def _event(notice: Notice) -> dict[str, object]:
-    """Spans are whole seconds. Holds no secret: the user code is for showing, the device code is not in a notice."""
+    """Return a notice as JSON members. Durations are whole seconds. The user code is meant to be shown."""
     match notice:
         case CodeShown():
             return {
@@ -86,10 +85,10 @@ def _event(notice: Notice) -> dict[str, object]:
         case VaultNote():
             return {"event": "vault", "message": notice.text}
         case _:
-            return _event_of_way(notice)
+            return _flow_event(notice)
 
 
-_OfWay = (
+_FlowNotice = (
     ApprovalAwaited
     | FlowChosen
     | FlowRefused
@@ -102,7 +101,7 @@ _OfWay = (
 )
 
 
-def _event_of_way(notice: _OfWay) -> dict[str, object]:
+def _flow_event(notice: _FlowNotice) -> dict[str, object]:
     match notice:
         case NotBound():
             return {"event": "not_bound"}

@@ -1,4 +1,4 @@
-"""What the number at the end says; a script branches on it (docs/errors.md). An error carries its own."""
+"""Exit codes that belong to no error; each error class has its own (docs/errors.md)."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Final
 
 DONE: Final = 0
 FAILED: Final = 1
-SIGNALLED: Final = 128  # and the signal's number, as shells count
+SIGNALLED: Final = 128  # plus the signal's number, as in shells
 INTERRUPTED: Final = SIGNALLED + 2  # SIGINT

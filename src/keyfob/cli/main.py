@@ -1,4 +1,4 @@
-"""The command `keyfob`: a table of commands, and the one place that turns errors into words and an exit code."""
+"""The command `keyfob`: the table of commands, and the conversion of errors to messages and exit codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED, SIGNALLED
 from keyfob.cli.parser import Parser, sentence
 from keyfob.errors import KeyfobError, Misuse
 
-# Name, and what it does. A command is the module of its name in cli/commands, imported only when it is called.
+# Name and description. Each command is a module in cli/commands, imported only when the command is run.
 COMMANDS: Final[dict[str, str]] = {
     "login": "log in by this machine's browser, or by a code on any device",
     "token": "print a valid access token; refreshed if need be, never opens a browser",
@@ -34,52 +34,52 @@ COMMANDS: Final[dict[str, str]] = {
     "tenant": "what is registered at a tenant: its file tenant.toml, applications, APIs, people",
     "demo": "a tenant, an API and a program that logs in, on this machine",
 }
-# What `pip install keyfob` alone leaves out, so that a client stays light.
+# Packages of the extra `serve`; a client does not need them.
 SERVE_EXTRA: Final = frozenset({"argon2", "jinja2", "uvicorn", "yaml"})
 
 
 class Command(Protocol):
-    """What a module in cli/commands offers."""
+    """The interface of a module in cli/commands."""
 
     def configure(self, parser: ArgumentParser) -> None:
-        """Say which flags there are."""
+        """Add the command's flags."""
         ...
 
     def run(self, flags: Namespace) -> int:
-        """Do it; gives the exit code."""
+        """Run the command and return its exit code."""
         ...
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; gives the exit code. Prints a traceback never, and not even then."""
+    """Run one command and return its exit code. No error prints a traceback unless KEYFOB_DEBUG is 1."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     output.prepare()
-    if arguments is None:  # the process is ours
-        output.mind_what_nobody_catches()
-        _end_in_order()
+    if arguments is None:  # not called by another program, so process-wide hooks may be set
+        output.hook_uncaught_errors()
+        _exit_on_signals()
     core_files.forbid()
     try:
         if os.environ.get("KEYFOB_DEBUG") == "1":
-            from keyfob.login import log_to
+            from keyfob.login import log_to  # noqa: PLC0415  loads the login client; only debugging needs it here
 
             with log_to(sys.stderr):
                 return _run(words)
         return _run(words)
     except KeyfobError as problem:
-        return _shown(problem, words)
+        return _print_error(problem, words)
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return INTERRUPTED
     except BrokenPipeError:
-        output.hang_up()
+        output.discard_output()
         return FAILED
-    except Exception as problem:  # noqa: BLE001  nobody wants a traceback at a terminal
-        output.surprise(problem)
+    except Exception as problem:  # noqa: BLE001  a user is shown a message, not a traceback
+        output.unexpected(problem)
         return FAILED
 
 
-def _end_in_order() -> None:
-    """Let a signal to end unwind what is under way, as Ctrl-C does: a terminal is given back, nothing is left half."""
+def _exit_on_signals() -> None:
+    """Let SIGTERM and SIGHUP raise SystemExit, so that `finally` blocks restore the terminal and close files."""
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
@@ -109,12 +109,12 @@ def _run(words: list[str]) -> int:
         raise Misuse(f"keyfob {name} needs the extra serve", code="extra-missing", hint=hint) from None
 
 
-def _shown(problem: KeyfobError, words: list[str]) -> int:
+def _print_error(problem: KeyfobError, words: list[str]) -> int:
     try:
-        # What stands behind `--` belongs to another program.
+        # Words after `--` belong to another program.
         return output.failure(problem, as_json="--json" in words[: words.index("--") if "--" in words else None])
     except BrokenPipeError:
-        output.hang_up()
+        output.discard_output()
         return problem.exit
 
 
@@ -132,15 +132,15 @@ def _help() -> str:
 
 
 def _nearest(name: str) -> str:
-    from difflib import get_close_matches
+    from difflib import get_close_matches  # noqa: PLC0415  only a mistyped command needs it
 
     near = get_close_matches(name, COMMANDS, 1)
     return f"Did you mean: keyfob {near[0]}" if near else "Run: keyfob --help"
 
 
 def version() -> str:
-    """Which keyfob this is."""
-    from importlib.metadata import PackageNotFoundError, version
+    """Return the version of the installed package."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  loads email and zipfile
 
     try:
         return version("keyfob")

@@ -1,4 +1,4 @@
-"""What the end of each command's help says: exit codes, examples, where to read on."""
+"""The end of each command's help: exit codes, examples, and the page to read."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final, NamedTuple
 WIDEST: Final = 100
 
 
-class Page(NamedTuple):
-    """The part of a command's manual that its flags do not tell.
+class ManualPage(NamedTuple):
+    """The help of a command beside its flags.
 
     Attributes:
-        exits: Exit codes of its own; 1, 2 and 130 mean the same for every command.
-        examples: What one types, and what for.
-        more: The page that says everything.
+        exits: Its exit codes, without 1, 2 and 130, which mean the same for every command.
+        examples: Commands, each with its purpose.
+        more: The page of the documentation.
     """
 
     exits: tuple[tuple[int, str], ...]
@@ -28,8 +28,8 @@ _NO_NETWORK: Final = (7, "the issuer did not answer")
 _NO_VAULT: Final = (8, "the vault cannot be opened")
 _USUAL: Final = (_LOGIN_NEEDED, _NO_NETWORK, _NO_VAULT)
 
-MANUAL: Final[dict[str, Page]] = {
-    "login": Page(
+MANUAL: Final[dict[str, ManualPage]] = {
+    "login": ManualPage(
         ((0, "logged in"), (3, "the issuer refused"), (4, "nobody is here who could log in"),
          (5, "the person said no"), (6, "nobody answered in time"), _NO_NETWORK, _NO_VAULT),
         (
@@ -42,7 +42,7 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/login.md",
     ),
-    "token": Page(
+    "token": ManualPage(
         ((0, "the token is printed"), (3, "the issuer refused"), *_USUAL),
         (
             ('curl -H "Authorization: Bearer $(keyfob token)" https://api.example.com/orders', "for any program"),
@@ -51,7 +51,7 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/vault.md",
     ),
-    "call": Page(
+    "call": ManualPage(
         ((0, "the API answered 2xx"), (3, "it answered something else"), *_USUAL),
         (
             ("keyfob call https://api.example.com/orders", "GET, with the token"),
@@ -61,7 +61,7 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/calls.md",
     ),
-    "inspect": Page(
+    "inspect": ManualPage(
         ((0, "such an API would take it"), (3, "it would not"),
          (7, "the issuer's keys cannot be had, and nothing else is wrong")),
         (
@@ -70,7 +70,7 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/guard.md",
     ),
-    "run": Page(
+    "run": ManualPage(
         ((3, "the session is too short, or the token is of no use to another program"), *_USUAL),
         (
             ("keyfob run -- ./nightly.sh", "the token is in KEYFOB_ACCESS_TOKEN"),
@@ -78,12 +78,12 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/commands.md#run",
     ),
-    "whoami": Page(
+    "whoami": ManualPage(
         ((0, "somebody is logged in"), *_USUAL),
         (("keyfob whoami", "in words"), ("keyfob whoami --json --profile work", "for programs, of another login")),
         "docs/commands.md",
     ),
-    "status": Page(
+    "status": ManualPage(
         ((0, "logged in"), *_USUAL),
         (
             ("keyfob status", "by what is kept here"),
@@ -92,12 +92,12 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/commands.md#status",
     ),
-    "logout": Page(
+    "logout": ManualPage(
         ((0, "the server knows, and nothing is kept here"), (1, "nothing is kept here, but a server was not told")),
         (("keyfob logout", "this login"), ("keyfob logout --all", "every profile's")),
         "docs/commands.md#logout",
     ),
-    "profile": Page(
+    "profile": ManualPage(
         ((0, "done"), (1, "removed, but a server was not told"), _NO_VAULT),
         (
             ("keyfob profile list", "which logins there are, and how each stands"),
@@ -106,12 +106,12 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/commands.md#profile",
     ),
-    "explain": Page(
+    "explain": ManualPage(
         ((0, "explained"),),
         (("keyfob explain", "the login that is meant here"), ("keyfob explain --profile work --json", "for programs")),
         "docs/commands.md#explain",
     ),
-    "doctor": Page(
+    "doctor": ManualPage(
         ((0, "nothing is wrong"), (1, "something is")),
         (
             ("keyfob doctor", "everything; safe to paste"),
@@ -119,7 +119,7 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/commands.md#doctor",
     ),
-    "completion": Page(
+    "completion": ManualPage(
         ((0, "printed"),),
         (
             ("keyfob completion bash > ~/.local/share/bash-completion/completions/keyfob", "for bash"),
@@ -128,7 +128,7 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/commands.md#completion",
     ),
-    "vault": Page(
+    "vault": ManualPage(
         ((0, "done"), (8, "that place cannot be used; nothing has changed")),
         (
             ("keyfob vault status", "where tokens are kept, and what each place answers"),
@@ -137,7 +137,7 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/vault.md",
     ),
-    "serve": Page(
+    "serve": ManualPage(
         ((0, "stopped as asked"),),
         (
             ("keyfob serve", "ready at once, with a person to log in as"),
@@ -146,7 +146,7 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/tenant.md",
     ),
-    "tenant": Page(
+    "tenant": ManualPage(
         ((0, "done"),),
         (
             ("keyfob tenant init", "write a tenant.toml to begin with"),
@@ -156,7 +156,7 @@ MANUAL: Final[dict[str, Page]] = {
         ),
         "docs/tenant.md",
     ),
-    "demo": Page(
+    "demo": ManualPage(
         ((0, "every call to the API came back as it should"),),
         (
             ("keyfob demo", "log in yourself, in a browser"),
@@ -168,28 +168,27 @@ MANUAL: Final[dict[str, Page]] = {
 
 
 def end_of(name: str, notes: str) -> str:
-    """The end of a command's help, for this terminal.
+    """Return the end of a command's help.
 
     Args:
-        name: The command's, or that and a verb; only commands have a page.
-        notes: A paragraph a line, to stand before the rest.
+        name: The command, or the command and a verb; only commands have a page.
+        notes: Paragraphs to print first, one per line.
     """
     parts = ["\n".join(map(_fill, notes.splitlines()))]
     page = MANUAL.get(name)
     if page is not None:
-        exits = [_fill(said, f"  {code}  ", "     ") for code, said in page.exits]
-        examples = [f"  {typed}\n{_fill(said, '      ', '      ')}" for typed, said in page.examples]
+        exits = [_fill(meaning, f"  {code}  ", "     ") for code, meaning in page.exits]
+        examples = [f"  {typed}\n{_fill(purpose, '      ', '      ')}" for typed, purpose in page.examples]
         parts += ["\n".join(["exit codes:", *exits]), "\n".join(["examples:", *examples]), f"More: {page.more}"]
     return "".join(f"{part}\n" for part in "\n\n".join(filter(None, parts)).splitlines())
 
 
 def _fill(text: str, first: str = "", later: str = "") -> str:
-    """Text in lines that this terminal shows whole."""
     return textwrap.fill(
         text, width(), initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
     )
 
 
 def width() -> int:
-    """How many columns help may take: this terminal's, and no more than one reads with ease."""
+    """Return the width of the help: that of the terminal, at most WIDEST."""
     return min(shutil.get_terminal_size().columns - 2, WIDEST)

@@ -1,7 +1,7 @@
-"""Every byte that is printed.
+"""Output of all commands.
 
-Rules of speech: results go to stdout, everything else to stderr. `--json` gives one object per line on stdout, and
-errors too are objects then. Nothing that a server sent is printed as it came. Only `token` prints a secret.
+Results go to stdout, everything else to stderr. With `--json`, results and errors are JSON objects, one per line on
+stdout. Text from a server is made printable first. Only `token` prints a secret.
 """
 
 from __future__ import annotations
@@ -26,59 +26,59 @@ CERTIFICATE_NEEDED = (
 
 
 def result(text: str) -> None:
-    """One line of result."""
+    """Print one line of result."""
     sys.stdout.write(printable(text) + "\n")
     sys.stdout.flush()
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines, their cells below one another."""
+    """Return the rows as aligned lines."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def result_object(members: Mapping[str, object]) -> None:
-    """One JSON object on a line of its own; ASCII, so that no terminal and no pipe can spoil it."""
+    """Print one JSON object on a line; ASCII only, so that no terminal encoding can alter it."""
     sys.stdout.write(json.dumps(members) + "\n")
     sys.stdout.flush()
 
 
 def result_bytes(piece: bytes) -> None:
-    """Somebody's bytes as they are; a program is meant to read them."""
+    """Write the body of an API's answer unchanged."""
     sys.stdout.flush()
     sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
 
 
 def remark(text: str) -> None:
-    """One line beside the result."""
+    """Print one line to stderr."""
     sys.stderr.write(f"keyfob: {printable(text)}\n")
     sys.stderr.flush()
 
 
-def notice(what: Notice) -> None:
-    """What a session has to say beside the result."""
-    if isinstance(what, VaultNote):
-        remark(what.text)
+def notice(shown: Notice) -> None:
+    """Print a session's notice about the vault."""
+    if isinstance(shown, VaultNote):
+        remark(shown.text)
 
 
 def detail(text: str) -> None:
-    """One line below a remark: what to do about it."""
+    """Print an indented line below a remark, such as a hint."""
     sys.stderr.write(f"        {printable(text)}\n")
     sys.stderr.flush()
 
 
 def agreed(question: str) -> bool:
-    """Whether the person at the terminal says yes; silence and anything else is no."""
+    """Ask a yes/no question at the terminal. Anything but "y" or "yes" is no."""
     sys.stderr.write(f"keyfob: {printable(question)} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
-    """An error in words, or as an object: what happened, what to do, where to read on. Gives its exit code."""
+    """Print an error with its hint and its page, or as a JSON object. Return its exit code."""
     if as_json:
-        result_object({"error": told(problem)})
+        result_object({"error": error_members(problem)})
         return problem.exit
     remark(problem.message)
     for line in (problem.hint, f"{PAGE}#{problem.code}"):
@@ -87,13 +87,13 @@ def failure(problem: KeyfobError, *, as_json: bool) -> int:
     return problem.exit
 
 
-def told(problem: KeyfobError) -> dict[str, object]:
-    """An error for a program."""
+def error_members(problem: KeyfobError) -> dict[str, object]:
+    """Return an error as JSON members."""
     return {"code": problem.code, "message": problem.message, "hint": problem.hint, "exit": problem.exit}
 
 
-def surprise(problem: BaseException | None) -> None:
-    """An error that nobody foresaw. The trace never holds what the error says: that could be a secret."""
+def unexpected(problem: BaseException | None) -> None:
+    """Report an unexpected error. The trace leaves out the error's message, which could contain a secret."""
     if problem is None or isinstance(problem, SystemExit):
         return
     remark(f"this should not have happened ({type(problem).__name__}); KEYFOB_DEBUG=1 shows where")
@@ -101,37 +101,37 @@ def surprise(problem: BaseException | None) -> None:
         sys.stderr.writelines(traceback.format_tb(problem.__traceback__))
 
 
-def mind_what_nobody_catches() -> None:
-    """An error in a thread, or in what is cleaned up, is as much a surprise as any; Python would print all it says."""
-    threading.excepthook = lambda lost: surprise(lost.exc_value)
-    sys.unraisablehook = lambda lost: surprise(lost.exc_value)
+def hook_uncaught_errors() -> None:
+    """Report errors in threads and finalizers likewise; Python would print their messages."""
+    threading.excepthook = lambda lost: unexpected(lost.exc_value)
+    sys.unraisablehook = lambda lost: unexpected(lost.exc_value)
 
 
 def prepare() -> None:
-    """Print what the terminal's alphabet lacks as escapes instead of failing on it."""
+    """Print characters that the terminal's encoding lacks as escapes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not there where replaced
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a replaced stream may lack it
 
 
-def hang_up() -> None:
-    """Whoever read our output has gone: say no more, not even at the end."""
+def discard_output() -> None:
+    """Discard stdout after its reader has closed the pipe, including the flush at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def instant(when: datetime | None) -> str | None:
-    """A moment for a program: RFC 3339, UTC, whole seconds."""
+    """Return a time for JSON: RFC 3339, UTC, whole seconds."""
     return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def clock(when: datetime) -> str:
-    """A moment for a person, in this machine's time zone."""
+    """Return a time for people, in the local time zone."""
     return when.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def span(length: timedelta) -> str:
-    """A length of time for a person."""
+    """Return a duration for people."""
     minutes = int(length.total_seconds()) // 60
     if minutes >= 120:
         return f"{minutes // 60} h"

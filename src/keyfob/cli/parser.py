@@ -1,4 +1,4 @@
-"""The words of a command: flags that repeat no secret, and help as a manual page has it."""
+"""An argument parser whose errors repeat no values, and whose help ends like a manual page."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ _FLAGS_END_AT: Final = 26
 
 
 class Parser(ArgumentParser):
-    """Raises where argparse would print and leave. Repeats no value: it could be a secret, typed in the wrong place."""
+    """Raise `Misuse` instead of exiting. Messages repeat no value: it could be a misplaced secret."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse.
-
-        Raises:
-            Misuse: Always.
-        """
         what, _, named = message.partition("unrecognized arguments: ")
         if named:
             flags = [word.partition("=")[0] for word in named.split() if word.startswith("-")]
@@ -27,7 +22,6 @@ class Parser(ArgumentParser):
         raise Misuse(what or message, hint=f"Run: {self.prog} --help")
 
     def format_help(self) -> str:
-        """Flags as argparse has them, then what a manual page says at its end."""
         notes, self.epilog = self.epilog, None
         try:
             end = manual.end_of(self.prog.removeprefix("keyfob "), notes or "")
@@ -40,5 +34,5 @@ class Parser(ArgumentParser):
 
 
 def sentence(words: str) -> str:
-    """With a capital letter and a full stop."""
+    """Return the words with a capital letter and a full stop."""
     return f"{words[:1].upper()}{words[1:]}."

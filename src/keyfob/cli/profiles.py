@@ -1,4 +1,4 @@
-"""Which login is meant: whatever the settings say (`settings.py`), and then what the last login kept."""
+"""The profile that a command is about: from the settings (`settings.py`), then from the last login."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, get_args
 
-from keyfob.cli.settings import Kind, Setting, Settings, find_settings
+from keyfob.cli.settings import Setting, SettingKind, Settings, find_settings
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.callback import Callback
@@ -31,34 +31,33 @@ SOURCES: Final = (
     Source("key", "env", ""), Source("key", "file", ""), Source("key", "keyring", ""),
 )  # fmt: skip
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-# What begins like this is a key or a token, and no name of a place.
-_THING: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
+# A value of this form is a key or a token, not the name of a file, variable or keyring entry.
+_SECRET_VALUE: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
 _LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
-_ORDER: Final[dict[Kind, int]] = {kind: place for place, kind in enumerate(get_args(Kind))}
+_ORDER: Final[dict[SettingKind, int]] = {kind: place for place, kind in enumerate(get_args(SettingKind))}
 _Pick = Callable[[str, str | None, str | None], str | None]
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_profile_flag(parser: ArgumentParser) -> None:
-    """`--profile`, which every command about a login has."""
     parser.add_argument(
         "--profile", metavar="NAME", help="which login (KEYFOB_PROFILE, .keyfob.toml, or keyfob profile use)"
     )
 
 
 def add_json_flag(parser: ArgumentParser) -> None:
-    """`--json`."""
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The login that is meant, as far as anybody says.
+class ChosenProfile:
+    """The profile that a command is about, as far as it is known.
 
     Attributes:
-        profile: None where no issuer or no client id is known.
-        settings: By name, what was said and by whom; what nobody said is left out.
-        subject: Who must be logged in, where that is said.
+        profile: None if no issuer or no client id is known.
+        settings: The settings that were given, by name, each with its origin.
+        subject: The pinned account; another must not be logged in.
+        files: The settings files that were read.
     """
 
     name: str
@@ -69,67 +68,63 @@ class Chosen:
 
 
 def name_of(flags: Namespace) -> str:
-    """The profile's name.
-
-    Raises:
-        Misuse: It could not be a file's name, or a file of settings has a mistake.
-    """
     return find_settings(flags).name.value
 
 
-def profile_of(chosen: Chosen) -> Profile:
-    """The profile to log in with.
+def profile_of(chosen: ChosenProfile) -> Profile:
+    """Return the profile to log in with.
 
     Raises:
-        Misuse: Nobody says which issuer or which client id.
+        Misuse: The issuer or the client id is missing.
     """
     if chosen.profile is None:
         raise Misuse("no issuer or no client id is known", hint=FIRST)
     return chosen.profile
 
 
-def choose(flags: Namespace) -> Chosen:
-    """Which login is meant, and who says so; flags that are not there count as not given.
+def choose(flags: Namespace) -> ChosenProfile:
+    """Choose the profile from flags, settings and the last login. A missing flag counts as not given.
 
-    What was kept for another issuer or another program counts for nothing: no server is told another's client id.
+    Settings that the last login stored for another issuer or client are ignored, so that no server receives another
+    server's client id.
 
     Raises:
-        Misuse: A setting will not do.
-        VaultUnavailable: What the last login kept is damaged.
+        Misuse: A setting is invalid.
+        VaultUnavailable: The stored settings are damaged.
     """
-    said = find_settings(flags)
-    name = said.name.value
-    kept = ProfileFiles().load(name)
-    found: dict[str, Setting] = {"profile": said.name}
+    settings = find_settings(flags)
+    name = settings.name.value
+    stored = ProfileFiles().load(name)
+    found: dict[str, Setting] = {"profile": settings.name}
 
     def pick(setting: str, before: str | None, issuer: str | None = None) -> str | None:
         last = Setting(before, "login") if before else None
-        chosen = said.find(setting, issuer) or last
+        chosen = settings.find(setting, issuer) or last
         if chosen is not None:
             found[setting] = chosen
         return chosen.value if chosen else None
 
-    preset = expand(pick("issuer", kept.issuer if kept else None) or "")
+    preset = expand(pick("issuer", stored.issuer if stored else None) or "")
     issuer = preset.issuer
-    kept = kept if kept is not None and kept.issuer == issuer else None
-    client_id = pick("client_id", kept.client_id if kept else None, issuer)
-    kept = kept if kept is not None and kept.client_id == client_id else None
+    stored = stored if stored is not None and stored.issuer == issuer else None
+    client_id = pick("client_id", stored.client_id if stored else None, issuer)
+    stored = stored if stored is not None and stored.client_id == client_id else None
     subject = pick("subject", None, issuer)
     if not issuer or not client_id:
-        return Chosen(name, None, found, subject, said.files)
+        return ChosenProfile(name, None, found, subject, settings.files)
     chosen = _flag(flags, "flow")
-    is_machine = chosen == "machine" if chosen not in {None, "auto"} else kept is not None and kept.is_machine
+    is_machine = chosen == "machine" if chosen not in {None, "auto"} else stored is not None and stored.is_machine
     credential, identity = _find_credential(flags), _find_identity(flags)
-    if kept is not None and credential is None and identity is None:
-        credential, identity = kept.credential, kept.identity if is_machine else None
-    certificate = _find_certificate(pick, found, kept, issuer)
-    if kept is not None and kept.is_machine != is_machine:
-        kept = None  # what is asked for a person is not what a machine asks for
-    audience, is_resource = _pick_audience(said, pick, kept, issuer)
-    scope = pick("scope", kept.scope.write() if kept else None, issuer)
-    ca = pick("ca", kept.ca if kept else None)
+    if stored is not None and credential is None and identity is None:
+        credential, identity = stored.credential, stored.identity if is_machine else None
+    certificate = _find_certificate(pick, found, stored, issuer)
+    if stored is not None and stored.is_machine != is_machine:
+        stored = None  # the scopes and audience of a user's login are not those of a machine
+    audience, is_resource = _pick_audience(settings, pick, stored, issuer)
+    scope = pick("scope", stored.scope.write() if stored else None, issuer)
+    ca = pick("ca", stored.ca if stored else None)
     ca = ca and _path(ca, found["ca"])
-    way = read_flow_name(chosen) if is_machine else read_flow_name(pick("flow", kept.flow if kept else None))
+    flow = read_flow_name(chosen) if is_machine else read_flow_name(pick("flow", stored.flow if stored else None))
     profile = Profile(
         name,
         issuer,
@@ -139,35 +134,40 @@ def choose(flags: Namespace) -> Chosen:
         credential,
         is_machine=is_machine,
         is_resource=is_resource,
-        callbacks=_find_callbacks(flags) or (kept.callbacks if kept else ()),
-        endpoints={**(kept.endpoints if kept else {}), **preset.endpoints, **_find_endpoints(flags)},
-        allows_password=bool(getattr(flags, "allow_password", False)) or (kept is not None and kept.allows_password),
-        realm=pick("realm", kept.realm if kept else None, issuer),
+        callbacks=_find_callbacks(flags) or (stored.callbacks if stored else ()),
+        endpoints={
+            **(stored.endpoints if stored else {}),
+            **preset.endpoints,
+            **_find_endpoints(flags),
+        },
+        allows_password=bool(getattr(flags, "allow_password", False))
+        or (stored is not None and stored.allows_password),
+        realm=pick("realm", stored.realm if stored else None, issuer),
         username=_flag(flags, "username"),
-        flow=way,
+        flow=flow,
         ca=ca,
         assertion_audience=read_assertion_audience(
-            _flag(flags, "assertion_audience") or (kept.assertion_audience if kept else None)
+            _flag(flags, "assertion_audience") or (stored.assertion_audience if stored else None)
         ),
         identity=identity,
         identity_as=read_identity_use(
-            _flag(flags, "identity_as") or (kept.identity_as if kept else habits_of(issuer).identity_as)
+            _flag(flags, "identity_as") or (stored.identity_as if stored else habits_of(issuer).identity_as)
         ),
-        dpop=read_dpop(pick("dpop", kept.dpop if kept and kept.dpop != "off" else None)),
+        dpop=read_dpop(pick("dpop", stored.dpop if stored and stored.dpop != "off" else None)),
         certificate=certificate,
     )
-    return Chosen(name, profile, found, subject, said.files)
+    return ChosenProfile(name, profile, found, subject, settings.files)
 
 
 def _find_certificate(
-    pick: _Pick, found: Mapping[str, Setting], kept: Profile | None, issuer: str
+    pick: _Pick, found: Mapping[str, Setting], stored: Profile | None, issuer: str
 ) -> CertificateFiles | None:
-    """Where the program's certificate and its key lie. What the last login kept of a key is of its certificate alone.
+    """Return the files of the client certificate. A stored key belongs to the stored certificate only.
 
     Raises:
-        Misuse: There is a key for no certificate, or something that is no file's name.
+        Misuse: There is a key without a certificate, or a value that is not the name of a file.
     """
-    before = kept.certificate if kept else None
+    before = stored.certificate if stored else None
     certificate = pick("certificate", before.certificate if before else None, issuer)
     is_before = certificate is not None and found["certificate"].kind == "login"
     key = pick("certificate_key", before.key if before and is_before else None, issuer)
@@ -177,25 +177,25 @@ def _find_certificate(
         return None
     for name in (certificate, key):
         if name:
-            _refuse_the_thing(name, "file")
+            _refuse_secret_value(name, "file")
     return CertificateFiles(_path(certificate, found["certificate"]), key and _path(key, found["certificate_key"]))
 
 
-def _path(name: str, said: Setting) -> str:
-    """A file's, from whoever named it: a file of settings means those beside it."""
-    if said.kind == "login":
+def _path(name: str, origin: Setting) -> str:
+    """Return the absolute path. In a settings file, a relative path starts at the folder of that file."""
+    if origin.kind == "login":
         return name
-    beside = Path(said.where).parent if said.kind == "config" else Path()
-    return _absolute(str(beside / Path(name).expanduser()))
+    base = Path(origin.where).parent if origin.kind == "config" else Path()
+    return _absolute(str(base / Path(name).expanduser()))
 
 
-def _pick_audience(said: Settings, pick: _Pick, kept: Profile | None, issuer: str) -> tuple[str | None, bool]:
-    """The API, and whether it is named by its address; who names it later in the order does not count."""
-    resource, audience = said.find("resource", issuer), said.find("audience", issuer)
+def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issuer: str) -> tuple[str | None, bool]:
+    """Return the API, and whether it is a resource URI (RFC 8707); the higher precedence wins."""
+    resource, audience = settings.find("resource", issuer), settings.find("audience", issuer)
     if resource is not None and (audience is None or _ORDER[resource.kind] <= _ORDER[audience.kind]):
         return pick("resource", None, issuer), True
-    before = kept.audience if kept else None
-    if audience is None and kept is not None and kept.is_resource:
+    before = stored.audience if stored else None
+    if audience is None and stored is not None and stored.is_resource:
         return pick("resource", before, issuer), before is not None
     return pick("audience", before, issuer), False
 
@@ -207,11 +207,6 @@ def _find_callbacks(flags: Namespace) -> tuple[str, ...]:
 
 
 def _find_endpoints(flags: Namespace) -> dict[str, str]:
-    """What `--endpoint NAME=URL` says.
-
-    Raises:
-        Misuse: One has no `=`.
-    """
     given: list[str] = getattr(flags, "endpoint", None) or []
     pairs = [pair.partition("=") for pair in given]
     if not all(equals for _, equals, _ in pairs):
@@ -222,32 +217,31 @@ def _find_endpoints(flags: Namespace) -> dict[str, str]:
 
 
 def _find_credential(flags: Namespace) -> Source | None:
-    """Where the program's own secret or key lies, as the flags say."""
+    """Return the source of the client's secret or key from the flags."""
     for source in SOURCES:
         name = _flag(flags, f"{source.kind}_{source.place}")
         if name:
-            _refuse_the_thing(name, source.place)
+            _refuse_secret_value(name, source.place)
             return replace(source, name=_absolute(name) if source.place == "file" else name)
     return None
 
 
 def _find_identity(flags: Namespace) -> Source | None:
-    """What `--identity` says."""
-    said = _flag(flags, "identity")
-    source = None if said is None else Source.read(f"identity:{said}")
+    given = _flag(flags, "identity")
+    source = None if given is None else Source.read(f"identity:{given}")
     if source is not None and source.name:
-        _refuse_the_thing(source.name, source.place)
+        _refuse_secret_value(source.name, source.place)
     is_file = source is not None and source.place in {"file", "kubernetes"} and source.name
     return replace(source, name=_absolute(source.name)) if source is not None and is_file else source
 
 
-def _refuse_the_thing(name: str, place: str) -> None:
-    """Refuse a secret, key or token that was typed where its place should be; it is not repeated.
+def _refuse_secret_value(name: str, place: str) -> None:
+    """Refuse a secret that was typed in place of its location. The message does not repeat it.
 
     Raises:
-        Misuse: It can be no place of that kind, or there is nothing of that name.
+        Misuse: The value is not a location of that kind, or does not exist.
     """
-    wrong = _THING.match(name) is not None
+    wrong = _SECRET_VALUE.match(name) is not None
     if place in {"env", "gitlab"}:
         wrong = wrong or not _VARIABLE.fullmatch(name) or not (name in os.environ or name.isupper())
     if place == "file":
@@ -263,40 +257,36 @@ def _refuse_the_thing(name: str, place: str) -> None:
 
 
 def _absolute(path: str) -> str:
-    """From wherever the next command is run, the file is the same one."""
+    """Return an absolute path, so that later commands find the file from any folder."""
     return str(Path(path).expanduser().absolute())
 
 
-def known_app(flags: Namespace, *, whoever: bool = False) -> App:
-    """The login that a command is about.
-
-    Args:
-        flags: What was typed.
-        whoever: Do not look whether it is the account that the project's file names.
+def known_app(flags: Namespace) -> App:
+    """Return the login that a command is about.
 
     Raises:
-        LoginRequired: There has been none under that name.
-        Refused: Somebody else is logged in than must be.
+        LoginRequired: The profile has no login.
+        Refused: Another account than the pinned one is logged in.
     """
     chosen = choose(flags)
     if chosen.profile is None:
         raise LoginRequired("not logged in", hint=FIRST)
     app = app_of(chosen.profile)
-    if chosen.subject is not None and not whoever:
+    if chosen.subject is not None:
         check_subject(chosen, app.session().stored())
     return app
 
 
 def known_names() -> list[str]:
-    """Every profile that has settings or a login."""
+    """Return every profile that has settings or a login."""
     return sorted({*ProfileFiles().names(), *FileVault().entries()})
 
 
-def kept_app(name: str) -> App | None:
-    """A profile's login by what was kept of it alone; None where nothing was.
+def stored_app(name: str) -> App | None:
+    """Return the login of a profile from its stored settings alone; None if there are none.
 
     Raises:
-        VaultUnavailable: What was kept cannot be read.
+        VaultUnavailable: The stored settings cannot be read.
     """
     try:
         profile = ProfileFiles().load(name)
@@ -310,16 +300,16 @@ def kept_app(name: str) -> App | None:
 
 
 def _of_login(name: str) -> Profile | None:
-    """What a login alone tells of its profile, where its settings are lost: enough to end it."""
+    """Return a profile from the stored login, if its settings are lost: enough to log out."""
     stored = run(FileVault(None, Seals()).load(name))
     return None if stored is None else Profile(name, stored.issuer, stored.client_id, stored.audience, stored.scope)
 
 
-def check_subject(chosen: Chosen, stored: StoredLogin) -> None:
-    """Refuse another account than the one that is pinned.
+def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
+    """Compare the logged-in account with the pinned one.
 
     Raises:
-        Refused: It is another, or nobody knows which.
+        Refused: They differ, or the account is unknown.
     """
     pin = chosen.settings.get("subject")
     if pin is None or stored.subject == pin.value:
@@ -328,13 +318,13 @@ def check_subject(chosen: Chosen, stored: StoredLogin) -> None:
     ours = command("login", chosen.name)
     raise Refused(
         f"{who} than the account that {pin.where} names",
-        code="another-person",
+        code="account-mismatch",
         hint=f"Run: {ours} --switch-account, or give that account a profile of its own: --profile NAME",
     )
 
 
 def app_of(profile: Profile, store: str | None = None) -> App:
-    """The door, for a profile, and how its tokens are kept if that was just said."""
+    """Return the `App` of a profile; `store` is a storage choice that was just given."""
     return App(
         issuer=profile.issuer,
         client_id=profile.client_id,
@@ -362,10 +352,10 @@ def app_of(profile: Profile, store: str | None = None) -> App:
 
 
 def duration(text: str) -> timedelta:
-    """A length of time as people type it: 90, 90s, 5m, 2h, 1d.
+    """Parse a duration: 90, 90s, 5m, 2h or 1d.
 
     Raises:
-        Misuse: It is none.
+        Misuse: It is not a duration.
     """
     found = _LENGTH.fullmatch(text)
     if found is None:

@@ -1,7 +1,7 @@
-"""Where settings come from: flags, `KEYFOB_*`, the project's `.keyfob.toml`, the user's `config.toml`.
+"""Settings from flags, `KEYFOB_*` variables, the project's `.keyfob.toml` and the user's `config.toml`, highest first.
 
-A project's file comes with somebody's code, so it may say which login is meant, and nothing that is secret, that is
-trusted, or that is run. What a file says of its own issuer is told to no other.
+A project's file comes with code from others. It may select a login, but set nothing that is secret, trusted or run.
+Settings that a file has for one issuer are never sent to another.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from keyfob.client.model.presets import expand
 from keyfob.client.model.profile import DEFAULT, check_name, read_dpop
 from keyfob.errors import Misuse
 
-Kind = Literal["flag", "environment", "project", "config", "login", "usual"]
+SettingKind = Literal["flag", "environment", "project", "config", "login", "usual"]
 PROJECT_FILE: Final = ".keyfob.toml"
 CONFIG_FILE: Final = "config.toml"
-# What the environment may say, by the name of the setting.
+# The environment variable of each setting.
 VARIABLES: Final = {
     "profile": "KEYFOB_PROFILE",
     "issuer": "KEYFOB_ISSUER",
@@ -48,36 +48,37 @@ _AT: Final = re.compile(r"\(at ([a-z0-9 ,]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value, and who said it.
+    """A value and its origin.
 
     Attributes:
-        where: The flag, the variable or the file; "" for what is so if nobody says anything.
+        where: The flag, the variable or the file; "" for a default.
     """
 
     value: str
-    kind: Kind
+    kind: SettingKind
     where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    kind: Kind
+    kind: SettingKind
     where: str
-    said: Mapping[str, str]
-    issuer: str = ""  # of which it speaks, where it names one
+    values: Mapping[str, str]
+    issuer: str = ""  # the issuer that the file names, to which its other settings belong
 
     def find(self, name: str) -> Setting | None:
-        value = self.said.get(name)
+        value = self.values.get(name)
         return Setting(value, self.kind, self.where) if value else None
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that is said before the last login is looked at, for one profile.
+    """All settings for one profile, without those of the last login.
 
     Attributes:
-        name: The profile's.
-        files: Those that were read, as they are shown.
+        name: The profile.
+        layers: In order of precedence, after the flags.
+        files: The files that were read.
     """
 
     name: Setting
@@ -86,11 +87,11 @@ class Settings:
     files: tuple[Path, ...] = field(default=())
 
     def find(self, name: str, issuer: str | None = None) -> Setting | None:
-        """Who says it first, or None.
+        """Return the setting with the highest precedence, or None.
 
         Args:
-            name: The setting's.
-            issuer: Which one was settled on. What a file says beside another issuer does not count.
+            name: The name of the setting.
+            issuer: The chosen issuer. Settings that a file has for another issuer are ignored.
         """
         found = find_flag(self.flags, name)
         if found is not None:
@@ -106,17 +107,16 @@ class Settings:
 
 
 def find_settings(flags: Namespace) -> Settings:
-    """Read what there is to read.
+    """Read the variables and files.
 
     Raises:
-        Misuse: A file has a mistake, may not say what it says, or belongs to another user.
+        Misuse: A file has a mistake or a setting that it may not have, or belongs to another user.
     """
     layers = _environment()
     files: list[Path] = []
     project = _find_project()
     if project is not None:
-        said = _texts(_read_file(project), _IN_PROJECT, project)
-        layers.append(_layer("project", project, said))
+        layers.append(_layer("project", project, _texts(_read_file(project), _IN_PROJECT, project)))
         files.append(project)
     name = _name(flags, layers)
     config = ProfileFiles().folder.parent / CONFIG_FILE
@@ -127,7 +127,7 @@ def find_settings(flags: Namespace) -> Settings:
 
 
 def find_flag(flags: Namespace, name: str) -> Setting | None:
-    """What was typed, if anything was."""
+    """Return the setting of a flag, or None if the flag was not given."""
     value: object = getattr(flags, name, None)
     if isinstance(value, list):
         value = " ".join(map(str, cast("list[object]", value)))
@@ -135,11 +135,6 @@ def find_flag(flags: Namespace, name: str) -> Setting | None:
 
 
 def _environment() -> list[_Layer]:
-    """What the variables say.
-
-    Raises:
-        Misuse: A way to log in is none, or none of a person.
-    """
     if (os.environ.get("KEYFOB_FLOW") or "auto") not in _FLOWS:
         raise Misuse(f"KEYFOB_FLOW is one of {', '.join(sorted(_FLOWS))}", code="setting-wrong")
     return [
@@ -150,22 +145,18 @@ def _environment() -> list[_Layer]:
 
 
 def _name(flags: Namespace, layers: list[_Layer]) -> Setting:
-    """Which profile; the one of `keyfob profile use` if nobody says, and "default" if that was never run.
-
-    Raises:
-        Misuse: It could not be a file's name.
-    """
+    """Return the profile; without a setting, the one of `keyfob profile use`, else "default"."""
     files = ProfileFiles()
-    said = [find_flag(flags, "profile"), *(layer.find("profile") for layer in layers)]
+    found = [find_flag(flags, "profile"), *(layer.find("profile") for layer in layers)]
     chosen = files.chosen()
-    said.append(Setting(chosen, "config", str(files.choice)) if chosen else None)
-    found = next((setting for setting in said if setting is not None), Setting(DEFAULT, "usual"))
-    check_name(found.value)
-    return found
+    found.append(Setting(chosen, "config", str(files.choice)) if chosen else None)
+    name = next((setting for setting in found if setting is not None), Setting(DEFAULT, "usual"))
+    check_name(name.value)
+    return name
 
 
 def _find_project() -> Path | None:
-    """The nearest file, from this folder upward."""
+    """Return the nearest project file, from the working directory upward."""
     try:
         here = Path.cwd()
     except OSError:  # the folder is gone
@@ -184,24 +175,24 @@ def _config_layers(path: Path, profile: str) -> list[_Layer]:
 
 
 def _tables(value: object) -> dict[str, dict[str, object]] | None:
-    """By their names; None where something among them is no table."""
+    """Return the tables by name, or None if a member is not a table."""
     found = cast("dict[str, object]", value) if isinstance(value, dict) else {"": None}
     tables = {name: cast("dict[str, object]", table) for name, table in found.items() if isinstance(table, dict)}
     return tables if len(tables) == len(found) else None
 
 
-def _layer(kind: Kind, path: Path, said: Mapping[str, str]) -> _Layer:
-    issuer = said.get("issuer")
-    return _Layer(kind, str(path), said, expand(issuer).issuer if issuer else "")
+def _layer(kind: SettingKind, path: Path, values: Mapping[str, str]) -> _Layer:
+    issuer = values.get("issuer")
+    return _Layer(kind, str(path), values, expand(issuer).issuer if issuer else "")
 
 
 def _read_file(path: Path) -> dict[str, object]:
-    """A file's members.
+    """Read a TOML file.
 
     Raises:
-        Misuse: It is not this user's, not TOML, or cannot be read.
+        Misuse: It belongs to another user, is not TOML, or cannot be read.
     """
-    import tomllib  # most people have no such file
+    import tomllib  # noqa: PLC0415  most users have no such file
 
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
@@ -214,18 +205,14 @@ def _read_file(path: Path) -> dict[str, object]:
         reason = problem.strerror or type(problem).__name__
         raise Misuse(f"{path} cannot be read: {reason}", code="setting-wrong") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        # What the parser says may repeat what stands there, and that could be a secret in the wrong place.
+        # The parser's message may repeat the file's text, which could be a misplaced secret.
         found = _AT.search(str(problem))
         where = f" ({found[1]})" if found else ""
         raise Misuse(f"{path} is not TOML{where}", code="setting-wrong") from None
 
 
 def _check_owner(found: os.stat_result, path: Path) -> None:
-    """Refuse what somebody else has laid there.
-
-    Raises:
-        Misuse: It is.
-    """
+    """Refuse a file that another user owns or can change."""
     if os.name != "posix":
         return
     if found.st_uid not in {os.geteuid(), 0}:
@@ -236,10 +223,10 @@ def _check_owner(found: os.stat_result, path: Path) -> None:
 
 
 def _texts(members: Mapping[str, object], allowed: frozenset[str], path: Path) -> dict[str, str]:
-    """What a file says, by names that it may say.
+    """Return a file's settings as text.
 
     Raises:
-        Misuse: It says something else, or not in words.
+        Misuse: A setting is not allowed in this file, or is not text.
     """
     found: dict[str, str] = {}
     for name, value in members.items():

@@ -21,10 +21,11 @@ from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.notices import Notice
 from keyfob.client.model.pending_login import PendingLogin
+from keyfob.client.model.profile import Profile
 from keyfob.client.model.question import Question
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.ports import World
+from keyfob.client.ports import Vault, World
 from keyfob.client.session.login import Login
 from keyfob.login import App as BlockingApp
 from keyfob.login import Session as BlockingSession
@@ -87,8 +88,8 @@ class App:
 
     def __init__(self, app: BlockingApp) -> None:
         """Share the settings, the vault and the World of `app`."""
-        self.profile = app.profile
-        self.vault = app.vault
+        self.profile: Profile = app.profile
+        self.vault: Vault = app.vault
         self._app = app
 
     async def log_in(

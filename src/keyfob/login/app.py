@@ -110,7 +110,7 @@ class App:
         """
         found = expand(issuer)
         habits = habits_of(found.issuer)
-        self.profile = Profile(
+        self.profile: Profile = Profile(
             profile,
             found.issuer,
             client_id,
@@ -158,7 +158,7 @@ class App:
             assurance: Requirements on authentication: its methods and its age (OpenID Connect Core §3.1.2.1).
             may_replace_account: Called on an account mismatch with the stored and the new login; returns whether the
                 new one replaces the stored one. By default it does not, and the login fails with the code
-                `another-person`.
+                `account-mismatch`.
             accepts: Called with a login that another process made meanwhile; returns whether it will do. By default it
                 does.
 

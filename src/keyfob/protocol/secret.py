@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import NoReturn, final
+from typing import ClassVar, NoReturn, final
 
 
 @final
@@ -34,7 +34,7 @@ class Secret:
             return NotImplemented
         return hmac.compare_digest(self.__value.encode(), other.__value.encode())
 
-    __hash__ = None  # type: ignore[assignment]  # a hash table's comparison would leak by timing
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # a hash table's comparison would leak by timing
 
     def __repr__(self) -> str:
         """Say what it is, not what it holds."""

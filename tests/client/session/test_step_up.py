@@ -218,7 +218,7 @@ def test_another_person_does_not_take_the_place_of_the_last_unasked() -> None:
     vault, world, ours = log_in_as("auth0|2", WHO)
     with pytest.raises(Refused) as raised:
         ours.log_in()
-    assert (raised.value.code, "--switch-account" in raised.value.hint) == ("another-person", True)
+    assert (raised.value.code, "--switch-account" in raised.value.hint) == ("account-mismatch", True)
     assert run(vault.load(PROFILE.name)) == WHO
     assert b"rt-new" in world.requests("/revoke")[0].body
 

@@ -1,4 +1,4 @@
-"""`keyfob call`: an HTTP call with the token, with curl's habits."""
+"""`keyfob call`: an HTTP call with the access token, with the flags of curl."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keyfob.cli import output
-from keyfob.cli.destination import add_flags, find_login, log_in_at, remember, stranger
+from keyfob.cli.api_login import add_flags, find_login, log_in_at, remember, unauthenticated_client
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag, add_profile_flag
 from keyfob.client.model.step_up import StepUp, challenge_of
@@ -17,11 +17,10 @@ from keyfob.login import Profile, StoredLogin
 from keyfob.protocol.http import FORM, Request, Response
 from keyfob.protocol.oauth_error import speakable
 
-_OURS = {"authorization", "content-length", "host", "transfer-encoding"}
+_OWN_HEADERS = {"authorization", "content-length", "host", "transfer-encoding"}
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     parser.add_argument("url", metavar="URL", help="https, or http on this machine")
     parser.add_argument("-X", "--request", metavar="METHOD", help="GET, or POST with -d, if nothing is said")
     parser.add_argument(
@@ -41,18 +40,12 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Make the call.
-
-    Raises:
-        Refused: The API's answer is no success; its body has been printed.
-        KeyfobError: There was no token or no answer.
-    """
     request = _request(flags)
     head = _head if flags.include else None
     app = find_login(flags, request.url)
     if app is None:
-        withheld = _Withheld(head)
-        answer = stranger(flags).call(request, withheld.write, withheld.head)
+        first = _LoginFilter(head)
+        answer = unauthenticated_client(flags).call(request, first.write, first.head)
         if 200 <= answer.status <= 299:
             return DONE
         if answer.status != 401:
@@ -68,8 +61,8 @@ def run(flags: Namespace) -> int:
     raise refusal
 
 
-class _Withheld:
-    """Hands an answer on, but not that which asks for a login: the answer after the login is what was wanted."""
+class _LoginFilter:
+    """Prints an answer, except a 401: after the login the call is repeated and that answer is printed."""
 
     def __init__(self, head: Callable[[Response], None] | None) -> None:
         self._head = head
@@ -107,7 +100,7 @@ def _header(line: str) -> tuple[str, str]:
     name = name.strip().lower()
     if not colon or not name or not line.isprintable() or not line.isascii() or " " in name:
         raise Misuse("a header is NAME: VALUE", hint="For example: -H 'Content-Type: application/json'")
-    if name in _OURS:
+    if name in _OWN_HEADERS:
         raise Misuse(f"keyfob writes the header {name} itself")
     return name, value.strip()
 
@@ -124,12 +117,12 @@ def _body(part: str) -> bytes:
 
 
 def _explained(answer: Response, profile: Profile | None = None, stored: StoredLogin | None = None) -> Refused:
-    """What the answer says is wrong, and what would help (RFC 6750 §3.1, RFC 9470 §3)."""
-    told = challenge_of(answer)
-    error, message = told.get("error", ""), f"the API answered {answer.status}"
+    """Return the error of the API's challenge, with a hint (RFC 6750 §3.1, RFC 9470 §3)."""
+    challenge = challenge_of(answer)
+    error, message = challenge.get("error", ""), f"the API answered {answer.status}"
     if error:
         message += f" {speakable(error)}"
-    if description := told.get("error_description"):
+    if description := challenge.get("error_description"):
         message += f": {speakable(description)}"
     hint, wanted = "", StepUp.read(answer)
     if wanted is not None and profile is not None and stored is not None:

@@ -1,4 +1,4 @@
-"""`keyfob completion`: a script that completes what is typed, made of the commands as they are."""
+"""`keyfob completion`: print a shell completion script, generated from the argument parsers of the commands."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from keyfob.cli.exit_codes import DONE
+from keyfob.cli.main import COMMANDS
+from keyfob.cli.profiles import known_names
 
 SHELLS = ("bash", "zsh", "fish")
-# What the scripts ask for while somebody types: the names, without a look into the vault.
+# The scripts call `keyfob completion profiles` to complete names of profiles. It does not open the vault.
 NAMES = "profiles"
-_ASK = f"keyfob completion {NAMES} 2>/dev/null"
+_LIST_PROFILES = f"keyfob completion {NAMES} 2>/dev/null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,8 @@ class Flag:
     """A flag of a command.
 
     Attributes:
-        does: What it does.
-        takes: The values that it may have; () for any, and None where it takes none.
+        does: Its description.
+        takes: Its allowed values; () for any value, None for a flag without a value.
     """
 
     name: str
@@ -31,18 +33,19 @@ class Flag:
 
     @property
     def takes_profile(self) -> bool:
-        """Whether its value is the name of a profile."""
         return self.name == "--profile"
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A command, or a verb of one.
+    """A command, or a verb of a command.
 
     Attributes:
-        choices: Words that may follow.
-        takes_profile: Whether the name of a profile may.
-        verbs: Those of its own.
+        path: The command, and the verbs below it.
+        does: Its description.
+        choices: The allowed values of its argument.
+        takes_profile: Whether its argument is the name of a profile.
+        verbs: The verbs below it.
     """
 
     path: tuple[str, ...]
@@ -53,25 +56,21 @@ class Word:
     verbs: tuple[Word, ...] = field(default=())
 
     def all(self) -> list[Word]:
-        """This and everything below."""
+        """Return this word and all verbs below it."""
         return [self, *(below for verb in self.verbs for below in verb.all())]
 
     def next(self) -> list[tuple[str, str]]:
-        """What may come after it, each with what it does."""
+        """Return the words that may follow, each with its description."""
         verbs = [(verb.path[-1], verb.does) for verb in self.verbs]
         return [*verbs, *((choice, "") for choice in self.choices), *((flag.name, flag.does) for flag in self.flags)]
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which shells there are."""
     parser.add_argument("shell", choices=(*SHELLS, NAMES), metavar="SHELL", help=", ".join(SHELLS))
 
 
 def run(flags: Namespace) -> int:
-    """Print the script; looks at the commands alone, never at a network or a vault."""
     if flags.shell == NAMES:
-        from keyfob.cli.profiles import known_names
-
         sys.stdout.writelines(f"{name}\n" for name in known_names())
         return DONE
     write = {"bash": _bash, "zsh": _zsh, "fish": _fish}[flags.shell]
@@ -80,15 +79,13 @@ def run(flags: Namespace) -> int:
 
 
 def find_words() -> list[Word]:
-    """Every command with its flags and verbs. Of one whose extra is not installed, only the name is known."""
-    from keyfob.cli.main import COMMANDS
-
+    """Return every command with its flags and verbs."""
     found: list[Word] = []
     for name, does in COMMANDS.items():
         parser = ArgumentParser(prog=name)
         try:
             importlib.import_module(f"keyfob.cli.commands.{name}").configure(parser)
-        except ModuleNotFoundError:
+        except ModuleNotFoundError:  # the extra is not installed: complete the name alone
             found.append(Word((name,), does))
         else:
             found.append(_word((name,), does, parser))
@@ -96,7 +93,7 @@ def find_words() -> list[Word]:
 
 
 def _word(path: tuple[str, ...], does: str, parser: ArgumentParser) -> Word:
-    actions = parser._actions  # noqa: SLF001  argparse has no other way to be asked
+    actions = parser._actions  # noqa: SLF001  argparse has no public list of actions
     flags = [
         Flag(name, action.help or "", _values(action))
         for action in actions for name in action.option_strings if name[:2] == "--"
@@ -123,7 +120,7 @@ def _bash(words: list[Word]) -> str:
     every = [word for top in words for word in top.all()]
     tops = " ".join(word.path[0] for word in words)
     paths = " ".join(f"'{' '.join(word.path)}'" for word in every)
-    names = f'" $({_ASK})"'
+    names = f'" $({_LIST_PROFILES})"'
     cases = "".join(
         f"    '{' '.join(word.path)}') next='{' '.join(name for name, _ in word.next())}'"
         f"{names if word.takes_profile else ''} ;;\n" for word in every
@@ -150,8 +147,8 @@ complete -o default -F _keyfob keyfob
 """
 
 
-def _after_flags(words: list[Word], opening: str = "'", closing: str = "'", ask: str = f'"$({_ASK})"') -> str:
-    """Cases of bash and zsh for what may follow a flag; nothing of ours where any value will do."""
+def _after_flags(words: list[Word], opening: str = "'", closing: str = "'", ask: str = f'"$({_LIST_PROFILES})"') -> str:
+    """Return the case branches of bash and zsh for a flag's values; empty for a flag that takes any value."""
     return "".join(
         f"    '{' '.join(word.path)} {flag.name}') "
         f"next={ask if flag.takes_profile else opening + ' '.join(flag.takes) + closing} ;;\n"
@@ -161,12 +158,12 @@ def _after_flags(words: list[Word], opening: str = "'", closing: str = "'", ask:
 
 def _zsh(words: list[Word]) -> str:
     def described(pairs: list[tuple[str, str]]) -> str:
-        return " ".join(f"'{name}:{_quiet(does)}'" for name, does in pairs)
+        return " ".join(f"'{name}:{_without_specials(does)}'" for name, does in pairs)
 
     every = [word for top in words for word in top.all()]
     tops = described([(word.path[0], word.does) for word in words])
     paths = " ".join(f"'{' '.join(word.path)}'" for word in every)
-    names = f'${{(f)"$({_ASK})"}}'
+    names = f'${{(f)"$({_LIST_PROFILES})"}}'
     cases = "".join(
         f"    '{' '.join(word.path)}') next=({described(word.next())}"
         f"{f' {names}' if word.takes_profile else ''}) ;;\n" for word in every
@@ -202,32 +199,34 @@ def _fish(words: list[Word]) -> str:
     lines = ["# fish completion for keyfob; written by `keyfob completion fish`."]
     for top in words:
         name = top.path[0]
-        lines.append(f"complete -c keyfob -n __fish_use_subcommand -f -a {name} -d '{_quiet(top.does)}'")
+        lines.append(f"complete -c keyfob -n __fish_use_subcommand -f -a {name} -d '{_without_specials(top.does)}'")
         for word in top.all():
             seen = "; and ".join(f"__fish_seen_subcommand_from {part}" for part in word.path)
             below = " ".join(verb.path[-1] for verb in word.verbs)
             none_yet = f"{seen}; and not __fish_seen_subcommand_from {below}"
             lines += [
-                f"complete -c keyfob -n '{none_yet}' -f -a {verb.path[-1]} -d '{_quiet(verb.does)}'"
+                f"complete -c keyfob -n '{none_yet}' -f -a {verb.path[-1]} -d '{_without_specials(verb.does)}'"
                 for verb in word.verbs
             ]
             offered: list[str] = []
             offered += [f"-f -a '{' '.join(word.choices)}'"] if word.choices else []
-            offered += [f"-f -a '({_ASK})'"] if word.takes_profile else []
-            offered += [f"-l {flag.name[2:]}{_fish_value(flag)} -d '{_quiet(flag.does)}'" for flag in word.flags]
+            offered += [f"-f -a '({_LIST_PROFILES})'"] if word.takes_profile else []
+            offered += [
+                f"-l {flag.name[2:]}{_fish_value(flag)} -d '{_without_specials(flag.does)}'" for flag in word.flags
+            ]
             lines += [f"complete -c keyfob -n '{seen}' {offer}" for offer in offered]
     return "\n".join(lines) + "\n"
 
 
 def _fish_value(flag: Flag) -> str:
     if flag.takes_profile:
-        return f" -x -a '({_ASK})'"
+        return f" -x -a '({_LIST_PROFILES})'"
     if flag.takes is None:
         return ""
     return f" -x -a '{' '.join(flag.takes)}'" if flag.takes else " -r"
 
 
-def _quiet(text: str) -> str:
-    """Without what a shell or its completion would take for something of its own."""
+def _without_specials(text: str) -> str:
+    """Remove characters with a meaning in a shell or its completion."""
     plain = text.replace("%%", "%").replace("'", "").replace(":", ",").replace("\\", "").replace("`", "")
     return plain.replace("[", "(").replace("]", ")").replace("$", "")

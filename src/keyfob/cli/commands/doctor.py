@@ -1,4 +1,4 @@
-"""`keyfob doctor`: what is wrong here, and what to do about it. Safe to paste: no secret, no name of a person."""
+"""`keyfob doctor`: check the installation and print a fix for each problem. The output has no secrets and no names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from pathlib import Path
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
 from keyfob.cli.main import version
-from keyfob.cli.profiles import FIRST, Chosen, add_json_flag, add_profile_flag, app_of, choose, kept_app, known_names
+from keyfob.cli.profiles import (
+    FIRST,
+    ChosenProfile,
+    add_json_flag,
+    add_profile_flag,
+    app_of,
+    choose,
+    known_names,
+    stored_app,
+)
 from keyfob.client.io.detect import look_around
 from keyfob.client.io.doctor import clock_ahead, look_at_files, look_at_ports
 from keyfob.client.io.vault.seals import Seals
@@ -23,12 +32,10 @@ from keyfob.client.session.checkup import Finding
 from keyfob.errors import KeyfobError, LoginRequired
 from keyfob.login import App
 
-_WISE_ODDS = 2.0**-20  # beyond one in a million, somebody with many codes gets one
 _MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument("--tenant", metavar="FOLDER", type=Path, help="look at a tenant of this machine too")
     add_json_flag(parser)
@@ -36,46 +43,47 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Look at everything, and tell."""
-    found = list(_examine(flags))
+    found = list(_findings(flags))
     home = str(Path.home())
     for one in found:
-        said, fix = checkup.shortened(one.said, home), checkup.shortened(one.fix, home)
+        text, fix = checkup.shortened(one.said, home), checkup.shortened(one.fix, home)
         if flags.json:
-            output.result_object({"check": one.what, "verdict": one.verdict, "said": said, "fix": fix or None})
+            output.result_object({"check": one.what, "verdict": one.verdict, "said": text, "fix": fix or None})
             continue
-        output.result(f"{_MARKS[one.verdict]} {one.what}: {said}")
+        output.result(f"{_MARKS[one.verdict]} {one.what}: {text}")
         if fix:
             output.result(f"        {fix}")
     return FAILED if any(one.verdict == "wrong" for one in found) else DONE
 
 
-def _examine(flags: Namespace) -> Iterator[Finding]:
+def _findings(flags: Namespace) -> Iterator[Finding]:
     yield Finding("keyfob", "ok", f"keyfob {version()}, Python {platform.python_version()}, {platform.system()}")
     home = ProfileFiles().folder.parent
     readable, foreign, aside = look_at_files(home)
     yield from checkup.judge_modes(readable, foreign)
     for path in aside:
         yield Finding("files", "note", f"a damaged file was set aside: {path}", f"Remove it: rm {path}")
-    yield from _vault()
-    yield from _logins()
+    yield from _check_vault()
+    yield from _check_logins()
     here = look_around()
     yield checkup.judge_terminal(here)
     yield checkup.judge_browser(here)
     yield checkup.judge_proxies(os.environ)
-    yield from _trust()
+    yield from _check_authorities()
     try:
         chosen = choose(flags)
     except KeyfobError as problem:
         yield Finding.of("settings", problem)
         chosen = None
     if chosen is not None:
-        yield from _login(chosen)
+        yield from _check_settings(chosen)
     if flags.tenant is not None:
-        yield _tenant(flags.tenant)
+        from keyfob.cli.tenant.code_guessing import judge_code_guessing  # noqa: PLC0415  needs the extra serve
+
+        yield judge_code_guessing(flags.tenant)
 
 
-def _vault() -> Iterator[Finding]:
+def _check_vault() -> Iterator[Finding]:
     seals = Seals()
     try:
         note = seals.note()
@@ -95,10 +103,10 @@ def _vault() -> Iterator[Finding]:
         yield Finding("vault", "ok", f"tokens are kept {WORDS[note.place]}")
 
 
-def _logins() -> Iterator[Finding]:
+def _check_logins() -> Iterator[Finding]:
     for name in known_names():
         try:
-            app = kept_app(name)
+            app = stored_app(name)
             if app is not None:
                 app.session().stored()
         except LoginRequired:
@@ -109,7 +117,7 @@ def _logins() -> Iterator[Finding]:
             yield Finding(f"login {name}", "ok", "it can be read")
 
 
-def _trust() -> Iterator[Finding]:
+def _check_authorities() -> Iterator[Finding]:
     for name in checkup.TRUST:
         path = os.environ.get(name)
         if path and not Path(path).exists():
@@ -118,8 +126,7 @@ def _trust() -> Iterator[Finding]:
             yield Finding("authorities", "note", f"{name}={path} is trusted in place of the system's authorities")
 
 
-def _login(chosen: Chosen) -> Iterator[Finding]:
-    """What the profile says, and whom it leads to."""
+def _check_settings(chosen: ChosenProfile) -> Iterator[Finding]:
     if chosen.profile is None:
         yield Finding("settings", "note", "no issuer or no client id is known", FIRST)
         callbacks: tuple[Callback, ...] = ()
@@ -130,10 +137,10 @@ def _login(chosen: Chosen) -> Iterator[Finding]:
     taken, any_free = look_at_ports(callbacks)
     yield checkup.judge_ports(taken, any_free=any_free)
     if chosen.profile is not None:
-        yield from _issuer(app_of(chosen.profile))
+        yield from _check_issuer(app_of(chosen.profile))
 
 
-def _issuer(app: App) -> Iterator[Finding]:
+def _check_issuer(app: App) -> Iterator[Finding]:
     if app.profile.ca is not None:
         yield Finding("authorities", "ok", f"{app.profile.ca} is trusted besides the system's authorities")
     try:
@@ -141,29 +148,10 @@ def _issuer(app: App) -> Iterator[Finding]:
     except KeyfobError as problem:
         yield Finding.of("issuer", problem)
         return
-    ways = [name for name, has in (("by browser", offered.authorization_endpoint),
+    flows = [name for name, has in (("by browser", offered.authorization_endpoint),
                                    ("by code", offered.device_authorization_endpoint)) if has]  # fmt: skip
-    yield Finding("issuer", "ok", f"it answers, and offers a login {' and '.join(ways) or 'to programs alone'}")
+    yield Finding("issuer", "ok", f"it answers, and offers a login {' and '.join(flows) or 'to programs alone'}")
     try:
         yield checkup.judge_clock(clock_ahead(app.profile))
     except KeyfobError as problem:
         yield Finding.of("clock", problem)
-
-
-def _tenant(folder: Path) -> Finding:
-    """How likely all the guessing of a code's life is to hit it."""
-    from keyfob.serve import Registry
-    from keyfob.server.decide.throttle import guess_budget
-    from keyfob.server.decide.user_code import ALPHABET, CODE_LENGTH
-
-    try:
-        with Registry.open(folder) as registry:
-            odds = registry.config().guess_odds
-    except KeyfobError as problem:
-        return Finding.of("tenant", problem)
-    budget = guess_budget(odds)
-    one_in = len(ALPHABET) ** CODE_LENGTH // budget
-    said = f"in a code's life {budget} wrong codes are taken from everybody together, so one in {one_in:,} is guessed"
-    if odds > _WISE_ODDS:
-        return Finding("tenant", "wrong", said, "Set guess_odds in tenant.toml to 2.4e-10 or less (RFC 8628 §5.1).")
-    return Finding("tenant", "ok", said)

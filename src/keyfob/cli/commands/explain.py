@@ -1,4 +1,4 @@
-"""`keyfob explain`: where each setting comes from, which way a login would take, where tokens are kept; and why."""
+"""`keyfob explain`: the origin of each setting, the flow of the next login, the storage of tokens, and why."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import cast
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import FIRST, Chosen, add_json_flag, add_profile_flag, app_of, choose
-from keyfob.cli.settings import Kind, Setting
+from keyfob.cli.profiles import FIRST, ChosenProfile, add_json_flag, add_profile_flag, app_of, choose
+from keyfob.cli.settings import Setting, SettingKind
 from keyfob.client.flows.choice import find_browser
 from keyfob.client.io.detect import look_around
 from keyfob.client.io.state.capability_files import CapabilityFiles
@@ -23,7 +23,7 @@ from keyfob.errors import KeyfobError, Unreachable
 from keyfob.login import App, Profile
 
 POLICY_VARIABLE = "KEYFOB_STORE"
-_FROM: dict[Kind, str] = {
+_FROM: dict[SettingKind, str] = {
     "flag": "this command",
     "environment": "the environment",
     "project": "the project",
@@ -34,40 +34,34 @@ _FROM: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """Which ways a login would try, in order, and why.
+class FlowPlan:
+    """The flows that a login would try, in order, and the reasons.
 
     Attributes:
-        problem: Why the issuer could not be asked.
+        problem: The error, if the issuer's metadata could not be fetched.
     """
 
-    ways: tuple[str, ...]
+    flows: tuple[str, ...]
     reasons: tuple[str, ...]
     problem: KeyfobError | None = None
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     add_json_flag(parser)
     parser.epilog = "Asks the issuer what it offers, and logs nobody in. Without a network it explains what it can."
 
 
 def run(flags: Namespace) -> int:
-    """Explain.
-
-    Raises:
-        KeyfobError: The settings cannot be read.
-    """
     chosen = choose(flags)
     settings = _all_settings(chosen)
     app = None if chosen.profile is None else app_of(chosen.profile)
-    way = None if app is None else _find_way(app)
+    plan = None if app is None else _plan_of(app)
     refused = {} if app is None else _refused(app.profile)
     place, why = _place()
     if flags.json:
-        problem = None if way is None or way.problem is None else output.told(way.problem)
-        login = {"ways": list(way.ways), "reasons": list(way.reasons), "problem": problem} if way else None
+        problem = None if plan is None or plan.problem is None else output.error_members(plan.problem)
+        login = {"ways": list(plan.flows), "reasons": list(plan.reasons), "problem": problem} if plan else None
         output.result_object(
             {
                 "settings": {
@@ -81,73 +75,73 @@ def run(flags: Namespace) -> int:
             }
         )
         return DONE
-    _say_settings(settings)
-    if way is None:
+    _print_settings(settings)
+    if plan is None:
         output.result("A login: no issuer or no client id is known")
         output.detail(FIRST)
     else:
-        _say_way(way)
-    for door, when in refused.items():
-        output.result(f"  refused before: {door}, on {when[:10]}")
+        _print_plan(plan)
+    for flow, when in refused.items():
+        output.result(f"  refused before: {flow}, on {when[:10]}")
     output.result(f"Tokens: {WORDS[place]}" if place else "Tokens: nothing is decided yet; the next login does")
     for reason in why:
         output.result(f"  {reason}")
     return DONE
 
 
-def _all_settings(chosen: Chosen) -> dict[str, Setting]:
-    """What somebody said, and what is kept besides."""
+def _all_settings(chosen: ChosenProfile) -> dict[str, Setting]:
+    """Return the given settings, then those of the stored profile."""
     found = dict(chosen.settings)
     if chosen.profile is None:
         return found
-    is_kept = ProfileFiles().load(chosen.name) is not None
+    is_stored = ProfileFiles().load(chosen.name) is not None
     written = cast("dict[str, object]", json.loads(chosen.profile.write()))
-    written.pop("way", None)  # it is called flow here
+    written.pop("way", None)  # the stored name of the flow, which is shown as `flow`
     if "resource" in found:
         written.pop("audience", None)
         written.pop("is_resource", None)
     for name, value in written.items():
         if name not in found and value:
             text = value if isinstance(value, str) else json.dumps(value)
-            found[name] = Setting(text, "login" if is_kept else "usual")
+            found[name] = Setting(text, "login" if is_stored else "usual")
     return found
 
 
-def _find_way(app: App) -> Way:
-    """As the next `keyfob login` would choose."""
+def _plan_of(app: App) -> FlowPlan:
+    """Plan as the next `keyfob login` does."""
     profile = app.profile
     if profile.is_machine:
-        return Way(("machine",), ("the program logs in as itself: this profile is a machine's",))
+        return FlowPlan(("machine",), ("the program logs in as itself: this profile is a machine's",))
     if profile.flow != "auto":
-        return Way((profile.flow,), (f"the settings say so: flow is {profile.flow}",))
+        return FlowPlan((profile.flow,), (f"the settings say so: flow is {profile.flow}",))
     try:
         choice = app.plan()
     except KeyfobError as problem:
         _, here = find_browser(look_around())
         silent = "the issuer did not answer, so what it offers is not known"
         asked = silent if isinstance(problem, Unreachable) else "what the issuer offers could not be found out"
-        return Way((), (here, asked), problem)
-    return Way(choice.flows, choice.reasons)
+        return FlowPlan((), (here, asked), problem)
+    return FlowPlan(choice.flows, choice.reasons)
 
 
 def _refused(profile: Profile) -> dict[str, str]:
-    learned = CapabilityFiles().load(profile.issuer, profile.client_id).fresh(datetime.now(UTC))
-    return {door: output.instant(when) or "" for door, when in learned.refused.items()}
+    capabilities = CapabilityFiles().load(profile.issuer, profile.client_id).fresh(datetime.now(UTC))
+    return {flow: output.instant(when) or "" for flow, when in capabilities.refused.items()}
 
 
 def _place() -> tuple[Place | None, list[str]]:
-    """Where tokens are kept, and why not somewhere better."""
+    """Return where tokens are stored, and why not in a safer place."""
     seals = Seals()
     place = seals.note().place
     policy = os.environ.get(POLICY_VARIABLE)
     why = [] if not policy else [f"{POLICY_VARIABLE} says {policy}"]
     for better in PLACES[: PLACES.index(place)] if place else PLACES[:-1]:
-        code, said = seals.check(better)
-        why.append(f"{better}: {said}" + (f" ({code})" if code else ""))
+        code, text = seals.check(better)
+        why.append(f"{better}: {text}" + (f" ({code})" if code else ""))
     return place, why
 
 
-def _say_settings(settings: dict[str, Setting]) -> None:
+def _print_settings(settings: dict[str, Setting]) -> None:
     rows = [(name, setting.value, _source(setting)) for name, setting in settings.items()]
     output.result("Settings")
     for line in output.columns(rows):
@@ -158,11 +152,11 @@ def _source(setting: Setting) -> str:
     return f"{_FROM[setting.kind]}: {setting.where}" if setting.where else _FROM[setting.kind]
 
 
-def _say_way(way: Way) -> None:
-    output.result(f"A login: {', then '.join(way.ways)}" if way.ways else "A login: no way is known from here")
-    for reason in way.reasons:
+def _print_plan(plan: FlowPlan) -> None:
+    output.result(f"A login: {', then '.join(plan.flows)}" if plan.flows else "A login: no way is known from here")
+    for reason in plan.reasons:
         output.result(f"  {reason}")
-    if way.problem is not None:
-        output.remark(way.problem.message)
-        if way.problem.hint:
-            output.detail(way.problem.hint)
+    if plan.problem is not None:
+        output.remark(plan.problem.message)
+        if plan.problem.hint:
+            output.detail(plan.problem.hint)

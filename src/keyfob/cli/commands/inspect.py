@@ -1,4 +1,4 @@
-"""`keyfob inspect`: what a token says, who signed it, and check by check whether an API would take it."""
+"""`keyfob inspect`: decode a token, verify its signature, and show each check of an API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, cast
 
-from keyfob.cli import inspected, output
+from keyfob.cli import output, token_report
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
 from keyfob.errors import InvalidToken, KeyfobError, LoginRequired, Misuse, Unreachable
@@ -29,16 +29,15 @@ _PIPE: Final = "Pipe it: ... | keyfob inspect -"
 
 
 @dataclass(frozen=True, slots=True)
-class _Meant:
-    """What is to be inspected, and what is known of it without reading it."""
+class _Given:
+    """The token to inspect, and the profile that it may belong to."""
 
     token: Secret
     profile: Profile | None
-    is_kept: bool = False
+    is_stored: bool = False
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     parser.add_argument(
         "token",
         metavar="TOKEN",
@@ -59,47 +58,42 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Inspect it.
-
-    Raises:
-        Misuse: There is no token where one was said to be.
-        LoginRequired: No login is kept whose token it could be.
-    """
-    meant = _read(flags)
-    client_id = meant.profile.client_id if meant.profile else None
-    kind = kind_of(meant.token, client_id)
+    given = _read(flags)
+    client_id = given.profile.client_id if given.profile else None
+    kind = kind_of(given.token, client_id)
     now = datetime.now(UTC)
-    first = explain(meant.token, None, _policy(flags, inspected.NOBODY, inspected.NOBODY), now)
-    policy, assumed = _find_policy(flags, meant, first.claims or {})
-    keys, problem = _find_keys(flags, meant, policy, is_readable=kind not in {"opaque", "encrypted"})
-    found = inspected.Inspected(
+    first = explain(given.token, None, _policy(flags, token_report.UNKNOWN, token_report.UNKNOWN), now)
+    policy, assumed = _find_policy(flags, given, first.claims or {})
+    keys, problem = _find_keys(flags, given, policy, is_readable=kind not in {"opaque", "encrypted"})
+    found = token_report.TokenReport(
         kind,
-        explain(meant.token, keys, policy, now),
+        explain(given.token, keys, policy, now),
         policy,
         now,
-        _signature_bytes(meant.token),
+        _signature_bytes(given.token),
         assumed,
         "" if problem is None else problem.message,
     )
     if flags.json:
-        output.result_object(inspected.members(found))
+        output.result_object(token_report.members(found))
     else:
-        for line in inspected.lines(found):
+        for line in token_report.lines(found):
             output.result(line)
     if found.accepted:
         return DONE
     return problem.exit if found.accepted is None and problem is not None else InvalidToken.exit
 
 
-def _read(flags: Namespace) -> _Meant:
-    """The token, from where it was said to be.
+def _read(flags: Namespace) -> _Given:
+    """Read the token from the login, a file or stdin.
 
     Raises:
         Misuse: There is none.
+        LoginRequired: No token was given, and there is no login.
     """
     if flags.token is None:
         app = known_app(_without_issuer(flags))
-        return _Meant(app.session().stored().access_token, app.profile, is_kept=True)
+        return _Given(app.session().stored().access_token, app.profile, is_stored=True)
     profile = None
     with suppress(LoginRequired):
         profile = known_app(_without_issuer(flags)).profile
@@ -108,15 +102,11 @@ def _read(flags: Namespace) -> _Meant:
     token = " ".join(words[1:] if words and words[0].lower() in {"bearer", "dpop"} else words)
     if not token or len(text) > _LONGEST:
         raise Misuse("there is no token in what was given", hint=_PIPE)
-    return _Meant(Secret(token), profile)
+    return _Given(Secret(token), profile)
 
 
 def _read_file(name: str) -> bytes:
-    """What a file holds. The name is not repeated: it may be the token itself.
-
-    Raises:
-        Misuse: There is no such file.
-    """
+    """Read a file. The error does not repeat its name, which may be the token itself."""
     try:
         with Path(name).open("rb") as file:
             return file.read(_LONGEST + 1)
@@ -127,23 +117,23 @@ def _read_file(name: str) -> bytes:
 
 
 def _without_issuer(flags: Namespace) -> Namespace:
-    """Here these say what the API wants, and not which login is meant."""
+    """Keep --issuer out of the choice of the profile: here it is the issuer that the API trusts."""
     return Namespace(profile=flags.profile)
 
 
-def _find_policy(flags: Namespace, meant: _Meant, said: Mapping[str, object]) -> tuple[Policy, tuple[str, ...]]:
-    """What the API wants: what was said, what the login is for, or what the token says itself."""
-    kept = meant.profile if meant.is_kept else None
+def _find_policy(flags: Namespace, given: _Given, claims: Mapping[str, object]) -> tuple[Policy, tuple[str, ...]]:
+    """Return the issuer and audience to check against: from the flags, the login, or the token itself."""
+    stored = given.profile if given.is_stored else None
     assumed: list[str] = []
-    issuer = flags.issuer or (kept.issuer if kept else None)
-    if not issuer and isinstance(own := said.get("iss"), str) and is_safe(own):
+    issuer = flags.issuer or (stored.issuer if stored else None)
+    if not issuer and isinstance(own := claims.get("iss"), str) and is_safe(own):
         issuer = own
         assumed.append("issuer")
-    audience = flags.audience or (kept.audience if kept else None)
-    if not audience and (named := _first_text(said.get("aud"))):
+    audience = flags.audience or (stored.audience if stored else None)
+    if not audience and (named := _first_text(claims.get("aud"))):
         audience = named
         assumed.append("audience")
-    return _policy(flags, issuer or inspected.NOBODY, audience or inspected.NOBODY), tuple(assumed)
+    return _policy(flags, issuer or token_report.UNKNOWN, audience or token_report.UNKNOWN), tuple(assumed)
 
 
 def _policy(flags: Namespace, issuer: str, audience: str) -> Policy:
@@ -157,23 +147,23 @@ def _first_text(value: object) -> str | None:
 
 
 def _find_keys(
-    flags: Namespace, meant: _Meant, policy: Policy, *, is_readable: bool
+    flags: Namespace, given: _Given, policy: Policy, *, is_readable: bool
 ) -> tuple[KeySet | None, KeyfobError | None]:
-    """The issuer's keys, or why they are not at hand.
+    """Return the issuer's keys, or the error for which they are not available.
 
     Raises:
-        Misuse: The file of authorities cannot be used.
+        Misuse: The CA file cannot be used.
     """
-    if policy.issuer == inspected.NOBODY or not is_readable:
+    if policy.issuer == token_report.UNKNOWN or not is_readable:
         return None, None
     if flags.offline:
         return None, Unreachable("nobody was asked, as --offline says")
-    is_ours = policy.issuer in {flags.issuer, meant.profile.issuer if meant.profile else None}
+    is_ours = policy.issuer in {flags.issuer, given.profile.issuer if given.profile else None}
     if not is_ours and not is_public(policy.issuer):
         hint = "Add --issuer with it."
         return None, Unreachable("an issuer in a private network is asked only if --issuer names it", hint=hint)
     try:
-        return fetch_keys(policy.issuer, flags.ca or (meant.profile.ca if meant.profile else None)), None
+        return fetch_keys(policy.issuer, flags.ca or (given.profile.ca if given.profile else None)), None
     except Misuse:
         raise
     except KeyfobError as problem:
@@ -181,7 +171,6 @@ def _find_keys(
 
 
 def _signature_bytes(token: Secret) -> int:
-    """How long the signature is, without looking at it."""
     try:
         return len(take_apart(token).signature)
     except InvalidToken:

@@ -1,4 +1,4 @@
-"""`keyfob login`: log in, and keep what comes."""
+"""`keyfob login`: log in and store the tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import (
     SOURCES,
-    Chosen,
+    ChosenProfile,
     add_json_flag,
     add_profile_flag,
     app_of,
@@ -39,7 +39,6 @@ _PLACES: dict[Place, tuple[str, str]] = {
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument(
         "--issuer", metavar="URL", help=f"who logs you in, exactly as its metadata writes it; or {NAMES}"
@@ -101,25 +100,17 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Log in.
-
-    Raises:
-        Misuse: A setting is missing.
-        LoginDeclined: The person said no.
-        TimedOut: The person did not answer in time.
-        KeyfobError: The login failed otherwise.
-    """
     chosen = choose(flags)
-    profile = _waiting_profile(flags) if flags.resume else profile_of(chosen)
+    profile = _pending_profile(flags) if flags.resume else profile_of(chosen)
     app = app_of(profile, store=flags.store)
-    log_in = _held_to(chosen, app, _way_of(flags, app, chosen.subject))
+    log_in = _pinned_to(chosen, app, _login_step(flags, app, chosen.subject))
     if not flags.json:
-        stored = _or_say_where(log_in, profile)
+        stored = _at_terminal(log_in, profile)
         ProfileFiles().save(app.profile)
         if stored is not None:
             output.remark(_greeting(stored))
         else:
-            output.remark(f"when it is approved, run: {_resume(profile.name)}")
+            output.remark(f"when it is approved, run: {_resume_command(profile.name)}")
         return DONE
     try:
         stored = log_in(events.show)
@@ -138,8 +129,8 @@ def run(flags: Namespace) -> int:
 _LogIn = Callable[[Callable[[Notice], None] | None], StoredLogin | None]
 
 
-def _held_to(chosen: Chosen, app: App, log_in: _LogIn) -> _LogIn:
-    """The same, for the account that is pinned alone; another's login is ended at once, if it took nobody's place."""
+def _pinned_to(chosen: ChosenProfile, app: App, log_in: _LogIn) -> _LogIn:
+    """Accept only the pinned account. Another account's new login is ended at once, unless it replaced a login."""
     if chosen.subject is None:
         return log_in
 
@@ -159,7 +150,6 @@ def _held_to(chosen: Chosen, app: App, log_in: _LogIn) -> _LogIn:
 
 
 def _is_empty(app: App) -> bool:
-    """Whether nobody is logged in."""
     try:
         app.session().stored()
     except KeyfobError:
@@ -167,12 +157,12 @@ def _is_empty(app: App) -> bool:
     return False
 
 
-def _resume(name: str) -> str:
+def _resume_command(name: str) -> str:
     return f"{command('login', name)} --resume"
 
 
-def _again(profile: Profile) -> str:
-    """The same login, to be typed elsewhere: what was not kept yet has to be said again."""
+def _login_command(profile: Profile) -> str:
+    """Return the command for the same login elsewhere. Settings that are not stored yet become flags."""
     ours = command("login", profile.name)
     if ProfileFiles().load(profile.name) == profile:
         return ours
@@ -185,11 +175,11 @@ def _again(profile: Profile) -> str:
     return " ".join([ours, *(f"{name} {shlex.quote(value)}" for name, value in flags.items() if value)])
 
 
-def _waiting_profile(flags: Namespace) -> Profile:
-    """Whose login waits.
+def _pending_profile(flags: Namespace) -> Profile:
+    """Return the profile of the pending login.
 
     Raises:
-        LoginRequired: Nobody's.
+        LoginRequired: There is no pending login.
     """
     name = name_of(flags)
     profile = PendingFiles().profile(name)
@@ -198,11 +188,11 @@ def _waiting_profile(flags: Namespace) -> Profile:
     return profile
 
 
-def _way_of(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
-    """What is to be done; gives None where nobody was waited for.
+def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
+    """Return the step that the flags ask for: log in, resume, or begin only, which returns None.
 
     Raises:
-        Misuse: Flags that do not go together.
+        Misuse: The flags contradict each other.
     """
     max_age = None if flags.max_age is None else duration(flags.max_age)
     assurance = Assurance(tuple((flags.acr or "").split()), max_age, tuple(flags.prompt or ()))
@@ -214,10 +204,11 @@ def _way_of(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
             app.begin(notify, assurance=assurance)
 
         return begin
-    may_replace_account = _switch_of(flags, pinned)
+    may_replace_account = _account_switch(flags, pinned)
 
     def accepts(stored: StoredLogin) -> bool:
-        return not flags.switch_account and pinned in {None, stored.subject}  # who wants another wants to be asked
+        # --switch-account asks for a new login: a login of another process does not do.
+        return not flags.switch_account and pinned in {None, stored.subject}
 
     if flags.resume:
         return lambda notify: app.resume(notify, may_replace_account=may_replace_account, accepts=accepts)
@@ -232,10 +223,10 @@ def _way_of(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
     )
 
 
-def _switch_of(flags: Namespace, pinned: str | None = None) -> Callable[[StoredLogin, StoredLogin], bool]:
-    """May another person take the place of the last? The flag says so, or whoever sits at the terminal.
+def _account_switch(flags: Namespace, pinned: str | None = None) -> Callable[[StoredLogin, StoredLogin], bool]:
+    """Return the decision whether a new account may replace the last: by the flag, or by a question at the terminal.
 
-    Nobody may whose account is not the one that is pinned.
+    An account other than the pinned one never may.
     """
 
     def may_replace_account(before: StoredLogin, after: StoredLogin) -> bool:
@@ -251,23 +242,23 @@ def _switch_of(flags: Namespace, pinned: str | None = None) -> Callable[[StoredL
     return may_replace_account
 
 
-def _or_say_where(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
-    """Log in at the terminal. Where there is none, a program reads on stdout what to run where there is one.
+def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
+    """Log in at the terminal. Without one, print the command to run in a terminal as JSON on stdout.
 
     Raises:
         LoginRequired: There is no terminal.
-        KeyboardInterrupt: The person has had enough.
+        KeyboardInterrupt: The user pressed Ctrl-C.
     """
     try:
         return log_in(None)
     except KeyboardInterrupt:
         if PendingFiles().profile(profile.name) is not None:
             sys.stderr.write("\n")
-            output.remark(f"the code stays good for a while; to go on waiting, run: {_resume(profile.name)}")
+            output.remark(f"the code stays good for a while; to go on waiting, run: {_resume_command(profile.name)}")
         raise
     except LoginRequired as problem:
         if problem.code == "no-terminal":
-            ours = _again(profile)
+            ours = _login_command(profile)
             output.result_object({"error": problem.code, "run": ours, "run_and_show_events": f"{ours} --json"})
         raise
 

@@ -1,4 +1,4 @@
-"""`keyfob logout`: end the login at the server, forget it here, and say what is still alive."""
+"""`keyfob logout`: revoke the login at the server, delete it here, and report which tokens are still valid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
-from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, choose, kept_app, known_names
+from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, choose, known_names, stored_app
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.errors import KeyfobError, LoginRequired
 from keyfob.login import App, LoggedOut
@@ -17,7 +17,7 @@ from keyfob.run import run as blocking
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What became of one login; nothing was done where nobody was logged in."""
+    """The result for one profile. `done` is None if there was no login."""
 
     name: str
     done: LoggedOut | None = None
@@ -25,42 +25,36 @@ class Ended:
 
     @property
     def exit(self) -> int:
-        """Not done until the server knows."""
+        """The exit code; a login that was not revoked at the server is a failure."""
         if self.problem is not None:
             return self.problem.exit
         return FAILED if self.done is not None and self.done.revoked is False else DONE
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument("--all", action="store_true", help="every profile's login")
     add_json_flag(parser)
 
 
 def run(flags: Namespace) -> int:
-    """Log out. Whoever is not logged in has what they want.
-
-    Raises:
-        KeyfobError: The vault cannot be used.
-    """
     if not flags.all:
         chosen = choose(flags)
         ended = end(chosen.name, None if chosen.profile is None else app_of(chosen.profile))
         if flags.json:
             output.result_object(members(ended.done))
         else:
-            say(ended)
+            print_result(ended)
         return ended.exit
     exits = [DONE]
     for name in known_names():
         ended = _end_any(name)
         exits.append(ended.exit)
         if flags.json:
-            problem = None if ended.problem is None else output.told(ended.problem)
+            problem = None if ended.problem is None else output.error_members(ended.problem)
             output.result_object({"profile": name, **members(ended.done), "error": problem})
         else:
-            say(ended, is_named=True)
+            print_result(ended, is_named=True)
     if len(exits) == 1 and not flags.json:
         output.remark("nobody was logged in")
     return max(exits)
@@ -70,8 +64,8 @@ def end(name: str, app: App | None) -> Ended:
     """End one profile's login.
 
     Raises:
-        VaultUnavailable: It cannot be forgotten.
-        KeyboardInterrupt: The person has had enough; it is forgotten all the same.
+        VaultUnavailable: The login cannot be deleted.
+        KeyboardInterrupt: The user pressed Ctrl-C; the login is deleted nevertheless.
     """
     try:
         return Ended(name, None if app is None else app.session().log_out())
@@ -84,9 +78,9 @@ def end(name: str, app: App | None) -> Ended:
 
 
 def _end_any(name: str) -> Ended:
-    """As `end`; what cannot be read is forgotten all the same, and the next profile is not kept waiting for it."""
+    """End a login. If it cannot be read, delete it, and return the error so that the next profile follows."""
     try:
-        return end(name, kept_app(name))
+        return end(name, stored_app(name))
     except KeyfobError as problem:
         try:
             blocking(FileVault().delete(name))
@@ -96,7 +90,7 @@ def _end_any(name: str) -> Ended:
 
 
 def members(done: LoggedOut | None) -> dict[str, object]:
-    """For a program."""
+    """Return the result as JSON members."""
     return {
         "forgotten": done is not None,
         "revoked": done and done.revoked,
@@ -107,8 +101,8 @@ def members(done: LoggedOut | None) -> dict[str, object]:
     }
 
 
-def say(ended: Ended, *, is_named: bool = False) -> None:
-    """For a person."""
+def print_result(ended: Ended, *, is_named: bool = False) -> None:
+    """Print the result."""
     done, before = ended.done, f"{ended.name}: " if is_named else ""
     if ended.problem is not None:
         output.remark(f"{before}{ended.problem.message}; nothing is kept here any more")
@@ -122,6 +116,6 @@ def say(ended: Ended, *, is_named: bool = False) -> None:
     if not done.is_alive:
         return
     given = "the server was given the access token back"
-    told = given if done.access_revoked else "the access token was not called back"
+    revoked = given if done.access_revoked else "the access token was not called back"
     until = "it lapses, and nobody here knows when" if done.alive_until is None else output.clock(done.alive_until)
-    output.remark(f"{told}; an API that does not ask the server takes it until {until}")
+    output.remark(f"{revoked}; an API that does not ask the server takes it until {until}")

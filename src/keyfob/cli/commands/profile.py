@@ -1,4 +1,4 @@
-"""`keyfob profile`: which logins there are, which is meant if nobody says, and one less."""
+"""`keyfob profile`: list, show, select and remove profiles."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import cast
 
 from keyfob.cli import output
-from keyfob.cli.commands.logout import end, members, say
+from keyfob.cli.commands.logout import end, members, print_result
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.parser import sentence
-from keyfob.cli.profiles import add_json_flag, choose, kept_app, known_names
+from keyfob.cli.profiles import add_json_flag, choose, known_names, stored_app
 from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.profile import DEFAULT, check_name
@@ -22,9 +22,8 @@ from keyfob.run import run as blocking
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which verbs there are."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    for name, does, doing in (
+    for name, does, run_verb in (
         ("list", "name each profile, and how its login stands", _list),
         ("show", "all settings of one; no secret is among them", _show),
         ("use", "the one to take when nobody says which", _use),
@@ -34,23 +33,18 @@ def configure(parser: ArgumentParser) -> None:
         if name != "list":
             verb.add_argument("name", metavar="NAME", help="the profile")
         add_json_flag(verb)
-        verb.set_defaults(chosen=doing)
+        verb.set_defaults(run_verb=run_verb)
 
 
 def run(flags: Namespace) -> int:
-    """Do what was chosen.
-
-    Raises:
-        KeyfobError: It cannot be done.
-    """
-    return cast(int, flags.chosen(flags))
+    return cast(int, flags.run_verb(flags))
 
 
 def _list(flags: Namespace) -> int:
     in_use = choose(Namespace()).name
     rows: list[tuple[str, ...]] = []
     for name in known_names():
-        profile, state = _looked_at(name)
+        profile, state = _state_of(name)
         issuer = "" if profile is None else profile.profile.issuer
         if flags.json:
             output.result_object({"profile": name, "in_use": name == in_use, "issuer": issuer or None, "state": state})
@@ -61,15 +55,15 @@ def _list(flags: Namespace) -> int:
     return DONE
 
 
-def _looked_at(name: str) -> tuple[App | None, str]:
-    """A profile that may be damaged, and its state in one word."""
+def _state_of(name: str) -> tuple[App | None, str]:
+    """Return the profile, which may be damaged, and its state."""
     try:
-        app = kept_app(name)
+        app = stored_app(name)
         if app is None:
             return None, LoginRequired.default_code
         return app, login_status(app.session().stored(), datetime.now(UTC), is_machine=app.profile.is_machine).state
     except LoginRequired:
-        return kept_app(name), "login-needed"
+        return stored_app(name), "login-needed"
     except KeyfobError as problem:
         return None, problem.code
 
@@ -78,12 +72,12 @@ def _show(flags: Namespace) -> int:
     profile = ProfileFiles().load(_known(flags.name))
     if profile is None:
         raise LoginRequired("only a login is left of that profile, and no settings", hint="Run: keyfob status --all")
-    told = cast("dict[str, object]", json.loads(profile.write()))
+    stored = cast("dict[str, object]", json.loads(profile.write()))
     if flags.json:
-        output.result_object({"profile": flags.name, **told})
+        output.result_object({"profile": flags.name, **stored})
         return DONE
     for line in output.columns([(key, value if isinstance(value, str) else json.dumps(value))
-                                for key, value in told.items()]):  # fmt: skip
+                                for key, value in stored.items()]):  # fmt: skip
         output.result(line)
     return DONE
 
@@ -104,11 +98,11 @@ def _use(flags: Namespace) -> int:
 
 
 def _remove(flags: Namespace) -> int:
-    """The server hears of it first; what is here goes whatever it says."""
+    """Revoke the login at the server, then delete login and settings, even if the server does not answer."""
     name = _known(flags.name)
     files, vault = ProfileFiles(), FileVault()
     try:
-        ended = end(name, kept_app(name))
+        ended = end(name, stored_app(name))
     finally:
         with vault.lock(name):
             blocking(vault.delete(name))
@@ -117,16 +111,16 @@ def _remove(flags: Namespace) -> int:
     if flags.json:
         output.result_object({"profile": name, **members(ended.done)})
     else:
-        say(ended)
+        print_result(ended)
         output.remark(f"the profile {name} is no more")
     return ended.exit
 
 
 def _known(name: str) -> str:
-    """A name that there is.
+    """Return the name of an existing profile.
 
     Raises:
-        Misuse: There is none of that name.
+        Misuse: There is no profile of that name.
     """
     check_name(name)
     if name not in known_names():

@@ -20,7 +20,6 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument("--min-ttl", metavar="TIME", help="how long the token must live; else nothing is started")
     parser.add_argument("--as", dest="variable", metavar="NAME", default=_DEFAULT,
@@ -33,13 +32,6 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Start it.
-
-    Raises:
-        Misuse: There is no such program, or the variable's name is none.
-        Refused: No token will do.
-        KeyfobError: There is none.
-    """
     words: list[str] = flags.command[1:] if flags.command[:1] == ["--"] else flags.command
     if not words:
         raise Misuse("there is no program to start", hint="Run: keyfob run -- CMD ...")
@@ -54,10 +46,13 @@ def run(flags: Namespace) -> int:
     sys.stderr.flush()
     if os.name == "posix":
         core_files.allow_again()
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and what is ignored stays so across exec
+        for ignored in (
+            signal.SIGPIPE,
+            signal.SIGXFSZ,
+        ):  # Python ignores them, and exec would keep that
             signal.signal(ignored, signal.SIG_DFL)
         os.execve(program, words, environment)  # noqa: S606  no shell is the point
-    return subprocess.call([program, *words[1:]], env=environment)  # noqa: S603  what the person typed
+    return subprocess.call([program, *words[1:]], env=environment)  # noqa: S603  the command that the user typed
 
 
 def _token(flags: Namespace) -> str:
@@ -71,7 +66,7 @@ def _token(flags: Namespace) -> str:
             code="token-bound",
             hint="Use keyfob call, or log in to another profile with --dpop off",
         )
-    if stored.certificate is not None:  # which is a file, and so may be the program's own as well
+    if stored.certificate is not None:  # not refused: the program may read the same certificate file
         output.remark(output.CERTIFICATE_NEEDED)
     if min_ttl is None or stored.expires_at is None:
         return token

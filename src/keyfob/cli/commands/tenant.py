@@ -1,4 +1,4 @@
-"""`keyfob tenant`: what is registered at a tenant, from a file or one by one."""
+"""`keyfob tenant`: registrations and users of a tenant, from a file or one by one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from keyfob.cli.tenant import file, people, programs
 
 
 class Verb(NamedTuple):
-    """What can be done: its words, and the doing."""
-
     name: str
     does: str
     configure: Callable[[ArgumentParser], None]
@@ -39,7 +37,6 @@ PEOPLE: Final = (
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which verbs there are."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for verb in FILE:
         _add(verbs.add_parser(verb.name, help=verb.does, allow_abbrev=False), verb)
@@ -51,13 +48,8 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Do what was chosen.
-
-    Raises:
-        KeyfobError: It cannot be done.
-    """
-    chosen: Callable[[Namespace], int] = flags.chosen
-    return chosen(flags)
+    run_verb: Callable[[Namespace], int] = flags.run_verb
+    return run_verb(flags)
 
 
 def _verbs_of(kind: programs.Family) -> tuple[Verb, ...]:
@@ -76,11 +68,11 @@ def _verbs_of(kind: programs.Family) -> tuple[Verb, ...]:
 def _add(parser: ArgumentParser, verb: Verb) -> None:
     parser.description = sentence(verb.does)
     verb.configure(parser)
-    parser.set_defaults(chosen=verb.run)
+    parser.set_defaults(run_verb=verb.run)
 
 
 def _add_family(parser: ArgumentParser, verbs: tuple[Verb, ...]) -> None:
-    """Verbs below a word; its help shows the flags of each, so that nobody has to ask twice."""
+    """Add verbs below a word. The help of the word shows the flags of each verb."""
     below = parser.add_subparsers(metavar="VERB", required=True)
     usages: list[str] = []
     for verb in verbs:

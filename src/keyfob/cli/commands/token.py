@@ -11,7 +11,6 @@ from keyfob.cli.profiles import add_json_flag, add_profile_flag, duration, known
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     parser.add_argument(
         "--min-ttl",
@@ -22,11 +21,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Print it, and lay it where the next `keyfob token` finds it without loading any of this (`io/quick.py`).
-
-    Raises:
-        KeyfobError: There is none, and none can be had without the person.
-    """
+    """Print the token and store it in the quick file, from which `io/quick.py` prints it without these imports."""
     min_ttl = None if flags.min_ttl is None else duration(flags.min_ttl)
     app = known_app(flags)
     session = app.session(output.notice)

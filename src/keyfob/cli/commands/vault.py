@@ -1,4 +1,4 @@
-"""`keyfob vault`: where and how tokens are kept, and keeping them elsewhere."""
+"""`keyfob vault`: show where tokens are stored, and move them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ _SWITCH = {"on": True, "off": False}
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
     for name, does, choices, metavar in (
         ("status", "where tokens are kept, and what each place answers", (), ""),
@@ -36,12 +35,6 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Tell, or move.
-
-    Raises:
-        Misuse: There is no such place.
-        VaultUnavailable: The new place does not work; nothing has changed then.
-    """
     vault, seals = FileVault(), Seals()
     vault.seals = seals
     match flags.verb:
@@ -60,7 +53,7 @@ def run(flags: Namespace) -> int:
                 blocking(vault.remove_quick(entry))
             output.remark(f"the quick file is {flags.word}")
         case _:
-            _tell(vault, seals, as_json=flags.json)
+            _print_status(vault, seals, as_json=flags.json)
             return DONE
     if flags.json:
         output.result_object(_members(vault, seals.note()))
@@ -68,7 +61,7 @@ def run(flags: Namespace) -> int:
 
 
 def _members(vault: FileVault, note: Note) -> dict[str, object]:
-    """What there is to say as JSON, but for what the places answer."""
+    """Return the state as JSON members, without the answers of the places."""
     return {
         "place": note.place,
         "moving_from": note.before,
@@ -78,19 +71,19 @@ def _members(vault: FileVault, note: Note) -> dict[str, object]:
     }
 
 
-def _tell(vault: FileVault, seals: Seals, *, as_json: bool) -> None:
+def _print_status(vault: FileVault, seals: Seals, *, as_json: bool) -> None:
     note = seals.note()
     answers = [(place, *seals.check(place)) for place in PLACES]
     if as_json:
-        places = [{"place": place, "code": code, "message": said} for place, code, said in answers]
+        places = [{"place": place, "code": code, "message": text} for place, code, text in answers]
         output.result_object(_members(vault, note) | {"places": places})
         return
-    kept = f"tokens are kept {WORDS[note.place]}" if note.place else "nothing is decided yet; the next login does"
-    output.result(kept)
+    stored = f"tokens are kept {WORDS[note.place]}" if note.place else "nothing is decided yet; the next login does"
+    output.result(stored)
     if note.before:
         output.result(f"a move from {note.before} was stopped half-way; keyfob vault move {note.place} ends it")
     rows = [("folder", str(vault.folder)), ("quick file", "on" if note.is_quick else "off")]
     rows += [(f"login {name}", "sealed" if vault.is_sealed(name) else "plain") for name in vault.entries()]
-    rows += [(place, said) for place, _, said in answers]
+    rows += [(place, text) for place, _, text in answers]
     for line in output.columns(rows):
         output.result(f"  {line}")

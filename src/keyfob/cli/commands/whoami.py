@@ -1,4 +1,4 @@
-"""`keyfob whoami`: who is logged in. Asks nobody: it says what the last login brought."""
+"""`keyfob whoami`: the user of the stored login. Sends no request."""
 
 from __future__ import annotations
 
@@ -12,17 +12,11 @@ from keyfob.login import StoredLogin
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     add_profile_flag(parser)
     add_json_flag(parser)
 
 
 def run(flags: Namespace) -> int:
-    """Say who.
-
-    Raises:
-        KeyfobError: Nobody is logged in.
-    """
     app = known_app(flags)
     stored = app.session().stored()
     renews = stored.refresh_token is not None or app.profile.is_machine

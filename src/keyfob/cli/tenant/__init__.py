@@ -1,1 +1,1 @@
-"""`keyfob tenant`, verb by verb."""
+"""The verbs of `keyfob tenant`."""

@@ -1,4 +1,4 @@
-"""The tenant.toml to begin with."""
+"""The tenant.toml that `keyfob tenant init` writes."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""`keyfob tenant init`, `check`, `apply`, `export` and `import`: all about the file."""
+"""`keyfob tenant init`, `check`, `apply`, `export` and `import`: work on a tenant.toml file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag
 from keyfob.cli.tenant import folder
+from keyfob.cli.tenant.example import EXAMPLE
 from keyfob.errors import Misuse
+from keyfob.server.settings.auth0_export import convert
+from keyfob.server.settings.toml import write_toml
+from keyfob.server.settings.users import write_person
 
 _HEAD: Final = """\
 # Written by `keyfob tenant export`. No secret stands here in clear.
@@ -23,36 +27,22 @@ _HEAD: Final = """\
 
 
 def configure_init(parser: ArgumentParser) -> None:
-    """Say which words there are."""
     _add_file(parser)
 
 
 def init(flags: Namespace) -> int:
-    """Write a file to begin with.
-
-    Raises:
-        Misuse: There is one already.
-    """
-    from keyfob.cli.tenant.example import EXAMPLE
-
     folder.write_text(flags.file, EXAMPLE)
     output.remark(f"wrote {flags.file}; next: keyfob serve {flags.file}")
     return DONE
 
 
 def configure_check(parser: ArgumentParser) -> None:
-    """Say which words there are."""
     _add_file(parser)
     parser.add_argument("--no-secrets", action="store_true", help="do not look whether secrets are where it points to")
     add_json_flag(parser)
 
 
 def check(flags: Namespace) -> int:
-    """Look for mistakes.
-
-    Raises:
-        Misuse: There are some.
-    """
     found = folder.load(flags.file, looks_at_secrets=not flags.no_secrets, as_json=flags.json)
     config = found.config
     counts = {
@@ -67,12 +57,11 @@ def check(flags: Namespace) -> int:
         output.result_object({"file": str(flags.file), **counts})
     else:
         output.result(f"{flags.file} is right: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
-        _say_password_users(config.password_users())
+        _remark_password_clients(config.password_users())
     return DONE
 
 
 def configure_apply(parser: ArgumentParser) -> None:
-    """Say which words there are."""
     _add_file(parser)
     folder.add_data_flag(parser)
     parser.add_argument("--dry-run", action="store_true", help="only show what would change")
@@ -80,12 +69,7 @@ def configure_apply(parser: ArgumentParser) -> None:
 
 
 def apply(flags: Namespace) -> int:
-    """Bring a tenant to what its file says.
-
-    Raises:
-        Misuse: The file has mistakes, or something would be removed and nobody said yes.
-    """
-    from keyfob.serve import Registry, is_tenant
+    from keyfob.serve import Registry, is_tenant  # noqa: PLC0415  needs the extra serve; --help and completion do not
 
     found = folder.load(flags.file)
     is_new = not is_tenant(folder.folder_of(flags))
@@ -99,64 +83,41 @@ def apply(flags: Namespace) -> int:
         else:
             folder.carry_out(registry, plan, yes=flags.yes)
             output.remark("applied; a tenant that runs goes on with it within two seconds")
-    _say_password_users(found.config.password_users())
+    _remark_password_clients(found.config.password_users())
     return DONE
 
 
 def configure_export(parser: ArgumentParser) -> None:
-    """Say which words there are."""
     folder.add_data_flag(parser)
     _add_output(parser)
 
 
 def export(flags: Namespace) -> int:
-    """Print a file that would make the same tenant again.
-
-    Raises:
-        Misuse: There is no tenant.
-    """
-    from keyfob.server.settings.toml import write_toml
-    from keyfob.server.settings.users import write_person
-
     with folder.registry_of(flags) as registry:
         tables = registry.tables()
         people = [write_person(user) for user in registry.users()]
-    _put_out(flags, _HEAD + write_toml({**tables, **({"users": people} if people else {})}), is_private=True)
+    _write_output(flags, _HEAD + write_toml({**tables, **({"users": people} if people else {})}), is_private=True)
     return DONE
 
 
 def configure_import(parser: ArgumentParser) -> None:
-    """Say which words there are."""
     parser.add_argument("file", type=Path, metavar="FILE.yaml", help="what auth0-deploy-cli wrote: its YAML format")
     _add_output(parser)
 
 
 def import_auth0(flags: Namespace) -> int:
-    """Make a tenant.toml of an Auth0 tenant's export.
-
-    Raises:
-        Misuse: It cannot be read.
-    """
-    from keyfob.server.settings.auth0_export import convert
-    from keyfob.server.settings.toml import write_toml
-
     try:
         tables, left = convert(_read_yaml(flags.file))
     except UnicodeEncodeError:
         raise Misuse(f"{flags.file} holds half a character", hint="Look for \\ud8.. in it.") from None
     for line in left:
         output.remark(f"left out: {line}")
-    _put_out(flags, f"# From an Auth0 tenant, by `keyfob tenant import`.\n\n{write_toml(tables)}")
+    _write_output(flags, f"# From an Auth0 tenant, by `keyfob tenant import`.\n\n{write_toml(tables)}")
     return DONE
 
 
 def _read_yaml(path: Path) -> dict[str, object]:
-    """What a YAML file holds.
-
-    Raises:
-        Misuse: It is no YAML, or none that auth0-deploy-cli writes.
-    """
-    import yaml
+    import yaml  # noqa: PLC0415  needs the extra serve, and only `import` needs it
 
     hint = "Export with: auth0-deploy-cli export --format=yaml. Marks such as @@NAME@@ have to be filled in first."
     try:
@@ -171,7 +132,7 @@ def _read_yaml(path: Path) -> dict[str, object]:
     return {str(name): value for name, value in cast("dict[object, object]", found).items()}
 
 
-def _put_out(flags: Namespace, text: str, *, is_private: bool = False) -> None:
+def _write_output(flags: Namespace, text: str, *, is_private: bool = False) -> None:
     if flags.output is None:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -180,7 +141,7 @@ def _put_out(flags: Namespace, text: str, *, is_private: bool = False) -> None:
         output.remark(f"wrote {flags.output}")
 
 
-def _say_password_users(names: tuple[str, ...]) -> None:
+def _remark_password_clients(names: tuple[str, ...]) -> None:
     if names:
         output.remark(f"these applications may use the password grants: {', '.join(names)}")
 

@@ -1,4 +1,4 @@
-"""What the verbs share: the tenant's folder, the file and its mistakes, a change before it is made."""
+"""Shared by the verbs of `keyfob tenant`: open the folder, read and write files, show and apply changes."""
 
 from __future__ import annotations
 
@@ -11,58 +11,54 @@ from typing import TYPE_CHECKING
 from keyfob.cli import output
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
+from keyfob.server.settings.tenant_file import SERVED, Mistake, TenantFile, any_secret, find_secret, read_tenant_file
 
 if TYPE_CHECKING:
     from keyfob.serve import Registry
     from keyfob.server.settings.changes import Plan
     from keyfob.server.settings.field_types import Reference
-    from keyfob.server.settings.tenant_file import Mistake, TenantFile
 
 
 def add_data_flag(parser: ArgumentParser) -> None:
-    """`--data`."""
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="the tenant's folder (KEYFOB_DATA, or the platform's)"
     )
 
 
 def add_yes_flag(parser: ArgumentParser) -> None:
-    """`--yes`."""
     parser.add_argument("--yes", action="store_true", help="remove without asking")
 
 
 def folder_of(flags: Namespace) -> Path:
-    """The tenant's folder."""
-    from keyfob.serve import default_folder
+    from keyfob.serve import default_folder  # noqa: PLC0415  needs the extra serve; --help and completion do not
 
     chosen: Path | None = flags.data
     return chosen or default_folder()
 
 
 def registry_of(flags: Namespace, *, creates: bool = False) -> Registry:
-    """What is registered there.
+    """Open the registry in the folder.
 
     Raises:
-        Misuse: There is no tenant.
+        Misuse: The folder has no tenant.
     """
-    from keyfob.serve import Registry
+    from keyfob.serve import Registry  # noqa: PLC0415  as above
 
     return Registry.open(folder_of(flags), creates=creates)
 
 
 def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True, as_json: bool = False) -> TenantFile:
-    """A tenant.toml; its mistakes are said here, all of them.
+    """Read a tenant.toml and print all its mistakes.
 
     Args:
         path: The file.
-        issuer: Where the tenant is served, if that is known.
-        looks_at_secrets: Whether what it points to has to be there.
-        as_json: Say mistakes as objects.
+        issuer: The address at which the tenant is served, if known.
+        looks_at_secrets: Whether the secrets it refers to must exist.
+        as_json: Print each mistake as a JSON object.
 
     Raises:
-        Misuse: It cannot be read, or has mistakes.
+        Misuse: The file cannot be read, or has mistakes.
     """
-    from keyfob.server.settings.tenant_file import SERVED, any_secret, find_secret, read_tenant_file
 
     def read_beside(name: str) -> str:
         return (path.parent / name).read_text(encoding="utf-8")
@@ -73,7 +69,7 @@ def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True
     found = read_tenant_file(read_text(path), issuer=issuer or SERVED, resolve=find if looks_at_secrets else any_secret)
     if not isinstance(found, tuple):
         return found
-    _say_mistakes(path, found, as_json=as_json)
+    _print_mistakes(path, found, as_json=as_json)
     if len(found) == 1 and not as_json:
         [one] = found
         raise Misuse(f"{path}:{one.line}: {one.message}", hint=one.hint, code="setting-wrong")
@@ -81,7 +77,7 @@ def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True
     raise Misuse(f"there {words} in {path}", hint="Mend it, then run: keyfob tenant check", code="setting-wrong")
 
 
-def _say_mistakes(path: Path, found: tuple[Mistake, ...], *, as_json: bool) -> None:
+def _print_mistakes(path: Path, found: tuple[Mistake, ...], *, as_json: bool) -> None:
     for one in found:
         if as_json:
             output.result_object({"file": str(path), "line": one.line, "message": one.message, "hint": one.hint})
@@ -92,11 +88,6 @@ def _say_mistakes(path: Path, found: tuple[Mistake, ...], *, as_json: bool) -> N
 
 
 def read_text(path: Path) -> str:
-    """A file's text.
-
-    Raises:
-        Misuse: It cannot be read.
-    """
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as problem:
@@ -111,15 +102,10 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str, *, is_private: bool = False) -> None:
-    """A new file; what is there already is never overwritten.
-
-    Args:
-        path: The file.
-        text: What it shall hold.
-        is_private: Whether nobody else on this machine may read it.
+    """Write a new file; `is_private` makes it readable by its owner only.
 
     Raises:
-        Misuse: There is one, or it cannot be written.
+        Misuse: The file exists already, or cannot be written.
     """
     try:
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if is_private else 0o666)
@@ -132,7 +118,6 @@ def write_text(path: Path, text: str, *, is_private: bool = False) -> None:
 
 
 def lines_of(plan: Plan) -> list[str]:
-    """A change, line by line: added, changed, removed."""
     lines: list[str] = []
     for change in plan.changes:
         name = "" if change.kind == "tenant" else f" {change.name}"
@@ -141,16 +126,15 @@ def lines_of(plan: Plan) -> list[str]:
 
 
 def show(plan: Plan) -> None:
-    """The same, as a result."""
     for line in lines_of(plan):
         output.result(line)
 
 
 def carry_out(registry: Registry, plan: Plan, *, yes: bool) -> None:
-    """Make a change; asks before anything is removed.
+    """Apply a change; ask first if it removes anything.
 
     Raises:
-        Misuse: Nobody is there to be asked, the answer was no, or somebody else changed the same.
+        Misuse: There is no terminal, the answer was no, or another process made a conflicting change.
     """
     if plan.removes:
         ask("Remove what has a minus?", yes=yes)
@@ -158,10 +142,10 @@ def carry_out(registry: Registry, plan: Plan, *, yes: bool) -> None:
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """Go on only after a yes.
+    """Ask for a yes.
 
     Raises:
-        Misuse: Nobody is there to be asked, or the answer was no.
+        Misuse: There is no terminal, or the answer was no.
     """
     if yes:
         return

@@ -1,4 +1,4 @@
-"""`keyfob tenant apps`, `apis` and `grants`: what is registered, one by one, without a file."""
+"""`keyfob tenant apps`, `apis` and `grants`: list, show, add and remove registrations without a file."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import add_json_flag
 from keyfob.cli.tenant import folder
 from keyfob.errors import Misuse
+from keyfob.protocol.secret import Secret
 from keyfob.server.settings.field_types import suggestion
 from keyfob.server.settings.schema import ARRAYS, SECRETS, Table
+from keyfob.server.settings.toml import write_toml
 
 if TYPE_CHECKING:
-    from keyfob.protocol.secret import Secret
     from keyfob.serve import Registry
 
 
 class Family(NamedTuple):
-    """Things of one kind.
+    """A kind of registration.
 
     Attributes:
-        array: Their name in tenant.toml.
-        title: One of them.
-        identity: The words that tell one from the others, and what a person types.
-        columns: What a list shows.
+        array: Its array in tenant.toml.
+        title: Its name in messages.
+        identity: The fields that identify one; they are the arguments of the command.
+        columns: The fields that `list` prints.
     """
 
     array: str
@@ -41,7 +42,7 @@ FAMILIES: Final = {
     "apis": Family("apis", "API", ("audience",), ("audience", "name")),
     "grants": Family("grants", "grant", ("client_id", "audience"), ("client_id", "audience", "scopes")),
 }
-# What a program of each kind is usually for.
+# The default grants and authentication methods of each kind of client.
 _USUAL_GRANTS: Final[dict[str, list[str]]] = {
     "native": ["device_code", "refresh_token"],
     "spa": ["authorization_code", "refresh_token"],
@@ -57,20 +58,17 @@ _USUAL_AUTH: Final[dict[str, list[str]]] = {
 
 
 def configure_list(parser: ArgumentParser) -> None:
-    """Say which flags there are."""
     folder.add_data_flag(parser)
     add_json_flag(parser)
 
 
 def configure_show(parser: ArgumentParser, family: Family) -> None:
-    """Say which words there are."""
     for word in family.identity:
         parser.add_argument(word, metavar=word.upper())
     configure_list(parser)
 
 
 def configure_remove(parser: ArgumentParser, family: Family) -> None:
-    """Say which words there are."""
     for word in family.identity:
         parser.add_argument(word, metavar=word.upper())
     folder.add_data_flag(parser)
@@ -78,7 +76,6 @@ def configure_remove(parser: ArgumentParser, family: Family) -> None:
 
 
 def configure_add(parser: ArgumentParser, family: Family) -> None:
-    """Say which words there are."""
     if family.array == "applications":
         parser.add_argument("name", metavar="NAME", help="what people are shown")
         parser.add_argument("--client-id", metavar="ID", help="32 letters are made if nothing is said")
@@ -101,25 +98,21 @@ def configure_add(parser: ArgumentParser, family: Family) -> None:
 
 
 def list_all(flags: Namespace, family: Family) -> int:
-    """Name each."""
     with folder.registry_of(flags) as registry:
         found = _all(registry, family)
     if flags.json:
         for one in found:
-            output.result_object(_told(one))
+            output.result_object(_without_secrets(one))
         return DONE
-    rows = [[_cell(one.get(column, _fallback(family, column))) for column in family.columns] for one in found]
+    rows = [[_cell(one.get(column, _default(family, column))) for column in family.columns] for one in found]
     for line in output.columns(rows):
         output.result(line)
     return DONE
 
 
 def show(flags: Namespace, family: Family) -> int:
-    """All about one."""
-    from keyfob.server.settings.toml import write_toml
-
     with folder.registry_of(flags) as registry:
-        found = _told(_one(_all(registry, family), flags, family))
+        found = _without_secrets(_one(_all(registry, family), flags, family))
     if flags.json:
         output.result_object(found)
         return DONE
@@ -129,46 +122,41 @@ def show(flags: Namespace, family: Family) -> int:
 
 
 def add(flags: Namespace, family: Family) -> int:
-    """One more.
-
-    Raises:
-        Misuse: There is one like it, or it cannot be.
-    """
     with folder.registry_of(flags) as registry:
-        table, secret = _described(flags, family)
+        table, secret = _table_of_flags(flags, family)
         tables = registry.tables()
         own = _all(registry, family)
         if any(_identity(one, family) == _identity(table, family) for one in own):
             raise Misuse(f"that {family.title} is there already", hint=f"Look at it with: {_show_hint(family)}")
         plan = registry.plan_tables({**tables, family.array: [*own, table]}, secret, str(table.get("client_id", "")))
         registry.carry_out(plan)
-    told = {word: table[word] for word in family.identity}
+    members = {word: table[word] for word in family.identity}
     if secret is not None:
-        told["client_secret"] = secret.reveal()
+        members["client_secret"] = secret.reveal()
     if flags.json:
-        output.result_object(told)
+        output.result_object(members)
         return DONE
-    for word, value in told.items():
+    for word, value in members.items():
         once = "   (shown this once)" if word == "client_secret" else ""
         output.result(f"{word:<13}  {value}{once}")
     return DONE
 
 
 def remove(flags: Namespace, family: Family) -> int:
-    """One less; the grants that name it go with it.
+    """Remove a registration and the grants that name it.
 
     Raises:
-        Misuse: There is none, something else still needs it, or nobody said yes.
+        Misuse: There is none, another registration needs it, or the user did not confirm.
     """
     with folder.registry_of(flags) as registry:
         tables = registry.tables()
         gone = _one(_all(registry, family), flags, family)
-        kept = {**tables, family.array: [one for one in _all(registry, family) if one != gone]}
+        remaining = {**tables, family.array: [one for one in _all(registry, family) if one != gone]}
         if family.array != "grants":
             [word] = family.identity
             grants = cast("list[Table]", tables.get("grants", []))
-            kept["grants"] = [one for one in grants if one[word] != gone[word]]
-        plan = registry.plan_tables(kept)
+            remaining["grants"] = [one for one in grants if one[word] != gone[word]]
+        plan = registry.plan_tables(remaining)
         folder.show(plan)
         folder.carry_out(registry, plan, yes=flags.yes)
     return DONE
@@ -179,35 +167,26 @@ def _all(registry: Registry, family: Family) -> list[Table]:
 
 
 def _one(found: list[Table], flags: Namespace, family: Family) -> Table:
-    """The one that is meant.
-
-    Raises:
-        Misuse: There is none.
-    """
     wanted = _identity(vars(flags), family)
     for one in found:
         if _identity(one, family) == wanted:
             return one
-    known = [_identity(one, family)[0] for one in found]
-    raise Misuse(f"there is no such {family.title}", hint=suggestion(wanted[0], known) if known else "There is none.")
+    names = [_identity(one, family)[0] for one in found]
+    raise Misuse(f"there is no such {family.title}", hint=suggestion(wanted[0], names) if names else "There is none.")
 
 
 def _identity(table: Mapping[str, Any], family: Family) -> tuple[str, ...]:
     return tuple(table[word] for word in family.identity)
 
 
-def _told(table: Table) -> Table:
-    """For eyes and programs: how many secrets there are, and nothing else of them."""
+def _without_secrets(table: Table) -> Table:
+    """Return the table for output, with the number of secrets in place of the secrets."""
     secrets = cast("list[object]", table.get(SECRETS, []))
     return {**table, SECRETS: len(secrets)} if secrets else table
 
 
-def _described(flags: Namespace, family: Family) -> tuple[Table, Secret | None]:
-    """The table that the flags describe, and a fresh secret where it needs one.
-
-    Raises:
-        Misuse: A flag cannot be used.
-    """
+def _table_of_flags(flags: Namespace, family: Family) -> tuple[Table, Secret | None]:
+    """Return the table that the flags describe, and a new client secret if it needs one."""
     if family.array == "apis":
         asked: list[str] = flags.scope or []
         pairs = [scope.partition("=") for scope in asked]
@@ -219,13 +198,21 @@ def _described(flags: Namespace, family: Family) -> tuple[Table, Secret | None]:
 
 
 def _application(flags: Namespace) -> tuple[Table, Secret | None]:
-    from keyfob.serve import new_client_id, new_client_secret
+    # Needs the extra serve; --help and completion do not.
+    from keyfob.serve import new_client_id, new_client_secret, read_own_certificate  # noqa: PLC0415
 
     callbacks: list[str] = flags.callback or []
     grants = list(_USUAL_GRANTS[flags.kind])
     if flags.kind == "native" and callbacks:
         grants.append("authorization_code")
-    shown, methods = _certificates(flags)
+    certificates: Table = {}
+    methods: list[str] = []
+    if flags.certificate_name:
+        certificates["certificate_name"] = flags.certificate_name
+        methods.append("tls_client_auth")
+    if flags.certificate is not None:
+        certificates["certificates"] = [read_own_certificate(flags.certificate)]
+        methods.append("self_signed_tls_client_auth")
     auth: list[str] = flags.auth or methods or _USUAL_AUTH[flags.kind]
     table: Table = {
         "client_id": flags.client_id or new_client_id(),
@@ -234,33 +221,14 @@ def _application(flags: Namespace) -> tuple[Table, Secret | None]:
         "grants": flags.grant or grants,
         "auth": auth,
         "callbacks": callbacks,
-        **shown,
+        **certificates,
     }
     has_secret = any(method.startswith("client_secret") for method in auth)
     return table, new_client_secret() if has_secret else None
 
 
-def _certificates(flags: Namespace) -> tuple[Table, list[str]]:
-    """What is said of certificates, and the methods that go with it. Of a file with a key in it the key is left out.
-
-    Raises:
-        Misuse: The file holds no certificate.
-    """
-    shown: Table = {}
-    methods: list[str] = []
-    if flags.certificate_name:
-        shown["certificate_name"] = flags.certificate_name
-        methods.append("tls_client_auth")
-    if flags.certificate is not None:
-        from keyfob.serve import read_own_certificate
-
-        shown["certificates"] = [read_own_certificate(flags.certificate)]
-        methods.append("self_signed_tls_client_auth")
-    return shown, methods
-
-
-def _fallback(family: Family, column: str) -> object:
-    """What a thing is that says nothing about it."""
+def _default(family: Family, column: str) -> object:
+    """Return the value of a field that the table leaves out."""
     default = ARRAYS[family.array][1].keys[column].default
     return default if isinstance(default, str) else ""
 

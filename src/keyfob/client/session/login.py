@@ -241,7 +241,7 @@ class Login(Renewal):
             # Revoke the unwanted login so that it does not stay valid.
             await log_out(self._world, stored, self._credentials.client(stored))
             raise Refused("another person logged in than before; the login before is kept",
-                          code="another-person", hint=MISMATCH_HINT)  # fmt: skip
+                          code="account-mismatch", hint=MISMATCH_HINT)  # fmt: skip
         async with self._locked():
             stored = replace(stored, generation=await self._generation() + 1)
             await self._vault.save(self.profile.name, stored)

@@ -209,7 +209,7 @@ class Running:
         Raises:
             Unreachable: It did not start in time.
         """
-        self.url = url_of(listener, is_tls=tls is not None)
+        self.url: str = url_of(listener, is_tls=tls is not None)
         self._listener = listener
         self._started = threading.Event()
         self._server = _server(app, tls, certified)

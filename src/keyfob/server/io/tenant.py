@@ -49,7 +49,7 @@ class Tenant:
 
     def __init__(self, site: Site, look: Look | None = None) -> None:
         """Made by `create`, `in_memory`, `open` or `follow`."""
-        self.app = AsgiApp(site, look)
+        self.app: AsgiApp = AsgiApp(site, look)
         self.first_user: FirstUser | None = None
         self._site = site
         self._look = look

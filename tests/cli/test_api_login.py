@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from keyfob.cli.destination import _profile_for
+from keyfob.cli.api_login import _profile_for
 from keyfob.cli.main import main
 from keyfob.client.flows.resource_discovery import ApiFound, profile_name
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles

@@ -1,4 +1,4 @@
-"""Whose token goes with a call to an address, and a login at an API of which nothing but the address is known."""
+"""The login whose token is sent to an API, and the first login at an API that is known only by its address."""
 
 from __future__ import annotations
 
@@ -24,25 +24,24 @@ from keyfob.login import App, Profile
 from keyfob.protocol.address import origin_of
 from keyfob.protocol.http import Response
 
-_AUTH0: Final = ".auth0.com"  # knows APIs by its own word
+_AUTH0: Final = ".auth0.com"  # takes `audience` in place of `resource`
 
 
 def add_flags(parser: ArgumentParser) -> None:
-    """What a call has to say about tokens and issuers."""
     parser.add_argument("--send-token", action="store_true", help="send this login's token to that address, though it "
                         "is not known to be for it; remembered")  # fmt: skip
     found = parser.add_argument_group("an API for which there is no login yet (RFC 9728)")
     found.add_argument("--trust-issuer", metavar="URL", action="append", default=[], help="log in there without asking "
                        "me, if the API takes its tokens")  # fmt: skip
-    # Not `client_id`: that would say whose kept login is meant.
+    # Not `client_id`: `choose` would look for a stored login of that client.
     found.add_argument("--client-id", metavar="ID", dest="new_client_id", help="this program's, at that issuer")
 
 
 def find_login(flags: Namespace, url: str) -> App | None:
-    """The login whose token may go to an address; None where there is none.
+    """Return the login whose token may be sent to an address, or None.
 
     Raises:
-        Misuse: The login that was named is for another API.
+        Misuse: The named login is for another API.
     """
     is_named = bool(flags.profile or os.environ.get("KEYFOB_PROFILE"))
     if not is_named and not flags.send_token and (own := _find_own(url)) is not None:
@@ -57,45 +56,45 @@ def find_login(flags: Namespace, url: str) -> App | None:
     if not is_named:
         return None
     origin = origin_of(url)
-    if not (_has_person(flags) and output.agreed(f"this login is for another API; send its token to {origin}?")):
+    if not (_has_user(flags) and output.agreed(f"this login is for another API; send its token to {origin}?")):
         _refuse_other_api()
     return app
 
 
-def stranger(flags: Namespace) -> AnonymousClient:
-    """Who calls without a login; trusts whom the login that is meant would trust."""
-    kept = ProfileFiles().load(name_of(flags.profile))
-    return AnonymousClient(os.environ.get("KEYFOB_CA") or (kept.ca if kept else None))
+def unauthenticated_client(flags: Namespace) -> AnonymousClient:
+    """Return a client that sends no token. It trusts the authorities of the chosen profile."""
+    stored = ProfileFiles().load(name_of(flags.profile))
+    return AnonymousClient(os.environ.get("KEYFOB_CA") or (stored.ca if stored else None))
 
 
 def remember(app: App, url: str) -> None:
-    """An API has taken the token: so it is for that origin, and from now on for no other."""
+    """Remember the origin of an API that accepted the token. From now on the token is sent to no other origin."""
     if is_worth_keeping(app.profile, url):
         OriginFiles().add(app.profile, origin_of(url))
 
 
 def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
-    """A login for an API, at the issuer that it names, once the person trusts that.
+    """Log in for an API at the issuer that its metadata names, if the user trusts that issuer.
 
     Raises:
-        LoginRequired: Nobody is here to be asked, or the API does not say where to log in.
-        LoginDeclined: The person does not trust the issuer.
+        LoginRequired: There is no terminal, or the API has no metadata.
+        LoginDeclined: The user does not trust the issuer.
         Misuse: No client id is known.
-        Malformed: What the API says must not be used.
+        Malformed: The metadata is invalid.
         KeyfobError: The login failed.
     """
-    kept = _kept(name_of(flags.profile))
-    trusted = [*(expand(said).issuer for said in flags.trust_issuer), *(profile.issuer for profile in kept)]
+    stored = _readable_profiles(name_of(flags.profile))
+    trusted = [*(expand(given).issuer for given in flags.trust_issuer), *(profile.issuer for profile in stored)]
     try:
-        found = stranger(flags).find(url, refusal, trusted)
+        found = unauthenticated_client(flags).find(url, refusal, trusted)
     except Malformed as problem:
         if problem.code != "metadata-missing":
             raise
-        if kept and kept[0].name == name_of(flags.profile):
+        if stored and stored[0].name == name_of(flags.profile):
             _refuse_other_api()
         hint = "Run: keyfob login --issuer URL --client-id ID"
         raise LoginRequired("not logged in, and the API does not say whose tokens it takes", hint=hint) from None
-    profile = _profile_for(flags, found, kept)
+    profile = _profile_for(flags, found, stored)
     if found.issuers[0] not in trusted:
         _ask_whether_trusted(flags, url, found)
     app = app_of(profile)
@@ -103,14 +102,14 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
         app.log_in(events.show if flags.json else None, ask=events.ask if flags.json else None)
     except LoginRequired as problem:
         if problem.code == "no-terminal":
-            problem.hint = f"Run in a terminal: {_say_what_to_run(flags, url, found, problem.code)}"
+            problem.hint = f"Run in a terminal: {_login_command(flags, url, found, problem.code)}"
         raise
     ProfileFiles().save(app.profile)
     return app
 
 
-def _kept(first: str) -> list[Profile]:
-    """All logins' settings that can be read, the one that is meant first; machines only if they are meant."""
+def _readable_profiles(first: str) -> list[Profile]:
+    """Return all readable profiles, the chosen one first. Profiles of machines are left out unless chosen."""
     found: list[Profile] = []
     names = sorted(path.stem for path in ProfileFiles().folder.glob("*.json"))
     for name in dict.fromkeys([first, *names]):
@@ -122,27 +121,28 @@ def _kept(first: str) -> list[Profile]:
 
 
 def _find_own(url: str) -> Profile | None:
-    """The login that was made for the API at that address."""
+    """Return the profile that was created for the API at this address."""
     for resource in resources_of(url):
         for spelled in (resource, f"{resource}/"):
-            kept = ProfileFiles().load(profile_name(spelled))
-            # The environment is about another login than this, as it is about another than the last.
-            meant = os.environ.get("KEYFOB_ISSUER")
-            is_meant = kept is not None and (not meant or expand(meant).issuer == kept.issuer)
-            if kept is not None and is_meant and covers(kept.audience or "", url):
-                return kept
+            stored = ProfileFiles().load(profile_name(spelled))
+            # If KEYFOB_ISSUER names another issuer, the profile does not apply.
+            issuer = os.environ.get("KEYFOB_ISSUER")
+            if stored is None or (issuer and expand(issuer).issuer != stored.issuer):
+                continue
+            if covers(stored.audience or "", url):
+                return stored
     return None
 
 
 def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
-    """Show the issuer before anything is opened, and ask.
+    """Show the issuer and ask for trust, before a browser is opened.
 
     Raises:
-        LoginRequired: Nobody is here to be asked.
+        LoginRequired: There is no terminal.
         LoginDeclined: The answer was no.
     """
-    if not _has_person(flags):
-        ours = _say_what_to_run(flags, url, found, "new-issuer")
+    if not _has_user(flags):
+        ours = _login_command(flags, url, found, "new-issuer")
         raise LoginRequired("the API takes tokens of an issuer that is new here, and nobody is here to be asked",
                             code="new-issuer", hint=f"If you trust it, run: {ours}")  # fmt: skip
     output.remark(f"the API {found.resource} takes tokens of an issuer that is new here:")
@@ -153,12 +153,12 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
         raise LoginDeclined("nobody was asked for a token", hint="Nothing was opened, and nothing is kept.")
 
 
-def _say_what_to_run(flags: Namespace, url: str, found: ApiFound, code: Code) -> str:
-    """Where nobody is, a program reads on stdout what to run; gives the command. No header and no body is repeated."""
+def _login_command(flags: Namespace, url: str, found: ApiFound, code: Code) -> str:
+    """Return the command that logs in; without --json, also print it for programs. It repeats no header and no body."""
     words = ["keyfob", "call", "--trust-issuer", found.issuers[0]]
     words += ["--client-id", flags.new_client_id] if flags.new_client_id else []
     words += ["--profile", flags.profile] if flags.profile else []
-    told = {
+    members = {
         "error": code,
         "issuer": found.issuers[0],
         "resource": found.resource,
@@ -167,55 +167,50 @@ def _say_what_to_run(flags: Namespace, url: str, found: ApiFound, code: Code) ->
         "run_and_show_events": shlex.join([*words, "--json", url]),
     }
     if not flags.json:
-        output.result_object(told)
-    return told["run_and_show_events" if flags.json else "run"]
+        output.result_object(members)
+    return members["run_and_show_events" if flags.json else "run"]
 
 
-def _profile_for(flags: Namespace, found: ApiFound, kept: list[Profile]) -> Profile:
-    """What to log in with: for this API alone, as the program that is known at that issuer.
+def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Profile:
+    """Return a profile for this API, with the client id that is known at the issuer.
 
     Raises:
-        Misuse: None is, or the name that the login would have is taken.
+        Misuse: No client id is known, or the name of the profile is taken.
     """
     issuer = found.issuers[0]
     name = flags.profile or os.environ.get("KEYFOB_PROFILE") or profile_name(found.resource)
-    if any(profile.name == name and profile.audience != found.resource for profile in kept):
+    if any(profile.name == name and profile.audience != found.resource for profile in stored):
         raise Misuse("the name that this API's login would have is taken", hint="Add --profile NAME, with another.")
-    said = flags.new_client_id or _client_of_environment(issuer)
+    client_id = flags.new_client_id or _client_of_environment(issuer)
     is_resource = not issuer.rstrip("/").endswith(_AUTH0)
-    for base in kept:
-        if base.issuer == issuer and said in {None, base.client_id}:
+    for base in stored:
+        if base.issuer == issuer and client_id in {None, base.client_id}:
             return replace(
                 base, name=name, audience=found.resource, scope=found.scope, is_resource=is_resource,
                 dpop="require" if found.needs_proof else base.dpop,
             )  # fmt: skip
-    if not said:
+    if not client_id:
         raise Misuse(
             "no client id is known at the API's issuer", hint=f"Add --client-id ID, as you are registered at {issuer}"
         )
     ca = os.environ.get("KEYFOB_CA")
     return Profile(
-        name, issuer, said, found.resource, found.scope, is_resource=is_resource,
+        name, issuer, client_id, found.resource, found.scope, is_resource=is_resource,
         ca=ca and str(Path(ca).absolute()), dpop="require" if found.needs_proof else "off",
     )  # fmt: skip
 
 
 def _client_of_environment(issuer: str) -> str | None:
-    """No server is told the client id that is meant for another."""
-    meant = os.environ.get("KEYFOB_ISSUER")
-    return None if meant and expand(meant).issuer != issuer else os.environ.get("KEYFOB_CLIENT_ID") or None
+    """Return KEYFOB_CLIENT_ID, unless KEYFOB_ISSUER names another issuer."""
+    named = os.environ.get("KEYFOB_ISSUER")
+    return None if named and expand(named).issuer != issuer else os.environ.get("KEYFOB_CLIENT_ID") or None
 
 
-def _has_person(flags: Namespace) -> bool:
+def _has_user(flags: Namespace) -> bool:
     return not flags.json and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _refuse_other_api() -> NoReturn:
-    """Say that a token stays here.
-
-    Raises:
-        Misuse: Always.
-    """
     raise Misuse(
         "this login is for another API than the one that is called; its token was not sent",
         code="other-api",

@@ -1,0 +1,173 @@
+"""Start a tenant for `keyfob serve`, and print what a first login needs."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from argparse import Namespace
+from contextlib import ExitStack
+from pathlib import Path
+
+from keyfob.cli import output
+from keyfob.cli.exit_codes import SIGNALLED
+from keyfob.cli.tenant.folder import lines_of, load
+from keyfob.errors import Misuse
+from keyfob.serve import (
+    READY_AUDIENCE,
+    READY_CLIENT_ID,
+    TLS_HOSTS,
+    Certified,
+    ForCertificates,
+    Registry,
+    Tenant,
+    TenantConfig,
+    TlsFiles,
+    bind,
+    default_folder,
+    read_authorities,
+    ready_config,
+    tls_files,
+    url_of,
+)
+from keyfob.serve import run as run_until_signal
+
+
+def serve(flags: Namespace) -> None:
+    """Listen, print what a first login needs, and serve until a signal.
+
+    Raises:
+        Misuse: The flags contradict each other, or the file has mistakes.
+        SystemExit: A signal other than SIGINT and SIGTERM ended it.
+    """
+    _check(flags)
+    folder = flags.data or default_folder()
+    with ExitStack() as undo:
+        listener = bind(flags.host, flags.port)
+        undo.callback(listener.close)
+        second = None if flags.mtls_port is None else bind(flags.host, flags.mtls_port)
+        if second is not None:
+            undo.callback(second.close)
+        tls = tls_files(folder) if flags.tls else None
+        # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
+        name = flags.host if flags.tls else ""
+        issuer = url_of(listener, is_tls=flags.tls, name=name)
+        if flags.file is not None:
+            _apply(flags.file, folder, issuer)
+        mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
+        tenant = Tenant.follow(folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls)
+        undo.pop_all()
+    certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
+    names = tenant.config.password_users()
+    if names:
+        output.remark(f"these applications may use the password grants, and see people's passwords: {', '.join(names)}")
+    ignored = _clients_without_port(tenant.config) if second is None else ""
+    if ignored:
+        output.remark(f"these applications have a certificate, and none is asked for without --mtls-port: {ignored}")
+    sys.stdout.write(_introduction(tenant, folder, tls))
+    sys.stdout.flush()
+    try:
+        run_until_signal(tenant, listener, tls, certified)
+    except SystemExit as ended:  # raised again by the signal handler after an orderly stop
+        if ended.code != SIGNALLED + signal.SIGTERM:
+            raise
+
+
+def _check(flags: Namespace) -> None:
+    if flags.mtls_port is not None and not flags.tls:
+        raise Misuse("certificates are shown over TLS alone", hint="Add --tls.")
+    if flags.client_ca is not None and flags.mtls_port is None:
+        raise Misuse("certificates are shown at a port of their own", hint="Add --mtls-port PORT.")
+    if flags.tls and flags.host not in TLS_HOSTS:
+        hint = "For others, serve on 127.0.0.1 behind a proxy that has a certificate."
+        raise Misuse(f"--tls is for {', '.join(TLS_HOSTS)} only", hint=hint)
+
+
+def _clients_without_port(config: TenantConfig) -> str:
+    shown = (one for one in config.applications if one.certificate_name is not None or one.certificates)
+    return ", ".join(one.client_id for one in shown)
+
+
+def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
+    return ForCertificates(address, () if authorities is None else read_authorities(authorities))
+
+
+def _apply(file: Path, folder: Path, issuer: str) -> None:
+    """Apply the file to the tenant without a question, and print the changes.
+
+    Raises:
+        Misuse: The file has mistakes, or the folder cannot be used.
+    """
+    found = load(file, issuer)
+    with Registry.open(folder, creates=True) as registry:
+        plan = registry.plan_file(found)
+        for line in lines_of(plan):
+            output.remark(line)
+        registry.carry_out(plan)
+
+
+def _introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None) -> str:
+    """Return the text that is printed at the start: all that a first login needs."""
+    config = tenant.config
+    program, api = config.application(READY_CLIENT_ID), config.api(READY_AUDIENCE)
+    is_ready = program is not None and api is not None and {"read:orders", "write:orders"} <= set(api.scopes)
+    return f"""\
+keyfob tenant, wire {config.wire}, data in {folder}
+
+  issuer     {config.issuer}
+{_mtls_line(config.for_certificates)}{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
+{_trust_lines(tls) if tls else ""}\
+{_first_login_lines(config.issuer) if is_ready else ""}
+Ctrl-C stops it; keys and data stay.
+"""
+
+
+def _mtls_line(mtls: ForCertificates | None) -> str:
+    return "" if mtls is None else f"  mtls       {mtls.address}   (programs with certificates)\n"
+
+
+def _ready_lines(tenant: Tenant) -> str:
+    user = tenant.first_user
+    person = (
+        f"  person     {user.email}\n  password   {user.password.reveal()}   (shown this once)"
+        if user
+        else "  person     person@example.com, with the password shown at the first start"
+    )
+    return f"""\
+  client id  {READY_CLIENT_ID}
+  audience   {READY_AUDIENCE}   (scopes read:orders, write:orders)
+{person}
+"""
+
+
+def _first_login_lines(issuer: str) -> str:
+    return f"""
+Log in from another terminal:
+
+  keyfob login --issuer {issuer} --client-id {READY_CLIENT_ID} --audience {READY_AUDIENCE} --scope read:orders
+
+or by hand:
+
+  curl -d client_id={READY_CLIENT_ID} -d 'scope=openid offline_access read:orders' {issuer}oauth/device/code
+"""
+
+
+def _registered_lines(tenant: Tenant) -> str:
+    config = tenant.config
+    programs = "".join(f"  client id  {one.client_id}   ({one.kind}, {one.name})\n" for one in config.applications)
+    apis = "".join(f"  audience   {one.audience}   (scopes {', '.join(one.scopes)})\n" for one in config.apis)
+    return f"{programs}{apis}\nPeople come from the file, or from: keyfob tenant users add EMAIL\n"
+
+
+def _trust_lines(tls: TlsFiles) -> str:
+    file = shlex.quote(str(tls.authority.absolute()))
+    return f"""
+The certificate is this machine's own. Programs trust it with these lines:
+
+  export SSL_CERT_FILE={file}        # keyfob, httpx, Go
+  export REQUESTS_CA_BUNDLE={file}   # requests
+  export CURL_CA_BUNDLE={file}       # curl
+  export NODE_EXTRA_CA_CERTS={file}  # Node
+
+SSL_CERT_FILE and the next two replace the public roots: in that shell, other sites are not trusted.
+"""
