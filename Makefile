@@ -53,6 +53,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	$(PY) -m tools.map --check
 	$(PY) -m tools.standards --check
 	PYTHONPATH=src $(PY) -m tools.wire --check
+	PYTHONPATH=src $(PY) -m tools.checks --check
 	$(PY) -m tools.interop --check
 	$(PY) -m tools.api --check
 	$(BIN)/mypy
@@ -76,6 +77,7 @@ docs: $(VENV)/dev ## update every page that is generated from the code
 	$(PY) -m tools.map --quiet
 	$(PY) -m tools.standards
 	PYTHONPATH=src $(PY) -m tools.wire
+	PYTHONPATH=src $(PY) -m tools.checks
 	$(PY) -m tools.interop
 
 pins: $(VENV)/tools ## update all pinned versions, with hashes

@@ -61,7 +61,7 @@ class AuthorizationCheck:
     push: Cell[PushFacts] | None = None
     arrival: OnPage[ArrivalFacts] | None = None
     pushed: OnPage[ArrivalFacts] | None = None
-    request: OnPage[RequestFacts] | AtCallback | OfDialect | None = None
+    request: OnPage[RequestFacts] | AtCallback | OfDialect | tuple[AtCallback, ...] | None = None
     step: NextPage | None = None
 
 
@@ -125,21 +125,15 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
         ),
     ),
     AuthorizationCheck(
-        name="scope_syntax",
-        rule="`scope` is well-formed.",
-        request=AtCallback(
-            RequestFacts.scope_is_malformed, "invalid_scope", "The scope holds a character that is not allowed."
-        ),
-    ),
-    AuthorizationCheck(
-        name="one_api",
-        rule="`rfc` only: `audience` or `resource` names one API at most.",
-        request=AtCallback(RequestFacts.names_several_apis, "invalid_target", "Only one API can be named."),
-    ),
-    AuthorizationCheck(
         name="parameters",
-        rule="No parameter is missing or malformed.",
-        request=AtCallback(RequestFacts.is_malformed, "invalid_request", "{problem}"),
+        rule="No parameter is missing or malformed. The first that is read is told.",
+        request=(
+            AtCallback(
+                RequestFacts.scope_is_malformed, "invalid_scope", "The scope holds a character that is not allowed."
+            ),
+            AtCallback(RequestFacts.names_several_apis, "invalid_target", "Only one API can be named."),
+            AtCallback(RequestFacts.is_malformed, "invalid_request", "{problem}"),
+        ),
     ),
     AuthorizationCheck(
         name="client_grant",
@@ -247,5 +241,10 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
 
 PUSH: Final = column((row.name, row.push) for row in AUTHORIZATION_CHECKS)
 ARRIVAL: Final = tuple(cell for row in AUTHORIZATION_CHECKS for cell in (row.arrival, row.pushed) if cell is not None)
-REQUEST: Final = tuple(row.request for row in AUTHORIZATION_CHECKS if row.request is not None)
+REQUEST: Final = tuple(
+    cell
+    for row in AUTHORIZATION_CHECKS
+    if row.request is not None
+    for cell in (row.request if isinstance(row.request, tuple) else (row.request,))
+)
 STEP: Final = tuple(row.step for row in AUTHORIZATION_CHECKS if row.step is not None)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from keyfob.server.wire import Outcome
 
 F = TypeVar("F")
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +29,16 @@ class Refused(NamedTuple):
 Column = tuple[tuple[str, Cell[F]], ...]
 
 
-def column(rows: Iterable[tuple[str, Cell[F] | None]]) -> Column[F]:
-    """Return the cells of one column with the names of their rows, in order, without the empty ones."""
-    return tuple((name, cell) for name, cell in rows if cell is not None)
+def column(rows: Iterable[tuple[str, Cell[F] | Sequence[Cell[F]] | None]]) -> Column[F]:
+    """Return the cells of one column with the names of their rows, in order. Cells of one row exclude each other."""
+    return tuple((name, cell) for name, cells in rows for cell in cells_of(cells))
+
+
+def cells_of(cells: Cell[F] | Sequence[Cell[F]] | None) -> Sequence[Cell[F]]:
+    """Return the cells where a row and a column meet."""
+    if cells is None:
+        return ()
+    return (cells,) if isinstance(cells, Cell) else cells
 
 
 def first_refusal(cells: Column[F], facts: F) -> Refused | None:

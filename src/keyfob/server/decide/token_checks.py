@@ -32,7 +32,7 @@ class TokenCheck:
 
     name: str
     rule: str
-    message: Cell[MessageFacts] | None = None
+    message: Cell[MessageFacts] | tuple[Cell[MessageFacts], ...] | None = None
     client: Cell[ClientFacts] | None = None
     grant: Cell[GrantFacts] | None = None
     proof: Cell[ProofFacts] | None = None
@@ -57,28 +57,19 @@ GRANTS_OF: Final[dict[str, tuple[str, ...]]] = {
 
 TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     TokenCheck(
-        name="grant_type",
-        rule="`grant_type` names a grant that is known.",
-        message=Cell(MessageFacts.grant_type_is_unknown, "grant_unsupported"),
-    ),
-    TokenCheck(
-        name="scope_syntax",
-        rule="`scope` is well-formed.",
-        message=Cell(MessageFacts.scope_is_malformed, "scope_malformed"),
-    ),
-    TokenCheck(
-        name="one_api",
-        rule="`audience` or `resource` names one API at most.",
-        message=Cell(MessageFacts.names_several_apis, "audience_many"),
-    ),
-    TokenCheck(
         name="parameters",
-        rule="The body is a form or a JSON object; no parameter is missing, repeated or malformed.",
-        message=Cell(MessageFacts.is_malformed, "request_malformed"),
+        rule="The body is a form or a JSON object, `grant_type` is known, and no parameter of the grant is missing,"
+        " repeated or malformed. The first that is read is told.",
+        message=(
+            Cell(MessageFacts.grant_type_is_unknown, "grant_unsupported"),
+            Cell(MessageFacts.scope_is_malformed, "scope_malformed"),
+            Cell(MessageFacts.names_several_apis, "audience_many"),
+            Cell(MessageFacts.is_malformed, "request_malformed"),
+        ),
     ),
     TokenCheck(
         name="offered",
-        rule="This server offers the grant.",
+        rule="This server offers the grant: it has neither token exchange nor JWT bearer.",
         message=Cell(MessageFacts.grant_is_not_offered, "grant_unsupported"),
     ),
     TokenCheck(

@@ -1,0 +1,95 @@
+"""Print the order of the checks at /oauth/token and /authorize, from the tables that the server runs.
+
+python -m tools.checks            bring docs/checks.md up to date
+python -m tools.checks --check    only say whether it is
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import get_args
+
+from tools.source import ROOT, settle
+
+from keyfob.server.decide.authorization_checks import (
+    AUTHORIZATION_CHECKS,
+    KINDS,
+    KINDS_OF,
+    PAR,
+    AtCallback,
+    AuthorizationCheck,
+    NextPage,
+    OfDialect,
+    OnPage,
+)
+from keyfob.server.decide.check_table import Cell, cells_of
+from keyfob.server.decide.token_checks import GRANTS_OF, TOKEN_CHECKS, Step, TokenCheck
+from keyfob.server.settings.field_types import SHORT_GRANTS
+
+PAGE = ROOT / "docs" / "checks.md"
+TOP = """\
+# The order of checks
+
+A request may be wrong in several ways at once. The first row that it fails is the one that is answered. Both tables
+are drawn by `make docs` from the tables that the server runs:
+[`decide/token_checks.py`](../src/keyfob/server/decide/token_checks.py) and
+[`decide/authorization_checks.py`](../src/keyfob/server/decide/authorization_checks.py). Statuses, errors and texts of
+each outcome are in [The wire](wire.md#every-refusal).
+"""
+TOKEN = """\
+## /oauth/token
+
+The checks of a code or token are made on a snapshot of its record first, and again in the transaction that spends it:
+of two requests at once, one is answered as if it had come later.
+"""
+AUTHORIZATION = """\
+## /authorize and /oauth/par
+
+*page*: the callback is not known to be the client's, so the user reads the error on a page; at /oauth/par it is
+`invalid_request`. Every other error is sent to the callback; at /oauth/par it is the answer, with status 400. Before
+its first row, /oauth/par makes the checks of the client and of the DPoP proof from the table above.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    names = {full: short for short, full in SHORT_GRANTS.items()}
+    heads = [", ".join(f"`{names[grant]}`" for grant in grants) for grants in GRANTS_OF.values()]
+    token = [[row.rule, *(_token_cell(row, column) for column in GRANTS_OF)] for row in TOKEN_CHECKS]
+    authorization = [[row.rule, *(_kind_cell(row, kind) for kind in KINDS)] for row in AUTHORIZATION_CHECKS]
+    parts = [TOP, TOKEN, _table(["check", *heads], token), AUTHORIZATION]
+    return "\n".join([*parts, _table(["check", *KINDS], authorization)])
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _token_cell(row: TokenCheck, column: str) -> str:
+    found: list[Cell[object]] = [cell for name in (*get_args(Step), column) for cell in cells_of(getattr(row, name))]
+    return ", ".join(f"`{cell.outcome}`" for cell in found)
+
+
+def _kind_cell(row: AuthorizationCheck, kind: str) -> str:
+    cells = [getattr(row, column) for column, kinds in KINDS_OF.items() if kind in kinds]
+    flat = [one for cell in cells if cell is not None for one in (cell if isinstance(cell, tuple) else (cell,))]
+    return ", ".join(_refusal(one, kind) for one in flat)
+
+
+def _refusal(cell: object, kind: str) -> str:
+    match cell:
+        case OnPage():
+            return "`invalid_request`" if kind == PAR else "*page*"
+        case AtCallback():
+            return f"`{cell.error}`"
+        case OfDialect() | Cell():
+            return f"[`{cell.outcome}`](wire.md#every-refusal)"
+        case NextPage():
+            return f"the {cell.page} page; with `prompt=none` `{cell.silent}`"
+        case _:
+            msg = f"no way to print {cell}"
+            raise TypeError(msg)
+
+
+if __name__ == "__main__":
+    sys.exit(settle(PAGE, page(), check="--check" in sys.argv, remedy="make docs"))
