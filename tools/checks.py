@@ -8,8 +8,6 @@ import sys
 from collections.abc import Sequence
 from typing import get_args
 
-from tools.source import ROOT, settle
-
 from keyfob.server.decide.authorization_checks import (
     AUTHORIZATION_CHECKS,
     KINDS,
@@ -24,6 +22,7 @@ from keyfob.server.decide.authorization_checks import (
 from keyfob.server.decide.check_table import Cell, cells_of
 from keyfob.server.decide.token_checks import GRANTS_OF, TOKEN_CHECKS, Step, TokenCheck
 from keyfob.server.settings.field_types import SHORT_GRANTS
+from tools.source import ROOT, settle
 
 PAGE = ROOT / "docs" / "checks.md"
 TOP = """\
@@ -71,9 +70,14 @@ def _token_cell(row: TokenCheck, column: str) -> str:
 
 
 def _kind_cell(row: AuthorizationCheck, kind: str) -> str:
-    cells = [getattr(row, column) for column, kinds in KINDS_OF.items() if kind in kinds]
-    flat = [one for cell in cells if cell is not None for one in (cell if isinstance(cell, tuple) else (cell,))]
-    return ", ".join(_refusal(one, kind) for one in flat)
+    cells: list[object] = [getattr(row, column) for column, kinds in KINDS_OF.items() if kind in kinds]
+    return ", ".join(_refusal(one, kind) for cell in cells for one in _each(cell))
+
+
+def _each(cell: object | tuple[object, ...] | None) -> tuple[object, ...]:
+    if cell is None:
+        return ()
+    return cell if isinstance(cell, tuple) else (cell,)
 
 
 def _refusal(cell: object, kind: str) -> str:

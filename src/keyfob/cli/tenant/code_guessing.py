@@ -8,8 +8,8 @@ from typing import Final
 from keyfob.client.session.checkup import Finding
 from keyfob.errors import KeyfobError
 from keyfob.serve import Registry
-from keyfob.server.decide.device import ALPHABET, CODE_LENGTH
 from keyfob.server.decide.throttle import guess_budget
+from keyfob.server.decide.user_code import ALPHABET, CODE_LENGTH
 
 _MAX_ODDS: Final = 2.0**-20  # above one in a million, an attacker with many codes guesses one
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
@@ -79,7 +79,8 @@ def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tupl
         return ("none",)
     if isinstance(credential, Certificate):
         announced = metadata.token_endpoint_auth_methods_supported
-        return (next((method for method in TLS_METHODS if method in announced), "tls_client_auth"),)
+        tls: Iterator[AuthMethod] = (method for method in TLS_METHODS if method in announced)
+        return (next(tls, "tls_client_auth"),)
     if not isinstance(credential, Secret):
         return ("private_key_jwt",)
     offered = metadata.token_endpoint_auth_methods_supported or ("client_secret_basic",)

@@ -408,7 +408,10 @@ def test_an_assertion_that_was_used_before_is_refused_before_the_grant() -> None
     scene = scene_of()
     now = int(scene.time.now().timestamp())
     claims = {"iss": "signer", "sub": "signer", "aud": ISSUER, "jti": "one", "exp": now + 60}
-    shown = {"client_assertion": sign(claims, MACHINE_KEY).reveal(), "client_assertion_type": ASSERTION}
+    shown = {
+        "client_assertion": sign(claims, MACHINE_KEY, token_type="JWT").reveal(),
+        "client_assertion_type": ASSERTION,
+    }
     assert token(scene, grant_type=CLIENT_CREDENTIALS, audience=ORDERS, **shown).status == 200
 
     response = token(scene, grant_type=PASSWORD, username=EMAIL, password=TYPED, **shown)
