@@ -6,7 +6,7 @@ python -m tools.checks --check    only say whether it is
 
 import sys
 from collections.abc import Sequence
-from typing import get_args
+from typing import cast, get_args
 
 from keyfob.server.decide.authorization_checks import (
     AUTHORIZATION_CHECKS,
@@ -74,10 +74,10 @@ def _kind_cell(row: AuthorizationCheck, kind: str) -> str:
     return ", ".join(_refusal(one, kind) for cell in cells for one in _each(cell))
 
 
-def _each(cell: object | tuple[object, ...] | None) -> tuple[object, ...]:
+def _each(cell: object) -> tuple[object, ...]:
     if cell is None:
         return ()
-    return cell if isinstance(cell, tuple) else (cell,)
+    return cast("tuple[object, ...]", cell) if isinstance(cell, tuple) else (cell,)
 
 
 def _refusal(cell: object, kind: str) -> str:

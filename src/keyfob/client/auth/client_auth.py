@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
@@ -79,8 +79,8 @@ def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tupl
         return ("none",)
     if isinstance(credential, Certificate):
         announced = metadata.token_endpoint_auth_methods_supported
-        tls: Iterator[AuthMethod] = (method for method in TLS_METHODS if method in announced)
-        return (next(tls, "tls_client_auth"),)
+        tls: list[AuthMethod] = [method for method in TLS_METHODS if method in announced]
+        return tuple(tls[:1]) or ("tls_client_auth",)
     if not isinstance(credential, Secret):
         return ("private_key_jwt",)
     offered = metadata.token_endpoint_auth_methods_supported or ("client_secret_basic",)
