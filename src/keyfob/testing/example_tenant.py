@@ -18,8 +18,9 @@ from keyfob.protocol.grants import (
     REFRESH_TOKEN,
 )
 from keyfob.protocol.secret import Secret
-from keyfob.serve import Api, ApiGrant, Application, Connection, Role, TenantConfig, Wire, ready_config
+from keyfob.serve import Api, ApiGrant, Application, Connection, Role, TenantConfig, ready_config
 from keyfob.server.records import DEFAULT_CONNECTION
+from keyfob.server.settings.config import Wire
 
 ORDERS: Final = "https://orders.example/"
 STOCK: Final = "https://stock.example/"

@@ -124,7 +124,8 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
         store: How tokens are kept.
     """
     # The processes that race need no server.
-    from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, Running, Tenant, bind, ready_config, url_of  # noqa: PLC0415
+    from keyfob.serve import Running, Tenant, bind, ready_config, url_of  # noqa: PLC0415
+    from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID  # noqa: PLC0415
 
     home = folder / "home"
     with ExitStack() as stack:

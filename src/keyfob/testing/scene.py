@@ -24,12 +24,13 @@ from keyfob.guard import Guard
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.protocol.secret import Secret
-from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, Tenant, TenantConfig, ready_config
+from keyfob.serve import Tenant, TenantConfig, ready_config
 from keyfob.server.io.mail import MemoryOutbox
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.ports import Transaction
 from keyfob.server.records import StoredKey
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.orders import api
 from keyfob.testing.pair import Pair
