@@ -15,7 +15,7 @@ from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.jose.tokens import sign
 from keyfob.protocol.secret import Secret
 from keyfob.resource.explain import CHECKS, Check, Explanation
-from keyfob.testing.flawed_tokens import FLAWS, Mint
+from keyfob.testing.flawed_tokens import FLAWS, TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
 
@@ -46,7 +46,7 @@ def agree(token: Secret, keys: KeySet, policy: Policy) -> None:
         assert isinstance(found, Principal) or first is not None
 
 
-def test_every_check_of_a_good_token_holds(mint: Mint) -> None:
+def test_every_check_of_a_good_token_holds(mint: TokenMaker) -> None:
     found = explain(mint.good(), KeySet((mint.key.public_key(),)), POLICY, NOW)
     assert found.holds
     assert first_failure(found) is None
@@ -58,7 +58,7 @@ def test_every_check_of_a_good_token_holds(mint: Mint) -> None:
 
 @pytest.mark.parametrize("flaw", FLAWS)
 @pytest.mark.parametrize("profile", ["auth0", "rfc9068"])
-def test_the_first_check_that_fails_is_what_verify_refuses_for(mint: Mint, flaw: str, profile: str) -> None:
+def test_the_first_check_that_fails_is_what_verify_refuses_for(mint: TokenMaker, flaw: str, profile: str) -> None:
     keys = KeySet((mint.key.public_key(), SigningKey.generate("ES256").public_key()))
     agree(FLAWS[flaw](mint), keys, replace(POLICY, profile=profile))
 
@@ -71,7 +71,7 @@ def test_the_first_check_that_fails_is_what_verify_refuses_for(mint: Mint, flaw:
     ),
     strict=st.booleans(),
 )
-def test_whatever_a_token_says_both_agree(mint: Mint, changed: dict[str, object], strict: bool) -> None:
+def test_whatever_a_token_says_both_agree(mint: TokenMaker, changed: dict[str, object], strict: bool) -> None:
     policy = replace(POLICY, profile="rfc9068" if strict else "auth0", required=("sub", "azp"))
     agree(mint.saying(changed), KeySet((mint.key.public_key(),)), policy)
 
@@ -82,7 +82,7 @@ def test_any_text_is_explained(text: str) -> None:
     agree(Secret(text), KeySet(), POLICY)
 
 
-def test_what_stands_behind_the_first_failure_is_told_too(mint: Mint) -> None:
+def test_what_stands_behind_the_first_failure_is_told_too(mint: TokenMaker) -> None:
     """Somebody with a token for another API, that has expired as well, need not come twice."""
     late = mint.saying({"aud": "https://elsewhere.example/", "exp": int((NOW - timedelta(hours=1)).timestamp())})
     said = said_by(explain(late, KeySet(), replace(POLICY, algorithms=("ES256",)), NOW))
@@ -90,14 +90,14 @@ def test_what_stands_behind_the_first_failure_is_told_too(mint: Mint) -> None:
     assert (said["issuer"], said["audience"], said["exp"], said["nbf"]) == (True, False, False, True)
 
 
-def test_a_missing_key_is_told_as_one(mint: Mint) -> None:
+def test_a_missing_key_is_told_as_one(mint: TokenMaker) -> None:
     found = explain(mint.good(), KeySet(), POLICY, NOW)
     assert first_failure(found) is not None
     assert first_failure(found).name == "key"
     assert verify(mint.good(), KeySet(), POLICY, NOW) == KeyNeeded(mint.key.key_id)
 
 
-def test_without_keys_nothing_is_held_against_a_token_but_what_it_says(mint: Mint) -> None:
+def test_without_keys_nothing_is_held_against_a_token_but_what_it_says(mint: TokenMaker) -> None:
     said = said_by(explain(mint.good(), None, POLICY, NOW))
     assert [name for name, holds in said.items() if holds is None] == ["key", "signature"]
     late = mint.saying({"exp": int((NOW - timedelta(hours=1)).timestamp())})
@@ -119,7 +119,7 @@ def test_what_cannot_be_read_is_neither_right_nor_wrong() -> None:
     assert (found.header, found.claims) == (None, None)
 
 
-def test_nothing_of_a_token_is_in_the_words_or_in_what_is_printed(mint: Mint) -> None:
+def test_nothing_of_a_token_is_in_the_words_or_in_what_is_printed(mint: TokenMaker) -> None:
     """[RS-9700-02]."""
     for make in FLAWS.values():
         token = make(mint)
@@ -128,7 +128,7 @@ def test_nothing_of_a_token_is_in_the_words_or_in_what_is_printed(mint: Mint) ->
         assert "auth0|person" not in shown
 
 
-def test_a_principal_does_not_print_what_the_token_says(mint: Mint) -> None:
+def test_a_principal_does_not_print_what_the_token_says(mint: TokenMaker) -> None:
     """[RS-9700-02]."""
     token = mint.saying({"email": "pat@example.com"})
     found = verify(token, KeySet((mint.key.public_key(),)), POLICY, NOW)
@@ -136,7 +136,7 @@ def test_a_principal_does_not_print_what_the_token_says(mint: Mint) -> None:
     assert "pat@example.com" not in repr(found)
 
 
-def test_an_unsigned_payload_is_looked_at_only_as_what_it_says(mint: Mint) -> None:
+def test_an_unsigned_payload_is_looked_at_only_as_what_it_says(mint: TokenMaker) -> None:
     forged = sign(mint.claims().write("auth0"), replace(mint.other_key, key_id=mint.key.key_id), token_type="JWT")
     said = said_by(explain(forged, KeySet((mint.key.public_key(),)), POLICY, NOW))
     assert said["signature"] is False
