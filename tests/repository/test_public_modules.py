@@ -1,4 +1,4 @@
-"""The public modules: their surface is pinned, they load little, and the tests use the built wheel."""
+"""The names and the imports of the public modules are pinned, and the tests use the built wheel."""
 
 import ast
 import importlib
@@ -13,7 +13,7 @@ import keyfob
 from tools import api
 from tools.source import ROOT, modules
 
-# A guard runs in a user's API: it loads neither the other roles nor their dependencies.
+# A guard runs in the API of a user: it does not load the other roles or their dependencies.
 NEVER_IN_A_GUARD = [
     "keyfob.client",
     "keyfob.login",
@@ -31,7 +31,7 @@ NEVER_IN_A_GUARD = [
     "uvicorn",
 ]
 
-# A guard loads these on first use: to read a key, to ask an issuer, to validate a proof.
+# A guard loads these on first use: to read a key, to send a request to an issuer, to validate a proof.
 NOT_BEFORE_FIRST_USE = [
     "asyncio",
     "cryptography.hazmat.backends",
@@ -98,7 +98,7 @@ def test_an_adapter_loads_its_own_framework_and_no_other(adapter: str, framework
     assert loaded_by(GUARD + adapter) & every_framework == frameworks
 
 
-# Everything that importing a public module loads: STANDARD with its dependencies, and of ours OURS.
+# The modules that a public module loads: those of STANDARD with their dependencies, and OURS.
 STANDARD = {
     "keyfob.guard": "from __future__ import annotations\n"
     "import collections.abc, dataclasses, datetime, importlib, ipaddress, json, math, re, typing, urllib.parse",
