@@ -83,7 +83,7 @@ def test_a_key_that_is_missing_is_made_first() -> None:
     followed.look_after(SECOND)
 
     assert {key.algorithm for key in followed.tenant._site.keys} == {"RS256", "ES256"}
-    assert set(followed.tenant._site.mint.keys) == {"RS256", "ES256"}
+    assert set(followed.tenant._site.token_issuer.keys) == {"RS256", "ES256"}
 
 
 def test_settings_of_no_use_are_logged_once_and_the_old_ones_stay(caplog: pytest.LogCaptureFixture) -> None:

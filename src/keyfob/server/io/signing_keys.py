@@ -7,14 +7,14 @@ from functools import partial
 
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.sealed import NONCE_BYTES
-from keyfob.server.ports import Store, Surroundings, Transaction
+from keyfob.server.ports import Store, TimeAndRandom, Transaction
 from keyfob.server.records import StoredKey
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.start import open_keys, seal_key
 
 
 async def make_keys(
-    store: Store, master: bytes, surroundings: Surroundings, config: TenantConfig
+    store: Store, master: bytes, surroundings: TimeAndRandom, config: TenantConfig
 ) -> tuple[SigningKey, ...]:
     """All keys, newest first; those that are missing are made.
 

@@ -22,7 +22,7 @@ from keyfob.server.io.render import draw, render
 from keyfob.server.io.signing_keys import make_keys
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.keyed_hash import write_token
-from keyfob.server.ports import Audit, Mailer, Passwords, Store, Surroundings, Transaction
+from keyfob.server.ports import Audit, Mailer, Passwords, Store, TimeAndRandom, Transaction
 from keyfob.server.records import DEFAULT_CONNECTION, Document, User
 from keyfob.server.settings.config import ForCertificates, TenantConfig, Wire
 from keyfob.server.settings.stored_settings import config_of
@@ -72,7 +72,7 @@ class Tenant:
         *,
         store: Store,
         master: bytes,
-        surroundings: Surroundings | None = None,
+        surroundings: TimeAndRandom | None = None,
         passwords: Passwords | None = None,
         audit: Audit = audit_log,
         mailer: Mailer | None = None,
@@ -99,7 +99,7 @@ class Tenant:
         cls,
         config: TenantConfig,
         *,
-        surroundings: Surroundings | None = None,
+        surroundings: TimeAndRandom | None = None,
         passwords: Passwords | None = None,
         audit: Audit = audit_log,
         mailer: Mailer | None = None,
@@ -185,7 +185,7 @@ class Tenant:
         """The same, with a throw-away person, if that one is not there yet."""
         known = await self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
         if known is None:
-            password = Secret(write_token(self._site.surroundings.random(_PASSWORD_BYTES)))
+            password = Secret(write_token(self._site.random(_PASSWORD_BYTES)))
             if await self.add_user(READY_EMAIL, password, "Pat Example"):
                 self.first_user = FirstUser(READY_EMAIL, password)
         return self
@@ -202,7 +202,7 @@ class Tenant:
         """Add a person; None where the e-mail is taken in that connection."""
         site = self._site
         hashed = await site.passwords.hash(password)
-        user_id = f"auth0|{site.surroundings.random(_USER_ID_BYTES).hex()}"
+        user_id = f"auth0|{site.random(_USER_ID_BYTES).hex()}"
         user = User(user_id, email, name, hashed, site.now(), connection=connection, roles=roles)
 
         def add(transaction: Transaction) -> bool:
@@ -222,7 +222,7 @@ async def _make_site(
     config: TenantConfig,
     store: Store,
     master: bytes,
-    surroundings: Surroundings,
+    surroundings: TimeAndRandom,
     passwords: Passwords,
     audit: Audit,
     mailer: Mailer,

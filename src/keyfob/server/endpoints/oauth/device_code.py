@@ -1,4 +1,4 @@
-"""POST /oauth/device/code: a program asks for a pair of codes (RFC 8628 §3.1-3.2, RFC 7636 §4.3, Auth0)."""
+"""POST /oauth/device/code: the device authorization endpoint (RFC 8628 §3.1-3.2, RFC 7636 §4.3, Auth0)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from keyfob.server.site import Site
 from keyfob.server.wire import answer
 
 DEVICE_CODE_BYTES: Final = 32
-_DRAWN: Final = 64
+_USER_CODE_BYTES: Final = 64
 _TRIES: Final = 20
 _SWEPT: Final = 20
 
 
 async def device_code(site: Site, request: Request) -> Response:
-    """Answer with codes. No program authenticates here: Auth0 refuses one that tries."""
+    """Issue a device code and a user code. Clients do not authenticate here; like Auth0, refuse those that do."""
     try:
         fields = read_parameters(request)
         asked = DeviceRequest.read(fields)
@@ -57,7 +57,7 @@ async def device_code(site: Site, request: Request) -> Response:
 
 
 def _authenticates(request: Request, fields: Fields) -> bool:
-    """Whether a program tries to prove who it is, which Auth0 refuses here."""
+    """Return whether the request has client credentials."""
     try:
         return Credentials.read(request.header("authorization"), fields).method != "none"
     except Malformed:
@@ -65,19 +65,19 @@ def _authenticates(request: Request, fields: Fields) -> bool:
 
 
 def _wait(site: Site, request: Request) -> timedelta:
-    """How long this address must wait for its next code; one is spent where it need not."""
+    """Count one request of this network. Return the time that it must wait."""
     size, span, peer = site.config.device_requests, site.config.device_lifetime, network_of(request.peer)
-    bucket = refill(site.asked.get(peer), size, span, site.now())
+    bucket = refill(site.device_requests.get(peer), size, span, site.now())
     wait = time_until_try(bucket, size, span)
-    site.asked.put(peer, bucket if wait else spend(bucket))
+    site.device_requests.put(peer, bucket if wait else spend(bucket))
     return wait
 
 
 async def _begin(site: Site, request: Request, asked: DeviceRequest, reach: Reach) -> DeviceAnswer:
     config, now = site.config, site.now()
-    code = Secret(write_token(site.surroundings.random(DEVICE_CODE_BYTES)))
+    code = Secret(write_token(site.random(DEVICE_CODE_BYTES)))
     for _ in range(_TRIES):
-        user_code = _draw(site)
+        user_code = write_user_code(site.random(_USER_CODE_BYTES))
         login = DeviceLogin(
             device_code_hash=keyed_hash(site.hash_keys.codes, code),
             user_code_hash=keyed_hash(site.hash_keys.codes, user_code),
@@ -105,7 +105,3 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, reach: Reac
                 interval=config.device_interval,
             )
     raise Misuse("no free user code was found; are millions of logins waiting?")
-
-
-def _draw(site: Site) -> str:
-    return write_user_code(site.surroundings.random(_DRAWN))

@@ -13,7 +13,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.decide.multifactor import FactorWrong, base32, enrolment_address, find_login
 from keyfob.server.endpoints.oauth.client_request import authenticate
 from keyfob.server.endpoints.oauth.factors import enrol, send_message
-from keyfob.server.endpoints.oauth.own_tokens import check_binding, judge_own
+from keyfob.server.endpoints.oauth.own_tokens import check_binding, verify_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
@@ -26,7 +26,7 @@ _TYPES: Final = {"otp": "otp", "email": "oob", "recovery-code": "recovery-code"}
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Whose second factors. `login` where an mfa_token says so; `scope` where an access token does."""
+    """The user that a token stands for. An mfa_token has a `login`, an access token has a `scope`."""
 
     user: User
     factors: tuple[Authenticator, ...]
@@ -43,7 +43,7 @@ async def list_authenticators(site: Site, request: Request) -> Response:
 
 
 async def remove_authenticator(site: Site, request: Request) -> Response:
-    """DELETE /mfa/authenticators/{id}: with an access token only."""
+    """DELETE /mfa/authenticators/{id}: delete a second factor. It requires an access token, not an mfa_token."""
     bearer = await _bearer(site, request, REMOVE_AUTHENTICATORS)
     if isinstance(bearer, Response):
         return bearer
@@ -58,7 +58,7 @@ async def remove_authenticator(site: Site, request: Request) -> Response:
 
 
 async def associate(site: Site, request: Request) -> Response:
-    """POST /mfa/associate: add a second factor. An mfa_token may add the first one only."""
+    """POST /mfa/associate: add a second factor. With an mfa_token only the first one can be added."""
     try:
         asked = AssociateRequest.read(read_parameters(request))
     except Malformed as problem:
@@ -72,7 +72,7 @@ async def associate(site: Site, request: Request) -> Response:
     if factor is None or factor not in site.config.factors:
         return site.refuse("challenge_unsupported")
     if factor == "email" and bearer.login is None:
-        return site.refuse("challenge_unsupported")  # a code by e-mail proves a login, and there is none here
+        return site.refuse("challenge_unsupported")  # the code of an e-mail belongs to a login, and there is none
     enrolled = await enrol(site, bearer.user, factor)
     codes = {"recovery_codes": [enrolled.recovery_code]} if enrolled.recovery_code else {}
     if factor == "otp":
@@ -89,7 +89,7 @@ async def associate(site: Site, request: Request) -> Response:
 
 
 async def challenge(site: Site, request: Request) -> Response:
-    """POST /mfa/challenge: choose the second factor, and send a code where it needs one."""
+    """POST /mfa/challenge: choose the second factor, and send its code by e-mail if it needs one."""
     try:
         fields = read_parameters(request)
         asked = ChallengeRequest.read(fields)
@@ -128,16 +128,16 @@ def _described(one: Authenticator, user: User) -> dict[str, object]:
 
 
 async def _bearer(site: Site, request: Request, scope: str) -> Bearer | Response:
-    """Whose: by an mfa_token, or by an access token for this API with that scope."""
-    scheme, _, shown = (request.header("authorization") or "").partition(" ")
-    token = Secret(shown.strip())
-    if scheme.lower() not in {"bearer", "dpop"} or not shown.strip():
+    """Return the user of an mfa_token, or of an access token for the MFA API with that scope."""
+    scheme, _, value = (request.header("authorization") or "").partition(" ")
+    token = Secret(value.strip())
+    if scheme.lower() not in {"bearer", "dpop"} or not value.strip():
         return site.refuse("mfa_token_refused")
     found = await _by_mfa_token(site, token, None) if scheme.lower() == "bearer" else None
     if found is not None:
         return found
     try:
-        claims = judge_own(site, token, site.config.mfa_api.audience)
+        claims = verify_own(site, token, site.config.mfa_api.audience)
         await check_binding(site, request, scheme.lower(), claims, token)
     except InvalidToken:
         return site.refuse("mfa_token_refused")
