@@ -25,7 +25,7 @@ MOST_REMEMBERED: Final = 100_000
 
 
 class LimitedDict(Generic[K, V]):
-    """A table of limited size. It drops its oldest entries, so that an unauthenticated caller cannot fill the memory."""
+    """A dict of limited size. It drops its oldest entries, so that unauthenticated callers cannot fill the memory."""
 
     def __init__(self, most: int = MOST_REMEMBERED) -> None:
         self._entries: dict[K, V] = {}
