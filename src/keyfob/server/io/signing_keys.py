@@ -1,4 +1,4 @@
-"""The keys that a tenant signs with: one of each algorithm that its APIs use."""
+"""The signing keys of a tenant: one for each algorithm of its APIs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from keyfob.server.start import open_keys, seal_key
 async def make_keys(
     store: Store, master: bytes, surroundings: TimeAndRandom, config: TenantConfig
 ) -> tuple[SigningKey, ...]:
-    """All keys, newest first; those that are missing are made.
+    """Create the missing keys. Return all keys, newest first.
 
     Raises:
-        Malformed: The store's keys were sealed with another master key.
+        Malformed: The stored keys were encrypted with another master key.
     """
     stored = await store.read(lambda transaction: transaction.signing_keys())
     for algorithm in sorted(config.algorithms - {key.algorithm for key in stored}):
         made = await asyncio.to_thread(SigningKey.generate, algorithm)
         fresh = seal_key(made, master, surroundings.random(NONCE_BYTES), surroundings.now())
-        # Of two first starts at once, both sign with the key of the first.
+        # If two processes start at once, both use the first key that was stored.
         await store.write(partial(_add_first, key=fresh))
     return await store.read(lambda transaction: open_keys(transaction, master))
 

@@ -260,7 +260,7 @@ def _check_certificates(application: Application, what: str) -> None:
 
 
 def _check_callback(callback: str, what: str) -> None:
-    """Check a redirect URI: no fragment, http on loopback only, no scheme without a dot (RFC 9700 §2.6, RFC 8252 §7.1)."""
+    """Check a redirect URI (RFC 9700 §2.6, RFC 8252 §7.1): no fragment, http on loopback only, no dotless scheme."""
     if "#" in callback or not callback.isascii() or not callback.isprintable() or " " in callback:
         hint = "Leave out everything from # on, and spaces."
         _wrong(what, f"callback {callback!r} has a fragment, or a character that is not allowed", hint=hint)
