@@ -11,7 +11,7 @@ from keyfob.protocol.scope import Scope
 
 Factor = Literal["otp", "email", "recovery-code"]
 DEFAULT_CONNECTION: Final = "Username-Password-Authentication"
-Outcome = Literal["", "allowed", "denied"]
+DeviceResult = Literal["", "allowed", "denied"]
 Stage = Literal["waiting", "confirmed", "approved", "denied", "redeemed", "lapsed"]
 
 # The stages that a device login may change to, by its present stage.
@@ -187,7 +187,7 @@ class BrowserSession:
     user_id: str | None = None
     auth_time: datetime | None = None
     device_code_hash: bytes | None = None
-    outcome: Outcome = ""
+    outcome: DeviceResult = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,10 +104,10 @@ class Site:
         """Write an event to the audit log. `code` is Auth0's (`sede`, `fede`, ...); `more` must not contain secrets."""
         event: dict[str, object] = {"type": code, "date": self.now().isoformat(), "ip": request.peer}
         agent = request.header("user-agent") or ""
-        self.audit({**event, "user_agent": neutral(agent), **{name: neutral(value) for name, value in more.items()}})
+        self.audit({**event, "user_agent": log_text(agent), **{name: log_text(value) for name, value in more.items()}})
 
 
-def neutral(text: str) -> str:
+def log_text(text: str) -> str:
     """Return untrusted text as one line for a log: shortened, without control characters."""
     short = text[:200]
     return short if short.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in short)

@@ -69,7 +69,7 @@ def without_secrets(config: TenantConfig, key: bytes) -> TenantConfig:
     return replace(config, applications=tuple(map(hashed, config.applications)))
 
 
-def open_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]:
+def load_signing_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]:
     """Load and decrypt the signing keys, newest first.
 
     Raises:
@@ -82,7 +82,7 @@ def open_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]
     )
 
 
-def seal_key(key: SigningKey, master: bytes, nonce: bytes, now: datetime) -> StoredKey:
+def encrypt_signing_key(key: SigningKey, master: bytes, nonce: bytes, now: datetime) -> StoredKey:
     """Encrypt a signing key for the store. `nonce` is 12 random bytes."""
     sealed = seal(key.pem(), derive(master, "signing keys"), nonce=nonce, context=f"signing-key {key.key_id}")
     return StoredKey(key.key_id, key.algorithm, sealed, now)

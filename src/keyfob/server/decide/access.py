@@ -18,7 +18,7 @@ from keyfob.server.wire import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ApiAccess:
     """The API of a token, and the scope there."""
 
     api: Api
@@ -26,40 +26,40 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class NoReach:
+class NoAccess:
     """The reason why no token can be issued for an API, and the values for the placeholders in its text."""
 
     outcome: Outcome
     words: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def decide_credentials(
+def decide_client_access(
     config: TenantConfig, application: Application, asked: ClientCredentialsGrant
-) -> Reach | NoReach:
+) -> ApiAccess | NoAccess:
     """Decide the scope of a client credentials grant. Without a requested scope it is all that was granted."""
     facts = MachineFacts.of(config, application, asked)
     refused = first_failed_check(MACHINE, facts)
     if refused is not None:
-        return NoReach(refused.outcome, {"audience": facts.audience or "", "scopes": facts.not_granted.write()})
+        return NoAccess(refused.outcome, {"audience": facts.audience or "", "scopes": facts.not_granted.write()})
     assert facts.api is not None, "an unknown API is refused"  # noqa: S101
-    return Reach(facts.api, facts.granted if asked.scope is None else asked.scope)
+    return ApiAccess(facts.api, facts.granted if asked.scope is None else asked.scope)
 
 
-def decide_reach(config: TenantConfig, application: Application, target: Target, asked: Scope) -> Reach | NoReach:
+def decide_access(config: TenantConfig, application: Application, target: Target, asked: Scope) -> ApiAccess | NoAccess:
     """Decide the scope that a client may request on behalf of a user. Unknown scopes are dropped."""
     audience = target.audience
     if target.is_resource and audience is not None and ("#" in audience or not is_web_url(audience)):
-        return NoReach("audience_unknown", {"audience": audience})  # RFC 8707 §2: an absolute URI, no fragment
+        return NoAccess("audience_unknown", {"audience": audience})  # RFC 8707 §2: an absolute URI, no fragment
     api = config.target(audience)
     if api is None:
-        return NoReach("audience_unknown", {"audience": audience or "none"})
+        return NoAccess("audience_unknown", {"audience": audience or "none"})
     scope = config.grantable(asked, api)
     if api.users == "allow_all":
-        return Reach(api, scope)
+        return ApiAccess(api, scope)
     grant = config.grant(application.client_id, api.audience)
     if api.users == "deny_all" or grant is None:
-        return NoReach("api_closed", {"client_id": application.client_id, "audience": api.audience})
-    return Reach(api, scope - (Scope.of(api.scopes) - Scope.of(grant.scopes)))
+        return NoAccess("api_closed", {"client_id": application.client_id, "audience": api.audience})
+    return ApiAccess(api, scope - (Scope.of(api.scopes) - Scope.of(grant.scopes)))
 
 
 def permissions_of(config: TenantConfig, user: User, api: Api) -> tuple[str, ...]:

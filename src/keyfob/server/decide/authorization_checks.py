@@ -43,6 +43,9 @@ class OfDialect:
     outcome: Outcome
 
 
+RequestCell = OnPage[RequestFacts] | AtCallback | OfDialect
+
+
 @dataclass(frozen=True, slots=True)
 class NextPage:
     """A check that redirects the user to a page of this server, or with `prompt=none` sends an error to the client."""
@@ -61,7 +64,7 @@ class AuthorizationCheck:
     push: Cell[PushFacts] | None = None
     arrival: OnPage[ArrivalFacts] | None = None
     pushed: OnPage[ArrivalFacts] | None = None
-    request: OnPage[RequestFacts] | AtCallback | OfDialect | tuple[AtCallback, ...] | None = None
+    request: RequestCell | tuple[RequestCell, ...] | None = None
     step: NextPage | None = None
 
 

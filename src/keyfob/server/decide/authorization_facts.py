@@ -15,7 +15,7 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.grants import AUTHORIZATION_CODE
 from keyfob.protocol.pkce import S256, is_challenge
 from keyfob.protocol.scope import Scope
-from keyfob.server.decide.access import NoReach, Reach, decide_reach
+from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access
 from keyfob.server.records import Consent, PushedRequest
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.registered import Application
@@ -88,17 +88,17 @@ class RequestFacts:
             return problem
 
     @cached_property
-    def reach(self) -> Reach | NoReach:
+    def access(self) -> ApiAccess | NoAccess:
         """The API and the scope that the client may have there, or the reason against it."""
         application, asked = self.read()
-        return decide_reach(self.config, application, asked.target, asked.scope)
+        return decide_access(self.config, application, asked.target, asked.scope)
 
     @property
     def words(self) -> dict[str, str]:
         """The values for the placeholders in an error's text."""
         if isinstance(self.asked, Malformed):
             return {"problem": self.asked.message.partition(": ")[2] or self.asked.message}
-        return self.reach.words if isinstance(self.reach, NoReach) else {}
+        return self.access.words if isinstance(self.access, NoAccess) else {}
 
     def read(self) -> tuple[Application, AuthorizationRequest]:
         """Return the client and the request, for the checks after `client_is_unknown` and `is_malformed`."""
@@ -174,13 +174,13 @@ class RequestFacts:
         return asked.connection is not None and asked.connection not in application.connections
 
     def api_is_unknown(self) -> bool:
-        return self._reach_fails("audience_unknown")
+        return self._access_fails("audience_unknown")
 
     def api_is_closed(self) -> bool:
-        return self._reach_fails("api_closed")
+        return self._access_fails("api_closed")
 
-    def _reach_fails(self, outcome: Outcome) -> bool:
-        return isinstance(self.reach, NoReach) and self.reach.outcome == outcome
+    def _access_fails(self, outcome: Outcome) -> bool:
+        return isinstance(self.access, NoAccess) and self.access.outcome == outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class AcceptedRequest:
 
     asked: AuthorizationRequest
     application: Application
-    reach: Reach
+    access: ApiAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ class StepFacts:
     def must_consent(self) -> bool:
         if "consent" in self.accepted.asked.prompt:
             return True
-        api, application, scope = self.accepted.reach.api, self.accepted.application, self.accepted.reach.scope
+        api, application, scope = self.accepted.access.api, self.accepted.application, self.accepted.access.scope
         api_scopes = Scope.of({*api.scopes, "offline_access"})
         if application.is_first_party and (api.skips_consent or not scope & api_scopes):
             return False

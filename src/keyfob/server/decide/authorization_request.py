@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from keyfob.protocol.fields import Fields
-from keyfob.server.decide.access import Reach
+from keyfob.server.decide.access import ApiAccess
 from keyfob.server.decide.authorization_checks import ARRIVAL, REQUEST, STEP, OfDialect, OnPage, Silent
 from keyfob.server.decide.authorization_facts import (
     AcceptedRequest,
@@ -67,8 +67,8 @@ def check_request(config: TenantConfig, fields: Fields) -> AcceptedRequest | Pag
         mode, state = _mode_and_state(fields)
         return CallbackError(fields.text("redirect_uri"), mode, state, error, text.format_map(facts.words))
     application, asked = facts.read()
-    assert isinstance(facts.reach, Reach), "an unknown API is refused"  # noqa: S101
-    return AcceptedRequest(asked, application, facts.reach)
+    assert isinstance(facts.access, ApiAccess), "an unknown API is refused"  # noqa: S101
+    return AcceptedRequest(asked, application, facts.access)
 
 
 def _mode_and_state(fields: Fields) -> tuple[str, str | None]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from keyfob.server.wire import Outcome
 
+C = TypeVar("C")
 F = TypeVar("F")
 
 
@@ -29,16 +30,16 @@ class FailedCheck(NamedTuple):
 Column = tuple[tuple[str, Cell[F]], ...]
 
 
-def column(rows: Iterable[tuple[str, Cell[F] | Sequence[Cell[F]] | None]]) -> Column[F]:
+def column(rows: Iterable[tuple[str, Cell[F] | tuple[Cell[F], ...] | None]]) -> Column[F]:
     """Return the cells of one column with the names of their rows, in order."""
     return tuple((name, cell) for name, cells in rows for cell in cells_of(cells))
 
 
-def cells_of(cells: Cell[F] | Sequence[Cell[F]] | None) -> Sequence[Cell[F]]:
+def cells_of(cells: C | tuple[C, ...] | None) -> tuple[C, ...]:
     """Return the cells of one row in one column."""
     if cells is None:
         return ()
-    return (cells,) if isinstance(cells, Cell) else cells
+    return cast("tuple[C, ...]", cells) if isinstance(cells, tuple) else (cells,)
 
 
 def first_failed_check(cells: Column[F], facts: F) -> FailedCheck | None:

@@ -82,7 +82,7 @@ class ClientFacts:
             return None
         if presented.method != "private_key_jwt":
             return None
-        return judge_assertion(presented.proof, self.application, self.audiences, self.now)
+        return verify_assertion(presented.proof, self.application, self.audiences, self.now)
 
     def header_is_malformed(self) -> bool:
         return self.problem is not None and self.problem.field == "authorization"
@@ -159,7 +159,9 @@ def is_right_certificate(application: Application, certificate: bytes, authoriti
     return is_named and is_issued_by(certificate, authorities)
 
 
-def judge_assertion(assertion: Secret, application: Application, audiences: frozenset[str], now: datetime) -> Assertion:
+def verify_assertion(
+    assertion: Secret, application: Application, audiences: frozenset[str], now: datetime
+) -> Assertion:
     """Validate a client assertion (private_key_jwt). It must have exactly one of the audiences.
 
     Raises:
@@ -170,7 +172,7 @@ def judge_assertion(assertion: Secret, application: Application, audiences: froz
     unverified = take_apart(assertion)
     if unverified.type.lower().removeprefix("application/") not in _TYPES:
         raise InvalidToken("what was signed is no assertion")
-    claims = _believed(unverified, tuple(PublicKey.read(jwk) for jwk in application.public_keys))
+    claims = _verified_claims(unverified, tuple(PublicKey.read(jwk) for jwk in application.public_keys))
     try:
         issuer, subject, token_id = claims.text("iss"), claims.text("sub"), claims.text("jti")
         expires_at, audience = claims.time("exp"), claims.text_or_texts("aud")
@@ -186,7 +188,7 @@ def judge_assertion(assertion: Secret, application: Application, audiences: froz
     return Assertion(token_id, expires_at)
 
 
-def _believed(unverified: Unverified, keys: tuple[PublicKey, ...]) -> Fields:
+def _verified_claims(unverified: Unverified, keys: tuple[PublicKey, ...]) -> Fields:
     """Return the claims, verified with one of the client's keys. A `kid` is only a hint: clients invent theirs."""
     named = KeySet(keys).choose(unverified.algorithm, unverified.key_id) if unverified.key_id else None
     for key in (named,) if named else keys:

@@ -14,7 +14,7 @@ from keyfob.server.records import RefreshLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
-MOST_TWINS: Final = 10  # tokens of one generation, all issued within a client's leeway
+MOST_CURRENT: Final = 10  # tokens of one generation, all issued within a client's leeway
 Reason = Literal["unknown", "reused", "lapsed", "scope", "key"]
 # The reason to log for each row.
 _REASONS: Final[dict[str, Reason]] = {"unused": "reused", "unexpired": "lapsed", "token_key": "key", "scope": "scope"}
@@ -79,11 +79,11 @@ def decide_refresh(
         return Renew(renewed, scope, rotates=False)
     is_current = presented.is_current(login)
     has_leeway = not is_current and login.rotated_at is not None and now < login.rotated_at + policy.leeway
-    twins = login.current_hashes[: MOST_TWINS - 1] if has_leeway else ()
+    others = login.current_hashes[: MOST_CURRENT - 1] if has_leeway else ()
     moved = replace(
         renewed,
         generation=presented.generation + 1,
-        current_hashes=(fresh_hash, *twins),
+        current_hashes=(fresh_hash, *others),
         previous_hashes=login.current_hashes if is_current else login.previous_hashes,
         rotated_at=login.rotated_at if has_leeway else now,
     )

@@ -10,7 +10,7 @@ from keyfob.jose.sealed import NONCE_BYTES
 from keyfob.server.ports import Store, TimeAndRandom, Transaction
 from keyfob.server.records import StoredKey
 from keyfob.server.settings.config import TenantConfig
-from keyfob.server.start import open_keys, seal_key
+from keyfob.server.start import encrypt_signing_key, load_signing_keys
 
 
 async def make_keys(
@@ -24,10 +24,10 @@ async def make_keys(
     stored = await store.read(lambda transaction: transaction.signing_keys())
     for algorithm in sorted(config.algorithms - {key.algorithm for key in stored}):
         made = await asyncio.to_thread(SigningKey.generate, algorithm)
-        fresh = seal_key(made, master, surroundings.random(NONCE_BYTES), surroundings.now())
+        fresh = encrypt_signing_key(made, master, surroundings.random(NONCE_BYTES), surroundings.now())
         # If two processes start at once, both use the first key that was stored.
         await store.write(partial(_add_first, key=fresh))
-    return await store.read(lambda transaction: open_keys(transaction, master))
+    return await store.read(lambda transaction: load_signing_keys(transaction, master))
 
 
 def _add_first(transaction: Transaction, key: StoredKey) -> None:

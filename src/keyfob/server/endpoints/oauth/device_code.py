@@ -12,7 +12,7 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.server.decide.access import NoReach, Reach, decide_reach
+from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access
 from keyfob.server.decide.device import is_right_challenge
 from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
 from keyfob.server.decide.user_code import write_user_code
@@ -49,11 +49,11 @@ async def device_code(site: Site, request: Request) -> Response:
         site.note("fdeaz", request, client_id=asked.client_id, description="too many requests")
         retry = (("retry-after", str(int(wait.total_seconds()) + 1)),)
         return answer(site.config.wire, "too_many", headers=retry)
-    reach = decide_reach(site.config, application, asked.target, asked.scope)
-    if isinstance(reach, NoReach):
-        site.note("fdeaz", request, client_id=asked.client_id, description=reach.outcome)
-        return site.refuse(reach.outcome, **reach.words)
-    return json_response(200, (await _begin(site, request, asked, reach)).write())
+    access = decide_access(site.config, application, asked.target, asked.scope)
+    if isinstance(access, NoAccess):
+        site.note("fdeaz", request, client_id=asked.client_id, description=access.outcome)
+        return site.refuse(access.outcome, **access.words)
+    return json_response(200, (await _begin(site, request, asked, access)).write())
 
 
 def _authenticates(request: Request, fields: Fields) -> bool:
@@ -73,7 +73,7 @@ def _wait(site: Site, request: Request) -> timedelta:
     return wait
 
 
-async def _begin(site: Site, request: Request, asked: DeviceRequest, reach: Reach) -> DeviceAnswer:
+async def _begin(site: Site, request: Request, asked: DeviceRequest, access: ApiAccess) -> DeviceAnswer:
     config, now = site.config, site.now()
     code = Secret(write_token(site.random(DEVICE_CODE_BYTES)))
     for _ in range(_TRIES):
@@ -82,8 +82,8 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, reach: Reac
             device_code_hash=keyed_hash(site.hash_keys.codes, code),
             user_code_hash=keyed_hash(site.hash_keys.codes, user_code),
             client_id=asked.client_id,
-            audience=reach.api.audience,
-            scope=reach.scope,
+            audience=access.api.audience,
+            scope=access.scope,
             peer=request.peer,
             created_at=now,
             expires_at=now + config.device_lifetime,

@@ -10,7 +10,7 @@ from typing import Final
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
-from keyfob.server.decide.access import Reach
+from keyfob.server.decide.access import ApiAccess
 from keyfob.server.decide.multifactor import (
     LOGIN_LIFETIME,
     MESSAGE_LIFETIME,
@@ -39,7 +39,7 @@ _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recove
 
 
 async def begin_factor(
-    call: ClientRequest, user: User, reach: Reach, grant: str, factors: Iterable[Authenticator]
+    call: ClientRequest, user: User, access: ApiAccess, grant: str, factors: Iterable[Authenticator]
 ) -> Response:
     """Answer that a second factor is required, and of which kind (Auth0's mfa_required)."""
     site, wire = call.site, call.site.config.wire
@@ -48,8 +48,8 @@ async def begin_factor(
         token_hash=keyed_hash(site.hash_keys.codes, token),
         user_id=user.user_id,
         client_id=call.application.client_id,
-        audience=reach.api.audience,
-        scope=reach.scope,
+        audience=access.api.audience,
+        scope=access.scope,
         grant=grant,
         created_at=call.now,
         expires_at=call.now + LOGIN_LIFETIME,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keyfob.protocol.grants import ClientCredentialsGrant
 from keyfob.protocol.http import Response
-from keyfob.server.decide.access import NoReach, decide_credentials
+from keyfob.server.decide.access import NoAccess, decide_client_access
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.issue import TOKEN_ID_BYTES, TokenContent
 
@@ -12,8 +12,8 @@ from keyfob.server.issue import TOKEN_ID_BYTES, TokenContent
 def issue_to_client(call: ClientRequest, asked: ClientCredentialsGrant) -> Response:
     """Issue an access token, without a refresh token or an ID token (RFC 6749 §4.4.3)."""
     site = call.site
-    decision = decide_credentials(site.config, call.application, asked)
-    if isinstance(decision, NoReach):
+    decision = decide_client_access(site.config, call.application, asked)
+    if isinstance(decision, NoAccess):
         call.note("feccft", description=decision.outcome)
         return call.refuse(decision.outcome, **decision.words)
     content = TokenContent(

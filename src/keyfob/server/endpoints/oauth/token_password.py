@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from keyfob.protocol.grants import PASSWORD, PASSWORD_REALM, PasswordGrant
 from keyfob.protocol.http import Response
 from keyfob.protocol.scope import Scope
-from keyfob.server.decide.access import NoReach, Reach, decide_reach, expand
+from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access, expand
 from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.decide.multifactor import is_due
 from keyfob.server.decide.token_checks import PASSWORDS
@@ -24,16 +24,16 @@ from keyfob.server.wire import answer, retry_after
 async def with_password(call: ClientRequest, asked: PasswordGrant) -> Response:
     """Issue tokens for a password, or answer that a second factor is required."""
     site, config, name = call.site, call.site.config, PASSWORD_REALM if asked.has_realm else PASSWORD
-    connection, reach = config.connection(asked.realm or config.default_directory), _reach(call, asked)
-    words = reach.words if isinstance(reach, NoReach) else {}
-    outcome = reach.outcome if isinstance(reach, NoReach) else None
+    connection, access = config.connection(asked.realm or config.default_directory), _access(call, asked)
+    words = access.words if isinstance(access, NoAccess) else {}
+    outcome = access.outcome if isinstance(access, NoAccess) else None
     facts = PasswordFacts(config, call.application, asked.realm, connection, outcome)
     refused = first_failed_check(PASSWORDS, facts)
     if refused is not None:
         call.note("fepft", description=refused.outcome)
         return call.refuse(refused.outcome, grant=name, realm=asked.realm or "", **words)
     assert connection is not None, "an unknown connection fails a check"  # noqa: S101
-    assert isinstance(reach, Reach)  # noqa: S101
+    assert isinstance(access, ApiAccess)  # noqa: S101
     email = asked.username.strip()[:LONGEST_EMAIL]
     user = await check_password(site, call.request, (connection.name,), email, asked.password, peer=_forwarded(call))
     if isinstance(user, PasswordRefused):
@@ -43,11 +43,11 @@ async def with_password(call: ClientRequest, asked: PasswordGrant) -> Response:
     due = is_due(config.mfa, (one for one in factors if one.is_active))
     refused = first_failed_check(PASSWORDS, replace(facts, is_right=True, is_factor_due=due))
     if refused is not None and refused.row == "factor":
-        return await begin_factor(call, user, reach, name, factors)
+        return await begin_factor(call, user, access, name, factors)
     if refused is not None:
         call.note("fepft", user_id=user.user_id, description="a second factor is due")
         return call.refuse(refused.outcome)
-    content = TokenContent(call.application, reach.api, reach.scope, user, call.now, grant=gty(name))
+    content = TokenContent(call.application, access.api, access.scope, user, call.now, grant=gty(name))
     issued = await issue_once(call, content, lambda _, __: True)
     assert issued is not None, "a password is not spent"  # noqa: S101
     call.note("sepft", user_id=user.user_id)
@@ -67,12 +67,12 @@ def gty(grant: str) -> str:
     return "password-realm" if grant == PASSWORD_REALM else "password"
 
 
-def _reach(call: ClientRequest, asked: PasswordGrant) -> Reach | NoReach:
+def _access(call: ClientRequest, asked: PasswordGrant) -> ApiAccess | NoAccess:
     config = call.site.config
-    reach = decide_reach(config, call.application, asked.target, asked.scope or Scope())
-    if isinstance(reach, NoReach):
-        return reach
-    return decide_reach(config, call.application, asked.target, expand(asked.scope, reach.api, config))
+    access = decide_access(config, call.application, asked.target, asked.scope or Scope())
+    if isinstance(access, NoAccess):
+        return access
+    return decide_access(config, call.application, asked.target, expand(asked.scope, access.api, config))
 
 
 def _forwarded(call: ClientRequest) -> str:

@@ -83,7 +83,7 @@ async def login_state(site: Site, browser: BrowserRequest, accepted: AcceptedReq
     record = browser.record
     if record is None or record.user_id is None:
         return LoginState()
-    user_id, api = record.user_id, accepted.reach.api
+    user_id, api = record.user_id, accepted.access.api
 
     def load(transaction: Transaction) -> LoginState:
         user = transaction.user_by_id(user_id)
@@ -114,8 +114,8 @@ async def issue_code(
         client_id=application.client_id,
         redirect_uri=asked.redirect_uri,
         challenge=asked.code_challenge,
-        audience=accepted.reach.api.audience,
-        scope=accepted.reach.scope,
+        audience=accepted.access.api.audience,
+        scope=accepted.access.scope,
         user_id=login.user_id,
         auth_time=login.auth_time,
         created_at=now,

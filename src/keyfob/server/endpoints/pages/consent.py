@@ -71,7 +71,7 @@ def state_of(request: Request) -> str | None:
 def describe_asked(pending: PendingRequest) -> dict[str, object]:
     """Return the page's values about the client and its request."""
     accepted = pending.accepted
-    api, scope, back = accepted.reach.api, accepted.reach.scope, urlsplit(accepted.asked.redirect_uri)
+    api, scope, back = accepted.access.api, accepted.access.scope, urlsplit(accepted.asked.redirect_uri)
     return {
         "application": accepted.application.name,
         "api": api.name,

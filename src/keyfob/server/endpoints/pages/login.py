@@ -94,7 +94,7 @@ async def complete(site: Site, request: Request, browser: BrowserRequest, pendin
         transaction.drop_session(browser.session_hash)
         transaction.save_session(session)
         accepted = pending.accepted
-        audience = accepted.reach.api.audience
+        audience = accepted.access.api.audience
         consent = transaction.consent(user.user_id, accepted.application.client_id, audience)
         return LoginState(user.user_id, now, consent)
 
