@@ -1,4 +1,4 @@
-"""Clients of httpx2, and the translation of its errors. It takes 70 ms to import, so `http.py` imports it on first use."""
+"""Clients of httpx2, and the translation of its errors. It takes 70 ms to import, so `http.py` imports it late."""
 
 from __future__ import annotations
 
