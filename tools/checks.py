@@ -1,12 +1,12 @@
-"""Generate docs/checks.md, the order of the checks at /oauth/token and /authorize, from the tables of the server.
+"""Print the order of the checks at /oauth/token and /authorize, from the tables that the server runs.
 
 python -m tools.checks            bring docs/checks.md up to date
-python -m tools.checks --check    only report whether it is
+python -m tools.checks --check    fail if docs/checks.md is not up to date
 """
 
 import sys
 from collections.abc import Sequence
-from typing import cast, get_args
+from typing import get_args
 
 from keyfob.server.decide.authorization_checks import (
     AUTHORIZATION_CHECKS,
@@ -28,8 +28,8 @@ PAGE = ROOT / "docs" / "checks.md"
 TOP = """\
 # The order of checks
 
-If a request has several errors, the response reports the first row of the table that fails. `make docs` generates both
-tables from those that the server uses:
+If a request has several errors, the response reports the first row that fails. `make docs` generates both tables from
+those that the server runs:
 [`decide/token_checks.py`](../src/keyfob/server/decide/token_checks.py) and
 [`decide/authorization_checks.py`](../src/keyfob/server/decide/authorization_checks.py). The status, error and text of
 each outcome are in [The wire](wire.md#every-refusal).
@@ -37,15 +37,15 @@ each outcome are in [The wire](wire.md#every-refusal).
 TOKEN = """\
 ## /oauth/token
 
-The server first checks a code or token on a snapshot of its record, and again in the transaction that spends it.
-Of two concurrent requests, one therefore gets the response for a spent code or token.
+The checks of a code or token run first on a snapshot of its record, and again in the transaction that spends it. So if
+two requests present it at the same time, only one succeeds.
 """
 AUTHORIZATION = """\
 ## /authorize and /oauth/par
 
-*page*: the redirect URI is not registered for the client, so the user sees the error on a page; at /oauth/par the error
-is `invalid_request`. Every other error is sent to the redirect URI; at /oauth/par it is the response, with status 400.
-/oauth/par first performs the checks of the client and of the DPoP proof from the table above.
+*page*: the redirect URI is not verified yet, so the error is shown to the user on a page; /oauth/par answers
+`invalid_request`. Every other error is sent to the redirect URI; /oauth/par answers it with status 400. /oauth/par
+first runs the checks of the client and of the DPoP proof from the table above.
 """
 
 
@@ -70,14 +70,8 @@ def _token_cell(row: TokenCheck, column: str) -> str:
 
 
 def _kind_cell(row: AuthorizationCheck, kind: str) -> str:
-    cells: list[object] = [getattr(row, column) for column, kinds in KINDS_OF.items() if kind in kinds]
-    return ", ".join(_refusal(one, kind) for cell in cells for one in _alternatives(cell))
-
-
-def _alternatives(cell: object) -> tuple[object, ...]:
-    if cell is None:
-        return ()
-    return cast("tuple[object, ...]", cell) if isinstance(cell, tuple) else (cell,)
+    columns = [getattr(row, column) for column, kinds in KINDS_OF.items() if kind in kinds]
+    return ", ".join(_refusal(cell, kind) for cells in columns for cell in cells_of(cells))
 
 
 def _refusal(cell: object, kind: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import MISSING
 
 import pytest
 
-from keyfob.server.settings.schema import ARRAYS, REFRESH, TENANT, Key, Shape
+from keyfob.server.settings.schema import ARRAYS, REFRESH, TENANT, Key, TableSchema
 from keyfob.server.settings.toml import write_value
 from keyfob.server.settings.users import USER
 from tools.source import ROOT
@@ -13,7 +13,7 @@ from tools.source import ROOT
 TEXT = (ROOT / "docs" / "tenant.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### \[*(\w+)\]*\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL))
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| \S.*? \|$", re.MULTILINE)
-SHAPES: dict[str, Shape] = {
+SHAPES: dict[str, TableSchema] = {
     "tenant": TENANT,
     "refresh": REFRESH,
     "users": USER,
@@ -26,7 +26,7 @@ def default_of(key: Key) -> str:
         return "has to be said"
     if key.default is None:
         return "not said"
-    return "see below" if key.word == "refresh" else f"`{write_value(key.kind.write(key.default))}`"
+    return "see below" if key.name == "refresh" else f"`{write_value(key.type.write(key.default))}`"
 
 
 def test_every_table_has_a_section() -> None:
@@ -37,9 +37,9 @@ def test_every_table_has_a_section() -> None:
 def test_every_key_is_on_the_page_with_its_type_and_its_default(name: str) -> None:
     rows: list[tuple[str, str, str]] = ROW.findall(SECTIONS[name])
 
-    assert rows == [(key.word, key.kind.says, default_of(key)) for key in SHAPES[name].keys.values()]
+    assert rows == [(key.name, key.type.description, default_of(key)) for key in SHAPES[name].keys.values()]
 
 
-@pytest.mark.parametrize("name", [name for name, shape in SHAPES.items() if shape.apart])
+@pytest.mark.parametrize("name", [name for name, shape in SHAPES.items() if shape.extra])
 def test_keys_that_are_read_separately_are_on_the_page_too(name: str) -> None:
-    assert [word for word in SHAPES[name].apart if f"`{word}`" not in SECTIONS[name]] == []
+    assert [word for word in SHAPES[name].extra if f"`{word}`" not in SECTIONS[name]] == []

@@ -1,4 +1,1 @@
-"""A server that gives tokens.
-
-Decisions are pure: record, request and `now` in, record and answer out. Never imports the other two roles.
-"""
+"""The authorization server. It does not import the packages of the other two roles, `client` and `resource`."""

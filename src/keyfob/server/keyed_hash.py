@@ -1,4 +1,4 @@
-"""Keyed hashes and the tokens made with them. Pure: keys and chance come as arguments."""
+"""Keyed hashes, and refresh tokens that are authenticated with them. Keys and random bytes are arguments."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ class HashKeys:
 
 
 def keyed_hash(key: bytes, value: str | bytes | Secret) -> bytes:
-    """HMAC-SHA-256: a stolen database cannot be searched for a code without the key."""
+    """Return the HMAC-SHA-256. Without the key, a stolen database cannot be searched for a code."""
     text = value.reveal() if isinstance(value, Secret) else value
     return hmac.digest(key, text.encode() if isinstance(text, str) else text, hashlib.sha256)
 
 
 def write_token(raw: bytes) -> str:
-    """Bytes as URL-safe text."""
+    """Return bytes as URL-safe base64."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshParts:
-    """What a refresh token carries: whose it is, which in the row of that login's tokens, and a secret part."""
+    """The content of a refresh token: its login, its generation within the login, and a secret part."""
 
     login_id: bytes
     generation: int
     secret: bytes
 
     def write(self, key: bytes) -> Secret:
-        """As a token; the id and the generation in it are authenticated."""
+        """Return the token, with a MAC of its content."""
         body = _BODY.pack(self.login_id, self.generation, self.secret)
         return Secret(PREFIX + write_token(body + keyed_hash(key, body)[:_MAC_BYTES]))
 
 
 def read_refresh(token: Secret, key: bytes) -> RefreshParts | None:
-    """The parts of a token that we made, or None: a guessed id must not end somebody's login."""
+    """Return the content of a token of this server, or None: a guessed login id must not end another user's login."""
     text = token.reveal()
     try:
         body64 = text.removeprefix(PREFIX).encode("ascii")

@@ -1,4 +1,4 @@
-"""What a tenant needs of the world: a store, time and chance, password hashing, pages, somewhere to report."""
+"""The protocols that a tenant requires: store, time and random bytes, password hashing, pages, e-mail, audit log."""
 
 from __future__ import annotations
 
@@ -26,201 +26,158 @@ T = TypeVar("T")
 
 
 class Transaction(Protocol):
-    """Loads and saves within one transaction. Nothing in here may wait for anything."""
+    """Load and save records in one transaction, without IO to anything but the store.
 
-    def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
-        """By the program's code."""
-        ...
+    A `save_...` method adds the record, or replaces the one with the same key. A `drop_...` method deletes it.
+    """
 
-    def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None:
-        """By the person's code."""
-        ...
+    def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None: ...
+
+    def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None: ...
 
     def add_device(self, login: DeviceLogin) -> bool:
-        """Add a login; False when another live one has its user code."""
+        """Add a login. Return False if another pending login has its user code."""
         ...
 
-    def save_device(self, login: DeviceLogin) -> None:
-        """Replace the login of that device code."""
-        ...
+    def save_device(self, login: DeviceLogin) -> None: ...
 
-    def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None:
-        """By the id in its tokens."""
-        ...
+    def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None: ...
 
-    def save_refresh(self, login: RefreshLogin) -> None:
-        """Add or replace."""
-        ...
+    def save_refresh(self, login: RefreshLogin) -> None: ...
 
     def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
-        """End all but the newest logins of one person in one application; says how many ended."""
+        """End all but the newest logins of a user in a client. Return how many ended."""
         ...
 
     def end_refreshes(self, user_id: str) -> None:
-        """End all logins of one person."""
+        """End all logins of a user."""
         ...
 
-    def code(self, code_hash: bytes) -> AuthorizationCode | None:
-        """By its hash."""
-        ...
+    def code(self, code_hash: bytes) -> AuthorizationCode | None: ...
 
-    def save_code(self, code: AuthorizationCode) -> None:
-        """Add or replace."""
-        ...
+    def save_code(self, code: AuthorizationCode) -> None: ...
 
-    def pushed(self, uri_hash: bytes) -> PushedRequest | None:
-        """By the hash of its address."""
-        ...
+    def pushed(self, uri_hash: bytes) -> PushedRequest | None: ...
 
-    def save_pushed(self, pushed: PushedRequest) -> None:
-        """Add or replace."""
-        ...
+    def save_pushed(self, pushed: PushedRequest) -> None: ...
 
-    def consent(self, user_id: str, client_id: str, audience: str) -> Consent | None:
-        """What that person has let that program do there."""
-        ...
+    def consent(self, user_id: str, client_id: str, audience: str) -> Consent | None: ...
 
-    def save_consent(self, consent: Consent) -> None:
-        """Add or replace."""
-        ...
+    def save_consent(self, consent: Consent) -> None: ...
 
     def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
-        """A person's second factors, oldest first."""
+        """Return a user's second factors, oldest first."""
         ...
 
-    def save_authenticator(self, authenticator: Authenticator) -> None:
-        """Add or replace."""
+    def save_authenticator(self, authenticator: Authenticator) -> None: ...
+
+    def drop_authenticator(self, authenticator_id: str) -> None: ...
+
+    def mfa_login(self, token_hash: bytes) -> MfaLogin | None: ...
+
+    def save_mfa_login(self, login: MfaLogin) -> None: ...
+
+    def use_once(self, replay_key: bytes, until: datetime) -> bool:
+        """Store a replay key (the hash of a `jti`) at least until that time. Return False if it was stored before."""
         ...
 
-    def drop_authenticator(self, authenticator_id: str) -> None:
-        """Forget it."""
-        ...
+    def session(self, session_hash: bytes) -> BrowserSession | None: ...
 
-    def mfa_login(self, token_hash: bytes) -> MfaLogin | None:
-        """By the hash of its mfa_token."""
-        ...
+    def save_session(self, session: BrowserSession) -> None: ...
 
-    def save_mfa_login(self, login: MfaLogin) -> None:
-        """Add or replace."""
-        ...
+    def drop_session(self, session_hash: bytes) -> None: ...
 
-    def use_once(self, mark: bytes, until: datetime) -> bool:
-        """Whether that mark was not there yet; it stays until then at least (the `jti` of an assertion, a proof)."""
-        ...
+    def drop_sessions(self, user_id: str) -> None: ...
 
-    def session(self, session_hash: bytes) -> BrowserSession | None:
-        """By its hash."""
-        ...
-
-    def save_session(self, session: BrowserSession) -> None:
-        """Add or replace."""
-        ...
-
-    def drop_session(self, session_hash: bytes) -> None:
-        """Forget it."""
-        ...
-
-    def drop_sessions(self, user_id: str) -> None:
-        """Forget all browser sessions of one person."""
-        ...
-
-    def user_by_id(self, user_id: str) -> User | None:
-        """By the id."""
-        ...
+    def user_by_id(self, user_id: str) -> User | None: ...
 
     def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
-        """By the e-mail, in any case, within a connection."""
+        """Return the user of a connection with that e-mail address, ignoring case."""
         ...
 
     def users(self) -> tuple[User, ...]:
-        """Everybody, by e-mail."""
+        """Return all users, sorted by e-mail address."""
         ...
 
-    def save_user(self, user: User) -> None:
-        """Add or replace."""
-        ...
+    def save_user(self, user: User) -> None: ...
 
     def drop_user(self, user_id: str) -> None:
-        """Forget a person, and all that is theirs."""
+        """Delete a user with all records of that user."""
         ...
 
     def documents(self) -> tuple[Document, ...]:
-        """All that is registered, by kind and name."""
+        """Return the stored settings, sorted by kind and name."""
         ...
 
-    def save_document(self, document: Document) -> None:
-        """Add or replace."""
-        ...
+    def save_document(self, document: Document) -> None: ...
 
-    def drop_document(self, kind: str, name: str) -> None:
-        """Forget it."""
-        ...
+    def drop_document(self, kind: str, name: str) -> None: ...
 
     def signing_keys(self) -> tuple[StoredKey, ...]:
-        """All signing keys, newest first."""
+        """Return all signing keys, newest first."""
         ...
 
-    def add_key(self, key: StoredKey) -> None:
-        """Add one."""
-        ...
+    def add_key(self, key: StoredKey) -> None: ...
 
     def sweep(self, now: datetime, most: int) -> int:
-        """Forget at most so many rows that have lapsed a while ago; says how many."""
+        """Delete at most that many rows that expired some time ago. Return how many were deleted."""
         ...
 
 
 class Store(Protocol):
-    """Runs work in transactions. Work may run again, or on another thread; it must only use what it is given."""
+    """Run functions in transactions. A function may run again, or on another thread."""
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run work that saves nothing."""
+        """Run a function that saves nothing."""
         ...
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run work alone; all it saves is durable when this returns, or none of it is when work raises."""
+        """Run a function in an exclusive transaction: all its changes are durable on return, or none if it raises."""
         ...
 
     async def close(self) -> None:
-        """Let go of files and threads."""
+        """Close files and stop threads."""
         ...
 
 
-class Surroundings(Protocol):
-    """Time and chance."""
+class TimeAndRandom(Protocol):
+    """The current time and random bytes."""
 
     def now(self) -> datetime:
-        """Aware, UTC."""
+        """Return the current time: aware, UTC."""
         ...
 
     def random(self, size: int) -> bytes:
-        """Unguessable bytes."""
+        """Return cryptographically secure random bytes."""
         ...
 
 
 class Passwords(Protocol):
-    """Hashing that takes its time, off the event loop."""
+    """Slow password hashing, off the event loop."""
 
-    async def hash(self, password: Secret) -> str:
-        """A hash to keep."""
-        ...
+    async def hash(self, password: Secret) -> str: ...
 
     async def verify(self, password: Secret, hashed: str | None) -> bool:
-        """Whether it fits; takes as long for None, an unknown person, as for anybody."""
+        """Return whether a password matches. None, for an unknown user, takes the same time."""
         ...
 
     def is_outdated(self, hashed: str) -> bool:
-        """Whether it was made with weaker settings than today's."""
+        """Return whether a hash has weaker parameters than the current ones."""
         ...
 
 
 class Mailer(Protocol):
-    """Whoever brings e-mail to people."""
+    """Send e-mail."""
 
     async def send(self, to: str, subject: str, text: str) -> None:
-        """Send one plain message. Raises `Unreachable` where it cannot be sent."""
+        """Send one plain-text message.
+
+        Raises:
+            Unreachable: It could not be sent.
+        """
         ...
 
 
 Render = Callable[[str, Mapping[str, object]], bytes]
-Draw = Callable[[str], str]  # an address as a QR picture: a data: URL
+Draw = Callable[[str], str]  # from an address to its QR code, as a data: URL
 Audit = Callable[[Mapping[str, object]], None]

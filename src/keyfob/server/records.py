@@ -1,4 +1,4 @@
-"""Everything a tenant remembers. Codes, tokens and session ids are here as keyed hashes only."""
+"""The records in a tenant's store. Codes, tokens and session ids are stored as keyed hashes only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from keyfob.protocol.scope import Scope
 
 Factor = Literal["otp", "email", "recovery-code"]
 DEFAULT_CONNECTION: Final = "Username-Password-Authentication"
-Outcome = Literal["", "allowed", "denied"]
+DeviceResult = Literal["", "allowed", "denied"]
 Stage = Literal["waiting", "confirmed", "approved", "denied", "redeemed", "lapsed"]
 
-# Every legal move of a device login. What is not here does not happen.
+# The stages that a device login may change to, by its present stage.
 MOVES: Final[dict[Stage, frozenset[Stage]]] = {
     "waiting": frozenset({"confirmed", "denied", "lapsed"}),
     "confirmed": frozenset({"confirmed", "approved", "denied", "lapsed"}),
@@ -27,12 +27,12 @@ MOVES: Final[dict[Stage, frozenset[Stage]]] = {
 
 @dataclass(frozen=True, slots=True)
 class DeviceLogin:
-    """A program waits for a person.
+    """A login by the device flow (RFC 8628).
 
     Attributes:
         session_hash: The browser session that confirmed the code; only it may approve.
-        peer: The address that the program asked from.
-        challenge: S256 of the program's verifier (RFC 7636), which every poll must show then; or None.
+        peer: The IP address of the client's request.
+        challenge: The S256 `code_challenge` (RFC 7636), or None; with one, every poll needs the verifier.
     """
 
     device_code_hash: bytes
@@ -53,16 +53,16 @@ class DeviceLogin:
 
 @dataclass(frozen=True, slots=True)
 class RefreshLogin:
-    """One login's refresh tokens, all of them in one row: rotation updates it in place.
+    """The refresh tokens of one login, in one row that each rotation updates.
 
     Attributes:
-        login_id: Random; inside every token of the family.
-        generation: Of the newest token.
-        current_hashes: Of the secret parts of the newest tokens: one, or several within an application's leeway.
-        previous_hashes: Of the one traded last, and its twins.
-        rotated_at: When that was.
-        key_thumbprint: The only key whose holder may use it (RFC 9449 §5), or None.
-        sid: The browser session it came from, as ID tokens name it.
+        login_id: Random bytes, part of every token of the login.
+        generation: The generation of the newest token.
+        current_hashes: The hashes of the secret parts of the newest tokens: one, or several within the client's leeway.
+        previous_hashes: The hashes of the tokens of the generation before.
+        rotated_at: The time of the last rotation.
+        key_thumbprint: The DPoP key that the tokens are bound to (RFC 9449 §5), or None.
+        sid: The `sid` of the browser session, for ID tokens.
     """
 
     login_id: bytes
@@ -85,12 +85,12 @@ class RefreshLogin:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationCode:
-    """What the browser carries back to a program (RFC 6749 §4.1.2).
+    """An authorization code (RFC 6749 §4.1.2).
 
     Attributes:
-        redirect_uri: As the program sent it; the exchange must repeat it.
-        challenge: S256 of the program's verifier (RFC 7636), or None.
-        login_id: Of the refresh tokens that came of it; they end when the code is used again.
+        redirect_uri: The `redirect_uri` of the request; the token request must repeat it.
+        challenge: The S256 `code_challenge` (RFC 7636), or None.
+        login_id: The login whose refresh tokens were issued for the code; it ends if the code is used again.
     """
 
     code_hash: bytes
@@ -112,7 +112,7 @@ class AuthorizationCode:
 
 @dataclass(frozen=True, slots=True)
 class PushedRequest:
-    """An authorization request that a program left here (RFC 9126). `parameters` is a JSON object."""
+    """A pushed authorization request (RFC 9126). `parameters` is a JSON object."""
 
     uri_hash: bytes
     client_id: str
@@ -122,7 +122,7 @@ class PushedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a person has let a program do at an API."""
+    """The scope at an API that a user has consented to for a client."""
 
     user_id: str
     client_id: str
@@ -133,13 +133,13 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """A second factor of a person.
+    """A second factor of a user.
 
     Attributes:
-        authenticator_id: Auth0's form: `totp|dev_...`, `email|dev_...`, `recovery-code|dev_...`.
-        secret: Sealed TOTP secret, or the keyed hash of a recovery code; empty for e-mail.
-        is_active: Whether it has been proven once.
-        last_step: The last time step whose code was taken: none is taken twice (RFC 6238 §5.2).
+        authenticator_id: In Auth0's format: `totp|dev_...`, `email|dev_...`, `recovery-code|dev_...`.
+        secret: The encrypted TOTP secret, or the keyed hash of a recovery code; empty for e-mail.
+        is_active: Whether its enrolment was completed with a right code.
+        last_step: The time step of the last accepted code; no code is accepted twice (RFC 6238 §5.2).
     """
 
     authenticator_id: str
@@ -153,11 +153,12 @@ class Authenticator:
 
 @dataclass(frozen=True, slots=True)
 class MfaLogin:
-    """A password was right; a second factor is due.
+    """A login with a verified password that requires a second factor.
 
     Attributes:
-        grant: What was interrupted: `password`, `password-realm`, or `browser`.
-        oob_hash: Of the code that names a message which was sent, `binding_hash` of the code inside it.
+        grant: The interrupted grant: `password`, `password-realm`, or `browser`.
+        oob_hash: The hash of the `oob_code` of the message that was sent.
+        binding_hash: The hash of the code in that message.
     """
 
     token_hash: bytes
@@ -178,7 +179,7 @@ class MfaLogin:
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """A browser that has done something. `user_id` is None until somebody logs in."""
+    """A session of a browser that has sent a form. `user_id` is None before a login."""
 
     session_hash: bytes
     created_at: datetime
@@ -186,16 +187,16 @@ class BrowserSession:
     user_id: str | None = None
     auth_time: datetime | None = None
     device_code_hash: bytes | None = None
-    outcome: Outcome = ""
+    outcome: DeviceResult = ""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person. `user_id` is `auth0|` and random, never reassigned; people log in with their e-mail.
+    """A user, who logs in with an e-mail address. `user_id` is `auth0|` and random, never reassigned.
 
     Attributes:
-        connection: The directory they belong to; an e-mail is theirs within it.
-        permissions: Given to them beside those of their roles: pairs of audience and scope.
+        connection: The connection of the user; an e-mail address is unique within it.
+        permissions: Pairs of audience and scope, granted in addition to those of the roles.
     """
 
     user_id: str
@@ -213,7 +214,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A signing key, sealed."""
+    """An encrypted signing key."""
 
     key_id: str
     algorithm: Algorithm
@@ -223,7 +224,7 @@ class StoredKey:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One thing that is registered at the tenant, as JSON text: an application, an API, a grant, the tenant itself."""
+    """Stored settings as JSON text: of a client, an API, a grant, or the tenant itself."""
 
     kind: str
     name: str

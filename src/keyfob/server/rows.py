@@ -1,4 +1,4 @@
-"""Records to rows and back: the names of columns come from the records, and numbers stand for times."""
+"""Convert records to database rows and back. Columns are named after the fields of the records; times are numbers."""
 
 from __future__ import annotations
 
@@ -27,22 +27,21 @@ from keyfob.server.records import (
 )
 
 R = TypeVar("R")
-Row = Sequence[Any]  # whatever the column holds; the schema says what that is
+Row = Sequence[Any]  # the schema defines the types
 _Convert = Callable[[Any], Any] | None
 _HASH_BYTES: Final = 32
-_RENAMED: Final = {"grant": "grant_name"}  # a word of SQL
+_RENAMED: Final = {"grant": "grant_name"}  # GRANT is reserved in SQL
 
 
 class Table(Generic[R]):
-    """One kind of record and its table.
+    """The table of one type of record.
 
     Attributes:
-        columns: Separated by commas, in the order of the record's fields.
-        marks: A question mark for each.
+        columns: The names, separated by commas, in the order of the record's fields.
+        marks: A placeholder for each column.
     """
 
     def __init__(self, record: type[R], name: str) -> None:
-        """Learn the columns from the record."""
         self.name = name
         hints = typing.get_type_hints(record)
         names = [field.name for field in fields(record)]  # type: ignore[arg-type]
@@ -54,7 +53,6 @@ class Table(Generic[R]):
         self._writers = [(at, *_WRITERS[kind]) for at, kind in enumerate(kinds) if kind in _WRITERS]
 
     def write(self, record: R) -> Row:
-        """As values for the columns."""
         row = list(self._values(record))
         for at, write, _ in self._writers:
             if row[at] is not None:
@@ -62,7 +60,6 @@ class Table(Generic[R]):
         return row
 
     def read(self, row: Row) -> R:
-        """From the values of the columns."""
         values = list(row)
         for at, _, read in self._writers:
             if values[at] is not None:
@@ -71,7 +68,7 @@ class Table(Generic[R]):
 
 
 def _kind(hint: Any) -> Any:  # noqa: ANN401  a type, or what typing makes of one
-    """What a field holds, None apart."""
+    """Return the type of a field without None."""
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
     return hint

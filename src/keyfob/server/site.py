@@ -1,4 +1,4 @@
-"""A running tenant as its endpoints see it: configuration, keys, store, and the small memory of a node."""
+"""The state of a running tenant for its endpoints: settings, keys, store, and counters in the memory of the node."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.device import Pace
 from keyfob.server.decide.throttle import Bucket, Failures
-from keyfob.server.issue import Mint
+from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
-from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, Surroundings
+from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, TimeAndRandom
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
 
@@ -24,91 +24,90 @@ V = TypeVar("V")
 MOST_REMEMBERED: Final = 100_000
 
 
-class Memory(Generic[K, V]):
-    """A table that forgets: the oldest entries go when it is full, so that no stranger can fill the machine."""
+class LimitedDict(Generic[K, V]):
+    """A dict of limited size. It drops its oldest entries, so that unauthenticated callers cannot fill the memory."""
 
     def __init__(self, most: int = MOST_REMEMBERED) -> None:
-        """Empty."""
         self._entries: dict[K, V] = {}
         self._most = most
 
     def get(self, key: K) -> V | None:
-        """What is known, or None."""
         return self._entries.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Remember; the newest stays longest."""
-        self._entries.pop(key, None)
+        self._entries.pop(key, None)  # the entry becomes the newest
         self._entries[key] = value
         while len(self._entries) > self._most:
             del self._entries[next(iter(self._entries))]
 
     def drop(self, key: K) -> None:
-        """Forget one."""
         self._entries.pop(key, None)
 
 
 @dataclass(slots=True)
 class Site:
-    """All that an endpoint needs.
+    """The dependencies and the state of the endpoints.
 
     Attributes:
-        keys: Newest first; the first one signs.
-        paces: How each waiting program polls.
-        guesses: Tries left to enter a code, by address; "" is everybody together.
-        asked: Device requests left, by address.
-        failures: Wrong passwords and secrets, by account and address.
-        accounts: Tries left at one account, from everywhere.
-        factor_tries: Second factors left to try, by person.
-        calls: Requests left, by endpoint and address.
-        mint: What signs.
+        keys: The signing keys, newest first.
+        paces: The polling state of each pending device login, by the hash of its device code.
+        user_code_tries: Tries left to enter a user code, by network; "" is the limit for all networks together.
+        device_requests: Device requests left, by network.
+        failures: Wrong passwords and client secrets, by account and network.
+        account_tries: Password tries left at one account, from all networks.
+        factor_tries: Tries left for a second factor, by user.
+        endpoint_requests: Requests left, by endpoint and network.
+        token_issuer: Signs tokens with the newest key of each algorithm.
     """
 
     config: TenantConfig
     hash_keys: HashKeys
     keys: tuple[SigningKey, ...]
     store: Store
-    surroundings: Surroundings
+    surroundings: TimeAndRandom
     passwords: Passwords
     render: Render
     audit: Audit
     mailer: Mailer
     draw: Draw
-    paces: Memory[bytes, Pace] = field(default_factory=Memory[bytes, Pace])
-    guesses: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
-    asked: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
-    failures: Memory[tuple[str, str], Failures] = field(default_factory=Memory[tuple[str, str], Failures])
-    accounts: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
-    factor_tries: Memory[str, Bucket] = field(default_factory=Memory[str, Bucket])
-    calls: Memory[tuple[str, str], Bucket] = field(default_factory=Memory[tuple[str, str], Bucket])
-    mint: Mint = field(init=False)
+    paces: LimitedDict[bytes, Pace] = field(default_factory=LimitedDict[bytes, Pace])
+    user_code_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
+    device_requests: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
+    failures: LimitedDict[tuple[str, str], Failures] = field(default_factory=LimitedDict[tuple[str, str], Failures])
+    account_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
+    factor_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
+    endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
+        default_factory=LimitedDict[tuple[str, str], Bucket]
+    )
+    token_issuer: TokenIssuer = field(init=False)
 
     def __post_init__(self) -> None:
-        """Choose what signs: the newest key of each algorithm."""
         newest: dict[Algorithm, SigningKey] = {key.algorithm: key for key in reversed(self.keys)}
-        self.mint = Mint(self.config, newest, self.hash_keys.opaque)
+        self.token_issuer = TokenIssuer(self.config, newest, self.hash_keys.opaque)
 
     def reconfigure(self, config: TenantConfig, keys: tuple[SigningKey, ...]) -> None:
-        """Go on with other settings; what is under way goes on with them too."""
+        """Replace the settings and the keys. Pending logins continue with the new ones."""
         self.config, self.keys = config, keys
         self.__post_init__()
 
     def now(self) -> datetime:
-        """Aware, UTC."""
         return self.surroundings.now()
 
+    def random(self, size: int) -> bytes:
+        return self.surroundings.random(size)
+
     def refuse(self, outcome: Outcome, **words: str) -> Response:
-        """An outcome in this tenant's dialect."""
+        """Return the response of an outcome, in this tenant's dialect."""
         return answer(self.config.wire, outcome, words=words)
 
     def note(self, code: str, request: Request, **more: str) -> None:
-        """Tell the audit log; `code` is Auth0's (`sede`, `fede`, ...). Never given a secret."""
+        """Write an event to the audit log. `code` is Auth0's (`sede`, `fede`, ...); `more` must not contain secrets."""
         event: dict[str, object] = {"type": code, "date": self.now().isoformat(), "ip": request.peer}
         agent = request.header("user-agent") or ""
-        self.audit({**event, "user_agent": neutral(agent), **{name: neutral(value) for name, value in more.items()}})
+        self.audit({**event, "user_agent": log_text(agent), **{name: log_text(value) for name, value in more.items()}})
 
 
-def neutral(text: str) -> str:
-    """A stranger's text, fit for one line of a log."""
+def log_text(text: str) -> str:
+    """Return untrusted text as one line for a log: shortened, without control characters."""
     short = text[:200]
     return short if short.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in short)

@@ -1,4 +1,4 @@
-"""What a tenant begins with: keys from its master key, a first signing key, and a ready configuration."""
+"""The initial state of a tenant: keys derived from its master key, a signing key, and a ready configuration."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ READY_EMAIL: Final = "person@example.com"
 
 @dataclass(frozen=True, slots=True)
 class FirstUser:
-    """The throw-away person of a ready tenant; the password is known this once."""
+    """The first user of a ready tenant, with the generated password, which is not stored."""
 
     email: str
     password: Secret
 
 
 def ready_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
-    """A tenant that works at once: one program, one API."""
+    """Return the settings of a tenant with one client and one API."""
     scopes = {"read:orders": "read your orders", "write:orders": "place and change orders"}
     return TenantConfig(
         issuer=issuer,
@@ -55,12 +55,12 @@ def ready_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
 
 
 def hash_keys(master: bytes) -> HashKeys:
-    """One key for each purpose."""
+    """Derive one key for each purpose."""
     return HashKeys(*(derive(master, purpose) for purpose in _PURPOSES))
 
 
 def without_secrets(config: TenantConfig, key: bytes) -> TenantConfig:
-    """The same settings with keyed hashes where client secrets stood."""
+    """Return the settings with keyed hashes in place of the client secrets."""
 
     def hashed(application: Application) -> Application:
         fresh = tuple(keyed_hash(key, secret) for secret in application.secrets)
@@ -69,20 +69,20 @@ def without_secrets(config: TenantConfig, key: bytes) -> TenantConfig:
     return replace(config, applications=tuple(map(hashed, config.applications)))
 
 
-def open_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]:
-    """The signing keys, newest first.
+def load_signing_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]:
+    """Load and decrypt the signing keys, newest first.
 
     Raises:
-        Malformed: They were sealed with another master key, or are damaged.
+        Malformed: They were encrypted with another master key, or are damaged.
     """
-    box = derive(master, "signing keys")
+    key = derive(master, "signing keys")
     return tuple(
-        SigningKey.from_pem(unseal(found.sealed, box, context=f"signing-key {found.key_id}"), found.algorithm)
+        SigningKey.from_pem(unseal(found.sealed, key, context=f"signing-key {found.key_id}"), found.algorithm)
         for found in transaction.signing_keys()
     )
 
 
-def seal_key(key: SigningKey, master: bytes, nonce: bytes, now: datetime) -> StoredKey:
-    """A signing key, fit for the store. `nonce` is 12 random bytes."""
+def encrypt_signing_key(key: SigningKey, master: bytes, nonce: bytes, now: datetime) -> StoredKey:
+    """Encrypt a signing key for the store. `nonce` is 12 random bytes."""
     sealed = seal(key.pem(), derive(master, "signing keys"), nonce=nonce, context=f"signing-key {key.key_id}")
     return StoredKey(key.key_id, key.algorithm, sealed, now)

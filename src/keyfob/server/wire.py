@@ -1,7 +1,7 @@
-"""The two dialects, `auth0` and `rfc`: every outcome's status, error and text, in one table.
+"""The two dialects, `auth0` and `rfc`: the status, error and text of every outcome, in one table.
 
-Facts about Auth0 were gathered from its documentation, its SDKs and recorded traffic. What could not be settled is a
-named constant below, so that somebody with a tenant at hand can correct it in one place.
+The facts about Auth0 come from its documentation, its SDKs and recorded traffic. A fact that could not be verified is a
+named constant below, so that it can be corrected in one place.
 """
 
 from __future__ import annotations
@@ -72,25 +72,25 @@ Outcome = Literal[
 ]
 Row = tuple[int, str, str]
 
-# Unsettled at Auth0, each a guess in one place. The text of the first poll on a lapsed code, and of those after it:
+# Not verified at Auth0. The text for the first poll on an expired code, and for those after it:
 AUTH0_EXPIRED: Final = "The device code has expired."
 AUTH0_CODE_UNKNOWN: Final = "Invalid or expired device code."
-# The status for an unknown API at the device endpoint; 403 is what its other grants answer.
+# The status for an unknown API at the device endpoint; Auth0's other grants answer 403.
 AUTH0_AUDIENCE_STATUS: Final = 403
-# What /userinfo answers to a bad token today.
+# The answer of /userinfo to an invalid token.
 AUTH0_USERINFO: Final[Row] = (401, "invalid_token", "The access token is missing or not valid here.")
 # The status of a wrong second factor, and the text for a wrong recovery code.
 AUTH0_FACTOR_STATUS: Final = 403
 AUTH0_RECOVERY_WRONG: Final = "MFA Authorization rejected."
-# The status of a lapsed mfa_token at the token endpoint.
+# The status for an expired mfa_token at the token endpoint.
 AUTH0_MFA_EXPIRED_STATUS: Final = 403
-# What too many wrong codes or passwords answer beside `too_many_attempts`.
+# The text of `too_many_attempts`.
 AUTH0_ATTEMPTS: Final = "Your account has been blocked after multiple consecutive login attempts."
-# What an application without a grant for an API is told on a person's behalf, and with which status.
+# The status for a client without a grant for an API, in grants on behalf of a user.
 AUTH0_API_CLOSED_STATUS: Final = 400
 # The status of an unknown grant_type.
 AUTH0_GRANT_UNSUPPORTED_STATUS: Final = 403
-# Whether a revocation by another client is told apart. It is not: 200, and the token lives.
+# A revocation by another client is answered with 200, and the token stays valid.
 
 AUTH0_API_REFUSED: Final = (
     'Client is not authorized to access "{audience}". You need to create a "client-grant" associated to this API.'
@@ -102,7 +102,7 @@ def _both(status: int, error: str, text: str) -> tuple[Row, Row]:
     return (status, error, text), (status, error, text)
 
 
-# Every row: Auth0's answer, then the RFC's.
+# Each row has Auth0's answer, then the RFC's.
 TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
     "pending": (
         (403, "authorization_pending", "User has yet to authorize device code."),
@@ -224,7 +224,7 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
         (403, "mfa_required", "Multifactor authentication required"),
         (400, "invalid_grant", "The login was refused."),
     ),
-    # Only where no second factor can be asked for: the application lacks the grants for it.
+    # A second factor is required, but the client may not use a grant for one.
     "mfa_refused": (
         (403, "mfa_required", "Multifactor authentication required"),
         (400, "invalid_grant", "The login was refused."),
@@ -272,7 +272,7 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
 
 
 def outcome_of(problem: Malformed) -> Outcome:
-    """Return the outcome of a request that cannot be read."""
+    """Return the outcome of a malformed request."""
     if problem.code == "unsupported-grant":
         return "grant_unsupported"
     if problem.field == "scope" and not problem.message.endswith("sent twice"):
@@ -283,7 +283,7 @@ def outcome_of(problem: Malformed) -> Outcome:
 
 
 def retry_after(wait: timedelta) -> Headers:
-    """Return the header that tells a client to wait, in whole seconds."""
+    """Return the Retry-After header, in whole seconds."""
     return (("retry-after", str(int(wait.total_seconds()) + 1)),)
 
 
@@ -295,17 +295,17 @@ def answer(
     words: Mapping[str, str] | None = None,
     more: Mapping[str, object] | None = None,
 ) -> Response:
-    """An outcome as a response in one dialect.
+    """Return the response of an outcome in one dialect.
 
     Args:
-        wire: Whose dialect.
+        wire: The dialect.
         outcome: A row of the table.
-        headers: To be sent beside the usual ones.
-        words: Fill the text's gaps; whatever they hold is made speakable (RFC 6749 §5.2).
-        more: Members to be sent beside the error.
+        headers: Additional headers.
+        words: The values for the placeholders of the text, reduced to the characters of RFC 6749 §5.2.
+        more: Additional members of the answer.
     """
     status, error, text = TABLE[outcome][wire == "rfc"]
-    # Some of Auth0's own texts hold quotes, which RFC 6749 does not allow; a stranger's words never do.
+    # Some of Auth0's texts contain quotes, which RFC 6749 forbids; untrusted values are never sent with quotes.
     description = text.format_map({name: speakable(word) for name, word in words.items()}) if words else text
     members: dict[str, object] = {"error": error, "error_description": description} if error else {}
     return json_response(status, {**members, **(more or {})}, headers=NO_STORE + headers)

@@ -16,7 +16,7 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Api, Application, RefreshPolicy, TenantConfig
 from keyfob.server.decide.device import Answer, Issue, Pace, Undecided, decide_pace, decide_poll, move
-from keyfob.server.decide.presented import PresentedToken
+from keyfob.server.decide.presented import PresentedRefreshToken
 from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
 from keyfob.server.decide.throttle import (
     Failures,
@@ -101,12 +101,12 @@ def test_a_fifth_too_early_is_forgiven(gap: float, outcome: str) -> None:
     assert decide_pace(pace, NOON + timedelta(seconds=gap))[0] == outcome
 
 
-def shown(generation: int, secret: bytes) -> PresentedToken:
-    return PresentedToken(generation, secret.ljust(32), "program")
+def shown(generation: int, secret: bytes) -> PresentedRefreshToken:
+    return PresentedRefreshToken(generation, secret.ljust(32), "program")
 
 
 def decide(
-    login: object, token: PresentedToken, fresh: bytes = b"fresh", policy: RefreshPolicy = DEFAULT
+    login: object, token: PresentedRefreshToken, fresh: bytes = b"fresh", policy: RefreshPolicy = DEFAULT
 ) -> Renew | Refuse:
     return decide_refresh(login, token, policy, NOON, fresh.ljust(32))  # type: ignore[arg-type]
 

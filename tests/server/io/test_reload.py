@@ -12,7 +12,7 @@ from keyfob.protocol.grants import DEVICE_CODE, PASSWORD
 from keyfob.protocol.http import Request, form_request
 from keyfob.serve import Api, Application, Registry, Tenant, TenantConfig, ready_config
 from keyfob.server.io.memory import MemoryStore
-from keyfob.server.io.reload import Follower
+from keyfob.server.io.reload import Reloader
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Document
 from keyfob.server.settings.stored_settings import config_of, documents_of
@@ -41,7 +41,7 @@ class Followed:
                 audit=self.events.append,
             )
         )
-        self.follower = Follower(self.tenant._site, bytes(32), lambda found: config_of(found, ISSUER), ())
+        self.reloader = Reloader(self.tenant._site, bytes(32), lambda found: config_of(found, ISSUER), ())
 
     def register(self, documents: tuple[Document, ...]) -> None:
         def save(transaction: Transaction) -> None:
@@ -54,7 +54,7 @@ class Followed:
 
     def look_after(self, span: timedelta) -> TenantConfig:
         self.time.go(span)
-        asyncio.run(self.follower.look())
+        asyncio.run(self.reloader.reload_if_changed())
         return self.tenant.config
 
 
@@ -84,7 +84,7 @@ def test_a_key_that_is_missing_is_made_first() -> None:
     followed.look_after(SECOND)
 
     assert {key.algorithm for key in followed.tenant._site.keys} == {"RS256", "ES256"}
-    assert set(followed.tenant._site.mint.keys) == {"RS256", "ES256"}
+    assert set(followed.tenant._site.token_issuer.keys) == {"RS256", "ES256"}
 
 
 def test_settings_of_no_use_are_logged_once_and_the_old_ones_stay(caplog: pytest.LogCaptureFixture) -> None:

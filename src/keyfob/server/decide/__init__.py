@@ -1,1 +1,1 @@
-"""What the server decides: record, request and `now` in, new record and answer out. No database in sight."""
+"""Decisions of the authorization server: pure functions from record, request and time to new record and answer."""

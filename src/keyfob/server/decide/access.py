@@ -1,4 +1,4 @@
-"""Decide how far a token goes: API grants, roles, permissions (RFC 6749 §3.3, RFC 8707 §2.2, Auth0's RBAC)."""
+"""Decide the API and the scope of a token: API grants, roles, permissions (RFC 6749 §3.3, RFC 8707 §2.2, Auth0)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from keyfob.protocol.address import is_web_url
 from keyfob.protocol.grants import ClientCredentialsGrant
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.target import Target
-from keyfob.server.decide.check_table import first_refusal
+from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.decide.token_checks import MACHINE
 from keyfob.server.decide.token_facts import MachineFacts
 from keyfob.server.records import User
@@ -18,66 +18,66 @@ from keyfob.server.wire import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """An API, and how far into it."""
+class ApiAccess:
+    """The API of a token, and the scope there."""
 
     api: Api
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
-class NoReach:
-    """Why not, and what fills the gaps of the answer's text."""
+class NoAccess:
+    """The reason why no token can be issued for an API, and the values for the placeholders in its text."""
 
     outcome: Outcome
     words: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def decide_credentials(
+def decide_client_access(
     config: TenantConfig, application: Application, asked: ClientCredentialsGrant
-) -> Reach | NoReach:
-    """Decide what a client gets as itself. Without a scope it gets all that it was granted."""
+) -> ApiAccess | NoAccess:
+    """Decide the scope of a client credentials grant. Without a requested scope it is all that was granted."""
     facts = MachineFacts.of(config, application, asked)
-    refused = first_refusal(MACHINE, facts)
+    refused = first_failed_check(MACHINE, facts)
     if refused is not None:
-        return NoReach(refused.outcome, {"audience": facts.audience or "", "scopes": facts.not_granted.write()})
+        return NoAccess(refused.outcome, {"audience": facts.audience or "", "scopes": facts.not_granted.write()})
     assert facts.api is not None, "an unknown API is refused"  # noqa: S101
-    return Reach(facts.api, facts.granted if asked.scope is None else asked.scope)
+    return ApiAccess(facts.api, facts.granted if asked.scope is None else asked.scope)
 
 
-def decide_reach(config: TenantConfig, application: Application, target: Target, asked: Scope) -> Reach | NoReach:
-    """Decide what a program may ask of a person; what nobody knows is dropped from the scope."""
+def decide_access(config: TenantConfig, application: Application, target: Target, asked: Scope) -> ApiAccess | NoAccess:
+    """Decide the scope that a client may request on behalf of a user. Unknown scopes are dropped."""
     audience = target.audience
     if target.is_resource and audience is not None and ("#" in audience or not is_web_url(audience)):
-        return NoReach("audience_unknown", {"audience": audience})  # RFC 8707 §2: an absolute URI, no fragment
+        return NoAccess("audience_unknown", {"audience": audience})  # RFC 8707 §2: an absolute URI, no fragment
     api = config.target(audience)
     if api is None:
-        return NoReach("audience_unknown", {"audience": audience or "none"})
+        return NoAccess("audience_unknown", {"audience": audience or "none"})
     scope = config.grantable(asked, api)
     if api.users == "allow_all":
-        return Reach(api, scope)
+        return ApiAccess(api, scope)
     grant = config.grant(application.client_id, api.audience)
     if api.users == "deny_all" or grant is None:
-        return NoReach("api_closed", {"client_id": application.client_id, "audience": api.audience})
-    return Reach(api, scope - (Scope.of(api.scopes) - Scope.of(grant.scopes)))
+        return NoAccess("api_closed", {"client_id": application.client_id, "audience": api.audience})
+    return ApiAccess(api, scope - (Scope.of(api.scopes) - Scope.of(grant.scopes)))
 
 
 def permissions_of(config: TenantConfig, user: User, api: Api) -> tuple[str, ...]:
-    """All that a person may do at an API, by their roles and by themselves."""
+    """Return the user's permissions at an API: those of the roles, and those granted directly."""
     pairs = {pair for role in config.roles if role.name in user.roles for pair in role.permissions}
     found = {scope for audience, scope in pairs | set(user.permissions) if audience == api.audience}
     return tuple(sorted(found & api.scopes.keys()))
 
 
 def within_permissions(scope: Scope, permissions: tuple[str, ...], api: Api) -> Scope:
-    """A scope without what the person may not do, where the API enforces that."""
+    """Return the scope without the permissions that the user lacks, if the API enforces them."""
     if not api.enforces_permissions:
         return scope
     return scope - (Scope.of(api.scopes) - Scope.of(permissions))
 
 
 def expand(asked: Scope | None, api: Api, config: TenantConfig) -> Scope:
-    """What a password is good for at Auth0: whoever has it has everything, so what is not named is all."""
+    """Return the scope of a password grant, as Auth0 extends it: without a scope of the API it has all of them."""
     scope = asked or Scope()
     if api.audience == config.userinfo_audience and not scope:
         scope = Scope.of(IDENTITY_SCOPES)

@@ -1,6 +1,6 @@
 """The order of the checks of an authorization request: one table for /authorize and /oauth/par.
 
-RFC 6749 §4.1.2.1, RFC 9126 §2.3, §4, RFC 9700 §2.1, §4.1.3, OpenID Connect Core §3.1.2.6. `docs/checks.md` is drawn
+RFC 6749 §4.1.2.1, RFC 9126 §2.3, §4, RFC 9700 §2.1, §4.1.3, OpenID Connect Core §3.1.2.6. `docs/checks.md` is generated
 from `AUTHORIZATION_CHECKS`.
 """
 
@@ -20,7 +20,7 @@ Silent = Literal["login_required", "consent_required", "interaction_required"]
 
 @dataclass(frozen=True, slots=True)
 class OnPage(Generic[F]):
-    """A check that the callback depends on: no error may be sent there, so the user reads it on a page."""
+    """A check whose error is shown to the user on a page, since the redirect URI is not verified."""
 
     fails: Callable[[F], bool]
     text: str
@@ -28,7 +28,7 @@ class OnPage(Generic[F]):
 
 @dataclass(frozen=True, slots=True)
 class AtCallback:
-    """A check whose error is sent to the callback, which is known to be the client's."""
+    """A check whose error is sent to the verified redirect URI."""
 
     fails: Callable[[RequestFacts], bool]
     error: str
@@ -37,15 +37,18 @@ class AtCallback:
 
 @dataclass(frozen=True, slots=True)
 class OfDialect:
-    """The same, with the error and the text of an outcome in the tenant's dialect."""
+    """A check like `AtCallback`, with the error and the text that `wire.TABLE` has for the tenant's dialect."""
 
     fails: Callable[[RequestFacts], bool]
     outcome: Outcome
 
 
+RequestCell = OnPage[RequestFacts] | AtCallback | OfDialect
+
+
 @dataclass(frozen=True, slots=True)
 class NextPage:
-    """A check that sends the user to a page of ours, or an error to the callback where `prompt=none` forbids pages."""
+    """A check that redirects the user to a page of this server, or with `prompt=none` sends an error to the client."""
 
     fails: Callable[[StepFacts], bool]
     page: Literal["login", "consent"]
@@ -54,14 +57,14 @@ class NextPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationCheck:
-    """One row. `KINDS_OF` has the kinds of requests that a column is for."""
+    """One row. `KINDS_OF` names the kinds of requests that a column applies to."""
 
     name: str
     rule: str
     push: Cell[PushFacts] | None = None
     arrival: OnPage[ArrivalFacts] | None = None
     pushed: OnPage[ArrivalFacts] | None = None
-    request: OnPage[RequestFacts] | AtCallback | OfDialect | tuple[AtCallback, ...] | None = None
+    request: RequestCell | tuple[RequestCell, ...] | None = None
     step: NextPage | None = None
 
 
@@ -80,27 +83,27 @@ KINDS_OF: Final[dict[str, tuple[str, ...]]] = {
 AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     AuthorizationCheck(
         name="no_request_uri",
-        rule="There is no `request_uri` in what is pushed.",
+        rule="The pushed request has no `request_uri`.",
         push=Cell(PushFacts.names_request_uri, "request_malformed"),
     ),
     AuthorizationCheck(
         name="proof_key",
-        rule="`dpop_jkt` is the key of the DPoP proof, where there are both.",
+        rule="`dpop_jkt` is the thumbprint of the key of the DPoP proof, if both are present.",
         push=Cell(PushFacts.names_another_key, "proof_invalid"),
     ),
     AuthorizationCheck(
         name="readable",
-        rule="The query or the form can be read.",
+        rule="The query or the form is well-formed.",
         arrival=OnPage(ArrivalFacts.is_malformed, "{problem}"),
     ),
     AuthorizationCheck(
         name="request_uri",
-        rule="The pushed request is known, is this client's, and has not expired.",
+        rule="The pushed request exists, was pushed by this client, and has not expired.",
         pushed=OnPage(ArrivalFacts.is_not_pushed, "The request was left with us too long ago, or by somebody else."),
     ),
     AuthorizationCheck(
         name="texts",
-        rule="`client_id` and `redirect_uri` are texts.",
+        rule="`client_id` and `redirect_uri` are strings.",
         request=OnPage(RequestFacts.is_unreadable, "The request cannot be read."),
     ),
     AuthorizationCheck(
@@ -110,7 +113,7 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="redirect_uri",
-        rule="There is a `redirect_uri`.",
+        rule="`redirect_uri` is present.",
         request=OnPage(
             RequestFacts.lacks_redirect_uri,
             "The program that sent you here did not say where to send you back to.",
@@ -118,7 +121,7 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="registered",
-        rule="It is registered for the client.",
+        rule="`redirect_uri` is registered for the client.",
         request=OnPage(
             RequestFacts.redirect_uri_is_not_registered,
             "Callback URL mismatch: the program wants you sent to an address that is not registered for it.",
@@ -126,7 +129,7 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="parameters",
-        rule="No parameter is missing or malformed. The first that is read is told.",
+        rule="No parameter is missing or malformed. The answer names the first bad parameter.",
         request=(
             AtCallback(
                 RequestFacts.scope_is_malformed, "invalid_scope", "The scope holds a character that is not allowed."
@@ -153,14 +156,14 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="request_object",
-        rule="There is no request object.",
+        rule="`request` is absent (no request object).",
         request=AtCallback(
             RequestFacts.has_request_object, "request_not_supported", "Request objects are not offered."
         ),
     ),
     AuthorizationCheck(
         name="registration",
-        rule="There is no `registration`.",
+        rule="`registration` is absent.",
         request=AtCallback(
             RequestFacts.has_registration,
             "registration_not_supported",
@@ -176,7 +179,7 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="organization",
-        rule="No organization is named.",
+        rule="The request names no organization.",
         request=AtCallback(RequestFacts.names_organization, "invalid_request", "This tenant has no organizations."),
     ),
     AuthorizationCheck(
@@ -191,12 +194,12 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="challenge_needed",
-        rule="There is a `code_challenge` where the client is public, or names a method.",
+        rule="`code_challenge` is present if the client is public or sends a `code_challenge_method`.",
         request=AtCallback(RequestFacts.lacks_challenge, "invalid_request", "A code_challenge is needed (PKCE)."),
     ),
     AuthorizationCheck(
         name="challenge",
-        rule="The `code_challenge` is one of S256.",
+        rule="`code_challenge_method` is `S256`, and the `code_challenge` is well-formed.",
         request=AtCallback(
             RequestFacts.challenge_is_wrong,
             "invalid_request",
@@ -219,22 +222,22 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="api_grant",
-        rule="The client may ask for tokens for the API.",
+        rule="The client may request tokens for the API.",
         request=OfDialect(RequestFacts.api_is_closed, "api_closed"),
     ),
     AuthorizationCheck(
         name="login",
-        rule="The user is logged in, and not longer ago than the request allows.",
+        rule="The user is logged in, and recently enough for the request.",
         step=NextPage(StepFacts.must_log_in, "login", "login_required"),
     ),
     AuthorizationCheck(
         name="consent",
-        rule="The user has consented, or need not.",
+        rule="The user has consented, or consent is not required.",
         step=NextPage(StepFacts.must_consent, "consent", "consent_required"),
     ),
     AuthorizationCheck(
         name="verifiable",
-        rule="Only the client can receive the code, or the user has just logged in for it (RFC 8252 §8.6).",
+        rule="`redirect_uri` is an https URL, or the user has just logged in for this request (RFC 8252 §8.6).",
         step=NextPage(StepFacts.callback_is_unverifiable, "consent", "interaction_required"),
     ),
 )

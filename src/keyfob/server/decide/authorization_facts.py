@@ -1,4 +1,4 @@
-"""The facts that the checks of an authorization request look at, and each check as a method (RFC 6749 §4.1.2.1)."""
+"""The facts about an authorization request, and each check as a method of its facts (RFC 6749 §4.1.2.1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.grants import AUTHORIZATION_CODE
 from keyfob.protocol.pkce import S256, is_challenge
 from keyfob.protocol.scope import Scope
-from keyfob.server.decide.access import NoReach, Reach, decide_reach
+from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access
 from keyfob.server.records import Consent, PushedRequest
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.registered import Application
@@ -44,7 +44,13 @@ class PushFacts:
 
 @dataclass(frozen=True, slots=True)
 class ArrivalFacts:
-    """A request at /authorize: what is malformed, or the request that was pushed before (RFC 9126 §4)."""
+    """A request at /authorize before its parameters are parsed.
+
+    Attributes:
+        problem: The error if the query or the form is malformed.
+        is_pushed: Whether the request has a `request_uri` (RFC 9126 §4).
+        pushed: The pushed request, if it exists.
+    """
 
     problem: Malformed | None
     client_id: str | None
@@ -70,34 +76,34 @@ class RequestFacts:
 
     @cached_property
     def application(self) -> Application | None:
-        """The client that is named, if it is registered."""
+        """The client, if it is registered."""
         return self.config.application(self.fields.optional_text("client_id") or "")
 
     @cached_property
     def asked(self) -> AuthorizationRequest | Malformed:
-        """The whole request, or what is malformed."""
+        """The parsed request, or the error if it is malformed."""
         try:
             return AuthorizationRequest.read(self.fields)
         except Malformed as problem:
             return problem
 
     @cached_property
-    def reach(self) -> Reach | NoReach:
-        """The API that the request names."""
+    def access(self) -> ApiAccess | NoAccess:
+        """The API and the scope that the client may have there, or the reason against it."""
         application, asked = self.read()
-        return decide_reach(self.config, application, asked.target, asked.scope)
+        return decide_access(self.config, application, asked.target, asked.scope)
 
     @property
     def words(self) -> dict[str, str]:
-        """What fills the gaps of a refusal's text."""
+        """The values for the placeholders in an error's text."""
         if isinstance(self.asked, Malformed):
             return {"problem": self.asked.message.partition(": ")[2] or self.asked.message}
-        return self.reach.words if isinstance(self.reach, NoReach) else {}
+        return self.access.words if isinstance(self.access, NoAccess) else {}
 
     def read(self) -> tuple[Application, AuthorizationRequest]:
-        """Return the client and the request, once the earlier checks have passed."""
-        assert self.application is not None, "an unknown client is refused before"  # noqa: S101
-        assert not isinstance(self.asked, Malformed), "what is malformed is refused before"  # noqa: S101
+        """Return the client and the request, for the checks after `client_is_unknown` and `is_malformed`."""
+        assert self.application is not None, "an unknown client fails an earlier check"  # noqa: S101
+        assert not isinstance(self.asked, Malformed), "a malformed request fails an earlier check"  # noqa: S101
         return self.application, self.asked
 
     def is_unreadable(self) -> bool:
@@ -114,7 +120,7 @@ class RequestFacts:
         return self.fields.optional_text("redirect_uri") is None
 
     def redirect_uri_is_not_registered(self) -> bool:
-        assert self.application is not None, "an unknown client is refused before"  # noqa: S101
+        assert self.application is not None, "an unknown client fails an earlier check"  # noqa: S101
         any_port = _any_port(self.config, self.application)
         return not is_registered(self.fields.text("redirect_uri"), self.application, any_port=any_port)
 
@@ -168,27 +174,27 @@ class RequestFacts:
         return asked.connection is not None and asked.connection not in application.connections
 
     def api_is_unknown(self) -> bool:
-        return self._reach_fails("audience_unknown")
+        return self._access_fails("audience_unknown")
 
     def api_is_closed(self) -> bool:
-        return self._reach_fails("api_closed")
+        return self._access_fails("api_closed")
 
-    def _reach_fails(self, outcome: Outcome) -> bool:
-        return isinstance(self.reach, NoReach) and self.reach.outcome == outcome
+    def _access_fails(self, outcome: Outcome) -> bool:
+        return isinstance(self.access, NoAccess) and self.access.outcome == outcome
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRequest:
-    """A request that may be put before a user."""
+    """An authorization request that has passed all checks."""
 
     asked: AuthorizationRequest
     application: Application
-    reach: Reach
+    access: ApiAccess
 
 
 @dataclass(frozen=True, slots=True)
 class LoginState:
-    """The user who is logged in at the browser, since when, and what they have consented to before."""
+    """The user who is logged in at the browser, the time of the login, and the consent given before."""
 
     user_id: str | None = None
     auth_time: datetime | None = None
@@ -197,10 +203,10 @@ class LoginState:
 
 @dataclass(frozen=True, slots=True)
 class StepFacts:
-    """An accepted request, and the state of the browser that brings it.
+    """An accepted request, and the state of the browser that sent it.
 
     Attributes:
-        just_logged_in: Whether the login was for this very request.
+        just_logged_in: Whether the user logged in for this request.
     """
 
     accepted: AcceptedRequest
@@ -221,7 +227,7 @@ class StepFacts:
     def must_consent(self) -> bool:
         if "consent" in self.accepted.asked.prompt:
             return True
-        api, application, scope = self.accepted.reach.api, self.accepted.application, self.accepted.reach.scope
+        api, application, scope = self.accepted.access.api, self.accepted.application, self.accepted.access.scope
         api_scopes = Scope.of({*api.scopes, "offline_access"})
         if application.is_first_party and (api.skips_consent or not scope & api_scopes):
             return False
@@ -232,12 +238,12 @@ class StepFacts:
 
 
 def _any_port(config: TenantConfig, application: Application) -> bool:
-    """RFC 8252 §7.3 for native clients; at Auth0 the port counts, so there an application must ask for it."""
+    """Return whether any loopback port is allowed (RFC 8252 §7.3). Auth0 compares ports unless the client opts out."""
     return application.any_loopback_port or (config.wire == "rfc" and application.kind == "native")
 
 
 def is_registered(redirect_uri: str, application: Application, *, any_port: bool) -> bool:
-    """Return whether a callback is the client's, letter for letter; of a loopback address the port may not matter."""
+    """Return whether a redirect URI is registered: an exact match, except for the port if `any_port` is set."""
     if redirect_uri in application.callbacks:
         return True
     asked = _LOOPBACK.match(redirect_uri) if any_port else None
@@ -248,5 +254,5 @@ def is_registered(redirect_uri: str, application: Application, *, any_port: bool
 
 
 def is_verifiable(redirect_uri: str) -> bool:
-    """Return whether only the client's owner can receive what is sent there: any app can take a port or a scheme."""
+    """Return whether only the client's owner can receive a code there. Any app can claim a port or a scheme."""
     return urlsplit(redirect_uri).scheme == "https"

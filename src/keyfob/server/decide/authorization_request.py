@@ -1,4 +1,4 @@
-"""Decide about an authorization request: where an error is shown, and what the user must still do.
+"""Decide about an authorization request: where its error is shown, and the next step for the user.
 
 RFC 6749 §4.1.2.1, RFC 9700 §2.1, §4.1.3, RFC 8252 §7.3, §8.6, OpenID Connect Core §3.1.2.
 """
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from keyfob.protocol.fields import Fields
-from keyfob.server.decide.access import Reach
+from keyfob.server.decide.access import ApiAccess
 from keyfob.server.decide.authorization_checks import ARRIVAL, REQUEST, STEP, OfDialect, OnPage, Silent
 from keyfob.server.decide.authorization_facts import (
     AcceptedRequest,
@@ -27,14 +27,14 @@ NextStep = Literal["login", "consent", "issue"] | Silent
 
 @dataclass(frozen=True, slots=True)
 class PageError:
-    """The callback is not known to be the client's: only the user reads the error, on a page."""
+    """An error that is shown to the user, since the redirect URI is not verified."""
 
     problem: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackError:
-    """The client is sent the error at its callback (RFC 6749 §4.1.2.1)."""
+    """An error that is sent to the client's redirect URI (RFC 6749 §4.1.2.1)."""
 
     redirect_uri: str
     response_mode: str
@@ -44,7 +44,7 @@ class CallbackError:
 
 
 def check_arrival(facts: ArrivalFacts) -> PageError | None:
-    """Check a request at /authorize, before its parameters are looked at."""
+    """Check a request at /authorize before its parameters are parsed."""
     problem = facts.problem.message.partition(": ")[2] or facts.problem.message if facts.problem else ""
     for check in ARRIVAL:
         if check.fails(facts):
@@ -53,7 +53,7 @@ def check_arrival(facts: ArrivalFacts) -> PageError | None:
 
 
 def check_request(config: TenantConfig, fields: Fields) -> AcceptedRequest | PageError | CallbackError:
-    """Check a request, its callback first: until that is known to be the client's, no error may be sent there."""
+    """Check a request, its redirect URI first: no error may be sent to an unverified one."""
     facts = RequestFacts(config, fields)
     for check in REQUEST:
         if not check.fails(facts):
@@ -67,12 +67,12 @@ def check_request(config: TenantConfig, fields: Fields) -> AcceptedRequest | Pag
         mode, state = _mode_and_state(fields)
         return CallbackError(fields.text("redirect_uri"), mode, state, error, text.format_map(facts.words))
     application, asked = facts.read()
-    assert isinstance(facts.reach, Reach), "an unknown API is refused"  # noqa: S101
-    return AcceptedRequest(asked, application, facts.reach)
+    assert isinstance(facts.access, ApiAccess), "an unknown API is refused"  # noqa: S101
+    return AcceptedRequest(asked, application, facts.access)
 
 
 def _mode_and_state(fields: Fields) -> tuple[str, str | None]:
-    """Return how errors are sent, also where the rest of the request cannot be read."""
+    """Return the response mode and the state for an error, even if the rest of the request is malformed."""
     mode, state = fields.values.get("response_mode"), fields.values.get("state")
     return "form_post" if mode == "form_post" else "query", state if isinstance(state, str) and state else None
 
@@ -80,14 +80,8 @@ def _mode_and_state(fields: Fields) -> tuple[str, str | None]:
 def next_step(accepted: AcceptedRequest, state: LoginState, now: datetime, *, just_logged_in: bool = False) -> NextStep:
     """Decide what the user must do next.
 
-    No code is issued silently to a callback that any app could take: the user confirms such a client every time,
-    unless they have just typed a password for it on a page that named it (RFC 8252 §8.6).
-
-    Args:
-        accepted: The request.
-        state: The browser's.
-        now: Aware, UTC.
-        just_logged_in: Whether the login was for this very request.
+    No code is issued silently to a redirect URI that any app could claim. The user confirms such a client every time,
+    unless they have just typed a password on a page that named it (RFC 8252 §8.6).
     """
     facts, is_silent = StepFacts(accepted, state, now, just_logged_in), "none" in accepted.asked.prompt
     for check in STEP:

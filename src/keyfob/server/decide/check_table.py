@@ -1,25 +1,26 @@
-"""A table of checks: rows in the order in which they are made, columns that share the facts they look at."""
+"""A table of checks: the rows are in the order of the checks, and the checks of one column share their facts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from keyfob.server.wire import Outcome
 
+C = TypeVar("C")
 F = TypeVar("F")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell(Generic[F]):
-    """One check in one column: when it fails, and what the answer is then."""
+    """One check in one column: its condition and the outcome if it fails."""
 
     fails: Callable[[F], bool]
     outcome: Outcome
 
 
-class Refused(NamedTuple):
+class FailedCheck(NamedTuple):
     """The first check that failed: the name of its row, and its outcome."""
 
     row: str
@@ -29,21 +30,21 @@ class Refused(NamedTuple):
 Column = tuple[tuple[str, Cell[F]], ...]
 
 
-def column(rows: Iterable[tuple[str, Cell[F] | Sequence[Cell[F]] | None]]) -> Column[F]:
-    """Return the cells of one column with the names of their rows, in order. Cells of one row exclude each other."""
+def column(rows: Iterable[tuple[str, Cell[F] | tuple[Cell[F], ...] | None]]) -> Column[F]:
+    """Return the cells of one column with the names of their rows, in order."""
     return tuple((name, cell) for name, cells in rows for cell in cells_of(cells))
 
 
-def cells_of(cells: Cell[F] | Sequence[Cell[F]] | None) -> Sequence[Cell[F]]:
-    """Return the cells where a row and a column meet."""
+def cells_of(cells: C | tuple[C, ...] | None) -> tuple[C, ...]:
+    """Return the cells of one row in one column."""
     if cells is None:
         return ()
-    return (cells,) if isinstance(cells, Cell) else cells
+    return cast("tuple[C, ...]", cells) if isinstance(cells, tuple) else (cells,)
 
 
-def first_refusal(cells: Column[F], facts: F) -> Refused | None:
-    """Make the checks of a column in order. Return the first that fails, or None."""
+def first_failed_check(cells: Column[F], facts: F) -> FailedCheck | None:
+    """Run the checks of a column in order. Return the first that fails, or None."""
     for name, cell in cells:
         if cell.fails(facts):
-            return Refused(name, cell.outcome)
+            return FailedCheck(name, cell.outcome)
     return None

@@ -22,7 +22,7 @@ LONGEST_ASSERTION: Final = 2048
 LONGEST_CLAIM: Final = 64
 LONGEST_LIFE: Final = timedelta(minutes=5)
 SKEW: Final = timedelta(seconds=10)
-# A DPoP proof, signed with the same key, is no assertion (RFC 8725 §3.11).
+# A DPoP proof is signed with the same key and must not be accepted as an assertion (RFC 8725 §3.11).
 _TYPES: Final = frozenset({"", "jwt", "client-authentication+jwt"})
 
 
@@ -36,17 +36,17 @@ class Assertion:
 
 @dataclass(frozen=True)
 class ClientFacts:
-    """What a request presents to authenticate its client, and the record of that client.
+    """The client credentials of a request, and the record of the client.
 
     Attributes:
-        credentials: None where they cannot be read; `problem` says why then.
-        application: The record, if there is one.
+        credentials: None if they are malformed; `problem` is then the reason.
+        application: The record of the client, if it is registered.
         secret_hash: The keyed hash of the presented secret.
-        certificate: That of the connection, in DER, or empty.
-        authorities: The tenant's, in DER.
-        audiences: This tenant's names; an assertion must be for one of them.
-        failures: Of this client in this network, so far.
-        is_new: Whether the assertion had not been used.
+        certificate: The client certificate of the connection, in DER, or empty.
+        authorities: The tenant's certificate authorities, in DER.
+        audiences: The audiences that an assertion may have.
+        failures: Earlier failures of this client from this network.
+        is_new: Whether the assertion is unused.
     """
 
     credentials: Credentials | None
@@ -62,27 +62,27 @@ class ClientFacts:
 
     @property
     def client_id(self) -> str:
-        """The client that the request names; from its assertion, unverified, where nothing else names one."""
+        """The client id of the request; that of the unverified assertion if there is no other."""
         return "" if self.credentials is None else claimed_client_id(self.credentials)
 
     @property
     def wait(self) -> timedelta:
-        """How long the next attempt is not looked at."""
+        """The time until the next attempt is verified."""
         return password_wait(self.failures, self.now)
 
     @cached_property
     def assertion(self) -> Assertion | None:
-        """The valid assertion, or None where the client authenticates in another way.
+        """The valid assertion, or None if the client uses another method.
 
         Raises:
-            InvalidToken: There is an assertion, and it is not valid.
+            InvalidToken: The assertion is not valid.
         """
         presented = self.credentials
         if self.application is None or presented is None or presented.proof is None:
             return None
         if presented.method != "private_key_jwt":
             return None
-        return judge_assertion(presented.proof, self.application, self.audiences, self.now)
+        return verify_assertion(presented.proof, self.application, self.audiences, self.now)
 
     def header_is_malformed(self) -> bool:
         return self.problem is not None and self.problem.field == "authorization"
@@ -98,12 +98,12 @@ class ClientFacts:
 
     def is_unauthenticated(self) -> bool:
         presented, application = self.credentials, self.application
-        assert presented is not None, "what cannot be read is refused before"  # noqa: S101
+        assert presented is not None, "malformed credentials fail an earlier check"  # noqa: S101
         if presented.proof is None:
             if application is None or application.is_public:
                 return application is None
             return not is_right_certificate(application, self.certificate, self.authorities)
-        # The secret is compared for an unknown client too: both take as long.
+        # The secret is also compared for an unknown client, so that both take the same time.
         has_secret = is_right_secret(application, self.secret_hash)
         if application is None or presented.method not in application.auth_methods:
             return True
@@ -119,7 +119,7 @@ class ClientFacts:
 
 
 def claimed_client_id(presented: Credentials) -> str:
-    """Return the client that credentials name; from an assertion, unverified, where nothing else names one."""
+    """Return the client id of credentials; that of the unverified assertion if there is no other."""
     if presented.client_id or presented.method != "private_key_jwt" or presented.proof is None:
         return presented.client_id
     try:
@@ -132,26 +132,21 @@ def audiences_of(config: TenantConfig) -> frozenset[str]:
     """Return the audiences that a client assertion may name."""
     if config.wire == "rfc":
         return frozenset({config.issuer})
-    # Auth0's SDKs write https, also for a tenant on plain http.
+    # Auth0's SDKs always write https, even for a tenant on plain http.
     return frozenset({config.issuer, "https://" + config.issuer.partition("://")[2]})
 
 
 def is_right_secret(application: Application | None, secret_hash: bytes) -> bool:
-    """Return whether the secret is one of the client's. An unknown client takes as long."""
+    """Return whether the secret is one of the client's, in the same time for an unknown client."""
     known = application.secret_hashes if application else ()
     return any([hmac.compare_digest(secret_hash, one) for one in known or (b"nobody has this",)])  # noqa: C419  all
 
 
 def is_right_certificate(application: Application, certificate: bytes, authorities: tuple[bytes, ...]) -> bool:
-    """Return whether a certificate authenticates a client (RFC 8705 §2.1-2.2). TLS has proven that its key is there.
+    """Return whether a certificate authenticates a client (RFC 8705 §2.1-2.2). TLS has verified the private key.
 
-    A name counts only in what an authority has signed itself: the registered certificate of another client, or one
-    that is signed by that, may bear any name.
-
-    Args:
-        application: The client that the request names.
-        certificate: In DER.
-        authorities: The tenant's, in DER.
+    A subject name is accepted only in a certificate that an authority has signed directly. Another client's registered
+    certificate, or one that it has signed, could have any name.
     """
     from keyfob.jose.shown import has_name, is_issued_by, read_certificate  # noqa: PLC0415  few clients have one
 
@@ -164,24 +159,20 @@ def is_right_certificate(application: Application, certificate: bytes, authoriti
     return is_named and is_issued_by(certificate, authorities)
 
 
-def judge_assertion(assertion: Secret, application: Application, audiences: frozenset[str], now: datetime) -> Assertion:
-    """Validate a client assertion (private_key_jwt).
-
-    Args:
-        assertion: As it was presented.
-        application: The client that it names.
-        audiences: This tenant's names; the assertion must be for one of them alone.
-        now: Aware, UTC.
+def verify_assertion(
+    assertion: Secret, application: Application, audiences: frozenset[str], now: datetime
+) -> Assertion:
+    """Validate a client assertion (private_key_jwt). It must have exactly one of the audiences.
 
     Raises:
-        InvalidToken: Says which check failed.
+        InvalidToken: A check failed; the message names it.
     """
     if len(assertion) > LONGEST_ASSERTION:
         raise InvalidToken("the assertion is too long")
     unverified = take_apart(assertion)
     if unverified.type.lower().removeprefix("application/") not in _TYPES:
         raise InvalidToken("what was signed is no assertion")
-    claims = _believed(unverified, tuple(PublicKey.read(jwk) for jwk in application.public_keys))
+    claims = _verified_claims(unverified, tuple(PublicKey.read(jwk) for jwk in application.public_keys))
     try:
         issuer, subject, token_id = claims.text("iss"), claims.text("sub"), claims.text("jti")
         expires_at, audience = claims.time("exp"), claims.text_or_texts("aud")
@@ -197,8 +188,8 @@ def judge_assertion(assertion: Secret, application: Application, audiences: froz
     return Assertion(token_id, expires_at)
 
 
-def _believed(unverified: Unverified, keys: tuple[PublicKey, ...]) -> Fields:
-    """Return the claims, verified with one of the client's keys. A `kid` is only a hint: clients make theirs up."""
+def _verified_claims(unverified: Unverified, keys: tuple[PublicKey, ...]) -> Fields:
+    """Return the claims, verified with one of the client's keys. A `kid` is only a hint: clients invent theirs."""
     named = KeySet(keys).choose(unverified.algorithm, unverified.key_id) if unverified.key_id else None
     for key in (named,) if named else keys:
         if key.fits(unverified.algorithm):

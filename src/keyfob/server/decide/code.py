@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from keyfob.server.decide.check_table import first_refusal
-from keyfob.server.decide.presented import PresentedCode
+from keyfob.server.decide.check_table import first_failed_check
+from keyfob.server.decide.presented import CodeFacts
 from keyfob.server.decide.token_checks import CODE
 from keyfob.server.records import AuthorizationCode
 from keyfob.server.wire import Outcome
@@ -13,27 +13,26 @@ from keyfob.server.wire import Outcome
 
 @dataclass(frozen=True, slots=True)
 class SpendCode:
-    """Tokens are due, once, provided that `code` is saved in the transaction that found it unspent."""
+    """Issue tokens, once `code` is saved in the transaction that found it unspent."""
 
     code: AuthorizationCode
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseCode:
-    """No tokens are due. `is_replay`: the code has been copied, so the login that came of it must end."""
+    """Issue no tokens. `is_replay`: the code was copied, so its login must end."""
 
     outcome: Outcome
     is_replay: bool = False
 
 
-def decide_code(presented: PresentedCode) -> SpendCode | RefuseCode:
-    """Decide what an authorization code gets.
+def decide_code(facts: CodeFacts) -> SpendCode | RefuseCode:
+    """Decide about a presented authorization code.
 
-    A spent code that is presented again with everything right has been copied. With anything wrong it says nothing
-    about the client that spent it, and nothing ends (RFC 6749 §10.5).
+    A spent code that passes all earlier checks has been copied, so its login ends. If an earlier check fails, the login
+    does not end: the request proves nothing about the client (RFC 6749 §10.5).
     """
-    refused = first_refusal(CODE, presented)
+    refused = first_failed_check(CODE, facts)
     if refused is not None:
         return RefuseCode(refused.outcome, is_replay=refused.row == "unused")
-    assert presented.record is not None, "an unknown code is refused"  # noqa: S101
-    return SpendCode(replace(presented.record, is_spent=True))
+    return SpendCode(replace(facts.known, is_spent=True))

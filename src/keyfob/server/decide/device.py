@@ -1,4 +1,4 @@
-"""Decide about a device login: its stages, the pace of polling, what one poll gets (RFC 8628 §3.5, RFC 7636)."""
+"""Decide about a device login: its stages, the polling interval, and each poll (RFC 8628 §3.5, RFC 7636)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Final
 from keyfob.errors import Misuse
 from keyfob.protocol.pkce import S256, is_challenge
 from keyfob.protocol.secret import Secret
-from keyfob.server.decide.check_table import first_refusal
-from keyfob.server.decide.presented import Account, PresentedDeviceCode
+from keyfob.server.decide.check_table import first_failed_check
+from keyfob.server.decide.presented import Account, DeviceFacts
 from keyfob.server.decide.token_checks import DEVICE
 from keyfob.server.records import MOVES, DeviceLogin, Stage
 from keyfob.server.wire import Outcome
 
 SLOWER_BY: Final = timedelta(seconds=5)
-# A poll up to a fifth early is forgiven: clocks of virtual machines run that fast (docs/decisions/0005).
+# A poll may be up to a fifth early: clocks of virtual machines run that fast (docs/decisions/0005).
 GRACE: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Tokens are due, once, provided that `login` is saved in the transaction that found it approved."""
+    """Issue tokens, once `login` is saved in the transaction that found it approved."""
 
     login: DeviceLogin
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """No tokens are due. `login` is to be saved where there is one."""
+    """Issue no tokens. `login` must be saved if it is not None."""
 
     outcome: Outcome
     login: DeviceLogin | None = None
@@ -37,30 +37,30 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The user has not decided. A pending poll saves nothing."""
+    """The user has not decided. Save nothing."""
 
     outcome: Outcome = "pending"
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How one client polls. Held in memory: a pending poll writes nothing to the store.
+    """The polling state of one client. It is stored in memory, since a pending poll writes nothing to the store.
 
     Attributes:
-        polled_at: The last poll that came in time.
-        interval: What the client must wait between polls; grows with every poll that came too early.
+        polled_at: The time of the last poll that was not early.
+        interval: The required time between polls; each early poll makes it longer.
     """
 
     polled_at: datetime | None
     interval: timedelta
 
     def is_early(self, now: datetime) -> bool:
-        """Whether a poll comes before the interval is over; the first poll never does."""
+        """Return whether a poll is early. The first poll never is."""
         return self.polled_at is not None and now - self.polled_at < self.interval * GRACE
 
 
 def is_right_challenge(challenge: str | None, method: str | None) -> bool:
-    """Whether a device code may be bound so, or is not bound at all; `plain` binds nothing (RFC 9700 §2.1.1)."""
+    """Return whether a challenge is S256 and well-formed, or absent. `plain` is not accepted (RFC 9700 §2.1.1)."""
     return method is None if challenge is None else method == S256 and is_challenge(challenge)
 
 
@@ -73,34 +73,35 @@ def decide_poll(
     pace: Pace | None = None,
     account: Account | None = None,
 ) -> Issue | Answer | Undecided:
-    """Decide what one poll of a device gets (RFC 8628 §3.5).
+    """Decide about one poll (RFC 8628 §3.5).
 
-    A decision is answered at once, however early the poll: only waiting is paced. The client has been authenticated
-    before, as far as a public client can be.
+    The user's decision is returned even if the poll is early: the interval applies to pending logins only.
 
     Args:
-        login: The record that the device code points to.
-        client_id: Of the client that polls.
+        login: The record of the device code.
+        client_id: The client that polls.
         now: Aware, UTC.
-        verifier: The client's verifier for its challenge.
-        pace: How the client has polled before; None: its pace is not looked at.
-        account: The user and the API as they are now; None: they are not looked at.
+        verifier: The `code_verifier` for the login's challenge.
+        pace: The client's polling state; None: the interval is not checked.
+        account: The current user and API; None: they are not checked.
     """
     is_early = pace is not None and pace.is_early(now)
-    refused = first_refusal(DEVICE, PresentedDeviceCode(login, client_id, verifier, now, is_early, account))
+    facts = DeviceFacts(
+        record=login, client_id=client_id, verifier=verifier, now=now, is_early=is_early, account=account
+    )
+    refused = first_failed_check(DEVICE, facts)
     if refused is None:
-        assert login is not None, "an unknown device code is refused"  # noqa: S101
-        return Issue(move(login, "redeemed"))
+        return Issue(move(facts.known, "redeemed"))
     if refused.row in {"pace", "decided"}:
         return Undecided(refused.outcome)
     return Answer(refused.outcome, move(login, "lapsed") if login and refused.row == "unexpired" else None)
 
 
 def move(login: DeviceLogin, stage: Stage) -> DeviceLogin:
-    """A login one stage on.
+    """Return the login in another stage.
 
     Raises:
-        Misuse: There is no such move.
+        Misuse: The login cannot change to that stage.
     """
     if stage not in MOVES[login.stage]:
         raise Misuse(f"a device login does not go from {login.stage} to {stage}")
@@ -108,32 +109,32 @@ def move(login: DeviceLogin, stage: Stage) -> DeviceLogin:
 
 
 def is_open(login: DeviceLogin | None, now: datetime) -> bool:
-    """Whether a person may still decide about it."""
+    """Return whether a user may still decide about the login."""
     return login is not None and login.stage in {"waiting", "confirmed"} and now < login.expires_at
 
 
 def confirm(login: DeviceLogin, session_hash: bytes) -> DeviceLogin:
-    """A browser session says: this is the code on my screen. Only this session may approve from now on."""
+    """Return the login as confirmed by a browser session. Only this session may approve it from now on."""
     return replace(move(login, "confirmed"), session_hash=session_hash)
 
 
 def may_approve(login: DeviceLogin | None, session_hash: bytes, now: datetime) -> bool:
-    """Whether that session has confirmed the code, and nobody has decided yet."""
+    """Return whether the session has confirmed the code, and the login is still undecided."""
     if login is None or not is_open(login, now):
         return False
     return login.stage == "confirmed" and login.session_hash == session_hash
 
 
 def approve(login: DeviceLogin, user_id: str, auth_time: datetime) -> DeviceLogin:
-    """A person, who has logged in, lets the program in."""
+    """Return the login as approved by a user who is logged in."""
     return replace(move(login, "approved"), user_id=user_id, auth_time=auth_time)
 
 
 def decide_pace(pace: Pace, now: datetime) -> tuple[Outcome, Pace]:
-    """Decide whether a poll for an undecided login comes in time.
+    """Decide whether a poll for a pending login is early.
 
-    A poll too early lengthens the interval, but does not count as the last poll. Otherwise a steady client would be
-    pushed ahead of itself for ever.
+    An early poll makes the interval longer, but does not count as the last poll. Otherwise a client with a steady
+    interval would be early for ever.
     """
     if pace.is_early(now):
         return "slow_down", replace(pace, interval=pace.interval + SLOWER_BY)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from keyfob.server.decide.check_table import first_refusal
+from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.decide.presented import FactorFacts
 from keyfob.server.decide.token_checks import MFA
 from keyfob.server.records import Authenticator, MfaLogin
@@ -31,12 +31,12 @@ _RECOVERY_ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def is_due(policy: Mfa, active: Iterable[Authenticator]) -> bool:
-    """Whether a person is asked for a second factor."""
+    """Return whether a second factor is required of a user with these active factors."""
     return policy == "always" or (policy == "enrolled" and any(True for _ in active))
 
 
 def one_time_code(secret: bytes, step: int) -> str:
-    """The code of one time step (RFC 4226 §5.3)."""
+    """Return the code of one time step (RFC 4226 §5.3)."""
     digest = hmac.digest(secret, struct.pack(">Q", step), hashlib.sha1)
     at = digest[-1] & 0xF
     number = int.from_bytes(digest[at : at + 4]) & 0x7FFFFFFF
@@ -44,12 +44,12 @@ def one_time_code(secret: bytes, step: int) -> str:
 
 
 def step_of(now: datetime) -> int:
-    """The time step that it is."""
+    """Return the current time step."""
     return int(now.timestamp() // STEP.total_seconds())
 
 
 def matching_step(secret: bytes, typed: str, now: datetime, last_step: int | None) -> int | None:
-    """The step whose code was typed: this one, or one before or after; none that was taken already (RFC 6238 §5.2)."""
+    """Return the step of the typed code, if it is at most one step off and later than `last_step` (RFC 6238 §5.2)."""
     plain = typed.replace(" ", "").encode()
     found = None
     for step in range(step_of(now) - 1, step_of(now) + 2):
@@ -59,27 +59,26 @@ def matching_step(secret: bytes, typed: str, now: datetime, last_step: int | Non
 
 
 def write_digits(random: bytes) -> str:
-    """A code for a message, from at least 8 random bytes."""
+    """Return a code for a message, from at least 8 random bytes."""
     return f"{int.from_bytes(random[:8]) % 10**DIGITS:0{DIGITS}d}"
 
 
 def write_recovery_code(random: bytes) -> str:
-    """A recovery code, from at least 24 random bytes; 32 letters, so every one is equally likely."""
+    """Return a recovery code, from at least 24 random bytes. 32 letters divide 256, so each is equally likely."""
     return "".join(_RECOVERY_ALPHABET[byte % 32] for byte in random[:RECOVERY_LENGTH])
 
 
 def read_recovery_code(typed: str) -> str:
-    """As it was written: case, spaces and dashes do not matter."""
+    """Return a typed recovery code in its canonical form, without spaces and dashes, in upper case."""
     return "".join(letter for letter in typed.upper()[:100] if letter.isalnum())
 
 
 def base32(secret: bytes) -> str:
-    """A secret as authenticators take it."""
     return base64.b32encode(secret).decode("ascii")
 
 
 def enrolment_address(tenant: str, account: str, secret: bytes) -> str:
-    """What an authenticator scans: an otpauth address."""
+    """Return the otpauth URI that an authenticator app scans."""
     label = f"{quote(tenant, safe='')}:{quote(account, safe='')}"
     facts = {"secret": base32(secret), "issuer": tenant, "algorithm": "SHA1", "digits": DIGITS, "period": 30}
     return f"otpauth://totp/{label}?{urlencode(facts, quote_via=quote)}"
@@ -87,27 +86,24 @@ def enrolment_address(tenant: str, account: str, secret: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FactorWrong:
-    """The second factor is refused."""
+    """The mfa_token or the second factor is refused."""
 
     outcome: Outcome
 
 
 def find_login(login: MfaLogin | None, client_id: str, now: datetime) -> MfaLogin | FactorWrong:
-    """Return the login that an mfa_token stands for, or the outcome that refuses it."""
-    return check_factor(FactorFacts(login, client_id, now))
+    """Return the login of an mfa_token, or the reason against it."""
+    return check_factor(FactorFacts(record=login, client_id=client_id, now=now))
 
 
 def check_factor(facts: FactorFacts) -> MfaLogin | FactorWrong:
-    """Make the checks of the token endpoint for an mfa_token, as far as the facts are known."""
-    refused = first_refusal(MFA, facts)
-    if refused is not None:
-        return FactorWrong(refused.outcome)
-    assert facts.record is not None, "an unknown mfa_token is refused"  # noqa: S101
-    return facts.record
+    """Run the checks of the MFA grants at the token endpoint, as far as the facts are known."""
+    refused = first_failed_check(MFA, facts)
+    return facts.known if refused is None else FactorWrong(refused.outcome)
 
 
 def decide_message(login: MfaLogin, oob_hash: bytes, binding_hash: bytes, now: datetime) -> MfaLogin | FactorWrong:
-    """Whether the code from a message is right; the message is good once."""
+    """Check the code from a message. Return the login as spent, since the code may be used once."""
     if login.oob_hash is None or login.binding_hash is None or login.oob_expires_at is None:
         return FactorWrong("binding_code_wrong")
     is_right = hmac.compare_digest(login.oob_hash, oob_hash) and hmac.compare_digest(login.binding_hash, binding_hash)

@@ -1,11 +1,11 @@
-"""A code or token that is presented at /oauth/token: its record, the request, and each check as a method."""
+"""The facts about a code or token that is presented at /oauth/token, and each check as a method of its facts."""
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from keyfob.protocol.grants import AuthorizationCodeGrant
 from keyfob.protocol.pkce import fits
@@ -15,105 +15,112 @@ from keyfob.server.records import AuthorizationCode, DeviceLogin, MfaLogin, Refr
 from keyfob.server.settings.registered import Api
 from keyfob.server.wire import Outcome
 
+Record = TypeVar("Record", AuthorizationCode, DeviceLogin, MfaLogin, RefreshLogin)
 LATE: Final = timedelta(minutes=1)  # an approval in the last second still reaches a client that polls slowly
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The user and the API that a code or token is for, as they are now; None where they are gone."""
+    """The current records of the user and the API that a code or token is for; None if deleted."""
 
     user: User | None
     api: Api | None
 
     @property
     def is_closed(self) -> bool:
-        """Whether no token can be issued for them."""
+        """Whether no token can be issued for the account."""
         return self.user is None or self.user.is_blocked or self.api is None
 
 
-@dataclass(frozen=True, slots=True)
-class PresentedCode:
-    """An authorization code, and what the client presents with it. `account` None: it is not looked at."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RecordFacts(Generic[Record]):
+    """The record of a code or token, and the client that presents it.
 
-    record: AuthorizationCode | None
-    grant: AuthorizationCodeGrant
+    Attributes:
+        record: None: the code or token is unknown.
+        client_id: The client that presents it.
+        account: None: the account is not checked.
+    """
+
+    record: Record | None
     client_id: str
-    key_thumbprint: str | None
     now: datetime
     account: Account | None = None
+
+    @property
+    def known(self) -> Record:
+        """The record, for the checks after `is_unknown`."""
+        assert self.record is not None, "an unknown code or token fails an earlier check"  # noqa: S101
+        return self.record
 
     def is_unknown(self) -> bool:
         return self.record is None or self.record.client_id != self.client_id
 
-    def redirect_uri_differs(self) -> bool:
-        return self.record is not None and self.record.redirect_uri != self.grant.redirect_uri
-
-    def verifier_is_wrong(self) -> bool:
-        return self.record is not None and not is_bound_to(self.record.challenge, self.grant.code_verifier)
-
-    def key_is_wrong(self) -> bool:
-        return self.record is not None and self.record.key_thumbprint not in {None, self.key_thumbprint}
-
-    def is_spent(self) -> bool:
-        return self.record is not None and self.record.is_spent
-
     def has_expired(self) -> bool:
-        return self.record is not None and self.now >= self.record.expires_at
+        return self.now >= self.known.expires_at
 
     def account_is_closed(self) -> bool:
         return self.account is not None and self.account.is_closed
 
 
-@dataclass(frozen=True, slots=True)
-class PresentedDeviceCode:
-    """A device code, and what the client presents with it. `account` None: it is not looked at.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeFacts(_RecordFacts[AuthorizationCode]):
+    """An authorization code, and the request that presents it."""
+
+    grant: AuthorizationCodeGrant
+    key_thumbprint: str | None
+
+    def redirect_uri_differs(self) -> bool:
+        return self.known.redirect_uri != self.grant.redirect_uri
+
+    def verifier_is_wrong(self) -> bool:
+        return not is_bound_to(self.known.challenge, self.grant.code_verifier)
+
+    def key_is_wrong(self) -> bool:
+        return self.known.key_thumbprint not in {None, self.key_thumbprint}
+
+    def is_spent(self) -> bool:
+        return self.known.is_spent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts(_RecordFacts[DeviceLogin]):
+    """A device code, and the poll that presents it.
 
     Attributes:
         is_early: Whether the poll came before the client's interval was over.
     """
 
-    record: DeviceLogin | None
-    client_id: str
     verifier: Secret | None
-    now: datetime
     is_early: bool = False
-    account: Account | None = None
-
-    def is_unknown(self) -> bool:
-        return self.record is None or self.record.client_id != self.client_id
 
     def is_over(self) -> bool:
-        return self.record is not None and self.record.stage in {"redeemed", "lapsed"}
+        return self.known.stage in {"redeemed", "lapsed"}
 
     def verifier_is_wrong(self) -> bool:
-        return self.record is not None and not is_bound_to(self.record.challenge, self.verifier)
+        return not is_bound_to(self.known.challenge, self.verifier)
 
     def is_denied(self) -> bool:
-        return self.record is not None and self.record.stage == "denied"
+        return self.known.stage == "denied"
 
     def has_expired(self) -> bool:
-        if self.record is None:
-            return False
-        return self.now >= self.record.expires_at + (LATE if self.record.stage == "approved" else timedelta())
+        return self.now >= self.known.expires_at + (LATE if self.known.stage == "approved" else timedelta())
 
     def is_polled_early(self) -> bool:
         return self.is_early and self.is_undecided()
 
     def is_undecided(self) -> bool:
-        return self.record is not None and self.record.stage != "approved"
-
-    def account_is_closed(self) -> bool:
-        return self.account is not None and self.account.is_closed
+        return self.known.stage != "approved"
 
 
 @dataclass(frozen=True, slots=True)
-class PresentedToken:
-    """What a client presents with a refresh token.
+class PresentedRefreshToken:
+    """The content of a refresh token, and the request that presents it.
 
     Attributes:
-        generation: Inside the token.
-        secret_hash: Of its secret part.
-        client_id: Of the client that presents it.
+        generation: The generation in the token.
+        secret_hash: The keyed hash of its secret part.
+        client_id: The client that presents it.
         scope: A narrower scope, or None for the same as before.
         key_thumbprint: The key of the DPoP proof, if any.
     """
@@ -125,78 +132,65 @@ class PresentedToken:
     key_thumbprint: str | None = None
 
     def is_current(self, login: RefreshLogin) -> bool:
-        """Whether it is the newest token of its login, or a twin of that."""
+        """Return whether it is one of the newest tokens of its login."""
         return self.generation == login.generation and _is_among(self.secret_hash, login.current_hashes)
 
     def is_previous(self, login: RefreshLogin) -> bool:
-        """Whether it is the token before the newest."""
+        """Return whether it is one of the tokens before the newest."""
         return self.generation == login.generation - 1 and _is_among(self.secret_hash, login.previous_hashes)
 
 
-@dataclass(frozen=True, slots=True)
-class PresentedRefreshToken:
-    """A refresh token's login, and what the client presents. `token` None: it cannot be read.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshFacts(_RecordFacts[RefreshLogin]):
+    """A refresh token, and the login that it belongs to.
 
     Attributes:
-        account: None: it is not looked at. Its API is None too where that no longer allows offline access.
+        token: None: it cannot be read.
+        account: Its API is also None if the API no longer allows offline access.
     """
 
-    record: RefreshLogin | None
-    token: PresentedToken | None
-    now: datetime
-    account: Account | None = None
+    token: PresentedRefreshToken | None
+
+    @property
+    def presented(self) -> PresentedRefreshToken:
+        """The token, for the checks after `is_unreadable`."""
+        assert self.token is not None, "an unreadable token fails an earlier check"  # noqa: S101
+        return self.token
 
     def is_unreadable(self) -> bool:
         return self.token is None
 
-    def is_unknown(self) -> bool:
-        return self.record is None or self.token is None or self.record.client_id != self.token.client_id
-
     def has_ended(self) -> bool:
-        return self.record is not None and self.record.has_ended
+        return self.known.has_ended
 
     def is_reused(self) -> bool:
-        if self.record is None or self.token is None:
-            return False
-        return not self.token.is_current(self.record) and not self.token.is_previous(self.record)
+        return not self.presented.is_current(self.known) and not self.presented.is_previous(self.known)
 
     def has_expired(self) -> bool:
-        return self.record is not None and self.now >= min(self.record.expires_at, self.record.idle_expires_at)
+        return self.now >= min(self.known.expires_at, self.known.idle_expires_at)
 
     def key_is_wrong(self) -> bool:
-        if self.record is None or self.token is None:
-            return False
-        return self.record.key_thumbprint not in {None, self.token.key_thumbprint}
+        return self.known.key_thumbprint not in {None, self.presented.key_thumbprint}
 
     def scope_is_wider(self) -> bool:
-        if self.record is None or self.token is None or self.token.scope is None:
-            return False
-        return not self.token.scope <= self.record.scope
+        return self.presented.scope is not None and not self.presented.scope <= self.known.scope
 
     def user_is_gone(self) -> bool:
         return self.account is not None and self.account.user is None
 
-    def account_is_closed(self) -> bool:
-        return self.account is not None and self.account.is_closed
 
-
-@dataclass(frozen=True, slots=True)
-class FactorFacts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactorFacts(_RecordFacts[MfaLogin]):
     """An mfa_token, and the second factor that the client presents with it.
 
     Attributes:
-        lacks_code: Whether the parameter `binding_code` is needed and not there.
-        account: None: it is not looked at.
+        lacks_code: Whether the grant requires a `binding_code` and the request has none.
         key_thumbprint: The key of the DPoP proof, if any.
         has_tries: Whether the user may try another second factor.
-        wrong: What is wrong with the second factor itself.
+        wrong: The outcome of a wrong second factor; None if it is right or has not been verified.
     """
 
-    record: MfaLogin | None
-    client_id: str
-    now: datetime
     lacks_code: bool = False
-    account: Account | None = None
     key_thumbprint: str | None = None
     has_tries: bool = True
     wrong: Outcome | None = None
@@ -204,22 +198,11 @@ class FactorFacts:
     def lacks_binding_code(self) -> bool:
         return self.lacks_code
 
-    def is_unknown(self) -> bool:
-        return self.record is None or self.record.client_id != self.client_id
-
     def is_spent(self) -> bool:
-        return self.record is not None and self.record.is_spent
-
-    def has_expired(self) -> bool:
-        return self.record is not None and self.now >= self.record.expires_at
+        return self.known.is_spent
 
     def key_is_wrong(self) -> bool:
-        if self.record is None or self.account is None:
-            return False
-        return self.record.key_thumbprint not in {None, self.key_thumbprint}
-
-    def account_is_closed(self) -> bool:
-        return self.account is not None and self.account.is_closed
+        return self.account is not None and self.known.key_thumbprint not in {None, self.key_thumbprint}
 
     def has_no_tries(self) -> bool:
         return not self.has_tries
@@ -235,7 +218,7 @@ class FactorFacts:
 
 
 def is_bound_to(challenge: str | None, verifier: Secret | None) -> bool:
-    """Return whether a verifier fits a challenge. Neither may stand without the other (RFC 9700 §4.8.2)."""
+    """Return whether a code_verifier matches a code_challenge, or both are absent (RFC 9700 §4.8.2)."""
     if challenge is None or verifier is None:
         return challenge is None and verifier is None
     return fits(verifier, challenge)

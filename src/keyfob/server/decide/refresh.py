@@ -1,4 +1,4 @@
-"""Decide about a refresh: rotate; a reused token ends its family; a lost answer does not (RFC 9700 §4.14.2)."""
+"""Decide about a refresh: rotation, and detection of reused tokens (RFC 9700 §4.14.2)."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from datetime import datetime
 from typing import Final, Literal
 
 from keyfob.protocol.scope import Scope
-from keyfob.server.decide.check_table import first_refusal
-from keyfob.server.decide.presented import Account, PresentedRefreshToken, PresentedToken
+from keyfob.server.decide.check_table import first_failed_check
+from keyfob.server.decide.presented import Account, PresentedRefreshToken, RefreshFacts
 from keyfob.server.decide.token_checks import REFRESH
 from keyfob.server.records import RefreshLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
-MOST_TWINS: Final = 10  # tokens of one generation, all made within a client's leeway
+MOST_CURRENT: Final = 10  # tokens of one generation, all issued within a client's leeway
 Reason = Literal["unknown", "reused", "lapsed", "scope", "key"]
-# Why a row refuses, for the log.
+# The reason to log for each row.
 _REASONS: Final[dict[str, Reason]] = {"unused": "reused", "unexpired": "lapsed", "token_key": "key", "scope": "scope"}
 
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """New tokens are due, provided that `login` is saved.
+    """Issue new tokens, once `login` is saved.
 
     Attributes:
-        scope: That of the access token alone.
-        rotates: Whether a new refresh token goes with it.
+        scope: The scope of the access token; that of the login stays the same.
+        rotates: Whether a new refresh token is issued.
     """
 
     login: RefreshLogin
@@ -36,7 +36,7 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """No tokens are due. `login` is to be saved where there is one: its family has ended."""
+    """Issue no tokens. `login` must be saved if it is not None: it has ended."""
 
     outcome: Outcome
     reason: Reason
@@ -45,44 +45,45 @@ class Refuse:
 
 def decide_refresh(
     login: RefreshLogin | None,
-    presented: PresentedToken | None,
+    presented: PresentedRefreshToken | None,
     policy: RefreshPolicy,
     now: datetime,
     fresh_hash: bytes,
     account: Account | None = None,
 ) -> Renew | Refuse:
-    """Decide what a refresh token gets.
+    """Decide about a presented refresh token.
 
-    The newest token rotates. The one before it still works while the newest has never been used: then its answer was
-    lost on the way. It gets another successor, and the lost one is dead; only within the client's leeway do both live.
-    Anything older has been copied, and the whole family ends.
+    The newest token rotates. The previous token still works while the newest has never been used, since the client may
+    not have received the answer. It gets another successor, which replaces the newest token; within the client's leeway
+    both stay valid. An older token has been copied, so the login ends.
 
     Args:
-        login: The row that the token's id points to.
-        presented: What the client presents; None where the token cannot be read.
-        policy: The client's, as it is today.
+        login: The login that the token names.
+        presented: None: the token cannot be read.
+        policy: The client's current settings.
         now: Aware, UTC.
-        fresh_hash: Of the secret part of the next token.
-        account: The user and the API as they are now; None: they are not looked at.
+        fresh_hash: The keyed hash of the secret part of the next token.
+        account: The current user and API; None: they are not checked.
     """
-    refused = first_refusal(REFRESH, PresentedRefreshToken(login, presented, now, account))
+    client_id = "" if presented is None else presented.client_id
+    facts = RefreshFacts(record=login, client_id=client_id, now=now, account=account, token=presented)
+    refused = first_failed_check(REFRESH, facts)
     if refused is not None:
         reason = _REASONS.get(refused.row, "unknown")
         ends = login is not None and reason in {"reused", "lapsed"}
         return Refuse(refused.outcome, reason, replace(login, has_ended=True) if login and ends else None)
-    assert login is not None, "an unknown token is refused"  # noqa: S101
-    assert presented is not None  # noqa: S101
+    login, presented = facts.known, facts.presented
     scope = login.scope if presented.scope is None else presented.scope
     renewed = replace(login, idle_expires_at=min(now + policy.idle, login.expires_at))
     if not policy.rotates:
         return Renew(renewed, scope, rotates=False)
     is_current = presented.is_current(login)
     has_leeway = not is_current and login.rotated_at is not None and now < login.rotated_at + policy.leeway
-    twins = login.current_hashes[: MOST_TWINS - 1] if has_leeway else ()
+    others = login.current_hashes[: MOST_CURRENT - 1] if has_leeway else ()
     moved = replace(
         renewed,
         generation=presented.generation + 1,
-        current_hashes=(fresh_hash, *twins),
+        current_hashes=(fresh_hash, *others),
         previous_hashes=login.current_hashes if is_current else login.previous_hashes,
         rotated_at=login.rotated_at if has_leeway else now,
     )

@@ -1,4 +1,4 @@
-"""Budgets for guessing codes and passwords, as arithmetic (RFC 8628 §5.1, NIST SP 800-63B-4 §3.2.2)."""
+"""Rate limits against guessing codes and passwords (RFC 8628 §5.1, NIST SP 800-63B-4 §3.2.2)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Final
 from keyfob.server.decide.user_code import ALPHABET, CODE_LENGTH
 
 MOST_FROM_ONE_ADDRESS: Final = 3
-FREE_TRIES: Final = 5  # passwords before the wait begins
-# All addresses together may try one account so often (NIST SP 800-63B-4 §3.2.2); one comes back in a while. Addresses
-# that have logged in before do not count, so nobody can lock a person out of where they work.
+FREE_TRIES: Final = 5  # wrong passwords before the first wait
+# The limit for one account from all addresses together (NIST SP 800-63B-4 §3.2.2), with the time to regain one try.
+# Addresses that have logged in before are exempt, so an attacker cannot lock the user out at their usual address.
 ACCOUNT_TRIES: Final = 100
 ACCOUNT_TRY_BACK_AFTER: Final = timedelta(minutes=15)
 LONGEST_WAIT: Final = timedelta(minutes=15)
 
 
 def guess_budget(odds: float) -> int:
-    """How many wrong codes all browsers together may enter within one code's life.
+    """Return how many wrong codes all browsers together may enter within one code's lifetime.
 
-    A code is one of 20^8. With G guesses in its life it is hit with odds of G / 20^8, so G may be odds x 20^8: 5 for
-    2^-32. At least one, or nobody could ever mistype.
+    A code is one of 20^8. G guesses find it with probability G / 20^8, so G is odds x 20^8: 5 for 2^-32. It is at least
+    1, so that a user may mistype.
     """
     return max(1, math.floor(odds * len(ALPHABET) ** CODE_LENGTH))
 
 
 @lru_cache(maxsize=4096)
 def network_of(peer: str) -> str:
-    """Who counts as one guesser: an IPv4 address, or an IPv6 network of 64 bits, which one household has whole."""
+    """Return the network to count attempts by: an IPv4 address, or a /64 of IPv6, which one household controls."""
     try:
         address = ip_address(peer)
     except ValueError:
@@ -44,14 +44,14 @@ def network_of(peer: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Tries that are left; they come back evenly over `span`."""
+    """A token bucket: the tries that are left at a point in time."""
 
     left: float
     at: datetime
 
 
 def refill(bucket: Bucket | None, size: int, span: timedelta, now: datetime) -> Bucket:
-    """The bucket as it is now; a new one is full."""
+    """Return the bucket at the present time. It refills evenly over `span`; a new one is full."""
     if bucket is None:
         return Bucket(size, now)
     passed = (now - bucket.at).total_seconds()
@@ -59,28 +59,27 @@ def refill(bucket: Bucket | None, size: int, span: timedelta, now: datetime) -> 
 
 
 def spend(bucket: Bucket) -> Bucket:
-    """One try less."""
     return Bucket(max(0.0, bucket.left - 1), bucket.at)
 
 
 def time_until_try(bucket: Bucket, size: int, span: timedelta) -> timedelta:
-    """How long until there is a whole try again; zero when there is one."""
+    """Return the time until a whole try is available."""
     return timedelta() if bucket.left >= 1 else (1 - bucket.left) * span / size
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Wrong passwords in a row, for one account from one address."""
+    """Consecutive wrong passwords for one account from one address."""
 
     count: int
     last: datetime
 
 
 def password_wait(failures: Failures | None, now: datetime) -> timedelta:
-    """How long this address must wait before it may try this account again.
+    """Return the time that this address must wait before it may try this account again.
 
-    Five tries are free, then the wait doubles from one second to fifteen minutes. Somebody at another address is not
-    kept waiting, so nobody can be locked out of their account.
+    Five tries are free, then the wait doubles from one second to fifteen minutes. Other addresses do not wait, so an
+    attacker cannot lock out the user.
     """
     if failures is None or failures.count < FREE_TRIES:
         return timedelta()

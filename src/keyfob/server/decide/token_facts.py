@@ -1,4 +1,4 @@
-"""The facts that the checks at /oauth/token look at, and each check as a method of its facts."""
+"""The facts about a request at /oauth/token, and each check as a method of its facts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from keyfob.server.wire import Outcome, outcome_of
 
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
-    """The request as a message: its grant, or what is malformed."""
+    """The parsed grant, or the error if the request is malformed."""
 
     grant: Grant | None = None
     problem: Malformed | None = None
@@ -51,7 +51,7 @@ class MessageFacts:
 
 @dataclass(frozen=True, slots=True)
 class GrantFacts:
-    """The client, and the grant that it asks for."""
+    """The client, and the grant type of its request."""
 
     application: Application
     grant_type: str
@@ -66,8 +66,8 @@ class ProofFacts:
 
     Attributes:
         count: The number of DPoP headers.
-        verdict: On the first of them; None where there is none.
-        is_new: Whether its replay key had not been used.
+        verdict: The result for the first of them; None if there is none.
+        is_new: Whether its replay key is unused.
     """
 
     is_needed: bool
@@ -90,7 +90,7 @@ class ProofFacts:
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """A client that asks as itself. `audience` is the one it names, or the default."""
+    """A client credentials grant. `audience` is that of the request, or the default."""
 
     grant: ClientCredentialsGrant
     audience: str | None
@@ -99,19 +99,19 @@ class MachineFacts:
 
     @classmethod
     def of(cls, config: TenantConfig, application: Application, grant: ClientCredentialsGrant) -> MachineFacts:
-        """Look up the API, and the client's grant for it."""
+        """Look up the API and the client's grant for it."""
         audience = grant.target.audience or config.default_audience
         api = None if audience is None else config.api(audience)
         return cls(grant, audience, api, None if audience is None else config.grant(application.client_id, audience))
 
     @property
     def granted(self) -> Scope:
-        """All that the client may do at that API."""
+        """The scope that the client was granted at the API."""
         return Scope.of(self.api_grant.scopes if self.api_grant else ())
 
     @property
     def not_granted(self) -> Scope:
-        """What the client asks for beyond that."""
+        """The requested scope that was not granted."""
         return Scope() if self.grant.scope is None else self.grant.scope - self.granted
 
     def names_organization(self) -> bool:
@@ -136,11 +136,11 @@ class PasswordFacts:
 
     Attributes:
         realm: The connection that the request names, if any.
-        connection: The connection to look in: that one, or the default; None where there is none.
-        api_outcome: Why no API can be reached, if so.
-        wait: How long the next password is not looked at.
-        is_right: Whether the password fits; None: it has not been verified.
-        is_factor_due: Whether a second factor is asked for.
+        connection: The record of the realm or of the default connection, if it exists.
+        api_outcome: The reason if no token can be issued for the API.
+        wait: The time until the next password is verified.
+        is_right: Whether the password is correct; None: it has not been verified.
+        is_factor_due: Whether a second factor is required.
     """
 
     config: TenantConfig

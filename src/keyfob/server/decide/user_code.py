@@ -1,4 +1,4 @@
-"""User codes of the device flow: written from random bytes, read as they are typed (RFC 8628 §5.1, §6.1)."""
+"""Generate and parse the user codes of the device flow (RFC 8628 §5.1, §6.1)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from typing import Final
 
 from keyfob.errors import Misuse
 
-ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; nothing to confuse
+ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; no similar letters
 CODE_LENGTH: Final = 8
 
 
 def write_user_code(random: bytes) -> str:
-    """Return a code for a user, from random bytes, every one equally likely.
-
-    Args:
-        random: At least 16 bytes.
+    """Return a user code from random bytes; every code is equally likely.
 
     Raises:
-        Misuse: Too few of the bytes could be used; more are needed.
+        Misuse: Too few of the bytes are below 240, so more are needed.
     """
-    # 240 is the largest multiple of 20 in a byte; beyond it some letters would be likelier.
+    # 240 is the largest multiple of 20 in a byte. Larger values would make some letters likelier.
     letters = [ALPHABET[byte % 20] for byte in random if byte < 240][:CODE_LENGTH]
     if len(letters) < CODE_LENGTH:
         raise Misuse("too little randomness for a user code")
@@ -28,7 +25,7 @@ def write_user_code(random: bytes) -> str:
 
 
 def read_user_code(typed: str) -> str | None:
-    """Return a typed code as it was written, or None where it cannot be one.
+    """Return a typed code in its canonical form, or None if it cannot be a code.
 
     Case, dashes of every kind, spaces and full-width letters do not matter (RFC 8628 §6.1).
     """

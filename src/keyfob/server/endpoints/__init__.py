@@ -1,1 +1,1 @@
-"""Load, decide, save, answer: one thin module for each endpoint."""
+"""The endpoints: each loads records, decides, saves and answers."""

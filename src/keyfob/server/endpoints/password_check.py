@@ -1,4 +1,4 @@
-"""Is it them: a person's password, at the login page and in the password grants (NIST SP 800-63B-4 §3.1.1, §3.2.2)."""
+"""Verify a user's password, for the login page and the password grants (NIST SP 800-63B-4 §3.1.1, §3.2.2)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,13 @@ LONGEST_PASSWORD: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class NotThem:
-    """No. `wait`: how long until the next try is looked at; `is_blocked`: the password was right."""
+class PasswordRefused:
+    """The password was refused.
+
+    Attributes:
+        wait: The time until the next password is verified; then this one was not.
+        is_blocked: The password is correct, but the user is blocked.
+    """
 
     wait: timedelta = timedelta()
     is_blocked: bool = False
@@ -37,29 +42,29 @@ class NotThem:
 
 async def check_password(
     site: Site, request: Request, connections: Iterable[str], email: str, password: Secret, *, peer: str = ""
-) -> User | NotThem:
-    """Who it is, or that it is nobody. An unknown e-mail costs as much time as a known one.
+) -> User | PasswordRefused:
+    """Return the user with that e-mail address and password. An unknown address takes as long as a known one.
 
     Args:
         site: The tenant.
-        request: Whose.
-        connections: The directories to look in, in this order.
+        request: For the audit log, and its address.
+        connections: The connections to search, in this order.
         email: As typed.
         password: As typed.
-        peer: The person's address, where a trusted program says it; else the request's.
+        peer: The user's address, if a trusted client sent it; else that of the request is used.
     """
     now, account = site.now(), (email.lower(), network_of(peer or request.peer))
     failures = site.failures.get(account)
-    # Beside the wait of one address, all addresses together have so many tries at one account.
-    bucket = refill(site.accounts.get(account[0]), ACCOUNT_TRIES, ACCOUNT_TRIES * ACCOUNT_TRY_BACK_AFTER, now)
+    # In addition to the wait of one network, the tries for one account from all networks are limited.
+    bucket = refill(site.account_tries.get(account[0]), ACCOUNT_TRIES, ACCOUNT_TRIES * ACCOUNT_TRY_BACK_AFTER, now)
     wait = password_wait(failures, now)
     if failures is None or failures.count:
         wait = max(wait, time_until_try(bucket, ACCOUNT_TRIES, ACCOUNT_TRIES * ACCOUNT_TRY_BACK_AFTER))
     if wait:
-        return NotThem(wait)
-    # Counted before the slow part, so that a hundred tries at once are a hundred tries.
+        return PasswordRefused(wait)
+    # Counted before the slow hash, so that concurrent tries are all counted.
     site.failures.put(account, Failures((failures.count if failures else 0) + 1, now))
-    site.accounts.put(account[0], spend(bucket))
+    site.account_tries.put(account[0], spend(bucket))
     user = await site.store.read(lambda transaction: _find(transaction, connections, email))
     fits = len(password) <= LONGEST_PASSWORD and await site.passwords.verify(
         password, user.password_hash if user else None
@@ -67,9 +72,9 @@ async def check_password(
     if user is None or not fits or user.is_blocked:
         is_blocked = fits and user is not None
         site.note("fp", request, user_name=email, description="blocked" if is_blocked else "wrong e-mail or password")
-        return NotThem(is_blocked=is_blocked)
-    site.failures.put(account, Failures(0, now))  # known here: nobody elsewhere can keep this address waiting
-    site.accounts.put(account[0], bucket)
+        return PasswordRefused(is_blocked=is_blocked)
+    site.failures.put(account, Failures(0, now))  # this network is exempt from the limit for all networks
+    site.account_tries.put(account[0], bucket)
     if site.passwords.is_outdated(user.password_hash):
         stronger = replace(user, password_hash=await site.passwords.hash(password))
         await site.store.write(lambda transaction: transaction.save_user(stronger))

@@ -1,4 +1,4 @@
-"""What goes with every answer: a request id, how many requests are left, whose scripts may read it (Auth0, CORS)."""
+"""The headers of every response: request id, rate limit, CORS (Auth0)."""
 
 from __future__ import annotations
 
@@ -24,51 +24,55 @@ _EXPOSED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
-    """How an endpoint treats strangers.
+class ResponsePolicy:
+    """The response policy of an endpoint.
 
     Attributes:
-        cors: Whose pages may call it by script: nobody's, those registered as web origins, anybody's.
-        is_limited: Whether one address may only call it so often.
-        names_charset: Whether its JSON says `charset=utf-8` under `auth0`, as some of Auth0's endpoints do.
+        cors: The allowed origins; `registered` are the clients' web origins.
+        is_limited: Whether the requests of one network are limited.
+        names_charset: Whether its JSON has `charset=utf-8` under `auth0`, as some of Auth0's endpoints do.
     """
 
-    cors: Literal["nobody", "registered", "anybody"] = "nobody"
+    cors: Literal["none", "registered", "any"] = "none"
     is_limited: bool = False
     names_charset: bool = False
 
 
-async def with_manners(
-    site: Site, request: Request, manners: Manners, path: str, endpoint: Callable[[Site, Request], Awaitable[Response]]
+async def apply_policy(
+    site: Site,
+    request: Request,
+    policy: ResponsePolicy,
+    path: str,
+    endpoint: Callable[[Site, Request], Awaitable[Response]],
 ) -> Response:
-    """An endpoint's answer, with all that goes with it."""
-    origin = _origin(site, request, manners)
+    """Call the endpoint within the rate limit, and add the headers of its policy."""
+    origin = _origin(site, request, policy)
     name = "x-auth0-requestid" if site.config.wire == "auth0" else "x-request-id"
-    headers: Headers = ((name, site.surroundings.random(_ID_BYTES).hex()), *origin)
+    headers: Headers = ((name, site.random(_ID_BYTES).hex()), *origin)
     if request.method == "OPTIONS" and origin:
         methods = (request.header("access-control-request-method") or "").upper()
         asked = (("access-control-allow-methods", methods if methods.isalpha() else "GET, POST"),)
         more = (("access-control-allow-headers", _ALLOWED), ("access-control-max-age", "600"))
         return Response(204, headers + asked + more)
-    if manners.is_limited:
-        wait, told = _spend(site, request, path)
-        headers += told
+    if policy.is_limited:
+        wait, limits = _spend(site, request, path)
+        headers += limits
         if wait:
             return answer(
                 site.config.wire, "too_many", headers=(*headers, ("retry-after", str(math.ceil(wait.total_seconds()))))
             )
     response = await endpoint(site, request)
     own = response.headers
-    if manners.names_charset and site.config.wire == "auth0" and own[:1] == _JSON:
+    if policy.names_charset and site.config.wire == "auth0" and own[:1] == _JSON:
         own = (*_JSON_UTF8, *own[1:])
     return Response(response.status, own + headers, response.body)
 
 
-def _origin(site: Site, request: Request, manners: Manners) -> Headers:
+def _origin(site: Site, request: Request, policy: ResponsePolicy) -> Headers:
     origin = request.header("origin")
-    if manners.cors == "anybody":
+    if policy.cors == "any":
         return (("access-control-allow-origin", "*"),)
-    if manners.cors == "nobody" or origin is None:
+    if policy.cors == "none" or origin is None:
         return ()
     if not any(origin in application.web_origins for application in site.config.applications):
         return (("vary", "origin"),) if request.method != "OPTIONS" else ()
@@ -80,12 +84,12 @@ def _origin(site: Site, request: Request, manners: Manners) -> Headers:
 
 
 def _spend(site: Site, request: Request, path: str) -> tuple[timedelta, Headers]:
-    """One request less for this address; how long it must wait, and what it is told."""
-    size, who, now = site.config.requests_per_minute, (path, network_of(request.peer)), site.now()
-    bucket = refill(site.calls.get(who), size, _SPAN, now)
+    """Count one request of this network. Return the time that it must wait, and the headers of the limit."""
+    size, key, now = site.config.requests_per_minute, (path, network_of(request.peer)), site.now()
+    bucket = refill(site.endpoint_requests.get(key), size, _SPAN, now)
     wait = time_until_try(bucket, size, _SPAN)
     left = bucket if wait else spend(bucket)
-    site.calls.put(who, left)
+    site.endpoint_requests.put(key, left)
     full_at = now.timestamp() + (size - left.left) * _SPAN.total_seconds() / size
     return wait, (
         ("x-ratelimit-limit", str(size)),

@@ -1,4 +1,4 @@
-"""Which address is answered by what. Unknown ones get JSON, as programs expect (RFC 9110 §15.5)."""
+"""The endpoint and the response policy of each path. An unknown path is answered with JSON (RFC 9110 §15.5)."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from keyfob.server.endpoints.oauth.userinfo import userinfo
 from keyfob.server.endpoints.pages import activate, consent, login, second_factor
 from keyfob.server.endpoints.pages.authorize import authorize
 from keyfob.server.endpoints.pages.logout import oidc_logout, v2_logout
-from keyfob.server.endpoints.response_policy import Manners, with_manners
+from keyfob.server.endpoints.response_policy import ResponsePolicy, apply_policy
 from keyfob.server.site import Site
 from keyfob.server.wire import answer
 
 Endpoint = Callable[[Site, Request], Awaitable[Response]]
 
-PAGE: Final = Manners()
-PUBLIC: Final = Manners(cors="anybody")
-PROGRAM: Final = Manners(cors="registered", is_limited=True)
-SPOKEN: Final = Manners(cors="registered", is_limited=True, names_charset=True)
+PAGE: Final = ResponsePolicy()
+PUBLIC: Final = ResponsePolicy(cors="any")
+CLIENT: Final = ResponsePolicy(cors="registered", is_limited=True)
+CLIENT_UTF8: Final = ResponsePolicy(cors="registered", is_limited=True, names_charset=True)
 ONE_AUTHENTICATOR: Final = "/mfa/authenticators/"
 
-ROUTES: Final[dict[str, tuple[Manners, dict[str, Endpoint]]]] = {
+ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/.well-known/openid-configuration": (PUBLIC, {"GET": metadata}),
     "/.well-known/oauth-authorization-server": (PUBLIC, {"GET": metadata}),
     "/.well-known/jwks.json": (PUBLIC, {"GET": jwks}),
-    "/oauth/device/code": (PROGRAM, {"POST": device_code}),
-    "/oauth/token": (PROGRAM, {"POST": token}),
-    "/oauth/revoke": (PROGRAM, {"POST": revoke}),
-    "/oauth/par": (SPOKEN, {"POST": push}),
-    "/oauth/introspect": (PROGRAM, {"POST": introspect}),
-    "/userinfo": (SPOKEN, {"GET": userinfo, "POST": userinfo}),
-    "/mfa/authenticators": (SPOKEN, {"GET": mfa.list_authenticators}),
-    ONE_AUTHENTICATOR: (SPOKEN, {"DELETE": mfa.remove_authenticator}),
-    "/mfa/associate": (SPOKEN, {"POST": mfa.associate}),
-    "/mfa/challenge": (SPOKEN, {"POST": mfa.challenge}),
+    "/oauth/device/code": (CLIENT, {"POST": device_code}),
+    "/oauth/token": (CLIENT, {"POST": token}),
+    "/oauth/revoke": (CLIENT, {"POST": revoke}),
+    "/oauth/par": (CLIENT_UTF8, {"POST": push}),
+    "/oauth/introspect": (CLIENT, {"POST": introspect}),
+    "/userinfo": (CLIENT_UTF8, {"GET": userinfo, "POST": userinfo}),
+    "/mfa/authenticators": (CLIENT_UTF8, {"GET": mfa.list_authenticators}),
+    ONE_AUTHENTICATOR: (CLIENT_UTF8, {"DELETE": mfa.remove_authenticator}),
+    "/mfa/associate": (CLIENT_UTF8, {"POST": mfa.associate}),
+    "/mfa/challenge": (CLIENT_UTF8, {"POST": mfa.challenge}),
     "/authorize": (PAGE, {"GET": authorize, "POST": authorize}),
     "/activate": (PAGE, {"GET": activate.show, "POST": activate.act}),
     "/activate/done": (PAGE, {"GET": activate.done}),
@@ -56,21 +56,21 @@ ROUTES: Final[dict[str, tuple[Manners, dict[str, Endpoint]]]] = {
 
 
 async def handle(site: Site, request: Request) -> Response:
-    """One request, answered. A HEAD is a GET without its body."""
+    """Answer a request. A HEAD is answered like a GET."""
     path = ONE_AUTHENTICATOR if request.path.startswith(ONE_AUTHENTICATOR) else request.path
     found = ROUTES.get(path)
     if found is None:
-        return await with_manners(site, request, PAGE, path, _not_found)
-    manners, methods = found
+        return await apply_policy(site, request, PAGE, path, _not_found)
+    policy, methods = found
     endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
     if endpoint is not None:
-        return await with_manners(site, request, manners, path, endpoint)
+        return await apply_policy(site, request, policy, path, endpoint)
     allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
 
     async def wrong_method(site: Site, _: Request) -> Response:
         return answer(site.config.wire, "method_not_allowed", headers=(("allow", allowed),))
 
-    return await with_manners(site, request, manners, path, wrong_method)
+    return await apply_policy(site, request, policy, path, wrong_method)
 
 
 async def _not_found(site: Site, _: Request) -> Response:

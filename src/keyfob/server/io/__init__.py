@@ -1,4 +1,4 @@
-"""How a server touches the world: HTTP, pages, databases, clock, chance.
+"""The IO of the authorization server: HTTP, pages, databases, clock, random bytes.
 
-Only the doors and `keyfob.testing` import from here.
+Only the public modules, `keyfob.cli` and `keyfob.testing` import from here.
 """

@@ -1,4 +1,4 @@
-"""Plain ASGI to our own shapes: a request's bytes in, a response's bytes out."""
+"""A tenant as an ASGI application, and the conversion of ASGI messages to requests and responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST_BODY: Final = 64 * 1024
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Look = Callable[[], Awaitable[None]]
+Reload = Callable[[], Awaitable[None]]
 
 _LOG: Final = logging.getLogger("keyfob.serve")
 
@@ -26,33 +26,27 @@ _LOG: Final = logging.getLogger("keyfob.serve")
 class AsgiApp:
     """A tenant as an ASGI application."""
 
-    def __init__(self, site: Site, look: Look | None = None) -> None:
-        """Ready to answer.
-
-        Args:
-            site: The tenant.
-            look: Called before each answer: time to look whether the settings have changed.
-        """
+    def __init__(self, site: Site, reload: Reload | None = None) -> None:
+        """Create the application. `reload` is called before each request, to reload changed settings."""
         self._site = site
-        self._look = look
+        self._reload = reload
         guard_log()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """One connection's event: start, stop, or a request."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
             await _write(await self._answer(scope, receive), send, has_body=scope["method"] != "HEAD")
 
     async def answer(self, request: Request) -> Response:
-        """One request. Whatever goes wrong is logged here, and the caller learns only that it did."""
-        if self._look is not None:
-            await self._look()
+        """Answer one request. Log every exception, without details in the response."""
+        if self._reload is not None:
+            await self._reload()
         if request.path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
             return _style(self._site.config.colour)
         try:
             return await handle(self._site, request)
-        except Exception:  # noqa: BLE001  the last line of defence: no trace ever reaches a stranger
+        except Exception:  # noqa: BLE001  a response must never contain a traceback
             _LOG.exception("a request could not be answered")
             return self._site.refuse("server_error")
 
@@ -64,14 +58,14 @@ class AsgiApp:
         query = scope["query_string"]
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         url = path.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
-        # Only the connection itself says who is there; a header could say anything (RFC 9700 §4.13).
+        # Only the address of the connection is trusted, not that of a header (RFC 9700 §4.13).
         client = scope.get("client")
         peer = client[0] if client else ""
         return await self.answer(Request(scope["method"], url, headers, body, peer, _certificate_of(scope)))
 
 
 def _certificate_of(scope: Message) -> bytes:
-    """The caller's certificate, where the server ended TLS itself and tells (ASGI's TLS extension), never a header."""
+    """Return the client certificate of ASGI's TLS extension, in DER, or b"". A header is not trusted."""
     extensions: dict[str, dict[str, Any]] = scope.get("extensions") or {}
     chain: Iterable[object] = extensions.get("tls", {}).get("client_cert_chain") or ()
     first = next(iter(chain), None)

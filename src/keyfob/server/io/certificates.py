@@ -1,4 +1,4 @@
-"""A tenant's certificates for https on this machine: `tls/` in its folder, made at the first start."""
+"""A tenant's certificates for https on this machine: `tls/` in its folder, created at the first start."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from keyfob.jose.shown import read_certificates
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import replace, write_once
 
-_FOR_ALL: Final = 0o644
+_READABLE_BY_ALL: Final = 0o644
 
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Where they lie.
+    """The paths of the files.
 
     Attributes:
-        authority: For those who are to trust the server.
-        certificate: The server's own.
-        key: Its private key.
+        authority: The certificate authority that clients must trust.
+        certificate: The server's certificate.
+        key: The server's private key.
     """
 
     authority: Path
@@ -35,14 +35,14 @@ class TlsFiles:
 
 
 def tls_files(folder: Path, now: datetime | None = None) -> TlsFiles:
-    """The certificates of the tenant in that folder; made where they are missing, renewed where they lapse.
+    """Return the certificates of a tenant. Create missing ones, and renew those that expire soon.
 
-    A key is written once and never replaced, and a certificate can be made again for its key at any time: so two
-    starts at once may both write, and what each reads belongs together.
+    A key is never replaced, and a certificate can be renewed for its key at any time. So if two processes start at
+    once, the files that each reads belong together.
 
     Args:
-        folder: The tenant's.
-        now: This machine's time where nothing is said.
+        folder: The tenant's folder.
+        now: Defaults to the current time.
 
     Raises:
         Misuse: The folder cannot be used, or its files are damaged or do not belong together.
@@ -51,7 +51,7 @@ def tls_files(folder: Path, now: datetime | None = None) -> TlsFiles:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         own.mkdir(mode=0o700, exist_ok=True)
-        return _settled(own, now or SystemSurroundings().now())
+        return _up_to_date(own, now or SystemSurroundings().now())
     except OSError as problem:
         raise Misuse(f"{own} cannot be used: {problem.strerror}", hint="Choose another folder with --data.") from None
     except Malformed as problem:
@@ -60,10 +60,10 @@ def tls_files(folder: Path, now: datetime | None = None) -> TlsFiles:
 
 
 def read_authorities(file: Path) -> tuple[bytes, ...]:
-    """Whose certificates prove a program by its name, in DER.
+    """Return the certificates of a PEM file, in DER.
 
     Raises:
-        Misuse: The file cannot be read, or holds no certificate in PEM.
+        Misuse: The file cannot be read, or has no certificate.
     """
     try:
         return read_certificates(file.read_text(encoding="ascii", errors="replace"))
@@ -74,34 +74,34 @@ def read_authorities(file: Path) -> tuple[bytes, ...]:
 
 
 def read_own_certificate(file: Path) -> str:
-    """The first certificate in a file, in PEM again, and nothing else of it: there may be a key as well.
+    """Return the first certificate of a PEM file, in PEM, without the other content, which could be a key.
 
     Raises:
-        Misuse: As `read_authorities`.
+        Misuse: The file cannot be read, or has no certificate.
     """
     return ssl.DER_cert_to_PEM_cert(read_authorities(file)[0])
 
 
-def _settled(own: Path, now: datetime) -> TlsFiles:
+def _up_to_date(own: Path, now: datetime) -> TlsFiles:
     files = TlsFiles(own / "ca.pem", own / "server.pem", own / "server.key")
     authority = _authority(files.authority, own / "ca.key", now)
-    key = _kept(files.key, new_key)
-    found = _kept(files.certificate, lambda: authority.certify(key, now), mode=_FOR_ALL)
+    key = _read_or_create(files.key, new_key)
+    found = _read_or_create(files.certificate, lambda: authority.certify(key, now), mode=_READABLE_BY_ALL)
     if not authority.stands_behind(found, key, now):
-        replace(files.certificate, authority.certify(key, now), mode=_FOR_ALL)
+        replace(files.certificate, authority.certify(key, now), mode=_READABLE_BY_ALL)
     return files
 
 
 def _authority(path: Path, key_path: Path, now: datetime) -> Authority:
-    key = _kept(key_path, new_key)
-    found = Authority.read(_kept(path, lambda: Authority.new(key, now).pem(), mode=_FOR_ALL), key)
+    key = _read_or_create(key_path, new_key)
+    found = Authority.read(_read_or_create(path, lambda: Authority.new(key, now).pem(), mode=_READABLE_BY_ALL), key)
     if found.is_lapsing(now):
         found = Authority.new(key, now)
-        replace(path, found.pem(), mode=_FOR_ALL)
+        replace(path, found.pem(), mode=_READABLE_BY_ALL)
     return found
 
 
-def _kept(path: Path, make: Callable[[], bytes], *, mode: int = 0o600) -> bytes:
+def _read_or_create(path: Path, make: Callable[[], bytes], *, mode: int = 0o600) -> bytes:
     if not path.exists():
         with contextlib.suppress(FileExistsError):
             write_once(path, make(), mode=mode)

@@ -1,4 +1,4 @@
-"""Real time and chance."""
+"""The time and the random bytes of the operating system."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from datetime import UTC, datetime
 
 
 class SystemSurroundings:
-    """This machine's."""
-
     def now(self) -> datetime:
-        """Aware, UTC."""
         return datetime.now(UTC)
 
     def random(self, size: int) -> bytes:
-        """From the operating system."""
         return secrets.token_bytes(size)

@@ -1,4 +1,4 @@
-"""A tenant's folder: the master key and the database, private to their owner."""
+"""The files in a tenant's folder, readable only by their owner, and the audit log."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LOG: Final = logging.getLogger("keyfob.audit")
 
 
 def default_folder() -> Path:
-    """`KEYFOB_DATA`, or the platform's place for a program's data."""
+    """Return `KEYFOB_DATA`, or the platform's folder for application data."""
     return platform_folder("KEYFOB_DATA", "keyfob-tenant", unix_variable="XDG_DATA_HOME", unix_default=".local/share")
 
 
 def master_key(folder: Path) -> bytes:
-    """The key that everything else is derived from; made at the first start.
+    """Return the master key, from which the other keys are derived. Create it at the first start.
 
     Raises:
         Misuse: The folder cannot be used, or the file is not a key.
@@ -43,23 +43,23 @@ def master_key(folder: Path) -> bytes:
 
 
 def write_once(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Written aside and linked into place: of two first starts at once, both use what the first wrote.
+    """Create a file atomically, by a hard link to a temporary file.
 
     Raises:
-        FileExistsError: It is there already, and stays as it is.
+        FileExistsError: The file exists; it is not changed.
     """
-    with _written_aside(path, content, mode) as fresh:
+    with _temporary(path, content, mode) as fresh:
         os.link(fresh, path)
 
 
 def replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Written aside and moved into place: a reader finds the old or the new, and both whole."""
-    with _written_aside(path, content, mode) as fresh:
+    """Replace a file atomically."""
+    with _temporary(path, content, mode) as fresh:
         fresh.replace(path)
 
 
 @contextlib.contextmanager
-def _written_aside(path: Path, content: bytes, mode: int) -> Generator[Path]:
+def _temporary(path: Path, content: bytes, mode: int) -> Generator[Path]:
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
@@ -72,6 +72,6 @@ def _written_aside(path: Path, content: bytes, mode: int) -> Generator[Path]:
 
 
 def audit_log(event: Mapping[str, object]) -> None:
-    """One line of JSON to the logger `keyfob.audit`."""
+    """Write an event as one line of JSON to the logger `keyfob.audit`."""
     if _LOG.isEnabledFor(logging.INFO):
         _LOG.info("%s", json.dumps(event, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""E-mail to people. In development it goes nowhere: it lies in an outbox, to be looked at."""
+"""E-mail in development: messages are stored in an outbox, in memory or in a folder."""
 
 from __future__ import annotations
 
@@ -13,34 +13,28 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One plain message."""
-
     to: str
     subject: str
     text: str
 
 
 class MemoryOutbox:
-    """Keeps messages in `sent`, newest last."""
+    """Store messages in `sent`, newest last."""
 
     def __init__(self) -> None:
-        """Empty."""
         self.sent: list[Mail] = []
 
     async def send(self, to: str, subject: str, text: str) -> None:
-        """Keep it."""
         self.sent.append(Mail(to, subject, text))
 
 
 class FolderOutbox:
-    """Writes each message as a file that only its owner may read: `outbox/*.eml` in the tenant's folder."""
+    """Write each message to a file that only its owner may read: `outbox/*.eml` in the tenant's folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Made with the first message."""
         self._folder = folder
 
     async def send(self, to: str, subject: str, text: str) -> None:
-        """Write it."""
         message = EmailMessage()
         message["To"], message["Subject"], message["From"] = to, subject, "keyfob <no-reply@localhost>"
         message.set_content(text)

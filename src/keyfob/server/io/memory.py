@@ -1,4 +1,4 @@
-"""A store in memory: for tests and throw-away tenants. Forgets everything when its process ends."""
+"""A store in memory, for tests and temporary tenants."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ from keyfob.server.records import (
 
 T = TypeVar("T")
 _NO_TIME = timedelta()
-KEPT_AFTER = timedelta(hours=1)  # a lapsed code is still called lapsed for a while
+KEPT_AFTER = timedelta(hours=1)  # an expired code is still answered with `expired_token` for a while
 
 
 class MemoryTables:
-    """The tables, and a transaction over them."""
+    """The tables, which are also the transaction."""
 
     def __init__(self) -> None:
-        """Empty."""
         self.devices: dict[bytes, DeviceLogin] = {}
         self.user_codes: dict[bytes, bytes] = {}
         self.refreshes: dict[bytes, RefreshLogin] = {}
@@ -50,15 +49,12 @@ class MemoryTables:
         self.registered: dict[tuple[str, str], Document] = {}
 
     def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
-        """By the program's code."""
         return self.devices.get(device_code_hash)
 
     def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None:
-        """By the person's code."""
         return self.devices.get(self.user_codes.get(user_code_hash, b""))
 
     def add_device(self, login: DeviceLogin) -> bool:
-        """Add a login; False when another has its user code."""
         if login.user_code_hash in self.user_codes:
             return False
         self.devices[login.device_code_hash] = login
@@ -66,19 +62,15 @@ class MemoryTables:
         return True
 
     def save_device(self, login: DeviceLogin) -> None:
-        """Replace."""
         self.devices[login.device_code_hash] = login
 
     def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None:
-        """By the id in its tokens."""
         return self.refreshes.get(login_id)
 
     def save_refresh(self, login: RefreshLogin) -> None:
-        """Add or replace."""
         self.refreshes[login.login_id] = login
 
     def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
-        """End all but the newest."""
         owner = (user_id, client_id)
         alive = [one for one in self.refreshes.values() if (one.user_id, one.client_id) == owner and not one.has_ended]
         oldest = sorted(alive, key=lambda login: login.created_at, reverse=True)[keep:]
@@ -87,96 +79,74 @@ class MemoryTables:
         return len(oldest)
 
     def end_refreshes(self, user_id: str) -> None:
-        """End all of one person."""
         for login in [one for one in self.refreshes.values() if one.user_id == user_id]:
             self.refreshes[login.login_id] = replace(login, has_ended=True)
 
     def code(self, code_hash: bytes) -> AuthorizationCode | None:
-        """By its hash."""
         return self.codes.get(code_hash)
 
     def save_code(self, code: AuthorizationCode) -> None:
-        """Add or replace."""
         self.codes[code.code_hash] = code
 
     def pushed(self, uri_hash: bytes) -> PushedRequest | None:
-        """By the hash of its address."""
         return self.pushes.get(uri_hash)
 
     def save_pushed(self, pushed: PushedRequest) -> None:
-        """Add or replace."""
         self.pushes[pushed.uri_hash] = pushed
 
     def consent(self, user_id: str, client_id: str, audience: str) -> Consent | None:
-        """What that person has let that program do there."""
         return self.consents.get((user_id, client_id, audience))
 
     def save_consent(self, consent: Consent) -> None:
-        """Add or replace."""
         self.consents[consent.user_id, consent.client_id, consent.audience] = consent
 
     def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
-        """A person's, oldest first."""
         own = (one for one in self.factors.values() if one.user_id == user_id)
         return tuple(sorted(own, key=lambda one: one.created_at))
 
     def save_authenticator(self, authenticator: Authenticator) -> None:
-        """Add or replace."""
         self.factors[authenticator.authenticator_id] = authenticator
 
     def drop_authenticator(self, authenticator_id: str) -> None:
-        """Forget it."""
         self.factors.pop(authenticator_id, None)
 
     def mfa_login(self, token_hash: bytes) -> MfaLogin | None:
-        """By the hash of its mfa_token."""
         return self.mfa_logins.get(token_hash)
 
     def save_mfa_login(self, login: MfaLogin) -> None:
-        """Add or replace."""
         self.mfa_logins[login.token_hash] = login
 
-    def use_once(self, mark: bytes, until: datetime) -> bool:
-        """Whether it was not there yet."""
-        is_new = mark not in self.used
-        self.used.setdefault(mark, until)
+    def use_once(self, replay_key: bytes, until: datetime) -> bool:
+        is_new = replay_key not in self.used
+        self.used.setdefault(replay_key, until)
         return is_new
 
     def session(self, session_hash: bytes) -> BrowserSession | None:
-        """By its hash."""
         return self.sessions.get(session_hash)
 
     def save_session(self, session: BrowserSession) -> None:
-        """Add or replace."""
         self.sessions[session.session_hash] = session
 
     def drop_session(self, session_hash: bytes) -> None:
-        """Forget it."""
         self.sessions.pop(session_hash, None)
 
     def drop_sessions(self, user_id: str) -> None:
-        """Forget all of one person."""
         self.sessions = {key: one for key, one in self.sessions.items() if one.user_id != user_id}
 
     def user_by_id(self, user_id: str) -> User | None:
-        """By the id."""
         return self.people.get(user_id)
 
     def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
-        """By the e-mail, in any case, within a connection."""
         wanted = (connection, email.lower())
         return next((user for user in self.people.values() if (user.connection, user.email.lower()) == wanted), None)
 
     def users(self) -> tuple[User, ...]:
-        """Everybody, by e-mail."""
         return tuple(sorted(self.people.values(), key=lambda user: (user.email.lower(), user.connection)))
 
     def save_user(self, user: User) -> None:
-        """Add or replace."""
         self.people[user.user_id] = user
 
     def drop_user(self, user_id: str) -> None:
-        """Forget a person, and all that is theirs."""
         self.people.pop(user_id, None)
         self.drop_sessions(user_id)
         self.refreshes = {key: one for key, one in self.refreshes.items() if one.user_id != user_id}
@@ -184,59 +154,50 @@ class MemoryTables:
         self.consents = {key: one for key, one in self.consents.items() if one.user_id != user_id}
 
     def documents(self) -> tuple[Document, ...]:
-        """All, by kind and name."""
         return tuple(self.registered[key] for key in sorted(self.registered))
 
     def save_document(self, document: Document) -> None:
-        """Add or replace."""
         self.registered[document.kind, document.name] = document
 
     def drop_document(self, kind: str, name: str) -> None:
-        """Forget it."""
         self.registered.pop((kind, name), None)
 
     def signing_keys(self) -> tuple[StoredKey, ...]:
-        """Newest first."""
         return tuple(sorted(self.stored_keys, key=lambda key: key.created_at, reverse=True))
 
     def add_key(self, key: StoredKey) -> None:
-        """Add one."""
         self.stored_keys.append(key)
 
     def sweep(self, now: datetime, most: int) -> int:
-        """Forget what lapsed a while ago."""
         old = [login for login in self.devices.values() if login.expires_at + KEPT_AFTER <= now][:most]
         for login in old:
             del self.devices[login.device_code_hash]
             self.user_codes.pop(login.user_code_hash, None)
         gone = len(old)
-        for table, kept in ((self.codes, KEPT_AFTER), (self.mfa_logins, KEPT_AFTER), (self.pushes, _NO_TIME),
-                            (self.refreshes, _NO_TIME)):  # fmt: skip
-            lapsed = [key for key, one in table.items() if one.expires_at + kept <= now][: most - gone]
-            for key in lapsed:
+        for table, delay in ((self.codes, KEPT_AFTER), (self.mfa_logins, KEPT_AFTER), (self.pushes, _NO_TIME),
+                             (self.refreshes, _NO_TIME)):  # fmt: skip
+            expired = [key for key, one in table.items() if one.expires_at + delay <= now][: most - gone]
+            for key in expired:
                 del table[key]
-            gone += len(lapsed)
-        marks = [mark for mark, until in self.used.items() if until <= now][: most - gone]
-        for mark in marks:
-            del self.used[mark]
-        return gone + len(marks)
+            gone += len(expired)
+        replay_keys = [key for key, until in self.used.items() if until <= now][: most - gone]
+        for key in replay_keys:
+            del self.used[key]
+        return gone + len(replay_keys)
 
 
 class MemoryStore:
-    """Runs one piece of work after the other."""
+    """Run one function after the other."""
 
     def __init__(self) -> None:
-        """Empty."""
         self._tables = MemoryTables()
         self._lock = threading.Lock()
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run work that saves nothing."""
         with self._lock:
             return work(self._tables)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run work; when it raises, nothing of it stays."""
         with self._lock:
             before = copy.copy(self._tables)
             before.__dict__ = {name: copy.copy(table) for name, table in self._tables.__dict__.items()}
@@ -247,4 +208,4 @@ class MemoryStore:
                 raise
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        pass

@@ -1,4 +1,4 @@
-"""Argon2id off the event loop, few at once: memory is what runs out first (NIST SP 800-63B-4 §3.1.1.2)."""
+"""Argon2id off the event loop; concurrent hashes are limited, since they use memory (NIST SP 800-63B-4 §3.1.1.2)."""
 
 from __future__ import annotations
 
@@ -12,27 +12,24 @@ _AT_ONCE = 2
 
 
 class Argon2Passwords:
-    """Hashes with argon2-cffi's recommended profile (RFC 9106, low memory: 64 MiB, 3 passes, 4 lanes)."""
+    """Hash with argon2-cffi's recommended profile (RFC 9106, low memory: 64 MiB, 3 passes, 4 lanes)."""
 
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
-        """Prepare what an unknown person's password is compared with."""
         self._hasher = hasher or argon2.PasswordHasher()
-        self._gate = asyncio.Semaphore(_AT_ONCE)
-        self._nobody = self._hasher.hash("nobody has this password")
+        self._limit = asyncio.Semaphore(_AT_ONCE)
+        # The password of an unknown user is compared with this, which takes the same time.
+        self._dummy_hash = self._hasher.hash("nobody has this password")
 
     async def hash(self, password: Secret) -> str:
-        """A hash to keep."""
-        async with self._gate:
+        async with self._limit:
             return await asyncio.to_thread(self._hasher.hash, password.reveal())
 
     async def verify(self, password: Secret, hashed: str | None) -> bool:
-        """Whether it fits; takes as long for an unknown person."""
-        async with self._gate:
-            fits = await asyncio.to_thread(self._verify, password.reveal(), hashed or self._nobody)
+        async with self._limit:
+            fits = await asyncio.to_thread(self._verify, password.reveal(), hashed or self._dummy_hash)
         return fits and hashed is not None
 
     def is_outdated(self, hashed: str) -> bool:
-        """Whether it was made with other settings than today's."""
         return self._hasher.check_needs_rehash(hashed)
 
     def _verify(self, password: str, hashed: str) -> bool:

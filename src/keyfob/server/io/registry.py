@@ -1,4 +1,4 @@
-"""What is registered in a tenant's folder: looked at and changed from beside, also while the tenant runs."""
+"""Read and change the settings and users in a tenant's folder, even while the tenant runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final, Self, TypeVar, cast
 
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
-from keyfob.server.io.change_signal import Bell
+from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import master_key
 from keyfob.server.io.memory import MemoryStore
@@ -40,13 +40,13 @@ _USER_ID_BYTES: Final = 12
 
 
 class Registry:
-    """What is registered at a tenant. Used as a context manager, or closed."""
+    """The settings and users of a tenant. It is a context manager, which closes the store."""
 
     def __init__(
-        self, store: Store, master: bytes, *, passwords: Passwords | None = None, bell: Bell | None = None
+        self, store: Store, master: bytes, *, passwords: Passwords | None = None, signal: ChangeSignal | None = None
     ) -> None:
-        """Made by `open` or `empty`."""
-        self._bell = bell
+        """Use `open` or `empty` to create one."""
+        self._signal = signal
         self._store = store
         self._keys = hash_keys(master)
         self._passwords = passwords
@@ -54,11 +54,11 @@ class Registry:
 
     @classmethod
     def open(cls, folder: Path, *, creates: bool = False) -> Self:
-        """Of the tenant in a folder.
+        """Open the registry of the tenant in a folder.
 
         Args:
-            folder: The tenant's.
-            creates: Whether it may be a new one.
+            folder: The tenant's folder.
+            creates: Whether to create a missing tenant.
 
         Raises:
             Misuse: There is no tenant, or its files cannot be used.
@@ -66,54 +66,52 @@ class Registry:
         if not creates and not is_tenant(folder):
             hint = "`keyfob tenant apply` or `keyfob serve` makes one; --data names another folder."
             raise Misuse(f"there is no tenant in {folder}", hint=hint)
-        master = master_key(folder)  # makes the folder
-        return cls(SqliteStore(folder / DATABASE), master, bell=Bell(folder))
+        master = master_key(folder)  # creates the folder
+        return cls(SqliteStore(folder / DATABASE), master, signal=ChangeSignal(folder))
 
     @classmethod
     def empty(cls) -> Self:
-        """Of a tenant that is nowhere: to see what a new one would come to."""
+        """Return the registry of a new tenant in memory, to preview a change."""
         return cls(MemoryStore(), secrets.token_bytes(MASTER_KEY_BYTES))
 
     def __enter__(self) -> Self:
-        """Closed at the end."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the files."""
         asyncio.run(self._store.close())
 
     def documents(self) -> tuple[Document, ...]:
-        """What was applied, or nothing."""
+        """Return the stored settings; none if nothing was applied yet."""
         return self._read(lambda transaction: transaction.documents())
 
     def tables(self) -> Table:
-        """All that is registered, in the words of tenant.toml; a tenant that was told nothing yet is the ready one.
+        """Return the settings as tables of tenant.toml. A tenant without stored settings has the ready ones.
 
         Raises:
-            Misuse: The store is damaged, or a newer keyfob's.
+            Misuse: The store is damaged, or was written by a newer keyfob.
         """
         documents = self.documents() or _ready()
         return write_tables(config_of(documents, SERVED), names_issuer=_names_issuer(read_documents(documents)))
 
     def config(self) -> TenantConfig:
-        """The same as settings.
+        """Return the settings.
 
         Raises:
-            Misuse: The store is damaged, or a newer keyfob's.
+            Misuse: The store is damaged, or was written by a newer keyfob.
         """
         return config_of(self.documents() or _ready(), SERVED)
 
     def users(self) -> tuple[User, ...]:
-        """Everybody, by e-mail."""
+        """Return all users, sorted by e-mail address."""
         return self._read(lambda transaction: transaction.users())
 
     def user(self, email: str, connection: str = DEFAULT_CONNECTION) -> User:
-        """One person.
+        """Return a user.
 
         Raises:
-            Misuse: Nobody has that e-mail there.
+            Misuse: The connection has no user with that e-mail address.
         """
         found = self._read(lambda transaction: transaction.user_by_email(email, connection))
         if found is None:
@@ -121,58 +119,58 @@ class Registry:
         return found
 
     def plan_file(self, file: TenantFile) -> Plan:
-        """What a tenant.toml changes. People whom it does not name stay as they are.
+        """Plan the change to the content of a tenant.toml. Users that it does not name are not changed.
 
         Raises:
-            Misuse: A person is known under another id.
+            Misuse: A user exists with another user_id.
         """
         config = without_secrets(file.config, self._keys.secrets)
         documents = documents_of(config, names_issuer=file.names_issuer)
         return plan_of(self.documents(), documents, asyncio.run(self._people(file.people)))
 
     def plan_tables(self, tables: Table, secret: Secret | None = None, client_id: str = "") -> Plan:
-        """What other settings change, in the words of tenant.toml.
+        """Plan the change to other settings.
 
         Args:
-            tables: All of them.
+            tables: All settings, as tables of tenant.toml.
             secret: A new client secret.
-            client_id: Whose it is.
+            client_id: The client of the secret.
 
         Raises:
-            Misuse: Says which setting cannot be.
+            Misuse: A setting is not valid; the message names it.
         """
         config = read_tables(tables, issuer=SERVED, resolve=_never)
         assert config is not None, "the first mistake is raised"  # noqa: S101
         if secret is not None:
-            given = (
+            applications = (
                 replace(one, secrets=(secret,)) if one.client_id == client_id else one for one in config.applications
             )
-            config = without_secrets(replace(config, applications=tuple(given)), self._keys.secrets)
+            config = without_secrets(replace(config, applications=tuple(applications)), self._keys.secrets)
         stored = self.documents()
         after = documents_of(config, names_issuer=_names_issuer(tables))
         return plan_of(stored, after, before=stored or _ready())
 
     def plan_person(self, wanted: PersonWanted) -> Plan:
-        """What becomes of one person. A password that is said counts as a new one, even if it is the same.
+        """Plan the change of one user. A given password is a new one, even if it is the same as before.
 
         Raises:
-            Misuse: They are known under another id.
+            Misuse: The user exists with another user_id.
         """
         stored = self.documents()
         return plan_of(stored, stored, asyncio.run(self._people((wanted,), anew=True)))
 
     def carry_out(self, plan: Plan) -> None:
-        """All of a plan in one transaction; whose password changed, or who is blocked now, is logged out everywhere.
+        """Make the changes of a plan in one transaction. Log out users who have a new password or are now blocked.
 
         Raises:
-            Misuse: Somebody changed the same in the meantime.
+            Misuse: The settings or a user were changed after the plan was made.
         """
         self._write(lambda transaction: _carry_out(transaction, plan))
-        if self._bell is not None:
-            self._bell.ring()
+        if self._signal is not None:
+            self._signal.send()
 
     def drop_user(self, user: User) -> None:
-        """Forget a person, and all that is theirs."""
+        """Delete a user with all records of that user."""
         self._write(lambda transaction: transaction.drop_user(user.user_id))
 
     async def _people(self, wanted: Sequence[PersonWanted], *, anew: bool = False) -> list[tuple[User | None, User]]:
@@ -186,10 +184,10 @@ class Registry:
         return found
 
     async def _hash(self, wanted: PersonWanted, known: User | None) -> str:
-        """The hash they shall have; the one they have, where the password is the same.
+        """Return the hash of the wanted password; the present hash if the password is the same.
 
         Raises:
-            Misuse: Nobody says a new person's password.
+            Misuse: A new user has no password.
         """
         if wanted.password is not None:
             self._passwords = self._passwords or Argon2Passwords()
@@ -209,22 +207,22 @@ class Registry:
 
 
 def is_tenant(folder: Path) -> bool:
-    """Whether there is a tenant in that folder."""
+    """Return whether a folder contains a tenant."""
     return (folder / DATABASE).is_file()
 
 
 def new_client_id() -> str:
-    """32 letters."""
+    """Return a random client id of 32 letters."""
     return "".join(secrets.choice(string.ascii_letters) for _ in range(_CLIENT_ID_LETTERS))
 
 
 def new_client_secret() -> Secret:
-    """64 letters; shown once."""
+    """Return a random client secret of 64 letters."""
     return Secret(write_token(secrets.token_bytes(_CLIENT_SECRET_BYTES)))
 
 
 def new_password() -> Secret:
-    """16 letters; shown once."""
+    """Return a random password of 16 letters."""
     return Secret(write_token(secrets.token_bytes(_PASSWORD_BYTES)))
 
 
@@ -239,17 +237,17 @@ def _ready() -> tuple[Document, ...]:
 def _carry_out(transaction: Transaction, plan: Plan) -> None:
     if transaction.documents() != plan.stored:
         raise Misuse("somebody changed the settings in the meantime", hint="Run the same command again.")
-    kept = {(one.kind, one.name) for one in plan.documents}
+    wanted = {(one.kind, one.name) for one in plan.documents}
     for one in plan.stored:
-        if (one.kind, one.name) not in kept:
+        if (one.kind, one.name) not in wanted:
             transaction.drop_document(one.kind, one.name)
     for one in set(plan.documents) - set(plan.stored):
         transaction.save_document(one)
-    for known, wanted in plan.people:
-        _save_person(transaction, known, wanted)
+    for known, user in plan.people:
+        _save_user(transaction, known, user)
 
 
-def _save_person(transaction: Transaction, known: User | None, wanted: User) -> None:
+def _save_user(transaction: Transaction, known: User | None, wanted: User) -> None:
     if transaction.user_by_email(wanted.email, wanted.connection) != known:
         raise Misuse("somebody changed a person in the meantime", hint="Run the same command again.")
     if known is None and transaction.user_by_id(wanted.user_id) is not None:
@@ -261,9 +259,5 @@ def _save_person(transaction: Transaction, known: User | None, wanted: User) -> 
 
 
 def _never(reference: Reference) -> Secret:
-    """A command points nowhere.
-
-    Raises:
-        Misuse: Always.
-    """
+    """Raise Misuse: a command cannot resolve references to secrets."""
     raise Misuse(f"point to a secret elsewhere ({reference.where})", hint="Write it into tenant.toml and apply that.")

@@ -1,4 +1,4 @@
-"""A running tenant follows its store: what another process registers there counts at the next request, or soon."""
+"""Reload the settings of a running tenant after another process has changed them in the store."""
 
 from __future__ import annotations
 
@@ -14,55 +14,55 @@ from keyfob.server.records import Document
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.site import Site
 
-LOOK_EVERY: Final = timedelta(seconds=1)
+CHECK_EVERY: Final = timedelta(seconds=1)
 _LOG: Final = logging.getLogger("keyfob.serve")
 Read = Callable[[tuple[Document, ...]], TenantConfig]
 State = Callable[[], object]
 
 
-class Follower:
-    """Looks once a second, or when somebody rings, and only when the tenant is asked for something anyway."""
+class Reloader:
+    """Check at requests whether the settings have changed: after a change signal, and else once a second."""
 
     def __init__(
         self, site: Site, master: bytes, read: Read, seen: tuple[Document, ...], state: State = lambda: None
     ) -> None:
-        """Know what the site goes by now.
+        """Create a reloader for a running tenant.
 
         Args:
             site: The running tenant.
             master: Its master key.
-            read: Makes settings of what is stored; raises KeyfobError.
-            seen: What was stored when the site was made.
-            state: What is another once somebody has rung.
+            read: Return the settings of documents; raise KeyfobError.
+            seen: The documents that the site's settings were read from.
+            state: Return a value that differs after each change signal.
         """
         self._site = site
         self._master = master
         self._read = read
         self._seen = seen
-        self._looked = site.now()
+        self._checked_at = site.now()
         self._state = state
-        self._heard: object = None  # nothing yet: what came while the site was made is heard at the first request
+        self._seen_state: object = None  # so that the first request checks for changes since `seen` was read
 
-    async def look(self) -> None:
-        """Go on with other settings, if there are any. Those that cannot be used are logged, and the old ones stay."""
-        now, heard = self._site.now(), self._state()
-        # abs: a clock that was set back must not keep us from looking
-        if heard == self._heard and abs(now - self._looked) < LOOK_EVERY:
+    async def reload_if_changed(self) -> None:
+        """Reload changed settings. If they are not valid, log that and continue with the old ones."""
+        now, state = self._site.now(), self._state()
+        # abs: the clock may have been set back
+        if state == self._seen_state and abs(now - self._checked_at) < CHECK_EVERY:
             return
-        self._looked, self._heard = now, heard
+        self._checked_at, self._seen_state = now, state
         try:
-            await self._follow()
+            await self._reload()
         except KeyfobError as problem:
             _LOG.warning("the new settings cannot be used, the old ones stay: %s %s", problem.message, problem.hint)
-        except Exception:  # noqa: BLE001  whoever asked for something else must not suffer for it
+        except Exception:  # noqa: BLE001  the request at hand must not fail
             _LOG.exception("the settings could not be looked at, the old ones stay")
 
-    async def _follow(self) -> None:
+    async def _reload(self) -> None:
         site = self._site
         documents = await site.store.read(lambda transaction: transaction.documents())
         if documents == self._seen:
             return
-        self._seen = documents  # also when they turn out to be of no use: that is said once
+        self._seen = documents  # even if they are not valid, so that this is logged only once
         config = self._read(documents)
         before = site.config.password_users()
         keys = await make_keys(site.store, self._master, site.surroundings, config)
@@ -73,7 +73,7 @@ class Follower:
 
 
 def note_password_users(config: TenantConfig, audit: Audit, now: datetime) -> None:
-    """Tell the audit log which applications may use the password grants, if any. `depnote`: Auth0 deprecates them."""
+    """Log the clients that may use the password grants, if any, as Auth0's deprecation notice `depnote`."""
     names = config.password_users()
     if names:
         words = f"These applications may use the password grants: {', '.join(names)}"

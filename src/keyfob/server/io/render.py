@@ -1,4 +1,4 @@
-"""The pages: Jinja2, everything escaped, and a style sheet in the tenant's colour."""
+"""Render the pages with Jinja2, with escaping, and the style sheet with the tenant's colour."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ def _environment() -> jinja2.Environment:
 
 
 def render(name: str, words: Mapping[str, object]) -> bytes:
-    """A page, filled in."""
     return _environment().get_template(name).render(words).encode()
 
 
 def draw(address: str) -> str:
-    """An address as a QR picture, for the `src` of an image."""
+    """Return a QR code as a data: URL, for the `src` of an image."""
     return segno.make(address, error="m").svg_data_uri(scale=4, border=3, dark="#000", light="#fff")
 
 
 def style(colour: str) -> bytes:
-    """The style sheet; `colour` has been checked by the configuration."""
+    """Return the style sheet. `TenantConfig` has checked the colour."""
     return files("keyfob.server.io").joinpath("templates/style.css").read_bytes().replace(b"#2454a6", colour.encode())

@@ -1,7 +1,7 @@
-"""Serve an ASGI application on a socket: in this thread until told to stop, or in one of its own.
+"""Serve an ASGI application on a socket, in this thread or in a new one.
 
-Beside it there may be a second socket that asks programs for their certificates (RFC 8705 §5); a browser that came to
-that would ask its person for one.
+A second socket can request client certificates (RFC 8705 §5). It is separate, since a browser would ask its user for a
+certificate.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from keyfob.server.io.certificates import TlsFiles
 
 _BACKLOG: Final = 256
 _START_LIMIT_S: Final = 10.0
-_LOOK_EVERY: Final = 10  # of uvicorn's ticks, ten of which are a second
+_CHECK_EVERY: Final = 10  # of uvicorn's ticks: once a second
 
 
 @dataclass(frozen=True, slots=True)
 class Certified:
-    """A second socket, for programs with certificates.
+    """A second socket, for clients with certificates.
 
     Attributes:
-        listener: Bound already.
-        authorities: A file of those whose certificates are let in; None where programs' own alone are.
-        registered: Gives the certificates, in DER, that programs have on record as their own.
+        listener: A bound socket.
+        authorities: A file with the accepted certificate authorities; None: only registered certificates are accepted.
+        registered: Return the clients' registered certificates, in DER.
     """
 
     listener: socket.socket
@@ -45,14 +45,14 @@ class Certified:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes any that is free.
+    """Return a listening socket. Port 0 selects a free port.
 
     Raises:
-        Misuse: With code `port-taken`, somebody else listens there; else the address is not this machine's.
+        Misuse: The port is in use (code `port-taken`), or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio sends small answers at once (TCP_NODELAY) only where it is: without it, the
-    # second half of every answer waits 40 ms for the other side's acknowledgement.
+    # asyncio sets TCP_NODELAY only if the protocol is given. Without it, the second half of every response waits 40 ms
+    # for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -68,11 +68,6 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def _not_bound(host: str, port: int, problem: OSError) -> NoReturn:
-    """Say why.
-
-    Raises:
-        Misuse: Always.
-    """
     if problem.errno == errno.EADDRINUSE:
         hint = "Choose another with --port, or --port 0 for any."
         raise Misuse(f"port {port} is taken", code="port-taken", hint=hint)
@@ -80,12 +75,12 @@ def _not_bound(host: str, port: int, problem: OSError) -> NoReturn:
 
 
 def url_of(listener: socket.socket, *, is_tls: bool = False, name: str = "") -> str:
-    """The address of a listening socket, with a trailing slash.
+    """Return the URL of a listening socket, with a trailing slash.
 
     Args:
-        listener: Bound already, so that its port is known.
-        is_tls: Whether it is served with certificates.
-        name: What to call its host; "" for the address it is bound to.
+        listener: A bound socket.
+        is_tls: Whether it serves https.
+        name: The host name for the URL; "" for the address of the socket.
     """
     host, port = listener.getsockname()[:2]
     host = name or host
@@ -93,41 +88,41 @@ def url_of(listener: socket.socket, *, is_tls: bool = False, name: str = "") -> 
 
 
 class _Server(uvicorn.Server):
-    """One that may listen at a second socket, with other rules for TLS."""
+    """A server that can also listen on a second socket, which requests client certificates."""
 
     def __init__(self, config: uvicorn.Config, certified: Certified | None, tls: TlsFiles | None) -> None:
         super().__init__(config)
         self._certified = certified
         self._known: set[bytes] = set()
-        self._context = None if certified is None or tls is None else _asking(tls, certified)
+        self._context = None if certified is None or tls is None else _mtls_context(tls, certified)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen at both; whoever has something on record is let in from the first moment on."""
+        """Listen on both sockets, with the registered certificates already loaded."""
         await super().startup(sockets)
         if self._certified is not None and self._context is not None:
-            await self._let_in()
-            kind = _telling(self.config.http_protocol_class)
+            await self._accept_registered()
+            kind = _with_certificate(self.config.http_protocol_class)
             make = partial(kind, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
             listener, loop = self._certified.listener, asyncio.get_running_loop()
             self.servers.append(await loop.create_server(make, sock=listener, ssl=self._context, backlog=_BACKLOG))
 
     async def on_tick(self, counter: int) -> bool:
-        """What was registered meanwhile is let in, too. What is no more is let in still, and refused by endpoints."""
-        if counter % _LOOK_EVERY == 0:
-            await self._let_in()
+        """Accept newly registered certificates. Removed ones are still accepted here, but the endpoints refuse them."""
+        if counter % _CHECK_EVERY == 0:
+            await self._accept_registered()
         return await super().on_tick(counter)
 
-    async def _let_in(self) -> None:
+    async def _accept_registered(self) -> None:
         if self._certified is None or self._context is None:
             return
         for certificate in set(await self._certified.registered()) - self._known:
             self._known.add(certificate)
-            with contextlib.suppress(ssl.SSLError):  # one that OpenSSL cannot read is let in by nobody
+            with contextlib.suppress(ssl.SSLError):  # OpenSSL cannot read it, so it is not accepted
                 self._context.load_verify_locations(cadata=certificate)
 
 
-def _asking(tls: TlsFiles, certified: Certified) -> ssl.SSLContext:
-    """TLS that asks for a certificate and does without; one that is shown has to be somebody's.
+def _mtls_context(tls: TlsFiles, certified: Certified) -> ssl.SSLContext:
+    """Return a TLS context that requests a client certificate, but does not require one.
 
     Raises:
         Misuse: The file of authorities cannot be used.
@@ -136,7 +131,7 @@ def _asking(tls: TlsFiles, certified: Certified) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(tls.certificate, tls.key)
     context.verify_mode = ssl.CERT_OPTIONAL
-    # What a program has on record counts by itself, also where an authority nobody knows has signed it.
+    # A registered certificate is trusted by itself, even if an unknown authority has signed it.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     if certified.authorities is not None:
         try:
@@ -147,20 +142,20 @@ def _asking(tls: TlsFiles, certified: Certified) -> ssl.SSLContext:
     return context
 
 
-def _telling(protocol: Any) -> Any:  # noqa: ANN401  whichever of uvicorn's there is
-    """A protocol of uvicorn's that tells the application of the certificate, as ASGI's TLS extension has it."""
+def _with_certificate(protocol: Any) -> Any:  # noqa: ANN401  one of uvicorn's protocol classes
+    """Return a protocol class that passes the client certificate to the application by ASGI's TLS extension."""
 
     def connection_made(self: Any, transport: asyncio.BaseTransport) -> None:  # noqa: ANN401
         protocol.connection_made(self, transport)
         found: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-        shown = found.getpeercert(binary_form=True) if found is not None else None
-        if shown:
-            self.app = partial(_tell, self.app, ssl.DER_cert_to_PEM_cert(shown))
+        certificate = found.getpeercert(binary_form=True) if found is not None else None
+        if certificate:
+            self.app = partial(_call_with_certificate, self.app, ssl.DER_cert_to_PEM_cert(certificate))
 
-    return type("Telling", (protocol,), {"connection_made": connection_made})
+    return type("WithCertificate", (protocol,), {"connection_made": connection_made})
 
 
-async def _tell(app: Any, certificate: str, scope: dict[str, Any], *channel: Any) -> None:  # noqa: ANN401
+async def _call_with_certificate(app: Any, certificate: str, scope: dict[str, Any], *channel: Any) -> None:  # noqa: ANN401
     extensions: dict[str, object] = scope.get("extensions") or {}
     await app({**scope, "extensions": {**extensions, "tls": {"client_cert_chain": [certificate]}}}, *channel)
 
@@ -173,7 +168,7 @@ def _server(app: Any, tls: TlsFiles | None, certified: Certified | None = None) 
     )  # fmt: skip
     guard_log("uvicorn.error")
     config.load()
-    if config.ssl is not None:  # RFC 9325 §3.1.1, whatever this machine's OpenSSL would allow
+    if config.ssl is not None:  # RFC 9325 §3.1.1, even if this machine's OpenSSL allows less
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return _Server(config, certified, tls)
 
@@ -184,17 +179,17 @@ def run(
     tls: TlsFiles | None = None,
     certified: Certified | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, over https with `tls`; requests under way are finished first."""
+    """Serve until SIGINT or SIGTERM, over https with `tls`. Finish pending requests before the end."""
     guard_log("asyncio", "concurrent.futures")
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down by then, and raises the signal once more
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
         _server(app, tls, certified).run(sockets=[listener])
 
 
 class Running:
-    """An application served in a thread.
+    """An application that is served in a thread.
 
     Attributes:
-        url: Its address, with a trailing slash.
+        url: Its URL, with a trailing slash.
     """
 
     def __init__(
@@ -204,7 +199,7 @@ class Running:
         tls: TlsFiles | None = None,
         certified: Certified | None = None,
     ) -> None:
-        """Start, over https with `tls`, and return when it answers.
+        """Start the server, with https if `tls` is given, and wait until it is ready.
 
         Raises:
             Unreachable: It did not start in time.
@@ -219,7 +214,7 @@ class Running:
             raise Unreachable("the server did not start in time")
 
     def stop(self) -> None:
-        """Finish requests under way, then stop; returns when nothing listens any more."""
+        """Finish pending requests, then stop the server and close the socket."""
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()

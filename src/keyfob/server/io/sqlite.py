@@ -1,7 +1,7 @@
-"""A store in one SQLite file: WAL, and one writer on its own thread.
+"""A store in one SQLite file, with WAL and one writer thread.
 
-What waits while the writer is busy is committed together, each piece of work under its own savepoint: one wait for the
-disk serves many, and nobody is answered before it is over.
+Functions that wait for the writer are committed together, each in its own savepoint. So one fsync is enough for many of
+them, and each returns after it.
 """
 
 from __future__ import annotations
@@ -45,10 +45,9 @@ _LONGEST_SESSION_S: Final = 400 * 24 * 3600
 
 
 class SqliteTransaction:
-    """Loads and saves on one connection; `SqliteStore` begins and commits."""
+    """Load and save on one connection. `SqliteStore` begins and commits the transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Within a transaction, or not: that is the caller's to know."""
         self._connection = connection
 
     def _all(self, table: rows.Table[R], rest: str, *values: object) -> tuple[R, ...]:
@@ -65,15 +64,12 @@ class SqliteTransaction:
         self._connection.execute(sql, table.write(record))
 
     def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
-        """By the program's code."""
         return self._one(rows.DEVICE, "device_code_hash = ?", device_code_hash)
 
     def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None:
-        """By the person's code."""
         return self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
 
     def add_device(self, login: DeviceLogin) -> bool:
-        """Add a login; False when another has its user code."""
         try:
             self._put(rows.DEVICE, login, "INSERT")
         except sqlite3.IntegrityError:
@@ -81,19 +77,15 @@ class SqliteTransaction:
         return True
 
     def save_device(self, login: DeviceLogin) -> None:
-        """Replace."""
         self._put(rows.DEVICE, login)
 
     def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None:
-        """By the id in its tokens."""
         return self._one(rows.REFRESH, "login_id = ?", login_id)
 
     def save_refresh(self, login: RefreshLogin) -> None:
-        """Add or replace."""
         self._put(rows.REFRESH, login)
 
     def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
-        """End all but the newest."""
         sql = (
             "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
             "user_id = ? AND client_id = ? AND has_ended = 0 ORDER BY created_s DESC LIMIT -1 OFFSET ?)"
@@ -101,117 +93,89 @@ class SqliteTransaction:
         return self._connection.execute(sql, (user_id, client_id, keep)).rowcount
 
     def end_refreshes(self, user_id: str) -> None:
-        """End all of one person."""
         self._connection.execute("UPDATE refresh_login SET has_ended = 1 WHERE user_id = ?", (user_id,))
 
     def code(self, code_hash: bytes) -> AuthorizationCode | None:
-        """By its hash."""
         return self._one(rows.CODE, "code_hash = ?", code_hash)
 
     def save_code(self, code: AuthorizationCode) -> None:
-        """Add or replace."""
         self._put(rows.CODE, code)
 
     def pushed(self, uri_hash: bytes) -> PushedRequest | None:
-        """By the hash of its address."""
         return self._one(rows.PUSHED, "uri_hash = ?", uri_hash)
 
     def save_pushed(self, pushed: PushedRequest) -> None:
-        """Add or replace."""
         self._put(rows.PUSHED, pushed)
 
     def consent(self, user_id: str, client_id: str, audience: str) -> Consent | None:
-        """What that person has let that program do there."""
         return self._one(rows.CONSENT, "user_id = ? AND client_id = ? AND audience = ?", user_id, client_id, audience)
 
     def save_consent(self, consent: Consent) -> None:
-        """Add or replace."""
         self._put(rows.CONSENT, consent)
 
     def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
-        """A person's, oldest first."""
         return self._all(rows.AUTHENTICATOR, "WHERE user_id = ? ORDER BY created_s", user_id)
 
     def save_authenticator(self, authenticator: Authenticator) -> None:
-        """Add or replace."""
         self._put(rows.AUTHENTICATOR, authenticator)
 
     def drop_authenticator(self, authenticator_id: str) -> None:
-        """Forget it."""
         self._connection.execute("DELETE FROM authenticator WHERE authenticator_id = ?", (authenticator_id,))
 
     def mfa_login(self, token_hash: bytes) -> MfaLogin | None:
-        """By the hash of its mfa_token."""
         return self._one(rows.MFA_LOGIN, "token_hash = ?", token_hash)
 
     def save_mfa_login(self, login: MfaLogin) -> None:
-        """Add or replace."""
         self._put(rows.MFA_LOGIN, login)
 
-    def use_once(self, mark: bytes, until: datetime) -> bool:
-        """Whether it was not there yet."""
+    def use_once(self, replay_key: bytes, until: datetime) -> bool:
         sql = "INSERT OR IGNORE INTO used_once (mark, expires_s) VALUES (?, ?)"
-        return self._connection.execute(sql, (mark, until.timestamp())).rowcount == 1
+        return self._connection.execute(sql, (replay_key, until.timestamp())).rowcount == 1
 
     def session(self, session_hash: bytes) -> BrowserSession | None:
-        """By its hash."""
         return self._one(rows.SESSION, "session_hash = ?", session_hash)
 
     def save_session(self, session: BrowserSession) -> None:
-        """Add or replace."""
         self._put(rows.SESSION, session)
 
     def drop_session(self, session_hash: bytes) -> None:
-        """Forget it."""
         self._connection.execute("DELETE FROM browser_session WHERE session_hash = ?", (session_hash,))
 
     def drop_sessions(self, user_id: str) -> None:
-        """Forget all of one person."""
         self._connection.execute("DELETE FROM browser_session WHERE user_id = ?", (user_id,))
 
     def user_by_id(self, user_id: str) -> User | None:
-        """By the id."""
         return self._one(rows.PERSON, "user_id = ?", user_id)
 
     def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
-        """By the e-mail, in any case, within a connection."""
         return self._one(rows.PERSON, "connection = ? AND email = ?", connection, email)
 
     def users(self) -> tuple[User, ...]:
-        """Everybody, by e-mail."""
         return self._all(rows.PERSON, "ORDER BY email, connection")
 
     def save_user(self, user: User) -> None:
-        """Add or replace."""
         self._put(rows.PERSON, user)
 
     def drop_user(self, user_id: str) -> None:
-        """Forget a person, and all that is theirs."""
         for table in ("person", "refresh_login", "authenticator", "consent", "browser_session"):
             self._connection.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))  # noqa: S608
 
     def documents(self) -> tuple[Document, ...]:
-        """All, by kind and name."""
         return self._all(rows.DOCUMENT, "ORDER BY kind, name")
 
     def save_document(self, document: Document) -> None:
-        """Add or replace."""
         self._put(rows.DOCUMENT, document)
 
     def drop_document(self, kind: str, name: str) -> None:
-        """Forget it."""
         self._connection.execute("DELETE FROM document WHERE kind = ? AND name = ?", (kind, name))
 
     def signing_keys(self) -> tuple[StoredKey, ...]:
-        """Newest first."""
         return self._all(rows.KEY, "ORDER BY created_s DESC")
 
     def add_key(self, key: StoredKey) -> None:
-        """Add one."""
         self._put(rows.KEY, key)
 
     def sweep(self, now: datetime, most: int) -> int:
-        """Forget what lapsed a while ago, in a batch small enough to stall nobody."""
         late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
         limits = (
             ("device_login", "device_code_hash", "expires_s", late),
@@ -230,17 +194,17 @@ class SqliteTransaction:
 
 
 class SqliteStore:
-    """One file. Reads run on the event loop's thread: by key, in microseconds. Writes queue for one thread."""
+    """A store in one file. Reads take microseconds and run on the event loop's thread; writes run on another thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file, and bring its schema up to date.
+        """Open or create the file, and migrate its schema.
 
         Raises:
-            Misuse: It is no database of ours; with code `store-newer`, a newer keyfob made it.
+            Misuse: The file is not a store, or a newer keyfob created it (code `store-newer`).
         """
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with contextlib.ExitStack() as opened:  # what was opened is closed again, should the rest fail
+        with contextlib.ExitStack() as opened:  # closes the first connection if the second fails
             try:
                 self._writer = opened.enter_context(contextlib.closing(_open(path)))
                 _migrate(self._writer)
@@ -253,7 +217,6 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="keyfob-store")
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run work that saves nothing, on a snapshot."""
         self._reader.execute("BEGIN")
         try:
             return work(SqliteTransaction(self._reader))
@@ -261,7 +224,6 @@ class SqliteStore:
             self._reader.execute("ROLLBACK")
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run work alone, and make it durable."""
         promise: Future[T] = Future()
         with self._lock:
             self._waiting.append(lambda writer: _attempt(work, writer, promise))
@@ -269,7 +231,6 @@ class SqliteStore:
         return await asyncio.wrap_future(promise)
 
     async def close(self) -> None:
-        """Let go of the file."""
         self._thread.shutdown(wait=True)
         self._reader.close()
         self._writer.close()
@@ -281,12 +242,12 @@ class SqliteStore:
             return
         settled: list[Settle] = []
         try:
-            # IMMEDIATE: a read that later writes would otherwise fail at once when another writer came between.
+            # IMMEDIATE, since a transaction that begins with a read fails if another process writes before it does.
             self._writer.execute("BEGIN IMMEDIATE")
             settled.extend(attempt(self._writer) for attempt in batch)
             self._writer.execute("COMMIT")
             failure = None
-        except sqlite3.Error as problem:  # the disk is full, say: nothing of the batch is durable
+        except sqlite3.Error as problem:  # such as a full disk: the whole batch is lost
             with contextlib.suppress(sqlite3.Error):
                 self._writer.execute("ROLLBACK")
             failure = problem
@@ -296,7 +257,7 @@ class SqliteStore:
 
 
 def _attempt(work: Callable[[Transaction], T], writer: sqlite3.Connection | None, promise: Future[T]) -> Settle:
-    """Run one piece of a batch; gives what tells its waiter, once the batch is durable or lost."""
+    """Run one function of a batch. Return a function that sets the result once the batch is committed or lost."""
     if not promise.set_running_or_notify_cancel():
         return lambda _: None
     if writer is None:
@@ -305,8 +266,8 @@ def _attempt(work: Callable[[Transaction], T], writer: sqlite3.Connection | None
         writer.execute("SAVEPOINT piece")
         found = work(SqliteTransaction(writer))
         writer.execute("RELEASE piece")
-    except BaseException as problem:  # noqa: BLE001  it is raised where the work was asked for
-        with contextlib.suppress(sqlite3.Error):  # a full disk has undone more than this piece; then COMMIT fails too
+    except BaseException as problem:  # noqa: BLE001  it is raised in the caller of `write`
+        with contextlib.suppress(sqlite3.Error):  # a full disk rolls back the whole batch; then COMMIT fails too
             writer.execute("ROLLBACK TO piece")
             writer.execute("RELEASE piece")
         own = problem
@@ -325,7 +286,7 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # a token that was handed out survives a power cut
+        connection.execute("PRAGMA synchronous = FULL")  # an issued token survives a power failure
     except sqlite3.DatabaseError:
         connection.close()
         raise
@@ -333,10 +294,10 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema up to date; a number in the file says how far it is.
+    """Migrate the schema. `user_version` is the number of the migrations that were run.
 
     Raises:
-        Misuse: A newer keyfob made the file.
+        Misuse: A newer keyfob created the file.
     """
     folder = files("keyfob.server.io").joinpath("schema")
     steps = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)

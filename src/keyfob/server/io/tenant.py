@@ -1,4 +1,4 @@
-"""A tenant put together: store, keys, pages and clock, and the application that speaks for it."""
+"""Create a tenant from its parts, with its ASGI application."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Final
 
 from keyfob.jose.shown import read_certificate
 from keyfob.protocol.secret import Secret
-from keyfob.server.io.asgi import AsgiApp, Look
-from keyfob.server.io.change_signal import Bell
+from keyfob.server.io.asgi import AsgiApp, Reload
+from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import audit_log, master_key
 from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.registry import DATABASE
-from keyfob.server.io.reload import Follower, note_password_users
+from keyfob.server.io.reload import Reloader, note_password_users
 from keyfob.server.io.render import draw, render
 from keyfob.server.io.signing_keys import make_keys
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.keyed_hash import write_token
-from keyfob.server.ports import Audit, Mailer, Passwords, Store, Surroundings, Transaction
+from keyfob.server.ports import Audit, Mailer, Passwords, Store, TimeAndRandom, Transaction
 from keyfob.server.records import DEFAULT_CONNECTION, Document, User
 from keyfob.server.settings.config import ForCertificates, TenantConfig, Wire
 from keyfob.server.settings.stored_settings import config_of
@@ -40,29 +40,29 @@ _USER_ID_BYTES: Final = 12
 
 
 class Tenant:
-    """A tenant, ready to answer.
+    """A running tenant: an authorization server with its own users.
 
     Attributes:
         app: The ASGI application.
-        first_user: The throw-away person of a ready tenant, at its very first start; else None.
+        first_user: The user that was added at the first start of a ready tenant; else None.
     """
 
-    def __init__(self, site: Site, look: Look | None = None) -> None:
-        """Made by `create`, `in_memory`, `open` or `follow`."""
-        self.app: AsgiApp = AsgiApp(site, look)
+    def __init__(self, site: Site, reload: Reload | None = None) -> None:
+        """Use `create`, `in_memory`, `open` or `follow` to create one."""
+        self.app: AsgiApp = AsgiApp(site, reload)
         self.first_user: FirstUser | None = None
         self._site = site
-        self._look = look
+        self._reload = reload
 
     @property
     def config(self) -> TenantConfig:
-        """Its settings, as they are now."""
+        """The current settings."""
         return self._site.config
 
     async def certificates(self) -> tuple[bytes, ...]:
-        """Those, in DER, that programs have on record as their own; looks whether the settings have changed."""
-        if self._look is not None:
-            await self._look()
+        """Return the clients' registered certificates, in DER, after a reload of changed settings."""
+        if self._reload is not None:
+            await self._reload()
         return tuple(read_certificate(one) for known in self.config.applications for one in known.certificates)
 
     @classmethod
@@ -72,15 +72,15 @@ class Tenant:
         *,
         store: Store,
         master: bytes,
-        surroundings: Surroundings | None = None,
+        surroundings: TimeAndRandom | None = None,
         passwords: Passwords | None = None,
         audit: Audit = audit_log,
         mailer: Mailer | None = None,
     ) -> Tenant:
-        """A tenant from its parts; makes the first signing key of each algorithm that its APIs use.
+        """Create a tenant from its parts, with a signing key for each algorithm of its APIs.
 
         Raises:
-            Malformed: The store's keys were sealed with another master key.
+            Malformed: The stored keys were encrypted with another master key.
         """
         return cls(
             await _make_site(
@@ -99,18 +99,18 @@ class Tenant:
         cls,
         config: TenantConfig,
         *,
-        surroundings: Surroundings | None = None,
+        surroundings: TimeAndRandom | None = None,
         passwords: Passwords | None = None,
         audit: Audit = audit_log,
         mailer: Mailer | None = None,
     ) -> Tenant:
-        """A tenant that forgets everything with its process."""
-        world = surroundings or SystemSurroundings()
+        """Create a tenant without files."""
+        surroundings = surroundings or SystemSurroundings()
         made = cls.create(
             config,
             store=MemoryStore(),
-            master=world.random(MASTER_KEY_BYTES),
-            surroundings=world,
+            master=surroundings.random(MASTER_KEY_BYTES),
+            surroundings=surroundings,
             passwords=passwords,
             audit=audit,
             mailer=mailer,
@@ -119,22 +119,22 @@ class Tenant:
 
     @classmethod
     def open(cls, folder: Path, config: TenantConfig, *, with_first_user: bool = False) -> Tenant:
-        """A tenant on SQLite in a folder: keys and data survive a restart.
+        """Open a tenant with its keys and data in a folder.
 
         Args:
-            folder: Made at the first start.
-            config: Its settings.
-            with_first_user: Add a throw-away person at the first start, and say so in `first_user`.
+            folder: It is created at the first start.
+            config: The settings.
+            with_first_user: Whether to add a user at the first start; `first_user` then has the password.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
-            Malformed: The store's keys were sealed with another master key.
+            Malformed: The stored keys were encrypted with another master key.
         """
         master = master_key(folder)
-        store, post = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
+        store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
 
         async def start() -> Tenant:
-            tenant = await cls.create(config, store=store, master=master, mailer=post)
+            tenant = await cls.create(config, store=store, master=master, mailer=mailer)
             return await tenant.with_first_user() if with_first_user else tenant
 
         return asyncio.run(start())
@@ -148,21 +148,21 @@ class Tenant:
         wire: Wire | None = None,
         for_certificates: ForCertificates | None = None,
     ) -> Tenant:
-        """A tenant that is what is registered in its folder, and goes on with what others register there.
+        """Open a tenant with its settings, keys and data in a folder, and reload the settings when they change.
 
         Args:
-            folder: Made at the first start.
-            ready: Its settings while nothing was registered; also its address where no setting names one. Then there
-                is a throw-away person at the first start, as with `open`.
-            wire: Whose statuses and texts to answer with, whatever is registered.
-            for_certificates: Where programs show certificates, if they can.
+            folder: It is created at the first start.
+            ready: The settings before any are stored, with a first user as in `open`; later its issuer is used if the
+                stored settings have none.
+            wire: The dialect, if not that of the settings.
+            for_certificates: The address for client certificates, if any.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
-            Malformed: The store's keys were sealed with another master key.
+            Malformed: The stored keys were encrypted with another master key.
         """
         master = master_key(folder)
-        store, post = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
+        store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
 
         def read(documents: tuple[Document, ...]) -> TenantConfig:
             config = config_of(documents, ready.issuer) if documents else ready
@@ -170,9 +170,9 @@ class Tenant:
 
         async def start() -> Tenant:
             seen = await store.read(lambda transaction: transaction.documents())
-            world = SystemSurroundings()
-            site = await _make_site(read(seen), store, master, world, Argon2Passwords(), audit_log, post)
-            tenant = cls(site, Follower(site, master, read, seen, Bell(folder).state).look)
+            surroundings = SystemSurroundings()
+            site = await _make_site(read(seen), store, master, surroundings, Argon2Passwords(), audit_log, mailer)
+            tenant = cls(site, Reloader(site, master, read, seen, ChangeSignal(folder).state).reload_if_changed)
             return tenant if seen else await tenant.with_first_user()
 
         try:
@@ -182,10 +182,10 @@ class Tenant:
             raise
 
     async def with_first_user(self) -> Tenant:
-        """The same, with a throw-away person, if that one is not there yet."""
+        """Add the first user, unless it exists. Return the tenant."""
         known = await self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
         if known is None:
-            password = Secret(write_token(self._site.surroundings.random(_PASSWORD_BYTES)))
+            password = Secret(write_token(self._site.random(_PASSWORD_BYTES)))
             if await self.add_user(READY_EMAIL, password, "Pat Example"):
                 self.first_user = FirstUser(READY_EMAIL, password)
         return self
@@ -199,10 +199,10 @@ class Tenant:
         connection: str = DEFAULT_CONNECTION,
         roles: tuple[str, ...] = (),
     ) -> User | None:
-        """Add a person; None where the e-mail is taken in that connection."""
+        """Add a user. Return None if the e-mail address is already used in the connection."""
         site = self._site
         hashed = await site.passwords.hash(password)
-        user_id = f"auth0|{site.surroundings.random(_USER_ID_BYTES).hex()}"
+        user_id = f"auth0|{site.random(_USER_ID_BYTES).hex()}"
         user = User(user_id, email, name, hashed, site.now(), connection=connection, roles=roles)
 
         def add(transaction: Transaction) -> bool:
@@ -214,7 +214,7 @@ class Tenant:
         return user if await site.store.write(add) else None
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         asyncio.run(self._site.store.close())
 
 
@@ -222,16 +222,11 @@ async def _make_site(
     config: TenantConfig,
     store: Store,
     master: bytes,
-    surroundings: Surroundings,
+    surroundings: TimeAndRandom,
     passwords: Passwords,
     audit: Audit,
     mailer: Mailer,
 ) -> Site:
-    """A site with its keys.
-
-    Raises:
-        Malformed: The store's keys were sealed with another master key.
-    """
     keys = await make_keys(store, master, surroundings, config)
     own = hash_keys(master)
     note_password_users(config, audit, surroundings.now())

@@ -1,4 +1,4 @@
-"""An Auth0 tenant, as auth0-deploy-cli writes it, in the words of tenant.toml; and what is left behind, and why."""
+"""Convert an export of auth0-deploy-cli to the tables of tenant.toml, and report what is not converted."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from keyfob.protocol.grants import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, GRANT
 from keyfob.server.settings.auth0_fields import Auth0Fields, Leave, records, texts
 from keyfob.server.settings.field_types import write_grants
 from keyfob.server.settings.registered import Application
-from keyfob.server.settings.schema import Table, Where
+from keyfob.server.settings.schema import Table
 from keyfob.server.settings.stored_settings import read_tables
 from keyfob.server.settings.tenant_file import SERVED, any_secret
+from keyfob.server.settings.toml import Location
 
 _KINDS: Final = {"native": "native", "spa": "spa", "regular_web": "web", "non_interactive": "machine"}
 _DIALECTS: Final = {
@@ -28,7 +29,7 @@ _LONGEST_TOKEN: Final = 30 * 86400
 
 
 def convert(export: Mapping[str, object]) -> tuple[Table, tuple[str, ...]]:
-    """Tables that pass a check, and a line for each thing that is left out."""
+    """Return valid tables, and a line for each part of the export that is not converted."""
     left: list[str] = []
 
     def leave(what: str, why: str) -> None:
@@ -42,7 +43,7 @@ def convert(export: Mapping[str, object]) -> tuple[Table, tuple[str, ...]]:
     tables: Table = {"tenant": _tenant(export, leave)}
     enabled = _connections(export, tables, leave)
     tables["applications"] = [
-        _application(one, ids, enabled, leave) for one in records(export, "clients", leave) if _is_program(one, leave)
+        _application(one, ids, enabled, leave) for one in records(export, "clients", leave) if _is_client(one, leave)
     ]
     tables["apis"] = [_api(one, leave) for one in records(export, "resourceServers", leave) if _is_api(one, leave)]
     tables["grants"] = _grants(export, ids, _scopes(tables), leave)
@@ -52,7 +53,7 @@ def convert(export: Mapping[str, object]) -> tuple[Table, tuple[str, ...]]:
 
 
 def client_id_of(name: str) -> str:
-    """32 letters that are always the same for the same name: an export has names where Auth0 has ids."""
+    """Derive a client id of 32 letters from a name, since an export has names in place of client ids."""
     number, found = int.from_bytes(hashlib.sha256(name.encode()).digest(), "big"), ""
     while len(found) < 32:
         number, at = divmod(number, len(string.ascii_letters))
@@ -81,7 +82,7 @@ def _tenant(export: Mapping[str, object], leave: Leave) -> Table:
 
 
 def _connections(export: Mapping[str, object], tables: Table, leave: Leave) -> dict[str, list[str]] | None:
-    """Write the directories of people; gives whose people each program may log in, None where nothing says so."""
+    """Convert the connections. Return the connections of each client, or None if the export has no connections."""
     found = records(export, "databases", leave)
     for one in records(export, "connections", leave):
         if one.get("strategy") == "auth0":
@@ -96,8 +97,8 @@ def _connections(export: Mapping[str, object], tables: Table, leave: Leave) -> d
         if not name:
             leave("connection", "it has no name")
             continue
-        for program in texts(fields.take("enabled_clients")):
-            enabled.setdefault(program, []).append(name)
+        for client in texts(fields.take("enabled_clients")):
+            enabled.setdefault(client, []).append(name)
         fields.drop("strategy", "id")
         fields.leave_the_rest()
         written.append({"name": name})
@@ -107,7 +108,7 @@ def _connections(export: Mapping[str, object], tables: Table, leave: Leave) -> d
     return enabled
 
 
-def _is_program(one: Table, leave: Leave) -> bool:
+def _is_client(one: Table, leave: Leave) -> bool:
     name = one.get("name")
     kind = one.get("app_type", "regular_web")
     if not isinstance(name, str) or not name:
@@ -131,9 +132,7 @@ def _application(one: Table, ids: dict[str, str], enabled: dict[str, list[str]] 
     methods = _methods(fields, kind)
     table["auth"] = methods[0] if len(methods) == 1 else methods
     callbacks = _callbacks(fields)
-    table["grants"] = write_grants(
-        _program_grants(fields, is_public=methods == ["none"], has_callbacks=bool(callbacks))
-    )
+    table["grants"] = write_grants(_client_grants(fields, is_public=methods == ["none"], has_callbacks=bool(callbacks)))
     for word, value in (
         ("callbacks", callbacks),
         ("logout_urls", fields.urls("allowed_logout_urls")),
@@ -189,10 +188,11 @@ def _callbacks(fields: Auth0Fields) -> list[str]:
     return found
 
 
-def _program_grants(fields: Auth0Fields, *, is_public: bool, has_callbacks: bool) -> list[str]:
+def _client_grants(fields: Auth0Fields, *, is_public: bool, has_callbacks: bool) -> list[str]:
     given = fields.take("grant_types")
+    # Auth0's default for a new application.
     usual = [AUTHORIZATION_CODE, REFRESH_TOKEN, *([] if is_public else [CLIENT_CREDENTIALS])]
-    asked = usual if given is None else texts(given)  # what Auth0 gives to a new application
+    asked = usual if given is None else texts(given)
     found: list[str] = []
     for grant in asked:
         if grant not in GRANT_TYPES:
@@ -297,11 +297,11 @@ def _grants(
             for scope in asked:
                 if scope not in scopes[audience]:
                     leave(what, f"the API has no scope {scope!r}")
-            kept = [scope for scope in asked if scope in scopes[audience]]
-            own = found.setdefault((ids[name], audience), [])
-            own += [scope for scope in kept if scope not in own]
+            granted = found.setdefault((ids[name], audience), [])
+            granted += [scope for scope in asked if scope in scopes[audience] and scope not in granted]
     return [
-        {"client_id": client_id, "audience": audience, "scopes": kept} for (client_id, audience), kept in found.items()
+        {"client_id": client_id, "audience": audience, "scopes": granted}
+        for (client_id, audience), granted in found.items()
     ]
 
 
@@ -329,22 +329,22 @@ def _roles(export: Mapping[str, object], scopes: Mapping[str, set[str]], leave: 
 
 
 def _prune(tables: Table, leave: Leave) -> None:
-    """Take out what would not pass a check, until all passes."""
-    wrong: list[tuple[Where, str]] = []
+    """Remove what is not valid, until the tables are valid."""
+    wrong: list[tuple[Location, str]] = []
 
-    def tell(at: Where, message: str, hint: str) -> None:
+    def report(at: Location, message: str, hint: str) -> None:
         del hint
         wrong.append((at[:2], message))
 
-    while read_tables(tables, issuer=SERVED, resolve=any_secret, tell=tell) is None:
+    while read_tables(tables, issuer=SERVED, resolve=any_secret, report=report) is None:
         for at, message in wrong:
             leave(" ".join(map(str, at)), message)
-        for at in sorted({at for at, _ in wrong}, key=_place, reverse=True):
-            _take_out(tables, at)
+        for at in sorted({at for at, _ in wrong}, key=_position, reverse=True):
+            _remove(tables, at)
         wrong.clear()
 
 
-def _take_out(tables: Table, at: Where) -> None:
+def _remove(tables: Table, at: Location) -> None:
     name, part = str(at[0]), at[1] if len(at) > 1 else None
     inside = tables.get(name)
     if isinstance(inside, list) and isinstance(part, int):
@@ -355,6 +355,6 @@ def _take_out(tables: Table, at: Where) -> None:
         tables.pop(name, None)
 
 
-def _place(at: Where) -> tuple[str, int]:
-    """To take out the last of an array first: then the others keep their numbers."""
+def _position(at: Location) -> tuple[str, int]:
+    """Sort key to remove the last element of an array first, so that the others keep their numbers."""
     return str(at[0]), at[1] if len(at) > 1 and isinstance(at[1], int) else 0

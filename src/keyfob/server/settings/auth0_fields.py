@@ -1,4 +1,4 @@
-"""Reading what Auth0 exports: member by member, and nothing is passed over in silence."""
+"""Read an object of an Auth0 export member by member, and report each member that is not imported."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from keyfob.protocol.address import is_web_url
 from keyfob.server.settings.field_types import write_span
 from keyfob.server.settings.schema import Table
 
-Leave = Callable[[str, str], None]  # what is left out, and why
+Leave = Callable[[str, str], None]  # the member that is not imported, and the reason
 
 
 def texts(value: object) -> list[str]:
-    """The texts of a list; nothing of what is no list."""
+    """Return the strings of a list, or nothing if it is not a list."""
     found = cast("list[object]", value) if isinstance(value, list) else []
     return [one for one in found if isinstance(one, str)]
 
 
 def records(inside: Mapping[str, object], name: str, leave: Leave) -> list[Table]:
-    """The tables of a list."""
+    """Return the objects of a list."""
     value = inside.get(name)
     if value is None:
         return []
@@ -33,32 +33,30 @@ def records(inside: Mapping[str, object], name: str, leave: Leave) -> list[Table
 
 
 class Auth0Fields:
-    """The members of one thing, taken one by one.
+    """The members of one object. Each method that reads a member also removes it.
 
     Attributes:
-        what: The thing, for a person.
-        leave: Hears of what is left out.
+        what: The object, for messages.
+        leave: Report a member that is not imported.
     """
 
     def __init__(self, members: Mapping[str, object], what: str, leave: Leave) -> None:
-        """All are there yet."""
         self.what = what
         self.leave = leave
         self._members = {str(name): value for name, value in members.items()}
 
     def take(self, name: str) -> object:
-        """Its value, once."""
         return self._members.pop(name, None)
 
     def text(self, name: str) -> str | None:
-        """Its value, where it is text."""
+        """Return the value if it is a string."""
         value = self.take(name)
         if value is not None and not isinstance(value, str):
             self.note(name, "it is not a text")
         return value if isinstance(value, str) else None
 
     def table(self, name: str) -> Table:
-        """Its value, where it is a table."""
+        """Return the value if it is an object."""
         value = self.take(name)
         return (
             {str(key): one for key, one in cast("dict[object, object]", value).items()}
@@ -67,15 +65,15 @@ class Auth0Fields:
         )
 
     def urls(self, name: str) -> list[str]:
-        """Those of a list that are web addresses, and the same for everybody."""
+        """Return the URLs of a list, except those with a placeholder."""
         found = texts(self.take(name))
-        kept = [url for url in found if is_web_url(url) and "*" not in url]
-        if len(kept) < len(found):
+        usable = [url for url in found if is_web_url(url) and "*" not in url]
+        if len(usable) < len(found):
             self.note(name, "one is no web address, or has a placeholder")
-        return kept
+        return usable
 
     def span_in(self, table: Table, word: str, name: str, *, unit: int = 1, most: int = 0) -> None:
-        """Write a number of seconds, or of another unit, as a length of time; nothing where there is none."""
+        """Write a number of units (in seconds) to `table[word]` as a length of time, if the member is present."""
         value = self.take(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
             if value is not None:
@@ -90,7 +88,7 @@ class Auth0Fields:
         table[word] = write_span(timedelta(seconds=value * unit))
 
     def is_possible(self, name: str, check: Callable[[], None]) -> bool:
-        """Whether a check passes; notes why not."""
+        """Return whether a check passes; report the reason if not."""
         try:
             check()
         except Misuse as wrong:
@@ -99,16 +97,16 @@ class Auth0Fields:
         return True
 
     def note(self, name: str, why: str) -> None:
-        """Tell of something that is left out, or done in another way."""
+        """Report a member that is not imported, or imported differently."""
         self.leave(f"{self.what}: {name}", why)
 
     def drop(self, *names: str) -> None:
-        """Take what means nothing here, or was read elsewhere."""
+        """Remove members that have no meaning here, or are read elsewhere."""
         for name in names:
             self.take(name)
 
     def leave_the_rest(self) -> None:
-        """Tell of each that nobody took, unless it says nothing."""
+        """Report each member that was not read, unless it is empty."""
         for name, value in self._members.items():
             if value not in (None, "", False, [], {}):
                 self.note(name, "nothing here does that")

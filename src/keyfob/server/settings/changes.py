@@ -1,4 +1,4 @@
-"""What a change of a tenant's settings comes to: what is added, changed and removed, for a person to read."""
+"""The plan of a change of settings: what is added, changed and removed, with a text for the operator."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from keyfob.server.settings.toml import write_value
 from keyfob.server.settings.users import PASSWORD, write_person
 
 Sign = Literal["+", "~", "-"]
-# Hashes say nothing to a person, so that they differ is all that is said of them.
-_UNSPEAKABLE: Final = frozenset({SECRETS, PASSWORD})
+# Hashes are not shown, only that they differ.
+_HIDDEN: Final = frozenset({SECRETS, PASSWORD})
 _LONGEST: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that changes.
+    """One change.
 
     Attributes:
         sign: Added, changed or removed.
-        kind: As in the store, or `user`.
-        lines: What changes about it: `name: "a" -> "b"`.
+        kind: The kind of the document, or `user`.
+        lines: The changed fields: `name: "a" -> "b"`.
     """
 
     sign: Sign
@@ -36,13 +36,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A change that has been thought through, and that a store can make.
+    """A change of the store that is ready to be made.
 
     Attributes:
-        stored: What the store has to hold still, or somebody else came first.
-        documents: What it shall hold.
-        people: Who is changed: as they are, or None, and as they shall be.
-        changes: The same in words.
+        stored: The documents that the plan is based on. If the store has others now, the plan is void.
+        documents: The wanted documents.
+        people: The present record, or None, and the wanted record of each changed user.
+        changes: The changes, for the operator.
     """
 
     stored: tuple[Document, ...]
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def removes(self) -> bool:
-        """Whether anything is lost by it."""
+        """Whether something is removed."""
         return any(change.sign == "-" for change in self.changes)
 
 
@@ -63,17 +63,17 @@ def plan_of(
     *,
     before: tuple[Document, ...] | None = None,
 ) -> Plan:
-    """A plan.
+    """Return a plan.
 
     Args:
-        stored: What the store holds.
-        documents: What it shall hold.
-        people: Everybody concerned, as they are and as they shall be; who stays the same is left out.
-        before: What the changes are told against; what the store holds, if nothing is said.
+        stored: The present documents.
+        documents: The wanted documents.
+        people: The present record, or None, and the wanted record of each user. Unchanged users are left out.
+        before: The documents to show the changes against, if not `stored`.
     """
-    moved = tuple((known, wanted) for known, wanted in people if known != wanted)
-    told = [*_documents(stored if before is None else before, documents), *map(_person, moved)]
-    return Plan(stored, documents, moved, tuple(told))
+    changed_users = tuple((known, wanted) for known, wanted in people if known != wanted)
+    changes = [*_documents(stored if before is None else before, documents), *map(_user, changed_users)]
+    return Plan(stored, documents, changed_users, tuple(changes))
 
 
 def _documents(before: Iterable[Document], after: Iterable[Document]) -> Iterator[Change]:
@@ -88,8 +88,8 @@ def _documents(before: Iterable[Document], after: Iterable[Document]) -> Iterato
             yield Change("~", kind, name, tuple(_lines(json.loads(was), json.loads(becomes))))
 
 
-def _person(moved: tuple[User | None, User]) -> Change:
-    known, wanted = moved
+def _user(changed: tuple[User | None, User]) -> Change:
+    known, wanted = changed
     if known is None:
         return Change("+", "user", wanted.email)
     return Change("~", "user", wanted.email, tuple(_lines(write_person(known), write_person(wanted))))
@@ -100,7 +100,7 @@ def _lines(was: Mapping[str, object], becomes: Mapping[str, object]) -> Iterator
         old, new = was.get(word), becomes.get(word)
         if old == new:
             continue
-        if word in _UNSPEAKABLE:
+        if word in _HIDDEN:
             yield f"{word}: {_count(old)} -> {_count(new)}" if word == SECRETS else f"{word}: changed"
         else:
             yield f"{word}: {_shown(old)} -> {_shown(new)}"

@@ -1,4 +1,4 @@
-"""What a tenant is told at its start: lifetimes, policy, applications, APIs. Checked before anything is served."""
+"""The settings of a tenant: lifetimes, policy, clients, APIs. They are checked before the tenant starts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Final, Literal, NoReturn, get_args
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from keyfob.errors import Misuse
@@ -32,11 +32,12 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 
 @dataclass(frozen=True, slots=True)
 class ForCertificates:
-    """Where programs show certificates. A browser is never asked for one: that is why it is an address of its own.
+    """A second address, at which clients present certificates. Browsers do not use it and are never asked for one.
 
     Attributes:
         address: With a trailing slash.
-        authorities: In DER; a certificate that one of them signed itself proves a program by its name (RFC 8705 §2.1).
+        authorities: The certificate authorities, in DER, that must have signed a client's certificate directly
+            (RFC 8705 §2.1).
     """
 
     address: str
@@ -45,23 +46,23 @@ class ForCertificates:
 
 @dataclass(frozen=True, slots=True)
 class TenantConfig:
-    """A tenant.
+    """The settings of a tenant.
 
     Attributes:
-        issuer: Its address with a trailing slash; https, or plain http on this machine.
-        wire: Whose statuses and texts to answer with.
-        default_audience: The API meant when a program names none. Without it, such a token opens /userinfo alone.
-        default_directory: The connection that a password grant without a realm means.
-        allows_password: Whether there are password grants at all; application and connection must allow them too.
-        mfa: Who is asked for a second factor: nobody, who has enrolled one, or everybody.
-        factors: Which second factors people may enrol.
-        introspection: Whether /oauth/introspect answers (RFC 7662); None means only under `rfc`, Auth0 has none.
-        logout_urls: Where /v2/logout may lead when no application is named.
-        device_requests: How many codes one address may ask for within one code's life (RFC 8628 §5.6).
-        guess_odds: How likely all the guessing of one code's life may be to hit that code (RFC 8628 §5.1).
-        requests_per_minute: How often one address may call one endpoint.
-        refresh_limit: How many living logins one person may have in one application; the oldest goes first.
-        for_certificates: Where this process takes certificates, if it does; like where it listens, no setting.
+        issuer: The issuer URL with a trailing slash: https, or plain http on this machine.
+        wire: The dialect: the statuses and texts of Auth0 or of the RFCs.
+        default_audience: The API of a request that names none. Without it, such a token is for /userinfo only.
+        default_directory: The connection of a password grant without a realm.
+        allows_password: Whether password grants are allowed; the client and the connection must allow them too.
+        mfa: The users who need a second factor: none, those who have enrolled one, or all.
+        factors: The second factors that users may enrol.
+        introspection: Whether /oauth/introspect is enabled (RFC 7662); None: only under `rfc`, since Auth0 has none.
+        logout_urls: The URLs that /v2/logout may redirect to if no client is named.
+        device_requests: The limit of device codes for one network within the lifetime of a code (RFC 8628 §5.6).
+        guess_odds: The allowed probability that a user code is guessed within its lifetime (RFC 8628 §5.1).
+        requests_per_minute: The limit of requests of one network to one endpoint.
+        refresh_limit: The limit of logins of one user in one client; the oldest one ends first.
+        for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
     issuer: str
@@ -93,10 +94,10 @@ class TenantConfig:
     for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what would be unsafe or could not work.
+        """Check the settings.
 
         Raises:
-            Misuse: Says which setting, and what would do.
+            Misuse: A setting is unsafe or not valid; the message names it.
         """
         if not is_web_url(self.issuer) or not self.issuer.endswith("/") or set("?#") & set(self.issuer):
             raise Misuse("issuer is not a web address with a trailing slash", hint="Such as https://login.example.com/")
@@ -134,12 +135,8 @@ class TenantConfig:
             raise Misuse("code_lifetime is longer than ten minutes", hint="RFC 6749 §4.1.2 allows no more.")
 
     def _check_references(self) -> None:
-        """Names that point somewhere must point at something.
-
-        Raises:
-            Misuse: Says which does not, and what there is.
-        """
-        programs = _unique("application", (found.client_id for found in self.applications))
+        """Check that the names of clients, APIs, connections and scopes exist, and none is defined twice."""
+        client_ids = _unique("application", (found.client_id for found in self.applications))
         audiences = _unique("API", (found.audience for found in self.apis))
         connections = _unique("connection", (found.name for found in self.connections))
         _unique("role", (found.name for found in self.roles))
@@ -151,7 +148,7 @@ class TenantConfig:
             for name in application.connections:
                 _known(f"application {application.client_id}: connection", name, connections)
         for grant in self.grants:
-            _known("grant: application", grant.client_id, programs)
+            _known("grant: application", grant.client_id, client_ids)
             _known("grant: API", grant.audience, audiences)
             self._check_scopes("grant", grant.audience, grant.scopes)
         for role in self.roles:
@@ -166,33 +163,33 @@ class TenantConfig:
 
     @property
     def is_https(self) -> bool:
-        """Whether browsers and programs come over TLS."""
+        """Whether the issuer is an https URL."""
         return self.issuer.startswith("https://")
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, as browsers write it in `Origin`."""
+        """The origin of the issuer: scheme, host and port."""
         parts = urlsplit(self.issuer)
         return f"{parts.scheme}://{parts.netloc}"
 
     def address_of(self, request: Request) -> str:
-        """The address that a request came to: only one of ours asks for certificates."""
+        """Return the URL of a request. A request with a certificate came to the address for certificates."""
         base = self.for_certificates.address if self.for_certificates and request.certificate else self.issuer
         return f"{base}{request.path[1:]}"
 
     @property
     def offers_introspection(self) -> bool:
-        """Whether /oauth/introspect answers."""
+        """Whether /oauth/introspect is enabled."""
         return self.wire == "rfc" if self.introspection is None else self.introspection
 
     @property
     def userinfo_audience(self) -> str:
-        """What a token that opens /userinfo names."""
+        """The audience of /userinfo."""
         return f"{self.issuer}userinfo"
 
     @property
     def mfa_api(self) -> Api:
-        """Auth0's built-in API for a person's second factors; its tokens live ten minutes."""
+        """Auth0's built-in API for a user's second factors, with tokens of ten minutes."""
         scopes = {
             ENROLL: "add a second factor",
             READ_AUTHENTICATORS: "see your second factors",
@@ -203,55 +200,50 @@ class TenantConfig:
 
     @property
     def algorithms(self) -> frozenset[Algorithm]:
-        """What must be signed with: ID tokens are RS256."""
+        """The signing algorithms of the APIs, and RS256 for ID tokens."""
         return frozenset({"RS256", *(api.algorithm for api in self.apis)})
 
     def application(self, client_id: str) -> Application | None:
-        """By its id."""
-        for found in self.applications:
-            if found.client_id == client_id:
-                return found
-        return None
+        return next((found for found in self.applications if found.client_id == client_id), None)
 
     def api(self, audience: str | None) -> Api | None:
-        """By its audience, or the default one when none is named."""
+        """Return the API with that audience, or the default API."""
         wanted = audience or self.default_audience
         if wanted == f"{self.issuer}mfa/":
             return self.mfa_api
         return next((found for found in self.apis if found.audience == wanted), None)
 
     def target(self, audience: str | None) -> Api | None:
-        """As `api`; where neither the program nor the tenant names one, what opens /userinfo alone."""
+        """Return the API with that audience, the default API, or else the API of /userinfo."""
         if (audience or self.default_audience or self.userinfo_audience) == self.userinfo_audience:
             return Api(self.userinfo_audience, "Your profile")
         return self.api(audience)
 
     def connection(self, name: str | None) -> Connection | None:
-        """By its name."""
         return next((found for found in self.connections if found.name == name), None)
 
     def grant(self, client_id: str, audience: str) -> ApiGrant | None:
-        """What an application may do at an API as itself."""
+        """Return the grant of a client for an API."""
         return next(
             (found for found in self.grants if (found.client_id, found.audience) == (client_id, audience)), None
         )
 
     def password_users(self) -> tuple[str, ...]:
-        """The applications that may use the password grants: to be said aloud at the start."""
+        """Return the clients that may use the password grants, for the audit log at the start."""
         names = (one.client_id for one in self.applications if {PASSWORD, PASSWORD_REALM} & set(one.grants))
         return tuple(names) if self.allows_password else ()
 
     def grantable(self, asked: Scope, api: Api) -> Scope:
-        """What of the asked scope can be granted: standard ones and the API's; unknown ones are dropped."""
+        """Return the requested scope without the values that are neither standard nor of the API."""
         offered = {*STANDARD_SCOPES, *api.scopes} - (set() if api.allow_offline_access else {"offline_access"})
         return asked & Scope.of(offered)
 
 
 def _unique(what: str, names: Iterable[str]) -> set[str]:
-    """The names.
+    """Return the names as a set.
 
     Raises:
-        Misuse: One stands twice.
+        Misuse: A name is not unique.
     """
     found: set[str] = set()
     for name in names:
@@ -262,16 +254,13 @@ def _unique(what: str, names: Iterable[str]) -> set[str]:
 
 
 def _known(what: str, name: str, known: set[str]) -> None:
-    if name not in known:
-        _unknown(what, name, known)
-
-
-def _unknown(what: str, name: str, known: set[str]) -> NoReturn:
-    """Say so, and what it may have meant.
+    """Check that a name exists.
 
     Raises:
-        Misuse: Always.
+        Misuse: It does not exist; the hint has a similar name.
     """
+    if name in known:
+        return
     near = get_close_matches(name, known, 1)
     hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(known)) or 'none'}"
     raise Misuse(f"{what} {name!r} is not known", hint=hint)

@@ -1,4 +1,4 @@
-"""How settings are said in tenant.toml: a way to read and to write each kind of value."""
+"""The types of values in tenant.toml: how each is read and written."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from keyfob.protocol.grants import GRANT_TYPES
 
 _SPAN: Final = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})(?:\.(\d{1,6}))?s)?\Z", re.ASCII)
 _SPAN_HINT: Final = 'Such as "15m", "30d" or "1h30m".'
-_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 §6: what a JWK hides
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # the private members of a JWK: RFC 7518 §6
 HASH_BYTES: Final = 32
-LONGEST_SPAN: Final = timedelta(days=36500)  # a moment that far from now is still one
+LONGEST_SPAN: Final = timedelta(days=36500)  # added to the present time, it does not overflow
 LARGEST_COUNT: Final = 2**31 - 1
 SHORT_GRANTS: Final = {full.rpartition(":")[2].rpartition("/")[2]: full for full in GRANT_TYPES}
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of value.
+class FieldType:
+    """A type of value.
 
     Attributes:
-        says: What it is, for a person: "a text", "a length of time".
-        read: From what TOML, JSON or YAML gave; raises Misuse, whose message goes on after the key's name.
-        write: To what TOML and JSON can hold.
+        description: The type in words: "a text", "a length of time".
+        read: Convert from TOML, JSON or YAML. Raise Misuse with a message that is a continuation of the key's name.
+        write: Convert to TOML or JSON.
     """
 
-    says: str
+    description: str
     read: Callable[[object], Any]
     write: Callable[[Any], object] = lambda value: value
 
 
 def write_span(span: timedelta) -> str:
-    """A length of time as text: `1h30m`."""
+    """Return a length of time as text: `1h30m`."""
     hours, seconds = divmod(span.seconds, 3600)
     minutes, seconds = divmod(seconds, 60)
     rest = f"{seconds}.{span.microseconds:06}".rstrip("0") if span.microseconds else str(seconds)
@@ -51,11 +51,7 @@ def write_span(span: timedelta) -> str:
 
 
 def read_span(value: object) -> timedelta:
-    """From text such as `15m`, `30d`, `1h30m`.
-
-    Raises:
-        Misuse: It is none.
-    """
+    """Read a length of time from text such as `15m`, `30d`, `1h30m`."""
     found = _SPAN.match(value) if isinstance(value, str) and value else None
     if found is None:
         raise Misuse("is not a length of time", hint=_SPAN_HINT)
@@ -68,11 +64,6 @@ def read_span(value: object) -> timedelta:
 
 
 def read_text(value: object) -> str:
-    """Text.
-
-    Raises:
-        Misuse: It is something else.
-    """
     if not isinstance(value, str):
         raise Misuse("is not a text", hint='Put it in quotes: "..."')
     try:
@@ -83,22 +74,12 @@ def read_text(value: object) -> str:
 
 
 def read_flag(value: object) -> bool:
-    """True or false.
-
-    Raises:
-        Misuse: It is neither.
-    """
     if not isinstance(value, bool):
         raise Misuse("is neither true nor false", hint="Write true or false, without quotes.")
     return value
 
 
 def read_count(value: object) -> int:
-    """A whole number.
-
-    Raises:
-        Misuse: It is something else.
-    """
     if not isinstance(value, int) or isinstance(value, bool):
         raise Misuse("is not a whole number", hint="Write digits only, without quotes.")
     if abs(value) > LARGEST_COUNT:
@@ -107,33 +88,19 @@ def read_count(value: object) -> int:
 
 
 def read_odds(value: object) -> float:
-    """A share between 0 and 1.
-
-    Raises:
-        Misuse: It is something else.
-    """
+    """Read a probability above 0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise Misuse("is not a number above 0 and up to 1", hint="Such as 1e-9.")
     return float(value)
 
 
 def read_list(value: object) -> list[object]:
-    """A list of anything.
-
-    Raises:
-        Misuse: It is something else.
-    """
     if not isinstance(value, list):
         raise Misuse("is not a list", hint='Put it in brackets: ["..."]')
     return cast("list[object]", value)
 
 
 def read_texts(value: object) -> tuple[str, ...]:
-    """A list of texts.
-
-    Raises:
-        Misuse: It is something else.
-    """
     found = read_list(value)
     if not all(isinstance(one, str) for one in found):
         raise Misuse("is not a list of texts", hint='Such as ["one", "two"].')
@@ -141,22 +108,13 @@ def read_texts(value: object) -> tuple[str, ...]:
 
 
 def read_table(value: object) -> dict[str, object]:
-    """A table.
-
-    Raises:
-        Misuse: It is something else.
-    """
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in cast("dict[object, object]", value)):
         raise Misuse("is not a table", hint='Write { name = "..." }.')
     return cast("dict[str, object]", value)
 
 
 def read_names(value: object) -> dict[str, str]:
-    """Names, and words for each.
-
-    Raises:
-        Misuse: It is something else.
-    """
+    """Read a table of names with a text for each."""
     hint = 'Such as { "read:orders" = "read your orders" }.'
     if not isinstance(value, dict):
         raise Misuse("is not a table of names and words", hint=hint)
@@ -167,11 +125,7 @@ def read_names(value: object) -> dict[str, str]:
 
 
 def read_permissions(value: object) -> tuple[tuple[str, str], ...]:
-    """For each API a list of scopes; sorted, none twice.
-
-    Raises:
-        Misuse: It is something else.
-    """
+    """Read a table with a list of scopes for each API. Return sorted pairs of audience and scope."""
     hint = 'Such as { "https://orders.example/" = ["read:orders"] }.'
     if not isinstance(value, dict):
         raise Misuse("is not a table of APIs", hint=hint)
@@ -184,7 +138,6 @@ def read_permissions(value: object) -> tuple[tuple[str, str], ...]:
 
 
 def write_permissions(pairs: Sequence[tuple[str, str]]) -> object:
-    """A table of lists."""
     found: dict[str, list[str]] = {}
     for audience, scope in sorted(set(pairs)):
         found.setdefault(audience, []).append(scope)
@@ -192,7 +145,7 @@ def write_permissions(pairs: Sequence[tuple[str, str]]) -> object:
 
 
 def chosen(options: Sequence[str]) -> Callable[[object], str]:
-    """Reads one of some words."""
+    """Return a function that reads one of some words."""
 
     def read(value: object) -> str:
         if value not in options or not isinstance(value, str):
@@ -203,23 +156,19 @@ def chosen(options: Sequence[str]) -> Callable[[object], str]:
 
 
 def chosen_list(options: Sequence[str]) -> Callable[[object], tuple[str, ...]]:
-    """Reads a list of some words."""
+    """Return a function that reads a list of some words."""
     one = chosen(options)
     return lambda value: tuple(one(word) for word in read_texts(value))
 
 
 def suggestion(word: object, options: Sequence[str]) -> str:
-    """What may have been meant, or what there is."""
+    """Return a hint with the option that is similar to a word, or with all options."""
     near = get_close_matches(word, options, 1) if isinstance(word, str) else []
     return f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(options)}"
 
 
 def read_grants(value: object) -> tuple[str, ...]:
-    """Grants by their short or full names.
-
-    Raises:
-        Misuse: There is no such grant.
-    """
+    """Read grants by their short or full names."""
     found = read_texts(value)
     for name in found:
         if name not in SHORT_GRANTS and name not in GRANT_TYPES:
@@ -228,31 +177,23 @@ def read_grants(value: object) -> tuple[str, ...]:
 
 
 def write_grants(grants: Sequence[str]) -> object:
-    """By their short names."""
+    """Write grants by their short names."""
     short = {full: name for name, full in SHORT_GRANTS.items()}
     return [short.get(name, name) for name in grants]
 
 
 def read_methods(value: object) -> tuple[str, ...]:
-    """One authentication method, or a list.
-
-    Raises:
-        Misuse: There is no such method.
-    """
+    """Read one authentication method, or a list."""
     return chosen_list(_METHODS)([value] if isinstance(value, str) else value)
 
 
 def write_methods(methods: Sequence[str]) -> object:
-    """One alone stands without brackets."""
+    """Write one authentication method as a text, several as a list."""
     return methods[0] if len(methods) == 1 else list(methods)
 
 
 def read_public_keys(value: object) -> tuple[Mapping[str, object], ...]:
-    """JWKs.
-
-    Raises:
-        Misuse: It is something else, or holds a private key.
-    """
+    """Read JWKs, which must not be private keys."""
     keys = tuple(read_table(key) for key in read_list(value))
     if any(_PRIVATE & set(key) for key in keys):
         raise Misuse("holds a private key", hint="Keep that one to the program; write its public members here only.")
@@ -265,18 +206,14 @@ def read_public_keys(value: object) -> tuple[Mapping[str, object], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where a secret is to be found: `env`, `file`; or what may stand in a file itself: `keyed`, `hash`."""
+    """A reference to a secret (`env` or `file`), or a hash in its place (`keyed` or `hash`)."""
 
     where: str
     name: str
 
 
 def read_reference(value: object, kinds: Sequence[str]) -> Reference:
-    """A secret's place. What stands there in its stead is never repeated.
-
-    Raises:
-        Misuse: It is something else, such as the secret itself.
-    """
+    """Read a reference. Messages never repeat the value, which could be the secret itself."""
     hint = f"Write {' or '.join(_example(kind) for kind in kinds)}."
     if isinstance(value, str):
         raise Misuse("holds a secret in clear", hint=f"{hint} Then change the secret: it has been in a file.")
@@ -288,11 +225,7 @@ def read_reference(value: object, kinds: Sequence[str]) -> Reference:
 
 
 def read_keyed(text: str) -> bytes:
-    """A keyed hash from base64url.
-
-    Raises:
-        Misuse: It is none.
-    """
+    """Read a keyed hash from base64url."""
     try:
         found = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
     except ValueError:
@@ -307,20 +240,20 @@ def _example(kind: str) -> str:
     return f'{{ {kind} = "{inner}" }}'
 
 
-def kind_of(hint: Any) -> Kind:  # noqa: ANN401  a type, or what typing makes of one
-    """The kind of a dataclass's field, from its type.
+def field_type_of(hint: Any) -> FieldType:  # noqa: ANN401  a type, or what typing makes of one
+    """Return the type of values of a dataclass field, from its annotation.
 
     Raises:
-        TypeError: Nobody has said yet how such a thing is written.
+        TypeError: There is none for the annotation.
     """
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
     if typing.get_origin(hint) is Literal:
         options = typing.get_args(hint)
-        return Kind("one of " + ", ".join(f"`{word}`" for word in options), chosen(options))
+        return FieldType("one of " + ", ".join(f"`{word}`" for word in options), chosen(options))
     if typing.get_origin(hint) is tuple and typing.get_origin(typing.get_args(hint)[0]) is Literal:
         options = typing.get_args(typing.get_args(hint)[0])
-        return Kind("a list of " + ", ".join(f"`{word}`" for word in options), chosen_list(options), list)
+        return FieldType("a list of " + ", ".join(f"`{word}`" for word in options), chosen_list(options), list)
     if hint not in _PLAIN:
         msg = f"no words for {hint}"
         raise TypeError(msg)
@@ -328,18 +261,18 @@ def kind_of(hint: Any) -> Kind:  # noqa: ANN401  a type, or what typing makes of
 
 
 _METHODS: Final = (*AUTH_METHODS, *TLS_METHODS)
-_PLAIN: Final[dict[object, Kind]] = {
-    str: Kind("a text", read_text),
-    bool: Kind("true or false", read_flag),
-    int: Kind("a whole number", read_count),
-    float: Kind("a number up to 1", read_odds),
-    timedelta: Kind("a length of time", read_span, write_span),
-    tuple[str, ...]: Kind("a list of texts", read_texts, list),
-    dict[str, str]: Kind("a table of names and words", read_names, dict),
-    tuple[tuple[str, str], ...]: Kind("for each API a list of scopes", read_permissions, write_permissions),
+_PLAIN: Final[dict[object, FieldType]] = {
+    str: FieldType("a text", read_text),
+    bool: FieldType("true or false", read_flag),
+    int: FieldType("a whole number", read_count),
+    float: FieldType("a number up to 1", read_odds),
+    timedelta: FieldType("a length of time", read_span, write_span),
+    tuple[str, ...]: FieldType("a list of texts", read_texts, list),
+    dict[str, str]: FieldType("a table of names and words", read_names, dict),
+    tuple[tuple[str, str], ...]: FieldType("for each API a list of scopes", read_permissions, write_permissions),
 }
-GRANTS: Final = Kind("a list of grants, by their short or full names", read_grants, write_grants)
-METHODS: Final = Kind(
+GRANTS: Final = FieldType("a list of grants, by their short or full names", read_grants, write_grants)
+METHODS: Final = FieldType(
     "one of " + ", ".join(f"`{method}`" for method in _METHODS) + "; or a list", read_methods, write_methods
 )
-PUBLIC_KEYS: Final = Kind("a list of JWKs", read_public_keys, lambda keys: [dict(key) for key in keys])
+PUBLIC_KEYS: Final = FieldType("a list of JWKs", read_public_keys, lambda keys: [dict(key) for key in keys])

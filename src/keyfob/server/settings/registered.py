@@ -1,4 +1,4 @@
-"""What is registered at a tenant: applications, APIs, what the ones may ask of the others, roles, connections."""
+"""The registered clients, APIs, grants, roles and connections of a tenant."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from keyfob.server.records import DEFAULT_CONNECTION
 
 Kind = Literal["native", "spa", "web", "machine"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-SHORTEST_SECRET: Final = 32  # no guessing, however fast the hash
-MOST_KEYS: Final = 2  # as at Auth0: one in use, and the next one
+SHORTEST_SECRET: Final = 32  # cannot be guessed, even with a fast hash
+MOST_KEYS: Final = 2  # as at Auth0: the current key and the next one
 _LONGEST_ID: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshPolicy:
-    """How an application's refresh tokens live.
+    """The refresh token settings of a client.
 
     Attributes:
-        rotates: Each use gives a new token and ends the old one.
-        idle: How long one may lie unused.
-        absolute: How long a login may be renewed in all, however busy.
-        leeway: How long after a rotation the token before may be traded again (Auth0's rotation overlap).
+        rotates: Whether each use returns a new token and invalidates the old one.
+        idle: The lifetime of an unused refresh token.
+        absolute: The lifetime of a login.
+        leeway: The time after a rotation in which the previous token is still valid (Auth0's rotation overlap).
     """
 
     rotates: bool = True
@@ -50,22 +50,22 @@ class RefreshPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A program that may ask for tokens.
+    """A client. Auth0 calls it an application.
 
     Attributes:
-        kind: `native` and `spa` are public: whoever holds the program can read all that is in it (RFC 8252 §8.5).
-        auth_methods: How it proves who it is at the token endpoint; `none` is for public ones.
-        secrets: Several live ones let a secret be changed without a gap. A tenant turns them into `secret_hashes` at
-            its start, keyed hashes of its own, and keeps nothing else.
-        public_keys: JWKs that its assertions are checked with (RFC 7523).
-        certificate_name: Whose certificate proves it, where an authority vouches for that (RFC 8705 §2.1): one of
+        kind: `native` and `spa` are public clients, whose code cannot keep a secret (RFC 8252 §8.5).
+        auth_methods: The authentication methods at the token endpoint; `none` for a public client.
+        secrets: The client secrets, several to change one without a gap. At its start a tenant replaces them with keyed
+            hashes in `secret_hashes`.
+        public_keys: The JWKs that verify its assertions (RFC 7523).
+        certificate_name: The subject name of its certificate, if an authority signs that (RFC 8705 §2.1): one of
             `subject:CN=robot,O=Example` (RFC 4514), `dns:`, `uri:`, `ip:` and `email:`.
-        certificates: Those in PEM that prove it by themselves (RFC 8705 §2.2).
-        callbacks: Where an authorization answer may be sent, compared letter for letter.
-        any_loopback_port: Whether the port of a loopback callback does not matter (RFC 8252 §7.3), also under `auth0`.
-        web_origins: Pages whose scripts may call the tenant (CORS).
-        is_first_party: Ours; a stranger's program is always asked about.
-        trusts_forwarded_for: Whether `auth0-forwarded-for` from it names the person's address.
+        certificates: Its self-signed certificates in PEM (RFC 8705 §2.2).
+        callbacks: The redirect URIs, compared exactly.
+        any_loopback_port: Whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3), also under `auth0`.
+        web_origins: The origins of pages whose scripts may call the tenant (CORS).
+        is_first_party: Whether it belongs to the operator. A third-party client always needs consent.
+        trusts_forwarded_for: Whether its header `auth0-forwarded-for` is trusted as the user's address.
         requires_dpop: Whether its tokens must be bound to a key (RFC 9449).
     """
 
@@ -92,14 +92,14 @@ class Application:
 
     @property
     def is_public(self) -> bool:
-        """Whether its `client_id` alone proves nothing."""
+        """Whether it is a public client, which does not authenticate."""
         return "none" in self.auth_methods
 
     def check(self) -> None:
-        """Refuse what would be unsafe or could not work.
+        """Check the settings.
 
         Raises:
-            Misuse: Says which setting, and what would do.
+            Misuse: A setting is unsafe or not valid; the message names it.
         """
         what = f"application {self.client_id}"
         _check_name(self.client_id, "client_id")
@@ -123,17 +123,17 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An API that tokens are for.
+    """An API (resource server).
 
     Attributes:
-        audience: Its identifier, compared letter for letter; a trailing slash counts.
-        scopes: Name to words for the person who is asked.
-        profile: How its access tokens look: Auth0's own, or RFC 9068.
-        algorithm: What signs them.
-        enforces_permissions: Whether a person gets only the scopes that their roles give (RBAC).
-        lists_permissions: Whether tokens carry `permissions` (Auth0's dialects with `_authz`).
-        skips_consent: Whether a first-party program at a callback that can be verified need not ask the person.
-        users: Whether any application may ask for a person's token, only one with a grant, or none.
+        audience: Its identifier, compared exactly, including a trailing slash.
+        scopes: The description of each scope, for the consent page.
+        profile: The format of its access tokens: Auth0's or RFC 9068.
+        algorithm: The signing algorithm of its access tokens.
+        enforces_permissions: Whether users get only the scopes of their roles and permissions (RBAC).
+        lists_permissions: Whether tokens have the claim `permissions` (Auth0's dialects with `_authz`).
+        skips_consent: Whether a first-party client with a verifiable redirect URI needs no consent.
+        users: Whether all clients may request tokens on behalf of users, only those with a grant, or none.
     """
 
     audience: str
@@ -149,10 +149,10 @@ class Api:
     token_lifetime: timedelta = timedelta(days=1)
 
     def check(self) -> None:
-        """Refuse what could not work.
+        """Check the settings.
 
         Raises:
-            Misuse: Says which setting.
+            Misuse: A setting is not valid; the message names it.
         """
         what = f"API {self.audience}"
         _check_name(self.audience, "audience", longest=600)
@@ -166,7 +166,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class ApiGrant:
-    """What one application may do at one API as itself: Auth0's client grant."""
+    """The scopes that a client has at an API: Auth0's client grant."""
 
     client_id: str
     audience: str
@@ -175,7 +175,7 @@ class ApiGrant:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A name for permissions: pairs of an API's audience and one of its scopes."""
+    """A role: a name for permissions, which are pairs of an API's audience and one of its scopes."""
 
     name: str
     permissions: tuple[tuple[str, str], ...] = ()
@@ -184,7 +184,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A directory of people. `allows_password` is about the password grants; the login page always takes passwords."""
+    """A directory of users. `allows_password` applies to the password grants, not to the login page."""
 
     name: str = DEFAULT_CONNECTION
     allows_password: bool = False
@@ -195,7 +195,7 @@ def _check_name(value: str, what: str, longest: int = _LONGEST_ID) -> None:
         hint = f"Up to {longest} letters, digits and signs, without a space."
         raise Misuse(f"{what} {value!r} is empty, too long, or holds a character that is not plain ASCII", hint=hint)
     if what == "client_id" and ("|" in value or value.endswith("@clients")):
-        # RFC 9700 §4.15.1: a program's subject must never be mistaken for a person's.
+        # RFC 9700 §4.15.1: the subject of a client must not look like that of a user.
         raise Misuse(f"{what} {value!r} looks like a person's id or a subject", hint="Leave out | and @clients.")
 
 
@@ -244,7 +244,7 @@ def _check_certificates(application: Application, what: str) -> None:
         _wrong(what, f"there are more than {MOST_KEYS} certificates", hint="One in use, and the next one.")
     if name is None and not own:
         return
-    from keyfob.jose.shown import KINDS as NAMES  # noqa: PLC0415  certificates cost 30 ms, and few programs have one
+    from keyfob.jose.shown import KINDS as NAMES  # noqa: PLC0415  importing it takes 30 ms, and few clients need it
     from keyfob.jose.shown import check_name, read_certificate  # noqa: PLC0415
 
     try:
@@ -260,7 +260,7 @@ def _check_certificates(application: Application, what: str) -> None:
 
 
 def _check_callback(callback: str, what: str) -> None:
-    """RFC 9700 §2.6, RFC 8252 §7.1: no fragment, no plain http but on this machine, no scheme without a dot."""
+    """Check a redirect URI (RFC 9700 §2.6, RFC 8252 §7.1): no fragment, http on loopback only, no dotless scheme."""
     if "#" in callback or not callback.isascii() or not callback.isprintable() or " " in callback:
         hint = "Leave out everything from # on, and spaces."
         _wrong(what, f"callback {callback!r} has a fragment, or a character that is not allowed", hint=hint)
@@ -276,9 +276,4 @@ def _check_callback(callback: str, what: str) -> None:
 
 
 def _wrong(what: str, problem: str, hint: str = "") -> NoReturn:
-    """Say what is wrong with it.
-
-    Raises:
-        Misuse: Always.
-    """
     raise Misuse(f"{what}: {problem}", hint=hint)

@@ -1,4 +1,4 @@
-"""Which words of tenant.toml stand for which settings: one shape for each kind of table, made from its dataclass."""
+"""The schema of tenant.toml: the keys of each table and their types, from the dataclass of its settings."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from keyfob.server.settings.field_types import (
     GRANTS,
     METHODS,
     PUBLIC_KEYS,
-    Kind,
-    kind_of,
+    FieldType,
+    field_type_of,
     read_list,
     read_table,
     suggestion,
 )
 from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, RefreshPolicy, Role
+from keyfob.server.settings.toml import Location
 
-Where = tuple[str | int, ...]  # ("applications", 0, "callbacks")
-Tell = Callable[[Where, str, str], None]  # where, what is wrong, what to do
+Report = Callable[[Location, str, str], None]  # with the location of an error, its message and its hint
 Table = dict[str, object]
-# Said only in tenant.toml: `secrets` and `password` are read apart, since they point elsewhere.
+# `secrets` and `password` are read separately, since they are references to other places.
 SECRETS: Final = "secrets"
 
-# What Auth0 calls it; nearness of letters would not find ours.
+# Auth0's names, for hints; they are too different to be found by similarity.
 _AUTH0_WORDS: Final = {
     "app_type": "kind",
     "token_endpoint_auth_method": "auth",
@@ -49,85 +49,85 @@ _AUTH0_WORDS: Final = {
 
 
 class Key(NamedTuple):
-    """One word of a table. `default` is MISSING where it has to be said."""
+    """A key of a table, and the field for its value. `default` is MISSING if the key is required."""
 
-    word: str
+    name: str
     field: str
-    kind: Kind
+    type: FieldType
     default: Any
 
 
-class Shape:
-    """A kind of table.
+class TableSchema:
+    """The schema of a table.
 
     Attributes:
-        title: What one of them is, for a person.
-        keys: By their words, in the order of the dataclass.
+        title: The name of its content, for messages.
+        keys: The keys by their names, in the order of the dataclass.
+        extra: The names of keys that are read separately.
     """
 
     def __init__(
         self,
         record: type,
         title: str,
-        special: Mapping[str, tuple[str, Kind]] | None = None,
+        special: Mapping[str, tuple[str, FieldType]] | None = None,
         *,
-        apart: Sequence[str] = (),
+        extra: Sequence[str] = (),
         skipped: Sequence[str] = (),
     ) -> None:
-        """Learn the words from the record.
+        """Create the schema of a dataclass.
 
         Args:
-            record: A dataclass.
-            title: What one of them is.
-            special: Fields that have another word or another kind than their type says.
-            apart: Words that may stand there too, and are read by somebody else.
-            skipped: Fields that are not said in this table.
+            record: The dataclass.
+            title: The name of its content.
+            special: The name and the type of the keys that do not follow from the field.
+            extra: The names of keys that are read separately.
+            skipped: The fields that have no key.
         """
         self.title = title
-        self.apart = tuple(apart)
+        self.extra = tuple(extra)
         hints = typing.get_type_hints(record)
         named = dict(special or {})
         found = [field for field in fields(record) if field.name not in skipped]
-        ways = {field.name: named.get(field.name) or (field.name, kind_of(hints[field.name])) for field in found}
-        self.keys = {
-            ways[field.name][0]: Key(ways[field.name][0], field.name, ways[field.name][1], _default(field))
-            for field in found
-        }
+        self.keys: dict[str, Key] = {}
+        for field in found:
+            name, field_type = named.get(field.name) or (field.name, field_type_of(hints[field.name]))
+            self.keys[name] = Key(name, field.name, field_type, _default(field))
 
-    def read(self, table: Table, at: Where, tell: Tell) -> dict[str, Any] | None:
-        """The settings of one table, by the names of their fields; None after telling of mistakes."""
+    def read(self, table: Table, at: Location, report: Report) -> dict[str, Any] | None:
+        """Return the values of a table by the names of their fields, or None if errors were reported."""
         found: dict[str, Any] = {}
         is_right = True
         for word, value in table.items():
-            if word in self.apart:
+            if word in self.extra:
                 continue
             key = self.keys.get(word)
             if key is None:
-                tell((*at, word), f"{self.title}: there is no key {_shown(word)}", self._nearest(word))
+                report((*at, word), f"{self.title}: there is no key {_shown(word)}", self._nearest(word))
                 is_right = False
                 continue
             try:
-                found[key.field] = key.kind.read(value)
+                found[key.field] = key.type.read(value)
             except Misuse as wrong:
-                tell((*at, word), f"{self.title}: {word} {wrong.message}", wrong.hint)
+                report((*at, word), f"{self.title}: {word} {wrong.message}", wrong.hint)
                 is_right = False
         for key in self.keys.values():
-            if key.default is MISSING and key.word not in table:
-                tell(at, f"{self.title}: {key.word} is missing", f"It is {key.kind.says}.")
+            if key.default is MISSING and key.name not in table:
+                report(at, f"{self.title}: {key.name} is missing", f"It is {key.type.description}.")
                 is_right = False
         return found if is_right else None
 
     def write(self, record: object) -> Table:
-        """A table; what is as it would be anyway is left out."""
+        """Return a record as a table, without default values."""
         found: Table = {}
         for key in self.keys.values():
             value = getattr(record, key.field)
             if value is not None and (key.default is MISSING or value != key.default):
-                found[key.word] = key.kind.write(value)
+                found[key.name] = key.type.write(value)
         return found
 
     def _nearest(self, word: str) -> str:
-        words = [*self.keys, *self.apart]
+        words = [*self.keys, *self.extra]
         meant = _AUTH0_WORDS.get(word)
         return f'Did you mean "{meant}"?' if meant in words else suggestion(word, words)
 
@@ -137,26 +137,18 @@ def _default(field: Field[Any]) -> Any:  # noqa: ANN401
 
 
 def _shown(word: str) -> str:
-    """A key as it may be said: a long one could be a secret that lost its way."""
+    """Return a key for a message. A long one is not shown, since it could be a misplaced secret."""
     return f'"{word}"' if len(word) <= 40 and word.isprintable() else "of that name"
 
 
-def stop_at_once(at: Where, message: str, hint: str) -> NoReturn:
-    """A `Tell` for those who want to hear of the first mistake only.
-
-    Raises:
-        Misuse: Always.
-    """
+def stop_at_once(at: Location, message: str, hint: str) -> NoReturn:
+    """Raise the first error."""
     del at
     raise Misuse(message, hint=hint)
 
 
-def _inside(at: Where, message: str, hint: str) -> NoReturn:
-    """A `Tell` for a table within a table.
-
-    Raises:
-        Misuse: Always; its message goes on after the outer key's name.
-    """
+def _inside(at: Location, message: str, hint: str) -> NoReturn:
+    """Raise an error of a nested table, as a continuation of the outer key's name."""
     del at
     raise Misuse(f"holds a mistake: {message.partition(': ')[2]}", hint=hint)
 
@@ -165,42 +157,42 @@ def _read_refresh(value: object) -> RefreshPolicy:
     return RefreshPolicy(**(REFRESH.read(read_table(value), (), _inside) or {}))
 
 
-def tables_of(value: object, at: Where, tell: Tell) -> list[tuple[Where, Table]]:
-    """The tables of an array of tables, and where each stands; tells of what is none."""
-    found: list[tuple[Where, Table]] = []
+def tables_of(value: object, at: Location, report: Report) -> list[tuple[Location, Table]]:
+    """Return the tables of an array of tables with their locations. Report a value that is not such an array."""
+    found: list[tuple[Location, Table]] = []
     try:
         for number, one in enumerate(read_list(value)):
             found.append(((*at, number), read_table(one)))
     except Misuse:
-        tell(at, f"{at[0]} is not an array of tables", f"Write [[{at[0]}]] above each.")
+        report(at, f"{at[0]} is not an array of tables", f"Write [[{at[0]}]] above each.")
     return found
 
 
-REFRESH: Final = Shape(RefreshPolicy, "refresh")
-TENANT: Final = Shape(
+REFRESH: Final = TableSchema(RefreshPolicy, "refresh")
+TENANT: Final = TableSchema(
     TenantConfig,
     "tenant",
     skipped=("applications", "apis", "grants", "roles", "connections", "issuer", "for_certificates"),
 )
-APPLICATION: Final = Shape(
+APPLICATION: Final = TableSchema(
     Application,
     "application",
     {
         "grants": ("grants", GRANTS),
         "auth_methods": ("auth", METHODS),
         "public_keys": ("public_keys", PUBLIC_KEYS),
-        "refresh": ("refresh", Kind("a table", _read_refresh, REFRESH.write)),
+        "refresh": ("refresh", FieldType("a table", _read_refresh, REFRESH.write)),
     },
-    apart=(SECRETS,),
+    extra=(SECRETS,),
     skipped=("secrets", "secret_hashes"),
 )
-API: Final = Shape(Api, "API")
-GRANT: Final = Shape(ApiGrant, "grant")
-ROLE: Final = Shape(Role, "role")
-CONNECTION: Final = Shape(Connection, "connection")
+API: Final = TableSchema(Api, "API")
+GRANT: Final = TableSchema(ApiGrant, "grant")
+ROLE: Final = TableSchema(Role, "role")
+CONNECTION: Final = TableSchema(Connection, "connection")
 
-# The arrays of tables, how one of each is called in the store, and how it is told from the others there.
-ARRAYS: Final[dict[str, tuple[str, Shape, tuple[str, ...]]]] = {
+# The arrays of tables: the kind of their documents in the store, the schema, and the fields of the document's name.
+ARRAYS: Final[dict[str, tuple[str, TableSchema, tuple[str, ...]]]] = {
     "applications": ("application", APPLICATION, ("client_id",)),
     "apis": ("api", API, ("audience",)),
     "grants": ("grant", GRANT, ("client_id", "audience")),

@@ -1,4 +1,4 @@
-"""A tenant's settings as tables in the words of tenant.toml, and as the documents that a store keeps."""
+"""Convert a tenant's settings to tables with the field names of tenant.toml, to documents of the store, and back."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from keyfob.server.settings.schema import (
     ROLE,
     SECRETS,
     TENANT,
-    Shape,
+    Report,
     Table,
-    Tell,
-    Where,
+    TableSchema,
     stop_at_once,
     tables_of,
 )
+from keyfob.server.settings.toml import Location
 
 Resolve = Callable[[Reference], Secret]
 SECRET_PLACES: Final = ("env", "file", "keyed")
@@ -37,14 +37,14 @@ _ISSUER_HINT: Final = 'Such as "https://login.example.com/". Without it, the ten
 
 
 def write_tables(config: TenantConfig, *, names_issuer: bool = True) -> Table:
-    """Settings as tables; what is as it would be anyway is left out.
+    """Return settings as tables, without default values.
 
     Args:
-        config: Without secrets: a tenant keeps keyed hashes.
-        names_issuer: Whether the address is a setting, or wherever the tenant is served.
+        config: The settings, with keyed hashes in place of client secrets.
+        names_issuer: Whether to write the issuer.
 
     Raises:
-        Misuse: A client secret stands there in clear.
+        Misuse: The settings have a client secret in clear.
     """
     if any(application.secrets for application in config.applications):
         raise Misuse("client secrets are not written in clear")
@@ -71,71 +71,73 @@ def _write_keyed(hashed: bytes) -> str:
     return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode("ascii")
 
 
-def read_tables(tables: Table, *, issuer: str, resolve: Resolve, tell: Tell = stop_at_once) -> TenantConfig | None:
-    """Settings from tables; None after telling of mistakes.
+def read_tables(tables: Table, *, issuer: str, resolve: Resolve, report: Report = stop_at_once) -> TenantConfig | None:
+    """Return the settings, or None if errors were reported.
 
     Args:
-        tables: In the words of tenant.toml. `users`, and tables that are not known, are not looked at.
-        issuer: The tenant's address, should the tables not name one.
-        resolve: Finds a secret; raises Misuse, whose message goes on after the key's name.
-        tell: Hears of each mistake.
+        tables: With the field names of tenant.toml. `users` and unknown tables are ignored.
+        issuer: The issuer if the tables have none.
+        resolve: Return a secret, or raise Misuse with a message that is a continuation of the key's name.
+        report: Called for each error.
     """
-    heard: list[Where] = []
+    errors: list[Location] = []
 
-    def hear(at: Where, message: str, hint: str) -> None:
-        heard.append(at)
-        tell(at, message, hint)
+    def count(at: Location, message: str, hint: str) -> None:
+        errors.append(at)
+        report(at, message, hint)
 
-    tenant = _read_tenant(tables.get(_TENANT, {}), issuer, hear)
-    read: dict[str, list[tuple[Where, Any]]] = {}
-    for name, (_, shape, _) in ARRAYS.items():
-        places = tables_of(tables.get(name, []), (name,), hear)
-        read[name] = [(at, made) for at, table in places for made in _make(name, shape, table, at, resolve, hear)]
+    tenant = _read_tenant(tables.get(_TENANT, {}), issuer, count)
+    read: dict[str, list[tuple[Location, Any]]] = {}
+    for name, (_, schema, _) in ARRAYS.items():
+        found = tables_of(tables.get(name, []), (name,), count)
+        read[name] = [(at, made) for at, table in found for made in _make(name, schema, table, at, resolve, count)]
     if "connections" not in tables:
         read["connections"] = [((_TENANT,), Connection())]
-    if heard:
+    if errors:
         return None
     try:
         return _config(tenant, read)
     except Misuse as whole:
-        _look_closer(tenant, read, whole, hear)
+        _locate(tenant, read, whole, count)
         return None
 
 
-def _read_tenant(value: object, issuer: str, tell: Tell) -> dict[str, Any]:
-    """The tenant's own settings, its address among them."""
+def _read_tenant(value: object, issuer: str, report: Report) -> dict[str, Any]:
+    """Return the fields of the table `tenant`, with the issuer."""
     try:
         table = dict(read_table(value))
     except Misuse:
-        tell((_TENANT,), "tenant is not a table", "Write [tenant] above its settings.")
+        report((_TENANT,), "tenant is not a table", "Write [tenant] above its settings.")
         return {}
     try:
         named = read_text(table.pop("issuer", issuer))
     except Misuse as wrong:
-        tell((_TENANT, "issuer"), f"tenant: issuer {wrong.message}", _ISSUER_HINT)
+        report((_TENANT, "issuer"), f"tenant: issuer {wrong.message}", _ISSUER_HINT)
         named = issuer
-    return {"issuer": named, **(TENANT.read(table, (_TENANT,), tell) or {})}
+    return {"issuer": named, **(TENANT.read(table, (_TENANT,), report) or {})}
 
 
-def _make(name: str, shape: Shape, table: Table, at: Where, resolve: Resolve, tell: Tell) -> Iterable[object]:
-    """What a table says, or nothing after telling of mistakes."""
-    found = shape.read(table, at, tell)
+def _make(
+    name: str, schema: TableSchema, table: Table, at: Location, resolve: Resolve, report: Report
+) -> Iterable[object]:
+    """Yield the object of a table, or nothing if errors were reported."""
+    found = schema.read(table, at, report)
     secrets: dict[str, Any] = {}
     if name == "applications" and SECRETS in table:
         try:
             secrets = _read_secrets(table[SECRETS], resolve)
         except Misuse as wrong:
-            tell((*at, SECRETS), f"application: secrets {wrong.message}", wrong.hint)
+            report((*at, SECRETS), f"application: secrets {wrong.message}", wrong.hint)
             return
     if found is not None:
         yield _MADE[name](**found, **secrets)
 
 
 def _read_secrets(value: object, resolve: Resolve) -> dict[str, Any]:
-    """Secrets in clear, and keyed hashes.
+    """Return the fields `secrets` and `secret_hashes`.
 
     Raises:
-        Misuse: One is said wrongly, or cannot be found.
+        Misuse: A reference is malformed, or its secret cannot be found.
     """
     found = [read_reference(one, SECRET_PLACES) for one in (value if isinstance(value, str) else read_list(value))]
     return {
@@ -153,7 +155,7 @@ _MADE: Final[dict[str, Callable[..., object]]] = {
 }
 
 
-def _config(tenant: dict[str, Any], read: dict[str, list[tuple[Where, Any]]]) -> TenantConfig:
+def _config(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]]) -> TenantConfig:
     arrays: dict[str, Any] = {name: tuple(one for _, one in found) for name, found in read.items()}
     pairs = [(grant.client_id, grant.audience) for grant in arrays["grants"]]
     if len(set(pairs)) < len(pairs):
@@ -161,8 +163,8 @@ def _config(tenant: dict[str, Any], read: dict[str, list[tuple[Where, Any]]]) ->
     return TenantConfig(**tenant, **arrays)
 
 
-def _look_closer(tenant: dict[str, Any], read: dict[str, list[tuple[Where, Any]]], whole: Misuse, tell: Tell) -> None:
-    """Something is wrong with the whole: try it piece by piece, to say where, and all of it."""
+def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]], whole: Misuse, report: Report) -> None:
+    """Check invalid settings part by part, to report every error with its location."""
     pointers = ("default_audience", "default_directory")
     nothing: dict[str, Any] = {"applications": (), "apis": (), "connections": ()}
     bare = {**{name: value for name, value in tenant.items() if name not in pointers}, **nothing}
@@ -170,47 +172,47 @@ def _look_closer(tenant: dict[str, Any], read: dict[str, list[tuple[Where, Any]]
         TenantConfig(**bare)
     except Misuse as wrong:
         word = wrong.message.partition(" ")[0].rstrip(":")
-        tell((_TENANT, word), f"tenant: {wrong.message}", wrong.hint)
+        report((_TENANT, word), f"tenant: {wrong.message}", wrong.hint)
         return
-    found = _twice(read, tell)
+    found = _twice(read, report)
     bare["connections"] = tuple({one.name: one for _, one in read["connections"]}.values())
     for name in ("apis", "applications"):
-        found += [_is_wrong({**bare, name: (one,)}, at, tell) for at, one in read[name]]
+        found += [_is_wrong({**bare, name: (one,)}, at, report) for at, one in read[name]]
     if not any(found):
         filled = {**bare, **{name: tuple(one for _, one in read[name]) for name in ("apis", "applications")}}
         for name in ("grants", "roles"):
-            found += [_is_wrong({**filled, name: (one,)}, at, tell) for at, one in read[name]]
+            found += [_is_wrong({**filled, name: (one,)}, at, report) for at, one in read[name]]
     if not any(found):
         word = next((name for name in pointers if whole.message.startswith(name)), "")
-        tell((_TENANT, word) if word else (_TENANT,), f"tenant: {whole.message}", whole.hint)
+        report((_TENANT, word) if word else (_TENANT,), f"tenant: {whole.message}", whole.hint)
 
 
-def _twice(read: dict[str, list[tuple[Where, Any]]], tell: Tell) -> list[bool]:
-    """Tell of what stands twice."""
+def _twice(read: dict[str, list[tuple[Location, Any]]], report: Report) -> list[bool]:
+    """Report what is defined twice."""
     found: list[bool] = []
     for name, (kind, _, identity) in ARRAYS.items():
         seen: set[tuple[str, ...]] = set()
         for at, one in read[name]:
             own = tuple(getattr(one, word) for word in identity)
             if own in seen:
-                tell(at, f"{kind} {' at '.join(own)} stands twice", "Take one of them out.")
+                report(at, f"{kind} {' at '.join(own)} stands twice", "Take one of them out.")
                 found.append(True)
             seen.add(own)
     return found
 
 
-def _is_wrong(settings: dict[str, Any], at: Where, tell: Tell) -> bool:
-    """Whether these settings cannot be; tells why."""
+def _is_wrong(settings: dict[str, Any], at: Location, report: Report) -> bool:
+    """Return whether settings are invalid; report the reason."""
     try:
         TenantConfig(**settings)
     except Misuse as wrong:
-        tell(at, wrong.message, wrong.hint)
+        report(at, wrong.message, wrong.hint)
         return True
     return False
 
 
 def write_documents(tables: Table) -> tuple[Document, ...]:
-    """Tables of a configuration that has been checked, as documents; sorted as a store gives them."""
+    """Return the tables of valid settings as documents, sorted like those of a store."""
     found = [Document(_TENANT, _TENANT, _json(tables.get(_TENANT, {})))]
     whole: Table = {"connections": list[Table]([{}]), **tables}
     for name, (kind, _, identity) in ARRAYS.items():
@@ -222,10 +224,10 @@ def write_documents(tables: Table) -> tuple[Document, ...]:
 
 
 def read_documents(documents: Iterable[Document]) -> Table:
-    """Tables from documents.
+    """Return the tables of documents.
 
     Raises:
-        Misuse: A newer keyfob wrote them, or they are damaged.
+        Misuse: A newer keyfob wrote the documents, or they are damaged.
     """
     arrays = {kind: name for name, (kind, _, _) in ARRAYS.items()}
     tables: Table = {_TENANT: {}, **{name: list[Table]() for name in arrays.values()}}
@@ -244,10 +246,10 @@ def read_documents(documents: Iterable[Document]) -> Table:
 
 
 def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
-    """The settings that a store keeps.
+    """Return the settings of documents.
 
     Raises:
-        Misuse: They cannot be used here, or are not there.
+        Misuse: The documents are missing or not valid.
     """
     found = read_tables(read_documents(documents), issuer=issuer, resolve=_never)
     assert found is not None, "the first mistake is raised"  # noqa: S101
@@ -255,20 +257,16 @@ def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
 
 
 def documents_of(config: TenantConfig, *, names_issuer: bool = True) -> tuple[Document, ...]:
-    """Settings as a store keeps them.
+    """Return settings as documents.
 
     Raises:
-        Misuse: A client secret stands there in clear.
+        Misuse: The settings have a client secret in clear.
     """
     return write_documents(write_tables(config, names_issuer=names_issuer))
 
 
 def _never(reference: Reference) -> Secret:
-    """A store points nowhere.
-
-    Raises:
-        Misuse: Always.
-    """
+    """Raise Misuse: stored settings have keyed hashes, never references."""
     raise Misuse(f"point to a secret elsewhere ({reference.where})", hint="The store is damaged.")
 
 

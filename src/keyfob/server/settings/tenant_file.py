@@ -1,4 +1,4 @@
-"""Reading tenant.toml: what it says, or each of its mistakes with its line and what to do about it."""
+"""Read tenant.toml: its settings, or each error with its line and a hint."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.field_types import Reference, suggestion
 from keyfob.server.settings.registered import SHORTEST_SECRET
-from keyfob.server.settings.schema import ARRAYS, Table, Where
+from keyfob.server.settings.schema import ARRAYS, Table
 from keyfob.server.settings.stored_settings import read_tables
-from keyfob.server.settings.toml import Lines
+from keyfob.server.settings.toml import Lines, Location
 from keyfob.server.settings.users import PersonWanted, check_against, read_people
 
 FILE_NAME: Final = "tenant.toml"
-SERVED: Final = "http://127.0.0.1/"  # stands in for the address of a tenant that has none of its own
+SERVED: Final = "http://127.0.0.1/"  # the issuer of a tenant that has none in its settings
 TABLES: Final = ("tenant", *ARRAYS, "users")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _WHERE: Final = re.compile(r" \(at line (\d+), column \d+\)\Z")
@@ -27,11 +27,7 @@ _WHERE: Final = re.compile(r" \(at line (\d+), column \d+\)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Something that cannot be used. Never holds a secret.
-
-    Attributes:
-        line: Counts from 1.
-    """
+    """An error in a file. It never contains a secret. Lines count from 1."""
 
     line: int
     message: str
@@ -40,12 +36,12 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class TenantFile:
-    """What a file says.
+    """The content of a file.
 
     Attributes:
-        config: With the client secrets that it points to.
-        people: Those of `[[users]]`.
-        names_issuer: Whether it says where the tenant is; else it is where it is served.
+        config: The settings, with the client secrets in clear.
+        people: The users of `[[users]]`.
+        names_issuer: Whether the file has an issuer.
     """
 
     config: TenantConfig
@@ -56,12 +52,12 @@ class TenantFile:
 def read_tenant_file(
     text: str, *, issuer: str, resolve: Callable[[Reference], Secret]
 ) -> TenantFile | tuple[Mistake, ...]:
-    """What it says, or its mistakes in the order of their lines.
+    """Return the content of a file, or its errors in the order of their lines.
 
     Args:
-        text: The file's.
-        issuer: The tenant's address, should the file not name one.
-        resolve: Finds a secret: `find_secret` with its world.
+        text: The text of the file.
+        issuer: The issuer if the file has none.
+        resolve: Return a secret; raise Misuse if there is none.
     """
     try:
         tables: Table = tomllib.loads(text)
@@ -72,17 +68,17 @@ def read_tenant_file(
     lines = Lines(text)
     found: list[Mistake] = []
 
-    def tell(at: Where, message: str, hint: str) -> None:
+    def report(at: Location, message: str, hint: str) -> None:
         found.append(Mistake(lines.of(at), message, hint or "docs/tenant.md says what it may be."))
 
     for name in tables:
         if name not in TABLES:
             what = f'there is no table "{name}"' if len(name) <= 40 and name.isprintable() else "a table is not known"
-            tell((name,), what, suggestion(name, TABLES))
-    config = read_tables(tables, issuer=issuer, resolve=resolve, tell=tell)
-    people = read_people(tables, resolve, tell)
+            report((name,), what, suggestion(name, TABLES))
+    config = read_tables(tables, issuer=issuer, resolve=resolve, report=report)
+    people = read_people(tables, resolve, report)
     if config is not None and not found:
-        check_against([(("users", number), person) for number, person in enumerate(people)], config, tell)
+        check_against([(("users", number), person) for number, person in enumerate(people)], config, report)
     if config is None or found:
         return tuple(sorted(found, key=lambda one: one.line))
     tenant = tables.get("tenant", {})
@@ -90,7 +86,7 @@ def read_tenant_file(
 
 
 def _syntax(message: str, text: str) -> Mistake:
-    """What tomllib says, without what it quotes."""
+    """Return the error of tomllib without its quotes from the file, which could be secrets."""
     where = _WHERE.search(message)
     line = int(where[1]) if where else max(1, len(text.splitlines()))
     what = re.sub(r"""(['"]).*\1""", "...", _WHERE.sub("", message).removesuffix(" (at end of document)"))
@@ -98,15 +94,17 @@ def _syntax(message: str, text: str) -> Mistake:
 
 
 def find_secret(reference: Reference, environment: Mapping[str, str], read_file: Callable[[str], str]) -> Secret:
-    """The secret that a reference points to. Its name is not repeated: it could be the secret itself, gone astray.
+    """Return the secret that a reference points to.
+
+    Messages do not repeat the name of the variable or the file, since it could be a misplaced secret.
 
     Args:
         reference: `env` or `file`.
-        environment: The process's.
-        read_file: Gives a file's text; raises OSError or ValueError.
+        environment: The environment variables.
+        read_file: Return the text of a file; raise OSError or ValueError.
 
     Raises:
-        Misuse: It is not there; the message goes on after the key's name.
+        Misuse: The secret cannot be found. The message is a continuation of the key's name.
     """
     if reference.where == "env":
         if not _VARIABLE.match(reference.name):
@@ -128,6 +126,6 @@ def find_secret(reference: Reference, environment: Mapping[str, str], read_file:
 
 
 def any_secret(reference: Reference) -> Secret:
-    """Stands in for every secret, where only the settings are looked at."""
+    """Return a placeholder for a secret, to check the settings without it."""
     del reference
     return Secret("-" * max(SHORTEST_SECRET, 32))

@@ -1,4 +1,4 @@
-"""TOML 1.0, as far as tenant.toml goes: writing it, and finding the line where something stands."""
+"""Write the TOML 1.0 of tenant.toml, and find the line of a key."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from keyfob.errors import Misuse
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 _PART: Final = re.compile(r"""\s*(?:([A-Za-z0-9_-]+)|"((?:[^"\\]|\\.)*)"|'([^']*)')\s*""")
 _WIDEST: Final = 100
-Place = tuple[str | int, ...]
+Location = tuple[str | int, ...]  # such as ("applications", 0, "callbacks")
 
 
 def write_toml(tables: Mapping[str, object]) -> str:
-    """Tables and arrays of tables, one paragraph each; what is inside them stands on one line where that is short."""
+    """Write tables and arrays of tables, each as a paragraph. Values are written on one line unless it is too long."""
     loose = {name: value for name, value in tables.items() if not isinstance(value, dict) and not _is_tables(value)}
     parts = ["".join(_pairs(loose))] if loose else []
     for name, value in tables.items():
@@ -43,15 +43,15 @@ def _pairs(table: Mapping[str, object]) -> Iterator[str]:
 
 
 def write_key(name: str) -> str:
-    """Quoted only if need be."""
+    """Write a key, quoted only if necessary."""
     return name if _BARE.match(name) else write_value(name)
 
 
 def write_value(value: object) -> str:
-    """A value on one line.
+    """Write a value on one line.
 
     Raises:
-        Misuse: TOML has no such thing.
+        Misuse: TOML has no such value.
     """
     match value:
         case bool():
@@ -71,17 +71,16 @@ def write_value(value: object) -> str:
 
 
 class Lines:
-    """On which line of a TOML text each thing stands; lines count from 1.
+    """The lines of the keys of a TOML text, counted from 1.
 
-    tomllib says what a file holds, and not where. Only headers and the keys at the start of a line are known here: what
-    is inside an inline table or a list is found at its key.
+    tomllib does not return lines. Only headers and keys at the start of a line are indexed. The content of an inline
+    table or a list has the line of its key.
     """
 
     def __init__(self, text: str) -> None:
-        """Look at every line once."""
-        self._at: dict[Place, int] = {}
-        self._counts: dict[Place, int] = {}
-        inside: Place = ()
+        self._at: dict[Location, int] = {}
+        self._counts: dict[Location, int] = {}
+        inside: Location = ()
         for number, line in _statements(text):
             if line.startswith("["):
                 inside = self._header(line, number)
@@ -90,31 +89,31 @@ class Lines:
                 for length in range(1, len(path) + 1):
                     self._at.setdefault((*inside, *path[:length]), number)
 
-    def of(self, place: Place) -> int:
-        """The line of that place, or of what it is in; 1 where nothing is known."""
-        for length in range(len(place), 0, -1):
-            found = self._at.get(place[:length])
+    def of(self, location: Location) -> int:
+        """Return the line of a location, or of the nearest enclosing one, or 1."""
+        for length in range(len(location), 0, -1):
+            found = self._at.get(location[:length])
             if found is not None:
                 return found
         return 1
 
-    def _header(self, line: str, number: int) -> Place:
+    def _header(self, line: str, number: int) -> Location:
         is_array = line.startswith("[[")
-        place: Place = ()
+        location: Location = ()
         path = _path(line[2:] if is_array else line[1:])
         for at, part in enumerate(path):
-            place = (*place, part)
+            location = (*location, part)
             if is_array and at == len(path) - 1:
-                self._counts[place] = self._counts.get(place, -1) + 1
-                self._at.setdefault(place, number)
-            if place in self._counts:
-                place = (*place, self._counts[place])
-        self._at.setdefault(place, number)
-        return place
+                self._counts[location] = self._counts.get(location, -1) + 1
+                self._at.setdefault(location, number)
+            if location in self._counts:
+                location = (*location, self._counts[location])
+        self._at.setdefault(location, number)
+        return location
 
 
-def _path(line: str) -> Place:
-    """The dotted key that a line begins with."""
+def _path(line: str) -> Location:
+    """Return the dotted key at the start of a line."""
     path: list[str | int] = []
     at = 0
     while found := _PART.match(line, at):
@@ -135,18 +134,18 @@ def _unquoted(text: str) -> str:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines on which something begins: none inside a list, an inline table or a text of several lines."""
+    """Yield the lines of headers and keys, without the lines inside a list, an inline table or a multi-line text."""
     depth, quote = 0, ""
     for number, line in enumerate(text.split("\n"), start=1):
         start = line.strip()
         if not depth and not quote and start and not start.startswith("#"):
             yield number, start
-        # A header's own brackets are closed on its line, so they need no care.
+        # A header closes its brackets on its own line, so it does not change the depth.
         depth, quote = _after(line, depth, quote)
 
 
 def _after(line: str, depth: int, quote: str) -> tuple[int, str]:
-    """How deep in brackets, and inside which quotes, the next line begins."""
+    """Return the depth of brackets and the open quotes at the start of the next line."""
     at = 0
     while at < len(line):
         if quote:

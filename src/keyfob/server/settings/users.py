@@ -1,4 +1,4 @@
-"""People as tenant.toml tells of them, and what has to be done so that they are in the store."""
+"""The users of tenant.toml, and their conversion to records of the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.records import DEFAULT_CONNECTION, User
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.field_types import Reference, read_reference, suggestion
-from keyfob.server.settings.schema import Shape, Table, Tell, Where, tables_of
+from keyfob.server.settings.schema import Report, Table, TableSchema, tables_of
+from keyfob.server.settings.toml import Location
 
 PASSWORD: Final = "password"
 PASSWORD_PLACES: Final = ("env", "file", "hash")
@@ -27,11 +28,11 @@ LONGEST_EMAIL: Final = 320
 
 @dataclass(frozen=True, slots=True)
 class PersonWanted:
-    """A person as they shall be.
+    """The wanted state of a user.
 
     Attributes:
-        user_id: Such as `auth0|...`; None for a new one of the tenant's choice.
-        password: In clear, or None; then `password_hash` says it, or it stays as it is.
+        user_id: Such as `auth0|...`; None: the tenant creates one for a new user.
+        password: In clear. Without it and without `password_hash`, the password is not changed.
     """
 
     email: str
@@ -48,23 +49,23 @@ class PersonWanted:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Whom it means."""
+        """The identity of the user: the e-mail address within the connection."""
         return self.email.lower(), self.connection
 
 
-USER: Final = Shape(PersonWanted, "user", apart=(PASSWORD,), skipped=("password", "password_hash"))
+USER: Final = TableSchema(PersonWanted, "user", extra=(PASSWORD,), skipped=("password", "password_hash"))
 
 
-def read_people(tables: Table, resolve: Callable[[Reference], Secret], tell: Tell) -> tuple[PersonWanted, ...]:
-    """The people of a file; those about whom there is a mistake to tell are left out."""
+def read_people(tables: Table, resolve: Callable[[Reference], Secret], report: Report) -> tuple[PersonWanted, ...]:
+    """Return the users of a file, except those with an error, which is reported."""
     found: list[PersonWanted] = []
     seen: set[tuple[str, str]] = set()
-    for at, table in tables_of(tables.get("users", []), ("users",), tell):
-        settings = USER.read(table, at, tell)
+    for at, table in tables_of(tables.get("users", []), ("users",), report):
+        settings = USER.read(table, at, report)
         try:
             secret = _read_password(table[PASSWORD], resolve) if PASSWORD in table else {}
         except Misuse as wrong:
-            tell((*at, PASSWORD), f"user: password {wrong.message}", wrong.hint)
+            report((*at, PASSWORD), f"user: password {wrong.message}", wrong.hint)
             continue
         if settings is None:
             continue
@@ -72,10 +73,10 @@ def read_people(tables: Table, resolve: Callable[[Reference], Secret], tell: Tel
         try:
             check_person(person)
         except Misuse as wrong:
-            tell(at, f"user: {wrong.message}", wrong.hint)
+            report(at, f"user: {wrong.message}", wrong.hint)
             continue
         if person.key in seen:
-            tell(at, f"user: {person.email} stands twice", "Take one of them out.")
+            report(at, f"user: {person.email} stands twice", "Take one of them out.")
             continue
         seen.add(person.key)
         found.append(person)
@@ -83,10 +84,10 @@ def read_people(tables: Table, resolve: Callable[[Reference], Secret], tell: Tel
 
 
 def _read_password(value: object, resolve: Callable[[Reference], Secret]) -> dict[str, Any]:
-    """A password, or its hash.
+    """Return the field `password` or `password_hash`.
 
     Raises:
-        Misuse: It is said wrongly, or cannot be found.
+        Misuse: The value is malformed, or the password cannot be found.
     """
     reference = read_reference(value, PASSWORD_PLACES)
     if reference.where != "hash":
@@ -99,53 +100,53 @@ def _read_password(value: object, resolve: Callable[[Reference], Secret]) -> dic
 
 
 def check_password(password: Secret) -> None:
-    """Refuse a password that is no protection.
+    """Check the length of a password.
 
     Raises:
-        Misuse: It is too short, or too long to be looked at.
+        Misuse: It is too short or too long.
     """
     if not SHORTEST_PASSWORD <= len(password.reveal()) <= LONGEST_PASSWORD:
         raise Misuse(f"has not between {SHORTEST_PASSWORD} and {LONGEST_PASSWORD} characters", hint="Choose another.")
 
 
 def check_person(person: PersonWanted) -> None:
-    """Refuse what could not work.
+    """Check the fields of a user.
 
     Raises:
-        Misuse: Says what, and what would do.
+        Misuse: A field is not valid.
     """
     if not _EMAIL.match(person.email) or len(person.email) > LONGEST_EMAIL or not person.email.isprintable():
         raise Misuse("email is not an e-mail address", hint='Such as "person@example.com".')
     if not person.name.isprintable() or len(person.name) > LONGEST_EMAIL:
         raise Misuse("name is too long, or holds a character that cannot be shown", hint="Type it again.")
     own = person.user_id
-    # A program's subject is its client id and `@clients`: nobody may look like a program.
+    # The subject of a client is `{client_id}@clients`, so a user's id must not end like this.
     if own is not None and (not _USER_ID.match(own) or own.endswith("@clients") or len(own) > 255):
         raise Misuse("user_id is not of the form auth0|...", hint="Leave it out, and one is made.")
 
 
-def check_against(people: Sequence[tuple[Where, PersonWanted]], config: TenantConfig, tell: Tell) -> None:
-    """Names that point somewhere must point at something."""
+def check_against(people: Sequence[tuple[Location, PersonWanted]], config: TenantConfig, report: Report) -> None:
+    """Report references to connections, roles, APIs and scopes that do not exist."""
     connections = [found.name for found in config.connections]
     roles = [found.name for found in config.roles]
     for at, person in people:
         if person.connection not in connections:
             hint = suggestion(person.connection, connections)
-            tell((*at, "connection"), f"user {person.email}: there is no such connection", hint)
+            report((*at, "connection"), f"user {person.email}: there is no such connection", hint)
         for role in person.roles:
             if role not in roles:
-                tell((*at, "roles"), f'user {person.email}: there is no role "{role}"', suggestion(role, roles))
+                report((*at, "roles"), f'user {person.email}: there is no role "{role}"', suggestion(role, roles))
         for audience, scope in person.permissions:
             api = next((one for one in config.apis if one.audience == audience), None)
             if api is None or scope not in api.scopes:
                 known = [one.audience for one in config.apis] if api is None else list(api.scopes)
                 what, word = ("API", audience) if api is None else ("scope", scope)
                 words = f'user {person.email}: there is no {what} "{word}"'
-                tell((*at, "permissions"), words, suggestion(word, known))
+                report((*at, "permissions"), words, suggestion(word, known))
 
 
 def write_person(user: User) -> Table:
-    """A person as a table that would make them again, with the hash of their password."""
+    """Return a user as a table of tenant.toml, with the hash of the password."""
     wanted = PersonWanted(
         email=user.email,
         name=user.name,
@@ -161,17 +162,17 @@ def write_person(user: User) -> Table:
 
 
 def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_id: str, now: datetime) -> User:
-    """The record of a person.
+    """Return the record of a user.
 
     Args:
-        wanted: As they shall be.
-        known: As they are, or None.
-        password_hash: Of the password they shall have.
-        user_id: For somebody new.
-        now: Kept where anything changes.
+        wanted: The wanted state.
+        known: The present record, if the user exists.
+        password_hash: The hash of the wanted password.
+        user_id: The id of a new user.
+        now: The time of the update, if anything changes.
 
     Raises:
-        Misuse: They are known under another user_id.
+        Misuse: The user exists with another user_id.
     """
     if known is not None and wanted.user_id not in {None, known.user_id}:
         raise Misuse(f"user {wanted.email} has another user_id here", hint="Leave user_id out; it never changes.")
@@ -192,5 +193,5 @@ def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_i
 
 
 def found_among(users: Iterable[User], wanted: PersonWanted) -> User | None:
-    """Whom it means among those who are there."""
+    """Return the user with the same identity as the wanted one."""
     return next((user for user in users if (user.email.lower(), user.connection) == wanted.key), None)

@@ -24,7 +24,7 @@ from keyfob.protocol.http import Request, Response, form_request
 from keyfob.run import run
 from keyfob.server.io.registry import DATABASE
 from keyfob.server.io.sqlite import SqliteStore
-from keyfob.server.start import open_keys
+from keyfob.server.start import load_signing_keys
 from keyfob.testing.person import Person
 from tests.stories.real.secrecy.kinds import MAY_KEEP, MAY_SAY, OPEN_FILES, allowed
 from tests.stories.real.secrecy.known import Known
@@ -251,7 +251,7 @@ class Story:
         store = SqliteStore(data / DATABASE)
 
         async def keys() -> tuple[SigningKey, ...]:
-            return await store.read(lambda transaction: open_keys(transaction, master))
+            return await store.read(lambda transaction: load_signing_keys(transaction, master))
 
         for key in asyncio.run(keys()):
             self.learn_key("signing key", key.pem().decode())

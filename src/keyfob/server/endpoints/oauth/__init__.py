@@ -1,1 +1,1 @@
-"""Endpoints that clients call."""
+"""The endpoints for clients."""

@@ -13,7 +13,7 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import NO_STORE, Headers, Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
-from keyfob.server.decide.check_table import Refused, first_refusal
+from keyfob.server.decide.check_table import FailedCheck, first_failed_check
 from keyfob.server.decide.client import ClientFacts, audiences_of
 from keyfob.server.decide.throttle import Failures, network_of
 from keyfob.server.decide.token_checks import CLIENT, PROOF
@@ -29,13 +29,13 @@ _BASIC = (("www-authenticate", 'Basic realm="token", charset="UTF-8"'),)
 
 @dataclass(frozen=True, slots=True)
 class ClientRequest:
-    """One request of a client that has authenticated.
+    """A request of an authenticated client.
 
     Attributes:
+        now: The time of the request, the same for all its checks.
         key_thumbprint: The key of its DPoP proof (RFC 9449), if any.
-        certificate_thumbprint: The certificate of the connection (RFC 8705 §3), if its tokens are bound to that.
-        headers: For every answer.
-        now: One moment for the whole request.
+        headers: The headers of every answer.
+        certificate_thumbprint: The certificate that its tokens are bound to (RFC 8705 §3), if any.
     """
 
     site: Site
@@ -57,16 +57,16 @@ class ClientRequest:
 
 
 async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRequest | Response:
-    """Authenticate the client, or refuse: the same answer for an unknown client and a wrong secret."""
+    """Authenticate the client, or refuse it, with the same answer for an unknown client and a wrong secret."""
     uses_header = (request.header("authorization") or "").lower().startswith("basic")
     headers = _BASIC if uses_header else ()
     facts = _client_facts(site, request, fields)
-    refused = first_refusal(CLIENT, facts)
+    refused = first_failed_check(CLIENT, facts)
     if refused is None and facts.assertion is not None:
         replay_key = keyed_hash(site.hash_keys.codes, f"jti {facts.client_id} {facts.assertion.token_id}")
         until = facts.assertion.expires_at
         if not await site.store.write(lambda transaction: transaction.use_once(replay_key, until)):
-            refused = first_refusal(CLIENT, replace(facts, is_new=False))
+            refused = first_failed_check(CLIENT, replace(facts, is_new=False))
     account = _account(request, facts)
     if refused is not None:
         return _refuse(site, request, facts, refused, headers)
@@ -74,7 +74,7 @@ async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRe
         site.failures.drop(account)
     application = facts.application
     assert application is not None, "an authenticated client is registered"  # noqa: S101
-    # A public client's refresh token would have to be bound as well (RFC 8705 §4); it can bind both to a key (DPoP).
+    # A public client's refresh token would have to be bound too (RFC 8705 §4). Public clients can use DPoP instead.
     is_bound = bool(request.certificate) and not application.is_public
     bound_to = thumbprint_of(request.certificate) if is_bound else None
     return ClientRequest(site, request, application, facts.now, certificate_thumbprint=bound_to)
@@ -86,14 +86,14 @@ def _client_facts(site: Site, request: Request, fields: Fields) -> ClientFacts:
         presented = Credentials.read(request.header("authorization"), fields)
     except Malformed as problem:
         return ClientFacts(None, problem, now)
-    place = site.config.for_certificates
+    mtls = site.config.for_certificates
     facts = ClientFacts(
         presented,
         None,
         now,
         secret_hash=b"" if presented.proof is None else keyed_hash(site.hash_keys.secrets, presented.proof),
         certificate=request.certificate,
-        authorities=place.authorities if place else (),
+        authorities=mtls.authorities if mtls else (),
         audiences=audiences_of(site.config),
     )
     known = site.config.application(facts.client_id)
@@ -104,15 +104,15 @@ def _account(request: Request, facts: ClientFacts) -> tuple[str, str]:
     return f"client:{facts.client_id}", network_of(request.peer)
 
 
-def _refuse(site: Site, request: Request, facts: ClientFacts, refused: Refused, headers: Headers) -> Response:
+def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedCheck, headers: Headers) -> Response:
     """Refuse a client that has not authenticated, and count the failure."""
     wire = site.config.wire
     if refused.outcome == "too_many":
         return answer(wire, refused.outcome, headers=retry_after(facts.wait))
     if facts.problem is not None:
         words = {"problem": problem_text(facts.problem)}
-        shown = headers if refused.outcome == "client_unknown" else ()
-        return answer(wire, refused.outcome, headers=shown, words=words)
+        challenge = headers if refused.outcome == "client_unknown" else ()
+        return answer(wire, refused.outcome, headers=challenge, words=words)
     if refused.outcome == "client_missing":
         return answer(wire, refused.outcome)
     if facts.credentials is not None and facts.credentials.proof is not None:
@@ -123,12 +123,12 @@ def _refuse(site: Site, request: Request, facts: ClientFacts, refused: Refused, 
 
 
 async def check_dpop(call: ClientRequest) -> ClientRequest | Response:
-    """Return the request with the key of its DPoP proof, if it has one, or the refusal of the proof."""
+    """Return the request with the key of its DPoP proof, if any, or the error response for the proof."""
     site, presented = call.site, call.request.header_values("dpop")
     facts = ProofFacts(call.application.requires_dpop, len(presented))
     if presented:
         facts = replace(facts, verdict=_judge(call, presented[0]))
-    refused, possession = first_refusal(PROOF, facts), facts.verdict
+    refused, possession = first_failed_check(PROOF, facts), facts.verdict
     if not presented:
         return call if refused is None else call.refuse(refused.outcome, problem="a proof is needed")
     nonce = (("dpop-nonce", nonce_at(site.hash_keys.nonces, call.now)),)
@@ -136,7 +136,7 @@ async def check_dpop(call: ClientRequest) -> ClientRequest | Response:
         replay_key, until = keyed_hash(site.hash_keys.codes, possession.mark), possession.until
         if await site.store.write(lambda transaction: transaction.use_once(replay_key, until)):
             return replace(call, key_thumbprint=possession.key_thumbprint, headers=nonce)
-        refused = first_refusal(PROOF, replace(facts, is_new=False))
+        refused = first_failed_check(PROOF, replace(facts, is_new=False))
     assert refused is not None, "a proof that was not refused is new"  # noqa: S101
     problem = possession.message if isinstance(possession, InvalidToken) else "the proof was used before"
     return answer(site.config.wire, refused.outcome, headers=nonce, words={"problem": problem})

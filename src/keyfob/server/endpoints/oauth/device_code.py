@@ -1,4 +1,4 @@
-"""POST /oauth/device/code: a program asks for a pair of codes (RFC 8628 §3.1-3.2, RFC 7636 §4.3, Auth0)."""
+"""POST /oauth/device/code: the device authorization endpoint (RFC 8628 §3.1-3.2, RFC 7636 §4.3, Auth0)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.server.decide.access import NoReach, Reach, decide_reach
+from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access
 from keyfob.server.decide.device import is_right_challenge
 from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
 from keyfob.server.decide.user_code import write_user_code
@@ -24,13 +24,13 @@ from keyfob.server.site import Site
 from keyfob.server.wire import answer
 
 DEVICE_CODE_BYTES: Final = 32
-_DRAWN: Final = 64
+_USER_CODE_BYTES: Final = 64
 _TRIES: Final = 20
 _SWEPT: Final = 20
 
 
 async def device_code(site: Site, request: Request) -> Response:
-    """Answer with codes. No program authenticates here: Auth0 refuses one that tries."""
+    """Issue a device code and a user code. Clients do not authenticate here; like Auth0, refuse those that do."""
     try:
         fields = read_parameters(request)
         asked = DeviceRequest.read(fields)
@@ -49,15 +49,15 @@ async def device_code(site: Site, request: Request) -> Response:
         site.note("fdeaz", request, client_id=asked.client_id, description="too many requests")
         retry = (("retry-after", str(int(wait.total_seconds()) + 1)),)
         return answer(site.config.wire, "too_many", headers=retry)
-    reach = decide_reach(site.config, application, asked.target, asked.scope)
-    if isinstance(reach, NoReach):
-        site.note("fdeaz", request, client_id=asked.client_id, description=reach.outcome)
-        return site.refuse(reach.outcome, **reach.words)
-    return json_response(200, (await _begin(site, request, asked, reach)).write())
+    access = decide_access(site.config, application, asked.target, asked.scope)
+    if isinstance(access, NoAccess):
+        site.note("fdeaz", request, client_id=asked.client_id, description=access.outcome)
+        return site.refuse(access.outcome, **access.words)
+    return json_response(200, (await _begin(site, request, asked, access)).write())
 
 
 def _authenticates(request: Request, fields: Fields) -> bool:
-    """Whether a program tries to prove who it is, which Auth0 refuses here."""
+    """Return whether the request has client credentials."""
     try:
         return Credentials.read(request.header("authorization"), fields).method != "none"
     except Malformed:
@@ -65,25 +65,25 @@ def _authenticates(request: Request, fields: Fields) -> bool:
 
 
 def _wait(site: Site, request: Request) -> timedelta:
-    """How long this address must wait for its next code; one is spent where it need not."""
+    """Count one request of this network. Return the time that it must wait."""
     size, span, peer = site.config.device_requests, site.config.device_lifetime, network_of(request.peer)
-    bucket = refill(site.asked.get(peer), size, span, site.now())
+    bucket = refill(site.device_requests.get(peer), size, span, site.now())
     wait = time_until_try(bucket, size, span)
-    site.asked.put(peer, bucket if wait else spend(bucket))
+    site.device_requests.put(peer, bucket if wait else spend(bucket))
     return wait
 
 
-async def _begin(site: Site, request: Request, asked: DeviceRequest, reach: Reach) -> DeviceAnswer:
+async def _begin(site: Site, request: Request, asked: DeviceRequest, access: ApiAccess) -> DeviceAnswer:
     config, now = site.config, site.now()
-    code = Secret(write_token(site.surroundings.random(DEVICE_CODE_BYTES)))
+    code = Secret(write_token(site.random(DEVICE_CODE_BYTES)))
     for _ in range(_TRIES):
-        user_code = _draw(site)
+        user_code = write_user_code(site.random(_USER_CODE_BYTES))
         login = DeviceLogin(
             device_code_hash=keyed_hash(site.hash_keys.codes, code),
             user_code_hash=keyed_hash(site.hash_keys.codes, user_code),
             client_id=asked.client_id,
-            audience=reach.api.audience,
-            scope=reach.scope,
+            audience=access.api.audience,
+            scope=access.scope,
             peer=request.peer,
             created_at=now,
             expires_at=now + config.device_lifetime,
@@ -105,7 +105,3 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, reach: Reac
                 interval=config.device_interval,
             )
     raise Misuse("no free user code was found; are millions of logins waiting?")
-
-
-def _draw(site: Site) -> str:
-    return write_user_code(site.surroundings.random(_DRAWN))

@@ -1,4 +1,4 @@
-"""Second factors: begin, enrol, send, check. What the password grants, the MFA API and the pages share."""
+"""Enrol, request, send and check second factors, for the password grants, the MFA API and the pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
-from keyfob.server.decide.access import Reach
+from keyfob.server.decide.access import ApiAccess
 from keyfob.server.decide.multifactor import (
     LOGIN_LIFETIME,
     MESSAGE_LIFETIME,
@@ -34,22 +34,22 @@ from keyfob.server.site import Site
 from keyfob.server.wire import answer
 
 TOKEN_BYTES: Final = 32
-_PREFIX: Final = "Fe26.2*"  # as Auth0's mfa_token and oob_code begin
+_PREFIX: Final = "Fe26.2*"  # the prefix of Auth0's mfa_token and oob_code
 _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recovery-code": "recovery-code"}
 
 
 async def begin_factor(
-    call: ClientRequest, user: User, reach: Reach, grant: str, factors: Iterable[Authenticator]
+    call: ClientRequest, user: User, access: ApiAccess, grant: str, factors: Iterable[Authenticator]
 ) -> Response:
-    """After a right password, answer that a second factor is due, and which (Auth0's mfa_required)."""
+    """Answer that a second factor is required, and of which kind (Auth0's mfa_required)."""
     site, wire = call.site, call.site.config.wire
-    token = Secret(_PREFIX + write_token(site.surroundings.random(TOKEN_BYTES)))
+    token = Secret(_PREFIX + write_token(site.random(TOKEN_BYTES)))
     login = MfaLogin(
         token_hash=keyed_hash(site.hash_keys.codes, token),
         user_id=user.user_id,
         client_id=call.application.client_id,
-        audience=reach.api.audience,
-        scope=reach.scope,
+        audience=access.api.audience,
+        scope=access.scope,
         grant=grant,
         created_at=call.now,
         expires_at=call.now + LOGIN_LIFETIME,
@@ -64,12 +64,11 @@ async def begin_factor(
 
 
 def has_tries(site: Site, user_id: str, now: datetime) -> bool:
-    """Return whether that user may try another second factor."""
+    """Return whether the user may try another second factor."""
     return not time_until_try(_tries(site, user_id, now), TRIES, TRIES * TRY_BACK_AFTER)
 
 
 def spend_try(site: Site, user_id: str, now: datetime) -> None:
-    """Count one try."""
     site.factor_tries.put(user_id, spend(_tries(site, user_id, now)))
 
 
@@ -79,7 +78,7 @@ def _tries(site: Site, user_id: str, now: datetime) -> Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A second factor that waits to be proven; what its person must be shown, this once."""
+    """A second factor that is not yet active, with the secrets to show to the user once."""
 
     authenticator: Authenticator
     secret: bytes
@@ -87,12 +86,14 @@ class Enrolled:
 
 
 async def enrol(site: Site, user: User, factor: Factor, *, with_recovery: bool = True) -> Enrolled:
-    """Add a second factor, not active before it has been proven; the first one brings a recovery code."""
-    now, random = site.now(), site.surroundings.random
+    """Add a second factor, inactive until a correct code. The first one is added with a recovery code."""
+    now, random = site.now(), site.random
     secret = random(SECRET_BYTES) if factor == "otp" else b""
     name = f"{_ID_PREFIX[factor]}|dev_{write_token(random(12))}"
-    kept = seal(secret, site.hash_keys.factors, nonce=random(NONCE_BYTES), context=f"factor {name}") if secret else b""
-    added = Authenticator(name, user.user_id, factor, kept, now)
+    encrypted = (
+        seal(secret, site.hash_keys.factors, nonce=random(NONCE_BYTES), context=f"factor {name}") if secret else b""
+    )
+    added = Authenticator(name, user.user_id, factor, encrypted, now)
     has_code = with_recovery and "recovery-code" in site.config.factors
     code = write_recovery_code(random(RECOVERY_LENGTH)) if has_code else None
 
@@ -100,7 +101,7 @@ async def enrol(site: Site, user: User, factor: Factor, *, with_recovery: bool =
         known = transaction.authenticators(user.user_id)
         for one in known:
             if one.factor == factor and not one.is_active:
-                transaction.drop_authenticator(one.authenticator_id)  # an enrolment that was never finished
+                transaction.drop_authenticator(one.authenticator_id)  # an unfinished enrolment
         transaction.save_authenticator(added)
         if code is None or any(one.factor == "recovery-code" and one.is_active for one in known):
             return None
@@ -114,14 +115,14 @@ async def enrol(site: Site, user: User, factor: Factor, *, with_recovery: bool =
 
 
 def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active: bool = False) -> Authenticator:
-    """A recovery code as it is kept: a keyed hash."""
+    """Return the record of a recovery code, which has a keyed hash only."""
     hashed = keyed_hash(site.hash_keys.factors, f"recovery {user_id} {code}")
-    name = f"recovery-code|dev_{write_token(site.surroundings.random(12))}"
+    name = f"recovery-code|dev_{write_token(site.random(12))}"
     return Authenticator(name, user_id, "recovery-code", hashed, now, is_active)
 
 
 def check_otp(site: Site, transaction: Transaction, user_id: str, typed: str, now: datetime) -> bool:
-    """Whether it is the code of one of the person's authenticators; it is taken, and what waited to be proven is."""
+    """Return whether a code matches an authenticator of the user. If so, use it up and activate the authenticator."""
     for one in transaction.authenticators(user_id):
         if one.factor == "otp":
             secret = unseal(one.secret, site.hash_keys.factors, context=f"factor {one.authenticator_id}")
@@ -134,14 +135,14 @@ def check_otp(site: Site, transaction: Transaction, user_id: str, typed: str, no
 
 
 def activate(transaction: Transaction, authenticator_id: str, user_id: str) -> None:
-    """It has been proven; the recovery code that came with the first one counts from now on."""
+    """Activate an authenticator, and the recovery code that was added with it."""
     for one in transaction.authenticators(user_id):
         if not one.is_active and (one.authenticator_id == authenticator_id or one.factor == "recovery-code"):
             transaction.save_authenticator(replace(one, is_active=True))
 
 
 def check_recovery(site: Site, transaction: Transaction, user_id: str, typed: str, fresh: Authenticator) -> bool:
-    """Whether it is the person's recovery code; it is spent, and `fresh` takes its place."""
+    """Return whether it is the user's recovery code. If so, replace it with `fresh`."""
     hashed = keyed_hash(site.hash_keys.factors, f"recovery {user_id} {read_recovery_code(typed)}")
     for one in transaction.authenticators(user_id):
         if one.factor == "recovery-code" and one.is_active and Secret(one.secret.hex()) == Secret(hashed.hex()):
@@ -152,12 +153,12 @@ def check_recovery(site: Site, transaction: Transaction, user_id: str, typed: st
 
 
 async def send_message(site: Site, request: Request, login: MfaLogin, user: User, authenticator_id: str) -> Secret:
-    """E-mail a code; gives the oob_code that stands for the message. A newer message ends the one before.
+    """Send a code by e-mail and return its oob_code. The code of an earlier message is no longer valid.
 
     Raises:
-        Unreachable: It could not be sent.
+        Unreachable: The message could not be sent.
     """
-    random, now = site.surroundings.random, site.now()
+    random, now = site.random, site.now()
     oob, code = Secret(_PREFIX + write_token(random(TOKEN_BYTES))), write_digits(random(8))
     sent = replace(
         login,
@@ -177,14 +178,14 @@ async def send_message(site: Site, request: Request, login: MfaLogin, user: User
 
 
 def binding_hash(site: Site, token_hash: bytes, code: str) -> bytes:
-    """The code in a message, bound to the login it was sent for."""
+    """Return the keyed hash of a message's code, bound to its login."""
     return keyed_hash(site.hash_keys.codes, token_hash + code.strip().encode())
 
 
 def check_message(
     site: Site, transaction: Transaction, login: MfaLogin, oob: Secret, typed: str, now: datetime
 ) -> MfaLogin | FactorWrong:
-    """Whether it is the code of the message; then the message is spent, and its authenticator proven."""
+    """Check the code of a message. If it is correct, return the spent login and activate the authenticator."""
     oob_hash = keyed_hash(site.hash_keys.codes, oob)
     decision = decide_message(login, oob_hash, binding_hash(site, login.token_hash, typed), now)
     if isinstance(decision, MfaLogin) and decision.authenticator_id is not None:

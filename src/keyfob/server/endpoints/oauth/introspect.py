@@ -1,4 +1,4 @@
-"""POST /oauth/introspect: is this token alive (RFC 7662)? Off by default under `auth0`, which has none."""
+"""POST /oauth/introspect: token introspection (RFC 7662). Off by default under `auth0`, since Auth0 has none."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.introspection import IntrospectionRequest
 from keyfob.protocol.secret import Secret
 from keyfob.server.endpoints.oauth.client_request import ClientRequest, authenticate
-from keyfob.server.endpoints.oauth.own_tokens import judge_own
+from keyfob.server.endpoints.oauth.own_tokens import verify_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, read_refresh
 from keyfob.server.site import Site
 
-_DEAD = {"active": False}
+_INACTIVE = {"active": False}
 
 
 async def introspect(site: Site, request: Request) -> Response:
-    """For confidential programs; a dead, foreign or unknown token gets the same answer (RFC 7662 §2.2)."""
+    """Describe a token to a confidential client. All inactive and unknown tokens have one answer (RFC 7662 §2.2)."""
     if not site.config.offers_introspection:
         return site.refuse("endpoint_disabled")
     try:
@@ -30,16 +30,16 @@ async def introspect(site: Site, request: Request) -> Response:
         return call
     if call.application.is_public:
         return site.refuse("caller_unauthorized")
-    return json_response(200, await _access(call, token) or await _refresh(call, token) or _DEAD)
+    return json_response(200, await _access(call, token) or await _refresh(call, token) or _INACTIVE)
 
 
 async def _access(call: ClientRequest, token: Secret) -> dict[str, object] | None:
     site = call.site
     try:
-        claims = judge_own(site, token, None)
+        claims = verify_own(site, token, None)
     except InvalidToken:
         return None
-    if not _concerns(call, claims):
+    if not _may_read(call, claims):
         return None
     user = None
     if not claims.subject.endswith("@clients"):
@@ -51,8 +51,8 @@ async def _access(call: ClientRequest, token: Secret) -> dict[str, object] | Non
     return members | ({"username": user.email} if user else {})
 
 
-def _concerns(call: ClientRequest, claims: AccessClaims) -> bool:
-    """Whether the caller may know: it asked for the token itself, or has a grant for an API that it is for."""
+def _may_read(call: ClientRequest, claims: AccessClaims) -> bool:
+    """Return whether the token was issued to the caller, or is for an API that the caller has a grant for."""
     if claims.client_id == call.application.client_id:
         return True
     config = call.site.config
@@ -68,15 +68,15 @@ async def _refresh(call: ClientRequest, token: Secret) -> dict[str, object] | No
     is_current = login is not None and keyed_hash(site.hash_keys.refresh, parts.secret) in login.current_hashes
     if login is None or not is_current or login.has_ended or login.client_id != call.application.client_id:
         return None
-    ends = min(login.expires_at, login.idle_expires_at)
-    if call.now >= ends:
+    expires_at = min(login.expires_at, login.idle_expires_at)
+    if call.now >= expires_at:
         return None
     return {
         "active": True,
         "client_id": login.client_id,
         "sub": login.user_id,
         "scope": login.scope.write(),
-        "exp": int(ends.timestamp()),
+        "exp": int(expires_at.timestamp()),
         "iat": int(login.created_at.timestamp()),
         "iss": site.config.issuer,
     }

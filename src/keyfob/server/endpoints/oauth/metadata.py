@@ -1,4 +1,4 @@
-"""The tenant describes itself and publishes its keys (RFC 8414 §3, OpenID Connect Discovery §4, RFC 7517 §5)."""
+"""Server metadata and signing keys (RFC 8414 §3, OpenID Connect Discovery §4, RFC 7517 §5)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Final
 from keyfob.jose.algorithms import ALGORITHMS
 from keyfob.protocol.client_authentication import AUTH_METHODS, TLS_METHODS
 from keyfob.protocol.grants import (
-    CLIENT_CREDENTIALS,
     GRANT_TYPES,
     MFA_OOB,
     MFA_OTP,
@@ -22,18 +21,17 @@ from keyfob.server.decide.authorization_facts import RESPONSE_MODES
 from keyfob.server.settings.config import STANDARD_SCOPES, TenantConfig
 from keyfob.server.site import Site
 
-# Long enough to spare the network, short enough that a turned key is soon seen.
+# Short, so that clients soon see a new signing key.
 CACHED: Final[Headers] = (("cache-control", "public, max-age=300"),)
 _PASSWORD_GRANTS: Final = frozenset({PASSWORD, PASSWORD_REALM, MFA_OTP, MFA_OOB, MFA_RECOVERY_CODE})
 
 
 async def metadata(site: Site, _: Request) -> Response:
-    """Only what works is listed (RFC 8414 §2)."""
     return json_response(200, describe_tenant(site.config).write(), headers=CACHED)
 
 
 def describe_tenant(config: TenantConfig) -> ServerMetadata:
-    """The tenant's metadata. What Auth0 does not have is there under `rfc`, or where it is switched on."""
+    """Return the metadata. Features that Auth0 lacks are listed under `rfc`, or if they are switched on."""
     base, is_rfc = config.issuer, config.wire == "rfc"
     api_scopes = {name for api in config.apis for name in api.scopes}
     methods = [*AUTH_METHODS, *(TLS_METHODS if config.for_certificates else ())]
@@ -79,7 +77,7 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
 
 
 def _aliases(config: TenantConfig, base: str) -> dict[str, str]:
-    """Where a program shows its certificate (RFC 8705 §5)."""
+    """Return the endpoints for clients with a certificate (RFC 8705 §5)."""
     found = {
         "token_endpoint": "oauth/token",
         "device_authorization_endpoint": "oauth/device/code",
@@ -93,20 +91,17 @@ def _aliases(config: TenantConfig, base: str) -> dict[str, str]:
 
 
 def _grants(config: TenantConfig) -> tuple[str, ...]:
-    """Those that some application may use; the password grants are not advertised to anybody (RFC 9700 §2.4)."""
+    """Return the grants that some client may use. Under `rfc` the password grants are not listed (RFC 9700 §2.4)."""
     used = {grant for application in config.applications for grant in application.grants}
     hidden = _PASSWORD_GRANTS if config.wire == "rfc" or not config.allows_password else frozenset[str]()
-    machines = any(CLIENT_CREDENTIALS in application.grants for application in config.applications)
-    hidden = hidden | (set[str]() if machines else {CLIENT_CREDENTIALS})
     return tuple(grant for grant in GRANT_TYPES if grant in used - hidden)
 
 
 async def jwks(site: Site, _: Request) -> Response:
-    """Every key that may have signed a living token."""
     return json_response(200, {"keys": [key.public_jwk() for key in site.keys]}, headers=CACHED)
 
 
 async def health(site: Site, _: Request) -> Response:
-    """Alive, and the store answers."""
+    """Answer if the store can be read."""
     await site.store.read(lambda transaction: transaction.signing_keys())
     return json_response(200, {"status": "ok"})

@@ -13,7 +13,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.decide.multifactor import FactorWrong, base32, enrolment_address, find_login
 from keyfob.server.endpoints.oauth.client_request import authenticate
 from keyfob.server.endpoints.oauth.factors import enrol, send_message
-from keyfob.server.endpoints.oauth.own_tokens import check_binding, judge_own
+from keyfob.server.endpoints.oauth.own_tokens import check_binding, verify_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
@@ -25,8 +25,8 @@ _TYPES: Final = {"otp": "otp", "email": "oob", "recovery-code": "recovery-code"}
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
-    """Whose second factors. `login` where an mfa_token says so; `scope` where an access token does."""
+class MfaUser:
+    """The user that a token stands for. An mfa_token has a `login`, an access token has a `scope`."""
 
     user: User
     factors: tuple[Authenticator, ...]
@@ -36,60 +36,60 @@ class Bearer:
 
 async def list_authenticators(site: Site, request: Request) -> Response:
     """GET /mfa/authenticators."""
-    bearer = await _bearer(site, request, READ_AUTHENTICATORS)
-    if isinstance(bearer, Response):
-        return bearer
-    return json_response(200, [_described(one, bearer.user) for one in bearer.factors])
+    mfa_user = await _mfa_user(site, request, READ_AUTHENTICATORS)
+    if isinstance(mfa_user, Response):
+        return mfa_user
+    return json_response(200, [_described(one, mfa_user.user) for one in mfa_user.factors])
 
 
 async def remove_authenticator(site: Site, request: Request) -> Response:
-    """DELETE /mfa/authenticators/{id}: with an access token only."""
-    bearer = await _bearer(site, request, REMOVE_AUTHENTICATORS)
-    if isinstance(bearer, Response):
-        return bearer
+    """DELETE /mfa/authenticators/{id}: delete a second factor. It requires an access token, not an mfa_token."""
+    mfa_user = await _mfa_user(site, request, REMOVE_AUTHENTICATORS)
+    if isinstance(mfa_user, Response):
+        return mfa_user
     name = request.path.rpartition("/")[2].replace("%7C", "|").replace("%7c", "|")
-    if bearer.login is not None:
+    if mfa_user.login is not None:
         return site.refuse("mfa_token_refused")
-    if name not in {one.authenticator_id for one in bearer.factors}:
+    if name not in {one.authenticator_id for one in mfa_user.factors}:
         return site.refuse("not_found")
     await site.store.write(lambda transaction: transaction.drop_authenticator(name))
-    site.note("mfad", request, user_id=bearer.user.user_id, description="a second factor was removed")
+    site.note("mfad", request, user_id=mfa_user.user.user_id, description="a second factor was removed")
     return Response(204, NO_STORE)
 
 
 async def associate(site: Site, request: Request) -> Response:
-    """POST /mfa/associate: add a second factor. An mfa_token may add the first one only."""
+    """POST /mfa/associate: add a second factor. With an mfa_token only the first one can be added."""
     try:
         asked = AssociateRequest.read(read_parameters(request))
     except Malformed as problem:
         return malformed(site, problem)
-    bearer = await _bearer(site, request, ENROLL)
-    if isinstance(bearer, Response):
-        return bearer
-    if bearer.login is not None and any(one.is_active for one in bearer.factors):
+    mfa_user = await _mfa_user(site, request, ENROLL)
+    if isinstance(mfa_user, Response):
+        return mfa_user
+    if mfa_user.login is not None and any(one.is_active for one in mfa_user.factors):
         return site.refuse("already_enrolled")
     factor = asked.factor
     if factor is None or factor not in site.config.factors:
         return site.refuse("challenge_unsupported")
-    if factor == "email" and bearer.login is None:
-        return site.refuse("challenge_unsupported")  # a code by e-mail proves a login, and there is none here
-    enrolled = await enrol(site, bearer.user, factor)
+    if factor == "email" and mfa_user.login is None:
+        return site.refuse("challenge_unsupported")  # the code of an e-mail belongs to a login, and there is none
+    enrolled = await enrol(site, mfa_user.user, factor)
     codes = {"recovery_codes": [enrolled.recovery_code]} if enrolled.recovery_code else {}
     if factor == "otp":
-        address = enrolment_address(site.config.name, bearer.user.email, enrolled.secret)
+        address = enrolment_address(site.config.name, mfa_user.user.email, enrolled.secret)
         shown = {"authenticator_type": "otp", "secret": base32(enrolled.secret), "barcode_uri": address}
     else:
-        assert bearer.login is not None  # noqa: S101
+        assert mfa_user.login is not None  # noqa: S101
         name = enrolled.authenticator.authenticator_id
-        oob = await send_message(site, request, bearer.login, bearer.user, name)
+        oob = await send_message(site, request, mfa_user.login, mfa_user.user, name)
         shown = {"authenticator_type": "oob", "binding_method": "prompt", "oob_channel": "email"}
         shown |= {"oob_code": oob.reveal()}
-    site.note("mfaa", request, user_id=bearer.user.user_id, description=f"enrolment of {factor} began")
+    site.note("mfaa", request, user_id=mfa_user.user.user_id, description=f"enrolment of {factor} began")
     return json_response(200, {**shown, **codes})
 
 
 async def challenge(site: Site, request: Request) -> Response:
-    """POST /mfa/challenge: choose the second factor, and send a code where it needs one."""
+    """POST /mfa/challenge: choose the second factor, and send its code by e-mail if it needs one."""
     try:
         fields = read_parameters(request)
         asked = ChallengeRequest.read(fields)
@@ -98,23 +98,23 @@ async def challenge(site: Site, request: Request) -> Response:
     call = await authenticate(site, request, fields)
     if isinstance(call, Response):
         return call
-    bearer = await _by_mfa_token(site, asked.mfa_token, call.application.client_id)
-    if bearer is None:
+    mfa_user = await _by_mfa_token(site, asked.mfa_token, call.application.client_id)
+    if mfa_user is None:
         return site.refuse("mfa_token_refused")
     kinds = asked.kinds or ("otp", "oob")
     if not set(kinds) <= {"otp", "oob"}:
         return site.refuse("challenge_unsupported")
     usable = [
         one
-        for one in bearer.factors
+        for one in mfa_user.factors
         if one.is_active and _TYPES[one.factor] in kinds and asked.authenticator_id in {None, one.authenticator_id}
     ]
     if not usable:
         return site.refuse("association_required")
     chosen = min(usable, key=lambda one: kinds.index(_TYPES[one.factor]))
-    if chosen.factor == "otp" or bearer.login is None:
+    if chosen.factor == "otp" or mfa_user.login is None:
         return json_response(200, {"challenge_type": "otp"})
-    oob = await send_message(site, request, bearer.login, bearer.user, chosen.authenticator_id)
+    oob = await send_message(site, request, mfa_user.login, mfa_user.user, chosen.authenticator_id)
     return json_response(200, {"challenge_type": "oob", "oob_code": oob.reveal(), "binding_method": "prompt"})
 
 
@@ -127,41 +127,41 @@ def _described(one: Authenticator, user: User) -> dict[str, object]:
     return shown
 
 
-async def _bearer(site: Site, request: Request, scope: str) -> Bearer | Response:
-    """Whose: by an mfa_token, or by an access token for this API with that scope."""
-    scheme, _, shown = (request.header("authorization") or "").partition(" ")
-    token = Secret(shown.strip())
-    if scheme.lower() not in {"bearer", "dpop"} or not shown.strip():
+async def _mfa_user(site: Site, request: Request, scope: str) -> MfaUser | Response:
+    """Return the user of an mfa_token, or of an access token for the MFA API with that scope."""
+    scheme, _, value = (request.header("authorization") or "").partition(" ")
+    token = Secret(value.strip())
+    if scheme.lower() not in {"bearer", "dpop"} or not value.strip():
         return site.refuse("mfa_token_refused")
     found = await _by_mfa_token(site, token, None) if scheme.lower() == "bearer" else None
     if found is not None:
         return found
     try:
-        claims = judge_own(site, token, site.config.mfa_api.audience)
+        claims = verify_own(site, token, site.config.mfa_api.audience)
         await check_binding(site, request, scheme.lower(), claims, token)
     except InvalidToken:
         return site.refuse("mfa_token_refused")
     if scope not in claims.scope:
         return site.refuse("scope_missing", scope=scope)
 
-    def load(transaction: Transaction) -> Bearer | None:
+    def load(transaction: Transaction) -> MfaUser | None:
         user = transaction.user_by_id(claims.subject)
         usable = user is not None and not user.is_blocked
-        return Bearer(user, transaction.authenticators(user.user_id), scope=claims.scope) if user and usable else None
+        return MfaUser(user, transaction.authenticators(user.user_id), scope=claims.scope) if user and usable else None
 
     return await site.store.read(load) or site.refuse("mfa_token_refused")
 
 
-async def _by_mfa_token(site: Site, token: Secret, client_id: str | None) -> Bearer | None:
+async def _by_mfa_token(site: Site, token: Secret, client_id: str | None) -> MfaUser | None:
     token_hash, now = keyed_hash(site.hash_keys.codes, token), site.now()
 
-    def load(transaction: Transaction) -> Bearer | None:
+    def load(transaction: Transaction) -> MfaUser | None:
         known = transaction.mfa_login(token_hash)
         login = find_login(known, client_id or (known.client_id if known else ""), now)
         if isinstance(login, FactorWrong):
             return None
         user = transaction.user_by_id(login.user_id)
         usable = user is not None and not user.is_blocked
-        return Bearer(user, transaction.authenticators(user.user_id), login) if user and usable else None
+        return MfaUser(user, transaction.authenticators(user.user_id), login) if user and usable else None
 
     return await site.store.read(load)

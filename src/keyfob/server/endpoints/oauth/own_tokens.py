@@ -1,4 +1,4 @@
-"""Judge one of our own access tokens, where the tenant itself is the API (RFC 9068 §4, RFC 9449 §7)."""
+"""Verify access tokens for the tenant's own endpoints (RFC 9068 §4, RFC 9449 §7)."""
 
 from __future__ import annotations
 
@@ -21,43 +21,41 @@ _ACCESS: Final = frozenset({"jwt", AT_JWT})
 
 
 async def check_binding(site: Site, request: Request, scheme: str, claims: AccessClaims, token: Secret) -> None:
-    """A token that is bound to a key or to a certificate is worth nothing without it.
+    """Check the DPoP key and the certificate that a token is bound to.
 
     Args:
         site: The tenant.
-        request: What came with the token.
-        scheme: Of the `Authorization` header, in lower case.
-        claims: What the token says, as `judge_own` found it.
-        token: As it was shown.
+        request: The request with the token.
+        scheme: The scheme of the `Authorization` header, in lower case.
+        claims: The claims that `verify_own` returned.
+        token: The token.
 
     Raises:
-        InvalidToken: What it is bound to is missing, wrong, or a proof that was used before.
+        InvalidToken: The proof or the certificate is missing, wrong, or the proof has been used before.
     """
     _check_certificate(claims, request)
     await _check_key(site, request, scheme, claims, token)
 
 
-def judge_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
-    """Check signature or seal, issuer, lifetime and audience.
-
-    Does not look at the key or the certificate that it may be bound to: `check_binding` does.
+def verify_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
+    """Check the signature or the encryption, issuer, lifetime and audience; `check_binding` checks the rest.
 
     Args:
         site: The tenant.
-        token: As it came.
-        audience: Whom it must be for; None for any API of this tenant.
+        token: The token.
+        audience: The required audience; None for any API of this tenant.
 
     Raises:
-        InvalidToken: It is not ours, has lapsed, or is not meant for this.
+        InvalidToken: A check failed.
     """
     try:
-        claims = AccessClaims.read(_opaque(site, token) if is_opaque(token) else signed_by_us(site, token, _ACCESS))
+        claims = AccessClaims.read(_opaque(site, token) if is_opaque(token) else verify_own_jwt(site, token, _ACCESS))
     except Malformed as problem:
         raise InvalidToken(problem.message) from None
-    # An ID token names the program as its audience, never an API: it is no access token.
-    ours = claims.audience if audience is None else (audience,) if audience in claims.audience else ()
-    is_for_us = any(site.config.target(one) for one in ours)
-    if claims.issuer != site.config.issuer or not is_for_us or site.now() >= claims.expires_at:
+    # The audience of an ID token is a client, never an API, so this also rejects ID tokens.
+    found = claims.audience if audience is None else (audience,) if audience in claims.audience else ()
+    has_api = any(site.config.target(one) for one in found)
+    if claims.issuer != site.config.issuer or not has_api or site.now() >= claims.expires_at:
         raise InvalidToken("not for this endpoint, or lapsed")
     return claims
 
@@ -66,11 +64,11 @@ def _opaque(site: Site, token: Secret) -> Fields:
     return decrypt(token, site.hash_keys.opaque, issuer=site.config.issuer)
 
 
-def signed_by_us(site: Site, token: Secret, types: frozenset[str]) -> Fields:
-    """The claims of a JWT that one of our keys has signed. Judges none of them.
+def verify_own_jwt(site: Site, token: Secret, types: frozenset[str]) -> Fields:
+    """Return the claims of a JWT that this server has signed, without checking them.
 
     Raises:
-        InvalidToken: It is not ours, or not of those types.
+        InvalidToken: The signature is wrong, or the type is not one of `types`.
     """
     unverified = take_apart(token, tuple({key.algorithm for key in site.keys}))
     key = KeySet(tuple(key.public_key() for key in site.keys)).choose(unverified.algorithm, unverified.key_id)
@@ -80,22 +78,14 @@ def signed_by_us(site: Site, token: Secret, types: frozenset[str]) -> Fields:
 
 
 def _check_certificate(claims: AccessClaims, request: Request) -> None:
-    """A token that is bound to a certificate is worth nothing over a connection that shows another (RFC 8705 §3).
-
-    Raises:
-        InvalidToken: It is such a one.
-    """
+    """Check that the connection has the certificate that the token is bound to (RFC 8705 §3)."""
     bound = claims.certificate_thumbprint
     if bound is not None and bound != (thumbprint_of(request.certificate) if request.certificate else None):
         raise InvalidToken("the token is bound to a certificate that was not shown")
 
 
 async def _check_key(site: Site, request: Request, scheme: str, claims: AccessClaims, token: Secret) -> None:
-    """A bound token is worth nothing without its key, and never as a plain Bearer (RFC 9449 §7.1-7.2).
-
-    Raises:
-        InvalidToken: The proof is missing, wrong, or was used before.
-    """
+    """Check the DPoP proof of a bound token, which is never valid as a Bearer token (RFC 9449 §7.1-7.2)."""
     if claims.key_thumbprint is None:
         if scheme == "dpop":
             raise InvalidToken("the token is not bound to a key")
@@ -113,6 +103,6 @@ async def _check_key(site: Site, request: Request, scheme: str, claims: AccessCl
     )
     if isinstance(decision, NonceNeeded) or decision.key_thumbprint != claims.key_thumbprint:
         raise InvalidToken("the proof was made with another key")
-    mark = keyed_hash(site.hash_keys.codes, decision.mark)
-    if not await site.store.write(lambda transaction: transaction.use_once(mark, decision.until)):
+    replay_key = keyed_hash(site.hash_keys.codes, decision.mark)
+    if not await site.store.write(lambda transaction: transaction.use_once(replay_key, decision.until)):
         raise InvalidToken("the proof was used before")

@@ -1,4 +1,4 @@
-"""POST /oauth/par: a client pushes its authorization request first (RFC 9126)."""
+"""POST /oauth/par: the pushed authorization request endpoint (RFC 9126)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keyfob.protocol.http import NO_STORE, Request, Response, json_response
 from keyfob.server.decide.authorization_checks import PUSH
 from keyfob.server.decide.authorization_facts import PushFacts
 from keyfob.server.decide.authorization_request import CallbackError, PageError, check_request
-from keyfob.server.decide.check_table import first_refusal
+from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.endpoints.oauth.client_request import authenticate, check_dpop
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, write_token
@@ -27,7 +27,7 @@ _CREDENTIALS: Final = {"client_secret", "client_assertion", "client_assertion_ty
 
 
 async def push(site: Site, request: Request) -> Response:
-    """Check the request as fully as one at /authorize, and store it for thirty seconds."""
+    """Check the request like one at /authorize, and store it for thirty seconds."""
     try:
         fields = read_parameters(request)
     except Malformed as problem:
@@ -38,7 +38,7 @@ async def push(site: Site, request: Request) -> Response:
     call = await check_dpop(call)
     if isinstance(call, Response):
         return call
-    refused = first_refusal(PUSH, PushFacts(fields, call.key_thumbprint))
+    refused = first_failed_check(PUSH, PushFacts(fields, call.key_thumbprint))
     if refused is not None:
         return call.refuse(refused.outcome, problem=_PROBLEMS[refused.row])
     asked = {name: value for name, value in fields.values.items() if name not in _CREDENTIALS and fields.has(name)}
@@ -50,7 +50,7 @@ async def push(site: Site, request: Request) -> Response:
         return call.refuse("request_malformed", problem=checked.problem)
     if isinstance(checked, CallbackError):
         return json_response(400, {"error": checked.error, "error_description": checked.description})
-    address, now = PREFIX + write_token(site.surroundings.random(_BYTES)), site.now()
+    address, now = PREFIX + write_token(site.random(_BYTES)), site.now()
     hashed = keyed_hash(site.hash_keys.codes, address)
     pushed = PushedRequest(hashed, call.application.client_id, json.dumps(checked.asked.write()), now + LIFETIME)
     await site.store.write(lambda transaction: transaction.save_pushed(pushed))

@@ -1,4 +1,4 @@
-"""Read what a client posts: a form or a JSON object (RFC 6749 §3.2, App. B; Auth0 takes both)."""
+"""Read the parameters of a POST: a form or, as at Auth0, a JSON object (RFC 6749 §3.2, App. B)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from keyfob.server.wire import outcome_of
 
 
 def read_parameters(request: Request) -> Fields:
-    """The parameters of a POST. Those in the query are not looked at (RFC 6749 §2.3.1).
+    """Return the parameters of the body. The query is ignored (RFC 6749 §2.3.1).
 
     Raises:
-        Malformed: Neither a form nor a JSON object.
+        Malformed: The body is neither a form nor a JSON object.
     """
     kind = media_type(request.header("content-type"))
     if kind == JSON:
@@ -24,12 +24,12 @@ def read_parameters(request: Request) -> Fields:
 
 
 def malformed(site: Site, problem: Malformed) -> Response:
-    """Answer a request that cannot be read, in Auth0's words where a parameter is missing."""
+    """Return the answer to a malformed request."""
     return site.refuse(outcome_of(problem), problem=problem_text(problem))
 
 
 def problem_text(problem: Malformed) -> str:
-    """Return what the client may be told of it."""
+    """Return the error's text for the client, with Auth0's words for a missing parameter."""
     text = problem.message.partition(": ")[2] or problem.message
     if text.endswith("is missing") and problem.field:
         return f"Missing required parameter: {problem.field}"

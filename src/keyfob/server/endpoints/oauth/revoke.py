@@ -1,4 +1,4 @@
-"""POST /oauth/revoke: end a login (RFC 7009 §2). Refresh tokens only, as at Auth0."""
+"""POST /oauth/revoke: revoke a refresh token (RFC 7009 §2). Like Auth0, it does not revoke access tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keyfob.server.site import Site
 
 
 async def revoke(site: Site, request: Request) -> Response:
-    """End the family of that token. Unknown, foreign or dead tokens get the same 200 (RFC 7009 §2.2)."""
+    """End the login of the token. Every other token is answered with the same 200 (RFC 7009 §2.2)."""
     try:
         fields = read_parameters(request)
         token = RevocationRequest.read(fields).token

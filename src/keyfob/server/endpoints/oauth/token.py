@@ -1,4 +1,4 @@
-"""POST /oauth/token: the checks for every grant, in the order of the table, then the grant's own (RFC 6749 §3.2)."""
+"""POST /oauth/token: run the checks of every grant, then those of the request's grant (RFC 6749 §3.2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from keyfob.protocol.grants import (
     type_of,
 )
 from keyfob.protocol.http import Request, Response
-from keyfob.server.decide.check_table import first_refusal
+from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.decide.token_checks import GRANT, MESSAGE, STEPS, Step
 from keyfob.server.decide.token_facts import GrantFacts, MessageFacts
 from keyfob.server.endpoints.oauth.client_request import ClientRequest, authenticate, check_dpop
@@ -39,7 +39,7 @@ from keyfob.server.site import Site
 
 
 async def token(site: Site, request: Request) -> Response:
-    """Make the checks for every grant, then those of the grant, and issue the tokens."""
+    """Run the checks, and issue the tokens."""
     progress = _Progress(site, request)
     for step in STEPS:
         refusal = await _CHECK[step](progress)
@@ -52,7 +52,7 @@ async def token(site: Site, request: Request) -> Response:
 
 @dataclass(slots=True)
 class _Progress:
-    """What the checks have found out so far."""
+    """The results of the checks so far."""
 
     site: Site
     request: Request
@@ -68,7 +68,7 @@ async def _check_message(progress: _Progress) -> Response | None:
         facts, text = MessageFacts(progress.grant), ""
     except Malformed as problem:
         facts, text = MessageFacts(problem=problem), problem_text(problem)
-    refused = first_refusal(MESSAGE, facts)
+    refused = first_failed_check(MESSAGE, facts)
     return None if refused is None else progress.site.refuse(refused.outcome, problem=text)
 
 
@@ -85,7 +85,7 @@ async def _check_grant(progress: _Progress) -> Response | None:
     call, grant = progress.call, progress.grant
     assert call is not None, "the client has authenticated"  # noqa: S101
     assert grant is not None  # noqa: S101
-    refused = first_refusal(GRANT, GrantFacts(call.application, type_of(grant)))
+    refused = first_failed_check(GRANT, GrantFacts(call.application, type_of(grant)))
     return None if refused is None else call.refuse(refused.outcome, grant=type_of(grant))
 
 

@@ -1,4 +1,4 @@
-"""Grant authorization_code: tokens for a code from the browser (RFC 6749 §4.1.3, RFC 7636 §4.6)."""
+"""Grant authorization_code: issue tokens for an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import replace
 from keyfob.protocol.grants import AuthorizationCodeGrant
 from keyfob.protocol.http import Response
 from keyfob.server.decide.code import RefuseCode, SpendCode, decide_code
-from keyfob.server.decide.presented import Account, PresentedCode
+from keyfob.server.decide.presented import Account, CodeFacts
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.issuing import issue_once
-from keyfob.server.issue import Grounds
+from keyfob.server.issue import TokenContent
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import AuthorizationCode, RefreshLogin, User
 
 
 async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Response:
-    """Issue tokens, once. A code that is presented twice ends the login that came of it."""
+    """Issue tokens once. A code that is presented again ends the login that it began."""
     site = call.site
     code_hash = keyed_hash(site.hash_keys.codes, grant.code)
 
@@ -27,27 +27,32 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
 
     code, user = await site.store.read(load)
     api = None if code is None else site.config.target(code.audience)
-    presented = PresentedCode(
-        code, grant, call.application.client_id, call.key_thumbprint, call.now, Account(user, api)
+    facts = CodeFacts(
+        record=code,
+        grant=grant,
+        client_id=call.application.client_id,
+        key_thumbprint=call.key_thumbprint,
+        now=call.now,
+        account=Account(user, api),
     )
-    decision = decide_code(presented)
+    decision = decide_code(facts)
     if isinstance(decision, RefuseCode):
         if decision.is_replay and code is not None:
             await site.store.write(lambda transaction: _end(transaction, code.login_id))
         call.note("feacft", description="used before" if decision.is_replay else decision.outcome)
         return call.refuse(decision.outcome)
     found = decision.code
-    assert user is not None, "a code of a user who is gone is refused"  # noqa: S101
+    assert user is not None, "the code of a deleted user fails a check"  # noqa: S101
     assert api is not None  # noqa: S101
-    grounds = Grounds(call.application, api, found.scope, user, found.auth_time, nonce=found.nonce, sid=found.sid)
+    content = TokenContent(call.application, api, found.scope, user, found.auth_time, nonce=found.nonce, sid=found.sid)
 
     def spend(transaction: Transaction, login: RefreshLogin | None) -> bool:
-        again = decide_code(replace(presented, record=transaction.code(code_hash)))
+        again = decide_code(replace(facts, record=transaction.code(code_hash)))
         if isinstance(again, SpendCode):
             transaction.save_code(replace(again.code, login_id=None if login is None else login.login_id))
         return isinstance(again, SpendCode)
 
-    issued = await issue_once(call, grounds, spend)
+    issued = await issue_once(call, content, spend)
     if issued is None:
         call.note("feacft", description="used at the same time")
         return call.refuse("authorization_code_unknown")

@@ -8,14 +8,14 @@ from keyfob.server.decide.device import Answer, Issue, Pace, Undecided, decide_p
 from keyfob.server.decide.presented import Account
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.issuing import issue_once
-from keyfob.server.issue import Grounds
+from keyfob.server.issue import TokenContent
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin, RefreshLogin, User
 
 
 async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
-    """Answer one poll. A pending one writes nothing to the store."""
+    """Answer one poll. While the login is pending, write nothing to the store."""
     site = call.site
     code_hash = keyed_hash(site.hash_keys.codes, grant.device_code)
     login, user = await site.store.read(lambda transaction: _load(transaction, code_hash))
@@ -35,18 +35,20 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
         return call.refuse(decision.outcome, interval=str(int(pace.interval.total_seconds())))
     if isinstance(decision, Answer) and decision.outcome == "verifier_wrong":
         call.note("fede", description=decision.outcome)
-        return call.refuse(decision.outcome)  # a poll by another party does not change the client's own pace
+        return call.refuse(decision.outcome)  # a poll by an attacker does not change the client's polling state
     site.paces.drop(code_hash)
     if isinstance(decision, Answer):
         if decision.login is not None and site.config.wire == "auth0":
-            lapsed = decision.login  # Auth0 says expired_token once, then invalid_grant; RFC 8628 keeps saying it
+            lapsed = (
+                decision.login
+            )  # Auth0 answers expired_token once, then invalid_grant; RFC 8628 always expired_token
             await site.store.write(lambda transaction: transaction.save_device(lapsed))
         call.note("fede", description=decision.outcome)
         return call.refuse(decision.outcome)
-    assert user is not None, "a login of a user who is gone is refused"  # noqa: S101
+    assert user is not None, "the login of a deleted user fails a check"  # noqa: S101
     assert api is not None  # noqa: S101
     redeemed = decision.login
-    grounds = Grounds(call.application, api, redeemed.scope, user, redeemed.auth_time, sid=redeemed.sid)
+    content = TokenContent(call.application, api, redeemed.scope, user, redeemed.auth_time, sid=redeemed.sid)
 
     def spend(transaction: Transaction, _: RefreshLogin | None) -> bool:
         again = transaction.device_by_code(code_hash)
@@ -55,7 +57,7 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
             transaction.save_device(found.login)
         return isinstance(found, Issue)
 
-    issued = await issue_once(call, grounds, spend)
+    issued = await issue_once(call, content, spend)
     if issued is None:
         return call.refuse("code_unknown")
     call.note("sede", user_id=user.user_id)

@@ -19,7 +19,7 @@ from keyfob.server.endpoints.oauth.factors import (
 )
 from keyfob.server.endpoints.oauth.issuing import issue_once
 from keyfob.server.endpoints.oauth.token_password import gty
-from keyfob.server.issue import Grounds
+from keyfob.server.issue import TokenContent
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, MfaLogin, User
@@ -29,7 +29,7 @@ FactorGrant = MfaOobGrant | MfaOtpGrant | MfaRecoveryGrant
 
 
 async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
-    """Issue the tokens of the grant that was interrupted, once."""
+    """Issue the tokens of the password grant that required the second factor, once."""
     site = call.site
     token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token)
 
@@ -40,9 +40,9 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     found, user = await site.store.read(load)
     api = None if found is None else site.config.target(found.audience)
     facts = FactorFacts(
-        found,
-        call.application.client_id,
-        call.now,
+        record=found,
+        client_id=call.application.client_id,
+        now=call.now,
         lacks_code=isinstance(grant, MfaOobGrant) and grant.binding_code is None,
         account=Account(user, api),
         key_thumbprint=call.key_thumbprint,
@@ -53,18 +53,18 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         if login.outcome == "attempts_many" and user is not None:
             call.note("gd_otp_rate_limit_exceed", user_id=user.user_id)
         return call.refuse(login.outcome, problem="Missing required parameter: binding_code")
-    assert user is not None, "an mfa_token of a user who is gone is refused"  # noqa: S101
+    assert user is not None, "the mfa_token of a deleted user fails a check"  # noqa: S101
     assert api is not None  # noqa: S101
     spend_try(site, user.user_id, call.now)
-    code = write_recovery_code(site.surroundings.random(RECOVERY_LENGTH))
+    code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)
     wrong = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, facts, fresh))
     if wrong is not None:
         call.note(_FAILED[type(grant)], user_id=user.user_id, description=wrong.outcome)
         return call.refuse(wrong.outcome)
     site.factor_tries.drop(user.user_id)
-    grounds = Grounds(call.application, api, login.scope, user, call.now, grant=gty(login.grant))
-    issued = await issue_once(call, grounds, lambda _, __: True)  # the mfa_token was spent with the factor
+    content = TokenContent(call.application, api, login.scope, user, call.now, grant=gty(login.grant))
+    issued = await issue_once(call, content, lambda _, __: True)  # the mfa_token was spent with the factor
     assert issued is not None  # noqa: S101
     call.note("sepft", user_id=user.user_id)
     recovery = {"recovery_code": code} if isinstance(grant, MfaRecoveryGrant) else {}
@@ -82,7 +82,7 @@ def _check(
     facts: FactorFacts,
     fresh: Authenticator,
 ) -> FactorWrong | None:
-    """Spend the second factor and the mfa_token together. Return what is wrong, or None."""
+    """Check the second factor, and spend it together with the mfa_token. Return the reason if it is wrong."""
     facts = replace(facts, record=transaction.mfa_login(token_hash))
     login = check_factor(facts)
     if isinstance(login, FactorWrong):

@@ -1,4 +1,4 @@
-"""Grants password and password-realm: legacy; tenant, application and connection must allow it (RFC 6749 §4.3)."""
+"""Grants password and password-realm (RFC 6749 §4.3): legacy; tenant, client and connection must allow them."""
 
 from __future__ import annotations
 
@@ -8,75 +8,75 @@ from ipaddress import ip_address
 from keyfob.protocol.grants import PASSWORD, PASSWORD_REALM, PasswordGrant
 from keyfob.protocol.http import Response
 from keyfob.protocol.scope import Scope
-from keyfob.server.decide.access import NoReach, Reach, decide_reach, expand
-from keyfob.server.decide.check_table import first_refusal
+from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access, expand
+from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.decide.multifactor import is_due
 from keyfob.server.decide.token_checks import PASSWORDS
 from keyfob.server.decide.token_facts import PasswordFacts
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.factors import begin_factor
 from keyfob.server.endpoints.oauth.issuing import issue_once
-from keyfob.server.endpoints.password_check import LONGEST_EMAIL, NotThem, check_password
-from keyfob.server.issue import Grounds
+from keyfob.server.endpoints.password_check import LONGEST_EMAIL, PasswordRefused, check_password
+from keyfob.server.issue import TokenContent
 from keyfob.server.wire import answer, retry_after
 
 
 async def with_password(call: ClientRequest, asked: PasswordGrant) -> Response:
-    """Issue tokens for a password, or answer that a second factor is due."""
+    """Issue tokens for a password, or answer that a second factor is required."""
     site, config, name = call.site, call.site.config, PASSWORD_REALM if asked.has_realm else PASSWORD
-    connection, reach = config.connection(asked.realm or config.default_directory), _reach(call, asked)
-    words = reach.words if isinstance(reach, NoReach) else {}
-    outcome = reach.outcome if isinstance(reach, NoReach) else None
+    connection, access = config.connection(asked.realm or config.default_directory), _access(call, asked)
+    words = access.words if isinstance(access, NoAccess) else {}
+    outcome = access.outcome if isinstance(access, NoAccess) else None
     facts = PasswordFacts(config, call.application, asked.realm, connection, outcome)
-    refused = first_refusal(PASSWORDS, facts)
+    refused = first_failed_check(PASSWORDS, facts)
     if refused is not None:
         call.note("fepft", description=refused.outcome)
         return call.refuse(refused.outcome, grant=name, realm=asked.realm or "", **words)
-    assert connection is not None, "an unknown connection is refused"  # noqa: S101
-    assert isinstance(reach, Reach)  # noqa: S101
+    assert connection is not None, "an unknown connection fails a check"  # noqa: S101
+    assert isinstance(access, ApiAccess)  # noqa: S101
     email = asked.username.strip()[:LONGEST_EMAIL]
     user = await check_password(site, call.request, (connection.name,), email, asked.password, peer=_forwarded(call))
-    if isinstance(user, NotThem):
+    if isinstance(user, PasswordRefused):
         checked = replace(facts, wait=user.wait, is_right=user.is_blocked, is_blocked=user.is_blocked)
         return _refuse_password(call, checked, email)
     factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
     due = is_due(config.mfa, (one for one in factors if one.is_active))
-    refused = first_refusal(PASSWORDS, replace(facts, is_right=True, is_factor_due=due))
+    refused = first_failed_check(PASSWORDS, replace(facts, is_right=True, is_factor_due=due))
     if refused is not None and refused.row == "factor":
-        return await begin_factor(call, user, reach, name, factors)
+        return await begin_factor(call, user, access, name, factors)
     if refused is not None:
         call.note("fepft", user_id=user.user_id, description="a second factor is due")
         return call.refuse(refused.outcome)
-    grounds = Grounds(call.application, reach.api, reach.scope, user, call.now, grant=gty(name))
-    issued = await issue_once(call, grounds, lambda _, __: True)
+    content = TokenContent(call.application, access.api, access.scope, user, call.now, grant=gty(name))
+    issued = await issue_once(call, content, lambda _, __: True)
     assert issued is not None, "a password is not spent"  # noqa: S101
     call.note("sepft", user_id=user.user_id)
     return call.hand_over(issued)
 
 
 def _refuse_password(call: ClientRequest, facts: PasswordFacts, email: str) -> Response:
-    refused = first_refusal(PASSWORDS, facts)
-    assert refused is not None, "the password was refused"  # noqa: S101
+    refused = first_failed_check(PASSWORDS, facts)
+    assert refused is not None, "a wrong password fails a check"  # noqa: S101
     call.note("fepft", user_name=email, description="refused")
     headers = call.headers + (retry_after(facts.wait) if facts.wait else ())
     return answer(call.site.config.wire, refused.outcome, headers=headers)
 
 
 def gty(grant: str) -> str:
-    """Return Auth0's name of the grant inside tokens."""
+    """Return the value of Auth0's claim `gty`."""
     return "password-realm" if grant == PASSWORD_REALM else "password"
 
 
-def _reach(call: ClientRequest, asked: PasswordGrant) -> Reach | NoReach:
+def _access(call: ClientRequest, asked: PasswordGrant) -> ApiAccess | NoAccess:
     config = call.site.config
-    reach = decide_reach(config, call.application, asked.target, asked.scope or Scope())
-    if isinstance(reach, NoReach):
-        return reach
-    return decide_reach(config, call.application, asked.target, expand(asked.scope, reach.api, config))
+    access = decide_access(config, call.application, asked.target, asked.scope or Scope())
+    if isinstance(access, NoAccess):
+        return access
+    return decide_access(config, call.application, asked.target, expand(asked.scope, access.api, config))
 
 
 def _forwarded(call: ClientRequest) -> str:
-    """Return the user's own address, where a trusted client has authenticated and says it."""
+    """Return the user's address, if a trusted and authenticated client sent it."""
     application = call.application
     if not application.trusts_forwarded_for or application.is_public:
         return ""

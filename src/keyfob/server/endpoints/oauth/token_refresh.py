@@ -1,4 +1,4 @@
-"""Grant refresh_token: renew a login (RFC 6749 §6, RFC 9700 §4.14, Auth0)."""
+"""Grant refresh_token: issue new tokens for a refresh token (RFC 6749 §6, RFC 9700 §4.14, Auth0)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from dataclasses import replace
 from keyfob.protocol.grants import RefreshGrant
 from keyfob.protocol.http import Response
 from keyfob.protocol.tokens import TokenAnswer
-from keyfob.server.decide.presented import Account, PresentedToken
+from keyfob.server.decide.presented import Account, PresentedRefreshToken
 from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
-from keyfob.server.endpoints.oauth.issuing import permitted_grounds
-from keyfob.server.issue import TOKEN_ID_BYTES, Grounds
+from keyfob.server.endpoints.oauth.issuing import with_permissions
+from keyfob.server.issue import TOKEN_ID_BYTES, TokenContent
 from keyfob.server.keyed_hash import SECRET_BYTES, keyed_hash, read_refresh
 from keyfob.server.ports import Transaction
 from keyfob.server.records import RefreshLogin
 
 
 async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
-    """Issue new tokens for a refresh token."""
-    site, random = call.site, call.site.surroundings.random
+    site, random = call.site, call.site.random
     parts = read_refresh(grant.refresh_token, site.hash_keys.refresh)
     if parts is None:
         unreadable = decide_refresh(None, None, call.application.refresh, call.now, b"")
@@ -30,7 +29,7 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
     fresh_hash = keyed_hash(site.hash_keys.refresh, fresh.secret)
     secret_hash = keyed_hash(site.hash_keys.refresh, parts.secret)
     client_id = call.application.client_id
-    presented = PresentedToken(parts.generation, secret_hash, client_id, grant.scope, call.key_thumbprint)
+    presented = PresentedRefreshToken(parts.generation, secret_hash, client_id, grant.scope, call.key_thumbprint)
     token_id = random(TOKEN_ID_BYTES)
 
     def rotate(transaction: Transaction) -> tuple[Refuse | TokenAnswer, str]:
@@ -42,11 +41,11 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
             if decision.login is not None:
                 transaction.save_refresh(decision.login)
             return decision, user_id
-        assert account is not None, "an unknown token is refused"  # noqa: S101
-        # Signed within the transaction: a failed signature rotates nothing.
+        assert account is not None, "an unknown token fails a check"  # noqa: S101
+        # Signed within the transaction, so that a failed signature rotates nothing.
         renewed = fresh.write(site.hash_keys.refresh) if decision.rotates else None
-        grounds = _grounds(call, decision, account)
-        issued = site.mint.issue(grounds, call.now, token_id, renewed, decision.login)
+        content = _content(call, decision, account)
+        issued = site.token_issuer.issue(content, call.now, token_id, renewed, decision.login)
         transaction.save_refresh(decision.login)
         return issued, user_id
 
@@ -65,11 +64,11 @@ def _account(call: ClientRequest, transaction: Transaction, login: RefreshLogin)
     return Account(transaction.user_by_id(login.user_id), api if api and api.allow_offline_access else None)
 
 
-def _grounds(call: ClientRequest, decision: Renew, account: Account) -> Grounds:
+def _content(call: ClientRequest, decision: Renew, account: Account) -> TokenContent:
     login, user, api = decision.login, account.user, account.api
-    assert user is not None, "a login of a user who is gone is refused"  # noqa: S101
+    assert user is not None, "the login of a deleted user fails a check"  # noqa: S101
     assert api is not None  # noqa: S101
-    grounds = Grounds(
+    content = TokenContent(
         call.application, api, decision.scope, user, login.auth_time, grant="refresh_token", sid=login.sid
     )
-    return permitted_grounds(call, grounds, user)
+    return with_permissions(call, content, user)

@@ -1,4 +1,4 @@
-"""GET or POST /userinfo: who is it (OpenID Connect Core §5.3, RFC 9449 §7, Auth0)."""
+"""GET and POST /userinfo: the claims about the user (OpenID Connect Core §5.3, RFC 9449 §7, Auth0)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from keyfob.errors import InvalidToken
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.server.endpoints.oauth.own_tokens import check_binding, judge_own
-from keyfob.server.issue import person_claims
+from keyfob.server.endpoints.oauth.own_tokens import check_binding, verify_own
+from keyfob.server.issue import user_claims
 from keyfob.server.site import Site
 from keyfob.server.wire import answer
 
 
 async def userinfo(site: Site, request: Request) -> Response:
-    """The person's claims as they are now. A token without `openid` gets `{}` at Auth0, 403 by the RFC."""
-    header = request.header("authorization") or ""
-    scheme, _, shown = header.partition(" ")
+    """Return the user's current claims. A token without `openid` gets `{}` under `auth0`, 403 under `rfc`."""
+    scheme, _, value = (request.header("authorization") or "").partition(" ")
     if scheme.lower() not in {"bearer", "dpop"}:
         return answer(site.config.wire, "token_missing", headers=_challenge({"realm": "userinfo"}))
-    token = Secret(shown.strip())
+    token = Secret(value.strip())
     try:
-        claims = judge_own(site, token, None)
+        claims = verify_own(site, token, None)
         await check_binding(site, request, scheme.lower(), claims, token)
     except InvalidToken:
         return _invalid(site)
@@ -34,7 +33,7 @@ async def userinfo(site: Site, request: Request) -> Response:
     user = await site.store.read(lambda transaction: transaction.user_by_id(claims.subject))
     if user is None or user.is_blocked:
         return _invalid(site)
-    return json_response(200, {"sub": user.user_id, **person_claims(user, claims.scope)})
+    return json_response(200, {"sub": user.user_id, **user_claims(user, claims.scope)})
 
 
 def _invalid(site: Site) -> Response:

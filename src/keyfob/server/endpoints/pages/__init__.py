@@ -1,1 +1,1 @@
-"""Pages that people see."""
+"""The pages for users."""

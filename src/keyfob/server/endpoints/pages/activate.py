@@ -1,6 +1,6 @@
-"""GET and POST /activate: a person enters a code, compares, decides, logs in (RFC 8628 §3.3, §5.4, RFC 10027 §6.1).
+"""GET and POST /activate: a user enters a user code, compares it and decides (RFC 8628 §3.3, §5.4, RFC 10027 §6.1).
 
-A GET changes nothing, whoever opens the address; nothing is approved without a press of a button.
+A GET changes nothing. A login is only approved by a form.
 """
 
 from __future__ import annotations
@@ -21,70 +21,70 @@ from keyfob.server.decide.throttle import (
     time_until_try,
 )
 from keyfob.server.decide.user_code import read_user_code
-from keyfob.server.endpoints.pages.browser import Visit, go_to, page, read_own_form, visit
+from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.pending_request import sid_of
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import BrowserSession, DeviceLogin, User
 from keyfob.server.site import Site
 
-# One sentence for a code that is wrong, lapsed, used or declined: which of them it is helps only a guesser.
+# The same text for a code that is wrong, expired, used or declined, so that it does not help an attacker to guess.
 UNKNOWN = "That code is not waiting for anybody. Look at it again, or start again in your program."
 TOO_OLD = "That page was too old. Please start again."
 
 
 async def show(site: Site, request: Request) -> Response:
-    """The page to enter a code; with a code in the address, the page to compare it."""
-    who = await visit(site, request)
+    """Show the page to enter a code; with a code in the query, the page to compare it."""
+    browser = await read_browser(site, request)
     try:
         typed = read_form(request.query.encode(), "address").optional_text("user_code")
     except Malformed:
         typed = None
     if typed is None:
-        return page(site, who, "enter.html", {"typed": "", "problem": ""})
-    return await _compare(site, request, who, typed)
+        return page(site, browser, "enter.html", {"typed": "", "problem": ""})
+    return await _compare(site, request, browser, typed)
 
 
 async def act(site: Site, request: Request) -> Response:
-    """A button was pressed: continue with a code, confirm it, or decline."""
-    who = await visit(site, request)
-    fields = read_own_form(site, request, who)
+    """Look up the code, confirm it, or decline the login."""
+    browser = await read_browser(site, request)
+    fields = read_own_form(site, request, browser)
     if fields is None:
-        return page(site, who, "enter.html", {"typed": "", "problem": TOO_OLD}, 403)
+        return page(site, browser, "enter.html", {"typed": "", "problem": TOO_OLD}, 403)
     button, typed = fields.optional_text("button"), fields.optional_text("user_code") or ""
     if button not in {"confirm", "other", "decline"}:
-        return await _compare(site, request, who, typed)
+        return await _compare(site, request, browser, typed)
     login = await _find(site, request, typed)
     if isinstance(login, str):
-        return page(site, who, "enter.html", {"typed": typed[:40], "problem": login}, 400)
-    decided = await _decide(site, who, login, button)
+        return page(site, browser, "enter.html", {"typed": typed[:40], "problem": login}, 400)
+    decided = await _decide(site, browser, login, button)
     if decided is None:
-        return page(site, who, "enter.html", {"typed": typed[:40], "problem": UNKNOWN}, 400)
+        return page(site, browser, "enter.html", {"typed": typed[:40], "problem": UNKNOWN}, 400)
     if button == "decline":
         site.note("fdecc", request, client_id=login.client_id)
-        return go_to(site, who, "/activate/done")
-    return go_to(site, who, "/activate/done" if decided.stage == "approved" else "/u/login")
+        return go_to(site, browser, "/activate/done")
+    return go_to(site, browser, "/activate/done" if decided.stage == "approved" else "/u/login")
 
 
 async def done(site: Site, request: Request) -> Response:
-    """How it ended, for the browser that decided."""
-    who = await visit(site, request)
-    if who.record is None or not who.record.outcome:
-        return go_to(site, who, "/activate")
-    return page(site, who, f"{who.record.outcome}.html", {})
+    """Show the result of the decision."""
+    browser = await read_browser(site, request)
+    if browser.record is None or not browser.record.outcome:
+        return go_to(site, browser, "/activate")
+    return page(site, browser, f"{browser.record.outcome}.html", {})
 
 
-async def _compare(site: Site, request: Request, who: Visit, typed: str) -> Response:
+async def _compare(site: Site, request: Request, browser: BrowserRequest, typed: str) -> Response:
     login = await _find(site, request, typed)
     if isinstance(login, str):
-        return page(site, who, "enter.html", {"typed": typed[:40], "problem": login}, 400)
-    user = await site.store.read(lambda transaction: _logged_in(site, transaction, who.record, login))
+        return page(site, browser, "enter.html", {"typed": typed[:40], "problem": login}, 400)
+    user = await site.store.read(lambda transaction: _logged_in(site, transaction, browser.record, login))
     words = {"email": user.email if user else "", **describe(site, login, read_user_code(typed) or "")}
-    return page(site, who, "confirm.html", words)
+    return page(site, browser, "confirm.html", words)
 
 
 def describe(site: Site, login: DeviceLogin, user_code: str) -> dict[str, object]:
-    """What a person is told of the program that asks (RFC 8628 §5.4)."""
+    """Return the page's values about the client and its device login (RFC 8628 §5.4)."""
     application, api = site.config.application(login.client_id), site.config.target(login.audience)
     scopes = api.scopes if api else {}
     return {
@@ -101,16 +101,16 @@ def describe(site: Site, login: DeviceLogin, user_code: str) -> dict[str, object
 
 
 async def _find(site: Site, request: Request, typed: str) -> DeviceLogin | str:
-    """The login that a code belongs to, or what to say instead. Wrong codes are paid for."""
+    """Return the login of a user code, or the text of the problem. Count wrong codes."""
     code = read_user_code(typed)
     if not typed.strip():
         return "Please enter the code that your program shows."
     if code is None:
-        return UNKNOWN  # cannot be any code, so it is no guess
+        return UNKNOWN  # not a possible code, so it does not count as a guess
     span, now = site.config.device_lifetime, site.now()
     sizes = {network_of(request.peer): MOST_FROM_ONE_ADDRESS, "": guess_budget(site.config.guess_odds)}
-    buckets = {who: refill(site.guesses.get(who), size, span, now) for who, size in sizes.items()}
-    waits = [time_until_try(buckets[who], size, span) for who, size in sizes.items()]
+    buckets = {network: refill(site.user_code_tries.get(network), size, span, now) for network, size in sizes.items()}
+    waits = [time_until_try(buckets[network], size, span) for network, size in sizes.items()]
     if any(waits):
         minutes = int(max(waits).total_seconds() // 60) + 1
         return f"Too many wrong codes were entered. Please try again in {minutes} min."
@@ -118,26 +118,26 @@ async def _find(site: Site, request: Request, typed: str) -> DeviceLogin | str:
     login = await site.store.read(lambda transaction: transaction.device_by_user_code(hashed))
     if login is not None and is_open(login, now):
         return login
-    for who, bucket in buckets.items():
-        site.guesses.put(who, spend(bucket))
+    for network, bucket in buckets.items():
+        site.user_code_tries.put(network, spend(bucket))
     site.note("fdeac", request, description="code unknown")
     return UNKNOWN
 
 
-async def _decide(site: Site, who: Visit, found: DeviceLogin, button: str) -> DeviceLogin | None:
+async def _decide(site: Site, browser: BrowserRequest, found: DeviceLogin, button: str) -> DeviceLogin | None:
     now = site.now()
 
     def work(transaction: Transaction) -> DeviceLogin | None:
         login = transaction.device_by_code(found.device_code_hash)
         if login is None or not is_open(login, now):
             return None
-        session = who.record or BrowserSession(who.session_hash, now, now)
+        session = browser.record or BrowserSession(browser.session_hash, now, now)
         if button == "decline":
             return settle(transaction, move(login, "denied"), session, now)
-        login = confirm(login, who.session_hash)
+        login = confirm(login, browser.session_hash)
         user = _logged_in(site, transaction, session, login)
         if button == "confirm" and user is not None and session.auth_time is not None:
-            approved = replace(approve(login, user.user_id, session.auth_time), sid=sid_of(site, who.session_hash))
+            approved = replace(approve(login, user.user_id, session.auth_time), sid=sid_of(site, browser.session_hash))
             return settle(transaction, approved, session, now)
         transaction.save_device(login)
         transaction.save_session(replace(session, seen_at=now, device_code_hash=login.device_code_hash, outcome=""))
@@ -147,7 +147,7 @@ async def _decide(site: Site, who: Visit, found: DeviceLogin, button: str) -> De
 
 
 def _logged_in(site: Site, transaction: Transaction, session: BrowserSession | None, login: DeviceLogin) -> User | None:
-    """Who is logged in at that browser, if the program is for people of their directory."""
+    """Return the user who is logged in, if the user's connection is enabled for the client."""
     user = None if session is None or session.user_id is None else transaction.user_by_id(session.user_id)
     application = site.config.application(login.client_id)
     if user is None or user.is_blocked or application is None or user.connection not in application.connections:
@@ -156,7 +156,7 @@ def _logged_in(site: Site, transaction: Transaction, session: BrowserSession | N
 
 
 def settle(transaction: Transaction, login: DeviceLogin, session: BrowserSession, now: datetime) -> DeviceLogin:
-    """Save a decision, and how it ended for the session that made it."""
+    """Save a decision, and its result in the session that made it."""
     transaction.save_device(login)
     ended = replace(session, seen_at=now, device_code_hash=None, outcome="denied")
     transaction.save_session(replace(ended, outcome="allowed") if login.stage == "approved" else ended)
@@ -164,7 +164,7 @@ def settle(transaction: Transaction, login: DeviceLogin, session: BrowserSession
 
 
 def pending_of(transaction: Transaction, session: BrowserSession | None, now: datetime) -> DeviceLogin | None:
-    """The login that this session has confirmed and may still approve."""
+    """Return the login that the session has confirmed and may still approve."""
     if session is None or session.device_code_hash is None:
         return None
     login = transaction.device_by_code(session.device_code_hash)

@@ -1,4 +1,4 @@
-"""GET and POST /authorize: a client sends a user here through the browser (RFC 6749 §3.1, §4.1; RFC 9126 §4)."""
+"""GET and POST /authorize: the authorization endpoint (RFC 6749 §3.1, §4.1; RFC 9126 §4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from keyfob.server.decide.authorization_request import (
     check_request,
     next_step,
 )
-from keyfob.server.endpoints.pages.browser import Visit, callback_headers, callback_page, go_to, page, visit
+from keyfob.server.endpoints.pages.browser import (
+    BrowserRequest,
+    callback_headers,
+    callback_page,
+    go_to,
+    page,
+    read_browser,
+)
 from keyfob.server.endpoints.pages.pending_request import PendingRequest, begin, sid_of
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
@@ -29,34 +36,34 @@ _SWEPT = 20
 
 
 async def authorize(site: Site, request: Request) -> Response:
-    """Check the request, then decide what the user must still do. Nothing is stored for a mere visit."""
-    who = await visit(site, request)
+    """Check the request, then issue a code or redirect the user to the next page. Store nothing before that."""
+    browser = await read_browser(site, request)
     arrival, fields = await _arrival(site, request)
     refused = check_arrival(arrival)
     if refused is not None:
-        return error_page(site, who, refused.problem)
+        return error_page(site, browser, refused.problem)
     checked = check_request(site.config, fields)
     if isinstance(checked, PageError):
         site.note("f", request, description=checked.problem)
-        return error_page(site, who, checked.problem)
+        return error_page(site, browser, checked.problem)
     if isinstance(checked, CallbackError):
         site.note("f", request, client_id=fields.text("client_id"), description=checked.error)
-        return send_error(site, request, who, checked)
+        return send_error(site, request, browser, checked)
     pending = begin(site, checked)
-    login = await login_state(site, who, checked)
+    login = await login_state(site, browser, checked)
     match next_step(checked, login, site.now()):
         case "login":
-            return go_to(site, who, f"/u/login?state={pending.token}")
+            return go_to(site, browser, f"/u/login?state={pending.token}")
         case "consent":
-            return go_to(site, who, f"/u/consent?state={pending.token}")
+            return go_to(site, browser, f"/u/consent?state={pending.token}")
         case "issue":
-            return await issue_code(site, request, who, pending, login)
+            return await issue_code(site, request, browser, pending, login)
         case error:
-            return refuse(site, request, who, pending, error, error.replace("_", " ").capitalize())
+            return refuse(site, request, browser, pending, error, error.replace("_", " ").capitalize())
 
 
 async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
-    """Read the parameters, from the pushed request if there is one (RFC 9126 §4)."""
+    """Read the parameters, or those of the pushed request (RFC 9126 §4)."""
     try:
         fields = read_form(request.query.encode() if request.method != "POST" else request.body, "request")
         address, client_id = fields.optional_text("request_uri"), fields.optional_text("client_id")
@@ -71,12 +78,12 @@ async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
     return ArrivalFacts(None, client_id, is_pushed=True, pushed=found, now=site.now()), fields
 
 
-async def login_state(site: Site, who: Visit, accepted: AcceptedRequest) -> LoginState:
-    """Load who is logged in at that browser, and what they have consented to for that client."""
-    record = who.record
+async def login_state(site: Site, browser: BrowserRequest, accepted: AcceptedRequest) -> LoginState:
+    """Load the user who is logged in at the browser, and the user's consent for the client."""
+    record = browser.record
     if record is None or record.user_id is None:
         return LoginState()
-    user_id, api = record.user_id, accepted.reach.api
+    user_id, api = record.user_id, accepted.access.api
 
     def load(transaction: Transaction) -> LoginState:
         user = transaction.user_by_id(user_id)
@@ -89,69 +96,84 @@ async def login_state(site: Site, who: Visit, accepted: AcceptedRequest) -> Logi
 
 
 async def issue_code(
-    site: Site, request: Request, who: Visit, pending: PendingRequest, login: LoginState, *, consented: bool = False
+    site: Site,
+    request: Request,
+    browser: BrowserRequest,
+    pending: PendingRequest,
+    login: LoginState,
+    *,
+    consented: bool = False,
 ) -> Response:
-    """Send a code to the client, through the browser."""
-    accepted, now, code = pending.accepted, site.now(), write_token(site.surroundings.random(CODE_BYTES))
+    """Issue a code, and send it to the client through the browser."""
+    accepted, now, code = pending.accepted, site.now(), write_token(site.random(CODE_BYTES))
     asked, application = accepted.asked, accepted.application
-    assert login.user_id is not None, "a code is only issued for a user who is logged in"  # noqa: S101
+    assert login.user_id is not None, "a code is only issued after a login"  # noqa: S101
     assert login.auth_time is not None  # noqa: S101
-    kept = AuthorizationCode(
+    record = AuthorizationCode(
         code_hash=keyed_hash(site.hash_keys.codes, code),
         client_id=application.client_id,
         redirect_uri=asked.redirect_uri,
         challenge=asked.code_challenge,
-        audience=accepted.reach.api.audience,
-        scope=accepted.reach.scope,
+        audience=accepted.access.api.audience,
+        scope=accepted.access.scope,
         user_id=login.user_id,
         auth_time=login.auth_time,
         created_at=now,
         expires_at=now + site.config.code_lifetime,
         nonce=asked.nonce,
         key_thumbprint=asked.key_thumbprint,
-        sid=sid_of(site, who.session_hash),
+        sid=sid_of(site, browser.session_hash),
     )
     before = login.consent.scope.names if login.consent else frozenset[str]()
     consent = Consent(
-        kept.user_id, kept.client_id, kept.audience, replace(kept.scope, names=kept.scope.names | before), now
+        record.user_id, record.client_id, record.audience, replace(record.scope, names=record.scope.names | before), now
     )
 
     def save(store: Transaction) -> None:
         store.sweep(now, _SWEPT)
-        store.save_code(kept)
+        store.save_code(record)
         if consented:
             store.save_consent(consent)
 
     await site.store.write(save)
-    site.note("s", request, client_id=application.client_id, user_id=kept.user_id)
-    return _answer(site, request, who, asked.redirect_uri, asked.response_mode, AuthorizationAnswer(asked.state, code))
+    site.note("s", request, client_id=application.client_id, user_id=record.user_id)
+    return _answer(
+        site, request, browser, asked.redirect_uri, asked.response_mode, AuthorizationAnswer(asked.state, code)
+    )
 
 
-def refuse(site: Site, request: Request, who: Visit, pending: PendingRequest, error: str, description: str) -> Response:
+def refuse(
+    site: Site, request: Request, browser: BrowserRequest, pending: PendingRequest, error: str, description: str
+) -> Response:
     """Send the client an error instead of a code."""
     asked = pending.accepted.asked
     site.note("f", request, client_id=asked.client_id, description=error)
     found = CallbackError(asked.redirect_uri, asked.response_mode or "query", asked.state, error, description)
-    return send_error(site, request, who, found)
+    return send_error(site, request, browser, found)
 
 
-def send_error(site: Site, request: Request, who: Visit, found: CallbackError) -> Response:
-    """Send an error to a callback that is known to be the client's."""
+def send_error(site: Site, request: Request, browser: BrowserRequest, found: CallbackError) -> Response:
+    """Send an error to a verified redirect URI."""
     answer = AuthorizationAnswer(found.state, None, found.error, found.description)
-    return _answer(site, request, who, found.redirect_uri, found.response_mode, answer)
+    return _answer(site, request, browser, found.redirect_uri, found.response_mode, answer)
 
 
 def _answer(
-    site: Site, request: Request, who: Visit, redirect_uri: str, mode: str | None, answer: AuthorizationAnswer
+    site: Site,
+    request: Request,
+    browser: BrowserRequest,
+    redirect_uri: str,
+    mode: str | None,
+    answer: AuthorizationAnswer,
 ) -> Response:
     # RFC 9207 adds the issuer; Auth0 does not.
     full = replace(answer, issuer=site.config.issuer) if site.config.wire == "rfc" else answer
     if mode == "form_post":
-        return callback_page(site, who, redirect_uri, full.write())
-    status = 303 if request.method == "POST" else 302  # never one that would send a password on (RFC 9700 §4.12)
-    return Response(status, callback_headers(site, who, full.address(redirect_uri)))
+        return callback_page(site, browser, redirect_uri, full.write())
+    status = 303 if request.method == "POST" else 302  # 307 would forward a password (RFC 9700 §4.12)
+    return Response(status, callback_headers(site, browser, full.address(redirect_uri)))
 
 
-def error_page(site: Site, who: Visit, problem: str) -> Response:
-    """Show the user an error, where the callback is not known to be the client's (RFC 9700 §4.11.2)."""
-    return page(site, who, "problem.html", {"problem": problem}, 400)
+def error_page(site: Site, browser: BrowserRequest, problem: str) -> Response:
+    """Show an error to the user, if the redirect URI is not verified (RFC 9700 §4.11.2)."""
+    return page(site, browser, "problem.html", {"problem": problem}, 400)

@@ -1,4 +1,4 @@
-"""A browser at the tenant's pages: its session, the proof that a form is ours, and safe answers (RFC 6749 §10.12)."""
+"""Requests of browsers and responses to them: session cookie, CSRF token, security headers (RFC 6749 §10.12)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ _LONGEST_COOKIE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """One request of a browser.
+class BrowserRequest:
+    """The session of a browser's request.
 
     Attributes:
-        session_id: What its cookie says, or a new one; a row exists only once a form was sent.
-        is_new: Whether the cookie is still to be set.
+        session_id: The value of the cookie, or a new one.
+        is_new: Whether the response must set the cookie.
+        record: The stored session, which exists only after a form was sent.
     """
 
     session_id: Secret
@@ -39,89 +40,89 @@ class Visit:
     record: BrowserSession | None
 
 
-async def visit(site: Site, request: Request) -> Visit:
-    """Who comes. A lapsed session counts as a new one."""
-    shown = _cookie(site, request)
-    if shown is None:
-        return new_visit(site)
-    hashed = keyed_hash(site.hash_keys.sessions, shown)
+async def read_browser(site: Site, request: Request) -> BrowserRequest:
+    """Return the session of a request. An expired session is replaced by a new one."""
+    cookie = _cookie(site, request)
+    if cookie is None:
+        return new_browser(site)
+    hashed = keyed_hash(site.hash_keys.sessions, cookie)
     record = await site.store.read(lambda transaction: transaction.session(hashed))
     config, now = site.config, site.now()
     if record and (now >= record.created_at + config.session_absolute or now >= record.seen_at + config.session_idle):
-        return new_visit(site)
-    return Visit(Secret(shown), hashed, is_new=False, record=record)
+        return new_browser(site)
+    return BrowserRequest(Secret(cookie), hashed, is_new=False, record=record)
 
 
-def new_visit(site: Site) -> Visit:
-    """A browser that starts anew: nothing that somebody planted in it before counts (session fixation)."""
-    fresh = write_token(site.surroundings.random(SESSION_BYTES))
-    return Visit(Secret(fresh), keyed_hash(site.hash_keys.sessions, fresh), is_new=True, record=None)
+def new_browser(site: Site) -> BrowserRequest:
+    """Return a new session, so that a session id that an attacker has planted becomes useless (session fixation)."""
+    fresh = write_token(site.random(SESSION_BYTES))
+    return BrowserRequest(Secret(fresh), keyed_hash(site.hash_keys.sessions, fresh), is_new=True, record=None)
 
 
-def csrf_of(site: Site, who: Visit) -> str:
-    """What every form carries: only a page that we gave to this very session can know it."""
-    return write_token(keyed_hash(site.hash_keys.csrf, who.session_id))
+def csrf_of(site: Site, browser: BrowserRequest) -> str:
+    """Return the CSRF token of a session, which every form contains."""
+    return write_token(keyed_hash(site.hash_keys.csrf, browser.session_id))
 
 
-def read_own_form(site: Site, request: Request, who: Visit) -> Fields | None:
-    """A form that one of our pages sent from this session; None for any other.
-
-    Args:
-        site: The tenant.
-        request: A POST.
-        who: Whose it is.
-    """
-    origin, fetched = request.header("origin"), request.header("sec-fetch-site")
-    # Our own pages say `no-referrer`, and browsers then write the origin of their forms as "null".
-    if origin not in {None, "null", site.config.origin} or fetched not in {None, "same-origin"}:
+def read_own_form(site: Site, request: Request, browser: BrowserRequest) -> Fields | None:
+    """Return the form of a POST, or None if it was not sent by a page of this server in this session."""
+    origin, fetch_site = request.header("origin"), request.header("sec-fetch-site")
+    # Our pages have the policy `no-referrer`, so browsers send the origin of their forms as "null".
+    if origin not in {None, "null", site.config.origin} or fetch_site not in {None, "same-origin"}:
         return None
-    if media_type(request.header("content-type")) != FORM or who.is_new:
+    if media_type(request.header("content-type")) != FORM or browser.is_new:
         return None
     try:
         fields = read_form(request.body, "form")
-        proof = fields.optional_text("csrf") or ""
+        csrf = fields.optional_text("csrf") or ""
     except Malformed:
         return None
-    return fields if hmac.compare_digest(proof.encode(), csrf_of(site, who).encode()) else None
+    return fields if hmac.compare_digest(csrf.encode(), csrf_of(site, browser).encode()) else None
 
 
 def page(
-    site: Site, who: Visit, name: str, words: Mapping[str, object], status: int = 200, *, form_to: str | None = None
+    site: Site,
+    browser: BrowserRequest,
+    name: str,
+    words: Mapping[str, object],
+    status: int = 200,
+    *,
+    form_to: str | None = None,
 ) -> Response:
-    """A page of ours. `form_to`: a callback that pressing a button may lead to, which browsers must be told of."""
-    content = site.render(name, {**_words(site), "csrf": csrf_of(site, who), **words})
-    return Response(status, (*page_headers(site, form_to=form_to), *_set_cookie(site, who)), content)
+    """Return a page. `form_to`: a redirect URI that its form may lead to, for the content security policy."""
+    content = site.render(name, {**_words(site), "csrf": csrf_of(site, browser), **words})
+    return Response(status, (*page_headers(site, form_to=form_to), *_set_cookie(site, browser)), content)
 
 
-def callback_page(site: Site, who: Visit, callback: str, parameters: Mapping[str, str]) -> Response:
-    """A form that sends itself to a program (OAuth 2.0 Form Post Response Mode); without JavaScript by a press."""
+def callback_page(site: Site, browser: BrowserRequest, callback: str, parameters: Mapping[str, str]) -> Response:
+    """Return a form that submits itself to a client (OAuth 2.0 Form Post Response Mode), or by a button."""
     content = site.render(
         "form_post.html", {**_words(site), "callback": callback, "parameters": parameters, "script": FORM_POST_SCRIPT}
     )
     headers = page_headers(site, form_to=callback, script=FORM_POST_SCRIPT)
-    return Response(200, (*headers, *_set_cookie(site, who)), content)
+    return Response(200, (*headers, *_set_cookie(site, browser)), content)
 
 
-def callback_headers(site: Site, who: Visit, address: str) -> Headers:
-    """What goes with a redirect to a program."""
-    return (("location", address), *page_headers(site), *_set_cookie(site, who))
+def callback_headers(site: Site, browser: BrowserRequest, address: str) -> Headers:
+    """Return the headers of a redirect to a client."""
+    return (("location", address), *page_headers(site), *_set_cookie(site, browser))
 
 
 def drop_cookie(site: Site) -> Headers:
-    """Make the browser forget its session."""
+    """Return the header that deletes the session cookie."""
     secure = "; Secure" if site.config.is_https else ""
     return (("set-cookie", f"{_cookie_name(site)}=; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age=0"),)
 
 
-def go_to(site: Site, who: Visit, path: str) -> Response:
-    """On to another page of ours; 303, so that a password is never sent again (RFC 9700 §4.12)."""
-    return Response(303, (("location", path), *page_headers(site), *_set_cookie(site, who)))
+def go_to(site: Site, browser: BrowserRequest, path: str) -> Response:
+    """Redirect to another page, with 303 so that a password is never sent again (RFC 9700 §4.12)."""
+    return Response(303, (("location", path), *page_headers(site), *_set_cookie(site, browser)))
 
 
 def page_headers(site: Site, *, form_to: str | None = None, script: str | None = None) -> Headers:
-    """What every page says to the browser about itself."""
-    goal = "'self'" if form_to is None else f"'self' {_source(form_to)}"
-    policy = f"default-src 'none'; style-src 'self'; img-src 'self' data: https:; form-action {goal}"
+    """Return the headers of every page."""
+    targets = "'self'" if form_to is None else f"'self' {_source(form_to)}"
+    policy = f"default-src 'none'; style-src 'self'; img-src 'self' data: https:; form-action {targets}"
     if script is not None:
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
         policy += f"; script-src 'sha256-{digest}'"
@@ -134,14 +135,14 @@ def page_headers(site: Site, *, form_to: str | None = None, script: str | None =
         ("referrer-policy", "no-referrer"),
         ("cross-origin-opener-policy", "same-origin"),
     )
-    # A browser would hold `localhost` to https for a year, with everything else that is developed there.
+    # HSTS for `localhost` would force https on everything else that is developed there, for a year.
     if not site.config.is_https or is_loopback(site.config.issuer):
         return headers
     return (*headers, ("strict-transport-security", "max-age=31536000"))
 
 
 def _source(callback: str) -> str:
-    """A callback as a content security policy names it; its grammar has no IPv6 addresses."""
+    """Return a redirect URI as a source expression of CSP, whose grammar has no IPv6 addresses."""
     parts = urlsplit(callback)
     if parts.scheme not in {"http", "https"} or "[" in parts.netloc:
         return f"{parts.scheme}:"
@@ -154,15 +155,15 @@ def _words(site: Site) -> Mapping[str, object]:
 
 
 def _cookie_name(site: Site) -> str:
-    # The prefix makes browsers insist on Secure, this host and this path; over plain http on loopback they refuse it.
+    # With the prefix, browsers require Secure, this host and this path. Over plain http they reject it.
     return "__Host-keyfob" if site.config.is_https else "keyfob"
 
 
-def _set_cookie(site: Site, who: Visit) -> Headers:
-    if not who.is_new:
+def _set_cookie(site: Site, browser: BrowserRequest) -> Headers:
+    if not browser.is_new:
         return ()
     secure = "; Secure" if site.config.is_https else ""
-    value = f"{_cookie_name(site)}={who.session_id.reveal()}; Path=/; HttpOnly; SameSite=Lax{secure}"
+    value = f"{_cookie_name(site)}={browser.session_id.reveal()}; Path=/; HttpOnly; SameSite=Lax{secure}"
     return (("set-cookie", value),)
 
 

@@ -1,4 +1,4 @@
-"""GET and POST /u/consent: a person who is logged in lets a program in, or does not (RFC 6749 §10.2, RFC 8252 §8.6)."""
+"""GET and POST /u/consent: a user who is logged in allows or denies a client (RFC 6749 §10.2, RFC 8252 §8.6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keyfob.protocol.fields import read_form
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorization_facts import LoginState, is_verifiable
 from keyfob.server.endpoints.pages.authorize import error_page, issue_code, login_state, refuse
-from keyfob.server.endpoints.pages.browser import go_to, page, read_own_form, visit
+from keyfob.server.endpoints.pages.browser import go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.pending_request import PendingRequest, resume
 from keyfob.server.site import Site
 
@@ -17,40 +17,39 @@ LOST = "This page was too old, or did not come from us. Please start again in yo
 
 
 async def show(site: Site, request: Request) -> Response:
-    """What the program wants, and who would let it in. Changes nothing."""
-    who = await visit(site, request)
+    """Show the client, its request and the user's account."""
+    browser = await read_browser(site, request)
     pending = resume(site, state_of(request))
     if pending is None:
-        return error_page(site, who, LOST)
-    login = await login_state(site, who, pending.accepted)
+        return error_page(site, browser, LOST)
+    login = await login_state(site, browser, pending.accepted)
     if not _is_fresh(pending, login):
-        return go_to(site, who, f"/u/login?state={pending.token}")
+        return go_to(site, browser, f"/u/login?state={pending.token}")
     user_id = login.user_id or ""
     user = await site.store.read(lambda store: store.user_by_id(user_id))
     words = {"email": user.email if user else "", "state": pending.token, **describe_asked(pending)}
-    return page(site, who, "consent.html", words, form_to=pending.accepted.asked.redirect_uri)
+    return page(site, browser, "consent.html", words, form_to=pending.accepted.asked.redirect_uri)
 
 
 async def act(site: Site, request: Request) -> Response:
-    """A button was pressed."""
-    who = await visit(site, request)
-    fields = read_own_form(site, request, who)
+    browser = await read_browser(site, request)
+    fields = read_own_form(site, request, browser)
     pending = None if fields is None else resume(site, fields.optional_text("state"))
     if fields is None or pending is None:
-        return error_page(site, who, LOST)
+        return error_page(site, browser, LOST)
     button = fields.optional_text("button")
     if button == "other":
-        return go_to(site, who, f"/u/login?state={pending.token}")
+        return go_to(site, browser, f"/u/login?state={pending.token}")
     if button != "approve":
-        return refuse(site, request, who, pending, "access_denied", "User did not authorize the request")
-    login = await login_state(site, who, pending.accepted)
+        return refuse(site, request, browser, pending, "access_denied", "User did not authorize the request")
+    login = await login_state(site, browser, pending.accepted)
     if not _is_fresh(pending, login):
-        return go_to(site, who, f"/u/login?state={pending.token}")
-    return await issue_code(site, request, who, pending, login, consented=True)
+        return go_to(site, browser, f"/u/login?state={pending.token}")
+    return await issue_code(site, request, browser, pending, login, consented=True)
 
 
 def _is_fresh(pending: PendingRequest, login: LoginState) -> bool:
-    """Whether the login is new enough for what the program wants."""
+    """Return whether the login is recent enough for the request."""
     if login.user_id is None or login.auth_time is None:
         return False
     if login.auth_time >= pending.began_at:
@@ -62,7 +61,7 @@ def _is_fresh(pending: PendingRequest, login: LoginState) -> bool:
 
 
 def state_of(request: Request) -> str | None:
-    """The page's sealed request, from its address."""
+    """Return the encrypted request from the query."""
     try:
         return read_form(request.query.encode(), "address").optional_text("state")
     except Malformed:
@@ -70,9 +69,9 @@ def state_of(request: Request) -> str | None:
 
 
 def describe_asked(pending: PendingRequest) -> dict[str, object]:
-    """What a person is told of the program that asks."""
+    """Return the page's values about the client and its request."""
     accepted = pending.accepted
-    api, scope, back = accepted.reach.api, accepted.reach.scope, urlsplit(accepted.asked.redirect_uri)
+    api, scope, back = accepted.access.api, accepted.access.scope, urlsplit(accepted.asked.redirect_uri)
     return {
         "application": accepted.application.name,
         "api": api.name,

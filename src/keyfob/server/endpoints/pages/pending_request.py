@@ -1,4 +1,4 @@
-"""An authorization request on its way through the pages: sealed, so that nothing need be stored for a mere visit."""
+"""A pending authorization request. The pages carry it encrypted, so that the server stores nothing before a login."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from keyfob.server.decide.authorization_request import check_request
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.site import Site
 
-LIFETIME: Final = timedelta(hours=1)  # as long as Auth0 lets a login take
+LIFETIME: Final = timedelta(hours=1)  # Auth0's limit for a login
 LONGEST: Final = 16 * 1024
 _CONTEXT: Final = "authorization"
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRequest:
-    """One request that a person is busy with.
+    """An accepted request that has no answer yet.
 
     Attributes:
-        token: It, sealed, as the pages carry it.
-        began_at: A login after this moment counts as one for this request.
+        token: The encrypted request, for the pages.
+        began_at: A login after this time is a login for this request.
     """
 
     accepted: AcceptedRequest
@@ -36,20 +36,20 @@ class PendingRequest:
 
 
 def begin(site: Site, accepted: AcceptedRequest) -> PendingRequest:
-    """A request that has been checked, sealed."""
+    """Return an accepted request in encrypted form."""
     now = site.now()
     content = json.dumps({**accepted.asked.write(), "began": now.timestamp()}).encode()
-    box = seal(content, site.hash_keys.pages, nonce=site.surroundings.random(NONCE_BYTES), context=_CONTEXT)
-    return PendingRequest(accepted, write_token(box), now)
+    encrypted = seal(content, site.hash_keys.pages, nonce=site.random(NONCE_BYTES), context=_CONTEXT)
+    return PendingRequest(accepted, write_token(encrypted), now)
 
 
 def resume(site: Site, token: str | None) -> PendingRequest | None:
-    """The request that a page carries, checked again: an application may have changed since. None: not ours, or old."""
+    """Decrypt the request of a page and check it again, since the settings may have changed. Return None if too old."""
     if token is None or len(token) > LONGEST:
         return None
     try:
-        box = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
-        fields = read_json(unseal(box, site.hash_keys.pages, context=_CONTEXT), "page")
+        encrypted = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
+        fields = read_json(unseal(encrypted, site.hash_keys.pages, context=_CONTEXT), "page")
     except (ValueError, Malformed):
         return None
     began = fields.values.get("began")
@@ -63,5 +63,5 @@ def resume(site: Site, token: str | None) -> PendingRequest | None:
 
 
 def sid_of(site: Site, session_hash: bytes) -> str:
-    """A browser session's name in ID tokens; it opens nothing."""
+    """Return the `sid` of a browser session for ID tokens. It is not a credential."""
     return write_token(keyed_hash(site.hash_keys.codes, b"sid " + session_hash)[:16])

@@ -1,13 +1,14 @@
-"""GET and POST /u/mfa: the second factor of a login at the pages (NIST SP 800-63B-4 §3.1.4, RFC 6238)."""
+"""GET and POST /u/mfa: the second factor of a login in the browser (NIST SP 800-63B-4 §3.1.4, RFC 6238)."""
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import replace
+from datetime import datetime
 
 from keyfob.jose.sealed import unseal
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
-from keyfob.protocol.secret import Secret
 from keyfob.server.decide.multifactor import (
     RECOVERY_LENGTH,
     FactorWrong,
@@ -27,7 +28,7 @@ from keyfob.server.endpoints.oauth.factors import (
     spend_try,
 )
 from keyfob.server.endpoints.pages.authorize import error_page
-from keyfob.server.endpoints.pages.browser import Visit, page, read_own_form, visit
+from keyfob.server.endpoints.pages.browser import BrowserRequest, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.consent import LOST, state_of
 from keyfob.server.endpoints.pages.login import Pending, callback_of, complete, decline, describe_pending, pending_login
 from keyfob.server.endpoints.pages.pending_request import PendingRequest
@@ -41,7 +42,7 @@ SENT = "A code was sent to your e-mail address. It is good for five minutes."
 
 
 class _Due:
-    """Who is to show a second factor, and what they have."""
+    """The user whose second factor is required, and the factors of the user."""
 
     def __init__(self, login: MfaLogin, user: User, factors: tuple[Authenticator, ...]) -> None:
         self.login = login
@@ -51,90 +52,92 @@ class _Due:
 
 
 async def show(site: Site, request: Request) -> Response:
-    """The page to enter a code."""
-    who = await visit(site, request)
-    pending, due = await pending_login(site, who, state_of(request)), await _due(site, who)
+    browser = await read_browser(site, request)
+    pending, due = await pending_login(site, browser, state_of(request)), await _due(site, browser)
     if pending is None or due is None:
-        return error_page(site, who, LOST)
-    return _page(site, who, pending, due, "")
+        return error_page(site, browser, LOST)
+    return _page(site, browser, pending, due, "")
 
 
 async def act(site: Site, request: Request) -> Response:
-    """A button was pressed."""
-    who = await visit(site, request)
-    fields = read_own_form(site, request, who)
-    pending = None if fields is None else await pending_login(site, who, fields.optional_text("state"))
-    due = await _due(site, who)
+    browser = await read_browser(site, request)
+    fields = read_own_form(site, request, browser)
+    pending = None if fields is None else await pending_login(site, browser, fields.optional_text("state"))
+    due = await _due(site, browser)
     if fields is None or pending is None or due is None:
-        return error_page(site, who, LOST)
+        return error_page(site, browser, LOST)
     match fields.optional_text("button"):
         case "decline":
-            return await decline(site, request, who, pending)
+            return await decline(site, request, browser, pending)
         case "email" if "email" in due.active:
             await send_message(site, request, due.login, due.user, "")
-            return _page(site, who, pending, due, "", told=SENT)
+            return _page(site, browser, pending, due, "", told=SENT)
         case "enrol" if not due.active:
             await enrol(site, due.user, "otp", with_recovery=False)
-            again = await _due(site, who)
-            return _page(site, who, pending, again or due, "")
+            again = await _due(site, browser)
+            return _page(site, browser, pending, again or due, "")
         case _:
-            return await _verify(site, request, who, pending, due, fields)
+            return await _verify(site, request, browser, pending, due, fields)
 
 
-async def _verify(site: Site, request: Request, who: Visit, pending: Pending, due: _Due, fields: Fields) -> Response:
+async def _verify(
+    site: Site, request: Request, browser: BrowserRequest, pending: Pending, due: _Due, fields: Fields
+) -> Response:
     now, typed = site.now(), fields.optional_text("code") or ""
     if not has_tries(site, due.user.user_id, now):
         site.note("gd_otp_rate_limit_exceed", request, user_id=due.user.user_id)
-        return _page(site, who, pending, due, TOO_MANY, status=429)
+        return _page(site, browser, pending, due, TOO_MANY, status=429)
     spend_try(site, due.user.user_id, now)
-    code = write_recovery_code(site.surroundings.random(RECOVERY_LENGTH))
+    code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, due.user.user_id, code, now, is_active=True)
-    way = await site.store.write(lambda transaction: _check(site, transaction, who, typed, fresh))
-    if not way:
+    kind = await site.store.write(lambda transaction: _check(site, transaction, browser, typed, fresh))
+    if not kind:
         site.note("fp", request, user_id=due.user.user_id, description="wrong second factor")
-        return _page(site, who, pending, due, WRONG, status=403)
+        return _page(site, browser, pending, due, WRONG, status=403)
     site.factor_tries.drop(due.user.user_id)
-    done = await complete(site, request, who, pending, due.user)
-    if way == "recovery" or (way == "enrolled" and "recovery-code" in site.config.factors):
-        # The session is new, and its cookie travels with this page too; the code is shown this once.
+    done = await complete(site, request, browser, pending, due.user)
+    if kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors):
+        # The recovery code is shown only here, so this page replaces `done` and must set the cookie of the new session.
         onward = f"/u/consent?state={pending.token}" if isinstance(pending, PendingRequest) else "/activate/done"
-        shown = page(site, who, "recovery.html", {"code": code, "onward": onward}, form_to=callback_of(pending))
+        shown = page(site, browser, "recovery.html", {"code": code, "onward": onward}, form_to=callback_of(pending))
         return replace(
             shown, headers=(*shown.headers, *((name, value) for name, value in done.headers if name == "set-cookie"))
         )
     return done
 
 
-def _check(site: Site, transaction: Transaction, who: Visit, typed: str, fresh: Authenticator) -> str:
-    """Spend the factor; gives which way it went, or ""."""
+def _check(site: Site, transaction: Transaction, browser: BrowserRequest, typed: str, fresh: Authenticator) -> str:
+    """Check a code and spend it. Return the kind of the factor, or "" if the code is wrong."""
     now = site.now()
-    login = find_login(transaction.mfa_login(who.session_hash), "", now)
+    login = find_login(transaction.mfa_login(browser.session_hash), "", now)
     if isinstance(login, FactorWrong):
         return ""
     before = {one.factor for one in transaction.authenticators(login.user_id) if one.is_active}
-    way = ""
+    kind = ""
     if check_otp(site, transaction, login.user_id, typed, now):
-        way = "otp" if before else "enrolled"
-        if way == "enrolled" and "recovery-code" in site.config.factors:
+        kind = "otp" if before else "enrolled"
+        if kind == "enrolled" and "recovery-code" in site.config.factors:
             transaction.save_authenticator(fresh)
-    elif login.binding_hash is not None and login.oob_expires_at is not None and now < login.oob_expires_at:
-        way = (
-            "email"
-            if Secret(login.binding_hash.hex()) == Secret(binding_hash(site, login.token_hash, typed).hex())
-            else ""
-        )
-    if not way and check_recovery(site, transaction, login.user_id, typed, fresh):
-        way = "recovery"
-    if way:
+    elif _is_message_code(site, login, typed, now):
+        kind = "email"
+    if not kind and check_recovery(site, transaction, login.user_id, typed, fresh):
+        kind = "recovery"
+    if kind:
         transaction.save_mfa_login(replace(login, is_spent=True))
-    return way
+    return kind
 
 
-async def _due(site: Site, who: Visit) -> _Due | None:
+def _is_message_code(site: Site, login: MfaLogin, typed: str, now: datetime) -> bool:
+    if login.binding_hash is None or login.oob_expires_at is None or now >= login.oob_expires_at:
+        return False
+    return hmac.compare_digest(login.binding_hash, binding_hash(site, login.token_hash, typed))
+
+
+async def _due(site: Site, browser: BrowserRequest) -> _Due | None:
     now = site.now()
 
     def load(transaction: Transaction) -> _Due | None:
-        login = find_login(transaction.mfa_login(who.session_hash), "", now)
+        login = find_login(transaction.mfa_login(browser.session_hash), "", now)
         if isinstance(login, FactorWrong):
             return None
         user = transaction.user_by_id(login.user_id)
@@ -144,7 +147,7 @@ async def _due(site: Site, who: Visit) -> _Due | None:
 
 
 def _page(
-    site: Site, who: Visit, pending: Pending, due: _Due, problem: str, *, told: str = "", status: int = 200
+    site: Site, browser: BrowserRequest, pending: Pending, due: _Due, problem: str, *, told: str = "", status: int = 200
 ) -> Response:
     words: dict[str, object] = {"problem": problem, "told": told, **describe_pending(site, pending)}
     words |= {"has_otp": "otp" in due.active, "has_email": "email" in due.active}
@@ -155,4 +158,4 @@ def _page(
         shown = " ".join(base32(secret)[at : at + 4] for at in range(0, 32, 4))
         words |= {"secret": shown, "qr": site.draw(enrolment_address(site.config.name, due.user.email, secret))}
     name = "factor.html" if due.active else "enrol.html"
-    return page(site, who, name, words, status, form_to=callback_of(pending))
+    return page(site, browser, name, words, status, form_to=callback_of(pending))
