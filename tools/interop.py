@@ -113,7 +113,8 @@ NOTES_ON_SERVERS = {
     "decline. It refuses with 400 or 403 and an empty body. It does not decode the Basic header: send a secret with "
     "`+` in the body. With `private_key_jwt` it accepts only assertions for its token endpoint, and those of keyfob "
     "are for the issuer. Only confidential clients with the client credentials grant can revoke tokens. With "
-    "`oauth-as-iss-id` it encodes the issuer twice in a form, and keyfob refuses that.",
+    "`oauth-as-iss-id` it encodes the issuer twice in a form, and keyfob "
+    "refuses that.",
     "django-oauth-toolkit": "has no device endpoint in its metadata, and no revocation endpoint in its OpenID Connect "
     "metadata: use `--endpoint device_authorization_endpoint=URL` and `--endpoint revocation_endpoint=URL`. A client "
     "has one grant there, so the device flow and the browser flow need two clients. The device flow returns no ID "

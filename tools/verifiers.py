@@ -37,7 +37,7 @@ INTRODUCTION = (
 )
 NOTES = (
     "A dash means that the case does not apply: jose and PyJWT validate a token and not a request. Three libraries",
-    "leave the scope to the API. The validator of Authlib supports only RFC 9068; Auth0's own profile has no `jti`.",
+    "leave the scope to the API. The validator of Authlib supports only RFC 9068, and Auth0's profile has no `jti`.",
     "express-oauth2-jwt-bearer accepts a token in the query, which RFC 9700 forbids.",
 )
 
