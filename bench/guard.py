@@ -28,7 +28,7 @@ from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.scope import Scope
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 from tools.peers import MODULES, node
 
 HERE = Path(__file__).parent
@@ -69,7 +69,7 @@ def _side_by_side(timers: Mapping[str, Timer], beside: str) -> dict[str, float]:
 def _timers(algorithm: Algorithm, stack: ExitStack) -> dict[str, Timer]:
     now = datetime.now(UTC)
     key = SigningKey.generate(algorithm)
-    token = Mint(ISSUER, AUDIENCE, key, key, now, Scope.of(["read:orders"])).good()
+    token = TokenMaker(ISSUER, AUDIENCE, key, key, now, Scope.of(["read:orders"])).good()
     keys, policy = KeySet((key.public_key(),)), Policy(ISSUER, AUDIENCE, (algorithm,))
     text = token.reveal()
     imported = jwk.import_key(json.loads(json.dumps(key.public_jwk())))

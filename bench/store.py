@@ -17,7 +17,8 @@ from keyfob.jose.tokens import sign
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.protocol.secret import Secret
-from keyfob.serve import READY_CLIENT_ID, Tenant, ready_config
+from keyfob.serve import Tenant, ready_config
+from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.pair import Pair
 from keyfob.testing.person import Person
 

@@ -1,7 +1,7 @@
-"""List the public surface, so that every change of it is visible in review.
+"""List the public names and their signatures, so that every change is visible in review.
 
-    python -m tools.api            accept the present surface: rewrite tests/repository/api.txt
-    python -m tools.api --check    only report whether it has changed
+    python -m tools.api            accept the present names: rewrite tests/repository/api.txt
+    python -m tools.api --check    only report whether they have changed
 
 Public are `keyfob.login` and `keyfob.login.aio`, `keyfob.serve`, `keyfob.guard`, `keyfob.errors`, `keyfob.testing`, and
 of `keyfob.protocol` the modules `http`, `scope` and `secret`. In each, the names of `__all__` are public or, without
@@ -68,7 +68,7 @@ def listed(tree: ast.Module) -> list[str] | None:
 
 
 def imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
-    """Return the origin of a module's imported names: module and name there."""
+    """Return the origin of each imported name of a module: the other module and the name there."""
     return {alias.asname or alias.name: (module, alias.name) for module, alias in imports(tree)}
 
 
@@ -97,10 +97,10 @@ def origin(module: Module, name: str, source: dict[str, Module]) -> ast.stmt | N
 
 def signature(function: Function) -> str:
     """Return the signature of a function in one line."""
-    answer = f" -> {ast.unparse(function.returns)}" if function.returns else ""
-    wait = "async " if isinstance(function, ast.AsyncFunctionDef) else ""
-    marks = "".join(f"@{ast.unparse(mark)} " for mark in function.decorator_list)
-    return f"{marks}{wait}def {function.name}({ast.unparse(function.args)}){answer}"
+    returns = f" -> {ast.unparse(function.returns)}" if function.returns else ""
+    prefix = "async " if isinstance(function, ast.AsyncFunctionDef) else ""
+    decorators = "".join(f"@{ast.unparse(decorator)} " for decorator in function.decorator_list)
+    return f"{decorators}{prefix}def {function.name}({ast.unparse(function.args)}){returns}"
 
 
 def members(kind: ast.ClassDef) -> Iterator[str]:
@@ -126,9 +126,9 @@ def describe(name: str, statement: ast.stmt | None) -> Iterator[str]:
     """Yield the lines for one public name."""
     match statement:
         case ast.ClassDef():
-            marks = "".join(f"@{ast.unparse(mark)} " for mark in statement.decorator_list)
+            decorators = "".join(f"@{ast.unparse(decorator)} " for decorator in statement.decorator_list)
             bases = ", ".join(ast.unparse(base) for base in [*statement.bases, *statement.keywords])
-            yield f"  {marks}class {name}({bases})"
+            yield f"  {decorators}class {name}({bases})"
             yield from (f"    {member}" for member in members(statement))
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             yield f"  {signature(statement)}"
@@ -153,7 +153,7 @@ def surface(module: Module, source: dict[str, Module]) -> Iterator[str]:
 
 
 def page() -> str:
-    """Return the whole public surface."""
+    """Return the text of tests/repository/api.txt."""
     source = {module.name: module for module in modules()}
     lines = [line for module in modules(*LISTED) for line in surface(module, source)]
     return "\n".join(
@@ -162,7 +162,6 @@ def page() -> str:
 
 
 def main(words: list[str]) -> int:
-    """Run the command line."""
     return settle(Path(PAGE), page(), check="--check" in words, remedy="make api, if the change is meant")
 
 

@@ -1,8 +1,8 @@
-"""Find a Chromium for the tests of the pages, or install one; print its path.
+"""Find or install a Chromium for the tests of the pages, and print its path.
 
-Tried in order: KEYFOB_TEST_BROWSER, the usual names on the path, the usual folders of macOS and Windows, the browsers
-that Playwright has downloaded, the system's packages where they need no password, and a download by Playwright.
-Everything but the path goes to stderr.
+The searches, in order: KEYFOB_TEST_BROWSER, the usual names on the path, the usual folders of macOS and Windows, the
+browser that Playwright has downloaded, the packages of the system if that needs no password, and a download by
+Playwright. All other output goes to stderr.
 """
 
 import os
@@ -45,23 +45,23 @@ def from_path() -> str | None:
 
 def from_playwright() -> str | None:
     """Return the browser that Playwright has downloaded, if it is still there."""
-    ask = (
+    code = (
         "from playwright.sync_api import sync_playwright as start\n"
         "with start() as playwright: print(playwright.chromium.executable_path)"
     )
-    asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
-    path = asked.stdout.strip()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    path = done.stdout.strip()
     return path if path and Path(path).is_file() else None
 
 
 def from_system_packages() -> str | None:
-    """Install Debian's Chromium, on a Debian where that needs no password."""
+    """Install the Chromium of Debian, if that needs no password."""
     _ = install("chromium")
     return from_path()
 
 
 def from_playwright_download() -> str | None:
-    """Download Playwright's Chromium."""
+    """Download the Chromium of Playwright."""
     _ = run([sys.executable, "-m", "playwright", "install", "chromium"])
     return from_playwright()
 
@@ -76,14 +76,14 @@ SEARCHES: tuple[Callable[[], str | None], ...] = (
 
 
 def browsers() -> Iterator[str]:
-    """Yield what each search finds; a search runs only if the ones before it did not do."""
+    """Yield the result of each search that finds a browser; later searches run only if it is not accepted."""
     for search in SEARCHES:
         if path := search():
             yield path
 
 
 def main() -> int:
-    """Print the first browser that can be run."""
+    """Print the path of the first browser that can be started."""
     for path in browsers():
         if shutil.which(path):
             print(path)

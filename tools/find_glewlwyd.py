@@ -1,10 +1,10 @@
-"""Unpack Debian's glewlwyd, an authorization server that tests/wild logs in at; print the folder.
+"""Unpack the glewlwyd of Debian, an authorization server for tests/wild, and print the folder.
 
     python -m tools.find_glewlwyd FOLDER
 
-Unpacking instead of installing needs no password, starts no service (the shipped one listens on every interface) and
-does not change the machine. The system's package manager downloads it and checks its signature. Where that fails,
-nothing is printed, the reason goes to stderr, and the tests that need glewlwyd are skipped.
+Unpacking needs no password, does not change the machine and starts no service; the packaged service listens on every
+interface. The package manager of the system downloads it and checks its signature. If that fails, the reason is
+printed to stderr, nothing is printed to stdout, and the tests that need glewlwyd are skipped.
 """
 
 import os
@@ -16,15 +16,15 @@ from pathlib import Path
 from tools.system_packages import privilege
 
 PACKAGE = "glewlwyd"
-# The dependencies that it needs to run: no clients of database servers, no fonts.
+# The packages that it needs to run, without database clients and fonts.
 NEEDED = ("lib*.deb", "glewlwyd*.deb")
 PROGRAM = Path("usr", "bin", "glewlwyd")
 LONGEST_SECONDS = 120
-IMPATIENT = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10")
+SHORT_TIMEOUTS = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10")
 
 
 def say(words: str) -> None:
-    """Print a remark to stderr; stdout is for the result."""
+    """Print a message to stderr; stdout is for the result."""
     print(f"find_glewlwyd: {words}", file=sys.stderr, flush=True)
 
 
@@ -43,31 +43,31 @@ def run(command: list[str]) -> bool:
 
 
 def fetch(folder: Path, apt: str) -> bool:
-    """Download the packages. The lists of a fresh image are often empty, so the second try follows an update."""
+    """Download the packages. A new image often has empty package lists, so the second attempt follows an update."""
     (folder / "partial").mkdir(parents=True, exist_ok=True)
-    where = ("-o", f"Dir::Cache::archives={folder.absolute()}", "-o", "Debug::NoLocking=1")
+    options = ("-o", f"Dir::Cache::archives={folder.absolute()}", "-o", "Debug::NoLocking=1")
     words = ["install", "--yes", "--quiet", "--no-install-recommends", "--reinstall", "--download-only"]
-    command = [apt, *words, *where, *IMPATIENT, PACKAGE]
+    command = [apt, *words, *options, *SHORT_TIMEOUTS, PACKAGE]
     if run(command):
         return True
-    before = privilege()
-    return before is not None and run([*before, apt, "update", "--quiet", *IMPATIENT]) and run(command)
+    prefix = privilege()
+    return prefix is not None and run([*prefix, apt, "update", "--quiet", *SHORT_TIMEOUTS]) and run(command)
 
 
 def unpack(folder: Path) -> Path | None:
-    """Return the folder with the program in it, or None if that failed."""
+    """Download and unpack the packages; return the folder, or None if that fails."""
     apt, dpkg = shutil.which("apt-get"), shutil.which("dpkg-deb")
     if apt is None or dpkg is None:
         say("there is no apt here")
         return None
-    packages, made = folder.with_name(f"{folder.name}.packages"), folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(made, ignore_errors=True)
+    packages, unpacked = folder.with_name(f"{folder.name}.packages"), folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(unpacked, ignore_errors=True)
     try:
-        files = [path for form in NEEDED for path in sorted(packages.glob(form))] if fetch(packages, apt) else []
-        if not files or not all(run([dpkg, "--extract", str(path), str(made)]) for path in files):
+        files = [path for pattern in NEEDED for path in sorted(packages.glob(pattern))] if fetch(packages, apt) else []
+        if not files or not all(run([dpkg, "--extract", str(path), str(unpacked)]) for path in files):
             return None
         shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+        unpacked.rename(folder)
     finally:
         shutil.rmtree(packages, ignore_errors=True)
     return folder
@@ -79,7 +79,7 @@ def libraries(folder: Path) -> str:
 
 
 def runs(folder: Path) -> bool:
-    """Return whether the program can be started: the machine may have changed since it was unpacked."""
+    """Return whether the program starts: the machine may have changed since it was unpacked."""
     environment = {**os.environ, "LD_LIBRARY_PATH": libraries(folder)}
     try:
         done = subprocess.run([folder / PROGRAM, "-v"], capture_output=True, check=False, env=environment)
@@ -89,7 +89,7 @@ def runs(folder: Path) -> bool:
 
 
 def main(words: list[str]) -> int:
-    """Print the folder, if there is one."""
+    """Print the folder, if the program is available."""
     folder = Path(words[0])
     if runs(folder) or ((unpacked := unpack(folder)) is not None and runs(unpacked)):
         print(folder.absolute())

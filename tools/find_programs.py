@@ -14,7 +14,7 @@ def missing() -> list[str]:
 
 
 def main() -> int:
-    """Install the missing programs, if possible. Never fails."""
+    """Install the missing programs, if possible; return 0 in any case."""
     if sys.platform == "linux" and missing() and not install(*missing()):
         say(f"{', '.join(missing())}: not here, and could not be installed; their tests are skipped.")
     return 0

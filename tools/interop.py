@@ -1,11 +1,11 @@
-"""List the flows that foreign clients pass at our tenant, and those by which keyfob logs in at foreign servers.
+"""Generate docs/interop.md: third-party clients at the keyfob server, and keyfob at third-party servers.
 
     python -m tools.interop            bring docs/interop.md up to date
     python -m tools.interop --check    only report whether it is
 
-A cell is filled by a test in tests/wild with the mark `@passes("flow", "client", ..., wires=("rfc",))`; without `wires`
-it is for both dialects. For servers the mark is `@logs_in("flow", "server", ...)`. The marks are read from the source,
-so the page can be made without the programs.
+A test in tests/wild fills a cell with the decorator `@passes("flow", "client", ..., wires=("rfc",))`; without `wires`
+it is for both dialects. For servers the decorator is `@logs_in("flow", "server", ...)`. The decorators are read from
+the source, so the programs are not needed.
 """
 
 import ast
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
-from tools import judged
+from tools import verifiers
 from tools.source import ROOT, TESTS, settle
 
 PAGE = ROOT / "docs" / "interop.md"
@@ -26,7 +26,7 @@ Cells = dict[str, dict[str, set[str]]]
 BOTH = ("auth0", "rfc")
 CLIENTS = ("openid-client", "oauth4webapi", "requests-oauth2client", "Authlib", "auth0-python", "curl")
 
-# From the first request to the last.
+# In the order of the table.
 FLOWS = (
     "discovery",
     "device",
@@ -54,19 +54,19 @@ FLOWS = (
     "DPoP",
 )
 
-# Peculiarities of each client that these tests have shown.
+# Properties of each client that these tests have shown.
 NOTES = {
-    "openid-client": "wants `allowInsecureRequests` for plain http.",
-    "oauth4webapi": "retries nothing: a nonce for DPoP is asked for and sent again by the caller.",
-    "requests-oauth2client": "wants `testing=True` for plain http, and `aud=` the issuer with `private_key_jwt`; "
-    "leaves the device endpoint out of what it discovers; cannot judge an ID token that comes with a DPoP-bound token "
-    "(1.8 raises `TypeError`: pass `validate=False`).",
-    "Authlib": "has no device login of its own: poll in a loop. Give `PrivateKeyJWT` the issuer and an `exp` within "
-    "five minutes. It keeps ID tokens as they come.",
-    "auth0-python": 'wants `protocol="http"` for plain http, and then still signs assertions for https, which the '
-    "dialect `auth0` takes and `rfc` does not. It has no device login.",
-    "curl": "does not escape what `--user` is given: a secret with `+` or `%` goes into the body, or is escaped by "
-    "hand (RFC 6749 App. B). So it is with Authlib and requests-oauth2client in the header.",
+    "openid-client": "requires `allowInsecureRequests` for plain http.",
+    "oauth4webapi": "does not retry a request that needs a DPoP nonce: the caller sends it again.",
+    "requests-oauth2client": "requires `testing=True` for plain http, and `aud=` the issuer with `private_key_jwt`. It "
+    "omits the device endpoint from the discovered metadata. It cannot validate an ID token that is issued with a "
+    "DPoP-bound token (1.8 raises `TypeError`: pass `validate=False`).",
+    "Authlib": "does not implement the device flow: poll in a loop. Give `PrivateKeyJWT` the issuer and an `exp` "
+    "within five minutes. It does not validate ID tokens.",
+    "auth0-python": 'requires `protocol="http"` for plain http. It still signs client assertions for https, which the '
+    "dialect `auth0` accepts and `rfc` does not. It does not implement the device flow.",
+    "curl": "does not encode the value of `--user`: send a secret with `+` or `%` in the body, or encode it yourself "
+    "(RFC 6749 App. B). Authlib and requests-oauth2client do not encode it in the header either.",
 }
 SERVERS = ("oidc-provider", "glewlwyd", "django-oauth-toolkit")
 
@@ -102,39 +102,39 @@ LOGINS = (
     "keyfob login, as a machine",
 )
 
-# Peculiarities of each server that these tests have shown.
+# Properties of each server that these tests have shown.
 NOTES_ON_SERVERS = {
-    "oidc-provider": "names no `interval`, so keyfob asks every five seconds. It knows an API as `resource`: say "
-    "`--resource` and not `--audience`. In the browser it drops `offline_access` where the person is not asked "
-    "(`prompt=consent`, OpenID Connect Core §11): there is no refresh token then, and keyfob says so. Its answer "
-    "comes in a form (`form_post`).",
-    "glewlwyd": "compares ports: register some, and say `--port` for each. It says `access_denied` of a device "
-    "code that was spent, which reads as if the person had declined; nobody can decline there. It refuses with 400 "
-    "or 403 and an empty body. It does not undo the escapes of a Basic header: let a secret with `+` travel in the "
-    "body. As `private_key_jwt` it takes none but assertions for its token endpoint, and ours are for the issuer. "
-    "It lets no public program revoke, and of the others those that may log in as machines. With `oauth-as-iss-id` "
-    "it escapes the issuer twice in a form, and keyfob refuses that.",
-    "django-oauth-toolkit": "says nothing of its device endpoint, and in what it publishes for OpenID Connect "
-    "nothing of revocation: say `--endpoint device_authorization_endpoint=URL` and `--endpoint "
-    "revocation_endpoint=URL`. A program has one grant there, so a login by code and one by browser are two "
-    "programs. No ID token comes from a login by code, so nobody is named. It gives tokens again for a device code "
-    "that has brought some.",
+    "oidc-provider": "sends no `interval`, so keyfob polls every five seconds. It identifies an API by `resource`: use "
+    "`--resource` instead of `--audience`. In the browser it drops `offline_access` if the user is not asked for "
+    "consent (`prompt=consent`, OpenID Connect Core §11). There is no refresh token then, and keyfob reports that. Its "
+    "authorization response is a form (`form_post`).",
+    "glewlwyd": "compares the ports of redirect URIs: register some of them, and pass `--port` for each. It answers "
+    "`access_denied` for a spent device code, which looks as if the user had declined; its pages have no way to "
+    "decline. It refuses with 400 or 403 and an empty body. It does not decode the Basic header: send a secret with "
+    "`+` in the body. With `private_key_jwt` it accepts only assertions for its token endpoint, and those of keyfob "
+    "are for the issuer. Only confidential clients with the client credentials grant can revoke tokens. With "
+    "`oauth-as-iss-id` it encodes the issuer twice in a form, and keyfob "
+    "refuses that.",
+    "django-oauth-toolkit": "has no device endpoint in its metadata, and no revocation endpoint in its OpenID Connect "
+    "metadata: use `--endpoint device_authorization_endpoint=URL` and `--endpoint revocation_endpoint=URL`. A client "
+    "has one grant there, so the device flow and the browser flow need two clients. The device flow returns no ID "
+    "token, so the user is not identified. It issues tokens again for a spent device code.",
 }
 ELSEWHERE = (
-    "Where a dash stands, the program has no such flow of its own, or keeps nothing that a test could look at. Auth0",
-    "has no introspection and does not name itself in the answer of the browser (`iss`), so those are `rfc` alone.",
+    "A dash means that the program does not implement the flow, or that it stores nothing that a test can check. Auth0",
+    "has no introspection and no `iss` in the authorization response, so only `rfc` is tested there.",
 )
 ELSEWHERE_ON_SERVERS = (
-    "Where a dash stands, the server has no such thing, or it is told below. glewlwyd is Debian's, unpacked and not",
-    "installed; where there is no apt, its tests are skipped.",
+    "A dash means that the server does not support the flow, or that a note below explains it. glewlwyd is the package",
+    "of Debian, unpacked and not installed; its tests are skipped on systems without apt.",
 )
 
 
-def words(node: ast.expr) -> str:
-    """Return a plain string of the source.
+def plain(node: ast.expr) -> str:
+    """Return the string that a node stands for.
 
     Raises:
-        SystemExit: It is an expression.
+        SystemExit: The node is not a plain string.
     """
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
@@ -142,33 +142,35 @@ def words(node: ast.expr) -> str:
 
 
 def cells_in(path: Path, name: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the flow, program and dialect of each mark of that name in a file."""
+    """Yield the flow, program and dialect of each decorator of that name in a file."""
     for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        for mark in test.decorator_list if isinstance(test, ast.FunctionDef) else []:
-            if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == name:
-                flow, *programs = map(words, mark.args)
-                named = [word.value for word in mark.keywords if word.arg == "wires"]
-                wires = [words(item) for item in named[0].elts] if named and isinstance(named[0], ast.Tuple) else BOTH
+        for decorator in test.decorator_list if isinstance(test, ast.FunctionDef) else []:
+            if isinstance(call := decorator, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == name:
+                flow, *programs = map(plain, call.args)
+                named = [word.value for word in call.keywords if word.arg == "wires"]
+                wires = [plain(item) for item in named[0].elts] if named and isinstance(named[0], ast.Tuple) else BOTH
                 yield from ((flow, program, wire) for program in programs for wire in wires)
 
 
 def cells(name: str, flows: tuple[str, ...], programs: tuple[str, ...]) -> Cells:
-    """Return for each flow and program the dialects in which it passes.
+    """Return the dialects in which each program passes each flow.
 
     Raises:
-        SystemExit: The marks and the lists above differ.
+        SystemExit: The decorators and the lists above differ.
     """
     found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for path in sorted(WILD.glob("test_*.py")):
         for flow, program, wire in cells_in(path, name):
             found[flow][program].add(wire)
-    if unlike := ({program for row in found.values() for program in row} ^ set(programs)) | (set(found) ^ set(flows)):
-        raise SystemExit(f"tests/wild and tools/interop.py do not agree on {min(unlike)!r}")
+    if different := ({program for row in found.values() for program in row} ^ set(programs)) | (
+        set(found) ^ set(flows)
+    ):
+        raise SystemExit(f"tests/wild and tools/interop.py do not agree on {min(different)!r}")
     return {flow: dict(row) for flow, row in found.items()}
 
 
 def versions() -> dict[str, str]:
-    """Return the pinned versions, by name in lower case."""
+    """Return the pinned version of each program, by its name in lower case."""
     pins = (ROOT / "requirements" / "peers.txt").read_text(encoding="utf-8").splitlines()
     found = dict(line.split()[0].split("==") for line in pins if "==" in line and not line.startswith((" ", "#")))
     manifest = cast("dict[str, dict[str, str]]", json.loads((PEERS / "package.json").read_text(encoding="utf-8")))
@@ -195,37 +197,37 @@ def page() -> str:
     """Return docs/interop.md.
 
     Raises:
-        SystemExit: The marks and the lists above differ.
+        SystemExit: The decorators and the lists above differ.
     """
     passed, logged_in = cells("passes", FLOWS, CLIENTS), cells("logs_in", LOGINS, SERVERS)
     lines = [
-        "# keyfob beside programs of others",
+        "# Interoperability",
         "",
-        "Made by `make docs` from the tests in `tests/wild`, which `make test` runs, all on this machine, each",
-        "program in a process of its own.",
+        "Generated by `make docs` from the tests in `tests/wild`. `make test` runs them on one machine, each program in",
+        "its own process.",
         "",
-        "## Programs at our tenant",
+        "## Clients at the keyfob server",
         "",
-        "A person goes through the real pages. *Both* means the dialects `auth0` and `rfc`.",
+        "A scripted user opens the real pages. *Both* means the dialects `auth0` and `rfc`.",
         "",
         *rows(passed, FLOWS, CLIENTS, shown),
         "",
         *ELSEWHERE,
         "",
-        "What to know:",
+        "Notes:",
         "",
         *(f"- {client} {note}" for client, note in NOTES.items()),
         "",
-        *judged.section(WILD, versions()),
-        "## Servers that keyfob logs in at",
+        *verifiers.section(WILD, versions()),
+        "## keyfob at other servers",
         "",
-        "Servers as they come, with a person who goes through *their* pages; `keyfob.login` on this side.",
+        "`keyfob.login` logs in at unmodified servers. A scripted user opens the pages of the server.",
         "",
         *rows(logged_in, LOGINS, SERVERS, lambda wires: "yes" if wires else "–"),
         "",
         *ELSEWHERE_ON_SERVERS,
         "",
-        "What to know:",
+        "Notes:",
         "",
         *(f"- {server} {note}" for server, note in NOTES_ON_SERVERS.items()),
         "",
@@ -234,7 +236,6 @@ def page() -> str:
 
 
 def main(words: list[str]) -> int:
-    """Run the command line."""
     return settle(PAGE, page(), check="--check" in words, remedy="make docs")
 
 

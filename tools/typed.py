@@ -1,8 +1,8 @@
-"""Check that the public modules are fully typed: run `pyright --verifytypes` and print every name that lacks a type.
+"""Check that the public modules are fully typed, and print every name without a type.
 
     python -m tools.typed          exits with 1 if a name of a public module has no known type
 
-The types of other packages do not count. pyright reads `src`, since py.typed marks it.
+This runs `pyright --verifytypes` on `src`, which py.typed marks. The types of other packages are ignored.
 """
 
 import json
@@ -16,12 +16,12 @@ from tools.source import ROOT
 
 MODULES: Final = ("keyfob.errors", "keyfob.guard", "keyfob.login", "keyfob.login.aio", "keyfob.serve")
 PYRIGHT: Final = Path(sys.executable).with_name("pyright")
-# "partially unknown" names are consequences: the name with the cause is in the same list.
+# A "partially unknown" type has its cause elsewhere in the same list.
 CONSEQUENCE: Final = "partially unknown"
 
 
 def report(module: str) -> dict[str, Any]:
-    """Return pyright's report on the types that a module exports."""
+    """Return the report of pyright on the types that a module exports."""
     command = [
         str(PYRIGHT),
         "--verifytypes",
@@ -40,7 +40,7 @@ def report(module: str) -> dict[str, Any]:
     return found
 
 
-def lacks(found: dict[str, Any]) -> list[str]:
+def untyped(found: dict[str, Any]) -> list[str]:
     """Return a line for each name without a known type, causes before consequences."""
     problems: list[tuple[bool, str]] = []
     for symbol in found["symbols"]:
@@ -53,7 +53,7 @@ def lacks(found: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Print what lacks a type."""
+    """Print the names without a known type."""
     is_complete = True
     for module in MODULES:
         found = report(module)
@@ -61,7 +61,7 @@ def main() -> int:
             continue
         is_complete = False
         print(f"{module}: {found['completenessScore']:.1%} of its names are typed")
-        print("".join(f"  {line}\n" for line in lacks(found)), end="")
+        print("".join(f"  {line}\n" for line in untyped(found)), end="")
     return 0 if is_complete else 1
 
 

@@ -1,4 +1,4 @@
-"""keyfob gives a command-line program the safest login its terminal allows.
+"""OAuth 2.0 and OpenID Connect for command-line programs.
 
-Three doors: `keyfob.login` wants a token, `keyfob.serve` gives them, `keyfob.guard` checks them.
+`keyfob.login` obtains access tokens, `keyfob.serve` runs an authorization server, and `keyfob.guard` validates tokens.
 """

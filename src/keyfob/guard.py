@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import Misuse
-from keyfob.lazy import shows
+from keyfob.lazy import LazyModule, shows
 from keyfob.resource.io.clock import wall_clock
 from keyfob.resource.policy import DEFAULT_LEEWAY
 from keyfob.resource.policy import Policy as Policy
@@ -41,11 +41,20 @@ if TYPE_CHECKING:
     from keyfob.protocol.claims import Profile
     from keyfob.protocol.http import Request, Response
     from keyfob.protocol.resource_metadata import ResourceMetadata
+    from keyfob.resource import require as _require
     from keyfob.resource.certificates import CertificateHeader as CertificateHeader
     from keyfob.resource.dpop_settings import DpopSettings as DpopSettings
     from keyfob.resource.explain import explain as explain
+    from keyfob.resource.frameworks import asgi as _asgi
+    from keyfob.resource.frameworks import django as _django
+    from keyfob.resource.frameworks import fastapi as _fastapi
+    from keyfob.resource.frameworks import flask as _flask
+    from keyfob.resource.frameworks import rest_framework as _rest_framework
+    from keyfob.resource.frameworks import starlette as _starlette
+    from keyfob.resource.frameworks import wsgi as _wsgi
     from keyfob.resource.frameworks.asgi import App
     from keyfob.resource.introspected import Introspection as Introspection
+    from keyfob.resource.io import build as _build
     from keyfob.resource.io.fetch import Sender
     from keyfob.resource.io.fetch import fetch_keys as fetch_keys
     from keyfob.resource.once import PRINCIPAL as PRINCIPAL
@@ -72,6 +81,17 @@ else:
         "keyfob.resource.verify": ("KeyNeeded", "Principal", "choose_policy", "verify"),
     }
     __getattr__, __dir__ = shows(__name__, _LAZY)
+    # A guard that is made needs these: cryptography takes 30 ms.
+    _build = LazyModule("keyfob.resource.io.build")
+    _require = LazyModule("keyfob.resource.require")
+    # Each imports its framework.
+    _asgi = LazyModule("keyfob.resource.frameworks.asgi")
+    _django = LazyModule("keyfob.resource.frameworks.django")
+    _fastapi = LazyModule("keyfob.resource.frameworks.fastapi")
+    _flask = LazyModule("keyfob.resource.frameworks.flask")
+    _rest_framework = LazyModule("keyfob.resource.frameworks.rest_framework")
+    _starlette = LazyModule("keyfob.resource.frameworks.starlette")
+    _wsgi = LazyModule("keyfob.resource.frameworks.wsgi")
     __all__ = [name for names in (("Guard", "Policy"), *_LAZY.values()) for name in names]
 
 _View = Callable[..., Any]
@@ -124,11 +144,8 @@ class Guard:
         if bool(policies) == bool(issuer or audience):
             raise Misuse("a guard is given an issuer and an audience, or policies")
         trusted = policies or (Policy(issuer, audience, algorithms, profile, leeway),)
-        from keyfob.resource.io.build import build  # noqa: PLC0415  loads cryptography: 30 ms
-        from keyfob.resource.require import requirements_of  # noqa: PLC0415  the same
-
-        self._requirements_of = requirements_of
-        self._verifier, self._published = build(
+        self._requirements_of = _require.requirements_of  # once: it is called with each request
+        self._verifier, self._published = _build.build(
             trusted,
             address=address,
             metadata=metadata,
@@ -167,9 +184,7 @@ class Guard:
 
     def asgi(self, app: App, *needs: str | Requirement) -> App:
         """Return the ASGI application behind this guard. The caller is in `scope["keyfob.principal"]`."""
-        from keyfob.resource.frameworks.asgi import guarded  # noqa: PLC0415
-
-        return guarded(app, self._verifier, self._requirements_of(needs), self._published)
+        return _asgi.guarded(app, self._verifier, self._requirements_of(needs), self._published)
 
     def requires(self, *needs: str | Requirement) -> Callable[[HTTPConnection], Awaitable[Principal]]:
         """Return a FastAPI dependency. In Starlette, call `await guard.requires("read:orders")(request)`.
@@ -180,32 +195,22 @@ class Guard:
         wanted = self._requirements_of(needs)
         # A program that calls `Depends` has loaded FastAPI; a Starlette application need not load it.
         if "fastapi" in sys.modules:
-            from keyfob.resource.frameworks import fastapi  # noqa: PLC0415
-
-            return fastapi.requires(self._verifier, wanted, self._issuers, self._realm)
-        from keyfob.resource.frameworks.starlette import requires  # noqa: PLC0415
-
-        return requires(self._verifier, wanted)
+            return _fastapi.requires(self._verifier, wanted, self._issuers, self._realm)
+        return _starlette.requires(self._verifier, wanted)
 
     def answers(self, app: Starlette) -> None:
         """Let a FastAPI or Starlette application answer denials as all other guards do, and serve the metadata."""
-        from keyfob.resource.frameworks.starlette import answer_denials, serve_metadata  # noqa: PLC0415
-
-        answer_denials(app)
+        _starlette.answer_denials(app)
         if self._published is not None:
-            serve_metadata(app, self._published)
+            _starlette.serve_metadata(app, self._published)
 
     def wsgi(self, app: WSGIApplication, *needs: str | Requirement) -> WSGIApplication:
         """Return the WSGI application behind this guard. The caller is in `environ["keyfob.principal"]`."""
-        from keyfob.resource.frameworks.wsgi import guarded  # noqa: PLC0415
-
-        return guarded(app, self._verifier, self._requirements_of(needs), self._published)
+        return _wsgi.guarded(app, self._verifier, self._requirements_of(needs), self._published)
 
     def flask(self, *needs: str | Requirement) -> Callable[[_View], _View]:
         """Return a decorator for Flask views, below `@app.route`. The caller is `g.principal`."""
-        from keyfob.resource.frameworks.flask import requires  # noqa: PLC0415
-
-        return requires(self._verifier, self._requirements_of(needs))
+        return _flask.requires(self._verifier, self._requirements_of(needs))
 
     def flask_metadata(self, app: Flask) -> None:
         """Let a Flask application serve this API's metadata.
@@ -213,21 +218,15 @@ class Guard:
         Raises:
             Misuse: The guard has no address.
         """
-        from keyfob.resource.frameworks.flask import serve_metadata  # noqa: PLC0415
-
-        serve_metadata(app, self._address())
+        _flask.serve_metadata(app, self._address())
 
     def django(self, *needs: str | Requirement) -> Callable[[_View], _View]:
         """Return a decorator for Django views. The caller is `request.principal`."""
-        from keyfob.resource.frameworks.django import requires  # noqa: PLC0415
-
-        return requires(self._verifier, self._requirements_of(needs))
+        return _django.requires(self._verifier, self._requirements_of(needs))
 
     def django_middleware(self, *needs: str | Requirement) -> Callable[[_View], _View]:
         """Return a Django middleware that guards every view. Assign it to a name that `MIDDLEWARE` lists."""
-        from keyfob.resource.frameworks.django import middleware  # noqa: PLC0415
-
-        return middleware(self._verifier, self._requirements_of(needs), self._published)
+        return _django.middleware(self._verifier, self._requirements_of(needs), self._published)
 
     def django_metadata(self) -> URLPattern:
         """Return the URL pattern of this API's metadata, for the `urlpatterns` of a Django site.
@@ -235,21 +234,15 @@ class Guard:
         Raises:
             Misuse: The guard has no address.
         """
-        from keyfob.resource.frameworks.django import metadata  # noqa: PLC0415
-
-        return metadata(self._address())
+        return _django.metadata(self._address())
 
     def drf_authentication(self) -> type[BaseAuthentication]:
         """Return an authentication class for Django REST framework. The caller is `request.auth`."""
-        from keyfob.resource.frameworks.rest_framework import authentication  # noqa: PLC0415
-
-        return authentication(self._verifier)
+        return _rest_framework.authentication(self._verifier)
 
     def drf_permission(self, *needs: str | Requirement) -> type[BasePermission]:
         """Return a permission class for Django REST framework that requires these scopes."""
-        from keyfob.resource.frameworks.rest_framework import permission  # noqa: PLC0415
-
-        return permission(self._verifier, self._requirements_of(needs))
+        return _rest_framework.permission(self._verifier, self._requirements_of(needs))
 
     def _address(self) -> Published:
         if self._published is None:

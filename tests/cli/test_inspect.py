@@ -29,7 +29,7 @@ from keyfob.jose.tokens import sign, take_apart
 from keyfob.protocol.secret import Secret
 from keyfob.resource.token_kind import kind_of
 from keyfob.run import run
-from keyfob.testing.flawed_tokens import FLAWS, Mint
+from keyfob.testing.flawed_tokens import FLAWS, TokenMaker
 from tests.cli.issuer import WELL_KNOWN, as_json, issuer, keep_login
 from tests.loopback import Loopback, serving
 
@@ -37,7 +37,7 @@ SHOWN = Path(__file__).parent / "inspected"
 ISSUER, AUDIENCE = "https://login.example/", "https://orders.example/"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 KEY, OTHER = SigningKey.generate("RS256"), SigningKey.generate("RS256")
-MINT = Mint(ISSUER, AUDIENCE, KEY, OTHER, NOW - timedelta(minutes=5))
+MINT = TokenMaker(ISSUER, AUDIENCE, KEY, OTHER, NOW - timedelta(minutes=5))
 POLICY = Policy(ISSUER, AUDIENCE)
 KEYS = KeySet((KEY.public_key(),))
 PERSON = {"iss": ISSUER, "sub": "auth0|person", "aud": "cli", "nonce": "n", "email": "pat@example.com",

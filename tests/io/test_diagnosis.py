@@ -15,7 +15,8 @@ import httpx2
 import pytest
 
 from keyfob.errors import Misuse, Unreachable
-from keyfob.io.http import HttpSender, Limits, sender_for, translated
+from keyfob.io.http import HttpSender, Limits, sender_for
+from keyfob.io.httpx2_client import translated
 from keyfob.io.trust import ssl_context
 from keyfob.jose.certificates import Authority, describe, new_key
 from keyfob.protocol.http import Request, form_request

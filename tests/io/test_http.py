@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from keyfob.errors import KeyfobError, Malformed, Unreachable
-from keyfob.io.http import HttpSender, Limits, translated
+from keyfob.io.http import HttpSender, Limits
+from keyfob.io.httpx2_client import translated
 from keyfob.protocol.http import Request, form_request
 from tests.loopback import says, serving
 

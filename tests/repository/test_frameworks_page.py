@@ -14,7 +14,7 @@ from django.test import override_settings
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.scope import Scope
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 from tests.resource.adapters import Answer, Call, django_site, over_asgi, over_wsgi, plain_view, set_up_django
 from tools.source import ROOT
 
@@ -27,7 +27,7 @@ ON_WSGI = {"Any WSGI application", "Flask"}
 
 
 @pytest.fixture
-def mint(monkeypatch: pytest.MonkeyPatch) -> Mint:
+def mint(monkeypatch: pytest.MonkeyPatch) -> TokenMaker:
     """The issuer that the page names, without a network."""
     key = SigningKey.generate("RS256")
 
@@ -39,7 +39,7 @@ def mint(monkeypatch: pytest.MonkeyPatch) -> Mint:
         )
 
     monkeypatch.setattr("keyfob.io.http.send_soon", send)
-    return Mint(ISSUER, AUDIENCE, key, key, datetime.now(UTC), Scope.of(["read:orders"]))
+    return TokenMaker(ISSUER, AUDIENCE, key, key, datetime.now(UTC), Scope.of(["read:orders"]))
 
 
 def server_of(section: str, names: dict[str, Any]) -> Call:
@@ -56,7 +56,7 @@ def server_of(section: str, names: dict[str, Any]) -> Call:
 
 @pytest.mark.parametrize(("section", "block"), BLOCKS, ids=[name for name, _ in BLOCKS])
 def test_a_program_on_the_page_accepts_a_good_token_and_refuses_none(
-    mint: Mint, monkeypatch: pytest.MonkeyPatch, section: str, block: str
+    mint: TokenMaker, monkeypatch: pytest.MonkeyPatch, section: str, block: str
 ) -> None:
     set_up_django()
     names: dict[str, Any] = {"__name__": "the_page"}
@@ -92,7 +92,7 @@ def test_the_page_has_every_adapter() -> None:
     }
 
 
-def test_openapi_calls_the_guard_by_its_realm_as_the_page_says(mint: Mint) -> None:
+def test_openapi_calls_the_guard_by_its_realm_as_the_page_says(mint: TokenMaker) -> None:
     names: dict[str, Any] = {"__name__": "the_page"}
     exec(compile(dict(BLOCKS)["FastAPI"], "docs/frameworks.md", "exec"), names)
     assert names["app"].openapi()["paths"]["/orders"]["get"]["security"] == [{"orders": ["read:orders"]}]

@@ -17,7 +17,7 @@ from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import CodeShown, Notice, StillPending
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response
-from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.scene import ORDERS, Scene, SceneWorld, approve
 from tools.source import ROOT
 

@@ -27,7 +27,7 @@ from keyfob.jose.keys import SigningKey, thumbprint
 from keyfob.jose.proofs import write_proof
 from keyfob.protocol.dpop import Proof, hash_of
 from keyfob.protocol.http import Request, Response, json_response
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 
 HOST = "orders.example"
 ADDRESS = f"https://{HOST}"
@@ -52,7 +52,7 @@ class Answer:
         return json.loads(self.body)
 
 
-def issuer_of(mint: Mint) -> Callable[[Request], Response]:
+def issuer_of(mint: TokenMaker) -> Callable[[Request], Response]:
     """The mint's issuer, as a guard asks it."""
 
     def send(request: Request) -> Response:
@@ -67,7 +67,9 @@ def issuer_of(mint: Mint) -> Callable[[Request], Response]:
 KEY = SigningKey.generate("ES256")
 
 
-def proven(mint: Mint, method: str = "GET", number: str = "one", *, address: str = f"{ADDRESS}/orders") -> Headers:
+def proven(
+    mint: TokenMaker, method: str = "GET", number: str = "one", *, address: str = f"{ADDRESS}/orders"
+) -> Headers:
     """A token that is bound to a key, and a proof of that key for one call (RFC 9449 §7.1)."""
     public = {name: value for name, value in KEY.public_jwk().items() if name in {"kty", "crv", "x", "y"}}
     token = mint.saying({"cnf": {"jkt": thumbprint(public)}})

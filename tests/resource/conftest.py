@@ -8,7 +8,7 @@ import pytest
 
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.scope import Scope
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 
 ISSUER = "https://login.example/"
 AUDIENCE = "https://orders.example/"
@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
-def mint() -> Mint:
-    return Mint(
+def mint() -> TokenMaker:
+    return TokenMaker(
         ISSUER, AUDIENCE, SigningKey.generate("RS256"), SigningKey.generate("RS256"), NOW, Scope.of(["read:orders"])
     )

@@ -12,7 +12,7 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.resource.io.keys import IssuerKeys
 from keyfob.resource.judge import TrustedIssuer, Verifier
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
 
@@ -85,5 +85,5 @@ def error_of(found: Principal | Denial) -> tuple[int, str]:
     return found.status, found.error
 
 
-def as_machine(mint: Mint) -> Secret:
+def as_machine(mint: TokenMaker) -> Secret:
     return mint.saying({"sub": "program"})

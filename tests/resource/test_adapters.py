@@ -10,13 +10,13 @@ from keyfob.errors import Unreachable
 from keyfob.guard import DpopSettings, Guard
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response
-from keyfob.testing.flawed_tokens import FLAWS, Mint
+from keyfob.testing.flawed_tokens import FLAWS, TokenMaker
 
 from .adapters import ADAPTERS, ADDRESS, Headers, issuer_of, proven
 from .conftest import AUDIENCE, ISSUER, NOW
 
 EVERY_ADAPTER = pytest.mark.parametrize("adapter", ADAPTERS)
-ROW = Callable[[Mint], tuple[str, Headers]]
+ROW = Callable[[TokenMaker], tuple[str, Headers]]
 
 
 def bearer(token: str, scheme: str = "Bearer") -> tuple[str, str]:
@@ -27,7 +27,7 @@ def with_flaw(name: str) -> ROW:
     return lambda mint: ("/orders", [bearer(FLAWS[name](mint).reveal())])
 
 
-def unscoped(mint: Mint) -> tuple[str, Headers]:
+def unscoped(mint: TokenMaker) -> tuple[str, Headers]:
     return "/orders", [bearer(mint.saying({"scope": "write:orders"}).reveal())]
 
 
@@ -54,13 +54,13 @@ TABLE: dict[str, tuple[ROW, int, str | None]] = {
 
 
 @pytest.fixture(scope="session")
-def guard(mint: Mint) -> Guard:
+def guard(mint: TokenMaker) -> Guard:
     return Guard(issuer=ISSUER, audience=AUDIENCE, send=issuer_of(mint), clock=lambda: NOW)
 
 
 @EVERY_ADAPTER
 @pytest.mark.parametrize("row", TABLE)
-def test_every_adapter_gives_the_same_answer(mint: Mint, guard: Guard, adapter: str, row: str) -> None:
+def test_every_adapter_gives_the_same_answer(mint: TokenMaker, guard: Guard, adapter: str, row: str) -> None:
     """[RS-6750-01] [RS-6750-02] [RS-6750-03] [RS-6750-04] [RS-6750-05] [RS-9700-01]."""
     made, status, error = TABLE[row]
     target, headers = made(mint)
@@ -85,7 +85,7 @@ def test_every_adapter_gives_the_same_answer(mint: Mint, guard: Guard, adapter: 
 
 
 @EVERY_ADAPTER
-def test_without_the_issuer_s_keys_every_adapter_is_closed(mint: Mint, adapter: str) -> None:
+def test_without_the_issuer_s_keys_every_adapter_is_closed(mint: TokenMaker, adapter: str) -> None:
     """[RS-ASVS-02]."""
 
     def silent(_: Request) -> Response:
@@ -102,7 +102,7 @@ def test_without_the_issuer_s_keys_every_adapter_is_closed(mint: Mint, adapter: 
 
 
 @EVERY_ADAPTER
-def test_every_adapter_takes_a_proof_once(mint: Mint, adapter: str) -> None:
+def test_every_adapter_takes_a_proof_once(mint: TokenMaker, adapter: str) -> None:
     """[RS-9449-02]."""
     guard = Guard(issuer=ISSUER, audience=AUDIENCE, address=ADDRESS, send=issuer_of(mint), clock=lambda: NOW)
     call = ADAPTERS[adapter](guard)
@@ -115,7 +115,7 @@ def test_every_adapter_takes_a_proof_once(mint: Mint, adapter: str) -> None:
 
 
 @EVERY_ADAPTER
-def test_every_adapter_hands_over_the_nonce_that_a_proof_has_to_hold(mint: Mint, adapter: str) -> None:
+def test_every_adapter_hands_over_the_nonce_that_a_proof_has_to_hold(mint: TokenMaker, adapter: str) -> None:
     """[RS-9449-03]."""
     dpop = DpopSettings(nonce_key=b"n" * 32)
     guard = Guard(issuer=ISSUER, audience=AUDIENCE, address=ADDRESS, dpop=dpop, send=issuer_of(mint), clock=lambda: NOW)

@@ -13,14 +13,14 @@ from keyfob.jose.keys import SigningKey, thumbprint
 from keyfob.jose.proofs import write_proof
 from keyfob.protocol.dpop import Proof, hash_of
 from keyfob.resource.frameworks.asgi import certificate_of, request_of
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
 from .scenes import Issuer
 from .test_bound import CERTIFICATE, DER, JKT, KEY, X5T
 
 
-def scope_of(mint: Mint, claims: dict[str, object], **more: object) -> dict[str, Any]:
+def scope_of(mint: TokenMaker, claims: dict[str, object], **more: object) -> dict[str, Any]:
     token = mint.saying(claims).reveal()
     shown = [(b"authorization", f"Bearer {token}".encode())]
     return {"type": "http", "method": "GET", "path": "/orders", "headers": shown, **more}
@@ -44,12 +44,12 @@ def run(guard: Guard, scope: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     return passed, sent
 
 
-def guard(mint: Mint, **more: object) -> Guard:
+def guard(mint: TokenMaker, **more: object) -> Guard:
     ways: dict[str, object] = {"send": Issuer(mint.key), "clock": lambda: NOW, **more}
     return Guard(issuer=ISSUER, audience=AUDIENCE, **ways)  # type: ignore[arg-type]
 
 
-def test_a_certificate_of_the_servers_own_tls_is_taken_from_the_scope(mint: Mint) -> None:
+def test_a_certificate_of_the_servers_own_tls_is_taken_from_the_scope(mint: TokenMaker) -> None:
     """[RS-8705-01]."""
     tls = {"tls": {"client_cert_chain": [CERTIFICATE, "another"]}}
     passed, _ = run(guard(mint), scope_of(mint, {"cnf": {"x5t#S256": X5T}}, extensions=tls))
@@ -68,7 +68,7 @@ def test_where_there_is_no_certificate_there_is_none(extensions: object) -> None
     assert certificate_of({"extensions": {"tls": {"client_cert_chain": (CERTIFICATE,)}}}) == DER
 
 
-def test_a_proxys_header_is_believed_by_the_peer_that_the_server_names(mint: Mint) -> None:
+def test_a_proxys_header_is_believed_by_the_peer_that_the_server_names(mint: TokenMaker) -> None:
     """[RS-8705-01]."""
     api = guard(mint, certificates=CertificateHeader("client-cert", ("10.0.0.0/8",)))
     shown = (b"client-cert", b":" + base64.b64encode(DER) + b":")
@@ -94,7 +94,7 @@ def test_the_path_is_the_one_on_the_wire(path: str, raw: bytes | None, seen: str
     assert request_of(scope).url == seen
 
 
-def test_a_bound_token_passes_with_its_proof_through_asgi(mint: Mint) -> None:
+def test_a_bound_token_passes_with_its_proof_through_asgi(mint: TokenMaker) -> None:
     """[RS-9449-02]."""
     assert thumbprint({name: KEY.public_jwk()[name] for name in ("kty", "crv", "x", "y")}) == JKT
     token = mint.saying({"cnf": {"jkt": JKT}})
@@ -105,7 +105,7 @@ def test_a_bound_token_passes_with_its_proof_through_asgi(mint: Mint) -> None:
     assert isinstance(passed[0], Principal)
 
 
-def test_a_websocket_is_closed_to_whoever_has_no_token_and_lifespan_is_let_through(mint: Mint) -> None:
+def test_a_websocket_is_closed_to_whoever_has_no_token_and_lifespan_is_let_through(mint: TokenMaker) -> None:
     scope = {"type": "websocket", "path": "/.well-known/oauth-protected-resource", "headers": []}
     passed, sent = run(guard(mint, address="https://orders.example"), scope)
     assert not passed
@@ -114,7 +114,7 @@ def test_a_websocket_is_closed_to_whoever_has_no_token_and_lifespan_is_let_throu
     assert passed == [None]
 
 
-def test_a_key_of_another_kind_proves_as_well(mint: Mint) -> None:
+def test_a_key_of_another_kind_proves_as_well(mint: TokenMaker) -> None:
     """[RS-9449-02]."""
     key = SigningKey.generate("Ed25519")
     token = mint.saying({"cnf": {"jkt": key.key_id}})

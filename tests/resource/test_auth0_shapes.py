@@ -14,7 +14,7 @@ from keyfob.jose.tokens import sign
 from keyfob.protocol.secret import Secret
 from keyfob.resource.policy import Policy
 from keyfob.resource.verify import Principal, verify
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
 
@@ -156,7 +156,7 @@ SHAPES: dict[str, Shape] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_token_in_a_shape_of_auth0_s_is_understood(mint: Mint, shape: str) -> None:
+def test_a_token_in_a_shape_of_auth0_s_is_understood(mint: TokenMaker, shape: str) -> None:
     token_type, claims, scope, permissions, is_machine = SHAPES[shape]
     token = sign({**TIMES, **claims}, mint.key, token_type=token_type)
     found = verify(token, KeySet((mint.key.public_key(),)), Policy(ISSUER, AUDIENCE), NOW)
@@ -166,32 +166,32 @@ def test_a_token_in_a_shape_of_auth0_s_is_understood(mint: Mint, shape: str) -> 
     assert found.claims == {**TIMES, **claims}
 
 
-def opaque(mint: Mint) -> Secret:
+def opaque(mint: TokenMaker) -> Secret:
     """What Auth0 gives when no audience is asked for: a JWE of five parts, and the second is empty."""
     header = json.dumps({"alg": "dir", "enc": "A256GCM", "iss": ISSUER}).encode()
     parts = [base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (header, b"", b"i" * 12, b"c" * 90)]
     return Secret(".".join([*parts, "dGFnIG9mIHNpeHRlZW4"]))
 
 
-def for_userinfo(mint: Mint) -> Secret:
+def for_userinfo(mint: TokenMaker) -> Secret:
     return sign({**TIMES, "sub": PERSON, "aud": f"{ISSUER}userinfo", "azp": ID}, mint.key, token_type="JWT")
 
 
-def for_management(mint: Mint) -> Secret:
+def for_management(mint: TokenMaker) -> Secret:
     return sign({**TIMES, "sub": f"{ID}@clients", "aud": f"{ISSUER}api/v2/", "azp": ID}, mint.key, token_type="JWT")
 
 
-def id_token(mint: Mint) -> Secret:
+def id_token(mint: TokenMaker) -> Secret:
     """It has the same type as an access token; only whom it is for tells them apart."""
     return sign({**TIMES, "sub": PERSON, "aud": ID, "nonce": "n", "sid": "s"}, mint.key, token_type="JWT")
 
 
-def audience_with_a_slash_less(mint: Mint) -> Secret:
+def audience_with_a_slash_less(mint: TokenMaker) -> Secret:
     return sign({**TIMES, "sub": PERSON, "aud": AUDIENCE.rstrip("/"), "azp": ID}, mint.key, token_type="JWT")
 
 
 @pytest.mark.parametrize("made", [opaque, for_userinfo, for_management, id_token, audience_with_a_slash_less])
-def test_a_token_of_auth0_s_that_is_not_for_this_api_is_refused(mint: Mint, made: object) -> None:
+def test_a_token_of_auth0_s_that_is_not_for_this_api_is_refused(mint: TokenMaker, made: object) -> None:
     """[RS-9068-03]."""
     with pytest.raises(InvalidToken):
         verify(made(mint), KeySet((mint.key.public_key(),)), Policy(ISSUER, AUDIENCE), NOW)  # type: ignore[operator]

@@ -22,7 +22,7 @@ from keyfob.protocol.dpop import DPOP_JWT, Proof, hash_of, normal
 from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
 from keyfob.resource.replays import ReplaysInMemory
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
 from .scenes import Issuer, call, challenges_of, error_of
@@ -44,12 +44,12 @@ bUlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY=
 X5T = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"
 
 
-def guard(mint: Mint, **settings: object) -> Guard:
+def guard(mint: TokenMaker, **settings: object) -> Guard:
     ways: dict[str, object] = {"address": ADDRESS, "send": Issuer(mint.key), "clock": lambda: NOW, **settings}
     return Guard(issuer=ISSUER, audience=AUDIENCE, **ways)  # type: ignore[arg-type]
 
 
-def bound(mint: Mint) -> Secret:
+def bound(mint: TokenMaker) -> Secret:
     return mint.saying({"cnf": {"jkt": JKT}})
 
 
@@ -62,7 +62,7 @@ def shown(token: Secret, *proofs: Secret, scheme: str = "DPoP") -> Request:
     return call(token, *(("dpop", found.reveal()) for found in proofs), scheme=scheme)
 
 
-def test_a_bound_token_with_a_proof_passes(mint: Mint) -> None:
+def test_a_bound_token_with_a_proof_passes(mint: TokenMaker) -> None:
     """[RS-9449-02]."""
     token = bound(mint)
     found = guard(mint).check(shown(token, proof(token)), "read:orders")
@@ -71,7 +71,7 @@ def test_a_bound_token_with_a_proof_passes(mint: Mint) -> None:
     assert found.is_bound
 
 
-def test_a_bound_token_is_no_bearer_token_and_an_unbound_one_needs_no_proof(mint: Mint) -> None:
+def test_a_bound_token_is_no_bearer_token_and_an_unbound_one_needs_no_proof(mint: TokenMaker) -> None:
     """[RS-9449-01]."""
     token = bound(mint)
     for asked in (shown(token, scheme="Bearer"), shown(token, proof(token), scheme="Bearer")):
@@ -97,7 +97,7 @@ def test_a_bound_token_is_no_bearer_token_and_an_unbound_one_needs_no_proof(mint
         ({"token_id": "x" * 201}, KEY),
     ],
 )
-def test_a_proof_for_something_else_is_refused(mint: Mint, changed: dict[str, object], key: SigningKey) -> None:
+def test_a_proof_for_something_else_is_refused(mint: TokenMaker, changed: dict[str, object], key: SigningKey) -> None:
     """[RS-9449-02]."""
     token = bound(mint)
     found = guard(mint).check(shown(token, proof(token, key, **changed)))
@@ -105,13 +105,13 @@ def test_a_proof_for_something_else_is_refused(mint: Mint, changed: dict[str, ob
     assert challenges_of(found)["DPoP"].parameters["algs"] == "ES256 Ed25519 PS256 RS256"
 
 
-def test_a_proof_by_another_key_is_refused(mint: Mint) -> None:
+def test_a_proof_by_another_key_is_refused(mint: TokenMaker) -> None:
     """[RS-9449-02]."""
     token = bound(mint)
     assert error_of(guard(mint).check(shown(token, proof(token, OTHER)))) == (401, "invalid_token")
 
 
-def test_a_proof_is_used_once(mint: Mint) -> None:
+def test_a_proof_is_used_once(mint: TokenMaker) -> None:
     """[RS-9449-02]."""
     token, api = bound(mint), guard(mint)
     once = shown(token, proof(token))
@@ -129,7 +129,7 @@ def _spelt(token: Secret, **changed: object) -> Secret:
     return sign_bytes(signed, KEY)
 
 
-def test_a_proof_that_spells_what_utf_8_cannot_is_judged_like_any_other(mint: Mint) -> None:
+def test_a_proof_that_spells_what_utf_8_cannot_is_judged_like_any_other(mint: TokenMaker) -> None:
     """[RS-9449-02]."""
     token, api = bound(mint), guard(mint)
     once = shown(token, _spelt(token, jti="\ud800"))
@@ -140,7 +140,7 @@ def test_a_proof_that_spells_what_utf_8_cannot_is_judged_like_any_other(mint: Mi
         assert isinstance(api.check(odd), Principal) == (claim == "nonce")
 
 
-def test_a_proof_that_was_refused_counts_as_unused(mint: Mint) -> None:
+def test_a_proof_that_was_refused_counts_as_unused(mint: TokenMaker) -> None:
     """Else whoever has seen a proof, and not the token, could use it up."""
     token, api = bound(mint), guard(mint)
     assert error_of(api.check(shown(mint.good(), proof(token)))) == (401, "invalid_token")
@@ -148,7 +148,7 @@ def test_a_proof_that_was_refused_counts_as_unused(mint: Mint) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_exactly_one_proof_comes_with_a_token(mint: Mint, count: int) -> None:
+def test_exactly_one_proof_comes_with_a_token(mint: TokenMaker, count: int) -> None:
     """[RS-9449-02]."""
     token = bound(mint)
     assert error_of(guard(mint).check(shown(token, *[proof(token)] * count))) == (401, "invalid_dpop_proof")
@@ -176,13 +176,13 @@ def _damaged(token: Secret) -> Secret:
 
 
 @pytest.mark.parametrize("make", [_retyped, _without_key, _with_private_key, _damaged, lambda _: Secret("rubbish")])
-def test_what_is_no_proof_is_refused(mint: Mint, make: Callable[[Secret], Secret]) -> None:
+def test_what_is_no_proof_is_refused(mint: TokenMaker, make: Callable[[Secret], Secret]) -> None:
     """[RS-9449-02]."""
     token = bound(mint)
     assert error_of(guard(mint).check(shown(token, make(token)))) == (401, "invalid_dpop_proof")
 
 
-def test_a_proof_by_an_algorithm_that_is_not_taken_is_refused(mint: Mint) -> None:
+def test_a_proof_by_an_algorithm_that_is_not_taken_is_refused(mint: TokenMaker) -> None:
     """[RS-9449-03]: and the challenge says which are."""
     token = bound(mint)
     found = guard(mint, dpop=DpopSettings(algorithms=("Ed25519",))).check(shown(token, proof(token)))
@@ -190,7 +190,7 @@ def test_a_proof_by_an_algorithm_that_is_not_taken_is_refused(mint: Mint) -> Non
     assert challenges_of(found)["DPoP"].parameters["algs"] == "Ed25519"
 
 
-def test_the_first_challenge_names_both_schemes_and_no_error(mint: Mint) -> None:
+def test_the_first_challenge_names_both_schemes_and_no_error(mint: TokenMaker) -> None:
     """[RS-9449-03] [RS-6750-03]."""
     found = challenges_of(guard(mint).check(call(None), "read:orders"))
     assert set(found) == {"Bearer", "DPoP"}
@@ -200,7 +200,7 @@ def test_the_first_challenge_names_both_schemes_and_no_error(mint: Mint) -> None
     assert "algs" in found["DPoP"].parameters
 
 
-def test_an_api_may_take_bound_tokens_only(mint: Mint) -> None:
+def test_an_api_may_take_bound_tokens_only(mint: TokenMaker) -> None:
     """[RS-9449-03]."""
     api, token = guard(mint, dpop=DpopSettings(required=True)), bound(mint)
     found = api.check(shown(mint.good(), scheme="Bearer"))
@@ -209,7 +209,7 @@ def test_an_api_may_take_bound_tokens_only(mint: Mint) -> None:
     assert isinstance(api.check(shown(token, proof(token))), Principal)
 
 
-def test_an_api_that_asks_for_a_nonce_hands_it_out_and_takes_no_other(mint: Mint) -> None:
+def test_an_api_that_asks_for_a_nonce_hands_it_out_and_takes_no_other(mint: TokenMaker) -> None:
     """[RS-9449-03]."""
     now = [NOW]
     api, token = guard(mint, dpop=DpopSettings(nonce_key=b"k" * 32), clock=lambda: now[0]), bound(mint)
@@ -226,7 +226,7 @@ def test_an_api_that_asks_for_a_nonce_hands_it_out_and_takes_no_other(mint: Mint
     assert error_of(api.check(shown(token, fresh))) == (401, "use_dpop_nonce")
 
 
-def test_an_api_without_an_address_takes_no_bound_token_at_all(mint: Mint) -> None:
+def test_an_api_without_an_address_takes_no_bound_token_at_all(mint: TokenMaker) -> None:
     """[RS-9449-01]."""
     api, token = guard(mint, address=None), bound(mint)
     assert error_of(api.check(shown(token, scheme="Bearer"))) == (401, "invalid_token")
@@ -248,7 +248,7 @@ def test_an_api_without_an_address_takes_no_bound_token_at_all(mint: Mint) -> No
         (f"{ADDRESS}/v1", "/v10/orders", f"{ADDRESS}/v1/v10/orders"),
     ],
 )
-def test_a_proof_names_the_address_that_the_caller_used(mint: Mint, address: str, path: str, used: str) -> None:
+def test_a_proof_names_the_address_that_the_caller_used(mint: TokenMaker, address: str, path: str, used: str) -> None:
     """[RS-9449-02]: whatever the API itself sees behind its proxy; the Host header counts for nothing."""
     token = bound(mint)
     headers = (("authorization", f"DPoP {token.reveal()}"), ("dpop", proof(token, address=used).reveal()))
@@ -273,7 +273,7 @@ def test_a_proof_without_nonce_is_judged_alike_with_and_without_nonces_of_ours()
     assert read_proof(write_proof(said, KEY)) == (said, JKT)
 
 
-def test_used_proofs_are_forgotten_when_they_are_stale_and_a_full_memory_lets_nothing_pass(mint: Mint) -> None:
+def test_used_proofs_are_forgotten_when_they_are_stale_and_a_full_memory_lets_nothing_pass(mint: TokenMaker) -> None:
     """[RS-9449-02] [RS-ASVS-02]."""
     memory = ReplaysInMemory(most=2)
     until = NOW + timedelta(minutes=1)
@@ -305,7 +305,7 @@ def test_addresses_that_cannot_be_read_are_like_nothing() -> None:
 DER = der_of_pem(CERTIFICATE) or b""
 
 
-def with_certificate(mint: Mint) -> Secret:
+def with_certificate(mint: TokenMaker) -> Secret:
     return mint.saying({"cnf": {"x5t#S256": X5T}})
 
 
@@ -314,7 +314,7 @@ def test_the_thumbprint_of_rfc_8705_is_ours() -> None:
     assert thumbprint_of(DER) == X5T
 
 
-def test_a_token_that_is_bound_to_a_certificate_passes_with_it_alone(mint: Mint) -> None:
+def test_a_token_that_is_bound_to_a_certificate_passes_with_it_alone(mint: TokenMaker) -> None:
     """[RS-8705-01]."""
     api, request = guard(mint, address=None), call(with_certificate(mint))
     assert isinstance(api.check(request, "read:orders", certificate=DER), Principal)
@@ -333,7 +333,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_a_trusted_proxy_hands_the_certificate_on_in_each_usual_form(mint: Mint, name: str) -> None:
+def test_a_trusted_proxy_hands_the_certificate_on_in_each_usual_form(mint: TokenMaker, name: str) -> None:
     """[RS-8705-01]."""
     api = guard(mint, certificates=CertificateHeader(name, ("10.0.0.0/8", "::1")))
     request = call(with_certificate(mint), (name, FORMS[name]))
@@ -342,7 +342,7 @@ def test_a_trusted_proxy_hands_the_certificate_on_in_each_usual_form(mint: Mint,
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.1", "", "not an address"])
-def test_a_certificate_header_of_anybody_else_counts_for_nothing(mint: Mint, peer: str) -> None:
+def test_a_certificate_header_of_anybody_else_counts_for_nothing(mint: TokenMaker, peer: str) -> None:
     """[RS-8705-01]: spoofed."""
     api = guard(mint, certificates=CertificateHeader("client-cert", ("10.0.0.0/8",)))
     request = replace(call(with_certificate(mint), ("client-cert", FORMS["client-cert"])), peer=peer)
@@ -366,7 +366,7 @@ def test_a_certificate_header_of_anybody_else_counts_for_nothing(mint: Mint, pee
         FORMS["client-cert"][:-9],
     ],
 )
-def test_a_header_that_cannot_be_read_is_no_certificate(mint: Mint, value: str) -> None:
+def test_a_header_that_cannot_be_read_is_no_certificate(mint: TokenMaker, value: str) -> None:
     """[RS-8705-01]."""
     api = guard(mint, certificates=CertificateHeader("client-cert", ("unix",)))
     request = call(with_certificate(mint), ("client-cert", value))
@@ -383,7 +383,7 @@ def test_a_certificate_header_that_could_never_be_safe_is_refused(name: str, pro
 
 
 @pytest.mark.parametrize("confirmation", [{}, {"jwk": {}}, {"jkt": 1}, {"jkt": ""}, "x", [], {"x5t#S256": None}])
-def test_a_token_that_is_bound_to_what_we_do_not_know_is_refused(mint: Mint, confirmation: object) -> None:
+def test_a_token_that_is_bound_to_what_we_do_not_know_is_refused(mint: TokenMaker, confirmation: object) -> None:
     """[RS-9449-01] [RS-8705-01]."""
     token = mint.saying({"cnf": confirmation})
     for scheme in ("Bearer", "DPoP"):
@@ -391,7 +391,7 @@ def test_a_token_that_is_bound_to_what_we_do_not_know_is_refused(mint: Mint, con
         assert error_of(found) == (401, "invalid_token")
 
 
-def test_a_token_that_is_bound_twice_needs_both(mint: Mint) -> None:
+def test_a_token_that_is_bound_twice_needs_both(mint: TokenMaker) -> None:
     """[RS-9449-01] [RS-8705-01]."""
     token = mint.saying({"cnf": {"jkt": JKT, "x5t#S256": X5T, "another": 1}})
     request = shown(token, proof(token))
@@ -400,7 +400,7 @@ def test_a_token_that_is_bound_twice_needs_both(mint: Mint) -> None:
     assert isinstance(guard(mint).check(request, certificate=DER), Principal)
 
 
-def test_a_denial_says_nothing_of_the_proof(mint: Mint) -> None:
+def test_a_denial_says_nothing_of_the_proof(mint: TokenMaker) -> None:
     """[RS-9700-02]."""
     token = bound(mint)
     request = shown(token, proof(token, OTHER))

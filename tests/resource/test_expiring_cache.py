@@ -15,7 +15,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.resource.expiring_cache import ExpiringCache
 from keyfob.resource.io.keys import IssuerKeys
 from keyfob.resource.judge import TrustedIssuer, Verifier
-from keyfob.testing.flawed_tokens import FLAWS, Mint
+from keyfob.testing.flawed_tokens import FLAWS, TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
 from .scenes import READ, Issuer, Steady, call, error_of
@@ -26,7 +26,7 @@ HOUR = timedelta(hours=1)
 class Scene:
     """A verifier with a cache, and clocks that a test moves."""
 
-    def __init__(self, mint: Mint, remember: int = 100) -> None:
+    def __init__(self, mint: TokenMaker, remember: int = 100) -> None:
         self.issuer, self.steady, self.now = Issuer(mint.key), Steady(), NOW
         trusted = TrustedIssuer(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, self.issuer, self.steady))
         self.verifier = Verifier([trusted], remember=remember, clock=lambda: self.now)
@@ -38,13 +38,13 @@ class Scene:
         return 0 if self.verifier._verified is None else len(self.verifier._verified)
 
 
-def test_without_being_asked_nothing_is_remembered(mint: Mint) -> None:
+def test_without_being_asked_nothing_is_remembered(mint: TokenMaker) -> None:
     scene = Scene(mint, remember=0)
     assert isinstance(scene.check(mint.good()), Principal)
     assert scene.verifier._verified is None
 
 
-def test_a_token_that_was_verified_is_known_again(mint: Mint) -> None:
+def test_a_token_that_was_verified_is_known_again(mint: TokenMaker) -> None:
     scene = Scene(mint)
     first = scene.check(mint.good())
     assert isinstance(first, Principal)
@@ -52,7 +52,7 @@ def test_a_token_that_was_verified_is_known_again(mint: Mint) -> None:
     assert len(scene) == 1
 
 
-def test_a_remembered_token_ends_when_it_ends(mint: Mint) -> None:
+def test_a_remembered_token_ends_when_it_ends(mint: TokenMaker) -> None:
     """Without the leeway: then it is judged anew, and passes for as long as any other."""
     scene = Scene(mint)
     first = scene.check(mint.good())
@@ -64,7 +64,7 @@ def test_a_remembered_token_ends_when_it_ends(mint: Mint) -> None:
     assert error_of(scene.check(mint.good())) == (401, "invalid_token")  # type: ignore[arg-type]
 
 
-def test_a_key_that_is_taken_back_takes_its_remembered_tokens_along(mint: Mint) -> None:
+def test_a_key_that_is_taken_back_takes_its_remembered_tokens_along(mint: TokenMaker) -> None:
     scene = Scene(mint)
     assert isinstance(scene.check(mint.good()), Principal)
     scene.issuer.keys = [mint.other_key]
@@ -72,7 +72,7 @@ def test_a_key_that_is_taken_back_takes_its_remembered_tokens_along(mint: Mint) 
     assert error_of(scene.check(mint.good())) == (401, "invalid_token")  # type: ignore[arg-type]
 
 
-def test_keys_that_come_again_as_they_were_forget_nothing(mint: Mint) -> None:
+def test_keys_that_come_again_as_they_were_forget_nothing(mint: TokenMaker) -> None:
     scene = Scene(mint)
     first = scene.check(mint.good())
     scene.steady.at += timedelta(minutes=11)
@@ -81,7 +81,7 @@ def test_keys_that_come_again_as_they_were_forget_nothing(mint: Mint) -> None:
     assert scene.check(mint.good()) == first
 
 
-def test_an_issuer_that_is_silent_for_too_long_closes_the_memory_too(mint: Mint) -> None:
+def test_an_issuer_that_is_silent_for_too_long_closes_the_memory_too(mint: TokenMaker) -> None:
     """[RS-ASVS-02]."""
     scene = Scene(mint)
     long = mint.of(replace(mint.claims(), expires_at=NOW + timedelta(days=9)))
@@ -92,7 +92,7 @@ def test_an_issuer_that_is_silent_for_too_long_closes_the_memory_too(mint: Mint)
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_a_flawed_token_is_never_remembered(mint: Mint, flaw: str) -> None:
+def test_a_flawed_token_is_never_remembered(mint: TokenMaker, flaw: str) -> None:
     scene = Scene(mint)
     for _ in range(2):
         assert not isinstance(scene.check(FLAWS[flaw](mint)), Principal)
@@ -100,7 +100,7 @@ def test_a_flawed_token_is_never_remembered(mint: Mint, flaw: str) -> None:
     assert len(scene) == int(is_bound), "what is bound is remembered, and its binding checked each time"
 
 
-def test_scopes_are_checked_each_time(mint: Mint) -> None:
+def test_scopes_are_checked_each_time(mint: TokenMaker) -> None:
     """[RS-6749-01]."""
     scene = Scene(mint)
     assert isinstance(scene.check(mint.good()), Principal)

@@ -29,7 +29,7 @@ from keyfob.resource.frameworks.wsgi import request_of
 from keyfob.resource.io.keys import IssuerKeys
 from keyfob.resource.judge import TrustedIssuer, Verifier
 from keyfob.resource.policy import Policy
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 
 from . import adapters
 from .adapters import ADDRESS, django_site, issuer_of, over_asgi, over_wsgi, plain_view, proven, set_up_django
@@ -51,17 +51,17 @@ def never(environ: Any, start_response: Any) -> list[bytes]:
 
 
 @pytest.fixture
-def guard(mint: Mint) -> Guard:
+def guard(mint: TokenMaker) -> Guard:
     return Guard(issuer=ISSUER, audience=AUDIENCE, realm="orders api", send=issuer_of(mint), clock=lambda: NOW)
 
 
 @pytest.fixture
-def at_address(mint: Mint) -> Guard:
+def at_address(mint: TokenMaker) -> Guard:
     """A guard that takes proofs of possession, each of them once, and has metadata."""
     return Guard(issuer=ISSUER, audience=AUDIENCE, address=ADDRESS, send=issuer_of(mint), clock=lambda: NOW)
 
 
-def bearer(mint: Mint) -> tuple[str, str]:
+def bearer(mint: TokenMaker) -> tuple[str, str]:
     return "authorization", f"Bearer {mint.good().reveal()}"
 
 
@@ -88,7 +88,7 @@ def test_a_fastapi_dependency_shows_in_openapi_with_its_scopes(guard: Guard) -> 
     assert "parameters" not in shown["paths"]["/orders"]["get"]
 
 
-def test_several_issuers_show_in_openapi_as_any_bearer(mint: Mint) -> None:
+def test_several_issuers_show_in_openapi_as_any_bearer(mint: TokenMaker) -> None:
     policies = (Policy(ISSUER, AUDIENCE), Policy("https://second.example/", AUDIENCE))
     several = Guard(*policies, send=issuer_of(mint), clock=lambda: NOW)
     app = FastAPI(dependencies=[Depends(several.requires("read:orders"))])
@@ -104,7 +104,7 @@ def test_several_issuers_show_in_openapi_as_any_bearer(mint: Mint) -> None:
     assert shown["paths"]["/orders"]["get"]["security"] == [{"api": ["read:orders"]}]
 
 
-def test_without_a_word_fastapi_answers_in_its_own_shape(mint: Mint, guard: Guard) -> None:
+def test_without_a_word_fastapi_answers_in_its_own_shape(mint: TokenMaker, guard: Guard) -> None:
     app = FastAPI()
 
     @app.get("/orders")
@@ -117,7 +117,7 @@ def test_without_a_word_fastapi_answers_in_its_own_shape(mint: Mint, guard: Guar
     assert 'scope="delete:orders"' in refused.headers["www-authenticate"]
 
 
-def test_an_application_its_router_and_its_endpoint_judge_a_proof_once(mint: Mint, at_address: Guard) -> None:
+def test_an_application_its_router_and_its_endpoint_judge_a_proof_once(mint: TokenMaker, at_address: Guard) -> None:
     """Twice, and it would be refused the second time (RFC 9449 §11.1)."""
     guard = at_address
     router = APIRouter(dependencies=[Depends(guard.requires())])
@@ -139,7 +139,7 @@ def test_an_application_its_router_and_its_endpoint_judge_a_proof_once(mint: Min
     assert refused.all("www-authenticate")[0].startswith("DPoP ")
 
 
-def test_what_one_guard_has_judged_is_nothing_to_another(mint: Mint, guard: Guard) -> None:
+def test_what_one_guard_has_judged_is_nothing_to_another(mint: TokenMaker, guard: Guard) -> None:
     other = Guard(issuer=ISSUER, audience="https://elsewhere.example/", send=issuer_of(mint), clock=lambda: NOW)
 
     async def orders(request: StarletteRequest) -> JSONResponse:
@@ -150,7 +150,7 @@ def test_what_one_guard_has_judged_is_nothing_to_another(mint: Mint, guard: Guar
     assert client.get("/orders", headers=[bearer(mint)]).status_code == 401
 
 
-def test_starlette_alone_is_enough(mint: Mint) -> None:
+def test_starlette_alone_is_enough(mint: TokenMaker) -> None:
     trusted = TrustedIssuer(Policy(ISSUER, AUDIENCE), IssuerKeys(ISSUER, issuer_of(mint)))
     verifier = Verifier([trusted], clock=lambda: NOW)
 
@@ -177,7 +177,7 @@ def socket_app() -> FastAPI:
     return app
 
 
-def test_a_websocket_opens_to_a_good_token_only(mint: Mint, guard: Guard) -> None:
+def test_a_websocket_opens_to_a_good_token_only(mint: TokenMaker, guard: Guard) -> None:
     client = TestClient(guard.asgi(socket_app(), "read:orders"))
     with client.websocket_connect("/news", headers=dict([bearer(mint)])) as opened:
         assert opened.receive_text() == "auth0|person"
@@ -201,7 +201,7 @@ def test_a_websocket_of_a_server_that_cannot_answer_is_closed_before_it_opens(gu
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
-def test_a_fastapi_websocket_is_guarded_by_the_same_dependency(mint: Mint, guard: Guard) -> None:
+def test_a_fastapi_websocket_is_guarded_by_the_same_dependency(mint: TokenMaker, guard: Guard) -> None:
     app = FastAPI()
 
     @app.websocket("/news")
@@ -260,7 +260,7 @@ def test_an_environment_says_where_a_request_went(environ: dict[str, object], ur
     assert (found.url, found.peer) == (url, "192.0.2.1")
 
 
-def test_a_proof_for_another_place_is_no_proof_whatever_the_host_says(mint: Mint, at_address: Guard) -> None:
+def test_a_proof_for_another_place_is_no_proof_whatever_the_host_says(mint: TokenMaker, at_address: Guard) -> None:
     """[RS-9449-02]: somebody else's API cannot show its callers' proofs here."""
     elsewhere = proven(mint, address="https://evil.example/orders")
     for call in (adapters.wsgi(at_address), adapters.asgi(at_address), adapters.django_plain(at_address)):
@@ -286,7 +286,7 @@ def test_the_head_of_a_denial_has_no_body(guard: Guard) -> None:
     assert (head.status, head.headers, head.body) == (whole.status, whole.headers, b"")
 
 
-def test_python_s_own_server_joins_two_headers_and_they_make_no_token(mint: Mint, guard: Guard) -> None:
+def test_python_s_own_server_joins_two_headers_and_they_make_no_token(mint: TokenMaker, guard: Guard) -> None:
     """[RS-6750-02]."""
     ours, theirs = socket.socketpair()
     line = ": ".join(bearer(mint))
@@ -301,7 +301,7 @@ def test_python_s_own_server_joins_two_headers_and_they_make_no_token(mint: Mint
 # Flask
 
 
-def test_a_flask_view_of_a_class_is_guarded_too(mint: Mint, guard: Guard) -> None:
+def test_a_flask_view_of_a_class_is_guarded_too(mint: TokenMaker, guard: Guard) -> None:
     class Orders(MethodView):
         decorators = (guard.flask("read:orders"),)
 
@@ -315,7 +315,7 @@ def test_a_flask_view_of_a_class_is_guarded_too(mint: Mint, guard: Guard) -> Non
     assert call("/orders/7", []).status == 401
 
 
-def test_a_flask_application_and_its_views_judge_a_proof_once(mint: Mint, at_address: Guard) -> None:
+def test_a_flask_application_and_its_views_judge_a_proof_once(mint: TokenMaker, at_address: Guard) -> None:
     app = Flask(__name__)
 
     @app.get("/orders")
@@ -338,7 +338,7 @@ def test_a_flask_application_and_its_views_judge_a_proof_once(mint: Mint, at_add
 # Django
 
 
-def test_a_django_view_that_only_a_token_opens_needs_no_csrf_token(mint: Mint, guard: Guard) -> None:
+def test_a_django_view_that_only_a_token_opens_needs_no_csrf_token(mint: TokenMaker, guard: Guard) -> None:
     call = django_site(over_wsgi, WSGIHandler, guard.django("read:orders")(plain_view))
     assert call("/orders", [bearer(mint)], "POST").status == 200
     assert django_site(over_wsgi, WSGIHandler, plain_view)("/orders", [bearer(mint)], "POST").status == 403
@@ -346,7 +346,7 @@ def test_a_django_view_that_only_a_token_opens_needs_no_csrf_token(mint: Mint, g
 
 @pytest.mark.parametrize(("server", "handler"), [(over_wsgi, WSGIHandler), (over_asgi, ASGIHandler)])
 def test_a_django_middleware_and_its_view_judge_a_proof_once(
-    mint: Mint, at_address: Guard, server: Any, handler: Any
+    mint: TokenMaker, at_address: Guard, server: Any, handler: Any
 ) -> None:
     adapters.made["guard"] = at_address
     place = f"{adapters.__name__}.middleware"
@@ -367,7 +367,9 @@ class Awaited(View):
 
 
 @pytest.mark.parametrize("made", [Blocking, Awaited])
-def test_a_django_view_of_a_class_is_guarded_whole_or_by_its_method(mint: Mint, guard: Guard, made: type[View]) -> None:
+def test_a_django_view_of_a_class_is_guarded_whole_or_by_its_method(
+    mint: TokenMaker, guard: Guard, made: type[View]
+) -> None:
     decorator = guard.django("read:orders")
     by_method = type("ByMethod", (made,), {"get": method_decorator(decorator)(made.get)})  # type: ignore[attr-defined]
     by_dispatch = method_decorator(decorator, name="dispatch")(type("ByDispatch", (made,), {}))
@@ -395,14 +397,14 @@ def rest_site(guard: Guard, permissions: tuple[type, ...], authenticators: tuple
     return django_site(over_wsgi, WSGIHandler, Orders.as_view())
 
 
-def test_a_rest_view_for_everybody_knows_who_calls_if_they_say_so(mint: Mint, guard: Guard) -> None:
+def test_a_rest_view_for_everybody_knows_who_calls_if_they_say_so(mint: TokenMaker, guard: Guard) -> None:
     call = rest_site(guard, ())
     assert call("/orders", []).json == {"user": "None", "name": None}
     assert call("/orders", [bearer(mint)]).json == {"user": "auth0|person", "name": "auth0|person"}
     assert call("/orders", [("authorization", "Bearer rubbish")]).status == 401
 
 
-def test_rest_framework_s_own_permissions_challenge_with_the_guard_s_words(mint: Mint, guard: Guard) -> None:
+def test_rest_framework_s_own_permissions_challenge_with_the_guard_s_words(mint: TokenMaker, guard: Guard) -> None:
     set_up_django()
     from rest_framework.permissions import IsAuthenticated
 
@@ -412,13 +414,13 @@ def test_rest_framework_s_own_permissions_challenge_with_the_guard_s_words(mint:
     assert (refused.status, refused.all("www-authenticate")) == (401, ['Bearer realm="orders api"'])
 
 
-def test_a_rest_permission_judges_by_itself_where_nobody_has(mint: Mint, guard: Guard) -> None:
+def test_a_rest_permission_judges_by_itself_where_nobody_has(mint: TokenMaker, guard: Guard) -> None:
     call = rest_site(guard, (guard.drf_permission("read:orders"),), ())
     assert call("/orders", [bearer(mint), ("accept", "application/json")]).status == 200
     assert call("/orders", []).status == 401
 
 
-def test_rest_permissions_together_judge_a_proof_once(mint: Mint, at_address: Guard) -> None:
+def test_rest_permissions_together_judge_a_proof_once(mint: TokenMaker, at_address: Guard) -> None:
     needs = (at_address.drf_permission(), at_address.drf_permission("read:orders"))
     assert rest_site(at_address, needs)("/orders", proven(mint)).status == 200
     more = (*needs, at_address.drf_permission("delete:orders"))

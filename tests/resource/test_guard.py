@@ -24,7 +24,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.resource.challenges import ChallengeSettings
 from keyfob.resource.io.keys import IssuerKeys
 from keyfob.resource.judge import PresentedToken, TrustedIssuer, Verifier, read_token
-from keyfob.testing.flawed_tokens import FLAWS, Mint, sign_with_own_key
+from keyfob.testing.flawed_tokens import FLAWS, TokenMaker, sign_with_own_key
 from keyfob.testing.orders import api
 
 from .conftest import AUDIENCE, ISSUER, NOW
@@ -32,7 +32,7 @@ from .scenes import READ, Issuer, Steady, call, challenge_of, error_of, verifier
 
 
 @pytest.fixture
-def issuer(mint: Mint) -> Issuer:
+def issuer(mint: TokenMaker) -> Issuer:
     return Issuer(mint.key)
 
 
@@ -46,7 +46,7 @@ def verifier(issuer: Issuer, steady: Steady) -> Verifier:
     return verifier_of(issuer, steady)
 
 
-def test_a_good_token_passes_and_keys_are_fetched_once(mint: Mint, issuer: Issuer, verifier: Verifier) -> None:
+def test_a_good_token_passes_and_keys_are_fetched_once(mint: TokenMaker, issuer: Issuer, verifier: Verifier) -> None:
     for _ in range(3):
         assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     assert issuer.key_fetches == 1
@@ -62,7 +62,7 @@ def test_no_token_gets_a_challenge_without_an_error(verifier: Verifier) -> None:
     assert challenge.parameters == {"realm": "api", "scope": "read:orders"}
 
 
-def test_a_token_in_the_query_counts_as_none(mint: Mint, verifier: Verifier) -> None:
+def test_a_token_in_the_query_counts_as_none(mint: TokenMaker, verifier: Verifier) -> None:
     """[RS-9700-01]."""
     found = verifier.check(Request("GET", f"/orders?access_token={mint.good().reveal()}"), READ)
     assert isinstance(found, Denial)
@@ -70,7 +70,7 @@ def test_a_token_in_the_query_counts_as_none(mint: Mint, verifier: Verifier) -> 
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer  "])
-def test_the_scheme_is_read_in_any_case(mint: Mint, verifier: Verifier, scheme: str) -> None:
+def test_the_scheme_is_read_in_any_case(mint: TokenMaker, verifier: Verifier, scheme: str) -> None:
     """[RS-6750-01]."""
     request = Request("GET", "/orders", (("authorization", f"{scheme} {mint.good().reveal()}"),))
     assert isinstance(verifier.check(request, READ), Principal)
@@ -98,7 +98,7 @@ def test_what_follows_the_scheme_is_one_token_or_a_malformed_header(rest: str) -
         assert found.status == 400
 
 
-def test_two_headers_are_a_bad_request(mint: Mint, verifier: Verifier) -> None:
+def test_two_headers_are_a_bad_request(mint: TokenMaker, verifier: Verifier) -> None:
     """[RS-6750-02]."""
     found = verifier.check(call(mint.good(), ("authorization", "Bearer other")), READ)
     assert isinstance(found, Denial)
@@ -106,7 +106,9 @@ def test_two_headers_are_a_bad_request(mint: Mint, verifier: Verifier) -> None:
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_a_flawed_token_gets_invalid_token_and_nothing_of_it_back(mint: Mint, verifier: Verifier, flaw: str) -> None:
+def test_a_flawed_token_gets_invalid_token_and_nothing_of_it_back(
+    mint: TokenMaker, verifier: Verifier, flaw: str
+) -> None:
     """[RS-6750-04] [RS-6750-06]."""
     token = FLAWS[flaw](mint)
     found = verifier.check(call(token), READ)
@@ -119,7 +121,7 @@ def test_a_flawed_token_gets_invalid_token_and_nothing_of_it_back(mint: Mint, ve
 
 
 def test_a_token_that_brings_its_own_key_makes_nobody_ask_elsewhere(
-    mint: Mint, issuer: Issuer, verifier: Verifier
+    mint: TokenMaker, issuer: Issuer, verifier: Verifier
 ) -> None:
     """[RS-8725-02]: jwk, jku, x5u and x5c."""
     asked: list[str] = []
@@ -136,7 +138,7 @@ def test_a_token_that_brings_its_own_key_makes_nobody_ask_elsewhere(
     assert all(address.startswith(ISSUER) for address in asked)
 
 
-def test_too_little_scope_is_forbidden_and_named(mint: Mint, verifier: Verifier) -> None:
+def test_too_little_scope_is_forbidden_and_named(mint: TokenMaker, verifier: Verifier) -> None:
     """[RS-6750-05]."""
     found = verifier.check(call(mint.good()), (require("read:orders", "write:orders"),))
     challenge = challenge_of(found)
@@ -147,7 +149,7 @@ def test_too_little_scope_is_forbidden_and_named(mint: Mint, verifier: Verifier)
 
 
 def test_made_up_keys_cause_one_fetch_in_a_cool_down(
-    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
+    mint: TokenMaker, issuer: Issuer, verifier: Verifier, steady: Steady
 ) -> None:
     """[RS-OIDC-01]."""
     for number in range(1000):
@@ -159,7 +161,9 @@ def test_made_up_keys_cause_one_fetch_in_a_cool_down(
     assert issuer.key_fetches == 2
 
 
-def test_a_new_key_is_found_after_the_cool_down(mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady) -> None:
+def test_a_new_key_is_found_after_the_cool_down(
+    mint: TokenMaker, issuer: Issuer, verifier: Verifier, steady: Steady
+) -> None:
     """[RS-OIDC-01]."""
     assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     issuer.keys.append(mint.other_key)
@@ -168,7 +172,7 @@ def test_a_new_key_is_found_after_the_cool_down(mint: Mint, issuer: Issuer, veri
 
 
 def test_known_keys_go_on_while_the_issuer_is_silent(
-    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
+    mint: TokenMaker, issuer: Issuer, verifier: Verifier, steady: Steady
 ) -> None:
     """[RS-IMPL-01]."""
     assert isinstance(verifier.check(call(mint.good()), READ), Principal)
@@ -183,7 +187,7 @@ def test_known_keys_go_on_while_the_issuer_is_silent(
 
 @pytest.mark.parametrize("trouble", ["silent", "another issuer"])
 def test_without_keys_nothing_passes_and_no_token_is_blamed(
-    mint: Mint, issuer: Issuer, verifier: Verifier, trouble: str
+    mint: TokenMaker, issuer: Issuer, verifier: Verifier, trouble: str
 ) -> None:
     """[RS-ASVS-02]."""
     issuer.silent = trouble == "silent"
@@ -195,7 +199,7 @@ def test_without_keys_nothing_passes_and_no_token_is_blamed(
 
 
 def test_a_key_that_is_not_found_while_the_issuer_is_silent_is_not_blamed_on_the_token(
-    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
+    mint: TokenMaker, issuer: Issuer, verifier: Verifier, steady: Steady
 ) -> None:
     """[RS-ASVS-02]: nobody knows whether that key exists."""
     assert isinstance(verifier.check(call(mint.good()), READ), Principal)
@@ -209,7 +213,7 @@ def test_a_key_that_is_not_found_while_the_issuer_is_silent_is_not_blamed_on_the
 
 
 def test_the_same_made_up_key_is_asked_about_once_in_a_minute(
-    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
+    mint: TokenMaker, issuer: Issuer, verifier: Verifier, steady: Steady
 ) -> None:
     """[RS-OIDC-01]: the negative cache."""
     made_up = mint.of(mint.claims(), key=mint.other_key)
@@ -221,7 +225,7 @@ def test_the_same_made_up_key_is_asked_about_once_in_a_minute(
 
 
 def test_keys_are_kept_as_long_as_the_issuer_says(
-    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
+    mint: TokenMaker, issuer: Issuer, verifier: Verifier, steady: Steady
 ) -> None:
     """[RS-IMPL-01]."""
     issuer.cache_control = "public, max-age=120"
@@ -232,7 +236,7 @@ def test_keys_are_kept_as_long_as_the_issuer_says(
 
 
 def test_a_key_that_its_issuer_took_back_opens_nothing_more(
-    mint: Mint, issuer: Issuer, verifier: Verifier, steady: Steady
+    mint: TokenMaker, issuer: Issuer, verifier: Verifier, steady: Steady
 ) -> None:
     assert isinstance(verifier.check(call(mint.good()), READ), Principal)
     issuer.keys = [mint.other_key]
@@ -240,13 +244,13 @@ def test_a_key_that_its_issuer_took_back_opens_nothing_more(
     assert error_of(verifier.check(call(mint.good()), READ)) == (401, "invalid_token")
 
 
-def test_a_token_that_names_no_key_is_tried_with_the_only_one(mint: Mint, verifier: Verifier) -> None:
+def test_a_token_that_names_no_key_is_tried_with_the_only_one(mint: TokenMaker, verifier: Verifier) -> None:
     """[RS-IMPL-01]."""
     plain = sign(mint.claims().write("auth0"), mint.key, token_type="JWT", header={})
     assert isinstance(verifier.check(call(plain), READ), Principal)
 
 
-def test_keys_that_moved_are_found_again(mint: Mint, issuer: Issuer, steady: Steady) -> None:
+def test_keys_that_moved_are_found_again(mint: TokenMaker, issuer: Issuer, steady: Steady) -> None:
     moved: list[str] = []
 
     def send(request: Request) -> Response:
@@ -268,7 +272,9 @@ def test_keys_that_moved_are_found_again(mint: Mint, issuer: Issuer, steady: Ste
     assert isinstance(verifier.check(call(new), READ), Principal)
 
 
-def test_callers_whose_key_is_known_do_not_wait_for_a_slow_issuer(mint: Mint, issuer: Issuer, steady: Steady) -> None:
+def test_callers_whose_key_is_known_do_not_wait_for_a_slow_issuer(
+    mint: TokenMaker, issuer: Issuer, steady: Steady
+) -> None:
     """A fetch that is under way holds up nobody but the one who does it, and those whose key it may bring."""
     asked, go_on = threading.Event(), threading.Event()
 
@@ -290,7 +296,7 @@ def test_callers_whose_key_is_known_do_not_wait_for_a_slow_issuer(mint: Mint, is
         assert isinstance(slow.result(10), Principal)
 
 
-def test_a_caller_who_gives_up_does_not_take_the_others_along(mint: Mint, issuer: Issuer, steady: Steady) -> None:
+def test_a_caller_who_gives_up_does_not_take_the_others_along(mint: TokenMaker, issuer: Issuer, steady: Steady) -> None:
     asked, go_on = threading.Event(), threading.Event()
 
     def send(request: Request) -> Response:
@@ -314,7 +320,7 @@ def test_a_caller_who_gives_up_does_not_take_the_others_along(mint: Mint, issuer
     assert issuer.key_fetches == 1
 
 
-def test_what_goes_wrong_in_a_fetch_that_nobody_foresaw_reaches_all_who_wait(mint: Mint, steady: Steady) -> None:
+def test_what_goes_wrong_in_a_fetch_that_nobody_foresaw_reaches_all_who_wait(mint: TokenMaker, steady: Steady) -> None:
     def send(_: Request) -> Response:
         raise ZeroDivisionError
 
@@ -327,7 +333,7 @@ def test_what_goes_wrong_in_a_fetch_that_nobody_foresaw_reaches_all_who_wait(min
     assert error_of(verifier.check(call(mint.good()), READ)) == (503, "temporarily_unavailable")
 
 
-def test_an_issuer_that_knows_only_rfc_8414_is_found(mint: Mint, issuer: Issuer) -> None:
+def test_an_issuer_that_knows_only_rfc_8414_is_found(mint: TokenMaker, issuer: Issuer) -> None:
     def send(request: Request) -> Response:
         return Response(404) if "openid" in request.url else issuer(request)
 
@@ -337,7 +343,7 @@ def test_an_issuer_that_knows_only_rfc_8414_is_found(mint: Mint, issuer: Issuer)
     assert error_of(nothing.check(call(mint.good()))) == (503, "temporarily_unavailable")
 
 
-def test_a_loop_that_shuts_down_leaves_nobody_waiting(mint: Mint, issuer: Issuer, verifier: Verifier) -> None:
+def test_a_loop_that_shuts_down_leaves_nobody_waiting(mint: TokenMaker, issuer: Issuer, verifier: Verifier) -> None:
     async def late() -> Principal | Denial:
         await asyncio.get_running_loop().shutdown_default_executor()
         return await verifier.check_async(call(mint.good()), READ)
@@ -347,7 +353,7 @@ def test_a_loop_that_shuts_down_leaves_nobody_waiting(mint: Mint, issuer: Issuer
     assert issuer.key_fetches == 1
 
 
-def test_many_threads_share_one_fetch(mint: Mint, issuer: Issuer, steady: Steady) -> None:
+def test_many_threads_share_one_fetch(mint: TokenMaker, issuer: Issuer, steady: Steady) -> None:
     gate = threading.Barrier(8)
     verifier = verifier_of(issuer, steady)
 
@@ -360,7 +366,7 @@ def test_many_threads_share_one_fetch(mint: Mint, issuer: Issuer, steady: Steady
     assert issuer.key_fetches == 1
 
 
-def test_the_async_check_says_the_same(mint: Mint, verifier: Verifier) -> None:
+def test_the_async_check_says_the_same(mint: TokenMaker, verifier: Verifier) -> None:
     async def both() -> tuple[Principal | Denial, Principal | Denial]:
         return await verifier.check_async(call(mint.good()), READ), await verifier.check_async(call(None), READ)
 
@@ -374,7 +380,7 @@ def guard(issuer: Issuer) -> Guard:
     return Guard(issuer=ISSUER, audience=AUDIENCE, send=issuer, clock=lambda: NOW)
 
 
-def test_the_demo_api_opens_to_a_good_token_only(mint: Mint, guard: Guard) -> None:
+def test_the_demo_api_opens_to_a_good_token_only(mint: TokenMaker, guard: Guard) -> None:
     client = TestClient(api(guard))
     good = {"authorization": f"Bearer {mint.good().reveal()}"}
     assert client.get("/orders", headers=good).json()["asked_by"] == "auth0|person"
@@ -384,7 +390,7 @@ def test_the_demo_api_opens_to_a_good_token_only(mint: Mint, guard: Guard) -> No
     assert refused.headers["www-authenticate"] == 'Bearer realm="api", scope="read:orders"'
 
 
-def test_the_fastapi_dependency_gives_the_principal_or_the_challenge(mint: Mint, guard: Guard) -> None:
+def test_the_fastapi_dependency_gives_the_principal_or_the_challenge(mint: TokenMaker, guard: Guard) -> None:
     app = FastAPI()
 
     @app.get("/me")
@@ -410,7 +416,7 @@ def test_a_denial_is_a_json_answer_that_no_cache_keeps(verifier: Verifier) -> No
 
 
 @pytest.mark.parametrize("address", ["http://login.example/jwks.json", "http://192.0.2.1/jwks.json"])
-def test_keys_are_never_fetched_in_clear(mint: Mint, address: str) -> None:
+def test_keys_are_never_fetched_in_clear(mint: TokenMaker, address: str) -> None:
     """[RS-IMPL-01]: whoever is on the way could put in a key of their own."""
     asked: list[str] = []
 

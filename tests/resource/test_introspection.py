@@ -20,7 +20,7 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.introspection import IntrospectionRequest
 from keyfob.protocol.secret import Secret
 from keyfob.testing.example_tenant import ORDERS, SECRET
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 from tests.server.wires import body_of, scene_of, token
 
 from .conftest import AUDIENCE, ISSUER, NOW
@@ -271,7 +271,7 @@ def test_many_callers_with_one_token_ask_once() -> None:
     assert len(asked.requests) <= 3, "eight at once, and one that came too late for the first"
 
 
-def test_a_jwt_is_verified_here_unless_every_token_is_asked_about(mint: Mint) -> None:
+def test_a_jwt_is_verified_here_unless_every_token_is_asked_about(mint: TokenMaker) -> None:
     asked = Asked(LIVES)
     assert error_of(asked.guard().check(call(mint.good()))) == (503, "temporarily_unavailable"), (
         "its keys are asked for"

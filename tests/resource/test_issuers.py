@@ -14,7 +14,7 @@ from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.jose.tokens import sign
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
 from .scenes import Issuer, call, error_of
@@ -27,11 +27,11 @@ POLICIES = (
 
 
 @pytest.fixture(scope="module")
-def other() -> Mint:
-    return Mint(THEIRS, AUDIENCE, SigningKey.generate("ES256"), SigningKey.generate("ES256"), NOW)
+def other() -> TokenMaker:
+    return TokenMaker(THEIRS, AUDIENCE, SigningKey.generate("ES256"), SigningKey.generate("ES256"), NOW)
 
 
-def strict(other: Mint, key: SigningKey | None = None, **changed: object) -> Secret:
+def strict(other: TokenMaker, key: SigningKey | None = None, **changed: object) -> Secret:
     claims = {**replace(other.claims(), token_id="one").write("rfc9068"), **changed}
     return sign(claims, key or other.key, token_type="at+jwt")
 
@@ -39,7 +39,7 @@ def strict(other: Mint, key: SigningKey | None = None, **changed: object) -> Sec
 class Issuers:
     """Both, and who was asked what."""
 
-    def __init__(self, mint: Mint, other: Mint) -> None:
+    def __init__(self, mint: TokenMaker, other: TokenMaker) -> None:
         self.ours, self.theirs = Issuer(mint.key), Issuer(other.key, issuer=THEIRS)
 
     def __call__(self, request: Request) -> Response:
@@ -50,7 +50,7 @@ class Issuers:
         return Guard(*POLICIES, **ways)  # type: ignore[arg-type]
 
 
-def test_each_issuers_tokens_pass_by_its_own_policy(mint: Mint, other: Mint) -> None:
+def test_each_issuers_tokens_pass_by_its_own_policy(mint: TokenMaker, other: TokenMaker) -> None:
     """[RS-8725-03]."""
     issuers = Issuers(mint, other)
     guard = issuers.guard()
@@ -62,7 +62,7 @@ def test_each_issuers_tokens_pass_by_its_own_policy(mint: Mint, other: Mint) -> 
     assert error_of(guard.check(call(other.good()))) == (401, "invalid_token"), "it is no at+jwt"
 
 
-def test_a_key_of_one_issuer_never_verifies_anothers_token(mint: Mint, other: Mint) -> None:
+def test_a_key_of_one_issuer_never_verifies_anothers_token(mint: TokenMaker, other: TokenMaker) -> None:
     """[RS-8725-03] [RS-8725-02]."""
     guard = Issuers(mint, other).guard()
     for token in (
@@ -77,14 +77,16 @@ def test_a_key_of_one_issuer_never_verifies_anothers_token(mint: Mint, other: Mi
 
 
 @pytest.mark.parametrize("issuer", ["https://third.example/", "https://login.example", "", None, 7, ["x"], {"a": 1}])
-def test_a_token_of_nobody_we_trust_makes_nobody_ask_anything(mint: Mint, other: Mint, issuer: object) -> None:
+def test_a_token_of_nobody_we_trust_makes_nobody_ask_anything(
+    mint: TokenMaker, other: TokenMaker, issuer: object
+) -> None:
     """[RS-9068-02] [RS-OIDC-01]."""
     issuers = Issuers(mint, other)
     assert error_of(issuers.guard().check(call(mint.saying({"iss": issuer})))) == (401, "invalid_token")
     assert issuers.ours.asked == issuers.theirs.asked == []
 
 
-def test_one_issuers_silence_is_not_anothers(mint: Mint, other: Mint) -> None:
+def test_one_issuers_silence_is_not_anothers(mint: TokenMaker, other: TokenMaker) -> None:
     """[RS-ASVS-02]."""
     issuers = Issuers(mint, other)
     issuers.theirs.silent = True
@@ -93,7 +95,7 @@ def test_one_issuers_silence_is_not_anothers(mint: Mint, other: Mint) -> None:
     assert isinstance(asyncio.run(guard.check_async(call(mint.good()))), Principal)
 
 
-def test_the_pure_way_with_several_issuers_is_two_steps(mint: Mint, other: Mint) -> None:
+def test_the_pure_way_with_several_issuers_is_two_steps(mint: TokenMaker, other: TokenMaker) -> None:
     """[RS-8725-03]."""
     keys = {ISSUER: KeySet((mint.key.public_key(),)), THEIRS: KeySet((other.key.public_key(),))}
     for token, issuer in ((mint.good(), ISSUER), (strict(other), THEIRS)):
@@ -105,7 +107,7 @@ def test_the_pure_way_with_several_issuers_is_two_steps(mint: Mint, other: Mint)
             choose_policy(token, POLICIES)
 
 
-def test_metadata_names_every_issuer_that_is_trusted(mint: Mint, other: Mint) -> None:
+def test_metadata_names_every_issuer_that_is_trusted(mint: TokenMaker, other: TokenMaker) -> None:
     """[RS-9728-01]."""
     guard = Issuers(mint, other).guard(address="https://orders.example")
     found = guard.metadata(Request("GET", "/.well-known/oauth-protected-resource"))
@@ -114,7 +116,7 @@ def test_metadata_names_every_issuer_that_is_trusted(mint: Mint, other: Mint) ->
     assert THEIRS.encode() in found.body
 
 
-def test_a_policy_may_ask_for_claims_other_types_and_another_place_for_scopes(mint: Mint) -> None:
+def test_a_policy_may_ask_for_claims_other_types_and_another_place_for_scopes(mint: TokenMaker) -> None:
     """[RS-9068-05]: tokens of issuers that know neither profile."""
     keys = KeySet((mint.key.public_key(),))
     policy = Policy(ISSUER, AUDIENCE, required=("org_id",), token_types=("",), scope_claim="scp")

@@ -13,7 +13,7 @@ from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.http import Request
 from keyfob.protocol.resource_metadata import ResourceMetadata, well_known_resource
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 from keyfob.testing.orders import api
 
 from .conftest import AUDIENCE, ISSUER, NOW
@@ -28,13 +28,13 @@ PLACES = {
 }
 
 
-def guard(mint: Mint, address: str | None, **more: object) -> Guard:
+def guard(mint: TokenMaker, address: str | None, **more: object) -> Guard:
     ways: dict[str, object] = {"send": Issuer(mint.key), "clock": lambda: NOW, **more}
     return Guard(issuer=ISSUER, audience=AUDIENCE, address=address, **ways)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("address", PLACES)
-def test_metadata_lies_between_host_and_path(mint: Mint, address: str) -> None:
+def test_metadata_lies_between_host_and_path(mint: TokenMaker, address: str) -> None:
     """[RS-9728-01]."""
     assert well_known_resource(address).endswith(PLACES[address])
     found = guard(mint, address).metadata(Request("GET", PLACES[address] + "?x=1"))
@@ -56,13 +56,13 @@ def test_a_query_stays_behind_the_path() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/orders", "/.well-known/oauth-protected-resource/v1", "/.well-known/x"])
-def test_nothing_else_is_metadata(mint: Mint, path: str) -> None:
+def test_nothing_else_is_metadata(mint: TokenMaker, path: str) -> None:
     assert guard(mint, "https://orders.example").metadata(Request("GET", path)) is None
     assert guard(mint, None).metadata(Request("GET", path)) is None
 
 
 @pytest.mark.parametrize("address", PLACES)
-def test_a_client_that_follows_the_challenge_finds_the_issuer(mint: Mint, address: str) -> None:
+def test_a_client_that_follows_the_challenge_finds_the_issuer(mint: TokenMaker, address: str) -> None:
     """[RS-9728-02] [RS-6750-03]."""
     api_guard = guard(mint, address)
     for challenge in challenges_of(api_guard.check(call(None), "read:orders")).values():
@@ -72,7 +72,7 @@ def test_a_client_that_follows_the_challenge_finds_the_issuer(mint: Mint, addres
         assert json.loads(found.body)["authorization_servers"] == [ISSUER]
 
 
-def test_every_denial_with_a_challenge_names_the_metadata(mint: Mint) -> None:
+def test_every_denial_with_a_challenge_names_the_metadata(mint: TokenMaker) -> None:
     """[RS-9728-02]."""
     api_guard = guard(mint, "https://orders.example")
     for token, needs in ((mint.good(), ("admin",)), (mint.saying({"aud": "x"}), ())):
@@ -84,7 +84,7 @@ def test_every_denial_with_a_challenge_names_the_metadata(mint: Mint) -> None:
     assert "resource_metadata" not in challenge_of(guard(mint, None).check(call(None))).parameters
 
 
-def test_metadata_says_more_where_the_api_does(mint: Mint) -> None:
+def test_metadata_says_more_where_the_api_does(mint: TokenMaker) -> None:
     """[RS-9728-01]."""
     said = ResourceMetadata(
         "https://orders.example",
@@ -116,7 +116,7 @@ def test_metadata_of_another_api_is_refused_letter_for_letter() -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_metadata_is_only_read(mint: Mint, method: str) -> None:
+def test_metadata_is_only_read(mint: TokenMaker, method: str) -> None:
     api_guard = guard(mint, "https://orders.example")
     path = "/.well-known/oauth-protected-resource"
     found = api_guard.metadata(Request(method, path))
@@ -127,7 +127,7 @@ def test_metadata_is_only_read(mint: Mint, method: str) -> None:
     assert (head.status, head.body) == (200, b"")
 
 
-def test_a_guarded_application_serves_it_to_everybody(mint: Mint) -> None:
+def test_a_guarded_application_serves_it_to_everybody(mint: TokenMaker) -> None:
     """[RS-9728-01] [RS-9728-02]."""
     client = TestClient(api(guard(mint, "https://orders.example")))
     refused = client.get("/orders")
@@ -142,7 +142,7 @@ def test_a_guarded_application_serves_it_to_everybody(mint: Mint) -> None:
     "address",
     ["http://orders.example", "orders.example", "https://orders.example/#x", "https://a.example/?x", "ftp://a"],
 )
-def test_an_address_that_could_never_be_right_is_refused(mint: Mint, address: str) -> None:
+def test_an_address_that_could_never_be_right_is_refused(mint: TokenMaker, address: str) -> None:
     with pytest.raises(Misuse):
         guard(mint, address)
     with pytest.raises(Misuse):

@@ -9,7 +9,7 @@ import pytest
 
 from keyfob.errors import Misuse
 from keyfob.guard import Guard, Principal, Requirement, require
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
 from .scenes import Issuer, call, challenge_of, error_of
@@ -18,7 +18,7 @@ SECONDS = int(NOW.timestamp())
 
 
 @pytest.fixture
-def api(mint: Mint) -> Guard:
+def api(mint: TokenMaker) -> Guard:
     return Guard(issuer=ISSUER, audience=AUDIENCE, send=Issuer(mint.key), clock=lambda: NOW)
 
 
@@ -37,7 +37,7 @@ def api(mint: Mint) -> Guard:
         ("", require("a"), False),
     ],
 )
-def test_scopes_are_needed_all_or_any(mint: Mint, api: Guard, held: str, need: Requirement, passes: bool) -> None:
+def test_scopes_are_needed_all_or_any(mint: TokenMaker, api: Guard, held: str, need: Requirement, passes: bool) -> None:
     """[RS-6749-01] [RS-6750-05]."""
     found = api.check(call(mint.saying({"scope": held or None})), need)
     if passes:
@@ -56,7 +56,7 @@ ROUTES = {"GET /orders": ["read:orders"], "POST /orders": ["write:orders"], "DEL
 @pytest.mark.parametrize(
     "held", ["", "read:orders", "write:orders", "admin", "write:orders admin", "read:orders admin"]
 )
-def test_a_route_opens_to_those_who_hold_all_of_its_scopes(mint: Mint, api: Guard, route: str, held: str) -> None:
+def test_a_route_opens_to_those_who_hold_all_of_its_scopes(mint: TokenMaker, api: Guard, route: str, held: str) -> None:
     """[RS-6749-01]: route by route, scope by scope, and again at the next call."""
     token = mint.saying({"scope": held or None})
     for _ in range(2):
@@ -65,7 +65,7 @@ def test_a_route_opens_to_those_who_hold_all_of_its_scopes(mint: Mint, api: Guar
     assert error_of(api.check(call(None), *ROUTES[route])) == (401, "")
 
 
-def test_permissions_are_those_of_the_token_and_not_its_scopes(mint: Mint, api: Guard) -> None:
+def test_permissions_are_those_of_the_token_and_not_its_scopes(mint: TokenMaker, api: Guard) -> None:
     """[RS-6749-01]: Auth0's RBAC; a scope was asked for, a permission was given."""
     need = require(permissions=["delete:orders"])
     given = mint.saying({"permissions": ["delete:orders", "x"], "scope": None})
@@ -75,7 +75,7 @@ def test_permissions_are_those_of_the_token_and_not_its_scopes(mint: Mint, api: 
     assert challenge_of(found).parameters["scope"] == "delete:orders"
 
 
-def test_several_needs_are_all_needed(mint: Mint, api: Guard) -> None:
+def test_several_needs_are_all_needed(mint: TokenMaker, api: Guard) -> None:
     token = mint.saying({"scope": "a b", "permissions": ["p"]})
     assert isinstance(api.check(call(token), "a", require("b"), require(permissions=["p"])), Principal)
     assert error_of(api.check(call(token), "a", require("c"))) == (403, "insufficient_scope")
@@ -86,7 +86,9 @@ def test_several_needs_are_all_needed(mint: Mint, api: Guard) -> None:
 @pytest.mark.parametrize(
     ("ago", "passes"), [(0, True), (300, True), (330, True), (331, False), (86400, False), (None, False), (-31, True)]
 )
-def test_a_login_that_is_too_old_is_asked_for_again(mint: Mint, api: Guard, ago: int | None, passes: bool) -> None:
+def test_a_login_that_is_too_old_is_asked_for_again(
+    mint: TokenMaker, api: Guard, ago: int | None, passes: bool
+) -> None:
     """[RS-9470-01]."""
     token = mint.saying({"auth_time": None if ago is None else SECONDS - ago})
     found = api.check(call(token), require("read:orders", max_age=timedelta(minutes=5)))
@@ -102,7 +104,9 @@ def test_a_login_that_is_too_old_is_asked_for_again(mint: Mint, api: Guard, ago:
 @pytest.mark.parametrize(
     ("acr", "passes"), [("mfa", True), ("phr", True), ("pwd", False), (None, False), ("MFA", False)]
 )
-def test_a_login_that_is_too_weak_is_asked_for_again(mint: Mint, api: Guard, acr: str | None, passes: bool) -> None:
+def test_a_login_that_is_too_weak_is_asked_for_again(
+    mint: TokenMaker, api: Guard, acr: str | None, passes: bool
+) -> None:
     """[RS-9470-01]."""
     found = api.check(call(mint.saying({"acr": acr, "auth_time": SECONDS})), require(acr=["mfa", "phr"]))
     if passes:
@@ -112,7 +116,7 @@ def test_a_login_that_is_too_weak_is_asked_for_again(mint: Mint, api: Guard, acr
         assert challenge_of(found).parameters["acr_values"] == "mfa phr"
 
 
-def test_a_step_up_names_all_that_is_asked_for(mint: Mint, api: Guard) -> None:
+def test_a_step_up_names_all_that_is_asked_for(mint: TokenMaker, api: Guard) -> None:
     """[RS-9470-01]."""
     need = require(acr="mfa", max_age=timedelta(0))
     found = api.check(call(mint.saying({"acr": "mfa", "auth_time": SECONDS - 60})), need)
@@ -146,7 +150,7 @@ def test_a_need_that_could_never_be_met_is_refused(names: Iterable[str]) -> None
     ],
 )
 def test_a_program_named_like_a_person_gets_no_persons_rights(
-    mint: Mint, api: Guard, changed: dict[str, object], is_machine: bool
+    mint: TokenMaker, api: Guard, changed: dict[str, object], is_machine: bool
 ) -> None:
     """[RS-ASVS-01]."""
     found = api.check(call(mint.saying(changed)))

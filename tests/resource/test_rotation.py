@@ -16,7 +16,7 @@ from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.resource.io.keys import IssuerKeys
 from keyfob.resource.judge import TrustedIssuer, Verifier
-from keyfob.testing.flawed_tokens import Mint
+from keyfob.testing.flawed_tokens import TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
 from .scenes import READ, Issuer, Steady, call
@@ -31,7 +31,7 @@ class Turning:
     The clock that the guard sees passes a minute at each turn, so that a turn is a turn and not an attack.
     """
 
-    def __init__(self, mint: Mint) -> None:
+    def __init__(self, mint: TokenMaker) -> None:
         self.mint = mint
         self.keys = [SigningKey.generate("ES256") for _ in range(TURNS + 1)]
         self.issuer, self.steady = Issuer(self.keys[0]), Steady()
@@ -60,7 +60,7 @@ class Turning:
 
 
 @pytest.mark.parametrize("remember", [0, 1000])
-def test_keys_turn_under_load_in_threads_and_none_is_refused(mint: Mint, remember: int) -> None:
+def test_keys_turn_under_load_in_threads_and_none_is_refused(mint: TokenMaker, remember: int) -> None:
     """[RS-OIDC-01]."""
     turning = Turning(mint)
     verifier = turning.verifier(remember)
@@ -85,7 +85,7 @@ def test_keys_turn_under_load_in_threads_and_none_is_refused(mint: Mint, remembe
 
 
 @pytest.mark.parametrize("remember", [0, 1000])
-def test_keys_turn_under_load_in_an_event_loop_and_none_is_refused(mint: Mint, remember: int) -> None:
+def test_keys_turn_under_load_in_an_event_loop_and_none_is_refused(mint: TokenMaker, remember: int) -> None:
     """[RS-OIDC-01]."""
     turning = Turning(mint)
     verifier = turning.verifier(remember)
@@ -103,7 +103,7 @@ def test_keys_turn_under_load_in_an_event_loop_and_none_is_refused(mint: Mint, r
     assert turning.issuer.key_fetches == TURNS
 
 
-def test_an_attacker_who_makes_up_keys_meanwhile_gets_one_question_in_a_pause(mint: Mint) -> None:
+def test_an_attacker_who_makes_up_keys_meanwhile_gets_one_question_in_a_pause(mint: TokenMaker) -> None:
     """[RS-OIDC-01]: and the next turn is noticed at the first request after the pause."""
     turning = Turning(mint)
     verifier = turning.verifier(0)

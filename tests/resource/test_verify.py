@@ -17,7 +17,7 @@ from keyfob.jose.tokens import sign
 from keyfob.protocol.secret import Secret
 from keyfob.resource.policy import Policy
 from keyfob.resource.verify import KeyNeeded, Principal, verify
-from keyfob.testing.flawed_tokens import FLAWS, Mint
+from keyfob.testing.flawed_tokens import FLAWS, TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
 
@@ -25,11 +25,11 @@ POLICY = Policy(ISSUER, AUDIENCE)
 STRICT = replace(POLICY, profile="rfc9068")
 
 
-def keys_of(mint: Mint) -> KeySet:
+def keys_of(mint: TokenMaker) -> KeySet:
     return KeySet((mint.key.public_key(),))
 
 
-def test_a_good_token_says_who_calls_and_what_they_may(mint: Mint) -> None:
+def test_a_good_token_says_who_calls_and_what_they_may(mint: TokenMaker) -> None:
     found = verify(mint.good(), keys_of(mint), POLICY, NOW)
     assert isinstance(found, Principal)
     assert (found.issuer, found.subject, found.client_id) == (ISSUER, "auth0|person", "program")
@@ -37,7 +37,7 @@ def test_a_good_token_says_who_calls_and_what_they_may(mint: Mint) -> None:
     assert not found.is_machine
 
 
-def test_a_principal_is_like_any_other_and_nobody_writes_into_it(mint: Mint) -> None:
+def test_a_principal_is_like_any_other_and_nobody_writes_into_it(mint: TokenMaker) -> None:
     """It is filled before it is frozen; nothing of that shows."""
     found = verify(mint.good(), keys_of(mint), POLICY, NOW)
     assert isinstance(found, Principal)
@@ -54,7 +54,7 @@ def test_a_principal_is_like_any_other_and_nobody_writes_into_it(mint: Mint) -> 
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_a_token_with_a_flaw_is_refused(mint: Mint, flaw: str) -> None:
+def test_a_token_with_a_flaw_is_refused(mint: TokenMaker, flaw: str) -> None:
     """[RS-8725-01] [RS-8725-02] [RS-9068-02] [RS-9068-03] [RS-9068-04] [RS-7519-01] [RS-7515-01] [RS-7515-02]."""
     keys = KeySet((mint.key.public_key(), SigningKey.generate("ES256").public_key()))
     said = ""
@@ -66,12 +66,12 @@ def test_a_token_with_a_flaw_is_refused(mint: Mint, flaw: str) -> None:
     assert "person" not in said
 
 
-def test_a_token_of_an_unknown_key_asks_for_that_key(mint: Mint) -> None:
+def test_a_token_of_an_unknown_key_asks_for_that_key(mint: TokenMaker) -> None:
     assert verify(mint.good(), KeySet(), POLICY, NOW) == KeyNeeded(mint.key.key_id)
 
 
 @pytest.mark.parametrize("audience", [[AUDIENCE], [AUDIENCE, ISSUER + "userinfo"], AUDIENCE])
-def test_the_audience_may_be_one_or_several(mint: Mint, audience: object) -> None:
+def test_the_audience_may_be_one_or_several(mint: TokenMaker, audience: object) -> None:
     """[RS-9068-03]."""
     assert isinstance(verify(mint.saying({"aud": audience}), keys_of(mint), POLICY, NOW), Principal)
 
@@ -79,7 +79,7 @@ def test_the_audience_may_be_one_or_several(mint: Mint, audience: object) -> Non
 @pytest.mark.parametrize(
     ("after", "passes"), [(3599, True), (3629, True), (3630, False), (7200, False), (-30, True), (-31, False)]
 )
-def test_time_is_judged_with_a_leeway_of_thirty_seconds(mint: Mint, after: int, *, passes: bool) -> None:
+def test_time_is_judged_with_a_leeway_of_thirty_seconds(mint: TokenMaker, after: int, *, passes: bool) -> None:
     """[RS-9068-04]."""
     now = NOW + timedelta(seconds=after)
     if passes:
@@ -89,7 +89,7 @@ def test_time_is_judged_with_a_leeway_of_thirty_seconds(mint: Mint, after: int, 
             verify(mint.good(), keys_of(mint), POLICY, now)
 
 
-def test_the_strict_profile_wants_its_own_type_and_claims(mint: Mint) -> None:
+def test_the_strict_profile_wants_its_own_type_and_claims(mint: TokenMaker) -> None:
     """[RS-9068-01] [RS-9068-05]."""
     claims = replace(mint.claims(), token_id="one").write("rfc9068")
     assert isinstance(verify(sign(claims, mint.key, token_type="at+jwt"), keys_of(mint), STRICT, NOW), Principal)
@@ -107,7 +107,7 @@ def test_the_strict_profile_wants_its_own_type_and_claims(mint: Mint) -> None:
 
 @pytest.mark.parametrize("name", ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"])
 @pytest.mark.parametrize("value", [None, 7.5, True, "", [], {}, ["x", 1]])
-def test_what_the_strict_profile_requires_is_there_and_of_its_type(mint: Mint, name: str, value: object) -> None:
+def test_what_the_strict_profile_requires_is_there_and_of_its_type(mint: TokenMaker, name: str, value: object) -> None:
     """[RS-9068-05] [RS-9068-04]: a time may have a fraction, and 7.5 is long ago."""
     claims = {**replace(mint.claims(), token_id="one").write("rfc9068"), name: value}
     if value is None:
@@ -123,7 +123,7 @@ def test_what_the_strict_profile_requires_is_there_and_of_its_type(mint: Mint, n
 def test_an_algorithm_off_the_list_is_refused_though_the_key_is_known() -> None:
     """[RS-8725-01]."""
     curve = SigningKey.generate("ES256")
-    mint = Mint(ISSUER, AUDIENCE, curve, curve, NOW)
+    mint = TokenMaker(ISSUER, AUDIENCE, curve, curve, NOW)
     with pytest.raises(InvalidToken):
         verify(mint.good(), keys_of(mint), POLICY, NOW)
     allowed = replace(POLICY, algorithms=("ES256",))
@@ -131,7 +131,7 @@ def test_an_algorithm_off_the_list_is_refused_though_the_key_is_known() -> None:
 
 
 @pytest.mark.parametrize("subject", ["program", "program@clients"])
-def test_a_program_is_told_from_a_person(mint: Mint, subject: str) -> None:
+def test_a_program_is_told_from_a_person(mint: TokenMaker, subject: str) -> None:
     """[RS-ASVS-01]."""
     found = verify(mint.saying({"sub": subject}), keys_of(mint), POLICY, NOW)
     assert isinstance(found, Principal)
@@ -150,7 +150,7 @@ def test_any_text_is_refused_and_nothing_else_happens(text: str) -> None:
     name=st.sampled_from(["iss", "sub", "aud", "exp", "iat", "nbf", "scope", "azp", "permissions", "jti", "gty"]),
     value=st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.lists(st.none() | st.text()),
 )
-def test_a_claim_of_any_value_is_read_or_refused(mint: Mint, name: str, value: object) -> None:
+def test_a_claim_of_any_value_is_read_or_refused(mint: TokenMaker, name: str, value: object) -> None:
     """[RS-7519-01] [RS-9068-05]."""
     try:
         found = verify(mint.saying({name: value}), keys_of(mint), POLICY, NOW)

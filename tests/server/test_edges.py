@@ -12,8 +12,9 @@ import pytest
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import Request
-from keyfob.serve import READY_CLIENT_ID, ready_config
+from keyfob.serve import ready_config
 from keyfob.server.records import User
+from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene, quick_passwords
 

@@ -12,7 +12,8 @@ import pytest
 
 from keyfob.protocol.http import Headers, Request, Response, form_request
 from keyfob.protocol.secret import Secret
-from keyfob.serve import RefreshPolicy, Wire
+from keyfob.serve import RefreshPolicy
+from keyfob.server.settings.config import Wire
 from keyfob.testing.example_tenant import ORDERS, SECRET, WEB_CALLBACK
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, Scene

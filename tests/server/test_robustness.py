@@ -14,8 +14,9 @@ from keyfob.protocol.client_authentication import JWT_BEARER
 from keyfob.protocol.grants import DEVICE_CODE, GRANT_TYPES
 from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
-from keyfob.serve import READY_CLIENT_ID, Tenant, ready_config
+from keyfob.serve import Tenant, ready_config
 from keyfob.server.endpoints.routes import ROUTES
+from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.example_tenant import CALLBACK, ORDERS, SECRET, example_config
 from keyfob.testing.pair import Pair
 from keyfob.testing.person import Person

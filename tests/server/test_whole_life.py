@@ -27,8 +27,9 @@ from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKE
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.protocol.pkce import challenge_of
 from keyfob.protocol.secret import Secret
-from keyfob.serve import READY_CLIENT_ID, Tenant, ready_config
+from keyfob.serve import Tenant, ready_config
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.pair import Pair
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, quick_passwords

@@ -13,7 +13,9 @@ from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.grants import DEVICE_CODE, REFRESH_TOKEN
 from keyfob.protocol.http import JSON, Request, Response, form_request
 from keyfob.protocol.secret import Secret
-from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, Application, Wire, ready_config
+from keyfob.serve import Application, ready_config
+from keyfob.server.settings.config import Wire
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 

@@ -13,7 +13,7 @@ from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import JSON, Headers, Request, Response, form_request
 from keyfob.protocol.pkce import challenge_of
 from keyfob.protocol.secret import Secret
-from keyfob.serve import Wire
+from keyfob.server.settings.config import Wire
 from keyfob.testing.example_tenant import CALLBACK, SECRET, example_config
 from keyfob.testing.person import Page, Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene

@@ -13,7 +13,7 @@ from keyfob.client.model.profile import Dpop
 from keyfob.guard import DpopSettings, Guard, require
 from keyfob.login import App
 from keyfob.protocol.http import Request
-from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.example_tenant import STOCK, example_config
 from keyfob.testing.orders import api
 from keyfob.testing.scene import ISSUER, ORDERS, Scene, SceneWorld, approve

@@ -15,7 +15,8 @@ from keyfob.protocol.http import Request
 from keyfob.protocol.resource_metadata import ResourceMetadata
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
-from keyfob.serve import READY_CLIENT_ID, Api, ready_config
+from keyfob.serve import Api, ready_config
+from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.orders import api
 from keyfob.testing.scene import ISSUER, Scene, SceneWorld, approve
 

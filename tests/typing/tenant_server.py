@@ -13,12 +13,12 @@ from keyfob.serve import (
     TenantConfig,
     bind,
     default_folder,
-    new_client_secret,
     ready_config,
     run,
     tls_files,
     url_of,
 )
+from keyfob.server.io.registry import new_client_secret
 
 listener = bind("127.0.0.1", 0)
 folder = default_folder()

@@ -24,9 +24,10 @@ from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.grants import CLIENT_CREDENTIALS, PASSWORD
 from keyfob.protocol.http import Request, form_request
 from keyfob.protocol.secret import Secret
-from keyfob.serve import Api, ApiGrant, Running, Tenant, Wire, bind, tls_files, url_of
+from keyfob.serve import Api, ApiGrant, Running, Tenant, bind, tls_files, url_of
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.server.settings.config import Wire
 from keyfob.testing.pair import ask
 from tests.wild.peer import JUDGES, WIRES, converse
 from tests.wild.stage import AUDIENCE, BASIC, EMAIL, PASSWORD_OF_PERSON, SECRET, claims, configure

@@ -28,19 +28,9 @@ from keyfob.protocol.grants import (
 )
 from keyfob.protocol.http import Headers, Request, Response, form_request
 from keyfob.protocol.secret import Secret
-from keyfob.serve import (
-    Api,
-    ApiGrant,
-    Application,
-    Connection,
-    Running,
-    Tenant,
-    TenantConfig,
-    Wire,
-    bind,
-    url_of,
-)
+from keyfob.serve import Api, ApiGrant, Application, Connection, Running, Tenant, TenantConfig, bind, url_of
 from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.server.settings.config import Wire
 from keyfob.testing.person import Page, Person
 
 AUDIENCE = "https://orders.example/"

@@ -13,24 +13,13 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import SIGNALLED
 from keyfob.cli.tenant.folder import lines_of, load
 from keyfob.errors import Misuse
-from keyfob.serve import (
-    READY_AUDIENCE,
-    READY_CLIENT_ID,
-    TLS_HOSTS,
-    Certified,
-    ForCertificates,
-    Registry,
-    Tenant,
-    TenantConfig,
-    TlsFiles,
-    bind,
-    default_folder,
-    read_authorities,
-    ready_config,
-    tls_files,
-    url_of,
-)
+from keyfob.jose.certificates import TLS_HOSTS
+from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, ready_config, tls_files, url_of
 from keyfob.serve import run as run_until_signal
+from keyfob.server.io.certificates import TlsFiles, read_authorities
+from keyfob.server.io.running import Certified
+from keyfob.server.settings.config import ForCertificates
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 
 
 def serve(flags: Namespace) -> None:

@@ -17,21 +17,9 @@ from keyfob.login import App, CodeShown, Notice, PasteAsked, Question, Session, 
 from keyfob.protocol.grants import CLIENT_CREDENTIALS, PASSWORD, REFRESH_TOKEN
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
-from keyfob.serve import (
-    READY_AUDIENCE,
-    READY_CLIENT_ID,
-    ApiGrant,
-    Application,
-    Connection,
-    FirstUser,
-    Running,
-    Tenant,
-    TenantConfig,
-    bind,
-    new_client_secret,
-    ready_config,
-    url_of,
-)
+from keyfob.serve import ApiGrant, Application, Connection, Running, Tenant, TenantConfig, bind, ready_config, url_of
+from keyfob.server.io.registry import new_client_secret
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, FirstUser
 from keyfob.testing.orders import api
 from keyfob.testing.person import Person, over_network
 

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from keyfob.errors import Malformed, Refused, Unreachable
+from keyfob.jose.certificates import describe
 from keyfob.protocol.oauth_error import speakable
 
 _PATIENCE: Final = 3.0
@@ -93,8 +94,6 @@ def explain_proxy(reply: str, url: str) -> Unreachable:
 
 
 def _untrusted(problem: ssl.SSLCertVerificationError, parts: SplitResult | None) -> Unreachable:
-    from keyfob.jose.certificates import describe
-
     # The unverified certificate is for the message only.
     fetched = None if parts is None else _fetch_certificate(parts)
     found = None

@@ -9,21 +9,19 @@ import atexit
 import contextlib
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from keyfob.errors import KeyfobError, Malformed, Misuse, Unreachable
+from keyfob.errors import Malformed, Misuse, Unreachable
+from keyfob.io.key_pair import KeyPair
 from keyfob.protocol.http import Headers, Request, Response
 
 if TYPE_CHECKING:
     import httpx2
 
-    from keyfob.io.certified import KeyPair
-
 LARGEST_ANSWER: Final = 1024 * 1024
-_ENDED: Final = "disconnected without sending a response"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,59 +36,6 @@ class Limits:
     read: float = 20.0
     whole: float = 60.0
     largest: int = LARGEST_ANSWER
-
-
-@contextlib.contextmanager
-def translated() -> Generator[None]:
-    """Translate errors of httpx2.
-
-    Raises:
-        Unreachable: No response. `timed_out` tells a timeout; the message names the certificate, proxy or host name at
-            fault.
-        Malformed: The response is not HTTP, or the URL is not valid.
-        Refused: The server requires a client certificate, or does not accept the presented one.
-    """
-    import httpx2
-
-    try:
-        yield
-    except httpx2.TimeoutException:
-        raise Unreachable("no answer in time", timed_out=True, hint="Try again.") from None
-    except (httpx2.ProxyError, httpx2.NetworkError) as problem:
-        reason = _explain(problem)
-        raise reason from None
-    except httpx2.RemoteProtocolError as problem:
-        if _ENDED in str(problem):
-            # Some servers refuse a certificate in this way: asyncio's, for example.
-            hint = "Try again. It may want a certificate of this program, or another one: --certificate FILE."
-            raise Malformed("the server ended the connection without an answer", hint=hint) from None
-        raise Malformed("the answer is not HTTP as it should be") from None
-    except (httpx2.DecodingError, httpx2.TooManyRedirects):
-        raise Malformed("the answer is not HTTP as it should be") from None
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.CookieConflict):
-        raise Malformed("the address cannot be used", field="url") from None
-    except (httpx2.HTTPError, httpx2.StreamError, httpx2.SSEError) as problem:
-        broken = _broken(problem)
-        raise broken from None
-
-
-def _explain(problem: httpx2.ProxyError | httpx2.NetworkError) -> KeyfobError:
-    import httpx2
-
-    from keyfob.io.diagnosis import explain_alert, explain_connection, explain_proxy  # only for errors
-
-    url = _url_of(problem)
-    if isinstance(problem, httpx2.ProxyError):
-        return explain_proxy(str(problem), url)
-    # In TLS 1.3, a server's alert about our certificate may arrive after the connection is made.
-    alert = explain_alert(problem, url)
-    if alert is not None:
-        return alert
-    return explain_connection(problem, url) if isinstance(problem, httpx2.ConnectError) else _broken(problem)
-
-
-def _broken(problem: Exception) -> Unreachable:
-    return Unreachable(f"the connection broke ({type(problem).__name__})", hint="Try again.")
 
 
 class HttpSender:
@@ -131,8 +76,10 @@ class HttpSender:
             Refused: The server requires a client certificate, or a different one.
             Misuse: The file of authorities or the client certificate cannot be used.
         """
+        from keyfob.io.httpx2_client import make_client, translated
+
         with translated():
-            return self._exchange(request)
+            return self._exchange(request, self._open(make_client))
 
     def close(self) -> None:
         with self._lock:
@@ -141,9 +88,8 @@ class HttpSender:
             if client is not None:
                 client.close()
 
-    def _exchange(self, request: Request) -> Response:
+    def _exchange(self, request: Request, client: httpx2.Client) -> Response:
         end = time.monotonic() + self._limits.whole
-        client = self._open()
         headers = list(request.headers)
         with client.stream(request.method, request.url, headers=headers, content=request.body) as answer:
             body = bytearray()
@@ -156,7 +102,7 @@ class HttpSender:
             found: Headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
             return Response(answer.status_code, found, bytes(body))
 
-    def _open(self) -> httpx2.Client:
+    def _open(self, make: Callable[..., httpx2.Client]) -> httpx2.Client:
         """Return the open client, or a new one if the certificate's files were replaced.
 
         While they are being replaced they may not match: then the open client is returned.
@@ -166,7 +112,13 @@ class HttpSender:
             if self._client is not None and state in {None, self._shown}:
                 return self._client
             try:
-                fresh = self._make()
+                fresh = make(
+                    connect=self._limits.connect,
+                    read=self._limits.read,
+                    through_proxy=self._through_proxy,
+                    ca=self._ca,
+                    pair=self._pair,
+                )
             except Misuse:
                 if self._client is None:
                     raise
@@ -182,34 +134,6 @@ class HttpSender:
         with contextlib.suppress(Misuse):
             return None if self._pair is None else self._pair.state()
         return None
-
-    def _make(self) -> httpx2.Client:
-        from http.cookiejar import CookieJar, DefaultCookiePolicy
-
-        import httpx2
-
-        from keyfob.io.redacting import guard_log
-        from keyfob.io.trust import ssl_context
-
-        guard_log()
-        limits = self._limits
-        is_plain = self._ca is None and self._pair is None
-        return httpx2.Client(
-            verify=True if is_plain else ssl_context(self._ca, self._pair),
-            timeout=httpx2.Timeout(limits.read, connect=limits.connect),
-            follow_redirects=False,
-            # The client is shared: a cookie must not be sent with another caller's request.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            trust_env=self._through_proxy,
-        )
-
-
-def _url_of(problem: httpx2.RequestError) -> str:
-    """Return the URL of the failed request, or "" if the library did not set it."""
-    try:
-        return str(problem.request.url)
-    except (RuntimeError, AttributeError):
-        return ""
 
 
 _shared = HttpSender()

@@ -6,8 +6,10 @@ import ssl
 from pathlib import Path
 from typing import Final
 
+import httpx2
+
 from keyfob.errors import Misuse
-from keyfob.io.certified import KeyPair, certify
+from keyfob.io.key_pair import KeyPair
 from keyfob.protocol.certificate import certificates_in
 
 _LARGEST: Final = 4 * 1024 * 1024
@@ -23,12 +25,12 @@ def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:
     Raises:
         Misuse: The file cannot be read, or contains no certificate in PEM; or as `certify`.
     """
-    import httpx2
-
     context = httpx2.create_ssl_context()
     if ca is not None:
         _trust(context, ca)
     if pair is not None:
+        from keyfob.io.certified import certify
+
         certify(context, pair)
     return context
 

@@ -7,16 +7,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Final, Literal, Self, cast
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import KEY_TYPES, SMALLEST_RSA_BITS, Algorithm, named
+from keyfob.jose.key_handles import PrivateHandle, PublicHandle
+from keyfob.lazy import LazyModule
 from keyfob.protocol.fields import Fields, read_json
 
-PublicHandle = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
-PrivateHandle = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+if TYPE_CHECKING:
+    from keyfob.jose import key_formats
+else:  # joserfc takes 60 ms, and is needed only where keys are read or written
+    key_formats = LazyModule("keyfob.jose.key_formats")
 
 _ESSENTIAL = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -53,25 +57,7 @@ class PublicKey:
         known = named(algorithm)
         if algorithm is not None and (known is None or KEY_TYPES[known] != key_type):
             raise Malformed("key: alg does not fit it", field="alg")
-        return cls(fields.optional_text("kid"), key_type, known, _handle(jwk))
-
-
-def _handle(jwk: Mapping[str, object]) -> PublicHandle:
-    from joserfc.errors import JoseError  # noqa: PLC0415  60 ms, and only where keys are read
-    from joserfc.jwk import import_key  # noqa: PLC0415
-
-    if jwk.get("kty") == "RSA" and len(str(jwk.get("n", ""))) * 6 < SMALLEST_RSA_BITS:  # joserfc would only warn
-        raise Malformed("key: RSA key is too short", field="n")
-    public = {name: value for name, value in jwk.items() if name in {"kty", "crv", "n", "e", "x", "y"}}
-    try:
-        handle = import_key(cast("dict[str, str | list[str]]", public)).public_key
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
-        raise Malformed("key: cannot be read", field="kty") from None
-    if isinstance(handle, rsa.RSAPublicKey) and handle.key_size < SMALLEST_RSA_BITS:
-        raise Malformed("key: RSA key is too short", field="n")
-    if not isinstance(handle, PublicHandle):
-        raise Malformed("key: not of a kind we verify with", field="kty")
-    return handle
+        return cls(fields.optional_text("kid"), key_type, known, key_formats.read_public_jwk(jwk))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +125,7 @@ class SigningKey:
     @classmethod
     def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:
         """Parse unencrypted PKCS #8; raise `Malformed` if the key does not fit the algorithm."""
-        return cls.of(_handle_of(pem), algorithm)
+        return cls.of(key_formats.read_pem(pem), algorithm)
 
     @classmethod
     def read(cls, text: bytes) -> tuple[Self, str | None]:
@@ -150,9 +136,13 @@ class SigningKey:
         """
         if text.lstrip().startswith(b"{"):
             jwk = read_json(text, "signing key")
-            algorithm, key_id, handle = named(jwk.optional_text("alg")), jwk.optional_text("kid"), _handle_of_jwk(jwk)
+            algorithm, key_id, handle = (
+                named(jwk.optional_text("alg")),
+                jwk.optional_text("kid"),
+                key_formats.read_private_jwk(jwk),
+            )
         else:
-            algorithm, key_id, handle = None, None, _handle_of(text)
+            algorithm, key_id, handle = None, None, key_formats.read_pem(text)
         return cls.of(handle, algorithm or _usual_algorithm(handle)), key_id
 
     @classmethod
@@ -160,51 +150,20 @@ class SigningKey:
         """Create it from a handle; raise `Malformed` if the key does not fit the algorithm or is too short."""
         if isinstance(handle, rsa.RSAPrivateKey) and handle.key_size < SMALLEST_RSA_BITS:
             raise Malformed("signing key: RSA key is too short", field="key")
-        jwk = _public_jwk(handle)
+        jwk = key_formats.write_public_jwk(handle)
         PublicKey.read({**jwk, "alg": algorithm})
         return cls(str(jwk["kid"]), algorithm, handle)
 
     def pem(self) -> bytes:
         """Return unencrypted PKCS #8, to be encrypted by the caller."""
-        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  30 ms, and nothing that verifies
-
-        return self.handle.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        return key_formats.write_pem(self.handle)
 
     def public_jwk(self) -> dict[str, object]:
         """Return the public key as a JWK."""
-        return _public_jwk(self.handle) | {"alg": self.algorithm, "use": "sig"}
+        return key_formats.write_public_jwk(self.handle) | {"alg": self.algorithm, "use": "sig"}
 
     def public_key(self) -> PublicKey:
         return PublicKey(self.key_id, KEY_TYPES[self.algorithm], self.algorithm, self.handle.public_key())
-
-
-def _handle_of(pem: bytes) -> PrivateHandle:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-
-    try:
-        handle = serialization.load_pem_private_key(pem, None)
-    except (ValueError, TypeError):
-        raise Malformed("signing key: not a private key in PEM", field="key") from None
-    if not isinstance(handle, PrivateHandle):
-        raise Malformed("signing key: not of a kind we sign with", field="key")
-    return handle
-
-
-def _handle_of_jwk(jwk: Fields) -> PrivateHandle:
-    from joserfc.errors import JoseError  # noqa: PLC0415
-    from joserfc.jwk import import_key  # noqa: PLC0415
-
-    if jwk.optional_text("kty") not in {"RSA", "EC", "OKP"}:
-        raise Malformed("signing key: not of a kind we sign with", field="kty")
-    try:
-        handle = import_key(cast("dict[str, str | list[str]]", jwk.values)).private_key
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
-        raise Malformed("signing key: cannot be read", field="kty") from None
-    if not isinstance(handle, PrivateHandle):
-        raise Malformed("signing key: not of a kind we sign with", field="kty")
-    return handle
 
 
 def _usual_algorithm(handle: PrivateHandle) -> Algorithm:
@@ -222,18 +181,3 @@ def thumbprint(jwk: Mapping[str, object]) -> str:
     members = {name: jwk[name] for name in _ESSENTIAL[str(jwk["kty"])]}
     digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-
-
-def _public_jwk(handle: PrivateHandle) -> dict[str, object]:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from joserfc.jwk import ECKey, OKPKey, RSAKey  # noqa: PLC0415
-
-    pem = handle.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    match handle:
-        case rsa.RSAPrivateKey():
-            key: RSAKey | ECKey | OKPKey = RSAKey.import_key(pem)
-        case ec.EllipticCurvePrivateKey():
-            key = ECKey.import_key(pem)
-        case ed25519.Ed25519PrivateKey():
-            key = OKPKey.import_key(pem)
-    return {**key.as_dict(private=False), "kid": key.thumbprint()}

@@ -14,6 +14,7 @@ from keyfob.client.model.presets import expand, habits_of
 from keyfob.client.model.profile import DEFAULT, Dpop, Profile
 from keyfob.client.model.storage_choice import policy_of
 from keyfob.errors import Misuse
+from keyfob.io.key_pair import KeyPair
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
@@ -303,8 +304,6 @@ class App:
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
         if isinstance(source, CertificateFiles):
-            from keyfob.io.certified import KeyPair  # noqa: PLC0415  ssl is slow to import
-
             return Certificate(KeyPair.of(source.certificate, source.key).thumbprint())
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 

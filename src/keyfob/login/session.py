@@ -12,6 +12,7 @@ from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.calls import Calls, TokenHeaders
 from keyfob.client.session.login import Login
+from keyfob.lazy import LazyModule
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     import httpx  # noqa: TID251
     import httpx2  # noqa: TID251
     import requests.auth  # noqa: TID251
+
+    from keyfob.client.io.http import aiohttp_auth, httpx2_auth, httpx_auth, requests_auth
+else:  # each imports its HTTP library
+    aiohttp_auth = LazyModule("keyfob.client.io.http.aiohttp_auth")
+    httpx2_auth = LazyModule("keyfob.client.io.http.httpx2_auth")
+    httpx_auth = LazyModule("keyfob.client.io.http.httpx_auth")
+    requests_auth = LazyModule("keyfob.client.io.http.requests_auth")
 
 
 class TokenCarriers:
@@ -54,27 +62,19 @@ class TokenCarriers:
         Raises:
             Misuse: The origin is not a web address.
         """
-        from keyfob.client.io.http.httpx_auth import HttpxAuth  # noqa: PLC0415  the caller's own library
-
-        return HttpxAuth(self.calls(origin))
+        return httpx_auth.HttpxAuth(self.calls(origin))
 
     def auth_for_httpx2(self, origin: str | None = None) -> httpx2.Auth:
         """As `auth_for_httpx`, for `httpx2.Client(auth=...)` and `httpx2.AsyncClient(auth=...)`."""
-        from keyfob.client.io.http.httpx2_auth import Httpx2Auth  # noqa: PLC0415  the caller's own library
-
-        return Httpx2Auth(self.calls(origin))
+        return httpx2_auth.Httpx2Auth(self.calls(origin))
 
     def auth_for_requests(self, origin: str | None = None) -> requests.auth.AuthBase:
         """As `auth_for_httpx`, for `requests.get(..., auth=...)` and `requests.Session().auth`."""
-        from keyfob.client.io.http.requests_auth import RequestsAuth  # noqa: PLC0415  the caller's own library
-
-        return RequestsAuth(self.calls(origin))
+        return requests_auth.RequestsAuth(self.calls(origin))
 
     def auth_for_aiohttp(self, origin: str | None = None) -> aiohttp.ClientMiddlewareType:
         """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
-        from keyfob.client.io.http.aiohttp_auth import AiohttpAuth  # noqa: PLC0415  the caller's own library
-
-        return AiohttpAuth(self.calls(origin))
+        return aiohttp_auth.AiohttpAuth(self.calls(origin))
 
     def calls(self, origin: str | None = None) -> Calls:
         """Return the core of these adapters, for another HTTP library."""
@@ -113,9 +113,7 @@ class Session(TokenCarriers):
 
         A token that is bound to a key is sent with a new proof each time (RFC 9449 §7).
         """
-        from keyfob.client.io.http.httpx2_auth import client_of  # noqa: PLC0415  httpx2 is slow to import
-
-        return client_of(self.calls(), self.tls())
+        return httpx2_auth.client_of(self.calls(), self.tls())
 
     def send(self, request: Request) -> Response:
         """Send one request with the token, renewed once after a 401; no redirect is followed.
@@ -146,10 +144,8 @@ class Session(TokenCarriers):
             Refused: The server refuses the refresh.
             VaultUnavailable: The vault cannot be used.
         """
-        from keyfob.client.io.http.httpx2_auth import call  # noqa: PLC0415  httpx2 is slow to import
-
         with self.http() as client:
-            return call(client, request, write, head)
+            return httpx2_auth.call(client, request, write, head)
 
     def log_out(self) -> LoggedOut:
         """Delete the stored login and revoke its tokens (RFC 7009).

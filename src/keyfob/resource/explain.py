@@ -73,11 +73,6 @@ class Explanation:
         """Whether `verify` accepts the token."""
         return all(check.holds for check in self.checks)
 
-    @property
-    def first_failure(self) -> Check | None:
-        """The check for which `verify` refuses the token."""
-        return next((check for check in self.checks if not check.holds), None)
-
 
 def explain(token: Secret, keys: KeySet | None, policy: Policy, now: datetime) -> Explanation:
     """Check a token as `verify` does, and return every check, also those after the first that fails.

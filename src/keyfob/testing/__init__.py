@@ -1,1 +1,1 @@
-"""The workshop: fakes, people and contract checks, for our tests and for our users'."""
+"""Fakes, a scripted user and contract checks, for the tests of keyfob and of its users."""

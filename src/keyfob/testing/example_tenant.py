@@ -1,4 +1,4 @@
-"""A tenant with one application of every kind, for tests: keys and secrets in here are known to everybody."""
+"""A tenant with one client of every kind, for tests. Its keys and secrets are published with the source."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from keyfob.protocol.grants import (
     REFRESH_TOKEN,
 )
 from keyfob.protocol.secret import Secret
-from keyfob.serve import Api, ApiGrant, Application, Connection, Role, TenantConfig, Wire, ready_config
+from keyfob.serve import Api, ApiGrant, Application, Connection, Role, TenantConfig, ready_config
 from keyfob.server.records import DEFAULT_CONNECTION
+from keyfob.server.settings.config import Wire
 
 ORDERS: Final = "https://orders.example/"
 STOCK: Final = "https://stock.example/"
@@ -62,7 +63,7 @@ ROLES: Final = (Role("buyer", ((ORDERS, "read:orders"),)),)
 
 
 def example_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
-    """The ready tenant and all of these; the password grants are on."""
+    """Return the configuration of the ready tenant with the clients and APIs above and the password grants enabled."""
     ready = ready_config(issuer, wire)
     return replace(
         ready,

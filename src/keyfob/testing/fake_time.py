@@ -1,4 +1,4 @@
-"""Time that passes only when somebody waits."""
+"""A clock that advances only when a test waits or sets it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ NOON: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
 class FakeTime:
-    """Both clocks of a world. The wall clock can be set; the steady one only goes forward.
+    """Both clocks of a World. The wall clock can be set; the monotonic clock only advances.
 
     Attributes:
-        passed: What the steady clock says.
+        passed: The reading of the monotonic clock.
     """
 
     def __init__(self, wall: datetime = NOON) -> None:
-        """Start at noon."""
         self._start = wall
         self.passed = timedelta()
 
     def now(self) -> Moment:
-        """Both clocks."""
         return Moment(self._start + self.passed, self.passed)
 
     def wait(self, span: timedelta) -> None:
-        """Let time pass, at once."""
+        """Advance both clocks at once."""
         self.passed += max(span, timedelta())
 
     def set_wall(self, by: timedelta) -> None:
-        """Move the wall clock alone: somebody set it, or a laptop slept."""
+        """Move the wall clock alone, as after a clock adjustment or the sleep of a laptop."""
         self._start += by

@@ -1,4 +1,4 @@
-"""The demo's API: `GET /orders` behind a guard that asks for `read:orders`."""
+"""The API of the demo: `GET /orders`, protected by a guard that requires the scope `read:orders`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORDERS = [{"id": 1, "item": "brass key", "count": 2}, {"id": 2, "item": "key rin
 
 
 def api(guard: Guard) -> App:
-    """The guarded ASGI application."""
+    """Return the protected ASGI application."""
     return guard.asgi(_orders, "read:orders")
 
 

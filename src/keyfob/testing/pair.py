@@ -1,4 +1,4 @@
-"""A program, a tenant and an API joined in memory: requests travel by call, not by socket."""
+"""Connect a client, an authorization server and an API in memory, without sockets."""
 
 from __future__ import annotations
 
@@ -21,41 +21,42 @@ App = Callable[
 
 
 class Pair:
-    """Carries requests to ASGI applications by their origin; anything else is unreachable.
+    """ASGI applications by origin. Every other origin is unreachable.
 
     Attributes:
-        sent: Every request that travelled, in order.
-        cut: Origins that do not answer at the moment.
+        sent: Every request, in order.
+        cut: Origins that are unreachable at the moment.
+        peer: The address from which requests come.
     """
 
     def __init__(self, apps: Mapping[str, App], *, peer: str = "127.0.0.1") -> None:
-        """Join applications, each under its origin, such as `https://login.example`."""
+        """Add applications, each with its origin, such as `https://login.example`."""
         self._apps = dict(apps)
         self.peer = peer
         self.sent: list[Request] = []
         self.cut: set[str] = set()
 
     def join(self, origin: str, app: App) -> None:
-        """Let somebody else take part."""
+        """Add an application."""
         self._apps[origin] = app
 
     def send(self, request: Request) -> Response:
-        """Carry one request.
+        """Send a request to the application of its origin and return the response.
 
         Raises:
-            Unreachable: Nobody is at that origin, or it is cut off.
+            Unreachable: There is no application for that origin, or it is in `cut`.
         """
         self.sent.append(request)
         parts = urlsplit(request.url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin in self.cut or origin not in self._apps:
             raise Unreachable("nobody answers there")
-        # A loop for each request: an API that is asked may itself ask the tenant, from a thread.
+        # Each request has its own event loop, because an API may itself send a request to the server, from a thread.
         return asyncio.run(ask(self._apps[origin], request, peer=self.peer))
 
 
 async def ask(app: App, request: Request, *, peer: str = "127.0.0.1") -> Response:
-    """One request to an ASGI application, without a socket."""
+    """Send a request to an ASGI application without a socket, and return the response."""
     parts = urlsplit(request.url)
     raw_path = parts.path or "/"
     scope: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""A scripted person: opens the tenant's real pages, reads their forms, fills them in and presses buttons.
+"""A scripted user, who opens the pages of a server, fills in their forms and presses their buttons.
 
-Not a browser: no JavaScript, no style. It sees what a page says and can only press what a page offers, so a test
-that goes through it proves that the pages work without JavaScript.
+This is not a browser: it has no JavaScript and no styles, and presses only buttons that a page contains. A test that
+uses it proves that the pages work without JavaScript.
 """
 
 from __future__ import annotations
@@ -23,13 +23,23 @@ _SUBMITS = {"submit", ""}
 
 
 def over_network(request: Request) -> Response:
-    """Send for real. Raises `Unreachable` or `Malformed`."""
+    """Send a request over the network.
+
+    Raises:
+        Unreachable: There is no response.
+        Malformed: The response is not usable HTTP.
+    """
     return http.send(request)
 
 
 @dataclass
 class Form:
-    """A form as the page offers it: fixed values, fields to fill in, buttons to press."""
+    """A form of a page.
+
+    Attributes:
+        values: The fields and their values.
+        buttons: The name and the value of each submit button.
+    """
 
     action: str = ""
     method: str = "get"
@@ -39,7 +49,7 @@ class Form:
 
 @dataclass
 class Page:
-    """What came: where from, with which status, what it says, what it offers."""
+    """A page: the final response, its visible text and its forms."""
 
     url: str
     status: int
@@ -49,27 +59,27 @@ class Page:
 
 
 class Person:
-    """Somebody at a browser, with a cookie jar."""
+    """A user with a simple browser: it stores cookies and follows redirects."""
 
     def __init__(self, send: Sender | None = None) -> None:
-        """Sit down; `send` is how requests travel, over the network where nothing is said."""
+        """Start with an empty page; `send` is `over_network` unless given."""
         self._send = send or over_network
         self.cookies: dict[str, str] = {}
         self.page = Page("about:blank", 0, "", [], Response(0))
 
     def open(self, url: str) -> Page:
-        """Type or click an address."""
+        """Open an address."""
         return self._go(Request("GET", url, (("accept", "text/html"), ("sec-fetch-site", "none"))))
 
     def press(self, button: str = "", /, **filled: str) -> Page:
-        """Fill in the form that has these fields and this button, and press it.
+        """Fill in the first form that has these fields and this button, and submit it.
 
         Args:
-            button: The button's value or name; "" presses the form's first.
-            filled: Field names and what to type.
+            button: The value or the name of the button; "" presses the first button of the form.
+            filled: The text to type into each field.
 
         Raises:
-            Misuse: No form on the page offers that; the message says what the page does offer.
+            Misuse: No form of the page has them; the message lists the forms.
         """
         for form in self.page.forms:
             pressed = next((pair for pair in form.buttons if button in pair or not button), None)
@@ -84,9 +94,9 @@ class Person:
         if form.method != "post":
             return self._go(Request("GET", f"{url.partition('?')[0]}?{urlencode(values)}", (("accept", "text/html"),)))
         here = urlsplit(self.page.url)
-        # As browsers do: a page that says `no-referrer` sends its forms from the origin "null".
-        is_shy = self.page.response.header("referrer-policy") == "no-referrer"
-        origin = "null" if is_shy else f"{here.scheme}://{here.netloc}"
+        # A browser sends `Origin: null` from a page with the policy `no-referrer`.
+        hides_origin = self.page.response.header("referrer-policy") == "no-referrer"
+        origin = "null" if hides_origin else f"{here.scheme}://{here.netloc}"
         headers = (
             ("content-type", FORM),
             ("accept", "text/html"),
@@ -97,10 +107,10 @@ class Person:
 
     def _go(self, request: Request) -> Page:
         for _ in range(_MOST_REDIRECTS):
-            jar = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-            carried = request.headers + ((("cookie", jar),) if jar else ())
-            response = self._send(Request(request.method, request.url, carried, request.body))
-            self._keep_cookies(response)
+            cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+            headers = request.headers + ((("cookie", cookies),) if cookies else ())
+            response = self._send(Request(request.method, request.url, headers, request.body))
+            self._store_cookies(response)
             location = response.header("location")
             if response.status not in _REDIRECTS or location is None:
                 break
@@ -110,12 +120,12 @@ class Person:
         self.page = _read(request.url, response)
         return self.page
 
-    def _keep_cookies(self, response: Response) -> None:
+    def _store_cookies(self, response: Response) -> None:
         for header in response.header_values("set-cookie"):
             pair, *attributes = header.split(";")
             name, _, value = pair.strip().partition("=")
-            gone = any(attribute.strip().lower() == "max-age=0" for attribute in attributes)
-            if gone:
+            is_deleted = any(attribute.strip().lower() == "max-age=0" for attribute in attributes)
+            if is_deleted:
                 self.cookies.pop(name, None)
             else:
                 self.cookies[name] = value
@@ -123,7 +133,7 @@ class Person:
 
 def _read(url: str, response: Response) -> Page:
     reader = _Reader()
-    # Browsers look into what has no type.
+    # A browser reads a response without a content type as HTML.
     if media_type(response.header("content-type") or "text/html") == "text/html":
         reader.feed(response.body.decode())
     return Page(url, response.status, " ".join(reader.words), reader.forms, response)
@@ -139,26 +149,28 @@ class _Reader(HTMLParser):
         self._hidden = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag in {"style", "script", "title"}:
             self._hidden += 1
         elif tag == "form":
-            self.forms.append(Form(given.get("action", ""), given.get("method", "get").lower()))
-            self._named[given.get("id", "")] = self.forms[-1]
+            self.forms.append(Form(attributes.get("action", ""), attributes.get("method", "get").lower()))
+            self._named[attributes.get("id", "")] = self.forms[-1]
             self._open = True
-        elif tag == "button" and given.get("type", "") in _SUBMITS:
-            # A button may name its form and stand anywhere after it.
-            form = self._named.get(given["form"]) if "form" in given else self.forms[-1] if self._open else None
+        elif tag == "button" and attributes.get("type", "") in _SUBMITS:
+            # A button outside its form names it.
+            form = (
+                self._named.get(attributes["form"]) if "form" in attributes else self.forms[-1] if self._open else None
+            )
             if form is not None:
-                form.buttons.append((given.get("name", ""), given.get("value", "")))
+                form.buttons.append((attributes.get("name", ""), attributes.get("value", "")))
         elif self._open and tag == "input":
-            self._input(given)
+            self._input(attributes)
 
-    def _input(self, given: Mapping[str, str]) -> None:
-        form, name, value = self.forms[-1], given.get("name", ""), given.get("value", "")
-        if given.get("type") == "submit":
+    def _input(self, attributes: Mapping[str, str]) -> None:
+        form, name, value = self.forms[-1], attributes.get("name", ""), attributes.get("value", "")
+        if attributes.get("type") == "submit":
             form.buttons.append((name, value))
-        elif name and (given.get("type") != "checkbox" or "checked" in given):
+        elif name and (attributes.get("type") != "checkbox" or "checked" in attributes):
             form.values[name] = value
 
     def handle_endtag(self, tag: str) -> None:

@@ -1,7 +1,7 @@
-"""A race: many real processes with one lapsed login, at a real tenant whose refresh tokens are for one use.
+"""Many processes refresh one expired login at the same time, at a real tenant with one-time refresh tokens.
 
-Some are killed in the middle of the refresh that they do for all, some begin with a copy of the login that is long out
-of date. `run` tells what came of it; `python -m keyfob.testing.refresh_race` is one of the processes.
+Some processes are killed during the refresh, and some start with an outdated copy of the login. `run` returns the
+result. `python -m keyfob.testing.refresh_race` is one of the processes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from keyfob.login import App, CodeShown, Notice
 from keyfob.protocol.http import Request, Response
 from keyfob.run import run as blocking
 
-_NAME: Final = "x-race"
-_GONE: Final = timedelta(hours=1)
+_PROCESS_HEADER: Final = "x-race"
+_EXPIRED_FOR: Final = timedelta(hours=1)
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -39,15 +39,15 @@ Send = Callable[[Message], Awaitable[None]]
 
 @dataclass
 class Round:
-    """What came of one round.
+    """The result of one round.
 
     Attributes:
-        refreshes: How many the tenant did.
-        refused: How many it did not.
-        killed: How many processes were killed for it, each in the middle of its refresh.
-        tokens: The fingerprints of what the others got; one, if all is well.
-        errors: The codes of what they got instead.
-        generations: By how much the vault's counter went on; one, if all is well.
+        refreshes: The number of refreshes that succeeded at the tenant.
+        refused: The number of refreshes that the tenant refused.
+        killed: The number of processes that were killed, each during its refresh.
+        tokens: The fingerprints of the access tokens of the other processes; one is correct.
+        errors: The codes of the errors of the other processes.
+        generations: The increase of the generation of the stored login; one is correct.
     """
 
     refreshes: int = 0
@@ -60,12 +60,12 @@ class Round:
 
 @dataclass
 class Outcome:
-    """What came of the race.
+    """The result of all rounds.
 
     Attributes:
-        is_alive: Whether the login still refreshes after it all.
-        damaged: Files that were set aside.
-        left_over: Other files in the vault's folder than there should be.
+        is_alive: Whether the login can still be refreshed at the end.
+        damaged: Files that the vault set aside as damaged.
+        left_over: Unexpected files in the folder of the vault.
     """
 
     rounds: list[Round]
@@ -74,12 +74,12 @@ class Outcome:
     left_over: list[str]
 
 
-class _Watched:
-    """The tenant, with somebody who counts refreshes and kills whoever does one."""
+class _RefreshCounter:
+    """An ASGI application around the tenant, which counts refreshes and kills some of the clients."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self._app = app
-        self.now = Round()
+        self.round = Round()
         self.to_kill = 0
 
     async def __call__(self, scope: Message, receive: object, answer: Send) -> None:
@@ -87,52 +87,53 @@ class _Watched:
             await self._app(scope, receive, answer)
             return
         headers = dict(scope["headers"])
-        worker = headers.get(_NAME.encode())
+        process = headers.get(_PROCESS_HEADER.encode())
 
-        dies_with_answer = False
+        dies_after_response = False
 
-        async def tap(message: Message) -> None:
-            nonlocal dies_with_answer
-            if worker is not None and message["type"] == "http.response.start":
+        async def send_counted(message: Message) -> None:
+            nonlocal dies_after_response
+            if process is not None and message["type"] == "http.response.start":
                 if message["status"] == HTTPStatus.OK:
-                    self.now.refreshes += 1
+                    self.round.refreshes += 1
                 else:
-                    self.now.refused += 1
+                    self.round.refused += 1
                 if self.to_kill:
                     self.to_kill -= 1
-                    self.now.killed += 1
-                    dies_with_answer = self.to_kill % 2 == 1
-                    if (
-                        not dies_with_answer
-                    ):  # the old tokens are dead, and whoever asked dies before it has the new ones
-                        os.kill(int(worker), signal.SIGKILL)
+                    self.round.killed += 1
+                    dies_after_response = self.to_kill % 2 == 1
+                    if not dies_after_response:
+                        # The old refresh token is spent, and the client has not received the new one.
+                        os.kill(int(process), signal.SIGKILL)
             await answer(message)
-            if worker is not None and dies_with_answer and message["type"] == "http.response.body":
-                os.kill(int(worker), signal.SIGKILL)  # somewhere between reading the answer and having kept it
+            if process is not None and dies_after_response and message["type"] == "http.response.body":
+                # The client is between receiving the response and storing it.
+                os.kill(int(process), signal.SIGKILL)
 
-        await self._app(scope, receive, tap)
+        await self._app(scope, receive, send_counted)
 
 
 def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy = "file") -> Outcome:
-    """Run it; blocks until it is over, and leaves nothing running.
+    """Run all rounds and return their results. All processes have ended when this returns.
 
     Args:
-        folder: An empty one.
-        processes: How many; every fifth begins each round with a copy from the round before.
-        rounds: How often the login lapses.
-        kills: How many processes are killed in each round but the first.
-        store: How tokens are kept.
+        folder: An empty folder.
+        processes: The number of processes; every fifth starts each round with its copy from the previous round.
+        rounds: How often the login expires.
+        kills: The number of processes to kill in each round but the first.
+        store: Where the tokens are stored.
     """
     # The processes that race need no server.
-    from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, Running, Tenant, bind, ready_config, url_of  # noqa: PLC0415
+    from keyfob.serve import Running, Tenant, bind, ready_config, url_of  # noqa: PLC0415
+    from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID  # noqa: PLC0415
 
     home = folder / "home"
     with ExitStack() as stack:
         listener = bind("127.0.0.1", 0)
         config = replace(ready_config(url_of(listener)), device_interval=timedelta(seconds=1))
         tenant = stack.enter_context(closing(Tenant.open(folder / "tenant", config, with_first_user=True)))
-        watched = _Watched(tenant.app)
-        running = Running(watched, listener)
+        counter = _RefreshCounter(tenant.app)
+        running = Running(counter, listener)
         stack.callback(running.stop)
         assert tenant.first_user is not None
         app = App(issuer=running.url, client_id=READY_CLIENT_ID, audience=READY_AUDIENCE, home=home, store=store)
@@ -142,22 +143,22 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
         words = [sys.executable, "-m", module, running.url, READY_CLIENT_ID, READY_AUDIENCE, str(home)]
         workers = [_Worker([*words, "stale" if at % 5 == 4 else "fresh"]) for at in range(processes)]
         for worker in workers:
-            stack.callback(worker.end)
+            stack.callback(worker.kill)
         done: list[Round] = []
         for at in range(rounds):
-            watched.now, watched.to_kill = Round(), kills if at else 0
-            before = _lapse(vault)
-            alive = [worker for worker in workers if worker.say("go")]
-            told = [worker.hear() for worker in alive]
-            watched.now.tokens = {said[6:] for said in told if said.startswith("token ")}
-            watched.now.errors = [said for said in told if said.startswith("error ")]
+            counter.round, counter.to_kill = Round(), kills if at else 0
+            before = _expire(vault)
+            alive = [worker for worker in workers if worker.send("go")]
+            lines = [worker.receive() for worker in alive]
+            counter.round.tokens = {line[6:] for line in lines if line.startswith("token ")}
+            counter.round.errors = [line for line in lines if line.startswith("error ")]
             after = blocking(vault.load("default"))
-            watched.now.generations = (after.generation if after else 0) - before.generation
-            watched.to_kill = 0
-            done.append(watched.now)
-            workers = [worker for worker, said in zip(alive, told, strict=True) if said]
-        _lapse(vault)
-        is_alive = _refreshes(app)
+            counter.round.generations = (after.generation if after else 0) - before.generation
+            counter.to_kill = 0
+            done.append(counter.round)
+            workers = [worker for worker, line in zip(alive, lines, strict=True) if line]
+        _expire(vault)
+        is_alive = _can_refresh(app)
         names = sorted(path.name for path in vault.folder.iterdir())
         damaged = [name for name in names if "damaged" in name]
         usual = {"default.json", "default.lock"}
@@ -167,10 +168,10 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
 class _Worker:
     def __init__(self, words: list[str]) -> None:
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)  # noqa: S603  one of ourselves
-        assert self.hear() == "ready"
+        self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)  # noqa: S603  this module
+        assert self.receive() == "ready"
 
-    def say(self, word: str) -> bool:
+    def send(self, word: str) -> bool:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{word}\n")
@@ -179,12 +180,12 @@ class _Worker:
             return False
         return True
 
-    def hear(self) -> str:
-        """One line, or "" from whoever was killed."""
+    def receive(self) -> str:
+        """Return the next line, or "" if the process was killed."""
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
-    def end(self) -> None:
+    def kill(self) -> None:
         self._process.kill()
         self._process.communicate()
 
@@ -203,20 +204,20 @@ def _approving(email: str, password: str) -> Callable[[Notice], None]:
     return notify
 
 
-def _lapse(vault: FileVault) -> StoredLogin:
+def _expire(vault: FileVault) -> StoredLogin:
     with vault.lock("default"):
         stored = blocking(vault.load("default"))
         assert stored is not None
         assert stored.expires_at is not None
-        blocking(vault.save("default", _lapsed(stored)))
+        blocking(vault.save("default", _expired(stored)))
         return stored
 
 
-def _lapsed(stored: StoredLogin) -> StoredLogin:
-    return replace(stored, expires_at=stored.obtained_at - _GONE)
+def _expired(stored: StoredLogin) -> StoredLogin:
+    return replace(stored, expires_at=stored.obtained_at - _EXPIRED_FOR)
 
 
-def _refreshes(app: App) -> bool:
+def _can_refresh(app: App) -> bool:
     try:
         app.session().token()
     except KeyfobError:
@@ -224,8 +225,8 @@ def _refreshes(app: App) -> bool:
     return True
 
 
-class _Stale(FileVault):
-    """Begins each round with the copy that it has from the round before, as a program that runs for long does."""
+class _StaleVault(FileVault):
+    """A vault that starts each round with its copy from the previous round, as in a long-running client."""
 
     def __init__(self, home: Path) -> None:
         super().__init__(home, Seals(home))
@@ -235,28 +236,28 @@ class _Stale(FileVault):
     async def load(self, entry: str) -> StoredLogin | None:
         if getattr(self, "is_first", False):
             self.is_first = False
-            return self.copy and _lapsed(self.copy)
+            return self.copy and _expired(self.copy)
         self.copy = await super().load(entry)
         return self.copy
 
 
 def _work(issuer: str, client_id: str, audience: str, *, home: Path, is_stale: bool) -> None:
-    def named(request: Request) -> Response:
-        return send(replace(request, headers=(*request.headers, (_NAME, str(os.getpid())))))
+    def send_with_process(request: Request) -> Response:
+        return send(replace(request, headers=(*request.headers, (_PROCESS_HEADER, str(os.getpid())))))
 
-    vault = _Stale(home) if is_stale else FileVault(home, Seals(home))
-    world = SystemWorld(http=named)
+    vault = _StaleVault(home) if is_stale else FileVault(home, Seals(home))
+    world = SystemWorld(http=send_with_process)
     app = App(issuer=issuer, client_id=client_id, audience=audience, vault=vault, world=world)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for _ in sys.stdin:
-        if isinstance(vault, _Stale):
+        if isinstance(vault, _StaleVault):
             vault.is_first = True
         try:
-            said = f"token {hashlib.sha256(app.session().token().encode()).hexdigest()[:12]}"
+            line = f"token {hashlib.sha256(app.session().token().encode()).hexdigest()[:12]}"
         except KeyfobError as problem:
-            said = f"error {problem.code}"
-        sys.stdout.write(f"{said}\n")
+            line = f"error {problem.code}"
+        sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
 

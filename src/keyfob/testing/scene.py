@@ -1,4 +1,4 @@
-"""A tenant, an API, a program and people, joined in memory on one fake clock: no socket, no sleeping, no mock."""
+"""A tenant, an API, a client and users in memory, on one fake clock: no sockets, no sleeping, no mocks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from keyfob.guard import Guard
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.protocol.secret import Secret
-from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, Tenant, TenantConfig, ready_config
+from keyfob.serve import Tenant, TenantConfig, ready_config
 from keyfob.server.io.mail import MemoryOutbox
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.ports import Transaction
 from keyfob.server.records import StoredKey
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.orders import api
 from keyfob.testing.pair import Pair
@@ -44,33 +45,33 @@ _KEYS: dict[bytes, tuple[StoredKey, ...]] = {}
 
 
 def quick_passwords() -> Argon2Passwords:
-    """The real algorithm with the smallest cost, for tests only."""
+    """Return the real password hashing with its smallest cost, for tests only."""
     return Argon2Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 class Scene:
-    """Everybody together.
+    """A tenant with one user, an API with its guard, and a client.
 
     Attributes:
-        time: Passes only when somebody waits.
-        pair: Carries requests; what it has `sent` can be looked at.
-        events: What the tenant has told its audit log.
-        store: What the tenant remembers.
-        outbox: What it has sent by e-mail.
-        vault: Where the program keeps its tokens.
+        time: The clock of all parties; it advances only when one of them waits.
+        pair: The connection between them; `pair.sent` has every request.
+        events: The events of the tenant's audit log.
+        store: The store of the tenant.
+        outbox: The e-mails of the tenant.
+        vault: The vault of the client.
     """
 
     def __init__(self, config: TenantConfig | None = None) -> None:
-        """A ready tenant with one person, unless a configuration says otherwise."""
+        """Start the ready tenant, or one with another configuration, and add a user."""
         self.time = FakeSurroundings()
         self.events: list[Mapping[str, object]] = []
         self.outbox = MemoryOutbox()
         self.config = config or replace(ready_config(ISSUER), name="Example")
         self.store = MemoryStore()
         master = self.time.random(32)
-        # Chance repeats itself here, so the keys of one scene fit the next; making them is what takes long.
+        # Random bytes repeat here, so scenes share their signing keys; generating them is slow.
         asyncio.run(self.store.write(partial(_add_keys, keys=_KEYS.get(master, ()))))
-        made = Tenant.create(
+        creating = Tenant.create(
             self.config,
             store=self.store,
             master=master,
@@ -79,7 +80,7 @@ class Scene:
             audit=self.events.append,
             mailer=self.outbox,
         )
-        self.tenant = asyncio.run(made)
+        self.tenant = asyncio.run(creating)
         _KEYS[master] = asyncio.run(self.store.read(lambda transaction: transaction.signing_keys()))
         asyncio.run(self.tenant.add_user(EMAIL, Secret(PASSWORD), "Pat Example"))
         self.pair = Pair({self.config.origin: self.tenant.app}, peer="192.0.2.7")
@@ -88,7 +89,7 @@ class Scene:
         self.vault = MemoryVault()
 
     def app(self, notify: Callable[[Notice], None] | None = None, *scopes: str) -> App:
-        """A program in this scene; `tell` is whoever looks at its screen."""
+        """Return a client of this tenant. Its notices go to `notify`."""
         return App(
             issuer=self.config.issuer,
             client_id=READY_CLIENT_ID,
@@ -99,24 +100,24 @@ class Scene:
         )
 
     def person(self) -> Person:
-        """Somebody at a browser."""
+        """Return a user with a new browser."""
         return Person(self.pair.send)
 
     def log_in(self, *scopes: str) -> StoredLogin:
-        """A whole login, by a person who approves at once."""
+        """Log in by the device flow, approved at once, and return the stored login."""
 
-        def approves(notice: Notice) -> None:
+        def approve_shown(notice: Notice) -> None:
             if isinstance(notice, CodeShown):
                 approve(self.person(), notice)
 
-        return self.app(approves, *scopes).log_in()
+        return self.app(approve_shown, *scopes).log_in()
 
     def post(self, path: str, *, peer: str | None = None, **parameters: str) -> Response:
-        """A form to the tenant, as a program sends it."""
+        """Send a form to the tenant, as a client does."""
         return self.send(form_request(f"{self.config.issuer}{path}", parameters), peer=peer)
 
     def send(self, request: Request, *, peer: str | None = None) -> Response:
-        """Any request, from another address if need be."""
+        """Send a request, if wanted from another address."""
         before, self.pair.peer = self.pair.peer, peer or self.pair.peer
         try:
             return self.pair.send(request)
@@ -130,120 +131,106 @@ def _add_keys(transaction: Transaction, keys: tuple[StoredKey, ...]) -> None:
 
 
 class SceneWorld:
-    """The world of a program in a scene.
+    """The World of a client in a scene.
 
     Attributes:
-        here: What its place is like: no browser, unless somebody says otherwise.
-        answers: By the kind of question, what the person types.
+        here: The surroundings that the flow sees; without a browser unless changed.
+        answers: A function for each kind of question, which returns what the user types.
     """
 
     def __init__(self, scene: Scene, notify: Callable[[Notice], None]) -> None:
-        """Know the scene, and who looks at the screen."""
         self.here = Surroundings()
         self.answers: dict[str, Callable[[], str]] = {"username": lambda: EMAIL, "password": lambda: PASSWORD}
         self._capabilities: dict[tuple[str, str], ServerCapabilities] = {}
-        self._parked: dict[str, Secret | None] = {}
+        self._pending: dict[str, Secret | None] = {}
         self._scene = scene
         self._notify = notify
-        self._brought: Mapping[str, str] | None = None
+        self._redirected: Mapping[str, str] | None = None
         self._state = ""
 
     async def send(self, request: Request) -> Response:
-        """In memory."""
         return self._scene.pair.send(request)
 
     async def wait(self, span: timedelta) -> None:
-        """Time passes for everybody."""
         self._scene.time.go(span)
 
     def now(self) -> Moment:
-        """The scene's."""
         return self._scene.time.moment()
 
     def notify(self, notice: Notice) -> None:
-        """To whoever looks."""
         self._notify(notice)
 
     def random(self, size: int) -> bytes:
-        """The scene's, which repeats itself."""
         return self._scene.time.random(size)
 
     async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
-        """Nobody can really come; `browse` brings the answer."""
+        """Return a redirect URI without listening; `open_browser` stores the redirect."""
         self._state = state
         return callbacks[0].address(callbacks[0].port or 8484)
 
     async def open_browser(self, address: str) -> bool:
-        """A person goes there, logs in and approves whatever is asked; what they bring back is kept for `hear`."""
-        found: list[str] = []
+        """Log in and give consent as the user; store the redirect parameters for `next_event`."""
+        redirects: list[str] = []
 
-        def carry(request: Request) -> Response:
+        def send(request: Request) -> Response:
             if request.url.startswith("http://127.0.0.1:"):
-                found.append(request.body.decode() or urlsplit(request.url).query)
+                redirects.append(request.body.decode() or urlsplit(request.url).query)
                 return Response(200)
             return self._scene.pair.send(request)
 
-        person = Person(carry)
+        person = Person(send)
         person.open(address)
         if "/u/login" in person.page.url:
             person.press("login", email=EMAIL, password=PASSWORD)
         if "/u/consent" in person.page.url:
             person.press("approve")
         if any(form.action.startswith("http://127.0.0.1:") for form in person.page.forms):
-            person.press()  # as the page's script does
-        self._brought = dict(parse_qsl(found[0])) if found else None
+            person.press()  # in a browser, the script of the page submits this form
+        self._redirected = dict(parse_qsl(redirects[0])) if redirects else None
         return True
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """What the person brought."""
-        if self._brought is None or self._brought.get("state") != self._state:
+        if self._redirected is None or self._redirected.get("state") != self._state:
             self._scene.time.go(span)
             return None
-        return Redirected(self._brought)
+        return Redirected(self._redirected)
 
     async def stop_listening(self, *, succeeded: bool) -> None:
-        """Nobody waits to be told."""
         del succeeded
-        self._brought = None
+        self._redirected = None
 
     async def ask(self, question: Question) -> Secret:
-        """Whatever `answers` says to that kind of question, which may look at the scene."""
+        """Return the answer of `answers` for this kind of question."""
         return Secret(self.answers[question.kind]())
 
     def surroundings(self) -> tuple[Surroundings, bool]:
-        """What was set; somebody is there."""
         return self.here, True
 
     def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
-        """What was learned."""
         return self._capabilities.get((issuer, client_id), ServerCapabilities())
 
     def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
-        """Remember it."""
         self._capabilities[issuer, client_id] = capabilities
 
     def save_pending(self, profile: str, kept: Secret | None) -> None:
-        """Keep it, or forget it."""
-        self._parked[profile] = kept
+        self._pending[profile] = kept
 
     def load_pending(self, profile: str) -> Secret | None:
-        """What was kept."""
-        return self._parked.get(profile)
+        return self._pending.get(profile)
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
-        """Nobody else is here."""
         del profile, turn
         return True, None
 
     def record_login(self, profile: str, turn: LockHolder) -> None:
-        """Nobody waits to be told."""
+        pass
 
     def release_login_lock(self) -> None:
         pass
 
 
 def approve(person: Person, shown: CodeShown, *, email: str = EMAIL, password: str = PASSWORD) -> None:
-    """Open the address, enter the code, compare, log in."""
+    """Approve a device login as a user: open the address, enter the code, confirm it and log in."""
     person.open(shown.verification_uri)
     person.press("continue", user_code=shown.user_code)
     person.press("confirm")

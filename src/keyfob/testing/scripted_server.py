@@ -1,4 +1,4 @@
-"""A server that plays prepared answers, and a world that brings a client to it. It asserts nothing and keeps all."""
+"""A World whose server sends prepared responses. It records every call and asserts nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from keyfob.testing.fake_time import FakeTime
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """The server takes the connection and says nothing until the client gives up."""
+    """The server accepts the connection and sends no response until the client stops waiting."""
 
     lasts: timedelta = timedelta(seconds=20)
 
@@ -31,34 +31,34 @@ Answer = Response | KeyfobError | Silence
 
 
 class ScriptedWorld:
-    """A whole world for a flow: time that waits for nobody, and a server that follows a script.
+    """A World for a flow: a clock that advances without waiting, and a scripted server.
 
     Attributes:
-        sent: Every request with the moment it came, in order.
-        notices: All that the person was told.
-        time: Its clocks.
-        brings: What the browser comes back with; None where nobody comes.
-        heard: What the person types or the browser brings, in order, each with the moment since the start; before
-            `brings`.
-        address: Where the browser was sent.
-        went_well: How the flow ended, as a browser would be told; None before it has.
-        here: What this place is like.
-        has_person: Whether somebody is there.
-        learned: What issuers have taught.
-        parked: By profile, a login that another process may go on with.
-        answers: What the person types when asked, in order.
-        asked: What they were asked.
-        elsewhere: Who else has the turn to log in, each time that we want it.
-        turns: By profile, whose turn it was last.
-        meanwhile: What happens elsewhere while a request to a path is on its way, or when "turn" is asked for.
+        time: The clocks.
+        sent: Every request with its time since the start, in order.
+        notices: Every notice, in order.
+        brings: The parameters of the browser's redirect; None if there is no redirect.
+        events: The events of the login, in order, each with its time since the start. They come before `brings`.
+        went_well: The result that `stop_listening` was given; None before it is called.
+        here: The surroundings that the flow sees.
+        has_user: Whether a user sees the notices.
+        capabilities: The cached server capabilities, by issuer and client ID.
+        parked: The pending logins, by profile.
+        answers: The answers that the user will give, in order.
+        asked: The questions that the user was asked.
+        address: The address that was opened in the browser.
+        state: The state of the redirect that the flow waits for.
+        elsewhere: The holders of the login lock that the next attempts to take it meet; then it is free.
+        lock_holders: The last holder of the login lock, by profile.
+        meanwhile: A function to call during each request to a path or, for "turn", before the login lock is taken.
     """
 
     def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:
-        """Learn the script.
+        """Start at the beginning of a script.
 
         Args:
-            script: For each path the answers in order; the last is given again and again. Other paths are unreachable.
-            time: Clocks to share with others.
+            script: The answers for each path, in order. The last one repeats. Other paths are unreachable.
+            time: The clocks, if another party shares them.
         """
         self.time = time or FakeTime()
         self.sent: list[tuple[timedelta, Request]] = []
@@ -76,15 +76,15 @@ class ScriptedWorld:
         self.elsewhere: list[LockHolder | None] = []
         self.lock_holders: dict[str, LockHolder] = {}
         self.meanwhile: dict[str, Callable[[], object]] = {}
-        self._drawn = 0
+        self._random_calls = 0
         self._script = {path: list(answers) for path, answers in script.items()}
 
     async def send(self, request: Request) -> Response:
-        """Play the next answer.
+        """Return or raise the next answer for this path.
 
         Raises:
-            Unreachable: The script says silence, or knows no such path.
-            KeyfobError: The script says so.
+            Unreachable: The answer is `Silence`, or the path is not in the script.
+            KeyfobError: The answer is this error.
         """
         self.sent.append((self.time.passed, request))
         self.meanwhile.get(request.path, lambda: None)()
@@ -102,52 +102,46 @@ class ScriptedWorld:
                 raise answer
 
     async def wait(self, span: timedelta) -> None:
-        """Let time pass, at once."""
         self.time.wait(span)
 
     def now(self) -> Moment:
-        """Both clocks."""
         return self.time.now()
 
     def notify(self, notice: Notice) -> None:
-        """Keep it."""
         self.notices.append(notice)
 
     def random(self, size: int) -> bytes:
-        """Different every time, and the same in every run."""
-        self._drawn += 1
-        return bytes([self._drawn]) * size
+        """Return different bytes for each call, the same in every run."""
+        self._random_calls += 1
+        return bytes([self._random_calls]) * size
 
     async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
-        """Remember the state."""
         self.state = state
         return callbacks[0].address(callbacks[0].port or 1234)
 
     async def open_browser(self, address: str) -> bool:
-        """Remember the address."""
         self.address = address
         return True
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """What the script says is heard next, and then what the browser brings, with the state; else nothing is."""
+        """Return the next scripted event, then the browser's redirect parameters, else None."""
         if self.events and self.events[0][0] <= self.time.passed + span:
-            when, events = self.events.pop(0)
+            when, event = self.events.pop(0)
             self.time.wait(max(when - self.time.passed, timedelta()))
-            return events
+            return event
         if self.brings is None or self.events:
             self.time.wait(span)
             return None
         return Redirected({"state": self.state, **self.brings})
 
     async def stop_listening(self, *, succeeded: bool) -> None:
-        """Remember how it ended."""
         self.went_well = succeeded
 
     async def ask(self, question: Question) -> Secret:
-        """The next of `answers`.
+        """Return the next of `answers`.
 
         Raises:
-            LoginRequired: There is none.
+            LoginRequired: There are no answers left.
         """
         self.asked.append(question)
         if not self.answers:
@@ -155,29 +149,24 @@ class ScriptedWorld:
         return Secret(self.answers.pop(0))
 
     def surroundings(self) -> tuple[Surroundings, bool]:
-        """What was set."""
         return self.here, self.has_user
 
     def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
-        """What was learned."""
         return self.capabilities.get((issuer, client_id), ServerCapabilities())
 
     def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
-        """Remember it."""
         self.capabilities[issuer, client_id] = capabilities
 
     def save_pending(self, profile: str, kept: Secret | None) -> None:
-        """Keep it, or forget it."""
         self.parked.pop(profile, None)
         if kept is not None:
             self.parked[profile] = kept
 
     def load_pending(self, profile: str) -> Secret | None:
-        """What was kept."""
         return self.parked.get(profile)
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
-        """Ours, when those of `elsewhere` have had theirs."""
+        """Fail once for each holder in `elsewhere`, then take the lock."""
         self.meanwhile.get("turn", lambda: None)()
         if self.elsewhere:
             return False, self.elsewhere.pop(0)
@@ -185,16 +174,15 @@ class ScriptedWorld:
         return True, last
 
     def record_login(self, profile: str, turn: LockHolder) -> None:
-        """Keep it."""
         self.lock_holders[profile] = turn
 
     def release_login_lock(self) -> None:
         pass
 
     def requests(self, path: str) -> list[Request]:
-        """What came to one path."""
+        """Return the requests to a path."""
         return [request for _, request in self.sent if request.path == path]
 
     def moments(self, path: str) -> list[float]:
-        """When requests came to one path, in seconds."""
+        """Return the times of the requests to a path, in seconds since the start."""
         return [when.total_seconds() for when, request in self.sent if request.path == path]

@@ -1,4 +1,4 @@
-"""What every store must do. Give these checks yours: each takes a function that opens an empty one."""
+"""Contract checks for a server store. Each check in `CHECKS` takes an empty store and raises if the store fails it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,6 @@ KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON)
 
 
 async def what_is_saved_is_found_again(store: Store) -> None:
-    """Every field of every record survives."""
 
     def save(transaction: Transaction) -> None:
         assert transaction.add_device(LOGIN)
@@ -80,7 +79,7 @@ async def what_is_saved_is_found_again(store: Store) -> None:
 
 
 async def what_the_other_grants_need_is_found_again(store: Store) -> None:
-    """Every field of every record survives, full and bare."""
+    """Save each record both with and without its optional fields."""
     bare = replace(AUTHORIZATION, code_hash=b"bare", challenge=None, nonce=None, key_thumbprint=None, login_id=None)
     twins = replace(REFRESH, current_hashes=(b"1" * 32, b"2" * 32), previous_hashes=(b"3" * 32,), rotated_at=NOON)
     young = replace(MFA, token_hash=b"young", oob_hash=None, binding_hash=None, oob_expires_at=None, is_spent=False)
@@ -114,11 +113,11 @@ async def what_the_other_grants_need_is_found_again(store: Store) -> None:
 
 
 async def a_mark_is_used_once(store: Store) -> None:
-    """Of many at once, one is the first; a mark that has lapsed is swept away."""
+    """Of many concurrent uses of a replay key, one succeeds. An expired key is removed and can be used again."""
     later = NOON + timedelta(minutes=5)
 
     def use(transaction: Transaction) -> bool:
-        return transaction.use_once(b"mark", later)
+        return transaction.use_once(b"replay key", later)
 
     assert sum(await asyncio.gather(*(store.write(use) for _ in range(20)))) == 1
     assert await store.write(lambda transaction: transaction.sweep(later, 10)) == 1
@@ -126,7 +125,7 @@ async def a_mark_is_used_once(store: Store) -> None:
 
 
 async def the_oldest_logins_of_one_person_in_one_program_end_first(store: Store) -> None:
-    """Nobody else's do, and none twice."""
+    """Logins of other users and other clients do not end, and none is counted twice."""
 
     def fill(transaction: Transaction) -> None:
         for number in range(5):
@@ -153,7 +152,7 @@ async def the_oldest_logins_of_one_person_in_one_program_end_first(store: Store)
 
 
 async def a_person_who_goes_takes_what_is_theirs(store: Store) -> None:
-    """Sessions, logins, factors and consents; nobody else's."""
+    """Deleting a user deletes the sessions, logins, authenticators and consents of that user only."""
 
     def fill(transaction: Transaction) -> None:
         transaction.save_user(USER)
@@ -180,7 +179,6 @@ async def a_person_who_goes_takes_what_is_theirs(store: Store) -> None:
 
 
 async def what_was_never_saved_is_not_found(store: Store) -> None:
-    """None, not an error."""
     assert await store.read(lambda transaction: transaction.device_by_code(b"x")) is None
     assert await store.read(lambda transaction: transaction.device_by_user_code(b"x")) is None
     assert await store.read(lambda transaction: transaction.refresh_by_id(b"x")) is None
@@ -190,13 +188,12 @@ async def what_was_never_saved_is_not_found(store: Store) -> None:
 
 
 async def an_email_is_found_in_any_case(store: Store) -> None:
-    """People write their address as they like."""
     await store.write(lambda transaction: transaction.save_user(USER))
     assert await store.read(lambda transaction: transaction.user_by_email("pERSON@example.COM")) == USER
 
 
 async def a_user_code_is_given_once(store: Store) -> None:
-    """Two live logins never share one."""
+    """Two pending logins do not share a user code."""
     twin = replace(LOGIN, device_code_hash=b"another")
     assert await store.write(lambda transaction: transaction.add_device(LOGIN))
     assert not await store.write(lambda transaction: transaction.add_device(twin))
@@ -204,10 +201,10 @@ async def a_user_code_is_given_once(store: Store) -> None:
 
 
 async def work_that_raises_leaves_nothing_behind(store: Store) -> None:
-    """All of a transaction, or none of it.
+    """A transaction is saved as a whole or not at all.
 
     Raises:
-        AssertionError: The store swallowed the error.
+        AssertionError: The store did not raise the error again.
     """
 
     def fail(transaction: Transaction) -> None:
@@ -225,7 +222,7 @@ async def work_that_raises_leaves_nothing_behind(store: Store) -> None:
 
 
 async def work_that_raises_spoils_nobody_elses(store: Store) -> None:
-    """What is written at the same time by others stays."""
+    """Concurrent writes of other transactions are kept."""
 
     def fail(transaction: Transaction) -> bool:
         transaction.save_user(USER)
@@ -235,10 +232,10 @@ async def work_that_raises_spoils_nobody_elses(store: Store) -> None:
         name = bytes([number])
         return transaction.add_device(replace(LOGIN, device_code_hash=name, user_code_hash=name))
 
-    works: list[Callable[[Transaction], bool]] = [
+    writes: list[Callable[[Transaction], bool]] = [
         fail if number % 3 == 0 else partial(add, number=number) for number in range(30)
     ]
-    done = await asyncio.gather(*(store.write(work) for work in works), return_exceptions=True)
+    done = await asyncio.gather(*(store.write(work) for work in writes), return_exceptions=True)
     assert [isinstance(outcome, LookupError) for outcome in done] == [number % 3 == 0 for number in range(30)]
     assert await store.read(lambda transaction: transaction.user_by_id(USER.user_id)) is None
     for number in range(30):
@@ -251,7 +248,6 @@ def _device(transaction: Transaction, name: bytes) -> DeviceLogin | None:
 
 
 async def twenty_polls_at_once_give_one_token(store: Store) -> None:
-    """Of many who find a login approved, one redeems it."""
     approved = replace(LOGIN, stage="approved", user_id="auth0|1", auth_time=NOON)
     await store.write(lambda transaction: transaction.add_device(approved))
 
@@ -280,7 +276,7 @@ async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> N
 
 
 async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) -> None:
-    """Live rows stay; a just lapsed code is still known as lapsed."""
+    """Valid records stay. A code that has just expired stays for a while, so that it is reported as expired."""
 
     def fill(transaction: Transaction) -> None:
         for number in range(5):
@@ -289,10 +285,10 @@ async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) ->
         transaction.save_refresh(REFRESH)
 
     await store.write(fill)
-    just_lapsed, long_lapsed = LOGIN.expires_at + timedelta(minutes=1), LOGIN.expires_at + timedelta(days=1)
-    assert await store.write(lambda transaction: transaction.sweep(just_lapsed, 10)) == 0
-    assert await store.write(lambda transaction: transaction.sweep(long_lapsed, 3)) == 3
-    assert await store.write(lambda transaction: transaction.sweep(long_lapsed, 10)) == 2
+    just_expired, long_expired = LOGIN.expires_at + timedelta(minutes=1), LOGIN.expires_at + timedelta(days=1)
+    assert await store.write(lambda transaction: transaction.sweep(just_expired, 10)) == 0
+    assert await store.write(lambda transaction: transaction.sweep(long_expired, 3)) == 3
+    assert await store.write(lambda transaction: transaction.sweep(long_expired, 10)) == 2
     assert await store.read(lambda transaction: transaction.refresh_by_id(REFRESH.login_id)) == REFRESH
 
 

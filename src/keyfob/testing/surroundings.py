@@ -1,4 +1,4 @@
-"""One fake clock for everybody in a scene, and chance that repeats itself."""
+"""A fake clock for all parties of a scene, and repeatable random bytes."""
 
 from __future__ import annotations
 
@@ -10,25 +10,23 @@ from keyfob.testing.fake_time import NOON, FakeTime
 
 
 class FakeSurroundings:
-    """What a tenant needs of the world; when the program waits, the tenant's time passes too."""
+    """The clock and the random bytes of a server. When the client waits, this clock advances too."""
 
     def __init__(self, start: datetime = NOON, seed: int = 1) -> None:
-        """Stand still at `start`."""
         self._time = FakeTime(start)
         self._random = random.Random(seed)
 
     def now(self) -> datetime:
-        """Aware, UTC."""
         return self._time.now().wall
 
     def moment(self) -> Moment:
-        """Both clocks."""
+        """Return the time on both clocks."""
         return self._time.now()
 
     def go(self, span: timedelta) -> None:
-        """Let time pass."""
+        """Advance both clocks."""
         self._time.wait(span)
 
     def random(self, size: int) -> bytes:
-        """The same bytes for the same seed."""
+        """Return the next bytes of the seeded sequence."""
         return self._random.randbytes(size)

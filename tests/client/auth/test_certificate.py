@@ -22,7 +22,7 @@ from keyfob.client.model.profile import Profile
 from keyfob.client.model.source import Source
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import LoginRequired, Malformed, Misuse
-from keyfob.io.certified import KeyPair
+from keyfob.io.key_pair import KeyPair
 from keyfob.login import App
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response, json_response

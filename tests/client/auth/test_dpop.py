@@ -27,7 +27,7 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
-from keyfob.serve import Wire
+from keyfob.server.settings.config import Wire
 from keyfob.testing.example_tenant import ORDERS, SECRET, example_config
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scene import EMAIL, PASSWORD, Scene, SceneWorld, approve

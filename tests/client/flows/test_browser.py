@@ -26,7 +26,7 @@ from keyfob.protocol.pkce import challenge_of
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
-from keyfob.serve import Wire
+from keyfob.server.settings.config import Wire
 from keyfob.testing.example_tenant import ORDERS, example_config
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scene import EMAIL, Scene, SceneWorld

@@ -14,7 +14,7 @@ from keyfob.client.model.storage_choice import PLACES, WORDS, Note, Place, Polic
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Code, Malformed, Misuse, VaultUnavailable
 from keyfob.run import run
-from keyfob.testing.key_drawer import FakeKeyStorage, FakeKeyStorages
+from keyfob.testing.fake_key_storage import FakeKeyStorage, FakeKeyStorages
 from tests.client.scripts import stored
 
 KEY = bytes(range(32))

@@ -13,7 +13,8 @@ from cryptography import x509
 
 from keyfob.errors import Misuse
 from keyfob.jose.certificates import AUTHORITY_LIFE, Authority
-from keyfob.serve import TlsFiles, tls_files
+from keyfob.serve import tls_files
+from keyfob.server.io.certificates import TlsFiles
 
 NOW = datetime.now(UTC)
 FILES = {"ca.pem", "ca.key", "server.pem", "server.key"}

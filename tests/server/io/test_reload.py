@@ -10,12 +10,13 @@ import pytest
 
 from keyfob.protocol.grants import DEVICE_CODE, PASSWORD
 from keyfob.protocol.http import Request, form_request
-from keyfob.serve import READY_CLIENT_ID, Api, Application, Registry, Tenant, TenantConfig, ready_config
+from keyfob.serve import Api, Application, Registry, Tenant, TenantConfig, ready_config
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.reload import Reloader
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Document
 from keyfob.server.settings.stored_settings import config_of, documents_of
+from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.pair import Pair
 from keyfob.testing.scene import quick_passwords
 from keyfob.testing.surroundings import FakeSurroundings

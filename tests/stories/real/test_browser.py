@@ -12,7 +12,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from keyfob.login import App, CodeShown, Notice, StoredLogin
 from keyfob.protocol.http import Request
-from keyfob.serve import READY_AUDIENCE, READY_CLIENT_ID, FirstUser, Running, Tenant, bind, ready_config, url_of
+from keyfob.serve import Running, Tenant, bind, ready_config, url_of
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, FirstUser
 from keyfob.testing.person import over_network
 
 FLAGS = [

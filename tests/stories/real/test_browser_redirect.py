@@ -16,8 +16,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from keyfob.protocol.pkce import challenge_of
 from keyfob.protocol.secret import Secret
-from keyfob.serve import READY_AUDIENCE, Running, Tenant, bind, url_of
+from keyfob.serve import Running, Tenant, bind, url_of
 from keyfob.server.decide.multifactor import one_time_code, step_of
+from keyfob.server.start import READY_AUDIENCE
 from keyfob.testing.example_tenant import NATIVE, example_config
 from keyfob.testing.scene import EMAIL, PASSWORD, quick_passwords
 from tests.loopback import Loopback, serving

@@ -21,21 +21,11 @@ from keyfob.errors import Malformed, Refused
 from keyfob.login import App
 from keyfob.protocol.certificate import thumbprint_of
 from keyfob.protocol.http import Request
-from keyfob.serve import (
-    READY_AUDIENCE,
-    ApiGrant,
-    Application,
-    Certified,
-    ForCertificates,
-    Running,
-    Tenant,
-    TlsFiles,
-    bind,
-    read_authorities,
-    ready_config,
-    tls_files,
-    url_of,
-)
+from keyfob.serve import ApiGrant, Application, Running, Tenant, bind, ready_config, tls_files, url_of
+from keyfob.server.io.certificates import TlsFiles, read_authorities
+from keyfob.server.io.running import Certified
+from keyfob.server.settings.config import ForCertificates
+from keyfob.server.start import READY_AUDIENCE
 from tests.stories.real.test_tls import Shell, said_after, shell
 from tests.tls import Made, make, put
 

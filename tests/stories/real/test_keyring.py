@@ -19,7 +19,7 @@ from keyfob.client.model.storage_choice import Note, Place
 from keyfob.errors import VaultUnavailable
 from keyfob.io import secret_service
 from keyfob.run import run
-from keyfob.testing.key_drawer import FakeKeyStorage
+from keyfob.testing.fake_key_storage import FakeKeyStorage
 from tests.client.scripts import stored
 from tests.stories.real.bus import gnome_keyring, keeper, lock_keyring, session_bus
 

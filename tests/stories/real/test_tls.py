@@ -26,17 +26,9 @@ from keyfob.client.io.world import SystemWorld
 from keyfob.errors import Unreachable
 from keyfob.io.http import HttpSender, sender_for
 from keyfob.login import App, CodeShown, Notice, Profile
-from keyfob.serve import (
-    READY_AUDIENCE,
-    READY_CLIENT_ID,
-    Running,
-    Tenant,
-    TlsFiles,
-    bind,
-    ready_config,
-    tls_files,
-    url_of,
-)
+from keyfob.serve import Running, Tenant, bind, ready_config, tls_files, url_of
+from keyfob.server.io.certificates import TlsFiles
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.person import Person
 
 PAGE = Path(__file__).parents[3] / "docs" / "https.md"

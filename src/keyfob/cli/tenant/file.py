@@ -69,7 +69,8 @@ def configure_apply(parser: ArgumentParser) -> None:
 
 
 def apply(flags: Namespace) -> int:
-    from keyfob.serve import Registry, is_tenant  # noqa: PLC0415  needs the extra serve; --help and completion do not
+    from keyfob.serve import Registry  # noqa: PLC0415  needs the extra serve; --help and completion do not
+    from keyfob.server.io.registry import is_tenant  # noqa: PLC0415  needs the extra serve; --help and completion do not
 
     found = folder.load(flags.file)
     is_new = not is_tenant(folder.folder_of(flags))

@@ -140,7 +140,7 @@ def _password(flags: Namespace) -> Secret:
     Raises:
         Misuse: The two entries differ, or the password is too weak.
     """
-    from keyfob.serve import new_password  # noqa: PLC0415  needs the extra serve; --help and completion do not
+    from keyfob.server.io.registry import new_password  # noqa: PLC0415  needs the extra serve; --help and completion do not
 
     if flags.generate:
         return new_password()

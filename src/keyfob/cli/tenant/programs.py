@@ -199,7 +199,8 @@ def _table_of_flags(flags: Namespace, family: Family) -> tuple[Table, Secret | N
 
 def _application(flags: Namespace) -> tuple[Table, Secret | None]:
     # Needs the extra serve; --help and completion do not.
-    from keyfob.serve import new_client_id, new_client_secret, read_own_certificate  # noqa: PLC0415
+    from keyfob.server.io.certificates import read_own_certificate  # noqa: PLC0415
+    from keyfob.server.io.registry import new_client_id, new_client_secret  # noqa: PLC0415
 
     callbacks: list[str] = flags.callback or []
     grants = list(_USUAL_GRANTS[flags.kind])

@@ -21,14 +21,18 @@ from keyfob.client.session.calls import TokenHeaders
 from keyfob.client.session.renewal import Renewal
 from keyfob.client.session.storage import need_login
 from keyfob.errors import KeyfobError, LoginRequired, Refused
+from keyfob.lazy import LazyModule
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
+    from keyfob.client.flows import interactive
     from keyfob.client.flows.choice import Choice
     from keyfob.client.model.pending_login import PendingLogin
+else:  # a stored token needs no flow: 40 ms
+    interactive = LazyModule("keyfob.client.flows.interactive")
 
 MISMATCH_HINT: Final = "Log in as before, or let the other take its place: keyfob login --switch-account"
 _ID_BYTES: Final = 16
@@ -95,14 +99,10 @@ class Login(Renewal):
 
     async def plan(self) -> Choice:
         """Return the flows that are possible from here, the safest first, and why."""
-        from keyfob.client.flows import interactive  # noqa: PLC0415  a stored token needs no flow
-
         return await interactive.plan(self._world, self.profile)
 
     async def begin(self, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
         """Show the user a code and return; `resume` waits, here or in another process. Raises as the flow."""
-        from keyfob.client.flows import interactive  # noqa: PLC0415  a stored token needs no flow
-
         await self._prepare()
         return await interactive.begin(self._world, self.profile, self._credentials.credential(), assurance)
 
@@ -110,7 +110,6 @@ class Login(Renewal):
         self, may_replace_account: MayReplaceAccount = keep_account, accepts: AcceptsLogin = accept_any
     ) -> StoredLogin:
         """Finish a pending login, or wait for another process that does, and store it. Raises as the flow."""
-        from keyfob.client.flows import interactive  # noqa: PLC0415  a stored token needs no flow
 
         async def log_in() -> StoredLogin:
             # The deadline was stored in local time, so clock skew is not applied here.

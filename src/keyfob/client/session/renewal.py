@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.credential import PlatformToken
@@ -16,7 +16,14 @@ from keyfob.client.session.freshness import LogIn, Use, is_usable, judge, refres
 from keyfob.client.session.server_time import ServerTime
 from keyfob.client.session.storage import Storage, need_login
 from keyfob.errors import LoginRequired, Malformed, Misuse, Unreachable
+from keyfob.lazy import LazyModule
 from keyfob.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from keyfob.client.flows import client_credentials, interactive
+else:  # a stored token needs no flow: 40 ms
+    client_credentials = LazyModule("keyfob.client.flows.client_credentials")
+    interactive = LazyModule("keyfob.client.flows.interactive")
 
 _DELAYS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(milliseconds=400))
 
@@ -136,15 +143,11 @@ class Renewal(Storage):
         world = ServerTime(self._world, before.skew if before else timedelta())
         credential = self._credentials.credential()
         if self.profile.is_machine:
-            from keyfob.client.flows import client_credentials  # noqa: PLC0415  a stored token needs no flow
-
             identity = None if isinstance(credential, PlatformToken) else self._credentials.read(self.profile.identity)
             platform = identity if isinstance(identity, PlatformToken) else None
             key = before.proof_key if before else None
             stored = await client_credentials.log_in(world, self.profile, credential, platform, key)
         else:
-            from keyfob.client.flows import interactive  # noqa: PLC0415  a stored token needs no flow
-
             stored = await interactive.log_in(
                 world, self.profile, credential, opens_page=opens_page, assurance=assurance, last_name=last_name
             )

@@ -29,9 +29,9 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.grants import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN
 from keyfob.protocol.http import Headers, Request, Response, form_request
 from keyfob.protocol.metadata import aliases
-from keyfob.serve import ApiGrant, Application, Wire
+from keyfob.serve import ApiGrant, Application
 from keyfob.server.endpoints.oauth.metadata import describe_tenant
-from keyfob.server.settings.config import ForCertificates
+from keyfob.server.settings.config import ForCertificates, Wire
 from keyfob.server.settings.stored_settings import config_of, documents_of
 from keyfob.testing.example_tenant import (
     APIS,

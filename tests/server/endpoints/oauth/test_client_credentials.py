@@ -14,7 +14,7 @@ from keyfob.jose.keys import SigningKey
 from keyfob.jose.tokens import sign
 from keyfob.protocol.client_authentication import JWT_BEARER
 from keyfob.protocol.secret import Secret
-from keyfob.serve import Wire
+from keyfob.server.settings.config import Wire
 from keyfob.testing.example_tenant import MACHINE, MACHINE_KEY, ORDERS, SECOND_SECRET, SECRET, STOCK
 from keyfob.testing.scene import ISSUER, Scene
 from tests.server.wires import as_machine, basic, body_of, claims_of, header_of, scene_of, send_json, token, told

@@ -15,7 +15,7 @@ from keyfob.jose.tokens import sign
 from keyfob.protocol.dpop import Proof, hash_of, normal
 from keyfob.protocol.http import Headers, Request, Response
 from keyfob.protocol.secret import Secret
-from keyfob.serve import Wire
+from keyfob.server.settings.config import Wire
 from keyfob.testing.example_tenant import ORDERS, SECRET
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 from tests.server.endpoints.pages.test_authorize import push

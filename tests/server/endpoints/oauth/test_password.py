@@ -13,10 +13,9 @@ import pytest
 
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
-from keyfob.serve import Wire
 from keyfob.server.decide.multifactor import one_time_code, step_of
 from keyfob.server.records import User
-from keyfob.server.settings.config import IDENTITY_SCOPES
+from keyfob.server.settings.config import IDENTITY_SCOPES, Wire
 from keyfob.testing.example_tenant import LEGACY, ORDERS, SECRET
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 from tests.server.wires import (

@@ -29,11 +29,12 @@ from keyfob.protocol.grants import (
 )
 from keyfob.protocol.http import Headers, Response, form_request
 from keyfob.protocol.secret import Secret
-from keyfob.serve import Tenant, TenantConfig, Wire
+from keyfob.serve import Tenant, TenantConfig
 from keyfob.server.decide.check_table import cells_of
 from keyfob.server.decide.token_checks import GRANTS_OF, STEPS, TOKEN_CHECKS, Step
 from keyfob.server.keyed_hash import keyed_hash, read_refresh
 from keyfob.server.ports import Transaction
+from keyfob.server.settings.config import Wire
 from keyfob.server.start import hash_keys
 from keyfob.server.wire import TABLE, Outcome
 from keyfob.testing.example_tenant import CALLBACK, MACHINE_KEY, ORDERS, SECRET

@@ -13,8 +13,9 @@ import pytest
 
 from keyfob.errors import Misuse
 from keyfob.protocol.http import FORM, Request, Response
-from keyfob.serve import Application, Wire
+from keyfob.serve import Application
 from keyfob.server.decide.authorization_facts import is_registered
+from keyfob.server.settings.config import Wire
 from keyfob.testing.example_tenant import CALLBACK, NATIVE, ORDERS, STOCK, WEB_CALLBACK
 from keyfob.testing.pair import ask
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene

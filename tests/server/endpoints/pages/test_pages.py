@@ -14,8 +14,9 @@ from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import FORM, Request, Response
 from keyfob.protocol.secret import Secret
-from keyfob.serve import READY_CLIENT_ID, Api, Application, ready_config
+from keyfob.serve import Api, Application, ready_config
 from keyfob.server.decide.throttle import guess_budget
+from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 

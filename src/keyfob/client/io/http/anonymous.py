@@ -31,14 +31,11 @@ class AnonymousClient:
             Unreachable: There is no response.
             Malformed: The response is not usable HTTP.
         """
-        import httpx2  # it is slow to import, as are the modules that need it
-
-        from keyfob.client.io.http.httpx2_auth import call
-        from keyfob.io.trust import ssl_context
+        from keyfob.client.io.http.httpx2_auth import call, plain_client
 
         if not is_safe(request.url):
             raise Misuse("a call is not made over plain http beyond this machine", hint="Use the API's https address.")
-        with httpx2.Client(verify=True if self._ca is None else ssl_context(self._ca)) as client:
+        with plain_client(self._ca) as client:
             return call(client, request, write, head)
 
     def find(self, url: str, refusal: Response, trusted: Collection[str] = ()) -> ApiFound:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from keyfob.client.model.profile import Profile
 from keyfob.io.http import HttpSender, sender_for
+from keyfob.io.key_pair import KeyPair
 
 if TYPE_CHECKING:
     import ssl
-
-    from keyfob.io.certified import KeyPair
 
 
 def sender_of(profile: Profile) -> HttpSender:
@@ -21,7 +20,7 @@ def sender_of(profile: Profile) -> HttpSender:
 
 def tls_of(profile: Profile) -> ssl.SSLContext:
     """Return a profile's TLS settings. Raises `Misuse` if a file of authorities or a certificate is unusable."""
-    from keyfob.io.trust import ssl_context  # ssl is slow to import, and a stored token needs none
+    from keyfob.io.trust import ssl_context
 
     return ssl_context(_authorities(profile), _pair(profile))
 
@@ -32,8 +31,4 @@ def _authorities(profile: Profile) -> Path | None:
 
 def _pair(profile: Profile) -> KeyPair | None:
     files = profile.certificate
-    if files is None:
-        return None
-    from keyfob.io.certified import KeyPair  # as in `tls_of`
-
-    return KeyPair.of(files.certificate, files.key)
+    return None if files is None else KeyPair.of(files.certificate, files.key)

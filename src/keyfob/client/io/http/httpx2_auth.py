@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, Callable, Generator
+from pathlib import Path
 
 import httpx2
 
 from keyfob.client.io.http.redirects import async_auth_flow, auth_flow
 from keyfob.client.session.calls import Calls
-from keyfob.io.http import translated
+from keyfob.io.httpx2_client import translated
+from keyfob.io.trust import ssl_context
 from keyfob.protocol.http import Headers, Request, Response
 
 
@@ -66,3 +68,8 @@ def async_client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.A
 def client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.Client:
     """Return an HTTP client that sends the token; with default TLS settings if there are none."""
     return httpx2.Client(auth=Httpx2Auth(calls), verify=True if tls is None else tls)
+
+
+def plain_client(ca: Path | None) -> httpx2.Client:
+    """Return an HTTP client without a token; `ca` is a file of authorities to trust too."""
+    return httpx2.Client(verify=True if ca is None else ssl_context(ca))

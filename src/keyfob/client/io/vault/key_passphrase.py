@@ -13,6 +13,7 @@ from typing import Final
 
 from keyfob.client.io.vault.files import read_private, remove, write_private
 from keyfob.errors import KeyfobError, Malformed, VaultUnavailable
+from keyfob.jose import sealed
 from keyfob.protocol.fields import Fields, read_json
 
 VARIABLE: Final = "KEYFOB_PASSPHRASE_FILE"
@@ -35,8 +36,6 @@ class Passphrase:
         raw = read_private(self._path)
         if raw is None:
             return None
-        from keyfob.jose import sealed
-
         try:
             fields = read_json(raw, "key file")
             salt, ciphertext = (base64.b64decode(fields.text(name)) for name in ("salt", "box"))
@@ -51,8 +50,6 @@ class Passphrase:
             raise VaultUnavailable("the passphrase is not the right one", code="passphrase-wrong", hint=hint) from None
 
     def write(self, key: bytes, *, may_ask: bool) -> None:
-        from keyfob.jose import sealed
-
         phrase = _passphrase(may_ask=may_ask, is_new=True)
         salt, nonce = secrets.token_bytes(16), secrets.token_bytes(sealed.NONCE_BYTES)
         ciphertext = sealed.seal(key, sealed.stretch(phrase, salt), nonce=nonce, context=_CONTEXT)

@@ -14,9 +14,14 @@ from keyfob.client.io.vault.lock import locked
 from keyfob.client.model.envelope import Envelope
 from keyfob.client.model.storage_choice import KEY_BYTES, PLACES, Note, Place, Policy, order, policy_of, settle
 from keyfob.errors import Code, Malformed, VaultUnavailable
+from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
-    from keyfob.client.io.vault.key_places import KeyPlace
+    from keyfob.client.io.vault import key_places
+    from keyfob.jose import sealed
+else:  # a plain file needs neither: 25 ms, mostly cryptography
+    key_places = LazyModule("keyfob.client.io.vault.key_places")
+    sealed = LazyModule("keyfob.jose.sealed")
 
 NOTE: Final = "vault.json"
 POLICY_VARIABLE: Final = "KEYFOB_STORE"
@@ -30,7 +35,7 @@ class Seals:
 
     def __init__(
         self, folder: Path | None = None, policy: Policy | None = None,
-        places: Callable[[Place, Path], KeyPlace] | None = None,
+        places: Callable[[Place, Path], key_places.KeyPlace] | None = None,
     ) -> None:  # fmt: skip
         """Create it.
 
@@ -45,12 +50,8 @@ class Seals:
         self._keys: dict[Place, bytes] = {}
         self._lock = self._home / f"{NOTE}.lock"
 
-    def _place(self, name: Place) -> KeyPlace:
-        if self._open_place is None:
-            from keyfob.client.io.vault.key_places import open_place  # 25 ms, and a plain file needs no key
-
-            return open_place(name, self._home)
-        return self._open_place(name, self._home)
+    def _place(self, name: Place) -> key_places.KeyPlace:
+        return (self._open_place or key_places.open_place)(name, self._home)
 
     def note(self) -> Note:
         """Return the stored decision; an empty note if there is none or it is damaged.
@@ -105,8 +106,6 @@ class Seals:
         if place == "file":
             self._allow_file()
             return plain
-        from keyfob.jose import sealed
-
         master = self._key(place)
         key = sealed.derive(master, "vault")
         ciphertext = sealed.seal(plain, key, nonce=secrets.token_bytes(sealed.NONCE_BYTES), context=f"vault {entry}")
@@ -122,8 +121,6 @@ class Seals:
         envelope = Envelope.find(raw)
         if envelope is None:
             return raw
-        from keyfob.jose import sealed
-
         master = self._find_key(envelope.key_id)
         return sealed.unseal(envelope.ciphertext, sealed.derive(master, "vault"), context=f"vault {entry}")
 
@@ -235,8 +232,6 @@ class Seals:
 
     def _find_key(self, key_id: str) -> bytes:
         """Return the key of that id from the present place or the one before, or raise `VaultUnavailable`."""
-        from keyfob.jose import sealed
-
         note = self.note()
         problem: VaultUnavailable | None = None
         # If the note was lost, every place is searched: the logins must not be lost with it.

@@ -1,4 +1,4 @@
-"""A place for the key of a vault, in whatever state a test wants: open, empty, locked, hung, absent, or a pretender."""
+"""A fake storage for the vault key: open, empty, locked, not responding, absent, or one that stores nothing."""
 
 from __future__ import annotations
 
@@ -9,52 +9,47 @@ from keyfob.errors import Code, VaultUnavailable
 
 
 class FakeKeyStorage:
-    """Keeps one key.
+    """A storage for one key.
 
     Attributes:
-        key: What lies there; None for nothing.
-        trouble: The code that every call is answered with; None where it works.
-        forgets: Whether it takes a key and keeps nothing.
-        unlocks: Whether a person who is asked unlocks it.
+        key: The stored key, if any.
+        trouble: The code of the error that every call raises; None if the storage works.
+        forgets: Accept a key without storing it.
+        unlocks: The user unlocks the storage when asked.
     """
 
     def __init__(self, key: bytes | None = None, trouble: Code | None = None) -> None:
-        """Empty and open, if nothing is said."""
         self.key = key
         self.trouble: Code | None = trouble
         self.forgets = False
         self.unlocks = False
 
     def read(self, *, may_ask: bool) -> bytes | None:
-        """The key, or None."""
-        self._answer(may_ask=may_ask)
+        self._raise_trouble(may_ask=may_ask)
         return self.key
 
     def write(self, key: bytes, *, may_ask: bool) -> None:
-        """Put it there."""
-        self._answer(may_ask=may_ask)
+        self._raise_trouble(may_ask=may_ask)
         if not self.forgets:
             self.key = key
 
     def remove(self) -> None:
-        """Take it away."""
         self.key = None
 
-    def _answer(self, *, may_ask: bool) -> None:
+    def _raise_trouble(self, *, may_ask: bool) -> None:
         if may_ask and self.unlocks and self.trouble == "key-locked":
             self.trouble = None
         if self.trouble is not None:
-            raise VaultUnavailable(f"this drawer answers {self.trouble}", code=self.trouble)
+            raise VaultUnavailable(f"this fake storage answers {self.trouble}", code=self.trouble)
 
 
 class FakeKeyStorages:
-    """One for each place; those that nobody put there are absent."""
+    """Key storages by the name of their place. Every other place is absent."""
 
     def __init__(self, **entries: FakeKeyStorage) -> None:
-        """Which there are, by the names of their places."""
         self.entries = entries
 
     def __call__(self, place: Place, home: Path) -> FakeKeyStorage:
-        """As `client/io/vault/key_places.py` opens a place."""
+        """Open a storage; replaces the function in `client/io/vault/key_places.py`."""
         del home
         return self.entries.get(place) or FakeKeyStorage(trouble="key-absent")

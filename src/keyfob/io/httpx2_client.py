@@ -1,0 +1,99 @@
+"""Clients of httpx2, and the translation of its errors. It takes 70 ms to import, so `http.py` imports it late."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+from keyfob.errors import KeyfobError, Malformed, Unreachable
+from keyfob.io.key_pair import KeyPair
+from keyfob.io.redacting import guard_log
+from keyfob.io.trust import ssl_context
+
+_ENDED: Final = "disconnected without sending a response"
+
+
+def make_client(
+    *, connect: float, read: float, through_proxy: bool, ca: Path | None, pair: KeyPair | None
+) -> httpx2.Client:
+    """Return a client that follows no redirects, stores no cookies, and logs no secrets.
+
+    Args:
+        connect: The limit for connecting, in seconds.
+        read: The limit between two pieces of an answer, in seconds.
+        through_proxy: As for `HttpSender`; so are the others.
+
+    Raises:
+        Misuse: As `ssl_context`.
+    """
+    guard_log()
+    return httpx2.Client(
+        verify=True if ca is None and pair is None else ssl_context(ca, pair),
+        timeout=httpx2.Timeout(read, connect=connect),
+        follow_redirects=False,
+        # The client is shared: a cookie must not be sent with another caller's request.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        trust_env=through_proxy,
+    )
+
+
+@contextlib.contextmanager
+def translated() -> Generator[None]:
+    """Translate errors of httpx2.
+
+    Raises:
+        Unreachable: No response. `timed_out` tells a timeout; the message names the certificate, proxy or host name at
+            fault.
+        Malformed: The response is not HTTP, or the URL is not valid.
+        Refused: The server requires a client certificate, or does not accept the presented one.
+    """
+    try:
+        yield
+    except httpx2.TimeoutException:
+        raise Unreachable("no answer in time", timed_out=True, hint="Try again.") from None
+    except (httpx2.ProxyError, httpx2.NetworkError) as problem:
+        reason = _explain(problem)
+        raise reason from None
+    except httpx2.RemoteProtocolError as problem:
+        if _ENDED in str(problem):
+            # Some servers refuse a certificate in this way: asyncio's, for example.
+            hint = "Try again. It may want a certificate of this program, or another one: --certificate FILE."
+            raise Malformed("the server ended the connection without an answer", hint=hint) from None
+        raise Malformed("the answer is not HTTP as it should be") from None
+    except (httpx2.DecodingError, httpx2.TooManyRedirects):
+        raise Malformed("the answer is not HTTP as it should be") from None
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.CookieConflict):
+        raise Malformed("the address cannot be used", field="url") from None
+    except (httpx2.HTTPError, httpx2.StreamError, httpx2.SSEError) as problem:
+        broken = _broken(problem)
+        raise broken from None
+
+
+def _explain(problem: httpx2.ProxyError | httpx2.NetworkError) -> KeyfobError:
+    from keyfob.io.diagnosis import explain_alert, explain_connection, explain_proxy
+
+    url = _url_of(problem)
+    if isinstance(problem, httpx2.ProxyError):
+        return explain_proxy(str(problem), url)
+    # In TLS 1.3, a server's alert about our certificate may arrive after the connection is made.
+    alert = explain_alert(problem, url)
+    if alert is not None:
+        return alert
+    return explain_connection(problem, url) if isinstance(problem, httpx2.ConnectError) else _broken(problem)
+
+
+def _broken(problem: Exception) -> Unreachable:
+    return Unreachable(f"the connection broke ({type(problem).__name__})", hint="Try again.")
+
+
+def _url_of(problem: httpx2.RequestError) -> str:
+    """Return the URL of the failed request, or "" if the library did not set it."""
+    try:
+        return str(problem.request.url)
+    except (RuntimeError, AttributeError):
+        return ""

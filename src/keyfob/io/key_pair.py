@@ -1,0 +1,68 @@
+"""The files of a client certificate and its private key (RFC 8705 §2)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn, Self
+
+from keyfob.errors import Misuse
+from keyfob.protocol.certificate import certificates_in, der_of_pem, thumbprint_of
+
+_LARGEST: Final = 256 * 1024
+_HINT: Final = "--certificate and --certificate-key name files in PEM; a key has no passphrase."
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """The paths of a certificate and its private key, which may be the same file."""
+
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def of(cls, certificate: str, key: str | None) -> Self:
+        """Create it from file names; without one for the key, the certificate's file holds it."""
+        return cls(Path(certificate).expanduser(), Path(key or certificate).expanduser())
+
+    def thumbprint(self) -> str:
+        """Return the `x5t#S256` of the first certificate in the file (RFC 8705 §3.1).
+
+        Raises:
+            Misuse: There is none (code `certificate-unusable`).
+        """
+        return thumbprint_of(self.der())
+
+    def der(self) -> bytes:
+        """Return the first certificate. Raises as `thumbprint`."""
+        try:
+            found = der_of_pem(_first_of(self.certificate))
+        except OSError as problem:
+            refuse(f"{self.certificate} cannot be read ({problem.strerror})")
+        return found or refuse(f"{self.certificate} holds no certificate in PEM")
+
+    def state(self) -> tuple[tuple[int, int, int], ...]:
+        """Return a value that changes if a file is replaced. Raises as `thumbprint`."""
+        return tuple(
+            (found.st_ino, found.st_mtime_ns, found.st_size) for found in map(look_at, (self.certificate, self.key))
+        )
+
+
+def _first_of(path: Path) -> str:
+    """Read the first certificate alone, so that no traceback contains a key from the same file. Raises `OSError`."""
+    with path.open("rb") as file:
+        return next(iter(certificates_in(file.read(_LARGEST).decode("ascii", "replace"))), "")
+
+
+def look_at(path: Path) -> os.stat_result:
+    """Return a file's state. Raises as `KeyPair.thumbprint`."""
+    try:
+        return path.stat()
+    except OSError as problem:
+        refuse(f"{path} cannot be read ({problem.strerror})")
+
+
+def refuse(problem: str, hint: str = _HINT) -> NoReturn:
+    """Raise `Misuse` with the code `certificate-unusable`."""
+    raise Misuse(problem, code="certificate-unusable", hint=hint) from None

@@ -1,0 +1,72 @@
+"""Reading and writing keys as JWK and PEM (RFC 7517, RFC 5958). `keys.py` imports it on first use, for joserfc."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
+
+from keyfob.errors import Malformed
+from keyfob.jose.algorithms import SMALLEST_RSA_BITS
+from keyfob.jose.key_handles import PrivateHandle, PublicHandle
+from keyfob.protocol.fields import Fields
+
+
+def read_public_jwk(jwk: Mapping[str, object]) -> PublicHandle:
+    if jwk.get("kty") == "RSA" and len(str(jwk.get("n", ""))) * 6 < SMALLEST_RSA_BITS:  # joserfc would only warn
+        raise Malformed("key: RSA key is too short", field="n")
+    public = {name: value for name, value in jwk.items() if name in {"kty", "crv", "n", "e", "x", "y"}}
+    try:
+        handle = import_key(cast("dict[str, str | list[str]]", public)).public_key
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        raise Malformed("key: cannot be read", field="kty") from None
+    if isinstance(handle, rsa.RSAPublicKey) and handle.key_size < SMALLEST_RSA_BITS:
+        raise Malformed("key: RSA key is too short", field="n")
+    if not isinstance(handle, PublicHandle):
+        raise Malformed("key: not of a kind we verify with", field="kty")
+    return handle
+
+
+def read_pem(pem: bytes) -> PrivateHandle:
+    try:
+        handle = serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError):
+        raise Malformed("signing key: not a private key in PEM", field="key") from None
+    if not isinstance(handle, PrivateHandle):
+        raise Malformed("signing key: not of a kind we sign with", field="key")
+    return handle
+
+
+def read_private_jwk(jwk: Fields) -> PrivateHandle:
+    if jwk.optional_text("kty") not in {"RSA", "EC", "OKP"}:
+        raise Malformed("signing key: not of a kind we sign with", field="kty")
+    try:
+        handle = import_key(cast("dict[str, str | list[str]]", jwk.values)).private_key
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        raise Malformed("signing key: cannot be read", field="kty") from None
+    if not isinstance(handle, PrivateHandle):
+        raise Malformed("signing key: not of a kind we sign with", field="kty")
+    return handle
+
+
+def write_public_jwk(handle: PrivateHandle) -> dict[str, object]:
+    pem = handle.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    match handle:
+        case rsa.RSAPrivateKey():
+            key: RSAKey | ECKey | OKPKey = RSAKey.import_key(pem)
+        case ec.EllipticCurvePrivateKey():
+            key = ECKey.import_key(pem)
+        case ed25519.Ed25519PrivateKey():
+            key = OKPKey.import_key(pem)
+    return {**key.as_dict(private=False), "kid": key.thumbprint()}
+
+
+def write_pem(handle: PrivateHandle) -> bytes:
+    """Return unencrypted PKCS #8."""
+    return handle.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
