@@ -60,7 +60,7 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
     if issued is None:
         return call.refuse("code_unknown")
     call.note("sede", user_id=user.user_id)
-    return call.hand_over(issued)
+    return call.token_response(issued)
 
 
 def _load(transaction: Transaction, code_hash: bytes) -> tuple[DeviceLogin | None, User | None]:
