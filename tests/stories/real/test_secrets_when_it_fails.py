@@ -160,5 +160,5 @@ def test_a_bug_says_where_it_is_and_nothing_of_what_it_knew(story: Story) -> Non
     story.learn_from_vault("i")
     story.learn_from_tenant()
     assert server.end(signal.SIGINT) == 0
-    assert "in hand_over" in story.said[-1].text, "it says where"
+    assert "in token_response" in story.said[-1].text, "it says where"
     story.check()
