@@ -96,20 +96,26 @@ class Seals:
             return words
         return ""
 
-    def close(self, entry: str, plain: bytes) -> bytes:
-        """Encrypt a vault entry by the stored decision; without one, decide without prompting the user.
+    def sealer(self, entry: str) -> Callable[[bytes], bytes]:
+        """Return the function that encrypts a vault entry by the stored decision, with the key that is read now.
+
+        Without a decision, decide without prompting the user.
 
         Raises:
-            VaultUnavailable: The key is not available.
+            VaultUnavailable: The key is not available, or the policy forbids a plain file.
         """
         place = self.note().place or self._decide_quietly()
         if place == "file":
             self._allow_file()
-            return plain
+            return bytes
         master = self._key(place)
-        key = sealed.derive(master, "vault")
-        ciphertext = sealed.seal(plain, key, nonce=secrets.token_bytes(sealed.NONCE_BYTES), context=f"vault {entry}")
-        return Envelope(sealed.key_id(master), ciphertext).write()
+        key, key_id = sealed.derive(master, "vault"), sealed.key_id(master)
+
+        def close(plain: bytes) -> bytes:
+            nonce = secrets.token_bytes(sealed.NONCE_BYTES)
+            return Envelope(key_id, sealed.seal(plain, key, nonce=nonce, context=f"vault {entry}")).write()
+
+        return close
 
     def open(self, entry: str, raw: bytes) -> bytes:
         """Decrypt a vault entry.

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from keyfob.client.io.vault.files import home, make_folder, read_private, remove, set_aside, sweep, write_private
+from keyfob.client.io.vault.files import (
+    home,
+    make_folder,
+    read_private,
+    remove,
+    reserved,
+    set_aside,
+    sweep,
+    write_private,
+)
 from keyfob.client.io.vault.lock import Lock
 from keyfob.client.io.vault.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.vault.seals import Seals
@@ -24,6 +34,19 @@ from keyfob.run import run
 _READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file", "systemd"}) | (
     frozenset[Place | None]({"keyring"} if sys.platform == "linux" else ())
 )
+# More than twice what the largest tokens in use take: 16 KiB, in JSON and Base64.
+_RESERVE_BYTES: Final = 64 * 1024
+
+
+class FileSlot:
+    """A reserved file, and what it takes to encrypt a login into it. It needs neither the key's place nor space."""
+
+    def __init__(self, write: Callable[[bytes], None], close: Callable[[bytes], bytes]) -> None:
+        self._write = write
+        self._close = close
+
+    async def save(self, stored: StoredLogin) -> None:
+        self._write(self._close(stored.write()))
 
 
 class FileVault:
@@ -76,12 +99,25 @@ class FileVault:
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
         """Replace the vault entry atomically."""
-        content = stored.write()
-        if self.seals is not None:
-            content = self.seals.close(entry, content)
+        content = self._sealer(entry)(stored.write())
         await self.remove_quick(entry)
         sweep(self._path(entry))
         write_private(self._path(entry), content)
+
+    @contextlib.asynccontextmanager
+    async def reserve(self, entry: str) -> AsyncGenerator[FileSlot]:
+        """Reserve the file that replaces the vault entry; the caller must hold the entry's lock.
+
+        Raises:
+            VaultUnavailable: Policy, key, quick file or disk prevent that a login is stored.
+        """
+        close = self._sealer(entry)
+        await self.remove_quick(entry)
+        path = self._path(entry)
+        sweep(path)
+        present = read_private(path) or b""
+        with reserved(path, max(_RESERVE_BYTES, 2 * len(present))) as write:
+            yield FileSlot(write, close)
 
     async def remove_quick(self, entry: str) -> None:
         """Remove the quick file."""
@@ -95,10 +131,10 @@ class FileVault:
             sweep(self._path(entry))
             remove(self._path(entry))
 
-    def lock(self, entry: str) -> Lock:
+    def lock(self, entry: str, on_wait: Callable[[int | None], object] | None = None) -> Lock:
         """Lock the vault entry against other processes and threads."""
         make_folder(self.folder)
-        return Lock(self.folder / f"{entry}.lock")
+        return Lock(self.folder / f"{entry}.lock", on_wait)
 
     def make_quick(self, entry: str) -> None:
         """Write the quick file unless the entry changes meanwhile. Whether it holds the token is the user's choice."""
@@ -140,6 +176,10 @@ class FileVault:
                     continue
                 if stored is not None:
                     run(self.save(entry, stored))
+
+    def _sealer(self, entry: str) -> Callable[[bytes], bytes]:
+        """Return the function that encrypts the entry's content; it needs nothing else. Raises `VaultUnavailable`."""
+        return bytes if self.seals is None else self.seals.sealer(entry)
 
     def _open(self, entry: str, raw: bytes) -> bytes:
         """Decrypt a file's content."""
