@@ -22,6 +22,7 @@ from keyfob.protocol.fields import read_form
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.secret import Secret
+from keyfob.testing.fake_time import FakeTime
 from keyfob.testing.scripted_server import ScriptedWorld
 
 if TYPE_CHECKING:
@@ -67,8 +68,13 @@ class StrictIssuer:
             receives the new one.
     """
 
-    def __init__(self, issuer: str = "https://strict.example/", *, now: Callable[[], datetime] | None = None) -> None:
-        """Start without logins; `now` is the issuer's clock."""
+    def __init__(self, issuer: str = "https://strict.example/", time: FakeTime | None = None) -> None:
+        """Start without logins.
+
+        Args:
+            issuer: The issuer identifier; `serving` replaces it.
+            time: The clocks of the issuer and of `world`; None for the real time.
+        """
         self.issuer = issuer
         self.families: list[Family] = []
         self.refreshes = 0
@@ -79,7 +85,7 @@ class StrictIssuer:
         self.claims: dict[str, object] = {}
         self.flaw: Callable[[dict[str, object]], dict[str, object]] = dict
         self.before_answer: Callable[[Request, Response], object] = lambda _request, _response: None
-        self._now = now or (lambda: datetime.now(UTC))
+        self._time = time
         self._lock = threading.Lock()
         self._key: keys.SigningKey | None = None
 
@@ -150,8 +156,8 @@ class StrictIssuer:
         return Response(404)
 
     def world(self) -> ScriptedWorld:
-        """Return a World in memory whose network is this issuer. Its clock should be the issuer's too."""
-        return _World(self)
+        """Return a World in memory whose network is this issuer."""
+        return _World(self, self._time or FakeTime(self._now()))
 
     @contextmanager
     def serving(self) -> Generator[None]:
@@ -166,6 +172,9 @@ class StrictIssuer:
             server.shutdown()
             server.server_close()
             thread.join()
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) if self._time is None else self._time.now().wall
 
     def _refresh(self, token: str, client_id: str) -> Response:
         with self._lock:
@@ -219,8 +228,8 @@ class StrictIssuer:
 
 
 class _World(ScriptedWorld):
-    def __init__(self, issuer: StrictIssuer) -> None:
-        super().__init__({})
+    def __init__(self, issuer: StrictIssuer, time: FakeTime) -> None:
+        super().__init__({}, time)
         self._issuer = issuer
 
     async def send(self, request: Request) -> Response:
