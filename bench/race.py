@@ -1,4 +1,4 @@
-"""A hundred processes with one lapsed login: at a tenant, some killed, some out of date; at a strict issuer, tortured."""
+"""A hundred processes with one lapsed login: at a tenant, some killed or out of date; at a strict issuer, tortured."""
 
 from __future__ import annotations
 

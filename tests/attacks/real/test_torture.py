@@ -1,4 +1,4 @@
-"""Real processes at an issuer without mercy: SIGINT, SIGTERM and SIGKILL at random, and a full disk half of the time."""
+"""Real processes at an issuer without mercy: SIGINT, SIGTERM and SIGKILL at random, and a full disk half the time."""
 
 import sys
 from pathlib import Path

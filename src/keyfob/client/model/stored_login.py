@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol, Self
 
 from keyfob.client.model.certificate import bound_to
+from keyfob.client.model.file_version import check_version
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.errors import Malformed
@@ -187,8 +188,7 @@ class StoredLogin:
             Malformed: It is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault")
-        if fields.values.get("version") not in _READABLE:
-            raise Malformed("vault: written by another version of keyfob", field="version")
+        check_version(fields, _READABLE)
         refresh, proof_key = fields.optional_text("refresh_token"), fields.optional_text("proof_key")
         return cls(
             issuer=fields.text("issuer"),

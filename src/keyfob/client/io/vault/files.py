@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Generator
+from datetime import UTC, datetime
 from io import BufferedWriter
 from pathlib import Path
 from typing import Final, NoReturn
@@ -20,6 +21,7 @@ _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
 # With these errors nothing can be written, at all or by this user.
+LATER_HINT: Final = "Use that version, or set KEYFOB_HOME to another folder."
 READ_ONLY: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _IN_USE: Final = frozenset({5, 32})  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 _NAPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)  # seconds
@@ -173,6 +175,11 @@ def remove(path: Path) -> None:
         _fail("cannot be removed", path, problem)
 
 
+def stamp() -> str:
+    """Return the present time for the name of a damaged file."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
 def set_aside(path: Path, stamp: str) -> Path:
     """Rename a damaged file, so that nothing is lost, and return its new path.
 
@@ -185,6 +192,18 @@ def set_aside(path: Path, stamp: str) -> Path:
     except OSError as problem:
         _fail("is damaged and cannot be set aside", path, problem)
     return aside
+
+
+def stored_name(folder: Path, name: str) -> str:
+    """Return the name of the stored file that is `name` or differs from it only in case.
+
+    On some disks `Default.json` is `default.json`; here it is so on all of them. An exact match comes first.
+    """
+    try:
+        stored = {path.stem for path in folder.iterdir() if path.suffix == ".json"}
+    except OSError:
+        return name
+    return name if name in stored else min((found for found in stored if found.lower() == name.lower()), default=name)
 
 
 def _tighten(descriptor: int) -> None:
