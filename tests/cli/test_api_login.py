@@ -237,12 +237,78 @@ def test_a_resource_that_is_no_address_is_refused(keyfob: Keyfob, resource: str)
     assert keyfob(*said)[0] == 2
 
 
-def test_an_answer_that_is_no_success_makes_nobody_the_tokens_api(keyfob: Keyfob) -> None:
-    with issuer() as login, serving({"/orders": says(403)}) as no, serving({"/orders": says(200)}) as other:
+def test_whatever_an_origin_answers_the_token_goes_to_no_second_one(keyfob: Keyfob) -> None:
+    """[FC-04]: remembered before it is sent. A stranger that answers 404 has seen the token all the same."""
+    for status in (404, 500, 403):
+        with issuer() as login, serving({"/orders": says(status)}) as no, serving({"/orders": says(200)}) as other:
+            keep_login(login)
+            assert keyfob("call", f"{no.url}/orders")[0] == 3
+            keyfob("call", f"{other.url}/orders")
+            assert (shown(no), shown(other)) == (["Bearer at-1"], [None])
+
+
+def test_an_origin_that_hangs_up_has_seen_the_token_too(keyfob: Keyfob) -> None:
+    """[FC-04]."""
+
+    def hangs_up(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+        handler.close_connection = True
+
+    with issuer() as login, serving({"/orders": hangs_up}) as no, serving({"/orders": says(200)}) as other:
         keep_login(login)
-        assert keyfob("call", f"{no.url}/orders")[0] == 3
-        assert keyfob("call", f"{other.url}/orders")[0] == 0
-        assert shown(other) == ["Bearer at-1"], "as it always was, as long as nothing is known"
+        assert keyfob("call", f"{no.url}/orders")[0] != 0
+        keyfob("call", f"{other.url}/orders")
+        assert shown(other) == [None]
+
+
+def test_send_token_pins_an_origin_whatever_it_answers(keyfob: Keyfob) -> None:
+    """[FC-04]."""
+    with issuer() as login, serving({"/orders": says(404)}) as named, serving({"/orders": says(200)}) as other:
+        keep_login(login)
+        assert keyfob("call", f"{named.url}/orders", "--send-token")[0] == 3
+        keyfob("call", f"{other.url}/orders")
+        assert keyfob("call", f"{named.url}/orders")[0] == 3
+        assert (shown(named), shown(other)) == (["Bearer at-1"] * 2, [None])
+
+
+def test_an_audience_elsewhere_is_asked_about_the_first_time_too(
+    keyfob: Keyfob, at_terminal: Callable[[str], None]
+) -> None:
+    """[FC-04]: the audience is an address of another origin, so the first call is no evidence."""
+    with issuer() as login, serving({"/orders": says(200)}) as there:
+        keyfob("login", "--issuer", f"{login.url}/", "--client-id", "cli", "--flow", "device",
+               "--audience", "https://api.example.com")  # fmt: skip
+        code, _, err = keyfob("call", f"{there.url}/orders", "--profile", "default")
+        assert (code, "--send-token" in err) == (2, True)
+        at_terminal("n\n")
+        keyfob("call", f"{there.url}/orders")
+        assert shown(there) == [None]
+        at_terminal("y\n")
+        assert keyfob("call", f"{there.url}/orders")[0] == 0
+        assert keyfob("call", f"{there.url}/orders")[0] == 0
+    assert shown(there) == [None, "Bearer at-1", "Bearer at-1"]
+
+
+def test_where_nothing_can_be_remembered_a_first_origin_has_to_be_named(keyfob: Keyfob, tmp_path: Path) -> None:
+    """[FC-04]: on a read-only disk each origin would be the first."""
+    (tmp_path / "origins").write_text("in the way")
+    with issuer() as login, serving({"/orders": says(200)}) as there:
+        keep_login(login)
+        code, _, err = keyfob("call", f"{there.url}/orders")
+        assert (code, "--send-token" in err) == (2, True)
+        assert keyfob("call", f"{there.url}/orders", "--send-token")[0] == 0
+    assert shown(there) == ["Bearer at-1"]
+
+
+def test_a_login_that_has_ended_pins_nothing(keyfob: Keyfob) -> None:
+    """[FC-04]: no token was sent."""
+    with issuer(as_json(400, error="invalid_grant")) as login, serving({"/orders": says(200)}) as there:
+        keep_login(login, expires_in=-60)
+        assert keyfob("call", f"{there.url}/orders")[0] == 4
+        keep_login(login)
+        with serving({"/orders": says(200)}) as other:
+            assert keyfob("call", f"{other.url}/orders")[0] == 0
+            assert shown(other) == ["Bearer at-1"]
+    assert there.came == []
 
 
 def test_who_sits_at_the_terminal_may_send_a_named_login_elsewhere(

@@ -50,15 +50,17 @@ def find_login(flags: Namespace, url: str) -> App | None:
         app = known_app(flags)
     except LoginRequired:
         return None
-    known = OriginFiles().load(app.profile).known
-    if flags.send_token or judge_destination(app.profile, known, url) != "strange":
+    verdict = judge_destination(app.profile, OriginFiles().load(app.profile).known, url)
+    if flags.send_token or verdict in {"ours", "first"}:
         return app
-    if not is_named:
+    if not is_named and verdict == "strange":
         return None
-    origin = origin_of(url)
-    if not (_has_user(flags) and output.agreed(f"this login is for another API; send its token to {origin}?")):
+    if _has_user(flags) and output.agreed(f"this login is for another API; send its token to {origin_of(url)}?"):
+        flags.send_token = True
+        return app
+    if is_named:
         _refuse_other_api()
-    return app
+    return None
 
 
 def unauthenticated_client(flags: Namespace) -> AnonymousClient:
@@ -67,10 +69,19 @@ def unauthenticated_client(flags: Namespace) -> AnonymousClient:
     return AnonymousClient(os.environ.get("KEYFOB_CA") or (stored.ca if stored else None))
 
 
-def remember(app: App, url: str) -> None:
-    """Remember the origin of an API that accepted the token. From now on the token is sent to no other origin."""
-    if is_worth_keeping(app.profile, url):
-        OriginFiles().add(app.profile, origin_of(url))
+def remember(flags: Namespace, app: App, url: str) -> None:
+    """Remember the origin that the token is about to be sent to, whatever the answer. No other origin is sent it.
+
+    Raises:
+        Misuse: Another process has sent it elsewhere meanwhile, or nothing can be remembered here.
+    """
+    if not is_worth_keeping(app.profile, url):
+        return
+    files, origin = OriginFiles(), origin_of(url)
+    is_first = judge_destination(app.profile, files.load(app.profile).known, url) == "first"
+    is_kept = files.add(app.profile, origin, only_first=is_first and not flags.send_token)
+    if is_first and not is_kept and not flags.send_token:
+        _refuse_other_api()
 
 
 def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
