@@ -46,6 +46,7 @@ Code = Literal[
     "other-api",
     "passphrase-wrong",
     "port-taken",
+    "profile-taken",
     "proxy-refused",
     "refused",
     "session-too-short",

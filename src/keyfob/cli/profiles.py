@@ -18,7 +18,7 @@ from keyfob.client.model.callback import Callback
 from keyfob.client.model.certificate import CertificateFiles
 from keyfob.client.model.flow_names import read_flow_name
 from keyfob.client.model.presets import expand, habits_of
-from keyfob.client.model.profile import command, read_dpop
+from keyfob.client.model.profile import KEYFOB_LOGIN, command, read_dpop
 from keyfob.client.model.source import read_assertion_audience, read_identity_use
 from keyfob.errors import LoginRequired, Misuse, Refused, VaultUnavailable
 from keyfob.login import App, Profile, Source, StoredLogin
@@ -331,6 +331,7 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         audience=profile.audience,
         scopes=profile.scope.names,
         profile=profile.name,
+        login_command=KEYFOB_LOGIN,
         credential=profile.credential,
         is_machine=profile.is_machine,
         is_resource=profile.is_resource,

@@ -136,7 +136,8 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
         running = Running(counter, listener)
         stack.callback(running.stop)
         assert tenant.first_user is not None
-        app = App(issuer=running.url, client_id=READY_CLIENT_ID, audience=READY_AUDIENCE, home=home, store=store)
+        app = App(issuer=running.url, client_id=READY_CLIENT_ID, audience=READY_AUDIENCE, profile="default", home=home,
+                  store=store)  # fmt: skip
         app.log_in(_approving(tenant.first_user.email, tenant.first_user.password.reveal()))
         vault = FileVault(home, Seals(home))
         module = "keyfob.testing.refresh_race"
@@ -247,7 +248,8 @@ def _work(issuer: str, client_id: str, audience: str, *, home: Path, is_stale: b
 
     vault = _StaleVault(home) if is_stale else FileVault(home, Seals(home))
     world = SystemWorld(http=send_with_process)
-    app = App(issuer=issuer, client_id=client_id, audience=audience, vault=vault, world=world)
+    app = App(issuer=issuer, client_id=client_id, audience=audience, profile="default", vault=vault,
+              world=world)  # fmt: skip
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for _ in sys.stdin:

@@ -26,8 +26,11 @@ from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import NAMES
 from keyfob.client.model.profile import DPOP, command
 from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
-from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut
+from keyfob.client.session.login import is_other_client
+from keyfob.client.session.storage import refuse_other
+from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut, VaultUnavailable
 from keyfob.login import App, Assurance, Notice, Profile, StoredLogin
+from keyfob.run import run as run_flow
 
 _FLOWS = ("auto", "browser", "device", "paste", "machine", "password")
 
@@ -204,7 +207,7 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
             app.begin(notify, assurance=assurance)
 
         return begin
-    may_replace_account = _account_switch(flags, pinned)
+    may_replace_account = _account_switch(flags, pinned, _other_login(flags, app))
 
     def accepts(stored: StoredLogin) -> bool:
         # --switch-account asks for a new login: a login of another process does not do.
@@ -223,13 +226,40 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
     )
 
 
-def _account_switch(flags: Namespace, pinned: str | None = None) -> Callable[[StoredLogin, StoredLogin], bool]:
+def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
+    """Return the login of another client or issuer that this login will replace. Say so first.
+
+    Raises:
+        Misuse: The user at the terminal keeps it.
+    """
+    try:
+        before = run_flow(app.vault.load(app.profile.name))
+    except VaultUnavailable:
+        return None
+    if before is None or (before.issuer, before.client_id) == (app.profile.issuer, app.profile.client_id):
+        return None
+    who = before.person or before.client_id
+    held = f"the profile {app.profile.name} holds the login of {who} at {before.issuer}"
+    if flags.json:
+        output.result_object({"event": "replaces", "issuer": before.issuer, "client_id": before.client_id})
+    elif not (sys.stdin.isatty() and sys.stderr.isatty()):
+        output.remark(f"{held}, which this login replaces; to keep both, add --profile NAME")
+    elif not output.agreed(f"{held}; replace it?"):
+        refuse_other(app.profile)
+    return before
+
+
+def _account_switch(
+    flags: Namespace, pinned: str | None = None, replaced: StoredLogin | None = None
+) -> Callable[[StoredLogin, StoredLogin], bool]:
     """Return the decision whether a new account may replace the last: by the flag, or by a question at the terminal.
 
-    An account other than the pinned one never may.
+    An account other than the pinned one never may. Another client's login may if that was said before.
     """
 
     def may_replace_account(before: StoredLogin, after: StoredLogin) -> bool:
+        if is_other_client(before, after):
+            return replaced is not None and not is_other_client(before, replaced)
         if pinned is not None and after.subject != pinned:
             return False
         if flags.switch_account:

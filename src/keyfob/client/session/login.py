@@ -19,7 +19,7 @@ from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.calls import TokenHeaders
 from keyfob.client.session.renewal import Renewal
-from keyfob.client.session.storage import need_login
+from keyfob.client.session.storage import naming_login, need_login, refuse_other
 from keyfob.errors import KeyfobError, LoginRequired, Refused
 from keyfob.lazy import LazyModule
 from keyfob.protocol.http import Request, Response
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 else:  # a stored token needs no flow: 40 ms
     interactive = LazyModule("keyfob.client.flows.interactive")
 
-MISMATCH_HINT: Final = "Log in as before, or let the other take its place: keyfob login --switch-account"
+_MISMATCH: Final = "Log in as before"
 _ID_BYTES: Final = 16
 
 
@@ -56,13 +56,16 @@ class Login(Renewal):
         Args:
             opens_page: Device flow: open the page with the code in it on this machine.
             assurance: Requirements on authentication.
-            may_replace_account: Decides, on an account mismatch, whether the new login may replace the stored one.
+            may_replace_account: Decides, on an account mismatch or if the stored login is another client's, whether
+                the new login may replace the stored one.
             accepts: Decides whether another process's login will do.
 
         Raises:
             KeyfobError: As the flows; the stored login is then unchanged.
         """
         await self._prepare()
+        if may_replace_account is keep_account:
+            await self._refuse_other()  # before the user logs in for nothing
         last_name = ""
         if self.profile.flow == "password":
             last_name = login_name_of(await self._load_any(), self.profile)
@@ -90,7 +93,8 @@ class Login(Renewal):
         try:
             return await self._with(profile=profile).log_in(assurance=wanted.assurance)
         except LoginRequired as problem:
-            problem.hint = f"Run in a terminal: {wanted.command(self.profile, scope)}"
+            line = wanted.command(self.profile, scope)
+            problem.hint = f"Run in a terminal: {line}" if line else "Log in in a terminal."
             raise
 
     async def metadata(self) -> ServerMetadata:
@@ -197,7 +201,8 @@ class Login(Renewal):
         return await end(self._world, removed, self._credentials.client)
 
     async def _prepare(self) -> None:
-        note = await self._vault.prepare()  # before the user logs in for nothing
+        with naming_login(self.profile):
+            note = await self._vault.prepare()  # before the user logs in for nothing
         if note:
             self._world.notify(VaultNote(note))
 
@@ -234,25 +239,37 @@ class Login(Renewal):
 
         Raises:
             Refused: On an account mismatch that was not accepted; the new login is revoked.
+            Misuse: Likewise, if the stored login is another client's.
         """
         before = await self._load_any()
-        if before is not None and is_other_account(before, stored) and not may_replace_account(before, stored):
+        is_other = before is not None and is_other_client(before, stored)
+        if (
+            before is not None
+            and (is_other or is_other_account(before, stored))
+            and not may_replace_account(before, stored)
+        ):
             # Revoke the unwanted login so that it does not stay valid.
             await log_out(self._world, stored, self._credentials.client(stored))
+            if is_other:
+                refuse_other(self.profile)
             raise Refused("another person logged in than before; the login before is kept",
-                          code="account-mismatch", hint=MISMATCH_HINT)  # fmt: skip
+                          code="account-mismatch", hint=self._mismatch_hint())  # fmt: skip
         async with self._locked():
             stored = replace(stored, generation=await self._generation() + 1)
             await self._vault.save(self.profile.name, stored)
         self._memory.unsaved = None
         return stored
 
+    def _mismatch_hint(self) -> str:
+        return self.profile.login_hint(f"{_MISMATCH}, or let the other take its place", _MISMATCH, "--switch-account")
+
     @asynccontextmanager
     async def _ending(self) -> AsyncGenerator[None]:
         """Stop the listener, send the waiting browser its final page, and release the login lock."""
         succeeded = False
         try:
-            yield
+            with naming_login(self.profile):
+                yield
             succeeded = True
         finally:
             self._world.release_login_lock()
@@ -263,6 +280,11 @@ def login_name_of(before: StoredLogin | None, profile: Profile) -> str:
     """Return the user name to offer for a password login: the last one, if it is an e-mail address."""
     person = before.person if before is not None and before.issuer == profile.issuer else None
     return person if person is not None and "@" in person else ""
+
+
+def is_other_client(before: StoredLogin, after: StoredLogin) -> bool:
+    """Return whether the logins are of different clients, or at different issuers."""
+    return (before.issuer, before.client_id) != (after.issuer, after.client_id)
 
 
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.credential import PlatformToken
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.session.freshness import LogIn, Use, is_usable, judge, refresh
+from keyfob.client.session.freshness import IF_IT_STAYS, LogIn, Use, is_usable, judge, refresh
 from keyfob.client.session.server_time import ServerTime
 from keyfob.client.session.storage import Storage, need_login
-from keyfob.errors import LoginRequired, Malformed, Misuse, Unreachable
+from keyfob.errors import LoginRequired, Malformed, Misuse, Refused, Unreachable
 from keyfob.lazy import LazyModule
 from keyfob.protocol.secret import Secret
 
@@ -84,9 +84,11 @@ class Renewal(Storage):
 
         Raises:
             LoginRequired: It is not a service account.
+            Misuse: The profile holds another client's login.
         """
         if not self.profile.is_machine:
             need_login(self.profile)
+        await self._refuse_other()
         fresh = await self._obtain(before=stored)
         return await self._save_newest(stored, replace(fresh, generation=await self._generation() + 1))
 
@@ -124,7 +126,16 @@ class Renewal(Storage):
 
     async def _exchange(self, stored: StoredLogin, refresh_token: Secret) -> StoredLogin:
         world = ServerTime(self._world, stored.skew)
-        fresh = await refresh(world, stored, refresh_token, self._credentials.client(stored))
+        client = self._credentials.client(stored)
+        try:
+            fresh = await refresh(world, stored, refresh_token, client)
+        except LoginRequired as problem:
+            problem.hint = problem.hint or self.profile.login_hint()
+            raise
+        except Refused as problem:
+            if problem.hint == f"{IF_IT_STAYS}.":
+                problem.hint = self.profile.login_hint(IF_IT_STAYS, IF_IT_STAYS)
+            raise
         return replace(self._certified(fresh), skew=world.skew)
 
     async def _obtain(
