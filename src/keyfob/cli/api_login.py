@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
-import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
 from keyfob.cli import events, output
-from keyfob.cli.profiles import app_of, known_app, name_of
+from keyfob.cli.profiles import app_of, first_login, known_app, name_of, readable_profiles
 from keyfob.client.flows.resource_discovery import ApiFound, covers, profile_name, resources_of
 from keyfob.client.io.http.anonymous import AnonymousClient
 from keyfob.client.io.state.origin_files import OriginFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import expand
 from keyfob.client.session.destination import is_worth_keeping, judge_destination
-from keyfob.errors import Code, LoginDeclined, LoginRequired, Malformed, Misuse, VaultUnavailable
+from keyfob.errors import Code, LoginDeclined, LoginRequired, Malformed, Misuse
 from keyfob.login import App, Profile
 from keyfob.protocol.address import origin_of
 from keyfob.protocol.http import Response
@@ -65,7 +63,7 @@ def find_login(flags: Namespace, url: str) -> App | None:
 
 def unauthenticated_client(flags: Namespace) -> AnonymousClient:
     """Return a client that sends no token. It trusts the authorities of the chosen profile."""
-    stored = ProfileFiles().load(name_of(flags.profile))
+    stored = ProfileFiles().load(name_of(flags))
     return AnonymousClient(os.environ.get("KEYFOB_CA") or (stored.ca if stored else None))
 
 
@@ -94,16 +92,17 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
         Malformed: The metadata is invalid.
         KeyfobError: The login failed.
     """
-    stored = _readable_profiles(name_of(flags.profile))
+    chosen_name = name_of(flags)
+    stored = [one for one in readable_profiles(chosen_name) if one.name == chosen_name or not one.is_machine]
     trusted = [*(expand(given).issuer for given in flags.trust_issuer), *(profile.issuer for profile in stored)]
     try:
         found = unauthenticated_client(flags).find(url, refusal, trusted)
     except Malformed as problem:
         if problem.code != "metadata-missing":
             raise
-        if stored and stored[0].name == name_of(flags.profile):
+        if stored and stored[0].name == name_of(flags):
             _refuse_other_api()
-        hint = "Run: keyfob login --issuer URL --client-id ID"
+        hint = first_login(name_of(flags))
         raise LoginRequired("not logged in, and the API does not say whose tokens it takes", hint=hint) from None
     profile = _profile_for(flags, found, stored)
     if found.issuers[0] not in trusted:
@@ -117,18 +116,6 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
         raise
     ProfileFiles().save(app.profile)
     return app
-
-
-def _readable_profiles(first: str) -> list[Profile]:
-    """Return all readable profiles, the chosen one first. Profiles of machines are left out unless chosen."""
-    found: list[Profile] = []
-    names = sorted(path.stem for path in ProfileFiles().folder.glob("*.json"))
-    for name in dict.fromkeys([first, *names]):
-        with contextlib.suppress(VaultUnavailable, Misuse):
-            profile = ProfileFiles().load(name)
-            if profile is not None and (name == first or not profile.is_machine):
-                found.append(profile)
-    return found
 
 
 def _find_own(url: str) -> Profile | None:
@@ -218,7 +205,7 @@ def _client_of_environment(issuer: str) -> str | None:
 
 
 def _has_user(flags: Namespace) -> bool:
-    return not flags.json and sys.stdin.isatty() and sys.stderr.isatty()
+    return not flags.json and output.has_user()
 
 
 def _refuse_other_api() -> NoReturn:

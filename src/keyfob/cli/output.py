@@ -68,6 +68,19 @@ def detail(text: str) -> None:
     sys.stderr.flush()
 
 
+def has_user() -> bool:
+    """Return whether a user at a terminal can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
+
+
+def asked(question: str, default: str = "") -> str:
+    """Ask for a line at the terminal; an empty one means the default."""
+    offered = f" [{printable(default)}]" if default else ""
+    sys.stderr.write(f"keyfob: {printable(question)}{offered}: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() or default
+
+
 def agreed(question: str) -> bool:
     """Ask a yes/no question at the terminal. Anything but "y" or "yes" is no."""
     sys.stderr.write(f"keyfob: {printable(question)} [y/N] ")

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import (
-    FIRST,
     add_json_flag,
     add_profile_flag,
     app_of,
     check_subject,
     choose,
+    first_login,
     known_names,
     stored_app,
 )
@@ -203,7 +203,7 @@ def _print(report: Report) -> None:
     if report.problem is not None:
         output.failure(report.problem, as_json=False)
     elif report.status.state == "login-needed":
-        output.remark(f"run: {command('login', report.name)}" if report.is_known else FIRST)
+        output.remark(f"run: {command('login', report.name)}" if report.is_known else first_login(report.name))
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
