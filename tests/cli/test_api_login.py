@@ -137,11 +137,11 @@ def test_where_nobody_is_it_says_what_to_run(keyfob: Keyfob) -> None:
     with issuer() as login, api(f"{login.url}/") as server:
         url = f"{server.url}/orders"
         code, out, err = keyfob("call", url, "--client-id", "cli", "-H", "x-key: hidden", "-d", "hidden=1")
-        told = json.loads(out)
+        told = error_of(out)
         code_json, out_json, _ = keyfob("call", url, "--client-id", "cli", "--json")
         assert login.came == []
     ours = f"keyfob call --trust-issuer {login.url}/ --client-id cli {url}"
-    assert (code, told["error"], told["run"], told["issuer"]) == (4, "new-issuer", ours, f"{login.url}/")
+    assert (code, told["code"], told["run"], told["issuer"]) == (4, "new-issuer", ours, f"{login.url}/")
     assert (told["resource"], told["scope"]) == (server.url, "read:orders")
     assert ours in err
     assert "hidden" not in out + err
@@ -156,8 +156,8 @@ def test_a_trusted_issuer_without_a_terminal_says_how_to_see_the_code(keyfob: Ke
         trusted = ("--trust-issuer", f"{login.url}/", "--client-id", "cli")
         code, out, err = keyfob("call", f"{server.url}/orders", *trusted)
         assert [path for _, path, _, _ in login.came if path == "/device"] == []
-    assert (code, json.loads(out)["error"]) == (4, "no-terminal")
-    assert json.loads(out)["run_and_show_events"].startswith("keyfob call --trust-issuer")
+    assert (code, error_of(out)["code"]) == (4, "no-terminal")
+    assert error_of(out)["run_and_show_events"].startswith("keyfob call --trust-issuer")
     assert "Run in a terminal: keyfob call" in err
 
 
@@ -193,7 +193,7 @@ def test_an_api_that_says_nothing_needs_a_login_by_hand(keyfob: Keyfob) -> None:
     with serving(paths) as server:
         code, out, err = keyfob("call", f"{server.url}/x")
         assert (code, out) == (4, "")
-        assert "keyfob login --issuer" in err
+        assert "keyfob login URL CLIENT_ID" in err
         assert error_of(keyfob("call", f"{server.url}/x", "--json")[1])["code"] == "login-required"
 
 
@@ -210,10 +210,10 @@ def test_a_token_that_one_api_has_taken_is_shown_to_no_other(keyfob: Keyfob) -> 
         assert keyfob("call", f"{login.url}/userinfo")[0] == 0, "its issuer made it, and is no API"
         assert keyfob("call", f"{first.url}/orders")[0] == 0
         code, out, err = keyfob("call", f"{other.url}/orders")
-        assert (code, out, "--send-token" in err, "errors.md#other-api" in err) == (2, "", True, True)
+        assert (code, out, "--send-token" in err, "keyfob help other-api" in err) == (2, "", True, True)
         assert shown(other) == [None]
         code, _, err = keyfob("call", f"{other.url}/orders", "--profile", "default")
-        assert (code, "errors.md#other-api" in err) == (2, True)
+        assert (code, "keyfob help other-api" in err) == (2, True)
         assert shown(other) == [None], "who is named and is another's is not even asked"
         assert keyfob("call", f"{other.url}/orders", "--send-token")[:2] == (0, "two")
         assert keyfob("call", f"{other.url}/orders")[:2] == (0, "two")

@@ -50,7 +50,9 @@ def test_the_client_id_is_asked_for_at_a_terminal(desk: Desk, types: Callable[[s
         ran = desk.type("login", f"{server.url}/", "--flow", "device", "--profile", "work")
         assert ran.code == 0
         assert "[cli]" in ran.err
-        assert (ProfileFiles().load("work") or pytest.fail()).client_id == "cli"
+        profile = ProfileFiles().load("work")
+        assert profile is not None
+        assert profile.client_id == "cli"
 
 
 def test_without_a_terminal_a_missing_client_id_is_said_with_the_line_to_type(desk: Desk) -> None:

@@ -17,7 +17,7 @@ from keyfob.client.io.state.origin_files import OriginFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import expand
 from keyfob.client.session.destination import is_worth_keeping, judge_destination
-from keyfob.errors import Code, LoginDeclined, LoginRequired, Malformed, Misuse
+from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse
 from keyfob.login import App, Profile
 from keyfob.protocol.address import origin_of
 from keyfob.protocol.http import Response
@@ -112,7 +112,7 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
         app.log_in(events.show if flags.json else None, ask=events.ask if flags.json else None)
     except LoginRequired as problem:
         if problem.code == "no-terminal":
-            problem.hint = f"Run in a terminal: {_login_command(flags, url, found, problem.code)}"
+            _name_command(problem, "Run in a terminal", _login_commands(flags, url, found), as_json=flags.json)
         raise
     ProfileFiles().save(app.profile)
     return app
@@ -140,9 +140,10 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
         LoginDeclined: The answer was no.
     """
     if not _has_user(flags):
-        ours = _login_command(flags, url, found, "new-issuer")
-        raise LoginRequired("the API takes tokens of an issuer that is new here, and nobody is here to be asked",
-                            code="new-issuer", hint=f"If you trust it, run: {ours}")  # fmt: skip
+        message = "the API takes tokens of an issuer that is new here, and nobody is here to be asked"
+        problem = LoginRequired(message, code="new-issuer")
+        _name_command(problem, "If you trust it, run", _login_commands(flags, url, found), as_json=flags.json)
+        raise problem
     output.remark(f"the API {found.resource} takes tokens of an issuer that is new here:")
     output.detail(found.issuers[0])
     if found.scope:
@@ -151,22 +152,23 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
         raise LoginDeclined("nobody was asked for a token", hint="Nothing was opened, and nothing is kept.")
 
 
-def _login_command(flags: Namespace, url: str, found: ApiFound, code: Code) -> str:
-    """Return the command that logs in; without --json, also print it for programs. It repeats no header and no body."""
+def _login_commands(flags: Namespace, url: str, found: ApiFound) -> dict[str, str]:
+    """Return what a program needs to log in: the command, and what it is for. It repeats no header and no body."""
     words = ["keyfob", "call", "--trust-issuer", found.issuers[0]]
     words += ["--client-id", flags.new_client_id] if flags.new_client_id else []
     words += ["--profile", flags.profile] if flags.profile else []
-    members = {
-        "error": code,
+    return {
         "issuer": found.issuers[0],
         "resource": found.resource,
         "scope": found.scope.write(),
         "run": shlex.join([*words, url]),
         "run_and_show_events": shlex.join([*words, "--json", url]),
     }
-    if not flags.json:
-        output.result_object(members)
-    return members["run_and_show_events" if flags.json else "run"]
+
+
+def _name_command(problem: LoginRequired, lead: str, commands: dict[str, str], *, as_json: bool) -> None:
+    problem.more = commands
+    problem.hint = f"{lead}: {commands['run_and_show_events' if as_json else 'run']}"
 
 
 def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Profile:

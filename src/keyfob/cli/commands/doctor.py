@@ -96,7 +96,7 @@ def _check_vault() -> Iterator[Finding]:
     code, said = seals.check(note.place)
     if code is not None:
         yield Finding("vault", "wrong", f"tokens are kept {WORDS[note.place]}, but: {said}",
-                      f"Mend that (docs/errors.md#{code}), or keep them elsewhere: keyfob vault move file")  # fmt: skip
+                      f"Mend that (keyfob help {code}), or keep them elsewhere: keyfob vault move file")  # fmt: skip
     elif note.place == "file" and not os.environ.get("KEYFOB_STORE"):
         yield Finding("vault", "note", f"tokens are kept {WORDS['file']}", "See what else works: keyfob vault status")
     else:

@@ -98,7 +98,7 @@ def configure(parser: ArgumentParser) -> None:
                        "file (KEYFOB_CERTIFICATE_KEY)")  # fmt: skip
     platform = parser.add_argument_group("with --flow machine: who this program is, by the platform it runs on")
     platform.add_argument("--identity", metavar="PLATFORM", help="github, gitlab:VARIABLE, google, azure, kubernetes, "
-                          "file:PATH or env:VARIABLE (docs/login.md)")  # fmt: skip
+                          "file:PATH or env:VARIABLE (keyfob help docs/login.md)")  # fmt: skip
     platform.add_argument("--identity-as", choices=IDENTITY_USES, help="how the platform's token is used")
     add_json_flag(parser)
     parser.usage = "keyfob login [URL [CLIENT_ID]] [--profile NAME] [--audience API] [--scope S] [FLAG ...]"
@@ -300,7 +300,7 @@ def _account_switch(
 
 
 def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
-    """Log in at the terminal. Without one, print the command to run in a terminal as JSON on stdout.
+    """Log in at the terminal. Without one, the error names the command to run in a terminal, for programs too.
 
     Raises:
         LoginRequired: There is no terminal.
@@ -316,7 +316,7 @@ def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
     except LoginRequired as problem:
         if problem.code == "no-terminal":
             ours = _login_command(profile)
-            output.result_object({"error": problem.code, "run": ours, "run_and_show_events": f"{ours} --json"})
+            problem.more = {"run": ours, "run_and_show_events": f"{ours} --json"}
         raise
 
 

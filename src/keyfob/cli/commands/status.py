@@ -14,8 +14,8 @@ from keyfob.cli.profiles import (
     app_of,
     check_subject,
     choose,
-    first_login,
     known_names,
+    not_logged_in,
     stored_app,
 )
 from keyfob.client.io.vault.seals import Seals
@@ -203,7 +203,7 @@ def _print(report: Report) -> None:
     if report.problem is not None:
         output.failure(report.problem, as_json=False)
     elif report.status.state == "login-needed":
-        output.remark(f"run: {command('login', report.name)}" if report.is_known else first_login(report.name))
+        output.remark(f"run: {command('login', report.name)}" if report.is_known else not_logged_in(report.name).hint)
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
