@@ -12,7 +12,8 @@ KeyfobError
 └── InvalidToken
 
 Messages are safe to log: they contain no token and no code. Of a peer's data they contain only its `error`, the
-description, and the names in an untrusted certificate, in plain ASCII and shortened. Only `cli/main.py` prints an error
+description, the audiences of an ID token for another client, and the names in an untrusted certificate, in plain ASCII
+and shortened. Only `cli/main.py` prints an error
 for the user: the message, the hint, and the page `docs/errors.md#<code>`.
 """
 

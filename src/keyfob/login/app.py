@@ -48,6 +48,7 @@ class App:
         client_id: str,
         audience: str | None = None,
         scopes: Iterable[str] = (),
+        exact_scopes: bool = False,
         profile: str = DEFAULT,
         home: Path | None = None,
         credential: Source | None = None,
@@ -79,6 +80,7 @@ class App:
             audience: The API's identifier.
             scopes: The scopes to request. For a user, openid, profile, email and offline_access are added, as far as
                 the issuer supports them.
+            exact_scopes: Whether exactly `scopes` are requested, with nothing added.
             profile: The name of the stored login.
             home: The folder of the vault and the state files; None for the platform's.
             credential: Where the client's secret or private key is stored, if it has one.
@@ -116,7 +118,7 @@ class App:
             found.issuer,
             client_id,
             audience,
-            Scope.of(scopes if is_machine else (*habits.scopes, *scopes)),
+            Scope.of(scopes),
             credential,
             is_machine=is_machine,
             is_resource=is_resource,
@@ -132,6 +134,7 @@ class App:
             assertion_audience=assertion_audience,
             dpop=dpop,
             certificate=_files(certificate, certificate_key),
+            has_exact_scope=exact_scopes,
         )
         self._home = home
         self.vault: Vault = vault or _file_vault(home, store)

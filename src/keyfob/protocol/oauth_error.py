@@ -16,6 +16,7 @@ EXPIRED_TOKEN: Final = "expired_token"
 INVALID_GRANT: Final = "invalid_grant"
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"
+INVALID_SCOPE: Final = "invalid_scope"
 UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
 USE_DPOP_NONCE: Final = "use_dpop_nonce"  # RFC 9449 §8
 

@@ -230,7 +230,7 @@ def test_microsoft_takes_a_platforms_token_as_assertion_made_out_to_it() -> None
     ],
 )
 def test_a_person_is_asked_for_what_the_issuer_knows(issuer: str, scopes: set[str]) -> None:
-    assert app_at(issuer, ScriptedWorld({})).profile.scope.names == scopes
+    assert app_at(issuer, ScriptedWorld({})).profile.added_scope.names == scopes
 
 
 @pytest.mark.parametrize("named", ["{tenantid}", "other"])

@@ -31,7 +31,8 @@ from keyfob.protocol.pkce import S256, challenge_of
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
-_HINTS: Final = {UNAUTHORIZED_CLIENT: "Look at the client id; the application must allow the device login."}
+_UNAUTHORIZED: Final = "The application must allow the device login, or the client id is not known there."
+_HINTS: Final = {UNAUTHORIZED_CLIENT: _UNAUTHORIZED}
 
 
 async def log_in(world: World, metadata: ServerMetadata, client: OAuthClient, profile: Profile) -> TokenAnswer:

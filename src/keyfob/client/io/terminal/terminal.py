@@ -31,6 +31,7 @@ from keyfob.client.model.notices import (
     PasteAsked,
     PasteRefused,
     RecoveryCodeMade,
+    ScopeLeftOut,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
@@ -158,7 +159,7 @@ class Terminal:
 
     def _watch_keys(self) -> bool:
         """Return whether the user can type here during the wait."""
-        if self._live and self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
+        if self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
             self._keyboard = Keyboard()
         return self._keyboard is not None
 
@@ -256,6 +257,7 @@ def _text_of(
     | PasswordWarned
     | PasteRefused
     | RecoveryCodeMade
+    | ScopeLeftOut
     | ScopeNarrowed
     | VaultNote,
 ) -> str:
@@ -263,7 +265,8 @@ def _text_of(
         case FlowChosen():
             return "; ".join(notice.reasons)
         case FlowRefused():
-            return f"the server does not open the login by {notice.door} to this program; trying the next way"
+            what = f"the server does not open the login by {notice.door} to this program; trying the next way"
+            return f"{what} ({notice.why})" if notice.why else what
         case FactorRefused():
             return "that code is not right; try again"
         case NetworkTrouble():
@@ -276,6 +279,9 @@ def _text_of(
             return f"{notice.why}; still waiting"
         case RecoveryCodeMade():
             return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
+        case ScopeLeftOut():
+            left_out = ", ".join(notice.names)
+            return f"the server refuses a scope; trying without what keyfob added by itself: {left_out}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
 
