@@ -127,6 +127,10 @@ def _how_it_differs(named: str, asked: str) -> str:
         return "Write the issuer with a slash at its end."
     if f"{named}/" == asked:
         return "Write the issuer without the slash at its end."
+    if "{" in named:
+        return (
+            "That address is for many tenants: use that of yours, at Microsoft microsoft:TENANT with the tenant's id."
+        )
     if named.lower() == asked.lower():
         return "Capital and small letters count: use the issuer exactly as its metadata writes it."
     return "Use the issuer exactly as its metadata writes it; a trailing slash counts."

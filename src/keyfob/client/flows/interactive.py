@@ -273,9 +273,7 @@ def _remove_pending(world: World, pending: PendingLogin) -> None:
         world.save_pending(name, None)
 
 
-async def _by_browser(
-    world: World, context: LoginContext, *, opens: bool, doubt: Refused | None = None
-) -> TokenResult:
+async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt: Refused | None = None) -> TokenResult:
     """Wait for the browser or a pasted redirect URI; switch to the device flow if the user requests that.
 
     Raises:

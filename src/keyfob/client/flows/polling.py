@@ -159,7 +159,9 @@ def _refuse(response: Response, what: str) -> NoReturn:
     if code == EXPIRED_TOKEN:
         raise TimedOut("the person did not answer in time", hint="Run the same command again.")
     is_unauthorized = code == UNAUTHORIZED_CLIENT
-    hint = "The application must allow the device login, or the client id is not known there." if is_unauthorized else ""
+    hint = (
+        "The application must allow the device login, or the client id is not known there." if is_unauthorized else ""
+    )
     refuse(response, what, hint)
 
 
