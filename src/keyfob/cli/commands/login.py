@@ -46,8 +46,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--client-id", metavar="ID", help="this program's, at that issuer")
     parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
     parser.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
-    parser.add_argument("--exact-scope", action="store_true", help="ask for that alone; else openid, profile, email and "
-                        "offline_access are added, as far as the issuer knows them")  # fmt: skip
+    parser.add_argument("--exact-scope", action="store_true", help="ask for that alone; else openid, profile, email "
+                        "and offline_access are added, as far as the issuer knows them")  # fmt: skip
     parser.add_argument("--flow", choices=_FLOWS, help="how to log in; auto is the safest that works here")
     parser.add_argument("--dpop", choices=DPOP, help="bind tokens to a key of this login; off, if nothing is said")
     parser.add_argument("--acr", metavar="VALUES", help="how sure the login must be, in the issuer's words")

@@ -77,7 +77,7 @@ async def _fetch(world: World, issuer: str) -> Fields:
 
 
 def _why_not(status: int) -> list[str]:
-    """Return what a status says about the metadata; nothing for 404 and the like, which only say that it is not there."""
+    """Return what a status says about the metadata; nothing for 404 and the like: it is not there."""
     if _REDIRECT <= status < BAD_REQUEST:
         return [f"the issuer redirects from its metadata (status {status}), and no redirect is followed"]
     if status in {UNAUTHORIZED, _FORBIDDEN}:

@@ -362,6 +362,8 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
 
 
 def _implied(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
-    """Return scopes that some servers grant without naming them: an ID token or a refresh token proves the grant."""
+    """Return scopes that some servers grant without naming them: the tokens prove the grant."""
+    # A token without an expiry time, such as GitHub's, needs no refresh token.
+    is_lasting = answer.refresh_token is not None or answer.expires_in is None
     of_user = _USER_SCOPES if answer.id_token is not None and not granted.names & _USER_SCOPES else frozenset[str]()
-    return of_user | {"offline_access"} if answer.refresh_token is not None else of_user
+    return of_user | {"offline_access"} if is_lasting else of_user

@@ -73,7 +73,7 @@ class Habits:
 _USUAL: Final = Habits()
 _AT_GITHUB: Final = Habits(
     metadata={"token_endpoint_auth_methods_supported": ["client_secret_post"]},
-    scopes=(),
+    scopes=("offline_access",),  # with it, an OAuth app's token expires after 8 hours and can be refreshed
     takes_audience=False,
     code_needs_secret=True,
     has_commas=True,

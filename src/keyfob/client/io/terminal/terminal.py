@@ -106,6 +106,8 @@ class Terminal:
                 self._await("you to approve", notice.expires_in)
             case StillPending():
                 pass  # the countdown shows that
+            case FactorRefused():
+                self._print("that code is not right; try again")
             case LoginInAnotherProcess():
                 who = "another keyfob" if notice.pid is None else f"another keyfob (process {notice.pid})"
                 self._print(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
@@ -251,7 +253,6 @@ class Terminal:
 def _text_of(
     notice: FlowChosen
     | FlowRefused
-    | FactorRefused
     | NetworkTrouble
     | NotBound
     | PasswordWarned
@@ -265,10 +266,8 @@ def _text_of(
         case FlowChosen():
             return "; ".join(notice.reasons)
         case FlowRefused():
-            what = f"the server does not open the login by {notice.door} to this program; trying the next way"
-            return f"{what} ({notice.why})" if notice.why else what
-        case FactorRefused():
-            return "that code is not right; try again"
+            words = f" ({notice.why})" if notice.why else ""
+            return f"the server does not open the login by {notice.door} to this program{words}; trying the next way"
         case NetworkTrouble():
             return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
         case NotBound():
@@ -279,9 +278,8 @@ def _text_of(
             return f"{notice.why}; still waiting"
         case RecoveryCodeMade():
             return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
-        case ScopeLeftOut():
-            left_out = ", ".join(notice.names)
-            return f"the server refuses a scope; trying without what keyfob added by itself: {left_out}"
+        case ScopeLeftOut(names):
+            return f"the server refuses a scope; trying without what keyfob added by itself: {', '.join(names)}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
 
