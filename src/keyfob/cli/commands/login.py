@@ -110,7 +110,7 @@ def run(flags: Namespace) -> int:
         stored = _at_terminal(log_in, profile)
         ProfileFiles().save(app.profile)
         if stored is not None:
-            output.remark(_greeting(stored))
+            output.remark(_greeting(stored, profile))
         else:
             output.remark(f"when it is approved, run: {_resume_command(profile.name)}")
         return DONE
@@ -266,6 +266,7 @@ def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
         raise
 
 
-def _greeting(stored: StoredLogin) -> str:
-    who = stored.person or stored.subject
-    return f"logged in as {who} at {stored.issuer}" if who else f"logged in as {stored.client_id} at {stored.issuer}"
+def _greeting(stored: StoredLogin, profile: Profile) -> str:
+    """Return the message of success. Without an ID token, a user's name is not known."""
+    who = stored.person or stored.subject or (stored.client_id if profile.is_machine else None)
+    return f"logged in as {who} at {stored.issuer}" if who else f"logged in at {stored.issuer}"
