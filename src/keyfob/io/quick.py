@@ -165,7 +165,7 @@ def _read(path: str) -> bytes:
 def _kept(home: str, profile: str, state: str) -> str | None:
     """Return the token in the vault entry if that is still the accepted one."""
     try:
-        from keyfob.io import kept  # it costs as much as a bare Python
+        from keyfob.io import kept  # noqa: PLC0415  it costs as much as a bare Python
 
         token = kept.access_token(_read(f"{home}/vault/{profile}.json"), profile, home)
     except Exception:  # noqa: BLE001  the ordinary path explains the error

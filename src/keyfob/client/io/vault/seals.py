@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from keyfob.client.io.vault.files import home, make_folder, read_private, remove, write_private
-from keyfob.client.io.vault.key_passphrase import VARIABLE
 from keyfob.client.io.vault.lock import locked
 from keyfob.client.model.envelope import Envelope
-from keyfob.client.model.storage_choice import KEY_BYTES, PLACES, Note, Place, Policy, order, policy_of, settle
+from keyfob.client.model.storage_choice import (
+    KEY_BYTES,
+    PASSPHRASE_VARIABLE,
+    PLACES,
+    Note,
+    Place,
+    Policy,
+    order,
+    policy_of,
+    settle,
+)
 from keyfob.errors import Code, Malformed, VaultUnavailable
 from keyfob.lazy import LazyModule
 
@@ -199,7 +208,7 @@ class Seals:
         """Return the first place that works, the message about it, and the errors of the better places."""
         policy = self._asked()
         passed: list[VaultUnavailable] = []
-        for place in order(policy, has_passphrase_file=bool(os.environ.get(VARIABLE))):
+        for place in order(policy, has_passphrase_file=bool(os.environ.get(PASSPHRASE_VARIABLE))):
             try:
                 self._ensure_key(place, may_ask=may_ask)
             except VaultUnavailable as problem:
