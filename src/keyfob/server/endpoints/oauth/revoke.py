@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keyfob.errors import Malformed
-from keyfob.protocol.http import NO_STORE, Request, Response, json_response
+from keyfob.protocol.http import JSON, NO_STORE, Request, Response, json_response
 from keyfob.protocol.revocation import RevocationRequest
 from keyfob.server.endpoints.oauth.client_request import authenticate
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
@@ -35,4 +35,6 @@ async def revoke(site: Site, request: Request) -> Response:
 
     if parts is not None and await site.store.write(end):
         call.note("srrt")
-    return Response(200, NO_STORE) if site.config.wire == "auth0" else json_response(200, {})
+    if site.config.wire == "auth0":  # an empty body, as Auth0; simple-oauth2 wants a type all the same
+        return Response(200, (("content-type", JSON), *NO_STORE))
+    return json_response(200, {})
