@@ -31,6 +31,7 @@ class AccessClaims:
         token_id: `jti`; like `auth_time`, only in RFC 9068.
         key_thumbprint: `cnf.jkt`: the token is valid only with that DPoP key (RFC 9449 §6.1).
         certificate_thumbprint: `cnf.x5t#S256`: it is valid only over TLS with that certificate (RFC 8705 §3.1).
+        session_id: `sid`: the login that the token was issued for.
     """
 
     issuer: str
@@ -48,6 +49,7 @@ class AccessClaims:
     acr: str | None = None
     key_thumbprint: str | None = None
     certificate_thumbprint: str | None = None
+    session_id: str | None = None
 
     def write(self, profile: Profile) -> dict[str, object]:
         audience: object = self.audience[0] if len(self.audience) == 1 else list(self.audience)
@@ -70,6 +72,7 @@ class AccessClaims:
             "exp": int(self.expires_at.timestamp()),
             "scope": self.scope.write() or None,
             **own,
+            "sid": self.session_id,
             "permissions": None if self.permissions is None else list(self.permissions),
             "cnf": {name: value for name, value in bound.items() if value is not None} or None,
         }
@@ -101,6 +104,7 @@ class AccessClaims:
             fields.optional_text("acr") if "acr" in present else None,
             key_thumbprint,
             certificate_thumbprint,
+            fields.optional_text("sid") if "sid" in present else None,
         )
 
 

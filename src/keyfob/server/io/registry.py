@@ -254,8 +254,7 @@ def _save_user(transaction: Transaction, known: User | None, wanted: User) -> No
         raise Misuse(f"user {wanted.email}: the user_id is somebody else's", hint="Leave it out, and one is made.")
     transaction.save_user(wanted)
     if known is not None and (known.password_hash != wanted.password_hash or wanted.is_blocked > known.is_blocked):
-        transaction.end_refreshes(known.user_id)
-        transaction.drop_sessions(known.user_id)
+        transaction.end_logins(known.user_id)
 
 
 def _never(reference: Reference) -> Secret:

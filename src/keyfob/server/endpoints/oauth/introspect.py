@@ -8,7 +8,7 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.introspection import IntrospectionRequest
 from keyfob.protocol.secret import Secret
 from keyfob.server.endpoints.oauth.client_request import ClientRequest, authenticate
-from keyfob.server.endpoints.oauth.own_tokens import verify_own
+from keyfob.server.endpoints.oauth.own_tokens import check_active, verify_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, read_refresh
 from keyfob.server.site import Site
@@ -37,15 +37,11 @@ async def _access(call: ClientRequest, token: Secret) -> dict[str, object] | Non
     site = call.site
     try:
         claims = verify_own(site, token, None)
+        if not _may_read(call, claims):
+            return None
+        user = await check_active(site, claims)
     except InvalidToken:
         return None
-    if not _may_read(call, claims):
-        return None
-    user = None
-    if not claims.subject.endswith("@clients"):
-        user = await site.store.read(lambda transaction: transaction.user_by_id(claims.subject))
-        if user is None or user.is_blocked:
-            return None
     members = {"active": True, "client_id": claims.client_id, "token_type": "access_token", **claims.write("rfc9068")}
     members |= {"token_type": "DPoP" if claims.key_thumbprint else "Bearer"}
     return members | ({"username": user.email} if user else {})

@@ -46,10 +46,10 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
     assert api is not None  # noqa: S101
     content = TokenContent(call.application, api, found.scope, user, found.auth_time, nonce=found.nonce, sid=found.sid)
 
-    def spend(transaction: Transaction, login: RefreshLogin | None) -> bool:
+    def spend(transaction: Transaction, login: RefreshLogin) -> bool:
         again = decide_code(replace(facts, record=transaction.code(code_hash)))
         if isinstance(again, SpendCode):
-            transaction.save_code(replace(again.code, login_id=None if login is None else login.login_id))
+            transaction.save_code(replace(again.code, login_id=login.login_id))
         return isinstance(again, SpendCode)
 
     issued = await issue_once(call, content, spend)

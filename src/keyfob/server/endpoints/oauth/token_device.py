@@ -50,7 +50,7 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
     redeemed = decision.login
     content = TokenContent(call.application, api, redeemed.scope, user, redeemed.auth_time, sid=redeemed.sid)
 
-    def spend(transaction: Transaction, _: RefreshLogin | None) -> bool:
+    def spend(transaction: Transaction, _: RefreshLogin) -> bool:
         again = transaction.device_by_code(code_hash)
         found = decide_poll(again, call.application.client_id, call.now, grant.code_verifier)
         if isinstance(found, Issue):

@@ -65,7 +65,8 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     site.factor_tries.drop(user.user_id)
     content = TokenContent(call.application, api, login.scope, user, call.now, grant=gty(login.grant))
     issued = await issue_once(call, content, lambda _, __: True)  # the mfa_token was spent with the factor
-    assert issued is not None  # noqa: S101
+    if issued is None:  # the password was changed, or the user blocked, in the meantime
+        return call.refuse("mfa_token_unknown")
     call.note("sepft", user_id=user.user_id)
     recovery = {"recovery_code": code} if isinstance(grant, MfaRecoveryGrant) else {}
     return json_response(200, {**issued.write(), **recovery}, headers=NO_STORE + call.headers)

@@ -69,6 +69,13 @@ def _content(call: ClientRequest, decision: Renew, account: Account) -> TokenCon
     assert user is not None, "the login of a deleted user fails a check"  # noqa: S101
     assert api is not None  # noqa: S101
     content = TokenContent(
-        call.application, api, decision.scope, user, login.auth_time, grant="refresh_token", sid=login.sid
+        call.application,
+        api,
+        decision.scope,
+        user,
+        login.auth_time,
+        grant="refresh_token",
+        sid=login.sid,
+        login_id=login.login_id,
     )
     return with_permissions(call, content, user)
