@@ -178,7 +178,7 @@ def test_a_revoked_token_is_remembered_until_it_expires_and_no_longer(scene: Sce
     scene.time.go(timedelta(days=2))
     sweep = lambda transaction: transaction.sweep(scene.time.now(), 100)  # noqa: E731
     assert asyncio.run(scene.store.write(sweep)) > 0
-    assert not scene.store._tables.revoked  # noqa: SLF001
+    assert not scene.store._tables.revoked
 
 
 def test_a_removed_application_has_no_active_token() -> None:
@@ -186,7 +186,7 @@ def test_a_removed_application_has_no_active_token() -> None:
     scene = scene_of("rfc")
     machine = body_of(as_machine(scene, audience=ORDERS))["access_token"]
     assert is_active(scene, machine)
-    site = scene.tenant._site  # noqa: SLF001
+    site = scene.tenant._site
     kept = tuple(one for one in site.config.applications if one.client_id != "machine")
     grants = tuple(one for one in site.config.grants if one.client_id != "machine")
     site.reconfigure(replace(site.config, applications=kept, grants=grants), site.keys)

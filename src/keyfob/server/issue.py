@@ -63,7 +63,9 @@ class TokenIssuer:
     ) -> TokenAnswer:  # fmt: skip
         """Sign the tokens. `random` is at least 16 bytes, for `jti` or an opaque token's nonce."""
         # Neither a standard nor Auth0 has refresh_expires_in, so only our own dialect has it.
-        until = min(login.expires_at, login.idle_expires_at) if login and refresh and self.config.wire == "rfc" else None
+        until = (
+            min(login.expires_at, login.idle_expires_at) if login and refresh and self.config.wire == "rfc" else None
+        )
         wants_identity = content.user is not None and "openid" in content.scope
         return TokenAnswer(
             access_token=self._access_token(content, now, random),
