@@ -71,8 +71,8 @@ def account_of(
 ) -> Account:
     """Return what today's rules leave of a scope that was granted earlier.
 
-    The rules are those of a new request: the API, its scopes, who may use it, the client's grant and connections, and the
-    user's permissions. If every scope but `offline_access` is gone, the account has no API.
+    The rules are those of a new request: the API, its scopes, who may use it, the client's grant and connections, and
+    the user's permissions. If every scope but `offline_access` is gone, the account has no API.
     """
     access = decide_access(config, application, Target(audience), scope)
     if user is None or isinstance(access, NoAccess) or user.connection not in application.connections:

@@ -1,4 +1,4 @@
-"""Decide whether an access token is still active: its login, its user, its client, and the token itself (RFC 7662 §2.2)."""
+"""Decide whether an access token is still active: its login, its user, its client, itself (RFC 7662 §2.2)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from keyfob.server.records import RefreshLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
-# An answer may be lost, and processes may share a token: for this long, and so many times, the previous token is traded.
+# An answer may be lost, and processes may share a token: the previous one is traded for this long, so many times.
 REPEAT_WINDOW: Final = timedelta(seconds=60)
 MOST_REPEATS: Final = 20
 Reason = Literal["unknown", "reused", "lapsed", "scope", "key", "closed"]

@@ -258,8 +258,8 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="account",
-        rule="The user exists and is not blocked. Today's rules leave some of the scope: the API, its scopes, who may use"
-        " it, the client's grant and connections; for a refresh token, the API still allows offline access.",
+        rule="The user exists and is not blocked. Today's rules leave some of the scope: the API, its scopes, who may"
+        " use it, the client's grant and connections; for a refresh token, the API still allows offline access.",
         code=Cell(CodeFacts.account_is_closed, "authorization_code_unknown"),
         device=Cell(DeviceFacts.account_is_closed, "code_unknown"),
         refresh=Cell(RefreshFacts.account_is_closed, "refresh_unknown"),
