@@ -46,7 +46,7 @@ class Transaction(Protocol):
     def save_refresh(self, login: RefreshLogin) -> None: ...
 
     def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
-        """End all but the newest logins of a user in a client, with or without refresh tokens. Return how many ended."""
+        """End all but the newest logins of a user in a client, with or without refresh tokens. Return how many."""
         ...
 
     def end_logins(self, user_id: str, keep_session: bytes = b"") -> None:

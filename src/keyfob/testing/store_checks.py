@@ -11,6 +11,8 @@ from typing import Final
 
 from keyfob.protocol.scope import Scope
 from keyfob.server.decide.device import Issue, decide_poll
+from keyfob.server.decide.presented import PresentedRefreshToken
+from keyfob.server.decide.refresh import Renew, decide_refresh
 from keyfob.server.ports import Store, Transaction
 from keyfob.server.records import (
     Authenticator,
@@ -25,6 +27,7 @@ from keyfob.server.records import (
     StoredKey,
     User,
 )
+from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.testing.fake_time import NOON
 
 Check = Callable[[Store], Awaitable[None]]
@@ -324,6 +327,25 @@ async def twenty_polls_at_once_give_one_token(store: Store) -> None:
     assert sum(await asyncio.gather(*(store.write(redeem) for _ in range(20)))) == 1
 
 
+async def twenty_trades_at_once_get_one_successor(store: Store) -> None:
+    """One trade rotates, the others repeat it; the record says so."""
+    current, successor = REFRESH.current_hashes[0], b"successor".ljust(32)
+    token = PresentedRefreshToken(REFRESH.generation, current, REFRESH.client_id)
+    await store.write(lambda transaction: transaction.save_refresh(REFRESH))
+
+    def trade(transaction: Transaction) -> bool:
+        known = transaction.refresh_by_id(REFRESH.login_id)
+        decision = decide_refresh(known, token, RefreshPolicy(), NOON, successor)
+        assert isinstance(decision, Renew)
+        transaction.save_refresh(decision.login)
+        return decision.login.current_hashes == (successor,)
+
+    assert all(await asyncio.gather(*(store.write(trade) for _ in range(20))))
+    login = await store.read(lambda transaction: transaction.refresh_by_id(REFRESH.login_id))
+    assert login is not None
+    assert (login.generation, login.repeats, login.has_ended) == (REFRESH.generation + 1, 19, False)
+
+
 async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> None:
     """No update is lost."""
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
@@ -371,5 +393,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     work_that_raises_spoils_nobody_elses,
     twenty_polls_at_once_give_one_token,
     twenty_rotations_at_once_happen_one_after_the_other,
+    twenty_trades_at_once_get_one_successor,
     a_sweep_takes_what_has_lapsed_and_no_more_than_it_may,
 )
