@@ -50,6 +50,9 @@ def serve(flags: Namespace) -> None:
     names = tenant.config.password_users()
     if names:
         output.remark(f"these applications may use the password grants, and see people's passwords: {', '.join(names)}")
+    if tenant.config.has_short_passwords:
+        least = tenant.config.password_length
+        output.remark(f"new passwords may have {least} characters; NIST asks for 15 where mfa is not always")
     ignored = _clients_without_port(tenant.config) if second is None else ""
     if ignored:
         output.remark(f"these applications have a certificate, and none is asked for without --mtls-port: {ignored}")

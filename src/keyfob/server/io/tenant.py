@@ -25,6 +25,7 @@ from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Audit, Mailer, Passwords, Store, TimeAndRandom, Transaction
 from keyfob.server.records import DEFAULT_CONNECTION, Document, User
 from keyfob.server.settings.config import ForCertificates, TenantConfig, Wire
+from keyfob.server.settings.password_rules import check_new_password
 from keyfob.server.settings.stored_settings import config_of
 from keyfob.server.site import Site
 from keyfob.server.start import (
@@ -199,8 +200,13 @@ class Tenant:
         connection: str = DEFAULT_CONNECTION,
         roles: tuple[str, ...] = (),
     ) -> User | None:
-        """Add a user. Return None if the e-mail address is already used in the connection."""
+        """Add a user. Return None if the e-mail address is already used in the connection.
+
+        Raises:
+            Misuse: The password is weak.
+        """
         site = self._site
+        check_new_password(password, site.config, email, name)
         hashed = await site.passwords.hash(password)
         user_id = f"auth0|{site.random(_USER_ID_BYTES).hex()}"
         user = User(user_id, email, name, hashed, site.now(), connection=connection, roles=roles)
