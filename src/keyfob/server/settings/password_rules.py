@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
-from keyfob.server.settings.config import TenantConfig
+from keyfob.server.settings.config import ONLY_FACTOR_LENGTH, TenantConfig
 
 LONGEST_PASSWORD: Final = 1024
 _ESTIMATED: Final = 72  # the estimate's time grows with the square of the length
-_LEAST_SCORE: Final = 3  # of 4: more than 10^8 guesses
+# Of 4: more than 10^8 guesses for a password that is the only factor, more than 10^6 beside a second one.
+_LEAST_SCORE: Final = 3
+_LEAST_SCORE_OF_SHORT: Final = 2
 _HINT: Final = "Choose another, such as five words at random, or have one made with --generate."
 
 
@@ -38,6 +40,6 @@ def check_new_password(password: Secret, config: TenantConfig, *own_words: str) 
     # Imported late: it reads a list of 30,000 common passwords, and its package has no types.
     estimate: Callable[..., dict[str, Any]] = import_module("zxcvbn").zxcvbn
     found = estimate(password.reveal()[:_ESTIMATED], user_inputs=sorted(words - {""}))
-    if found["score"] < _LEAST_SCORE:
+    if found["score"] < (_LEAST_SCORE if config.password_length >= ONLY_FACTOR_LENGTH else _LEAST_SCORE_OF_SHORT):
         warning = found["feedback"]["warning"] or "It is made of words about its owner or this service."
         raise Misuse(f"the password is too easily guessed. {warning}", hint=_HINT)
