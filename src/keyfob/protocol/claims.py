@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Literal, Self, cast
+from typing import Final, Literal, Self, cast
 
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
@@ -106,6 +107,21 @@ class AccessClaims:
             certificate_thumbprint,
             fields.optional_text("sid") if "sid" in present else None,
         )
+
+
+# Claims that only ID tokens have, and claims that one of those never has.
+_OF_ID_TOKENS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "auth_time", "sid"})
+OF_ACCESS_TOKENS: Final = frozenset({"scope", "scp", "permissions", "gty", "cnf", "client_id", "cid", "roles"})
+
+
+def is_like_id_token(names: Collection[str]) -> bool:
+    """Return whether a token with these claims describes a login only, and no permission (RFC 9068 §5).
+
+    A token of Auth0's profile that has neither scope nor permissions names its client in `azp`, and may have `sid`.
+    """
+    if _OF_ID_TOKENS.isdisjoint(names) or not OF_ACCESS_TOKENS.isdisjoint(names):
+        return False
+    return "azp" not in names or not _OF_ID_TOKENS.isdisjoint(set(names) - {"sid"})
 
 
 def _numeric(moment: datetime | None) -> int | None:

@@ -148,6 +148,9 @@ class TenantConfig:
         audiences = _unique("API", (found.audience for found in self.apis))
         connections = _unique("connection", (found.name for found in self.connections))
         _unique("role", (found.name for found in self.roles))
+        # An ID token has a client_id as its audience, and must not be valid at an API.
+        for shared in client_ids & audiences:
+            raise Misuse(f"API {shared!r} has the name of an application", hint="Such as https://orders.example/")
         if self.default_audience is not None:
             _known("default_audience", self.default_audience, audiences)
         if self.default_directory is not None:

@@ -21,7 +21,7 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
     code_hash = keyed_hash(site.hash_keys.codes, grant.device_code)
     login, user = await site.store.read(lambda transaction: _load(transaction, code_hash))
     account = Account(user, None)
-    if login is not None:
+    if login is not None and user is not None:
         account = account_of(site.config, call.application, user, login.audience, login.scope)
     pace = site.paces.get(code_hash) or Pace(None, site.config.device_interval)
     decision = decide_poll(
