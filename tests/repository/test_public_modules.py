@@ -1,7 +1,7 @@
 """The names and the imports of the public modules are pinned, and the tests use the built wheel."""
 
 import ast
-import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -203,3 +203,42 @@ def test_data_files_are_in_the_wheel_too() -> None:
     for path in source.rglob("*"):
         if path.is_file() and path.suffix not in {".py", ".pyc"}:
             assert (installed / path.relative_to(source)).is_file(), path.name
+
+
+def lazy_modules(tree: ast.Module) -> dict[str, str]:
+    """Return the modules that are bound to a `LazyModule`, by the names that they have in the file."""
+    return {
+        node.targets[0].id: node.value.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == "LazyModule"
+        and isinstance(node.value.args[0], ast.Constant)
+        and isinstance(node.value.args[0].value, str)
+    }
+
+
+def checked_modules(tree: ast.Module) -> dict[str, str]:
+    """Return the modules that a file imports for type checkers only, by the names that they have in the file."""
+    return {
+        name.asname or name.name: f"{statement.module}.{name.name}"
+        if isinstance(statement, ast.ImportFrom)
+        else name.name
+        for node in tree.body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for statement in node.body
+        if isinstance(statement, ast.ImportFrom | ast.Import)
+        for name in statement.names
+    }
+
+
+def test_type_checkers_see_the_module_that_is_loaded_on_first_use() -> None:
+    files = [(module, found) for module in modules() if (found := lazy_modules(module.tree))]
+    assert sum(len(found) for _, found in files) > 20
+    for module, found in files:
+        checked = checked_modules(module.tree)
+        assert {name: checked.get(name) for name in found} == found, module.path
+        for name in found.values():
+            assert importlib.util.find_spec(name), name

@@ -52,7 +52,7 @@ async def with_password(call: ClientRequest, asked: PasswordGrant) -> Response:
     if issued is None:  # the password was changed, or the user blocked, while it was verified
         return _refuse_password(call, replace(facts, is_right=False), email)
     call.note("sepft", user_id=user.user_id)
-    return call.hand_over(issued)
+    return call.token_response(issued)
 
 
 def _refuse_password(call: ClientRequest, facts: PasswordFacts, email: str) -> Response:
