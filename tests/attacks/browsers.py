@@ -93,7 +93,9 @@ def mfa_token(scene: Scene, **parameters: str) -> str:
 
 def bearer(scene: Scene, method: str, path: str, shown: str, members: object = None) -> Response:
     headers = (("authorization", f"Bearer {shown}"), ("content-type", "application/json"))
-    return scene.send(Request(method, f"{ISSUER}{path}", headers, b"" if members is None else json.dumps(members).encode()))
+    return scene.send(
+        Request(method, f"{ISSUER}{path}", headers, b"" if members is None else json.dumps(members).encode())
+    )
 
 
 def associate(scene: Scene, shown: str, kind: str = "otp") -> dict[str, object]:

@@ -21,15 +21,21 @@ LATE: Final = timedelta(minutes=1)  # an approval in the last second still reach
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The current records of the user and the API that a code or token is for; None if deleted."""
+    """The current records of the user and the API that a code or token is for; None if deleted.
+
+    Attributes:
+        connections: The connections that are enabled for the client.
+    """
 
     user: User | None
     api: Api | None
+    connections: tuple[str, ...]
 
     @property
     def is_closed(self) -> bool:
         """Whether no token can be issued for the account."""
-        return self.user is None or self.user.is_blocked or self.api is None
+        user = self.user
+        return user is None or user.is_blocked or user.connection not in self.connections or self.api is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from keyfob.server.endpoints.oauth.revoke import revoke
 from keyfob.server.endpoints.oauth.token import token
 from keyfob.server.endpoints.oauth.userinfo import userinfo
 from keyfob.server.endpoints.pages import activate, consent, login, second_factor
-from keyfob.server.endpoints.pages.authorize import authorize
+from keyfob.server.endpoints.pages.authorize import authorize, show_answer
 from keyfob.server.endpoints.pages.logout import oidc_logout, v2_logout
 from keyfob.server.endpoints.response_policy import ResponsePolicy, apply_policy
 from keyfob.server.site import Site
@@ -48,6 +48,8 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/activate/done": (PAGE, {"GET": activate.done}),
     "/u/login": (PAGE, {"GET": login.show, "POST": login.act}),
     "/u/mfa": (PAGE, {"GET": second_factor.show, "POST": second_factor.act}),
+    "/u/enrol": (PAGE, {"GET": login.enrol}),
+    "/u/answer": (PAGE, {"GET": show_answer}),
     "/u/consent": (PAGE, {"GET": consent.show, "POST": consent.act}),
     "/v2/logout": (PAGE, {"GET": v2_logout}),
     "/oidc/logout": (PAGE, {"GET": oidc_logout, "POST": oidc_logout}),

@@ -180,6 +180,14 @@ class MemoryTables:
             for key in expired:
                 del table[key]
             gone += len(expired)
+        unproven = [
+            one.authenticator_id
+            for one in self.factors.values()
+            if one.expires_at is not None and one.expires_at <= now
+        ][: most - gone]
+        for name in unproven:
+            del self.factors[name]
+        gone += len(unproven)
         replay_keys = [key for key, until in self.used.items() if until <= now][: most - gone]
         for key in replay_keys:
             del self.used[key]

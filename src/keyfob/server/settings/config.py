@@ -56,6 +56,7 @@ class TenantConfig:
         allows_password: Whether password grants are allowed; the client and the connection must allow them too.
         mfa: The users who need a second factor: none, those who have enrolled one, or all.
         factors: The second factors that users may enrol.
+        enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
         introspection: Whether /oauth/introspect is enabled (RFC 7662); None: only under `rfc`, since Auth0 has none.
         logout_urls: The URLs that /v2/logout may redirect to if no client is named.
         device_requests: The limit of device codes for one network within the lifetime of a code (RFC 8628 §5.6).
@@ -78,6 +79,7 @@ class TenantConfig:
     allows_password: bool = False
     mfa: Mfa = "enrolled"
     factors: tuple[Factor, ...] = FACTORS
+    enrolment_ends_logins: bool = True
     introspection: bool | None = None
     logout_urls: tuple[str, ...] = ()
     colour: str = "#2454a6"

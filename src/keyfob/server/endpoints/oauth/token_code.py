@@ -33,7 +33,7 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
         client_id=call.application.client_id,
         key_thumbprint=call.key_thumbprint,
         now=call.now,
-        account=Account(user, api),
+        account=Account(user, api, call.application.connections),
     )
     decision = decide_code(facts)
     if isinstance(decision, RefuseCode):

@@ -27,7 +27,7 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
         call.now,
         grant.code_verifier,
         pace=pace,
-        account=Account(user, api),
+        account=Account(user, api, call.application.connections),
     )
     if isinstance(decision, Undecided):
         _, after = decide_pace(pace, call.now)

@@ -61,7 +61,8 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
 def _account(call: ClientRequest, transaction: Transaction, login: RefreshLogin) -> Account:
     """Load the user and the API, which must still allow offline access."""
     api = call.site.config.target(login.audience)
-    return Account(transaction.user_by_id(login.user_id), api if api and api.allow_offline_access else None)
+    offline = api if api and api.allow_offline_access else None
+    return Account(transaction.user_by_id(login.user_id), offline, call.application.connections)
 
 
 def _content(call: ClientRequest, decision: Renew, account: Account) -> TokenContent:

@@ -18,8 +18,8 @@ from keyfob.server.endpoints.pages.browser import (
     page_headers,
     read_browser,
     read_own_form,
+    sid_of,
 )
-from keyfob.server.endpoints.pages.pending_request import sid_of
 from keyfob.server.site import Site
 
 _UNLISTED = "The address to go to after the logout is not registered."
