@@ -44,6 +44,7 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/mfa/associate": (CLIENT_UTF8, {"POST": mfa.associate}),
     "/mfa/challenge": (CLIENT_UTF8, {"POST": mfa.challenge}),
     "/authorize": (PAGE, {"GET": authorize, "POST": authorize}),
+    "/": (PAGE, {"GET": activate.start}),
     "/activate": (PAGE, {"GET": activate.show, "POST": activate.act}),
     "/activate/done": (PAGE, {"GET": activate.done}),
     "/u/login": (PAGE, {"GET": login.show, "POST": login.act}),

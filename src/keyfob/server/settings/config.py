@@ -56,13 +56,13 @@ class TenantConfig:
         allows_password: Whether password grants are allowed; the client and the connection must allow them too.
         mfa: The users who need a second factor: none, those who have enrolled one, or all.
         factors: The second factors that users may enrol.
-        enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
         introspection: Whether /oauth/introspect is enabled (RFC 7662); None: only under `rfc`, since Auth0 has none.
         logout_urls: The URLs that /v2/logout may redirect to if no client is named.
         device_requests: The limit of device codes for one network within the lifetime of a code (RFC 8628 §5.6).
         guess_odds: The allowed probability that a user code is guessed within its lifetime (RFC 8628 §5.1).
         requests_per_minute: The limit of requests of one network to one endpoint.
         refresh_limit: The limit of logins of one user in one client; the oldest one ends first.
+        enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
@@ -79,7 +79,6 @@ class TenantConfig:
     allows_password: bool = False
     mfa: Mfa = "enrolled"
     factors: tuple[Factor, ...] = FACTORS
-    enrolment_ends_logins: bool = True
     introspection: bool | None = None
     logout_urls: tuple[str, ...] = ()
     colour: str = "#2454a6"
@@ -93,6 +92,7 @@ class TenantConfig:
     device_requests: int = 300
     requests_per_minute: int = 6000
     refresh_limit: int = 200
+    enrolment_ends_logins: bool = True
     for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, ending
 from keyfob.server.decide.device import approve, confirm, is_open, move
-from keyfob.server.decide.user_code import read_user_code
+from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form, sid_of
 from keyfob.server.endpoints.pages.code_guesses import count_wrong_code, wait_for_code
 from keyfob.server.endpoints.pages.sealed_login import (
@@ -36,7 +36,6 @@ from keyfob.server.site import Site
 # The same text for a code that is wrong, expired, used or declined, so that it does not help an attacker to guess.
 UNKNOWN = "That code is not waiting for anybody. Look at it again, or start again in your program."
 TOO_OLD = "That page was too old. Please start again."
-_LONGEST_TYPED = 300  # a whole link may be pasted
 
 
 async def show(site: Site, request: Request) -> Response:
@@ -89,6 +88,11 @@ async def done(site: Site, request: Request) -> Response:
         return go_to(site, browser, "/activate")
     name = "enrolled.html" if login.step == "allowed" and login.is_enrolment else f"{login.step}.html"
     return page(site, browser, name, {})
+
+
+async def start(site: Site, request: Request) -> Response:
+    """GET /: show what a person may do here."""
+    return page(site, await read_browser(site, request), "start.html", {})
 
 
 def start_again(site: Site, request: Request, browser: BrowserRequest) -> Response:
@@ -145,7 +149,7 @@ async def _compare_page(site: Site, browser: BrowserRequest, login: BrowserLogin
 
 
 async def _enter(site: Site, request: Request, browser: BrowserRequest, fields: Fields) -> Response:
-    typed = (fields.optional_text("user_code") or "")[:_LONGEST_TYPED]
+    typed = (fields.optional_text("user_code") or "")[:LONGEST_TYPED]
     if fields.optional_text("button") == "first":
         return to_step(site, browser, begin_for_user("login", site.now(), typed))
     return to_step(site, browser, await _look_up(site, request, browser, typed))
@@ -157,7 +161,7 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
     A code that exists costs nothing, even if it is over: whoever opens an old link has not guessed.
     """
     now, code = site.now(), read_user_code(typed)
-    entered = replace(begin_for_user("enter", now), user_code=typed[:_LONGEST_TYPED], status=400)
+    entered = replace(begin_for_user("enter", now), user_code=typed[:LONGEST_TYPED], status=400)
     if not typed.strip():
         return replace(entered, problem="Please enter the code that your program shows.")
     if code is None:
