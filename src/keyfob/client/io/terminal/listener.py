@@ -24,7 +24,8 @@ from keyfob.protocol.fields import read_form
 _LONGEST_BODY: Final = 64 * 1024
 _TIMEOUT_S: Final = 5
 _VERDICT_S: Final = 20  # the longest that a page waits
-_STYLE: Final = ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:15vh auto;padding:0 1rem}"
+_STYLE: Final = """:root{color-scheme:light dark}
+body{font:1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:15vh auto;padding:0 1rem}"""
 _SCRIPT: Final = 'history.replaceState(null,"","/")'  # removes the code from the address bar
 _PAGE: Final = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">\n'
