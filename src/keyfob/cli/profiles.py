@@ -325,7 +325,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
 
 def app_of(profile: Profile, store: str | None = None) -> App:
     """Return the `App` of a profile; `store` is a storage choice that was just given."""
-    return App(
+    app = App(
         issuer=profile.issuer,
         client_id=profile.client_id,
         audience=profile.audience,
@@ -349,6 +349,9 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         certificate=profile.certificate.certificate if profile.certificate else None,
         certificate_key=profile.certificate.key if profile.certificate else None,
     )
+    if isinstance(app.vault, FileVault) and app.vault.seals is not None:
+        app.vault.seals.asks = True  # whoever types a command can type a passphrase
+    return app
 
 
 def duration(text: str) -> timedelta:

@@ -15,6 +15,7 @@ from keyfob.client.flows import password as password_flow
 from keyfob.client.flows.choice import Choice, choose
 from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.id_token import check
+from keyfob.client.flows.logout import log_out
 from keyfob.client.flows.polling import poll_or
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.credential import Credential
@@ -26,7 +27,16 @@ from keyfob.client.model.profile import Profile, command
 from keyfob.client.model.question import Question
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import DeviceRequested, Pasted, World
-from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, VaultUnavailable
+from keyfob.errors import (
+    KeyfobError,
+    LoginDeclined,
+    LoginRequired,
+    Malformed,
+    Misuse,
+    Refused,
+    TimedOut,
+    VaultUnavailable,
+)
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
 from keyfob.protocol.scope import Scope
@@ -322,9 +332,16 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
     """Verify the ID token, and notify the user of a missing binding or scope."""
     claims, answer = None, result.answer
     if answer.id_token is not None:
-        claims = await check(
-            world, answer.id_token, context.metadata, context.profile.client_id, result.nonce, context.assurance
-        )
+        try:
+            claims = await check(
+                world, answer.id_token, context.metadata, context.profile.client_id, result.nonce, context.assurance
+            )
+        except KeyfobError:
+            # The refused login must not stay valid at the server.
+            moment = world.now().wall
+            dropped = StoredLogin.of(answer, context.metadata, context.profile, context.client, None, moment)
+            await log_out(world, dropped, context.client)
+            raise
     stored = StoredLogin.of(answer, context.metadata, context.profile, context.client, claims, world.now().wall)
     if context.profile.dpop != "off" and stored.token_type != "DPoP":
         world.notify(NotBound())
