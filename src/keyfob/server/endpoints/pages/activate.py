@@ -6,15 +6,22 @@ A GET changes nothing. A login is only approved by a form.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, ending
 from keyfob.server.decide.device import approve, confirm, is_open, move
+from keyfob.server.decide.throttle import (
+    MOST_FROM_ONE_ADDRESS,
+    guess_budget,
+    network_of,
+    refill,
+    spend,
+    time_until_try,
+)
 from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form, sid_of
-from keyfob.server.endpoints.pages.code_guesses import count_wrong_code, wait_for_code
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     Pending,
@@ -166,7 +173,7 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
         return replace(entered, problem="Please enter the code that your program shows.")
     if code is None:
         return replace(entered, problem=UNKNOWN)  # not a possible code, so it does not count as a guess
-    wait = await wait_for_code(site, request, browser)
+    wait = await _wait_for_code(site, request, browser)
     if wait:
         minutes = int(wait.total_seconds() // 60) + 1
         first = "" if browser.record is not None else ", or go on by logging in first"
@@ -175,13 +182,42 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
     hashed = keyed_hash(site.hash_keys.codes, code)
     device = await site.store.read(lambda transaction: transaction.device_by_user_code(hashed))
     if device is None:
-        await count_wrong_code(site, request, browser)
+        await _count_wrong_code(site, request, browser)
         return replace(entered, problem=UNKNOWN)
     login = begin_device(device, code, now)
     if is_open(device, now):
         return login
     is_own = device.session_hash == browser.session_hash
     return ending(login, device, browser.session_hash, now) or replace(entered, problem=LAPSED if is_own else UNKNOWN)
+
+
+async def _wait_for_code(site: Site, request: Request, browser: BrowserRequest) -> timedelta:
+    """Return the time until this browser may enter a code."""
+    span, now, sizes = site.config.device_lifetime, site.now(), await _guess_sizes(site, request, browser)
+    buckets = {key: refill(site.user_code_tries.get(key), size, span, now) for key, size in sizes.items()}
+    return max(time_until_try(buckets[key], size, span) for key, size in sizes.items())
+
+
+async def _count_wrong_code(site: Site, request: Request, browser: BrowserRequest) -> None:
+    """Count a code that does not exist."""
+    span, now = site.config.device_lifetime, site.now()
+    for key, size in (await _guess_sizes(site, request, browser)).items():
+        site.user_code_tries.put(key, spend(refill(site.user_code_tries.get(key), size, span, now)))
+    site.note("fdeac", request, description="code unknown")
+
+
+async def _guess_sizes(site: Site, request: Request, browser: BrowserRequest) -> dict[str, int]:
+    """Return the budgets that a wrong code is taken from, with their sizes.
+
+    Strangers share one, so any of them can use it up. A user who is logged in is known, and has one of their own.
+    """
+    record = browser.record
+    if record is not None:
+        user_id = record.user_id
+        user = await site.store.read(lambda transaction: transaction.user_by_id(user_id))
+        if user is not None and not user.is_blocked:
+            return {f"user {user_id}": MOST_FROM_ONE_ADDRESS}
+    return {network_of(request.peer): MOST_FROM_ONE_ADDRESS, "": guess_budget(site.config.guess_odds)}
 
 
 def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:

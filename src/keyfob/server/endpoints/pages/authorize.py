@@ -189,9 +189,10 @@ def _answer(
 ) -> Response:
     # RFC 9207 adds the issuer; Auth0 does not.
     full = replace(answer, issuer=site.config.issuer) if site.config.wire == "rfc" else answer
-    if mode == "form_post" and request.method == "POST" and pending is not None:
+    if pending is not None:
         answered = advance(pending.login, "answered", answer=full.write(), session_hash=browser.session_hash)
-        return to_step(site, browser, answered)
+        if mode == "form_post" and request.method == "POST":
+            return to_step(site, browser, answered)
     if mode == "form_post":
         return callback_page(site, browser, redirect_uri, full.write())
     status = 303 if request.method == "POST" else 302  # 307 would forward a password (RFC 9700 §4.12)
