@@ -16,6 +16,7 @@ from keyfob.server.endpoints.oauth.token import token
 from keyfob.server.endpoints.oauth.userinfo import userinfo
 from keyfob.server.endpoints.pages import activate, consent, login, second_factor
 from keyfob.server.endpoints.pages.authorize import authorize, show_answer
+from keyfob.server.endpoints.pages.logout import done as logout_done
 from keyfob.server.endpoints.pages.logout import oidc_logout, v2_logout
 from keyfob.server.endpoints.response_policy import ResponsePolicy, apply_policy
 from keyfob.server.site import Site
@@ -54,6 +55,7 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/u/consent": (PAGE, {"GET": consent.show, "POST": consent.act}),
     "/v2/logout": (PAGE, {"GET": v2_logout}),
     "/oidc/logout": (PAGE, {"GET": oidc_logout, "POST": oidc_logout}),
+    "/oidc/logout/done": (PAGE, {"GET": logout_done}),
     "/healthz": (PAGE, {"GET": health}),
 }
 
