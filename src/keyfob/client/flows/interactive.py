@@ -23,7 +23,7 @@ from keyfob.client.model.flow_names import InteractiveFlow
 from keyfob.client.model.notices import FlowChosen, FlowRefused, NotBound, ScopeNarrowed
 from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.presets import habits_of
-from keyfob.client.model.profile import Profile, command
+from keyfob.client.model.profile import KEYFOB_LOGIN, Profile
 from keyfob.client.model.question import Question
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import DeviceRequested, Pasted, World
@@ -163,7 +163,7 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
     raw = world.load_pending(profile.name)
     pending = None if raw is None else PendingLogin.read(profile.name, raw, world.now())
     if pending is None or pending.profile != profile:
-        raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', profile.name)}")
+        raise LoginRequired("no login waits to be finished here", hint=profile.login_hint())
     context = await find(world, profile, credential, pending.assurance)
     world.notify(pending.shown)
     return await _verify(world, context, TokenResult(await _finish_device(world, context, pending)))
@@ -175,6 +175,13 @@ def _plan(world: World, context: LoginContext) -> Choice:
     return choose(surroundings, context.metadata, capabilities, has_user=has_user)
 
 
+def _terminal_hint(profile: Profile) -> str:
+    hint = profile.login_hint("Run in a terminal", "Log in in a terminal")
+    if profile.login_command != KEYFOB_LOGIN:
+        return hint
+    return f"{hint}. A program that shows a person what to do runs: {profile.login_line('--json')}"
+
+
 def _choose(world: World, context: LoginContext) -> tuple[InteractiveFlow, ...]:
     """Return the flows to try, and show the first.
 
@@ -183,9 +190,7 @@ def _choose(world: World, context: LoginContext) -> tuple[InteractiveFlow, ...]:
     """
     choice = _plan(world, context)
     if not world.surroundings()[1]:
-        login = command("login", context.profile.name)
-        hint = f"Run in a terminal: {login}. A program that shows a person what to do runs: {login} --json"
-        raise LoginRequired(choice.reasons[0], code="no-terminal", hint=hint)
+        raise LoginRequired(choice.reasons[0], code="no-terminal", hint=_terminal_hint(context.profile))
     if choice.flows:
         world.notify(FlowChosen(choice.flows[0], choice.reasons))
     return choice.flows

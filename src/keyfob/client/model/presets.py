@@ -163,7 +163,9 @@ def _keycloak(rest: str) -> Preset:
 def _host(text: str, form: str) -> str:
     """Return a host name in lower case, or raise `Misuse`."""
     if not _HOST.match(text.lower()):
-        raise Misuse(f"what follows is not of the form {form}", hint="docs/login.md lists the short names.")
+        raise Misuse(
+            f"what follows is not of the form {form}", hint="The short names: keyfob help docs/login.md#issuers"
+        )
     return text.lower()
 
 
