@@ -216,8 +216,7 @@ def activate(site: Site, transaction: Transaction, authenticator_id: str, login:
         else:
             transaction.drop_authenticator(one.authenticator_id)
     if site.config.enrolment_ends_logins:
-        transaction.drop_sessions(login.user_id)
-        transaction.end_refreshes(login.user_id)
+        transaction.end_logins(login.user_id)
 
 
 def check_recovery(site: Site, transaction: Transaction, login: MfaLogin, typed: str, fresh: Authenticator) -> bool:
