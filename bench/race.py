@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """A hundred processes with one lapsed login: at a tenant, some killed or out of date; at a strict issuer, tortured."""
+=======
+"""A hundred processes refresh one expired login with one-time refresh tokens; some are killed, some are outdated."""
+>>>>>>> core
 
 from __future__ import annotations
 
@@ -13,12 +17,12 @@ PROCESSES, ROUNDS, KILLS = 100, 5, 5
 
 
 def main() -> None:
-    """Print what came of each round; stop where it was not as promised."""
+    """Print the result of each round; stop if it is wrong."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        came = run(Path(folder), processes=PROCESSES, rounds=ROUNDS, kills=KILLS)
+        outcome = run(Path(folder), processes=PROCESSES, rounds=ROUNDS, kills=KILLS)
         took = time.perf_counter() - start
-    for at, found in enumerate(came.rounds, 1):
+    for at, found in enumerate(outcome.rounds, 1):
         print(
             f"  round {at}: {found.refreshes} refreshes, {found.killed} killed in one, "
             f"{found.generations} generation kept, {len(found.tokens)} token for all, "
@@ -27,10 +31,10 @@ def main() -> None:
         kept = (found.generations, len(found.tokens), len(found.errors), found.refused)
         if kept != (1, 1, 0, 0) or found.refreshes > found.killed + 1:
             raise SystemExit("not one refresh for one generation")
-    left = f"damaged: {len(came.damaged)}; left over: {len(came.left_over)}"
-    print(f"  logged in at the end: {came.is_alive}; {left}")
+    left = f"damaged: {len(outcome.damaged)}; left over: {len(outcome.left_over)}"
+    print(f"  logged in at the end: {outcome.is_alive}; {left}")
     print(f"  all of it, starting {PROCESSES} processes on this machine too: {took:.0f} s")
-    if not came.is_alive or came.damaged or came.left_over:
+    if not outcome.is_alive or outcome.damaged or outcome.left_over:
         raise SystemExit("the login did not survive")
     torture()
 

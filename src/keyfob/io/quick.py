@@ -169,7 +169,7 @@ def _read(path: str) -> bytes:
 def _kept(home: str, profile: str, state: str, must_seal: bool) -> str | None:  # noqa: FBT001  private
     """Return the token in the vault entry if that is still the accepted one."""
     try:
-        from keyfob.io import kept  # it costs as much as a bare Python
+        from keyfob.io import kept  # noqa: PLC0415  it costs as much as a bare Python
 
         content = _read(f"{home}/vault/{profile}.json")
         token = kept.access_token(content, profile, home) if kept.is_sealed(content) or not must_seal else None

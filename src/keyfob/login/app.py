@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,14 @@ from keyfob.client.model.presets import expand, habits_of
 from keyfob.client.model.profile import DEFAULT, Dpop, Profile
 from keyfob.client.model.storage_choice import policy_of
 from keyfob.errors import Misuse
-from keyfob.io.key_pair import KeyPair
+from keyfob.lazy import LazyModule
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
-if TYPE_CHECKING:  # `import App` loads only settings; the rest is imported when it is used
-    from typing import TextIO
-
+if TYPE_CHECKING:
     from keyfob.client.flows.choice import Choice
     from keyfob.client.io.terminal.terminal import Terminal
+    from keyfob.client.io.vault import seals, vault_file
     from keyfob.client.model.credential import Credential
     from keyfob.client.model.flow_names import FlowName
     from keyfob.client.model.notices import Notice
@@ -33,9 +32,14 @@ if TYPE_CHECKING:  # `import App` loads only settings; the rest is imported when
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.ports import Vault, World
     from keyfob.client.session.login import Login
+    from keyfob.login import parts
     from keyfob.login.session import Session
     from keyfob.protocol.metadata import ServerMetadata
     from keyfob.protocol.secret import Secret
+else:  # `import App` loads only settings, and an App is made without what a login needs
+    seals = LazyModule("keyfob.client.io.vault.seals")
+    vault_file = LazyModule("keyfob.client.io.vault.vault_file")
+    parts = LazyModule("keyfob.login.parts")
 
 
 class App:
@@ -269,24 +273,18 @@ class App:
             step_up: Called when an API requires more scope, or a stronger or more recent login (RFC 9470).
                 `app.step_up` logs in again, and the call is then repeated. None returns the API's response.
         """
-        from keyfob.login.session import Session  # noqa: PLC0415  as `login`
-
-        return Session(self.login(self.find_world(notify), step_up=step_up))
+        return parts.Session(self.login(self.find_world(notify), step_up=step_up))
 
     def make_quick(self) -> None:
         """Write the access token to the quick file that `keyfob token` reads first, unless the vault forbids that."""
-        from keyfob.client.io.vault.vault_file import FileVault  # noqa: PLC0415  as `_file_vault`
-
-        if isinstance(self.vault, FileVault):
+        if isinstance(self.vault, vault_file.FileVault):
             self.vault.make_quick(self.profile.name)
 
     def login(
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> Login:
         """Return the stored login over a World. Sessions and commands are built on it."""
-        from keyfob.client.session.login import Login  # noqa: PLC0415  `import App` loads only settings
-
-        return Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
+        return parts.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
     def find_world(
         self,
@@ -295,16 +293,15 @@ class App:
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
         """Return the World of this process, or the one that `App` was given."""
-        from keyfob.client.io.http.connections import sender_of  # noqa: PLC0415  as `login`
-        from keyfob.client.io.world import SystemWorld  # noqa: PLC0415  as `login`
-
         if self._world is not None:
             return self._world
-        return SystemWorld(notify, terminal=terminal, ask=ask, http=sender_of(self.profile), home=self._home)
+        return parts.SystemWorld(
+            notify, terminal=terminal, ask=ask, http=parts.sender_of(self.profile), home=self._home
+        )
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
         if isinstance(source, CertificateFiles):
-            return Certificate(KeyPair.of(source.certificate, source.key).thumbprint())
+            return Certificate(parts.KeyPair.of(source.certificate, source.key).thumbprint())
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
         return read_credential(source, None if self.profile.ca is None else Path(self.profile.ca))
@@ -322,14 +319,4 @@ def _files(certificate: Path | str | None, key: Path | str | None) -> Certificat
 
 
 def _file_vault(home: Path | None, store: str | None) -> Vault:
-    from keyfob.client.io.vault.seals import Seals  # noqa: PLC0415  `import App` loads only settings
-    from keyfob.client.io.vault.vault_file import FileVault  # noqa: PLC0415  as above
-
-    return FileVault(home, Seals(home, policy_of(store) if store else None))
-
-
-def log_to(stream: TextIO) -> AbstractContextManager[None]:
-    """Log everything that keyfob and its libraries report to a stream, in full detail and without secrets."""
-    from keyfob.io import redacting  # noqa: PLC0415  logging is slow to import
-
-    return redacting.log_to(stream)
+    return vault_file.FileVault(home, seals.Seals(home, policy_of(store) if store else None))

@@ -114,13 +114,13 @@ class SystemWorld:
         return secrets.token_bytes(size)
 
     async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
-        from keyfob.client.io.terminal.listener import Listener  # http.server is slow to import
+        from keyfob.client.io.terminal.listener import Listener  # noqa: PLC0415  loads http.server: 15 ms, for a login by browser
 
         self._listener = Listener(callbacks, state)
         return self._listener.callback
 
     async def open_browser(self, address: str) -> bool:
-        from keyfob.client.io.terminal.open_browser import open_browser  # as in `surroundings`
+        from keyfob.client.io.terminal.open_browser import open_browser  # noqa: PLC0415  as in `surroundings`
 
         return open_browser(address, self.surroundings()[0])
 
@@ -156,7 +156,7 @@ class SystemWorld:
         raise LoginRequired("nobody is here to be asked", code="no-terminal", hint="Run: keyfob login in a terminal.")
 
     def surroundings(self) -> tuple[Surroundings, bool]:
-        from keyfob.client.io.detect import look_around  # webbrowser is slow to import, and a stored token needs none
+        from keyfob.client.io.detect import look_around  # noqa: PLC0415  loads webbrowser: 4 ms, and a stored token needs none
 
         surroundings = look_around()
         return surroundings, surroundings.has_terminal or (self._notify is not None and self._terminal is None)

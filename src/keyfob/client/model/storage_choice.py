@@ -17,6 +17,7 @@ PLACES: Final[tuple[Place, ...]] = get_args(Place)
 POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
 VERSION: Final = 1
 KEY_BYTES: Final = 32
+PASSPHRASE_VARIABLE: Final = "KEYFOB_PASSPHRASE_FILE"
 WORDS: Final[dict[Place, str]] = {
     "keyring": "sealed; the key lies in this system's keyring",
     "systemd": "sealed; the key is a credential of this machine's systemd",

@@ -204,7 +204,7 @@ class Terminal:
         return textwrap.wrap(text, max(self._columns - 1, 20)) if self._live else [text]
 
     def _qr_code(self, address: str) -> list[str]:
-        import segno  # only a device login on a terminal needs it
+        import segno  # noqa: PLC0415  only a device login on a terminal needs it
 
         matrix = [
             [bool(cell) for cell in row] for row in segno.make(address, error="l", micro=False).matrix_iter(border=2)

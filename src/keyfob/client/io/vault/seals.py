@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+<<<<<<< HEAD
 from keyfob.client.io.vault.files import (
     LATER_HINT,
     home,
@@ -20,9 +21,22 @@ from keyfob.client.io.vault.files import (
     write_private,
 )
 from keyfob.client.io.vault.key_passphrase import VARIABLE
+=======
+from keyfob.client.io.vault.files import home, make_folder, read_private, remove, write_private
+>>>>>>> core
 from keyfob.client.io.vault.lock import locked
 from keyfob.client.model.envelope import Envelope
-from keyfob.client.model.storage_choice import KEY_BYTES, PLACES, Note, Place, Policy, order, policy_of, settle
+from keyfob.client.model.storage_choice import (
+    KEY_BYTES,
+    PASSPHRASE_VARIABLE,
+    PLACES,
+    Note,
+    Place,
+    Policy,
+    order,
+    policy_of,
+    settle,
+)
 from keyfob.errors import Code, Malformed, VaultUnavailable
 from keyfob.lazy import LazyModule
 
@@ -228,7 +242,7 @@ class Seals:
         """Return the first place that works, the message about it, and the errors of the better places."""
         policy = self._asked()
         passed: list[VaultUnavailable] = []
-        for place in order(policy, has_passphrase_file=bool(os.environ.get(VARIABLE))):
+        for place in order(policy, has_passphrase_file=bool(os.environ.get(PASSPHRASE_VARIABLE))):
             try:
                 self._ensure_key(place, may_ask=may_ask)
             except VaultUnavailable as problem:
