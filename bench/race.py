@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""A hundred processes with one lapsed login: at a tenant, some killed or out of date; at a strict issuer, tortured."""
-=======
-"""A hundred processes refresh one expired login with one-time refresh tokens; some are killed, some are outdated."""
->>>>>>> core
+"""A hundred processes refresh one expired login: at a tenant, some killed or outdated; at a strict issuer, tortured."""
 
 from __future__ import annotations
 

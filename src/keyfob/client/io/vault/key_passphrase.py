@@ -48,16 +48,12 @@ class Passphrase:
         phrase = typed or _passphrase(may_ask=may_ask, is_new=False)
         try:
             key = sealed.unseal(ciphertext, sealed.stretch(phrase, salt, cost), context=_CONTEXT)
-            if not os.environ.get(VARIABLE):
+            if not os.environ.get(PASSPHRASE_VARIABLE):
                 _typed[self._path] = phrase
             return key
         except Malformed:
-<<<<<<< HEAD
             _typed.pop(self._path, None)
-            hint = f"Look at the file that {VARIABLE} names."
-=======
             hint = f"Look at the file that {PASSPHRASE_VARIABLE} names."
->>>>>>> core
             raise VaultUnavailable("the passphrase is not the right one", code="passphrase-wrong", hint=hint) from None
 
     def write(self, key: bytes, *, may_ask: bool) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-<<<<<<< HEAD
 from keyfob.client.io.vault.files import (
     LATER_HINT,
     home,
@@ -20,10 +19,6 @@ from keyfob.client.io.vault.files import (
     stamp,
     write_private,
 )
-from keyfob.client.io.vault.key_passphrase import VARIABLE
-=======
-from keyfob.client.io.vault.files import home, make_folder, read_private, remove, write_private
->>>>>>> core
 from keyfob.client.io.vault.lock import locked
 from keyfob.client.model.envelope import Envelope
 from keyfob.client.model.storage_choice import (
