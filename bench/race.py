@@ -1,4 +1,4 @@
-"""A hundred processes refresh one expired login: at a tenant, some killed or outdated; at a strict issuer, tortured."""
+"""A hundred processes refresh one expired login: at a tenant, with kills and old copies, and at a strict issuer."""
 
 from __future__ import annotations
 

@@ -98,6 +98,7 @@ class Scene:
             client_id=READY_CLIENT_ID,
             audience=READY_AUDIENCE,
             scopes=scopes or ("read:orders",),
+            profile="default",
             vault=self.vault,
             world=SceneWorld(self, notify or (lambda _: None)),
         )

@@ -33,7 +33,8 @@ def logged_in(vault: MemoryVault | None = None) -> MemoryVault:
 
 
 def app_of(vault: Vault, world: ScriptedWorld) -> App:
-    return App(issuer=PROFILE.issuer, client_id=PROFILE.client_id, audience=PROFILE.audience, vault=vault, world=world)
+    return App(issuer=PROFILE.issuer, client_id=PROFILE.client_id, audience=PROFILE.audience, profile=NAME, vault=vault,
+               world=world)  # fmt: skip
 
 
 @pytest.mark.parametrize("trouble", [Response(200), Response(503), Silence(), Unreachable("gone")], ids=repr)

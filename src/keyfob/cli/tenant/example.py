@@ -3,7 +3,7 @@
 from typing import Final
 
 EXAMPLE: Final = """\
-# A tenant for `keyfob serve tenant.toml`. Every key, with its unit and default: docs/tenant.md
+# A tenant for `keyfob serve tenant.toml`. Every key, with its unit and default: keyfob help docs/tenant.md
 # Look for mistakes with `keyfob tenant check`, and see what would change with `keyfob tenant apply --dry-run`.
 # Nothing secret stands in this file: secrets and passwords are pointed to, in the environment or in files of their own.
 
@@ -15,6 +15,7 @@ default_audience = "https://orders.example/"      # the API meant when a program
 # device_lifetime = "15m"                         # how long a code waits for a person
 # session_idle = "12h"
 # mfa = "enrolled"                                # or "never", "always"
+# password_length = 15                            # of new passwords; 8 is enough with mfa = "always"
 # allows_password = false                         # the password grants; the login page always takes passwords
 
 # A command-line program. It is public: whoever has it can read all that is in it, so it has no secret.

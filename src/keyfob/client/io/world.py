@@ -153,7 +153,7 @@ class SystemWorld:
             return self._ask(question)
         if self._terminal is not None:
             return self._terminal.ask(question)
-        raise LoginRequired("nobody is here to be asked", code="no-terminal", hint="Run: keyfob login in a terminal.")
+        raise LoginRequired("nobody is here to be asked", code="no-terminal")
 
     def surroundings(self) -> tuple[Surroundings, bool]:
         from keyfob.client.io.detect import look_around  # noqa: PLC0415  loads webbrowser: 4 ms, and a stored token needs none

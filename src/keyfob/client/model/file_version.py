@@ -15,9 +15,9 @@ def check_version(fields: Fields, readable: Collection[int]) -> None:
         Malformed: It is not one of `readable`. The error's field is "version" only if a later keyfob wrote the file.
     """
     version = fields.values.get("version")
-    number = version if isinstance(version, int) and not isinstance(version, bool) else 0
-    if number in readable:
-        return
-    if number > max(readable):
-        raise Malformed(f"{fields.what}: written by another version of keyfob", field="version")
+    if isinstance(version, int) and not isinstance(version, bool):
+        if version in readable:
+            return
+        if version > max(readable):
+            raise Malformed(f"{fields.what}: written by another version of keyfob", field="version")
     raise Malformed(f"{fields.what}: it names no version that keyfob has written")

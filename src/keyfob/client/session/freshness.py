@@ -19,6 +19,7 @@ from keyfob.protocol.secret import Secret
 
 # If the clock shows an earlier time than the token's receipt, it was set back; the remaining lifetime is then unknown.
 _SET_BACK: Final = timedelta(minutes=2)
+IF_IT_STAYS: Final = "If it stays so, log in again"
 State = Literal["logged-in", "lapsed-but-renews", "login-needed", "offline-unknown", "vault-unavailable"]
 
 
@@ -95,7 +96,7 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
     response = await request_tokens(world, client, stored.token_endpoint, RefreshGrant(refresh_token))
     error = OAuthError.find(response)
     if response.status != OK and error is not None and error.error == INVALID_GRANT:
-        raise LoginRequired("the login has ended", oauth_code=error.error, hint="Run: keyfob login")
+        raise LoginRequired("the login has ended", oauth_code=error.error)
     moment = world.now().wall
     try:
         answer = read_tokens(response, "the server does not refresh this login", client.token_types)
@@ -104,7 +105,7 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
 
             check_renewed(answer.id_token, stored, moment)
     except Refused as problem:
-        problem.hint = problem.hint or "If it stays so, log in again: keyfob login"
+        problem.hint = problem.hint or f"{IF_IT_STAYS}."
         raise
     except (Malformed, InvalidToken) as problem:
         return Refreshed(_without_access_token(response, stored), problem)

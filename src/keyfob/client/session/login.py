@@ -20,12 +20,11 @@ from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.calls import TokenHeaders
 from keyfob.client.session.renewal import Renewal
-from keyfob.client.session.storage import need_login
+from keyfob.client.session.storage import naming_login, need_login, refuse_other
 from keyfob.errors import KeyfobError, LoginRequired, Refused, VaultUnavailable
 from keyfob.lazy import LazyModule
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.metadata import ServerMetadata
-from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 else:  # a stored token needs no flow: 40 ms
     interactive = LazyModule("keyfob.client.flows.interactive")
 
-MISMATCH_HINT: Final = "Log in as before, or let the other take its place: keyfob login --switch-account"
+_MISMATCH: Final = "Log in as before"
 _ID_BYTES: Final = 16
 
 
@@ -57,13 +56,16 @@ class Login(Renewal):
         Args:
             opens_page: Device flow: open the page with the code in it on this machine.
             assurance: Requirements on authentication.
-            may_replace_account: Decides, on an account mismatch, whether the new login may replace the stored one.
+            may_replace_account: Decides, on an account mismatch or if the stored login is another client's, whether
+                the new login may replace the stored one.
             accepts: Decides whether another process's login will do.
 
         Raises:
             KeyfobError: As the flows; the stored login is then unchanged.
         """
         await self._prepare()
+        if may_replace_account is keep_account:
+            await self._refuse_other()  # before the user logs in for nothing
         last_name = ""
         if self.profile.flow == "password":
             last_name = login_name_of(await self._load_any(), self.profile)
@@ -89,11 +91,12 @@ class Login(Renewal):
             KeyfobError: As `log_in`.
         """
         scope = (await self.stored()).scope
-        profile = replace(self.profile, scope=Scope(self.profile.scope.names | scope.names | wanted.scope.names))
+        profile = replace(self.profile, scope=self.profile.scope | scope | wanted.scope)
         try:
             return await self._with(profile=profile).log_in(assurance=wanted.assurance)
         except LoginRequired as problem:
-            problem.hint = f"Run in a terminal: {wanted.command(self.profile, scope)}"
+            line = wanted.command(self.profile, scope)
+            problem.hint = f"Run in a terminal: {line}" if line else "Log in in a terminal."
             raise
 
     async def metadata(self) -> ServerMetadata:
@@ -204,7 +207,8 @@ class Login(Renewal):
         return await end(self._world, removed, self._credentials.client)
 
     async def _prepare(self) -> None:
-        note = await self._vault.prepare()  # before the user logs in for nothing
+        with naming_login(self.profile):
+            note = await self._vault.prepare()  # before the user logs in for nothing
         if note:
             self._world.notify(VaultNote(note))
 
@@ -244,12 +248,16 @@ class Login(Renewal):
 
         Raises:
             Refused: On an account mismatch that was not accepted; the new login is revoked.
+            Misuse: Likewise, if the stored login is another client's.
         """
         before = await self._load_any()
-        if before is not None and is_other_account(before, stored) and not may_replace_account(before, stored):
+        if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
             await self._end(stored)  # the unwanted login must not stay valid
+            refuse_other(self.profile)
+        if before is not None and is_other_account(before, stored) and not may_replace_account(before, stored):
+            await self._end(stored)
             raise Refused("another person logged in than before; the login before is kept",
-                          code="account-mismatch", hint=MISMATCH_HINT)  # fmt: skip
+                          code="account-mismatch", hint=self._mismatch_hint())  # fmt: skip
         async with AsyncExitStack() as held:
             await self._take_lock(held)
             # The entry may have been refreshed while the user logged in.
@@ -269,6 +277,9 @@ class Login(Renewal):
         for login in replaced:
             await self._end(login)
 
+    def _mismatch_hint(self) -> str:
+        return self.profile.login_hint(f"{_MISMATCH}, or let the other take its place", _MISMATCH, "--switch-account")
+
     @asynccontextmanager
     async def _ending(self) -> AsyncGenerator[list[StoredLogin]]:
         """Stop the listener, send the waiting browser its final page, and release the login lock.
@@ -277,7 +288,8 @@ class Login(Renewal):
         """
         succeeded = False
         try:
-            yield []
+            with naming_login(self.profile):
+                yield []
             succeeded = True
         finally:
             self._world.release_login_lock()
@@ -296,11 +308,16 @@ def is_left_behind(before: StoredLogin, after: StoredLogin, profile: Profile) ->
     The client's credential is for one issuer only. A service account's token may be in use elsewhere. Within one
     session at the server, and at some issuers always, revoking one refresh token ends the new one as well.
     """
-    is_same_client = (before.issuer, before.client_id) == (after.issuer, after.client_id)
     is_same_session = before.session_id is not None and before.session_id == after.session_id
     is_same_token = before.refresh_token is not None and before.refresh_token == after.refresh_token
     ends_all = habits_of(after.issuer).revocation_ends_all and not is_other_account(before, after)
-    return is_same_client and not (profile.is_machine or is_same_session or is_same_token or ends_all)
+    is_in_use = profile.is_machine or is_same_session or is_same_token or ends_all
+    return not (is_in_use or is_other_client(before, after))
+
+
+def is_other_client(before: StoredLogin, after: StoredLogin) -> bool:
+    """Return whether the logins are of different clients, or at different issuers."""
+    return (before.issuer, before.client_id) != (after.issuer, after.client_id)
 
 
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:

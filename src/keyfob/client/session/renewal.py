@@ -17,10 +17,10 @@ from keyfob.client.model.credential import PlatformToken
 from keyfob.client.model.notices import VaultNote
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Slot
-from keyfob.client.session.freshness import LogIn, Refreshed, Use, is_usable, judge, refresh
+from keyfob.client.session.freshness import IF_IT_STAYS, LogIn, Refreshed, Use, is_usable, judge, refresh
 from keyfob.client.session.server_time import ServerTime
 from keyfob.client.session.storage import Storage, need_login
-from keyfob.errors import LoginRequired, Malformed, Misuse, Unreachable, VaultUnavailable
+from keyfob.errors import LoginRequired, Malformed, Misuse, Refused, Unreachable, VaultUnavailable
 from keyfob.lazy import LazyModule
 from keyfob.protocol.secret import Secret
 
@@ -117,9 +117,11 @@ class Renewal(Storage):
 
         Raises:
             LoginRequired: It is not a service account.
+            Misuse: The profile holds another client's login.
         """
         if not self.profile.is_machine:
             need_login(self.profile)
+        await self._refuse_other()
         fresh = await self._obtain(before=stored)
         return await self._save_newest(stored, replace(fresh, generation=await self._generation() + 1))
 
@@ -143,7 +145,15 @@ class Renewal(Storage):
 
         async def send(login: StoredLogin, refresh_token: Secret) -> Refreshed:
             world = ServerTime(self._world, login.skew)
-            done = await refresh(world, login, refresh_token, client)
+            try:
+                done = await refresh(world, login, refresh_token, client)
+            except LoginRequired as problem:
+                problem.hint = problem.hint or self.profile.login_hint()
+                raise
+            except Refused as problem:
+                if problem.hint == f"{IF_IT_STAYS}.":
+                    problem.hint = self.profile.login_hint(IF_IT_STAYS, IF_IT_STAYS)
+                raise
             if done.problem is not None:
                 return done
             return Refreshed(replace(_certified(done.stored, certificate), skew=world.skew))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn, Self
 
 from keyfob.client.auth.credentials import ProfileCredentials, ReadCredential
 from keyfob.client.flows.logout import log_out
 from keyfob.client.model.notices import VaultNote
-from keyfob.client.model.profile import Profile, command
+from keyfob.client.model.profile import KEYFOB_LOGIN, Profile, command
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Slot, Vault, World
-from keyfob.errors import KeyfobError, LoginRequired, VaultUnavailable
+from keyfob.errors import KeyfobError, LoginRequired, Misuse, VaultUnavailable
 
 
 @dataclass(slots=True)
@@ -63,7 +63,8 @@ class Storage:
 
     async def load(self) -> StoredLogin | None:
         """Return the newest login of this profile, or None."""
-        stored, unsaved = await self._vault.load(self.profile.name), self._memory.unsaved
+        with naming_login(self.profile):
+            stored, unsaved = await self._vault.load(self.profile.name), self._memory.unsaved
         if unsaved is not None and stored is not None and stored.generation < unsaved.generation:
             stored = unsaved
         return stored if stored and self._is_ours(stored) else None
@@ -80,6 +81,13 @@ class Storage:
         except VaultUnavailable:
             return unsaved
         return unsaved if unsaved and (stored is None or stored.generation < unsaved.generation) else stored
+
+    async def _refuse_other(self) -> None:
+        """Raise `Misuse` if the vault's entry is the login of another client or issuer. It is not overwritten."""
+        stored = await self._load_any()
+        if stored is None or (stored.issuer, stored.client_id) == (self.profile.issuer, self.profile.client_id):
+            return
+        refuse_other(self.profile)
 
     async def _generation(self) -> int:
         stored = await self._load_any()
@@ -152,4 +160,28 @@ def need_login(profile: Profile) -> NoReturn:
     Raises:
         LoginRequired: Always.
     """
-    raise LoginRequired("not logged in", hint=f"Run: {command('login', profile.name)}")
+    raise LoginRequired("not logged in", hint=profile.login_hint())
+
+
+def refuse_other(profile: Profile) -> NoReturn:
+    """Raise `Misuse`: the profile holds the login of another client or issuer, which is kept."""
+    hint = "The program has to use a profile of its own: App(profile=...), or none."
+    if profile.login_command == KEYFOB_LOGIN:
+        hint = f"Give this login a profile of its own: {command('login', 'NAME')}"
+    message = f"the profile {profile.name} holds a login of another client or issuer, which is kept"
+    raise Misuse(message, code="profile-taken", hint=hint)
+
+
+@contextmanager
+def naming_login(profile: Profile) -> Generator[None]:
+    """Name the login command in errors of the vault and the terminal, to which the profile is unknown."""
+    try:
+        yield
+    except LoginRequired as problem:
+        if problem.code == "no-terminal" and not problem.hint:
+            problem.hint = profile.login_hint("Run in a terminal", "Log in in a terminal")
+        raise
+    except VaultUnavailable as problem:
+        if problem.code in {"key-empty", "vault-damaged"}:
+            problem.hint = profile.login_hint()
+        raise

@@ -31,6 +31,7 @@ from keyfob.client.model.notices import (
     PasteAsked,
     PasteRefused,
     RecoveryCodeMade,
+    ScopeLeftOut,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
@@ -53,7 +54,7 @@ _INDENT = 4
 class Terminal:
     """Shows one login."""
 
-    def __init__(self, out: TextIO, *, live: bool, colour: bool, columns: int = 80) -> None:
+    def __init__(self, out: TextIO, *, live: bool, colour: bool, columns: int = 80, program: str = "keyfob") -> None:
         """Describe the screen.
 
         Args:
@@ -61,11 +62,13 @@ class Terminal:
             live: Whether a user watches, so that a countdown and a QR code are useful.
             colour: Whether to use bold type.
             columns: The width in characters.
+            program: The name that each remark begins with; "" for none.
         """
         self._out = out
         self._live = live
         self._colour = colour
         self._columns = columns
+        self._mark = f"{program}: " if program else ""
         self._waits_for = ""
         self._ends: float | None = None
         self._line = ""
@@ -73,7 +76,7 @@ class Terminal:
         self._offers_code = False
 
     @classmethod
-    def of_process(cls) -> Terminal:
+    def of_process(cls, program: str = "keyfob") -> Terminal:
         """Return a terminal for this process's stderr."""
         live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         return cls(
@@ -81,6 +84,7 @@ class Terminal:
             live=live,
             colour=live and not os.environ.get("NO_COLOR"),
             columns=shutil.get_terminal_size().columns,
+            program=program,
         )
 
     def __enter__(self) -> Self:
@@ -105,8 +109,10 @@ class Terminal:
                 self._await("you to approve", notice.expires_in)
             case StillPending():
                 pass  # the countdown shows that
+            case FactorRefused():
+                self._print("that code is not right; try again")
             case LoginInAnotherProcess():
-                who = "another keyfob" if notice.pid is None else f"another keyfob (process {notice.pid})"
+                who = "another process" if notice.pid is None else f"another process ({notice.pid})"
                 self._print(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
             case SlowedDown():
                 self._show_pace(notice)
@@ -150,7 +156,7 @@ class Terminal:
             typed = sys.stdin.readline()
             typed = question.default if typed.isspace() and question.default else typed
         if not typed:
-            raise LoginRequired("nobody answers on stdin", code="no-terminal", hint="Run: keyfob login in a terminal.")
+            raise LoginRequired("nobody answers on stdin", code="no-terminal")
         return Secret(typed.rstrip("\r\n"))
 
     def _await(self, whom: str, span: timedelta) -> None:
@@ -158,7 +164,7 @@ class Terminal:
 
     def _watch_keys(self) -> bool:
         """Return whether the user can type here during the wait."""
-        if self._live and self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
+        if self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
             self._keyboard = Keyboard()
         return self._keyboard is not None
 
@@ -229,7 +235,7 @@ class Terminal:
 
     def _print(self, text: str) -> None:
         self._rewrite("")
-        self._out.write(f"keyfob: {printable(text)}\n")
+        self._out.write(f"{self._mark}{printable(text)}\n")
         self._out.flush()
 
     def _rewrite(self, text: str) -> None:
@@ -250,12 +256,12 @@ class Terminal:
 def _text_of(
     notice: FlowChosen
     | FlowRefused
-    | FactorRefused
     | NetworkTrouble
     | NotBound
     | PasswordWarned
     | PasteRefused
     | RecoveryCodeMade
+    | ScopeLeftOut
     | ScopeNarrowed
     | VaultNote,
 ) -> str:
@@ -263,9 +269,8 @@ def _text_of(
         case FlowChosen():
             return "; ".join(notice.reasons)
         case FlowRefused():
-            return f"the server does not open the login by {notice.door} to this program; trying the next way"
-        case FactorRefused():
-            return "that code is not right; try again"
+            words = f" ({notice.why})" if notice.why else ""
+            return f"the server does not open the login by {notice.door} to this program{words}; trying the next way"
         case NetworkTrouble():
             return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
         case NotBound():
@@ -276,6 +281,8 @@ def _text_of(
             return f"{notice.why}; still waiting"
         case RecoveryCodeMade():
             return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
+        case ScopeLeftOut(names):
+            return f"the server refuses a scope; trying without what keyfob added by itself: {', '.join(names)}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
 

@@ -81,8 +81,8 @@ class FileVault:
         """Return the stored login, or None.
 
         Raises:
-            VaultUnavailable: It cannot be read, or is a plain file against the policy. With the code `vault-damaged` it
-                was renamed out of the way.
+            VaultUnavailable: It cannot be read, or is a plain file against the policy. With `vault-damaged` it was
+                renamed out of the way.
         """
         return self._load(entry)
 
