@@ -101,7 +101,7 @@ def choose(flags: Namespace) -> ChosenProfile:
     """
     settings = find_settings(flags)
     name = settings.name.value
-    stored = ProfileFiles().load(name)
+    stored = ProfileFiles().load(name) or _of_unfinished_login(name)
     found: dict[str, Setting] = {"profile": settings.name}
 
     def pick(setting: str, before: str | None, issuer: str | None = None) -> str | None:
@@ -330,6 +330,14 @@ def stored_app(name: str) -> App | None:
         return app_of(profile)
     profile = profile or _of_login(name)
     return None if profile is None else app_of(profile)
+
+
+def _of_unfinished_login(name: str) -> Profile | None:
+    """Return a profile from a login whose process was killed before it stored the settings; None if there is none."""
+    try:
+        return _of_login(name)
+    except VaultUnavailable:
+        return None
 
 
 def _of_login(name: str) -> Profile | None:
