@@ -63,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from keyfob.login import log_to  # noqa: PLC0415  loads the login client; only debugging needs it here
 
             with log_to(sys.stderr):
-                return _run(words)
-        return _run(words)
+                return _run_and_flush(words)
+        return _run_and_flush(words)
     except KeyfobError as problem:
         return _print_error(problem, words)
     except KeyboardInterrupt:
@@ -73,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         output.discard_output()
         return FAILED
+    except OSError as problem:
+        return _print_error(output.system_failure(problem), [] if output.is_of_stdout(problem) else words)
     except Exception as problem:  # noqa: BLE001  a user is shown a message, not a traceback
         output.unexpected(problem)
         return FAILED
@@ -84,6 +86,12 @@ def _exit_on_signals() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, lambda sent, _: sys.exit(SIGNALLED + sent))
+
+
+def _run_and_flush(words: list[str]) -> int:
+    code = _run(words)
+    sys.stdout.flush()  # at the exit, an error could not be reported
+    return code
 
 
 def _run(words: list[str]) -> int:
@@ -128,6 +136,10 @@ def _print_error(problem: KeyfobError, words: list[str]) -> int:
     except BrokenPipeError:
         output.discard_output()
         return problem.exit
+    except OSError:  # stdout cannot be written, so the reason goes to stderr
+        output.discard_output()
+        problem.more = {}
+        return output.failure(problem, as_json=False)
 
 
 def _help() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -36,6 +36,7 @@ _SECRET_VALUE: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
 _LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
 _ORDER: Final[dict[SettingKind, int]] = {kind: place for place, kind in enumerate(get_args(SettingKind))}
 _Pick = Callable[[str, str | None, str | None], str | None]
+_LAST_PORT: Final = 65535
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -101,7 +102,7 @@ def choose(flags: Namespace) -> ChosenProfile:
     """
     settings = find_settings(flags)
     name = settings.name.value
-    stored = ProfileFiles().load(name)
+    stored = _load(name, settings)
     found: dict[str, Setting] = {"profile": settings.name}
 
     def pick(setting: str, before: str | None, issuer: str | None = None) -> str | None:
@@ -164,6 +165,20 @@ def choose(flags: Namespace) -> ChosenProfile:
         certificate=certificate,
     )
     return ChosenProfile(name, profile, found, subject, settings.files)
+
+
+def _load(name: str, settings: Settings) -> Profile | None:
+    """Return the settings of the last login. Damaged ones are not needed if the issuer and the client are given.
+
+    Raises:
+        VaultUnavailable: They are damaged, and needed.
+    """
+    try:
+        return ProfileFiles().load(name)
+    except VaultUnavailable as problem:
+        if problem.code == "vault-damaged" and settings.find("issuer") and settings.find("client_id"):
+            return None
+        raise
 
 
 def _find_certificate(
@@ -340,7 +355,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
     pin = chosen.settings.get("subject")
     if pin is None or stored.subject == pin.value:
         return
-    who = "nobody knows who is logged in" if stored.subject is None else "somebody else is logged in"
+    who = "it is unknown who is logged in" if stored.subject is None else "somebody else is logged in"
     ours = command("login", chosen.name)
     raise Refused(
         f"{who} than the account that {pin.where} names",
@@ -378,15 +393,22 @@ def app_of(profile: Profile, store: str | None = None) -> App:
     )
 
 
-def duration(text: str) -> timedelta:
-    """Parse a duration: 90, 90s, 5m, 2h or 1d.
+def port(text: str) -> int:
+    """Parse a port for an argument parser."""
+    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
+        raise ArgumentTypeError(f"a port is a number up to {_LAST_PORT}")
+    return int(text)
+
+
+def duration(text: str, flag: str = "--min-ttl") -> timedelta:
+    """Parse the duration of a flag: 90, 90s, 5m, 2h or 1d.
 
     Raises:
         Misuse: It is not a duration.
     """
     found = _LENGTH.fullmatch(text)
     if found is None:
-        raise Misuse("a length of time is a number and s, m, h or d", hint="For example: --min-ttl 5m")
+        raise Misuse("a length of time is a number and s, m, h or d", hint=f"For example: {flag} 5m")
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 

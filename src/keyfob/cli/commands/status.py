@@ -18,6 +18,7 @@ from keyfob.cli.profiles import (
     not_logged_in,
     stored_app,
 )
+from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.profile import command
@@ -33,8 +34,8 @@ _WORDS = {
     "logged-in": "logged in",
     "lapsed-but-renews": "logged in; the access token has lapsed, and the next use renews it",
     "login-needed": "not logged in",
-    "offline-unknown": "nobody knows: the issuer did not answer",
-    "vault-unavailable": "nobody knows: the vault cannot be opened",
+    "offline-unknown": "unknown: the issuer did not answer",
+    "vault-unavailable": "unknown: the vault cannot be opened",
 }
 _EXITS = {
     "logged-in": DONE,
@@ -65,6 +66,11 @@ class Report:
     is_sealed: bool = False
     problem: KeyfobError | None = None
     is_known: bool = True
+
+    @property
+    def waits(self) -> bool:
+        """Whether a login of this profile waits for approval."""
+        return PendingFiles().profile(self.name) is not None
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -190,6 +196,7 @@ def _members(report: Report) -> dict[str, object]:
         "refresh_expires_at": output.instant(status.refresh_until),
         "session_ends_at": output.instant(status.ends_at),
         "bound": stored is not None and stored.is_bound,
+        "waiting": report.waits,
         "store": None if stored is None else {"place": report.place, "sealed": report.is_sealed},
         "problem": None if problem is None else output.error_members(problem),
     }
@@ -200,6 +207,8 @@ def _print(report: Report) -> None:
     for line in output.columns(_facts(report) or [("", "")]):
         if line:
             output.result(f"  {line}")
+    if report.waits:
+        output.remark(f"a login waits for approval; to finish it, run: {command('login', report.name)} --resume")
     if report.problem is not None:
         output.failure(report.problem, as_json=False)
     elif report.status.state == "login-needed":
@@ -211,7 +220,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     if stored is None:
         return []
     access = "the API says otherwise" if status.access_until is None else output.clock(status.access_until)
-    ends = "nobody knows when" if status.ends_at is None else output.clock(status.ends_at)
+    ends = "unknown: the issuer does not say" if status.ends_at is None else output.clock(status.ends_at)
     facts = [
         ("issuer", stored.issuer),
         ("who", stored.person or stored.subject),
