@@ -143,15 +143,23 @@ def _print_error(problem: KeyfobError, words: list[str]) -> int:
 
 
 def _help() -> str:
-    widest = max(map(len, COMMANDS))
-    listed = "".join(f"  {name:<{widest}}  {does}\n" for name, does in COMMANDS.items())
+    from keyfob.cli import manual  # noqa: PLC0415  loads textwrap; only the help needs it
+
+    indent = 4 + max(map(len, COMMANDS))
+    listed = "\n".join(
+        manual.fill(f"{name:<{indent - 2}}{does}", "  ", " " * indent)
+        for name, does in [*COMMANDS.items(), ("help", "this, a command's help, or what an error's code means")]
+    )
+    more = (
+        "keyfob help COMMAND says more, with examples; keyfob help CODE explains an error. Settings come from flags, "
+        "KEYFOB_* variables, .keyfob.toml and config.toml: keyfob explain shows each (keyfob help docs/commands.md)."
+    )
     return (
         "usage: keyfob COMMAND [...]\n\n"
         "The safest login that a terminal allows.\n\n"
-        f"{listed}\n"
-        "  --version  which keyfob this is\n\n"
-        "keyfob help COMMAND says more, with examples; keyfob help CODE explains an error. Settings come from flags,\n"
-        "KEYFOB_* variables, .keyfob.toml and config.toml: keyfob explain shows each (keyfob help docs/commands.md).\n"
+        f"{listed}\n\n"
+        f"{manual.fill('--version  which keyfob this is', '  ')}\n\n"
+        f"{manual.fill(more)}\n"
     )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from keyfob.cli import manual
 from keyfob.client.model.notices import Notice, VaultNote, printable
 from keyfob.errors import KeyfobError, SystemFailed
 
@@ -55,8 +56,8 @@ def result_bytes(piece: bytes) -> None:
 
 
 def remark(text: str) -> None:
-    """Print one line to stderr."""
-    sys.stderr.write(f"keyfob: {printable(text)}\n")
+    """Print a remark to stderr: one line, on a terminal wrapped."""
+    sys.stderr.write(_wrapped(f"keyfob: {printable(text)}", "        "))
     sys.stderr.flush()
 
 
@@ -67,9 +68,22 @@ def notice(shown: Notice) -> None:
 
 
 def detail(text: str) -> None:
-    """Print an indented line below a remark, such as a hint."""
-    sys.stderr.write(f"        {printable(text)}\n")
+    """Print an indented line below a remark, such as a hint. A command in it is not broken, so it can be copied."""
+    sentences, command, rest = printable(text).partition("keyfob ")
+    is_command = sentences.rstrip().endswith(":") and "\n" not in rest
+    line = f"        {sentences}{command}{rest}"
+    sys.stderr.write(f"{line}\n" if is_command else _wrapped(line, "        "))
     sys.stderr.flush()
+
+
+def _wrapped(text: str, later: str) -> str:
+    """Return the lines of a text for stderr; elsewhere than on a terminal it is one."""
+    width = 0
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # it is no terminal
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+    if not width:
+        return f"{text}\n"
+    return manual.fill(text, "", later, max(width - 1, 24)) + "\n"
 
 
 def has_user() -> bool:

@@ -208,10 +208,11 @@ def _print(report: Report) -> None:
         if line:
             output.result(f"  {line}")
     if report.waits:
-        output.remark(f"a login waits for approval; to finish it, run: {command('login', report.name)} --resume")
+        output.remark("a login waits for approval, and can be finished")
+        output.detail(f"Run: {command('login', report.name)} --resume")
     if report.problem is not None:
         output.failure(report.problem, as_json=False)
-    elif report.status.state == "login-needed":
+    elif report.status.state == "login-needed" and not report.waits:
         output.remark(f"run: {command('login', report.name)}" if report.is_known else not_logged_in(report.name).hint)
 
 
