@@ -10,7 +10,7 @@ from hypothesis import settings
 
 HERE = Path(__file__).parent
 # Tests of real connections can reach this machine and no other.
-REAL_CONNECTIONS = ("stories/real", "wild/", "scripts/")
+REAL_CONNECTIONS = ("stories/real", "attacks/real", "wild/", "scripts/")
 THIS_MACHINE = ["127.0.0.1", "::1"]
 
 # No test uses the keyring, the kernel keys or the runtime folder of the user who runs it. Tests of key storage create
@@ -19,9 +19,11 @@ os.environ["KEYFOB_STORE"] = "file"
 for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "KEYFOB_PASSPHRASE_FILE"):
     os.environ.pop(name, None)
 
-# Tests in a background job of a script ignore Ctrl-C, and so would every program that they start.
+# A background job of a script ignores Ctrl-C, and one of nohup ignores SIGHUP; so would every program that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Examples have no deadline: they are slow on a busy machine.
 settings.register_profile("keyfob", deadline=None, print_blob=True)

@@ -163,6 +163,7 @@ def choose(flags: Namespace) -> ChosenProfile:
         ),
         dpop=read_dpop(pick("dpop", stored.dpop if stored and stored.dpop != "off" else None)),
         certificate=certificate,
+        has_exact_scope=_has_exact_scope(flags, stored),
     )
     return ChosenProfile(name, profile, found, subject, settings.files)
 
@@ -179,6 +180,12 @@ def _load(name: str, settings: Settings) -> Profile | None:
         if problem.code == "vault-damaged" and settings.find("issuer") and settings.find("client_id"):
             return None
         raise
+
+
+def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
+    """Return whether nothing is added to the scope: as for the last login, unless a flag names a new scope."""
+    is_exact = bool(getattr(flags, "exact_scope", False))
+    return is_exact or (stored is not None and stored.has_exact_scope and _flag(flags, "scope") is None)
 
 
 def _find_certificate(
@@ -366,11 +373,12 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
 
 def app_of(profile: Profile, store: str | None = None) -> App:
     """Return the `App` of a profile; `store` is a storage choice that was just given."""
-    return App(
+    app = App(
         issuer=profile.issuer,
         client_id=profile.client_id,
         audience=profile.audience,
         scopes=profile.scope.names,
+        exact_scopes=profile.has_exact_scope,
         profile=profile.name,
         login_command=KEYFOB_LOGIN,
         credential=profile.credential,
@@ -391,6 +399,9 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         certificate=profile.certificate.certificate if profile.certificate else None,
         certificate_key=profile.certificate.key if profile.certificate else None,
     )
+    if isinstance(app.vault, FileVault) and app.vault.seals is not None:
+        app.vault.seals.asks = True  # whoever types a command can type a passphrase
+    return app
 
 
 def port(text: str) -> int:

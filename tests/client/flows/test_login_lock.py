@@ -364,7 +364,7 @@ def test_a_call_waits_as_long_as_another_s_person_takes_to_log_in() -> None:
 
     class Busy(MemoryVault):
         @asynccontextmanager
-        async def lock(self, entry: str) -> AsyncGenerator[bool]:
+        async def lock(self, entry: str, _on_wait: object = None) -> AsyncGenerator[bool]:
             tries.append(entry)
             if len(tries) < 4:
                 raise VaultUnavailable("another keyfob holds the lock", code="vault-busy")
@@ -381,7 +381,7 @@ def test_a_call_waits_as_long_as_another_s_person_takes_to_log_in() -> None:
 def test_a_call_does_not_wait_where_nobody_can_be_waited_for() -> None:
     class Broken(MemoryVault):
         @asynccontextmanager
-        async def lock(self, entry: str) -> AsyncGenerator[bool]:
+        async def lock(self, entry: str, _on_wait: object = None) -> AsyncGenerator[bool]:
             raise VaultUnavailable(f"{entry} cannot be locked")
             yield True
 

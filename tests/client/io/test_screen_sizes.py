@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pathlib
 import sys
 from datetime import timedelta
 
@@ -75,7 +74,7 @@ def test_a_narrowed_window_gets_shorter_lines(monkeypatch: pytest.MonkeyPatch) -
     screen, here = os.openpty()
     termios.tcsetwinsize(here, (24, 80))
     monkeypatch.setenv("TERM", "xterm")
-    with pathlib.Path(here).open("w", encoding="utf-8") as written:
+    with os.fdopen(here, "w", encoding="utf-8") as written:
         monkeypatch.setattr(sys, "stderr", written)
         terminal = Terminal.of_process()
         terminal.notify(SHOWN)

@@ -33,6 +33,7 @@ from keyfob.client.model.notices import (
     PasteAsked,
     PasteRefused,
     RecoveryCodeMade,
+    ScopeLeftOut,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
@@ -115,16 +116,15 @@ class Terminal:
                 self._await("you to approve", notice.expires_in)
             case StillPending():
                 pass  # the countdown shows that
-            case NetworkTrouble() if self._live and notice.what in self._troubles:
-                pass  # on a screen the first line still stands
+            case FactorRefused():
+                self._print("that code is not right; try again")
             case LoginInAnotherProcess():
                 who = "another process" if notice.pid is None else f"another process ({notice.pid})"
                 self._print(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
             case SlowedDown():
                 self._show_pace(notice)
             case NetworkTrouble():
-                self._troubles.add(notice.what)
-                self._print(_text_of(notice))
+                self._show_trouble(notice)
             case _:
                 self._print(_text_of(notice))
 
@@ -174,7 +174,7 @@ class Terminal:
 
     def _watch_keys(self) -> bool:
         """Return whether the user can type here during the wait."""
-        if self._live and self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
+        if self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
             self._keyboard = Keyboard()
         return self._keyboard is not None
 
@@ -239,6 +239,12 @@ class Terminal:
             size = found if found.columns and found.lines else size
         self._columns, self._rows = size
 
+    def _show_trouble(self, notice: NetworkTrouble) -> None:
+        if self._live and notice.what in self._troubles:
+            return  # on a screen the first line still stands
+        self._troubles.add(notice.what)
+        self._print(_text_of(notice))
+
     def _show_pace(self, notice: SlowedDown) -> None:
         if notice.times == 1 or (self._live and notice.times > _TIMES_TOLD):
             return
@@ -272,12 +278,12 @@ class Terminal:
 def _text_of(
     notice: FlowChosen
     | FlowRefused
-    | FactorRefused
     | NetworkTrouble
     | NotBound
     | PasswordWarned
     | PasteRefused
     | RecoveryCodeMade
+    | ScopeLeftOut
     | ScopeNarrowed
     | VaultNote,
 ) -> str:
@@ -285,9 +291,8 @@ def _text_of(
         case FlowChosen():
             return "; ".join(notice.reasons)
         case FlowRefused():
-            return f"the server does not open the login by {notice.door} to this program; trying the next way"
-        case FactorRefused():
-            return "that code is not right; try again"
+            words = f" ({notice.why})" if notice.why else ""
+            return f"the server does not open the login by {notice.door} to this program{words}; trying the next way"
         case NetworkTrouble():
             return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
         case NotBound():
@@ -298,6 +303,8 @@ def _text_of(
             return f"{notice.why}; still waiting"
         case RecoveryCodeMade():
             return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
+        case ScopeLeftOut(names):
+            return f"the server refuses a scope; trying without what keyfob added by itself: {', '.join(names)}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
 
