@@ -162,6 +162,8 @@ def prepare() -> None:
 class _Closed(io.RawIOBase):
     """Stands for a stdout that was closed before the start: Python has None there."""
 
+    name = "<stdout>"
+
     def writable(self) -> bool:
         return True
 
