@@ -300,6 +300,8 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
         if parameters is not None:
             return await _redeem(world, context, browser_login, parameters)
     hint = "Run the same command again, or say --flow device."
+    if context.added:  # some servers, such as GitLab, show a refused scope on a page and do not redirect
+        hint += f" If the page speaks of a scope, keyfob added {context.added.write()}; --exact-scope adds nothing."
     raise TimedOut("nobody came back from the browser", hint=hint)
 
 
