@@ -1,4 +1,4 @@
-"""A hundred processes refresh one expired login with one-time refresh tokens; some are killed, some are outdated."""
+"""A hundred processes refresh one expired login: at a tenant, with kills and old copies, and at a strict issuer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from keyfob.testing import refresh_torture
 from keyfob.testing.refresh_race import run
 
 PROCESSES, ROUNDS, KILLS = 100, 5, 5
@@ -31,3 +32,19 @@ def main() -> None:
     print(f"  all of it, starting {PROCESSES} processes on this machine too: {took:.0f} s")
     if not outcome.is_alive or outcome.damaged or outcome.left_over:
         raise SystemExit("the login did not survive")
+    torture()
+
+
+def torture() -> None:
+    """Print what came of signals and full disks; stop where a login was lost to anything but SIGKILL."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        came = refresh_torture.run(Path(folder), processes=PROCESSES)
+        took = time.perf_counter() - start
+    signals = ", ".join(f"{count} {name}" for name, count in sorted(came.signals.items()))
+    print(f"  strict issuer: {came.processes} processes, {came.refreshes} refreshes, {signals}")
+    print(f"  full disks noticed before asking: {came.without_asking}; refresh tokens replayed: {len(came.reuses)}")
+    print(f"  logins lost: {came.lost}; lost because SIGKILL came between answer and rename: {came.lost_to_kill}")
+    print(f"  all of it: {took:.0f} s")
+    if came.reuses or came.lost or came.damaged:
+        raise SystemExit("a login was lost to something else than SIGKILL")

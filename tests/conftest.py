@@ -10,7 +10,7 @@ from hypothesis import settings
 
 HERE = Path(__file__).parent
 # Tests of real connections can reach this machine and no other.
-REAL_CONNECTIONS = ("stories/real", "wild/", "scripts/")
+REAL_CONNECTIONS = ("stories/real", "attacks/real", "wild/", "scripts/")
 THIS_MACHINE = ["127.0.0.1", "::1"]
 
 # No test uses the keyring, the kernel keys or the runtime folder of the user who runs it. Tests of key storage create

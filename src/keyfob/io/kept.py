@@ -17,6 +17,11 @@ _KEY_BYTES = 32
 _LONGEST_NOTE = 256
 
 
+def is_sealed(content: bytes) -> bool:
+    """Whether a vault entry is encrypted. Inside a JSON string the quotes would be escaped."""
+    return b'"sealed"' in content
+
+
 def access_token(content: bytes, profile: str, home: str) -> str:
     """Return the access token of a profile.
 
@@ -29,7 +34,7 @@ def access_token(content: bytes, profile: str, home: str) -> str:
         OSError: The key is not available.
         ValueError: The entry has another format or another key.
     """
-    plain = _decrypt(content, f"vault {profile}", home) if b'"sealed"' in content else content
+    plain = _decrypt(content, f"vault {profile}", home) if is_sealed(content) else content
     _, is_present, kind = plain.partition(_KIND)
     if plain.count(_TOKEN) != 1 or (is_present and not kind.startswith(_BEARER)):
         raise ValueError("not a login with one bearer token")

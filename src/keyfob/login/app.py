@@ -11,7 +11,7 @@ from keyfob.client.model.account_mismatch import accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.certificate import Certificate, CertificateFiles
 from keyfob.client.model.presets import expand, habits_of
-from keyfob.client.model.profile import DEFAULT, Dpop, Profile
+from keyfob.client.model.profile import Dpop, Profile, own_name
 from keyfob.client.model.storage_choice import policy_of
 from keyfob.errors import Misuse
 from keyfob.lazy import LazyModule
@@ -53,7 +53,8 @@ class App:
         audience: str | None = None,
         scopes: Iterable[str] = (),
         exact_scopes: bool = False,
-        profile: str = DEFAULT,
+        profile: str | None = None,
+        login_command: str = "",
         home: Path | None = None,
         credential: Source | None = None,
         is_machine: bool = False,
@@ -85,7 +86,10 @@ class App:
             scopes: The scopes to request. For a user, openid, profile, email and offline_access are added, as far as
                 the issuer supports them.
             exact_scopes: Whether exactly `scopes` are requested, with nothing added.
-            profile: The name of the stored login.
+            profile: The name of the stored login. None for one of this issuer, client and API, which no other program
+                uses. A login of another client or issuer under this name is never overwritten.
+            login_command: The command by which users log in to your program, such as `orders login`. Errors name it,
+                and messages on the terminal begin with its first word.
             home: The folder of the vault and the state files; None for the platform's.
             credential: Where the client's secret or private key is stored, if it has one.
             is_machine: Whether this is a service account, which logs in without a user (RFC 6749 §4.4).
@@ -114,11 +118,14 @@ class App:
 
         Raises:
             Misuse: A setting is invalid, or two contradict each other.
+            TypeError: `scopes` is one string, which would be read letter by letter.
         """
+        if isinstance(scopes, str):
+            raise TypeError('scopes is a list of names, such as ["read:orders"]')
         found = expand(issuer)
         habits = habits_of(found.issuer)
         self.profile: Profile = Profile(
-            profile,
+            own_name(found.issuer, client_id, audience, is_machine=is_machine) if profile is None else profile,
             found.issuer,
             client_id,
             audience,
@@ -139,6 +146,7 @@ class App:
             dpop=dpop,
             certificate=_files(certificate, certificate_key),
             has_exact_scope=exact_scopes,
+            login_command=login_command,
         )
         self._home = home
         self.vault: Vault = vault or _file_vault(home, store)
@@ -164,9 +172,9 @@ class App:
             ask: Asks the user for a name or a password; None asks on the terminal.
             opens_page: Device flow: also open the page with the code in it on this machine (RFC 8628 §3.3.1).
             assurance: Requirements on authentication: its methods and its age (OpenID Connect Core §3.1.2.1).
-            may_replace_account: Called on an account mismatch with the stored and the new login; returns whether the
-                new one replaces the stored one. By default it does not, and the login fails with the code
-                `account-mismatch`.
+            may_replace_account: Called on an account mismatch, or if the stored login is another client's, with the
+                stored and the new login; returns whether the new one replaces the stored one. By default it does not,
+                and the login fails with the code `account-mismatch` or `profile-taken`.
             accepts: Called with a login that another process made meanwhile; returns whether it will do. By default it
                 does.
 
@@ -260,7 +268,7 @@ class App:
             return
         from keyfob.client.io.terminal.terminal import Terminal  # noqa: PLC0415  only a login needs it
 
-        with Terminal.of_process() as terminal:
+        with Terminal.of_process(self.profile.program) as terminal:
             yield self.find_world(terminal.notify, terminal, ask)
 
     def session(

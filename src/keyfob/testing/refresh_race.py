@@ -130,7 +130,8 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
         running = Running(counter, listener)
         stack.callback(running.stop)
         assert tenant.first_user is not None
-        app = App(issuer=running.url, client_id=READY_CLIENT_ID, audience=READY_AUDIENCE, home=home, store=store)
+        app = App(issuer=running.url, client_id=READY_CLIENT_ID, audience=READY_AUDIENCE, profile="default", home=home,
+                  store=store)  # fmt: skip
         app.log_in(_approving(tenant.first_user.email, tenant.first_user.password.reveal()))
         vault = FileVault(home, Seals(home))
         words = [

@@ -51,7 +51,7 @@ def _work(issuer: str, client_id: str, audience: str, *, home: Path, is_stale: b
 
     vault = _StaleVault(home) if is_stale else FileVault(home, Seals(home))
     world = SystemWorld(http=send_with_process)
-    app = App(issuer=issuer, client_id=client_id, audience=audience, vault=vault, world=world)
+    app = App(issuer=issuer, client_id=client_id, audience=audience, profile="default", vault=vault, world=world)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for _ in sys.stdin:

@@ -12,29 +12,33 @@ from keyfob.client.flows import device as device_flow
 from keyfob.client.flows import password as password_flow
 from keyfob.client.flows.choice import Choice, choose
 from keyfob.client.flows.id_token import check
-from keyfob.client.flows.login_context import LoginContext, concede, find, forget, remember
+from keyfob.client.flows.login_context import LoginContext, concede, find, forget, is_for_this_client, remember
+from keyfob.client.flows.logout import log_out
 from keyfob.client.flows.polling import poll_or
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.credential import Credential
 from keyfob.client.model.flow_names import FlowName, InteractiveFlow
 from keyfob.client.model.notices import FlowChosen, FlowRefused, NotBound, ScopeLeftOut, ScopeNarrowed
 from keyfob.client.model.pending_login import PendingLogin
-from keyfob.client.model.profile import Profile, command
+from keyfob.client.model.profile import KEYFOB_LOGIN, Profile
 from keyfob.client.model.question import Question
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import DeviceRequested, Pasted, World
-from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, VaultUnavailable
-from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
+from keyfob.errors import (
+    KeyfobError,
+    LoginRequired,
+    Malformed,
+    Misuse,
+    Refused,
+    TimedOut,
+    VaultUnavailable,
+)
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.tokens import TokenAnswer
 
 _TRIES: Final = 5
 _TRY_ANYWAY: Final = "To try one all the same, name it, such as --flow device."
 _USER_SCOPES: Final = frozenset({"openid", "profile", "email", "address", "phone"})  # OpenID Connect Core §5.4
-# `device_flow_disabled` is GitHub's.
-_FLOW_REFUSED: Final = frozenset(
-    {UNAUTHORIZED_CLIENT, "unsupported_grant_type", "unsupported_response_type", "device_flow_disabled"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +99,14 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
         try:
             after, result = await _run_flow(world, _Run(flow, opens_page=opens_page, doubt=doubt), context)
         except Refused as problem:
-            if following is None or problem in refusals.values() or not _is_for_this_client(problem):
+            if following is None or problem in refusals.values() or not is_for_this_client(problem):
                 raise
             refusals[flow] = problem
             world.notify(FlowRefused(flow, following, problem.message))
         else:
             remember(world, context, context, tuple(refusals))
             return await _verify(world, after, result)
-    hint = f"{'; '.join(choice.reasons)}. {_TRY_ANYWAY}"
+    hint = f"{'; '.join(choice.reasons)}.{_for_keyfob(context, _TRY_ANYWAY)}"
     raise Refused("the server offers no way for a person to log in from here", code="flow-unavailable", hint=hint)
 
 
@@ -136,7 +140,7 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
     raw = world.load_pending(profile.name)
     pending = None if raw is None else PendingLogin.read(profile.name, raw, world.now())
     if pending is None or pending.profile != profile:
-        raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', profile.name)}")
+        raise LoginRequired("no login waits to be finished here", hint=profile.login_hint())
     context = await find(world, profile, credential, pending.assurance)
     world.notify(pending.shown)
     try:
@@ -145,7 +149,7 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
         less = concede(context, problem)
         if less is not None:
             remember(world, context, less)
-            problem.hint = f"Run: {command('login', profile.name)}. It no longer asks for what was refused."
+            problem.hint = profile.login_hint()  # which no longer asks for what was refused
         raise
     return await _verify(world, context, TokenResult(answer))
 
@@ -156,6 +160,13 @@ def _plan(world: World, context: LoginContext) -> Choice:
     return choose(surroundings, context.metadata, capabilities, has_user=has_user)
 
 
+def _terminal_hint(profile: Profile) -> str:
+    hint = profile.login_hint("Run in a terminal", "Log in in a terminal")
+    if profile.login_command != KEYFOB_LOGIN:
+        return hint
+    return f"{hint}. A program that shows a person what to do runs: {profile.login_line('--json')}"
+
+
 def _choose(world: World, context: LoginContext) -> Choice:
     """Choose the flows to try, and show the first.
 
@@ -164,18 +175,10 @@ def _choose(world: World, context: LoginContext) -> Choice:
     """
     choice = _plan(world, context)
     if not world.surroundings()[1]:
-        login = command("login", context.profile.name)
-        hint = f"Run in a terminal: {login}. A program that shows a person what to do runs: {login} --json"
-        raise LoginRequired(choice.reasons[0], code="no-terminal", hint=hint)
+        raise LoginRequired(choice.reasons[0], code="no-terminal", hint=_terminal_hint(context.profile))
     if choice.flows:
         world.notify(FlowChosen(choice.flows[0], choice.reasons))
     return choice
-
-
-def _is_for_this_client(problem: Refused) -> bool:
-    """Return whether the flow is refused to this client, as opposed to this login."""
-    is_final = isinstance(problem, LoginDeclined | LoginRequired)
-    return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _FLOW_REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +304,14 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
             return await _redeem(world, context, browser_login, parameters)
     hint = "Run the same command again, or say --flow device."
     if context.added:  # some servers, such as GitLab, show a refused scope on a page and do not redirect
-        hint += f" If the page speaks of a scope, keyfob added {context.added.write()}; --exact-scope adds nothing."
+        scope = f"If the page speaks of a scope, keyfob added {context.added.write()}; --exact-scope adds nothing."
+        hint += _for_keyfob(context, scope)
     raise TimedOut("nobody came back from the browser", hint=hint)
+
+
+def _for_keyfob(context: LoginContext, hint: str) -> str:
+    """Return a hint about a flag of `keyfob login`; "" in another program, whose flags are unknown."""
+    return f" {hint}" if context.settings.login_command == KEYFOB_LOGIN else ""
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:
@@ -351,9 +360,16 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
     """Verify the ID token, and notify the user of a missing binding or scope."""
     claims, answer = None, result.answer
     if answer.id_token is not None:
-        claims = await check(
-            world, answer.id_token, context.metadata, context.profile.client_id, result.nonce, context.assurance
-        )
+        try:
+            claims = await check(
+                world, answer.id_token, context.metadata, context.profile.client_id, result.nonce, context.assurance
+            )
+        except KeyfobError:
+            # The refused login must not stay valid at the server.
+            moment = world.now().wall
+            dropped = StoredLogin.of(answer, context.metadata, context.profile, context.client, None, moment)
+            await log_out(world, dropped, context.client)
+            raise
     stored = StoredLogin.of(answer, context.metadata, context.profile, context.client, claims, world.now().wall)
     if context.profile.dpop != "off" and stored.token_type != "DPoP":
         world.notify(NotBound())

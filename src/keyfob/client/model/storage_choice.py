@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Self, TypeGuard, get_args
 
+from keyfob.client.model.file_version import check_version
 from keyfob.errors import Malformed, Misuse, VaultUnavailable
 from keyfob.protocol.fields import Fields, read_json
 
@@ -52,8 +53,7 @@ class Note:
             Malformed: It is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault's note")
-        if fields.values.get("version") != VERSION:
-            raise Malformed("vault's note: written by another version of keyfob", field="version")
+        check_version(fields, (VERSION,))
         return cls(_place(fields, "place"), _place(fields, "before"), fields.values.get("quick") is not False)
 
 

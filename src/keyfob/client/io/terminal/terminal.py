@@ -54,7 +54,7 @@ _INDENT = 4
 class Terminal:
     """Shows one login."""
 
-    def __init__(self, out: TextIO, *, live: bool, colour: bool, columns: int = 80) -> None:
+    def __init__(self, out: TextIO, *, live: bool, colour: bool, columns: int = 80, program: str = "keyfob") -> None:
         """Describe the screen.
 
         Args:
@@ -62,11 +62,13 @@ class Terminal:
             live: Whether a user watches, so that a countdown and a QR code are useful.
             colour: Whether to use bold type.
             columns: The width in characters.
+            program: The name that each remark begins with; "" for none.
         """
         self._out = out
         self._live = live
         self._colour = colour
         self._columns = columns
+        self._mark = f"{program}: " if program else ""
         self._waits_for = ""
         self._ends: float | None = None
         self._line = ""
@@ -74,7 +76,7 @@ class Terminal:
         self._offers_code = False
 
     @classmethod
-    def of_process(cls) -> Terminal:
+    def of_process(cls, program: str = "keyfob") -> Terminal:
         """Return a terminal for this process's stderr."""
         live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         return cls(
@@ -82,6 +84,7 @@ class Terminal:
             live=live,
             colour=live and not os.environ.get("NO_COLOR"),
             columns=shutil.get_terminal_size().columns,
+            program=program,
         )
 
     def __enter__(self) -> Self:
@@ -109,7 +112,7 @@ class Terminal:
             case FactorRefused():
                 self._print("that code is not right; try again")
             case LoginInAnotherProcess():
-                who = "another keyfob" if notice.pid is None else f"another keyfob (process {notice.pid})"
+                who = "another process" if notice.pid is None else f"another process ({notice.pid})"
                 self._print(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
             case SlowedDown():
                 self._show_pace(notice)
@@ -153,7 +156,7 @@ class Terminal:
             typed = sys.stdin.readline()
             typed = question.default if typed.isspace() and question.default else typed
         if not typed:
-            raise LoginRequired("nobody answers on stdin", code="no-terminal", hint="Run: keyfob login in a terminal.")
+            raise LoginRequired("nobody answers on stdin", code="no-terminal")
         return Secret(typed.rstrip("\r\n"))
 
     def _await(self, whom: str, span: timedelta) -> None:
@@ -232,7 +235,7 @@ class Terminal:
 
     def _print(self, text: str) -> None:
         self._rewrite("")
-        self._out.write(f"keyfob: {printable(text)}\n")
+        self._out.write(f"{self._mark}{printable(text)}\n")
         self._out.flush()
 
     def _rewrite(self, text: str) -> None:

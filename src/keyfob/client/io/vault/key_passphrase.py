@@ -19,6 +19,8 @@ from keyfob.protocol.fields import Fields, read_json
 
 _CONTEXT: Final = "key passphrase"
 _VERSION: Final = 1
+# The passphrases that were typed and right, by key file, so that one command asks once, however many logins it reads.
+_typed: dict[Path, bytes] = {}
 
 
 class Passphrase:
@@ -42,10 +44,15 @@ class Passphrase:
             cost = _cost(fields)
         except (KeyfobError, ValueError):
             raise VaultUnavailable(f"{self._path} is damaged", code="vault-damaged", hint="Run: keyfob login") from None
-        phrase = _passphrase(may_ask=may_ask, is_new=False)
+        typed = _typed.get(self._path)
+        phrase = typed or _passphrase(may_ask=may_ask, is_new=False)
         try:
-            return sealed.unseal(ciphertext, sealed.stretch(phrase, salt, cost), context=_CONTEXT)
+            key = sealed.unseal(ciphertext, sealed.stretch(phrase, salt, cost), context=_CONTEXT)
+            if not os.environ.get(PASSPHRASE_VARIABLE):
+                _typed[self._path] = phrase
+            return key
         except Malformed:
+            _typed.pop(self._path, None)
             hint = f"Look at the file that {PASSPHRASE_VARIABLE} names."
             raise VaultUnavailable("the passphrase is not the right one", code="passphrase-wrong", hint=hint) from None
 
