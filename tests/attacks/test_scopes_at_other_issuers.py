@@ -20,7 +20,7 @@ ALL = frozenset({"openid", "profile", "email", "offline_access"})
 
 
 def app_at(world: ScriptedWorld, *scopes: str, **more: object) -> App:
-    settings: dict[str, object] = {"issuer": ISSUER, "flow": "browser", **more}
+    settings: dict[str, object] = {"issuer": ISSUER, "flow": "browser", "login_command": "keyfob login", **more}
     return App(client_id="cli", scopes=scopes, vault=MemoryVault(), world=world, **settings)  # type: ignore[arg-type]
 
 
@@ -121,6 +121,9 @@ def test_a_page_that_shows_the_refusal_and_never_comes_back_is_explained_when_ti
     with pytest.raises(TimedOut) as raised:
         log_in(of_pages(), exact_scopes=True)
     assert "--exact-scope" not in raised.value.hint
+    with pytest.raises(TimedOut) as raised:
+        log_in(of_pages(), login_command="orders login")
+    assert "--exact-scope" not in raised.value.hint, "another program has other flags"
 
 
 def of_pages() -> ScriptedWorld:
