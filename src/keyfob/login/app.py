@@ -145,8 +145,8 @@ class App:
             assertion_audience=assertion_audience,
             dpop=dpop,
             certificate=_files(certificate, certificate_key),
-            has_exact_scope=exact_scopes,
             login_command=login_command,
+            has_exact_scope=exact_scopes,
         )
         self._home = home
         self.vault: Vault = vault or _file_vault(home, store)

@@ -53,14 +53,15 @@ class DeviceLogin:
 
 @dataclass(frozen=True, slots=True)
 class RefreshLogin:
-    """The refresh tokens of one login, in one row that each rotation updates.
+    """One login of a user in a client, with its refresh token if it has one. Its access tokens name it in `sid`.
 
     Attributes:
-        login_id: Random bytes, part of every token of the login.
-        generation: The generation of the newest token.
-        current_hashes: The hashes of the secret parts of the newest tokens: one, or several within the client's leeway.
-        previous_hashes: The hashes of the tokens of the generation before.
+        login_id: Random bytes, part of every refresh token of the login.
+        generation: The generation of the newest refresh token; 0: the login has none.
+        current_hashes: The hash of the secret part of the newest refresh token.
+        previous_hashes: The hash of that of the generation before.
         rotated_at: The time of the last rotation.
+        repeats: How often the previous token was traded again since then.
         key_thumbprint: The DPoP key that the tokens are bound to (RFC 9449 §5), or None.
         sid: The `sid` of the browser session, for ID tokens.
     """
@@ -81,6 +82,7 @@ class RefreshLogin:
     key_thumbprint: str | None = None
     sid: str | None = None
     has_ended: bool = False
+    repeats: int = 0
 
 
 @dataclass(frozen=True, slots=True)

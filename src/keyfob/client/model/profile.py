@@ -84,8 +84,8 @@ class Profile:
     dpop: Dpop = "off"
     username: str | None = None
     certificate: CertificateFiles | None = None
-    has_exact_scope: bool = False
     login_command: str = field(default=KEYFOB_LOGIN, compare=False)
+    has_exact_scope: bool = False
 
     def __post_init__(self) -> None:
         """Validate the settings; raise `Misuse` if they are not valid."""

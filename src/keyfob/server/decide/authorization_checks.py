@@ -102,6 +102,16 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
         pushed=OnPage(ArrivalFacts.is_not_pushed, "The request was left with us too long ago, or by somebody else."),
     ),
     AuthorizationCheck(
+        name="request_uri_new",
+        rule="The pushed request has not been opened before.",
+        pushed=OnPage(ArrivalFacts.was_opened, "This link was opened before. Start again in the app."),
+    ),
+    AuthorizationCheck(
+        name="must_push",
+        rule="The request is pushed if the client must push its requests.",
+        arrival=OnPage(ArrivalFacts.lacks_request_uri, "This app has to push its requests (RFC 9126)."),
+    ),
+    AuthorizationCheck(
         name="texts",
         rule="`client_id` and `redirect_uri` are strings.",
         request=OnPage(RequestFacts.is_unreadable, "The request cannot be read."),

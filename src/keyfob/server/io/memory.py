@@ -46,6 +46,7 @@ class MemoryTables:
         self.factors: dict[str, Authenticator] = {}
         self.mfa_logins: dict[bytes, MfaLogin] = {}
         self.used: dict[bytes, datetime] = {}
+        self.revoked: dict[bytes, datetime] = {}
         self.registered: dict[tuple[str, str], Document] = {}
 
     def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
@@ -70,17 +71,34 @@ class MemoryTables:
     def save_refresh(self, login: RefreshLogin) -> None:
         self.refreshes[login.login_id] = login
 
-    def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
-        owner = (user_id, client_id)
-        alive = [one for one in self.refreshes.values() if (one.user_id, one.client_id) == owner and not one.has_ended]
+    def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
+        owner = (user_id, client_id, renewable)
+        alive = [
+            one
+            for one in self.refreshes.values()
+            if (one.user_id, one.client_id, one.generation > 0) == owner and not one.has_ended
+        ]
         oldest = sorted(alive, key=lambda login: login.created_at, reverse=True)[keep:]
         for login in oldest:
             self.refreshes[login.login_id] = replace(login, has_ended=True)
         return len(oldest)
 
-    def end_refreshes(self, user_id: str) -> None:
+    def end_logins(self, user_id: str, keep_session: bytes = b"") -> None:
         for login in [one for one in self.refreshes.values() if one.user_id == user_id]:
             self.refreshes[login.login_id] = replace(login, has_ended=True)
+        for device in [one for one in self.devices.values() if one.user_id == user_id and one.stage == "approved"]:
+            self.devices[device.device_code_hash] = replace(device, stage="lapsed")
+        self.codes = {key: one for key, one in self.codes.items() if one.user_id != user_id}
+        self.mfa_logins = {key: one for key, one in self.mfa_logins.items() if one.user_id != user_id}
+        self.sessions = {
+            key: one for key, one in self.sessions.items() if one.user_id != user_id or key == keep_session
+        }
+
+    def revoke_token(self, mark: bytes, until: datetime) -> None:
+        self.revoked[mark] = until
+
+    def is_revoked(self, mark: bytes) -> bool:
+        return mark in self.revoked
 
     def code(self, code_hash: bytes) -> AuthorizationCode | None:
         return self.codes.get(code_hash)
@@ -130,9 +148,6 @@ class MemoryTables:
     def drop_session(self, session_hash: bytes) -> None:
         self.sessions.pop(session_hash, None)
 
-    def drop_sessions(self, user_id: str) -> None:
-        self.sessions = {key: one for key, one in self.sessions.items() if one.user_id != user_id}
-
     def user_by_id(self, user_id: str) -> User | None:
         return self.people.get(user_id)
 
@@ -148,7 +163,7 @@ class MemoryTables:
 
     def drop_user(self, user_id: str) -> None:
         self.people.pop(user_id, None)
-        self.drop_sessions(user_id)
+        self.end_logins(user_id)
         self.refreshes = {key: one for key, one in self.refreshes.items() if one.user_id != user_id}
         self.factors = {key: one for key, one in self.factors.items() if one.user_id != user_id}
         self.consents = {key: one for key, one in self.consents.items() if one.user_id != user_id}
@@ -180,10 +195,12 @@ class MemoryTables:
             for key in expired:
                 del table[key]
             gone += len(expired)
-        replay_keys = [key for key, until in self.used.items() if until <= now][: most - gone]
-        for key in replay_keys:
-            del self.used[key]
-        return gone + len(replay_keys)
+        for marks in (self.used, self.revoked):
+            expired_marks = [key for key, until in marks.items() if until <= now][: most - gone]
+            for key in expired_marks:
+                del marks[key]
+            gone += len(expired_marks)
+        return gone
 
 
 class MemoryStore:

@@ -85,15 +85,28 @@ class SqliteTransaction:
     def save_refresh(self, login: RefreshLogin) -> None:
         self._put(rows.REFRESH, login)
 
-    def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
+    def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
         sql = (
             "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
-            "user_id = ? AND client_id = ? AND has_ended = 0 ORDER BY created_s DESC LIMIT -1 OFFSET ?)"
+            "user_id = ? AND client_id = ? AND (generation > 0) = ? AND has_ended = 0 "
+            "ORDER BY created_s DESC LIMIT -1 OFFSET ?)"
         )
-        return self._connection.execute(sql, (user_id, client_id, keep)).rowcount
+        return self._connection.execute(sql, (user_id, client_id, renewable, keep)).rowcount
 
-    def end_refreshes(self, user_id: str) -> None:
-        self._connection.execute("UPDATE refresh_login SET has_ended = 1 WHERE user_id = ?", (user_id,))
+    def end_logins(self, user_id: str, keep_session: bytes = b"") -> None:
+        execute = self._connection.execute
+        execute("UPDATE refresh_login SET has_ended = 1 WHERE user_id = ?", (user_id,))
+        execute("UPDATE device_login SET stage = 'lapsed' WHERE user_id = ? AND stage = 'approved'", (user_id,))
+        execute("DELETE FROM authorization_code WHERE user_id = ?", (user_id,))
+        execute("DELETE FROM mfa_login WHERE user_id = ?", (user_id,))
+        execute("DELETE FROM browser_session WHERE user_id = ? AND session_hash <> ?", (user_id, keep_session))
+
+    def revoke_token(self, mark: bytes, until: datetime) -> None:
+        sql = "INSERT OR REPLACE INTO revoked_token (mark, expires_s) VALUES (?, ?)"
+        self._connection.execute(sql, (mark, until.timestamp()))
+
+    def is_revoked(self, mark: bytes) -> bool:
+        return self._connection.execute("SELECT 1 FROM revoked_token WHERE mark = ?", (mark,)).fetchone() is not None
 
     def code(self, code_hash: bytes) -> AuthorizationCode | None:
         return self._one(rows.CODE, "code_hash = ?", code_hash)
@@ -141,9 +154,6 @@ class SqliteTransaction:
     def drop_session(self, session_hash: bytes) -> None:
         self._connection.execute("DELETE FROM browser_session WHERE session_hash = ?", (session_hash,))
 
-    def drop_sessions(self, user_id: str) -> None:
-        self._connection.execute("DELETE FROM browser_session WHERE user_id = ?", (user_id,))
-
     def user_by_id(self, user_id: str) -> User | None:
         return self._one(rows.PERSON, "user_id = ?", user_id)
 
@@ -157,7 +167,8 @@ class SqliteTransaction:
         self._put(rows.PERSON, user)
 
     def drop_user(self, user_id: str) -> None:
-        for table in ("person", "refresh_login", "authenticator", "consent", "browser_session"):
+        self.end_logins(user_id)
+        for table in ("person", "refresh_login", "authenticator", "consent"):
             self._connection.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))  # noqa: S608
 
     def documents(self) -> tuple[Document, ...]:
@@ -183,6 +194,7 @@ class SqliteTransaction:
             ("mfa_login", "token_hash", "expires_s", late),
             ("pushed_request", "uri_hash", "expires_s", at_once),
             ("used_once", "mark", "expires_s", at_once),
+            ("revoked_token", "mark", "expires_s", at_once),
             ("refresh_login", "login_id", "expires_s", at_once),
             ("browser_session", "session_hash", "created_s", at_once - _LONGEST_SESSION_S),
         )

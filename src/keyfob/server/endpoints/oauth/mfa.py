@@ -13,7 +13,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.decide.multifactor import FactorWrong, base32, enrolment_address, find_login
 from keyfob.server.endpoints.oauth.client_request import authenticate
 from keyfob.server.endpoints.oauth.factors import enrol, send_message
-from keyfob.server.endpoints.oauth.own_tokens import check_binding, verify_own
+from keyfob.server.endpoints.oauth.own_tokens import check_active, check_binding, verify_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
@@ -139,6 +139,7 @@ async def _mfa_user(site: Site, request: Request, scope: str) -> MfaUser | Respo
     try:
         claims = verify_own(site, token, site.config.mfa_api.audience)
         await check_binding(site, request, scheme.lower(), claims, token)
+        await check_active(site, claims)
     except InvalidToken:
         return site.refuse("mfa_token_refused")
     if scope not in claims.scope:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from keyfob.protocol.grants import MfaOobGrant, MfaOtpGrant, MfaRecoveryGrant
 from keyfob.protocol.http import NO_STORE, Response, json_response
+from keyfob.server.decide.access import account_of
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, FactorWrong, check_factor, write_recovery_code
 from keyfob.server.decide.presented import Account, FactorFacts
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
@@ -38,13 +39,15 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         return login, None if login is None else transaction.user_by_id(login.user_id)
 
     found, user = await site.store.read(load)
-    api = None if found is None else site.config.target(found.audience)
+    account = Account(user, None)
+    if found is not None:
+        account = account_of(site.config, call.application, user, found.audience, found.scope)
     facts = FactorFacts(
         record=found,
         client_id=call.application.client_id,
         now=call.now,
         lacks_code=isinstance(grant, MfaOobGrant) and grant.binding_code is None,
-        account=Account(user, api),
+        account=account,
         key_thumbprint=call.key_thumbprint,
         has_tries=user is None or has_tries(site, user.user_id, call.now),
     )
@@ -54,6 +57,7 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
             call.note("gd_otp_rate_limit_exceed", user_id=user.user_id)
         return call.refuse(login.outcome, problem="Missing required parameter: binding_code")
     assert user is not None, "the mfa_token of a deleted user fails a check"  # noqa: S101
+    api = account.api
     assert api is not None  # noqa: S101
     spend_try(site, user.user_id, call.now)
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
@@ -63,9 +67,10 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         call.note(_FAILED[type(grant)], user_id=user.user_id, description=wrong.outcome)
         return call.refuse(wrong.outcome)
     site.factor_tries.drop(user.user_id)
-    content = TokenContent(call.application, api, login.scope, user, call.now, grant=gty(login.grant))
+    content = TokenContent(call.application, api, account.scope, user, call.now, grant=gty(login.grant))
     issued = await issue_once(call, content, lambda _, __: True)  # the mfa_token was spent with the factor
-    assert issued is not None  # noqa: S101
+    if issued is None:  # the password was changed, or the user blocked, in the meantime
+        return call.refuse("mfa_token_unknown")
     call.note("sepft", user_id=user.user_id)
     recovery = {"recovery_code": code} if isinstance(grant, MfaRecoveryGrant) else {}
     return json_response(200, {**issued.write(), **recovery}, headers=NO_STORE + call.headers)

@@ -28,7 +28,7 @@ from keyfob.server.endpoints.pages.browser import (
 from keyfob.server.endpoints.pages.pending_request import PendingRequest, begin, sid_of
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
-from keyfob.server.records import AuthorizationCode, Consent
+from keyfob.server.records import AuthorizationCode, Consent, PushedRequest
 from keyfob.server.site import Site
 
 CODE_BYTES = 32
@@ -40,6 +40,9 @@ async def authorize(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
     arrival, fields = await _arrival(site, request)
     refused = check_arrival(arrival)
+    if refused is None and arrival.pushed is not None:
+        opened = await _spend(site, arrival.pushed)
+        refused = check_arrival(replace(arrival, is_new=opened))
     if refused is not None:
         return error_page(site, browser, refused.problem)
     checked = check_request(site.config, fields)
@@ -70,12 +73,21 @@ async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
     except Malformed as problem:
         return ArrivalFacts(problem, None, is_pushed=False, pushed=None, now=site.now()), Fields({}, "request")
     if address is None or not address.startswith(REQUEST_URI_PREFIX):
-        return ArrivalFacts(None, client_id, is_pushed=False, pushed=None, now=site.now()), fields
+        application = site.config.application(client_id or "")
+        must_push = application is not None and application.requires_par
+        facts = ArrivalFacts(None, client_id, is_pushed=False, pushed=None, now=site.now(), must_push=must_push)
+        return facts, fields
     hashed = keyed_hash(site.hash_keys.codes, address)
     found = await site.store.read(lambda transaction: transaction.pushed(hashed))
     if found is not None:
         fields = Fields(json.loads(found.parameters), "request")
     return ArrivalFacts(None, client_id, is_pushed=True, pushed=found, now=site.now()), fields
+
+
+async def _spend(site: Site, pushed: PushedRequest) -> bool:
+    """Spend a pushed request. Return False if it was spent before (RFC 9126 §4)."""
+    key, until = keyed_hash(site.hash_keys.codes, b"pushed " + pushed.uri_hash), pushed.expires_at
+    return await site.store.write(lambda transaction: transaction.use_once(key, until))
 
 
 async def login_state(site: Site, browser: BrowserRequest, accepted: AcceptedRequest) -> LoginState:
