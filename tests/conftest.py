@@ -10,7 +10,7 @@ from hypothesis import settings
 
 HERE = Path(__file__).parent
 # Tests that are about real connections may reach this machine, and nothing beyond it.
-REAL = ("stories/real", "wild/", "scripts/")
+REAL = ("stories/real", "attacks/real", "wild/", "scripts/")
 THIS_MACHINE = ["127.0.0.1", "::1"]
 
 # No test reaches the keyring, the kernel's keys or the runtime folder of whoever runs it; those that are about such

@@ -10,11 +10,13 @@ from typing import Any, Final
 from keyfob.io.redacting import guard_log
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
+from keyfob.server.decide import limits
 from keyfob.server.endpoints.routes import handle
 from keyfob.server.io.render import style
 from keyfob.server.site import Site
+from keyfob.server.wire import answer
 
-LARGEST_BODY: Final = 64 * 1024
+_NO_WEBSOCKET: Final = 1003
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -36,7 +38,11 @@ class AsgiApp:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
-            await _write(await self._answer(scope, receive), send, has_body=scope["method"] != "HEAD")
+            response = await self._answer(scope, receive)
+            if response is not None:
+                await _write(response, send, has_body=scope["method"] != "HEAD")
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
     async def answer(self, request: Request) -> Response:
         """Answer one request. Log every exception, without details in the response."""
@@ -50,10 +56,14 @@ class AsgiApp:
             _LOG.exception("a request could not be answered")
             return self._site.refuse("server_error")
 
-    async def _answer(self, scope: Message, receive: Receive) -> Response:
+    async def _answer(self, scope: Message, receive: Receive) -> Response | None:
+        """Answer a request. Return None if its sender left before it was complete."""
         body = await _read(receive)
         if body is None:
-            return self._site.refuse("too_large")
+            return None
+        if len(body) > limits.BODY_BYTES:
+            # The connection is closed, so that the rest of the body is not read.
+            return answer(self._site.config.wire, "too_large", headers=(("connection", "close"),))
         path = scope.get("raw_path") or scope["path"].encode()
         query = scope["query_string"]
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
@@ -83,15 +93,14 @@ def _style(colour: str) -> Response:
 
 
 async def _read(receive: Receive) -> bytes | None:
+    """Return the body, not much more than the limit of it, or None if the sender has left."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return bytes(body)
-        body += message.get("body", b"")
-        if len(body) > LARGEST_BODY:
             return None
-        if not message.get("more_body"):
+        body += message.get("body", b"")
+        if len(body) > limits.BODY_BYTES or not message.get("more_body"):
             return bytes(body)
 
 
