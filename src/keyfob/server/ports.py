@@ -19,6 +19,7 @@ from keyfob.server.records import (
     PushedRequest,
     RefreshLogin,
     StoredKey,
+    Tries,
     User,
 )
 
@@ -81,6 +82,12 @@ class Transaction(Protocol):
         """Store a replay key (the hash of a `jti`) at least until that time. Return False if it was stored before."""
         ...
 
+    def tries(self, tries_key: bytes) -> Tries | None: ...
+
+    def save_tries(self, tries: Tries) -> None: ...
+
+    def drop_tries(self, tries_key: bytes) -> None: ...
+
     def session(self, session_hash: bytes) -> BrowserSession | None: ...
 
     def save_session(self, session: BrowserSession) -> None: ...
@@ -120,7 +127,10 @@ class Transaction(Protocol):
     def add_key(self, key: StoredKey) -> None: ...
 
     def sweep(self, now: datetime, most: int) -> int:
-        """Delete at most that many rows that expired some time ago. Return how many were deleted."""
+        """Delete at most that many rows that expired some time ago. Return how many were deleted.
+
+        A session without a user is deleted when it has not been seen for an hour, like the login that it belongs to.
+        """
         ...
 
 
@@ -157,8 +167,14 @@ class Passwords(Protocol):
 
     async def hash(self, password: Secret) -> str: ...
 
-    async def verify(self, password: Secret, hashed: str | None) -> bool:
-        """Return whether a password matches. None, for an unknown user, takes the same time."""
+    async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
+        """Return whether a password matches; None if it was not checked, since too many are waiting.
+
+        Args:
+            password: As typed.
+            hashed: The stored hash; None, for an unknown user, takes the same time.
+            network: Of the caller. One network cannot take all places of those that wait.
+        """
         ...
 
     def is_outdated(self, hashed: str) -> bool:

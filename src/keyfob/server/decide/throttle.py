@@ -18,6 +18,11 @@ FREE_TRIES: Final = 5  # wrong passwords before the first wait
 ACCOUNT_TRIES: Final = 100
 ACCOUNT_TRY_BACK_AFTER: Final = timedelta(minutes=15)
 LONGEST_WAIT: Final = timedelta(minutes=15)
+# The limit for one network at all accounts together, which bounds the spraying of one password.
+NETWORK_TRIES: Final = 100
+NETWORK_TRY_BACK_AFTER: Final = timedelta(seconds=30)
+FAILURES_KEPT: Final = timedelta(days=1)
+KNOWN_NETWORK: Final = timedelta(days=30)  # how long a network from which the user has logged in stays exempt
 
 
 def guess_budget(odds: float) -> int:
@@ -69,7 +74,7 @@ def time_until_try(bucket: Bucket, size: int, span: timedelta) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Consecutive wrong passwords for one account from one address."""
+    """Consecutive wrong passwords or secrets for one account from one address."""
 
     count: int
     last: datetime

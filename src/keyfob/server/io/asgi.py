@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from keyfob.io.redacting import guard_log
@@ -12,6 +12,7 @@ from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide import limits
 from keyfob.server.endpoints.routes import handle
+from keyfob.server.io.passwords import CALLER_LEFT
 from keyfob.server.io.render import style
 from keyfob.server.site import Site
 from keyfob.server.wire import answer
@@ -69,6 +70,7 @@ class AsgiApp:
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         url = path.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
         # Only the address of the connection is trusted, not that of a header (RFC 9700 §4.13).
+        CALLER_LEFT.set(partial(_wait_until_left, receive))
         client = scope.get("client")
         peer = client[0] if client else ""
         return await self.answer(Request(scope["method"], url, headers, body, peer, _certificate_of(scope)))
@@ -102,6 +104,11 @@ async def _read(receive: Receive) -> bytes | None:
         body += message.get("body", b"")
         if len(body) > limits.BODY_BYTES or not message.get("more_body"):
             return bytes(body)
+
+
+async def _wait_until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _write(response: Response, send: Send, *, has_body: bool) -> None:

@@ -7,7 +7,7 @@ its own: docs/https.md.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -42,9 +42,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_too_large = False
         self._stalled_since: float | None = None  # the peer does not read, or does not close
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection. If there are too many, end the one that has waited longest for its peer."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", transport))
         if len(self.connections) > limits.CONNECTIONS:
             waiting = [one for one in self.connections if isinstance(one, BoundedHttp) and one.waits]
             min(waiting, key=lambda one: one._since, default=self).transport.abort()  # noqa: SLF001

@@ -22,11 +22,13 @@ from keyfob.server.records import (
     PushedRequest,
     RefreshLogin,
     StoredKey,
+    Tries,
     User,
 )
 
 T = TypeVar("T")
 _NO_TIME = timedelta()
+LONGEST_SESSION = timedelta(days=400)
 KEPT_AFTER = timedelta(hours=1)  # an expired code is still answered with `expired_token` for a while
 
 
@@ -46,6 +48,7 @@ class MemoryTables:
         self.factors: dict[str, Authenticator] = {}
         self.mfa_logins: dict[bytes, MfaLogin] = {}
         self.used: dict[bytes, datetime] = {}
+        self.all_tries: dict[bytes, Tries] = {}
         self.registered: dict[tuple[str, str], Document] = {}
 
     def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
@@ -121,6 +124,15 @@ class MemoryTables:
         self.used.setdefault(replay_key, until)
         return is_new
 
+    def tries(self, tries_key: bytes) -> Tries | None:
+        return self.all_tries.get(tries_key)
+
+    def save_tries(self, tries: Tries) -> None:
+        self.all_tries[tries.tries_key] = tries
+
+    def drop_tries(self, tries_key: bytes) -> None:
+        self.all_tries.pop(tries_key, None)
+
     def session(self, session_hash: bytes) -> BrowserSession | None:
         return self.sessions.get(session_hash)
 
@@ -175,7 +187,7 @@ class MemoryTables:
             self.user_codes.pop(login.user_code_hash, None)
         gone = len(old)
         for table, delay in ((self.codes, KEPT_AFTER), (self.mfa_logins, KEPT_AFTER), (self.pushes, _NO_TIME),
-                             (self.refreshes, _NO_TIME)):  # fmt: skip
+                             (self.refreshes, _NO_TIME), (self.all_tries, _NO_TIME)):  # fmt: skip
             expired = [key for key, one in table.items() if one.expires_at + delay <= now][: most - gone]
             for key in expired:
                 del table[key]
@@ -183,7 +195,16 @@ class MemoryTables:
         replay_keys = [key for key, until in self.used.items() if until <= now][: most - gone]
         for key in replay_keys:
             del self.used[key]
-        return gone + len(replay_keys)
+        gone += len(replay_keys)
+        sessions = [key for key, one in self.sessions.items() if _is_old(one, now)][: most - gone]
+        for key in sessions:
+            del self.sessions[key]
+        return gone + len(sessions)
+
+
+def _is_old(session: BrowserSession, now: datetime) -> bool:
+    is_unused = session.user_id is None and session.seen_at + KEPT_AFTER <= now
+    return is_unused or session.created_at + LONGEST_SESSION <= now
 
 
 class MemoryStore:

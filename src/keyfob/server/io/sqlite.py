@@ -16,11 +16,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from keyfob.errors import Misuse
 from keyfob.server import rows
-from keyfob.server.io.memory import KEPT_AFTER
+from keyfob.server.io.memory import KEPT_AFTER, LONGEST_SESSION
 from keyfob.server.ports import Transaction
 from keyfob.server.records import (
     DEFAULT_CONNECTION,
@@ -34,6 +34,7 @@ from keyfob.server.records import (
     PushedRequest,
     RefreshLogin,
     StoredKey,
+    Tries,
     User,
 )
 
@@ -41,7 +42,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 Settle = Callable[[BaseException | None], None]
 Attempt = Callable[[sqlite3.Connection | None], Settle]
-_LONGEST_SESSION_S: Final = 400 * 24 * 3600
 
 
 class SqliteTransaction:
@@ -132,6 +132,15 @@ class SqliteTransaction:
         sql = "INSERT OR IGNORE INTO used_once (mark, expires_s) VALUES (?, ?)"
         return self._connection.execute(sql, (replay_key, until.timestamp())).rowcount == 1
 
+    def tries(self, tries_key: bytes) -> Tries | None:
+        return self._one(rows.TRIES, "tries_key = ?", tries_key)
+
+    def save_tries(self, tries: Tries) -> None:
+        self._put(rows.TRIES, tries)
+
+    def drop_tries(self, tries_key: bytes) -> None:
+        self._connection.execute("DELETE FROM tries WHERE tries_key = ?", (tries_key,))
+
     def session(self, session_hash: bytes) -> BrowserSession | None:
         return self._one(rows.SESSION, "session_hash = ?", session_hash)
 
@@ -183,8 +192,10 @@ class SqliteTransaction:
             ("mfa_login", "token_hash", "expires_s", late),
             ("pushed_request", "uri_hash", "expires_s", at_once),
             ("used_once", "mark", "expires_s", at_once),
+            ("tries", "tries_key", "expires_s", at_once),
             ("refresh_login", "login_id", "expires_s", at_once),
-            ("browser_session", "session_hash", "created_s", at_once - _LONGEST_SESSION_S),
+            ("browser_session", "session_hash", "created_s", at_once - LONGEST_SESSION.total_seconds()),
+            ("browser_session", "session_hash", "user_id IS NULL AND seen_s", late),
         )
         gone = 0
         for table, key, column, before in limits:

@@ -29,11 +29,12 @@ from keyfob.server.decide.throttle import Bucket, refill, spend, time_until_try
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
-from keyfob.server.records import Authenticator, Factor, MfaLogin, User
+from keyfob.server.records import Authenticator, Factor, MfaLogin, Tries, User
 from keyfob.server.site import Site
 from keyfob.server.wire import answer
 
 TOKEN_BYTES: Final = 32
+_TRIES_SPAN: Final = TRIES * TRY_BACK_AFTER
 _PREFIX: Final = "Fe26.2*"  # the prefix of Auth0's mfa_token and oob_code
 _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recovery-code": "recovery-code"}
 
@@ -63,17 +64,37 @@ async def begin_factor(
     return answer(wire, "mfa_required", headers=call.headers, more=more)
 
 
-def has_tries(site: Site, user_id: str, now: datetime) -> bool:
+def has_tries(site: Site, transaction: Transaction, user_id: str, now: datetime) -> bool:
     """Return whether the user may try another second factor."""
-    return not time_until_try(_tries(site, user_id, now), TRIES, TRIES * TRY_BACK_AFTER)
+    return not time_until_try(_tries(transaction, _tries_key(site, user_id), now), TRIES, _TRIES_SPAN)
 
 
-def spend_try(site: Site, user_id: str, now: datetime) -> None:
-    site.factor_tries.put(user_id, spend(_tries(site, user_id, now)))
+async def spend_try(site: Site, user_id: str, now: datetime) -> bool:
+    """Count a try of a second factor. Return False if none is left."""
+    key = _tries_key(site, user_id)
+
+    def work(transaction: Transaction) -> bool:
+        bucket = _tries(transaction, key, now)
+        if time_until_try(bucket, TRIES, _TRIES_SPAN):
+            return False
+        transaction.save_tries(Tries(key, spend(bucket).left, now, now + _TRIES_SPAN))
+        return True
+
+    return await site.store.write(work)
 
 
-def _tries(site: Site, user_id: str, now: datetime) -> Bucket:
-    return refill(site.factor_tries.get(user_id), TRIES, TRIES * TRY_BACK_AFTER, now)
+async def restore_tries(site: Site, user_id: str) -> None:
+    """Forget the wrong codes of a user who has sent a right one."""
+    await site.store.write(lambda transaction: transaction.drop_tries(_tries_key(site, user_id)))
+
+
+def _tries_key(site: Site, user_id: str) -> bytes:
+    return keyed_hash(site.hash_keys.codes, f"tries factor {user_id}")
+
+
+def _tries(transaction: Transaction, key: bytes, now: datetime) -> Bucket:
+    known = transaction.tries(key)
+    return refill(None if known is None else Bucket(known.count, known.at), TRIES, _TRIES_SPAN, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from keyfob.server.endpoints.oauth.factors import (
     check_recovery,
     has_tries,
     recovery_of,
+    restore_tries,
     spend_try,
 )
 from keyfob.server.endpoints.oauth.issuing import issue_once
@@ -33,11 +34,12 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     site = call.site
     token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token)
 
-    def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None]:
+    def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None, bool]:
         login = transaction.mfa_login(token_hash)
-        return login, None if login is None else transaction.user_by_id(login.user_id)
+        user = None if login is None else transaction.user_by_id(login.user_id)
+        return login, user, user is None or has_tries(site, transaction, user.user_id, call.now)
 
-    found, user = await site.store.read(load)
+    found, user, may_try = await site.store.read(load)
     api = None if found is None else site.config.target(found.audience)
     facts = FactorFacts(
         record=found,
@@ -46,7 +48,7 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         lacks_code=isinstance(grant, MfaOobGrant) and grant.binding_code is None,
         account=Account(user, api),
         key_thumbprint=call.key_thumbprint,
-        has_tries=user is None or has_tries(site, user.user_id, call.now),
+        has_tries=may_try,
     )
     login = check_factor(facts)
     if isinstance(login, FactorWrong):
@@ -55,14 +57,15 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         return call.refuse(login.outcome, problem="Missing required parameter: binding_code")
     assert user is not None, "the mfa_token of a deleted user fails a check"  # noqa: S101
     assert api is not None  # noqa: S101
-    spend_try(site, user.user_id, call.now)
+    if not await spend_try(site, user.user_id, call.now):  # others have spent the last one meanwhile
+        return call.refuse("attempts_many")
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)
     wrong = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, facts, fresh))
     if wrong is not None:
         call.note(_FAILED[type(grant)], user_id=user.user_id, description=wrong.outcome)
         return call.refuse(wrong.outcome)
-    site.factor_tries.drop(user.user_id)
+    await restore_tries(site, user.user_id)
     content = TokenContent(call.application, api, login.scope, user, call.now, grant=gty(login.grant))
     issued = await issue_once(call, content, lambda _, __: True)  # the mfa_token was spent with the factor
     assert issued is not None  # noqa: S101

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from keyfob.errors import Malformed
-from keyfob.protocol.fields import read_form
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.device import approve, confirm, is_open, may_approve, move
 from keyfob.server.decide.throttle import (
@@ -21,6 +20,7 @@ from keyfob.server.decide.throttle import (
     time_until_try,
 )
 from keyfob.server.decide.user_code import read_user_code
+from keyfob.server.endpoints.oauth.parameters import read_query
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.pending_request import sid_of
 from keyfob.server.keyed_hash import keyed_hash
@@ -37,7 +37,7 @@ async def show(site: Site, request: Request) -> Response:
     """Show the page to enter a code; with a code in the query, the page to compare it."""
     browser = await read_browser(site, request)
     try:
-        typed = read_form(request.query.encode(), "address").optional_text("user_code")
+        typed = read_query(request).optional_text("user_code")
     except Malformed:
         typed = None
     if typed is None:

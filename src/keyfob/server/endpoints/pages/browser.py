@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from keyfob.errors import Malformed
 from keyfob.protocol.address import is_loopback
-from keyfob.protocol.fields import Fields, read_form
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import FORM, Headers, Request, Response, media_type
 from keyfob.protocol.secret import Secret
+from keyfob.server.endpoints.oauth.parameters import read_body
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.records import BrowserSession
 from keyfob.server.site import Site
@@ -73,7 +74,7 @@ def read_own_form(site: Site, request: Request, browser: BrowserRequest) -> Fiel
     if media_type(request.header("content-type")) != FORM or browser.is_new:
         return None
     try:
-        fields = read_form(request.body, "form")
+        fields = read_body(request)
         csrf = fields.optional_text("csrf") or ""
     except Malformed:
         return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from keyfob.errors import Malformed
-from keyfob.protocol.fields import read_form
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorization_facts import LoginState, is_verifiable
+from keyfob.server.endpoints.oauth.parameters import read_query
 from keyfob.server.endpoints.pages.authorize import error_page, issue_code, login_state, refuse
 from keyfob.server.endpoints.pages.browser import go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.pending_request import PendingRequest, resume
@@ -63,7 +63,7 @@ def _is_fresh(pending: PendingRequest, login: LoginState) -> bool:
 def state_of(request: Request) -> str | None:
     """Return the encrypted request from the query."""
     try:
-        return read_form(request.query.encode(), "address").optional_text("state")
+        return read_query(request).optional_text("state")
     except Malformed:
         return None
 

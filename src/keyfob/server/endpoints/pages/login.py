@@ -14,19 +14,21 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.decide.authorization_facts import LoginState
 from keyfob.server.decide.authorization_request import next_step
 from keyfob.server.decide.device import approve, confirm, move
+from keyfob.server.decide.limits import LONGEST_EMAIL
 from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
 from keyfob.server.endpoints.pages.activate import TOO_OLD, describe, pending_of, settle
 from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, new_browser, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.consent import LOST, describe_asked, state_of
 from keyfob.server.endpoints.pages.pending_request import PendingRequest, resume, sid_of
-from keyfob.server.endpoints.password_check import LONGEST_EMAIL, PasswordRefused, check_password
+from keyfob.server.endpoints.password_check import PasswordRefused, check_password
 from keyfob.server.ports import Transaction
 from keyfob.server.records import BrowserSession, DeviceLogin, MfaLogin, User
 from keyfob.server.site import Site
 
 # The same text for an unknown user, a wrong password and a blocked user (OWASP ASVS 6.3.8).
 WRONG = "Wrong e-mail or password."
+BUSY = "Too many people are logging in at this moment. Please try again in a few seconds."
 Pending = DeviceLogin | PendingRequest
 
 
@@ -54,7 +56,8 @@ async def act(site: Site, request: Request) -> Response:
     user, problem = await _check(site, request, fields, pending)
     if user is None:
         email = fields.optional_text("email") or ""
-        return _page(site, browser, pending, email[:LONGEST_EMAIL], problem, 403)
+        shown = _page(site, browser, pending, email[:LONGEST_EMAIL], problem, 503 if problem == BUSY else 403)
+        return replace(shown, headers=(*shown.headers, ("retry-after", "2"))) if problem == BUSY else shown
     factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
     if not is_due(site.config.mfa, (one for one in factors if one.is_active)):
         return await complete(site, request, browser, pending, user)
@@ -142,6 +145,8 @@ async def _check(site: Site, request: Request, fields: Fields, pending: Pending)
     found = await check_password(site, request, connections_of(site, pending), email, password)
     if not isinstance(found, PasswordRefused):
         return found, ""
+    if found.is_busy:
+        return None, BUSY
     if found.wait:
         return None, f"Too many wrong passwords. Please try again in {int(found.wait.total_seconds()) + 1} s."
     return None, WRONG

@@ -22,8 +22,8 @@ from keyfob.server.endpoints.oauth.factors import (
     check_otp,
     check_recovery,
     enrol,
-    has_tries,
     recovery_of,
+    restore_tries,
     send_message,
     spend_try,
 )
@@ -84,17 +84,16 @@ async def _verify(
     site: Site, request: Request, browser: BrowserRequest, pending: Pending, due: _Due, fields: Fields
 ) -> Response:
     now, typed = site.now(), fields.optional_text("code") or ""
-    if not has_tries(site, due.user.user_id, now):
+    if not await spend_try(site, due.user.user_id, now):
         site.note("gd_otp_rate_limit_exceed", request, user_id=due.user.user_id)
         return _page(site, browser, pending, due, TOO_MANY, status=429)
-    spend_try(site, due.user.user_id, now)
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, due.user.user_id, code, now, is_active=True)
     kind = await site.store.write(lambda transaction: _check(site, transaction, browser, typed, fresh))
     if not kind:
         site.note("fp", request, user_id=due.user.user_id, description="wrong second factor")
         return _page(site, browser, pending, due, WRONG, status=403)
-    site.factor_tries.drop(due.user.user_id)
+    await restore_tries(site, due.user.user_id)
     done = await complete(site, request, browser, pending, due.user)
     if kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors):
         # The recovery code is shown only here, so this page replaces `done` and must set the cookie of the new session.
