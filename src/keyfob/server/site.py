@@ -31,6 +31,9 @@ class LimitedDict(Generic[K, V]):
         self._entries: dict[K, V] = {}
         self._most = most
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def get(self, key: K) -> V | None:
         return self._entries.get(key)
 

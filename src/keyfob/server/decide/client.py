@@ -96,7 +96,7 @@ class ClientFacts:
     def must_wait(self) -> bool:
         """Return whether wrong credentials are answered with a wait. Right ones never wait.
 
-        A client's secrets and keys are too long to be guessed, and its honest processes may share the network of others.
+        Secrets and keys are too long to be guessed, and a client's honest processes may share the network of others.
         """
         return bool(self.wait) and self.is_unauthenticated()
 

@@ -33,11 +33,11 @@ LONGEST: Final[dict[str, int]] = {
     "client_secret": 1024,
     "client_assertion": 8192,
     "email": 512,
-    "password": LONGEST_PASSWORD,
     "username": 512,
-    # Tokens, and the encrypted request that the pages carry. None of them is stored.
+    # Tokens, passwords, and the encrypted request that the pages carry. None of them is stored.
     "assertion": 16384,
     "id_token_hint": 16384,
+    "password": 16384,  # beyond LONGEST_PASSWORD it is wrong, in the words for every wrong one, and is not hashed
     "request": 16384,
     "state": 16384,
     "subject_token": 16384,

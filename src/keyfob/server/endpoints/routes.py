@@ -24,6 +24,7 @@ from keyfob.server.wire import answer
 Endpoint = Callable[[Site, Request], Awaitable[Response]]
 
 PAGE: Final = ResponsePolicy()
+FORM_PAGE: Final = ResponsePolicy(limits_forms=True)
 PUBLIC: Final = ResponsePolicy(cors="any")
 CLIENT: Final = ResponsePolicy(cors="registered", is_limited=True)
 CLIENT_UTF8: Final = ResponsePolicy(cors="registered", is_limited=True, names_charset=True)
@@ -43,14 +44,14 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     ONE_AUTHENTICATOR: (CLIENT_UTF8, {"DELETE": mfa.remove_authenticator}),
     "/mfa/associate": (CLIENT_UTF8, {"POST": mfa.associate}),
     "/mfa/challenge": (CLIENT_UTF8, {"POST": mfa.challenge}),
-    "/authorize": (PAGE, {"GET": authorize, "POST": authorize}),
-    "/activate": (PAGE, {"GET": activate.show, "POST": activate.act}),
+    "/authorize": (FORM_PAGE, {"GET": authorize, "POST": authorize}),
+    "/activate": (FORM_PAGE, {"GET": activate.show, "POST": activate.act}),
     "/activate/done": (PAGE, {"GET": activate.done}),
-    "/u/login": (PAGE, {"GET": login.show, "POST": login.act}),
-    "/u/mfa": (PAGE, {"GET": second_factor.show, "POST": second_factor.act}),
-    "/u/consent": (PAGE, {"GET": consent.show, "POST": consent.act}),
+    "/u/login": (FORM_PAGE, {"GET": login.show, "POST": login.act}),
+    "/u/mfa": (FORM_PAGE, {"GET": second_factor.show, "POST": second_factor.act}),
+    "/u/consent": (FORM_PAGE, {"GET": consent.show, "POST": consent.act}),
     "/v2/logout": (PAGE, {"GET": v2_logout}),
-    "/oidc/logout": (PAGE, {"GET": oidc_logout, "POST": oidc_logout}),
+    "/oidc/logout": (FORM_PAGE, {"GET": oidc_logout, "POST": oidc_logout}),
     "/healthz": (PAGE, {"GET": health}),
 }
 

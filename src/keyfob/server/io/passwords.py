@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from typing import Literal
 
 import argon2
 
@@ -85,7 +86,7 @@ async def _before_caller_leaves(limit: asyncio.Semaphore) -> bool:
     return True
 
 
-def _let_go(turn: asyncio.Future[bool], limit: asyncio.Semaphore) -> None:
+def _let_go(turn: asyncio.Future[Literal[True]], limit: asyncio.Semaphore) -> None:
     """Give up a turn, whether it has come or not."""
     if turn.done() and not turn.cancelled():
         limit.release()
