@@ -11,6 +11,7 @@ from keyfob.io.redacting import guard_log
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide import limits
+from keyfob.server.decide.forwarded import client_address
 from keyfob.server.endpoints.routes import handle
 from keyfob.server.io.passwords import CALLER_LEFT
 from keyfob.server.io.render import style
@@ -69,10 +70,13 @@ class AsgiApp:
         query = scope["query_string"]
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         url = path.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
-        # Only the address of the connection is trusted, not that of a header (RFC 9700 §4.13).
         CALLER_LEFT.set(partial(_wait_until_left, receive))
         client = scope.get("client")
-        peer = client[0] if client else ""
+        config = self._site.config
+        # TLS ended before this connection, so its address is that of a proxy.
+        is_hidden = config.is_https and scope.get("scheme") == "http"
+        # A header is trusted only from a proxy that the settings name (RFC 9700 §4.13).
+        peer = client_address(client[0] if client else "", headers, config.trusted_proxies, is_hidden=is_hidden)
         return await self.answer(Request(scope["method"], url, headers, body, peer, _certificate_of(scope)))
 
 

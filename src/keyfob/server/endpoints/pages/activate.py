@@ -91,7 +91,7 @@ def describe(site: Site, login: DeviceLogin, user_code: str) -> dict[str, object
         "application": application.name if application else login.client_id,
         "api": api.name if api else login.audience,
         "user_code": user_code,
-        "peer": login.peer or "an unknown address",
+        "peer": login.peer,
         "started": _ago(site.now(), login.created_at),
         "scopes": [scopes[name] for name in sorted(login.scope.names) if name in scopes],
         "knows_person": "profile" in login.scope or "email" in login.scope,
