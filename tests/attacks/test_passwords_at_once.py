@@ -28,7 +28,7 @@ class HeldHasher(argon2.PasswordHasher):
         self.may_finish = threading.Event()
         self.done = 0
 
-    def verify(self, hash: str | bytes, password: str | bytes) -> Any:  # noqa: A002, ANN401
+    def verify(self, hash: str | bytes, password: str | bytes) -> Any:  # noqa: A002
         assert self.may_finish.wait(20)
         self.done += 1
         return super().verify(hash, password)
@@ -97,7 +97,7 @@ def test_the_work_of_a_caller_who_left_is_dropped() -> None:
 def test_a_busy_tenant_says_so_and_counts_no_failure() -> None:
     """[FS-12]."""
     scene = scene_of(allows_password=True)
-    scene.tenant._site.passwords = Argon2Passwords(hasher := HeldHasher())  # noqa: SLF001
+    scene.tenant._site.passwords = Argon2Passwords(hasher := HeldHasher())
     form = {"grant_type": "password", "client_id": "legacy", "audience": ORDERS, "username": EMAIL}
 
     def send(password: str, peer: str) -> asyncio.Task[Response]:

@@ -60,6 +60,7 @@ class Site:
         unknown_tries: Wrong passwords of names that do not exist, by their keyed hash. Those of users are in the store.
         network_tries: Password tries left for one network at all accounts.
         endpoint_requests: Requests left, by endpoint and network.
+        health: When the store was last checked for /healthz, and the result.
         token_issuer: Signs tokens with the newest key of each algorithm.
     """
 
@@ -84,6 +85,7 @@ class Site:
     endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )
+    health: tuple[datetime, bool] | None = None
     token_issuer: TokenIssuer = field(init=False)
 
     def __post_init__(self) -> None:

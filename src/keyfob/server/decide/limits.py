@@ -47,14 +47,17 @@ PUSHED_CHARACTERS: Final = 8192  # all parameters of a pushed authorization requ
 
 # Tables in the memory of one node: their entries are small, and the oldest is dropped.
 REMEMBERED: Final = 50_000
-# Rows in the store that a request deletes if they have expired, beside the sweep by time (`server/io/tenant.py`).
-SWEPT: Final = 200
+# Expired rows of the store that a request deletes which adds one, beside the sweep by time (`server/io/asgi.py`).
+SWEPT: Final = 20
 SWEEP_EVERY: Final = timedelta(minutes=1)
+SWEPT_AT_ONCE: Final = 5_000
 
 # Passwords, whose check takes 64 MiB and tens of milliseconds.
 HASHES_AT_ONCE: Final = 2
 HASHES_WAITING: Final = 32
 HASHES_WAITING_OF_ONE: Final = 4  # network
+# Of the requests of one network to one endpoint, the part that may push an authorization request, which is stored.
+PUSHES_ONE_IN: Final = 10
 # Pages: forms that one network may send to one page in a minute.
 FORMS_PER_MINUTE: Final = 300
 

@@ -21,6 +21,11 @@ LONGEST_WAIT: Final = timedelta(minutes=15)
 # The limit for one network at all accounts together, which bounds the spraying of one password.
 NETWORK_TRIES: Final = 100
 NETWORK_TRY_BACK_AFTER: Final = timedelta(seconds=30)
+# E-mails with a code: for one login, and for one user.
+MESSAGES_OF_LOGIN: Final = 3
+MESSAGES: Final = 10
+MESSAGES_SPAN: Final = timedelta(hours=1)
+MESSAGE_PAUSE: Final = timedelta(seconds=30)
 FAILURES_KEPT: Final = timedelta(days=1)
 KNOWN_NETWORK: Final = timedelta(days=30)  # how long a network from which the user has logged in stays exempt
 

@@ -32,12 +32,14 @@ class ResponsePolicy:
     Attributes:
         cors: The allowed origins; `registered` are the clients' web origins.
         is_limited: Whether the requests of one network are limited.
+        one_in: The part of the usual limit of requests, for an endpoint that stores what it is sent.
         limits_forms: Whether the forms that one network sends are limited; the answer is a page.
         names_charset: Whether its JSON has `charset=utf-8` under `auth0`, as some of Auth0's endpoints do.
     """
 
     cors: Literal["none", "registered", "any"] = "none"
     is_limited: bool = False
+    one_in: int = 1
     limits_forms: bool = False
     names_charset: bool = False
 
@@ -59,7 +61,7 @@ async def apply_policy(
         more = (("access-control-allow-headers", _ALLOWED), ("access-control-max-age", "600"))
         return Response(204, headers + asked + more)
     if policy.is_limited:
-        wait, limits = _spend(site, request, path, site.config.requests_per_minute)
+        wait, limits = _spend(site, request, path, max(1, site.config.requests_per_minute // policy.one_in))
         headers += limits
         if wait:
             return answer(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from keyfob.protocol.http import Request, Response
+from keyfob.server.decide.limits import PUSHES_ONE_IN
 from keyfob.server.endpoints.oauth import mfa
 from keyfob.server.endpoints.oauth.device_code import device_code
 from keyfob.server.endpoints.oauth.introspect import introspect
@@ -28,6 +29,7 @@ FORM_PAGE: Final = ResponsePolicy(limits_forms=True)
 PUBLIC: Final = ResponsePolicy(cors="any")
 CLIENT: Final = ResponsePolicy(cors="registered", is_limited=True)
 CLIENT_UTF8: Final = ResponsePolicy(cors="registered", is_limited=True, names_charset=True)
+PUSH: Final = ResponsePolicy(cors="registered", is_limited=True, one_in=PUSHES_ONE_IN, names_charset=True)
 ONE_AUTHENTICATOR: Final = "/mfa/authenticators/"
 
 ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
@@ -37,7 +39,7 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/oauth/device/code": (CLIENT, {"POST": device_code}),
     "/oauth/token": (CLIENT, {"POST": token}),
     "/oauth/revoke": (CLIENT, {"POST": revoke}),
-    "/oauth/par": (CLIENT_UTF8, {"POST": push}),
+    "/oauth/par": (PUSH, {"POST": push}),
     "/oauth/introspect": (CLIENT, {"POST": introspect}),
     "/userinfo": (CLIENT_UTF8, {"GET": userinfo, "POST": userinfo}),
     "/mfa/authenticators": (CLIENT_UTF8, {"GET": mfa.list_authenticators}),

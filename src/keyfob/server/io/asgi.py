@@ -34,6 +34,7 @@ class AsgiApp:
         """Create the application. `reload` is called before each request, to reload changed settings."""
         self._site = site
         self._reload = reload
+        self._sweep_at = site.now()
         guard_log()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -53,10 +54,25 @@ class AsgiApp:
         if request.path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
             return _style(self._site.config.colour)
         try:
-            return await handle(self._site, request)
+            await self._sweep_if_due()
+            return _checked(await handle(self._site, request))
         except Exception:  # noqa: BLE001  a response must never contain a traceback
             _LOG.exception("a request could not be answered")
             return self._site.refuse("server_error")
+
+    async def _sweep_if_due(self) -> None:
+        """Delete expired rows about once a minute, whatever the requests are."""
+        now = self._site.now()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + limits.SWEEP_EVERY
+        try:
+            gone = await self._site.store.write(lambda transaction: transaction.sweep(now, limits.SWEPT_AT_ONCE))
+        except Exception:  # noqa: BLE001  a request does not fail because of it; /healthz reports a store that is full
+            _LOG.exception("expired rows could not be deleted")
+            return
+        if gone == limits.SWEPT_AT_ONCE:
+            self._sweep_at = now  # there are more
 
     async def _answer(self, scope: Message, receive: Receive) -> Response | None:
         """Answer a request. Return None if its sender left before it was complete."""
@@ -96,6 +112,18 @@ def _style(colour: str) -> Response:
         ("x-content-type-options", "nosniff"),
     )
     return Response(200, headers, style(colour))
+
+
+def _checked(response: Response) -> Response:
+    """Return the response if every ASGI server can send its headers.
+
+    Raises:
+        ValueError: A header has control characters, which would end it, or others that HTTP does not have.
+    """
+    for _, value in response.headers:
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError("a header of a response is not plain ASCII")
+    return response
 
 
 async def _read(receive: Receive) -> bytes | None:

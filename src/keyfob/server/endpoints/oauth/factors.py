@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
@@ -25,7 +25,16 @@ from keyfob.server.decide.multifactor import (
     write_digits,
     write_recovery_code,
 )
-from keyfob.server.decide.throttle import Bucket, refill, spend, time_until_try
+from keyfob.server.decide.throttle import (
+    MESSAGE_PAUSE,
+    MESSAGES,
+    MESSAGES_OF_LOGIN,
+    MESSAGES_SPAN,
+    Bucket,
+    refill,
+    spend,
+    time_until_try,
+)
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
@@ -84,8 +93,13 @@ async def spend_try(site: Site, user_id: str, now: datetime) -> bool:
 
 
 async def restore_tries(site: Site, user_id: str) -> None:
-    """Forget the wrong codes of a user who has sent a right one."""
-    await site.store.write(lambda transaction: transaction.drop_tries(_tries_key(site, user_id)))
+    """Forget the wrong codes of a user who has sent a right one, who may then get another message at once."""
+
+    def work(transaction: Transaction) -> None:
+        transaction.drop_tries(_tries_key(site, user_id))
+        transaction.drop_tries(_message_key(site, f"pause {user_id}"))
+
+    await site.store.write(work)
 
 
 def _tries_key(site: Site, user_id: str) -> bytes:
@@ -171,6 +185,34 @@ def check_recovery(site: Site, transaction: Transaction, user_id: str, typed: st
             transaction.save_authenticator(fresh)
             return True
     return False
+
+
+async def message_wait(site: Site, login: MfaLogin) -> timedelta:
+    """Count an e-mail of a login. If too many were sent, count nothing and return the time to wait."""
+    now, user_id = site.now(), login.user_id
+    of_login, of_user, of_pause = (
+        _message_key(site, name) for name in (f"login {login.token_hash.hex()}", f"user {user_id}", f"pause {user_id}")
+    )
+
+    def work(transaction: Transaction) -> timedelta:
+        sent, known, last = map(transaction.tries, (of_login, of_user, of_pause))
+        bucket = refill(None if known is None else Bucket(known.count, known.at), MESSAGES, MESSAGES_SPAN, now)
+        wait = time_until_try(bucket, MESSAGES, MESSAGES_SPAN)
+        if last is not None:
+            wait = max(wait, last.expires_at - now)
+        if sent is not None and sent.count >= MESSAGES_OF_LOGIN:
+            wait = max(wait, login.expires_at - now)
+        if not wait:
+            transaction.save_tries(Tries(of_login, (sent.count if sent else 0) + 1, now, login.expires_at))
+            transaction.save_tries(Tries(of_user, spend(bucket).left, now, now + MESSAGES_SPAN))
+            transaction.save_tries(Tries(of_pause, 0, now, now + MESSAGE_PAUSE))
+        return wait
+
+    return await site.store.write(work)
+
+
+def _message_key(site: Site, name: str) -> bytes:
+    return keyed_hash(site.hash_keys.codes, f"messages {name}")
 
 
 async def send_message(site: Site, request: Request, login: MfaLogin, user: User, authenticator_id: str) -> Secret:

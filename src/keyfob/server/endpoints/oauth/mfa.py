@@ -12,7 +12,7 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.multifactor import FactorWrong, base32, enrolment_address, find_login
 from keyfob.server.endpoints.oauth.client_request import authenticate
-from keyfob.server.endpoints.oauth.factors import enrol, send_message
+from keyfob.server.endpoints.oauth.factors import enrol, message_wait, send_message
 from keyfob.server.endpoints.oauth.own_tokens import check_binding, verify_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash
@@ -20,6 +20,7 @@ from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, MfaLogin, User
 from keyfob.server.settings.config import ENROLL, READ_AUTHENTICATORS, REMOVE_AUTHENTICATORS
 from keyfob.server.site import Site
+from keyfob.server.wire import answer, retry_after
 
 _TYPES: Final = {"otp": "otp", "email": "oob", "recovery-code": "recovery-code"}
 
@@ -73,6 +74,10 @@ async def associate(site: Site, request: Request) -> Response:
         return site.refuse("challenge_unsupported")
     if factor == "email" and mfa_user.login is None:
         return site.refuse("challenge_unsupported")  # the code of an e-mail belongs to a login, and there is none
+    if factor == "email" and mfa_user.login is not None:
+        wait = await message_wait(site, mfa_user.login)
+        if wait:
+            return answer(site.config.wire, "too_many", headers=retry_after(wait))
     enrolled = await enrol(site, mfa_user.user, factor)
     codes = {"recovery_codes": [enrolled.recovery_code]} if enrolled.recovery_code else {}
     if factor == "otp":
@@ -114,6 +119,9 @@ async def challenge(site: Site, request: Request) -> Response:
     chosen = min(usable, key=lambda one: kinds.index(_TYPES[one.factor]))
     if chosen.factor == "otp" or mfa_user.login is None:
         return json_response(200, {"challenge_type": "otp"})
+    wait = await message_wait(site, mfa_user.login)
+    if wait:
+        return answer(site.config.wire, "too_many", headers=retry_after(wait))
     oob = await send_message(site, request, mfa_user.login, mfa_user.user, chosen.authenticator_id)
     return json_response(200, {"challenge_type": "oob", "oob_code": oob.reveal(), "binding_method": "prompt"})
 

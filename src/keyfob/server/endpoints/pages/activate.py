@@ -134,16 +134,25 @@ async def _decide(site: Site, browser: BrowserRequest, found: DeviceLogin, butto
         session = browser.record or BrowserSession(browser.session_hash, now, now)
         if button == "decline":
             return settle(transaction, move(login, "denied"), session, now)
-        login = confirm(login, browser.session_hash)
+        before, login = login.session_hash, confirm(login, browser.session_hash)
         user = _logged_in(site, transaction, session, login)
         if button == "confirm" and user is not None and session.auth_time is not None:
             approved = replace(approve(login, user.user_id, session.auth_time), sid=sid_of(site, browser.session_hash))
             return settle(transaction, approved, session, now)
+        if before not in {None, browser.session_hash}:
+            _drop_unused(transaction, before or b"", login)
         transaction.save_device(login)
         transaction.save_session(replace(session, seen_at=now, device_code_hash=login.device_code_hash, outcome=""))
         return login
 
     return await site.store.write(work)
+
+
+def _drop_unused(transaction: Transaction, session_hash: bytes, login: DeviceLogin) -> None:
+    """Delete the session without a user that confirmed the code before, so that each code keeps one at most."""
+    session = transaction.session(session_hash)
+    if session is not None and session.user_id is None and session.device_code_hash == login.device_code_hash:
+        transaction.drop_session(session.session_hash)
 
 
 def _logged_in(site: Site, transaction: Transaction, session: BrowserSession | None, login: DeviceLogin) -> User | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from keyfob.errors import InvalidToken, Malformed
+from keyfob.protocol.address import is_web_url
 from keyfob.protocol.claims import IdClaims
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import FORM, Request, Response, media_type
@@ -41,6 +42,9 @@ async def v2_logout(site: Site, request: Request) -> Response:
     listed = site.config.logout_urls if application is None else application.logout_urls
     if goal is None and application is not None and listed:
         goal = listed[0]
+    # The query of the address is free, but must not end the header that it is written to.
+    if goal is not None and not is_web_url(goal):
+        return page(site, browser, "problem.html", {"problem": _UNLISTED}, 400)
     if goal is not None and _bare(goal) not in {_bare(one) for one in listed}:
         return page(site, browser, "problem.html", {"problem": _UNLISTED}, 400)
     await _end(site, request, browser)

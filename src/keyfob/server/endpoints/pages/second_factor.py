@@ -22,6 +22,7 @@ from keyfob.server.endpoints.oauth.factors import (
     check_otp,
     check_recovery,
     enrol,
+    message_wait,
     recovery_of,
     restore_tries,
     send_message,
@@ -38,6 +39,7 @@ from keyfob.server.site import Site
 
 WRONG = "That code is wrong, too old, or was used before."
 TOO_MANY = "Too many wrong codes. Please try again in a few minutes."
+TOO_MANY_MESSAGES = "A code was sent already. Please look into your mailbox, or try again in a few minutes."
 SENT = "A code was sent to your e-mail address. It is good for five minutes."
 
 
@@ -70,6 +72,8 @@ async def act(site: Site, request: Request) -> Response:
         case "decline":
             return await decline(site, request, browser, pending)
         case "email" if "email" in due.active:
+            if await message_wait(site, due.login):
+                return _page(site, browser, pending, due, TOO_MANY_MESSAGES, status=429)
             await send_message(site, request, due.login, due.user, "")
             return _page(site, browser, pending, due, "", told=SENT)
         case "enrol" if not due.active:
