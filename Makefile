@@ -29,7 +29,7 @@ export PYTHONUTF8 := 1
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help demo test check fix bench map api docs pins clean
+.PHONY: help demo test others check fix bench map api docs pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the bu
 	KEYFOB_TEST_PEERS="$(abspath $(VENV)/peers)" KEYFOB_TEST_NODE="$$node" KEYFOB_TEST_GLEWLWYD="$$glewlwyd" \
 		$(PY) -m pytest -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
 
+others: $(VENV)/dev $(VENV)/wheel ## the tests without network on every other Python that is found here
+	@$(PY) -m tools.other_pythons -n $(JOBS) -q $(ARGS)
+
 check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quickest first
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -57,6 +60,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	$(PY) -m tools.interop --check
 	$(PY) -m tools.api --check
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.13
 	$(BIN)/pyright --project pyproject.toml
 	$(PY) -m tools.typed
 

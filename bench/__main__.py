@@ -1,6 +1,6 @@
-"""All benchmarks, one after the other: `make bench`, or `make bench ARGS=guard` for one.
+"""Run the benchmarks one after the other: `make bench`, or `make bench ARGS=guard` for one.
 
-Timings on shared machines are noisy. What counts is a ratio of two things measured side by side in one run.
+Timings on a shared machine vary. Only the ratio of two measurements in one run is meaningful.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ NAMES = sorted(path.stem for path in HERE.glob("[a-z]*.py") if path.stem != "mea
 
 
 def main(words: list[str]) -> int:
-    """Run the named benchmarks, or all."""
     sys.path[:0] = [str(HERE), str(HERE.parent)]
     unknown = [word for word in words if word not in NAMES]
     if unknown:

@@ -1,7 +1,7 @@
-"""Verifying a token: `keyfob.guard` beside a bare signature check, PyJWT, Authlib, joserfc and npm's jose.
+"""Validation of a token: `keyfob.guard` compared with a bare signature check, PyJWT, Authlib, joserfc and npm's jose.
 
-Each library has the key in memory and checks signature, issuer, audience and time. Processor time is measured: other
-processes are left out, and other threads of the library are not.
+Each library has the key in memory and checks the signature, issuer, audience and time. Processor time is measured,
+which excludes other processes and includes other threads of the library.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ Timer = Callable[[int], float]
 
 
 def main() -> None:
-    """Print verifications per second of processor time."""
+    """Print validations per second of processor time."""
     for algorithm in ALGORITHMS:
         with ExitStack() as stack:
             taken = _side_by_side(_timers(algorithm, stack), f"bare {algorithm}")
         show(taken, beside=f"bare {algorithm}")
-        whole, again = taken[f"Guard.check, {algorithm}"], taken[f"Guard.check, remembered, {algorithm}"]
-        print(f"  a remembered token is checked {whole / again:.1f} × as fast as a new one")
+        first, again = taken[f"Guard.check, {algorithm}"], taken[f"Guard.check, remembered, {algorithm}"]
+        print(f"  a remembered token is checked {first / again:.1f} × as fast as a new one")
 
 
 def _side_by_side(timers: Mapping[str, Timer], beside: str) -> dict[str, float]:
-    """Measure many short rounds. A slow moment meets all, and only ratios within a round count."""
+    """Measure many short rounds and compare within each round: a slow moment affects all of its measurements."""
     seconds: dict[str, list[float]] = {name: [] for name in timers}
     for timer in timers.values():
         timer(CALLS)
@@ -139,21 +139,21 @@ def _timer(thing: Callable[[], object]) -> Timer:
 
 @contextmanager
 def _program(command: list[str], task: Mapping[str, object]) -> Iterator[Timer]:
-    pipe, silence = subprocess.PIPE, subprocess.DEVNULL  # Authlib warns that it moves to joserfc
+    pipe, silence = subprocess.PIPE, subprocess.DEVNULL  # Authlib warns about its move to joserfc
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=silence, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
-    given, printed = process.stdin, process.stdout
+    stdin, stdout = process.stdin, process.stdout
 
-    def notify(line: str) -> str:
-        given.write(line + "\n")
-        given.flush()
-        return printed.readline().strip()
+    def ask(line: str) -> str:
+        stdin.write(line + "\n")
+        stdin.flush()
+        return stdout.readline().strip()
 
     try:
-        assert notify(json.dumps(task)) == "ready", command
-        yield lambda calls: float(notify(str(calls)))
+        assert ask(json.dumps(task)) == "ready", command
+        yield lambda calls: float(ask(str(calls)))
     finally:
-        given.close()
+        stdin.close()
         process.wait(10)
-        printed.close()
+        stdout.close()

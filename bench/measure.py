@@ -1,4 +1,4 @@
-"""Measure several things in turn, so that a slow minute of the machine is shared by all of them."""
+"""Measure several functions alternately, so that a slow moment of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 
 def side_by_side(things: Mapping[str, Callable[[], object]], *, rounds: int = 15, calls: int = 200) -> dict[str, float]:
-    """Seconds for one call of each, the median over rounds; every round measures each thing once."""
+    """Return the seconds for one call of each function, as the median of rounds that measure all of them."""
     seconds: dict[str, list[float]] = {name: [] for name in things}
     for thing in things.values():
         thing()
@@ -22,6 +22,6 @@ def side_by_side(things: Mapping[str, Callable[[], object]], *, rounds: int = 15
 
 
 def show(taken: Mapping[str, float], *, beside: str) -> None:
-    """Print calls per second, and the speed beside one of them (1.00 is as fast; more is faster)."""
+    """Print calls per second, and the speed relative to `beside` (more than 1.00 is faster)."""
     for name, seconds in taken.items():
         print(f"  {name:<44} {1 / seconds:>12,.0f}/s   {taken[beside] / seconds:>6.2f} × {beside}")

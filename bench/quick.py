@@ -1,4 +1,4 @@
-"""`keyfob token` with a token at hand, whole processes, beside a bare Python and what others have for the same."""
+"""`keyfob token` with a valid stored token, as whole processes, compared with bare Python and with other commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from keyfob.run import run
 
 ROUNDS = 41
 BARE = "python -c pass"
-# What others print a token with, each with one at hand and no network. KEYFOB_BENCH_GH and so on say where it is.
+# Commands of other programs that print a stored token without the network. KEYFOB_BENCH_GH etc. are their paths.
 PEERS = {
     "gh auth token": (["gh", "auth", "token"], {"GH_TOKEN": "gho_bench"}),
     "hf auth token": (["hf", "auth", "token"], {"HF_TOKEN": "hf_bench"}),
@@ -34,8 +34,8 @@ AWS = "[default]\naws_access_key_id = a\naws_secret_access_key = b\naws_session_
 
 
 def main() -> None:
-    """Print the median time of each and its ratio to a bare Python."""
-    # An installer compiles what it installs; `make` leaves that to the first start, which may not be allowed to.
+    """Print the median time of each command, and its ratio to bare Python."""
+    # An installer compiles bytecode. `make` does not, and the first start may not have the permission to write it.
     package = Path(sys.modules["keyfob"].__file__ or "").parent
     subprocess.run([sys.executable, "-m", "compileall", "-q", package], check=True)
     keyfob = shutil.which("keyfob", path=str(Path(sys.executable).parent)) or "keyfob"
@@ -77,7 +77,7 @@ def main() -> None:
 
 @contextmanager
 def _gnome_keyring(folder: Path) -> Iterator[dict[str, str]]:
-    """One on a bus of its own, and what finds it; {} where there is none to be had."""
+    """Start a GNOME keyring on its own bus; yield the environment for it, or {} if it is not installed."""
     found = [shutil.which(name) for name in ("dbus-daemon", "gnome-keyring-daemon")]
     if None in found:
         yield {}
@@ -92,7 +92,7 @@ def _gnome_keyring(folder: Path) -> Iterator[dict[str, str]]:
             if keyring.stdin:
                 keyring.stdin.write(b"bench")
                 keyring.stdin.close()
-            time.sleep(2)  # it says on no channel of ours that it is up
+            time.sleep(2)  # it does not report when it is ready
             try:
                 yield {"DBUS_SESSION_BUS_ADDRESS": address}
             finally:
@@ -105,7 +105,7 @@ def _find(program: str) -> str | None:
 
 
 def _login(home: Path, clean: Mapping[str, str], keyfob: str, *vault: list[str]) -> dict[str, str]:
-    """What a login would leave, and the environment that finds it; {} where the vault cannot be kept so."""
+    """Store a login; return the environment for it, or {} if that vault is not supported here."""
     profile = App(issuer="https://login.example/", client_id="cli").profile
     now = datetime.now(UTC)
     stored = StoredLogin(

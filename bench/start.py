@@ -1,6 +1,6 @@
-"""Starting up: whole processes beside a bare interpreter, and what is on top of it.
+"""Start-up time of whole processes, compared with bare Python.
 
-Processor time, where the system tells it: what else the machine does is left out. For the clock, add what it waits.
+This is processor time where the system reports it, which excludes other processes. The elapsed time also has the waits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ APP = "from keyfob.login import App"
 PLACE = "issuer='https://login.example/', "
 STATEMENTS = {
     "python -c pass": "pass",
-    "import dataclasses, json, pathlib": "import dataclasses, json, pathlib",  # what a small program has loaded anyway
+    "import dataclasses, json, pathlib": "import dataclasses, json, pathlib",  # usual imports of a small program
     "import keyfob.guard": "import keyfob.guard",
     GUARD: GUARD,
     "a Guard is made": f"{GUARD}; Guard({PLACE}audience='https://api.example/')",
@@ -30,12 +30,12 @@ STATEMENTS = {
 THINGS = {name: [sys.executable, "-c", statement] for name, statement in STATEMENTS.items()}
 THINGS["keyfob --help"] = [sys.executable, "-m", "keyfob", "--help"]
 ROUNDS = 25
-# Where nothing compiled may be written, every start would compile all that it loads, and only that would be measured.
+# Without written bytecode, every start would compile all modules, and only that would be measured.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def main() -> None:
-    """Print the time beside that of a bare Python, and what comes on top of it."""
+    """Print the ratio to the time of bare Python, and the difference from it."""
     seconds: dict[str, list[float]] = {name: [] for name in THINGS}
     for words in THINGS.values():
         _spent(words)

@@ -1,4 +1,4 @@
-"""The tenant's stores, no socket: device requests, pending polls and refreshes, on SQLite and in memory."""
+"""The stores of the server without sockets: device requests, pending polls and refreshes, on SQLite and in memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROUNDS, CALLS, AT_ONCE = 7, 300, 32
 
 
 def main() -> None:
-    """Print calls per second; `raw signing` is one RS256 signature, as many as a refresh without an ID token makes."""
+    """Print calls per second. `raw signing` is one RS256 signature, as in a refresh without an ID token."""
     key = SigningKey.generate("RS256")
     start = time.perf_counter()
     for _ in range(CALLS):
@@ -90,11 +90,11 @@ async def _time_together(tenant: Tenant, request: Request) -> float:
     return best
 
 
-async def _time(tenant: Tenant, make: Callable[[], Request], see: Callable[[Response], None]) -> float:
+async def _time(tenant: Tenant, make: Callable[[], Request], receive: Callable[[Response], None]) -> float:
     best = float("inf")
     for _ in range(ROUNDS):
         start = time.perf_counter()
         for _ in range(CALLS):
-            see(await tenant.app.answer(make()))
+            receive(await tenant.app.answer(make()))
         best = min(best, (time.perf_counter() - start) / CALLS)
     return best

@@ -1,4 +1,4 @@
-"""A tenant over HTTP, durable on SQLite, beside npm's oidc-provider in its memory; each server has one core."""
+"""The server over HTTP with SQLite, compared with npm's oidc-provider in memory; each server has one core."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORKS = ("mint RS256", "mint ES256", "pending poll", "device request", "refresh 
 
 @dataclass(frozen=True)
 class Server:
-    """One that is served: where, by whom, and with which refresh tokens to begin."""
+    """A running server: its process, port and endpoints, and refresh tokens for the benchmark."""
 
     process: int
     port: int
@@ -42,18 +42,18 @@ class Server:
 
 @dataclass(frozen=True)
 class Taken:
-    """What one load found."""
+    """The result of one load."""
 
     rate: float
     p99_ms: float
 
 
 def main() -> None:
-    """Print requests per second of the server's processor time, and the ratios that count."""
+    """Print requests per second of the processor time of the server, and the ratios."""
     raw = {algorithm: _raw(algorithm) for algorithm in ("RS256", "ES256")}
     print(f"  raw signing: RS256 {raw['RS256']:,.0f}/s, ES256 {raw['ES256']:,.0f}/s")
     theirs = [str(node()), str(HERE / "peers" / "provider.mjs"), str(MODULES), SECRET.reveal(), str(CONNECTIONS)]
-    for work in WORKS:  # fresh servers for each: oidc-provider's memory keeps a thousand things, and forgets the oldest
+    for work in WORKS:  # new servers for each: the memory of oidc-provider has a thousand entries
         with tempfile.TemporaryDirectory() as folder:
             ours = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder, str(CONNECTIONS)]
             with (
@@ -84,7 +84,7 @@ def _raw(algorithm: Algorithm) -> float:
 
 
 def _measure(servers: dict[str, Server], name: str, work: str) -> Taken:
-    # One round of refreshes: tokens that wait for the next would be forgotten by oidc-provider's memory.
+    # Only one round of refreshes: the memory of oidc-provider would drop the tokens for the next one.
     rounds = [_load(servers[name], work) for _ in range(1 if "refresh" in work else ROUNDS)]
     return Taken(statistics.median(one.rate for one in rounds), statistics.median(one.p99_ms for one in rounds))
 
@@ -103,7 +103,7 @@ def _load(server: Server, work: str) -> Taken:
 
 
 def _cpu(process: int) -> float:
-    """Seconds of processor time that a process has had: what it needs, whoever else is busy on the machine."""
+    """Return the processor time of a process in seconds, which is independent of other processes."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -112,7 +112,7 @@ def _cpu(process: int) -> float:
 
 
 def _bodies(server: Server, work: str) -> tuple[str, list[str]]:
-    """One body for each connection."""
+    """Return the path and one request body for each connection."""
     if work.startswith("mint"):
         api, scope = (ORDERS, "read:orders") if "RS256" in work else (STOCK, "read:stock")
         own = {"client_id": "machine", "client_secret": SECRET.reveal(), "resource": api, "scope": scope}
@@ -124,7 +124,7 @@ def _bodies(server: Server, work: str) -> tuple[str, list[str]]:
         codes = [_post(server, server.device, begin)["device_code"] for _ in range(CONNECTIONS)]
         own = {"grant_type": DEVICE_CODE, "client_id": server.client_id}
         return server.token, [urlencode({**own, "device_code": code}) for code in codes]
-    # The load ends with tokens that only it knows: each round begins with what it was given first, or asks anew.
+    # The load program does not return its last tokens, so each round uses new ones.
     own = {"grant_type": "refresh_token", "client_id": server.client_id}
     tokens = [server.refresh.pop() for _ in range(CONNECTIONS)]
     return server.token, [urlencode({**own, "refresh_token": token}) for token in tokens]
@@ -143,12 +143,12 @@ def _serving(command: list[str], token: str, device: str, client_id: str) -> Ite
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        preexec_fn=lambda: _pin(0),  # noqa: PLW1509  no thread is here yet
+        preexec_fn=lambda: _pin(0),  # noqa: PLW1509  there are no threads yet
     )
     try:
         assert process.stdout is not None
-        said = next(line for line in process.stdout if line.startswith("{"))
-        found = json.loads(said)
+        line = next(line for line in process.stdout if line.startswith("{"))
+        found = json.loads(line)
         yield Server(process.pid, found["port"], token, device, client_id, found["refresh"])
     finally:
         process.kill()

@@ -1,4 +1,4 @@
-"""What holds for every test: where the network ends, and how long Hypothesis may think."""
+"""Settings for every test: the network limits, the environment and the settings of Hypothesis."""
 
 import os
 import signal
@@ -9,37 +9,39 @@ import pytest
 from hypothesis import settings
 
 HERE = Path(__file__).parent
-# Tests that are about real connections may reach this machine, and nothing beyond it.
-REAL = ("stories/real", "attacks/real", "wild/", "scripts/")
+# Tests of real connections can reach this machine and no other.
+REAL_CONNECTIONS = ("stories/real", "attacks/real", "wild/", "scripts/")
 THIS_MACHINE = ["127.0.0.1", "::1"]
 
-# No test reaches the keyring, the kernel's keys or the runtime folder of whoever runs it; those that are about such
-# places bring their own.
+# No test uses the keyring, the kernel keys or the runtime folder of the user who runs it. Tests of key storage create
+# their own.
 os.environ["KEYFOB_STORE"] = "file"
 for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "KEYFOB_PASSPHRASE_FILE"):
     os.environ.pop(name, None)
 
-# Who runs the tests behind an `&` of a script has Ctrl-C ignored, and so would each program that the tests start.
+# A background job of a script ignores Ctrl-C, and one of nohup ignores SIGHUP; so would every program that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# A busy machine is not a bug, so there is no deadline for one example.
+# Examples have no deadline: they are slow on a busy machine.
 settings.register_profile("keyfob", deadline=None, print_blob=True)
 settings.load_profile("keyfob")
 
 
 @pytest.fixture
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without what `make test` tells the tests: the quick path steps aside for every variable that it does not know."""
+    """Remove the variables of `make test`: the quick file is not used if an unknown KEYFOB_ variable is set."""
     for name in list(os.environ):
         if name.startswith("KEYFOB_TEST_"):
             monkeypatch.delenv(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of real connections reach this machine."""
+    """Allow the tests of real connections to reach this machine."""
     for item in items:
         place = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
-        # On Windows an event loop wakes itself through a connection to this machine.
-        if place.startswith(REAL) or sys.platform == "win32":
+        # On Windows, an event loop needs a connection to this machine.
+        if place.startswith(REAL_CONNECTIONS) or sys.platform == "win32":
             item.add_marker(pytest.mark.allow_hosts(THIS_MACHINE))

@@ -68,6 +68,8 @@ def make(
         assert isinstance(found, ec.EllipticCurvePrivateKey)
         signer, issuer = found, x509.load_pem_x509_certificate(by.certificate).subject
     now = datetime.now(UTC)
+    usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False)
+    usage |= {"encipher_only": False, "decipher_only": False, "digital_signature": True}
     made = (
         x509.CertificateBuilder()
         .subject_name(name_of(common))
@@ -78,6 +80,10 @@ def make(
         .not_valid_after(now + ends)
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        # Python 3.13 verifies strictly (RFC 5280 §4.2.1.1-4.2.1.3).
+        .add_extension(x509.KeyUsage(**usage, key_cert_sign=is_authority, crl_sign=is_authority), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         .sign(signer, hashes.SHA256())
     )
     sealing = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()

@@ -37,8 +37,8 @@ each outcome are in [The wire](wire.md#every-refusal).
 TOKEN = """\
 ## /oauth/token
 
-The checks of a code or token run first on a snapshot of its record, and again in the transaction that spends it. So if
-two requests present it at the same time, only one succeeds.
+The checks of a code or token run first on a snapshot of its record, and again in the transaction that spends it. So of
+two requests at the same time, one is answered as if it had come after the other.
 """
 AUTHORIZATION = """\
 ## /authorize and /oauth/par

@@ -1,6 +1,6 @@
-"""A keyfob tenant on SQLite for bench/tenant.py: the whole real path, as `keyfob serve` has it.
+"""Run a keyfob server on SQLite for bench/tenant.py, as `keyfob serve` does.
 
-Prints JSON before it serves: port, and refresh tokens to begin with.
+It first prints its port and refresh tokens for the benchmark as JSON.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ def main(folder: Path, count: int) -> None:
     listener = bind("127.0.0.1", 0)
     ready = example_config(url_of(listener))
     bench = Application("bench", "Bench", grants=(DEVICE_CODE, REFRESH_TOKEN, PASSWORD))
-    # Every request comes from one address here, and every login is one person's.
+    # All requests come from one address, and all logins belong to one user.
     config = replace(
         ready,
         applications=(bench, *ready.applications),
@@ -35,8 +35,8 @@ def main(folder: Path, count: int) -> None:
     tenant = Tenant.open(folder, config)
     asyncio.run(tenant.add_user(EMAIL, Secret(WORD), "Pat"))
     pair = Pair({config.origin: tenant.app})
-    asked = {"grant_type": PASSWORD, "client_id": "bench", "username": EMAIL, "password": WORD, "audience": ORDERS}
-    request = form_request(f"{config.issuer}oauth/token", {**asked, "scope": "offline_access read:orders"})
+    parameters = {"grant_type": PASSWORD, "client_id": "bench", "username": EMAIL, "password": WORD, "audience": ORDERS}
+    request = form_request(f"{config.issuer}oauth/token", {**parameters, "scope": "offline_access read:orders"})
     refresh = [json.loads(pair.send(request).body)["refresh_token"] for _ in range(count)]
     sys.stdout.write(json.dumps({"port": listener.getsockname()[1], "refresh": refresh}) + "\n")
     sys.stdout.flush()

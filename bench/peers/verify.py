@@ -1,7 +1,7 @@
-"""Verify one token again and again, with PyJWT or Authlib: started by bench/guard.py, in the peers' environment.
+"""Verify one token repeatedly with PyJWT or Authlib; bench/guard.py starts this in the environment of the peers.
 
-The first line of stdin says what: library, token, key, issuer, audience and algorithm. Every further line is a number
-of times; the answer is the processor time of one, in seconds.
+The first line of stdin is JSON: token, key, issuer, audience and algorithm. Every further line is a number of calls,
+and the program prints the processor time of one call in seconds.
 """
 
 import json

@@ -13,11 +13,12 @@ KeyfobError
 
 Messages are safe to log: they contain no token and no code. Of a peer's data they contain only its `error`, the
 description, and the names in an untrusted certificate, in plain ASCII and shortened. Only `cli/main.py` prints an error
-for the user: the message, the hint, and the page `docs/errors.md#<code>`.
+for the user: the message, the hint, and `keyfob help <code>`, which prints the entry of `docs/errors.md`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Final, Literal, get_args
 
 Code = Literal[
@@ -46,6 +47,7 @@ Code = Literal[
     "other-api",
     "passphrase-wrong",
     "port-taken",
+    "profile-taken",
     "proxy-refused",
     "refused",
     "session-too-short",
@@ -69,9 +71,10 @@ class KeyfobError(Exception):
     """The base class; never raised itself.
 
     Attributes:
-        code: Stable, in kebab-case; the anchor in `docs/errors.md`.
+        code: Stable, in kebab-case; the heading in `docs/errors.md`, and the word for `keyfob help`.
         hint: The user's next step, or "".
         exit: The exit code of the command line (`docs/errors.md`).
+        more: Further members of the command line's JSON, such as the command to `run`.
     """
 
     default_code: ClassVar[Code]
@@ -82,6 +85,7 @@ class KeyfobError(Exception):
         self.message = message
         self.hint = hint
         self.code: Code = code or self.default_code
+        self.more: Mapping[str, str] = {}
 
 
 class Misuse(KeyfobError):

@@ -55,10 +55,9 @@ if TYPE_CHECKING:
     from keyfob.resource.frameworks.asgi import App
     from keyfob.resource.introspected import Introspection as Introspection
     from keyfob.resource.io import build as _build
-    from keyfob.resource.io.fetch import Sender
     from keyfob.resource.io.fetch import fetch_keys as fetch_keys
     from keyfob.resource.once import PRINCIPAL as PRINCIPAL
-    from keyfob.resource.ports import Clock
+    from keyfob.resource.ports import Clock, Sender
     from keyfob.resource.published import Published
     from keyfob.resource.replays import Replays as Replays
     from keyfob.resource.require import Denial as Denial

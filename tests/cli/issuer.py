@@ -65,7 +65,7 @@ def issuer(*polls: Answer, **more: Answer) -> Generator[Loopback]:
 
 def keep_login(server: Loopback, *scopes: str, expires_in: float = 3600) -> None:
     """What a login at this issuer would have left in the vault, without the wait for it."""
-    profile = App(issuer=f"{server.url}/", client_id="cli", scopes=scopes).profile
+    profile = App(issuer=f"{server.url}/", client_id="cli", scopes=scopes, profile="default").profile
     now = datetime.now(UTC)
     stored = StoredLogin(
         issuer=profile.issuer,

@@ -137,11 +137,11 @@ def test_where_nobody_is_it_says_what_to_run(keyfob: Keyfob) -> None:
     with issuer() as login, api(f"{login.url}/") as server:
         url = f"{server.url}/orders"
         code, out, err = keyfob("call", url, "--client-id", "cli", "-H", "x-key: hidden", "-d", "hidden=1")
-        told = json.loads(out)
+        told = error_of(out)
         code_json, out_json, _ = keyfob("call", url, "--client-id", "cli", "--json")
         assert login.came == []
     ours = f"keyfob call --trust-issuer {login.url}/ --client-id cli {url}"
-    assert (code, told["error"], told["run"], told["issuer"]) == (4, "new-issuer", ours, f"{login.url}/")
+    assert (code, told["code"], told["run"], told["issuer"]) == (4, "new-issuer", ours, f"{login.url}/")
     assert (told["resource"], told["scope"]) == (server.url, "read:orders")
     assert ours in err
     assert "hidden" not in out + err
@@ -156,8 +156,8 @@ def test_a_trusted_issuer_without_a_terminal_says_how_to_see_the_code(keyfob: Ke
         trusted = ("--trust-issuer", f"{login.url}/", "--client-id", "cli")
         code, out, err = keyfob("call", f"{server.url}/orders", *trusted)
         assert [path for _, path, _, _ in login.came if path == "/device"] == []
-    assert (code, json.loads(out)["error"]) == (4, "no-terminal")
-    assert json.loads(out)["run_and_show_events"].startswith("keyfob call --trust-issuer")
+    assert (code, error_of(out)["code"]) == (4, "no-terminal")
+    assert error_of(out)["run_and_show_events"].startswith("keyfob call --trust-issuer")
     assert "Run in a terminal: keyfob call" in err
 
 
@@ -193,7 +193,7 @@ def test_an_api_that_says_nothing_needs_a_login_by_hand(keyfob: Keyfob) -> None:
     with serving(paths) as server:
         code, out, err = keyfob("call", f"{server.url}/x")
         assert (code, out) == (4, "")
-        assert "keyfob login --issuer" in err
+        assert "keyfob login URL CLIENT_ID" in err
         assert error_of(keyfob("call", f"{server.url}/x", "--json")[1])["code"] == "login-required"
 
 
@@ -210,10 +210,10 @@ def test_a_token_that_one_api_has_taken_is_shown_to_no_other(keyfob: Keyfob) -> 
         assert keyfob("call", f"{login.url}/userinfo")[0] == 0, "its issuer made it, and is no API"
         assert keyfob("call", f"{first.url}/orders")[0] == 0
         code, out, err = keyfob("call", f"{other.url}/orders")
-        assert (code, out, "--send-token" in err, "errors.md#other-api" in err) == (2, "", True, True)
+        assert (code, out, "--send-token" in err, "keyfob help other-api" in err) == (2, "", True, True)
         assert shown(other) == [None]
         code, _, err = keyfob("call", f"{other.url}/orders", "--profile", "default")
-        assert (code, "errors.md#other-api" in err) == (2, True)
+        assert (code, "keyfob help other-api" in err) == (2, True)
         assert shown(other) == [None], "who is named and is another's is not even asked"
         assert keyfob("call", f"{other.url}/orders", "--send-token")[:2] == (0, "two")
         assert keyfob("call", f"{other.url}/orders")[:2] == (0, "two")
@@ -237,12 +237,78 @@ def test_a_resource_that_is_no_address_is_refused(keyfob: Keyfob, resource: str)
     assert keyfob(*said)[0] == 2
 
 
-def test_an_answer_that_is_no_success_makes_nobody_the_tokens_api(keyfob: Keyfob) -> None:
-    with issuer() as login, serving({"/orders": says(403)}) as no, serving({"/orders": says(200)}) as other:
+def test_whatever_an_origin_answers_the_token_goes_to_no_second_one(keyfob: Keyfob) -> None:
+    """[FC-04]: remembered before it is sent. A stranger that answers 404 has seen the token all the same."""
+    for status in (404, 500, 403):
+        with issuer() as login, serving({"/orders": says(status)}) as no, serving({"/orders": says(200)}) as other:
+            keep_login(login)
+            assert keyfob("call", f"{no.url}/orders")[0] == 3
+            keyfob("call", f"{other.url}/orders")
+            assert (shown(no), shown(other)) == (["Bearer at-1"], [None])
+
+
+def test_an_origin_that_hangs_up_has_seen_the_token_too(keyfob: Keyfob) -> None:
+    """[FC-04]."""
+
+    def hangs_up(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+        handler.close_connection = True
+
+    with issuer() as login, serving({"/orders": hangs_up}) as no, serving({"/orders": says(200)}) as other:
         keep_login(login)
-        assert keyfob("call", f"{no.url}/orders")[0] == 3
-        assert keyfob("call", f"{other.url}/orders")[0] == 0
-        assert shown(other) == ["Bearer at-1"], "as it always was, as long as nothing is known"
+        assert keyfob("call", f"{no.url}/orders")[0] != 0
+        keyfob("call", f"{other.url}/orders")
+        assert shown(other) == [None]
+
+
+def test_send_token_pins_an_origin_whatever_it_answers(keyfob: Keyfob) -> None:
+    """[FC-04]."""
+    with issuer() as login, serving({"/orders": says(404)}) as named, serving({"/orders": says(200)}) as other:
+        keep_login(login)
+        assert keyfob("call", f"{named.url}/orders", "--send-token")[0] == 3
+        keyfob("call", f"{other.url}/orders")
+        assert keyfob("call", f"{named.url}/orders")[0] == 3
+        assert (shown(named), shown(other)) == (["Bearer at-1"] * 2, [None])
+
+
+def test_an_audience_elsewhere_is_asked_about_the_first_time_too(
+    keyfob: Keyfob, at_terminal: Callable[[str], None]
+) -> None:
+    """[FC-04]: the audience is an address of another origin, so the first call is no evidence."""
+    with issuer() as login, serving({"/orders": says(200)}) as there:
+        keyfob("login", "--issuer", f"{login.url}/", "--client-id", "cli", "--flow", "device",
+               "--audience", "https://api.example.com")  # fmt: skip
+        code, _, err = keyfob("call", f"{there.url}/orders", "--profile", "default")
+        assert (code, "--send-token" in err) == (2, True)
+        at_terminal("n\n")
+        keyfob("call", f"{there.url}/orders")
+        assert shown(there) == [None]
+        at_terminal("y\n")
+        assert keyfob("call", f"{there.url}/orders")[0] == 0
+        assert keyfob("call", f"{there.url}/orders")[0] == 0
+    assert shown(there) == [None, "Bearer at-1", "Bearer at-1"]
+
+
+def test_where_nothing_can_be_remembered_a_first_origin_has_to_be_named(keyfob: Keyfob, tmp_path: Path) -> None:
+    """[FC-04]: on a read-only disk each origin would be the first."""
+    (tmp_path / "origins").write_text("in the way")
+    with issuer() as login, serving({"/orders": says(200)}) as there:
+        keep_login(login)
+        code, _, err = keyfob("call", f"{there.url}/orders")
+        assert (code, "--send-token" in err) == (2, True)
+        assert keyfob("call", f"{there.url}/orders", "--send-token")[0] == 0
+    assert shown(there) == ["Bearer at-1"]
+
+
+def test_a_login_that_has_ended_pins_nothing(keyfob: Keyfob) -> None:
+    """[FC-04]: no token was sent."""
+    with issuer(as_json(400, error="invalid_grant")) as login, serving({"/orders": says(200)}) as there:
+        keep_login(login, expires_in=-60)
+        assert keyfob("call", f"{there.url}/orders")[0] == 4
+        keep_login(login)
+        with serving({"/orders": says(200)}) as other:
+            assert keyfob("call", f"{other.url}/orders")[0] == 0
+            assert shown(other) == ["Bearer at-1"]
+    assert there.came == []
 
 
 def test_who_sits_at_the_terminal_may_send_a_named_login_elsewhere(

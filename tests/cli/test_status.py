@@ -148,7 +148,8 @@ def test_one_damaged_login_does_not_hide_the_others(desk: Desk) -> None:
     assert ran.code == 8
     problems = {str(told["profile"]): told["problem"] for told in ran.events()}
     assert problems["broken"] == {
-        "code": "vault-damaged", "message": problems["broken"]["message"], "hint": "Run: keyfob login", "exit": 8,
+        "code": "vault-damaged", "message": problems["broken"]["message"],
+        "hint": "Run: keyfob login --profile broken", "exit": 8,
     }  # type: ignore[index]  # fmt: skip
     assert problems["default"] is None
 

@@ -81,7 +81,7 @@ def test_where_sealing_is_required_and_impossible_nobody_is_asked_to_log_in(
         code, _, err = keyfob(*words)
 
     assert code == 8
-    assert "docs/errors.md#key-absent" in err
+    assert "keyfob help key-absent" in err
     assert server.came == []
 
 
@@ -111,7 +111,7 @@ def test_without_the_passphrase_the_vault_is_locked_and_a_logout_forgets_it_all_
         monkeypatch.delenv("KEYFOB_PASSPHRASE_FILE")
         code, out, err = keyfob("token")
         assert (code, out) == (8, "")
-        assert "docs/errors.md#key-locked" in err
+        assert "keyfob help key-locked" in err
         assert keyfob("logout")[0] == 1
     assert not (tmp_path / "home" / "vault" / "default.json").exists()
 
@@ -124,7 +124,7 @@ def test_a_damaged_vault_is_one_clear_line_and_no_trace(keyfob: Keyfob, tmp_path
 
     assert (code, out) == (8, "")
     assert len(err.splitlines()) == 3
-    assert "docs/errors.md#vault-damaged" in err
+    assert "keyfob help vault-damaged" in err
     assert keyfob("token")[0] == 4
 
 

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 from keyfob.errors import Misuse, Unreachable
+from keyfob.io.diagnosis import explain_connection
 from keyfob.io.http import HttpSender, Limits, sender_for
 from keyfob.io.httpx2_client import translated
 from keyfob.io.trust import ssl_context
@@ -357,3 +358,15 @@ def test_what_is_no_certificate_is_not_described() -> None:
 
     with pytest.raises(Malformed):
         describe(b"no certificate")
+
+
+def test_a_certificate_that_breaks_the_rules_is_not_called_untrusted() -> None:
+    """[FT-01]: Python 3.13 verifies strictly (RFC 5280 §4.2.1.1); the issuer is trusted all the same."""
+    strict = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    strict.verify_code, strict.verify_message = 85, "Missing Authority Key Identifier"
+
+    problem = explain_connection(strict, "")
+
+    assert "does not follow the rules for certificates (Missing Authority Key Identifier)" in problem.message
+    assert "made anew" in problem.hint
+    assert problem.code == "certificate-untrusted"

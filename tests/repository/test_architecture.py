@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md names files that exist and fits two screens, and decision records have their form."""
+"""ARCHITECTURE.md names files that exist and fits two screens, and decision records have the required sections."""
 
 import re
 

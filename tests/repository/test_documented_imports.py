@@ -19,7 +19,7 @@ PRIVATE = {("docs/guard.md", "keyfob.jose.keys")}
 
 
 def imports(code: str) -> Iterator[tuple[str, str | None]]:
-    """Yield each module of keyfob that is imported, and the name that is imported from it, if any."""
+    """Yield each imported module of keyfob, and the name imported from it, if any."""
     for node in ast.walk(ast.parse(textwrap.dedent(code))):
         match node:
             case ast.Import(names=names):

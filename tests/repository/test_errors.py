@@ -1,4 +1,4 @@
-"""The tree in the docstring of errors.py is current, and docs/errors.md has an entry for each code."""
+"""The class tree in the docstring of errors.py is current, and docs/errors.md has an entry for each code."""
 
 import inspect
 
@@ -9,20 +9,20 @@ from keyfob.errors import KeyfobError
 from tools.source import ROOT
 
 
-def drawing(kind: type[KeyfobError], before: str = "") -> list[str]:
-    """Draw the classes below one, in the order in which they are written."""
+def tree(kind: type[KeyfobError], prefix: str = "") -> list[str]:
+    """Return the tree of the subclasses of an error, in the order of their definition."""
     lines: list[str] = []
-    below = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
-    for child in below:
-        is_last = child is below[-1]
-        lines.append(f"{before}{'└── ' if is_last else '├── '}{child.__name__}")
-        lines += drawing(child, before + ("    " if is_last else "│   "))
+    children = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+    for child in children:
+        is_last = child is children[-1]
+        lines.append(f"{prefix}{'└── ' if is_last else '├── '}{child.__name__}")
+        lines += tree(child, prefix + ("    " if is_last else "│   "))
     return lines
 
 
 def every_kind(kind: type[KeyfobError] = KeyfobError) -> list[type[KeyfobError]]:
-    below = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
-    return [grandchild for child in below for grandchild in [child, *every_kind(child)]]
+    children = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+    return [grandchild for child in children for grandchild in [child, *every_kind(child)]]
 
 
 def headings() -> set[str]:
@@ -31,10 +31,10 @@ def headings() -> set[str]:
 
 
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
-    drawn = [line for line in (inspect.getdoc(errors) or "").splitlines() if "── " in line]
+    documented = [line for line in (inspect.getdoc(errors) or "").splitlines() if "── " in line]
 
     # Text to the right of a name is ignored.
-    assert [" ".join(line.split("── ")[:1]) + "── " + line.split("── ")[1].split()[0] for line in drawn] == drawing(
+    assert [" ".join(line.split("── ")[:1]) + "── " + line.split("── ")[1].split()[0] for line in documented] == tree(
         KeyfobError
     )
 

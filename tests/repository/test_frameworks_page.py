@@ -1,4 +1,4 @@
-"""The programs in docs/frameworks.md are run: each refuses a request without a token, and accepts a good one."""
+"""The programs in docs/frameworks.md run: each refuses a request without a token and accepts a valid token."""
 
 import json
 import re
@@ -27,8 +27,8 @@ ON_WSGI = {"Any WSGI application", "Flask"}
 
 
 @pytest.fixture
-def mint(monkeypatch: pytest.MonkeyPatch) -> TokenMaker:
-    """The issuer that the page names, without a network."""
+def tokens(monkeypatch: pytest.MonkeyPatch) -> TokenMaker:
+    """Return the tokens of the issuer that the page names. Its metadata and keys need no network."""
     key = SigningKey.generate("RS256")
 
     def send(request: Request) -> Response:
@@ -56,12 +56,12 @@ def server_of(section: str, names: dict[str, Any]) -> Call:
 
 @pytest.mark.parametrize(("section", "block"), BLOCKS, ids=[name for name, _ in BLOCKS])
 def test_a_program_on_the_page_accepts_a_good_token_and_refuses_none(
-    mint: TokenMaker, monkeypatch: pytest.MonkeyPatch, section: str, block: str
+    tokens: TokenMaker, monkeypatch: pytest.MonkeyPatch, section: str, block: str
 ) -> None:
     set_up_django()
     names: dict[str, Any] = {"__name__": "the_page"}
     exec(compile(block, "docs/frameworks.md", "exec"), names)
-    token = ("authorization", f"Bearer {mint.good().reveal()}")
+    token = ("authorization", f"Bearer {tokens.good().reveal()}")
     if "check" in names:
         assert names["check"](Request("GET", "/", (token,))) == "auth0|person may"
         assert names["check"](Request("GET", "/")) == "401: This API needs an access token."
@@ -92,7 +92,7 @@ def test_the_page_has_every_adapter() -> None:
     }
 
 
-def test_openapi_calls_the_guard_by_its_realm_as_the_page_says(mint: TokenMaker) -> None:
+def test_openapi_calls_the_guard_by_its_realm_as_the_page_says(tokens: TokenMaker) -> None:
     names: dict[str, Any] = {"__name__": "the_page"}
     exec(compile(dict(BLOCKS)["FastAPI"], "docs/frameworks.md", "exec"), names)
     assert names["app"].openapi()["paths"]["/orders"]["get"]["security"] == [{"orders": ["read:orders"]}]

@@ -1,4 +1,4 @@
-"""The Python blocks of docs/guard.md are run, and its numbers are those of the code."""
+"""The Python blocks of docs/guard.md run, and its numbers are those of the code."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Break each import rule in a copy of the source, and check that the linters report it."""
+"""The linters report a violation of each import rule, in a copy of the source."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tools.source import ROOT, SOURCE
 
 TOOLS = Path(sys.executable).parent
 
-# A violation of each contract in pyproject.toml: the contract, the file that is planted, and its import.
+# Violations of the contracts in pyproject.toml: the contract, the added file, and its import.
 PLANTED = [
     ("layers", "client/flows/planted.py", "import keyfob.server"),
     ("layers", "server/planted.py", "import keyfob.resource"),
@@ -84,12 +84,12 @@ PURE = [
     "server/endpoints",
     "resource",
 ]
-WORLDLY = ["io", "client/io", "client/io/vault", "server/io", "resource/io", "testing", "jose", "cli"]
+WITH_INPUT_AND_OUTPUT = ["io", "client/io", "client/io/vault", "server/io", "resource/io", "testing", "jose", "cli"]
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the source that may be broken."""
+    """Return a copy of the source, in which a test can violate the rules."""
     shutil.copytree(SOURCE, tmp_path / "src" / "keyfob", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
@@ -164,7 +164,7 @@ def test_a_banned_name_is_reported_in_a_public_module(copy: Path, place: str) ->
     assert "`socket` is banned" in ran.stdout
 
 
-@pytest.mark.parametrize("package", WORLDLY)
+@pytest.mark.parametrize("package", WITH_INPUT_AND_OUTPUT)
 def test_a_banned_name_is_allowed_in_a_package_that_touches_the_world(copy: Path, package: str) -> None:
     path = plant(copy, f"{package}/planted.py", "import time")
 

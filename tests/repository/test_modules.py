@@ -1,4 +1,4 @@
-"""Every file is short, has a docstring, and has a name that says its purpose."""
+"""Every file is short, and has a docstring and a specific name. Secrets are revealed only in listed modules."""
 
 import ast
 import re
@@ -11,13 +11,13 @@ from tools.source import ROOT, TESTS, Module, modules
 LONGEST = 400
 BANNED = {"base", "common", "core", "handler", "helpers", "manager", "misc", "types", "util", "utils"}
 STANDARD = re.compile(r"RFC \d{4,5}|OpenID Connect|OIDC|Auth0")
-# Building blocks of messages, not messages.
-NOT_ON_THE_WIRE = {"__init__", "http", "fields", "secret"}
+# Parts of messages, not messages.
+NO_MESSAGES = {"__init__", "http", "fields", "secret"}
 
-# The modules that may call `Secret.reveal`, each with the reason. An addition is a matter for review.
+# The modules that can call `Secret.reveal`, with the reasons. Review every addition.
 MAY_REVEAL = {
-    "cli/walkthrough.py",  # shows the throw-away password; writes a throw-away secret into a file
-    "cli/serving.py",  # the same for a ready tenant
+    "cli/walkthrough.py",  # shows the temporary password; writes a temporary secret into a file
+    "cli/serving.py",  # shows the password of a ready tenant
     "cli/tenant/people.py",  # shows a generated password once
     "cli/tenant/programs.py",  # shows a generated client secret once
     "client/model/stored_login.py",  # writes the vault entry
@@ -55,9 +55,9 @@ MAY_REVEAL = {
 }
 
 EVERY_MODULE = pytest.mark.parametrize("module", modules(), ids=lambda module: module.place)
-EVERY_WIRE_MODULE = pytest.mark.parametrize(
+EVERY_MESSAGE_MODULE = pytest.mark.parametrize(
     "module",
-    [module for module in modules("protocol") if module.path.stem not in NOT_ON_THE_WIRE],
+    [module for module in modules("protocol") if module.path.stem not in NO_MESSAGES],
     ids=lambda module: module.place,
 )
 
@@ -85,7 +85,7 @@ def test_a_file_name_is_used_once_in_a_package(package: str) -> None:
     assert [name for name, uses in names.items() if uses > 1] == []
 
 
-@EVERY_WIRE_MODULE
+@EVERY_MESSAGE_MODULE
 def test_a_protocol_module_names_its_standard_in_the_first_line(module: Module) -> None:
     assert STANDARD.search(module.first_line)
 
@@ -98,7 +98,7 @@ def test_a_secret_is_revealed_only_in_listed_modules() -> None:
         if isinstance(node, ast.Attribute) and node.attr == "reveal"
     }
 
-    # The test tools are exempt.
+    # keyfob.testing is exempt.
     assert {place for place in revealing if not place.startswith("testing/")} <= MAY_REVEAL
 
 
@@ -106,7 +106,7 @@ def test_the_list_of_revealing_modules_has_no_dead_names() -> None:
     assert {module.place for module in modules()} >= MAY_REVEAL
 
 
-# The programs in peers/ are started by tests; they may wait.
+# Tests start the programs in peers/, which can wait.
 EVERY_TEST = sorted(path for path in TESTS.rglob("*.py") if "peers" not in path.parts)
 
 

@@ -1,4 +1,4 @@
-"""Commands, flags, links and generated parts of the pages are current."""
+"""The commands, flags and links on the pages exist, and generated pages are current."""
 
 import re
 import subprocess
@@ -18,12 +18,12 @@ BLOCK = re.compile(r"^```(?:console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | r
 MAKE = re.compile(r"(?:^|[;&|(]\s*)make ([a-z]+)")
 KEYFOB = re.compile(r"(?:^|[;&|(]\s*)keyfob ([a-z]+)(?: ([a-z]+)\b)?([^|;&)\n]*)")
 FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]*")
-# These commands have commands below them.
-FAMILIES = {"profile", "tenant"}
+# Commands with subcommands.
+WITH_SUBCOMMANDS = {"profile", "tenant"}
 
 
 def lines_to_type(page: Path) -> Iterator[str]:
-    """Yield the commands of a page; in a block with prompts, only the lines after one."""
+    """Yield the commands of a page; in a block with prompts, only the lines with a prompt."""
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
         lines = block.replace("\\\n", " ").splitlines()
         typed = [line[2:] for line in lines if line.startswith("$ ")] or lines
@@ -36,7 +36,7 @@ def commands() -> list[tuple[str, str]]:
     for page in PAGES:
         for line in lines_to_type(page):
             for first, second, rest in KEYFOB.findall(line):
-                command = f"{first} {second}" if first in FAMILIES else first
+                command = f"{first} {second}" if first in WITH_SUBCOMMANDS else first
                 # Arguments after `--` belong to another program.
                 found.add((command, f" {second} {rest}".partition(" -- ")[0]))
     return sorted(found)

@@ -15,7 +15,7 @@ NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*", re.IGNORECASE)
 PINNED = pytest.mark.parametrize("path", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda path: path.name)
 
 
-def asked(lines: list[str]) -> set[str]:
+def required(lines: list[str]) -> set[str]:
     return {line.split("#")[0].strip() for line in lines if NAME.match(line)}
 
 
@@ -44,7 +44,7 @@ def test_no_pin_names_an_address_or_a_path(path: Path) -> None:
 def test_all_pins_agree(path: Path) -> None:
     everything = pins(REQUIREMENTS / "dev.txt")
 
-    # Foreign programs have other dependencies; shared ones have the same version.
+    # Third-party programs have other dependencies; shared ones have the same version.
     assert path.name == "peers.txt" or pins(path).keys() <= everything.keys()
     assert {name: version for name, version in pins(path).items() if everything.get(name, version) != version} == {}
 
@@ -54,7 +54,7 @@ def test_the_pinned_dependencies_are_those_of_the_package() -> None:
         project = tomllib.load(file)["project"]
     wanted = {*project["dependencies"], *project["optional-dependencies"]["serve"]}
 
-    assert asked((REQUIREMENTS / "run.in").read_text(encoding="utf-8").splitlines()) == wanted
+    assert required((REQUIREMENTS / "run.in").read_text(encoding="utf-8").splitlines()) == wanted
 
 
 def test_every_program_from_npm_is_pinned_by_its_hash_and_with_no_address() -> None:

@@ -1,7 +1,7 @@
-"""The public modules: their surface is pinned, they load little, and the tests use the built wheel."""
+"""The names and the imports of the public modules are pinned, and the tests use the built wheel."""
 
 import ast
-import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -13,7 +13,7 @@ import keyfob
 from tools import api
 from tools.source import ROOT, modules
 
-# A guard runs in a user's API: it loads neither the other roles nor their dependencies.
+# A guard runs in the API of a user: it does not load the other roles or their dependencies.
 NEVER_IN_A_GUARD = [
     "keyfob.client",
     "keyfob.login",
@@ -31,7 +31,7 @@ NEVER_IN_A_GUARD = [
     "uvicorn",
 ]
 
-# A guard loads these on first use: to read a key, to ask an issuer, to validate a proof.
+# A guard loads these on first use: to read a key, to send a request to an issuer, to validate a proof.
 NOT_BEFORE_FIRST_USE = [
     "asyncio",
     "cryptography.hazmat.backends",
@@ -98,7 +98,7 @@ def test_an_adapter_loads_its_own_framework_and_no_other(adapter: str, framework
     assert loaded_by(GUARD + adapter) & every_framework == frameworks
 
 
-# Everything that importing a public module loads: STANDARD with its dependencies, and of ours OURS.
+# The modules that a public module loads: those of STANDARD with their dependencies, and OURS.
 STANDARD = {
     "keyfob.guard": "from __future__ import annotations\n"
     "import collections.abc, dataclasses, datetime, importlib, ipaddress, json, math, re, typing, urllib.parse",
@@ -203,3 +203,42 @@ def test_data_files_are_in_the_wheel_too() -> None:
     for path in source.rglob("*"):
         if path.is_file() and path.suffix not in {".py", ".pyc"}:
             assert (installed / path.relative_to(source)).is_file(), path.name
+
+
+def lazy_modules(tree: ast.Module) -> dict[str, str]:
+    """Return the modules that are bound to a `LazyModule`, by the names that they have in the file."""
+    return {
+        node.targets[0].id: node.value.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == "LazyModule"
+        and isinstance(node.value.args[0], ast.Constant)
+        and isinstance(node.value.args[0].value, str)
+    }
+
+
+def checked_modules(tree: ast.Module) -> dict[str, str]:
+    """Return the modules that a file imports for type checkers only, by the names that they have in the file."""
+    return {
+        name.asname or name.name: f"{statement.module}.{name.name}"
+        if isinstance(statement, ast.ImportFrom)
+        else name.name
+        for node in tree.body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for statement in node.body
+        if isinstance(statement, ast.ImportFrom | ast.Import)
+        for name in statement.names
+    }
+
+
+def test_type_checkers_see_the_module_that_is_loaded_on_first_use() -> None:
+    files = [(module, found) for module in modules() if (found := lazy_modules(module.tree))]
+    assert sum(len(found) for _, found in files) > 20
+    for module, found in files:
+        checked = checked_modules(module.tree)
+        assert {name: checked.get(name) for name in found} == found, module.path
+        for name in found.values():
+            assert importlib.util.find_spec(name), name

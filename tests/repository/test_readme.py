@@ -1,4 +1,4 @@
-"""The Python blocks of the README are run."""
+"""The Python blocks of the README run."""
 
 from __future__ import annotations
 

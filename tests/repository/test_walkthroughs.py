@@ -1,4 +1,4 @@
-"""The walkthroughs of ARCHITECTURE.md pass no more files than it says, and name only files that they pass."""
+"""The walkthroughs of ARCHITECTURE.md call at most the stated number of files, and name only called files."""
 
 import re
 import sys
@@ -27,7 +27,7 @@ SECTIONS = dict(re.findall(r"^### (.*?)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | 
 
 
 class Files:
-    """The files of keyfob whose functions are called, without those of keyfob.testing. Imports do not count."""
+    """Records the files of keyfob whose functions are called, without imports and without keyfob.testing."""
 
     def __init__(self) -> None:
         self.places: set[str] = set()
@@ -70,7 +70,7 @@ def unrecorded() -> Generator[None]:
 
 
 class PolledWorld(SceneWorld):
-    """Records one pending poll: at the client from the end of the wait to the notice, and at the server."""
+    """Records one pending poll: at the client from the end of the wait until the notice, and at the server."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene, self.show)
@@ -131,7 +131,7 @@ def token_at_the_guard(_: pytest.MonkeyPatch, __: Path) -> set[str]:
 
 
 def login_by_code(monkeypatch: pytest.MonkeyPatch, home: Path) -> set[str]:
-    """The command itself, over a network and clocks in memory; the vault is a plain file."""
+    """Run the command with the network and the clocks in memory; the vault is a plain file."""
     scene, files = Scene(), Files()
     show = SystemWorld.notify
 

@@ -19,7 +19,11 @@ VECTORS = Path(__file__).parents[3] / "shared" / "vectors"
 HOLDS = "the signature holds"
 NO_KEY = "no key fits"
 
-needs_vectors = pytest.mark.skipif(not VECTORS.is_dir(), reason="the vectors are not beside the project")
+MISSING = (
+    "the official vectors are not part of the repository: put the files of Wycheproof (testvectors) into"
+    " ../shared/vectors/wycheproof and the IETF's JOSE cookbook into ../shared/vectors/jose-cookbook"
+)
+needs_vectors = pytest.mark.skipif(not VECTORS.is_dir(), reason=MISSING)
 
 
 def read(name: str) -> Any:

@@ -18,6 +18,7 @@ from keyfob.jose.keys import KeySet
 from keyfob.jose.tokens import believe, take_apart
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
+from tests.vectors.judging import needs_vectors
 
 FOLDER = Path(__file__).parents[3] / "shared" / "vectors" / "wycheproof"
 _OTHER_ALGORITHM = "the key is used with another algorithm than its JWK names, which RFC 8725 §3.1 forbids"
@@ -32,7 +33,7 @@ DEFECTIVE = {
     373: "the same",
 }
 
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the vectors are not beside the project")
+pytestmark = needs_vectors
 
 
 def groups(file: str) -> list[Any]:

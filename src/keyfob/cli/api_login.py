@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
-import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
 from keyfob.cli import events, output
-from keyfob.cli.profiles import app_of, known_app, name_of
+from keyfob.cli.profiles import app_of, first_login, known_app, name_of, readable_profiles
 from keyfob.client.flows.resource_discovery import ApiFound, covers, profile_name, resources_of
 from keyfob.client.io.http.anonymous import AnonymousClient
 from keyfob.client.io.state.origin_files import OriginFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import expand
 from keyfob.client.session.destination import is_worth_keeping, judge_destination
-from keyfob.errors import Code, LoginDeclined, LoginRequired, Malformed, Misuse, VaultUnavailable
+from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse
 from keyfob.login import App, Profile
 from keyfob.protocol.address import origin_of
 from keyfob.protocol.http import Response
@@ -50,27 +48,38 @@ def find_login(flags: Namespace, url: str) -> App | None:
         app = known_app(flags)
     except LoginRequired:
         return None
-    known = OriginFiles().load(app.profile).known
-    if flags.send_token or judge_destination(app.profile, known, url) != "strange":
+    verdict = judge_destination(app.profile, OriginFiles().load(app.profile).known, url)
+    if flags.send_token or verdict in {"ours", "first"}:
         return app
-    if not is_named:
+    if not is_named and verdict == "strange":
         return None
-    origin = origin_of(url)
-    if not (_has_user(flags) and output.agreed(f"this login is for another API; send its token to {origin}?")):
+    if _has_user(flags) and output.agreed(f"this login is for another API; send its token to {origin_of(url)}?"):
+        flags.send_token = True
+        return app
+    if is_named:
         _refuse_other_api()
-    return app
+    return None
 
 
 def unauthenticated_client(flags: Namespace) -> AnonymousClient:
     """Return a client that sends no token. It trusts the authorities of the chosen profile."""
-    stored = ProfileFiles().load(name_of(flags.profile))
+    stored = ProfileFiles().load(name_of(flags))
     return AnonymousClient(os.environ.get("KEYFOB_CA") or (stored.ca if stored else None))
 
 
-def remember(app: App, url: str) -> None:
-    """Remember the origin of an API that accepted the token. From now on the token is sent to no other origin."""
-    if is_worth_keeping(app.profile, url):
-        OriginFiles().add(app.profile, origin_of(url))
+def remember(flags: Namespace, app: App, url: str) -> None:
+    """Remember the origin that the token is about to be sent to, whatever the answer. No other origin is sent it.
+
+    Raises:
+        Misuse: Another process has sent it elsewhere meanwhile, or nothing can be remembered here.
+    """
+    if not is_worth_keeping(app.profile, url):
+        return
+    files, origin = OriginFiles(), origin_of(url)
+    is_first = judge_destination(app.profile, files.load(app.profile).known, url) == "first"
+    is_kept = files.add(app.profile, origin, only_first=is_first and not flags.send_token)
+    if is_first and not is_kept and not flags.send_token:
+        _refuse_other_api()
 
 
 def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
@@ -83,16 +92,17 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
         Malformed: The metadata is invalid.
         KeyfobError: The login failed.
     """
-    stored = _readable_profiles(name_of(flags.profile))
+    chosen_name = name_of(flags)
+    stored = [one for one in readable_profiles(chosen_name) if one.name == chosen_name or not one.is_machine]
     trusted = [*(expand(given).issuer for given in flags.trust_issuer), *(profile.issuer for profile in stored)]
     try:
         found = unauthenticated_client(flags).find(url, refusal, trusted)
     except Malformed as problem:
         if problem.code != "metadata-missing":
             raise
-        if stored and stored[0].name == name_of(flags.profile):
+        if stored and stored[0].name == name_of(flags):
             _refuse_other_api()
-        hint = "Run: keyfob login --issuer URL --client-id ID"
+        hint = first_login(name_of(flags))
         raise LoginRequired("not logged in, and the API does not say whose tokens it takes", hint=hint) from None
     profile = _profile_for(flags, found, stored)
     if found.issuers[0] not in trusted:
@@ -102,22 +112,10 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
         app.log_in(events.show if flags.json else None, ask=events.ask if flags.json else None)
     except LoginRequired as problem:
         if problem.code == "no-terminal":
-            problem.hint = f"Run in a terminal: {_login_command(flags, url, found, problem.code)}"
+            _name_command(problem, "Run in a terminal", _login_commands(flags, url, found), as_json=flags.json)
         raise
     ProfileFiles().save(app.profile)
     return app
-
-
-def _readable_profiles(first: str) -> list[Profile]:
-    """Return all readable profiles, the chosen one first. Profiles of machines are left out unless chosen."""
-    found: list[Profile] = []
-    names = sorted(path.stem for path in ProfileFiles().folder.glob("*.json"))
-    for name in dict.fromkeys([first, *names]):
-        with contextlib.suppress(VaultUnavailable, Misuse):
-            profile = ProfileFiles().load(name)
-            if profile is not None and (name == first or not profile.is_machine):
-                found.append(profile)
-    return found
 
 
 def _find_own(url: str) -> Profile | None:
@@ -142,9 +140,10 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
         LoginDeclined: The answer was no.
     """
     if not _has_user(flags):
-        ours = _login_command(flags, url, found, "new-issuer")
-        raise LoginRequired("the API takes tokens of an issuer that is new here, and nobody is here to be asked",
-                            code="new-issuer", hint=f"If you trust it, run: {ours}")  # fmt: skip
+        message = "the API takes tokens of an issuer that is new here, and nobody is here to be asked"
+        problem = LoginRequired(message, code="new-issuer")
+        _name_command(problem, "If you trust it, run", _login_commands(flags, url, found), as_json=flags.json)
+        raise problem
     output.remark(f"the API {found.resource} takes tokens of an issuer that is new here:")
     output.detail(found.issuers[0])
     if found.scope:
@@ -153,22 +152,23 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
         raise LoginDeclined("nobody was asked for a token", hint="Nothing was opened, and nothing is kept.")
 
 
-def _login_command(flags: Namespace, url: str, found: ApiFound, code: Code) -> str:
-    """Return the command that logs in; without --json, also print it for programs. It repeats no header and no body."""
+def _login_commands(flags: Namespace, url: str, found: ApiFound) -> dict[str, str]:
+    """Return what a program needs to log in: the command, and what it is for. It repeats no header and no body."""
     words = ["keyfob", "call", "--trust-issuer", found.issuers[0]]
     words += ["--client-id", flags.new_client_id] if flags.new_client_id else []
     words += ["--profile", flags.profile] if flags.profile else []
-    members = {
-        "error": code,
+    return {
         "issuer": found.issuers[0],
         "resource": found.resource,
         "scope": found.scope.write(),
         "run": shlex.join([*words, url]),
         "run_and_show_events": shlex.join([*words, "--json", url]),
     }
-    if not flags.json:
-        output.result_object(members)
-    return members["run_and_show_events" if flags.json else "run"]
+
+
+def _name_command(problem: LoginRequired, lead: str, commands: dict[str, str], *, as_json: bool) -> None:
+    problem.more = commands
+    problem.hint = f"{lead}: {commands['run_and_show_events' if as_json else 'run']}"
 
 
 def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Profile:
@@ -207,7 +207,7 @@ def _client_of_environment(issuer: str) -> str | None:
 
 
 def _has_user(flags: Namespace) -> bool:
-    return not flags.json and sys.stdin.isatty() and sys.stderr.isatty()
+    return not flags.json and output.has_user()
 
 
 def _refuse_other_api() -> NoReturn:

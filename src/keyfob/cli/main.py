@@ -88,8 +88,7 @@ def _exit_on_signals() -> None:
 
 def _run(words: list[str]) -> int:
     if not words or words[0] in {"-h", "--help", "help"}:
-        sys.stdout.write(_help())
-        return DONE if words else Misuse.exit
+        return _print_help(words)
     if words[0] in {"-V", "--version"}:
         output.result(f"keyfob {version()}")
         return DONE
@@ -109,6 +108,19 @@ def _run(words: list[str]) -> int:
         raise Misuse(f"keyfob {name} needs the extra serve", code="extra-missing", hint=hint) from None
 
 
+def _print_help(words: list[str]) -> int:
+    topic = words[1:] if words[:1] == ["help"] else []
+    if not topic:
+        sys.stdout.write(_help())
+        return DONE if words else Misuse.exit
+    if topic[0] in COMMANDS:
+        return _run([*topic, "--help"])
+    from keyfob.cli import help as pages  # noqa: PLC0415  only `keyfob help` needs it
+
+    sys.stdout.write(pages.find(topic[0]))
+    return DONE
+
+
 def _print_error(problem: KeyfobError, words: list[str]) -> int:
     try:
         # Words after `--` belong to another program.
@@ -126,8 +138,8 @@ def _help() -> str:
         "The safest login that a terminal allows.\n\n"
         f"{listed}\n"
         "  --version  which keyfob this is\n\n"
-        "keyfob COMMAND --help says more, with examples. Settings come from flags, KEYFOB_* variables, .keyfob.toml\n"
-        "and config.toml: keyfob explain shows each (docs/commands.md). What exit codes mean: docs/errors.md.\n"
+        "keyfob help COMMAND says more, with examples; keyfob help CODE explains an error. Settings come from flags,\n"
+        "KEYFOB_* variables, .keyfob.toml and config.toml: keyfob explain shows each (keyfob help docs/commands.md).\n"
     )
 
 

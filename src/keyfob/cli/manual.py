@@ -33,7 +33,7 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ((0, "logged in"), (3, "the issuer refused"), (4, "nobody is here who could log in"),
          (5, "the person said no"), (6, "nobody answered in time"), _NO_NETWORK, _NO_VAULT),
         (
-            ("keyfob login --issuer https://login.example.com/ --client-id orders-cli --audience https://api.example.com",
+            ("keyfob login https://login.example.com/ orders-cli --audience https://api.example.com",
              "the first time; later keyfob login is enough"),
             ("keyfob login --flow device", "by a code, on any device"),
             ("keyfob login --no-wait --json && keyfob login --resume", "show the code now, finish later"),
@@ -162,7 +162,7 @@ MANUAL: Final[dict[str, ManualPage]] = {
             ("keyfob demo", "log in yourself, in a browser"),
             ("keyfob demo --unattended", "a scripted person goes through the pages"),
         ),
-        "README.md",
+        "docs/login.md",
     ),
 }  # fmt: skip
 
@@ -174,16 +174,21 @@ def end_of(name: str, notes: str) -> str:
         name: The command, or the command and a verb; only commands have a page.
         notes: Paragraphs to print first, one per line.
     """
-    parts = ["\n".join(map(_fill, notes.splitlines()))]
+    parts = ["\n".join(map(fill, notes.splitlines()))]
     page = MANUAL.get(name)
     if page is not None:
-        exits = [_fill(meaning, f"  {code}  ", "     ") for code, meaning in page.exits]
-        examples = [f"  {typed}\n{_fill(purpose, '      ', '      ')}" for typed, purpose in page.examples]
-        parts += ["\n".join(["exit codes:", *exits]), "\n".join(["examples:", *examples]), f"More: {page.more}"]
+        exits = [fill(meaning, f"  {code}  ", "     ") for code, meaning in page.exits]
+        examples = [f"  {typed}\n{fill(purpose, '      ', '      ')}" for typed, purpose in page.examples]
+        parts += [
+            "\n".join(["exit codes:", *exits]),
+            "\n".join(["examples:", *examples]),
+            f"More: keyfob help {page.more}",
+        ]
     return "".join(f"{part}\n" for part in "\n\n".join(filter(None, parts)).splitlines())
 
 
-def _fill(text: str, first: str = "", later: str = "") -> str:
+def fill(text: str, first: str = "", later: str = "") -> str:
+    """Return the text in lines of at most `width` letters."""
     return textwrap.fill(
         text, width(), initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
     )
@@ -191,4 +196,4 @@ def _fill(text: str, first: str = "", later: str = "") -> str:
 
 def width() -> int:
     """Return the width of the help: that of the terminal, at most WIDEST."""
-    return min(shutil.get_terminal_size().columns - 2, WIDEST)
+    return max(20, min(shutil.get_terminal_size().columns - 2, WIDEST))

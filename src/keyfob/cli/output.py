@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from keyfob.client.model.notices import Notice, VaultNote, printable
 from keyfob.errors import KeyfobError
 
-PAGE = "docs/errors.md"
 CERTIFICATE_NEEDED = (
     "this token works only over connections that show this login's certificate, as keyfob call makes them; with curl: "
     "--cert FILE --key FILE"
@@ -68,6 +67,19 @@ def detail(text: str) -> None:
     sys.stderr.flush()
 
 
+def has_user() -> bool:
+    """Return whether a user at a terminal can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
+
+
+def asked(question: str, default: str = "") -> str:
+    """Ask for a line at the terminal; an empty one means the default."""
+    offered = f" [{printable(default)}]" if default else ""
+    sys.stderr.write(f"keyfob: {printable(question)}{offered}: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() or default
+
+
 def agreed(question: str) -> bool:
     """Ask a yes/no question at the terminal. Anything but "y" or "yes" is no."""
     sys.stderr.write(f"keyfob: {printable(question)} [y/N] ")
@@ -76,12 +88,16 @@ def agreed(question: str) -> bool:
 
 
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
-    """Print an error with its hint and its page, or as a JSON object. Return its exit code."""
-    if as_json:
+    """Print an error with its hint and its help, or as a JSON object. Return its exit code.
+
+    An error that a program can act on, by running a command where a user is, is printed in both ways.
+    """
+    if as_json or problem.more:
         result_object({"error": error_members(problem)})
+    if as_json:
         return problem.exit
     remark(problem.message)
-    for line in (problem.hint, f"{PAGE}#{problem.code}"):
+    for line in (problem.hint, f"More: keyfob help {problem.code}"):
         if line:
             detail(line)
     return problem.exit
@@ -89,7 +105,8 @@ def failure(problem: KeyfobError, *, as_json: bool) -> int:
 
 def error_members(problem: KeyfobError) -> dict[str, object]:
     """Return an error as JSON members."""
-    return {"code": problem.code, "message": problem.message, "hint": problem.hint, "exit": problem.exit}
+    members = {"code": problem.code, "message": problem.message, "hint": problem.hint, "exit": problem.exit}
+    return {**members, **problem.more}
 
 
 def unexpected(problem: BaseException | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from argparse import ArgumentParser, Namespace
@@ -18,14 +19,13 @@ from keyfob.client.model.callback import Callback
 from keyfob.client.model.certificate import CertificateFiles
 from keyfob.client.model.flow_names import read_flow_name
 from keyfob.client.model.presets import expand, habits_of
-from keyfob.client.model.profile import command, read_dpop
+from keyfob.client.model.profile import DEFAULT, KEYFOB_LOGIN, command, read_dpop
 from keyfob.client.model.source import read_assertion_audience, read_identity_use
 from keyfob.errors import LoginRequired, Misuse, Refused, VaultUnavailable
 from keyfob.login import App, Profile, Source, StoredLogin
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
-FIRST: Final = "Run: keyfob login --issuer URL --client-id ID"
 SOURCES: Final = (
     Source("secret", "env", ""), Source("secret", "file", ""), Source("secret", "keyring", ""),
     Source("key", "env", ""), Source("key", "file", ""), Source("key", "keyring", ""),
@@ -78,8 +78,15 @@ def profile_of(chosen: ChosenProfile) -> Profile:
         Misuse: The issuer or the client id is missing.
     """
     if chosen.profile is None:
-        raise Misuse("no issuer or no client id is known", hint=FIRST)
+        issuer = chosen.settings.get("issuer")
+        what = "no issuer is known" if issuer is None else "no client id is known for this issuer"
+        raise Misuse(what, hint=first_login(chosen.name, issuer.value if issuer else "URL"))
     return chosen.profile
+
+
+def first_login(name: str, issuer: str = "URL") -> str:
+    """Return the hint for the first login of a profile."""
+    return f"Run: {command(f'login {issuer} CLIENT_ID', name)}"
 
 
 def choose(flags: Namespace) -> ChosenProfile:
@@ -270,16 +277,35 @@ def known_app(flags: Namespace) -> App:
     """
     chosen = choose(flags)
     if chosen.profile is None:
-        raise LoginRequired("not logged in", hint=FIRST)
+        raise not_logged_in(chosen.name)
     app = app_of(chosen.profile)
     if chosen.subject is not None:
         check_subject(chosen, app.session().stored())
     return app
 
 
+def not_logged_in(name: str) -> LoginRequired:
+    """Return the error for a profile that has no login. It names the profiles that have one."""
+    others = ", ".join(other for other in known_names() if other != name)
+    hint = first_login(name) + (f". There are these profiles: {others}" if others else "")
+    message = "not logged in" if name == DEFAULT else f"there is no profile {name}"
+    return LoginRequired(message, hint=hint)
+
+
 def known_names() -> list[str]:
     """Return every profile that has settings or a login."""
     return sorted({*ProfileFiles().names(), *FileVault().entries()})
+
+
+def readable_profiles(first: str = DEFAULT) -> list[Profile]:
+    """Return all stored settings that can be read, those of one profile first."""
+    found: list[Profile] = []
+    for name in dict.fromkeys([first, *ProfileFiles().names()]):
+        with contextlib.suppress(VaultUnavailable, Misuse):
+            profile = ProfileFiles().load(name)
+            if profile is not None:
+                found.append(profile)
+    return found
 
 
 def stored_app(name: str) -> App | None:
@@ -325,12 +351,13 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
 
 def app_of(profile: Profile, store: str | None = None) -> App:
     """Return the `App` of a profile; `store` is a storage choice that was just given."""
-    return App(
+    app = App(
         issuer=profile.issuer,
         client_id=profile.client_id,
         audience=profile.audience,
         scopes=profile.scope.names,
         profile=profile.name,
+        login_command=KEYFOB_LOGIN,
         credential=profile.credential,
         is_machine=profile.is_machine,
         is_resource=profile.is_resource,
@@ -349,6 +376,9 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         certificate=profile.certificate.certificate if profile.certificate else None,
         certificate_key=profile.certificate.key if profile.certificate else None,
     )
+    if isinstance(app.vault, FileVault) and app.vault.seals is not None:
+        app.vault.seals.asks = True  # whoever types a command can type a passphrase
+    return app
 
 
 def duration(text: str) -> timedelta:

@@ -138,9 +138,9 @@ def _first_login_lines(issuer: str) -> str:
     return f"""
 Log in from another terminal:
 
-  keyfob login --issuer {issuer} --client-id {READY_CLIENT_ID} --audience {READY_AUDIENCE} --scope read:orders
+  keyfob login {issuer} {READY_CLIENT_ID}
 
-or by hand:
+or, for the API's scope too, add --scope read:orders; or by hand:
 
   curl -d client_id={READY_CLIENT_ID} -d 'scope=openid offline_access read:orders' {issuer}oauth/device/code
 """

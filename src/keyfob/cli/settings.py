@@ -127,11 +127,16 @@ def find_settings(flags: Namespace) -> Settings:
 
 
 def find_flag(flags: Namespace, name: str) -> Setting | None:
-    """Return the setting of a flag, or None if the flag was not given."""
+    """Return the setting of a flag, or None if the flag was not given; raise `Misuse` if it is empty."""
     value: object = getattr(flags, name, None)
     if isinstance(value, list):
         value = " ".join(map(str, cast("list[object]", value)))
-    return Setting(value, "flag", f"--{name.replace('_', '-')}") if isinstance(value, str) and value else None
+    if not isinstance(value, str):
+        return None
+    flag = f"--{name.replace('_', '-')}"
+    if not value.strip():
+        raise Misuse(f"{flag} is empty", hint="Leave it away, or say its value.")
+    return Setting(value, "flag", flag)
 
 
 def _environment() -> list[_Layer]:

@@ -88,7 +88,7 @@ def _demo_apps(issuer: str, folder: Path, secret: Path) -> DemoApps:
     def app(name: str, client_id: str, **more: Any) -> App:  # noqa: ANN401  any setting of an App
         home = folder / "programs"
         return App(issuer=issuer, client_id=client_id, audience=READY_AUDIENCE, scopes=["read:orders"], profile=name,
-                   home=home, **more)  # fmt: skip
+                   login_command="keyfob demo", home=home, **more)  # fmt: skip
 
     return DemoApps(
         by_code=app("by-code", READY_CLIENT_ID, flow="device"),

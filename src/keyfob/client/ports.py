@@ -7,11 +7,11 @@ awaits the same coroutines over methods that suspend.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.lock_holder import LockHolder
@@ -23,6 +23,8 @@ from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
+
+T = TypeVar("T")
 
 _WORD_BYTES: Final = 32
 
@@ -59,6 +61,10 @@ class World(Protocol):
             Unreachable: There is no response.
             Malformed: The response is not usable HTTP.
         """
+        ...
+
+    async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
+        """Await `act` to its end. An interruption is held back for 5 s at most, and a second one acts at once."""
         ...
 
     async def wait(self, span: timedelta) -> None:
@@ -151,6 +157,9 @@ class WorldAround:
     async def send(self, request: Request) -> Response:
         return await self._world.send(request)
 
+    async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
+        return await self._world.uninterrupted(act)
+
     def now(self) -> Moment:
         return self._world.now()
 
@@ -203,6 +212,14 @@ class WorldAround:
         self._world.release_login_lock()
 
 
+class Slot(Protocol):
+    """A place in the vault that is certain to take one login."""
+
+    async def save(self, stored: StoredLogin) -> None:
+        """Replace the stored login atomically."""
+        ...
+
+
 class Vault(Protocol):
     """Stored logins, one for each profile name. Every method may raise `VaultUnavailable`."""
 
@@ -218,6 +235,13 @@ class Vault(Protocol):
         """Replace the stored login atomically."""
         ...
 
+    def reserve(self, entry: str) -> AbstractAsyncContextManager[Slot]:
+        """Return a context that proves first that a login can be stored, and holds ready the means to store it.
+
+        Policy, key and space are proved on entry: `VaultUnavailable` is raised there, before anything is at stake.
+        """
+        ...
+
     async def remove_quick(self, entry: str) -> None:
         """Remove the quick file; the stored login stays."""
         ...
@@ -226,8 +250,15 @@ class Vault(Protocol):
         """Delete the stored login, if there is one."""
         ...
 
-    def lock(self, entry: str) -> AbstractAsyncContextManager[object]:
-        """Return a lock that excludes other processes and threads that refresh the same login."""
+    def lock(
+        self, entry: str, on_wait: Callable[[int | None], object] | None = None
+    ) -> AbstractAsyncContextManager[object]:
+        """Return a lock that excludes other processes and threads that refresh the same login.
+
+        Args:
+            entry: The name.
+            on_wait: Called once with the holder's process id, if known, when the lock is still held after 2 s.
+        """
         ...
 
 

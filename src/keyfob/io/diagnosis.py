@@ -27,6 +27,7 @@ _LONGEST: Final = 120
 _LONGEST_ANSWER: Final = 8192
 # OpenSSL's numbers (x509_vfy.h).
 _NOT_YET, _EXPIRED, _SELF, _WRONG_NAME = 9, 10, {18}, {62, 64}
+_NO_ISSUER: Final = {2, 19, 20, 21, 27}
 _NO_ROUTE: Final = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
 # A server's alerts about our certificate, or about having none (RFC 8446 §6.2), by OpenSSL's names.
 _ALERTS: Final = {
@@ -113,8 +114,11 @@ def _untrusted(problem: ssl.SSLCertVerificationError, parts: SplitResult | None)
         hint = "Look at the address. Behind a hotel's or a company's network, log in there first."
     elif number in _SELF:
         what = "is signed by itself"
-    else:
+    elif number in _NO_ISSUER:
         what = "is by an issuer that nobody here trusts"
+    else:  # for example, Python 3.13 requires the identifiers of RFC 5280 §4.2.1.1-4.2.1.2, and Python 3.12 does not
+        what = f"does not follow the rules for certificates ({problem.verify_message})"
+        hint = "Tell whoever runs the server: the certificate, or that of its issuer, has to be made anew."
     message = f"the certificate of {_name(parts)} {what}{names}"
     return Unreachable(message, hint=hint, code="certificate-untrusted")
 

@@ -76,7 +76,7 @@ class HttpSender:
             Refused: The server requires a client certificate, or a different one.
             Misuse: The file of authorities or the client certificate cannot be used.
         """
-        from keyfob.io.httpx2_client import make_client, translated
+        from keyfob.io.httpx2_client import make_client, translated  # noqa: PLC0415  loads httpx2: 70 ms
 
         with translated():
             return self._exchange(request, self._open(make_client))

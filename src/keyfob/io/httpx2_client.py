@@ -75,7 +75,7 @@ def translated() -> Generator[None]:
 
 
 def _explain(problem: httpx2.ProxyError | httpx2.NetworkError) -> KeyfobError:
-    from keyfob.io.diagnosis import explain_alert, explain_connection, explain_proxy
+    from keyfob.io.diagnosis import explain_alert, explain_connection, explain_proxy  # noqa: PLC0415  for errors only
 
     url = _url_of(problem)
     if isinstance(problem, httpx2.ProxyError):

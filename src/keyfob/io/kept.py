@@ -17,6 +17,11 @@ _KEY_BYTES = 32
 _LONGEST_NOTE = 256
 
 
+def is_sealed(content: bytes) -> bool:
+    """Whether a vault entry is encrypted. Inside a JSON string the quotes would be escaped."""
+    return b'"sealed"' in content
+
+
 def access_token(content: bytes, profile: str, home: str) -> str:
     """Return the access token of a profile.
 
@@ -29,7 +34,7 @@ def access_token(content: bytes, profile: str, home: str) -> str:
         OSError: The key is not available.
         ValueError: The entry has another format or another key.
     """
-    plain = _decrypt(content, f"vault {profile}", home) if b'"sealed"' in content else content
+    plain = _decrypt(content, f"vault {profile}", home) if is_sealed(content) else content
     _, is_present, kind = plain.partition(_KIND)
     if plain.count(_TOKEN) != 1 or (is_present and not kind.startswith(_BEARER)):
         raise ValueError("not a login with one bearer token")
@@ -41,7 +46,7 @@ def access_token(content: bytes, profile: str, home: str) -> str:
 
 
 def _decrypt(raw: bytes, context: str, home: str) -> bytes:
-    from keyfob.jose import unsealed
+    from keyfob.jose import unsealed  # noqa: PLC0415  a plain entry needs no decryption
 
     key_id, middle, rest = raw.removeprefix(_BEGIN).partition(_MIDDLE)
     if not raw.startswith(_BEGIN) or not middle or not rest.endswith(_END):
@@ -62,18 +67,18 @@ def _key(home: str) -> bytes:
         os.close(descriptor)
     place = note.removeprefix(_NOTE).partition(b'"')[0] if note.startswith(_NOTE) else b""
     if place == b"keyring" and sys.platform == "linux":
-        from keyfob.io import secret_service
+        from keyfob.io import secret_service  # noqa: PLC0415  only this place needs it; so the next two
 
         get = os.environ.get
         return secret_service.read(secret_service.bus_address(get("DBUS_SESSION_BUS_ADDRESS"), get("XDG_RUNTIME_DIR")))
     if place == b"kernel":
-        from keyfob.io.kernel_keyring import VAULT_KEY, Calls
+        from keyfob.io.kernel_keyring import VAULT_KEY, Calls  # noqa: PLC0415  loads ctypes
 
         calls = Calls()
         found = calls.find(VAULT_KEY)
         return (calls.read(found, _KEY_BYTES) or b"") if found >= 0 else b""
     if place == b"systemd":
-        from keyfob.io import systemd_creds
+        from keyfob.io import systemd_creds  # noqa: PLC0415  as above
 
         return binascii.a2b_base64(systemd_creds.read(f"{home}/key.systemd"), strict_mode=True)
     raise OSError("no place")

@@ -144,10 +144,14 @@ def look_up(words: list[str]) -> str | None:
     mark, state, since, until, usual, token, end = _read(path).decode("ascii").split("\n")
     if mark not in {MARK, MARK_KEPT} or state != state_of(home, profile) or end or (mark == MARK) != bool(token):
         return None
+    # Encrypted or not at all: neither a token in this file will do nor one in a plain vault entry.
+    must_seal = os.environ.get("KEYFOB_STORE") == "require"
     now = time.time()
+    if token and must_seal:
+        return None
     if now < int(since) or (until != "-" and int(until) - now < (int(usual) if least < 0 else least)):
         return None
-    return token or _kept(home, profile, state)
+    return token or _kept(home, profile, state, must_seal)
 
 
 def _read(path: str) -> bytes:
@@ -162,12 +166,13 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _kept(home: str, profile: str, state: str) -> str | None:
+def _kept(home: str, profile: str, state: str, must_seal: bool) -> str | None:  # noqa: FBT001  private
     """Return the token in the vault entry if that is still the accepted one."""
     try:
-        from keyfob.io import kept  # it costs as much as a bare Python
+        from keyfob.io import kept  # noqa: PLC0415  it costs as much as a bare Python
 
-        token = kept.access_token(_read(f"{home}/vault/{profile}.json"), profile, home)
+        content = _read(f"{home}/vault/{profile}.json")
+        token = kept.access_token(content, profile, home) if kept.is_sealed(content) or not must_seal else None
     except Exception:  # noqa: BLE001  the ordinary path explains the error
         return None
     return token if state == state_of(home, profile) else None

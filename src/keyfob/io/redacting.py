@@ -74,7 +74,7 @@ def guard_log(*others: str) -> None:
 
 @contextlib.contextmanager
 def log_to(stream: TextIO) -> Generator[None]:
-    """Write all log records of all libraries to a stream, without secrets."""
+    """Log everything that keyfob and its libraries report to a stream, in full detail and without secrets."""
     guard_log()
     handler = logging.StreamHandler(stream)
     handler.addFilter(_FILTER)

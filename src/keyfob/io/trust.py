@@ -29,7 +29,7 @@ def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:
     if ca is not None:
         _trust(context, ca)
     if pair is not None:
-        from keyfob.io.certified import certify
+        from keyfob.io.certified import certify  # noqa: PLC0415  loads cryptography: 30 ms, and few clients have a certificate
 
         certify(context, pair)
     return context

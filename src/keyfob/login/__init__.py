@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from keyfob.client.model.step_up import StepUp as StepUp
     from keyfob.client.model.stored_login import StoredLogin as StoredLogin
     from keyfob.client.session.calls import Calls as Calls
+    from keyfob.io.redacting import log_to as log_to
     from keyfob.login.app import App as App
-    from keyfob.login.app import log_to as log_to
     from keyfob.login.session import Session as Session
 else:
     _LAZY = {
@@ -50,10 +50,8 @@ else:
         "keyfob.client.model.step_up": ("StepUp",),
         "keyfob.client.model.stored_login": ("StoredLogin",),
         "keyfob.client.session.calls": ("Calls",),
-        "keyfob.login.app": (
-            "App",
-            "log_to",
-        ),
+        "keyfob.io.redacting": ("log_to",),
+        "keyfob.login.app": ("App",),
         "keyfob.login.session": ("Session",),
     }
     __getattr__, __dir__ = shows(__name__, _LAZY)

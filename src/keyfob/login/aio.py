@@ -27,6 +27,7 @@ from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Vault, World
 from keyfob.client.session.login import Login
+from keyfob.lazy import LazyModule
 from keyfob.login import App as BlockingApp
 from keyfob.login import Session as BlockingSession
 from keyfob.login.session import TokenCarriers
@@ -36,6 +37,10 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     import httpx2  # noqa: TID251  its type only
+
+    from keyfob.client.io.http import httpx2_auth
+else:  # loads httpx2: 70 ms
+    httpx2_auth = LazyModule("keyfob.client.io.http.httpx2_auth")
 
 __all__ = ["App", "Session"]
 
@@ -64,9 +69,7 @@ class Session(TokenCarriers):
 
     def http(self) -> httpx2.AsyncClient:
         """Return an HTTP client that sends the token to the first origin it calls, and renews it once after a 401."""
-        from keyfob.client.io.http.httpx2_auth import async_client_of  # noqa: PLC0415  httpx2 is slow to import
-
-        return async_client_of(self.calls(), self.tls())
+        return httpx2_auth.async_client_of(self.calls(), self.tls())
 
     async def send(self, request: Request) -> Response:
         """Send one request with the token, renewed once after a 401; no redirect is followed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,18 +11,17 @@ from keyfob.client.model.account_mismatch import accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.certificate import Certificate, CertificateFiles
 from keyfob.client.model.presets import expand, habits_of
-from keyfob.client.model.profile import DEFAULT, Dpop, Profile
+from keyfob.client.model.profile import Dpop, Profile, own_name
 from keyfob.client.model.storage_choice import policy_of
 from keyfob.errors import Misuse
-from keyfob.io.key_pair import KeyPair
+from keyfob.lazy import LazyModule
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
-if TYPE_CHECKING:  # `import App` loads only settings; the rest is imported when it is used
-    from typing import TextIO
-
+if TYPE_CHECKING:
     from keyfob.client.flows.choice import Choice
     from keyfob.client.io.terminal.terminal import Terminal
+    from keyfob.client.io.vault import seals, vault_file
     from keyfob.client.model.credential import Credential
     from keyfob.client.model.flow_names import FlowName
     from keyfob.client.model.notices import Notice
@@ -33,9 +32,14 @@ if TYPE_CHECKING:  # `import App` loads only settings; the rest is imported when
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.ports import Vault, World
     from keyfob.client.session.login import Login
+    from keyfob.login import parts
     from keyfob.login.session import Session
     from keyfob.protocol.metadata import ServerMetadata
     from keyfob.protocol.secret import Secret
+else:  # `import App` loads only settings, and an App is made without what a login needs
+    seals = LazyModule("keyfob.client.io.vault.seals")
+    vault_file = LazyModule("keyfob.client.io.vault.vault_file")
+    parts = LazyModule("keyfob.login.parts")
 
 
 class App:
@@ -48,7 +52,8 @@ class App:
         client_id: str,
         audience: str | None = None,
         scopes: Iterable[str] = (),
-        profile: str = DEFAULT,
+        profile: str | None = None,
+        login_command: str = "",
         home: Path | None = None,
         credential: Source | None = None,
         is_machine: bool = False,
@@ -79,7 +84,10 @@ class App:
             audience: The API's identifier.
             scopes: The scopes to request. For a user, openid, profile, email and offline_access are added, as far as
                 the issuer supports them.
-            profile: The name of the stored login.
+            profile: The name of the stored login. None for one of this issuer, client and API, which no other program
+                uses. A login of another client or issuer under this name is never overwritten.
+            login_command: The command by which users log in to your program, such as `orders login`. Errors name it,
+                and messages on the terminal begin with its first word.
             home: The folder of the vault and the state files; None for the platform's.
             credential: Where the client's secret or private key is stored, if it has one.
             is_machine: Whether this is a service account, which logs in without a user (RFC 6749 §4.4).
@@ -108,11 +116,14 @@ class App:
 
         Raises:
             Misuse: A setting is invalid, or two contradict each other.
+            TypeError: `scopes` is one string, which would be read letter by letter.
         """
+        if isinstance(scopes, str):
+            raise TypeError('scopes is a list of names, such as ["read:orders"]')
         found = expand(issuer)
         habits = habits_of(found.issuer)
         self.profile: Profile = Profile(
-            profile,
+            own_name(found.issuer, client_id, audience, is_machine=is_machine) if profile is None else profile,
             found.issuer,
             client_id,
             audience,
@@ -132,6 +143,7 @@ class App:
             assertion_audience=assertion_audience,
             dpop=dpop,
             certificate=_files(certificate, certificate_key),
+            login_command=login_command,
         )
         self._home = home
         self.vault: Vault = vault or _file_vault(home, store)
@@ -157,9 +169,9 @@ class App:
             ask: Asks the user for a name or a password; None asks on the terminal.
             opens_page: Device flow: also open the page with the code in it on this machine (RFC 8628 §3.3.1).
             assurance: Requirements on authentication: its methods and its age (OpenID Connect Core §3.1.2.1).
-            may_replace_account: Called on an account mismatch with the stored and the new login; returns whether the
-                new one replaces the stored one. By default it does not, and the login fails with the code
-                `account-mismatch`.
+            may_replace_account: Called on an account mismatch, or if the stored login is another client's, with the
+                stored and the new login; returns whether the new one replaces the stored one. By default it does not,
+                and the login fails with the code `account-mismatch` or `profile-taken`.
             accepts: Called with a login that another process made meanwhile; returns whether it will do. By default it
                 does.
 
@@ -253,7 +265,7 @@ class App:
             return
         from keyfob.client.io.terminal.terminal import Terminal  # noqa: PLC0415  only a login needs it
 
-        with Terminal.of_process() as terminal:
+        with Terminal.of_process(self.profile.program) as terminal:
             yield self.find_world(terminal.notify, terminal, ask)
 
     def session(
@@ -269,24 +281,18 @@ class App:
             step_up: Called when an API requires more scope, or a stronger or more recent login (RFC 9470).
                 `app.step_up` logs in again, and the call is then repeated. None returns the API's response.
         """
-        from keyfob.login.session import Session  # noqa: PLC0415  as `login`
-
-        return Session(self.login(self.find_world(notify), step_up=step_up))
+        return parts.Session(self.login(self.find_world(notify), step_up=step_up))
 
     def make_quick(self) -> None:
         """Write the access token to the quick file that `keyfob token` reads first, unless the vault forbids that."""
-        from keyfob.client.io.vault.vault_file import FileVault  # noqa: PLC0415  as `_file_vault`
-
-        if isinstance(self.vault, FileVault):
+        if isinstance(self.vault, vault_file.FileVault):
             self.vault.make_quick(self.profile.name)
 
     def login(
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> Login:
         """Return the stored login over a World. Sessions and commands are built on it."""
-        from keyfob.client.session.login import Login  # noqa: PLC0415  `import App` loads only settings
-
-        return Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
+        return parts.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
     def find_world(
         self,
@@ -295,16 +301,15 @@ class App:
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
         """Return the World of this process, or the one that `App` was given."""
-        from keyfob.client.io.http.connections import sender_of  # noqa: PLC0415  as `login`
-        from keyfob.client.io.world import SystemWorld  # noqa: PLC0415  as `login`
-
         if self._world is not None:
             return self._world
-        return SystemWorld(notify, terminal=terminal, ask=ask, http=sender_of(self.profile), home=self._home)
+        return parts.SystemWorld(
+            notify, terminal=terminal, ask=ask, http=parts.sender_of(self.profile), home=self._home
+        )
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
         if isinstance(source, CertificateFiles):
-            return Certificate(KeyPair.of(source.certificate, source.key).thumbprint())
+            return Certificate(parts.KeyPair.of(source.certificate, source.key).thumbprint())
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
         return read_credential(source, None if self.profile.ca is None else Path(self.profile.ca))
@@ -322,14 +327,4 @@ def _files(certificate: Path | str | None, key: Path | str | None) -> Certificat
 
 
 def _file_vault(home: Path | None, store: str | None) -> Vault:
-    from keyfob.client.io.vault.seals import Seals  # noqa: PLC0415  `import App` loads only settings
-    from keyfob.client.io.vault.vault_file import FileVault  # noqa: PLC0415  as above
-
-    return FileVault(home, Seals(home, policy_of(store) if store else None))
-
-
-def log_to(stream: TextIO) -> AbstractContextManager[None]:
-    """Log everything that keyfob and its libraries report to a stream, in full detail and without secrets."""
-    from keyfob.io import redacting  # noqa: PLC0415  logging is slow to import
-
-    return redacting.log_to(stream)
+    return vault_file.FileVault(home, seals.Seals(home, policy_of(store) if store else None))

@@ -20,6 +20,9 @@ REPEATABLE: Final = frozenset({"resource", "audience"})
 # Authlib sends the client_id of a public client twice; equal repeats do no harm.
 FORGIVEN: Final = frozenset({"client_id"})
 
+# The interpreters' own limits differ: Python 3.11 refuses about a thousand levels, 3.13 some ten thousand.
+DEEPEST_JSON: Final = 32
+
 _LONGEST_SECONDS: Final = 10 * 366 * 24 * 3600
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
@@ -207,7 +210,19 @@ def _load(text: bytes | str, what: str) -> object:
             _ENCODE(found).encode()
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise Malformed(f"{what}: not JSON", code="not-json") from None
+    # Few brackets cannot be nested deeply, and counting them takes no time.
+    if plain.count("[") + plain.count("{") > DEEPEST_JSON and _depth(found) > DEEPEST_JSON:
+        raise Malformed(f"{what}: nested too deeply", code="not-json")
     return found
+
+
+def _depth(value: object) -> int:
+    """Return how many arrays and objects are inside one another."""
+    depth, level = 0, [value]
+    while level := [cast("dict[str, object] | list[object]", one) for one in level if isinstance(one, (dict, list))]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 def _no_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from keyfob.jose.keys import KeySet
+from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.resource.introspected import Introspection, Outcome
 
@@ -14,6 +15,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Clock = Callable[[], datetime]
+Sender = Callable[[Request], Response]
 
 
 class Pending(Protocol[T_co]):

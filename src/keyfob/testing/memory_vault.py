@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
 
 from keyfob.client.model.stored_login import StoredLogin
@@ -23,6 +25,17 @@ class MemoryLock:
         self._lock.release()
 
 
+class MemorySlot:
+    """A slot of a vault that is always ready to save."""
+
+    def __init__(self, vault: MemoryVault, entry: str) -> None:
+        self._vault = vault
+        self._entry = entry
+
+    async def save(self, stored: StoredLogin) -> None:
+        await self._vault.save(self._entry, stored)
+
+
 class MemoryVault:
     """A vault that serializes each stored login, so that a field that is not written is lost here too."""
 
@@ -40,11 +53,16 @@ class MemoryVault:
     async def save(self, entry: str, stored: StoredLogin) -> None:
         self._entries[entry] = stored.write()
 
+    @asynccontextmanager
+    async def reserve(self, entry: str) -> AsyncGenerator[MemorySlot]:
+        yield MemorySlot(self, entry)
+
     async def remove_quick(self, entry: str) -> None:
         pass
 
     async def delete(self, entry: str) -> None:
         self._entries.pop(entry, None)
 
-    def lock(self, entry: str) -> MemoryLock:
+    def lock(self, entry: str, on_wait: Callable[[int | None], object] | None = None) -> MemoryLock:
+        del on_wait
         return MemoryLock(self._locks.setdefault(entry, threading.Lock()))

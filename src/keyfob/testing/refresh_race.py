@@ -1,12 +1,11 @@
 """Many processes refresh one expired login at the same time, at a real tenant with one-time refresh tokens.
 
 Some processes are killed during the refresh, and some start with an outdated copy of the login. `run` returns the
-result. `python -m keyfob.testing.refresh_race` is one of the processes.
+result. Each process is a `refresh_race_worker`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -17,21 +16,20 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
-from keyfob.client.io.world import SystemWorld
 from keyfob.client.model.storage_choice import Policy
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import KeyfobError
-from keyfob.io.http import send
 from keyfob.login import App, CodeShown, Notice
-from keyfob.protocol.http import Request, Response
 from keyfob.run import run as blocking
-
-_PROCESS_HEADER: Final = "x-race"
-_EXPIRED_FOR: Final = timedelta(hours=1)
+from keyfob.serve import Running, Tenant, bind, ready_config, url_of
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
+from keyfob.testing import refresh_race_worker
+from keyfob.testing.person import Person
+from keyfob.testing.refresh_race_worker import PROCESS_HEADER, expired
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -87,7 +85,7 @@ class _RefreshCounter:
             await self._app(scope, receive, answer)
             return
         headers = dict(scope["headers"])
-        process = headers.get(_PROCESS_HEADER.encode())
+        process = headers.get(PROCESS_HEADER.encode())
 
         dies_after_response = False
 
@@ -123,10 +121,6 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
         kills: The number of processes to kill in each round but the first.
         store: Where the tokens are stored.
     """
-    # The processes that race need no server.
-    from keyfob.serve import Running, Tenant, bind, ready_config, url_of  # noqa: PLC0415
-    from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID  # noqa: PLC0415
-
     home = folder / "home"
     with ExitStack() as stack:
         listener = bind("127.0.0.1", 0)
@@ -136,11 +130,19 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
         running = Running(counter, listener)
         stack.callback(running.stop)
         assert tenant.first_user is not None
-        app = App(issuer=running.url, client_id=READY_CLIENT_ID, audience=READY_AUDIENCE, home=home, store=store)
+        app = App(issuer=running.url, client_id=READY_CLIENT_ID, audience=READY_AUDIENCE, profile="default", home=home,
+                  store=store)  # fmt: skip
         app.log_in(_approving(tenant.first_user.email, tenant.first_user.password.reveal()))
         vault = FileVault(home, Seals(home))
-        module = "keyfob.testing.refresh_race"
-        words = [sys.executable, "-m", module, running.url, READY_CLIENT_ID, READY_AUDIENCE, str(home)]
+        words = [
+            sys.executable,
+            "-m",
+            refresh_race_worker.__name__,
+            running.url,
+            READY_CLIENT_ID,
+            READY_AUDIENCE,
+            str(home),
+        ]
         workers = [_Worker([*words, "stale" if at % 5 == 4 else "fresh"]) for at in range(processes)]
         for worker in workers:
             stack.callback(worker.kill)
@@ -191,8 +193,6 @@ class _Worker:
 
 
 def _approving(email: str, password: str) -> Callable[[Notice], None]:
-    from keyfob.testing.person import Person  # noqa: PLC0415  nor a person
-
     def notify(notice: Notice) -> None:
         if isinstance(notice, CodeShown):
             person = Person()
@@ -209,12 +209,8 @@ def _expire(vault: FileVault) -> StoredLogin:
         stored = blocking(vault.load("default"))
         assert stored is not None
         assert stored.expires_at is not None
-        blocking(vault.save("default", _expired(stored)))
+        blocking(vault.save("default", expired(stored)))
         return stored
-
-
-def _expired(stored: StoredLogin) -> StoredLogin:
-    return replace(stored, expires_at=stored.obtained_at - _EXPIRED_FOR)
 
 
 def _can_refresh(app: App) -> bool:
@@ -223,43 +219,3 @@ def _can_refresh(app: App) -> bool:
     except KeyfobError:
         return False
     return True
-
-
-class _StaleVault(FileVault):
-    """A vault that starts each round with its copy from the previous round, as in a long-running client."""
-
-    def __init__(self, home: Path) -> None:
-        super().__init__(home, Seals(home))
-        self.copy = blocking(super().load("default"))
-        self.is_first = True
-
-    async def load(self, entry: str) -> StoredLogin | None:
-        if getattr(self, "is_first", False):
-            self.is_first = False
-            return self.copy and _expired(self.copy)
-        self.copy = await super().load(entry)
-        return self.copy
-
-
-def _work(issuer: str, client_id: str, audience: str, *, home: Path, is_stale: bool) -> None:
-    def send_with_process(request: Request) -> Response:
-        return send(replace(request, headers=(*request.headers, (_PROCESS_HEADER, str(os.getpid())))))
-
-    vault = _StaleVault(home) if is_stale else FileVault(home, Seals(home))
-    world = SystemWorld(http=send_with_process)
-    app = App(issuer=issuer, client_id=client_id, audience=audience, vault=vault, world=world)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    for _ in sys.stdin:
-        if isinstance(vault, _StaleVault):
-            vault.is_first = True
-        try:
-            line = f"token {hashlib.sha256(app.session().token().encode()).hexdigest()[:12]}"
-        except KeyfobError as problem:
-            line = f"error {problem.code}"
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    _work(*sys.argv[1:4], home=Path(sys.argv[4]), is_stale=sys.argv[5] == "stale")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import argon2
@@ -36,6 +37,8 @@ from keyfob.testing.orders import api
 from keyfob.testing.pair import Pair
 from keyfob.testing.person import Person
 from keyfob.testing.surroundings import FakeSurroundings
+
+T = TypeVar("T")
 
 ISSUER = "https://login.example/"
 ORDERS = "https://orders.example/orders"
@@ -95,6 +98,7 @@ class Scene:
             client_id=READY_CLIENT_ID,
             audience=READY_AUDIENCE,
             scopes=scopes or ("read:orders",),
+            profile="default",
             vault=self.vault,
             world=SceneWorld(self, notify or (lambda _: None)),
         )
@@ -150,6 +154,9 @@ class SceneWorld:
 
     async def send(self, request: Request) -> Response:
         return self._scene.pair.send(request)
+
+    async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
+        return await act
 
     async def wait(self, span: timedelta) -> None:
         self._scene.time.go(span)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.lock_holder import LockHolder
@@ -18,6 +19,8 @@ from keyfob.errors import KeyfobError, LoginRequired, Unreachable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import FakeTime
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,9 @@ class ScriptedWorld:
                 raise Unreachable("no answer in time", timed_out=True)
             case _:
                 raise answer
+
+    async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
+        return await act
 
     async def wait(self, span: timedelta) -> None:
         self.time.wait(span)

@@ -65,7 +65,7 @@ def offering(**paths: list[Response]) -> ScriptedWorld:
 
 
 def app_at(world: ScriptedWorld, certificate: Path, vault: MemoryVault | None = None, **more: object) -> App:
-    more = {"is_machine": True} | more
+    more = {"is_machine": True, "profile": "default"} | more
     return App(
         issuer=ISSUER, client_id=CLIENT, certificate=certificate, vault=vault or MemoryVault(), world=world, **more  # type: ignore[arg-type]
     )  # fmt: skip

@@ -33,7 +33,8 @@ def logged_in(vault: MemoryVault | None = None) -> MemoryVault:
 
 
 def app_of(vault: Vault, world: ScriptedWorld) -> App:
-    return App(issuer=PROFILE.issuer, client_id=PROFILE.client_id, audience=PROFILE.audience, vault=vault, world=world)
+    return App(issuer=PROFILE.issuer, client_id=PROFILE.client_id, audience=PROFILE.audience, profile=NAME, vault=vault,
+               world=world)  # fmt: skip
 
 
 @pytest.mark.parametrize("trouble", [Response(200), Response(503), Silence(), Unreachable("gone")], ids=repr)
@@ -71,7 +72,7 @@ def raises(why: type[BaseException]) -> None:
 def test_whoever_has_had_enough_of_a_lock_has_nothing_left_here(why: type[BaseException]) -> None:
     class Waited(MemoryVault):
         @asynccontextmanager
-        async def lock(self, _drawer: str) -> AsyncGenerator[bool]:
+        async def lock(self, _drawer: str, _on_wait: object = None) -> AsyncGenerator[bool]:
             raises(why)
             yield True
 
@@ -87,7 +88,7 @@ class Stuck(MemoryVault):
     """Somebody holds its lock and does not let go."""
 
     @asynccontextmanager
-    async def lock(self, entry: str) -> AsyncGenerator[bool]:
+    async def lock(self, entry: str, _on_wait: object = None) -> AsyncGenerator[bool]:
         raise VaultUnavailable(f"another keyfob holds the lock of {entry}")
         yield True
 
@@ -179,9 +180,9 @@ def test_a_task_that_is_cancelled_while_it_waits_for_the_lock_leaves_nothing_her
     run(vault.save(NAME, stored()))
 
     class Told(FileVault):
-        def lock(self, entry: str) -> AbstractContextManager[None]:
+        def lock(self, entry: str, on_wait: object = None) -> AbstractContextManager[None]:
             waits.set()
-            return super().lock(entry)
+            return super().lock(entry, on_wait)
 
         async def delete(self, entry: str) -> None:
             await super().delete(entry)

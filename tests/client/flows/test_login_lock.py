@@ -25,7 +25,7 @@ from keyfob.client.model.lock_holder import LockHolder
 from keyfob.client.model.notices import CodeShown, LoginInAnotherProcess, Notice
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.errors import LoginRequired, VaultUnavailable
+from keyfob.errors import LoginRequired, Misuse, VaultUnavailable
 from keyfob.login import App, Profile, aio
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -101,7 +101,6 @@ OTHERS: dict[str, tuple[LockHolder, StoredLogin | None]] = {
     "surer": (LockHolder.of(BY_CODE, SURE), THEIRS),
     "logged out since": (replace(WANTED, kept=3), None),
     "an older one": (replace(WANTED, kept=4), THEIRS),
-    "another's in its place": (replace(WANTED, kept=3), replace(THEIRS, client_id="other")),
 }
 
 
@@ -119,6 +118,18 @@ def test_what_is_not_just_what_was_wanted_is_not_taken_over(case: str) -> None:
     assert kept.access_token == Secret("ours")
     assert world.lock_holders[NAME] == replace(WANTED, kept=kept.generation)
     assert [type(notice) for notice in told(world)] == [LoginInAnotherProcess, CodeShown]
+
+
+def test_another_clients_login_in_its_place_is_kept() -> None:
+    """[FC-05]: stored while this process waited, so only the end shows it. The new login is revoked."""
+    theirs = replace(THEIRS, client_id="other")
+    ours, vault = session(world_of(WANTED), replace(WANTED, kept=3), theirs)
+
+    with pytest.raises(Misuse) as caught:
+        ours.log_in()
+
+    assert caught.value.code == "profile-taken"
+    assert run(vault.load(NAME)) == theirs
 
 
 def test_a_login_that_was_refreshed_since_is_taken_over_all_the_same() -> None:
@@ -353,7 +364,7 @@ def test_a_call_waits_as_long_as_another_s_person_takes_to_log_in() -> None:
 
     class Busy(MemoryVault):
         @asynccontextmanager
-        async def lock(self, entry: str) -> AsyncGenerator[bool]:
+        async def lock(self, entry: str, _on_wait: object = None) -> AsyncGenerator[bool]:
             tries.append(entry)
             if len(tries) < 4:
                 raise VaultUnavailable("another keyfob holds the lock", code="vault-busy")
@@ -370,7 +381,7 @@ def test_a_call_waits_as_long_as_another_s_person_takes_to_log_in() -> None:
 def test_a_call_does_not_wait_where_nobody_can_be_waited_for() -> None:
     class Broken(MemoryVault):
         @asynccontextmanager
-        async def lock(self, entry: str) -> AsyncGenerator[bool]:
+        async def lock(self, entry: str, _on_wait: object = None) -> AsyncGenerator[bool]:
             raise VaultUnavailable(f"{entry} cannot be locked")
             yield True
 

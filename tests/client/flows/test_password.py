@@ -132,7 +132,7 @@ def test_the_last_logins_address_is_offered_as_the_name(before: dict[str, str] |
     vault, world = MemoryVault(), world_of(tokens())
     if before is not None:
         run(vault.save(PROFILE.name, replace(kept(), **before)))  # type: ignore[arg-type]
-    Session(PROFILE, vault, world).log_in()
+    Session(PROFILE, vault, world).log_in(may_replace_account=lambda *_: True)
     assert [question.default for question in world.asked] == [offered, ""]
 
 
@@ -293,6 +293,7 @@ def in_scene(scene: Scene, notices: list[Notice], **answers: object) -> App:
         scopes=["read:orders"],
         flow="password",
         allows_password=True,
+        login_command="keyfob login",
         vault=MemoryVault(),
         world=world,
     )

@@ -187,7 +187,7 @@ def test_a_client_brings_the_token_over_real_connections(tmp_path: Path, monkeyp
     monkeypatch.setenv("KEYFOB_HOME", str(tmp_path))
 
     async def act(url: str) -> None:
-        async with aio.App(App(issuer=f"{url}/", client_id="cli")).session().http() as client:
+        async with aio.App(App(issuer=f"{url}/", client_id="cli", profile="default")).session().http() as client:
             assert (await client.get(f"{url}/orders")).status_code == 200
 
     with issuer(orders=says(200, b"[]")) as server:

@@ -230,7 +230,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from keyfob.login import App
-app = App(issuer=sys.argv[1], client_id="cli", audience="https://api.example", home=Path(sys.argv[2]))
+app = App(issuer=sys.argv[1], client_id="cli", audience="https://api.example", profile="default",
+          home=Path(sys.argv[2]))
 print(app.session().token())
 """
 

@@ -23,7 +23,7 @@ CASES: list[tuple[Target, tuple[str, ...], str, Destination]] = [
     (Target(), (HERE,), "https://there.example/x", "strange"),
     (Target(), (HERE, THERE), "https://there.example/x", "ours"),
     (NAME, (), "https://orders.example/x", "ours"),
-    (NAME, (), "https://there.example/x", "first"),
+    (NAME, (), "https://there.example/x", "unproven"),
     (NAME, (HERE,), "https://there.example/x", "strange"),
     (NAME, (THERE,), "https://orders.example/x", "ours"),
     (RESOURCE, (), "https://orders.example/v1/x", "ours"),
@@ -77,8 +77,17 @@ def test_what_took_a_token_is_remembered_for_that_login_only(tmp_path: Path) -> 
         assert files.load(other).known == ()
 
 
+def test_of_two_origins_at_once_only_one_is_the_first(tmp_path: Path) -> None:
+    """[FC-04]: the second process has judged before the first one wrote."""
+    files = OriginFiles(tmp_path)
+    assert files.add(PROFILE, HERE, only_first=True)
+    assert files.add(PROFILE, HERE, only_first=True)
+    assert not files.add(PROFILE, THERE, only_first=True)
+    assert files.load(PROFILE).known == (HERE,)
+
+
 def test_where_nothing_can_be_written_nothing_is_remembered_and_nothing_fails(tmp_path: Path) -> None:
     (tmp_path / "origins").write_text("in the way")
     files = OriginFiles(tmp_path)
-    files.add(PROFILE, HERE)
+    assert not files.add(PROFILE, HERE)
     assert files.load(PROFILE).known == ()

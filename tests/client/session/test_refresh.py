@@ -22,7 +22,10 @@ OLD = Secret("rt-1")
 
 def refreshed(answer: Answer) -> tuple[StoredLogin, ScriptedWorld]:
     world = ScriptedWorld({"/token": [answer]})
-    return run(refresh(world, stored(), OLD, client())), world
+    done = run(refresh(world, stored(), OLD, client()))
+    if done.problem is not None:
+        raise done.problem
+    return done.stored, world
 
 
 def test_a_refresh_token_becomes_new_tokens() -> None:

@@ -7,12 +7,14 @@ import pytest
 
 from keyfob.client.model.notices import VaultNote
 from keyfob.client.model.profile import Profile
+from keyfob.client.model.source import Source
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import LoginDeclined, LoginRequired, Refused, Unreachable, VaultUnavailable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
 from keyfob.testing.fake_time import NOON
+from keyfob.testing.memory_vault import MemorySlot
 from keyfob.testing.scripted_server import Answer, ScriptedWorld, Silence
 from tests.client.blocking import Session
 from tests.client.scripts import DOCUMENT, OPENID, PAGE, PROFILE, codes, error, stored, tokens
@@ -36,6 +38,10 @@ class Drawer:
         self.kept.append(stored)
         self.content = stored
 
+    @asynccontextmanager
+    async def reserve(self, entry: str) -> AsyncGenerator[MemorySlot]:
+        yield MemorySlot(self, entry)
+
     async def delete(self, _drawer: str) -> None:
         self.content = None
 
@@ -47,7 +53,7 @@ class Drawer:
         pass
 
     @asynccontextmanager
-    async def lock(self, _drawer: str) -> AsyncGenerator[None]:
+    async def lock(self, _drawer: str, _on_wait: object = None) -> AsyncGenerator[None]:
         self.locks += 1
         if self._meanwhile is not None:
             self._meanwhile(self)
@@ -340,17 +346,46 @@ class ReadOnly(Drawer):
         raise VaultUnavailable("the disk cannot be written", code="vault-readonly")
 
     @asynccontextmanager
-    async def lock(self, _drawer: str) -> AsyncGenerator[None]:
+    async def reserve(self, entry: str) -> AsyncGenerator[MemorySlot]:
+        raise VaultUnavailable("the disk cannot be written", code="vault-readonly")
+        yield MemorySlot(self, entry)
+
+    @asynccontextmanager
+    async def lock(self, _drawer: str, _on_wait: object = None) -> AsyncGenerator[None]:
         raise VaultUnavailable("the disk cannot be written", code="vault-readonly")
         yield
 
 
-def test_on_a_read_only_disk_a_refresh_is_served_from_memory_and_said_to_be_lost() -> None:
+def test_on_a_read_only_disk_no_refresh_token_is_spent() -> None:
+    """[FC-01]"""
     ours, world = session(ReadOnly(stored(expires_in=-1)), tokens(access_token="at-2", refresh_token="rt-2"))
+
+    with pytest.raises(VaultUnavailable) as caught:
+        ours.token()
+
+    assert caught.value.exit == 8
+    assert caught.value.message == "new tokens could not be kept: the disk cannot be written"
+    assert world.sent == []
+
+
+def test_on_a_read_only_disk_the_token_at_hand_is_used_while_it_is_valid() -> None:
+    """[FC-01]"""
+    ours, world = session(ReadOnly(in_its_last_minute()))
+
+    assert ours.token() == Secret("at-1")
+    assert world.sent == []
+    why = "the login is not renewed: new tokens could not be kept: the disk cannot be written"
+    assert world.notices == [VaultNote(why)]
+
+
+def test_on_a_read_only_disk_a_service_accounts_token_is_served_from_memory_and_said_to_be_lost() -> None:
+    machine = replace(PROFILE, credential=Source("secret", "env", "SECRET"), is_machine=True)
+    world = ScriptedWorld({OPENID: [DOCUMENT], "/token": [tokens(access_token="at-2")]})
+    ours = Session(machine, ReadOnly(stored(expires_in=-1, refresh=None)), world, lambda _: Secret("its secret"))
 
     assert ours.token() == Secret("at-2")
     assert ours.token() == Secret("at-2")
-    assert len(world.sent) == 1
+    assert len(world.requests("/token")) == 1
     assert world.notices == [VaultNote("the new tokens cannot be kept: the disk cannot be written")]
 
 

@@ -135,7 +135,7 @@ def test_a_port_that_is_taken_ends_the_login_before_anything_is_opened(commands:
         port = str(other.getsockname()[1])
         login = commands.run("login", "--issuer", issuer, *LOGIN, "--flow", "browser", "--port", port)
     assert login.returncode == 2
-    assert "docs/errors.md#port-taken" in login.stderr
+    assert "keyfob help port-taken" in login.stderr
     assert not seen.exists()
 
 

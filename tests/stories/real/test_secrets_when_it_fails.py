@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_a_killed_writer_leaves_nothing_that_others_can_read(story: Story) -> No
     """[C-ASVS-01]: only its owner can read the draft of what it was about to put in place."""
     _, issuer = story.serve(str(write_tenant(story)))
     login = ("login", "--issuer", issuer, *MACHINE)
-    with broken(story, "pathlib:Path.replace", on="call", by="kill"):
+    with broken(story, f"{Path.replace.__module__}:Path.replace", on="call", by="kill"):
         story.run(*login, code=-signal.SIGKILL)
     drafts = [path for name, path in story.files() if path.name.startswith(".") and path.is_file()]
     assert [stat.S_IMODE(path.stat().st_mode) for path in drafts] == [0o600] * len(drafts) != []
@@ -160,5 +161,5 @@ def test_a_bug_says_where_it_is_and_nothing_of_what_it_knew(story: Story) -> Non
     story.learn_from_vault("i")
     story.learn_from_tenant()
     assert server.end(signal.SIGINT) == 0
-    assert "in hand_over" in story.said[-1].text, "it says where"
+    assert "in token_response" in story.said[-1].text, "it says where"
     story.check()

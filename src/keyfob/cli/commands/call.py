@@ -14,6 +14,7 @@ from keyfob.cli.profiles import add_json_flag, add_profile_flag
 from keyfob.client.model.step_up import StepUp, challenge_of
 from keyfob.errors import Misuse, Refused
 from keyfob.login import Profile, StoredLogin
+from keyfob.protocol.address import is_safe
 from keyfob.protocol.http import FORM, Request, Response
 from keyfob.protocol.oauth_error import speakable
 
@@ -53,9 +54,11 @@ def run(flags: Namespace) -> int:
             raise refusal
         app = log_in_at(flags, request.url, answer)
     session = app.session(output.notice, step_up=app.step_up if flags.step_up else None)
+    if is_safe(request.url):
+        session.token()  # without a token, nothing is sent and nothing is remembered
+        remember(flags, app, request.url)
     answer = session.call(request, output.result_bytes, head)
     if 200 <= answer.status <= 299:
-        remember(app, request.url)
         return DONE
     refusal = _explained(answer, app.profile, session.stored())
     raise refusal

@@ -12,12 +12,12 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
 from keyfob.cli.main import version
 from keyfob.cli.profiles import (
-    FIRST,
     ChosenProfile,
     add_json_flag,
     add_profile_flag,
     app_of,
     choose,
+    first_login,
     known_names,
     stored_app,
 )
@@ -96,7 +96,7 @@ def _check_vault() -> Iterator[Finding]:
     code, said = seals.check(note.place)
     if code is not None:
         yield Finding("vault", "wrong", f"tokens are kept {WORDS[note.place]}, but: {said}",
-                      f"Mend that (docs/errors.md#{code}), or keep them elsewhere: keyfob vault move file")  # fmt: skip
+                      f"Mend that (keyfob help {code}), or keep them elsewhere: keyfob vault move file")  # fmt: skip
     elif note.place == "file" and not os.environ.get("KEYFOB_STORE"):
         yield Finding("vault", "note", f"tokens are kept {WORDS['file']}", "See what else works: keyfob vault status")
     else:
@@ -128,7 +128,7 @@ def _check_authorities() -> Iterator[Finding]:
 
 def _check_settings(chosen: ChosenProfile) -> Iterator[Finding]:
     if chosen.profile is None:
-        yield Finding("settings", "note", "no issuer or no client id is known", FIRST)
+        yield Finding("settings", "note", "no issuer or no client id is known", first_login(chosen.name))
         callbacks: tuple[Callback, ...] = ()
     else:
         files = f", with {', '.join(map(str, chosen.files))}" if chosen.files else ""

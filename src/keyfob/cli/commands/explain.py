@@ -11,7 +11,7 @@ from typing import cast
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import FIRST, ChosenProfile, add_json_flag, add_profile_flag, app_of, choose
+from keyfob.cli.profiles import ChosenProfile, add_json_flag, add_profile_flag, app_of, choose, first_login
 from keyfob.cli.settings import Setting, SettingKind
 from keyfob.client.flows.choice import find_browser
 from keyfob.client.io.detect import look_around
@@ -78,7 +78,7 @@ def run(flags: Namespace) -> int:
     _print_settings(settings)
     if plan is None:
         output.result("A login: no issuer or no client id is known")
-        output.detail(FIRST)
+        output.detail(first_login(chosen.name))
     else:
         _print_plan(plan)
     for flow, when in refused.items():

@@ -20,14 +20,18 @@ from keyfob.cli.profiles import (
     duration,
     name_of,
     profile_of,
+    readable_profiles,
 )
 from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
-from keyfob.client.model.presets import NAMES
+from keyfob.client.model.presets import NAMES, expand
 from keyfob.client.model.profile import DPOP, command
 from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
-from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut
+from keyfob.client.session.login import is_other_client
+from keyfob.client.session.storage import refuse_other
+from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut, VaultUnavailable
 from keyfob.login import App, Assurance, Notice, Profile, StoredLogin
+from keyfob.run import run as run_flow
 
 _FLOWS = ("auto", "browser", "device", "paste", "machine", "password")
 
@@ -39,6 +43,8 @@ _PLACES: dict[Place, tuple[str, str]] = {
 
 
 def configure(parser: ArgumentParser) -> None:
+    parser.add_argument("url", nargs="?", metavar="URL", help="the same as --issuer")
+    parser.add_argument("id", nargs="?", metavar="CLIENT_ID", help="the same as --client-id; asked for if unknown")
     add_profile_flag(parser)
     parser.add_argument(
         "--issuer", metavar="URL", help=f"who logs you in, exactly as its metadata writes it; or {NAMES}"
@@ -92,15 +98,19 @@ def configure(parser: ArgumentParser) -> None:
                        "file (KEYFOB_CERTIFICATE_KEY)")  # fmt: skip
     platform = parser.add_argument_group("with --flow machine: who this program is, by the platform it runs on")
     platform.add_argument("--identity", metavar="PLATFORM", help="github, gitlab:VARIABLE, google, azure, kubernetes, "
-                          "file:PATH or env:VARIABLE (docs/login.md)")  # fmt: skip
+                          "file:PATH or env:VARIABLE (keyfob help docs/login.md)")  # fmt: skip
     platform.add_argument("--identity-as", choices=IDENTITY_USES, help="how the platform's token is used")
     add_json_flag(parser)
-    parser.usage = "keyfob login [--profile NAME] [--issuer URL --client-id ID] [--audience API] [FLAG ...]"
+    parser.usage = "keyfob login [URL [CLIENT_ID]] [--profile NAME] [--audience API] [--scope S] [FLAG ...]"
     parser.epilog = "Flags are kept for the next time. With --json, events are printed as they happen."
 
 
 def run(flags: Namespace) -> int:
+    _read_words(flags)
     chosen = choose(flags)
+    if chosen.profile is None and "issuer" in chosen.settings and not flags.json and output.has_user():
+        flags.client_id = _ask_client_id(chosen.settings["issuer"].value)
+        chosen = choose(flags)
     profile = _pending_profile(flags) if flags.resume else profile_of(chosen)
     app = app_of(profile, store=flags.store)
     log_in = _pinned_to(chosen, app, _login_step(flags, app, chosen.subject))
@@ -124,6 +134,26 @@ def run(flags: Namespace) -> int:
     if stored is not None:
         output.result_object(events.granted(app.profile, stored))
     return DONE
+
+
+def _read_words(flags: Namespace) -> None:
+    """Take the words after `login` as the issuer and the client id.
+
+    Raises:
+        Misuse: The flags say them too.
+    """
+    for word, name, flag in (("url", "issuer", "--issuer"), ("id", "client_id", "--client-id")):
+        value = getattr(flags, word)
+        if value is not None and getattr(flags, name) is not None:
+            raise Misuse(f"{flag} is given twice, as a flag and as a word", hint="Say it once.")
+        setattr(flags, name, getattr(flags, name) if value is None else value)
+
+
+def _ask_client_id(issuer: str) -> str:
+    """Ask the user for the client id. The one of another profile at that issuer is offered."""
+    expanded = expand(issuer).issuer
+    known = {found.client_id for found in readable_profiles() if found.issuer == expanded}
+    return output.asked(f"client id, as registered at {expanded}", known.pop() if len(known) == 1 else "")
 
 
 _LogIn = Callable[[Callable[[Notice], None] | None], StoredLogin | None]
@@ -204,7 +234,7 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
             app.begin(notify, assurance=assurance)
 
         return begin
-    may_replace_account = _account_switch(flags, pinned)
+    may_replace_account = _account_switch(flags, pinned, _other_login(flags, app))
 
     def accepts(stored: StoredLogin) -> bool:
         # --switch-account asks for a new login: a login of another process does not do.
@@ -223,18 +253,45 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
     )
 
 
-def _account_switch(flags: Namespace, pinned: str | None = None) -> Callable[[StoredLogin, StoredLogin], bool]:
+def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
+    """Return the login of another client or issuer that this login will replace. Say so first.
+
+    Raises:
+        Misuse: The user at the terminal keeps it.
+    """
+    try:
+        before = run_flow(app.vault.load(app.profile.name))
+    except VaultUnavailable:
+        return None
+    if before is None or (before.issuer, before.client_id) == (app.profile.issuer, app.profile.client_id):
+        return None
+    who = before.person or before.client_id
+    held = f"the profile {app.profile.name} holds the login of {who} at {before.issuer}"
+    if flags.json:
+        output.result_object({"event": "replaces", "issuer": before.issuer, "client_id": before.client_id})
+    elif not output.has_user():
+        output.remark(f"{held}, which this login replaces; to keep both, add --profile NAME")
+    elif not output.agreed(f"{held}; replace it?"):
+        refuse_other(app.profile)
+    return before
+
+
+def _account_switch(
+    flags: Namespace, pinned: str | None = None, replaced: StoredLogin | None = None
+) -> Callable[[StoredLogin, StoredLogin], bool]:
     """Return the decision whether a new account may replace the last: by the flag, or by a question at the terminal.
 
-    An account other than the pinned one never may.
+    An account other than the pinned one never may. Another client's login may if that was said before.
     """
 
     def may_replace_account(before: StoredLogin, after: StoredLogin) -> bool:
+        if is_other_client(before, after):
+            return replaced is not None and not is_other_client(before, replaced)
         if pinned is not None and after.subject != pinned:
             return False
         if flags.switch_account:
             return True
-        if flags.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if flags.json or not output.has_user():
             return False
         names = [stored.person or stored.subject or "?" for stored in (before, after)]
         return output.agreed(f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?")
@@ -243,7 +300,7 @@ def _account_switch(flags: Namespace, pinned: str | None = None) -> Callable[[St
 
 
 def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
-    """Log in at the terminal. Without one, print the command to run in a terminal as JSON on stdout.
+    """Log in at the terminal. Without one, the error names the command to run in a terminal, for programs too.
 
     Raises:
         LoginRequired: There is no terminal.
@@ -259,7 +316,7 @@ def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
     except LoginRequired as problem:
         if problem.code == "no-terminal":
             ours = _login_command(profile)
-            output.result_object({"error": problem.code, "run": ours, "run_and_show_events": f"{ours} --json"})
+            problem.more = {"run": ours, "run_and_show_events": f"{ours} --json"}
         raise
 
 

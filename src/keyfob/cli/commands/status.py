@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.profiles import (
-    FIRST,
     add_json_flag,
     add_profile_flag,
     app_of,
     check_subject,
     choose,
     known_names,
+    not_logged_in,
     stored_app,
 )
 from keyfob.client.io.vault.seals import Seals
@@ -203,7 +203,7 @@ def _print(report: Report) -> None:
     if report.problem is not None:
         output.failure(report.problem, as_json=False)
     elif report.status.state == "login-needed":
-        output.remark(f"run: {command('login', report.name)}" if report.is_known else FIRST)
+        output.remark(f"run: {command('login', report.name)}" if report.is_known else not_logged_in(report.name).hint)
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:

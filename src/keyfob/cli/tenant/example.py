@@ -3,7 +3,7 @@
 from typing import Final
 
 EXAMPLE: Final = """\
-# A tenant for `keyfob serve tenant.toml`. Every key, with its unit and default: docs/tenant.md
+# A tenant for `keyfob serve tenant.toml`. Every key, with its unit and default: keyfob help docs/tenant.md
 # Look for mistakes with `keyfob tenant check`, and see what would change with `keyfob tenant apply --dry-run`.
 # Nothing secret stands in this file: secrets and passwords are pointed to, in the environment or in files of their own.
 

@@ -69,8 +69,7 @@ def configure_apply(parser: ArgumentParser) -> None:
 
 
 def apply(flags: Namespace) -> int:
-    from keyfob.serve import Registry  # noqa: PLC0415  needs the extra serve; --help and completion do not
-    from keyfob.server.io.registry import is_tenant  # noqa: PLC0415  needs the extra serve; --help and completion do not
+    from keyfob.server.io.registry import Registry, is_tenant  # noqa: PLC0415  needs the extra serve; --help does not
 
     found = folder.load(flags.file)
     is_new = not is_tenant(folder.folder_of(flags))

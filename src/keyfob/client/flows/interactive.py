@@ -15,6 +15,7 @@ from keyfob.client.flows import password as password_flow
 from keyfob.client.flows.choice import Choice, choose
 from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.id_token import check
+from keyfob.client.flows.logout import log_out
 from keyfob.client.flows.polling import poll_or
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.credential import Credential
@@ -22,11 +23,20 @@ from keyfob.client.model.flow_names import InteractiveFlow
 from keyfob.client.model.notices import FlowChosen, FlowRefused, NotBound, ScopeNarrowed
 from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.presets import habits_of
-from keyfob.client.model.profile import Profile, command
+from keyfob.client.model.profile import KEYFOB_LOGIN, Profile
 from keyfob.client.model.question import Question
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import DeviceRequested, Pasted, World
-from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refused, TimedOut, VaultUnavailable
+from keyfob.errors import (
+    KeyfobError,
+    LoginDeclined,
+    LoginRequired,
+    Malformed,
+    Misuse,
+    Refused,
+    TimedOut,
+    VaultUnavailable,
+)
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
 from keyfob.protocol.scope import Scope
@@ -153,7 +163,7 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
     raw = world.load_pending(profile.name)
     pending = None if raw is None else PendingLogin.read(profile.name, raw, world.now())
     if pending is None or pending.profile != profile:
-        raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', profile.name)}")
+        raise LoginRequired("no login waits to be finished here", hint=profile.login_hint())
     context = await find(world, profile, credential, pending.assurance)
     world.notify(pending.shown)
     return await _verify(world, context, TokenResult(await _finish_device(world, context, pending)))
@@ -165,6 +175,13 @@ def _plan(world: World, context: LoginContext) -> Choice:
     return choose(surroundings, context.metadata, capabilities, has_user=has_user)
 
 
+def _terminal_hint(profile: Profile) -> str:
+    hint = profile.login_hint("Run in a terminal", "Log in in a terminal")
+    if profile.login_command != KEYFOB_LOGIN:
+        return hint
+    return f"{hint}. A program that shows a person what to do runs: {profile.login_line('--json')}"
+
+
 def _choose(world: World, context: LoginContext) -> tuple[InteractiveFlow, ...]:
     """Return the flows to try, and show the first.
 
@@ -173,9 +190,7 @@ def _choose(world: World, context: LoginContext) -> tuple[InteractiveFlow, ...]:
     """
     choice = _plan(world, context)
     if not world.surroundings()[1]:
-        login = command("login", context.profile.name)
-        hint = f"Run in a terminal: {login}. A program that shows a person what to do runs: {login} --json"
-        raise LoginRequired(choice.reasons[0], code="no-terminal", hint=hint)
+        raise LoginRequired(choice.reasons[0], code="no-terminal", hint=_terminal_hint(context.profile))
     if choice.flows:
         world.notify(FlowChosen(choice.flows[0], choice.reasons))
     return choice.flows
@@ -322,9 +337,16 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
     """Verify the ID token, and notify the user of a missing binding or scope."""
     claims, answer = None, result.answer
     if answer.id_token is not None:
-        claims = await check(
-            world, answer.id_token, context.metadata, context.profile.client_id, result.nonce, context.assurance
-        )
+        try:
+            claims = await check(
+                world, answer.id_token, context.metadata, context.profile.client_id, result.nonce, context.assurance
+            )
+        except KeyfobError:
+            # The refused login must not stay valid at the server.
+            moment = world.now().wall
+            dropped = StoredLogin.of(answer, context.metadata, context.profile, context.client, None, moment)
+            await log_out(world, dropped, context.client)
+            raise
     stored = StoredLogin.of(answer, context.metadata, context.profile, context.client, claims, world.now().wall)
     if context.profile.dpop != "off" and stored.token_type != "DPoP":
         world.notify(NotBound())

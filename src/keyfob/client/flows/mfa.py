@@ -16,6 +16,7 @@ from keyfob.client.auth.token_response import OK, read_tokens, refuse
 from keyfob.client.flows.polling import TokenPoll, poll
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import ApprovalAwaited, FactorRefused, RecoveryCodeMade
+from keyfob.client.model.profile import Profile
 from keyfob.client.model.question import Question
 from keyfob.client.ports import World
 from keyfob.errors import Malformed, Refused
@@ -31,7 +32,7 @@ from keyfob.protocol.tokens import TokenAnswer
 LIFE: Final = timedelta(minutes=10)  # of an mfa_token at Auth0
 PACE: Final = timedelta(seconds=5)
 TRIES: Final = 3
-_ENROL: Final = "Set up a second factor in a browser first: keyfob login --flow browser, or --flow device."
+_ENROL: Final = "Set up a second factor in a browser first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ class _Login:
     mfa_token: Secret
 
 
-async def prove_factor(world: World, metadata: ServerMetadata, client: OAuthClient, mfa_token: Secret) -> TokenAnswer:
+async def prove_factor(
+    world: World, profile: Profile, metadata: ServerMetadata, client: OAuthClient, mfa_token: Secret
+) -> TokenAnswer:
     """Let the user choose a second factor and prove it.
 
     Args:
@@ -59,6 +62,9 @@ async def prove_factor(world: World, metadata: ServerMetadata, client: OAuthClie
     """
     login = _Login(metadata, client, mfa_token)
     factors = await _list_factors(world, login)
+    if not factors:
+        hint = profile.login_hint(_ENROL, _ENROL, "--flow browser, or --flow device")
+        raise Refused("a second factor is needed, and none is set up", code="factor-missing", hint=hint)
     chosen = await _let_choose(world, factors)
     match chosen.kind:
         case "otp":
@@ -75,7 +81,7 @@ async def _list_factors(world: World, login: _Login) -> tuple[Factor, ...]:
     """Return the enrolled factors.
 
     Raises:
-        Refused: There is none, or the server refuses the list.
+        Refused: The server refuses the list.
     """
     bearer = ("authorization", f"Bearer {login.mfa_token.reveal()}")
     response = await world.send(Request("GET", _address(login, "authenticators"), (("accept", JSON), bearer)))
@@ -83,10 +89,7 @@ async def _list_factors(world: World, login: _Login) -> tuple[Factor, ...]:
         refuse(response, "the server does not say which second factors there are")
     listed = read_json_list(response.body, "authenticators")
     known = [Factor.find(one) for one in listed]
-    factors = tuple(factor for factor in known if factor is not None and factor.is_active)
-    if not factors:
-        raise Refused("a second factor is needed, and none is set up", code="factor-missing", hint=_ENROL)
-    return factors
+    return tuple(factor for factor in known if factor is not None and factor.is_active)
 
 
 async def _let_choose(world: World, factors: tuple[Factor, ...]) -> Factor:

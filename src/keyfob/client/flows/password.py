@@ -28,13 +28,12 @@ WARNING: Final = (
     "this gives your password to a program, which RFC 9700 forbids; use --flow browser or --flow device where you can"
 )
 _MFA_REQUIRED: Final = "mfa_required"
-_BROWSER: Final = "keyfob login --flow browser, or --flow device"
 # Auth0's error codes for a password login, and what the user can do.
 _HINTS: Final = {
     "invalid_grant": "Look at the name and the password. If they are right, the login may be in another --realm.",
-    "unauthorized_client": f"The application must allow the password grant, or log in another way: {_BROWSER}",
-    "unsupported_grant_type": f"The server has no such login. Log in another way: {_BROWSER}",
-    "requires_verification": f"The server wants to see that a person is there. Log in by browser: {_BROWSER}",
+    "unauthorized_client": "The application must allow the password grant. Else: {another}",
+    "unsupported_grant_type": "The server has no such login. {another}",
+    "requires_verification": "The server wants to see that a person is there. {browser}",
     "password_leaked": "The password is known from a data breach. Change it on the login page of the server.",
     "too_many_attempts": "The login is blocked after too many attempts. Wait, or follow the e-mail that was sent.",
     "too_many_logins": "Too many logins from here. Wait a minute and try again.",
@@ -86,13 +85,23 @@ async def log_in(
         return read_tokens(response, "the server gives no tokens", client.token_types)
     error = OAuthError.find(response)
     if error is not None and error.error == _MFA_REQUIRED:
-        return await prove_factor(world, metadata, client, _mfa_token(response))
+        return await prove_factor(world, profile, metadata, client, _mfa_token(response, profile))
     if error is not None and error.error in _HINTS:
-        refuse(response, "the server does not take this login", _HINTS[error.error])
+        refuse(response, "the server does not take this login", _hint(profile, error.error))
     return read_tokens(response, "the server does not take this login", client.token_types)
 
 
-def _mfa_token(response: Response) -> Secret:
+def _hint(profile: Profile, error: str) -> str:
+    by_browser = profile.login_hint("Log in by browser", "Log in by browser", "--flow browser, or --flow device")
+    return _HINTS[error].format(another=_another_way(profile), browser=by_browser)
+
+
+def _another_way(profile: Profile) -> str:
+    lead = "Log in another way"
+    return profile.login_hint(lead, f"{lead}, by browser or by a code", "--flow browser, or --flow device")
+
+
+def _mfa_token(response: Response, profile: Profile) -> Secret:
     """Return the `mfa_token` of an error response.
 
     Raises:
@@ -100,6 +109,6 @@ def _mfa_token(response: Response) -> Secret:
     """
     token = read_json(response.body, "refusal").optional_text("mfa_token")
     if token is None:
-        hint = f"The application must allow the second factor's grants, or log in another way: {_BROWSER}"
+        hint = f"The application must allow the second factor's grants. Else: {_another_way(profile)}"
         raise Refused("a second factor is needed, and the server offers no way to prove it", hint=hint)
     return Secret(token)

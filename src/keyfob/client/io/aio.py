@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import ParamSpec, TypeVar
+from types import TracebackType
+from typing import Generic, ParamSpec, TypeVar
 
+from keyfob.client.io.interruption import LIMIT_S, held_back
 from keyfob.client.io.world import SystemWorld
 from keyfob.client.model.question import Question
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.ports import LoginEvent, Vault, World, WorldAround
+from keyfob.client.ports import LoginEvent, Slot, Vault, World, WorldAround
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
@@ -43,6 +45,22 @@ async def _to_the_end(flow: Coroutine[object, None, T]) -> T:
 
 class WorldInThreads(WorldAround):
     """A blocking World for an event loop."""
+
+    async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
+        """Run `act` in a thread with an event loop of its own, which neither this task's nor this loop's end stops.
+
+        Raises:
+            CancelledError: The task was cancelled. `act` has ended, or will soon in the background.
+        """
+        ending = asyncio.wrap_future(_in_own_thread(lambda: asyncio.run(act)))
+        ending.add_done_callback(_retrieve)
+        with held_back():
+            try:
+                return await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                if not ending.cancelled():
+                    await asyncio.wait({ending}, timeout=LIMIT_S)
+                raise
 
     async def send(self, request: Request) -> Response:
         return await in_thread(self._world.send(request))
@@ -107,44 +125,88 @@ class VaultInThreads:
         # A spent refresh token must not be lost with its task.
         await _to_the_end(self._vault.save(entry, stored))
 
+    def reserve(self, entry: str) -> AbstractAsyncContextManager[Slot]:
+        return _Reserved(self._vault.reserve(entry))
+
     async def remove_quick(self, entry: str) -> None:
         await in_thread(self._vault.remove_quick(entry))
 
     async def delete(self, entry: str) -> None:
         await _to_the_end(self._vault.delete(entry))
 
-    def lock(self, entry: str) -> AbstractAsyncContextManager[None]:
-        return self._lock(entry)
+    def lock(
+        self, entry: str, on_wait: Callable[[int | None], object] | None = None
+    ) -> AbstractAsyncContextManager[object]:
+        loop = asyncio.get_running_loop()
 
-    @asynccontextmanager
-    async def _lock(self, entry: str) -> AsyncGenerator[None]:
-        """Wait for the lock in a thread of its own, since its holder may wait for a thread.
+        def told(pid: int | None) -> None:
+            if on_wait is not None:
+                loop.call_soon_threadsafe(on_wait, pid)
+
+        return _Entered(self._vault.lock(entry, told))
+
+
+class _SlotInThreads:
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+
+    async def save(self, stored: StoredLogin) -> None:
+        await _to_the_end(self._slot.save(stored))
+
+
+class _Entered(Generic[T]):
+    """A blocking context, entered in a thread of its own, since a lock's holder may wait for a thread.
+
+    It is no generator: an event loop closes those when it ends, and `WorldInThreads.uninterrupted` outlives it.
+    """
+
+    def __init__(self, context: AbstractAsyncContextManager[T]) -> None:
+        self._context = context
+
+    async def __aenter__(self) -> T:
+        """Enter it.
 
         Raises:
-            CancelledError: The task was cancelled; the lock is released as soon as it is acquired.
+            CancelledError: The task was cancelled; the context is left as soon as it is entered.
         """
-        waiting = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keyfob-lock")
-        lock = self._vault.lock(entry)
-        entered: Future[object] = waiting.submit(lambda: run(_enter(lock)))
-        waiting.shutdown(wait=False)
-
-        def release() -> None:
-            run(_leave(lock))
-
+        entered = _in_own_thread(lambda: run(_enter(self._context)))
         try:
-            await asyncio.shield(asyncio.wrap_future(entered))
+            return await asyncio.shield(asyncio.wrap_future(entered))
         except asyncio.CancelledError:
-            entered.add_done_callback(lambda done: release() if done.exception() is None else None)
+            entered.add_done_callback(lambda done: self._leave() if done.exception() is None else None)
             raise
-        try:
-            yield
-        finally:
-            release()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        run(_leave(self._context))
 
 
-async def _enter(lock: AbstractAsyncContextManager[object]) -> None:
-    await lock.__aenter__()
+class _Reserved(_Entered[Slot]):
+    async def __aenter__(self) -> Slot:
+        return _SlotInThreads(await super().__aenter__())
 
 
-async def _leave(lock: AbstractAsyncContextManager[object]) -> None:
-    await lock.__aexit__(None, None, None)
+def _in_own_thread(act: Callable[[], T]) -> Future[T]:
+    """Run a function in a new thread, which the interpreter waits for at its end."""
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keyfob-own")
+    future = pool.submit(act)
+    pool.shutdown(wait=False)
+    return future
+
+
+def _retrieve(done: asyncio.Future[T]) -> None:
+    """Mark the exception as seen: its task may have been cancelled."""
+    if not done.cancelled():
+        done.exception()
+
+
+async def _enter(context: AbstractAsyncContextManager[T]) -> T:
+    return await context.__aenter__()
+
+
+async def _leave(context: AbstractAsyncContextManager[object]) -> None:
+    await context.__aexit__(None, None, None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from keyfob.client.io.clocks import moment
+from keyfob.client.io.interruption import held_back
 from keyfob.client.io.state.capability_files import CapabilityFiles
 from keyfob.client.io.state.login_lock_files import LoginLockFiles
 from keyfob.client.io.state.pending_files import PendingFiles
@@ -29,6 +30,8 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.io.terminal.listener import Listener
+
+T = TypeVar("T")
 
 Sender = Callable[[Request], Response]
 _TICK_S = 1.0  # how often the countdown moves
@@ -85,6 +88,10 @@ class SystemWorld:
     async def send(self, request: Request) -> Response:
         return self._http(request)
 
+    async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
+        with held_back():
+            return await act
+
     async def wait(self, span: timedelta) -> None:
         end = time.monotonic() + span.total_seconds()
         while (left := end - time.monotonic()) > 0:
@@ -107,13 +114,13 @@ class SystemWorld:
         return secrets.token_bytes(size)
 
     async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
-        from keyfob.client.io.terminal.listener import Listener  # http.server is slow to import
+        from keyfob.client.io.terminal.listener import Listener  # noqa: PLC0415  loads http.server: 15 ms, for a login by browser
 
         self._listener = Listener(callbacks, state)
         return self._listener.callback
 
     async def open_browser(self, address: str) -> bool:
-        from keyfob.client.io.terminal.open_browser import open_browser  # as in `surroundings`
+        from keyfob.client.io.terminal.open_browser import open_browser  # noqa: PLC0415  as in `surroundings`
 
         return open_browser(address, self.surroundings()[0])
 
@@ -146,10 +153,10 @@ class SystemWorld:
             return self._ask(question)
         if self._terminal is not None:
             return self._terminal.ask(question)
-        raise LoginRequired("nobody is here to be asked", code="no-terminal", hint="Run: keyfob login in a terminal.")
+        raise LoginRequired("nobody is here to be asked", code="no-terminal")
 
     def surroundings(self) -> tuple[Surroundings, bool]:
-        from keyfob.client.io.detect import look_around  # webbrowser is slow to import, and a stored token needs none
+        from keyfob.client.io.detect import look_around  # noqa: PLC0415  loads webbrowser: 4 ms, and a stored token needs none
 
         surroundings = look_around()
         return surroundings, surroundings.has_terminal or (self._notify is not None and self._terminal is None)

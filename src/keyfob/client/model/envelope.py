@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Final, Self
 
+from keyfob.client.model.file_version import check_version
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import read_json
 
@@ -43,8 +44,7 @@ class Envelope:
         fields = read_json(raw, "vault")
         if not fields.has("sealed"):
             return None
-        if fields.values.get("version") != VERSION:
-            raise Malformed("vault: written by another version of keyfob", field="version")
+        check_version(fields, (VERSION,))
         try:
             return cls(fields.text("key"), base64.b64decode(fields.text("sealed"), validate=True))
         except (binascii.Error, ValueError):

@@ -51,6 +51,7 @@ class Habits:
         scope_names: Granted scope names that differ from the requested ones.
         identity_as: The use it accepts for a workload identity token.
         identity_audience: The audience of that token; "" for the issuer.
+        revocation_ends_all: Whether revoking one token ends all logins of the user with this client.
     """
 
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -63,6 +64,7 @@ class Habits:
     scope_names: Mapping[str, str] = field(default_factory=dict[str, str])
     identity_as: IdentityUse = "exchange"
     identity_audience: str = ""
+    revocation_ends_all: bool = False
 
     def granted(self, scope: Scope) -> Scope:
         """Translate the scope of a token response into the requested names."""
@@ -84,6 +86,7 @@ _AT_GOOGLE: Final = Habits(
     takes_audience=False,
     code_needs_secret=True,
     device_needs_secret=True,
+    revocation_ends_all=True,
     scope_names={f"https://www.googleapis.com/auth/userinfo.{name}": name for name in ("email", "profile")},
 )
 _AT_MICROSOFT: Final = Habits(takes_audience=False, identity_as="assertion", identity_audience=ENTRA_EXCHANGE)
@@ -160,7 +163,9 @@ def _keycloak(rest: str) -> Preset:
 def _host(text: str, form: str) -> str:
     """Return a host name in lower case, or raise `Misuse`."""
     if not _HOST.match(text.lower()):
-        raise Misuse(f"what follows is not of the form {form}", hint="docs/login.md lists the short names.")
+        raise Misuse(
+            f"what follows is not of the form {form}", hint="The short names: keyfob help docs/login.md#issuers"
+        )
     return text.lower()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.target import Target
 
 DEFAULT: Final = "default"
+KEYFOB_LOGIN: Final = "keyfob login"
 Dpop = Literal["off", "prefer", "require"]
 DPOP: Final[tuple[Dpop, ...]] = get_args(Dpop)
 _NAMED: Final[dict[str, Dpop]] = {name: name for name in DPOP}
@@ -56,6 +58,8 @@ class Profile:
         username: The user of a password login. It is prompted for if absent, and never stored.
         certificate: The certificate that is presented to the server and the API (RFC 8705). It authenticates the
             client if there is no secret, key or workload identity.
+        login_command: The command by which users log in to the running program, for messages; "" if unknown. Never
+            stored.
     """
 
     name: str
@@ -78,6 +82,7 @@ class Profile:
     dpop: Dpop = "off"
     username: str | None = None
     certificate: CertificateFiles | None = None
+    login_command: str = field(default=KEYFOB_LOGIN, compare=False)
 
     def __post_init__(self) -> None:
         """Validate the settings; raise `Misuse` if they are not valid."""
@@ -111,6 +116,28 @@ class Profile:
     def _check_username(self) -> None:
         if self.username is not None and (self.flow != "password" or not self.username.strip()):
             raise Misuse("a user name goes with a password alone, and is not empty", hint="Add --flow password.")
+
+    def login_hint(self, lead: str = "Run", otherwise: str = "Log in again", flags: str = "") -> str:
+        """Return a hint that names the login command of the running program. Every such hint is built here.
+
+        Args:
+            lead: What stands before the command.
+            otherwise: The hint if the command is unknown.
+            flags: Flags of `keyfob login`; another program's are unknown.
+        """
+        line = self.login_line(flags)
+        return f"{lead}: {line}" if line else f"{otherwise}."
+
+    def login_line(self, flags: str = "") -> str:
+        """Return the command line that logs in; "" if it is unknown. Arguments as for `login_hint`."""
+        if self.login_command == KEYFOB_LOGIN:
+            return f"{command('login', self.name)}{flags and f' {flags}'}"
+        return self.login_command
+
+    @property
+    def program(self) -> str:
+        """The name of the running program, for messages; "" if unknown."""
+        return self.login_command.partition(" ")[0]
 
     @property
     def target(self) -> Target:
@@ -172,6 +199,13 @@ class Profile:
             dpop=read_dpop(fields.optional_text("dpop")),
             certificate=None if certificate is None else CertificateFiles(certificate, key),
         )
+
+
+def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: bool) -> str:
+    """Return the profile name of a program that names none: no other issuer, client or API has the same."""
+    key = "\n".join([issuer, client_id, audience or "", "machine" * is_machine])
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", client_id).strip("._-")[:27]
+    return f"{readable or 'client'}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def check_name(name: str) -> None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final, Self
 
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.client.model.profile import Profile, command
+from keyfob.client.model.profile import Profile
 from keyfob.errors import Malformed
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Response
@@ -52,15 +52,15 @@ class StepUp:
         return cls(scope, assurance) if scope or assurance else None
 
     def command(self, profile: Profile, stored: Scope) -> str:
-        """Return the command line for such a login."""
-        words = [command("login", profile.name)]
+        """Return the command line for such a login; "" if the program's is unknown."""
+        words: list[str] = []
         if self.scope - stored:
             words += ["--scope", shlex.quote(Scope(stored.names | self.scope.names).write())]
         if self.assurance.acr_values:
             words += ["--acr", shlex.quote(" ".join(self.assurance.acr_values))]
         if self.assurance.max_age is not None:
             words += ["--max-age", f"{int(self.assurance.max_age.total_seconds())}s"]
-        return " ".join(words)
+        return profile.login_line(" ".join(words))
 
 
 def challenge_of(response: Response) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Self, TypeGuard, get_args
 
+from keyfob.client.model.file_version import check_version
 from keyfob.errors import Malformed, Misuse, VaultUnavailable
 from keyfob.protocol.fields import Fields, read_json
 
@@ -16,6 +17,7 @@ PLACES: Final[tuple[Place, ...]] = get_args(Place)
 POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
 VERSION: Final = 1
 KEY_BYTES: Final = 32
+PASSPHRASE_VARIABLE: Final = "KEYFOB_PASSPHRASE_FILE"
 WORDS: Final[dict[Place, str]] = {
     "keyring": "sealed; the key lies in this system's keyring",
     "systemd": "sealed; the key is a credential of this machine's systemd",
@@ -51,8 +53,7 @@ class Note:
             Malformed: It is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault's note")
-        if fields.values.get("version") != VERSION:
-            raise Malformed("vault's note: written by another version of keyfob", field="version")
+        check_version(fields, (VERSION,))
         return cls(_place(fields, "place"), _place(fields, "before"), fields.values.get("quick") is not False)
 
 

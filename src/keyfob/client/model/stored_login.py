@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol, Self
 
 from keyfob.client.model.certificate import bound_to
+from keyfob.client.model.file_version import check_version
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.errors import Malformed
@@ -57,6 +58,8 @@ class StoredLogin:
         auth_time: The ID token's `auth_time`; like `nonce`, a later ID token must have the same.
         refresh_until: The refresh token's expiry, if the server sent one.
         certificate: The thumbprint of the certificate that the access token is bound to, or None (RFC 8705 §3).
+        session_id: The ID token's `sid`: the user's session at the server (OpenID Connect Back-Channel Logout §2.1).
+        was_refreshed: Whether the access token came from a refresh; then another refresh gives no longer lifetime.
     """
 
     issuer: str
@@ -80,6 +83,8 @@ class StoredLogin:
     nonce: str | None = None
     refresh_until: datetime | None = None
     certificate: str | None = None
+    session_id: str | None = None
+    was_refreshed: bool = False
 
     @property
     def is_bound(self) -> bool:
@@ -127,6 +132,7 @@ class StoredLogin:
             auth_time=None if who is None else who.auth_time,
             nonce=None if who is None else who.nonce,
             refresh_until=_after(moment, answer.refresh_expires_in),
+            session_id=None if who is None else who.session_id,
         )
 
     def refreshed(self, answer: TokenAnswer, moment: datetime) -> StoredLogin:
@@ -139,6 +145,7 @@ class StoredLogin:
             obtained_at=moment,
             refresh_token=answer.refresh_token or self.refresh_token,
             generation=self.generation + 1,
+            was_refreshed=True,
             token_type=answer.token_type,
             refresh_until=_after(moment, answer.refresh_expires_in)
             or (None if answer.refresh_token else self.refresh_until),
@@ -168,6 +175,8 @@ class StoredLogin:
             "nonce": self.nonce,
             "refresh_until": None if self.refresh_until is None else self.refresh_until.timestamp(),
             "certificate": self.certificate,
+            "session_id": self.session_id,
+            "was_refreshed": self.was_refreshed,
         }
         return json.dumps(members, indent=1).encode()
 
@@ -179,8 +188,7 @@ class StoredLogin:
             Malformed: It is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault")
-        if fields.values.get("version") not in _READABLE:
-            raise Malformed("vault: written by another version of keyfob", field="version")
+        check_version(fields, _READABLE)
         refresh, proof_key = fields.optional_text("refresh_token"), fields.optional_text("proof_key")
         return cls(
             issuer=fields.text("issuer"),
@@ -205,6 +213,8 @@ class StoredLogin:
             nonce=fields.optional_text("nonce"),
             refresh_until=fields.optional_time("refresh_until"),
             certificate=fields.optional_text("certificate"),
+            session_id=fields.optional_text("session_id"),
+            was_refreshed=fields.values.get("was_refreshed") is True,
         )
 
 

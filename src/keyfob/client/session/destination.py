@@ -13,7 +13,7 @@ from keyfob.errors import Malformed
 from keyfob.protocol.address import origin_of
 from keyfob.protocol.fields import read_json
 
-Destination = Literal["ours", "first", "strange"]
+Destination = Literal["ours", "first", "unproven", "strange"]
 
 
 def judge_destination(profile: Profile, known: Collection[str], url: str) -> Destination:
@@ -24,11 +24,12 @@ def judge_destination(profile: Profile, known: Collection[str], url: str) -> Des
 
     Args:
         profile: The login. Its issuer may always receive the token: userinfo usually has the same origin.
-        known: Origins that have accepted the token before, or that the user has named.
+        known: Origins that the token has been sent to before, or that the user has named.
         url: The address to call.
 
     Returns:
-        "ours" if the token belongs there; "strange" if it belongs elsewhere; "first" if there is no evidence.
+        "ours" if the token belongs there; "strange" if it belongs elsewhere; "first" if there is no evidence;
+        "unproven" if there is none but the audience, which is the address of another origin.
     """
     origin, audience = origin_of(url), profile.audience or ""
     if origin in known or _is_issuer(profile, url):
@@ -37,7 +38,9 @@ def judge_destination(profile: Profile, known: Collection[str], url: str) -> Des
         return "ours" if covers(audience, url) else "strange"
     if origin and origin_of(audience) == origin:
         return "ours"
-    return "strange" if known else "first"
+    if known:
+        return "strange"
+    return "unproven" if origin_of(audience) else "first"
 
 
 def _is_issuer(profile: Profile, url: str) -> bool:
@@ -45,9 +48,9 @@ def _is_issuer(profile: Profile, url: str) -> bool:
 
 
 def is_worth_keeping(profile: Profile, url: str) -> bool:
-    """Return whether to remember that an address has accepted the token.
+    """Return whether to remember that the token is sent to an address.
 
-    The issuer's acceptance has no meaning for APIs. A resource already decides by itself; with its whole origin
+    The issuer is no API. A resource already decides by itself; with its whole origin
     remembered, its path would no longer count.
     """
     if _is_issuer(profile, url):
@@ -57,7 +60,7 @@ def is_worth_keeping(profile: Profile, url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """The origins that have accepted a login's token."""
+    """The origins that a login's token has been sent to."""
 
     known: tuple[str, ...] = ()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -10,13 +11,15 @@ from keyfob.client.auth.client_auth import OAuthClient, request_tokens
 from keyfob.client.auth.token_response import OK, read_tokens
 from keyfob.client.model.stored_login import DEFAULT_MIN_TTL, StoredLogin
 from keyfob.client.ports import World
-from keyfob.errors import LoginRequired, Refused
+from keyfob.errors import InvalidToken, KeyfobError, LoginRequired, Malformed, Refused
 from keyfob.protocol.grants import RefreshGrant
+from keyfob.protocol.http import Response
 from keyfob.protocol.oauth_error import INVALID_GRANT, OAuthError
 from keyfob.protocol.secret import Secret
 
 # If the clock shows an earlier time than the token's receipt, it was set back; the remaining lifetime is then unknown.
 _SET_BACK: Final = timedelta(minutes=2)
+IF_IT_STAYS: Final = "If it stays so, log in again"
 State = Literal["logged-in", "lapsed-but-renews", "login-needed", "offline-unknown", "vault-unavailable"]
 
 
@@ -45,11 +48,15 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
     Args:
         moment: Aware, UTC, by this machine's clock; the stored login contains that clock's skew.
         min_ttl: How long the token must remain valid; None for the default. An unknown lifetime counts as valid.
+            If a refresh has shown that the server gives less, half of what it gives will do.
     """
     if stored is None:
         return LogIn()
     server_time = moment + stored.skew
     least = stored.renewal_window if min_ttl is None else min_ttl
+    if stored.was_refreshed and stored.expires_at is not None:
+        lifetime = stored.expires_at - stored.obtained_at
+        least = least if least < lifetime else lifetime / 2
     is_good = stored.expires_at is None or stored.expires_at - server_time >= least
     if stored.refresh_token is None:
         return Use(stored.access_token) if is_good else LogIn()
@@ -64,34 +71,62 @@ def is_usable(stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) 
     return is_valid and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
 
 
-async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, client: OAuthClient) -> StoredLogin:
-    """Refresh once, without a retry, since a refresh token may be for one use.
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What an answer of status 200 leaves. The refresh token that was sent may be spent, whatever else is wrong.
 
-    Returns:
-        The login with new tokens, to be stored at once.
+    Attributes:
+        stored: The login to store at once.
+        problem: Why the answer's access token is not in it; None if it is.
+    """
+
+    stored: StoredLogin
+    problem: KeyfobError | None = None
+
+
+async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, client: OAuthClient) -> Refreshed:
+    """Refresh once, without a retry, since a refresh token may be for one use.
 
     Raises:
         LoginRequired: The server no longer accepts the refresh token.
         Refused: Another refusal; the refresh token may still be valid.
         Unreachable: There is no usable response; the refresh token may still be valid.
-        Malformed: The tokens violate the protocol.
-        InvalidToken: The ID token with them is about another user.
+        Malformed: The same.
     """
     response = await request_tokens(world, client, stored.token_endpoint, RefreshGrant(refresh_token))
     error = OAuthError.find(response)
     if response.status != OK and error is not None and error.error == INVALID_GRANT:
-        raise LoginRequired("the login has ended", oauth_code=error.error, hint="Run: keyfob login")
+        raise LoginRequired("the login has ended", oauth_code=error.error)
+    moment = world.now().wall
     try:
         answer = read_tokens(response, "the server does not refresh this login", client.token_types)
-    except Refused as problem:
-        problem.hint = problem.hint or "If it stays so, log in again: keyfob login"
-        raise
-    moment = world.now().wall
-    if answer.id_token is not None:
-        from keyfob.client.flows.id_token import check_renewed  # noqa: PLC0415  cryptography is slow to import, and few refreshes need it
+        if answer.id_token is not None:
+            from keyfob.client.flows.id_token import check_renewed  # noqa: PLC0415  cryptography is slow to import, and few refreshes need it
 
-        check_renewed(answer.id_token, stored, moment)
-    return stored.refreshed(answer, moment)
+            check_renewed(answer.id_token, stored, moment)
+    except Refused as problem:
+        problem.hint = problem.hint or f"{IF_IT_STAYS}."
+        raise
+    except (Malformed, InvalidToken) as problem:
+        return Refreshed(_without_access_token(response, stored), problem)
+    return Refreshed(stored.refreshed(answer, moment))
+
+
+def _without_access_token(response: Response, stored: StoredLogin) -> StoredLogin:
+    """Return the login with only the new refresh token of an answer that fails a check (RFC 6749 §6).
+
+    An answer without one has replaced nothing, so the old one stays.
+    """
+    try:
+        # Not as strictly as usual: what is wrong with the answer is known already.
+        members: object = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return stored  # for example a page of a proxy
+    sent = members.get("refresh_token") if isinstance(members, dict) else None
+    if sent is None or sent == "":
+        return stored
+    new = Secret(sent) if isinstance(sent, str) and sent.isascii() and sent.isprintable() else None
+    return replace(stored, refresh_token=new, generation=stored.generation + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.login_lock import await_login_lock
-from keyfob.client.flows.logout import LoggedOut, end, log_out, remove_login
+from keyfob.client.flows.logout import LoggedOut, end, remove_login
 from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.lock_holder import LockHolder
 from keyfob.client.model.notices import VaultNote
+from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.calls import TokenHeaders
 from keyfob.client.session.renewal import Renewal
-from keyfob.client.session.storage import need_login
-from keyfob.errors import KeyfobError, LoginRequired, Refused
+from keyfob.client.session.storage import naming_login, need_login, refuse_other
+from keyfob.errors import KeyfobError, LoginRequired, Refused, VaultUnavailable
 from keyfob.lazy import LazyModule
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.metadata import ServerMetadata
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 else:  # a stored token needs no flow: 40 ms
     interactive = LazyModule("keyfob.client.flows.interactive")
 
-MISMATCH_HINT: Final = "Log in as before, or let the other take its place: keyfob login --switch-account"
+_MISMATCH: Final = "Log in as before"
 _ID_BYTES: Final = 16
 
 
@@ -56,13 +57,16 @@ class Login(Renewal):
         Args:
             opens_page: Device flow: open the page with the code in it on this machine.
             assurance: Requirements on authentication.
-            may_replace_account: Decides, on an account mismatch, whether the new login may replace the stored one.
+            may_replace_account: Decides, on an account mismatch or if the stored login is another client's, whether
+                the new login may replace the stored one.
             accepts: Decides whether another process's login will do.
 
         Raises:
             KeyfobError: As the flows; the stored login is then unchanged.
         """
         await self._prepare()
+        if may_replace_account is keep_account:
+            await self._refuse_other()  # before the user logs in for nothing
         last_name = ""
         if self.profile.flow == "password":
             last_name = login_name_of(await self._load_any(), self.profile)
@@ -70,13 +74,15 @@ class Login(Renewal):
         async def log_in() -> StoredLogin:
             return await self._obtain(opens_page=opens_page, assurance=assurance, last_name=last_name)
 
-        async with self._ending():
+        async with self._ending() as replaced:
             # A password is typed into this process only, and without a user the flow fails at once: no lock is needed.
             if self.profile.is_machine or self.profile.flow == "password" or not self._has_user():
-                return await self._store_login(await log_in(), may_replace_account)
-            return await self._under_login_lock(
-                LockHolder.of(self.profile, assurance), log_in, may_replace_account, accepts
-            )
+                stored = await self._store_login(await log_in(), may_replace_account, replaced)
+            else:
+                holder = LockHolder.of(self.profile, assurance)
+                stored = await self._under_login_lock(holder, log_in, may_replace_account, accepts, replaced)
+        await self._end_all(replaced)
+        return stored
 
     async def log_in_again(self, wanted: StepUp) -> StoredLogin:
         """Log in with what an API asks for beyond what the stored login has.
@@ -90,7 +96,8 @@ class Login(Renewal):
         try:
             return await self._with(profile=profile).log_in(assurance=wanted.assurance)
         except LoginRequired as problem:
-            problem.hint = f"Run in a terminal: {wanted.command(self.profile, scope)}"
+            line = wanted.command(self.profile, scope)
+            problem.hint = f"Run in a terminal: {line}" if line else "Log in in a terminal."
             raise
 
     async def metadata(self) -> ServerMetadata:
@@ -116,9 +123,13 @@ class Login(Renewal):
             return self._certified(await interactive.resume(self._world, self.profile, self._credentials.credential()))
 
         await self._prepare()
-        async with self._ending():
+        async with self._ending() as replaced:
             holder = LockHolder.of(self.profile, ANY_LOGIN)
-            return await self._under_login_lock(holder, log_in, may_replace_account, accepts, ignores_assurance=True)
+            stored = await self._under_login_lock(
+                holder, log_in, may_replace_account, accepts, replaced, ignores_assurance=True
+            )
+        await self._end_all(replaced)
+        return stored
 
     async def stored(self) -> StoredLogin:
         """Return the stored login.
@@ -197,7 +208,8 @@ class Login(Renewal):
         return await end(self._world, removed, self._credentials.client)
 
     async def _prepare(self) -> None:
-        note = await self._vault.prepare()  # before the user logs in for nothing
+        with naming_login(self.profile):
+            note = await self._vault.prepare()  # before the user logs in for nothing
         if note:
             self._world.notify(VaultNote(note))
 
@@ -211,6 +223,7 @@ class Login(Renewal):
         log_in: Callable[[], Awaitable[StoredLogin]],
         may_replace_account: MayReplaceAccount,
         accepts: AcceptsLogin,
+        replaced: list[StoredLogin],
         *,
         ignores_assurance: bool = False,
     ) -> StoredLogin:
@@ -225,34 +238,59 @@ class Login(Renewal):
             self._world, self._vault, self.profile.name, holder, accepts_here, ignores_assurance=ignores_assurance
         )
         self._memory.unsaved = None if found else self._memory.unsaved
-        stored = found or await self._store_login(await log_in(), may_replace_account)
+        stored = found or await self._store_login(await log_in(), may_replace_account, replaced)
         self._world.record_login(self.profile.name, replace(holder, kept=stored.generation))  # for processes that wait
         return stored
 
-    async def _store_login(self, stored: StoredLogin, may_replace_account: MayReplaceAccount) -> StoredLogin:
-        """Store a new login.
+    async def _store_login(
+        self, stored: StoredLogin, may_replace_account: MayReplaceAccount, replaced: list[StoredLogin]
+    ) -> StoredLogin:
+        """Store a new login, and add the one that it replaces to `replaced`.
 
         Raises:
             Refused: On an account mismatch that was not accepted; the new login is revoked.
+            Misuse: Likewise, if the stored login is another client's.
         """
         before = await self._load_any()
+        if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
+            await self._end(stored)  # the unwanted login must not stay valid
+            refuse_other(self.profile)
         if before is not None and is_other_account(before, stored) and not may_replace_account(before, stored):
-            # Revoke the unwanted login so that it does not stay valid.
-            await log_out(self._world, stored, self._credentials.client(stored))
+            await self._end(stored)
             raise Refused("another person logged in than before; the login before is kept",
-                          code="account-mismatch", hint=MISMATCH_HINT)  # fmt: skip
-        async with self._locked():
-            stored = replace(stored, generation=await self._generation() + 1)
-            await self._vault.save(self.profile.name, stored)
+                          code="account-mismatch", hint=self._mismatch_hint())  # fmt: skip
+        async with AsyncExitStack() as held:
+            await self._take_lock(held)
+            # The entry may have been refreshed while the user logged in.
+            last = await self._load_any()
+            stored = replace(stored, generation=(last.generation if last else 0) + 1)
+            try:
+                await self._vault.save(self.profile.name, stored)
+            except VaultUnavailable:
+                await self._end(stored)
+                raise
         self._memory.unsaved = None
+        if last is not None and is_left_behind(last, stored, self.profile):
+            replaced.append(last)
         return stored
 
+    async def _end_all(self, replaced: list[StoredLogin]) -> None:
+        for login in replaced:
+            await self._end(login)
+
+    def _mismatch_hint(self) -> str:
+        return self.profile.login_hint(f"{_MISMATCH}, or let the other take its place", _MISMATCH, "--switch-account")
+
     @asynccontextmanager
-    async def _ending(self) -> AsyncGenerator[None]:
-        """Stop the listener, send the waiting browser its final page, and release the login lock."""
+    async def _ending(self) -> AsyncGenerator[list[StoredLogin]]:
+        """Stop the listener, send the waiting browser its final page, and release the login lock.
+
+        Yields the list for the logins that the new one replaces. They are revoked when nobody waits any more.
+        """
         succeeded = False
         try:
-            yield
+            with naming_login(self.profile):
+                yield []
             succeeded = True
         finally:
             self._world.release_login_lock()
@@ -263,6 +301,24 @@ def login_name_of(before: StoredLogin | None, profile: Profile) -> str:
     """Return the user name to offer for a password login: the last one, if it is an e-mail address."""
     person = before.person if before is not None and before.issuer == profile.issuer else None
     return person if person is not None and "@" in person else ""
+
+
+def is_left_behind(before: StoredLogin, after: StoredLogin, profile: Profile) -> bool:
+    """Return whether the login before stays alive at the server, though nothing holds it any more (decision 0035).
+
+    The client's credential is for one issuer only. A service account's token may be in use elsewhere. Within one
+    session at the server, and at some issuers always, revoking one refresh token ends the new one as well.
+    """
+    is_same_session = before.session_id is not None and before.session_id == after.session_id
+    is_same_token = before.refresh_token is not None and before.refresh_token == after.refresh_token
+    ends_all = habits_of(after.issuer).revocation_ends_all and not is_other_account(before, after)
+    is_in_use = profile.is_machine or is_same_session or is_same_token or ends_all
+    return not (is_in_use or is_other_client(before, after))
+
+
+def is_other_client(before: StoredLogin, after: StoredLogin) -> bool:
+    """Return whether the logins are of different clients, or at different issuers."""
+    return (before.issuer, before.client_id) != (after.issuer, after.client_id)
 
 
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:

@@ -5,17 +5,22 @@ Of many processes that want a refresh, one makes it under the login's lock; the 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.certificate import Certificate
 from keyfob.client.model.credential import PlatformToken
+from keyfob.client.model.notices import VaultNote
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.session.freshness import LogIn, Use, is_usable, judge, refresh
+from keyfob.client.ports import Slot
+from keyfob.client.session.freshness import IF_IT_STAYS, LogIn, Refreshed, Use, is_usable, judge, refresh
 from keyfob.client.session.server_time import ServerTime
 from keyfob.client.session.storage import Storage, need_login
-from keyfob.errors import LoginRequired, Malformed, Misuse, Unreachable
+from keyfob.errors import LoginRequired, Malformed, Misuse, Refused, Unreachable, VaultUnavailable
 from keyfob.lazy import LazyModule
 from keyfob.protocol.secret import Secret
 
@@ -51,17 +56,30 @@ class Renewal(Storage):
             return before
         if not self.profile.is_machine and (isinstance(decision, LogIn) or before is None):
             need_login(self.profile)
-        async with self._locked(may_be_readonly=True):
-            return await self._renew(before, min_ttl, renew=renew)
+        async with AsyncExitStack() as held:
+            try:
+                await self._take_lock(held, may_be_readonly=True)
+            except VaultUnavailable as problem:
+                return self._at_hand(before, problem, min_ttl, renew=renew)
+            return await self._renew(held, before, min_ttl, renew=renew)
 
-    async def _renew(self, before: StoredLogin | None, min_ttl: timedelta | None, *, renew: bool) -> StoredLogin:
+    async def _renew(
+        self, held: AsyncExitStack, before: StoredLogin | None, min_ttl: timedelta | None, *, renew: bool
+    ) -> StoredLogin:
         """Renew the token under the lock, or return what another process stored while this one waited for it.
+
+        Args:
+            held: The lock; an exchange that outlives this task takes it over.
+            before: The login as this process knew it.
+            min_ttl: As `fresh`.
+            renew: As `fresh`.
 
         Raises:
             LoginRequired: An interactive login is required.
             Refused: The server refuses.
             Unreachable: The server does not answer, and the stored token does not suffice.
             Malformed: Likewise, for an unusable response.
+            VaultUnavailable: Likewise, since new tokens could not be stored; no request was sent.
         """
         stored = await self.load()
         moment = self._world.now().wall
@@ -73,44 +91,115 @@ class Renewal(Storage):
         try:
             if self.profile.is_machine:
                 return await self._obtain_next(stored)
-            return await self._refresh(stored, moment, min_ttl)
+            return await self._refresh(held, stored, moment, min_ttl)
         except (Unreachable, Malformed):
             if not renew and is_usable(stored, moment, min_ttl):
                 return stored
             raise
+        except VaultUnavailable as problem:
+            return self._at_hand(stored, problem, min_ttl, renew=renew)
+
+    def _at_hand(
+        self, stored: StoredLogin | None, problem: VaultUnavailable, min_ttl: timedelta | None, *, renew: bool
+    ) -> StoredLogin:
+        """Return the stored login while its token is valid, since no new one could be stored.
+
+        Raises:
+            VaultUnavailable: It is not.
+        """
+        if renew or stored is None or not is_usable(stored, self._world.now().wall, min_ttl):
+            raise problem
+        self._world.notify(VaultNote(f"the login is not renewed: {problem.message}"))
+        return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
         """Request and store a service account's next token. Of many processes one does, since Auth0 bills each.
 
         Raises:
             LoginRequired: It is not a service account.
+            Misuse: The profile holds another client's login.
         """
         if not self.profile.is_machine:
             need_login(self.profile)
+        await self._refuse_other()
         fresh = await self._obtain(before=stored)
         return await self._save_newest(stored, replace(fresh, generation=await self._generation() + 1))
 
-    async def _refresh(self, stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) -> StoredLogin:
-        """Refresh. If the refresh token is refused, another process may have used it: read the vault again.
+    async def _refresh(
+        self, held: AsyncExitStack, stored: StoredLogin, moment: datetime, min_ttl: timedelta | None
+    ) -> StoredLogin:
+        """Refresh as a transaction: reserve the place of the answer, send, keep. See decision 0034.
 
         Raises:
             LoginRequired: There is no refresh token, or none that the server accepts.
+            VaultUnavailable: The answer could not be stored; no request was sent.
         """
         if stored.refresh_token is None:
             need_login(self.profile)
+        client, certificate = self._credentials.client(stored), self._credentials.certificate()
         try:
-            fresh = await self._exchange(stored, stored.refresh_token)
-        except LoginRequired:
-            newer = await self._load_newer(stored)
-            if newer is None:
-                await self._save_newest(stored, replace(stored, refresh_token=None, generation=stored.generation + 1))
+            slot = await held.enter_async_context(self._vault.reserve(self.profile.name))
+        except VaultUnavailable as problem:
+            problem.message = f"new tokens could not be kept: {problem.message}"
+            raise
+
+        async def send(login: StoredLogin, refresh_token: Secret) -> Refreshed:
+            world = ServerTime(self._world, login.skew)
+            try:
+                done = await refresh(world, login, refresh_token, client)
+            except LoginRequired as problem:
+                problem.hint = problem.hint or self.profile.login_hint()
                 raise
-            if isinstance(judge(newer, moment, min_ttl), Use):
-                return newer
-            if newer.refresh_token is None:
+            except Refused as problem:
+                if problem.hint == f"{IF_IT_STAYS}.":
+                    problem.hint = self.profile.login_hint(IF_IT_STAYS, IF_IT_STAYS)
                 raise
-            stored, fresh = newer, await self._exchange(newer, newer.refresh_token)
-        return await self._save_newest(stored, fresh)
+            if done.problem is not None:
+                return done
+            return Refreshed(replace(_certified(done.stored, certificate), skew=world.skew))
+
+        return await self._world.uninterrupted(
+            self._exchange(held.pop_all(), slot, send, stored, stored.refresh_token, moment, min_ttl)
+        )
+
+    async def _exchange(
+        self,
+        held: AsyncExitStack,
+        slot: Slot,
+        send: Callable[[StoredLogin, Secret], Awaitable[Refreshed]],
+        stored: StoredLogin,
+        refresh_token: Secret,
+        moment: datetime,
+        min_ttl: timedelta | None,
+    ) -> StoredLogin:
+        """Send the refresh token and keep the answer; then release the slot and the lock.
+
+        If the refresh token is refused, another process may have used it, so the vault is read again.
+
+        Raises:
+            LoginRequired: The server accepts no refresh token.
+            KeyfobError: The answer fails a check; its refresh token was kept.
+        """
+        async with held:
+            try:
+                done = await send(stored, refresh_token)
+            except LoginRequired:
+                newer = await self._load_newer(stored)
+                if newer is None:
+                    ended = replace(stored, refresh_token=None, generation=stored.generation + 1)
+                    await self._save_newest(stored, ended, slot)
+                    raise
+                if isinstance(judge(newer, moment, min_ttl), Use):
+                    return newer
+                if newer.refresh_token is None:
+                    raise
+                stored, done = newer, await send(newer, newer.refresh_token)
+            fresh = done.stored
+            if fresh != stored:
+                fresh = await self._save_newest(stored, fresh, slot)
+            if done.problem is not None:
+                raise done.problem
+            return fresh
 
     async def _load_newer(self, stored: StoredLogin) -> StoredLogin | None:
         """Return a newer stored login, or None; network file systems may show it with a delay."""
@@ -121,11 +210,6 @@ class Renewal(Storage):
             if newer is not None and newer.generation != stored.generation:
                 return newer
         return None
-
-    async def _exchange(self, stored: StoredLogin, refresh_token: Secret) -> StoredLogin:
-        world = ServerTime(self._world, stored.skew)
-        fresh = await refresh(world, stored, refresh_token, self._credentials.client(stored))
-        return replace(self._certified(fresh), skew=world.skew)
 
     async def _obtain(
         self,
@@ -155,8 +239,7 @@ class Renewal(Storage):
 
     def _certified(self, stored: StoredLogin) -> StoredLogin:
         """Return the login with the certificate that its token is bound to."""
-        certificate = self._credentials.certificate()
-        return stored.with_certificate(None if certificate is None else certificate.thumbprint)
+        return _certified(stored, self._credentials.certificate())
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
         """Return whether the token is bound to a certificate that was replaced since: some live for hours only."""
@@ -167,3 +250,7 @@ class Renewal(Storage):
         except Misuse:
             return False  # its files may be replaced at this moment; a connection reports what is wrong
         return certificate is not None and certificate.thumbprint != stored.certificate
+
+
+def _certified(stored: StoredLogin, certificate: Certificate | None) -> StoredLogin:
+    return stored.with_certificate(None if certificate is None else certificate.thumbprint)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn, Self
 
 from keyfob.client.auth.credentials import ProfileCredentials, ReadCredential
+from keyfob.client.flows.logout import log_out
 from keyfob.client.model.notices import VaultNote
-from keyfob.client.model.profile import Profile, command
+from keyfob.client.model.profile import KEYFOB_LOGIN, Profile, command
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.ports import Vault, World
-from keyfob.errors import LoginRequired, VaultUnavailable
+from keyfob.client.ports import Slot, Vault, World
+from keyfob.errors import KeyfobError, LoginRequired, Misuse, VaultUnavailable
 
 
 @dataclass(slots=True)
@@ -62,7 +63,8 @@ class Storage:
 
     async def load(self) -> StoredLogin | None:
         """Return the newest login of this profile, or None."""
-        stored, unsaved = await self._vault.load(self.profile.name), self._memory.unsaved
+        with naming_login(self.profile):
+            stored, unsaved = await self._vault.load(self.profile.name), self._memory.unsaved
         if unsaved is not None and stored is not None and stored.generation < unsaved.generation:
             stored = unsaved
         return stored if stored and self._is_ours(stored) else None
@@ -72,45 +74,71 @@ class Storage:
         return (stored.issuer, stored.client_id, stored.audience) == wanted
 
     async def _load_any(self) -> StoredLogin | None:
-        """Return the vault's entry even if it is another profile's login; None if it cannot be read."""
+        """Return the newest login even if it is another profile's; None if it cannot be read."""
+        unsaved = self._memory.unsaved
         try:
-            return await self._vault.load(self.profile.name)
+            stored = await self._vault.load(self.profile.name)
         except VaultUnavailable:
-            return None
+            return unsaved
+        return unsaved if unsaved and (stored is None or stored.generation < unsaved.generation) else stored
+
+    async def _refuse_other(self) -> None:
+        """Raise `Misuse` if the vault's entry is the login of another client or issuer. It is not overwritten."""
+        stored = await self._load_any()
+        if stored is None or (stored.issuer, stored.client_id) == (self.profile.issuer, self.profile.client_id):
+            return
+        refuse_other(self.profile)
 
     async def _generation(self) -> int:
         stored = await self._load_any()
         return stored.generation if stored else 0
 
-    async def _save_newest(self, before: StoredLogin | None, fresh: StoredLogin) -> StoredLogin:
+    async def _save_newest(
+        self, before: StoredLogin | None, fresh: StoredLogin, slot: Slot | None = None
+    ) -> StoredLogin:
         """Store a new login, unless another process has stored a newer one; return the one that is valid.
 
+        Args:
+            before: The login that it replaces; None if it is the first.
+            fresh: The new login.
+            slot: The place that was reserved for it.
+
         Raises:
-            LoginRequired: The login was deleted meanwhile.
+            LoginRequired: The login was deleted meanwhile; the new tokens are revoked.
         """
-        stored = await self.load()
+        try:
+            stored = await self.load()
+        except VaultUnavailable:
+            stored = before  # the new login is worth more than one that cannot be read
         if before is not None and stored is None:
+            await self._end(fresh)
             need_login(self.profile)
         if stored is not None and before is not None and stored.generation != before.generation:
             return stored  # on a file system without locks, a late result does not overwrite a newer one
         try:
-            await self._vault.save(self.profile.name, fresh)
+            await (self._vault.save(self.profile.name, fresh) if slot is None else slot.save(fresh))
         except VaultUnavailable as problem:
             # The token is valid. The next process cannot refresh, if each refresh token is for one use.
             self._memory.unsaved = fresh
             self._world.notify(VaultNote(f"the new tokens cannot be kept: {problem.message}"))
         return fresh
 
-    @asynccontextmanager
-    async def _locked(self, *, may_be_readonly: bool = False) -> AsyncGenerator[None]:
-        """Hold the login's lock. A read-only vault needs none: no other process can store anything either."""
-        async with AsyncExitStack() as stack:
-            try:
-                await stack.enter_async_context(self._vault.lock(self.profile.name))
-            except VaultUnavailable as problem:
-                if not (may_be_readonly and problem.code == "vault-readonly"):
-                    raise
-            yield
+    async def _end(self, dropped: StoredLogin) -> None:
+        """Revoke the tokens of a login that will not be used any more, if possible (RFC 7009)."""
+        with suppress(KeyfobError):
+            await log_out(self._world, dropped, self._credentials.client(dropped))
+
+    async def _take_lock(self, held: AsyncExitStack, *, may_be_readonly: bool = False) -> None:
+        """Take the login's lock. A read-only vault needs none: no other process can store anything either."""
+        try:
+            await held.enter_async_context(self._vault.lock(self.profile.name, self._tell_wait))
+        except VaultUnavailable as problem:
+            if not (may_be_readonly and problem.code == "vault-readonly"):
+                raise
+
+    def _tell_wait(self, pid: int | None) -> None:
+        other = "another keyfob" if pid is None else f"another keyfob (process {pid})"
+        self._world.notify(VaultNote(f"waiting for {other}, which uses this login"))
 
     @asynccontextmanager
     async def _step_up_lock(self) -> AsyncGenerator[None]:
@@ -132,4 +160,28 @@ def need_login(profile: Profile) -> NoReturn:
     Raises:
         LoginRequired: Always.
     """
-    raise LoginRequired("not logged in", hint=f"Run: {command('login', profile.name)}")
+    raise LoginRequired("not logged in", hint=profile.login_hint())
+
+
+def refuse_other(profile: Profile) -> NoReturn:
+    """Raise `Misuse`: the profile holds the login of another client or issuer, which is kept."""
+    hint = "The program has to use a profile of its own: App(profile=...), or none."
+    if profile.login_command == KEYFOB_LOGIN:
+        hint = f"Give this login a profile of its own: {command('login', 'NAME')}"
+    message = f"the profile {profile.name} holds a login of another client or issuer, which is kept"
+    raise Misuse(message, code="profile-taken", hint=hint)
+
+
+@contextmanager
+def naming_login(profile: Profile) -> Generator[None]:
+    """Name the login command in errors of the vault and the terminal, to which the profile is unknown."""
+    try:
+        yield
+    except LoginRequired as problem:
+        if problem.code == "no-terminal" and not problem.hint:
+            problem.hint = profile.login_hint("Run in a terminal", "Log in in a terminal")
+        raise
+    except VaultUnavailable as problem:
+        if problem.code in {"key-empty", "vault-damaged"}:
+            problem.hint = profile.login_hint()
+        raise

@@ -6,21 +6,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keyfob.errors import Misuse
+from keyfob.lazy import LazyModule
+from keyfob.protocol.http import Request, Response
 from keyfob.protocol.resource_metadata import ResourceMetadata
 from keyfob.resource.certificates import CertificateHeader
 from keyfob.resource.challenges import ChallengeSettings
 from keyfob.resource.dpop_settings import DpopSettings
 from keyfob.resource.introspected import Introspection
-from keyfob.resource.io.fetch import Sender, send_over_network
 from keyfob.resource.io.keys import IssuerKeys
 from keyfob.resource.judge import TrustedIssuer, Verifier
 from keyfob.resource.policy import Policy
-from keyfob.resource.ports import Clock
+from keyfob.resource.ports import Clock, Sender
 from keyfob.resource.published import Published, publish
 
 if TYPE_CHECKING:
-    from keyfob.resource.io.introspect import IssuerIntrospector
-    from keyfob.resource.proof_validation import ProofValidator
+    from keyfob.resource import proof_validation
+    from keyfob.resource.io import introspect
+else:  # needed if the API has an address, and if the issuer is asked about tokens
+    proof_validation = LazyModule("keyfob.resource.proof_validation")
+    introspect = LazyModule("keyfob.resource.io.introspect")
 
 
 def build(  # noqa: PLR0913  settings, each by its name
@@ -45,13 +49,15 @@ def build(  # noqa: PLR0913  settings, each by its name
         raise Misuse("a guard has one policy for each issuer")
     if remember < 0:
         raise Misuse("a guard cannot remember fewer than no tokens")
-    send = send or send_over_network
+    send = send or _send_over_network
     published = publish(policies, address, metadata, dpop, takes_certificates=certificates is not None)
     challenges = ChallengeSettings(realm) if published is None else published.challenges(realm)
     verifier = Verifier(
         [TrustedIssuer(policy, IssuerKeys(policy.issuer, send, jwks_uri=policy.jwks_uri)) for policy in policies],
         challenges,
-        proofs=None if published is None else _proofs(dpop or DpopSettings(), published, challenges),
+        proofs=None
+        if published is None
+        else proof_validation.ProofValidator(dpop or DpopSettings(), published, challenges),
         certificates=certificates,
         introspector=None if introspection is None else _introspector(introspection, policies, send, clock),
         remember=remember,
@@ -60,18 +66,16 @@ def build(  # noqa: PLR0913  settings, each by its name
     return verifier, published
 
 
-def _proofs(dpop: DpopSettings, published: Published, challenges: ChallengeSettings) -> ProofValidator:
-    from keyfob.resource.proof_validation import ProofValidator  # only if the API has an address
-
-    return ProofValidator(dpop, published, challenges)
-
-
 def _introspector(
     settings: Introspection, policies: Sequence[Policy], send: Sender, clock: Clock
-) -> IssuerIntrospector:
-    from keyfob.resource.io.introspect import IssuerIntrospector  # only if the issuer is asked
-
+) -> introspect.IssuerIntrospector:
     for policy in policies:
         if settings.issuer in {"", policy.issuer}:
-            return IssuerIntrospector(settings, policy, send, clock)
+            return introspect.IssuerIntrospector(settings, policy, send, clock)
     raise Misuse("introspection names an issuer that the guard does not trust")
+
+
+def _send_over_network(request: Request) -> Response:
+    from keyfob.io.http import send_soon  # noqa: PLC0415  a guard that gets no token sends nothing
+
+    return send_soon(request)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from keyfob.errors import Malformed, Misuse
+from keyfob.io.http import sender_for
 from keyfob.jose.keys import KeySet
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import JSON, Request, Response
+from keyfob.protocol.metadata import ServerMetadata, well_known
+from keyfob.resource.ports import Sender
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from keyfob.protocol.metadata import ServerMetadata
-
-Sender = Callable[[Request], Response]
 _OK: Final = 200
 
 
@@ -40,8 +37,6 @@ def fetch_metadata(issuer: str, send: Sender) -> ServerMetadata:
         Malformed: There is none, or it names another issuer.
         Unreachable: The issuer does not answer.
     """
-    from keyfob.protocol.metadata import ServerMetadata, well_known  # not needed if `jwks_uri` is configured
-
     for address in well_known(issuer):
         try:
             document = read_json(get(address, send).body, "metadata")
@@ -78,17 +73,7 @@ def fetch_keys(issuer: str, ca: Path | str | None = None) -> KeySet:
         Malformed: The issuer has no metadata or no keys.
         Unreachable: The issuer does not answer.
     """
-    from pathlib import Path  # 5 ms, which a guard need not spend
-
-    from keyfob.io.http import sender_for  # loads httpx2: 70 ms
-
     if not is_safe(issuer):
         raise Misuse("an issuer is an https address, or plain http on this machine")
     send = sender_for(None if ca is None else Path(ca))
     return KeySet.read(read_json(get(find_jwks_uri(issuer, send), send).body, "key set"))
-
-
-def send_over_network(request: Request) -> Response:
-    from keyfob.io.http import send_soon  # loads httpx2: 70 ms
-
-    return send_soon(request)

@@ -19,10 +19,10 @@ from keyfob.protocol.introspection import IntrospectionAnswer, IntrospectionRequ
 from keyfob.protocol.secret import Secret
 from keyfob.resource.expiring_cache import ExpiringCache
 from keyfob.resource.introspected import Introspection, Outcome, believed_until, check_answer
-from keyfob.resource.io.fetch import Sender, fetch_metadata
+from keyfob.resource.io.fetch import fetch_metadata
 from keyfob.resource.io.shared_call import SharedCall
 from keyfob.resource.policy import Policy
-from keyfob.resource.ports import Clock
+from keyfob.resource.ports import Clock, Sender
 from keyfob.resource.verify import Principal
 
 _LOG: Final = logging.getLogger("keyfob.guard")

@@ -7,14 +7,23 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyfob.errors import KeyfobError, Unreachable
 from keyfob.jose.keys import KeySet
+from keyfob.lazy import LazyModule
 from keyfob.protocol.fields import read_json
-from keyfob.resource.io.fetch import Sender, find_jwks_uri, get
-from keyfob.resource.io.shared_call import SharedCall
+from keyfob.resource.ports import Sender
 from keyfob.resource.refetch import CachedKeys, is_due, life_of, may_seek
+
+if TYPE_CHECKING:
+    import logging
+
+    from keyfob.resource.io import fetch, shared_call
+else:  # needed once keys are fetched: 10 ms
+    logging = LazyModule("logging")
+    fetch = LazyModule("keyfob.resource.io.fetch")
+    shared_call = LazyModule("keyfob.resource.io.shared_call")
 
 _OUR_LOG: Final = "keyfob.guard"
 
@@ -38,7 +47,7 @@ class IssuerKeys:
         self._seconds = steady
         self._lock = threading.Lock()
         self._cached = CachedKeys()
-        self._fetching: SharedCall[None] | None = None
+        self._fetching: shared_call.SharedCall[None] | None = None
         self._jwks_uri = jwks_uri
         self._found_uri: str | None = None
         self._body = b""
@@ -58,16 +67,16 @@ class IssuerKeys:
             raise Unreachable("the issuer's keys cannot be fetched")
         return cached.keys
 
-    def refresh(self) -> SharedCall[None] | None:
+    def refresh(self) -> shared_call.SharedCall[None] | None:
         with self._lock:
             if self._fetching is None and is_due(self._cached, self._steady()):
-                self._fetching = SharedCall(lambda: self._fetch(None))
+                self._fetching = shared_call.SharedCall(lambda: self._fetch(None))
             return self._fetching
 
-    def seek(self, key_id: str | None, seen: KeySet) -> SharedCall[None] | None:
+    def seek(self, key_id: str | None, seen: KeySet) -> shared_call.SharedCall[None] | None:
         with self._lock:
             if self._fetching is None and self._cached.keys is seen and may_seek(self._cached, key_id, self._steady()):
-                self._fetching = SharedCall(lambda: self._fetch((key_id,)))
+                self._fetching = shared_call.SharedCall(lambda: self._fetch((key_id,)))
             return self._fetching
 
     def has_answered(self) -> bool:
@@ -90,13 +99,11 @@ class IssuerKeys:
         """Return the issuer's keys, or None if they cannot be fetched."""
         before = self._cached
         try:
-            response = get(self._jwks_uri or self._found_uri or self._find_uri(), self._send)
+            response = fetch.get(self._jwks_uri or self._found_uri or self._find_uri(), self._send)
             # Equal bytes are the same keys: they are not parsed again, and remembered tokens stay valid.
             same = before.fetched_at is not None and response.body == self._body
             keys = before.keys if same else KeySet.read(read_json(response.body, "key set"))
         except KeyfobError as problem:
-            import logging  # 3 ms, and rarely needed
-
             logging.getLogger(_OUR_LOG).warning("keys of the issuer not fetched: %s", problem.message)
             self._found_uri = None  # they may have moved
             return None
@@ -106,7 +113,7 @@ class IssuerKeys:
         return CachedKeys(keys, now, now, life, before.missing)
 
     def _find_uri(self) -> str:
-        self._found_uri = find_jwks_uri(self._issuer, self._send)
+        self._found_uri = fetch.find_jwks_uri(self._issuer, self._send)
         return self._found_uri
 
 

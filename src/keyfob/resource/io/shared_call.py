@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from concurrent.futures import Future
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -16,8 +14,6 @@ class SharedCall(Generic[T]):
     """The first caller that waits runs the call; the others wait for its result."""
 
     def __init__(self, call: Callable[[], T]) -> None:
-        from concurrent.futures import Future  # 4 ms, and only if somebody has to wait
-
         self._call = call
         self._claim = threading.Lock()
         self._done: Future[T] = Future()
@@ -30,7 +26,7 @@ class SharedCall(Generic[T]):
         return self._done.result()
 
     async def wait_async(self) -> T:
-        import asyncio  # 38 ms, which an API without an event loop need not spend
+        import asyncio  # noqa: PLC0415  38 ms, which an API without an event loop need not spend
 
         if self._claim.acquire(blocking=False):
             try:

@@ -10,6 +10,7 @@ from typing import Final
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.keys import KeySet, PublicKey
+from keyfob.jose.shown import has_name, is_issued_by, read_certificate
 from keyfob.jose.tokens import Unverified, believe, take_apart
 from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.fields import Fields, read_json
@@ -159,8 +160,6 @@ def is_right_certificate(application: Application, certificate: bytes, authoriti
     A subject name is accepted only in a certificate that an authority has signed directly. Another client's registered
     certificate, or one that it has signed, could have any name.
     """
-    from keyfob.jose.shown import has_name, is_issued_by, read_certificate  # noqa: PLC0415  few clients have one
-
     methods, name = application.auth_methods, application.certificate_name
     if "self_signed_tls_client_auth" in methods:
         own = [read_certificate(one) for one in application.certificates]

@@ -119,7 +119,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="proof_nonce",
-        rule="The DPoP proof of a public client has a current nonce.",
+        rule="The nonce of the DPoP proof, if any, is current. A public client must send one.",
         proof=Cell(ProofFacts.lacks_nonce, "proof_needs_nonce"),
     ),
     TokenCheck(

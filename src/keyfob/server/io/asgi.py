@@ -34,7 +34,7 @@ class AsgiApp:
         """Create the application. `reload` is called before each request, to reload changed settings."""
         self._site = site
         self._reload = reload
-        self._sweep_at = site.now()
+        self._sweep_at = site.now() + limits.SWEEP_EVERY
         guard_log()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:

@@ -244,18 +244,16 @@ def _check_certificates(application: Application, what: str) -> None:
         _wrong(what, f"there are more than {MOST_KEYS} certificates", hint="One in use, and the next one.")
     if name is None and not own:
         return
-    from keyfob.jose.shown import KINDS as NAMES  # noqa: PLC0415  importing it takes 30 ms, and few clients need it
-    from keyfob.jose.shown import check_name, read_certificate  # noqa: PLC0415
+    from keyfob.jose import shown  # noqa: PLC0415  loads cryptography's x509: 30 ms, and few clients have a certificate
 
     try:
         if name is not None:
-            check_name(name)
+            shown.check_name(name)
         for certificate in own:
-            read_certificate(certificate)
+            shown.read_certificate(certificate)
     except Malformed as problem:
-        hint = (
-            f"A name begins with {', '.join(f'{kind}:' for kind in NAMES)}; a certificate is in PEM, without its key."
-        )
+        kinds = ", ".join(f"{kind}:" for kind in shown.KINDS)
+        hint = f"A name begins with {kinds}; a certificate is in PEM, without its key."
         _wrong(what, problem.message, hint=hint)
 
 

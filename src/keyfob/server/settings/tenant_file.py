@@ -69,7 +69,7 @@ def read_tenant_file(
     found: list[Mistake] = []
 
     def report(at: Location, message: str, hint: str) -> None:
-        found.append(Mistake(lines.of(at), message, hint or "docs/tenant.md says what it may be."))
+        found.append(Mistake(lines.of(at), message, hint or "What it may be: keyfob help docs/tenant.md"))
 
     for name in tables:
         if name not in TABLES:

@@ -31,7 +31,7 @@ class AnonymousClient:
             Unreachable: There is no response.
             Malformed: The response is not usable HTTP.
         """
-        from keyfob.client.io.http.httpx2_auth import call, plain_client
+        from keyfob.client.io.http.httpx2_auth import call, plain_client  # noqa: PLC0415  loads httpx2: 70 ms
 
         if not is_safe(request.url):
             raise Misuse("a call is not made over plain http beyond this machine", hint="Use the API's https address.")

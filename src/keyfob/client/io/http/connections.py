@@ -20,7 +20,7 @@ def sender_of(profile: Profile) -> HttpSender:
 
 def tls_of(profile: Profile) -> ssl.SSLContext:
     """Return a profile's TLS settings. Raises `Misuse` if a file of authorities or a certificate is unusable."""
-    from keyfob.io.trust import ssl_context
+    from keyfob.io.trust import ssl_context  # noqa: PLC0415  loads httpx2: 70 ms
 
     return ssl_context(_authorities(profile), _pair(profile))
 

@@ -1,4 +1,4 @@
-"""The origins that have accepted a login's token: a small file for each login. Errors are ignored."""
+"""The origins that a login's token has been sent to: a small file for each login."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-from keyfob.client.io.vault.files import home, read_private, write_private
+from keyfob.client.io.vault.files import home, make_folder, read_private, write_private
+from keyfob.client.io.vault.lock import locked
 from keyfob.client.model.profile import Profile
 from keyfob.client.session.destination import Origins
 from keyfob.errors import VaultUnavailable
@@ -24,12 +25,27 @@ class OriginFiles:
             return Origins() if raw is None else Origins.read(raw)
         return Origins()
 
-    def add(self, profile: Profile, origin: str) -> None:
-        before = self.load(profile)
-        after = before.with_origin(origin)
-        if after != before:
-            with contextlib.suppress(VaultUnavailable):
-                write_private(self._path(profile), after.write())
+    def add(self, profile: Profile, origin: str, *, only_first: bool = False) -> bool:
+        """Remember an origin, before the token is sent there.
+
+        Args:
+            only_first: Add it only if no other origin is known; of several processes, one succeeds.
+
+        Returns:
+            Whether it is remembered.
+        """
+        with contextlib.suppress(VaultUnavailable):
+            path = self._path(profile)
+            make_folder(self.folder)
+            with locked(path.with_suffix(".lock")):
+                before = self.load(profile)
+                after = before.with_origin(origin)
+                if after != before and before.known and only_first:
+                    return False
+                if after != before:
+                    write_private(path, after.write())
+                return True
+        return False
 
     def _path(self, profile: Profile) -> Path:
         members = (profile.name, profile.issuer, profile.client_id, profile.audience or "")

@@ -53,7 +53,7 @@ _INDENT = 4
 class Terminal:
     """Shows one login."""
 
-    def __init__(self, out: TextIO, *, live: bool, colour: bool, columns: int = 80) -> None:
+    def __init__(self, out: TextIO, *, live: bool, colour: bool, columns: int = 80, program: str = "keyfob") -> None:
         """Describe the screen.
 
         Args:
@@ -61,11 +61,13 @@ class Terminal:
             live: Whether a user watches, so that a countdown and a QR code are useful.
             colour: Whether to use bold type.
             columns: The width in characters.
+            program: The name that each remark begins with; "" for none.
         """
         self._out = out
         self._live = live
         self._colour = colour
         self._columns = columns
+        self._mark = f"{program}: " if program else ""
         self._waits_for = ""
         self._ends: float | None = None
         self._line = ""
@@ -73,7 +75,7 @@ class Terminal:
         self._offers_code = False
 
     @classmethod
-    def of_process(cls) -> Terminal:
+    def of_process(cls, program: str = "keyfob") -> Terminal:
         """Return a terminal for this process's stderr."""
         live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         return cls(
@@ -81,6 +83,7 @@ class Terminal:
             live=live,
             colour=live and not os.environ.get("NO_COLOR"),
             columns=shutil.get_terminal_size().columns,
+            program=program,
         )
 
     def __enter__(self) -> Self:
@@ -106,7 +109,7 @@ class Terminal:
             case StillPending():
                 pass  # the countdown shows that
             case LoginInAnotherProcess():
-                who = "another keyfob" if notice.pid is None else f"another keyfob (process {notice.pid})"
+                who = "another process" if notice.pid is None else f"another process ({notice.pid})"
                 self._print(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
             case SlowedDown():
                 self._show_pace(notice)
@@ -150,7 +153,7 @@ class Terminal:
             typed = sys.stdin.readline()
             typed = question.default if typed.isspace() and question.default else typed
         if not typed:
-            raise LoginRequired("nobody answers on stdin", code="no-terminal", hint="Run: keyfob login in a terminal.")
+            raise LoginRequired("nobody answers on stdin", code="no-terminal")
         return Secret(typed.rstrip("\r\n"))
 
     def _await(self, whom: str, span: timedelta) -> None:
@@ -204,7 +207,7 @@ class Terminal:
         return textwrap.wrap(text, max(self._columns - 1, 20)) if self._live else [text]
 
     def _qr_code(self, address: str) -> list[str]:
-        import segno  # only a device login on a terminal needs it
+        import segno  # noqa: PLC0415  only a device login on a terminal needs it
 
         matrix = [
             [bool(cell) for cell in row] for row in segno.make(address, error="l", micro=False).matrix_iter(border=2)
@@ -229,7 +232,7 @@ class Terminal:
 
     def _print(self, text: str) -> None:
         self._rewrite("")
-        self._out.write(f"keyfob: {printable(text)}\n")
+        self._out.write(f"{self._mark}{printable(text)}\n")
         self._out.flush()
 
     def _rewrite(self, text: str) -> None:

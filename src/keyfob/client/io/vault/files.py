@@ -5,7 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
+import time
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+from io import BufferedWriter
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -16,7 +21,10 @@ _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
 # With these errors nothing can be written, at all or by this user.
+LATER_HINT: Final = "Use that version, or set KEYFOB_HOME to another folder."
 READ_ONLY: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_IN_USE: Final = frozenset({5, 32})  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
+_NAPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)  # seconds
 
 
 def home() -> Path:
@@ -67,27 +75,92 @@ def write_private(path: Path, content: bytes) -> None:
     Raises:
         VaultUnavailable: It cannot be written; the old content is untouched.
     """
+    with reserved(path, 0) as write:
+        write(content)
+
+
+@contextlib.contextmanager
+def reserved(path: Path, size: int) -> Generator[Callable[[bytes], None]]:
+    """Reserve the space for a file's next content, and yield the function that replaces the file atomically.
+
+    The reserved file is the one that will be renamed. It is on the disk before this yields.
+
+    Args:
+        path: The file to replace.
+        size: How many bytes to reserve. A longer content may still fail.
+
+    Raises:
+        VaultUnavailable: It cannot be written; the old content is untouched.
+    """
     make_folder(path.parent)
+    if path.is_dir():
+        _fail("cannot be written", path, OSError(errno.EISDIR, ""))
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        # O_EXCL with the mode: private from the first byte, for any umask, and never through a planted link.
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "wb") as file:
+
+    def write(content: bytes) -> None:
+        try:
+            file.seek(0)
             file.write(content)
+            file.truncate()
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(path)
-        _sync_folder(path.parent)
+            file.close()  # Windows renames no open file
+            replace_file(fresh, path)
+            _sync_folder(path.parent)
+        except OSError as problem:
+            _fail("cannot be written", path, problem)
+
+    try:
+        # O_EXCL with the mode: private from the first byte, for any umask, and never through a planted link.
+        file = os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "wb")
     except OSError as problem:
+        _fail("cannot be written", path, problem)
+    try:
+        if size:
+            _fill(file, size, path)
+        yield write
+    finally:
+        with contextlib.suppress(OSError):
+            file.close()
         with contextlib.suppress(OSError):
             fresh.unlink()
+
+
+def _fill(file: BufferedWriter, size: int, path: Path) -> None:
+    try:
+        file.write(secrets.token_bytes(size))  # a file system that compresses reserves no space for zeros
+        file.flush()
+        os.fsync(file.fileno())
+        _sync_folder(path.parent)
+    except OSError as problem:
         _fail("cannot be written", path, problem)
+
+
+def replace_file(fresh: Path, path: Path) -> None:
+    """Rename a file over another. Windows refuses while a reader has it open, so this tries for a second.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    for nap in _NAPS:
+        try:
+            fresh.replace(path)
+        except PermissionError as problem:
+            if getattr(problem, "winerror", None) not in _IN_USE:
+                raise
+            time.sleep(nap)
+        else:
+            return
+    fresh.replace(path)
 
 
 def sweep(path: Path) -> None:
     """Remove the temporary files of killed writers. The caller must hold the file's lock."""
+    temporary = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]+")
     with contextlib.suppress(OSError):
-        for left in path.parent.glob(f".{path.name}.*"):
-            left.unlink(missing_ok=True)
+        for left in path.parent.iterdir():
+            if temporary.fullmatch(left.name):
+                left.unlink(missing_ok=True)
 
 
 def remove(path: Path) -> None:
@@ -102,6 +175,11 @@ def remove(path: Path) -> None:
         _fail("cannot be removed", path, problem)
 
 
+def stamp() -> str:
+    """Return the present time for the name of a damaged file."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
 def set_aside(path: Path, stamp: str) -> Path:
     """Rename a damaged file, so that nothing is lost, and return its new path.
 
@@ -114,6 +192,18 @@ def set_aside(path: Path, stamp: str) -> Path:
     except OSError as problem:
         _fail("is damaged and cannot be set aside", path, problem)
     return aside
+
+
+def stored_name(folder: Path, name: str) -> str:
+    """Return the name of the stored file that is `name` or differs from it only in case.
+
+    On some disks `Default.json` is `default.json`; here it is so on all of them. An exact match comes first.
+    """
+    try:
+        stored = {path.stem for path in folder.iterdir() if path.suffix == ".json"}
+    except OSError:
+        return name
+    return name if name in stored else min((found for found in stored if found.lower() == name.lower()), default=name)
 
 
 def _tighten(descriptor: int) -> None:

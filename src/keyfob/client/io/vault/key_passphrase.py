@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Final
 
 from keyfob.client.io.vault.files import read_private, remove, write_private
+from keyfob.client.model.storage_choice import PASSPHRASE_VARIABLE
 from keyfob.errors import KeyfobError, Malformed, VaultUnavailable
 from keyfob.jose import sealed
 from keyfob.protocol.fields import Fields, read_json
 
-VARIABLE: Final = "KEYFOB_PASSPHRASE_FILE"
 _CONTEXT: Final = "key passphrase"
 _VERSION: Final = 1
+# The passphrases that were typed and right, by key file, so that one command asks once, however many logins it reads.
+_typed: dict[Path, bytes] = {}
 
 
 class Passphrase:
@@ -42,11 +44,16 @@ class Passphrase:
             cost = _cost(fields)
         except (KeyfobError, ValueError):
             raise VaultUnavailable(f"{self._path} is damaged", code="vault-damaged", hint="Run: keyfob login") from None
-        phrase = _passphrase(may_ask=may_ask, is_new=False)
+        typed = _typed.get(self._path)
+        phrase = typed or _passphrase(may_ask=may_ask, is_new=False)
         try:
-            return sealed.unseal(ciphertext, sealed.stretch(phrase, salt, cost), context=_CONTEXT)
+            key = sealed.unseal(ciphertext, sealed.stretch(phrase, salt, cost), context=_CONTEXT)
+            if not os.environ.get(PASSPHRASE_VARIABLE):
+                _typed[self._path] = phrase
+            return key
         except Malformed:
-            hint = f"Look at the file that {VARIABLE} names."
+            _typed.pop(self._path, None)
+            hint = f"Look at the file that {PASSPHRASE_VARIABLE} names."
             raise VaultUnavailable("the passphrase is not the right one", code="passphrase-wrong", hint=hint) from None
 
     def write(self, key: bytes, *, may_ask: bool) -> None:
@@ -72,20 +79,20 @@ def _cost(fields: Fields) -> int:
 
 def _passphrase(*, may_ask: bool, is_new: bool) -> bytes:
     """Read the passphrase from its file, or prompt for it; raise `VaultUnavailable` if neither is possible."""
-    named = os.environ.get(VARIABLE)
+    named = os.environ.get(PASSPHRASE_VARIABLE)
     if named:
         try:
             phrase = Path(named).expanduser().read_bytes().rstrip(b"\r\n")
         except OSError as problem:
             reason = os.strerror(problem.errno or 0)
-            message = f"the file that {VARIABLE} names cannot be read: {reason}"
+            message = f"the file that {PASSPHRASE_VARIABLE} names cannot be read: {reason}"
             raise VaultUnavailable(message, code="key-locked") from None
     elif may_ask and sys.stdin.isatty():
         phrase = getpass.getpass("Passphrase for keyfob's vault: ").encode()
         if is_new and getpass.getpass("The same again: ").encode() != phrase:
             raise VaultUnavailable("these were two different passphrases", code="passphrase-wrong", hint="Try again.")
     else:
-        hint = f"Name a file that holds it in {VARIABLE}."
+        hint = f"Name a file that holds it in {PASSPHRASE_VARIABLE}."
         raise VaultUnavailable("the vault is sealed with a passphrase", code="key-locked", hint=hint)
     if not phrase:
         raise VaultUnavailable("the passphrase is empty", code="passphrase-wrong", hint="Give it at least one letter.")

@@ -67,7 +67,7 @@ class SecretService:
         patience = PERSON_SECONDS if may_ask else self._limit
 
         def run() -> T:
-            from keyfob.client.io.vault.secret_bus import SecretBus  # it imports jeepney
+            from keyfob.client.io.vault.secret_bus import SecretBus  # noqa: PLC0415  loads jeepney; only a desktop has it
 
             with closing(SecretBus(self._address, self._limit, patience)) as bus:
                 return work(bus)

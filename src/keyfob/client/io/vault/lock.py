@@ -25,7 +25,9 @@ from keyfob.client.io.vault.files import READ_ONLY
 from keyfob.errors import Code, VaultUnavailable
 
 _PATIENCE: Final = 60.0  # seconds: longer than a refresh may take with its time limits
-_SILENCE: Final = 120.0  # seconds after which a holder on another machine counts as dead
+_SILENCE: Final = 120.0  # seconds without a touch after which a holder on another machine counts as dead
+_TOUCH: Final = 15.0  # seconds
+_SOON: Final = 2.0  # seconds after which a user is told who is waited for
 _NAP: Final = 0.05
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _threads: dict[str, threading.Lock] = {}
@@ -48,41 +50,75 @@ else:
 
 
 @contextlib.contextmanager
-def locked(path: Path, lock: Callable[[int], None] = system_lock, patience: timedelta | None = None) -> Generator[None]:
+def locked(
+    path: Path,
+    lock: Callable[[int], None] = system_lock,
+    patience: timedelta | None = None,
+    on_wait: Callable[[int | None], object] | None = None,
+) -> Generator[None]:
     """Hold the lock.
 
     Args:
         path: The lock's file.
         lock: The operating system's lock; raises `OSError` if it is taken or the file system has no locks.
         patience: The time to wait; a minute by default.
+        on_wait: Called once with the holder's process id, if known, when the lock is still held after 2 s.
 
     Raises:
         VaultUnavailable: It was held for all that time (`vault-busy`), or nothing can be written there
             (`vault-readonly`).
     """
-    seconds = _PATIENCE if patience is None else patience.total_seconds()
+    wait = _Wait(_PATIENCE if patience is None else patience.total_seconds(), on_wait)
     with _threads_guard:
         mine = _threads.setdefault(str(path), threading.Lock())
-    if not mine.acquire(timeout=seconds):
-        _give_up()
+    while not mine.acquire(timeout=min(_SOON, wait.left())):
+        wait.go_on(os.getpid())
     try:
         descriptor = _open(path)
         try:
-            has_locks = _acquire(descriptor, lock, seconds)
-            with contextlib.nullcontext() if has_locks else _holding(path.with_name(f"{path.name}.held"), seconds):
+            if _acquire(descriptor, lock, wait):
+                _write_holder(descriptor)
                 yield
+            else:
+                with _holding(path.with_name(f"{path.name}.held"), wait):
+                    yield
         finally:
             os.close(descriptor)  # this releases the lock
     finally:
         mine.release()
 
 
+class _Wait:
+    """How long to wait for a holder, and when to say so."""
+
+    def __init__(self, seconds: float, on_wait: Callable[[int | None], object] | None) -> None:
+        start = time.monotonic()
+        self._end, self._tells_at = start + seconds, start + _SOON
+        self._on_wait = on_wait
+
+    def left(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+    def go_on(self, holder: int | None) -> None:
+        """Say who holds the lock, once, if it is time.
+
+        Raises:
+            VaultUnavailable: The patience is at its end.
+        """
+        now = time.monotonic()
+        if now >= self._end:
+            _give_up()
+        if self._on_wait is not None and now >= self._tells_at:
+            self._on_wait(holder)
+            self._on_wait = None
+
+
 class Lock:
     """The same for `with` and for `async with`; either blocks while it waits."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_wait: Callable[[int | None], object] | None = None) -> None:
         """Not held yet."""
-        self._held = locked(path)
+        self._held = locked(path, on_wait=on_wait)
 
     def __enter__(self) -> None:
         """Wait for the lock. Raises as `locked`."""
@@ -113,15 +149,13 @@ def _open(path: Path) -> int:
         raise VaultUnavailable(f"{path} cannot be opened: {os.strerror(problem.errno or 0)}", code=code) from None
 
 
-def _acquire(descriptor: int, lock: Callable[[int], None], seconds: float) -> bool:
+def _acquire(descriptor: int, lock: Callable[[int], None], wait: _Wait) -> bool:
     """Wait for the operating system's lock; return False if the file system has none."""
-    end = time.monotonic() + seconds
     while True:
         try:
             lock(descriptor)
         except (BlockingIOError, PermissionError):
-            if time.monotonic() >= end:
-                _give_up()
+            wait.go_on(_read_holder(descriptor))
             time.sleep(_NAP)
         except OSError as problem:
             if problem.errno in _NO_LOCKS:
@@ -131,18 +165,37 @@ def _acquire(descriptor: int, lock: Callable[[int], None], seconds: float) -> bo
             return True
 
 
+def _write_holder(descriptor: int) -> None:
+    """Leave this process's id for those that wait; the lock holds without it, for example on a full disk."""
+    with contextlib.suppress(OSError):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, b"%-10d" % os.getpid())
+
+
+def _read_holder(descriptor: int) -> int | None:
+    try:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        text = os.read(descriptor, 10).strip()
+        os.lseek(descriptor, 0, os.SEEK_SET)  # Windows locks from the present position
+    except OSError:  # and lets nobody else read what is locked
+        return None
+    return int(text) if text.isdigit() else None
+
+
 @contextlib.contextmanager
-def _holding(path: Path, seconds: float) -> Generator[None]:
-    """Hold a lock that consists in a file's existence."""
+def _holding(path: Path, wait: _Wait) -> Generator[None]:
+    """Hold a lock that consists in a file's existence; touch the file, so that others see that its holder lives."""
     name = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}\n".encode()
-    end = time.monotonic() + seconds
     while not _make(path, name):
-        if not _take_over(path) and time.monotonic() >= end:
-            _give_up()
+        if not _take_over(path):
+            wait.go_on(_pid_of(_holder(path)))
         time.sleep(_NAP)
+    done = threading.Event()
+    threading.Thread(target=_touch, args=(path, name, done), name="keyfob-lock-touch", daemon=True).start()
     try:
         yield
     finally:
+        done.set()
         if _holder(path) == name:  # another process may have taken it over
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -184,17 +237,48 @@ def _take_over(path: Path) -> bool:
     return not path.exists()
 
 
+def _touch(path: Path, name: bytes, done: threading.Event) -> None:
+    while not done.wait(_TOUCH):
+        with contextlib.suppress(OSError):
+            if _holder(path) == name:
+                os.utime(path)  # without a time: the file server's own clock counts
+
+
 def _is_dead(path: Path, holder: bytes) -> bool:
     host, pid, *_ = [*holder.decode("ascii", "replace").split(), "", ""]
     try:
         if host == socket.gethostname() and pid.isdigit() and os.name == "posix":
             os.kill(int(pid), 0)
             return False
-        return time.time() - path.stat().st_mtime > _SILENCE
+        return _server_time(path) - path.stat().st_mtime > _SILENCE
     except ProcessLookupError:
         return True
     except OSError:
         return False
+
+
+def _server_time(path: Path) -> float:
+    """Return the file server's present time: the time of a new file beside `path`. Ours may be minutes ahead.
+
+    Raises:
+        OSError: No file can be made there.
+    """
+    probe = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, b"?")
+        os.fsync(descriptor)
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
+def _pid_of(holder: bytes | None) -> int | None:
+    """Return the process id of a holder on this machine."""
+    host, pid, *_ = [*(holder or b"").decode("ascii", "replace").split(), "", ""]
+    return int(pid) if host == socket.gethostname() and pid.isdigit() else None
 
 
 def _holder(path: Path) -> bytes | None:

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from keyfob.client.io.vault.files import home, make_folder, read_private, remove, write_private
-from keyfob.client.io.vault.key_passphrase import VARIABLE
+from keyfob.client.io.vault.files import (
+    LATER_HINT,
+    home,
+    make_folder,
+    read_private,
+    remove,
+    set_aside,
+    stamp,
+    write_private,
+)
 from keyfob.client.io.vault.lock import locked
 from keyfob.client.model.envelope import Envelope
-from keyfob.client.model.storage_choice import KEY_BYTES, PLACES, Note, Place, Policy, order, policy_of, settle
+from keyfob.client.model.storage_choice import (
+    KEY_BYTES,
+    PASSPHRASE_VARIABLE,
+    PLACES,
+    Note,
+    Place,
+    Policy,
+    order,
+    policy_of,
+    settle,
+)
 from keyfob.errors import Code, Malformed, VaultUnavailable
 from keyfob.lazy import LazyModule
 
@@ -31,7 +50,11 @@ _PROBE_BYTES: Final = 16 * 1024  # larger than any login, so that a nearly full 
 
 
 class Seals:
-    """The encryption of one home folder's vault. The constructor reads nothing."""
+    """The encryption of one home folder's vault. The constructor reads nothing.
+
+    Attributes:
+        asks: Whether a passphrase is asked for, if there is a terminal, whenever it is needed and not only at a login.
+    """
 
     def __init__(
         self, folder: Path | None = None, policy: Policy | None = None,
@@ -44,6 +67,7 @@ class Seals:
             policy: The policy of this command. A new decision is made if the stored one contradicts it.
             places: Returns the key place of a name; those of this system by default.
         """
+        self.asks = False
         self._home = folder or home()
         self._policy: Policy | None = policy
         self._open_place = places
@@ -66,8 +90,16 @@ class Seals:
             return Note.read(raw)
         except Malformed as problem:
             if problem.field in {"version", "place"}:
-                raise VaultUnavailable(f"{self._home / NOTE} was written by another version of keyfob") from None
+                raise VaultUnavailable(
+                    f"{self._home / NOTE} was written by another version of keyfob", hint=LATER_HINT
+                ) from None
+            self._set_note_aside(raw)
             return Note()  # the entries themselves show whether they are encrypted; the place is found again
+
+    def _set_note_aside(self, damaged: bytes) -> None:
+        with contextlib.suppress(VaultUnavailable):  # on a read-only disk it stays where it is
+            if read_private(self._home / NOTE) == damaged:  # another process may have been quicker
+                set_aside(self._home / NOTE, stamp())
 
     def prepare(self, rewrite: Callable[[], None]) -> str:
         """Decide where logins are stored and try it out, before a login starts. May prompt to unlock the keyring.
@@ -85,7 +117,7 @@ class Seals:
         with locked(self._lock):
             note = self.note()
             if note.place == "file" and not self._contradicts(note.place):
-                self._allow_file()
+                self.allow_plain()
                 return ""
             if note.place is not None and not self._contradicts(note.place):
                 self._ensure_key(note.place, may_ask=True)
@@ -96,20 +128,26 @@ class Seals:
             return words
         return ""
 
-    def close(self, entry: str, plain: bytes) -> bytes:
-        """Encrypt a vault entry by the stored decision; without one, decide without prompting the user.
+    def sealer(self, entry: str) -> Callable[[bytes], bytes]:
+        """Return the function that encrypts a vault entry by the stored decision, with the key that is read now.
+
+        Without a decision, decide without prompting the user.
 
         Raises:
-            VaultUnavailable: The key is not available.
+            VaultUnavailable: The key is not available, or the policy forbids a plain file.
         """
         place = self.note().place or self._decide_quietly()
         if place == "file":
-            self._allow_file()
-            return plain
+            self.allow_plain()
+            return bytes
         master = self._key(place)
-        key = sealed.derive(master, "vault")
-        ciphertext = sealed.seal(plain, key, nonce=secrets.token_bytes(sealed.NONCE_BYTES), context=f"vault {entry}")
-        return Envelope(sealed.key_id(master), ciphertext).write()
+        key, key_id = sealed.derive(master, "vault"), sealed.key_id(master)
+
+        def close(plain: bytes) -> bytes:
+            nonce = secrets.token_bytes(sealed.NONCE_BYTES)
+            return Envelope(key_id, sealed.seal(plain, key, nonce=nonce, context=f"vault {entry}")).write()
+
+        return close
 
     def open(self, entry: str, raw: bytes) -> bytes:
         """Decrypt a vault entry.
@@ -169,7 +207,7 @@ class Seals:
             if note.place is not None and note.place not in {"file", to}:
                 self._key(note.place, may_ask=True)  # without the old key nothing could be moved
             if to == "file":
-                self._allow_file()
+                self.allow_plain()
             else:
                 self._ensure_key(to, may_ask=True)
             self._remember(Note(to, None if note.place == to else note.place, note.is_quick))
@@ -199,7 +237,7 @@ class Seals:
         """Return the first place that works, the message about it, and the errors of the better places."""
         policy = self._asked()
         passed: list[VaultUnavailable] = []
-        for place in order(policy, has_passphrase_file=bool(os.environ.get(VARIABLE))):
+        for place in order(policy, has_passphrase_file=bool(os.environ.get(PASSPHRASE_VARIABLE))):
             try:
                 self._ensure_key(place, may_ask=may_ask)
             except VaultUnavailable as problem:
@@ -222,6 +260,7 @@ class Seals:
 
     def _key(self, place: Place, *, may_ask: bool = False) -> bytes:
         """Return the key in a place, which this process reads once; raise `VaultUnavailable` if there is none."""
+        may_ask = may_ask or (self.asks and place == "passphrase")
         found = self._keys.get(place) or self._place(place).read(may_ask=may_ask)
         if found is None:
             hint = "Run: keyfob login"
@@ -255,9 +294,14 @@ class Seals:
             return self._policy
         return policy_of(os.environ.get(POLICY_VARIABLE) or "prefer")
 
-    def _allow_file(self) -> None:
-        """Raise `VaultUnavailable` if the policy forbids a plain file."""
-        if self._asked() == "require":
+    @property
+    def is_required(self) -> bool:
+        """Whether the policy forbids plain files."""
+        return (self._policy or os.environ.get(POLICY_VARIABLE)) == "require"
+
+    def allow_plain(self) -> None:
+        """Raise `VaultUnavailable` if the policy forbids plain files."""
+        if self.is_required:
             hint = "Run: keyfob vault move keyring"
             message = "tokens would be kept in a plain file, and more is required"
             raise VaultUnavailable(message, code="key-absent", hint=hint)

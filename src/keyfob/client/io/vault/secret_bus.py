@@ -99,7 +99,7 @@ class SecretBus:
         if prompt == _NOTHING:
             return
         if not may_ask or self._is_dismissed(prompt):
-            hint = "Unlock it as you unlock it for other programs, or run keyfob login in a terminal of that session."
+            hint = "Unlock it as you unlock it for other programs, or log in in a terminal of that session."
             raise VaultUnavailable("the keyring is locked", code="key-locked", hint=hint)
 
     def _is_dismissed(self, prompt: str) -> bool:

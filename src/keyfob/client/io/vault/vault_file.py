@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Final
 
-from keyfob.client.io.vault.files import home, make_folder, read_private, remove, set_aside, sweep, write_private
+from keyfob.client.io.vault.files import (
+    LATER_HINT,
+    home,
+    make_folder,
+    read_private,
+    remove,
+    reserved,
+    set_aside,
+    stamp,
+    stored_name,
+    sweep,
+    write_private,
+)
 from keyfob.client.io.vault.lock import Lock
 from keyfob.client.io.vault.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.vault.seals import Seals
@@ -24,6 +36,19 @@ from keyfob.run import run
 _READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file", "systemd"}) | (
     frozenset[Place | None]({"keyring"} if sys.platform == "linux" else ())
 )
+# More than twice what the largest tokens in use take: 16 KiB, in JSON and Base64.
+_RESERVE_BYTES: Final = 64 * 1024
+
+
+class FileSlot:
+    """A reserved file, and what it takes to encrypt a login into it. It needs neither the key's place nor space."""
+
+    def __init__(self, write: Callable[[bytes], None], close: Callable[[bytes], bytes]) -> None:
+        self._write = write
+        self._close = close
+
+    async def save(self, stored: StoredLogin) -> None:
+        self._write(self._close(stored.write()))
 
 
 class FileVault:
@@ -56,18 +81,26 @@ class FileVault:
         """Return the stored login, or None.
 
         Raises:
-            VaultUnavailable: It cannot be read. With the code `vault-damaged` the entry was renamed out of the way.
+            VaultUnavailable: It cannot be read, or is a plain file against the policy. With `vault-damaged` it was
+                renamed out of the way.
         """
+        return self._load(entry)
+
+    def _load(self, entry: str, *, is_moving: bool = False) -> StoredLogin | None:
+        """As `load`. A move reads plain files whatever the policy is, since it is how they are encrypted."""
+        entry = self._name(entry)
         path = self._path(entry)
         raw = read_private(path)
         if raw is None:
             return None
         try:
+            if not is_moving and self.seals is not None and Envelope.find(raw) is None:
+                self.seals.allow_plain()
             return StoredLogin.read(self._open(entry, raw))
         except Malformed as problem:
             if problem.field == "version":
-                raise VaultUnavailable(f"{path} was written by another version of keyfob") from None
-            aside = set_aside(path, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+                raise VaultUnavailable(f"{path} was written by another version of keyfob", hint=LATER_HINT) from None
+            aside = set_aside(path, stamp())
             raise VaultUnavailable(
                 f"the vault of this profile was damaged; it lies in {aside} now",
                 code="vault-damaged",
@@ -76,29 +109,45 @@ class FileVault:
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
         """Replace the vault entry atomically."""
-        content = stored.write()
-        if self.seals is not None:
-            content = self.seals.close(entry, content)
+        entry = self._name(entry)
+        content = self._sealer(entry)(stored.write())
         await self.remove_quick(entry)
         sweep(self._path(entry))
         write_private(self._path(entry), content)
 
+    @contextlib.asynccontextmanager
+    async def reserve(self, entry: str) -> AsyncGenerator[FileSlot]:
+        """Reserve the file that replaces the vault entry; the caller must hold the entry's lock.
+
+        Raises:
+            VaultUnavailable: Policy, key, quick file or disk prevent that a login is stored.
+        """
+        entry = self._name(entry)
+        close = self._sealer(entry)
+        await self.remove_quick(entry)
+        path = self._path(entry)
+        sweep(path)
+        present = read_private(path) or b""
+        with reserved(path, max(_RESERVE_BYTES, 2 * len(present))) as write:
+            yield FileSlot(write, close)
+
     async def remove_quick(self, entry: str) -> None:
         """Remove the quick file."""
-        drop_quick(self._home, entry)
+        drop_quick(self._home, self._name(entry))
 
     async def delete(self, entry: str) -> None:
         """Remove the vault entry, even if the quick file cannot be removed."""
+        entry = self._name(entry)
         try:
             await self.remove_quick(entry)
         finally:
             sweep(self._path(entry))
             remove(self._path(entry))
 
-    def lock(self, entry: str) -> Lock:
+    def lock(self, entry: str, on_wait: Callable[[int | None], object] | None = None) -> Lock:
         """Lock the vault entry against other processes and threads."""
         make_folder(self.folder)
-        return Lock(self.folder / f"{entry}.lock")
+        return Lock(self.folder / f"{self._name(entry)}.lock", on_wait)
 
     def make_quick(self, entry: str) -> None:
         """Write the quick file unless the entry changes meanwhile. Whether it holds the token is the user's choice."""
@@ -109,7 +158,8 @@ class FileVault:
                 return
             stored = run(self.load(entry))
             if stored is not None and state_of(self._home, entry) == state:
-                lay_quick(self._home, entry, state, stored, holds_token=note.is_quick)
+                holds_token = note.is_quick and not (self.seals is not None and self.seals.is_required)
+                lay_quick(self._home, entry, state, stored, holds_token=holds_token)
 
     def entries(self) -> list[str]:
         """Return the profiles that have a vault entry."""
@@ -118,7 +168,7 @@ class FileVault:
     def is_sealed(self, entry: str) -> bool:
         """Whether the vault entry is encrypted."""
         try:
-            return Envelope.find(read_private(self._path(entry)) or b"") is not None
+            return Envelope.find(read_private(self._path(self._name(entry))) or b"") is not None
         except Malformed:
             return False
 
@@ -132,7 +182,7 @@ class FileVault:
         for entry in self.entries():
             with self.lock(entry):
                 try:
-                    stored = run(self.load(entry))
+                    stored = self._load(entry, is_moving=True)
                 except VaultUnavailable as problem:
                     if problem.code not in {"vault-damaged", "key-empty"}:
                         raise
@@ -141,6 +191,10 @@ class FileVault:
                 if stored is not None:
                     run(self.save(entry, stored))
 
+    def _sealer(self, entry: str) -> Callable[[bytes], bytes]:
+        """Return the function that encrypts the entry's content; it needs nothing else. Raises `VaultUnavailable`."""
+        return bytes if self.seals is None else self.seals.sealer(entry)
+
     def _open(self, entry: str, raw: bytes) -> bytes:
         """Decrypt a file's content."""
         if self.seals is not None:
@@ -148,6 +202,10 @@ class FileVault:
         if Envelope.find(raw) is not None:
             raise VaultUnavailable(f"{self._path(entry)} is sealed", code="key-absent")
         return raw
+
+    def _name(self, entry: str) -> str:
+        """Return the entry's name as it is stored, which is what its encryption is bound to."""
+        return stored_name(self.folder, entry)
 
     def _path(self, entry: str) -> Path:
         return self.folder / f"{entry}.json"
@@ -182,10 +240,10 @@ class ProfileFiles:
         """Remove its settings, and the choice of this profile if it was chosen."""
         if self.chosen() == name:
             remove(self.choice)
-        remove(self.folder / f"{name}.json")
+        remove(self._path(name))
 
     def load(self, name: str) -> Profile | None:
-        path = self.folder / f"{name}.json"
+        path = self._path(name)
         raw = read_private(path)
         if raw is None:
             return None
@@ -197,4 +255,7 @@ class ProfileFiles:
             ) from None
 
     def save(self, profile: Profile) -> None:
-        write_private(self.folder / f"{profile.name}.json", profile.write())
+        write_private(self._path(profile.name), profile.write())
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{stored_name(self.folder, name)}.json"

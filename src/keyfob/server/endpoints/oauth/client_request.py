@@ -49,7 +49,7 @@ class ClientRequest:
     def refuse(self, outcome: Outcome, **words: str) -> Response:
         return answer(self.site.config.wire, outcome, headers=self.headers, words=words)
 
-    def hand_over(self, tokens: TokenAnswer) -> Response:
+    def token_response(self, tokens: TokenAnswer) -> Response:
         return json_response(200, tokens.write(), headers=NO_STORE + self.headers)
 
     def note(self, code: str, **more: str) -> None:

@@ -57,7 +57,7 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
         call.note("feacft", description="used at the same time")
         return call.refuse("authorization_code_unknown")
     call.note("seacft", user_id=user.user_id)
-    return call.hand_over(issued)
+    return call.token_response(issued)
 
 
 def _end(transaction: Transaction, login_id: bytes | None) -> None:

@@ -27,4 +27,4 @@ def issue_to_client(call: ClientRequest, asked: ClientCredentialsGrant) -> Respo
     )
     issued = site.token_issuer.issue(content, call.now, site.random(TOKEN_ID_BYTES))
     call.note("seccft", audience=decision.api.audience)
-    return call.hand_over(issued)
+    return call.token_response(issued)

@@ -39,9 +39,8 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
     site.paces.drop(code_hash)
     if isinstance(decision, Answer):
         if decision.login is not None and site.config.wire == "auth0":
-            lapsed = (
-                decision.login
-            )  # Auth0 answers expired_token once, then invalid_grant; RFC 8628 always expired_token
+            # Auth0 answers expired_token only once, then invalid_grant. By RFC 8628 the answer is always expired_token.
+            lapsed = decision.login
             await site.store.write(lambda transaction: transaction.save_device(lapsed))
         call.note("fede", description=decision.outcome)
         return call.refuse(decision.outcome)
@@ -61,7 +60,7 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
     if issued is None:
         return call.refuse("code_unknown")
     call.note("sede", user_id=user.user_id)
-    return call.hand_over(issued)
+    return call.token_response(issued)
 
 
 def _load(transaction: Transaction, code_hash: bytes) -> tuple[DeviceLogin | None, User | None]:

@@ -54,7 +54,7 @@ async def with_password(call: ClientRequest, asked: PasswordGrant) -> Response:
     issued = await issue_once(call, content, lambda _, __: True)
     assert issued is not None, "a password is not spent"  # noqa: S101
     call.note("sepft", user_id=user.user_id)
-    return call.hand_over(issued)
+    return call.token_response(issued)
 
 
 def _refuse_password(call: ClientRequest, facts: PasswordFacts, email: str) -> Response:

@@ -55,7 +55,7 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
         call.note(code, user_id=user_id, description=decision.reason)
         return call.refuse(decision.outcome)
     call.note("sertft", user_id=user_id)
-    return call.hand_over(decision)
+    return call.token_response(decision)
 
 
 def _account(call: ClientRequest, transaction: Transaction, login: RefreshLogin) -> Account:
