@@ -11,10 +11,11 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Sized
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote_from_bytes
 
 from hypothesis import HealthCheck, given, seed, settings
@@ -31,6 +32,7 @@ from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 
 LONGEST_ANSWER_S = 5.0
 MOST_GROWTH = 64 << 20
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 BATCH = 400
 _NAMES = [
     "client_id",
@@ -102,7 +104,7 @@ class Target:
 
     @property
     def site(self) -> Site:
-        return self.scene.tenant._site  # noqa: SLF001
+        return self.scene.tenant._site  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     def send(self, request: Request, scheme: str = "https") -> None:
         """Send a request.
@@ -119,8 +121,9 @@ class Target:
 
         asyncio.run(answered())
         for name in Site.__dataclass_fields__:
-            table = getattr(self.site, name)
-            _must(not isinstance(table, LimitedDict) or len(table) <= limits.REMEMBERED, f"{name} has no limit")
+            table: object = getattr(self.site, name)
+            is_table = isinstance(table, LimitedDict)
+            _must(not is_table or len(cast("Sized", table)) <= limits.REMEMBERED, f"{name} has no limit")
 
     def rest(self) -> None:
         """Let time pass, so that rows expire, and forget what was recorded for tests."""
@@ -133,6 +136,14 @@ class Target:
 def _must(holds: bool, problem: str) -> None:  # noqa: FBT001
     if not holds:
         raise AssertionError(problem)
+
+
+def _repeated(text: str, times: int) -> str:
+    return text * times
+
+
+def _joined(scheme: str, value: str) -> str:
+    return scheme + value
 
 
 def _odd() -> st.SearchStrategy[str]:
@@ -149,9 +160,7 @@ def _odd() -> st.SearchStrategy[str]:
     )
     signs = ("\x00", "\r\n", "é", "€", "\U0001f511", "%", "%ff", "a.b.c", "a.b.c.d.e", "-1", "1e400", "9" * 5000)
     fixed = st.sampled_from([*known, *signs, SECRET.reveal(), EMAIL, PASSWORD, ORDERS, CALLBACK, "S256", "none", ""])
-    long = st.builds(
-        lambda text, times: text * times, st.sampled_from(["a", "é", "=", "[", "x "]), st.integers(0, 9000)
-    )
+    long = st.builds(_repeated, st.sampled_from(["a", "é", "=", "[", "x "]), st.integers(0, 9000))
     return fixed | st.text(max_size=40) | long
 
 
@@ -174,7 +183,7 @@ def requests(target: Target) -> st.SearchStrategy[Request]:
     forms = pairs.map(encoded)
     schemes = st.sampled_from(["Bearer ", "DPoP ", "Basic ", ""])
     headers = st.lists(
-        st.tuples(st.sampled_from(_HEADERS), st.builds(lambda scheme, value: scheme + value, schemes, values)),
+        st.tuples(st.sampled_from(_HEADERS), st.builds(_joined, schemes, values)),
         max_size=4,
     )
     kinds = st.sampled_from([FORM, JSON, "text/plain", ""])
@@ -210,7 +219,12 @@ def run(target: Target, number: int, examples: int = BATCH) -> None:
     """Send one batch, which the number determines."""
 
     @seed(number)
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
     @given(request=requests(target), scheme=st.sampled_from(["https", "http"]))
     def batch(request: Request, scheme: str) -> None:
         target.send(request, scheme)
