@@ -171,9 +171,8 @@ def test_within_the_leeway_the_token_before_works_and_the_one_before_that_ends_i
     scene = with_policy(both, RefreshPolicy(leeway=timedelta(seconds=60)))
     first = first_login(scene)
     second = str(body_of(refreshed(scene, first))["refresh_token"])
-    twin = str(body_of(refreshed(scene, first))["refresh_token"])
+    assert body_of(refreshed(scene, first))["refresh_token"] == second
     third = str(body_of(refreshed(scene, second))["refresh_token"])
-    assert refreshed(scene, twin).status == 200
     assert told(refreshed(scene, first))[1] == "invalid_grant"
     assert told(refreshed(scene, third))[1] == "invalid_grant"
     assert "ferrt" in {event["type"] for event in scene.events}

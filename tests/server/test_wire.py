@@ -284,7 +284,7 @@ def test_an_api_may_have_the_profile_of_rfc_9068() -> None:
     unverified = take_apart(Secret(tokens(scene, scope="read:orders").text("access_token")))
     claims = json.loads(unverified.payload)
     assert unverified.type == "at+jwt"
-    assert claims.keys() == {"iss", "sub", "aud", "iat", "exp", "scope", "client_id", "jti", "auth_time"}
+    assert claims.keys() == {"iss", "sub", "aud", "iat", "exp", "scope", "client_id", "jti", "auth_time", "sid"}
     assert claims["aud"] == READY_AUDIENCE
 
 

@@ -16,8 +16,10 @@ from keyfob.errors import Misuse
 from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, ready_config, tls_files, url_of
 from keyfob.serve import run as run_until_signal
+from keyfob.server.io.audit import audit_to
 from keyfob.server.io.certificates import TlsFiles, read_authorities
 from keyfob.server.io.running import Certified
+from keyfob.server.ports import Audit
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 
@@ -31,6 +33,11 @@ def serve(flags: Namespace) -> None:
     """
     _check(flags)
     folder = flags.data or default_folder()
+    with audit_to(flags.audit, folder) as audit:
+        _serve(flags, folder, audit)
+
+
+def _serve(flags: Namespace, folder: Path, audit: Audit) -> None:
     with ExitStack() as undo:
         listener = bind(flags.host, flags.port)
         undo.callback(listener.close)
@@ -44,12 +51,15 @@ def serve(flags: Namespace) -> None:
         if flags.file is not None:
             _apply(flags.file, folder, issuer)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
-        tenant = Tenant.follow(folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls)
+        tenant = Tenant.follow(folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit)
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
     names = tenant.config.password_users()
     if names:
         output.remark(f"these applications may use the password grants, and see people's passwords: {', '.join(names)}")
+    if tenant.config.has_short_passwords:
+        least = tenant.config.password_length
+        output.remark(f"new passwords may have {least} characters; NIST asks for 15 where mfa is not always")
     ignored = _clients_without_port(tenant.config) if second is None else ""
     if ignored:
         output.remark(f"these applications have a certificate, and none is asked for without --mtls-port: {ignored}")

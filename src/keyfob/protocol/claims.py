@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Literal, Self, cast
+from typing import Final, Literal, Self, cast
 
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
@@ -31,6 +32,7 @@ class AccessClaims:
         token_id: `jti`; like `auth_time`, only in RFC 9068.
         key_thumbprint: `cnf.jkt`: the token is valid only with that DPoP key (RFC 9449 §6.1).
         certificate_thumbprint: `cnf.x5t#S256`: it is valid only over TLS with that certificate (RFC 8705 §3.1).
+        session_id: `sid`: the login that the token was issued for.
     """
 
     issuer: str
@@ -48,6 +50,7 @@ class AccessClaims:
     acr: str | None = None
     key_thumbprint: str | None = None
     certificate_thumbprint: str | None = None
+    session_id: str | None = None
 
     def write(self, profile: Profile) -> dict[str, object]:
         audience: object = self.audience[0] if len(self.audience) == 1 else list(self.audience)
@@ -70,6 +73,7 @@ class AccessClaims:
             "exp": int(self.expires_at.timestamp()),
             "scope": self.scope.write() or None,
             **own,
+            "sid": self.session_id,
             "permissions": None if self.permissions is None else list(self.permissions),
             "cnf": {name: value for name, value in bound.items() if value is not None} or None,
         }
@@ -101,7 +105,23 @@ class AccessClaims:
             fields.optional_text("acr") if "acr" in present else None,
             key_thumbprint,
             certificate_thumbprint,
+            fields.optional_text("sid") if "sid" in present else None,
         )
+
+
+# Claims that only ID tokens have, and claims that one of those never has.
+_OF_ID_TOKENS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "auth_time", "sid"})
+OF_ACCESS_TOKENS: Final = frozenset({"scope", "scp", "permissions", "gty", "cnf", "client_id", "cid", "roles"})
+
+
+def is_like_id_token(names: Collection[str]) -> bool:
+    """Return whether a token with these claims describes a login only, and no permission (RFC 9068 §5).
+
+    A token of Auth0's profile that has neither scope nor permissions names its client in `azp`, and may have `sid`.
+    """
+    if _OF_ID_TOKENS.isdisjoint(names) or not OF_ACCESS_TOKENS.isdisjoint(names):
+        return False
+    return "azp" not in names or not _OF_ID_TOKENS.isdisjoint(set(names) - {"sid"})
 
 
 def _numeric(moment: datetime | None) -> int | None:

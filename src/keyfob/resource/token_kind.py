@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from keyfob.jose.tokens import looks_signed, peek
-from keyfob.protocol.claims import AT_JWT
+from keyfob.protocol.claims import AT_JWT, OF_ACCESS_TOKENS, is_like_id_token
 from keyfob.protocol.secret import Secret
 
 TokenKind = Literal["access-token", "id-token", "signed", "encrypted", "opaque"]
 
 _ACCESS: Final = frozenset({AT_JWT, f"application/{AT_JWT}"})
 _PLAIN: Final = frozenset({"", "jwt", "application/jwt"})
-# An ID token describes a login; an access token describes permissions.
-_OF_ID_TOKENS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "sid", "email", "name", "picture"})
-_OF_ACCESS_TOKENS: Final = frozenset({"scope", "scp", "permissions", "gty", "cnf", "client_id"})
+_OF_USERS: Final = frozenset({"email", "name", "picture"})
 
 
 def kind_of(token: Secret, client_id: str | None = None) -> TokenKind:
@@ -42,6 +40,6 @@ def kind_of(token: Secret, client_id: str | None = None) -> TokenKind:
     names = frozenset[str]() if claims is None else claims.values.keys()
     audience = None if claims is None else claims.values.get("aud")
     is_for_client = client_id is not None and audience in (client_id, [client_id])
-    if not names & _OF_ACCESS_TOKENS and (is_for_client or names & _OF_ID_TOKENS):
+    if names.isdisjoint(OF_ACCESS_TOKENS) and (is_for_client or names & _OF_USERS or is_like_id_token(names)):
         return "id-token"
     return "access-token"

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.keys import KeySet
 from keyfob.jose.tokens import Unverified, check_signature, read_payload, take_apart
-from keyfob.protocol.claims import AccessClaims
+from keyfob.protocol.claims import AccessClaims, is_like_id_token
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -189,5 +189,7 @@ def failures(
     strict = policy.profile == "rfc9068" or token_type.lower() in TOKEN_TYPES["rfc9068"]
     if strict and not (claims.client_id and claims.token_id):
         yield "profile", "the token lacks client_id or jti"
+    if is_like_id_token(fields.values.keys()):
+        yield "profile", "the token looks like an ID token, which is for the client and not for an API"
     if policy.required and not fields.values.keys() >= set(policy.required):
         yield "required", "the token lacks a claim that this API asks for"

@@ -32,6 +32,7 @@ class TokenContent:
         grant: Auth0's `gty`; None for grants that have none.
         key_thumbprint: The key that the token is bound to (RFC 9449 §6.1).
         certificate_thumbprint: The certificate that the token is bound to (RFC 8705 §3.1).
+        login_id: The login of the user.
     """
 
     application: Application
@@ -45,6 +46,7 @@ class TokenContent:
     sid: str | None = None
     key_thumbprint: str | None = None
     certificate_thumbprint: str | None = None
+    login_id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class TokenIssuer:
         login: RefreshLogin | None = None,
     ) -> TokenAnswer:  # fmt: skip
         """Sign the tokens. `random` is at least 16 bytes, for `jti` or an opaque token's nonce."""
-        # Neither a standard nor Auth0 has refresh_expires_in, so only our own dialect has it.
-        until = min(login.expires_at, login.idle_expires_at) if login and self.config.wire == "rfc" else None
+        # Auth0 does not tell when a login ends, so only our own dialect does.
+        told = login if refresh and self.config.wire == "rfc" else None
         wants_identity = content.user is not None and "openid" in content.scope
         return TokenAnswer(
             access_token=self._access_token(content, now, random),
@@ -69,7 +71,8 @@ class TokenIssuer:
             expires_in=content.api.token_lifetime,
             scope=content.scope,
             refresh_token=refresh,
-            refresh_expires_in=until - now if until else None,
+            refresh_expires_in=min(told.expires_at, told.idle_expires_at) - now if told else None,
+            authorization_expires_in=told.expires_at - now if told else None,
             id_token=self._id_token(content, content.user, now) if content.user and wants_identity else None,
         )
 
@@ -93,6 +96,7 @@ class TokenIssuer:
             key_thumbprint=content.key_thumbprint,
             certificate_thumbprint=content.certificate_thumbprint,
             auth_time=content.auth_time if api.profile == "rfc9068" else None,
+            session_id=None if content.login_id is None else write_token(content.login_id),
         )
         members = claims.write(api.profile)
         if is_opaque:

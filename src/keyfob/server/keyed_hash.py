@@ -58,6 +58,12 @@ class RefreshParts:
         return Secret(PREFIX + write_token(body + keyed_hash(key, body)[:_MAC_BYTES]))
 
 
+def next_refresh(parts: RefreshParts, key: bytes) -> RefreshParts:
+    """Return the successor of a token. It is derived, so every trade of one token gives the same."""
+    secret = keyed_hash(key, b"successor" + _BODY.pack(parts.login_id, parts.generation, parts.secret))
+    return RefreshParts(parts.login_id, parts.generation + 1, secret[:SECRET_BYTES])
+
+
 def read_refresh(token: Secret, key: bytes) -> RefreshParts | None:
     """Return the content of a token of this server, or None: a guessed login id must not end another user's login."""
     text = token.reveal()

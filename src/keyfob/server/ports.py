@@ -46,13 +46,23 @@ class Transaction(Protocol):
 
     def save_refresh(self, login: RefreshLogin) -> None: ...
 
-    def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
-        """End all but the newest logins of a user in a client. Return how many ended."""
+    def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
+        """End all but the newest logins of a user in a client, with or without refresh tokens. Return how many."""
         ...
 
-    def end_refreshes(self, user_id: str) -> None:
-        """End all logins of a user."""
+    def end_logins(self, user_id: str, keep_session: bytes = b"") -> None:
+        """End all that a user's credentials have opened so far.
+
+        That is every login, browser session, authorization code, approved device login, and password that waits for
+        its second factor. The session with the hash `keep_session` is kept.
+        """
         ...
+
+    def revoke_token(self, mark: bytes, until: datetime) -> None:
+        """Store the mark of a revoked access token at least until that time."""
+        ...
+
+    def is_revoked(self, mark: bytes) -> bool: ...
 
     def code(self, code_hash: bytes) -> AuthorizationCode | None: ...
 
@@ -94,8 +104,6 @@ class Transaction(Protocol):
 
     def drop_session(self, session_hash: bytes) -> None: ...
 
-    def drop_sessions(self, user_id: str) -> None: ...
-
     def user_by_id(self, user_id: str) -> User | None: ...
 
     def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
@@ -127,10 +135,7 @@ class Transaction(Protocol):
     def add_key(self, key: StoredKey) -> None: ...
 
     def sweep(self, now: datetime, most: int) -> int:
-        """Delete at most that many rows that expired some time ago. Return how many were deleted.
-
-        A session without a user is deleted when it has not been seen for an hour, like the login that it belongs to.
-        """
+        """Delete at most that many rows that expired some time ago. Return how many were deleted."""
         ...
 
 

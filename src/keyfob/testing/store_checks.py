@@ -11,6 +11,8 @@ from typing import Final
 
 from keyfob.protocol.scope import Scope
 from keyfob.server.decide.device import Issue, decide_poll
+from keyfob.server.decide.presented import PresentedRefreshToken
+from keyfob.server.decide.refresh import Renew, decide_refresh
 from keyfob.server.ports import Store, Transaction
 from keyfob.server.records import (
     Authenticator,
@@ -26,6 +28,7 @@ from keyfob.server.records import (
     Tries,
     User,
 )
+from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.testing.fake_time import NOON
 
 Check = Callable[[Store], Awaitable[None]]
@@ -55,7 +58,7 @@ MFA: Final = MfaLogin(
     NOON + timedelta(minutes=10), "thumbprint", b"oob", b"binding", NOON, "email|dev_1", is_spent=True,
 )  # fmt: skip
 DOCUMENT: Final = Document("application", "program", '{"name":"Program"}')
-SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON, CODE, "allowed")
+SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON)
 TRIES: Final = Tries(b"tries key", 2.5, NOON, NOON + timedelta(hours=1))
 KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON)
 
@@ -148,7 +151,7 @@ async def the_oldest_logins_of_one_person_in_one_program_end_first(store: Store)
     names = [*(bytes([number]) for number in range(5)), b"other", b"another"]
     ended = [await store.read(partial(has_ended, name=name)) for name in names]
     assert ended == [True, True, False, False, False, False, False]
-    await store.write(lambda transaction: transaction.end_refreshes("auth0|1"))
+    await store.write(lambda transaction: transaction.end_logins("auth0|1"))
     ended = [await store.read(partial(has_ended, name=name)) for name in names]
     assert ended == [True] * 6 + [False]
 
@@ -176,8 +179,71 @@ async def a_person_who_goes_takes_what_is_theirs(store: Store) -> None:
     assert await store.read(lambda transaction: transaction.consent("auth0|1", "program", CONSENT.audience)) is None
     assert await store.read(lambda transaction: transaction.session(b"other")) is not None
     assert await store.read(lambda transaction: transaction.documents()) == ()
-    await store.write(lambda transaction: transaction.drop_sessions("auth0|2"))
-    assert await store.read(lambda transaction: transaction.session(b"other")) is None
+
+
+async def the_logins_of_one_person_end_together(store: Store) -> None:
+    """Logins, sessions, codes, approved device logins and waiting passwords end; other users keep theirs."""
+    other = "auth0|2"
+
+    def fill(transaction: Transaction) -> None:
+        for number, user_id in enumerate(("auth0|1", other)):
+            name = bytes([number])
+            device = replace(LOGIN, device_code_hash=name, user_code_hash=name, user_id=user_id, stage="approved")
+            transaction.add_device(device)
+            transaction.save_refresh(replace(REFRESH, login_id=name, user_id=user_id))
+            transaction.save_session(replace(SESSION, session_hash=name, user_id=user_id))
+            transaction.save_code(replace(AUTHORIZATION, code_hash=name, user_id=user_id))
+            transaction.save_mfa_login(replace(MFA, token_hash=name, user_id=user_id))
+        transaction.save_session(SESSION)
+
+    def alive(transaction: Transaction, name: bytes) -> list[bool]:
+        login, device = transaction.refresh_by_id(name), transaction.device_by_code(name)
+        assert login is not None
+        assert device is not None
+        records = (transaction.session(name), transaction.code(name), transaction.mfa_login(name))
+        return [not login.has_ended, device.stage == "approved", *(record is not None for record in records)]
+
+    await store.write(fill)
+    await store.write(lambda transaction: transaction.end_logins("auth0|1", SESSION.session_hash))
+    assert await store.read(lambda transaction: alive(transaction, b"\x00")) == [False] * 5
+    assert await store.read(lambda transaction: alive(transaction, b"\x01")) == [True] * 5
+    assert await store.read(lambda transaction: transaction.session(SESSION.session_hash)) == SESSION
+    await store.write(lambda transaction: transaction.end_logins("auth0|1"))
+    assert await store.read(lambda transaction: transaction.session(SESSION.session_hash)) is None
+
+
+async def a_revoked_token_is_known_until_it_expires(store: Store) -> None:
+    """A mark that is stored twice is one row, and is swept with its token."""
+    later = NOON + timedelta(minutes=5)
+
+    def revoke(transaction: Transaction) -> None:
+        transaction.revoke_token(b"mark", later)
+
+    assert not await store.read(lambda transaction: transaction.is_revoked(b"mark"))
+    for _ in range(2):
+        await store.write(revoke)
+    assert await store.read(lambda transaction: transaction.is_revoked(b"mark"))
+    assert await store.write(lambda transaction: transaction.sweep(NOON, 10)) == 0
+    assert await store.write(lambda transaction: transaction.sweep(later, 10)) == 1
+    assert not await store.read(lambda transaction: transaction.is_revoked(b"mark"))
+
+
+async def logins_with_and_without_refresh_tokens_are_counted_apart(store: Store) -> None:
+    def fill(transaction: Transaction) -> None:
+        transaction.save_refresh(REFRESH)
+        for number in range(3):
+            created = NOON + timedelta(seconds=number)
+            bare = replace(REFRESH, login_id=bytes([number]), created_at=created, generation=0, current_hashes=())
+            transaction.save_refresh(bare)
+
+    await store.write(fill)
+    evict: Callable[[Transaction], int] = lambda transaction: transaction.evict_refreshes(  # noqa: E731
+        "auth0|1", "program", 1, renewable=False
+    )
+    assert await store.write(evict) == 2
+    login = await store.read(lambda transaction: transaction.refresh_by_id(REFRESH.login_id))
+    assert login is not None
+    assert not login.has_ended
 
 
 async def what_was_never_saved_is_not_found(store: Store) -> None:
@@ -263,6 +329,25 @@ async def twenty_polls_at_once_give_one_token(store: Store) -> None:
     assert sum(await asyncio.gather(*(store.write(redeem) for _ in range(20)))) == 1
 
 
+async def twenty_trades_at_once_get_one_successor(store: Store) -> None:
+    """One trade rotates, the others repeat it; the record says so."""
+    current, successor = REFRESH.current_hashes[0], b"successor".ljust(32)
+    token = PresentedRefreshToken(REFRESH.generation, current, REFRESH.client_id)
+    await store.write(lambda transaction: transaction.save_refresh(REFRESH))
+
+    def trade(transaction: Transaction) -> bool:
+        known = transaction.refresh_by_id(REFRESH.login_id)
+        decision = decide_refresh(known, token, RefreshPolicy(), NOON, successor)
+        assert isinstance(decision, Renew)
+        transaction.save_refresh(decision.login)
+        return decision.login.current_hashes == (successor,)
+
+    assert all(await asyncio.gather(*(store.write(trade) for _ in range(20))))
+    login = await store.read(lambda transaction: transaction.refresh_by_id(REFRESH.login_id))
+    assert login is not None
+    assert (login.generation, login.repeats, login.has_ended) == (REFRESH.generation + 1, 19, False)
+
+
 async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> None:
     """No update is lost."""
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
@@ -313,28 +398,15 @@ async def tries_are_kept_until_they_expire(store: Store) -> None:
     assert await store.read(lambda transaction: transaction.tries(b"other")) == later
 
 
-async def a_session_of_nobody_is_swept_soon(store: Store) -> None:
-    """The session of a user stays until that ends; one that only confirmed a code goes with its login."""
-    nobody = replace(SESSION, session_hash=b"nobody", user_id=None, auth_time=None)
-
-    def fill(transaction: Transaction) -> None:
-        transaction.save_session(SESSION)
-        transaction.save_session(nobody)
-
-    await store.write(fill)
-    assert await store.write(lambda transaction: transaction.sweep(NOON + timedelta(minutes=30), 10)) == 0
-    assert await store.write(lambda transaction: transaction.sweep(NOON + timedelta(hours=2), 10)) == 1
-    assert await store.read(lambda transaction: transaction.session(b"nobody")) is None
-    assert await store.read(lambda transaction: transaction.session(SESSION.session_hash)) == SESSION
-    assert await store.write(lambda transaction: transaction.sweep(NOON + timedelta(days=401), 10)) == 1
-
-
 CHECKS: Final[tuple[Check, ...]] = (
     what_is_saved_is_found_again,
     what_the_other_grants_need_is_found_again,
     a_mark_is_used_once,
     the_oldest_logins_of_one_person_in_one_program_end_first,
     a_person_who_goes_takes_what_is_theirs,
+    the_logins_of_one_person_end_together,
+    a_revoked_token_is_known_until_it_expires,
+    logins_with_and_without_refresh_tokens_are_counted_apart,
     what_was_never_saved_is_not_found,
     an_email_is_found_in_any_case,
     a_user_code_is_given_once,
@@ -342,7 +414,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     work_that_raises_spoils_nobody_elses,
     twenty_polls_at_once_give_one_token,
     twenty_rotations_at_once_happen_one_after_the_other,
+    twenty_trades_at_once_get_one_successor,
     a_sweep_takes_what_has_lapsed_and_no_more_than_it_may,
     tries_are_kept_until_they_expire,
-    a_session_of_nobody_is_swept_soon,
 )

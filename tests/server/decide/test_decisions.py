@@ -111,16 +111,14 @@ def decide(
     return decide_refresh(login, token, policy, NOON, fresh.ljust(32))  # type: ignore[arg-type]
 
 
-def test_a_lost_answer_is_mended_and_the_lost_token_is_dead() -> None:
-    """[AS-9700-13]."""
-    first = decide(REFRESH, shown(1, b"current"), b"lost")
+def test_a_lost_answer_is_mended_with_the_same_token() -> None:
+    """[AS-9700-13] [FS-13]."""
+    first = decide(REFRESH, shown(1, b"current"), b"two")
     assert isinstance(first, Renew)
-    again = decide(first.login, shown(1, b"current"), b"second try")
+    again = decide(first.login, shown(1, b"current"), b"two")
     assert isinstance(again, Renew)
-    stolen = decide(again.login, shown(2, b"lost"))
-    assert isinstance(stolen, Refuse)
-    assert stolen.login is not None
-    assert stolen.login.has_ended
+    assert again.login == replace(first.login, repeats=1)
+    assert isinstance(decide(again.login, shown(2, b"two"), b"three"), Renew)
 
 
 def test_the_old_token_is_dead_once_its_successor_was_used() -> None:
@@ -135,18 +133,21 @@ def test_the_old_token_is_dead_once_its_successor_was_used() -> None:
     assert isinstance(decide(reused.login, shown(3, b"three")), Refuse)
 
 
-def test_within_its_leeway_the_token_before_gives_twins_that_both_live() -> None:
-    """[AS-9700-13]."""
-    policy = RefreshPolicy(leeway=timedelta(seconds=30))
+@pytest.mark.parametrize(("leeway", "window"), [(0, 60), (30, 60), (90, 90)])
+def test_the_token_before_is_traded_for_a_minute_or_the_leeway(leeway: int, window: int) -> None:
+    """[AS-9700-13] [FS-13]."""
+    policy = RefreshPolicy(leeway=timedelta(seconds=leeway))
     one = decide(REFRESH, shown(1, b"current"), b"two", policy)
     assert isinstance(one, Renew)
-    twin = decide(one.login, shown(1, b"current"), b"twin", policy)
-    assert isinstance(twin, Renew)
-    for secret in (b"two", b"twin"):
-        assert isinstance(decide(twin.login, shown(2, secret), b"next", policy), Renew)
-    after = decide_refresh(one.login, shown(1, b"current"), policy, NOON + timedelta(seconds=30), b"late".ljust(32))
-    assert isinstance(after, Renew), "a lost answer, long after"
-    assert len(after.login.current_hashes) == 1
+    just_in_time, late = NOON + timedelta(seconds=window - 1), NOON + timedelta(seconds=window)
+    again = decide_refresh(one.login, shown(1, b"current"), policy, just_in_time, b"two".ljust(32))
+    assert isinstance(again, Renew)
+    assert again.login.rotated_at == NOON
+    refused = decide_refresh(one.login, shown(1, b"current"), policy, late, b"two".ljust(32))
+    assert isinstance(refused, Refuse)
+    assert refused.reason == "reused"
+    assert refused.login is not None
+    assert refused.login.has_ended
 
 
 def test_the_second_to_last_token_ends_the_family_even_within_the_leeway() -> None:

@@ -17,7 +17,7 @@ from keyfob.server.settings.users import PersonWanted
 from keyfob.testing.scene import quick_passwords
 
 NOW = datetime.now(UTC)
-PAT = PersonWanted("pat@example.com", "Pat", password=Secret("correct horse"))
+PAT = PersonWanted("pat@example.com", "Pat", password=Secret("correct horse battery staple"))
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def applications(draw: st.DrawFn, client_id: str, connections: list[str]) -> App
         requires_dpop=draw(FLAGS),
         refresh=RefreshPolicy(draw(FLAGS), idle, idle + draw(SPANS), draw(st.just(timedelta()) | SPANS)),
         id_token_lifetime=draw(SPANS),
+        requires_par=draw(FLAGS),
     )
 
 
@@ -73,7 +74,7 @@ def by_name(found: list) -> tuple:
 def configs(draw: st.DrawFn) -> TenantConfig:
     connections = draw(st.lists(WORDS | st.just(DEFAULT_CONNECTION), unique=True, max_size=3))
     ids = draw(st.lists(NAMES.filter(lambda name: not name.endswith("@clients")), unique=True, max_size=3))
-    audiences = draw(st.lists(NAMES, unique=True, max_size=3))
+    audiences = draw(st.lists(NAMES.filter(lambda name: name not in ids), unique=True, max_size=3))
     scopes = {audience: draw(st.dictionaries(NAMES, WORDS, max_size=3)) for audience in audiences}
     apis = [
         Api(
@@ -119,6 +120,7 @@ def configs(draw: st.DrawFn) -> TenantConfig:
         draw(SPANS),
         draw(st.floats(0, 1, exclude_min=True)),
         *draw(st.tuples(*[st.integers(1, 10**6)] * 3)),
+        enrolment_ends_logins=draw(FLAGS),
     )
 
 

@@ -15,6 +15,7 @@ default_audience = "https://orders.example/"      # the API meant when a program
 # device_lifetime = "15m"                         # how long a code waits for a person
 # session_idle = "12h"
 # mfa = "enrolled"                                # or "never", "always"
+# password_length = 15                            # of new passwords; 8 is enough with mfa = "always"
 # allows_password = false                         # the password grants; the login page always takes passwords
 
 # A command-line program. It is public: whoever has it can read all that is in it, so it has no secret.

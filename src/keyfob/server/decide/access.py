@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from keyfob.protocol.address import is_web_url
 from keyfob.protocol.grants import ClientCredentialsGrant
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.target import Target
 from keyfob.server.decide.check_table import first_failed_check
+from keyfob.server.decide.presented import Account
 from keyfob.server.decide.token_checks import MACHINE
 from keyfob.server.decide.token_facts import MachineFacts
 from keyfob.server.records import User
 from keyfob.server.settings.config import IDENTITY_SCOPES, TenantConfig
 from keyfob.server.settings.registered import Api, Application
 from keyfob.server.wire import Outcome
+
+_OFFLINE: Final = Scope.of(["offline_access"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,22 @@ def decide_access(config: TenantConfig, application: Application, target: Target
     if api.users == "deny_all" or grant is None:
         return NoAccess("api_closed", {"client_id": application.client_id, "audience": api.audience})
     return ApiAccess(api, scope - (Scope.of(api.scopes) - Scope.of(grant.scopes)))
+
+
+def account_of(
+    config: TenantConfig, application: Application, user: User | None, audience: str, scope: Scope
+) -> Account:
+    """Return what today's rules leave of a scope that was granted earlier.
+
+    The rules are those of a new request: the API, its scopes, who may use it, the client's grant and connections, and
+    the user's permissions. If every scope but `offline_access` is gone, the account has no API.
+    """
+    access = decide_access(config, application, Target(audience), scope)
+    if user is None or isinstance(access, NoAccess) or user.connection not in application.connections:
+        return Account(user, None)
+    left = within_permissions(access.scope, permissions_of(config, user, access.api), access.api)
+    had_reach, has_reach = bool((scope - _OFFLINE).names), bool((left - _OFFLINE).names)
+    return Account(user, access.api if has_reach or not had_reach else None, left)
 
 
 def permissions_of(config: TenantConfig, user: User, api: Api) -> tuple[str, ...]:

@@ -102,6 +102,16 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
         pushed=OnPage(ArrivalFacts.is_not_pushed, "The request was left with us too long ago, or by somebody else."),
     ),
     AuthorizationCheck(
+        name="request_uri_new",
+        rule="The pushed request has not been opened before.",
+        pushed=OnPage(ArrivalFacts.was_opened, "This link was opened before. Start again in the app."),
+    ),
+    AuthorizationCheck(
+        name="must_push",
+        rule="The request is pushed if the client must push its requests.",
+        arrival=OnPage(ArrivalFacts.lacks_request_uri, "This app has to push its requests (RFC 9126)."),
+    ),
+    AuthorizationCheck(
         name="texts",
         rule="`client_id` and `redirect_uri` are strings.",
         request=OnPage(RequestFacts.is_unreadable, "The request cannot be read."),
@@ -159,6 +169,13 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
         rule="`request` is absent (no request object).",
         request=AtCallback(
             RequestFacts.has_request_object, "request_not_supported", "Request objects are not offered."
+        ),
+    ),
+    AuthorizationCheck(
+        name="foreign_request_uri",
+        rule="`request_uri`, if present, is that of a pushed request.",
+        request=AtCallback(
+            RequestFacts.has_foreign_request_uri, "request_uri_not_supported", "Only pushed requests are offered."
         ),
     ),
     AuthorizationCheck(

@@ -21,6 +21,7 @@ from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.registered import Application
 from keyfob.server.wire import Outcome
 
+REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"  # of pushed requests (RFC 9126 §2.2)
 LONGEST_STATE: Final = 4096
 LONGEST_NONCE: Final = 600
 RESPONSE_MODES: Final = ("query", "form_post")
@@ -50,6 +51,8 @@ class ArrivalFacts:
         problem: The error if the query or the form is malformed.
         is_pushed: Whether the request has a `request_uri` (RFC 9126 §4).
         pushed: The pushed request, if it exists.
+        must_push: Whether the client must push its requests (RFC 9126 §5).
+        is_new: Whether the pushed request has not been opened before.
     """
 
     problem: Malformed | None
@@ -57,6 +60,8 @@ class ArrivalFacts:
     is_pushed: bool
     pushed: PushedRequest | None
     now: datetime
+    must_push: bool = False
+    is_new: bool = True
 
     def is_malformed(self) -> bool:
         return self.problem is not None
@@ -65,6 +70,12 @@ class ArrivalFacts:
         if not self.is_pushed:
             return False
         return self.pushed is None or self.pushed.client_id != self.client_id or self.now >= self.pushed.expires_at
+
+    def was_opened(self) -> bool:
+        return not self.is_new
+
+    def lacks_request_uri(self) -> bool:
+        return self.must_push and not self.is_pushed
 
 
 @dataclass(frozen=True)
@@ -139,6 +150,10 @@ class RequestFacts:
 
     def response_type_is_not_code(self) -> bool:
         return self.read()[1].response_type != "code"
+
+    def has_foreign_request_uri(self) -> bool:
+        """Whether there is a `request_uri` that was not pushed here; the parameters of a pushed request have none."""
+        return self.fields.has("request_uri")
 
     def has_request_object(self) -> bool:
         return self.fields.has("request")

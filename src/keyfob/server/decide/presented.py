@@ -21,10 +21,17 @@ LATE: Final = timedelta(minutes=1)  # an approval in the last second still reach
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The current records of the user and the API that a code or token is for; None if deleted."""
+    """What today's rules leave of what a code or token was issued for.
+
+    Attributes:
+        user: None: deleted.
+        api: None: the API is gone, or the user or the client may no longer use it.
+        scope: The part of the scope that may still be granted.
+    """
 
     user: User | None
     api: Api | None
+    scope: Scope = Scope()
 
     @property
     def is_closed(self) -> bool:
@@ -146,10 +153,13 @@ class RefreshFacts(_RecordFacts[RefreshLogin]):
 
     Attributes:
         token: None: it cannot be read.
-        account: Its API is also None if the API no longer allows offline access.
+        repeats_until: The end of the time in which the previous token is still traded.
+        most_repeats: How often it is traded in that time.
     """
 
     token: PresentedRefreshToken | None
+    repeats_until: datetime | None = None
+    most_repeats: int = 0
 
     @property
     def presented(self) -> PresentedRefreshToken:
@@ -164,7 +174,10 @@ class RefreshFacts(_RecordFacts[RefreshLogin]):
         return self.known.has_ended
 
     def is_reused(self) -> bool:
-        return not self.presented.is_current(self.known) and not self.presented.is_previous(self.known)
+        if self.presented.is_current(self.known):
+            return False
+        is_late = self.repeats_until is None or self.now >= self.repeats_until
+        return is_late or self.known.repeats >= self.most_repeats or not self.presented.is_previous(self.known)
 
     def has_expired(self) -> bool:
         return self.now >= min(self.known.expires_at, self.known.idle_expires_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from keyfob.protocol.scope import Scope
@@ -14,10 +14,15 @@ from keyfob.server.records import RefreshLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
-MOST_CURRENT: Final = 10  # tokens of one generation, all issued within a client's leeway
-Reason = Literal["unknown", "reused", "lapsed", "scope", "key"]
+# An answer may be lost, and processes may share a token: the previous one is traded for this long, so many times.
+REPEAT_WINDOW: Final = timedelta(seconds=60)
+MOST_REPEATS: Final = 20
+Reason = Literal["unknown", "reused", "lapsed", "scope", "key", "closed"]
 # The reason to log for each row.
-_REASONS: Final[dict[str, Reason]] = {"unused": "reused", "unexpired": "lapsed", "token_key": "key", "scope": "scope"}
+_REASONS: Final[dict[str, Reason]] = {
+    "unused": "reused", "unexpired": "lapsed", "token_key": "key", "scope": "scope", "account": "closed",
+}  # fmt: skip
+_ENDS: Final[frozenset[Reason]] = frozenset({"reused", "lapsed", "closed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +58,44 @@ def decide_refresh(
 ) -> Renew | Refuse:
     """Decide about a presented refresh token.
 
-    The newest token rotates. The previous token still works while the newest has never been used, since the client may
-    not have received the answer. It gets another successor, which replaces the newest token; within the client's leeway
-    both stay valid. An older token has been copied, so the login ends.
+    The newest token rotates. The previous token is traded for the same successor while that has never been used, since
+    the client may not have received the answer: for `REPEAT_WINDOW`, or the client's leeway if that is longer, and at
+    most `MOST_REPEATS` times. An older token has been copied, so the login ends. It ends too if today's rules leave
+    nothing of it.
 
     Args:
         login: The login that the token names.
         presented: None: the token cannot be read.
         policy: The client's current settings.
         now: Aware, UTC.
-        fresh_hash: The keyed hash of the secret part of the next token.
-        account: The current user and API; None: they are not checked.
+        fresh_hash: The keyed hash of the secret part of the next token, which is derived from the presented one.
+        account: What today's rules leave of the login; None: they are not checked.
     """
     client_id = "" if presented is None else presented.client_id
-    facts = RefreshFacts(record=login, client_id=client_id, now=now, account=account, token=presented)
+    until = None if login is None or login.rotated_at is None else login.rotated_at + max(REPEAT_WINDOW, policy.leeway)
+    facts = RefreshFacts(
+        record=login, client_id=client_id, now=now, account=account, token=presented, repeats_until=until,
+        most_repeats=MOST_REPEATS,
+    )  # fmt: skip
     refused = first_failed_check(REFRESH, facts)
     if refused is not None:
         reason = _REASONS.get(refused.row, "unknown")
-        ends = login is not None and reason in {"reused", "lapsed"}
+        ends = login is not None and reason in _ENDS
         return Refuse(refused.outcome, reason, replace(login, has_ended=True) if login and ends else None)
     login, presented = facts.known, facts.presented
     scope = login.scope if presented.scope is None else presented.scope
+    scope = scope if account is None else scope & account.scope
     renewed = replace(login, idle_expires_at=min(now + policy.idle, login.expires_at))
     if not policy.rotates:
         return Renew(renewed, scope, rotates=False)
-    is_current = presented.is_current(login)
-    has_leeway = not is_current and login.rotated_at is not None and now < login.rotated_at + policy.leeway
-    others = login.current_hashes[: MOST_CURRENT - 1] if has_leeway else ()
+    if not presented.is_current(login):
+        return Renew(replace(renewed, repeats=login.repeats + 1), scope, rotates=True)
     moved = replace(
         renewed,
         generation=presented.generation + 1,
-        current_hashes=(fresh_hash, *others),
-        previous_hashes=login.current_hashes if is_current else login.previous_hashes,
-        rotated_at=login.rotated_at if has_leeway else now,
+        current_hashes=(fresh_hash,),
+        previous_hashes=login.current_hashes,
+        rotated_at=now,
+        repeats=0,
     )
     return Renew(moved, scope, rotates=True)

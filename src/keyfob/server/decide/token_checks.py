@@ -258,7 +258,8 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="account",
-        rule="The user exists and is not blocked. The API exists, and still allows refresh tokens if this is one.",
+        rule="The user exists and is not blocked. Today's rules leave some of the scope: the API, its scopes, who may"
+        " use it, the client's grant and connections; for a refresh token, the API still allows offline access.",
         code=Cell(CodeFacts.account_is_closed, "authorization_code_unknown"),
         device=Cell(DeviceFacts.account_is_closed, "code_unknown"),
         refresh=Cell(RefreshFacts.account_is_closed, "refresh_unknown"),

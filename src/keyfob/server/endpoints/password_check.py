@@ -103,8 +103,16 @@ async def check_password(
     _give_back(site, network)
     if site.passwords.is_outdated(user.password_hash):
         stronger = replace(user, password_hash=await site.passwords.hash(password))
-        await site.store.write(lambda transaction: transaction.save_user(stronger))
+        await site.store.write(lambda transaction: _strengthen(transaction, user, stronger.password_hash))
+        return stronger
     return user
+
+
+def _strengthen(transaction: Transaction, user: User, password_hash: str) -> None:
+    """Save a stronger hash of the same password, unless the user has another password by now."""
+    stored = transaction.user_by_id(user.user_id)
+    if stored is not None and stored.password_hash == user.password_hash:
+        transaction.save_user(replace(stored, password_hash=password_hash))
 
 
 def _count(

@@ -16,7 +16,8 @@ from keyfob.server.endpoints.oauth.revoke import revoke
 from keyfob.server.endpoints.oauth.token import token
 from keyfob.server.endpoints.oauth.userinfo import userinfo
 from keyfob.server.endpoints.pages import activate, consent, login, second_factor
-from keyfob.server.endpoints.pages.authorize import authorize
+from keyfob.server.endpoints.pages.authorize import authorize, show_answer
+from keyfob.server.endpoints.pages.logout import done as logout_done
 from keyfob.server.endpoints.pages.logout import oidc_logout, v2_logout
 from keyfob.server.endpoints.response_policy import ResponsePolicy, apply_policy
 from keyfob.server.site import Site
@@ -47,13 +48,17 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/mfa/associate": (CLIENT_UTF8, {"POST": mfa.associate}),
     "/mfa/challenge": (CLIENT_UTF8, {"POST": mfa.challenge}),
     "/authorize": (FORM_PAGE, {"GET": authorize, "POST": authorize}),
+    "/": (PAGE, {"GET": activate.start}),
     "/activate": (FORM_PAGE, {"GET": activate.show, "POST": activate.act}),
     "/activate/done": (PAGE, {"GET": activate.done}),
     "/u/login": (FORM_PAGE, {"GET": login.show, "POST": login.act}),
     "/u/mfa": (FORM_PAGE, {"GET": second_factor.show, "POST": second_factor.act}),
+    "/u/enrol": (PAGE, {"GET": login.enrol}),
+    "/u/answer": (PAGE, {"GET": show_answer}),
     "/u/consent": (FORM_PAGE, {"GET": consent.show, "POST": consent.act}),
     "/v2/logout": (PAGE, {"GET": v2_logout}),
     "/oidc/logout": (FORM_PAGE, {"GET": oidc_logout, "POST": oidc_logout}),
+    "/oidc/logout/done": (PAGE, {"GET": logout_done}),
     "/healthz": (PAGE, {"GET": health}),
 }
 
@@ -61,6 +66,8 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
 async def handle(site: Site, request: Request) -> Response:
     """Answer a request. A HEAD is answered like a GET."""
     path = ONE_AUTHENTICATOR if request.path.startswith(ONE_AUTHENTICATOR) else request.path
+    if path.startswith("//.well-known/"):  # some clients append to the issuer and its slash another one
+        path = path[1:]
     found = ROUTES.get(path)
     if found is None:
         return await apply_policy(site, request, PAGE, path, _not_found)

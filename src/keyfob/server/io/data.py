@@ -1,13 +1,11 @@
-"""The files in a tenant's folder, readable only by their owner, and the audit log."""
+"""The files in a tenant's folder, readable only by their owner."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import logging
 import os
 import secrets
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +13,10 @@ from keyfob.errors import Misuse
 from keyfob.io.folders import platform_folder
 from keyfob.server.start import MASTER_KEY_BYTES
 
-_LOG: Final = logging.getLogger("keyfob.audit")
+_PRIVATE_FILE: Final = 0o600
+_PRIVATE_FOLDER: Final = 0o700
+_OTHERS: Final = 0o077
+_OTHERS_WRITE: Final = 0o022
 
 
 def default_folder() -> Path:
@@ -27,19 +28,42 @@ def master_key(folder: Path) -> bytes:
     """Return the master key, from which the other keys are derived. Create it at the first start.
 
     Raises:
-        Misuse: The folder cannot be used, or the file is not a key.
+        Misuse: The folder cannot be used, belongs to another user or may have been written by one, or the file is
+            not a key.
     """
     path = folder / "master.key"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        _make_private(folder, has_content=any(folder.iterdir()))
         with contextlib.suppress(FileExistsError):
             write_once(path, secrets.token_bytes(MASTER_KEY_BYTES))
+        _make_private(path)
         found = path.read_bytes()
     except OSError as problem:
         raise Misuse(f"{folder} cannot be used: {problem.strerror}", hint="Choose another with --data.") from None
     if len(found) != MASTER_KEY_BYTES:
         raise Misuse(f"{path} is not a master key", hint="Bring back the right one; without it the data is lost.")
     return found
+
+
+def _make_private(path: Path, *, has_content: bool = True) -> None:
+    """Let only the owner read a file, or enter a folder.
+
+    Raises:
+        Misuse: It belongs to another user, or has content that others could have written.
+        OSError: Its mode cannot be changed.
+    """
+    if os.name != "posix":
+        return
+    found = path.stat()
+    if found.st_uid != os.geteuid():
+        hint = "Choose a folder of yours with --data, or do not use sudo."
+        raise Misuse(f"{path} belongs to another user", hint=hint, code="setting-unsafe")
+    if has_content and found.st_mode & _OTHERS_WRITE:
+        hint = f"Look whether all that is there is yours. Then run: chmod -R go-rwx {path}"
+        raise Misuse(f"others on this machine may write to {path}", hint=hint, code="setting-unsafe")
+    if found.st_mode & _OTHERS:
+        path.chmod(_PRIVATE_FOLDER if path.is_dir() else _PRIVATE_FILE)
 
 
 def write_once(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -69,9 +93,3 @@ def _temporary(path: Path, content: bytes, mode: int) -> Generator[Path]:
         yield fresh
     finally:
         fresh.unlink(missing_ok=True)
-
-
-def audit_log(event: Mapping[str, object]) -> None:
-    """Write an event as one line of JSON to the logger `keyfob.audit`."""
-    if _LOG.isEnabledFor(logging.INFO):
-        _LOG.info("%s", json.dumps(event, ensure_ascii=False))

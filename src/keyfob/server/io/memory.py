@@ -28,7 +28,6 @@ from keyfob.server.records import (
 
 T = TypeVar("T")
 _NO_TIME = timedelta()
-LONGEST_SESSION = timedelta(days=400)
 KEPT_AFTER = timedelta(hours=1)  # an expired code is still answered with `expired_token` for a while
 
 
@@ -49,6 +48,7 @@ class MemoryTables:
         self.mfa_logins: dict[bytes, MfaLogin] = {}
         self.used: dict[bytes, datetime] = {}
         self.all_tries: dict[bytes, Tries] = {}
+        self.revoked: dict[bytes, datetime] = {}
         self.registered: dict[tuple[str, str], Document] = {}
 
     def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
@@ -73,17 +73,34 @@ class MemoryTables:
     def save_refresh(self, login: RefreshLogin) -> None:
         self.refreshes[login.login_id] = login
 
-    def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
-        owner = (user_id, client_id)
-        alive = [one for one in self.refreshes.values() if (one.user_id, one.client_id) == owner and not one.has_ended]
+    def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
+        owner = (user_id, client_id, renewable)
+        alive = [
+            one
+            for one in self.refreshes.values()
+            if (one.user_id, one.client_id, one.generation > 0) == owner and not one.has_ended
+        ]
         oldest = sorted(alive, key=lambda login: login.created_at, reverse=True)[keep:]
         for login in oldest:
             self.refreshes[login.login_id] = replace(login, has_ended=True)
         return len(oldest)
 
-    def end_refreshes(self, user_id: str) -> None:
+    def end_logins(self, user_id: str, keep_session: bytes = b"") -> None:
         for login in [one for one in self.refreshes.values() if one.user_id == user_id]:
             self.refreshes[login.login_id] = replace(login, has_ended=True)
+        for device in [one for one in self.devices.values() if one.user_id == user_id and one.stage == "approved"]:
+            self.devices[device.device_code_hash] = replace(device, stage="lapsed")
+        self.codes = {key: one for key, one in self.codes.items() if one.user_id != user_id}
+        self.mfa_logins = {key: one for key, one in self.mfa_logins.items() if one.user_id != user_id}
+        self.sessions = {
+            key: one for key, one in self.sessions.items() if one.user_id != user_id or key == keep_session
+        }
+
+    def revoke_token(self, mark: bytes, until: datetime) -> None:
+        self.revoked[mark] = until
+
+    def is_revoked(self, mark: bytes) -> bool:
+        return mark in self.revoked
 
     def code(self, code_hash: bytes) -> AuthorizationCode | None:
         return self.codes.get(code_hash)
@@ -142,9 +159,6 @@ class MemoryTables:
     def drop_session(self, session_hash: bytes) -> None:
         self.sessions.pop(session_hash, None)
 
-    def drop_sessions(self, user_id: str) -> None:
-        self.sessions = {key: one for key, one in self.sessions.items() if one.user_id != user_id}
-
     def user_by_id(self, user_id: str) -> User | None:
         return self.people.get(user_id)
 
@@ -160,7 +174,7 @@ class MemoryTables:
 
     def drop_user(self, user_id: str) -> None:
         self.people.pop(user_id, None)
-        self.drop_sessions(user_id)
+        self.end_logins(user_id)
         self.refreshes = {key: one for key, one in self.refreshes.items() if one.user_id != user_id}
         self.factors = {key: one for key, one in self.factors.items() if one.user_id != user_id}
         self.consents = {key: one for key, one in self.consents.items() if one.user_id != user_id}
@@ -192,19 +206,19 @@ class MemoryTables:
             for key in expired:
                 del table[key]
             gone += len(expired)
-        replay_keys = [key for key, until in self.used.items() if until <= now][: most - gone]
-        for key in replay_keys:
-            del self.used[key]
-        gone += len(replay_keys)
-        sessions = [key for key, one in self.sessions.items() if _is_old(one, now)][: most - gone]
-        for key in sessions:
-            del self.sessions[key]
-        return gone + len(sessions)
-
-
-def _is_old(session: BrowserSession, now: datetime) -> bool:
-    is_unused = session.user_id is None and session.seen_at + KEPT_AFTER <= now
-    return is_unused or session.created_at + LONGEST_SESSION <= now
+        for marks in (self.used, self.revoked):
+            expired_marks = [key for key, until in marks.items() if until <= now][: most - gone]
+            for key in expired_marks:
+                del marks[key]
+            gone += len(expired_marks)
+        unproven = [
+            one.authenticator_id
+            for one in self.factors.values()
+            if one.expires_at is not None and one.expires_at <= now
+        ][: most - gone]
+        for name in unproven:
+            del self.factors[name]
+        return gone + len(unproven)
 
 
 class MemoryStore:

@@ -25,6 +25,7 @@ from keyfob.server.records import DEFAULT_CONNECTION, Document, User
 from keyfob.server.settings.changes import Plan, plan_of
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.field_types import Reference
+from keyfob.server.settings.password_rules import check_new_password
 from keyfob.server.settings.schema import Table
 from keyfob.server.settings.stored_settings import config_of, documents_of, read_documents, read_tables, write_tables
 from keyfob.server.settings.tenant_file import SERVED, TenantFile
@@ -122,11 +123,11 @@ class Registry:
         """Plan the change to the content of a tenant.toml. Users that it does not name are not changed.
 
         Raises:
-            Misuse: A user exists with another user_id.
+            Misuse: A user exists with another user_id, or a new password is weak.
         """
         config = without_secrets(file.config, self._keys.secrets)
         documents = documents_of(config, names_issuer=file.names_issuer)
-        return plan_of(self.documents(), documents, asyncio.run(self._people(file.people)))
+        return plan_of(self.documents(), documents, asyncio.run(self._people(file.people, config)))
 
     def plan_tables(self, tables: Table, secret: Secret | None = None, client_id: str = "") -> Plan:
         """Plan the change to other settings.
@@ -154,10 +155,10 @@ class Registry:
         """Plan the change of one user. A given password is a new one, even if it is the same as before.
 
         Raises:
-            Misuse: The user exists with another user_id.
+            Misuse: The user exists with another user_id, or the new password is weak.
         """
         stored = self.documents()
-        return plan_of(stored, stored, asyncio.run(self._people((wanted,), anew=True)))
+        return plan_of(stored, stored, asyncio.run(self._people((wanted,), self.config(), anew=True)))
 
     def carry_out(self, plan: Plan) -> None:
         """Make the changes of a plan in one transaction. Log out users who have a new password or are now blocked.
@@ -173,26 +174,29 @@ class Registry:
         """Delete a user with all records of that user."""
         self._write(lambda transaction: transaction.drop_user(user.user_id))
 
-    async def _people(self, wanted: Sequence[PersonWanted], *, anew: bool = False) -> list[tuple[User | None, User]]:
+    async def _people(
+        self, wanted: Sequence[PersonWanted], config: TenantConfig, *, anew: bool = False
+    ) -> list[tuple[User | None, User]]:
         users = await self._store.read(lambda transaction: transaction.users()) if wanted else ()
         found: list[tuple[User | None, User]] = []
         for one in wanted:
             known = found_among(users, one)
-            hashed = await self._hash(one, None if anew and one.password else known)
+            hashed = await self._hash(one, None if anew and one.password else known, config)
             new_id = f"auth0|{self._surroundings.random(_USER_ID_BYTES).hex()}"
             found.append((known, as_user(one, known, hashed, new_id, self._surroundings.now())))
         return found
 
-    async def _hash(self, wanted: PersonWanted, known: User | None) -> str:
+    async def _hash(self, wanted: PersonWanted, known: User | None, config: TenantConfig) -> str:
         """Return the hash of the wanted password; the present hash if the password is the same.
 
         Raises:
-            Misuse: A new user has no password.
+            Misuse: A new user has no password, or the new password is weak.
         """
         if wanted.password is not None:
             self._passwords = self._passwords or Argon2Passwords()
             if known is not None and await self._passwords.verify(wanted.password, known.password_hash):
                 return known.password_hash
+            check_new_password(wanted.password, config, wanted.email, wanted.name)
             return await self._passwords.hash(wanted.password)
         if wanted.password_hash is None and known is None:
             hint = 'Write password = { env = "NAME" }, or { file = "PATH" }.'
@@ -254,8 +258,7 @@ def _save_user(transaction: Transaction, known: User | None, wanted: User) -> No
         raise Misuse(f"user {wanted.email}: the user_id is somebody else's", hint="Leave it out, and one is made.")
     transaction.save_user(wanted)
     if known is not None and (known.password_hash != wanted.password_hash or wanted.is_blocked > known.is_blocked):
-        transaction.end_refreshes(known.user_id)
-        transaction.drop_sessions(known.user_id)
+        transaction.end_logins(known.user_id)
 
 
 def _never(reference: Reference) -> Secret:

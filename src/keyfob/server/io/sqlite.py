@@ -16,11 +16,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from keyfob.errors import Misuse
 from keyfob.server import rows
-from keyfob.server.io.memory import KEPT_AFTER, LONGEST_SESSION
+from keyfob.server.io.memory import KEPT_AFTER
 from keyfob.server.ports import Transaction
 from keyfob.server.records import (
     DEFAULT_CONNECTION,
@@ -42,6 +42,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 Settle = Callable[[BaseException | None], None]
 Attempt = Callable[[sqlite3.Connection | None], Settle]
+_LONGEST_SESSION_S: Final = 400 * 24 * 3600
 
 
 class SqliteTransaction:
@@ -85,15 +86,28 @@ class SqliteTransaction:
     def save_refresh(self, login: RefreshLogin) -> None:
         self._put(rows.REFRESH, login)
 
-    def evict_refreshes(self, user_id: str, client_id: str, keep: int) -> int:
+    def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
         sql = (
             "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
-            "user_id = ? AND client_id = ? AND has_ended = 0 ORDER BY created_s DESC LIMIT -1 OFFSET ?)"
+            "user_id = ? AND client_id = ? AND (generation > 0) = ? AND has_ended = 0 "
+            "ORDER BY created_s DESC LIMIT -1 OFFSET ?)"
         )
-        return self._connection.execute(sql, (user_id, client_id, keep)).rowcount
+        return self._connection.execute(sql, (user_id, client_id, renewable, keep)).rowcount
 
-    def end_refreshes(self, user_id: str) -> None:
-        self._connection.execute("UPDATE refresh_login SET has_ended = 1 WHERE user_id = ?", (user_id,))
+    def end_logins(self, user_id: str, keep_session: bytes = b"") -> None:
+        execute = self._connection.execute
+        execute("UPDATE refresh_login SET has_ended = 1 WHERE user_id = ?", (user_id,))
+        execute("UPDATE device_login SET stage = 'lapsed' WHERE user_id = ? AND stage = 'approved'", (user_id,))
+        execute("DELETE FROM authorization_code WHERE user_id = ?", (user_id,))
+        execute("DELETE FROM mfa_login WHERE user_id = ?", (user_id,))
+        execute("DELETE FROM browser_session WHERE user_id = ? AND session_hash <> ?", (user_id, keep_session))
+
+    def revoke_token(self, mark: bytes, until: datetime) -> None:
+        sql = "INSERT OR REPLACE INTO revoked_token (mark, expires_s) VALUES (?, ?)"
+        self._connection.execute(sql, (mark, until.timestamp()))
+
+    def is_revoked(self, mark: bytes) -> bool:
+        return self._connection.execute("SELECT 1 FROM revoked_token WHERE mark = ?", (mark,)).fetchone() is not None
 
     def code(self, code_hash: bytes) -> AuthorizationCode | None:
         return self._one(rows.CODE, "code_hash = ?", code_hash)
@@ -150,9 +164,6 @@ class SqliteTransaction:
     def drop_session(self, session_hash: bytes) -> None:
         self._connection.execute("DELETE FROM browser_session WHERE session_hash = ?", (session_hash,))
 
-    def drop_sessions(self, user_id: str) -> None:
-        self._connection.execute("DELETE FROM browser_session WHERE user_id = ?", (user_id,))
-
     def user_by_id(self, user_id: str) -> User | None:
         return self._one(rows.PERSON, "user_id = ?", user_id)
 
@@ -166,7 +177,8 @@ class SqliteTransaction:
         self._put(rows.PERSON, user)
 
     def drop_user(self, user_id: str) -> None:
-        for table in ("person", "refresh_login", "authenticator", "consent", "browser_session"):
+        self.end_logins(user_id)
+        for table in ("person", "refresh_login", "authenticator", "consent"):
             self._connection.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))  # noqa: S608
 
     def documents(self) -> tuple[Document, ...]:
@@ -193,9 +205,10 @@ class SqliteTransaction:
             ("pushed_request", "uri_hash", "expires_s", at_once),
             ("used_once", "mark", "expires_s", at_once),
             ("tries", "tries_key", "expires_s", at_once),
+            ("revoked_token", "mark", "expires_s", at_once),
             ("refresh_login", "login_id", "expires_s", at_once),
-            ("browser_session", "session_hash", "created_s", at_once - LONGEST_SESSION.total_seconds()),
-            ("browser_session", "session_hash", "user_id IS NULL AND seen_s", late),
+            ("authenticator", "authenticator_id", "expires_s", at_once),
+            ("browser_session", "session_hash", "created_s", at_once - _LONGEST_SESSION_S),
         )
         gone = 0
         for table, key, column, before in limits:

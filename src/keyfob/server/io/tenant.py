@@ -10,9 +10,10 @@ from typing import Final
 from keyfob.jose.shown import read_certificate
 from keyfob.protocol.secret import Secret
 from keyfob.server.io.asgi import AsgiApp, Reload
+from keyfob.server.io.audit import audit_log
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
-from keyfob.server.io.data import audit_log, master_key
+from keyfob.server.io.data import master_key
 from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
@@ -25,6 +26,7 @@ from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Audit, Mailer, Passwords, Store, TimeAndRandom, Transaction
 from keyfob.server.records import DEFAULT_CONNECTION, Document, User
 from keyfob.server.settings.config import ForCertificates, TenantConfig, Wire
+from keyfob.server.settings.password_rules import check_new_password
 from keyfob.server.settings.stored_settings import config_of
 from keyfob.server.site import Site
 from keyfob.server.start import (
@@ -147,6 +149,7 @@ class Tenant:
         *,
         wire: Wire | None = None,
         for_certificates: ForCertificates | None = None,
+        audit: Audit = audit_log,
     ) -> Tenant:
         """Open a tenant with its settings, keys and data in a folder, and reload the settings when they change.
 
@@ -156,6 +159,7 @@ class Tenant:
                 stored settings have none.
             wire: The dialect, if not that of the settings.
             for_certificates: The address for client certificates, if any.
+            audit: Receives the events of the audit log; else the logger `keyfob.audit` does.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
@@ -171,7 +175,7 @@ class Tenant:
         async def start() -> Tenant:
             seen = await store.read(lambda transaction: transaction.documents())
             surroundings = SystemSurroundings()
-            site = await _make_site(read(seen), store, master, surroundings, Argon2Passwords(), audit_log, mailer)
+            site = await _make_site(read(seen), store, master, surroundings, Argon2Passwords(), audit, mailer)
             tenant = cls(site, Reloader(site, master, read, seen, ChangeSignal(folder).state).reload_if_changed)
             return tenant if seen else await tenant.with_first_user()
 
@@ -199,8 +203,13 @@ class Tenant:
         connection: str = DEFAULT_CONNECTION,
         roles: tuple[str, ...] = (),
     ) -> User | None:
-        """Add a user. Return None if the e-mail address is already used in the connection."""
+        """Add a user. Return None if the e-mail address is already used in the connection.
+
+        Raises:
+            Misuse: The password is weak.
+        """
         site = self._site
+        check_new_password(password, site.config, email, name)
         hashed = await site.passwords.hash(password)
         user_id = f"auth0|{site.random(_USER_ID_BYTES).hex()}"
         user = User(user_id, email, name, hashed, site.now(), connection=connection, roles=roles)

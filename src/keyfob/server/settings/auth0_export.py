@@ -140,6 +140,8 @@ def _application(one: Table, ids: dict[str, str], enabled: dict[str, list[str]] 
     ):
         if value:
             table[word] = value
+    if fields.take("require_pushed_authorization_requests") is True:
+        table["requires_par"] = True
     if fields.take("is_first_party") is False:
         table["is_first_party"] = False
     if enabled is not None:

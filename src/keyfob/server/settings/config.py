@@ -28,6 +28,9 @@ STANDARD_SCOPES: Final = (*IDENTITY_SCOPES, "offline_access")
 ENROLL: Final = "enroll"
 READ_AUTHENTICATORS: Final = "read:authenticators"
 REMOVE_AUTHENTICATORS: Final = "remove:authenticators"
+ONLY_FACTOR_LENGTH: Final = 15
+SHORTEST_PASSWORD: Final = 8
+_MOST_WANTED: Final = 64  # a password of 64 characters is always accepted
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 
 
@@ -64,6 +67,8 @@ class TenantConfig:
         requests_per_minute: The limit of requests of one network to one endpoint.
         trusted_proxies: The networks of the proxies before the tenant, whose X-Forwarded-For or Forwarded is trusted.
         refresh_limit: The limit of logins of one user in one client; the oldest one ends first.
+        password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
+        enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
@@ -93,6 +98,8 @@ class TenantConfig:
     device_requests: int = 300
     requests_per_minute: int = 6000
     refresh_limit: int = 200
+    password_length: int = 15
+    enrolment_ends_logins: bool = True
     trusted_proxies: tuple[str, ...] = ()
     for_certificates: ForCertificates | None = None
 
@@ -135,6 +142,9 @@ class TenantConfig:
         for name in ("device_lifetime", "device_interval", "code_lifetime", "session_idle", "session_absolute"):
             if getattr(self, name) <= timedelta():
                 raise Misuse(f"{name} is not positive", hint="Give it some time.")
+        if not SHORTEST_PASSWORD <= self.password_length <= _MOST_WANTED:
+            hint = "15 where a password is the only factor, 8 where mfa is always; NIST SP 800-63B-4 allows no less."
+            raise Misuse(f"password_length is not between {SHORTEST_PASSWORD} and {_MOST_WANTED}", hint=hint)
         if self.code_lifetime > timedelta(minutes=10):
             raise Misuse("code_lifetime is longer than ten minutes", hint="RFC 6749 §4.1.2 allows no more.")
 
@@ -158,6 +168,9 @@ class TenantConfig:
         audiences = _unique("API", (found.audience for found in self.apis))
         connections = _unique("connection", (found.name for found in self.connections))
         _unique("role", (found.name for found in self.roles))
+        # An ID token has a client_id as its audience, and must not be valid at an API.
+        for shared in client_ids & audiences:
+            raise Misuse(f"API {shared!r} has the name of an application", hint="Such as https://orders.example/")
         if self.default_audience is not None:
             _known("default_audience", self.default_audience, audiences)
         if self.default_directory is not None:
@@ -250,6 +263,11 @@ class TenantConfig:
         """Return the clients that may use the password grants, for the audit log at the start."""
         names = (one.client_id for one in self.applications if {PASSWORD, PASSWORD_REALM} & set(one.grants))
         return tuple(names) if self.allows_password else ()
+
+    @property
+    def has_short_passwords(self) -> bool:
+        """Whether a password that is the only factor may be shorter than NIST SP 800-63B-4 §3.1.1.2 allows."""
+        return self.mfa != "always" and self.password_length < ONLY_FACTOR_LENGTH
 
     def grantable(self, asked: Scope, api: Api) -> Scope:
         """Return the requested scope without the values that are neither standard nor of the API."""

@@ -67,6 +67,7 @@ class Application:
         is_first_party: Whether it belongs to the operator. A third-party client always needs consent.
         trusts_forwarded_for: Whether its header `auth0-forwarded-for` is trusted as the user's address.
         requires_dpop: Whether its tokens must be bound to a key (RFC 9449).
+        requires_par: Whether it must push its authorization requests (RFC 9126 §5).
     """
 
     client_id: str
@@ -89,6 +90,7 @@ class Application:
     requires_dpop: bool = False
     refresh: RefreshPolicy = RefreshPolicy()
     id_token_lifetime: timedelta = timedelta(hours=10)
+    requires_par: bool = False
 
     @property
     def is_public(self) -> bool:

@@ -12,7 +12,6 @@ from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.field_types import Reference, suggestion
-from keyfob.server.settings.registered import SHORTEST_SECRET
 from keyfob.server.settings.schema import ARRAYS, Table
 from keyfob.server.settings.stored_settings import read_tables
 from keyfob.server.settings.toml import Lines, Location
@@ -126,6 +125,6 @@ def find_secret(reference: Reference, environment: Mapping[str, str], read_file:
 
 
 def any_secret(reference: Reference) -> Secret:
-    """Return a placeholder for a secret, to check the settings without it."""
+    """Return a placeholder for a secret, to check the settings without it. It passes every check of secrets."""
     del reference
-    return Secret("-" * max(SHORTEST_SECRET, 32))
+    return Secret("this is no secret, but holds the place of one")

@@ -13,13 +13,12 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.records import DEFAULT_CONNECTION, User
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.field_types import Reference, read_reference, suggestion
+from keyfob.server.settings.password_rules import check_new_password
 from keyfob.server.settings.schema import Report, Table, TableSchema, tables_of
 from keyfob.server.settings.toml import Location
 
 PASSWORD: Final = "password"
 PASSWORD_PLACES: Final = ("env", "file", "hash")
-SHORTEST_PASSWORD: Final = 8  # NIST SP 800-63B-4 §3.1.1.2
-LONGEST_PASSWORD: Final = 1024
 _HASH: Final = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+\Z")
 _EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\Z")
 _USER_ID: Final = re.compile(r"[a-z0-9-]+\|[!-~]+\Z")
@@ -91,22 +90,10 @@ def _read_password(value: object, resolve: Callable[[Reference], Secret]) -> dic
     """
     reference = read_reference(value, PASSWORD_PLACES)
     if reference.where != "hash":
-        password = resolve(reference)
-        check_password(password)
-        return {"password": password}
+        return {"password": resolve(reference)}
     if not _HASH.match(reference.name):
         raise Misuse("holds no hash of Argon2id", hint="hash is what `keyfob tenant export` writes.")
     return {"password_hash": reference.name}
-
-
-def check_password(password: Secret) -> None:
-    """Check the length of a password.
-
-    Raises:
-        Misuse: It is too short or too long.
-    """
-    if not SHORTEST_PASSWORD <= len(password.reveal()) <= LONGEST_PASSWORD:
-        raise Misuse(f"has not between {SHORTEST_PASSWORD} and {LONGEST_PASSWORD} characters", hint="Choose another.")
 
 
 def check_person(person: PersonWanted) -> None:
@@ -126,10 +113,15 @@ def check_person(person: PersonWanted) -> None:
 
 
 def check_against(people: Sequence[tuple[Location, PersonWanted]], config: TenantConfig, report: Report) -> None:
-    """Report references to connections, roles, APIs and scopes that do not exist."""
+    """Report weak passwords, and references to connections, roles, APIs and scopes that do not exist."""
     connections = [found.name for found in config.connections]
     roles = [found.name for found in config.roles]
     for at, person in people:
+        try:
+            if person.password is not None:
+                check_new_password(person.password, config, person.email, person.name)
+        except Misuse as wrong:
+            report((*at, PASSWORD), f"user {person.email}: {wrong.message}", wrong.hint)
         if person.connection not in connections:
             hint = suggestion(person.connection, connections)
             report((*at, "connection"), f"user {person.email}: there is no such connection", hint)

@@ -7,10 +7,14 @@ from keyfob.protocol.claims import AccessClaims
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.introspection import IntrospectionRequest
 from keyfob.protocol.secret import Secret
+from keyfob.server.decide.access import account_of
+from keyfob.server.decide.presented import Account
 from keyfob.server.endpoints.oauth.client_request import ClientRequest, authenticate
-from keyfob.server.endpoints.oauth.own_tokens import verify_own
+from keyfob.server.endpoints.oauth.own_tokens import check_active, verify_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, read_refresh
+from keyfob.server.ports import Transaction
+from keyfob.server.records import RefreshLogin
 from keyfob.server.site import Site
 
 _INACTIVE = {"active": False}
@@ -37,15 +41,11 @@ async def _access(call: ClientRequest, token: Secret) -> dict[str, object] | Non
     site = call.site
     try:
         claims = verify_own(site, token, None)
+        if not _may_read(call, claims):
+            return None
+        user = await check_active(site, claims)
     except InvalidToken:
         return None
-    if not _may_read(call, claims):
-        return None
-    user = None
-    if not claims.subject.endswith("@clients"):
-        user = await site.store.read(lambda transaction: transaction.user_by_id(claims.subject))
-        if user is None or user.is_blocked:
-            return None
     members = {"active": True, "client_id": claims.client_id, "token_type": "access_token", **claims.write("rfc9068")}
     members |= {"token_type": "DPoP" if claims.key_thumbprint else "Bearer"}
     return members | ({"username": user.email} if user else {})
@@ -64,18 +64,26 @@ async def _refresh(call: ClientRequest, token: Secret) -> dict[str, object] | No
     parts = read_refresh(token, site.hash_keys.refresh)
     if parts is None:
         return None
-    login = await site.store.read(lambda transaction: transaction.refresh_by_id(parts.login_id))
+
+    def load(transaction: Transaction) -> tuple[RefreshLogin | None, Account]:
+        found = transaction.refresh_by_id(parts.login_id)
+        user = None if found is None else transaction.user_by_id(found.user_id)
+        if found is None:
+            return None, Account(None, None)
+        return found, account_of(site.config, call.application, user, found.audience, found.scope)
+
+    login, account = await site.store.read(load)
     is_current = login is not None and keyed_hash(site.hash_keys.refresh, parts.secret) in login.current_hashes
     if login is None or not is_current or login.has_ended or login.client_id != call.application.client_id:
         return None
     expires_at = min(login.expires_at, login.idle_expires_at)
-    if call.now >= expires_at:
+    if call.now >= expires_at or account.is_closed:
         return None
     return {
         "active": True,
         "client_id": login.client_id,
         "sub": login.user_id,
-        "scope": login.scope.write(),
+        "scope": account.scope.write(),
         "exp": int(expires_at.timestamp()),
         "iat": int(login.created_at.timestamp()),
         "iss": site.config.issuer,

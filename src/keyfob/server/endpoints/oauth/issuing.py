@@ -15,11 +15,11 @@ from keyfob.server.keyed_hash import ID_BYTES, SECRET_BYTES, RefreshParts, keyed
 from keyfob.server.ports import Transaction
 from keyfob.server.records import RefreshLogin, User
 
-Spend = Callable[[Transaction, RefreshLogin | None], bool]
+Spend = Callable[[Transaction, RefreshLogin], bool]
 
 
 async def issue_once(call: ClientRequest, content: TokenContent, spend: Spend) -> TokenAnswer | None:
-    """Issue tokens for a user, or return None if the grant is already spent.
+    """Issue tokens for a user, or return None if the grant is already spent or the user may no longer log in.
 
     The tokens are signed before the grant is spent, so that a failed signature spends nothing.
 
@@ -32,15 +32,16 @@ async def issue_once(call: ClientRequest, content: TokenContent, spend: Spend) -
     assert user is not None, "client credentials have no login"  # noqa: S101
     permitted = with_permissions(call, content, user)
     refresh, row = _begin(call, permitted, user)
+    permitted = replace(permitted, login_id=row.login_id)
     issued = site.token_issuer.issue(permitted, call.now, site.random(TOKEN_ID_BYTES), refresh, row)
 
     def save(transaction: Transaction) -> int | None:
-        if not spend(transaction, row):
+        # The password may have been changed, or the user blocked, since the user was loaded.
+        if is_changed(transaction.user_by_id(user.user_id), user) or not spend(transaction, row):
             return None
-        if row is None:
-            return 0
         transaction.save_refresh(row)
-        return transaction.evict_refreshes(user.user_id, row.client_id, site.config.refresh_limit)
+        most = site.config.refresh_limit
+        return transaction.evict_refreshes(user.user_id, row.client_id, most, renewable=refresh is not None)
 
     evicted = await site.store.write(save)
     if evicted:
@@ -60,12 +61,19 @@ def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> 
     )
 
 
-def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secret | None, RefreshLogin | None]:
-    application, site = call.application, call.site
+def is_changed(stored: User | None, user: User) -> bool:
+    """Return whether a user was deleted or blocked, or has another password, since the record was loaded."""
+    return stored is None or stored.is_blocked or stored.password_hash != user.password_hash
+
+
+def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secret | None, RefreshLogin]:
+    """Return the record of a new login, and its refresh token if the client may have one.
+
+    A login without a refresh token has a record too, since its access tokens are active only as long as that.
+    """
+    application, site, policy = call.application, call.site, call.application.refresh
     is_offline = "offline_access" in content.scope and content.api.allow_offline_access
-    if not is_offline or REFRESH_TOKEN not in application.grants or content.auth_time is None:
-        return None, None
-    policy = application.refresh
+    is_renewable = is_offline and REFRESH_TOKEN in application.grants
     parts = RefreshParts(site.random(ID_BYTES), 1, site.random(SECRET_BYTES))
     row = RefreshLogin(
         login_id=parts.login_id,
@@ -73,14 +81,14 @@ def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secr
         user_id=user.user_id,
         audience=content.api.audience,
         scope=content.scope,
-        auth_time=content.auth_time,
+        auth_time=content.auth_time or call.now,
         created_at=call.now,
-        expires_at=call.now + policy.absolute,
-        idle_expires_at=call.now + policy.idle,
-        generation=parts.generation,
-        current_hashes=(keyed_hash(site.hash_keys.refresh, parts.secret),),
+        expires_at=call.now + (policy.absolute if is_renewable else content.api.token_lifetime),
+        idle_expires_at=call.now + (policy.idle if is_renewable else content.api.token_lifetime),
+        generation=parts.generation if is_renewable else 0,
+        current_hashes=(keyed_hash(site.hash_keys.refresh, parts.secret),) if is_renewable else (),
         # Only a public client's refresh token is bound to its key; a confidential client authenticates (RFC 9449 §5).
         key_thumbprint=call.key_thumbprint if application.is_public else None,
         sid=content.sid,
     )
-    return parts.write(site.hash_keys.refresh), row
+    return parts.write(site.hash_keys.refresh) if is_renewable else None, row

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 from typing import Final
 
 from keyfob.errors import InvalidToken, Malformed
@@ -14,7 +17,10 @@ from keyfob.protocol.claims import AT_JWT, AccessClaims
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
+from keyfob.server.decide.active import TokenRecords, is_about_user, is_active
 from keyfob.server.keyed_hash import keyed_hash
+from keyfob.server.ports import Transaction
+from keyfob.server.records import User
 from keyfob.server.site import Site
 
 _ACCESS: Final = frozenset({"jwt", AT_JWT})
@@ -38,7 +44,9 @@ async def check_binding(site: Site, request: Request, scheme: str, claims: Acces
 
 
 def verify_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
-    """Check the signature or the encryption, issuer, lifetime and audience; `check_binding` checks the rest.
+    """Check the signature or the encryption, issuer, lifetime and audience.
+
+    `check_binding` checks the key of the token, and `check_active` whether its login has ended.
 
     Args:
         site: The tenant.
@@ -58,6 +66,38 @@ def verify_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
     if claims.issuer != site.config.issuer or not has_api or site.now() >= claims.expires_at:
         raise InvalidToken("not for this endpoint, or lapsed")
     return claims
+
+
+async def check_active(site: Site, claims: AccessClaims) -> User | None:
+    """Return the user of a token, or None for a token of the client itself.
+
+    Raises:
+        InvalidToken: The token was revoked, its login has ended, or its user or client may no longer use it.
+    """
+    application, mark = site.config.application(claims.client_id), revocation_mark(site, claims)
+    login_id = _login_id(claims)
+
+    def load(transaction: Transaction) -> TokenRecords:
+        user = transaction.user_by_id(claims.subject) if is_about_user(claims) else None
+        login = None if login_id is None else transaction.refresh_by_id(login_id)
+        return TokenRecords(application, user, login, transaction.is_revoked(mark))
+
+    records = await site.store.read(load)
+    if not is_active(claims, records, site.now()):
+        raise InvalidToken("the token is not active any more")
+    return records.user
+
+
+def revocation_mark(site: Site, claims: AccessClaims) -> bytes:
+    """Return the key under which a revoked token is stored: a keyed hash of its claims, however it is encoded."""
+    return keyed_hash(site.hash_keys.codes, f"access token {json.dumps(claims.write('rfc9068'), sort_keys=True)}")
+
+
+def _login_id(claims: AccessClaims) -> bytes | None:
+    try:
+        return base64.urlsafe_b64decode(f"{claims.session_id}==") if claims.session_id else None
+    except binascii.Error:
+        return None
 
 
 def _opaque(site: Site, token: Secret) -> Fields:

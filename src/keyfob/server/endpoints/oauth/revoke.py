@@ -1,21 +1,25 @@
-"""POST /oauth/revoke: revoke a refresh token (RFC 7009 §2). Like Auth0, it does not revoke access tokens."""
+"""POST /oauth/revoke: revoke a refresh token, which ends its login, or a single access token (RFC 7009 §2)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from keyfob.errors import Malformed
-from keyfob.protocol.http import NO_STORE, Request, Response, json_response
+from keyfob.errors import InvalidToken, Malformed
+from keyfob.protocol.claims import AccessClaims
+from keyfob.protocol.http import JSON, NO_STORE, Request, Response, json_response
 from keyfob.protocol.revocation import RevocationRequest
-from keyfob.server.endpoints.oauth.client_request import authenticate
+from keyfob.protocol.secret import Secret
+from keyfob.server.endpoints.oauth.client_request import ClientRequest, authenticate
+from keyfob.server.endpoints.oauth.own_tokens import revocation_mark, verify_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import read_refresh
 from keyfob.server.ports import Transaction
+from keyfob.server.records import RefreshLogin
 from keyfob.server.site import Site
 
 
 async def revoke(site: Site, request: Request) -> Response:
-    """End the login of the token. Every other token is answered with the same 200 (RFC 7009 §2.2)."""
+    """Revoke the token. One that is unknown or of another client is answered with the same 200 (RFC 7009 §2.2)."""
     try:
         fields = read_parameters(request)
         token = RevocationRequest.read(fields).token
@@ -24,15 +28,39 @@ async def revoke(site: Site, request: Request) -> Response:
     call = await authenticate(site, request, fields)
     if isinstance(call, Response):
         return call
-    parts = read_refresh(token, site.hash_keys.refresh)
+    claims = _access_token(call, token)
+    if claims is not None:
+        mark = revocation_mark(site, claims)
+        await site.store.write(lambda transaction: transaction.revoke_token(mark, claims.expires_at))
+        call.note("srrt", user_id=claims.subject, description="an access token")
+    login = await _end_login(call, token)
+    if login is not None:
+        call.note("srrt", user_id=login.user_id)
+    if site.config.wire == "auth0":  # an empty body, as Auth0; simple-oauth2 wants a type all the same
+        return Response(200, (("content-type", JSON), *NO_STORE))
+    return json_response(200, {})
 
-    def end(transaction: Transaction) -> bool:
-        login = None if parts is None else transaction.refresh_by_id(parts.login_id)
+
+def _access_token(call: ClientRequest, token: Secret) -> AccessClaims | None:
+    """Return the claims of a valid access token of the client."""
+    try:
+        claims = verify_own(call.site, token, None)
+    except InvalidToken:
+        return None
+    return claims if claims.client_id == call.application.client_id else None
+
+
+async def _end_login(call: ClientRequest, token: Secret) -> RefreshLogin | None:
+    """End the login of a refresh token of the client. Return it, or None if there is none or it has ended before."""
+    parts = read_refresh(token, call.site.hash_keys.refresh)
+    if parts is None:
+        return None
+
+    def end(transaction: Transaction) -> RefreshLogin | None:
+        login = transaction.refresh_by_id(parts.login_id)
         if login is None or login.client_id != call.application.client_id or login.has_ended:
-            return False
+            return None
         transaction.save_refresh(replace(login, has_ended=True))
-        return True
+        return login
 
-    if parts is not None and await site.store.write(end):
-        call.note("srrt")
-    return Response(200, NO_STORE) if site.config.wire == "auth0" else json_response(200, {})
+    return await call.site.store.write(end)

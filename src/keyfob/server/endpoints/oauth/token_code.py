@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from keyfob.protocol.grants import AuthorizationCodeGrant
 from keyfob.protocol.http import Response
+from keyfob.server.decide.access import account_of
 from keyfob.server.decide.code import RefuseCode, SpendCode, decide_code
 from keyfob.server.decide.presented import Account, CodeFacts
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
@@ -26,14 +27,16 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
         return code, None if code is None else transaction.user_by_id(code.user_id)
 
     code, user = await site.store.read(load)
-    api = None if code is None else site.config.target(code.audience)
+    account = Account(user, None)
+    if code is not None:
+        account = account_of(site.config, call.application, user, code.audience, code.scope)
     facts = CodeFacts(
         record=code,
         grant=grant,
         client_id=call.application.client_id,
         key_thumbprint=call.key_thumbprint,
         now=call.now,
-        account=Account(user, api),
+        account=account,
     )
     decision = decide_code(facts)
     if isinstance(decision, RefuseCode):
@@ -43,13 +46,15 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
         return call.refuse(decision.outcome)
     found = decision.code
     assert user is not None, "the code of a deleted user fails a check"  # noqa: S101
+    api = account.api
     assert api is not None  # noqa: S101
-    content = TokenContent(call.application, api, found.scope, user, found.auth_time, nonce=found.nonce, sid=found.sid)
+    scope, at = account.scope, found.auth_time
+    content = TokenContent(call.application, api, scope, user, at, nonce=found.nonce, sid=found.sid)
 
-    def spend(transaction: Transaction, login: RefreshLogin | None) -> bool:
+    def spend(transaction: Transaction, login: RefreshLogin) -> bool:
         again = decide_code(replace(facts, record=transaction.code(code_hash)))
         if isinstance(again, SpendCode):
-            transaction.save_code(replace(again.code, login_id=None if login is None else login.login_id))
+            transaction.save_code(replace(again.code, login_id=login.login_id))
         return isinstance(again, SpendCode)
 
     issued = await issue_once(call, content, spend)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keyfob.protocol.grants import DeviceCodeGrant
 from keyfob.protocol.http import Response
+from keyfob.server.decide.access import account_of
 from keyfob.server.decide.device import Answer, Issue, Pace, Undecided, decide_pace, decide_poll
 from keyfob.server.decide.presented import Account
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
@@ -19,7 +20,9 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
     site = call.site
     code_hash = keyed_hash(site.hash_keys.codes, grant.device_code)
     login, user = await site.store.read(lambda transaction: _load(transaction, code_hash))
-    api = None if login is None else site.config.target(login.audience)
+    account = Account(user, None)
+    if login is not None and user is not None:
+        account = account_of(site.config, call.application, user, login.audience, login.scope)
     pace = site.paces.get(code_hash) or Pace(None, site.config.device_interval)
     decision = decide_poll(
         login,
@@ -27,7 +30,7 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
         call.now,
         grant.code_verifier,
         pace=pace,
-        account=Account(user, api),
+        account=account,
     )
     if isinstance(decision, Undecided):
         _, after = decide_pace(pace, call.now)
@@ -45,11 +48,11 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
         call.note("fede", description=decision.outcome)
         return call.refuse(decision.outcome)
     assert user is not None, "the login of a deleted user fails a check"  # noqa: S101
-    assert api is not None  # noqa: S101
-    redeemed = decision.login
-    content = TokenContent(call.application, api, redeemed.scope, user, redeemed.auth_time, sid=redeemed.sid)
+    assert account.api is not None  # noqa: S101
+    at, sid = decision.login.auth_time, decision.login.sid
+    content = TokenContent(call.application, account.api, account.scope, user, at, sid=sid)
 
-    def spend(transaction: Transaction, _: RefreshLogin | None) -> bool:
+    def spend(transaction: Transaction, _: RefreshLogin) -> bool:
         again = transaction.device_by_code(code_hash)
         found = decide_poll(again, call.application.client_id, call.now, grant.code_verifier)
         if isinstance(found, Issue):

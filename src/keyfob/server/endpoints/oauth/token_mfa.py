@@ -6,17 +6,16 @@ from dataclasses import replace
 
 from keyfob.protocol.grants import MfaOobGrant, MfaOtpGrant, MfaRecoveryGrant
 from keyfob.protocol.http import NO_STORE, Response, json_response
+from keyfob.server.decide.access import account_of
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, FactorWrong, check_factor, write_recovery_code
 from keyfob.server.decide.presented import Account, FactorFacts
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
+from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, has_tries, spend_try
 from keyfob.server.endpoints.oauth.factors import (
     check_message,
     check_otp,
     check_recovery,
-    has_tries,
     recovery_of,
-    restore_tries,
-    spend_try,
 )
 from keyfob.server.endpoints.oauth.issuing import issue_once
 from keyfob.server.endpoints.oauth.token_password import gty
@@ -34,19 +33,23 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     site = call.site
     token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token)
 
+    peer = call.request.peer
+
     def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None, bool]:
         login = transaction.mfa_login(token_hash)
         user = None if login is None else transaction.user_by_id(login.user_id)
-        return login, user, user is None or has_tries(site, transaction, user.user_id, call.now)
+        return login, user, user is None or has_tries(site, transaction, user.user_id, peer, call.now)
 
     found, user, may_try = await site.store.read(load)
-    api = None if found is None else site.config.target(found.audience)
+    account = Account(user, None)
+    if found is not None:
+        account = account_of(site.config, call.application, user, found.audience, found.scope)
     facts = FactorFacts(
         record=found,
         client_id=call.application.client_id,
         now=call.now,
         lacks_code=isinstance(grant, MfaOobGrant) and grant.binding_code is None,
-        account=Account(user, api),
+        account=account,
         key_thumbprint=call.key_thumbprint,
         has_tries=may_try,
     )
@@ -56,8 +59,9 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
             call.note("gd_otp_rate_limit_exceed", user_id=user.user_id)
         return call.refuse(login.outcome, problem="Missing required parameter: binding_code")
     assert user is not None, "the mfa_token of a deleted user fails a check"  # noqa: S101
+    api = account.api
     assert api is not None  # noqa: S101
-    if not await spend_try(site, user.user_id, call.now):  # others have spent the last one meanwhile
+    if not await spend_try(site, user.user_id, peer, call.now):  # others have spent the last one in the meantime
         return call.refuse("attempts_many")
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)
@@ -65,10 +69,11 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     if wrong is not None:
         call.note(_FAILED[type(grant)], user_id=user.user_id, description=wrong.outcome)
         return call.refuse(wrong.outcome)
-    await restore_tries(site, user.user_id)
-    content = TokenContent(call.application, api, login.scope, user, call.now, grant=gty(login.grant))
+    await give_back_tries(site, user.user_id, peer, call.now)
+    content = TokenContent(call.application, api, account.scope, user, call.now, grant=gty(login.grant))
     issued = await issue_once(call, content, lambda _, __: True)  # the mfa_token was spent with the factor
-    assert issued is not None  # noqa: S101
+    if issued is None:  # the password was changed, or the user blocked, in the meantime
+        return call.refuse("mfa_token_unknown")
     call.note("sepft", user_id=user.user_id)
     recovery = {"recovery_code": code} if isinstance(grant, MfaRecoveryGrant) else {}
     return json_response(200, {**issued.write(), **recovery}, headers=NO_STORE + call.headers)
@@ -90,11 +95,11 @@ def _check(
     login = check_factor(facts)
     if isinstance(login, FactorWrong):
         return login
-    site, user_id, spent = call.site, login.user_id, replace(login, is_spent=True)
+    site, spent = call.site, replace(login, is_spent=True)
     wrong: Outcome | None = None
     match grant:
         case MfaOtpGrant():
-            if not check_otp(site, transaction, user_id, grant.otp.reveal(), call.now):
+            if not check_otp(site, transaction, login, grant.otp.reveal(), call.now):
                 wrong = "otp_wrong"
         case MfaOobGrant():
             typed = "" if grant.binding_code is None else grant.binding_code.reveal()
@@ -104,7 +109,7 @@ def _check(
             else:
                 spent = decision
         case MfaRecoveryGrant():
-            if not check_recovery(site, transaction, user_id, grant.recovery_code.reveal(), fresh):
+            if not check_recovery(site, transaction, login, grant.recovery_code.reveal(), fresh):
                 wrong = "recovery_code_wrong"
     refused = check_factor(replace(facts, wrong=wrong))
     if isinstance(refused, FactorWrong):

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from keyfob.protocol.grants import RefreshGrant
 from keyfob.protocol.http import Response
 from keyfob.protocol.tokens import TokenAnswer
+from keyfob.server.decide.access import account_of
 from keyfob.server.decide.presented import Account, PresentedRefreshToken
 from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.issuing import with_permissions
 from keyfob.server.issue import TOKEN_ID_BYTES, TokenContent
-from keyfob.server.keyed_hash import SECRET_BYTES, keyed_hash, read_refresh
+from keyfob.server.keyed_hash import keyed_hash, next_refresh, read_refresh
 from keyfob.server.ports import Transaction
 from keyfob.server.records import RefreshLogin
 
 
 async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
-    site, random = call.site, call.site.random
+    site = call.site
     parts = read_refresh(grant.refresh_token, site.hash_keys.refresh)
     if parts is None:
         unreadable = decide_refresh(None, None, call.application.refresh, call.now, b"")
         assert isinstance(unreadable, Refuse)  # noqa: S101
         call.note("fertft", description=unreadable.reason)
         return call.refuse(unreadable.outcome)
-    fresh = replace(parts, generation=parts.generation + 1, secret=random(SECRET_BYTES))
+    fresh = next_refresh(parts, site.hash_keys.refresh)
     fresh_hash = keyed_hash(site.hash_keys.refresh, fresh.secret)
     secret_hash = keyed_hash(site.hash_keys.refresh, parts.secret)
     client_id = call.application.client_id
     presented = PresentedRefreshToken(parts.generation, secret_hash, client_id, grant.scope, call.key_thumbprint)
-    token_id = random(TOKEN_ID_BYTES)
+    token_id = site.random(TOKEN_ID_BYTES)
 
     def rotate(transaction: Transaction) -> tuple[Refuse | TokenAnswer, str]:
         login = transaction.refresh_by_id(parts.login_id)
@@ -59,9 +58,10 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
 
 
 def _account(call: ClientRequest, transaction: Transaction, login: RefreshLogin) -> Account:
-    """Load the user and the API, which must still allow offline access."""
-    api = call.site.config.target(login.audience)
-    return Account(transaction.user_by_id(login.user_id), api if api and api.allow_offline_access else None)
+    """Return what today's rules leave of the login; the API must still allow offline access."""
+    user = transaction.user_by_id(login.user_id)
+    account = account_of(call.site.config, call.application, user, login.audience, login.scope)
+    return account if account.api and account.api.allow_offline_access else Account(user, None)
 
 
 def _content(call: ClientRequest, decision: Renew, account: Account) -> TokenContent:
@@ -69,6 +69,13 @@ def _content(call: ClientRequest, decision: Renew, account: Account) -> TokenCon
     assert user is not None, "the login of a deleted user fails a check"  # noqa: S101
     assert api is not None  # noqa: S101
     content = TokenContent(
-        call.application, api, decision.scope, user, login.auth_time, grant="refresh_token", sid=login.sid
+        call.application,
+        api,
+        decision.scope,
+        user,
+        login.auth_time,
+        grant="refresh_token",
+        sid=login.sid,
+        login_id=login.login_id,
     )
     return with_permissions(call, content, user)

@@ -6,7 +6,7 @@ from keyfob.errors import InvalidToken
 from keyfob.protocol.challenge import Challenge
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
-from keyfob.server.endpoints.oauth.own_tokens import check_binding, verify_own
+from keyfob.server.endpoints.oauth.own_tokens import check_active, check_binding, verify_own
 from keyfob.server.issue import user_claims
 from keyfob.server.site import Site
 from keyfob.server.wire import answer
@@ -21,6 +21,7 @@ async def userinfo(site: Site, request: Request) -> Response:
     try:
         claims = verify_own(site, token, None)
         await check_binding(site, request, scheme.lower(), claims, token)
+        user = await check_active(site, claims)
     except InvalidToken:
         return _invalid(site)
     if "openid" not in claims.scope and site.config.wire == "auth0":
@@ -30,8 +31,7 @@ async def userinfo(site: Site, request: Request) -> Response:
         return json_response(403, {"error": "insufficient_scope"}, headers=denied)
     if site.config.userinfo_audience not in claims.audience:
         return _invalid(site)
-    user = await site.store.read(lambda transaction: transaction.user_by_id(claims.subject))
-    if user is None or user.is_blocked:
+    if user is None:
         return _invalid(site)
     return json_response(200, {"sub": user.user_id, **user_claims(user, claims.scope)})
 

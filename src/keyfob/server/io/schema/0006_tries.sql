@@ -6,4 +6,3 @@ CREATE TABLE tries (
     expires_s REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX tries_expires ON tries (expires_s);
-CREATE INDEX browser_session_unused ON browser_session (seen_s) WHERE user_id IS NULL;

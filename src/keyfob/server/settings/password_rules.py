@@ -1,0 +1,45 @@
+"""Check a new password: its length, and how easily it is guessed (NIST SP 800-63B-4 §3.1.1.2, §3.1.1.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from keyfob.errors import Misuse
+from keyfob.protocol.secret import Secret
+from keyfob.server.settings.config import ONLY_FACTOR_LENGTH, TenantConfig
+
+LONGEST_PASSWORD: Final = 1024
+_ESTIMATED: Final = 72  # the estimate's time grows with the square of the length
+# Of 4: more than 10^8 guesses for a password that is the only factor, more than 10^6 beside a second one.
+_LEAST_SCORE: Final = 3
+_LEAST_SCORE_OF_SHORT: Final = 2
+_HINT: Final = "Choose another, such as five words at random, or have one made with --generate."
+
+
+def check_new_password(password: Secret, config: TenantConfig, *own_words: str) -> None:
+    """Check a password that is about to be set. There are no rules about its composition.
+
+    Args:
+        password: The password.
+        config: The settings of the tenant, whose names a password must not consist of.
+        own_words: The e-mail address and the name of the user, likewise.
+
+    Raises:
+        Misuse: The password is too short, too long, common, or easily guessed.
+    """
+    if len(password) < config.password_length:
+        raise Misuse(f"the password has fewer than {config.password_length} characters", hint=_HINT)
+    if len(password) > LONGEST_PASSWORD:
+        raise Misuse(f"the password has more than {LONGEST_PASSWORD} characters", hint=_HINT)
+    host = urlsplit(config.issuer).hostname or ""
+    words = {*own_words, config.name, host, *re.split(r"\W+", " ".join((*own_words, config.name, host)))}
+    # Imported late: it reads a list of 30,000 common passwords, and its package has no types.
+    estimate: Callable[..., dict[str, Any]] = import_module("zxcvbn").zxcvbn
+    found = estimate(password.reveal()[:_ESTIMATED], user_inputs=sorted(words - {""}))
+    if found["score"] < (_LEAST_SCORE if config.password_length >= ONLY_FACTOR_LENGTH else _LEAST_SCORE_OF_SHORT):
+        warning = found["feedback"]["warning"] or "It is made of words about its owner or this service."
+        raise Misuse(f"the password is too easily guessed. {warning}", hint=_HINT)
