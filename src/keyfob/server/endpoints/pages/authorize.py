@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from keyfob.errors import Malformed
 from keyfob.protocol.authorization import AuthorizationAnswer
-from keyfob.protocol.fields import Fields, read_form
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorization_facts import REQUEST_URI_PREFIX, AcceptedRequest, ArrivalFacts, LoginState
 from keyfob.server.decide.authorization_request import (
@@ -18,6 +18,7 @@ from keyfob.server.decide.authorization_request import (
     next_step,
 )
 from keyfob.server.decide.browser_login import advance, begin_request, belongs_to
+from keyfob.server.endpoints.oauth.parameters import read_body, read_query
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     callback_headers,
@@ -77,7 +78,7 @@ async def authorize(site: Site, request: Request) -> Response:
 async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
     """Read the parameters, or those of the pushed request (RFC 9126 §4)."""
     try:
-        fields = read_form(request.query.encode() if request.method != "POST" else request.body, "request")
+        fields = read_body(request) if request.method == "POST" else read_query(request)
         address, client_id = fields.optional_text("request_uri"), fields.optional_text("client_id")
     except Malformed as problem:
         return ArrivalFacts(problem, None, is_pushed=False, pushed=None, now=site.now()), Fields({}, "request")
