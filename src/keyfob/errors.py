@@ -12,8 +12,9 @@ KeyfobError
 └── InvalidToken
 
 Messages are safe to log: they contain no token and no code. Of a peer's data they contain only its `error`, the
-description, and the names in an untrusted certificate, in plain ASCII and shortened. Only `cli/main.py` prints an error
-for the user: the message, the hint, and `keyfob help <code>`, which prints the entry of `docs/errors.md`.
+description, the audiences of an ID token for another client, and the names in an untrusted certificate, in plain ASCII
+and shortened. Only `cli/main.py` prints an error for the user: the message, the hint, and `keyfob help <code>`, which
+prints the entry of `docs/errors.md`.
 """
 
 from __future__ import annotations

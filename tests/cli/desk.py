@@ -12,7 +12,6 @@ from keyfob.cli.main import main
 from keyfob.cli.settings import VARIABLES
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.login import App, StoredLogin
-from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
 
@@ -56,7 +55,7 @@ class Desk:
             revocation_endpoint=f"{issuer}revoke",
             access_token=Secret("at-1"),
             expires_at=now + timedelta(hours=1),
-            scope=Scope.of(profile.scope.names),
+            scope=profile.scope | profile.added_scope,
             obtained_at=now,
             refresh_token=Secret("rt-1"),
             subject=PAT,

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.login import App
-from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
 from tests.loopback import Answer, Loopback, says, serving
@@ -75,7 +74,7 @@ def keep_login(server: Loopback, *scopes: str, expires_in: float = 3600) -> None
         revocation_endpoint=f"{server.url}/revoke",
         access_token=Secret("at-1"),
         expires_at=now + timedelta(seconds=expires_in),
-        scope=Scope.of(profile.scope.names),
+        scope=profile.scope | profile.added_scope,
         obtained_at=now,
         refresh_token=Secret("rt-1"),
     )

@@ -17,6 +17,7 @@ from keyfob.client.model.notices import (
     PasswordWarned,
     PasteRefused,
     RecoveryCodeMade,
+    ScopeLeftOut,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
@@ -82,6 +83,8 @@ def _event(notice: Notice) -> dict[str, object]:
             return {"event": "network_trouble", "message": notice.what, "next_in": int(notice.next_in.total_seconds())}
         case ScopeNarrowed():
             return {"event": "scope_narrowed", "missing": list(notice.missing)}
+        case ScopeLeftOut():
+            return {"event": "scope_left_out", "names": list(notice.names)}
         case VaultNote():
             return {"event": "vault", "message": notice.text}
         case _:
@@ -116,7 +119,7 @@ def _flow_event(notice: _FlowNotice) -> dict[str, object]:
         case FlowChosen():
             return {"event": "chosen", "flow": notice.door, "reasons": list(notice.reasons)}
         case FlowRefused():
-            return {"event": "refused", "flow": notice.door, "next": notice.following}
+            return {"event": "refused", "flow": notice.door, "next": notice.following, "message": notice.why}
         case ApprovalAwaited():
             return {"event": "approval_awaited", "where": notice.where}
         case FactorRefused():

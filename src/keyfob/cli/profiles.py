@@ -162,8 +162,15 @@ def choose(flags: Namespace) -> ChosenProfile:
         ),
         dpop=read_dpop(pick("dpop", stored.dpop if stored and stored.dpop != "off" else None)),
         certificate=certificate,
+        has_exact_scope=_has_exact_scope(flags, stored),
     )
     return ChosenProfile(name, profile, found, subject, settings.files)
+
+
+def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
+    """Return whether nothing is added to the scope: as for the last login, unless a flag names a new scope."""
+    is_exact = bool(getattr(flags, "exact_scope", False))
+    return is_exact or (stored is not None and stored.has_exact_scope and _flag(flags, "scope") is None)
 
 
 def _find_certificate(
@@ -356,6 +363,7 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         client_id=profile.client_id,
         audience=profile.audience,
         scopes=profile.scope.names,
+        exact_scopes=profile.has_exact_scope,
         profile=profile.name,
         login_command=KEYFOB_LOGIN,
         credential=profile.credential,

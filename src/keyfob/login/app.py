@@ -52,6 +52,7 @@ class App:
         client_id: str,
         audience: str | None = None,
         scopes: Iterable[str] = (),
+        exact_scopes: bool = False,
         profile: str | None = None,
         login_command: str = "",
         home: Path | None = None,
@@ -84,6 +85,7 @@ class App:
             audience: The API's identifier.
             scopes: The scopes to request. For a user, openid, profile, email and offline_access are added, as far as
                 the issuer supports them.
+            exact_scopes: Whether exactly `scopes` are requested, with nothing added.
             profile: The name of the stored login. None for one of this issuer, client and API, which no other program
                 uses. A login of another client or issuer under this name is never overwritten.
             login_command: The command by which users log in to your program, such as `orders login`. Errors name it,
@@ -127,7 +129,7 @@ class App:
             found.issuer,
             client_id,
             audience,
-            Scope.of(scopes if is_machine else (*habits.scopes, *scopes)),
+            Scope.of(scopes),
             credential,
             is_machine=is_machine,
             is_resource=is_resource,
@@ -144,6 +146,7 @@ class App:
             dpop=dpop,
             certificate=_files(certificate, certificate_key),
             login_command=login_command,
+            has_exact_scope=exact_scopes,
         )
         self._home = home
         self.vault: Vault = vault or _file_vault(home, store)

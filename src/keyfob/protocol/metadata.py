@@ -35,7 +35,7 @@ _OF_CERTIFICATES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ServerMetadata:
-    """The members that keyfob uses. `more` holds additional ones for writing."""
+    """The members that keyfob uses. `more` holds additional ones, which are written as they are, false ones too."""
 
     issuer: str
     token_endpoint: str
@@ -61,8 +61,9 @@ class ServerMetadata:
     more: dict[str, object] = field(default_factory=dict[str, object])
 
     def write(self) -> dict[str, object]:
-        members: dict[str, object] = {**asdict(self), **self.more}
-        return {name: value for name, value in members.items() if name != "more" and value not in (None, (), [], False)}
+        members = asdict(self)
+        known = {name: value for name, value in members.items() if name != "more" and value not in (None, (), False)}
+        return known | self.more
 
     @classmethod
     def read(cls, fields: Fields, *, issuer: str) -> Self:
@@ -127,6 +128,10 @@ def _how_it_differs(named: str, asked: str) -> str:
         return "Write the issuer with a slash at its end."
     if f"{named}/" == asked:
         return "Write the issuer without the slash at its end."
+    if "{" in named:
+        return (
+            "That address is for many tenants: use that of yours, at Microsoft microsoft:TENANT with the tenant's id."
+        )
     if named.lower() == asked.lower():
         return "Capital and small letters count: use the issuer exactly as its metadata writes it."
     return "Use the issuer exactly as its metadata writes it; a trailing slash counts."

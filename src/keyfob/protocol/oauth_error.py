@@ -16,6 +16,8 @@ EXPIRED_TOKEN: Final = "expired_token"
 INVALID_GRANT: Final = "invalid_grant"
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"
+INVALID_SCOPE: Final = "invalid_scope"
+INVALID_TOKEN: Final = "invalid_token"  # RFC 6750 §3.1
 UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
 USE_DPOP_NONCE: Final = "use_dpop_nonce"  # RFC 9449 §8
 

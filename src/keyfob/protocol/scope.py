@@ -48,6 +48,10 @@ class Scope:
         """The names in both."""
         return Scope(self.names & other.names)
 
+    def __or__(self, other: Scope) -> Scope:
+        """The names in either."""
+        return Scope(self.names | other.names)
+
     def __sub__(self, other: Scope) -> Scope:
         """The names that are not in the other."""
         return Scope(self.names - other.names)

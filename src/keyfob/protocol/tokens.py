@@ -1,4 +1,4 @@
-"""The token response (RFC 6749 §5.1, RFC 8693 §2.2.1)."""
+"""The token response (RFC 6749 §5.1, RFC 8693 §2.2.1, draft-ietf-oauth-refresh-token-expiration-03 §6.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
-_REFRESH_LIVES: Final = ("refresh_expires_in", "refresh_token_expires_in")
+_TIMEOUT: Final = "refresh_token_timeout"
+_AUTHORIZATION: Final = "authorization_expires_in"
+# The draft's two names count together; without them, Keycloak's or GitHub's and Microsoft's.
+_REFRESH_LIVES: Final = ((_TIMEOUT, _AUTHORIZATION), ("refresh_expires_in",), ("refresh_token_expires_in",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,10 @@ class TokenAnswer:
     Attributes:
         expires_in: The access token's lifetime; None if absent.
         scope: The granted scope; None means the requested one (RFC 6749 §5.1).
-        refresh_expires_in: The refresh token's lifetime, which no standard has. Keycloak's name for it is written;
-            GitHub's and Microsoft's is read as well.
+        refresh_expires_in: The refresh token's lifetime if it is not used, by any of the names in use. The draft's and
+            Keycloak's are written.
+        authorization_expires_in: The lifetime of the login itself, which no use of the refresh token extends. It is
+            written; read, it only shortens `refresh_expires_in`.
         issued_token_type: The type of `access_token` after a token exchange (RFC 8693 §2.2.1); None if absent.
     """
 
@@ -35,6 +40,7 @@ class TokenAnswer:
     id_token: Secret | None = None
     issued_token_type: str | None = None
     refresh_expires_in: timedelta | None = None
+    authorization_expires_in: timedelta | None = None
 
     def write(self) -> dict[str, object]:
         members: dict[str, object] = {
@@ -46,6 +52,8 @@ class TokenAnswer:
             "token_type": self.token_type,
             "issued_token_type": self.issued_token_type,
             "refresh_expires_in": _whole(self.refresh_expires_in),
+            _TIMEOUT: _whole(self.refresh_expires_in),
+            _AUTHORIZATION: _whole(self.authorization_expires_in),
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -75,11 +83,16 @@ def _whole(span: timedelta | None) -> int | None:
 
 def _refresh_life(fields: Fields) -> timedelta | None:
     """Return the lifetime, or None. A wrong value is ignored; 0 means no expiry at Keycloak."""
-    for name in _REFRESH_LIVES:
-        with suppress(Malformed):
-            found = fields.optional_seconds(name)
-            if found:
-                return found
+    for names in _REFRESH_LIVES:
+        lives = [life for name in names if (life := _life(fields, name))]
+        if lives:
+            return min(lives)
+    return None
+
+
+def _life(fields: Fields, name: str) -> timedelta | None:
+    with suppress(Malformed):
+        return fields.optional_seconds(name)
     return None
 
 

@@ -62,10 +62,8 @@ class TokenIssuer:
         login: RefreshLogin | None = None,
     ) -> TokenAnswer:  # fmt: skip
         """Sign the tokens. `random` is at least 16 bytes, for `jti` or an opaque token's nonce."""
-        # Neither a standard nor Auth0 has refresh_expires_in, so only our own dialect has it.
-        until = (
-            min(login.expires_at, login.idle_expires_at) if login and refresh and self.config.wire == "rfc" else None
-        )
+        # Auth0 does not tell when a login ends, so only our own dialect does.
+        told = login if refresh and self.config.wire == "rfc" else None
         wants_identity = content.user is not None and "openid" in content.scope
         return TokenAnswer(
             access_token=self._access_token(content, now, random),
@@ -73,7 +71,8 @@ class TokenIssuer:
             expires_in=content.api.token_lifetime,
             scope=content.scope,
             refresh_token=refresh,
-            refresh_expires_in=until - now if until else None,
+            refresh_expires_in=min(told.expires_at, told.idle_expires_at) - now if told else None,
+            authorization_expires_in=told.expires_at - now if told else None,
             id_token=self._id_token(content, content.user, now) if content.user and wants_identity else None,
         )
 

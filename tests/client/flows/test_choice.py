@@ -115,7 +115,7 @@ def test_a_server_without_any_way_leaves_none() -> None:
 
 
 def test_what_was_refused_is_left_out_for_a_month_and_a_file_that_is_damaged_says_nothing() -> None:
-    capabilities = ServerCapabilities().with_refusal("browser", NOON)
+    capabilities = ServerCapabilities().with_refusals(["browser"], NOON)
     assert choose(DESK, BOTH, capabilities, has_user=True).flows == ("device", "paste")
     assert capabilities.fresh(NOON + MEMORY - timedelta(seconds=1)) == capabilities
     assert capabilities.fresh(NOON + MEMORY) == ServerCapabilities() == capabilities.without("browser")

@@ -22,7 +22,10 @@ from keyfob.protocol.secret import Secret
 from keyfob.run import run
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scripted_server import ScriptedWorld
-from tests.client.scripts import CLIENT, DOCUMENT, ISSUER, METADATA, OPENID, PROFILE, codes, tokens
+from tests.client.scripts import CLIENT, DOCUMENT, ISSUER, METADATA, OPENID, codes, tokens
+from tests.client.scripts import PROFILE as USUAL
+
+PROFILE = replace(USUAL, has_exact_scope=True)
 
 RSA = SigningKey.generate("RS256")
 EC = SigningKey.generate("ES256")
@@ -101,6 +104,26 @@ def test_a_claim_that_is_wrong_ends_the_login(changed: dict[str, object]) -> Non
 @pytest.mark.parametrize("changed", [{"aud": [CLIENT]}, {"azp": CLIENT}, {"nonce": "n"}, {"x": {}}], ids=str)
 def test_what_may_be_otherwise_may_be(changed: dict[str, object]) -> None:
     assert judged(saying(**changed)).subject == "auth0|1"
+
+
+def test_further_audiences_are_taken_only_from_a_token_that_was_made_for_us() -> None:
+    """[FC-33] [C-OIDC-01] [C-OIDC-05]: as at Zitadel, which adds its project, and at Keycloak's audience mapper."""
+    assert judged(saying(aud=[CLIENT, "another"], azp=CLIENT)).audience == (CLIENT, "another")
+    for changed in ({"azp": None}, {"azp": "another"}, {"azp": CLIENT, "aud": ["another", "third"]}):
+        with pytest.raises(InvalidToken):
+            judged(saying(**({"aud": [CLIENT, "another"]} | changed)))
+
+
+def test_a_token_for_another_names_its_audiences_in_plain_letters() -> None:
+    """[FC-33]"""
+    with pytest.raises(InvalidToken) as raised:
+        judged(saying(aud=["orders", "\x1b[2Jevil"], azp="web"))
+    assert "orders" in raised.value.hint
+    assert "azp: web" in raised.value.hint
+    assert "\x1b" not in raised.value.hint
+    with pytest.raises(InvalidToken) as raised:
+        judged(saying(aud=[f"api-{number}{'x' * 900}" for number in range(900)]))
+    assert len(raised.value.hint) < 1000
 
 
 @pytest.mark.parametrize("nonce", [None, "another"])

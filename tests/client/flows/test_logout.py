@@ -81,6 +81,14 @@ def test_a_server_that_takes_no_access_token_back_has_still_ended_the_login(answ
     assert (done.revoked, done.access_revoked, done.is_alive) == (True, False, True)
 
 
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_access_token_that_the_server_no_longer_knows_is_as_good_as_revoked(status: int) -> None:
+    """[FC-41] Keycloak ends the session with the refresh token, and says `invalid_token` of what was in it."""
+    done, _ = ended(stored(), Response(200), error("invalid_token", status))
+
+    assert (done.revoked, done.access_revoked) == (True, True)
+
+
 NO_REVOCATION = replace(stored(refresh=None), revocation_endpoint=None)
 
 

@@ -32,7 +32,10 @@ from tests.client.scripts import API, CLIENT, ISSUER, METADATA, OPENID, PENDING,
 from tests.client.scripts import stored as kept
 from tests.server.endpoints.oauth.test_password import code_for, enrolled
 
-PROFILE = Profile("default", ISSUER, CLIENT, API, Scope.of(["read:orders"]), flow="password", allows_password=True)
+PROFILE = Profile(
+    "default", ISSUER, CLIENT, API, Scope.of(["read:orders"]), flow="password", allows_password=True,
+    has_exact_scope=True,
+)  # fmt: skip
 PASSWORD = "correct horse"
 MFA = json_response(403, {"error": "mfa_required", "error_description": "Multifactor", "mfa_token": "the-mfa-token"})
 LISTED = "/mfa/authenticators"

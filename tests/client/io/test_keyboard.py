@@ -14,8 +14,13 @@ if sys.platform == "win32":
 import pty
 import select
 import termios
+from datetime import timedelta
 
 from keyfob.client.io.terminal.keyboard import Keyboard
+from keyfob.client.io.terminal.terminal import Terminal
+from keyfob.client.model.notices import PasteAsked
+from keyfob.client.ports import Pasted
+from keyfob.protocol.secret import Secret
 
 
 @pytest.fixture
@@ -71,3 +76,15 @@ def test_a_terminal_that_has_gone_says_nothing(typing: int, monkeypatch: pytest.
         keyboard = Keyboard()
         assert keyboard.read() is None
         keyboard.close()
+
+
+@pytest.mark.parametrize("kind", ["dumb", "xterm"])
+def test_a_pasted_address_is_read_on_any_terminal(typing: int, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """[FC-37]: on a terminal that cannot move its cursor, too, such as an editor's shell."""
+    monkeypatch.setenv("TERM", kind)
+    address = "http://127.0.0.1:1/callback?code=c&state=s"
+    with Terminal.of_process() as terminal:
+        terminal.notify(PasteAsked("https://login.example/authorize", timedelta(minutes=10)))
+        os.write(typing, f"{address}\r".encode())
+        select.select([sys.stdin], [], [], 5)
+        assert terminal.read() == Pasted(Secret(address))

@@ -100,7 +100,7 @@ def test_github_needs_no_metadata_and_no_openid() -> None:
     world = at_github(said_by_github(error="authorization_pending"), TOKENS)
     stored = app_at("github", world, scopes=("repo", "gist")).log_in()
     assert [request.path for _, request in world.sent] == [DEVICE, TOKEN, TOKEN]
-    assert form_of(world.requests(DEVICE)[0]) == {"client_id": "cli", "scope": "gist repo"}
+    assert form_of(world.requests(DEVICE)[0]) == {"client_id": "cli", "scope": "gist offline_access repo"}
     assert all(request.header("accept") == "application/json" for _, request in world.sent)
     assert stored.scope.names == {"repo", "gist"}
     assert not any(isinstance(notice, ScopeNarrowed) for notice in world.notices)
@@ -223,14 +223,14 @@ def test_microsoft_takes_a_platforms_token_as_assertion_made_out_to_it() -> None
 @pytest.mark.parametrize(
     ("issuer", "scopes"),
     [
-        ("github", set[str]()),
+        ("github", {"offline_access"}),
         ("google", {"openid", "profile", "email"}),
         (f"microsoft:{GUID}", {"openid", "profile", "email", "offline_access"}),
         ("https://login.example/", {"openid", "profile", "email", "offline_access"}),
     ],
 )
 def test_a_person_is_asked_for_what_the_issuer_knows(issuer: str, scopes: set[str]) -> None:
-    assert app_at(issuer, ScriptedWorld({})).profile.scope.names == scopes
+    assert app_at(issuer, ScriptedWorld({})).profile.added_scope.names == scopes
 
 
 @pytest.mark.parametrize("named", ["{tenantid}", "other"])

@@ -129,7 +129,11 @@ def _explained(answer: Response, profile: Profile | None = None, stored: StoredL
         message += f": {speakable(description)}"
     hint, wanted = "", StepUp.read(answer)
     if wanted is not None and profile is not None and stored is not None:
-        hint = f"Run: {wanted.command(profile, stored.scope)}"
+        missing = wanted.scope - stored.scope
+        if missing and missing <= profile.scope and not wanted.assurance:
+            hint = f"The login asked for {missing.write()}, and the server did not grant it: ask whoever runs it."
+        else:
+            hint = f"Run: {wanted.command(profile, stored.scope)}"
     elif answer.status == 401:
         hint = "Look whether --audience of your login is this API; a new login may help: keyfob login"
     return Refused(message, oauth_code=speakable(error), hint=hint, code="api-refused")

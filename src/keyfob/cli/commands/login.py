@@ -52,6 +52,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--client-id", metavar="ID", help="this program's, at that issuer")
     parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
     parser.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
+    parser.add_argument("--exact-scope", action="store_true", help="ask for that alone; else openid, profile, email "
+                        "and offline_access are added, as far as the issuer knows them")  # fmt: skip
     parser.add_argument("--flow", choices=_FLOWS, help="how to log in; auto is the safest that works here")
     parser.add_argument("--dpop", choices=DPOP, help="bind tokens to a key of this login; off, if nothing is said")
     parser.add_argument("--acr", metavar="VALUES", help="how sure the login must be, in the issuer's words")
@@ -118,7 +120,7 @@ def run(flags: Namespace) -> int:
         stored = _at_terminal(log_in, profile)
         ProfileFiles().save(app.profile)
         if stored is not None:
-            output.remark(_greeting(stored))
+            output.remark(_greeting(stored, profile))
         else:
             output.remark(f"when it is approved, run: {_resume_command(profile.name)}")
         return DONE
@@ -202,7 +204,8 @@ def _login_command(profile: Profile) -> str:
         "--resource" if profile.is_resource else "--audience": profile.audience,
         "--scope": profile.scope.write(),
     }
-    return " ".join([ours, *(f"{name} {shlex.quote(value)}" for name, value in flags.items() if value)])
+    words = [f"{name} {shlex.quote(value)}" for name, value in flags.items() if value]
+    return " ".join([ours, *words, *(["--exact-scope"] if profile.has_exact_scope else [])])
 
 
 def _pending_profile(flags: Namespace) -> Profile:
@@ -320,6 +323,7 @@ def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
         raise
 
 
-def _greeting(stored: StoredLogin) -> str:
-    who = stored.person or stored.subject
-    return f"logged in as {who} at {stored.issuer}" if who else f"logged in as {stored.client_id} at {stored.issuer}"
+def _greeting(stored: StoredLogin, profile: Profile) -> str:
+    """Return the message of success. Without an ID token, a user's name is not known."""
+    who = stored.person or stored.subject or (stored.client_id if profile.is_machine else None)
+    return f"logged in as {who} at {stored.issuer}" if who else f"logged in at {stored.issuer}"

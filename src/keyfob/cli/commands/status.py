@@ -143,9 +143,11 @@ def _ask_issuer(report: Report, app: App) -> Report:
         fresh = session.stored()
     except (Unreachable, Malformed) as problem:
         return replace(report, status=replace(report.status, state="offline-unknown"), problem=problem)
-    except Refused as problem:
+    except LoginRequired as problem:
         return replace(report, status=replace(_NOT_LOGGED_IN, access_until=report.status.access_until),
                        was_asked=True, problem=problem)  # fmt: skip
+    except Refused as problem:  # for example of the client: the login may be good, and its token is
+        return replace(report, was_asked=True, problem=problem)
     status = login_status(fresh, datetime.now(UTC), is_machine=app.profile.is_machine)
     return replace(report, status=status, stored=fresh, was_asked=True)
 
@@ -162,7 +164,7 @@ def _ask_userinfo(report: Report, app: App) -> Report:
     if address is None or report.stored is None or "openid" not in report.stored.scope.names:
         return report
     answer = app.session().send(Request("GET", address))
-    if answer.status in {401, 403}:
+    if answer.status == 401:  # 403 says that the token is not for this endpoint (RFC 6750 §3.1)
         problem = Refused("the issuer does not know the access token any more")
         return replace(report, status=_NOT_LOGGED_IN, was_asked=True, problem=problem)
     if answer.status != _OK or report.stored.subject is None:
@@ -196,7 +198,7 @@ def _members(report: Report) -> dict[str, object]:
 
 
 def _print(report: Report) -> None:
-    output.result(f"{report.name}: {_WORDS[report.status.state]}")
+    output.result(f"{report.name}: {_words(report)}")
     for line in output.columns(_facts(report) or [("", "")]):
         if line:
             output.result(f"  {line}")
@@ -204,6 +206,14 @@ def _print(report: Report) -> None:
         output.failure(report.problem, as_json=False)
     elif report.status.state == "login-needed":
         output.remark(f"run: {command('login', report.name)}" if report.is_known else not_logged_in(report.name).hint)
+
+
+def _words(report: Report) -> str:
+    """Return the state in words. An access token may be good for a while after its login has ended."""
+    until = report.status.access_until
+    if report.status.state == "login-needed" and until is not None and until > datetime.now(UTC):
+        return f"the login has ended; its access token may work until {output.clock(until)}"
+    return _WORDS[report.status.state]
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:

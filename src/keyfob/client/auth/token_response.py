@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 from keyfob.errors import Malformed, Refused, Unreachable
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import Response
-from keyfob.protocol.oauth_error import OAuthError
+from keyfob.protocol.oauth_error import INVALID_CLIENT, INVALID_SCOPE, USE_DPOP_NONCE, OAuthError
 from keyfob.protocol.tokens import TokenAnswer
 
 OK: Final = 200
@@ -17,6 +17,17 @@ UNAUTHORIZED: Final = 401
 TOO_MANY: Final = 429
 BEARER: Final = ("Bearer",)
 SERVER_FAULT: Final = 500
+_CLIENT_HINT: Final = "Look at the client id and its secret, key or certificate."
+_SCOPE_HINT: Final = "Look at the scope: the server does not know one of its names, or not for this client."
+_KEY_HINT: Final = "The server wants tokens that are bound to a key: --dpop require"
+# What to do about an error code; another hint takes precedence.
+_HINTS: Final = {
+    INVALID_CLIENT: _CLIENT_HINT,
+    INVALID_SCOPE: _SCOPE_HINT,
+    "invalid_target": "Look at the audience: the server does not know that API.",
+    "invalid_dpop_proof": _KEY_HINT,
+    USE_DPOP_NONCE: _KEY_HINT,
+}
 
 
 def as_meant(response: Response) -> Response:
@@ -38,9 +49,15 @@ def refuse(response: Response, what: str, hint: str = "") -> NoReturn:
     if error is None:
         raise Refused(f"{what} (status {response.status})", hint=hint)
     reason = f": {error.description}" if error.description else ""
-    if response.status == UNAUTHORIZED:
-        hint = hint or "Look at the client id and its secret, key or certificate."
-    raise Refused(f"{what} ({error.error}){reason}", oauth_code=error.error, hint=hint)
+    raise Refused(f"{what} ({error.error}){reason}", oauth_code=error.error, hint=hint or hint_for(error, response))
+
+
+def hint_for(error: OAuthError, response: Response | None = None) -> str:
+    """Return what to do about an error, or "". A code says more than a status: many servers send 400 for each."""
+    found = _HINTS.get(error.error, "")
+    if not found and "dpop" in error.description.lower():
+        return _KEY_HINT  # Keycloak reports a missing proof as invalid_request
+    return found or (_CLIENT_HINT if response is not None and response.status == UNAUTHORIZED else "")
 
 
 def take_tokens(response: Response, token_types: tuple[str, ...] = BEARER) -> TokenAnswer:

@@ -13,17 +13,18 @@ from typing import Final, NoReturn
 from urllib.parse import urlencode
 
 from keyfob.client.auth.client_auth import OAuthClient, post, request_tokens
-from keyfob.client.auth.token_response import OK, read_tokens, refuse
+from keyfob.client.auth.token_response import BAD_REQUEST, OK, SERVER_FAULT, TOO_MANY, hint_for, read_tokens, refuse
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.callback import ANYWHERE, Callback
 from keyfob.client.model.notices import BrowserOpened, PasteAsked, PasteRefused
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.ports import LoginEvent, Pasted, Redirected, World, random_word
-from keyfob.errors import LoginDeclined, Malformed, Refused
+from keyfob.errors import LoginDeclined, Malformed, Refused, Unreachable
 from keyfob.protocol.authorization import AuthorizationAnswer, AuthorizationRequest
 from keyfob.protocol.fields import Fields, read_form, read_json
 from keyfob.protocol.grants import AuthorizationCodeGrant
+from keyfob.protocol.http import Request
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import ACCESS_DENIED, OAuthError
 from keyfob.protocol.pkce import S256, challenge_of
@@ -59,6 +60,7 @@ async def begin(
     opens: bool,
     offers_device: bool = False,
     assurance: Assurance = ANY_LOGIN,
+    doubt: Refused | None = None,
 ) -> BrowserLogin:
     """Start the listener and send the user to the authorization endpoint.
 
@@ -69,9 +71,11 @@ async def begin(
         opens: Whether to open this machine's browser; else the redirect URI is pasted.
         offers_device: Whether the user may still switch to the device flow.
         assurance: Requirements on authentication.
+        doubt: An earlier refusal, which may mean that the client is unknown. It is raised if the authorization
+            endpoint refuses the client as well.
 
     Raises:
-        Refused: Code `flow-unavailable`: the server has no authorization endpoint.
+        Refused: `doubt`; or code `flow-unavailable`: the server has no authorization endpoint.
         Misuse: None of the ports is free.
         Unreachable: The server requires a pushed request (RFC 9126) and does not answer.
     """
@@ -95,6 +99,8 @@ async def begin(
         prompt=assurance.prompt,
     )
     address = await _address(world, metadata, client, request)
+    if doubt is not None and await _is_error_page(world, address):
+        raise doubt
     if opens:
         has_form = "form_post" in metadata.response_modes_supported
         opened = replace(request, response_mode="form_post") if has_form else request
@@ -152,6 +158,20 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
 
+async def _is_error_page(world: World, address: str) -> bool:
+    """Return whether an authorization request is answered by an error, as for an unknown client (RFC 6749 §4.1.2.1).
+
+    The login page itself needs no request by us. A pushed request is not asked for twice, since it is for one use.
+    """
+    if "request_uri=" in address:
+        return False
+    try:
+        response = await world.send(Request("GET", address))
+    except (Unreachable, Malformed):
+        return False
+    return BAD_REQUEST <= response.status < SERVER_FAULT and response.status != TOO_MANY
+
+
 def _read_pasted(browser_login: BrowserLogin, text: Secret) -> tuple[str, dict[str, str] | None]:
     """Return the parameters in a pasted address or query, or a problem that repeats nothing of the text."""
     query = text.reveal().strip().partition("#")[0]
@@ -200,4 +220,6 @@ def _refuse(error: OAuthError) -> NoReturn:
         raise LoginDeclined("the login was declined", oauth_code=error.error)
     safe = OAuthError.read(Fields({"error": error.error, "error_description": error.description}, "answer"))
     reason = f": {safe.description}" if safe.description else ""
-    raise Refused(f"the server did not let the person log in ({safe.error}){reason}", oauth_code=safe.error)
+    raise Refused(
+        f"the server did not let the person log in ({safe.error}){reason}", oauth_code=safe.error, hint=hint_for(safe)
+    )

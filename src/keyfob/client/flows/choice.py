@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from keyfob.client.model.flow_names import INTERACTIVE_FLOWS, InteractiveFlow
 from keyfob.client.model.server_capabilities import ServerCapabilities
 from keyfob.client.model.surroundings import Surroundings
-from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
+from keyfob.protocol.grants import AUTHORIZATION_CODE
 from keyfob.protocol.metadata import ServerMetadata
 
 _OPENS_LOCALLY = {"vscode-ssh": "VS Code over SSH", "vscode-container": "a VS Code container"}
@@ -43,7 +43,7 @@ def choose(
 
     Args:
         surroundings: The observed surroundings.
-        metadata: The server's metadata; a grant that it does not mention counts as supported if its endpoint exists.
+        metadata: The server's metadata; a device endpoint counts as offered, whatever the listed grants.
         capabilities: What the server refused before, without stale entries.
         has_user: Whether a user sees our notices: at the terminal, or through the calling program.
     """
@@ -104,11 +104,11 @@ def _no_user(surroundings: Surroundings) -> str:
 def _missing(flow: InteractiveFlow, metadata: ServerMetadata) -> str | None:
     """Return what the server lacks for a flow, or None."""
     grants = metadata.grant_types_supported
-    if flow == "device":
-        has_it, grant = metadata.device_authorization_endpoint is not None, DEVICE_CODE
+    if flow == "device":  # its endpoint has no other use; gitlab.com lists the grant as `device_code`
+        has_it = metadata.device_authorization_endpoint is not None
     else:
-        has_it, grant = metadata.authorization_endpoint is not None, AUTHORIZATION_CODE
-    if has_it and (not grants or grant in grants):
+        has_it = metadata.authorization_endpoint is not None and (not grants or AUTHORIZATION_CODE in grants)
+    if has_it:
         return None
     return f"the server does not offer the {_name(flow)}"
 

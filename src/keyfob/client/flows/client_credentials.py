@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from keyfob.client.auth.client_auth import OAuthClient, request_tokens
 from keyfob.client.auth.dpop import make_dpop_key
-from keyfob.client.auth.token_response import read_tokens
-from keyfob.client.auth.workload_identity import check_issued, check_platform_token, grant_of
+from keyfob.client.auth.token_response import OK, read_tokens
+from keyfob.client.auth.workload_identity import ACCESS_TOKEN, check_issued, check_platform_token, grant_of
 from keyfob.client.flows.discovery import discover
 from keyfob.client.model.credential import Credential, PlatformToken
 from keyfob.client.model.notices import NotBound
@@ -13,8 +16,16 @@ from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import World
 from keyfob.errors import Misuse, Refused
-from keyfob.protocol.grants import ClientCredentialsGrant, Grant
+from keyfob.protocol.grants import ClientCredentialsGrant, Grant, TokenExchangeGrant
+from keyfob.protocol.http import Response
+from keyfob.protocol.oauth_error import INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT, OAuthError
 from keyfob.protocol.secret import Secret
+
+_HINTS: Final = {
+    INVALID_GRANT: "Look at the identity token: its issuer, subject and audience must be known to the server.",
+    UNAUTHORIZED_CLIENT: "The application must allow this grant at the server.",
+    "unsupported_grant_type": "The server has no such grant; look at --identity-as.",
+}
 
 
 async def log_in(
@@ -45,16 +56,27 @@ async def log_in(
     metadata = await discover(world, profile)
     client = OAuthClient.context(metadata, profile.client_id, credential)
     client.dpop_key = make_dpop_key(world, profile, metadata, proof_key)
-    response = await request_tokens(world, client, metadata.token_endpoint, _grant(profile, identity))
+    grant = _grant(profile, identity)
+    response = await request_tokens(world, client, metadata.token_endpoint, grant)
+    if isinstance(grant, TokenExchangeGrant) and _code(response) == INVALID_REQUEST:
+        # Some servers, such as Keycloak 26, take nothing but access tokens, whatever the token is.
+        other = replace(grant, subject_token_type=ACCESS_TOKEN)
+        if other != grant:
+            response = await request_tokens(world, client, metadata.token_endpoint, other)
     try:
         answer = read_tokens(response, "the server does not let this program in", client.token_types)
         check_issued(answer.issued_token_type)
     except Refused as problem:
-        problem.hint = problem.hint or "Look at the audience and the scope."
+        problem.hint = problem.hint or _HINTS.get(problem.oauth_code, "Look at the audience and the scope.")
         raise
     if profile.dpop != "off" and answer.token_type != "DPoP":
         world.notify(NotBound())
     return StoredLogin.of(answer, metadata, profile, client, None, world.now().wall)
+
+
+def _code(response: Response) -> str:
+    error = OAuthError.find(response) if response.status != OK else None
+    return "" if error is None else error.error
 
 
 def _grant(profile: Profile, identity: PlatformToken | None) -> Grant:

@@ -10,7 +10,7 @@ from typing import Final
 
 from keyfob.client.auth.client_auth import OAuthClient, post
 from keyfob.client.auth.token_response import OK, refuse
-from keyfob.client.flows.polling import TokenPoll, poll
+from keyfob.client.flows.polling import UNAUTHORIZED_HINT, TokenPoll, poll
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import CodeShown
@@ -31,7 +31,7 @@ from keyfob.protocol.pkce import S256, challenge_of
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
-_HINTS: Final = {UNAUTHORIZED_CLIENT: "Look at the client id; the application must allow the device login."}
+_HINTS: Final = {UNAUTHORIZED_CLIENT: UNAUTHORIZED_HINT}
 
 
 async def log_in(world: World, metadata: ServerMetadata, client: OAuthClient, profile: Profile) -> TokenAnswer:

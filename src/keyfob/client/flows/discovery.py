@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from keyfob.client.auth.token_response import BAD_REQUEST, SERVER_FAULT, TOO_MANY, UNAUTHORIZED
 from keyfob.client.model.presets import NAMES, habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.ports import World
-from keyfob.errors import Malformed, Misuse
+from keyfob.errors import Malformed, Misuse, Unreachable
 from keyfob.protocol.address import is_safe, is_web_url
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.http import JSON, Request, Response
 from keyfob.protocol.metadata import ENDPOINTS, ServerMetadata, aliases, well_known
 
 _OK: Final = 200
+_REDIRECT: Final = 300
+_FORBIDDEN: Final = 403
 
 
 async def discover(world: World, profile: Profile) -> ServerMetadata:
@@ -27,6 +30,7 @@ async def discover(world: World, profile: Profile) -> ServerMetadata:
     Raises:
         Misuse: The issuer is not an https address; plain http is for loopback only (RFC 8414 §2).
         Malformed: Code `wrong-issuer` if the metadata is another issuer's; `metadata-missing` if there is none.
+        Unreachable: The issuer cannot answer at the moment.
     """
     check_issuer(profile.issuer)
     if "token_endpoint" in profile.endpoints:
@@ -44,24 +48,41 @@ async def _fetch(world: World, issuer: str) -> Fields:
 
     Raises:
         Malformed: There is no usable metadata.
+        Unreachable: The issuer cannot answer at the moment.
     """
-    problem = "there is no metadata at the issuer"
+    problems = list[str]()
+    hint = f"Look whether {well_known(issuer)[0]} opens, and whether a proxy stands between."
+    statuses = set[int]()
     for address in well_known(issuer):
         response = await world.send(Request("GET", address, (("accept", JSON),)))
-        if response.status == _OK:
-            try:
-                found = read_json(response.body, "metadata")
-            except Malformed:
-                problem = _not_json(response)
-                continue
-            if found.has("issuer"):
-                return found
-            problem = "what lies at the issuer is no metadata: it names no issuer"
-    raise Malformed(
-        problem,
-        code="metadata-missing",
-        hint=f"Look whether {well_known(issuer)[0]} opens, and whether a proxy stands between.",
-    )
+        statuses.add(response.status)
+        if response.status != _OK:
+            problems += _why_not(response.status)
+            continue
+        try:
+            found = read_json(response.body, "metadata")
+        except Malformed:
+            problems.append(_not_json(response))
+            continue
+        if found.has("issuer"):
+            return found
+        problems.append("what lies at the issuer is no metadata: it names no issuer")
+    busy = [status for status in statuses if status >= SERVER_FAULT or status == TOO_MANY]
+    if busy:
+        raise Unreachable(
+            f"the issuer answers {busy[0]} at the moment, so its metadata is not known", hint="Try again."
+        )
+    problem = problems[-1] if problems else "there is no metadata at the issuer"
+    raise Malformed(problem, code="metadata-missing", hint=hint)
+
+
+def _why_not(status: int) -> list[str]:
+    """Return what a status says about the metadata; nothing for 404 and the like: it is not there."""
+    if _REDIRECT <= status < BAD_REQUEST:
+        return [f"the issuer redirects from its metadata (status {status}), and no redirect is followed"]
+    if status in {UNAUTHORIZED, _FORBIDDEN}:
+        return [f"the issuer does not show its metadata (status {status})"]
+    return []
 
 
 def check_issuer(issuer: str) -> None:

@@ -16,10 +16,12 @@ from keyfob.protocol.claims import IdClaims
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import JSON, Request, Response
 from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.oauth_error import speakable
 from keyfob.protocol.secret import Secret
 
 LEEWAY: Final = timedelta(minutes=2)
 _OK: Final = 200
+_SHOWN_AUDIENCES: Final = 5
 
 
 async def check(
@@ -75,16 +77,24 @@ def judge(claims: IdClaims, issuer: str, client_id: str, nonce: str | None, mome
     """
     if claims.issuer != issuer:
         raise InvalidToken("the ID token is from another issuer")
-    if claims.audience != (client_id,):
-        raise InvalidToken("the ID token is for another program, or for others too")
-    if claims.authorized_party not in {None, client_id}:
-        raise InvalidToken("the ID token was made for another program")
+    if client_id not in claims.audience:
+        raise InvalidToken("the ID token is for another program", hint=_audiences(claims))
+    # Further audiences are trusted if the issuer says that the token was made for us (docs/decisions/0036).
+    if claims.authorized_party != client_id and (claims.authorized_party is not None or len(claims.audience) > 1):
+        raise InvalidToken("the ID token was made for another program", hint=_audiences(claims))
     if moment >= claims.expires_at + LEEWAY:
         raise InvalidToken("the ID token has expired")
     if claims.issued_at > moment + LEEWAY:
         raise InvalidToken("the ID token was issued in the future; look at this machine's clock")
     if nonce is not None and claims.nonce != nonce:
         raise InvalidToken("the ID token answers another login")
+
+
+def _audiences(claims: IdClaims) -> str:
+    """Return a hint that names the token's audiences, shortened and safe to print."""
+    named = speakable(", ".join(claims.audience[:_SHOWN_AUDIENCES]))
+    party = f", azp: {speakable(claims.authorized_party)}" if claims.authorized_party is not None else ""
+    return f"Look at the client id. The token has aud: {named}{party}"
 
 
 def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> None:

@@ -7,22 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from keyfob.client.auth.client_auth import OAuthClient
-from keyfob.client.auth.dpop import make_dpop_key
 from keyfob.client.flows import browser as browser_flow
 from keyfob.client.flows import device as device_flow
 from keyfob.client.flows import password as password_flow
 from keyfob.client.flows.choice import Choice, choose
-from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.id_token import check
+from keyfob.client.flows.login_context import LoginContext, concede, find, forget, remember
 from keyfob.client.flows.logout import log_out
 from keyfob.client.flows.polling import poll_or
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.credential import Credential
-from keyfob.client.model.flow_names import InteractiveFlow
-from keyfob.client.model.notices import FlowChosen, FlowRefused, NotBound, ScopeNarrowed
+from keyfob.client.model.flow_names import FlowName, InteractiveFlow
+from keyfob.client.model.notices import FlowChosen, FlowRefused, NotBound, ScopeLeftOut, ScopeNarrowed
 from keyfob.client.model.pending_login import PendingLogin
-from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import KEYFOB_LOGIN, Profile
 from keyfob.client.model.question import Question
 from keyfob.client.model.stored_login import StoredLogin
@@ -37,12 +34,12 @@ from keyfob.errors import (
     TimedOut,
     VaultUnavailable,
 )
-from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.tokens import TokenAnswer
 
 _TRIES: Final = 5
+_TRY_ANYWAY: Final = "To try one all the same, name it, such as --flow device."
 _USER_SCOPES: Final = frozenset({"openid", "profile", "email", "address", "phone"})  # OpenID Connect Core §5.4
 # `device_flow_disabled` is GitHub's.
 _FLOW_REFUSED: Final = frozenset(
@@ -51,44 +48,11 @@ _FLOW_REFUSED: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class LoginContext:
-    """One login at one authorization server."""
-
-    profile: Profile
-    metadata: ServerMetadata
-    client: OAuthClient
-    assurance: Assurance = ANY_LOGIN
-
-
-@dataclass(frozen=True, slots=True)
 class TokenResult:
     """A token response, and the nonce that its ID token must carry."""
 
     answer: TokenAnswer
     nonce: str | None = None
-
-
-async def find(
-    world: World, profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN
-) -> LoginContext:
-    """Fetch the metadata, choose the client authentication, and make a DPoP key if tokens will be bound to one.
-
-    Raises:
-        Misuse: The server requires a client secret also from native apps, and there is none; or as `discover` and
-            `make_dpop_key`, which may also raise `Refused`, `Malformed` and `Unreachable`.
-    """
-    habits = habits_of(profile.issuer)
-    is_by_code = profile.flow in {"browser", "paste"}
-    if credential is None and habits.code_needs_secret and (habits.device_needs_secret or is_by_code):
-        hint = "Say where it lies: --secret-file PATH or --secret-env NAME."
-        hint += "" if habits.device_needs_secret else " Or log in by code, which needs none: --flow device."
-        raise Misuse("this issuer wants the program's secret, also where a program cannot keep one", hint=hint)
-    metadata = await discover(world, profile)
-    if credential is None and habits.code_needs_secret:
-        metadata = replace(metadata, authorization_endpoint=None)
-    client = OAuthClient.context(metadata, profile.client_id, credential)
-    client.dpop_key = make_dpop_key(world, profile, metadata)
-    return LoginContext(profile, metadata, client, assurance)
 
 
 async def log_in(
@@ -120,25 +84,36 @@ async def log_in(
         Misuse: The issuer's address is unsafe, or no port is free.
     """
     context = await find(world, profile, credential, assurance)
-    if profile.flow == "password":
-        answer = await password_flow.log_in(world, context.metadata, context.client, profile, last_name)
-        return await _verify(world, context, TokenResult(answer))
-    if profile.flow != "auto":
-        result = await _run_flow(world, profile.flow, context, opens_page=opens_page)
-        _remove_refusal(world, context, profile.flow)
-        return await _verify(world, context, result)
-    flows = _choose(world, context)
-    for flow, following in zip(flows, (*flows[1:], None), strict=True):
+    if profile.flow == "auto":
+        return await _by_safest_flow(world, context, opens_page=opens_page)
+    chosen = _Run(profile.flow, opens_page=opens_page, last_name=last_name)
+    after, result = await _run_flow(world, chosen, context)
+    forget(world, context, profile.flow)
+    return await _verify(world, after, result)
+
+
+async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bool) -> StoredLogin:
+    """Log in by the safest possible flow; if the server refuses that to this client, by the next.
+
+    Raises:
+        Refused: The server refuses them all, or supports none. An unknown client is refused every flow, so paste is
+            tried only if the authorization endpoint knows the client: else the user would wait in vain.
+    """
+    choice, refusals = _choose(world, context), dict[InteractiveFlow, Refused]()
+    for flow, following in zip(choice.flows, (*choice.flows[1:], None), strict=False):
+        doubt = next(iter(refusals.values()), None)
         try:
-            result = await _run_flow(world, flow, context, opens_page=opens_page)
+            after, result = await _run_flow(world, _Run(flow, opens_page=opens_page, doubt=doubt), context)
         except Refused as problem:
-            if following is None or not _is_for_this_client(problem):
+            if following is None or problem in refusals.values() or not _is_for_this_client(problem):
                 raise
-            _save_refusal(world, context, flow)
-            world.notify(FlowRefused(flow, following))
+            refusals[flow] = problem
+            world.notify(FlowRefused(flow, following, problem.message))
         else:
-            return await _verify(world, context, result)
-    raise Refused("the server offers no way for a person to log in", code="flow-unavailable")
+            remember(world, context, context, tuple(refusals))
+            return await _verify(world, after, result)
+    hint = f"{'; '.join(choice.reasons)}. {_TRY_ANYWAY}"
+    raise Refused("the server offers no way for a person to log in from here", code="flow-unavailable", hint=hint)
 
 
 async def plan(world: World, profile: Profile) -> Choice:
@@ -150,7 +125,15 @@ async def begin(
     world: World, profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN
 ) -> PendingLogin:
     """Show the user a code and return without waiting. Raises as `discover` and `device_flow.begin` do."""
-    return await _begin_device(world, await find(world, profile, credential, assurance))
+    context = tried = await find(world, profile, credential, assurance)
+    while True:
+        try:
+            pending = await _begin_device(world, tried)
+        except Refused as problem:
+            tried = _concede(world, tried, problem)
+        else:
+            remember(world, context, tried)
+            return pending
 
 
 async def resume(world: World, profile: Profile, credential: Credential | None = None) -> StoredLogin:
@@ -166,7 +149,15 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
         raise LoginRequired("no login waits to be finished here", hint=profile.login_hint())
     context = await find(world, profile, credential, pending.assurance)
     world.notify(pending.shown)
-    return await _verify(world, context, TokenResult(await _finish_device(world, context, pending)))
+    try:
+        answer = await _finish_device(world, context, pending)
+    except Refused as problem:
+        less = concede(context, problem)
+        if less is not None:
+            remember(world, context, less)
+            problem.hint = f"{profile.login_hint()}. It no longer asks for what was refused."
+        raise
+    return await _verify(world, context, TokenResult(answer))
 
 
 def _plan(world: World, context: LoginContext) -> Choice:
@@ -182,8 +173,8 @@ def _terminal_hint(profile: Profile) -> str:
     return f"{hint}. A program that shows a person what to do runs: {profile.login_line('--json')}"
 
 
-def _choose(world: World, context: LoginContext) -> tuple[InteractiveFlow, ...]:
-    """Return the flows to try, and show the first.
+def _choose(world: World, context: LoginContext) -> Choice:
+    """Choose the flows to try, and show the first.
 
     Raises:
         LoginRequired: There is no user here.
@@ -193,7 +184,7 @@ def _choose(world: World, context: LoginContext) -> tuple[InteractiveFlow, ...]:
         raise LoginRequired(choice.reasons[0], code="no-terminal", hint=_terminal_hint(context.profile))
     if choice.flows:
         world.notify(FlowChosen(choice.flows[0], choice.reasons))
-    return choice.flows
+    return choice
 
 
 def _is_for_this_client(problem: Refused) -> bool:
@@ -202,35 +193,69 @@ def _is_for_this_client(problem: Refused) -> bool:
     return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _FLOW_REFUSED)
 
 
-def _save_refusal(world: World, context: LoginContext, flow: InteractiveFlow) -> None:
-    issuer, client_id, moment = context.profile.issuer, context.profile.client_id, world.now().wall
-    capabilities = world.load_capabilities(issuer, client_id)
-    world.save_capabilities(issuer, client_id, capabilities.fresh(moment).with_refusal(flow, moment))
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One flow to run.
+
+    Attributes:
+        opens_page: Device flow: open the page with the code in it on this machine.
+        last_name: The user name to offer.
+        doubt: An earlier refusal, which may mean that the client is unknown.
+    """
+
+    flow: FlowName
+    opens_page: bool = False
+    last_name: str = ""
+    doubt: Refused | None = None
 
 
-def _remove_refusal(world: World, context: LoginContext, flow: InteractiveFlow) -> None:
-    issuer, client_id = context.profile.issuer, context.profile.client_id
-    capabilities = world.load_capabilities(issuer, client_id)
-    if flow in capabilities.refused:
-        world.save_capabilities(issuer, client_id, capabilities.without(flow))
+async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
+    """Run a flow, again with less if the server refuses what keyfob added by itself; return what succeeded."""
+    tried = context
+    while True:
+        try:
+            result = await _run_once(world, chosen, tried)
+        except Refused as problem:
+            tried = _concede(world, tried, problem)
+            await world.stop_listening(succeeded=False)
+        else:
+            remember(world, context, tried)
+            return tried, result
 
 
-async def _run_flow(
-    world: World, flow: InteractiveFlow, context: LoginContext, *, opens_page: bool = False
-) -> TokenResult:
-    if flow == "paste" and not world.surroundings()[0].has_terminal:
-        return await _by_asking(world, context)
-    if flow == "device":
-        pending = await _begin_device(world, context, opens=opens_page)
-        return TokenResult(await _finish_device(world, context, pending))
-    return await _by_browser(world, context, opens=flow == "browser")
+def _concede(world: World, context: LoginContext, problem: Refused) -> LoginContext:
+    """Return the login with less, and show what is left out; raise the problem if nothing can be left out."""
+    less = concede(context, problem)
+    if less is None:
+        raise problem
+    left_out = context.added - less.added
+    if left_out:
+        world.notify(ScopeLeftOut(tuple(sorted(left_out.names))))
+    return less
+
+
+async def _run_once(world: World, chosen: _Run, context: LoginContext) -> TokenResult:
+    match chosen.flow:
+        case "password":
+            answer = await password_flow.log_in(
+                world, context.metadata, context.client, context.profile, chosen.last_name
+            )
+            return TokenResult(answer)
+        case "device":
+            pending = await _begin_device(world, context, opens=chosen.opens_page)
+            return TokenResult(await _finish_device(world, context, pending))
+        case "paste" if not world.surroundings()[0].has_terminal:
+            return await _by_asking(world, context)
+        case _:
+            return await _by_browser(world, context, opens=chosen.flow == "browser", doubt=chosen.doubt)
 
 
 async def _begin_device(world: World, context: LoginContext, *, opens: bool = False) -> PendingLogin:
     pending = await device_flow.begin(
         world, context.metadata, context.client, context.profile, opens=opens, assurance=context.assurance
     )
-    world.save_pending(context.profile.name, pending.write())
+    pending = replace(pending, profile=context.settings)
+    world.save_pending(context.settings.name, pending.write())
     return pending
 
 
@@ -263,10 +288,11 @@ def _remove_pending(world: World, pending: PendingLogin) -> None:
         world.save_pending(name, None)
 
 
-async def _by_browser(world: World, context: LoginContext, *, opens: bool) -> TokenResult:
+async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt: Refused | None = None) -> TokenResult:
     """Wait for the browser or a pasted redirect URI; switch to the device flow if the user requests that.
 
     Raises:
+        Refused: `doubt`, if the authorization endpoint refuses this client as well.
         TimedOut: There was no redirect within ten minutes.
     """
     offers_device = context.metadata.device_authorization_endpoint is not None
@@ -278,6 +304,7 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool) -> To
         opens=opens,
         offers_device=offers_device,
         assurance=context.assurance,
+        doubt=doubt,
     )
     ends = world.now().steady + browser_flow.LONGEST_VISIT
     while (left := ends - world.now().steady) > timedelta():
@@ -357,6 +384,8 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
 
 
 def _implied(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
-    """Return scopes that some servers grant without naming them: an ID token or a refresh token proves the grant."""
+    """Return scopes that some servers grant without naming them: the tokens prove the grant."""
+    # A token without an expiry time, such as GitHub's, needs no refresh token.
+    is_lasting = answer.refresh_token is not None or answer.expires_in is None
     of_user = _USER_SCOPES if answer.id_token is not None and not granted.names & _USER_SCOPES else frozenset[str]()
-    return of_user | {"offline_access"} if answer.refresh_token is not None else of_user
+    return of_user | {"offline_access"} if is_lasting else of_user

@@ -12,6 +12,7 @@ from keyfob.client.auth.client_auth import OAuthClient, post
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Vault, World
 from keyfob.errors import KeyfobError, LoginRequired, VaultUnavailable
+from keyfob.protocol.oauth_error import INVALID_TOKEN, OAuthError
 from keyfob.protocol.revocation import RevocationRequest
 from keyfob.protocol.secret import Secret
 
@@ -136,6 +137,9 @@ async def _revoke(world: World, stored: StoredLogin, token: Secret, client: OAut
         response = await post(world, client, stored.revocation_endpoint, RevocationRequest("", token).write())
     except KeyfobError as problem:
         return False, problem.message
+    error = OAuthError.find(response)
+    if error is not None and error.error == INVALID_TOKEN:
+        return True, ""  # Keycloak's answer for a token that its session has taken along
     if response.status != _OK:
         return False, f"it answered {response.status}"
     return True, ""

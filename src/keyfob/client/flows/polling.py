@@ -44,6 +44,7 @@ _FINAL: Final = frozenset(
     {ACCESS_DENIED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
 )
 _ENDED: Final = "the server ended the login"
+UNAUTHORIZED_HINT: Final = "The application must allow the device login, or the client id is not known there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenP
         world.notify(SlowedDown(pace.interval, pace.slowed))
         return pace
     if response.status >= SERVER_FAULT or response.status == _REQUEST_TIMEOUT or _is_page(response):
-        _tolerate(world, f"the server answered {response.status} and nothing usable", pace, token_poll)
+        words = "nothing usable" if error is None else f"{error.error}: {error.description}".removesuffix(": ")
+        _tolerate(world, f"the server answered {response.status} and {words}", pace, token_poll)
         return pace
     return _refuse(response, _ENDED)
 
@@ -140,7 +142,7 @@ def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenP
 def _tolerate(world: World, what: str, pace: _Pace, token_poll: TokenPoll) -> None:
     moment = world.now()
     if moment.wall >= token_poll.deadline.wall:
-        raise TimedOut("the codes have lapsed and the server does not answer", hint="Run the same command again.")
+        raise TimedOut(f"the codes have lapsed, and {what}", hint="Run the same command again.")
     world.notify(NetworkTrouble(what, pace.span()))
 
 
@@ -159,8 +161,7 @@ def _refuse(response: Response, what: str) -> NoReturn:
     if code == EXPIRED_TOKEN:
         raise TimedOut("the person did not answer in time", hint="Run the same command again.")
     is_unauthorized = code == UNAUTHORIZED_CLIENT
-    hint = "Look at the client id; the application must allow the device login." if is_unauthorized else ""
-    refuse(response, what, hint)
+    refuse(response, what, UNAUTHORIZED_HINT if is_unauthorized else "")
 
 
 def _is_page(response: Response) -> bool:

@@ -39,7 +39,7 @@ class LockHolder:
             "client_id": profile.client_id,
             "audience": profile.audience,
             "is_resource": profile.is_resource,
-            "scope": sorted(profile.scope.names),
+            "scope": sorted((profile.scope | profile.added_scope).names),
             "endpoints": dict(sorted(profile.endpoints.items())),
             "dpop": profile.dpop,
         }

@@ -136,10 +136,18 @@ class FlowChosen:
 
 @dataclass(frozen=True, slots=True)
 class FlowRefused:
-    """The server refuses this flow to this client; the next one is tried."""
+    """The server refuses this flow to this client; the next one is tried. `why` has the server's words."""
 
     door: InteractiveFlow
     following: InteractiveFlow
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeLeftOut:
+    """The server refused scopes that keyfob had added by itself; the login starts again without them."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +171,7 @@ Notice = (
     | PasswordWarned
     | PasteRefused
     | RecoveryCodeMade
+    | ScopeLeftOut
     | ScopeNarrowed
     | SlowedDown
     | StillPending

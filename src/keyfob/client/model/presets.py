@@ -1,7 +1,7 @@
 """Short names of well-known issuers, and the peculiarities of some (docs/login.md names the sources).
 
-There are two tables. A short name is expanded once, when a profile is created. Peculiarities depend on the issuer
-itself, so a user who writes it out gets the same.
+There are two tables. A short name is expanded once, when a profile is created. Peculiarities and built-in endpoints
+depend on the issuer itself, so a user who writes it out gets the same.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Habits:
 _USUAL: Final = Habits()
 _AT_GITHUB: Final = Habits(
     metadata={"token_endpoint_auth_methods_supported": ["client_secret_post"]},
-    scopes=(),
+    scopes=("offline_access",),  # with it, an OAuth app's token expires after 8 hours and can be refreshed
     takes_audience=False,
     code_needs_secret=True,
     has_commas=True,
@@ -108,7 +108,7 @@ def expand(said: str) -> Preset:
     """
     prefix, colon, rest = said.partition(":")
     if not _PREFIX.match(prefix) or (colon and rest.startswith("//")):
-        return Preset(said)
+        return Preset(said, _github_endpoints(said) if habits_of(said) is _AT_GITHUB else {})
     found = _PRESETS.get(prefix)
     return Preset(said) if found is None else found(rest)
 
@@ -136,13 +136,17 @@ def _microsoft(rest: str) -> Preset:
 
 def _github(rest: str) -> Preset:
     """github.com, or the host of an Enterprise Server."""
-    base = f"https://{_host(rest, 'github:HOST') if rest else 'github.com'}/login"
-    endpoints = {
-        "authorization_endpoint": f"{base}/oauth/authorize",
-        "device_authorization_endpoint": f"{base}/device/code",
-        "token_endpoint": f"{base}/oauth/access_token",
+    issuer = f"https://{_host(rest, 'github:HOST') if rest else 'github.com'}{_GITHUB}"
+    return Preset(issuer, _github_endpoints(issuer))
+
+
+def _github_endpoints(issuer: str) -> dict[str, str]:
+    """Return the endpoints: github.com's metadata lacks the device endpoint, and an Enterprise Server has none."""
+    return {
+        "authorization_endpoint": f"{issuer}/authorize",
+        "device_authorization_endpoint": f"{issuer.removesuffix('/oauth')}/device/code",
+        "token_endpoint": f"{issuer}/access_token",
     }
-    return Preset(f"{base}/oauth", endpoints)
 
 
 def _okta(rest: str) -> Preset:

@@ -41,6 +41,8 @@ class Profile:
 
     Attributes:
         audience: The API that the token is for.
+        scope: The scope that was asked for by name; `added_scope` comes on top.
+        has_exact_scope: Whether the scope is requested as it is, with nothing added.
         credential: The location of the client's secret or key; None for a public client.
         is_machine: Whether the client logs in as itself, without a user.
         is_resource: Whether the API is sent as `resource` (RFC 8707), a URL, instead of as Auth0's `audience`.
@@ -83,6 +85,7 @@ class Profile:
     username: str | None = None
     certificate: CertificateFiles | None = None
     login_command: str = field(default=KEYFOB_LOGIN, compare=False)
+    has_exact_scope: bool = False
 
     def __post_init__(self) -> None:
         """Validate the settings; raise `Misuse` if they are not valid."""
@@ -143,12 +146,20 @@ class Profile:
     def target(self) -> Target:
         return Target(self.audience, is_resource=self.is_resource)
 
+    @property
+    def added_scope(self) -> Scope:
+        """The scope that keyfob adds by itself, for a user, as far as the server supports it."""
+        if self.is_machine or self.has_exact_scope:
+            return Scope()
+        return Scope.of(habits_of(self.issuer).scopes) - self.scope
+
     def write(self) -> bytes:
         members = {
             "issuer": self.issuer,
             "client_id": self.client_id,
             "audience": self.audience,
             "scope": self.scope.write(),
+            "exact_scope": self.has_exact_scope,
             "credential": self.credential.write() if self.credential else None,
             "is_machine": self.is_machine,
             "is_resource": self.is_resource,
@@ -198,6 +209,7 @@ class Profile:
             assertion_audience=read_assertion_audience(fields.optional_text("assertion_audience")),
             dpop=read_dpop(fields.optional_text("dpop")),
             certificate=None if certificate is None else CertificateFiles(certificate, key),
+            has_exact_scope=fields.values.get("exact_scope") is True,
         )
 
 

@@ -55,7 +55,7 @@ class StepUp:
         """Return the command line for such a login; "" if the program's is unknown."""
         words: list[str] = []
         if self.scope - stored:
-            words += ["--scope", shlex.quote(Scope(stored.names | self.scope.names).write())]
+            words += ["--scope", shlex.quote((stored | self.scope).write())]
         if self.assurance.acr_values:
             words += ["--acr", shlex.quote(" ".join(self.assurance.acr_values))]
         if self.assurance.max_age is not None:

@@ -25,7 +25,6 @@ from keyfob.errors import KeyfobError, LoginRequired, Refused, VaultUnavailable
 from keyfob.lazy import LazyModule
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.metadata import ServerMetadata
-from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class Login(Renewal):
             KeyfobError: As `log_in`.
         """
         scope = (await self.stored()).scope
-        profile = replace(self.profile, scope=Scope(self.profile.scope.names | scope.names | wanted.scope.names))
+        profile = replace(self.profile, scope=self.profile.scope | scope | wanted.scope)
         try:
             return await self._with(profile=profile).log_in(assurance=wanted.assurance)
         except LoginRequired as problem:

@@ -172,6 +172,13 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
         ),
     ),
     AuthorizationCheck(
+        name="foreign_request_uri",
+        rule="`request_uri`, if present, is that of a pushed request.",
+        request=AtCallback(
+            RequestFacts.has_foreign_request_uri, "request_uri_not_supported", "Only pushed requests are offered."
+        ),
+    ),
+    AuthorizationCheck(
         name="registration",
         rule="`registration` is absent.",
         request=AtCallback(

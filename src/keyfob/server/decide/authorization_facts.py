@@ -21,6 +21,7 @@ from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.registered import Application
 from keyfob.server.wire import Outcome
 
+REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"  # of pushed requests (RFC 9126 §2.2)
 LONGEST_STATE: Final = 4096
 LONGEST_NONCE: Final = 600
 RESPONSE_MODES: Final = ("query", "form_post")
@@ -149,6 +150,10 @@ class RequestFacts:
 
     def response_type_is_not_code(self) -> bool:
         return self.read()[1].response_type != "code"
+
+    def has_foreign_request_uri(self) -> bool:
+        """Whether there is a `request_uri` that was not pushed here; the parameters of a pushed request have none."""
+        return self.fields.has("request_uri")
 
     def has_request_object(self) -> bool:
         return self.fields.has("request")

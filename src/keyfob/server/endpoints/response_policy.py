@@ -17,7 +17,7 @@ _JSON: Final[Headers] = (("content-type", JSON),)
 _JSON_UTF8: Final[Headers] = (("content-type", f"{JSON}; charset=utf-8"),)
 _SPAN: Final = timedelta(minutes=1)
 _ID_BYTES: Final = 10
-_ALLOWED: Final = "authorization, content-type, dpop, auth0-client"
+_ALLOWED: Final = "authorization, content-type, dpop, auth0-client, mcp-protocol-version"
 _EXPOSED: Final = (
     "dpop-nonce, retry-after, www-authenticate, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset"
 )

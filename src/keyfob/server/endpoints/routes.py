@@ -58,6 +58,8 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
 async def handle(site: Site, request: Request) -> Response:
     """Answer a request. A HEAD is answered like a GET."""
     path = ONE_AUTHENTICATOR if request.path.startswith(ONE_AUTHENTICATOR) else request.path
+    if path.startswith("//.well-known/"):  # some clients append to the issuer and its slash another one
+        path = path[1:]
     found = ROUTES.get(path)
     if found is None:
         return await apply_policy(site, request, PAGE, path, _not_found)

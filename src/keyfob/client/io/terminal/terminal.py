@@ -31,6 +31,7 @@ from keyfob.client.model.notices import (
     PasteAsked,
     PasteRefused,
     RecoveryCodeMade,
+    ScopeLeftOut,
     ScopeNarrowed,
     SlowedDown,
     StillPending,
@@ -108,6 +109,8 @@ class Terminal:
                 self._await("you to approve", notice.expires_in)
             case StillPending():
                 pass  # the countdown shows that
+            case FactorRefused():
+                self._print("that code is not right; try again")
             case LoginInAnotherProcess():
                 who = "another process" if notice.pid is None else f"another process ({notice.pid})"
                 self._print(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
@@ -161,7 +164,7 @@ class Terminal:
 
     def _watch_keys(self) -> bool:
         """Return whether the user can type here during the wait."""
-        if self._live and self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
+        if self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
             self._keyboard = Keyboard()
         return self._keyboard is not None
 
@@ -253,12 +256,12 @@ class Terminal:
 def _text_of(
     notice: FlowChosen
     | FlowRefused
-    | FactorRefused
     | NetworkTrouble
     | NotBound
     | PasswordWarned
     | PasteRefused
     | RecoveryCodeMade
+    | ScopeLeftOut
     | ScopeNarrowed
     | VaultNote,
 ) -> str:
@@ -266,9 +269,8 @@ def _text_of(
         case FlowChosen():
             return "; ".join(notice.reasons)
         case FlowRefused():
-            return f"the server does not open the login by {notice.door} to this program; trying the next way"
-        case FactorRefused():
-            return "that code is not right; try again"
+            words = f" ({notice.why})" if notice.why else ""
+            return f"the server does not open the login by {notice.door} to this program{words}; trying the next way"
         case NetworkTrouble():
             return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
         case NotBound():
@@ -279,6 +281,8 @@ def _text_of(
             return f"{notice.why}; still waiting"
         case RecoveryCodeMade():
             return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
+        case ScopeLeftOut(names):
+            return f"the server refuses a scope; trying without what keyfob added by itself: {', '.join(names)}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
 

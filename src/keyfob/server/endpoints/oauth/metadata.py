@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from keyfob.jose.algorithms import ALGORITHMS
-from keyfob.protocol.client_authentication import AUTH_METHODS, TLS_METHODS
+from keyfob.protocol.client_authentication import AUTH_METHODS, TLS_METHODS, AuthMethod
 from keyfob.protocol.grants import (
     GRANT_TYPES,
     MFA_OOB,
@@ -34,7 +34,7 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
     """Return the metadata. Features that Auth0 lacks are listed under `rfc`, or if they are switched on."""
     base, is_rfc = config.issuer, config.wire == "rfc"
     api_scopes = {name for api in config.apis for name in api.scopes}
-    methods = [*AUTH_METHODS, *(TLS_METHODS if config.for_certificates else ())]
+    methods = [*_auth_methods(config), *(TLS_METHODS if config.for_certificates else ())]
     more: dict[str, object] = {
         "subject_types_supported": ["public"],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
@@ -88,6 +88,12 @@ def _aliases(config: TenantConfig, base: str) -> dict[str, str]:
     more = {"introspection_endpoint": "oauth/introspect"} if config.offers_introspection else {}
     more |= {"mfa_challenge_endpoint": "mfa/challenge"} if config.wire == "auth0" else {}
     return {name: f"{base}{path}" for name, path in {**found, **more}.items()}
+
+
+def _auth_methods(config: TenantConfig) -> tuple[AuthMethod, ...]:
+    """Return the authentication methods; `none` only if there is a public client, or no client yet."""
+    has_public = not config.applications or any(application.is_public for application in config.applications)
+    return tuple(method for method in AUTH_METHODS if method != "none" or has_public)
 
 
 def _grants(config: TenantConfig) -> tuple[str, ...]:

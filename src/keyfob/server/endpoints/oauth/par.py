@@ -10,7 +10,7 @@ from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import NO_STORE, Request, Response, json_response
 from keyfob.server.decide.authorization_checks import PUSH
-from keyfob.server.decide.authorization_facts import PushFacts
+from keyfob.server.decide.authorization_facts import REQUEST_URI_PREFIX, PushFacts
 from keyfob.server.decide.authorization_request import CallbackError, PageError, check_request
 from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.endpoints.oauth.client_request import authenticate, check_dpop
@@ -20,7 +20,6 @@ from keyfob.server.records import PushedRequest
 from keyfob.server.site import Site
 
 LIFETIME: Final = timedelta(seconds=30)
-PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 _BYTES: Final = 32
 _PROBLEMS: Final = {"no_request_uri": "request_uri cannot be pushed", "proof_key": "dpop_jkt names another key"}
 _CREDENTIALS: Final = {"client_secret", "client_assertion", "client_assertion_type"}
@@ -50,7 +49,7 @@ async def push(site: Site, request: Request) -> Response:
         return call.refuse("request_malformed", problem=checked.problem)
     if isinstance(checked, CallbackError):
         return json_response(400, {"error": checked.error, "error_description": checked.description})
-    address, now = PREFIX + write_token(site.random(_BYTES)), site.now()
+    address, now = REQUEST_URI_PREFIX + write_token(site.random(_BYTES)), site.now()
     hashed = keyed_hash(site.hash_keys.codes, address)
     pushed = PushedRequest(hashed, call.application.client_id, json.dumps(checked.asked.write()), now + LIFETIME)
     await site.store.write(lambda transaction: transaction.save_pushed(pushed))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.protocol.claims import AccessClaims
-from keyfob.protocol.http import NO_STORE, Request, Response, json_response
+from keyfob.protocol.http import JSON, NO_STORE, Request, Response, json_response
 from keyfob.protocol.revocation import RevocationRequest
 from keyfob.protocol.secret import Secret
 from keyfob.server.endpoints.oauth.client_request import ClientRequest, authenticate
@@ -36,7 +36,9 @@ async def revoke(site: Site, request: Request) -> Response:
     login = await _end_login(call, token)
     if login is not None:
         call.note("srrt", user_id=login.user_id)
-    return Response(200, NO_STORE) if site.config.wire == "auth0" else json_response(200, {})
+    if site.config.wire == "auth0":  # an empty body, as Auth0; simple-oauth2 wants a type all the same
+        return Response(200, (("content-type", JSON), *NO_STORE))
+    return json_response(200, {})
 
 
 def _access_token(call: ClientRequest, token: Secret) -> AccessClaims | None:

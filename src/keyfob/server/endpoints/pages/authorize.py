@@ -9,7 +9,7 @@ from keyfob.errors import Malformed
 from keyfob.protocol.authorization import AuthorizationAnswer
 from keyfob.protocol.fields import Fields, read_form
 from keyfob.protocol.http import Request, Response
-from keyfob.server.decide.authorization_facts import AcceptedRequest, ArrivalFacts, LoginState
+from keyfob.server.decide.authorization_facts import REQUEST_URI_PREFIX, AcceptedRequest, ArrivalFacts, LoginState
 from keyfob.server.decide.authorization_request import (
     CallbackError,
     PageError,
@@ -72,7 +72,7 @@ async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
         address, client_id = fields.optional_text("request_uri"), fields.optional_text("client_id")
     except Malformed as problem:
         return ArrivalFacts(problem, None, is_pushed=False, pushed=None, now=site.now()), Fields({}, "request")
-    if address is None:
+    if address is None or not address.startswith(REQUEST_URI_PREFIX):
         application = site.config.application(client_id or "")
         must_push = application is not None and application.requires_par
         facts = ArrivalFacts(None, client_id, is_pushed=False, pushed=None, now=site.now(), must_push=must_push)

@@ -1,0 +1,128 @@
+"""What a user's login asks of a server, and what it gives up if the server refuses that (RFC 6749 §3.3, RFC 9126).
+
+keyfob adds scopes by itself, and sends the authorization request unpushed. Some servers refuse that to some clients,
+which no metadata tells. Such a refusal is answered by another try with less, and remembered for this issuer and client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from keyfob.client.auth.client_auth import OAuthClient
+from keyfob.client.auth.dpop import make_dpop_key
+from keyfob.client.flows.discovery import discover
+from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.credential import Credential
+from keyfob.client.model.presets import habits_of
+from keyfob.client.model.profile import Profile
+from keyfob.client.model.server_capabilities import UNPUSHED, scope_refusals
+from keyfob.client.ports import World
+from keyfob.errors import Misuse, Refused
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.oauth_error import INVALID_REQUEST, INVALID_SCOPE
+from keyfob.protocol.scope import Scope
+
+_OFFLINE: Final = Scope.of(["offline_access"])
+_OPENID: Final = Scope.of(["openid"])
+_NOT_ALLOWED: Final = "not_allowed"  # Keycloak: this user or client may not have offline_access
+
+
+@dataclass(frozen=True, slots=True)
+class LoginContext:
+    """One login at one authorization server.
+
+    Attributes:
+        settings: The profile, as it is stored.
+        added: The scope that keyfob requests by itself, on top of the profile's.
+    """
+
+    settings: Profile
+    metadata: ServerMetadata
+    client: OAuthClient
+    assurance: Assurance = ANY_LOGIN
+    added: Scope = Scope()
+
+    @property
+    def profile(self) -> Profile:
+        """The profile with the scope that is requested."""
+        return replace(self.settings, scope=self.settings.scope | self.added)
+
+
+async def find(
+    world: World, profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN
+) -> LoginContext:
+    """Fetch the metadata, choose scope and client authentication, and make a DPoP key if tokens will be bound to one.
+
+    Raises:
+        Misuse: The server requires a client secret also from native apps, and there is none; or as `discover` and
+            `make_dpop_key`, which may also raise `Refused`, `Malformed` and `Unreachable`.
+    """
+    habits = habits_of(profile.issuer)
+    is_by_code = profile.flow in {"browser", "paste"}
+    if credential is None and habits.code_needs_secret and (habits.device_needs_secret or is_by_code):
+        hint = "Say where it lies: --secret-file PATH or --secret-env NAME."
+        hint += "" if habits.device_needs_secret else " Or log in by code, which needs none: --flow device."
+        raise Misuse("this issuer wants the program's secret, also where a program cannot keep one", hint=hint)
+    metadata = await discover(world, profile)
+    if credential is None and habits.code_needs_secret:
+        metadata = replace(metadata, authorization_endpoint=None)
+    refused = world.load_capabilities(profile.issuer, profile.client_id).fresh(world.now().wall)
+    if UNPUSHED in refused.refused:
+        metadata = replace(metadata, require_pushed_authorization_requests=True)
+    client = OAuthClient.context(metadata, profile.client_id, credential)
+    client.dpop_key = make_dpop_key(world, profile, metadata)
+    added = profile.added_scope - refused.refused_scope
+    if metadata.scopes_supported:
+        added &= Scope.of(metadata.scopes_supported)
+    return LoginContext(profile, metadata, client, assurance, added)
+
+
+def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
+    """Return the login without what the server refused of keyfob's own additions, or None if nothing can be given up.
+
+    Each step gives something up, so there are few: first the scopes without which a login is still that of a user,
+    then `openid`.
+    """
+    if problem.oauth_code == INVALID_REQUEST and "push" in problem.message.lower():
+        return _pushed(context)
+    refused = {
+        _NOT_ALLOWED: context.added & _OFFLINE,
+        INVALID_SCOPE: context.added - _OPENID or context.added,
+    }.get(problem.oauth_code)
+    return replace(context, added=context.added - refused) if refused else None
+
+
+def _pushed(context: LoginContext) -> LoginContext | None:
+    """Return the login with a pushed request, which a server may require of single clients (RFC 9126 §6)."""
+    metadata = context.metadata
+    if metadata.require_pushed_authorization_requests or metadata.pushed_authorization_request_endpoint is None:
+        return None
+    return replace(context, metadata=replace(metadata, require_pushed_authorization_requests=True))
+
+
+def remember(world: World, before: LoginContext, after: LoginContext, refused_flows: tuple[str, ...] = ()) -> None:
+    """Save what a login had to do without. Only a login that succeeded tells that this was the reason.
+
+    Args:
+        before: The login as it began.
+        after: The login as it succeeded.
+        refused_flows: The flows that the server refused to this client.
+    """
+    refused = (*refused_flows, *scope_refusals(before.added - after.added))
+    is_pushed = after.metadata.require_pushed_authorization_requests
+    if is_pushed and not before.metadata.require_pushed_authorization_requests:
+        refused += (UNPUSHED,)
+    if not refused:
+        return
+    issuer, client_id, moment = after.settings.issuer, after.settings.client_id, world.now().wall
+    capabilities = world.load_capabilities(issuer, client_id).fresh(moment)
+    world.save_capabilities(issuer, client_id, capabilities.with_refusals(refused, moment))
+
+
+def forget(world: World, context: LoginContext, flow: str) -> None:
+    """Remove the refusal of a flow that has succeeded since."""
+    issuer, client_id = context.settings.issuer, context.settings.client_id
+    capabilities = world.load_capabilities(issuer, client_id)
+    if flow in capabilities.refused:
+        world.save_capabilities(issuer, client_id, capabilities.without(flow))
