@@ -57,7 +57,7 @@ MFA: Final = MfaLogin(
     NOON + timedelta(minutes=10), "thumbprint", b"oob", b"binding", NOON, "email|dev_1", is_spent=True,
 )  # fmt: skip
 DOCUMENT: Final = Document("application", "program", '{"name":"Program"}')
-SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON, CODE, "allowed")
+SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON)
 KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON)
 
 

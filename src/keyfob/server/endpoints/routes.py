@@ -15,7 +15,8 @@ from keyfob.server.endpoints.oauth.revoke import revoke
 from keyfob.server.endpoints.oauth.token import token
 from keyfob.server.endpoints.oauth.userinfo import userinfo
 from keyfob.server.endpoints.pages import activate, consent, login, second_factor
-from keyfob.server.endpoints.pages.authorize import authorize
+from keyfob.server.endpoints.pages.authorize import authorize, show_answer
+from keyfob.server.endpoints.pages.logout import done as logout_done
 from keyfob.server.endpoints.pages.logout import oidc_logout, v2_logout
 from keyfob.server.endpoints.response_policy import ResponsePolicy, apply_policy
 from keyfob.server.site import Site
@@ -44,13 +45,17 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/mfa/associate": (CLIENT_UTF8, {"POST": mfa.associate}),
     "/mfa/challenge": (CLIENT_UTF8, {"POST": mfa.challenge}),
     "/authorize": (PAGE, {"GET": authorize, "POST": authorize}),
+    "/": (PAGE, {"GET": activate.start}),
     "/activate": (PAGE, {"GET": activate.show, "POST": activate.act}),
     "/activate/done": (PAGE, {"GET": activate.done}),
     "/u/login": (PAGE, {"GET": login.show, "POST": login.act}),
     "/u/mfa": (PAGE, {"GET": second_factor.show, "POST": second_factor.act}),
+    "/u/enrol": (PAGE, {"GET": login.enrol}),
+    "/u/answer": (PAGE, {"GET": show_answer}),
     "/u/consent": (PAGE, {"GET": consent.show, "POST": consent.act}),
     "/v2/logout": (PAGE, {"GET": v2_logout}),
     "/oidc/logout": (PAGE, {"GET": oidc_logout, "POST": oidc_logout}),
+    "/oidc/logout/done": (PAGE, {"GET": logout_done}),
     "/healthz": (PAGE, {"GET": health}),
 }
 

@@ -200,7 +200,14 @@ class MemoryTables:
             for key in expired_marks:
                 del marks[key]
             gone += len(expired_marks)
-        return gone
+        unproven = [
+            one.authenticator_id
+            for one in self.factors.values()
+            if one.expires_at is not None and one.expires_at <= now
+        ][: most - gone]
+        for name in unproven:
+            del self.factors[name]
+        return gone + len(unproven)
 
 
 class MemoryStore:

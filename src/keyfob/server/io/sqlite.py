@@ -196,6 +196,7 @@ class SqliteTransaction:
             ("used_once", "mark", "expires_s", at_once),
             ("revoked_token", "mark", "expires_s", at_once),
             ("refresh_login", "login_id", "expires_s", at_once),
+            ("authenticator", "authenticator_id", "expires_s", at_once),
             ("browser_session", "session_hash", "created_s", at_once - _LONGEST_SESSION_S),
         )
         gone = 0

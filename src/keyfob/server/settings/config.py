@@ -66,6 +66,7 @@ class TenantConfig:
         requests_per_minute: The limit of requests of one network to one endpoint.
         refresh_limit: The limit of logins of one user in one client; the oldest one ends first.
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
+        enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
@@ -96,6 +97,7 @@ class TenantConfig:
     requests_per_minute: int = 6000
     refresh_limit: int = 200
     password_length: int = 15
+    enrolment_ends_logins: bool = True
     for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:

@@ -31,7 +31,7 @@ class BrowserRequest:
     Attributes:
         session_id: The value of the cookie, or a new one.
         is_new: Whether the response must set the cookie.
-        record: The stored session, which exists only after a form was sent.
+        record: The stored session, which exists only after a login.
     """
 
     session_id: Secret
@@ -57,6 +57,11 @@ def new_browser(site: Site) -> BrowserRequest:
     """Return a new session, so that a session id that an attacker has planted becomes useless (session fixation)."""
     fresh = write_token(site.random(SESSION_BYTES))
     return BrowserRequest(Secret(fresh), keyed_hash(site.hash_keys.sessions, fresh), is_new=True, record=None)
+
+
+def sid_of(site: Site, session_hash: bytes) -> str:
+    """Return the `sid` of a browser session for ID tokens. It is not a credential."""
+    return write_token(keyed_hash(site.hash_keys.codes, b"sid " + session_hash)[:16])
 
 
 def csrf_of(site: Site, browser: BrowserRequest) -> str:
@@ -156,7 +161,9 @@ def _words(site: Site) -> Mapping[str, object]:
 
 def _cookie_name(site: Site) -> str:
     # With the prefix, browsers require Secure, this host and this path. Over plain http they reject it.
-    return "__Host-keyfob" if site.config.is_https else "keyfob"
+    name = "__Host-keyfob" if site.config.is_https else "keyfob"
+    port = urlsplit(site.config.issuer).port  # browsers send a cookie to all ports of a host
+    return name if port is None else f"{name}-{port}"
 
 
 def _set_cookie(site: Site, browser: BrowserRequest) -> Headers:

@@ -14,14 +14,16 @@ from keyfob.server.endpoints.oauth.own_tokens import verify_own_jwt
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     drop_cookie,
+    go_to,
     page,
     page_headers,
     read_browser,
     read_own_form,
+    sid_of,
 )
-from keyfob.server.endpoints.pages.pending_request import sid_of
 from keyfob.server.site import Site
 
+_DONE = "/oidc/logout/done"
 _UNLISTED = "The address to go to after the logout is not registered."
 _UNREADABLE = "The request cannot be read."
 
@@ -67,17 +69,22 @@ async def oidc_logout(site: Site, request: Request) -> Response:
         return page(site, browser, "problem.html", {"problem": problem.message}, 400)
     pressed = read_own_form(site, request, browser) if request.method == "POST" else None
     if pressed is not None and pressed.optional_text("button") == "stay":
-        return page(site, browser, "problem.html", {"problem": "You are still logged in here."}, 200)
-    if pressed is None and not asked.is_sure and browser.record is not None and browser.record.user_id is not None:
+        return go_to(site, browser, _DONE)
+    if pressed is None and not asked.is_sure and browser.record is not None:
         kept = {name: str(value) for name, value in fields.values.items() if name not in {"csrf", "button"}}
         return page(site, browser, "logout.html", {"kept": kept}, form_to=asked.goal)
     await _end(site, request, browser)
     if asked.goal is None:
-        words = {"problem": "You are logged out here."}
-        response = page(site, browser, "problem.html", words)
-        return Response(200, (*response.headers, *drop_cookie(site)), response.body)
+        return Response(303, (("location", _DONE), *page_headers(site), *drop_cookie(site)))
     status = 303 if request.method == "POST" else 302
     return Response(status, (("location", asked.goal), *page_headers(site), *drop_cookie(site)))
+
+
+async def done(site: Site, request: Request) -> Response:
+    """Show whether a user is logged in at this browser."""
+    browser = await read_browser(site, request)
+    known = "You are logged out here." if browser.record is None else "You are still logged in here."
+    return page(site, browser, "problem.html", {"problem": known})
 
 
 def _read(site: Site, browser: BrowserRequest, fields: Fields) -> _Asked:
@@ -118,7 +125,7 @@ def _verify_id_token(site: Site, token: Secret) -> IdClaims:
 async def _end(site: Site, request: Request, browser: BrowserRequest) -> None:
     if browser.record is not None:
         await site.store.write(lambda transaction: transaction.drop_session(browser.session_hash))
-        site.note("slo", request, user_id=browser.record.user_id or "")
+        site.note("slo", request, user_id=browser.record.user_id)
 
 
 def _bare(address: str) -> str:
