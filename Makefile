@@ -55,6 +55,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	PYTHONPATH=src $(BIN)/lint-imports --no-logo
 	$(PY) -m tools.map --check
 	$(PY) -m tools.standards --check
+	$(PY) -m tools.promises --check
 	PYTHONPATH=src $(PY) -m tools.wire --check
 	PYTHONPATH=src $(PY) -m tools.checks --check
 	$(PY) -m tools.interop --check
@@ -83,6 +84,7 @@ api: $(VENV)/dev ## accept a change of the public surface
 docs: $(VENV)/dev ## update every page that is generated from the code
 	$(PY) -m tools.map --quiet
 	$(PY) -m tools.standards
+	$(PY) -m tools.promises
 	PYTHONPATH=src $(PY) -m tools.wire
 	PYTHONPATH=src $(PY) -m tools.checks
 	$(PY) -m tools.interop
