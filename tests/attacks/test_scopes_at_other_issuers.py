@@ -12,7 +12,11 @@ from keyfob.client.model.notices import CodeShown, ScopeLeftOut
 from keyfob.errors import Refused, TimedOut
 from keyfob.login import App, StoredLogin
 from keyfob.protocol.http import json_response
+from keyfob.server.settings.config import Wire
+from keyfob.testing.example_tenant import example_config
 from keyfob.testing.memory_vault import MemoryVault
+from keyfob.testing.scene import EMAIL, Scene, SceneWorld
+from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scripted_server import ScriptedWorld
 from tests.attacks.keycloak import ISSUER, Client, Keycloak
 
@@ -177,6 +181,23 @@ def test_a_client_that_must_push_its_request_does_so_once_it_is_told() -> None:
     log_in(world)
     assert len(world.visits) == 3, "remembered"
     assert "request_uri" in world.address
+
+
+@pytest.mark.parametrize("wire", ["auth0", "rfc"])
+def test_a_client_that_must_push_logs_in_at_our_own_tenant(wire: Wire) -> None:
+    """[FC-40] [FS-22]"""
+    config = example_config(TENANT, wire)
+    strict = (replace(one, requires_par=True) if one.client_id == "native" else one for one in config.applications)
+    scene = Scene(replace(config, applications=tuple(strict)))
+    app = App(
+        issuer=TENANT,
+        client_id="native",
+        callbacks=["http://127.0.0.1:8484/callback"],
+        flow="browser",
+        vault=MemoryVault(),
+        world=SceneWorld(scene, lambda _: None),
+    )
+    assert app.log_in(lambda _: None).person == EMAIL
 
 
 def test_a_client_that_must_push_and_lacks_a_scope_gives_up_both() -> None:

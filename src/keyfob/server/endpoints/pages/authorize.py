@@ -55,7 +55,7 @@ async def authorize(site: Site, request: Request) -> Response:
         refused = check_arrival(replace(arrival, is_new=opened))
     if refused is not None:
         return error_page(site, browser, refused.problem)
-    checked = check_request(site.config, fields)
+    checked = check_request(site.config, fields, is_pushed=arrival.is_pushed)
     if isinstance(checked, PageError):
         site.note("f", request, description=checked.problem)
         return error_page(site, browser, checked.problem)
@@ -83,10 +83,7 @@ async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
     except Malformed as problem:
         return ArrivalFacts(problem, None, is_pushed=False, pushed=None, now=site.now()), Fields({}, "request")
     if address is None or not address.startswith(REQUEST_URI_PREFIX):
-        application = site.config.application(client_id or "")
-        must_push = application is not None and application.requires_par
-        facts = ArrivalFacts(None, client_id, is_pushed=False, pushed=None, now=site.now(), must_push=must_push)
-        return facts, fields
+        return ArrivalFacts(None, client_id, is_pushed=False, pushed=None, now=site.now()), fields
     hashed = keyed_hash(site.hash_keys.codes, address)
     found = await site.store.read(lambda transaction: transaction.pushed(hashed))
     if found is not None:
