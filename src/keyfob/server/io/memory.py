@@ -206,11 +206,6 @@ class MemoryTables:
             for key in expired:
                 del table[key]
             gone += len(expired)
-        for marks in (self.used, self.revoked):
-            expired_marks = [key for key, until in marks.items() if until <= now][: most - gone]
-            for key in expired_marks:
-                del marks[key]
-            gone += len(expired_marks)
         unproven = [
             one.authenticator_id
             for one in self.factors.values()
@@ -218,7 +213,13 @@ class MemoryTables:
         ][: most - gone]
         for name in unproven:
             del self.factors[name]
-        return gone + len(unproven)
+        gone += len(unproven)
+        for marks in (self.used, self.revoked):
+            expired_marks = [key for key, until in marks.items() if until <= now][: most - gone]
+            for key in expired_marks:
+                del marks[key]
+            gone += len(expired_marks)
+        return gone
 
 
 class MemoryStore:

@@ -22,6 +22,7 @@ import uvicorn
 
 from keyfob.errors import Misuse, Unreachable
 from keyfob.io.redacting import guard_log
+from keyfob.io.sockets import claim_port
 from keyfob.server.decide import limits
 from keyfob.server.io.bounded_http import BoundedHttp
 from keyfob.server.io.certificates import TlsFiles
@@ -56,7 +57,7 @@ def bind(host: str, port: int) -> socket.socket:
     # asyncio sets TCP_NODELAY only if the protocol is given. Without it, the second half of every response waits 40 ms
     # for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    claim_port(listener)
     try:
         listener.bind((host, port))
         listener.listen(_BACKLOG)

@@ -67,8 +67,8 @@ class TenantConfig:
         requests_per_minute: The limit of requests of one network to one endpoint.
         trusted_proxies: The networks of the proxies before the tenant, whose X-Forwarded-For or Forwarded is trusted.
         refresh_limit: The limit of logins of one user in one client; the oldest one ends first.
-        password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
         enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
+        password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
@@ -98,8 +98,8 @@ class TenantConfig:
     device_requests: int = 300
     requests_per_minute: int = 6000
     refresh_limit: int = 200
-    password_length: int = 15
     enrolment_ends_logins: bool = True
+    password_length: int = 15
     trusted_proxies: tuple[str, ...] = ()
     for_certificates: ForCertificates | None = None
 

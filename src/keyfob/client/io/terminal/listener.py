@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from keyfob.client.model.callback import Callback
 from keyfob.errors import Malformed, Misuse
+from keyfob.io.sockets import claim_port
 from keyfob.protocol.fields import read_form
 
 _LONGEST_BODY: Final = 64 * 1024
@@ -125,6 +126,12 @@ class _Ending:
 
 
 class _Server4(ThreadingHTTPServer):
+    allow_reuse_address = False  # `claim_port` decides
+
+    def server_bind(self) -> None:
+        claim_port(self.socket)
+        super().server_bind()
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Report nothing: a closed connection is normal, and an error could contain the code."""
 

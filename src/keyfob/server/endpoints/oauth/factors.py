@@ -162,7 +162,6 @@ def activate(site: Site, transaction: Transaction, authenticator_id: str, login:
             transaction.drop_authenticator(one.authenticator_id)
     if site.config.enrolment_ends_logins:
         transaction.end_logins(login.user_id)
-        transaction.save_mfa_login(login)  # this login goes on
 
 
 def check_recovery(site: Site, transaction: Transaction, login: MfaLogin, typed: str, fresh: Authenticator) -> bool:

@@ -49,6 +49,8 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
         "claims_supported": ["iss", "sub", "aud", "iat", "exp", "auth_time", "nonce", "sid", "name", "nickname",
                              "picture", "email", "email_verified", "updated_at"],
     }  # fmt: skip
+    if is_rfc:
+        more["refresh_token_expiration_types_supported"] = ["authorization", "token_timeout"]
     if config.offers_introspection:
         more["introspection_endpoint"] = f"{base}oauth/introspect"
         more["introspection_endpoint_auth_methods_supported"] = [name for name in methods if name != "none"]
