@@ -156,7 +156,7 @@ class _Torture:
         self._log_in()
 
     def _log_in(self) -> None:
-        profile = App(issuer=self.issuer.issuer, client_id=_CLIENT_ID, vault=self.vault).profile
+        profile = App(issuer=self.issuer.issuer, client_id=_CLIENT_ID, profile="default").profile
         stored = self.issuer.log_in(profile, expires_in=-timedelta(seconds=1))
         last = blocking(self.vault.load("default"))
         blocking(self.vault.save("default", replace(stored, generation=(last.generation if last else 0) + 1)))
@@ -206,7 +206,8 @@ def _work(issuer: str, home: Path, chance: random.Random) -> int:
 
     # As the command does it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    app = App(issuer=issuer, client_id=_CLIENT_ID, vault=FileVault(home), world=SystemWorld(http=send_with_process))
+    world = SystemWorld(http=send_with_process)
+    app = App(issuer=issuer, client_id=_CLIENT_ID, profile="default", vault=FileVault(home), world=world)
     for _ in range(5):
         try:
             with _full_disk() if chance.random() < 0.5 else contextlib.nullcontext():
