@@ -52,6 +52,13 @@ def user_agent() -> str:
         return "keyfob"
 
 
+def _is_plain(problem: httpx2.RequestError) -> bool:
+    """Return whether the request was over plain http."""
+    with contextlib.suppress(RuntimeError):  # the error knows no request
+        return problem.request.url.scheme == "http"
+    return False
+
+
 @contextlib.contextmanager
 def translated() -> Generator[None]:
     """Translate errors of httpx2.
@@ -73,6 +80,8 @@ def translated() -> Generator[None]:
         if _ENDED in str(problem):
             # Some servers refuse a certificate in this way: asyncio's, for example.
             hint = "Try again. It may want a certificate of this program, or another one: --certificate FILE."
+            if _is_plain(problem):
+                hint = "It may speak https only: try the same address with https://."
             raise Malformed("the server ended the connection without an answer", hint=hint) from None
         raise Malformed("the answer is not HTTP as it should be") from None
     except (httpx2.DecodingError, httpx2.TooManyRedirects):

@@ -10,17 +10,9 @@ from pathlib import Path
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
+from keyfob.cli.flags import add_json_flag, add_profile_flag
 from keyfob.cli.main import version
-from keyfob.cli.profiles import (
-    ChosenProfile,
-    add_json_flag,
-    add_profile_flag,
-    app_of,
-    choose,
-    first_login,
-    known_names,
-    stored_app,
-)
+from keyfob.cli.profiles import ChosenProfile, app_of, choose, first_login, known_names, stored_app
 from keyfob.client.io.detect import look_around
 from keyfob.client.io.doctor import clock_ahead, look_at_files, look_at_ports, try_disk
 from keyfob.client.io.vault.seals import Seals

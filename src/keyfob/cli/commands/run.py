@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from keyfob.cli import core_files, output
-from keyfob.cli.profiles import add_profile_flag, duration, known_app
+from keyfob.cli.flags import add_profile_flag, duration
+from keyfob.cli.profiles import known_app
 from keyfob.errors import Misuse, Refused
 
 _DEFAULT = "KEYFOB_ACCESS_TOKEN"

@@ -45,13 +45,21 @@ def judge_clock(ahead: timedelta | None) -> Finding:
     """Judge how far the issuer's clock is ahead of this machine's; None if unknown."""
     if ahead is None:
         return Finding("clock", "note", "the issuer tells no time to compare this machine's clock with")
-    seconds = int(abs(ahead).total_seconds())
     if abs(ahead) < _MUCH_SKEW:
         return Finding("clock", "ok", "this machine's clock agrees with the issuer's")
     side = "behind" if ahead > timedelta() else "ahead of"
-    observed = f"this machine's clock is {seconds} s {side} the issuer's"
+    observed = f"this machine's clock is {_length(abs(ahead))} {side} the issuer's"
     fix = "Set the clock, or have it set over the network (timedatectl set-ntp true)."
     return Finding("clock", "wrong" if abs(ahead) > _TOO_MUCH_SKEW else "note", observed, fix)
+
+
+def _length(span: timedelta) -> str:
+    """Return a duration in its largest unit that makes at least two."""
+    seconds = int(span.total_seconds())
+    for name, unit in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"
 
 
 def judge_proxies(environment: Mapping[str, str]) -> Finding:

@@ -25,7 +25,7 @@ from keyfob.client.io.vault.lock import Lock
 from keyfob.client.io.vault.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.model.envelope import Envelope
-from keyfob.client.model.profile import DEFAULT, Profile
+from keyfob.client.model.profile import DEFAULT, Profile, command
 from keyfob.client.model.storage_choice import Note, Place
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Malformed, VaultUnavailable
@@ -252,7 +252,7 @@ class ProfileFiles:
             return Profile.read(name, raw)
         except Malformed:
             raise VaultUnavailable(
-                f"{path} is damaged", code="vault-damaged", hint="Run keyfob login with --issuer and --client-id."
+                f"{path} is damaged", code="vault-damaged", hint=f"Run: {command('login URL CLIENT_ID', name)}"
             ) from None
 
     def save(self, profile: Profile) -> None:
