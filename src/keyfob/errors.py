@@ -9,7 +9,8 @@ KeyfobError
 ├── TimedOut
 ├── Unreachable
 ├── VaultUnavailable
-└── InvalidToken
+├── InvalidToken
+└── SystemFailed
 
 Messages are safe to log: they contain no token and no code. Of a peer's data they contain only its `error`, the
 description, the audiences of an ID token for another client, and the names in an untrusted certificate, in plain ASCII
@@ -55,6 +56,7 @@ Code = Literal[
     "setting-unsafe",
     "setting-wrong",
     "store-newer",
+    "system-failed",
     "timed-out",
     "token-bound",
     "unreachable",
@@ -173,3 +175,9 @@ class InvalidToken(KeyfobError):
     def __init__(self, message: str, *, check: str = "", hint: str = "", code: Code | None = None) -> None:
         super().__init__(message, hint=hint, code=code)
         self.check = check
+
+
+class SystemFailed(KeyfobError):
+    """The operating system refused an operation of the command: a full disk, a closed stdout, a deleted folder."""
+
+    default_code: ClassVar[Code] = "system-failed"

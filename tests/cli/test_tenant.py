@@ -126,11 +126,7 @@ def test_the_file_to_begin_with_passes_a_check_and_is_never_written_over_another
 
 def test_the_comments_of_the_file_to_begin_with_are_settings_that_work(keyfob: Keyfob) -> None:
     code = re.compile(r"^# (?=\[\[|\w+ = )", re.MULTILINE)
-    write(
-        code.sub("", EXAMPLE)
-        .replace("NIGHTLY_SECRET", "BATCH_SECRET")
-        .replace('env = "PAT_PASSWORD"', 'file = "pat.secret"')
-    )
+    write(code.sub("", EXAMPLE).replace("NIGHTLY_SECRET", "BATCH_SECRET").replace("sam.password", "pat.secret"))
     checked = keyfob("check")
 
     assert checked.code == 0, checked.err

@@ -162,4 +162,5 @@ def test_a_server_that_ends_the_connection_without_a_word_is_not_said_to_speak_b
     with serving({"/": lambda handler, _: handler.connection.close()}) as server, pytest.raises(Malformed) as raised:
         HttpSender(QUICK)(Request("GET", f"{server.url}/"))
     assert "ended the connection without an answer" in raised.value.message
-    assert "--certificate" in raised.value.hint
+    # [FC-28]: over plain http there is no certificate to show; a TLS port ends the connection so.
+    assert "try the same address with https://" in raised.value.hint

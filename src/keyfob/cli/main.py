@@ -63,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from keyfob.login import log_to  # noqa: PLC0415  loads the login client; only debugging needs it here
 
             with log_to(sys.stderr):
-                return _run(words)
-        return _run(words)
+                return _run_and_flush(words)
+        return _run_and_flush(words)
     except KeyfobError as problem:
         return _print_error(problem, words)
     except KeyboardInterrupt:
@@ -73,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         output.discard_output()
         return FAILED
+    except OSError as problem:
+        return _print_error(output.system_failure(problem), [] if output.is_of_stdout(problem) else words)
     except Exception as problem:  # noqa: BLE001  a user is shown a message, not a traceback
         output.unexpected(problem)
         return FAILED
@@ -84,6 +86,12 @@ def _exit_on_signals() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, lambda sent, _: sys.exit(SIGNALLED + sent))
+
+
+def _run_and_flush(words: list[str]) -> int:
+    code = _run(words)
+    sys.stdout.flush()  # at the exit, an error could not be reported
+    return code
 
 
 def _run(words: list[str]) -> int:
@@ -128,18 +136,30 @@ def _print_error(problem: KeyfobError, words: list[str]) -> int:
     except BrokenPipeError:
         output.discard_output()
         return problem.exit
+    except OSError:  # stdout cannot be written, so the reason goes to stderr
+        output.discard_output()
+        problem.more = {}
+        return output.failure(problem, as_json=False)
 
 
 def _help() -> str:
-    widest = max(map(len, COMMANDS))
-    listed = "".join(f"  {name:<{widest}}  {does}\n" for name, does in COMMANDS.items())
+    from keyfob.cli import manual  # noqa: PLC0415  loads textwrap; only the help needs it
+
+    indent = 4 + max(map(len, COMMANDS))
+    listed = "\n".join(
+        manual.fill(f"{name:<{indent - 2}}{does}", "  ", " " * indent)
+        for name, does in [*COMMANDS.items(), ("help", "this, a command's help, or what an error's code means")]
+    )
+    more = (
+        "keyfob help COMMAND says more, with examples; keyfob help CODE explains an error. Settings come from flags, "
+        "KEYFOB_* variables, .keyfob.toml and config.toml: keyfob explain shows each (keyfob help docs/commands.md)."
+    )
     return (
         "usage: keyfob COMMAND [...]\n\n"
         "The safest login that a terminal allows.\n\n"
-        f"{listed}\n"
-        "  --version  which keyfob this is\n\n"
-        "keyfob help COMMAND says more, with examples; keyfob help CODE explains an error. Settings come from flags,\n"
-        "KEYFOB_* variables, .keyfob.toml and config.toml: keyfob explain shows each (keyfob help docs/commands.md).\n"
+        f"{listed}\n\n"
+        f"{manual.fill('--version  which keyfob this is', '  ')}\n\n"
+        f"{manual.fill(more)}\n"
     )
 
 

@@ -7,6 +7,8 @@ stdout. Text from a server is made printable first. Only `token` prints a secret
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import json
 import os
 import sys
@@ -14,10 +16,14 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from keyfob.cli import manual
 from keyfob.client.model.notices import Notice, VaultNote, printable
-from keyfob.errors import KeyfobError
+from keyfob.errors import KeyfobError, SystemFailed
 
+# What writing to a stream raises. Errors of files have a name, or were translated.
+_OF_STREAMS = frozenset({errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 CERTIFICATE_NEEDED = (
     "this token works only over connections that show this login's certificate, as keyfob call makes them; with curl: "
     "--cert FILE --key FILE"
@@ -50,8 +56,8 @@ def result_bytes(piece: bytes) -> None:
 
 
 def remark(text: str) -> None:
-    """Print one line to stderr."""
-    sys.stderr.write(f"keyfob: {printable(text)}\n")
+    """Print a remark to stderr: one line, on a terminal wrapped."""
+    sys.stderr.write(_wrapped(f"keyfob: {printable(text)}", "        "))
     sys.stderr.flush()
 
 
@@ -62,9 +68,22 @@ def notice(shown: Notice) -> None:
 
 
 def detail(text: str) -> None:
-    """Print an indented line below a remark, such as a hint."""
-    sys.stderr.write(f"        {printable(text)}\n")
+    """Print an indented line below a remark, such as a hint. A command in it is not broken, so it can be copied."""
+    sentences, command, rest = printable(text).partition("keyfob ")
+    is_command = sentences.rstrip().endswith(":") and "\n" not in rest
+    line = f"        {sentences}{command}{rest}"
+    sys.stderr.write(f"{line}\n" if is_command else _wrapped(line, "        "))
     sys.stderr.flush()
+
+
+def _wrapped(text: str, later: str) -> str:
+    """Return the lines of a text for stderr; elsewhere than on a terminal it is one."""
+    width = 0
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # it is no terminal
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+    if not width:
+        return f"{text}\n"
+    return manual.fill(text, "", later, max(width - 1, 24)) + "\n"
 
 
 def has_user() -> bool:
@@ -114,6 +133,11 @@ def unexpected(problem: BaseException | None) -> None:
     if problem is None or isinstance(problem, SystemExit):
         return
     remark(f"this should not have happened ({type(problem).__name__}); KEYFOB_DEBUG=1 shows where")
+    trace(problem)
+
+
+def trace(problem: BaseException) -> None:
+    """Print where an error was raised, without its message, if KEYFOB_DEBUG is 1."""
     if os.environ.get("KEYFOB_DEBUG") == "1":
         sys.stderr.writelines(traceback.format_tb(problem.__traceback__))
 
@@ -125,16 +149,58 @@ def hook_uncaught_errors() -> None:
 
 
 def prepare() -> None:
-    """Print characters that the terminal's encoding lacks as escapes, instead of failing."""
+    """Print characters that the terminal's encoding lacks as escapes, instead of failing; notice closed streams."""
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(_Closed(), write_through=True)
+    if sys.stderr is None:
+        sys.stderr = io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a replaced stream may lack it
+
+
+class _Closed(io.RawIOBase):
+    """Stands for a stdout that was closed before the start: Python has None there."""
+
+    name = "<stdout>"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, _: object, /) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def system_failure(problem: OSError) -> SystemFailed:
+    """Return the error for one of the operating system. It names no file: a name could be a misplaced secret."""
+    reason = problem.strerror or type(problem).__name__
+    trace(problem)
+    if is_of_stdout(problem):
+        discard_output()
+        return SystemFailed(f"the result cannot be written to stdout: {reason}")
+    if not _has_folder():
+        return SystemFailed("the working folder has been deleted", hint="Go to another folder, and run it there.")
+    return SystemFailed(f"the operating system refuses: {reason}", hint="KEYFOB_DEBUG=1 shows where.")
+
+
+def is_of_stdout(problem: OSError) -> bool:
+    """Return whether the error is of writing the result."""
+    return problem.errno in _OF_STREAMS and problem.filename is None
+
+
+def _has_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def discard_output() -> None:
     """Discard stdout after its reader has closed the pipe, including the flush at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout.flush()
 
 
 def instant(when: datetime | None) -> str | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, HelpFormatter
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from keyfob.cli import manual
 from keyfob.errors import Misuse
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _FLAGS_END_AT: Final = 26
 
@@ -20,6 +24,11 @@ class Parser(ArgumentParser):
             flags = [word.partition("=")[0] for word in named.split() if word.startswith("-")]
             what = f"there is no such flag: {' '.join(flags)}" if flags else "there are words too many"
         raise Misuse(what or message, hint=f"Run: {self.prog} --help")
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help; unlike argparse, raise `OSError` if it cannot be written."""
+        sys.stdout.write(self.format_help()) if file is None else file.write(self.format_help())
+        sys.stdout.flush()
 
     def format_help(self) -> str:
         notes, self.epilog = self.epilog, None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Final, get_args
 
@@ -33,20 +32,8 @@ SOURCES: Final = (
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 # A value of this form is a key or a token, not the name of a file, variable or keyring entry.
 _SECRET_VALUE: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
-_LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
 _ORDER: Final[dict[SettingKind, int]] = {kind: place for place, kind in enumerate(get_args(SettingKind))}
 _Pick = Callable[[str, str | None, str | None], str | None]
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def add_profile_flag(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--profile", metavar="NAME", help="which login (KEYFOB_PROFILE, .keyfob.toml, or keyfob profile use)"
-    )
-
-
-def add_json_flag(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +88,7 @@ def choose(flags: Namespace) -> ChosenProfile:
     """
     settings = find_settings(flags)
     name = settings.name.value
-    stored = ProfileFiles().load(name)
+    stored = _load(name, settings)
     found: dict[str, Setting] = {"profile": settings.name}
 
     def pick(setting: str, before: str | None, issuer: str | None = None) -> str | None:
@@ -165,6 +152,25 @@ def choose(flags: Namespace) -> ChosenProfile:
         has_exact_scope=_has_exact_scope(flags, stored),
     )
     return ChosenProfile(name, profile, found, subject, settings.files)
+
+
+def _load(name: str, settings: Settings) -> Profile | None:
+    """Return the settings of the last login. Damaged ones are not needed if the issuer and the client are given.
+
+    If the process of that login was killed before it stored them, they are read from the login itself.
+
+    Raises:
+        VaultUnavailable: They are damaged, and needed.
+    """
+    try:
+        found = ProfileFiles().load(name)
+    except VaultUnavailable as problem:
+        if problem.code == "vault-damaged" and settings.find("issuer") and settings.find("client_id"):
+            return None
+        raise
+    with contextlib.suppress(VaultUnavailable):
+        return found or _of_login(name)
+    return None
 
 
 def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
@@ -347,7 +353,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
     pin = chosen.settings.get("subject")
     if pin is None or stored.subject == pin.value:
         return
-    who = "nobody knows who is logged in" if stored.subject is None else "somebody else is logged in"
+    who = "it is unknown who is logged in" if stored.subject is None else "somebody else is logged in"
     ours = command("login", chosen.name)
     raise Refused(
         f"{who} than the account that {pin.where} names",
@@ -387,18 +393,6 @@ def app_of(profile: Profile, store: str | None = None) -> App:
     if isinstance(app.vault, FileVault) and app.vault.seals is not None:
         app.vault.seals.asks = True  # whoever types a command can type a passphrase
     return app
-
-
-def duration(text: str) -> timedelta:
-    """Parse a duration: 90, 90s, 5m, 2h or 1d.
-
-    Raises:
-        Misuse: It is not a duration.
-    """
-    found = _LENGTH.fullmatch(text)
-    if found is None:
-        raise Misuse("a length of time is a number and s, m, h or d", hint="For example: --min-ttl 5m")
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
 def _flag(flags: Namespace, name: str) -> str | None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import SIGNALLED
-from keyfob.cli.tenant.folder import lines_of, load
+from keyfob.cli.tenant.folder import ask, lines_of, load
 from keyfob.errors import Misuse
 from keyfob.jose.certificates import TLS_HOSTS
+from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
 from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, ready_config, tls_files, url_of
 from keyfob.serve import run as run_until_signal
 from keyfob.server.io.audit import audit_to
@@ -65,6 +66,11 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
     ignored = _clients_without_port(tenant.config) if second is None else ""
     if ignored:
         output.remark(f"these applications have a certificate, and none is asked for without --mtls-port: {ignored}")
+    if tenant.config.is_https and tls is None and not tenant.config.trusted_proxies:
+        output.remark(
+            "the issuer is https and a proxy must stand before this port, but trusted_proxies is empty: every limit for"
+            " one address is then one for all, and pages cannot show where a login was asked for (docs/https.md)"
+        )
     sys.stdout.write(_introduction(tenant, folder, tls))
     sys.stdout.flush()
     try:
@@ -94,16 +100,20 @@ def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
 
 
 def _apply(file: Path, folder: Path, issuer: str) -> None:
-    """Apply the file to the tenant without a question, and print the changes.
+    """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
-        Misuse: The file has mistakes, or the folder cannot be used.
+        Misuse: The file has mistakes, the folder cannot be used, or the answer was no.
     """
     found = load(file, issuer)
     with Registry.open(folder, creates=True) as registry:
         plan = registry.plan_file(found)
         for line in lines_of(plan):
             output.remark(line)
+        if plan.removes and output.has_user():
+            ask(f"{file} does not name what has a minus. Remove it?", yes=False)
+        elif plan.removes:
+            output.remark(f"what has a minus is not in {file}, and is removed")
         registry.carry_out(plan)
 
 
@@ -118,7 +128,7 @@ keyfob tenant, wire {config.wire}, data in {folder}
   issuer     {config.issuer}
 {_mtls_line(config.for_certificates)}{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
 {_trust_lines(tls) if tls else ""}\
-{_first_login_lines(config.issuer) if is_ready else ""}
+{_first_login_lines(config.issuer) if is_ready else _login_lines(config)}
 Ctrl-C stops it; keys and data stay.
 """
 
@@ -151,6 +161,16 @@ or, for the API's scope too, add --scope read:orders; or by hand:
 
   curl -d client_id={READY_CLIENT_ID} -d 'scope=openid offline_access read:orders' {issuer}oauth/device/code
 """
+
+
+def _login_lines(config: TenantConfig) -> str:
+    """Return the login of the first application that users can log in with and that needs no secret."""
+    interactive = {DEVICE_CODE, AUTHORIZATION_CODE}
+    public = (one for one in config.applications if one.auth_methods == ("none",) and interactive & set(one.grants))
+    first = next(public, None)
+    if first is None:
+        return ""
+    return f"\nLog in from another terminal:\n\n  keyfob login {config.issuer} {first.client_id}\n"
 
 
 def _registered_lines(tenant: Tenant) -> str:

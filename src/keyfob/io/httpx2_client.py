@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -35,11 +36,27 @@ def make_client(
     return httpx2.Client(
         verify=True if ca is None and pair is None else ssl_context(ca, pair),
         timeout=httpx2.Timeout(read, connect=connect),
+        headers={"user-agent": user_agent()},
         follow_redirects=False,
         # The client is shared: a cookie must not be sent with another caller's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=through_proxy,
     )
+
+
+def user_agent() -> str:
+    """Return keyfob's name and version (RFC 9110 §10.1.5); from source, without a version."""
+    try:
+        return f"keyfob/{version('keyfob')}"
+    except PackageNotFoundError:
+        return "keyfob"
+
+
+def _is_plain(problem: httpx2.RequestError) -> bool:
+    """Return whether the request was over plain http."""
+    with contextlib.suppress(RuntimeError):  # the error knows no request
+        return problem.request.url.scheme == "http"
+    return False
 
 
 @contextlib.contextmanager
@@ -63,6 +80,8 @@ def translated() -> Generator[None]:
         if _ENDED in str(problem):
             # Some servers refuse a certificate in this way: asyncio's, for example.
             hint = "Try again. It may want a certificate of this program, or another one: --certificate FILE."
+            if _is_plain(problem):
+                hint = "It may speak https only: try the same address with https://."
             raise Malformed("the server ended the connection without an answer", hint=hint) from None
         raise Malformed("the answer is not HTTP as it should be") from None
     except (httpx2.DecodingError, httpx2.TooManyRedirects):

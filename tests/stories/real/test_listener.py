@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from keyfob.client.io.detect import WSL_OPENERS
-from keyfob.client.io.terminal.listener import Listener
+from keyfob.client.io.terminal.listener import Listener, program_name
 from keyfob.client.io.terminal.open_browser import open_browser
 from keyfob.client.io.world import SystemWorld
 from keyfob.client.model.callback import ANYWHERE, Callback
@@ -237,3 +237,23 @@ def test_a_browser_that_hangs_up_is_no_news(listener: Listener, capfd: pytest.Ca
     assert page[0] == 200
     assert heard == {"state": STATE, "code": "good"}
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_page_names_its_program_and_loads_nothing() -> None:
+    """[FP-06]: a policy for scripts and styles, one `main`, and the program that the person goes back to."""
+    assert program_name("/usr/local/bin/orders") == "orders"
+    assert program_name(r"orders.exe") == "orders"
+    assert {program_name(name) for name in ("", "-c", "/x/__main__.py", "bad\udc80name")} == {""}
+    listener = Listener(ANYWHERE, STATE)
+    try:
+        port = urlsplit(listener.callback).port or 0
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/nowhere")
+        answer = connection.getresponse()
+        body, policy = answer.read().decode(), answer.getheader("content-security-policy") or ""
+    finally:
+        listener.close(succeeded=False)
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert body.count("<main>") == 1
+    assert program_name(sys.argv[0]) in body

@@ -10,11 +10,11 @@ from pathlib import Path
 from keyfob.cli import output
 from keyfob.cli.api_login import add_flags, find_login, log_in_at, remember, unauthenticated_client
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import add_json_flag, add_profile_flag
+from keyfob.cli.flags import add_json_flag, add_profile_flag
 from keyfob.client.model.step_up import StepUp, challenge_of
 from keyfob.errors import Misuse, Refused
 from keyfob.login import Profile, StoredLogin
-from keyfob.protocol.address import is_safe
+from keyfob.protocol.address import is_safe, origin_of
 from keyfob.protocol.http import FORM, Request, Response
 from keyfob.protocol.oauth_error import speakable
 
@@ -90,6 +90,8 @@ def _head(answer: Response) -> None:
 def _request(flags: Namespace) -> Request:
     body = b"&".join(_body(part) for part in flags.data) if flags.data else b""
     headers = tuple(_header(line) for line in flags.header)
+    if not origin_of(flags.url):
+        raise Misuse("that is not a web address", hint="It looks like https://api.example.com/orders")
     method = (flags.request or ("POST" if flags.data else "GET")).upper()
     if not method.isascii() or not method.isalpha():
         raise Misuse("a method is a word, such as GET")

@@ -9,15 +9,13 @@ from collections.abc import Callable
 
 from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
+from keyfob.cli.flags import add_json_flag, add_profile_flag, duration, port
 from keyfob.cli.profiles import (
     SOURCES,
     ChosenProfile,
-    add_json_flag,
-    add_profile_flag,
     app_of,
     check_subject,
     choose,
-    duration,
     name_of,
     profile_of,
     readable_profiles,
@@ -66,7 +64,7 @@ def configure(parser: ArgumentParser) -> None:
     waiting.add_argument("--no-wait", action="store_true", help="show a code and come back at once; then --resume")
     waiting.add_argument("--resume", action="store_true", help="go on waiting for the person who was shown a code")
     back = parser.add_argument_group("where the browser comes back to, if the issuer compares that")
-    back.add_argument("--port", metavar="N", action="append", type=int, help="of 127.0.0.1; may be said again")
+    back.add_argument("--port", metavar="N", action="append", type=port, help="of 127.0.0.1; may be said again")
     back.add_argument(
         "--callback", metavar="URL", action="append", help="such as http://localhost:8484/; may be said again"
     )
@@ -121,6 +119,7 @@ def run(flags: Namespace) -> int:
         ProfileFiles().save(app.profile)
         if stored is not None:
             output.remark(_greeting(stored, profile))
+            output.detail(f"Next: {command('token', profile.name)}, or {command('call URL', profile.name)}")
         else:
             output.remark(f"when it is approved, run: {_resume_command(profile.name)}")
         return DONE
@@ -227,7 +226,7 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
     Raises:
         Misuse: The flags contradict each other.
     """
-    max_age = None if flags.max_age is None else duration(flags.max_age)
+    max_age = None if flags.max_age is None else duration(flags.max_age, "--max-age")
     assurance = Assurance(tuple((flags.acr or "").split()), max_age, tuple(flags.prompt or ()))
     if assurance and flags.resume:
         raise Misuse("--acr, --max-age and --prompt are said when a login is begun; leave them away with --resume")

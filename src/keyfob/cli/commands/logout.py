@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
-from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, choose, known_names, stored_app
+from keyfob.cli.flags import add_json_flag, add_profile_flag
+from keyfob.cli.profiles import app_of, choose, known_names, name_of, stored_app
 from keyfob.client.io.vault.vault_file import FileVault
-from keyfob.errors import KeyfobError, LoginRequired
+from keyfob.errors import KeyfobError, LoginRequired, VaultUnavailable
 from keyfob.login import App, LoggedOut
 from keyfob.run import run as blocking
 
@@ -39,9 +40,10 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(flags: Namespace) -> int:
     if not flags.all:
-        chosen = choose(flags)
-        ended = end(chosen.name, None if chosen.profile is None else app_of(chosen.profile))
+        ended = _end_chosen(flags)
         if flags.json:
+            if ended.problem is not None:
+                raise ended.problem
             output.result_object(members(ended.done))
         else:
             print_result(ended)
@@ -60,6 +62,15 @@ def run(flags: Namespace) -> int:
     return max(exits)
 
 
+def _end_chosen(flags: Namespace) -> Ended:
+    """End the chosen profile's login, also if its settings are damaged."""
+    try:
+        chosen = choose(flags)
+    except VaultUnavailable:
+        return _end_any(name_of(flags))
+    return end(chosen.name, None if chosen.profile is None else app_of(chosen.profile))
+
+
 def end(name: str, app: App | None) -> Ended:
     """End one profile's login.
 
@@ -67,6 +78,8 @@ def end(name: str, app: App | None) -> Ended:
         VaultUnavailable: The login cannot be deleted.
         KeyboardInterrupt: The user pressed Ctrl-C; the login is deleted nevertheless.
     """
+    if app is not None and isinstance(app.vault, FileVault) and app.vault.seals is not None:
+        app.vault.seals.reads_plain = True  # a login that may not be used can be ended
     try:
         return Ended(name, None if app is None else app.session().log_out())
     except LoginRequired:
@@ -117,5 +130,5 @@ def print_result(ended: Ended, *, is_named: bool = False) -> None:
         return
     given = "the server was given the access token back"
     revoked = given if done.access_revoked else "the access token was not called back"
-    until = "it lapses, and nobody here knows when" if done.alive_until is None else output.clock(done.alive_until)
+    until = "it expires; when is unknown here" if done.alive_until is None else output.clock(done.alive_until)
     output.remark(f"{revoked}; an API that does not ask the server takes it until {until}")

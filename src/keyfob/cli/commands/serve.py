@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from keyfob.cli.exit_codes import DONE
+from keyfob.cli.flags import port
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -13,9 +14,9 @@ def configure(parser: ArgumentParser) -> None:
         "file", nargs="?", type=Path, metavar="TENANT.toml", help="apply this first; else what was applied before"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8790, help="port to listen on; 0 for any free one (default: 8790)")
+    parser.add_argument("--port", type=port, default=8790, help="port to listen on; 0 for any free one (default: 8790)")
     parser.add_argument("--tls", action="store_true", help="https, with certificates that are made for this machine")
-    parser.add_argument("--mtls-port", type=int, metavar="PORT", help="with --tls: another port, where programs are "
+    parser.add_argument("--mtls-port", type=port, metavar="PORT", help="with --tls: another port, where programs are "
                         "asked for their certificates (RFC 8705); 0 for any free one")  # fmt: skip
     parser.add_argument("--client-ca", type=Path, metavar="FILE", help="with --mtls-port: authorities, in PEM, whose "
                         "certificates prove a program by its name")  # fmt: skip

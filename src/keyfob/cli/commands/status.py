@@ -8,16 +8,9 @@ from datetime import UTC, datetime
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import (
-    add_json_flag,
-    add_profile_flag,
-    app_of,
-    check_subject,
-    choose,
-    known_names,
-    not_logged_in,
-    stored_app,
-)
+from keyfob.cli.flags import add_json_flag, add_profile_flag
+from keyfob.cli.profiles import app_of, check_subject, choose, known_names, not_logged_in, stored_app
+from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.profile import command
@@ -33,8 +26,8 @@ _WORDS = {
     "logged-in": "logged in",
     "lapsed-but-renews": "logged in; the access token has lapsed, and the next use renews it",
     "login-needed": "not logged in",
-    "offline-unknown": "nobody knows: the issuer did not answer",
-    "vault-unavailable": "nobody knows: the vault cannot be opened",
+    "offline-unknown": "unknown: the issuer did not answer",
+    "vault-unavailable": "unknown: the vault cannot be opened",
 }
 _EXITS = {
     "logged-in": DONE,
@@ -65,6 +58,11 @@ class Report:
     is_sealed: bool = False
     problem: KeyfobError | None = None
     is_known: bool = True
+
+    @property
+    def waits(self) -> bool:
+        """Whether a login of this profile waits for approval."""
+        return PendingFiles().profile(self.name) is not None
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -192,6 +190,7 @@ def _members(report: Report) -> dict[str, object]:
         "refresh_expires_at": output.instant(status.refresh_until),
         "session_ends_at": output.instant(status.ends_at),
         "bound": stored is not None and stored.is_bound,
+        "waiting": report.waits,
         "store": None if stored is None else {"place": report.place, "sealed": report.is_sealed},
         "problem": None if problem is None else output.error_members(problem),
     }
@@ -202,9 +201,12 @@ def _print(report: Report) -> None:
     for line in output.columns(_facts(report) or [("", "")]):
         if line:
             output.result(f"  {line}")
+    if report.waits:
+        output.remark("a login waits for approval, and can be finished")
+        output.detail(f"Run: {command('login', report.name)} --resume")
     if report.problem is not None:
         output.failure(report.problem, as_json=False)
-    elif report.status.state == "login-needed":
+    elif report.status.state == "login-needed" and not report.waits:
         output.remark(f"run: {command('login', report.name)}" if report.is_known else not_logged_in(report.name).hint)
 
 
@@ -221,7 +223,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     if stored is None:
         return []
     access = "the API says otherwise" if status.access_until is None else output.clock(status.access_until)
-    ends = "nobody knows when" if status.ends_at is None else output.clock(status.ends_at)
+    ends = "unknown: the issuer does not say" if status.ends_at is None else output.clock(status.ends_at)
     facts = [
         ("issuer", stored.issuer),
         ("who", stored.person or stored.subject),

@@ -16,7 +16,10 @@ default_audience = "https://orders.example/"      # the API meant when a program
 # session_idle = "12h"
 # mfa = "enrolled"                                # or "never", "always"
 # password_length = 15                            # of new passwords; 8 is enough with mfa = "always"
-# allows_password = false                         # the password grants; the login page always takes passwords
+# The password grants take three switches: this one, the grant "password" of an application, and allows_password of a
+# connection. The login page always takes passwords.
+# allows_password = false
+# default_directory = "Username-Password-Authentication"   # the connection of a password grant that names no realm
 
 # A command-line program. It is public: whoever has it can read all that is in it, so it has no secret.
 [[applications]]
@@ -56,10 +59,16 @@ name = "clerk"
 description = "May see all orders"
 permissions = { "https://orders.example/" = ["read:orders"] }
 
-# People can stand here too, or come with `keyfob tenant users add`. Who is not named here stays as they are.
-# [[users]]
-# email = "pat@example.com"
-# name = "Pat Example"
-# roles = ["clerk"]
-# password = { env = "PAT_PASSWORD" }             # or { file = "..." }, or { hash = "$argon2id$..." }
+# A directory of people. Without any, there is one: Username-Password-Authentication.
+# [[connections]]
+# name = "Username-Password-Authentication"
+# allows_password = false                         # whether the password grants may look here; the login page does
+
+# People stand here, or come with `keyfob tenant users add`. Who is not named here stays as they are.
+[[users]]
+email = "sam@example.com"
+name = "Sam Example"
+roles = ["clerk"]
+password = { file = "sam.password" }              # or { env = "..." }, or { hash = "$argon2id$..." }
 """
+PASSWORD_FILE: Final = "sam.password"  # beside the file; made by `keyfob tenant init`

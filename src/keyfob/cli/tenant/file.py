@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, cast
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import add_json_flag
+from keyfob.cli.flags import add_json_flag
 from keyfob.cli.tenant import folder
-from keyfob.cli.tenant.example import EXAMPLE
+from keyfob.cli.tenant.example import EXAMPLE, PASSWORD_FILE
 from keyfob.errors import Misuse
+from keyfob.protocol.grants import PASSWORD, PASSWORD_REALM
 from keyfob.server.settings.auth0_export import convert
+from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.toml import write_toml
 from keyfob.server.settings.users import write_person
 
+_PASSWORD_BYTES: Final = 15
 _HEAD: Final = """\
 # Written by `keyfob tenant export`. No secret stands here in clear.
 #   keyed   a client secret, hashed under this tenant's master key: good in this tenant only. Elsewhere, point to the
@@ -32,7 +37,11 @@ def configure_init(parser: ArgumentParser) -> None:
 
 def init(flags: Namespace) -> int:
     folder.write_text(flags.file, EXAMPLE)
-    output.remark(f"wrote {flags.file}; next: keyfob serve {flags.file}")
+    password = flags.file.with_name(PASSWORD_FILE)
+    if not password.exists():
+        folder.write_text(password, f"{secrets.token_urlsafe(_PASSWORD_BYTES)}\n", is_private=True)
+    output.remark(f"wrote {flags.file}, and the password of sam@example.com in {password}")
+    output.detail(f"Next: keyfob serve {flags.file}")
     return DONE
 
 
@@ -56,8 +65,10 @@ def check(flags: Namespace) -> int:
     if flags.json:
         output.result_object({"file": str(flags.file), **counts})
     else:
-        output.result(f"{flags.file} is right: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+        output.result(f"{flags.file} is right: " + ", ".join(map(_counted, counts.items())))
         _remark_password_clients(config.password_users())
+        for line in password_gaps(config):
+            output.remark(line)
     return DONE
 
 
@@ -139,6 +150,35 @@ def _write_output(flags: Namespace, text: str, *, is_private: bool = False) -> N
     else:
         folder.write_text(flags.output, text, is_private=is_private)
         output.remark(f"wrote {flags.output}")
+
+
+def _counted(item: tuple[str, int]) -> str:
+    name, number = item
+    return f"{number} {name.removesuffix('s') if number == 1 else name}"
+
+
+def password_gaps(config: TenantConfig) -> Iterator[str]:
+    """Yield, for each application with a password grant that does not work yet, the next missing setting.
+
+    If the tenant or a connection allows passwords and no application has the grant, that is the missing setting.
+    """
+    allowing = {one.name for one in config.connections if one.allows_password}
+    having = [one for one in config.applications if {PASSWORD, PASSWORD_REALM} & set(one.grants)]
+    if not having and (allowing or config.allows_password):
+        yield 'the password grants work for no application yet; next: add "password" to its grants'
+    for one in having:
+        names = ", ".join(one.connections) or "none"
+        missing = ""
+        if not config.allows_password:
+            missing = "allows_password = true in [tenant]"
+        elif not allowing & set(one.connections):
+            missing = f"allows_password = true in the [[connections]] of one of its connections ({names})"
+        elif PASSWORD in one.grants and config.default_directory is None:
+            missing = "default_directory in [tenant], or the program names a realm"
+        elif PASSWORD in one.grants and config.default_directory not in allowing & set(one.connections):
+            missing = f"a default_directory that is one of its connections ({names}) and allows passwords"
+        if missing:
+            yield f"{one.client_id} cannot use the password grant yet; next: {missing}"
 
 
 def _remark_password_clients(names: tuple[str, ...]) -> None:

@@ -83,8 +83,12 @@ def _from_github(audience: str, platform: Platform) -> PlatformToken:
     request_token = platform.environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
     if not address or not request_token:
         is_there = platform.environment.get("GITHUB_ACTIONS") == "true"
-        problem = "this job may not ask GitHub for a token" if is_there else "this does not run in GitHub Actions"
-        _missing(problem, _GITHUB_HINT)
+        if not is_there:
+            hint = (
+                "It is for a job with the permission `id-token: write`. Elsewhere, name the platform of this program."
+            )
+            _missing("this does not run in GitHub Actions", hint)
+        _missing("this job may not ask GitHub for a token", _GITHUB_HINT)
     if not is_safe(address):
         _missing("GitHub's address for tokens is no https address", "ACTIONS_ID_TOKEN_REQUEST_URL was changed.")
     response = platform.send(ask_github(address, request_token, audience))

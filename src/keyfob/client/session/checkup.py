@@ -45,13 +45,21 @@ def judge_clock(ahead: timedelta | None) -> Finding:
     """Judge how far the issuer's clock is ahead of this machine's; None if unknown."""
     if ahead is None:
         return Finding("clock", "note", "the issuer tells no time to compare this machine's clock with")
-    seconds = int(abs(ahead).total_seconds())
     if abs(ahead) < _MUCH_SKEW:
         return Finding("clock", "ok", "this machine's clock agrees with the issuer's")
     side = "behind" if ahead > timedelta() else "ahead of"
-    observed = f"this machine's clock is {seconds} s {side} the issuer's"
+    observed = f"this machine's clock is {_length(abs(ahead))} {side} the issuer's"
     fix = "Set the clock, or have it set over the network (timedatectl set-ntp true)."
     return Finding("clock", "wrong" if abs(ahead) > _TOO_MUCH_SKEW else "note", observed, fix)
+
+
+def _length(span: timedelta) -> str:
+    """Return a duration in its largest unit that makes at least two."""
+    seconds = int(span.total_seconds())
+    for name, unit in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"
 
 
 def judge_proxies(environment: Mapping[str, str]) -> Finding:
@@ -105,6 +113,14 @@ def judge_modes(open_to_others: Iterable[str], foreign: Iterable[str]) -> list[F
         for path in open_to_others
     ]
     return found or [Finding("files", "ok", "all files are yours, and nobody else may read them")]
+
+
+def judge_disk(folder: str, problem: str) -> Finding:
+    """Report whether tokens can be written and read back; `problem` is "" if they can."""
+    if not problem:
+        return Finding("disk", "ok", f"files can be written in {folder} and read back")
+    fix = "Make room there, or set KEYFOB_HOME to a folder that can be written. Until then no login is renewed."
+    return Finding("disk", "wrong", f"nothing can be kept in {folder}: {problem}", fix)
 
 
 def judge_ports(removed: Iterable[str], *, any_free: bool) -> Finding:

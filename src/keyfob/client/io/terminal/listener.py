@@ -11,14 +11,18 @@ import hashlib
 import hmac
 import queue
 import socket
+import sys
 import threading
 from dataclasses import dataclass
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from keyfob.client.model.callback import Callback
 from keyfob.errors import Malformed, Misuse
+from keyfob.io.sockets import claim_port
 from keyfob.protocol.fields import read_form
 
 _LONGEST_BODY: Final = 64 * 1024
@@ -29,15 +33,28 @@ body{font:1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:15vh auto;padding
 _SCRIPT: Final = 'history.replaceState(null,"","/")'  # removes the code from the address bar
 _PAGE: Final = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">\n'
-    '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}{of}</title>\n'
     f"<style>{_STYLE.replace('{', '{{').replace('}', '}}')}</style></head>\n"
-    "<body><main><h1>{title}</h1><p>{words}</p></main>\n"
+    "<body><main><p>{program}</p><h1>{title}</h1><p>{words}</p></main>\n"
     f"<script>{_SCRIPT}</script></body></html>"
 )
-_DONE: Final = _PAGE.format(title="Logged in", words="You can close this page and go back to your program.")
-_SOON: Final = _PAGE.format(title="Almost there", words="Your program says how it ends. You can close this page.")
-_ENDED: Final = _PAGE.format(title="Not logged in", words="Your program says more. You can close this page.")
-_STRAY: Final = _PAGE.format(title="Nothing here", words="This page belongs to a login that is over, or to none.")
+
+
+def program_name(started_as: str) -> str:
+    """Return the name of the program from the path that it was started as, or "" if that is no name for a person."""
+    name = Path(started_as).name.removesuffix(".exe").removesuffix(".py")
+    return name if name.isprintable() and not name.startswith(("_", "-")) else ""
+
+
+def _page(title: str, words: str) -> str:
+    program = escape(program_name(sys.argv[0] if sys.argv else ""))
+    return _PAGE.format(title=title, words=words, of=f" · {program}" if program else "", program=program or "Login")
+
+
+_DONE: Final = _page(title="Logged in", words="You can close this page and go back to your program.")
+_SOON: Final = _page(title="Almost there", words="Your program says how it ends. You can close this page.")
+_ENDED: Final = _page(title="Not logged in", words="Your program says more. You can close this page.")
+_STRAY: Final = _page(title="Nothing here", words="This page belongs to a login that is over, or to none.")
 
 
 def _source(text: str) -> str:
@@ -125,6 +142,12 @@ class _Ending:
 
 
 class _Server4(ThreadingHTTPServer):
+    allow_reuse_address = False  # `claim_port` decides
+
+    def server_bind(self) -> None:
+        claim_port(self.socket)
+        super().server_bind()
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Report nothing: a closed connection is normal, and an error could contain the code."""
 

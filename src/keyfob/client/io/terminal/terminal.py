@@ -6,6 +6,7 @@ countdown. Text from a server is printed without its control characters.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -15,6 +16,7 @@ from datetime import timedelta
 from getpass import getpass
 from typing import Self, TextIO
 
+from keyfob.client.io.terminal.code_screen import CodeScreen, draw
 from keyfob.client.io.terminal.keyboard import Keyboard
 from keyfob.client.model.notices import (
     ApprovalAwaited,
@@ -49,12 +51,16 @@ _BRING_BACK = (
 )
 HONEST_LINE = "Approve only if you started this yourself; nobody from support will ever ask you to."
 _INDENT = 4
+_TIMES_TOLD = 2
+_UNWRAPPED = 10_000  # columns: lines of a pipe are not wrapped
 
 
 class Terminal:
     """Shows one login."""
 
-    def __init__(self, out: TextIO, *, live: bool, colour: bool, columns: int = 80, program: str = "keyfob") -> None:
+    def __init__(
+        self, out: TextIO, *, live: bool, colour: bool, columns: int = 80, rows: int = 50, program: str = "keyfob"
+    ) -> None:
         """Describe the screen.
 
         Args:
@@ -62,12 +68,16 @@ class Terminal:
             live: Whether a user watches, so that a countdown and a QR code are useful.
             colour: Whether to use bold type.
             columns: The width in characters.
+            rows: The height in lines.
             program: The name that each remark begins with; "" for none.
         """
         self._out = out
         self._live = live
         self._colour = colour
         self._columns = columns
+        self._rows = rows
+        self._follows_size = False
+        self._troubles: set[str] = set()
         self._mark = f"{program}: " if program else ""
         self._waits_for = ""
         self._ends: float | None = None
@@ -79,13 +89,10 @@ class Terminal:
     def of_process(cls, program: str = "keyfob") -> Terminal:
         """Return a terminal for this process's stderr."""
         live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        return cls(
-            sys.stderr,
-            live=live,
-            colour=live and not os.environ.get("NO_COLOR"),
-            columns=shutil.get_terminal_size().columns,
-            program=program,
-        )
+        terminal = cls(sys.stderr, live=live, colour=live and not os.environ.get("NO_COLOR"), program=program)
+        terminal._follows_size = True
+        terminal._measure()
+        return terminal
 
     def __enter__(self) -> Self:
         return self
@@ -116,6 +123,8 @@ class Terminal:
                 self._print(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
             case SlowedDown():
                 self._show_pace(notice)
+            case NetworkTrouble():
+                self._show_trouble(notice)
             case _:
                 self._print(_text_of(notice))
 
@@ -123,6 +132,7 @@ class Terminal:
         """Update the countdown."""
         if not (self._live and self._ends):
             return
+        self._measure()
         left = timedelta(seconds=max(0, self._ends - time.monotonic()))
         self._rewrite(f"waiting for {self._waits_for}, {_span(left)} left (Ctrl-C to stop)")
 
@@ -170,14 +180,21 @@ class Terminal:
 
     def _show_code(self, notice: CodeShown) -> None:
         self._await("you to approve", notice.expires_in)
-        address, code = printable(notice.verification_uri), printable(notice.user_code)
-        lines = ["", *self._wrapped("To log in, open this address on any device:")]
-        lines += ["", f"    {self._bold(address)}", ""]
-        if self._live:
-            lines += self._qr_code(notice.verification_uri)
-        lines += ["and enter this code:", "", f"    {self._bold(self._large(code))}", ""]
-        lines += [f"The code is good for {_span(notice.expires_in)}.", *self._wrapped(HONEST_LINE), ""]
-        self._write(lines)
+        screen = CodeScreen(
+            printable(notice.verification_uri),
+            self._large(printable(notice.user_code)),
+            _span(notice.expires_in),
+            HONEST_LINE,
+            self._bold,
+        )
+        if not self._live:
+            self._write(screen.lines((), 0, _UNWRAPPED, 0))
+            return
+        picture, width = draw(notice.verification_uri) if _supports_unicode(self._out) else ([], 0)
+        if width + _INDENT > self._columns:
+            picture = []
+        # With colour, white on black on any terminal.
+        self._write(screen.lines([self._coloured(line) for line in picture], width, self._columns, self._rows))
 
     def _show_address(self, notice: BrowserOpened) -> None:
         self._await("your browser", notice.expires_in)
@@ -206,27 +223,30 @@ class Terminal:
         spaced = "  ".join(code)
         return spaced if self._live and len(spaced) + _INDENT <= self._columns else code
 
-    def _wrapped(self, text: str) -> list[str]:
-        return textwrap.wrap(text, max(self._columns - 1, 20)) if self._live else [text]
+    def _wrapped(self, text: str, later: str = "") -> list[str]:
+        if not self._live:
+            return [text]
+        width = max(self._columns - 1, 20)
+        return textwrap.wrap(text, width, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
 
-    def _qr_code(self, address: str) -> list[str]:
-        import segno  # noqa: PLC0415  only a device login on a terminal needs it
+    def _measure(self) -> None:
+        """Read the size of the window, which may have changed."""
+        if not self._follows_size:
+            return
+        size = shutil.get_terminal_size()
+        with contextlib.suppress(OSError, ValueError):  # stdout may be a pipe; the screen is stderr's
+            found = os.get_terminal_size(self._out.fileno())
+            size = found if found.columns and found.lines else size
+        self._columns, self._rows = size
 
-        matrix = [
-            [bool(cell) for cell in row] for row in segno.make(address, error="l", micro=False).matrix_iter(border=2)
-        ]
-        if len(matrix[0]) + _INDENT > self._columns or not _supports_unicode(self._out):
-            return []
-        if len(matrix) % 2:
-            matrix.append([False] * len(matrix[0]))
-        rows = zip(matrix[::2], matrix[1::2], strict=True)
-        # Cameras expect dark on light: light cells are drawn, dark ones are left blank.
-        drawn = ["".join(" ▀▄█"[(not up) + 2 * (not down)] for up, down in zip(*pair, strict=True)) for pair in rows]
-        # With colour, white on black on any terminal.
-        return [f"    {self._coloured(line)}" for line in drawn] + [""]
+    def _show_trouble(self, notice: NetworkTrouble) -> None:
+        if self._live and notice.what in self._troubles:
+            return  # on a screen the first line still stands
+        self._troubles.add(notice.what)
+        self._print(_text_of(notice))
 
     def _show_pace(self, notice: SlowedDown) -> None:
-        if notice.times == 1:
+        if notice.times == 1 or (self._live and notice.times > _TIMES_TOLD):
             return
         self._print(
             f"the server asks for a slower pace again, every {_span(notice.interval)} now; "
@@ -235,14 +255,16 @@ class Terminal:
 
     def _print(self, text: str) -> None:
         self._rewrite("")
-        self._out.write(f"{self._mark}{printable(text)}\n")
+        line = f"{self._mark}{printable(text)}"
+        self._out.write("\n".join(self._wrapped(line, " " * _INDENT)) + "\n")
         self._out.flush()
 
     def _rewrite(self, text: str) -> None:
         text = text[: self._columns - 1]
         if not self._live or text == self._line:
             return
-        self._out.write(f"\r{text}{' ' * (len(self._line) - len(text))}" + ("" if text else "\r"))
+        before = min(len(self._line), self._columns - 1)  # a window that became narrower has wrapped the rest
+        self._out.write(f"\r{text}{' ' * (before - len(text))}" + ("" if text else "\r"))
         self._out.flush()
         self._line = text
 

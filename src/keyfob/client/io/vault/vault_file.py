@@ -25,7 +25,7 @@ from keyfob.client.io.vault.lock import Lock
 from keyfob.client.io.vault.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.model.envelope import Envelope
-from keyfob.client.model.profile import DEFAULT, Profile
+from keyfob.client.model.profile import DEFAULT, Profile, command
 from keyfob.client.model.storage_choice import Note, Place
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Malformed, VaultUnavailable
@@ -94,7 +94,8 @@ class FileVault:
         if raw is None:
             return None
         try:
-            if not is_moving and self.seals is not None and Envelope.find(raw) is None:
+            is_allowed = is_moving or self.seals is None or self.seals.reads_plain or Envelope.find(raw) is not None
+            if self.seals is not None and not is_allowed:
                 self.seals.allow_plain()
             return StoredLogin.read(self._open(entry, raw))
         except Malformed as problem:
@@ -251,7 +252,7 @@ class ProfileFiles:
             return Profile.read(name, raw)
         except Malformed:
             raise VaultUnavailable(
-                f"{path} is damaged", code="vault-damaged", hint="Run keyfob login with --issuer and --client-id."
+                f"{path} is damaged", code="vault-damaged", hint=f"Run: {command('login URL CLIENT_ID', name)}"
             ) from None
 
     def save(self, profile: Profile) -> None:

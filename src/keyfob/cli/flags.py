@@ -1,0 +1,43 @@
+"""Flags that several commands have, and the parsing of their values."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import timedelta
+from typing import Final
+
+from keyfob.errors import Misuse
+
+_LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_LAST_PORT: Final = 65535
+
+
+def add_profile_flag(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile", metavar="NAME", help="which login (KEYFOB_PROFILE, .keyfob.toml, or keyfob profile use)"
+    )
+
+
+def add_json_flag(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
+
+
+def port(text: str) -> int:
+    """Parse a port for an argument parser."""
+    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
+        raise ArgumentTypeError(f"a port is a number up to {_LAST_PORT}")
+    return int(text)
+
+
+def duration(text: str, flag: str = "--min-ttl") -> timedelta:
+    """Parse the duration of a flag: 90, 90s, 5m, 2h or 1d.
+
+    Raises:
+        Misuse: It is not a duration.
+    """
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        raise Misuse("a length of time is a number and s, m, h or d", hint=f"For example: {flag} 5m")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
