@@ -49,11 +49,15 @@ def test_a_request_of_another_client_does_not_spend_it(scene: Scene) -> None:
 
 
 def test_a_client_that_must_push_is_refused_without(scene: Scene) -> None:
-    """[FS-22]: RFC 9126 §5."""
+    """[FS-22]: RFC 9126 §5. The client is told at its redirect URI, so that it does not wait for a user in vain."""
     config = example_config(ISSUER, scene.config.wire)
     strict = (replace(one, requires_par=True) if one.client_id == "native" else one for one in config.applications)
     scene = Scene(replace(config, applications=tuple(strict)))
     plain = scene.send(Request("GET", address_of()))
-    assert plain.status == 400
-    assert plain.header("location") is None
+    told = parse_qs(urlsplit(plain.header("location") or "").query)
+    assert told["error"] == ["invalid_request"]
+    assert "push" in told["error_description"][0]
+    assert "code" not in told
+    unregistered = scene.send(Request("GET", address_of(redirect_uri="https://evil.example/")))
+    assert (unregistered.status, unregistered.header("location")) == (400, None)
     assert authorize(scene, push(scene)).status in {302, 303}

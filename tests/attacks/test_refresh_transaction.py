@@ -42,7 +42,13 @@ class Terminal:
 
     def app(self, vault: FileVault | None = None) -> App:
         world = SystemWorld(http=self.issuer.send, home=self.home)
-        return App(issuer=self.issuer.issuer, client_id="cli", vault=vault or FileVault(self.home), world=world)
+        return App(
+            issuer=self.issuer.issuer,
+            client_id="cli",
+            profile="default",
+            vault=vault or FileVault(self.home),
+            world=world,
+        )
 
     def token(self, vault: FileVault | None = None) -> str:
         return self.app(vault).session().token()

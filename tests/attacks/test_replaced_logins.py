@@ -9,7 +9,8 @@ import pytest
 from keyfob.client.model.assurance import Assurance
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.errors import InvalidToken, LoginRequired, Refused, Unreachable, VaultUnavailable
+from keyfob.client.session.login import is_left_behind
+from keyfob.errors import InvalidToken, LoginRequired, Misuse, Refused, Unreachable, VaultUnavailable
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
@@ -160,13 +161,17 @@ def test_a_session_that_goes_on_at_the_server_is_not_ended() -> None:
 
 @pytest.mark.parametrize("changed", [{"issuer": "https://other.example/"}, {"client_id": "another"}])
 def test_another_issuers_login_is_not_sent_this_clients_credential(changed: dict[str, str]) -> None:
-    """[FC-08]"""
+    """[FC-08]: it is not replaced at all, and would not be revoked here."""
     desk = Desk()
-    run(desk.vault.save("default", replace(desk.session.log_in(), **changed)))
+    login = desk.session.log_in()
+    other = replace(login, **changed)
+    run(desk.vault.save("default", other))
 
-    desk.session.log_in()
+    with pytest.raises(Misuse):
+        desk.session.log_in()
 
     assert desk.issuer.revocations == []
+    assert not is_left_behind(other, login, desk.profile)
 
 
 def test_where_one_revocation_ends_all_logins_none_is_sent() -> None:
@@ -174,8 +179,6 @@ def test_where_one_revocation_ends_all_logins_none_is_sent() -> None:
     desk = Desk(issuer="https://accounts.google.com/")
     before = desk.issuer.log_in(desk.profile)
     google = replace(before, issuer="https://accounts.google.com")
-
-    from keyfob.client.session.login import is_left_behind
 
     assert not is_left_behind(google, replace(google, refresh_token=Secret("rt-2")), desk.profile)
     assert is_left_behind(

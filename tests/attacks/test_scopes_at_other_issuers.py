@@ -9,10 +9,14 @@ from urllib.parse import parse_qs
 import pytest
 
 from keyfob.client.model.notices import CodeShown, ScopeLeftOut
-from keyfob.errors import Refused
+from keyfob.errors import Refused, TimedOut
 from keyfob.login import App, StoredLogin
 from keyfob.protocol.http import json_response
+from keyfob.server.settings.config import Wire
+from keyfob.testing.example_tenant import example_config
 from keyfob.testing.memory_vault import MemoryVault
+from keyfob.testing.scene import EMAIL, Scene, SceneWorld
+from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scripted_server import ScriptedWorld
 from tests.attacks.keycloak import ISSUER, Client, Keycloak
 
@@ -20,7 +24,7 @@ ALL = frozenset({"openid", "profile", "email", "offline_access"})
 
 
 def app_at(world: ScriptedWorld, *scopes: str, **more: object) -> App:
-    settings: dict[str, object] = {"issuer": ISSUER, "flow": "browser", **more}
+    settings: dict[str, object] = {"issuer": ISSUER, "flow": "browser", "login_command": "keyfob login", **more}
     return App(client_id="cli", scopes=scopes, vault=MemoryVault(), world=world, **settings)  # type: ignore[arg-type]
 
 
@@ -111,6 +115,31 @@ def test_only_what_the_issuer_supports_is_added() -> None:
     assert left_out(world) == []
 
 
+def test_a_page_that_shows_the_refusal_and_never_comes_back_is_explained_when_time_is_up() -> None:
+    """[FC-32]: at GitLab, whose page says it to the user alone."""
+    world = of_pages()
+    with pytest.raises(TimedOut) as raised:
+        log_in(world)
+    assert "--exact-scope" in raised.value.hint
+    assert "offline_access" in raised.value.hint
+    with pytest.raises(TimedOut) as raised:
+        log_in(of_pages(), exact_scopes=True)
+    assert "--exact-scope" not in raised.value.hint
+    with pytest.raises(TimedOut) as raised:
+        log_in(of_pages(), login_command="orders login")
+    assert "--exact-scope" not in raised.value.hint, "another program has other flags"
+
+
+def of_pages() -> ScriptedWorld:
+    """An issuer whose browser never comes back."""
+    metadata = {
+        "issuer": ISSUER,
+        "token_endpoint": f"{ISSUER}/token",
+        "authorization_endpoint": f"{ISSUER}/authorize",
+    }
+    return ScriptedWorld({"/realms/staff/.well-known/openid-configuration": [json_response(200, metadata)]})
+
+
 @pytest.mark.parametrize("scopes", [(), ("openid",), ("openid", "email")])
 def test_exact_scopes_are_asked_for_exactly(scopes: tuple[str, ...]) -> None:
     """[FC-32] For example no `offline_access`, which at Keycloak makes a session that outlives the browser's."""
@@ -152,6 +181,23 @@ def test_a_client_that_must_push_its_request_does_so_once_it_is_told() -> None:
     log_in(world)
     assert len(world.visits) == 3, "remembered"
     assert "request_uri" in world.address
+
+
+@pytest.mark.parametrize("wire", ["auth0", "rfc"])
+def test_a_client_that_must_push_logs_in_at_our_own_tenant(wire: Wire) -> None:
+    """[FC-40] [FS-22]"""
+    config = example_config(TENANT, wire)
+    strict = (replace(one, requires_par=True) if one.client_id == "native" else one for one in config.applications)
+    scene = Scene(replace(config, applications=tuple(strict)))
+    app = App(
+        issuer=TENANT,
+        client_id="native",
+        callbacks=["http://127.0.0.1:8484/callback"],
+        flow="browser",
+        vault=MemoryVault(),
+        world=SceneWorld(scene, lambda _: None),
+    )
+    assert app.log_in(lambda _: None).person == EMAIL
 
 
 def test_a_client_that_must_push_and_lacks_a_scope_gives_up_both() -> None:

@@ -15,7 +15,8 @@ from keyfob.errors import Misuse
 from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Store
-from keyfob.testing.store_checks import CHECKS, KEY, LOGIN, Check
+from keyfob.testing.example_records import KEY, LOGIN
+from keyfob.testing.store_checks import CHECKS, Check
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -88,7 +88,7 @@ def choose(flags: Namespace) -> ChosenProfile:
     """
     settings = find_settings(flags)
     name = settings.name.value
-    stored = _load(name, settings) or _of_unfinished_login(name)
+    stored = _load(name, settings)
     found: dict[str, Setting] = {"profile": settings.name}
 
     def pick(setting: str, before: str | None, issuer: str | None = None) -> str | None:
@@ -157,15 +157,20 @@ def choose(flags: Namespace) -> ChosenProfile:
 def _load(name: str, settings: Settings) -> Profile | None:
     """Return the settings of the last login. Damaged ones are not needed if the issuer and the client are given.
 
+    If the process of that login was killed before it stored them, they are read from the login itself.
+
     Raises:
         VaultUnavailable: They are damaged, and needed.
     """
     try:
-        return ProfileFiles().load(name)
+        found = ProfileFiles().load(name)
     except VaultUnavailable as problem:
         if problem.code == "vault-damaged" and settings.find("issuer") and settings.find("client_id"):
             return None
         raise
+    with contextlib.suppress(VaultUnavailable):
+        return found or _of_login(name)
+    return None
 
 
 def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
@@ -331,14 +336,6 @@ def stored_app(name: str) -> App | None:
         return app_of(profile)
     profile = profile or _of_login(name)
     return None if profile is None else app_of(profile)
-
-
-def _of_unfinished_login(name: str) -> Profile | None:
-    """Return a profile from a login whose process was killed before it stored the settings; None if there is none."""
-    try:
-        return _of_login(name)
-    except VaultUnavailable:
-        return None
 
 
 def _of_login(name: str) -> Profile | None:

@@ -19,8 +19,8 @@ from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, r
 from keyfob.serve import run as run_until_signal
 from keyfob.server.io.audit import audit_to
 from keyfob.server.io.certificates import TlsFiles, read_authorities
+from keyfob.server.io.data import master_key
 from keyfob.server.io.running import Certified
-from keyfob.server.ports import Audit
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 
@@ -34,17 +34,19 @@ def serve(flags: Namespace) -> None:
     """
     _check(flags)
     folder = flags.data or default_folder()
-    with audit_to(flags.audit, folder) as audit:
-        _serve(flags, folder, audit)
+    with ExitStack() as opened:
+        _serve(flags, folder, opened)
 
 
-def _serve(flags: Namespace, folder: Path, audit: Audit) -> None:
+def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
     with ExitStack() as undo:
         listener = bind(flags.host, flags.port)
         undo.callback(listener.close)
         second = None if flags.mtls_port is None else bind(flags.host, flags.mtls_port)
         if second is not None:
             undo.callback(second.close)
+        master_key(folder)  # checks the folder, before anything else is written there
+        audit = opened.enter_context(audit_to(flags.audit, folder))
         tls = tls_files(folder) if flags.tls else None
         # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
         name = flags.host if flags.tls else ""
@@ -64,6 +66,11 @@ def _serve(flags: Namespace, folder: Path, audit: Audit) -> None:
     ignored = _clients_without_port(tenant.config) if second is None else ""
     if ignored:
         output.remark(f"these applications have a certificate, and none is asked for without --mtls-port: {ignored}")
+    if tenant.config.is_https and tls is None and not tenant.config.trusted_proxies:
+        output.remark(
+            "the issuer is https and a proxy must stand before this port, but trusted_proxies is empty: every limit for"
+            " one address is then one for all, and pages cannot show where a login was asked for (docs/https.md)"
+        )
     sys.stdout.write(_introduction(tenant, folder, tls))
     sys.stdout.flush()
     try:

@@ -228,6 +228,21 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Tries:
+    """The wrong passwords or codes for one user: those in a row, or what is left of a budget of tries.
+
+    Attributes:
+        tries_key: The keyed hash of what is counted.
+        expires_at: The time from which the record is the same as none.
+    """
+
+    tries_key: bytes
+    count: float
+    at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StoredKey:
     """An encrypted signing key."""
 

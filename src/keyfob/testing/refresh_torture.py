@@ -37,6 +37,8 @@ _CLIENT_ID: Final = "cli"
 _PROCESS_HEADER: Final = "x-process"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL) if os.name == "posix" else ()
 _LONGEST_DELAY_S: Final = 0.02  # of a signal after the refresh token is spent
+_ANYWHERE: Final = 0.2  # the share of processes that are sent a signal at any moment
+_LIFE_S: Final = 2.0  # about as long as a process lives
 _NAP_S: Final = 0.01
 _SMALL_FILE: Final = 2048
 _NEEDS_LOGIN: Final = 4
@@ -93,8 +95,6 @@ class _Torture:
             for worker in [worker for worker in self._running if worker.poll() is not None]:
                 self._running.remove(worker)
                 self._collect(worker)
-            if self._running and self._random.random() < _NAP_S:  # about once a second, at any moment of its life
-                self._signal(self._random.choice(self._running).pid)
         self._settle()
 
     def stop(self) -> None:
@@ -108,6 +108,10 @@ class _Torture:
         worker = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603  this module
         self._running.append(worker)
         self.came.processes += 1
+        with self._lock:
+            strikes, delay = self._random.random() < _ANYWHERE, self._random.random() * _LIFE_S
+        if strikes:
+            self._later(delay, worker.pid)
 
     def _collect(self, worker: subprocess.Popen[str]) -> None:
         said, _ = worker.communicate()
@@ -125,9 +129,14 @@ class _Torture:
             strikes, waits = self._random.random() < 0.4, self._random.choice((0.0, 0.0, _LONGEST_DELAY_S))
             delay = self._random.random() * waits
         if strikes and delay:
-            threading.Timer(delay, self._signal, (pid,)).start()
+            self._later(delay, pid)
         elif strikes:
             self._signal(pid)
+
+    def _later(self, delay: float, pid: int) -> None:
+        timer = threading.Timer(delay, self._signal, (pid,))
+        timer.daemon = True
+        timer.start()
 
     def _signal(self, pid: int) -> None:
         """Send one signal to a process that has had none: a second one would rightly act at once."""
@@ -156,7 +165,7 @@ class _Torture:
         self._log_in()
 
     def _log_in(self) -> None:
-        profile = App(issuer=self.issuer.issuer, client_id=_CLIENT_ID, vault=self.vault).profile
+        profile = App(issuer=self.issuer.issuer, client_id=_CLIENT_ID, profile="default").profile
         stored = self.issuer.log_in(profile, expires_in=-timedelta(seconds=1))
         last = blocking(self.vault.load("default"))
         blocking(self.vault.save("default", replace(stored, generation=(last.generation if last else 0) + 1)))
@@ -206,7 +215,8 @@ def _work(issuer: str, home: Path, chance: random.Random) -> int:
 
     # As the command does it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    app = App(issuer=issuer, client_id=_CLIENT_ID, vault=FileVault(home), world=SystemWorld(http=send_with_process))
+    world = SystemWorld(http=send_with_process)
+    app = App(issuer=issuer, client_id=_CLIENT_ID, profile="default", vault=FileVault(home), world=world)
     for _ in range(5):
         try:
             with _full_disk() if chance.random() < 0.5 else contextlib.nullcontext():

@@ -9,56 +9,33 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from keyfob.protocol.scope import Scope
 from keyfob.server.decide.device import Issue, decide_poll
 from keyfob.server.decide.presented import PresentedRefreshToken
 from keyfob.server.decide.refresh import Renew, decide_refresh
 from keyfob.server.ports import Store, Transaction
 from keyfob.server.records import (
-    Authenticator,
-    AuthorizationCode,
-    BrowserSession,
-    Consent,
     DeviceLogin,
-    Document,
-    MfaLogin,
-    PushedRequest,
-    RefreshLogin,
-    StoredKey,
-    User,
 )
 from keyfob.server.settings.registered import RefreshPolicy
+from keyfob.testing.example_records import (
+    AUTHORIZATION,
+    CODE,
+    CONSENT,
+    DOCUMENT,
+    FACTOR,
+    KEY,
+    LOGIN,
+    MFA,
+    PUSHED,
+    REFRESH,
+    SESSION,
+    STAFF,
+    TRIES,
+    USER,
+)
 from keyfob.testing.fake_time import NOON
 
 Check = Callable[[Store], Awaitable[None]]
-CODE: Final = b"device code hash"
-LOGIN: Final = DeviceLogin(
-    CODE, b"user code hash", "program", "https://api.example/", Scope.of(["a", "b"]), "192.0.2.7", NOON,
-    NOON + timedelta(minutes=15),
-)  # fmt: skip
-REFRESH: Final = RefreshLogin(
-    b"login id", "program", "auth0|1", "https://api.example/", Scope.of(["a"]), NOON, NOON,
-    NOON + timedelta(days=365), NOON + timedelta(days=30), 1, (b"current".ljust(32),),
-)  # fmt: skip
-USER: Final = User("auth0|1", "Person@Example.com", "Pat", "$argon2id$...", NOON)
-STAFF: Final = replace(
-    USER, user_id="auth0|2", connection="staff", email_verified=False, picture="https://pictures.example/1",
-    roles=("a", "b"), permissions=(("https://api.example/", "read"),), is_blocked=True,
-)  # fmt: skip
-AUTHORIZATION: Final = AuthorizationCode(
-    b"code hash", "program", "http://127.0.0.1/cb", "challenge", "https://api.example/", Scope.of(["a"]), "auth0|1",
-    NOON, NOON, NOON + timedelta(minutes=1), "nonce", "thumbprint", "sid", b"login id", is_spent=True,
-)  # fmt: skip
-PUSHED: Final = PushedRequest(b"uri hash", "program", "{}", NOON + timedelta(seconds=30))
-CONSENT: Final = Consent("auth0|1", "program", "https://api.example/", Scope.of(["a"]), NOON)
-FACTOR: Final = Authenticator("totp|dev_1", "auth0|1", "otp", b"sealed", NOON, is_active=True, last_step=7)
-MFA: Final = MfaLogin(
-    b"token hash", "auth0|1", "program", "https://api.example/", Scope.of(["a"]), "password", NOON,
-    NOON + timedelta(minutes=10), "thumbprint", b"oob", b"binding", NOON, "email|dev_1", is_spent=True,
-)  # fmt: skip
-DOCUMENT: Final = Document("application", "program", '{"name":"Program"}')
-SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON)
-KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON)
 
 
 async def what_is_saved_is_found_again(store: Store) -> None:
@@ -377,6 +354,25 @@ async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) ->
     assert await store.read(lambda transaction: transaction.refresh_by_id(REFRESH.login_id)) == REFRESH
 
 
+async def tries_are_kept_until_they_expire(store: Store) -> None:
+    """A budget is replaced, dropped alone, and swept only after its time."""
+    later = replace(TRIES, tries_key=b"other", expires_at=NOON + timedelta(days=1))
+
+    def fill(transaction: Transaction) -> None:
+        transaction.save_tries(replace(TRIES, count=4))
+        transaction.save_tries(TRIES)
+        transaction.save_tries(later)
+        transaction.save_tries(replace(TRIES, tries_key=b"third"))
+        transaction.drop_tries(b"third")
+
+    await store.write(fill)
+    assert await store.read(lambda transaction: transaction.tries(TRIES.tries_key)) == TRIES
+    assert await store.read(lambda transaction: transaction.tries(b"third")) is None
+    assert await store.write(lambda transaction: transaction.sweep(TRIES.expires_at, 10)) == 1
+    assert await store.read(lambda transaction: transaction.tries(TRIES.tries_key)) is None
+    assert await store.read(lambda transaction: transaction.tries(b"other")) == later
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     what_is_saved_is_found_again,
     what_the_other_grants_need_is_found_again,
@@ -395,4 +391,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     twenty_rotations_at_once_happen_one_after_the_other,
     twenty_trades_at_once_get_one_successor,
     a_sweep_takes_what_has_lapsed_and_no_more_than_it_may,
+    tries_are_kept_until_they_expire,
 )

@@ -25,7 +25,7 @@ import asyncio, sys
 from pathlib import Path
 from keyfob.login import App, aio
 async def main():
-    app = App(issuer=sys.argv[1], client_id="cli", home=Path(sys.argv[2]))
+    app = App(issuer=sys.argv[1], client_id="cli", profile="default", home=Path(sys.argv[2]))
     task = asyncio.ensure_future(aio.App(app).session().token())
     await asyncio.to_thread(sys.stdin.readline)
     for _ in range(2):
@@ -38,14 +38,14 @@ PLAIN = """
 import sys
 from pathlib import Path
 from keyfob.login import App
-App(issuer=sys.argv[1], client_id="cli", home=Path(sys.argv[2])).session().token()
+App(issuer=sys.argv[1], client_id="cli", profile="default", home=Path(sys.argv[2])).session().token()
 """
 SLEEPER = (
     PLAIN.replace("session().token()", "session()")
     + """
 import asyncio
 from keyfob.login import aio
-app = App(issuer=sys.argv[1], client_id="cli", home=Path(sys.argv[2]))
+app = App(issuer=sys.argv[1], client_id="cli", profile="default", home=Path(sys.argv[2]))
 asyncio.run(aio.App(app).session().token())
 """
 )
@@ -58,7 +58,7 @@ class Machine:
         self.issuer, self.home = issuer, home
         self.under_way, self.may_answer = threading.Event(), threading.Event()
         issuer.before_answer = self._wait
-        profile = App(issuer=issuer.issuer, client_id="cli").profile
+        profile = App(issuer=issuer.issuer, client_id="cli", profile="default").profile
         run(FileVault(home).save("default", expired(issuer.log_in(profile))))
         ProfileFiles(home).save(profile)
 

@@ -98,7 +98,11 @@ def test_a_tenant_that_is_damaged_or_wrong_keeps_its_secrets(story: Story) -> No
     for place, words, kind in (
         ("keyfob.server.io.registry:Registry.plan_tables", "tenant apps add X --kind machine", "client secret"),
         ("keyfob.cli.tenant.people:_password", "tenant users add x@example.com", "password"),
-        ("keyfob.server.settings.users:check_password", "tenant users password pat@example.com", "password"),
+        (
+            "keyfob.server.settings.password_rules:check_new_password",
+            "tenant users password pat@example.com",
+            "password",
+        ),
         ("keyfob.server.settings.tenant_file:read_tenant_file", f"tenant check {file}", "client secret"),
     ):
         given = secrets.token_urlsafe(16)

@@ -107,11 +107,6 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
         pushed=OnPage(ArrivalFacts.was_opened, "This link was opened before. Start again in the app."),
     ),
     AuthorizationCheck(
-        name="must_push",
-        rule="The request is pushed if the client must push its requests.",
-        arrival=OnPage(ArrivalFacts.lacks_request_uri, "This app has to push its requests (RFC 9126)."),
-    ),
-    AuthorizationCheck(
         name="texts",
         rule="`client_id` and `redirect_uri` are strings.",
         request=OnPage(RequestFacts.is_unreadable, "The request cannot be read."),
@@ -135,6 +130,13 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
         request=OnPage(
             RequestFacts.redirect_uri_is_not_registered,
             "Callback URL mismatch: the program wants you sent to an address that is not registered for it.",
+        ),
+    ),
+    AuthorizationCheck(
+        name="must_push",
+        rule="The request is pushed if the client must push its requests.",
+        request=AtCallback(
+            RequestFacts.is_not_pushed, "invalid_request", "This app has to push its requests (RFC 9126)."
         ),
     ),
     AuthorizationCheck(

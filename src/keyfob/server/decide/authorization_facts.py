@@ -51,7 +51,6 @@ class ArrivalFacts:
         problem: The error if the query or the form is malformed.
         is_pushed: Whether the request has a `request_uri` (RFC 9126 §4).
         pushed: The pushed request, if it exists.
-        must_push: Whether the client must push its requests (RFC 9126 §5).
         is_new: Whether the pushed request has not been opened before.
     """
 
@@ -60,7 +59,6 @@ class ArrivalFacts:
     is_pushed: bool
     pushed: PushedRequest | None
     now: datetime
-    must_push: bool = False
     is_new: bool = True
 
     def is_malformed(self) -> bool:
@@ -74,16 +72,18 @@ class ArrivalFacts:
     def was_opened(self) -> bool:
         return not self.is_new
 
-    def lacks_request_uri(self) -> bool:
-        return self.must_push and not self.is_pushed
-
 
 @dataclass(frozen=True)
 class RequestFacts:
-    """The parameters of an authorization request."""
+    """The parameters of an authorization request.
+
+    Attributes:
+        is_pushed: Whether they were or are being pushed (RFC 9126).
+    """
 
     config: TenantConfig
     fields: Fields
+    is_pushed: bool = True
 
     @cached_property
     def application(self) -> Application | None:
@@ -150,6 +150,10 @@ class RequestFacts:
 
     def response_type_is_not_code(self) -> bool:
         return self.read()[1].response_type != "code"
+
+    def is_not_pushed(self) -> bool:
+        """Whether the client must push its requests (RFC 9126 §5), and this one came through the browser."""
+        return not self.is_pushed and self.application is not None and self.application.requires_par
 
     def has_foreign_request_uri(self) -> bool:
         """Whether there is a `request_uri` that was not pushed here; the parameters of a pushed request have none."""

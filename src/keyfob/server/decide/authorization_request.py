@@ -52,9 +52,15 @@ def check_arrival(facts: ArrivalFacts) -> PageError | None:
     return None
 
 
-def check_request(config: TenantConfig, fields: Fields) -> AcceptedRequest | PageError | CallbackError:
-    """Check a request, its redirect URI first: no error may be sent to an unverified one."""
-    facts = RequestFacts(config, fields)
+def check_request(
+    config: TenantConfig, fields: Fields, *, is_pushed: bool = True
+) -> AcceptedRequest | PageError | CallbackError:
+    """Check a request, its redirect URI first: no error may be sent to an unverified one.
+
+    Args:
+        is_pushed: False for parameters that came through the browser.
+    """
+    facts = RequestFacts(config, fields, is_pushed)
     for check in REQUEST:
         if not check.fails(facts):
             continue

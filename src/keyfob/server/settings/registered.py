@@ -39,7 +39,8 @@ class RefreshPolicy:
         rotates: Whether each use returns a new token and invalidates the old one.
         idle: The lifetime of an unused refresh token.
         absolute: The lifetime of a login.
-        leeway: The time after a rotation in which the previous token is still valid (Auth0's rotation overlap).
+        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap), if that is
+            longer than a minute.
     """
 
     rotates: bool = True

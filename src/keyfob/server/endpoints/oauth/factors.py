@@ -17,8 +17,6 @@ from keyfob.server.decide.multifactor import (
     MESSAGE_LIFETIME,
     RECOVERY_LENGTH,
     SECRET_BYTES,
-    TRIES,
-    TRY_BACK_AFTER,
     FactorWrong,
     decide_message,
     find_login,
@@ -27,15 +25,6 @@ from keyfob.server.decide.multifactor import (
     read_recovery_code,
     write_digits,
     write_recovery_code,
-)
-from keyfob.server.decide.throttle import (
-    ACCOUNT_TRIES,
-    ACCOUNT_TRY_BACK_AFTER,
-    Bucket,
-    network_of,
-    refill,
-    spend,
-    time_until_try,
 )
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.keyed_hash import keyed_hash, write_token
@@ -72,50 +61,6 @@ async def begin_factor(
     kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in active or site.config.factors]}
     more = {"mfa_token": token.reveal(), "mfa_requirements": kinds}
     return answer(wire, "mfa_required", headers=call.headers, more=more)
-
-
-def has_tries(site: Site, user_id: str, peer: str, now: datetime) -> bool:
-    """Return whether a second factor of the user may be tried from this address.
-
-    Each network has tries of its own, and all networks together have a limit for one user. A network from which the
-    user has proven a factor is exempt from the second, so that wrong codes from elsewhere do not lock the user out.
-    """
-    own, everybody = _tries(site, user_id, peer, now)
-    if time_until_try(own, TRIES, TRIES * TRY_BACK_AFTER):
-        return False
-    is_limited = site.factor_tries.get(_proven(user_id, peer)) is None
-    return not (is_limited and time_until_try(everybody, ACCOUNT_TRIES, ACCOUNT_TRIES * ACCOUNT_TRY_BACK_AFTER))
-
-
-def spend_try(site: Site, user_id: str, peer: str, now: datetime) -> None:
-    own, everybody = _tries(site, user_id, peer, now)
-    site.factor_tries.put(_of_network(user_id, peer), spend(own))
-    site.factor_tries.put(user_id, spend(everybody))
-
-
-def give_back_tries(site: Site, user_id: str, peer: str, now: datetime) -> None:
-    """Forget the wrong codes of this network, since the user has proven a factor there."""
-    site.factor_tries.drop(_of_network(user_id, peer))
-    _, everybody = _tries(site, user_id, peer, now)
-    site.factor_tries.put(user_id, replace(everybody, left=min(float(ACCOUNT_TRIES), everybody.left + 1)))
-    site.factor_tries.put(_proven(user_id, peer), Bucket(1, now))
-
-
-def _tries(site: Site, user_id: str, peer: str, now: datetime) -> tuple[Bucket, Bucket]:
-    """Return the tries that are left to the network, and to all networks together."""
-    own, everybody = site.factor_tries.get(_of_network(user_id, peer)), site.factor_tries.get(user_id)
-    return (
-        refill(own, TRIES, TRIES * TRY_BACK_AFTER, now),
-        refill(everybody, ACCOUNT_TRIES, ACCOUNT_TRIES * ACCOUNT_TRY_BACK_AFTER, now),
-    )
-
-
-def _of_network(user_id: str, peer: str) -> str:
-    return f"{user_id} {network_of(peer)}"
-
-
-def _proven(user_id: str, peer: str) -> str:
-    return f"{_of_network(user_id, peer)} proven"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.errors import InvalidToken, Malformed
@@ -20,6 +20,7 @@ from keyfob.server.decide.multifactor import (
     is_from_before,
 )
 from keyfob.server.endpoints.oauth.client_request import authenticate
+from keyfob.server.endpoints.oauth.factor_tries import message_wait
 from keyfob.server.endpoints.oauth.factors import enrol, send_message
 from keyfob.server.endpoints.oauth.own_tokens import check_active, check_binding, verify_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
@@ -28,6 +29,7 @@ from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, MfaLogin, User
 from keyfob.server.settings.config import ENROLL, READ_AUTHENTICATORS, REMOVE_AUTHENTICATORS
 from keyfob.server.site import Site
+from keyfob.server.wire import answer, retry_after
 
 _TYPES: Final = {"otp": "otp", "email": "oob", "recovery-code": "recovery-code"}
 
@@ -89,6 +91,9 @@ async def associate(site: Site, request: Request) -> Response:
         return site.refuse("challenge_unsupported")
     if factor == "email" and mfa_user.has_access_token:
         return site.refuse("challenge_unsupported")  # an e-mail is sent for a login with a password
+    wait = await message_wait(site, mfa_user.login) if factor == "email" else timedelta()
+    if wait:
+        return answer(site.config.wire, "too_many", headers=retry_after(wait))
     enrolled = await enrol(site, mfa_user.user, factor, mfa_user.login)
     if isinstance(enrolled, FactorWrong):
         return site.refuse("already_enrolled" if enrolled.outcome == "already_enrolled" else "mfa_token_refused")
@@ -133,6 +138,9 @@ async def challenge(site: Site, request: Request) -> Response:
     chosen = min(usable, key=lambda one: kinds.index(_TYPES[one.factor]))
     if chosen.factor == "otp":
         return json_response(200, {"challenge_type": "otp"})
+    wait = await message_wait(site, mfa_user.login)
+    if wait:
+        return answer(site.config.wire, "too_many", headers=retry_after(wait))
     oob = await send_message(site, request, mfa_user.login, mfa_user.user, chosen.authenticator_id)
     if oob is None:
         return site.refuse("mfa_token_refused")

@@ -10,14 +10,12 @@ from keyfob.server.decide.access import account_of
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, FactorWrong, check_factor, write_recovery_code
 from keyfob.server.decide.presented import Account, FactorFacts
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
+from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, has_tries, spend_try
 from keyfob.server.endpoints.oauth.factors import (
     check_message,
     check_otp,
     check_recovery,
-    give_back_tries,
-    has_tries,
     recovery_of,
-    spend_try,
 )
 from keyfob.server.endpoints.oauth.issuing import issue_once
 from keyfob.server.endpoints.oauth.token_password import gty
@@ -35,11 +33,14 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     site = call.site
     token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token)
 
-    def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None]:
-        login = transaction.mfa_login(token_hash)
-        return login, None if login is None else transaction.user_by_id(login.user_id)
+    peer = call.request.peer
 
-    found, user = await site.store.read(load)
+    def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None, bool]:
+        login = transaction.mfa_login(token_hash)
+        user = None if login is None else transaction.user_by_id(login.user_id)
+        return login, user, user is None or has_tries(site, transaction, user.user_id, peer, call.now)
+
+    found, user, may_try = await site.store.read(load)
     account = Account(user, None)
     if found is not None:
         account = account_of(site.config, call.application, user, found.audience, found.scope)
@@ -50,7 +51,7 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         lacks_code=isinstance(grant, MfaOobGrant) and grant.binding_code is None,
         account=account,
         key_thumbprint=call.key_thumbprint,
-        has_tries=user is None or has_tries(site, user.user_id, call.request.peer, call.now),
+        has_tries=may_try,
     )
     login = check_factor(facts)
     if isinstance(login, FactorWrong):
@@ -60,14 +61,15 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     assert user is not None, "the mfa_token of a deleted user fails a check"  # noqa: S101
     api = account.api
     assert api is not None  # noqa: S101
-    spend_try(site, user.user_id, call.request.peer, call.now)
+    if not await spend_try(site, user.user_id, peer, call.now):  # others have spent the last one in the meantime
+        return call.refuse("attempts_many")
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)
     wrong = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, facts, fresh))
     if wrong is not None:
         call.note(_FAILED[type(grant)], user_id=user.user_id, description=wrong.outcome)
         return call.refuse(wrong.outcome)
-    give_back_tries(site, user.user_id, call.request.peer, call.now)
+    await give_back_tries(site, user.user_id, peer, call.now)
     content = TokenContent(call.application, api, account.scope, user, call.now, grant=gty(login.grant))
     issued = await issue_once(call, content, lambda _, __: True)  # the mfa_token was spent with the factor
     if issued is None:  # the password was changed, or the user blocked, in the meantime

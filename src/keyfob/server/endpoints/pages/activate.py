@@ -122,7 +122,7 @@ def describe_device(site: Site, device: DeviceLogin) -> dict[str, object]:
     return {
         "application": application.name if application else device.client_id,
         "api": api.name if api else device.audience,
-        "peer": device.peer or "an unknown address",
+        "peer": device.peer,
         "started": _ago(site.now(), device.created_at),
         "scopes": [scopes[name] for name in sorted(device.scope.names) if name in scopes],
         "knows_person": "profile" in device.scope or "email" in device.scope,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from keyfob.errors import Malformed
 from keyfob.protocol.authorization import AuthorizationAnswer
-from keyfob.protocol.fields import Fields, read_form
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorization_facts import REQUEST_URI_PREFIX, AcceptedRequest, ArrivalFacts, LoginState
 from keyfob.server.decide.authorization_request import (
@@ -18,6 +18,7 @@ from keyfob.server.decide.authorization_request import (
     next_step,
 )
 from keyfob.server.decide.browser_login import advance, begin_request, belongs_to
+from keyfob.server.endpoints.oauth.parameters import read_body, read_query
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     callback_headers,
@@ -54,7 +55,7 @@ async def authorize(site: Site, request: Request) -> Response:
         refused = check_arrival(replace(arrival, is_new=opened))
     if refused is not None:
         return error_page(site, browser, refused.problem)
-    checked = check_request(site.config, fields)
+    checked = check_request(site.config, fields, is_pushed=arrival.is_pushed)
     if isinstance(checked, PageError):
         site.note("f", request, description=checked.problem)
         return error_page(site, browser, checked.problem)
@@ -77,15 +78,12 @@ async def authorize(site: Site, request: Request) -> Response:
 async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
     """Read the parameters, or those of the pushed request (RFC 9126 §4)."""
     try:
-        fields = read_form(request.query.encode() if request.method != "POST" else request.body, "request")
+        fields = read_body(request) if request.method == "POST" else read_query(request)
         address, client_id = fields.optional_text("request_uri"), fields.optional_text("client_id")
     except Malformed as problem:
         return ArrivalFacts(problem, None, is_pushed=False, pushed=None, now=site.now()), Fields({}, "request")
     if address is None or not address.startswith(REQUEST_URI_PREFIX):
-        application = site.config.application(client_id or "")
-        must_push = application is not None and application.requires_par
-        facts = ArrivalFacts(None, client_id, is_pushed=False, pushed=None, now=site.now(), must_push=must_push)
-        return facts, fields
+        return ArrivalFacts(None, client_id, is_pushed=False, pushed=None, now=site.now()), fields
     hashed = keyed_hash(site.hash_keys.codes, address)
     found = await site.store.read(lambda transaction: transaction.pushed(hashed))
     if found is not None:

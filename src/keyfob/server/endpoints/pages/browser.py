@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from keyfob.errors import Malformed
 from keyfob.protocol.address import is_loopback
-from keyfob.protocol.fields import Fields, read_form
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import FORM, Headers, Request, Response, media_type
 from keyfob.protocol.secret import Secret
+from keyfob.server.endpoints.oauth.parameters import read_body
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.records import BrowserSession
 from keyfob.server.site import Site
@@ -78,7 +79,7 @@ def read_own_form(site: Site, request: Request, browser: BrowserRequest) -> Fiel
     if media_type(request.header("content-type")) != FORM or browser.is_new:
         return None
     try:
-        fields = read_form(request.body, "form")
+        fields = read_body(request)
         csrf = fields.optional_text("csrf") or ""
     except Malformed:
         return None
@@ -95,14 +96,15 @@ def page(
     form_to: str | None = None,
 ) -> Response:
     """Return a page. `form_to`: a redirect URI that its form may lead to, for the content security policy."""
-    content = site.render(name, {**_words(site), "csrf": csrf_of(site, browser), **words})
+    content = site.render(name, {**page_words(site), "csrf": csrf_of(site, browser), **words})
     return Response(status, (*page_headers(site, form_to=form_to), *_set_cookie(site, browser)), content)
 
 
 def callback_page(site: Site, browser: BrowserRequest, callback: str, parameters: Mapping[str, str]) -> Response:
     """Return a form that submits itself to a client (OAuth 2.0 Form Post Response Mode), or by a button."""
     content = site.render(
-        "form_post.html", {**_words(site), "callback": callback, "parameters": parameters, "script": FORM_POST_SCRIPT}
+        "form_post.html",
+        {**page_words(site), "callback": callback, "parameters": parameters, "script": FORM_POST_SCRIPT},
     )
     headers = page_headers(site, form_to=callback, script=FORM_POST_SCRIPT)
     return Response(200, (*headers, *_set_cookie(site, browser)), content)
@@ -154,7 +156,8 @@ def _source(callback: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _words(site: Site) -> Mapping[str, object]:
+def page_words(site: Site) -> Mapping[str, object]:
+    """Return the values of every page."""
     config = site.config
     return {"tenant": config.name, "logo": config.logo, "host": config.origin.partition("://")[2]}
 

@@ -17,6 +17,7 @@ from keyfob.server.decide.authorization_facts import LoginState
 from keyfob.server.decide.authorization_request import next_step
 from keyfob.server.decide.browser_login import BrowserLogin, Facts, Step, advance, begin_for_user
 from keyfob.server.decide.device import approve, confirm, may_approve, move
+from keyfob.server.decide.limits import LONGEST_EMAIL
 from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
 from keyfob.server.endpoints.pages.activate import describe_device, start_again
 from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse
@@ -42,13 +43,14 @@ from keyfob.server.endpoints.pages.sealed_login import (
     state_of,
     to_step,
 )
-from keyfob.server.endpoints.password_check import LONGEST_EMAIL, PasswordRefused, check_password
+from keyfob.server.endpoints.password_check import PasswordRefused, check_password
 from keyfob.server.ports import Transaction
 from keyfob.server.records import BrowserSession, MfaLogin, User
 from keyfob.server.site import Site
 
 # The same text for an unknown user, a wrong password and a blocked user (OWASP ASVS 6.3.8).
 WRONG: Final = "Wrong e-mail or password."
+BUSY: Final = "Too many people are logging in at this moment. Please try again in a few seconds."
 _FACTOR_BYTES: Final = 32
 
 
@@ -219,6 +221,8 @@ async def _check(site: Site, request: Request, fields: Fields, pending: Pending)
     found = await check_password(site, request, connections_of(site, pending), email, password)
     if not isinstance(found, PasswordRefused):
         return found, "", 200
+    if found.is_busy:
+        return None, BUSY, 503
     if found.wait:
         seconds = int(found.wait.total_seconds()) + 1
         return None, f"Too many wrong passwords. Please try again in {seconds} s.", 403

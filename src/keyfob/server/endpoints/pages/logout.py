@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from keyfob.errors import InvalidToken, Malformed
+from keyfob.protocol.address import is_web_url
 from keyfob.protocol.claims import IdClaims
-from keyfob.protocol.fields import Fields, read_form
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import FORM, Request, Response, media_type
 from keyfob.protocol.secret import Secret
 from keyfob.server.endpoints.oauth.own_tokens import verify_own_jwt
+from keyfob.server.endpoints.oauth.parameters import read_body, read_query
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     drop_cookie,
@@ -32,7 +34,7 @@ async def v2_logout(site: Site, request: Request) -> Response:
     """End the session, as at Auth0, and redirect to a registered address; its query and fragment are not compared."""
     browser = await read_browser(site, request)
     try:
-        fields = read_form(request.query.encode(), "request")
+        fields = read_query(request)
         client_id, goal = fields.optional_text("client_id"), fields.optional_text("returnTo")
     except Malformed:
         return page(site, browser, "problem.html", {"problem": _UNREADABLE}, 400)
@@ -42,6 +44,9 @@ async def v2_logout(site: Site, request: Request) -> Response:
     listed = site.config.logout_urls if application is None else application.logout_urls
     if goal is None and application is not None and listed:
         goal = listed[0]
+    # The query of the address is free, but must not end the header that it is written to.
+    if goal is not None and not is_web_url(goal):
+        return page(site, browser, "problem.html", {"problem": _UNLISTED}, 400)
     if goal is not None and _bare(goal) not in {_bare(one) for one in listed}:
         return page(site, browser, "problem.html", {"problem": _UNLISTED}, 400)
     await _end(site, request, browser)
@@ -63,7 +68,7 @@ async def oidc_logout(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
     try:
         is_form = request.method == "POST" and media_type(request.header("content-type")) == FORM
-        fields = read_form(request.body if is_form else request.query.encode(), "request")
+        fields = read_body(request) if is_form else read_query(request)
         asked = _read(site, browser, fields)
     except (Malformed, InvalidToken) as problem:
         return page(site, browser, "problem.html", {"problem": problem.message}, 400)

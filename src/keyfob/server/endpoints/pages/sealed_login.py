@@ -9,7 +9,7 @@ from typing import Final, Unpack
 
 from keyfob.errors import Malformed
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
-from keyfob.protocol.fields import Fields, read_form, read_json
+from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorization_facts import AcceptedRequest
 from keyfob.server.decide.authorization_request import check_request
@@ -24,6 +24,7 @@ from keyfob.server.decide.browser_login import (
     has_lapsed,
 )
 from keyfob.server.decide.device import is_open, may_approve
+from keyfob.server.endpoints.oauth.parameters import read_body, read_query
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Transaction
@@ -124,7 +125,7 @@ def stale_login(site: Site, request: Request) -> BrowserLogin | None:
     if request.header("sec-fetch-site") not in {None, "same-origin"}:
         return None
     try:
-        login = _unseal(site, read_form(request.body, "form").optional_text("state"))
+        login = _unseal(site, read_body(request).optional_text("state"))
     except Malformed:
         return None
     return None if login is None or has_lapsed(login, site.now()) else login
@@ -138,7 +139,7 @@ def state_of(request: Request) -> str | None:
 def query_text(request: Request, name: str) -> str | None:
     """Return a parameter of the query; None if the query is malformed."""
     try:
-        return read_form(request.query.encode(), "address").optional_text(name)
+        return read_query(request).optional_text(name)
     except Malformed:
         return None
 

@@ -21,16 +21,14 @@ from keyfob.server.decide.multifactor import (
     find_login,
     write_recovery_code,
 )
+from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, message_wait, spend_try
 from keyfob.server.endpoints.oauth.factors import (
     binding_hash,
     check_otp,
     check_recovery,
     enrol,
-    give_back_tries,
-    has_tries,
     recovery_of,
     send_message,
-    spend_try,
 )
 from keyfob.server.endpoints.pages.authorize import error_page, state_of_request
 from keyfob.server.endpoints.pages.browser import BrowserRequest, page, read_browser, read_own_form
@@ -50,6 +48,7 @@ from keyfob.server.site import Site
 
 WRONG: Final = "That code is wrong, too old, or was used before."
 TOO_MANY: Final = "Too many wrong codes. Please try again in a few minutes."
+TOO_MANY_MESSAGES: Final = "A code was sent already. Please look into your mailbox, or try again in a few minutes."
 SENT: Final = "A code was sent to your e-mail address. It is good for five minutes."
 
 
@@ -96,6 +95,8 @@ async def act(site: Site, request: Request) -> Response:
         case "decline":
             return await decline(site, request, browser, pending)
         case "email" if "email" in due.active:
+            if await message_wait(site, due.login):
+                return again(site, browser, pending, problem=TOO_MANY_MESSAGES, status=429)
             sent = await send_message(site, request, due.login, due.user, "")
             return again(site, browser, pending, told=SENT) if sent else error_page(site, browser, LOST)
         case "enrol" if pending.login.step == "enrol":
@@ -110,17 +111,16 @@ async def _verify(
     site: Site, request: Request, browser: BrowserRequest, pending: Pending, due: _Due, fields: Fields
 ) -> Response:
     now, user_id, typed = site.now(), due.user.user_id, fields.optional_text("code") or ""
-    if not has_tries(site, user_id, request.peer, now):
+    if not await spend_try(site, user_id, request.peer, now):
         site.note("gd_otp_rate_limit_exceed", request, user_id=user_id)
         return again(site, browser, pending, problem=TOO_MANY, status=429)
-    spend_try(site, user_id, request.peer, now)
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user_id, code, now, is_active=True)
     kind = await site.store.write(lambda transaction: _check(site, transaction, pending, typed, fresh, now))
     if not kind:
         site.note("fp", request, user_id=user_id, description="wrong second factor")
         return again(site, browser, pending, problem=WRONG, status=403)
-    give_back_tries(site, user_id, request.peer, now)
+    await give_back_tries(site, user_id, request.peer, now)
     is_shown = kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors)
     return await complete(site, request, browser, pending, user_id, Secret(code) if is_shown else None)
 
