@@ -301,3 +301,23 @@ def test_acr_values_are_a_wish_that_the_tenant_does_not_claim_to_grant(strict: S
     answer = body_of(prove(strict, shown, str(associate(strict, shown)["secret"])))
     assert b'"acr"' not in json.dumps(answer).encode()
     assert PASSWORD not in str(answer)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["ends logins", "ends nothing"])
+def test_a_token_from_before_the_factor_neither_adds_nor_removes_one(*, ends: bool) -> None:
+    """[FS-02] [FS-10]: it was got with a password alone."""
+    scene = scene_of(name="Example", enrolment_ends_logins=ends)
+    early = enrolling_token(scene)
+    planted = associate(scene, early)
+    scene.time.go(timedelta(seconds=5))
+    owner = enrolling_token(scene)
+    mine = associate(scene, owner)
+    assert prove(scene, owner, str(mine["secret"])).status == 200
+    assert prove(scene, early, str(planted["secret"])).status == 403
+    assert bearer(scene, "POST", "mfa/associate", early, {"authenticator_types": ["otp"]}).status in {401, 403}
+    scene.time.go(timedelta(seconds=30))
+    shown = mfa_token(scene)
+    listed = json.loads(bearer(scene, "GET", "mfa/authenticators", shown).body)
+    totp = next(one["id"] for one in listed if one["authenticator_type"] == "otp")
+    assert bearer(scene, "DELETE", f"mfa/authenticators/{totp}", early).status == 401
+    assert prove(scene, shown, str(mine["secret"])).status == 200

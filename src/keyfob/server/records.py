@@ -139,6 +139,7 @@ class Authenticator:
     Attributes:
         authenticator_id: In Auth0's format: `totp|dev_...`, `email|dev_...`, `recovery-code|dev_...`.
         secret: The encrypted TOTP secret, or the keyed hash of a recovery code; empty for e-mail.
+        created_at: The begin of its enrolment; once it is active, the end.
         is_active: Whether its enrolment was completed with a right code.
         last_step: The time step of the last accepted code; no code is accepted twice (RFC 6238 §5.2).
         login_hash: The `MfaLogin` that began the enrolment. Until a right code, the factor is valid there alone.

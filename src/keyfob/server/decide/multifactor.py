@@ -36,6 +36,14 @@ def is_due(policy: Mfa, active: Iterable[Authenticator]) -> bool:
     return policy == "always" or (policy == "enrolled" and any(True for _ in active))
 
 
+def is_from_before(login: MfaLogin, factors: Iterable[Authenticator]) -> bool:
+    """Return whether an access token is older than an active factor: a password alone may have been enough for it.
+
+    `iat` has whole seconds, so a token of the same second counts as older.
+    """
+    return any(one.is_active and int(one.created_at.timestamp()) >= login.created_at.timestamp() for one in factors)
+
+
 def one_time_code(secret: bytes, step: int) -> str:
     """Return the code of one time step (RFC 4226 §5.3)."""
     digest = hmac.digest(secret, struct.pack(">Q", step), hashlib.sha1)

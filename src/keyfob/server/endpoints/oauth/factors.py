@@ -20,6 +20,7 @@ from keyfob.server.decide.multifactor import (
     FactorWrong,
     decide_message,
     find_login,
+    is_from_before,
     matching_step,
     read_recovery_code,
     write_digits,
@@ -100,6 +101,8 @@ async def enrol(
     def add(transaction: Transaction) -> FactorWrong | str | None:
         known = transaction.authenticators(user.user_id)
         if login.grant == ENROLMENT:
+            if is_from_before(login, known):
+                return FactorWrong("already_enrolled")
             transaction.save_mfa_login(login)
         else:
             found = find_login(transaction.mfa_login(login.token_hash), login.client_id, now)
@@ -157,7 +160,8 @@ def activate(site: Site, transaction: Transaction, authenticator_id: str, login:
         return  # it is active
     for one in known:
         if one in own and (one.authenticator_id == authenticator_id or one.factor == "recovery-code"):
-            transaction.save_authenticator(replace(one, is_active=True, login_hash=None, expires_at=None))
+            proven = replace(one, is_active=True, created_at=site.now(), login_hash=None, expires_at=None)
+            transaction.save_authenticator(proven)
         else:
             transaction.drop_authenticator(one.authenticator_id)
     if site.config.enrolment_ends_logins:

@@ -17,6 +17,7 @@ from keyfob.server.decide.multifactor import (
     base32,
     enrolment_address,
     find_login,
+    is_from_before,
 )
 from keyfob.server.endpoints.oauth.client_request import authenticate
 from keyfob.server.endpoints.oauth.factor_tries import message_wait
@@ -181,13 +182,14 @@ async def _mfa_user(site: Site, request: Request, scope: str) -> MfaUser | Respo
         audience=site.config.mfa_api.audience,
         scope=claims.scope,
         grant=ENROLMENT,
-        created_at=now,
+        created_at=claims.issued_at,
         expires_at=min(claims.expires_at, now + LOGIN_LIFETIME),
         key_thumbprint=claims.key_thumbprint,
     )
 
     def load(transaction: Transaction) -> MfaUser | None:
-        return _user_of(transaction, login, now)
+        found = _user_of(transaction, login, now)
+        return None if found is None or is_from_before(login, found.factors) else found
 
     return await site.store.read(load) or site.refuse("mfa_token_refused")
 
