@@ -25,11 +25,11 @@ from keyfob.server.records import (
     PushedRequest,
     RefreshLogin,
     StoredKey,
-    Tries,
     User,
 )
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.testing.fake_time import NOON
+from keyfob.testing.store_tries_check import tries_are_kept_until_they_expire
 
 Check = Callable[[Store], Awaitable[None]]
 CODE: Final = b"device code hash"
@@ -59,7 +59,6 @@ MFA: Final = MfaLogin(
 )  # fmt: skip
 DOCUMENT: Final = Document("application", "program", '{"name":"Program"}')
 SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON)
-TRIES: Final = Tries(b"tries key", 2.5, NOON, NOON + timedelta(hours=1))
 KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON)
 
 
@@ -377,25 +376,6 @@ async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) ->
     assert await store.write(lambda transaction: transaction.sweep(long_expired, 3)) == 3
     assert await store.write(lambda transaction: transaction.sweep(long_expired, 10)) == 2
     assert await store.read(lambda transaction: transaction.refresh_by_id(REFRESH.login_id)) == REFRESH
-
-
-async def tries_are_kept_until_they_expire(store: Store) -> None:
-    """A budget is replaced, dropped alone, and swept only after its time."""
-    later = replace(TRIES, tries_key=b"other", expires_at=NOON + timedelta(days=1))
-
-    def fill(transaction: Transaction) -> None:
-        transaction.save_tries(replace(TRIES, count=4))
-        transaction.save_tries(TRIES)
-        transaction.save_tries(later)
-        transaction.save_tries(replace(TRIES, tries_key=b"third"))
-        transaction.drop_tries(b"third")
-
-    await store.write(fill)
-    assert await store.read(lambda transaction: transaction.tries(TRIES.tries_key)) == TRIES
-    assert await store.read(lambda transaction: transaction.tries(b"third")) is None
-    assert await store.write(lambda transaction: transaction.sweep(TRIES.expires_at, 10)) == 1
-    assert await store.read(lambda transaction: transaction.tries(TRIES.tries_key)) is None
-    assert await store.read(lambda transaction: transaction.tries(b"other")) == later
 
 
 CHECKS: Final[tuple[Check, ...]] = (
