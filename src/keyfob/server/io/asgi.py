@@ -92,7 +92,9 @@ class AsgiApp:
         # TLS ended before this connection, so its address is that of a proxy.
         is_hidden = config.is_https and scope.get("scheme") == "http"
         # A header is trusted only from a proxy that the settings name (RFC 9700 §4.13).
-        peer = client_address(client[0] if client else "", headers, config.trusted_proxies, is_hidden=is_hidden)
+        peer: str = client[0] if client else ""
+        if is_hidden or config.trusted_proxies:
+            peer = client_address(peer, headers, config.trusted_proxies, is_hidden=is_hidden)
         return await self.answer(Request(scope["method"], url, headers, body, peer, _certificate_of(scope)))
 
 
