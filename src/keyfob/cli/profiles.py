@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Final, get_args
 
@@ -33,11 +32,8 @@ SOURCES: Final = (
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 # A value of this form is a key or a token, not the name of a file, variable or keyring entry.
 _SECRET_VALUE: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
-_LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
 _ORDER: Final[dict[SettingKind, int]] = {kind: place for place, kind in enumerate(get_args(SettingKind))}
 _Pick = Callable[[str, str | None, str | None], str | None]
-_LAST_PORT: Final = 65535
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_profile_flag(parser: ArgumentParser) -> None:
@@ -169,11 +165,7 @@ def choose(flags: Namespace) -> ChosenProfile:
 
 
 def _load(name: str, settings: Settings) -> Profile | None:
-    """Return the settings of the last login. Damaged ones are not needed if the issuer and the client are given.
-
-    Raises:
-        VaultUnavailable: They are damaged, and needed.
-    """
+    """Return the settings of the last login. Damaged ones are not needed if the issuer and the client are given."""
     try:
         return ProfileFiles().load(name)
     except VaultUnavailable as problem:
@@ -402,25 +394,6 @@ def app_of(profile: Profile, store: str | None = None) -> App:
     if isinstance(app.vault, FileVault) and app.vault.seals is not None:
         app.vault.seals.asks = True  # whoever types a command can type a passphrase
     return app
-
-
-def port(text: str) -> int:
-    """Parse a port for an argument parser."""
-    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
-        raise ArgumentTypeError(f"a port is a number up to {_LAST_PORT}")
-    return int(text)
-
-
-def duration(text: str, flag: str = "--min-ttl") -> timedelta:
-    """Parse the duration of a flag: 90, 90s, 5m, 2h or 1d.
-
-    Raises:
-        Misuse: It is not a duration.
-    """
-    found = _LENGTH.fullmatch(text)
-    if found is None:
-        raise Misuse("a length of time is a number and s, m, h or d", hint=f"For example: {flag} 5m")
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
 def _flag(flags: Namespace, name: str) -> str | None:

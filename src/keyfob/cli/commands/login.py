@@ -17,12 +17,11 @@ from keyfob.cli.profiles import (
     app_of,
     check_subject,
     choose,
-    duration,
     name_of,
-    port,
     profile_of,
     readable_profiles,
 )
+from keyfob.cli.values import duration, port
 from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import NAMES, expand

@@ -12,7 +12,8 @@ from argparse import REMAINDER, ArgumentParser, Namespace
 from datetime import UTC, datetime, timedelta
 
 from keyfob.cli import core_files, output
-from keyfob.cli.profiles import add_profile_flag, duration, known_app
+from keyfob.cli.profiles import add_profile_flag, known_app
+from keyfob.cli.values import duration
 from keyfob.errors import Misuse, Refused
 
 _DEFAULT = "KEYFOB_ACCESS_TOKEN"

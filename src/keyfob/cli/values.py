@@ -1,0 +1,33 @@
+"""Values of flags: durations and ports."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+from datetime import timedelta
+from typing import Final
+
+from keyfob.errors import Misuse
+
+_LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
+_LAST_PORT: Final = 65535
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def port(text: str) -> int:
+    """Parse a port for an argument parser."""
+    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
+        raise ArgumentTypeError(f"a port is a number up to {_LAST_PORT}")
+    return int(text)
+
+
+def duration(text: str, flag: str = "--min-ttl") -> timedelta:
+    """Parse the duration of a flag: 90, 90s, 5m, 2h or 1d.
+
+    Raises:
+        Misuse: It is not a duration.
+    """
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        raise Misuse("a length of time is a number and s, m, h or d", hint=f"For example: {flag} 5m")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
