@@ -29,7 +29,7 @@ export PYTHONUTF8 := 1
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help demo test others check fix bench map api docs pins clean
+.PHONY: help demo test others check fix bench fuzz map api docs pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,9 @@ fix: $(VENV)/dev ## format, and apply automatic fixes
 
 bench: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## measurements, as ratios
 	$(PY) bench $(ARGS)
+
+fuzz: $(VENV)/dev ## odd requests to every endpoint for two minutes (ARGS="600 7": for ten, beginning with seed 7)
+	PYTHONPATH=src $(PY) -m tools.fuzz $(ARGS)
 
 map: $(VENV)/dev ## print every module with its length, and update docs/map.md
 	@$(PY) -m tools.map

@@ -1,4 +1,6 @@
-"""Print the order of the checks at /oauth/token and /authorize, from the tables that the server runs.
+"""Print the order of the checks at /oauth/token and /authorize, and the steps of a login in a browser.
+
+All of it comes from the tables that the server runs.
 
 python -m tools.checks            bring docs/checks.md up to date
 python -m tools.checks --check    fail if docs/checks.md is not up to date
@@ -19,6 +21,7 @@ from keyfob.server.decide.authorization_checks import (
     OfDialect,
     OnPage,
 )
+from keyfob.server.decide.browser_login import PAGE_OF, STEPS
 from keyfob.server.decide.check_table import Cell, cells_of
 from keyfob.server.decide.token_checks import GRANTS_OF, TOKEN_CHECKS, Step, TokenCheck
 from keyfob.server.settings.field_types import SHORT_GRANTS
@@ -28,10 +31,11 @@ PAGE = ROOT / "docs" / "checks.md"
 TOP = """\
 # The order of checks
 
-If a request has several errors, the response reports the first row that fails. `make docs` generates both tables from
+If a request has several errors, the response reports the first row that fails. `make docs` generates the tables from
 those that the server runs:
-[`decide/token_checks.py`](../src/keyfob/server/decide/token_checks.py) and
-[`decide/authorization_checks.py`](../src/keyfob/server/decide/authorization_checks.py). The status, error and text of
+[`decide/token_checks.py`](../src/keyfob/server/decide/token_checks.py),
+[`decide/authorization_checks.py`](../src/keyfob/server/decide/authorization_checks.py) and, for the pages,
+[`decide/browser_login.py`](../src/keyfob/server/decide/browser_login.py). The status, error and text of
 each outcome are in [The wire](wire.md#every-refusal).
 """
 TOKEN = """\
@@ -48,6 +52,16 @@ AUTHORIZATION = """\
 first runs the checks of the client and of the DPoP proof from the table above.
 """
 
+PAGES = """\
+## The pages
+
+A login in a browser is one state, which the pages carry encrypted
+([0030](decisions/0030-a-browser-login-is-one-state.md)). Each row is a step that may follow another; nothing else may.
+From `factor` on, the state names the user, the browser session and what the password began. The user's connection is
+checked when the password is verified, at the second factor, when the login is completed, and when tokens are issued.
+A form is answered with 303, so that neither a reload nor "back" sends it again.
+"""
+
 
 def page() -> str:
     """Return docs/checks.md."""
@@ -56,7 +70,13 @@ def page() -> str:
     token = [[row.rule, *(_token_cell(row, column) for column in GRANTS_OF)] for row in TOKEN_CHECKS]
     authorization = [[row.rule, *(_kind_cell(row, kind) for kind in KINDS)] for row in AUTHORIZATION_CHECKS]
     parts = [TOP, TOKEN, _table(["check", *heads], token), AUTHORIZATION]
-    return "\n".join([*parts, _table(["check", *KINDS], authorization)])
+    steps = [
+        [f"`{step}`", f"`{PAGE_OF[step]}`", f"`{after}`", when]
+        for step, row in STEPS.items()
+        for after, when in row.items()
+    ]
+    tables = [_table(["check", *KINDS], authorization), PAGES, _table(["step", "page", "next step", "when"], steps)]
+    return "\n".join([*parts, *tables])
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -24,16 +24,23 @@ Other differences:
 | an expired device code | `expired_token` once, then `invalid_grant` | `expired_token` for an hour |
 | `iss` in authorization responses (RFC 9207) | no | yes, and in the metadata |
 | port of a native client's loopback redirect URI | compared, unless `any_loopback_port` | ignored (RFC 8252 §7.3) |
-| `refresh_expires_in`, the lifetime of a refresh token | absent | with each refresh token |
+| when a login ends: `refresh_expires_in` (Keycloak's name), `refresh_token_timeout`, `authorization_expires_in` \
+(draft-ietf-oauth-refresh-token-expiration) | absent | with each refresh token |
+| access tokens | as the API's `profile` says | likewise: `rfc9068` for APIs and clients that insist on `typ` `at+jwt` |
 | introspection (RFC 7662) | disabled, unless `introspection` | enabled, unless disabled by `introspection` |
 | password grants in the metadata | listed if enabled | not listed (RFC 9700 §2.4) |
 | a password grant that requires a second factor | `mfa_required` and an `mfa_token` | refused like a wrong password |
 | /userinfo for a token without `openid` | 200 and `{}` | 403 `insufficient_scope` |
-| response of /oauth/revoke | 200, empty | 200, `{}` |
+| response of /oauth/revoke | 200 `application/json`, empty | 200 `application/json`, `{}` |
 | audience of a client assertion | the issuer, also with `https` for `http` | the issuer only |
 | header with the ID of the request | `x-auth0-requestid` | `x-request-id` |
 
-Both accept forms and JSON, treat `null` and `""` as absent, and refuse repeated parameters.
+Both accept forms and JSON, treat `null` and `""` as absent, and refuse repeated parameters. Both list the method `none`
+only if an application is public, accept a second slash before `/.well-known/`, answer a `request_uri` that was not
+pushed with `request_uri_not_supported`, and let scripts send `mcp-protocol-version`.
+
+The dialect is about endpoints, and an API's `profile` about its tokens: the tokens of an API do not change because its
+clients get other errors. Authlib, iddawc and oauth4webapi require `profile = "rfc9068"`.
 
 """
 

@@ -1,0 +1,1 @@
+"""Attacks, each as a story: what strangers do, and what must hold."""

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from keyfob.client.model.notices import CodeShown, ScopeLeftOut
-from keyfob.errors import Refused
+from keyfob.errors import Refused, TimedOut
 from keyfob.login import App, StoredLogin
 from keyfob.protocol.http import json_response
 from keyfob.testing.memory_vault import MemoryVault
@@ -20,7 +20,7 @@ ALL = frozenset({"openid", "profile", "email", "offline_access"})
 
 
 def app_at(world: ScriptedWorld, *scopes: str, **more: object) -> App:
-    settings: dict[str, object] = {"issuer": ISSUER, "flow": "browser", **more}
+    settings: dict[str, object] = {"issuer": ISSUER, "flow": "browser", "login_command": "keyfob login", **more}
     return App(client_id="cli", scopes=scopes, vault=MemoryVault(), world=world, **settings)  # type: ignore[arg-type]
 
 
@@ -109,6 +109,31 @@ def test_only_what_the_issuer_supports_is_added() -> None:
     world = Keycloak(supported=["openid", "email"])
     assert log_in(world, "profile").scope.names == {"openid", "email", "profile"}
     assert left_out(world) == []
+
+
+def test_a_page_that_shows_the_refusal_and_never_comes_back_is_explained_when_time_is_up() -> None:
+    """[FC-32]: at GitLab, whose page says it to the user alone."""
+    world = of_pages()
+    with pytest.raises(TimedOut) as raised:
+        log_in(world)
+    assert "--exact-scope" in raised.value.hint
+    assert "offline_access" in raised.value.hint
+    with pytest.raises(TimedOut) as raised:
+        log_in(of_pages(), exact_scopes=True)
+    assert "--exact-scope" not in raised.value.hint
+    with pytest.raises(TimedOut) as raised:
+        log_in(of_pages(), login_command="orders login")
+    assert "--exact-scope" not in raised.value.hint, "another program has other flags"
+
+
+def of_pages() -> ScriptedWorld:
+    """An issuer whose browser never comes back."""
+    metadata = {
+        "issuer": ISSUER,
+        "token_endpoint": f"{ISSUER}/token",
+        "authorization_endpoint": f"{ISSUER}/authorize",
+    }
+    return ScriptedWorld({"/realms/staff/.well-known/openid-configuration": [json_response(200, metadata)]})
 
 
 @pytest.mark.parametrize("scopes", [(), ("openid",), ("openid", "email")])

@@ -33,6 +33,7 @@ from keyfob.run import run
 from keyfob.testing.fake_key_storage import FakeKeyStorage, FakeKeyStorages
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scripted_server import ScriptedWorld
+from tests.cli.issuer import issuer, keep_login
 from tests.client.blocking import Session
 from tests.client.scripts import PROFILE, stored, tokens
 
@@ -117,6 +118,19 @@ def test_what_is_plain_can_be_moved_where_sealing_is_required(home: Path, monkey
     seals.move("kernel", vault.rewrite)
 
     assert (run(vault.load("default")) or stored()).access_token == Secret("at-1")
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_what_may_not_be_used_can_be_ended(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[FC-14]"""
+    with issuer() as server:
+        keep_login(server)
+        monkeypatch.setenv("KEYFOB_STORE", "require")
+
+        assert main(["logout"]) == 0
+
+        assert next(body for _, path, _, body in server.came if path == "/revoke").startswith(b"token=rt-1")
+    assert FileVault(home).entries() == []
 
 
 def no_locks(_: int) -> None:

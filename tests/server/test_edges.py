@@ -95,7 +95,7 @@ def test_a_login_that_comes_too_late_approves_nothing(scene: Scene) -> None:
     person = at_login(scene, answer)
     scene.time.go(timedelta(minutes=15))
     person.press("login", email=EMAIL, password=PASSWORD)
-    assert "too old" in person.page.text
+    assert "That code has expired" in person.page.text
     assert poll(scene, answer).text("error") == "expired_token"
 
 

@@ -106,6 +106,13 @@ def test_when_a_login_ends_is_told_by_our_own_dialect_alone(both: Scene) -> None
     day = 24 * 60 * 60
     expected = [30 * day] * 14 + [15 * day]
     assert [life and round(life, -2) for life in lives] == (expected if both.config.wire == "rfc" else [None] * 15)
+    # [FC-31] the draft's names: until it has to be used, and until it ends in any case
+    drafts = [again.values.get(name) for name in ("refresh_token_timeout", "authorization_expires_in")]
+    assert [life and round(life, -2) for life in drafts] == (
+        [15 * day] * 2 if both.config.wire == "rfc" else [None] * 2
+    )
+    metadata = both.send(Request("GET", f"{ISSUER}.well-known/openid-configuration"))
+    assert (b"refresh_token_expiration_types_supported" in metadata.body) is (both.config.wire == "rfc")
 
 
 def test_auth0s_texts_are_auth0s() -> None:

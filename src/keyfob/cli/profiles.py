@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,16 +34,6 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _SECRET_VALUE: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
 _ORDER: Final[dict[SettingKind, int]] = {kind: place for place, kind in enumerate(get_args(SettingKind))}
 _Pick = Callable[[str, str | None, str | None], str | None]
-
-
-def add_profile_flag(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--profile", metavar="NAME", help="which login (KEYFOB_PROFILE, .keyfob.toml, or keyfob profile use)"
-    )
-
-
-def add_json_flag(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +155,22 @@ def choose(flags: Namespace) -> ChosenProfile:
 
 
 def _load(name: str, settings: Settings) -> Profile | None:
-    """Return the settings of the last login. Damaged ones are not needed if the issuer and the client are given."""
+    """Return the settings of the last login. Damaged ones are not needed if the issuer and the client are given.
+
+    If the process of that login was killed before it stored them, they are read from the login itself.
+
+    Raises:
+        VaultUnavailable: They are damaged, and needed.
+    """
     try:
-        return ProfileFiles().load(name)
+        found = ProfileFiles().load(name)
     except VaultUnavailable as problem:
         if problem.code == "vault-damaged" and settings.find("issuer") and settings.find("client_id"):
             return None
         raise
+    with contextlib.suppress(VaultUnavailable):
+        return found or _of_login(name)
+    return None
 
 
 def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:

@@ -64,6 +64,11 @@ def _serve(flags: Namespace, folder: Path, audit: Audit) -> None:
     ignored = _clients_without_port(tenant.config) if second is None else ""
     if ignored:
         output.remark(f"these applications have a certificate, and none is asked for without --mtls-port: {ignored}")
+    if tenant.config.is_https and tls is None and not tenant.config.trusted_proxies:
+        output.remark(
+            "the issuer is https and a proxy must stand before this port, but trusted_proxies is empty: every limit for"
+            " one address is then one for all, and pages cannot show where a login was asked for (docs/https.md)"
+        )
     sys.stdout.write(_introduction(tenant, folder, tls))
     sys.stdout.flush()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -35,11 +36,20 @@ def make_client(
     return httpx2.Client(
         verify=True if ca is None and pair is None else ssl_context(ca, pair),
         timeout=httpx2.Timeout(read, connect=connect),
+        headers={"user-agent": user_agent()},
         follow_redirects=False,
         # The client is shared: a cookie must not be sent with another caller's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=through_proxy,
     )
+
+
+def user_agent() -> str:
+    """Return keyfob's name and version (RFC 9110 §10.1.5); from source, without a version."""
+    try:
+        return f"keyfob/{version('keyfob')}"
+    except PackageNotFoundError:
+        return "keyfob"
 
 
 def _is_plain(problem: httpx2.RequestError) -> bool:

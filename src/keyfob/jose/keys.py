@@ -23,6 +23,9 @@ else:  # joserfc takes 60 ms, and is needed only where keys are read or written
     key_formats = LazyModule("keyfob.jose.key_formats")
 
 _ESSENTIAL = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+# In base64url: a modulus of 4,096 bits and an exponent of 32. A strange key could take the time of many signatures.
+_LONGEST_N: Final = 684
+_LONGEST_E: Final = 6
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _CURVES = {"EC": "P-256", "OKP": "Ed25519"}
 
@@ -57,6 +60,8 @@ class PublicKey:
         known = named(algorithm)
         if algorithm is not None and (known is None or KEY_TYPES[known] != key_type):
             raise Malformed("key: alg does not fit it", field="alg")
+        if key_type == "RSA" and (len(fields.text("n")) > _LONGEST_N or len(fields.text("e")) > _LONGEST_E):
+            raise Malformed("key: its modulus or exponent is too large", field="n")
         return cls(fields.optional_text("kid"), key_type, known, key_formats.read_public_jwk(jwk))
 
 

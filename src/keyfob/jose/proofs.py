@@ -106,8 +106,8 @@ def _is_hash_of(token: Secret, shown: str) -> bool:
 
 
 def _mark(key_thumbprint: str, token_id: str) -> str:
-    """Return the replay key, of constant length. A `jti` in JSON may have characters that UTF-8 cannot encode."""
-    return hashlib.sha256(f"dpop {key_thumbprint} {token_id}".encode("utf-8", "surrogatepass")).hexdigest()
+    """Return the replay key, of constant length."""
+    return hashlib.sha256(f"dpop {key_thumbprint} {token_id}".encode()).hexdigest()
 
 
 def read_proof(proof: Secret, algorithms: tuple[Algorithm, ...] = ALGORITHMS) -> tuple[Proof, str]:

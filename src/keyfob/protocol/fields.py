@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -179,7 +180,8 @@ def read_json(text: bytes | str, what: str) -> Fields:
         what: Its name in messages.
 
     Raises:
-        Malformed: Not JSON, not an object, a repeated member, nested too deeply, or a number that is not finite.
+        Malformed: Not JSON, not an object, a repeated member, nested too deeply, a number that is not finite, or
+            text that is not Unicode.
     """
     found = _load(text, what)
     if not isinstance(found, dict):
@@ -203,6 +205,9 @@ def _load(text: bytes | str, what: str) -> object:
         found, end = _DECODER.raw_decode(plain) if plain.startswith("{") else (None, -1)
         if end != len(plain):
             found = _DECODER.decode(plain)
+        if "\\u" in plain and _LONE.search(plain):
+            # Half a surrogate pair is no character, and cannot be encoded again (RFC 8259 §8.2). A whole pair can.
+            _ENCODE(found).encode()
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise Malformed(f"{what}: not JSON", code="not-json") from None
     # Few brackets cannot be nested deeply, and counting them takes no time.
@@ -231,4 +236,6 @@ def _no_constant(_: str) -> object:
     raise ValueError
 
 
+_LONE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False).encode
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_repeats, parse_constant=_no_constant)

@@ -19,6 +19,7 @@ from keyfob.server.records import (
     PushedRequest,
     RefreshLogin,
     StoredKey,
+    Tries,
     User,
 )
 
@@ -90,6 +91,12 @@ class Transaction(Protocol):
     def use_once(self, replay_key: bytes, until: datetime) -> bool:
         """Store a replay key (the hash of a `jti`) at least until that time. Return False if it was stored before."""
         ...
+
+    def tries(self, tries_key: bytes) -> Tries | None: ...
+
+    def save_tries(self, tries: Tries) -> None: ...
+
+    def drop_tries(self, tries_key: bytes) -> None: ...
 
     def session(self, session_hash: bytes) -> BrowserSession | None: ...
 
@@ -165,8 +172,14 @@ class Passwords(Protocol):
 
     async def hash(self, password: Secret) -> str: ...
 
-    async def verify(self, password: Secret, hashed: str | None) -> bool:
-        """Return whether a password matches. None, for an unknown user, takes the same time."""
+    async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
+        """Return whether a password matches; None if it was not checked, since too many are waiting.
+
+        Args:
+            password: As typed.
+            hashed: The stored hash; None, for an unknown user, takes the same time.
+            network: Of the caller. One network cannot take all places of those that wait.
+        """
         ...
 
     def is_outdated(self, hashed: str) -> bool:

@@ -11,7 +11,6 @@ from keyfob.protocol.scope import Scope
 
 Factor = Literal["otp", "email", "recovery-code"]
 DEFAULT_CONNECTION: Final = "Username-Password-Authentication"
-DeviceResult = Literal["", "allowed", "denied"]
 Stage = Literal["waiting", "confirmed", "approved", "denied", "redeemed", "lapsed"]
 
 # The stages that a device login may change to, by its present stage.
@@ -142,6 +141,8 @@ class Authenticator:
         secret: The encrypted TOTP secret, or the keyed hash of a recovery code; empty for e-mail.
         is_active: Whether its enrolment was completed with a right code.
         last_step: The time step of the last accepted code; no code is accepted twice (RFC 6238 §5.2).
+        login_hash: The `MfaLogin` that began the enrolment. Until a right code, the factor is valid there alone.
+        expires_at: The end of that login; None once the factor is active.
     """
 
     authenticator_id: str
@@ -151,6 +152,17 @@ class Authenticator:
     created_at: datetime
     is_active: bool = False
     last_step: int | None = None
+    login_hash: bytes | None = None
+    expires_at: datetime | None = None
+
+    def is_unproven_of(self, login_hash: bytes, now: datetime) -> bool:
+        """Return whether this login has begun the enrolment and may still complete it."""
+        return (
+            not self.is_active
+            and self.login_hash == login_hash
+            and self.expires_at is not None
+            and now < self.expires_at
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +170,9 @@ class MfaLogin:
     """A login with a verified password that requires a second factor.
 
     Attributes:
-        grant: The interrupted grant: `password`, `password-realm`, or `browser`.
+        token_hash: The hash of the `mfa_token`, or of the access token that began an enrolment; in a browser, random
+            bytes that only the encrypted state of the login contains.
+        grant: The interrupted grant: `password`, `password-realm`, or `browser`; or `enrolment`, with an access token.
         oob_hash: The hash of the `oob_code` of the message that was sent.
         binding_hash: The hash of the code in that message.
     """
@@ -181,15 +195,13 @@ class MfaLogin:
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """A session of a browser that has sent a form. `user_id` is None before a login."""
+    """A session of a browser in which a user has logged in. Before that, the store has nothing of a browser."""
 
     session_hash: bytes
     created_at: datetime
     seen_at: datetime
-    user_id: str | None = None
-    auth_time: datetime | None = None
-    device_code_hash: bytes | None = None
-    outcome: DeviceResult = ""
+    user_id: str
+    auth_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +224,21 @@ class User:
     picture: str | None = None
     roles: tuple[str, ...] = ()
     permissions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """The wrong passwords or codes for one user: those in a row, or what is left of a budget of tries.
+
+    Attributes:
+        tries_key: The keyed hash of what is counted.
+        expires_at: The time from which the record is the same as none.
+    """
+
+    tries_key: bytes
+    count: float
+    at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from keyfob.server.records import (
     PushedRequest,
     RefreshLogin,
     StoredKey,
+    Tries,
     User,
 )
 
@@ -108,3 +109,4 @@ SESSION: Final = Table(BrowserSession, "browser_session")
 PERSON: Final = Table(User, "person")
 KEY: Final = Table(StoredKey, "signing_key")
 DOCUMENT: Final = Table(Document, "document")
+TRIES: Final = Table(Tries, "tries")

@@ -5,31 +5,34 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response
+from keyfob.server.decide import limits
 from keyfob.server.decide.device import Pace
 from keyfob.server.decide.throttle import Bucket, Failures
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, TimeAndRandom
+from keyfob.server.records import Tries
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-MOST_REMEMBERED: Final = 100_000
-
 
 class LimitedDict(Generic[K, V]):
     """A dict of limited size. It drops its oldest entries, so that unauthenticated callers cannot fill the memory."""
 
-    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+    def __init__(self, most: int = limits.REMEMBERED) -> None:
         self._entries: dict[K, V] = {}
         self._most = most
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def get(self, key: K) -> V | None:
         return self._entries.get(key)
@@ -53,10 +56,11 @@ class Site:
         paces: The polling state of each pending device login, by the hash of its device code.
         user_code_tries: Tries left to enter a user code, by network; "" is the limit for all networks together.
         device_requests: Device requests left, by network.
-        failures: Wrong passwords and client secrets, by account and network.
-        account_tries: Password tries left at one account, from all networks.
-        factor_tries: Tries left for a second factor, by user.
+        client_failures: Wrong secrets of registered clients, by client and network.
+        unknown_tries: Wrong passwords of names that do not exist, by their keyed hash. Those of users are in the store.
+        network_tries: Password tries left for one network at all accounts.
         endpoint_requests: Requests left, by endpoint and network.
+        health: When the store was last checked for /healthz, and the result.
         token_issuer: Signs tokens with the newest key of each algorithm.
     """
 
@@ -73,12 +77,15 @@ class Site:
     paces: LimitedDict[bytes, Pace] = field(default_factory=LimitedDict[bytes, Pace])
     user_code_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
     device_requests: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
-    failures: LimitedDict[tuple[str, str], Failures] = field(default_factory=LimitedDict[tuple[str, str], Failures])
-    account_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
-    factor_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
+    client_failures: LimitedDict[tuple[str, str], Failures] = field(
+        default_factory=LimitedDict[tuple[str, str], Failures]
+    )
+    unknown_tries: LimitedDict[bytes, Tries] = field(default_factory=LimitedDict[bytes, Tries])
+    network_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
     endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )
+    health: tuple[datetime, bool] | None = None
     token_issuer: TokenIssuer = field(init=False)
 
     def __post_init__(self) -> None:

@@ -66,6 +66,7 @@ Outcome = Literal[
     "endpoint_disabled",
     "not_found",
     "method_not_allowed",
+    "busy",
     "too_large",
     "too_many",
     "server_error",
@@ -262,6 +263,7 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
     "endpoint_disabled": _both(404, "endpoint_disabled", "This tenant does not offer that."),
     "not_found": _both(404, "not_found", "There is nothing at this address."),
     "method_not_allowed": _both(405, "method_not_allowed", "This address does not take that method."),
+    "busy": _both(503, "temporarily_unavailable", "The server is busy. Please try again in a few seconds."),
     "too_large": _both(413, "invalid_request", "The request is too large."),
     "too_many": (
         (429, "too_many_requests", "Global limit has been reached"),

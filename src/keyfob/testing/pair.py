@@ -76,14 +76,13 @@ async def ask(app: App, request: Request, *, peer: str = "127.0.0.1") -> Respons
         "client": (peer, 50000),
         "server": (parts.hostname or "testserver", parts.port or 80),
     }
-    incoming: list[MutableMapping[str, Any]] = [
-        {"type": "http.request", "body": request.body, "more_body": False},
-        {"type": "http.disconnect"},
-    ]
+    incoming: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": request.body, "more_body": False}]
     outgoing: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:
         await asyncio.sleep(0)
+        if not incoming:
+            await asyncio.Event().wait()  # the sender stays until the response
         return incoming.pop(0)
 
     async def send(message: MutableMapping[str, Any]) -> None:

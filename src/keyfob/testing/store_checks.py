@@ -25,6 +25,7 @@ from keyfob.server.records import (
     PushedRequest,
     RefreshLogin,
     StoredKey,
+    Tries,
     User,
 )
 from keyfob.server.settings.registered import RefreshPolicy
@@ -57,7 +58,8 @@ MFA: Final = MfaLogin(
     NOON + timedelta(minutes=10), "thumbprint", b"oob", b"binding", NOON, "email|dev_1", is_spent=True,
 )  # fmt: skip
 DOCUMENT: Final = Document("application", "program", '{"name":"Program"}')
-SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON, CODE, "allowed")
+SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON)
+TRIES: Final = Tries(b"tries key", 2.5, NOON, NOON + timedelta(hours=1))
 KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON)
 
 
@@ -377,6 +379,25 @@ async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) ->
     assert await store.read(lambda transaction: transaction.refresh_by_id(REFRESH.login_id)) == REFRESH
 
 
+async def tries_are_kept_until_they_expire(store: Store) -> None:
+    """A budget is replaced, dropped alone, and swept only after its time."""
+    later = replace(TRIES, tries_key=b"other", expires_at=NOON + timedelta(days=1))
+
+    def fill(transaction: Transaction) -> None:
+        transaction.save_tries(replace(TRIES, count=4))
+        transaction.save_tries(TRIES)
+        transaction.save_tries(later)
+        transaction.save_tries(replace(TRIES, tries_key=b"third"))
+        transaction.drop_tries(b"third")
+
+    await store.write(fill)
+    assert await store.read(lambda transaction: transaction.tries(TRIES.tries_key)) == TRIES
+    assert await store.read(lambda transaction: transaction.tries(b"third")) is None
+    assert await store.write(lambda transaction: transaction.sweep(TRIES.expires_at, 10)) == 1
+    assert await store.read(lambda transaction: transaction.tries(TRIES.tries_key)) is None
+    assert await store.read(lambda transaction: transaction.tries(b"other")) == later
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     what_is_saved_is_found_again,
     what_the_other_grants_need_is_found_again,
@@ -395,4 +416,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     twenty_rotations_at_once_happen_one_after_the_other,
     twenty_trades_at_once_get_one_successor,
     a_sweep_takes_what_has_lapsed_and_no_more_than_it_may,
+    tries_are_kept_until_they_expire,
 )

@@ -1,0 +1,1 @@
+"""Attacks over real connections of this machine."""

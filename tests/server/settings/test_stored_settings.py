@@ -120,6 +120,7 @@ def configs(draw: st.DrawFn) -> TenantConfig:
         draw(SPANS),
         draw(st.floats(0, 1, exclude_min=True)),
         *draw(st.tuples(*[st.integers(1, 10**6)] * 3)),
+        enrolment_ends_logins=draw(FLAGS),
     )
 
 

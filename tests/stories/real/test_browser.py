@@ -110,6 +110,66 @@ def test_a_person_logs_a_program_in_with_the_keyboard_alone(
     app.session().log_out()
 
 
+def device_code(running: Running) -> str:
+    scope = b"openid+profile+email+offline_access+read:orders+write:orders"
+    body = b"client_id=" + READY_CLIENT_ID.encode() + b"&scope=" + scope
+    kind = (("content-type", "application/x-www-form-urlencoded"),)
+    answer = over_network(Request("POST", f"{running.url}oauth/device/code", kind, body))
+    return answer.body.decode().partition('"user_code":"')[2][:9]
+
+
+def is_on_screen(page: Page, button: str) -> None:
+    box, size = page.get_by_role("button", name=button, exact=True).bounding_box(), page.viewport_size
+    assert box is not None
+    assert size is not None
+    assert box["y"] + box["height"] <= size["height"], button
+
+
+@pytest.mark.parametrize("scale", [1, 2], ids=["as is", "200 %"])
+def test_the_decision_is_on_the_first_screen_of_a_phone(tenant: tuple[Running, FirstUser], scale: int) -> None:
+    """[FP-05]: also for somebody who is logged in; and with letters twice as large, nothing hangs over the edge."""
+    running, user = tenant
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        viewport = {"width": 390 // scale, "height": 664 // scale}
+        page = browser.new_page(viewport=viewport, device_scale_factor=scale)  # type: ignore[arg-type]
+        for is_known in (False, True):
+            page.goto(f"{running.url}activate?user_code={device_code(running)}")
+            fits(page)
+            if scale == 1:
+                is_on_screen(page, "Decline")
+                is_on_screen(page, "Yes, this is my code")
+            if not is_known:
+                page.get_by_role("button", name="Yes, this is my code").click()
+                page.get_by_label("E-mail").fill(user.email)
+                page.get_by_label("Password").fill(user.password.reveal())
+                page.keyboard.press("Enter")
+                page.get_by_text("Your program is logged in").wait_for()
+        browser.close()
+
+
+def test_reload_and_back_send_no_form_again(tenant: tuple[Running, FirstUser], page: Page) -> None:
+    """[FP-03]: a browser that goes back has a page to show, and a reload asks nothing."""
+    running, user = tenant
+    page.goto(f"{running.url}activate?user_code={device_code(running)}")
+    page.get_by_role("button", name="Yes, this is my code").click()
+    page.get_by_label("E-mail").fill(user.email)
+    page.get_by_label("Password").fill("wrong")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").wait_for()
+    page.reload()
+    page.get_by_role("alert").wait_for()
+    page.go_back()
+    page.get_by_label("Password").fill(user.password.reveal())
+    page.get_by_label("E-mail").fill(user.email)
+    page.keyboard.press("Enter")
+    page.get_by_text("Your program is logged in").wait_for()
+    page.reload()
+    page.get_by_text("Your program is logged in").wait_for()
+    page.go_back()
+    page.get_by_text("Your program is logged in").wait_for()
+
+
 def test_a_person_declines(tenant: tuple[Running, FirstUser], page: Page) -> None:
     running, _ = tenant
     body = b"client_id=" + READY_CLIENT_ID.encode()

@@ -98,7 +98,7 @@ def test_a_person_sets_up_a_second_factor_and_lets_a_program_in(
         page.get_by_role("alert").wait_for()
         page.get_by_label("Then enter the code").fill(one_time_code(secret, step_of(datetime.now(UTC))))
         page.keyboard.press("Enter")
-        page.get_by_role("link", name="I have kept it").click()
+        page.get_by_role("button", name="I have kept it").click()
         page.get_by_role("heading", name="Let Native in?").wait_for()
         fits(page)
         page.keyboard.press("Tab")

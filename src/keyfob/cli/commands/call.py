@@ -10,7 +10,7 @@ from pathlib import Path
 from keyfob.cli import output
 from keyfob.cli.api_login import add_flags, find_login, log_in_at, remember, unauthenticated_client
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import add_json_flag, add_profile_flag
+from keyfob.cli.flags import add_json_flag, add_profile_flag
 from keyfob.client.model.step_up import StepUp, challenge_of
 from keyfob.errors import Misuse, Refused
 from keyfob.login import Profile, StoredLogin

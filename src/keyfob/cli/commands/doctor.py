@@ -10,19 +10,11 @@ from pathlib import Path
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
+from keyfob.cli.flags import add_json_flag, add_profile_flag
 from keyfob.cli.main import version
-from keyfob.cli.profiles import (
-    ChosenProfile,
-    add_json_flag,
-    add_profile_flag,
-    app_of,
-    choose,
-    first_login,
-    known_names,
-    stored_app,
-)
+from keyfob.cli.profiles import ChosenProfile, app_of, choose, first_login, known_names, stored_app
 from keyfob.client.io.detect import look_around
-from keyfob.client.io.doctor import clock_ahead, look_at_files, look_at_ports
+from keyfob.client.io.doctor import clock_ahead, look_at_files, look_at_ports, try_disk
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.callback import Callback
@@ -39,7 +31,7 @@ def configure(parser: ArgumentParser) -> None:
     add_profile_flag(parser)
     parser.add_argument("--tenant", metavar="FOLDER", type=Path, help="look at a tenant of this machine too")
     add_json_flag(parser)
-    parser.epilog = "Changes nothing, and logs nobody in."
+    parser.epilog = "Leaves everything as it is, and logs nobody in."
 
 
 def run(flags: Namespace) -> int:
@@ -63,6 +55,8 @@ def _findings(flags: Namespace) -> Iterator[Finding]:
     yield from checkup.judge_modes(readable, foreign)
     for path in aside:
         yield Finding("files", "note", f"a damaged file was set aside: {path}", f"Remove it: rm {path}")
+    folder, problem = try_disk(home)
+    yield checkup.judge_disk(str(folder), problem)
     yield from _check_vault()
     yield from _check_logins()
     here = look_around()

@@ -11,7 +11,8 @@ from typing import cast
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import ChosenProfile, add_json_flag, add_profile_flag, app_of, choose, first_login
+from keyfob.cli.flags import add_json_flag, add_profile_flag
+from keyfob.cli.profiles import ChosenProfile, app_of, choose, first_login
 from keyfob.cli.settings import Setting, SettingKind
 from keyfob.client.flows.choice import find_browser
 from keyfob.client.io.detect import look_around

@@ -13,7 +13,8 @@ from typing import Final, cast
 
 from keyfob.cli import output, token_report
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
+from keyfob.cli.flags import add_json_flag, add_profile_flag
+from keyfob.cli.profiles import known_app
 from keyfob.errors import InvalidToken, KeyfobError, LoginRequired, Misuse, Unreachable
 from keyfob.guard import Policy, explain, fetch_keys
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm

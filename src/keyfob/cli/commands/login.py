@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
+from keyfob.cli.flags import add_json_flag, add_profile_flag, duration, port
 from keyfob.cli.profiles import (
     SOURCES,
     ChosenProfile,
-    add_json_flag,
-    add_profile_flag,
     app_of,
     check_subject,
     choose,
@@ -21,7 +20,6 @@ from keyfob.cli.profiles import (
     profile_of,
     readable_profiles,
 )
-from keyfob.cli.values import duration, port
 from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import NAMES, expand

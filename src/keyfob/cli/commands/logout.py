@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
-from keyfob.cli.profiles import add_json_flag, add_profile_flag, app_of, choose, known_names, name_of, stored_app
+from keyfob.cli.flags import add_json_flag, add_profile_flag
+from keyfob.cli.profiles import app_of, choose, known_names, name_of, stored_app
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.errors import KeyfobError, LoginRequired, VaultUnavailable
 from keyfob.login import App, LoggedOut
@@ -77,6 +78,8 @@ def end(name: str, app: App | None) -> Ended:
         VaultUnavailable: The login cannot be deleted.
         KeyboardInterrupt: The user pressed Ctrl-C; the login is deleted nevertheless.
     """
+    if app is not None and isinstance(app.vault, FileVault) and app.vault.seals is not None:
+        app.vault.seals.reads_plain = True  # a login that may not be used can be ended
     try:
         return Ended(name, None if app is None else app.session().log_out())
     except LoginRequired:

@@ -10,8 +10,9 @@ from typing import cast
 from keyfob.cli import output
 from keyfob.cli.commands.logout import end, members, print_result
 from keyfob.cli.exit_codes import DONE
+from keyfob.cli.flags import add_json_flag
 from keyfob.cli.parser import sentence
-from keyfob.cli.profiles import add_json_flag, choose, known_names, stored_app
+from keyfob.cli.profiles import choose, known_names, stored_app
 from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.profile import DEFAULT, check_name

@@ -10,10 +10,11 @@ import subprocess
 import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from keyfob.cli import core_files, output
-from keyfob.cli.profiles import add_profile_flag, known_app
-from keyfob.cli.values import duration
+from keyfob.cli.flags import add_profile_flag, duration
+from keyfob.cli.profiles import known_app
 from keyfob.errors import Misuse, Refused
 
 _DEFAULT = "KEYFOB_ACCESS_TOKEN"
@@ -38,7 +39,7 @@ def run(flags: Namespace) -> int:
         raise Misuse("there is no program to start", hint="Run: keyfob run -- CMD ...")
     if not _NAME.fullmatch(flags.variable):
         raise Misuse("a variable's name has letters, digits and underscores")
-    program = shutil.which(words[0])
+    program = find_program(words[0])
     if program is None:
         raise Misuse("there is no such program to start")
     token = _token(flags)
@@ -54,6 +55,24 @@ def run(flags: Namespace) -> int:
             signal.signal(ignored, signal.SIG_DFL)
         os.execve(program, words, environment)  # noqa: S606  no shell is the point
     return subprocess.call([program, *words[1:]], env=environment)  # noqa: S603  the command that the user typed
+
+
+def find_program(word: str, platform: str = sys.platform) -> str | None:
+    """Return the path of a program, or None. On Windows too, the current folder is not searched unless it is named.
+
+    `shutil.which` looks there first, and a folder that came from somebody else may hold another `git.exe`.
+    """
+    if platform != "win32" or "/" in word or "\\" in word or ":" in word:
+        return shutil.which(word)
+    endings = [ending for ending in os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";") if ending]
+    has_ending = word.lower().endswith(tuple(ending.lower() for ending in endings))
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        if not Path(folder).is_absolute():
+            continue
+        for ending in ("",) if has_ending else endings:
+            if (found := Path(folder) / f"{word}{ending}").is_file():
+                return str(found)
+    return None
 
 
 def _token(flags: Namespace) -> str:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.values import port
+from keyfob.cli.flags import port
 
 
 def configure(parser: ArgumentParser) -> None:

@@ -8,16 +8,8 @@ from datetime import UTC, datetime
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import (
-    add_json_flag,
-    add_profile_flag,
-    app_of,
-    check_subject,
-    choose,
-    known_names,
-    not_logged_in,
-    stored_app,
-)
+from keyfob.cli.flags import add_json_flag, add_profile_flag
+from keyfob.cli.profiles import app_of, check_subject, choose, known_names, not_logged_in, stored_app
 from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault

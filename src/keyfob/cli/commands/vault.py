@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
+from keyfob.cli.flags import add_json_flag
 from keyfob.cli.parser import sentence
-from keyfob.cli.profiles import add_json_flag
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.storage_choice import PLACES, WORDS, Note, is_place

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import add_json_flag, add_profile_flag, known_app
+from keyfob.cli.flags import add_json_flag, add_profile_flag
+from keyfob.cli.profiles import known_app
 from keyfob.login import StoredLogin
 
 

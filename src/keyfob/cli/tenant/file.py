@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import add_json_flag
+from keyfob.cli.flags import add_json_flag
 from keyfob.cli.tenant import folder
 from keyfob.cli.tenant.example import EXAMPLE, PASSWORD_FILE
 from keyfob.errors import Misuse

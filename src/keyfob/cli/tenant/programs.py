@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.profiles import add_json_flag
+from keyfob.cli.flags import add_json_flag
 from keyfob.cli.tenant import folder
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret

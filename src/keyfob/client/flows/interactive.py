@@ -12,7 +12,7 @@ from keyfob.client.flows import device as device_flow
 from keyfob.client.flows import password as password_flow
 from keyfob.client.flows.choice import Choice, choose
 from keyfob.client.flows.id_token import check
-from keyfob.client.flows.login_context import LoginContext, concede, find, forget, remember
+from keyfob.client.flows.login_context import LoginContext, concede, find, forget, is_for_this_client, remember
 from keyfob.client.flows.logout import log_out
 from keyfob.client.flows.polling import poll_or
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
@@ -26,7 +26,6 @@ from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import DeviceRequested, Pasted, World
 from keyfob.errors import (
     KeyfobError,
-    LoginDeclined,
     LoginRequired,
     Malformed,
     Misuse,
@@ -34,17 +33,12 @@ from keyfob.errors import (
     TimedOut,
     VaultUnavailable,
 )
-from keyfob.protocol.oauth_error import UNAUTHORIZED_CLIENT
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.tokens import TokenAnswer
 
 _TRIES: Final = 5
 _TRY_ANYWAY: Final = "To try one all the same, name it, such as --flow device."
 _USER_SCOPES: Final = frozenset({"openid", "profile", "email", "address", "phone"})  # OpenID Connect Core §5.4
-# `device_flow_disabled` is GitHub's.
-_FLOW_REFUSED: Final = frozenset(
-    {UNAUTHORIZED_CLIENT, "unsupported_grant_type", "unsupported_response_type", "device_flow_disabled"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +99,14 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
         try:
             after, result = await _run_flow(world, _Run(flow, opens_page=opens_page, doubt=doubt), context)
         except Refused as problem:
-            if following is None or problem in refusals.values() or not _is_for_this_client(problem):
+            if following is None or problem in refusals.values() or not is_for_this_client(problem):
                 raise
             refusals[flow] = problem
             world.notify(FlowRefused(flow, following, problem.message))
         else:
             remember(world, context, context, tuple(refusals))
             return await _verify(world, after, result)
-    hint = f"{'; '.join(choice.reasons)}. {_TRY_ANYWAY}"
+    hint = f"{'; '.join(choice.reasons)}.{_for_keyfob(context, _TRY_ANYWAY)}"
     raise Refused("the server offers no way for a person to log in from here", code="flow-unavailable", hint=hint)
 
 
@@ -155,7 +149,7 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
         less = concede(context, problem)
         if less is not None:
             remember(world, context, less)
-            problem.hint = f"{profile.login_hint()}. It no longer asks for what was refused."
+            problem.hint = profile.login_hint()  # which no longer asks for what was refused
         raise
     return await _verify(world, context, TokenResult(answer))
 
@@ -185,12 +179,6 @@ def _choose(world: World, context: LoginContext) -> Choice:
     if choice.flows:
         world.notify(FlowChosen(choice.flows[0], choice.reasons))
     return choice
-
-
-def _is_for_this_client(problem: Refused) -> bool:
-    """Return whether the flow is refused to this client, as opposed to this login."""
-    is_final = isinstance(problem, LoginDeclined | LoginRequired)
-    return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _FLOW_REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +303,15 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
         if parameters is not None:
             return await _redeem(world, context, browser_login, parameters)
     hint = "Run the same command again, or say --flow device."
+    if context.added:  # some servers, such as GitLab, show a refused scope on a page and do not redirect
+        scope = f"If the page speaks of a scope, keyfob added {context.added.write()}; --exact-scope adds nothing."
+        hint += _for_keyfob(context, scope)
     raise TimedOut("nobody came back from the browser", hint=hint)
+
+
+def _for_keyfob(context: LoginContext, hint: str) -> str:
+    """Return a hint about a flag of `keyfob login`; "" in another program, whose flags are unknown."""
+    return f" {hint}" if context.settings.login_command == KEYFOB_LOGIN else ""
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:

@@ -18,13 +18,17 @@ from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.server_capabilities import UNPUSHED, scope_refusals
 from keyfob.client.ports import World
-from keyfob.errors import Misuse, Refused
+from keyfob.errors import LoginDeclined, LoginRequired, Misuse, Refused
 from keyfob.protocol.metadata import ServerMetadata
-from keyfob.protocol.oauth_error import INVALID_REQUEST, INVALID_SCOPE
+from keyfob.protocol.oauth_error import INVALID_REQUEST, INVALID_SCOPE, UNAUTHORIZED_CLIENT
 from keyfob.protocol.scope import Scope
 
 _OFFLINE: Final = Scope.of(["offline_access"])
 _OPENID: Final = Scope.of(["openid"])
+# `device_flow_disabled` is GitHub's.
+_FLOW_REFUSED: Final = frozenset(
+    {UNAUTHORIZED_CLIENT, "unsupported_grant_type", "unsupported_response_type", "device_flow_disabled"}
+)
 _NOT_ALLOWED: Final = "not_allowed"  # Keycloak: this user or client may not have offline_access
 
 
@@ -91,6 +95,12 @@ def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
         INVALID_SCOPE: context.added - _OPENID or context.added,
     }.get(problem.oauth_code)
     return replace(context, added=context.added - refused) if refused else None
+
+
+def is_for_this_client(problem: Refused) -> bool:
+    """Return whether a flow is refused to this client, as opposed to this login."""
+    is_final = isinstance(problem, LoginDeclined | LoginRequired)
+    return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _FLOW_REFUSED)
 
 
 def _pushed(context: LoginContext) -> LoginContext | None:

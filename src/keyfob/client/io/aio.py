@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from keyfob.run import run
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_OWN = "keyfob-own"
 _TICK_S = 1.0
 _GLANCE_S = 0.1
 # A pool of our own: a lock's holder must find a free thread, however busy the event loop's default pool is.
@@ -34,12 +36,16 @@ async def in_thread(flow: Coroutine[object, None, T]) -> T:
 
 
 async def off_loop(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a function that blocks in a thread."""
+    """Run a function that blocks in a thread; in a thread that may block, run it there."""
+    if _is_own_thread():
+        return act(*args, **kwargs)
     return await asyncio.wrap_future(_threads.submit(act, *args, **kwargs))
 
 
 async def _to_the_end(flow: Coroutine[object, None, T]) -> T:
     """As `in_thread`, but the coroutine runs to its end even if the task is cancelled at once."""
+    if _is_own_thread():
+        return run(flow)
     return await asyncio.shield(asyncio.wrap_future(_threads.submit(run, flow)))
 
 
@@ -47,12 +53,14 @@ class WorldInThreads(WorldAround):
     """A blocking World for an event loop."""
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
-        """Run `act` in a thread with an event loop of its own, which neither this task's nor this loop's end stops.
+        """Run `act` in a thread of its own, which neither the end of this task nor that of the event loop stops.
+
+        In that thread nothing suspends and no other thread is needed, since there is none at the interpreter's end.
 
         Raises:
             CancelledError: The task was cancelled. `act` has ended, or will soon in the background.
         """
-        ending = asyncio.wrap_future(_in_own_thread(lambda: asyncio.run(act)))
+        ending = asyncio.wrap_future(_in_own_thread(lambda: run(act)))
         ending.add_done_callback(_retrieve)
         with held_back():
             try:
@@ -89,6 +97,9 @@ class AsyncSystemWorld(WorldInThreads):
         self._system = world
 
     async def wait(self, span: timedelta) -> None:
+        if _is_own_thread():
+            await self._system.wait(span)
+            return
         end = time.monotonic() + span.total_seconds()
         while (left := end - time.monotonic()) > 0:
             self._system.tick()
@@ -192,10 +203,14 @@ class _Reserved(_Entered[Slot]):
 
 def _in_own_thread(act: Callable[[], T]) -> Future[T]:
     """Run a function in a new thread, which the interpreter waits for at its end."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keyfob-own")
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=_OWN)
     future = pool.submit(act)
     pool.shutdown(wait=False)
     return future
+
+
+def _is_own_thread() -> bool:
+    return threading.current_thread().name.startswith(_OWN)
 
 
 def _retrieve(done: asyncio.Future[T]) -> None:

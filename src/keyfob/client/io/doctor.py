@@ -1,9 +1,11 @@
-"""Observations for `keyfob doctor`: the issuer's clock, files and their modes, ports. Changes nothing."""
+"""Observations for `keyfob doctor`: the issuer's clock, files and their modes, the disk, ports. They leave no trace."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import socket
+import tempfile
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -11,10 +13,12 @@ from pathlib import Path
 from keyfob.client.io.http.connections import sender_of
 from keyfob.client.model.callback import ANYWHERE, Callback
 from keyfob.client.model.profile import Profile
+from keyfob.io.sockets import claim_port
 from keyfob.protocol.http import Request
 from keyfob.protocol.metadata import well_known
 
 _OTHERS = 0o077
+_PROBE_BYTES = 64 * 1024  # what a refresh reserves
 _FOLDERS = (".", "vault", "profiles", "learned", "pending", "quick")
 
 
@@ -60,6 +64,25 @@ def look_at_files(home: Path) -> tuple[list[str], list[str], list[str]]:
     return sorted(set(readable)), sorted(set(foreign)), sorted(set(aside))
 
 
+def try_disk(home: Path) -> tuple[Path, str]:
+    """Write a file in the vault's folder, read it back and remove it; return the folder, and why that failed or "".
+
+    If there is no vault yet, the file is in the nearest folder that exists.
+    """
+    wanted = home / "vault"
+    folder = next((found for found in (wanted, *wanted.parents) if found.is_dir()), wanted)
+    content = secrets.token_bytes(_PROBE_BYTES)
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            return folder, "" if file.read() == content else "what was written is not what is read back"
+    except OSError as problem:
+        return folder, os.strerror(problem.errno) if problem.errno else type(problem).__name__
+
+
 def look_at_ports(callbacks: tuple[Callback, ...]) -> tuple[list[str], bool]:
     """Return which of the requested ports are taken, and whether any port can be opened."""
     taken = [f"{one.host}:{one.port}" for one in callbacks if one.port and not _is_free(one)]
@@ -71,8 +94,7 @@ def _is_free(callback: Callback) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            if os.name == "posix":
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            claim_port(probe)
             probe.bind((host, callback.port))
             probe.listen(1)
     except OSError:

@@ -29,7 +29,7 @@ class _Hold:
         for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
             handler = signal.getsignal(number)
             # An ignored signal stays ignored, and a handler that is not Python's cannot be called from here.
-            if handler not in {signal.SIG_IGN, None}:
+            if handler is not None and handler != signal.SIG_IGN:
                 self._before[number] = handler
                 signal.signal(number, self._receive)
 

@@ -115,6 +115,14 @@ def judge_modes(open_to_others: Iterable[str], foreign: Iterable[str]) -> list[F
     return found or [Finding("files", "ok", "all files are yours, and nobody else may read them")]
 
 
+def judge_disk(folder: str, problem: str) -> Finding:
+    """Report whether tokens can be written and read back; `problem` is "" if they can."""
+    if not problem:
+        return Finding("disk", "ok", f"files can be written in {folder} and read back")
+    fix = "Make room there, or set KEYFOB_HOME to a folder that can be written. Until then no login is renewed."
+    return Finding("disk", "wrong", f"nothing can be kept in {folder}: {problem}", fix)
+
+
 def judge_ports(removed: Iterable[str], *, any_free: bool) -> Finding:
     """Report whether a redirect from the browser can be received."""
     busy = list(removed)

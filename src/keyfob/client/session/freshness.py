@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from keyfob.client.auth.client_auth import OAuthClient, request_tokens
 from keyfob.client.auth.token_response import OK, read_tokens
@@ -119,10 +119,10 @@ def _without_access_token(response: Response, stored: StoredLogin) -> StoredLogi
     """
     try:
         # Not as strictly as usual: what is wrong with the answer is known already.
-        members: object = json.loads(response.body)
+        members = json.loads(response.body)
     except (ValueError, RecursionError):
         return stored  # for example a page of a proxy
-    sent = members.get("refresh_token") if isinstance(members, dict) else None
+    sent = cast(dict[str, object], members).get("refresh_token") if isinstance(members, dict) else None
     if sent is None or sent == "":
         return stored
     new = Secret(sent) if isinstance(sent, str) and sent.isascii() and sent.isprintable() else None

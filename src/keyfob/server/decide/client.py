@@ -95,7 +95,18 @@ class ClientFacts:
         return not self.client_id
 
     def must_wait(self) -> bool:
-        return bool(self.wait)
+        """Return whether wrong credentials are answered with a wait. Right ones never wait.
+
+        Secrets and keys are too long to be guessed, and a client's honest processes may share the network of others.
+        """
+        return bool(self.wait) and self.is_unauthenticated()
+
+    def is_a_guess(self) -> bool:
+        """Return whether the failure counts: a registered client, and a method of that client."""
+        presented, application = self.credentials, self.application
+        if presented is None or presented.proof is None or application is None:
+            return False
+        return presented.method in application.auth_methods
 
     def is_unauthenticated(self) -> bool:
         presented, application = self.credentials, self.application

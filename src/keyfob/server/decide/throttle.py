@@ -18,6 +18,16 @@ FREE_TRIES: Final = 5  # wrong passwords before the first wait
 ACCOUNT_TRIES: Final = 100
 ACCOUNT_TRY_BACK_AFTER: Final = timedelta(minutes=15)
 LONGEST_WAIT: Final = timedelta(minutes=15)
+# The limit for one network at all accounts together, which bounds the spraying of one password.
+NETWORK_TRIES: Final = 100
+NETWORK_TRY_BACK_AFTER: Final = timedelta(seconds=30)
+# E-mails with a code: for one login, and for one user.
+MESSAGES_OF_LOGIN: Final = 3
+MESSAGES: Final = 10
+MESSAGES_SPAN: Final = timedelta(hours=1)
+MESSAGE_PAUSE: Final = timedelta(seconds=30)
+FAILURES_KEPT: Final = timedelta(days=1)
+KNOWN_NETWORK: Final = timedelta(days=30)  # how long a network from which the user has logged in stays exempt
 
 
 def guess_budget(odds: float) -> int:
@@ -69,7 +79,7 @@ def time_until_try(bucket: Bucket, size: int, span: timedelta) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Consecutive wrong passwords for one account from one address."""
+    """Consecutive wrong passwords or secrets for one account from one address."""
 
     count: int
     last: datetime

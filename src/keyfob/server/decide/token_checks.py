@@ -89,7 +89,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="client_failures",
-        rule="This network has not recently sent too many wrong credentials for this client.",
+        rule="This network has not recently sent too many wrong credentials for this client, or these are right.",
         client=Cell(ClientFacts.must_wait, "too_many"),
     ),
     TokenCheck(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -9,6 +10,10 @@ from keyfob.errors import Misuse
 
 ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; no similar letters
 CODE_LENGTH: Final = 8
+LONGEST_TYPED: Final = 300  # a whole link may be pasted
+_HALF: Final = f"([{ALPHABET}]{{4}})"
+_IN_LINK: Final = re.compile(rf"[?&]USER_CODE={_HALF}(?:-|%2D)?{_HALF}(?![A-Z0-9])")
+_IN_TEXT: Final = re.compile(rf"(?<![A-Z0-9=]){_HALF}[ \-\u2010-\u2015\u2212]{_HALF}(?![A-Z0-9])")
 
 
 def write_user_code(random: bytes) -> str:
@@ -27,9 +32,13 @@ def write_user_code(random: bytes) -> str:
 def read_user_code(typed: str) -> str | None:
     """Return a typed code in its canonical form, or None if it cannot be a code.
 
-    Case, dashes of every kind, spaces and full-width letters do not matter (RFC 8628 §6.1).
+    Case, dashes of every kind, spaces and full-width letters do not matter (RFC 8628 §6.1). A pasted text may have one
+    code in it: in the address of a whole link, or between other words.
     """
-    plain = unicodedata.normalize("NFKC", typed[:100]).upper()
+    plain = unicodedata.normalize("NFKC", typed[:LONGEST_TYPED]).upper()
     letters = "".join(letter for letter in plain if letter in ALPHABET)
     others = [letter for letter in plain if letter.isalnum() and letter not in ALPHABET]
-    return None if others or len(letters) != CODE_LENGTH else f"{letters[:4]}-{letters[4:]}"
+    if not others and len(letters) == CODE_LENGTH:
+        return f"{letters[:4]}-{letters[4:]}"
+    found = {pair for pattern in (_IN_LINK, _IN_TEXT) for pair in pattern.findall(plain)}
+    return "-".join(found.pop()) if len(found) == 1 else None

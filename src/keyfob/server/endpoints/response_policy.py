@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from keyfob.protocol.http import JSON, Headers, Request, Response
+from keyfob.server.decide.limits import FORMS_PER_MINUTE
 from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
+from keyfob.server.endpoints.pages.browser import page_headers, page_words
 from keyfob.server.site import Site
-from keyfob.server.wire import answer
+from keyfob.server.wire import answer, retry_after
 
 _JSON: Final[Headers] = (("content-type", JSON),)
 _JSON_UTF8: Final[Headers] = (("content-type", f"{JSON}; charset=utf-8"),)
@@ -30,11 +32,15 @@ class ResponsePolicy:
     Attributes:
         cors: The allowed origins; `registered` are the clients' web origins.
         is_limited: Whether the requests of one network are limited.
+        one_in: The part of the usual limit of requests, for an endpoint that stores what it is sent.
+        limits_forms: Whether the forms that one network sends are limited; the answer is a page.
         names_charset: Whether its JSON has `charset=utf-8` under `auth0`, as some of Auth0's endpoints do.
     """
 
     cors: Literal["none", "registered", "any"] = "none"
     is_limited: bool = False
+    one_in: int = 1
+    limits_forms: bool = False
     names_charset: bool = False
 
 
@@ -55,12 +61,16 @@ async def apply_policy(
         more = (("access-control-allow-headers", _ALLOWED), ("access-control-max-age", "600"))
         return Response(204, headers + asked + more)
     if policy.is_limited:
-        wait, limits = _spend(site, request, path)
+        wait, limits = _spend(site, request, path, max(1, site.config.requests_per_minute // policy.one_in))
         headers += limits
         if wait:
             return answer(
                 site.config.wire, "too_many", headers=(*headers, ("retry-after", str(math.ceil(wait.total_seconds()))))
             )
+    if policy.limits_forms and request.method == "POST":
+        wait, _ = _spend(site, request, path, FORMS_PER_MINUTE)
+        if wait:
+            return _too_many_forms(site, wait, headers)
     response = await endpoint(site, request)
     own = response.headers
     if policy.names_charset and site.config.wire == "auth0" and own[:1] == _JSON:
@@ -83,9 +93,15 @@ def _origin(site: Site, request: Request, policy: ResponsePolicy) -> Headers:
     )
 
 
-def _spend(site: Site, request: Request, path: str) -> tuple[timedelta, Headers]:
+def _too_many_forms(site: Site, wait: timedelta, headers: Headers) -> Response:
+    words = {**page_words(site), "problem": "Too many attempts from your network. Please try again in a minute."}
+    headers = (*page_headers(site), *headers, *retry_after(wait))
+    return Response(429, headers, site.render("problem.html", words))
+
+
+def _spend(site: Site, request: Request, path: str, size: int) -> tuple[timedelta, Headers]:
     """Count one request of this network. Return the time that it must wait, and the headers of the limit."""
-    size, key, now = site.config.requests_per_minute, (path, network_of(request.peer)), site.now()
+    key, now = (path, network_of(request.peer)), site.now()
     bucket = refill(site.endpoint_requests.get(key), size, _SPAN, now)
     wait = time_until_try(bucket, size, _SPAN)
     left = bucket if wait else spend(bucket)

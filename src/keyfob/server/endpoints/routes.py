@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from keyfob.protocol.http import Request, Response
+from keyfob.server.decide.limits import PUSHES_ONE_IN
 from keyfob.server.endpoints.oauth import mfa
 from keyfob.server.endpoints.oauth.device_code import device_code
 from keyfob.server.endpoints.oauth.introspect import introspect
@@ -15,7 +16,8 @@ from keyfob.server.endpoints.oauth.revoke import revoke
 from keyfob.server.endpoints.oauth.token import token
 from keyfob.server.endpoints.oauth.userinfo import userinfo
 from keyfob.server.endpoints.pages import activate, consent, login, second_factor
-from keyfob.server.endpoints.pages.authorize import authorize
+from keyfob.server.endpoints.pages.authorize import authorize, show_answer
+from keyfob.server.endpoints.pages.logout import done as logout_done
 from keyfob.server.endpoints.pages.logout import oidc_logout, v2_logout
 from keyfob.server.endpoints.response_policy import ResponsePolicy, apply_policy
 from keyfob.server.site import Site
@@ -24,9 +26,11 @@ from keyfob.server.wire import answer
 Endpoint = Callable[[Site, Request], Awaitable[Response]]
 
 PAGE: Final = ResponsePolicy()
+FORM_PAGE: Final = ResponsePolicy(limits_forms=True)
 PUBLIC: Final = ResponsePolicy(cors="any")
 CLIENT: Final = ResponsePolicy(cors="registered", is_limited=True)
 CLIENT_UTF8: Final = ResponsePolicy(cors="registered", is_limited=True, names_charset=True)
+PUSH: Final = ResponsePolicy(cors="registered", is_limited=True, one_in=PUSHES_ONE_IN, names_charset=True)
 ONE_AUTHENTICATOR: Final = "/mfa/authenticators/"
 
 ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
@@ -36,21 +40,25 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/oauth/device/code": (CLIENT, {"POST": device_code}),
     "/oauth/token": (CLIENT, {"POST": token}),
     "/oauth/revoke": (CLIENT, {"POST": revoke}),
-    "/oauth/par": (CLIENT_UTF8, {"POST": push}),
+    "/oauth/par": (PUSH, {"POST": push}),
     "/oauth/introspect": (CLIENT, {"POST": introspect}),
     "/userinfo": (CLIENT_UTF8, {"GET": userinfo, "POST": userinfo}),
     "/mfa/authenticators": (CLIENT_UTF8, {"GET": mfa.list_authenticators}),
     ONE_AUTHENTICATOR: (CLIENT_UTF8, {"DELETE": mfa.remove_authenticator}),
     "/mfa/associate": (CLIENT_UTF8, {"POST": mfa.associate}),
     "/mfa/challenge": (CLIENT_UTF8, {"POST": mfa.challenge}),
-    "/authorize": (PAGE, {"GET": authorize, "POST": authorize}),
-    "/activate": (PAGE, {"GET": activate.show, "POST": activate.act}),
+    "/authorize": (FORM_PAGE, {"GET": authorize, "POST": authorize}),
+    "/": (PAGE, {"GET": activate.start}),
+    "/activate": (FORM_PAGE, {"GET": activate.show, "POST": activate.act}),
     "/activate/done": (PAGE, {"GET": activate.done}),
-    "/u/login": (PAGE, {"GET": login.show, "POST": login.act}),
-    "/u/mfa": (PAGE, {"GET": second_factor.show, "POST": second_factor.act}),
-    "/u/consent": (PAGE, {"GET": consent.show, "POST": consent.act}),
+    "/u/login": (FORM_PAGE, {"GET": login.show, "POST": login.act}),
+    "/u/mfa": (FORM_PAGE, {"GET": second_factor.show, "POST": second_factor.act}),
+    "/u/enrol": (PAGE, {"GET": login.enrol}),
+    "/u/answer": (PAGE, {"GET": show_answer}),
+    "/u/consent": (FORM_PAGE, {"GET": consent.show, "POST": consent.act}),
     "/v2/logout": (PAGE, {"GET": v2_logout}),
-    "/oidc/logout": (PAGE, {"GET": oidc_logout, "POST": oidc_logout}),
+    "/oidc/logout": (FORM_PAGE, {"GET": oidc_logout, "POST": oidc_logout}),
+    "/oidc/logout/done": (PAGE, {"GET": logout_done}),
     "/healthz": (PAGE, {"GET": health}),
 }
 

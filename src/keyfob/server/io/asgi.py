@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from keyfob.io.redacting import guard_log
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
+from keyfob.server.decide import limits
+from keyfob.server.decide.forwarded import client_address
 from keyfob.server.endpoints.routes import handle
+from keyfob.server.io.passwords import CALLER_LEFT
 from keyfob.server.io.render import style
 from keyfob.server.site import Site
+from keyfob.server.wire import answer
 
-LARGEST_BODY: Final = 64 * 1024
+_NO_WEBSOCKET: Final = 1003
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -30,13 +34,18 @@ class AsgiApp:
         """Create the application. `reload` is called before each request, to reload changed settings."""
         self._site = site
         self._reload = reload
+        self._sweep_at = site.now() + limits.SWEEP_EVERY
         guard_log()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
-            await _write(await self._answer(scope, receive), send, has_body=scope["method"] != "HEAD")
+            response = await self._answer(scope, receive)
+            if response is not None:
+                await _write(response, send, has_body=scope["method"] != "HEAD")
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
     async def answer(self, request: Request) -> Response:
         """Answer one request. Log every exception, without details in the response."""
@@ -45,22 +54,45 @@ class AsgiApp:
         if request.path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
             return _style(self._site.config.colour)
         try:
-            return await handle(self._site, request)
+            await self._sweep_if_due()
+            return _checked(await handle(self._site, request))
         except Exception:  # noqa: BLE001  a response must never contain a traceback
             _LOG.exception("a request could not be answered")
             return self._site.refuse("server_error")
 
-    async def _answer(self, scope: Message, receive: Receive) -> Response:
+    async def _sweep_if_due(self) -> None:
+        """Delete expired rows about once a minute, whatever the requests are."""
+        now = self._site.now()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + limits.SWEEP_EVERY
+        try:
+            gone = await self._site.store.write(lambda transaction: transaction.sweep(now, limits.SWEPT_AT_ONCE))
+        except Exception:  # noqa: BLE001  a request does not fail because of it; /healthz reports a store that is full
+            _LOG.exception("expired rows could not be deleted")
+            return
+        if gone == limits.SWEPT_AT_ONCE:
+            self._sweep_at = now  # there are more
+
+    async def _answer(self, scope: Message, receive: Receive) -> Response | None:
+        """Answer a request. Return None if its sender left before it was complete."""
         body = await _read(receive)
         if body is None:
-            return self._site.refuse("too_large")
+            return None
+        if len(body) > limits.BODY_BYTES:
+            # The connection is closed, so that the rest of the body is not read.
+            return answer(self._site.config.wire, "too_large", headers=(("connection", "close"),))
         path = scope.get("raw_path") or scope["path"].encode()
         query = scope["query_string"]
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         url = path.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
-        # Only the address of the connection is trusted, not that of a header (RFC 9700 §4.13).
+        CALLER_LEFT.set(partial(_wait_until_left, receive))
         client = scope.get("client")
-        peer = client[0] if client else ""
+        config = self._site.config
+        # TLS ended before this connection, so its address is that of a proxy.
+        is_hidden = config.is_https and scope.get("scheme") == "http"
+        # A header is trusted only from a proxy that the settings name (RFC 9700 §4.13).
+        peer = client_address(client[0] if client else "", headers, config.trusted_proxies, is_hidden=is_hidden)
         return await self.answer(Request(scope["method"], url, headers, body, peer, _certificate_of(scope)))
 
 
@@ -82,17 +114,33 @@ def _style(colour: str) -> Response:
     return Response(200, headers, style(colour))
 
 
+def _checked(response: Response) -> Response:
+    """Return the response if every ASGI server can send its headers.
+
+    Raises:
+        ValueError: A header has control characters, which would end it, or others that HTTP does not have.
+    """
+    for _, value in response.headers:
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError("a header of a response is not plain ASCII")
+    return response
+
+
 async def _read(receive: Receive) -> bytes | None:
+    """Return the body, not much more than the limit of it, or None if the sender has left."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return bytes(body)
-        body += message.get("body", b"")
-        if len(body) > LARGEST_BODY:
             return None
-        if not message.get("more_body"):
+        body += message.get("body", b"")
+        if len(body) > limits.BODY_BYTES or not message.get("more_body"):
             return bytes(body)
+
+
+async def _wait_until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _write(response: Response, send: Send, *, has_body: bool) -> None:

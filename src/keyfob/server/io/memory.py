@@ -22,6 +22,7 @@ from keyfob.server.records import (
     PushedRequest,
     RefreshLogin,
     StoredKey,
+    Tries,
     User,
 )
 
@@ -46,6 +47,7 @@ class MemoryTables:
         self.factors: dict[str, Authenticator] = {}
         self.mfa_logins: dict[bytes, MfaLogin] = {}
         self.used: dict[bytes, datetime] = {}
+        self.all_tries: dict[bytes, Tries] = {}
         self.revoked: dict[bytes, datetime] = {}
         self.registered: dict[tuple[str, str], Document] = {}
 
@@ -139,6 +141,15 @@ class MemoryTables:
         self.used.setdefault(replay_key, until)
         return is_new
 
+    def tries(self, tries_key: bytes) -> Tries | None:
+        return self.all_tries.get(tries_key)
+
+    def save_tries(self, tries: Tries) -> None:
+        self.all_tries[tries.tries_key] = tries
+
+    def drop_tries(self, tries_key: bytes) -> None:
+        self.all_tries.pop(tries_key, None)
+
     def session(self, session_hash: bytes) -> BrowserSession | None:
         return self.sessions.get(session_hash)
 
@@ -190,11 +201,19 @@ class MemoryTables:
             self.user_codes.pop(login.user_code_hash, None)
         gone = len(old)
         for table, delay in ((self.codes, KEPT_AFTER), (self.mfa_logins, KEPT_AFTER), (self.pushes, _NO_TIME),
-                             (self.refreshes, _NO_TIME)):  # fmt: skip
+                             (self.refreshes, _NO_TIME), (self.all_tries, _NO_TIME)):  # fmt: skip
             expired = [key for key, one in table.items() if one.expires_at + delay <= now][: most - gone]
             for key in expired:
                 del table[key]
             gone += len(expired)
+        unproven = [
+            one.authenticator_id
+            for one in self.factors.values()
+            if one.expires_at is not None and one.expires_at <= now
+        ][: most - gone]
+        for name in unproven:
+            del self.factors[name]
+        gone += len(unproven)
         for marks in (self.used, self.revoked):
             expired_marks = [key for key, until in marks.items() if until <= now][: most - gone]
             for key in expired_marks:

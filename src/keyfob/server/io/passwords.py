@@ -1,14 +1,23 @@
-"""Argon2id off the event loop; concurrent hashes are limited, since they use memory (NIST SP 800-63B-4 §3.1.1.2)."""
+"""Argon2id off the event loop; concurrent hashes are limited, since they use memory (NIST SP 800-63B-4 §3.1.1.2).
+
+The queue is limited too. A caller who leaves gives up the place, so that abandoned requests do not delay others.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Literal
 
 import argon2
 
 from keyfob.protocol.secret import Secret
+from keyfob.server.decide import limits
 
-_AT_ONCE = 2
+# Set for each request: wait until its caller has closed the connection.
+CALLER_LEFT: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("CALLER_LEFT", default=None)
 
 
 class Argon2Passwords:
@@ -16,7 +25,8 @@ class Argon2Passwords:
 
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
         self._hasher = hasher or argon2.PasswordHasher()
-        self._limit = asyncio.Semaphore(_AT_ONCE)
+        self._limit = asyncio.Semaphore(limits.HASHES_AT_ONCE)
+        self._waiting: Counter[str] = Counter()  # by network
         # The password of an unknown user is compared with this, which takes the same time.
         self._dummy_hash = self._hasher.hash("nobody has this password")
 
@@ -24,16 +34,61 @@ class Argon2Passwords:
         async with self._limit:
             return await asyncio.to_thread(self._hasher.hash, password.reveal())
 
-    async def verify(self, password: Secret, hashed: str | None) -> bool:
-        async with self._limit:
+    async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
+        if not await self._has_turn(network):
+            return None
+        try:
             fits = await asyncio.to_thread(self._verify, password.reveal(), hashed or self._dummy_hash)
+        finally:
+            self._limit.release()
         return fits and hashed is not None
 
     def is_outdated(self, hashed: str) -> bool:
         return self._hasher.check_needs_rehash(hashed)
+
+    async def _has_turn(self, network: str) -> bool:
+        """Wait for a turn. Return False if too many wait already, or if the caller has left."""
+        if not self._limit.locked():
+            return await self._limit.acquire()
+        if self._waiting.total() >= limits.HASHES_WAITING or self._waiting[network] >= limits.HASHES_WAITING_OF_ONE:
+            return False
+        self._waiting[network] += 1
+        try:
+            return await _before_caller_leaves(self._limit)
+        finally:
+            self._waiting[network] -= 1
+            if not self._waiting[network]:
+                del self._waiting[network]
 
     def _verify(self, password: str, hashed: str) -> bool:
         try:
             return self._hasher.verify(hashed, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
+
+
+async def _before_caller_leaves(limit: asyncio.Semaphore) -> bool:
+    """Acquire a place. Return False, without one, if the caller left before."""
+    left = CALLER_LEFT.get()
+    if left is None:
+        return await limit.acquire()
+    turn, leaving = asyncio.ensure_future(limit.acquire()), asyncio.ensure_future(left())
+    try:
+        await asyncio.wait({turn, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    except BaseException:
+        _let_go(turn, limit)
+        raise
+    finally:
+        leaving.cancel()
+    if leaving.done() and not leaving.cancelled():
+        _let_go(turn, limit)
+        return False
+    return True
+
+
+def _let_go(turn: asyncio.Future[Literal[True]], limit: asyncio.Semaphore) -> None:
+    """Give up a turn, whether it has come or not."""
+    if turn.done() and not turn.cancelled():
+        limit.release()
+    else:
+        turn.cancel()

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Final
 
 import jinja2
 import segno
+
+from keyfob.server.decide.contrast import text_on, visible_on
+
+LIGHT_CARD: Final = "#ffffff"
+DARK_CARD: Final = "#1f2228"
 
 
 @cache
@@ -31,5 +37,12 @@ def draw(address: str) -> str:
 
 
 def style(colour: str) -> bytes:
-    """Return the style sheet. `TenantConfig` has checked the colour."""
-    return files("keyfob.server.io").joinpath("templates/style.css").read_bytes().replace(b"#2454a6", colour.encode())
+    """Return the style sheet, with a text colour and edges that can be seen beside the tenant's colour.
+
+    `TenantConfig` has checked the colour.
+    """
+    sheet = files("keyfob.server.io").joinpath("templates/style.css").read_text(encoding="utf-8")
+    edges = f"light-dark({visible_on(colour, LIGHT_CARD)}, {visible_on(colour, DARK_CARD)})"
+    chosen = {"accent": colour, "on-accent": text_on(colour), "edge": edges}
+    declared = "".join(f"  --{name}: {value};\n" for name, value in chosen.items())
+    return sheet.replace("  /* the tenant's colours */\n", declared).encode()

@@ -22,6 +22,9 @@ import uvicorn
 
 from keyfob.errors import Misuse, Unreachable
 from keyfob.io.redacting import guard_log
+from keyfob.io.sockets import claim_port
+from keyfob.server.decide import limits
+from keyfob.server.io.bounded_http import BoundedHttp
 from keyfob.server.io.certificates import TlsFiles
 
 _BACKLOG: Final = 256
@@ -54,7 +57,7 @@ def bind(host: str, port: int) -> socket.socket:
     # asyncio sets TCP_NODELAY only if the protocol is given. Without it, the second half of every response waits 40 ms
     # for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    claim_port(listener)
     try:
         listener.bind((host, port))
         listener.listen(_BACKLOG)
@@ -88,7 +91,7 @@ def url_of(listener: socket.socket, *, is_tls: bool = False, name: str = "") -> 
 
 
 class _Server(uvicorn.Server):
-    """A server that can also listen on a second socket, which requests client certificates."""
+    """A server with limits, which can also listen on a second socket that requests client certificates."""
 
     def __init__(self, config: uvicorn.Config, certified: Certified | None, tls: TlsFiles | None) -> None:
         super().__init__(config)
@@ -107,9 +110,16 @@ class _Server(uvicorn.Server):
             self.servers.append(await loop.create_server(make, sock=listener, ssl=self._context, backlog=_BACKLOG))
 
     async def on_tick(self, counter: int) -> bool:
-        """Accept newly registered certificates. Removed ones are still accepted here, but the endpoints refuse them."""
+        """Accept newly registered certificates, and end connections that are too slow.
+
+        Removed certificates are still accepted here, but the endpoints refuse them.
+        """
         if counter % _CHECK_EVERY == 0:
             await self._accept_registered()
+            now = asyncio.get_running_loop().time()
+            for connection in tuple(self.server_state.connections):
+                if isinstance(connection, BoundedHttp):
+                    connection.end_if_late(now)
         return await super().on_tick(counter)
 
     async def _accept_registered(self) -> None:
@@ -163,7 +173,8 @@ async def _call_with_certificate(app: Any, certificate: str, scope: dict[str, An
 def _server(app: Any, tls: TlsFiles | None, certified: Certified | None = None) -> uvicorn.Server:  # noqa: ANN401  uvicorn takes many kinds of application
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=5, timeout_keep_alive=int(limits.KEEP_ALIVE.total_seconds()), http=BoundedHttp,
+        ws="none",
         ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
     )  # fmt: skip
     guard_log("uvicorn.error")

@@ -34,6 +34,7 @@ from keyfob.server.records import (
     PushedRequest,
     RefreshLogin,
     StoredKey,
+    Tries,
     User,
 )
 
@@ -145,6 +146,15 @@ class SqliteTransaction:
         sql = "INSERT OR IGNORE INTO used_once (mark, expires_s) VALUES (?, ?)"
         return self._connection.execute(sql, (replay_key, until.timestamp())).rowcount == 1
 
+    def tries(self, tries_key: bytes) -> Tries | None:
+        return self._one(rows.TRIES, "tries_key = ?", tries_key)
+
+    def save_tries(self, tries: Tries) -> None:
+        self._put(rows.TRIES, tries)
+
+    def drop_tries(self, tries_key: bytes) -> None:
+        self._connection.execute("DELETE FROM tries WHERE tries_key = ?", (tries_key,))
+
     def session(self, session_hash: bytes) -> BrowserSession | None:
         return self._one(rows.SESSION, "session_hash = ?", session_hash)
 
@@ -194,8 +204,10 @@ class SqliteTransaction:
             ("mfa_login", "token_hash", "expires_s", late),
             ("pushed_request", "uri_hash", "expires_s", at_once),
             ("used_once", "mark", "expires_s", at_once),
+            ("tries", "tries_key", "expires_s", at_once),
             ("revoked_token", "mark", "expires_s", at_once),
             ("refresh_login", "login_id", "expires_s", at_once),
+            ("authenticator", "authenticator_id", "expires_s", at_once),
             ("browser_session", "session_hash", "created_s", at_once - _LONGEST_SESSION_S),
         )
         gone = 0

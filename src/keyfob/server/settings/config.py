@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
+from ipaddress import ip_network
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -64,7 +65,9 @@ class TenantConfig:
         device_requests: The limit of device codes for one network within the lifetime of a code (RFC 8628 §5.6).
         guess_odds: The allowed probability that a user code is guessed within its lifetime (RFC 8628 §5.1).
         requests_per_minute: The limit of requests of one network to one endpoint.
+        trusted_proxies: The networks of the proxies before the tenant, whose X-Forwarded-For or Forwarded is trusted.
         refresh_limit: The limit of logins of one user in one client; the oldest one ends first.
+        enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
@@ -95,7 +98,9 @@ class TenantConfig:
     device_requests: int = 300
     requests_per_minute: int = 6000
     refresh_limit: int = 200
+    enrolment_ends_logins: bool = True
     password_length: int = 15
+    trusted_proxies: tuple[str, ...] = ()
     for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:
@@ -114,6 +119,7 @@ class TenantConfig:
             )
         self._check_looks()
         self._check_numbers()
+        self._check_proxies()
         for application in self.applications:
             application.check()
         for api in self.apis:
@@ -141,6 +147,20 @@ class TenantConfig:
             raise Misuse(f"password_length is not between {SHORTEST_PASSWORD} and {_MOST_WANTED}", hint=hint)
         if self.code_lifetime > timedelta(minutes=10):
             raise Misuse("code_lifetime is longer than ten minutes", hint="RFC 6749 §4.1.2 allows no more.")
+
+    def _check_proxies(self) -> None:
+        for text in self.trusted_proxies:
+            try:
+                network = ip_network(text)
+            except ValueError:
+                hint = "Such as 127.0.0.1/32, or 10.0.0.0/8."
+                raise Misuse(f"trusted_proxies: {text!r} is not a network", hint=hint) from None
+            if network.prefixlen == 0:
+                raise Misuse(
+                    f"trusted_proxies: {text!r} is everybody, who could then forge any address",
+                    code="setting-unsafe",
+                    hint="Name the proxies alone.",
+                )
 
     def _check_references(self) -> None:
         """Check that the names of clients, APIs, connections and scopes exist, and none is defined twice."""

@@ -498,7 +498,7 @@ def test_at_the_pages_everybody_can_set_up_a_factor_where_one_is_due(strict: Sce
     assert len(secret) == 32
     kept = person.press("verify", code=code_for(strict, secret))
     assert "Keep this recovery code" in kept.text
-    assert "logged in" in person.open(f"{ISSUER}activate/done").text
+    assert "logged in" in person.press("kept").text
     strict.time.go(timedelta(seconds=30))
     found = json.loads(with_password(strict).body)
     assert found["mfa_requirements"] == {"challenge": [{"type": "otp"}, {"type": "recovery-code"}]}

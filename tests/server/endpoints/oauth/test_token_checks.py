@@ -227,13 +227,15 @@ def poll_once(attempt: Attempt) -> None:
 PROOFS = frozenset({"proof_needed", "proof", "proof_nonce", "proof_replay"})
 GONE = {"client_id": "another"}
 PAST = timedelta(days=-1)
+# A public client has no secret that could be guessed.
+WITH_SECRET = set_application(kind="web", auth_methods=("client_secret_post",), secrets=(SECRET,))
 NEEDS_PROOF = set_application(requires_dpop=True)
 EVERY = (
     Fault("parameters", "request_malformed", {"grant_type": ""}),
     Fault("basic_header", "client_unknown", headers=lambda _: (("authorization", "Basic %"),)),
     Fault("one_method", "request_malformed", {"client_secret": "a", "client_assertion": "b"}),
     Fault("client_id", "client_missing", {"client_id": ""}),
-    Fault("client_failures", "too_many", before=fail_often),
+    Fault("client_failures", "too_many", {"client_secret": "wrong"}, config=WITH_SECRET, before=fail_often),
     Fault("client", "client_unknown", {"client_secret": "wrong"}),
     Fault(
         "client_grant",

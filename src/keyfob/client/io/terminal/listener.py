@@ -6,6 +6,8 @@ browser's page waits until the login has ended, so that it can show the result.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
 import queue
 import socket
@@ -17,20 +19,37 @@ from urllib.parse import urlsplit
 
 from keyfob.client.model.callback import Callback
 from keyfob.errors import Malformed, Misuse
+from keyfob.io.sockets import claim_port
 from keyfob.protocol.fields import read_form
 
 _LONGEST_BODY: Final = 64 * 1024
 _TIMEOUT_S: Final = 5
 _VERDICT_S: Final = 20  # the longest that a page waits
-_PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
-<style>:root{{color-scheme:light dark}}body{{font:1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:15vh auto;
-padding:0 1rem}}</style></head><body><h1>{title}</h1><p>{words}</p>
-<script>history.replaceState(null,"","/")</script></body></html>"""  # removes the code from the address bar
+_STYLE: Final = """:root{color-scheme:light dark}
+body{font:1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:15vh auto;padding:0 1rem}"""
+_SCRIPT: Final = 'history.replaceState(null,"","/")'  # removes the code from the address bar
+_PAGE: Final = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8">\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>\n'
+    f"<style>{_STYLE.replace('{', '{{').replace('}', '}}')}</style></head>\n"
+    "<body><main><h1>{title}</h1><p>{words}</p></main>\n"
+    f"<script>{_SCRIPT}</script></body></html>"
+)
 _DONE: Final = _PAGE.format(title="Logged in", words="You can close this page and go back to your program.")
 _SOON: Final = _PAGE.format(title="Almost there", words="Your program says how it ends. You can close this page.")
 _ENDED: Final = _PAGE.format(title="Not logged in", words="Your program says more. You can close this page.")
 _STRAY: Final = _PAGE.format(title="Nothing here", words="This page belongs to a login that is over, or to none.")
+
+
+def _source(text: str) -> str:
+    """Return the hash of an inline text as a source expression (CSP)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+
+_POLICY: Final = (
+    f"default-src 'none'; style-src {_source(_STYLE)}; script-src {_source(_SCRIPT)}; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
 
 
 class Listener:
@@ -107,6 +126,12 @@ class _Ending:
 
 
 class _Server4(ThreadingHTTPServer):
+    allow_reuse_address = False  # `claim_port` decides
+
+    def server_bind(self) -> None:
+        claim_port(self.socket)
+        super().server_bind()
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Report nothing: a closed connection is normal, and an error could contain the code."""
 
@@ -196,6 +221,7 @@ def _handler(
                 ("content-type", "text/html; charset=utf-8"), ("content-length", str(len(body))),
                 ("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("connection", "close"),
                 ("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"),
+                ("content-security-policy", _POLICY),
             ):  # fmt: skip
                 self.send_header(name, value)
             self.end_headers()

@@ -188,7 +188,7 @@ def set_aside(path: Path, stamp: str) -> Path:
     """
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     try:
-        path.replace(aside)
+        replace_file(path, aside)
     except OSError as problem:
         _fail("is damaged and cannot be set aside", path, problem)
     return aside

@@ -71,7 +71,7 @@ async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRe
     if refused is not None:
         return _refuse(site, request, facts, refused, headers)
     if facts.failures is not None:
-        site.failures.drop(account)
+        site.client_failures.drop(account)
     application = facts.application
     assert application is not None, "an authenticated client is registered"  # noqa: S101
     # A public client's refresh token would have to be bound too (RFC 8705 §4). Public clients can use DPoP instead.
@@ -97,11 +97,11 @@ def _client_facts(site: Site, request: Request, fields: Fields) -> ClientFacts:
         audiences=audiences_of(site.config),
     )
     known = site.config.application(facts.client_id)
-    return replace(facts, application=known, failures=site.failures.get(_account(request, facts)))
+    return replace(facts, application=known, failures=site.client_failures.get(_account(request, facts)))
 
 
 def _account(request: Request, facts: ClientFacts) -> tuple[str, str]:
-    return f"client:{facts.client_id}", network_of(request.peer)
+    return facts.client_id, network_of(request.peer)
 
 
 def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedCheck, headers: Headers) -> Response:
@@ -115,9 +115,9 @@ def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedChe
         return answer(wire, refused.outcome, headers=challenge, words=words)
     if refused.outcome == "client_missing":
         return answer(wire, refused.outcome)
-    if facts.credentials is not None and facts.credentials.proof is not None:
+    if facts.is_a_guess():
         count = facts.failures.count if facts.failures else 0
-        site.failures.put(_account(request, facts), Failures(count + 1, facts.now))
+        site.client_failures.put(_account(request, facts), Failures(count + 1, facts.now))
     site.note("fapi", request, client_id=facts.client_id, description="the client is unknown or not proven")
     return answer(wire, refused.outcome, headers=headers)
 

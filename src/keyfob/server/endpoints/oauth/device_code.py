@@ -14,6 +14,7 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access
 from keyfob.server.decide.device import is_right_challenge
+from keyfob.server.decide.limits import SWEPT
 from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
 from keyfob.server.decide.user_code import write_user_code
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
@@ -26,7 +27,6 @@ from keyfob.server.wire import answer
 DEVICE_CODE_BYTES: Final = 32
 _USER_CODE_BYTES: Final = 64
 _TRIES: Final = 20
-_SWEPT: Final = 20
 
 
 async def device_code(site: Site, request: Request) -> Response:
@@ -91,7 +91,7 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, access: Api
         )
 
         def add(transaction: Transaction, login: DeviceLogin = login) -> bool:
-            transaction.sweep(now, _SWEPT)
+            transaction.sweep(now, SWEPT)
             return transaction.add_device(login)
 
         if await site.store.write(add):

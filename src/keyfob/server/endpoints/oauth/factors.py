@@ -12,20 +12,19 @@ from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess
 from keyfob.server.decide.multifactor import (
+    ENROLMENT,
     LOGIN_LIFETIME,
     MESSAGE_LIFETIME,
     RECOVERY_LENGTH,
     SECRET_BYTES,
-    TRIES,
-    TRY_BACK_AFTER,
     FactorWrong,
     decide_message,
+    find_login,
     matching_step,
     read_recovery_code,
     write_digits,
     write_recovery_code,
 )
-from keyfob.server.decide.throttle import Bucket, refill, spend, time_until_try
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
@@ -63,19 +62,6 @@ async def begin_factor(
     return answer(wire, "mfa_required", headers=call.headers, more=more)
 
 
-def has_tries(site: Site, user_id: str, now: datetime) -> bool:
-    """Return whether the user may try another second factor."""
-    return not time_until_try(_tries(site, user_id, now), TRIES, TRIES * TRY_BACK_AFTER)
-
-
-def spend_try(site: Site, user_id: str, now: datetime) -> None:
-    site.factor_tries.put(user_id, spend(_tries(site, user_id, now)))
-
-
-def _tries(site: Site, user_id: str, now: datetime) -> Bucket:
-    return refill(site.factor_tries.get(user_id), TRIES, TRIES * TRY_BACK_AFTER, now)
-
-
 @dataclass(frozen=True, slots=True)
 class Enrolled:
     """A second factor that is not yet active, with the secrets to show to the user once."""
@@ -85,33 +71,54 @@ class Enrolled:
     recovery_code: str | None = None
 
 
-async def enrol(site: Site, user: User, factor: Factor, *, with_recovery: bool = True) -> Enrolled:
-    """Add a second factor, inactive until a correct code. The first one is added with a recovery code."""
+async def enrol(
+    site: Site, user: User, factor: Factor, login: MfaLogin, *, with_recovery: bool = True
+) -> Enrolled | FactorWrong:
+    """Add a second factor that belongs to a login, inactive until a correct code there.
+
+    Args:
+        site: The tenant.
+        user: The user of the login.
+        factor: The kind.
+        login: The login. One that begins with an access token is stored with the factor.
+        with_recovery: Whether the user's first factor is added with a recovery code.
+
+    Returns:
+        The factor, or the reason if the login is spent or its user has got another factor in the meantime.
+    """
     now, random = site.now(), site.random
     secret = random(SECRET_BYTES) if factor == "otp" else b""
     name = f"{_ID_PREFIX[factor]}|dev_{write_token(random(12))}"
     encrypted = (
         seal(secret, site.hash_keys.factors, nonce=random(NONCE_BYTES), context=f"factor {name}") if secret else b""
     )
-    added = Authenticator(name, user.user_id, factor, encrypted, now)
+    begun, end = login.token_hash, login.expires_at
+    added = Authenticator(name, user.user_id, factor, encrypted, now, login_hash=begun, expires_at=end)
     has_code = with_recovery and "recovery-code" in site.config.factors
     code = write_recovery_code(random(RECOVERY_LENGTH)) if has_code else None
 
-    def add(transaction: Transaction) -> str | None:
+    def add(transaction: Transaction) -> FactorWrong | str | None:
         known = transaction.authenticators(user.user_id)
+        if login.grant == ENROLMENT:
+            transaction.save_mfa_login(login)
+        else:
+            found = find_login(transaction.mfa_login(login.token_hash), login.client_id, now)
+            if isinstance(found, FactorWrong):
+                return found
+            if any(one.is_active for one in known):
+                return FactorWrong("already_enrolled")
         for one in known:
-            if one.factor == factor and not one.is_active:
-                transaction.drop_authenticator(one.authenticator_id)  # an unfinished enrolment
+            if one.login_hash == login.token_hash and one.factor in {factor, "recovery-code"}:
+                transaction.drop_authenticator(one.authenticator_id)  # an unfinished enrolment of the same login
         transaction.save_authenticator(added)
         if code is None or any(one.factor == "recovery-code" and one.is_active for one in known):
             return None
-        for one in known:
-            if one.factor == "recovery-code":
-                transaction.drop_authenticator(one.authenticator_id)
-        transaction.save_authenticator(recovery_of(site, user.user_id, code, now))
+        recovery = recovery_of(site, user.user_id, code, now)
+        transaction.save_authenticator(replace(recovery, login_hash=begun, expires_at=end))
         return code
 
-    return Enrolled(added, secret, await site.store.write(add))
+    saved = await site.store.write(add)
+    return saved if isinstance(saved, FactorWrong) else Enrolled(added, secret, saved)
 
 
 def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active: bool = False) -> Authenticator:
@@ -121,53 +128,83 @@ def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active
     return Authenticator(name, user_id, "recovery-code", hashed, now, is_active)
 
 
-def check_otp(site: Site, transaction: Transaction, user_id: str, typed: str, now: datetime) -> bool:
-    """Return whether a code matches an authenticator of the user. If so, use it up and activate the authenticator."""
-    for one in transaction.authenticators(user_id):
-        if one.factor == "otp":
+def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed: str, now: datetime) -> bool:
+    """Return whether a code matches an authenticator that is active, or that this login began.
+
+    If so, use the code up and activate the authenticator. A login that began with an access token proves its own only.
+    """
+    for one in transaction.authenticators(login.user_id):
+        is_usable = one.is_active and login.grant != ENROLMENT
+        if one.factor == "otp" and (is_usable or one.is_unproven_of(login.token_hash, now)):
             secret = unseal(one.secret, site.hash_keys.factors, context=f"factor {one.authenticator_id}")
             step = matching_step(secret, typed, now, one.last_step)
             if step is not None:
                 transaction.save_authenticator(replace(one, last_step=step))
-                activate(transaction, one.authenticator_id, user_id)
+                activate(site, transaction, one.authenticator_id, login)
                 return True
     return False
 
 
-def activate(transaction: Transaction, authenticator_id: str, user_id: str) -> None:
-    """Activate an authenticator, and the recovery code that was added with it."""
-    for one in transaction.authenticators(user_id):
-        if not one.is_active and (one.authenticator_id == authenticator_id or one.factor == "recovery-code"):
-            transaction.save_authenticator(replace(one, is_active=True))
+def activate(site: Site, transaction: Transaction, authenticator_id: str, login: MfaLogin) -> None:
+    """Activate an authenticator that the login began, and the recovery code that was added with it.
+
+    All other unproven factors and recovery codes of the user are dropped, since an attacker could have begun them.
+    Unless the tenant's settings say otherwise, what was logged in before with a password alone ends.
+    """
+    known = [one for one in transaction.authenticators(login.user_id) if not one.is_active]
+    own = [one for one in known if one.login_hash == login.token_hash]
+    if authenticator_id not in {one.authenticator_id for one in own}:
+        return  # it is active
+    for one in known:
+        if one in own and (one.authenticator_id == authenticator_id or one.factor == "recovery-code"):
+            transaction.save_authenticator(replace(one, is_active=True, login_hash=None, expires_at=None))
+        else:
+            transaction.drop_authenticator(one.authenticator_id)
+    if site.config.enrolment_ends_logins:
+        transaction.end_logins(login.user_id)
 
 
-def check_recovery(site: Site, transaction: Transaction, user_id: str, typed: str, fresh: Authenticator) -> bool:
+def check_recovery(site: Site, transaction: Transaction, login: MfaLogin, typed: str, fresh: Authenticator) -> bool:
     """Return whether it is the user's recovery code. If so, replace it with `fresh`."""
-    hashed = keyed_hash(site.hash_keys.factors, f"recovery {user_id} {read_recovery_code(typed)}")
-    for one in transaction.authenticators(user_id):
-        if one.factor == "recovery-code" and one.is_active and Secret(one.secret.hex()) == Secret(hashed.hex()):
+    hashed = keyed_hash(site.hash_keys.factors, f"recovery {login.user_id} {read_recovery_code(typed)}")
+    for one in transaction.authenticators(login.user_id):
+        is_usable = one.factor == "recovery-code" and one.is_active and login.grant != ENROLMENT
+        if is_usable and Secret(one.secret.hex()) == Secret(hashed.hex()):
             transaction.drop_authenticator(one.authenticator_id)
             transaction.save_authenticator(fresh)
             return True
     return False
 
 
-async def send_message(site: Site, request: Request, login: MfaLogin, user: User, authenticator_id: str) -> Secret:
-    """Send a code by e-mail and return its oob_code. The code of an earlier message is no longer valid.
+async def send_message(
+    site: Site, request: Request, login: MfaLogin, user: User, authenticator_id: str
+) -> Secret | None:
+    """Send a code by e-mail and return its oob_code, or None if the login is spent or too old.
+
+    The code of an earlier message is no longer valid.
 
     Raises:
         Unreachable: The message could not be sent.
     """
     random, now = site.random, site.now()
     oob, code = Secret(_PREFIX + write_token(random(TOKEN_BYTES))), write_digits(random(8))
-    sent = replace(
-        login,
-        oob_hash=keyed_hash(site.hash_keys.codes, oob),
-        binding_hash=binding_hash(site, login.token_hash, code),
-        oob_expires_at=now + MESSAGE_LIFETIME,
-        authenticator_id=authenticator_id,
-    )
-    await site.store.write(lambda transaction: transaction.save_mfa_login(sent))
+
+    def keep(transaction: Transaction) -> bool:
+        found = find_login(transaction.mfa_login(login.token_hash), login.client_id, now)
+        if isinstance(found, FactorWrong):
+            return False
+        sent = replace(
+            found,
+            oob_hash=keyed_hash(site.hash_keys.codes, oob),
+            binding_hash=binding_hash(site, login.token_hash, code),
+            oob_expires_at=now + MESSAGE_LIFETIME,
+            authenticator_id=authenticator_id,
+        )
+        transaction.save_mfa_login(sent)
+        return True
+
+    if not await site.store.write(keep):
+        return None
     text = (
         f"Your code is {code}. It is good for five minutes, once.\n\n"
         "If you did not just log in, somebody knows your password: change it.\n"
@@ -189,5 +226,5 @@ def check_message(
     oob_hash = keyed_hash(site.hash_keys.codes, oob)
     decision = decide_message(login, oob_hash, binding_hash(site, login.token_hash, typed), now)
     if isinstance(decision, MfaLogin) and decision.authenticator_id is not None:
-        activate(transaction, decision.authenticator_id, decision.user_id)
+        activate(site, transaction, decision.authenticator_id, decision)
     return decision

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.protocol.http import NO_STORE, Request, Response, json_response
 from keyfob.protocol.multifactor import AssociateRequest, ChallengeRequest
-from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
-from keyfob.server.decide.multifactor import FactorWrong, base32, enrolment_address, find_login
+from keyfob.server.decide.multifactor import (
+    ENROLMENT,
+    LOGIN_LIFETIME,
+    FactorWrong,
+    base32,
+    enrolment_address,
+    find_login,
+)
 from keyfob.server.endpoints.oauth.client_request import authenticate
+from keyfob.server.endpoints.oauth.factor_tries import message_wait
 from keyfob.server.endpoints.oauth.factors import enrol, send_message
 from keyfob.server.endpoints.oauth.own_tokens import check_active, check_binding, verify_own
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
@@ -20,18 +28,27 @@ from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, MfaLogin, User
 from keyfob.server.settings.config import ENROLL, READ_AUTHENTICATORS, REMOVE_AUTHENTICATORS
 from keyfob.server.site import Site
+from keyfob.server.wire import answer, retry_after
 
 _TYPES: Final = {"otp": "otp", "email": "oob", "recovery-code": "recovery-code"}
 
 
 @dataclass(frozen=True, slots=True)
 class MfaUser:
-    """The user that a token stands for. An mfa_token has a `login`, an access token has a `scope`."""
+    """The user that a token stands for.
+
+    Attributes:
+        factors: The active factors, and those that were added with this token.
+        login: The login of the mfa_token; for an access token, one of its own that can only prove a new factor.
+    """
 
     user: User
     factors: tuple[Authenticator, ...]
-    login: MfaLogin | None = None
-    scope: Scope = Scope()
+    login: MfaLogin
+
+    @property
+    def has_access_token(self) -> bool:
+        return self.login.grant == ENROLMENT
 
 
 async def list_authenticators(site: Site, request: Request) -> Response:
@@ -48,7 +65,7 @@ async def remove_authenticator(site: Site, request: Request) -> Response:
     if isinstance(mfa_user, Response):
         return mfa_user
     name = request.path.rpartition("/")[2].replace("%7C", "|").replace("%7c", "|")
-    if mfa_user.login is not None:
+    if not mfa_user.has_access_token:
         return site.refuse("mfa_token_refused")
     if name not in {one.authenticator_id for one in mfa_user.factors}:
         return site.refuse("not_found")
@@ -66,22 +83,28 @@ async def associate(site: Site, request: Request) -> Response:
     mfa_user = await _mfa_user(site, request, ENROLL)
     if isinstance(mfa_user, Response):
         return mfa_user
-    if mfa_user.login is not None and any(one.is_active for one in mfa_user.factors):
+    if not mfa_user.has_access_token and any(one.is_active for one in mfa_user.factors):
         return site.refuse("already_enrolled")
     factor = asked.factor
     if factor is None or factor not in site.config.factors:
         return site.refuse("challenge_unsupported")
-    if factor == "email" and mfa_user.login is None:
-        return site.refuse("challenge_unsupported")  # the code of an e-mail belongs to a login, and there is none
-    enrolled = await enrol(site, mfa_user.user, factor)
+    if factor == "email" and mfa_user.has_access_token:
+        return site.refuse("challenge_unsupported")  # an e-mail is sent for a login with a password
+    wait = await message_wait(site, mfa_user.login) if factor == "email" else timedelta()
+    if wait:
+        return answer(site.config.wire, "too_many", headers=retry_after(wait))
+    enrolled = await enrol(site, mfa_user.user, factor, mfa_user.login)
+    if isinstance(enrolled, FactorWrong):
+        return site.refuse("already_enrolled" if enrolled.outcome == "already_enrolled" else "mfa_token_refused")
     codes = {"recovery_codes": [enrolled.recovery_code]} if enrolled.recovery_code else {}
     if factor == "otp":
         address = enrolment_address(site.config.name, mfa_user.user.email, enrolled.secret)
         shown = {"authenticator_type": "otp", "secret": base32(enrolled.secret), "barcode_uri": address}
     else:
-        assert mfa_user.login is not None  # noqa: S101
         name = enrolled.authenticator.authenticator_id
         oob = await send_message(site, request, mfa_user.login, mfa_user.user, name)
+        if oob is None:
+            return site.refuse("mfa_token_refused")
         shown = {"authenticator_type": "oob", "binding_method": "prompt", "oob_channel": "email"}
         shown |= {"oob_code": oob.reveal()}
     site.note("mfaa", request, user_id=mfa_user.user.user_id, description=f"enrolment of {factor} began")
@@ -112,9 +135,14 @@ async def challenge(site: Site, request: Request) -> Response:
     if not usable:
         return site.refuse("association_required")
     chosen = min(usable, key=lambda one: kinds.index(_TYPES[one.factor]))
-    if chosen.factor == "otp" or mfa_user.login is None:
+    if chosen.factor == "otp":
         return json_response(200, {"challenge_type": "otp"})
+    wait = await message_wait(site, mfa_user.login)
+    if wait:
+        return answer(site.config.wire, "too_many", headers=retry_after(wait))
     oob = await send_message(site, request, mfa_user.login, mfa_user.user, chosen.authenticator_id)
+    if oob is None:
+        return site.refuse("mfa_token_refused")
     return json_response(200, {"challenge_type": "oob", "oob_code": oob.reveal(), "binding_method": "prompt"})
 
 
@@ -145,10 +173,21 @@ async def _mfa_user(site: Site, request: Request, scope: str) -> MfaUser | Respo
     if scope not in claims.scope:
         return site.refuse("scope_missing", scope=scope)
 
+    now = site.now()
+    login = MfaLogin(
+        token_hash=keyed_hash(site.hash_keys.codes, token),
+        user_id=claims.subject,
+        client_id=claims.client_id,
+        audience=site.config.mfa_api.audience,
+        scope=claims.scope,
+        grant=ENROLMENT,
+        created_at=now,
+        expires_at=min(claims.expires_at, now + LOGIN_LIFETIME),
+        key_thumbprint=claims.key_thumbprint,
+    )
+
     def load(transaction: Transaction) -> MfaUser | None:
-        user = transaction.user_by_id(claims.subject)
-        usable = user is not None and not user.is_blocked
-        return MfaUser(user, transaction.authenticators(user.user_id), scope=claims.scope) if user and usable else None
+        return _user_of(transaction, login, now)
 
     return await site.store.read(load) or site.refuse("mfa_token_refused")
 
@@ -159,10 +198,18 @@ async def _by_mfa_token(site: Site, token: Secret, client_id: str | None) -> Mfa
     def load(transaction: Transaction) -> MfaUser | None:
         known = transaction.mfa_login(token_hash)
         login = find_login(known, client_id or (known.client_id if known else ""), now)
-        if isinstance(login, FactorWrong):
+        # An access token that began an enrolment is no mfa_token: its scope is checked at each request.
+        if isinstance(login, FactorWrong) or login.grant == ENROLMENT:
             return None
-        user = transaction.user_by_id(login.user_id)
-        usable = user is not None and not user.is_blocked
-        return MfaUser(user, transaction.authenticators(user.user_id), login) if user and usable else None
+        return _user_of(transaction, login, now)
 
     return await site.store.read(load)
+
+
+def _user_of(transaction: Transaction, login: MfaLogin, now: datetime) -> MfaUser | None:
+    user = transaction.user_by_id(login.user_id)
+    if user is None or user.is_blocked:
+        return None
+    known = transaction.authenticators(user.user_id)
+    own = tuple(one for one in known if one.is_active or one.is_unproven_of(login.token_hash, now))
+    return MfaUser(user, own, login)

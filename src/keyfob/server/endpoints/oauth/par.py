@@ -13,9 +13,11 @@ from keyfob.server.decide.authorization_checks import PUSH
 from keyfob.server.decide.authorization_facts import REQUEST_URI_PREFIX, PushFacts
 from keyfob.server.decide.authorization_request import CallbackError, PageError, check_request
 from keyfob.server.decide.check_table import first_failed_check
+from keyfob.server.decide.limits import PUSHED_CHARACTERS, SWEPT
 from keyfob.server.endpoints.oauth.client_request import authenticate, check_dpop
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.ports import Transaction
 from keyfob.server.records import PushedRequest
 from keyfob.server.site import Site
 
@@ -44,6 +46,8 @@ async def push(site: Site, request: Request) -> Response:
     asked["client_id"] = call.application.client_id
     if call.key_thumbprint is not None:
         asked.setdefault("dpop_jkt", call.key_thumbprint)  # RFC 9449 §10.1
+    if sum(len(name) + len(str(value)) for name, value in asked.items()) > PUSHED_CHARACTERS:
+        return call.refuse("request_malformed", problem="the request is too long")
     checked = check_request(site.config, Fields(asked, "request"))
     if isinstance(checked, PageError):
         return call.refuse("request_malformed", problem=checked.problem)
@@ -52,6 +56,11 @@ async def push(site: Site, request: Request) -> Response:
     address, now = REQUEST_URI_PREFIX + write_token(site.random(_BYTES)), site.now()
     hashed = keyed_hash(site.hash_keys.codes, address)
     pushed = PushedRequest(hashed, call.application.client_id, json.dumps(checked.asked.write()), now + LIFETIME)
-    await site.store.write(lambda transaction: transaction.save_pushed(pushed))
+
+    def save(transaction: Transaction) -> None:
+        transaction.sweep(now, SWEPT)
+        transaction.save_pushed(pushed)
+
+    await site.store.write(save)
     answer = {"request_uri": address, "expires_in": int(LIFETIME.total_seconds())}
     return json_response(201, answer, headers=NO_STORE + call.headers)

@@ -1,10 +1,14 @@
-"""Read the parameters of a POST: a form or, as at Auth0, a JSON object (RFC 6749 §3.2, App. B)."""
+"""Read the parameters of a request: a query, a form or, as at Auth0, a JSON object (RFC 6749 §3.2, App. B).
+
+Every endpoint reads them here, where their number and lengths are limited.
+"""
 
 from __future__ import annotations
 
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields, read_form, read_json
 from keyfob.protocol.http import FORM, JSON, Request, Response, media_type
+from keyfob.server.decide.limits import PARAMETERS, bounded
 from keyfob.server.site import Site
 from keyfob.server.wire import outcome_of
 
@@ -13,14 +17,38 @@ def read_parameters(request: Request) -> Fields:
     """Return the parameters of the body. The query is ignored (RFC 6749 §2.3.1).
 
     Raises:
-        Malformed: The body is neither a form nor a JSON object.
+        Malformed: The body is neither a form nor a JSON object, or a parameter is too long.
     """
     kind = media_type(request.header("content-type"))
     if kind == JSON:
-        return read_json(request.body, "request")
+        return bounded(read_json(request.body, "request"))
     if kind in {FORM, ""}:
-        return read_form(request.body, "request")
+        return read_body(request)
     raise Malformed("request: the content type is neither a form nor JSON", field="content-type")
+
+
+def read_body(request: Request) -> Fields:
+    """Return the parameters of a form.
+
+    Raises:
+        Malformed: It is not a form, or a parameter is too long.
+    """
+    return _read(request.body)
+
+
+def read_query(request: Request) -> Fields:
+    """Return the parameters of the query.
+
+    Raises:
+        Malformed: It cannot be read, or a parameter is too long.
+    """
+    return _read(request.query.encode())
+
+
+def _read(text: bytes) -> Fields:
+    if text.count(b"&") > PARAMETERS:  # before the work of reading them
+        raise Malformed("request: there are too many parameters")
+    return bounded(read_form(text, "request"))
 
 
 def malformed(site: Site, problem: Malformed) -> Response:

@@ -10,13 +10,12 @@ from keyfob.server.decide.access import account_of
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, FactorWrong, check_factor, write_recovery_code
 from keyfob.server.decide.presented import Account, FactorFacts
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
+from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, has_tries, spend_try
 from keyfob.server.endpoints.oauth.factors import (
     check_message,
     check_otp,
     check_recovery,
-    has_tries,
     recovery_of,
-    spend_try,
 )
 from keyfob.server.endpoints.oauth.issuing import issue_once
 from keyfob.server.endpoints.oauth.token_password import gty
@@ -34,11 +33,14 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     site = call.site
     token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token)
 
-    def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None]:
-        login = transaction.mfa_login(token_hash)
-        return login, None if login is None else transaction.user_by_id(login.user_id)
+    peer = call.request.peer
 
-    found, user = await site.store.read(load)
+    def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None, bool]:
+        login = transaction.mfa_login(token_hash)
+        user = None if login is None else transaction.user_by_id(login.user_id)
+        return login, user, user is None or has_tries(site, transaction, user.user_id, peer, call.now)
+
+    found, user, may_try = await site.store.read(load)
     account = Account(user, None)
     if found is not None:
         account = account_of(site.config, call.application, user, found.audience, found.scope)
@@ -49,7 +51,7 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         lacks_code=isinstance(grant, MfaOobGrant) and grant.binding_code is None,
         account=account,
         key_thumbprint=call.key_thumbprint,
-        has_tries=user is None or has_tries(site, user.user_id, call.now),
+        has_tries=may_try,
     )
     login = check_factor(facts)
     if isinstance(login, FactorWrong):
@@ -59,14 +61,15 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     assert user is not None, "the mfa_token of a deleted user fails a check"  # noqa: S101
     api = account.api
     assert api is not None  # noqa: S101
-    spend_try(site, user.user_id, call.now)
+    if not await spend_try(site, user.user_id, peer, call.now):  # others have spent the last one in the meantime
+        return call.refuse("attempts_many")
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)
     wrong = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, facts, fresh))
     if wrong is not None:
         call.note(_FAILED[type(grant)], user_id=user.user_id, description=wrong.outcome)
         return call.refuse(wrong.outcome)
-    site.factor_tries.drop(user.user_id)
+    await give_back_tries(site, user.user_id, peer, call.now)
     content = TokenContent(call.application, api, account.scope, user, call.now, grant=gty(login.grant))
     issued = await issue_once(call, content, lambda _, __: True)  # the mfa_token was spent with the factor
     if issued is None:  # the password was changed, or the user blocked, in the meantime
@@ -92,11 +95,11 @@ def _check(
     login = check_factor(facts)
     if isinstance(login, FactorWrong):
         return login
-    site, user_id, spent = call.site, login.user_id, replace(login, is_spent=True)
+    site, spent = call.site, replace(login, is_spent=True)
     wrong: Outcome | None = None
     match grant:
         case MfaOtpGrant():
-            if not check_otp(site, transaction, user_id, grant.otp.reveal(), call.now):
+            if not check_otp(site, transaction, login, grant.otp.reveal(), call.now):
                 wrong = "otp_wrong"
         case MfaOobGrant():
             typed = "" if grant.binding_code is None else grant.binding_code.reveal()
@@ -106,7 +109,7 @@ def _check(
             else:
                 spent = decision
         case MfaRecoveryGrant():
-            if not check_recovery(site, transaction, user_id, grant.recovery_code.reveal(), fresh):
+            if not check_recovery(site, transaction, login, grant.recovery_code.reveal(), fresh):
                 wrong = "recovery_code_wrong"
     refused = check_factor(replace(facts, wrong=wrong))
     if isinstance(refused, FactorWrong):

@@ -10,13 +10,14 @@ from keyfob.protocol.http import Response
 from keyfob.protocol.scope import Scope
 from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access, expand
 from keyfob.server.decide.check_table import first_failed_check
+from keyfob.server.decide.limits import LONGEST_EMAIL
 from keyfob.server.decide.multifactor import is_due
 from keyfob.server.decide.token_checks import PASSWORDS
 from keyfob.server.decide.token_facts import PasswordFacts
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.factors import begin_factor
 from keyfob.server.endpoints.oauth.issuing import issue_once
-from keyfob.server.endpoints.password_check import LONGEST_EMAIL, PasswordRefused, check_password
+from keyfob.server.endpoints.password_check import PasswordRefused, check_password
 from keyfob.server.issue import TokenContent
 from keyfob.server.wire import answer, retry_after
 
@@ -36,6 +37,8 @@ async def with_password(call: ClientRequest, asked: PasswordGrant) -> Response:
     assert isinstance(access, ApiAccess)  # noqa: S101
     email = asked.username.strip()[:LONGEST_EMAIL]
     user = await check_password(site, call.request, (connection.name,), email, asked.password, peer=_forwarded(call))
+    if isinstance(user, PasswordRefused) and user.is_busy:
+        return answer(config.wire, "busy", headers=call.headers + retry_after(user.wait))
     if isinstance(user, PasswordRefused):
         checked = replace(facts, wait=user.wait, is_right=user.is_blocked, is_blocked=user.is_blocked)
         return _refuse_password(call, checked, email)

@@ -6,12 +6,12 @@ A GET changes nothing. A login is only approved by a form.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from keyfob.errors import Malformed
-from keyfob.protocol.fields import read_form
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
-from keyfob.server.decide.device import approve, confirm, is_open, may_approve, move
+from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, ending
+from keyfob.server.decide.device import approve, confirm, is_open, move
 from keyfob.server.decide.throttle import (
     MOST_FROM_ONE_ADDRESS,
     guess_budget,
@@ -20,12 +20,24 @@ from keyfob.server.decide.throttle import (
     spend,
     time_until_try,
 )
-from keyfob.server.decide.user_code import read_user_code
-from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form
-from keyfob.server.endpoints.pages.pending_request import sid_of
+from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
+from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form, sid_of
+from keyfob.server.endpoints.pages.sealed_login import (
+    LAPSED,
+    Pending,
+    allowed_user,
+    connections_of_device,
+    query_text,
+    read_ending,
+    resume,
+    seal_login,
+    stale_login,
+    state_of,
+    to_step,
+)
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
-from keyfob.server.records import BrowserSession, DeviceLogin, User
+from keyfob.server.records import DeviceLogin, User
 from keyfob.server.site import Site
 
 # The same text for a code that is wrong, expired, used or declined, so that it does not help an attacker to guess.
@@ -34,15 +46,23 @@ TOO_OLD = "That page was too old. Please start again."
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Show the page to enter a code; with a code in the query, the page to compare it."""
-    browser = await read_browser(site, request)
-    try:
-        typed = read_form(request.query.encode(), "address").optional_text("user_code")
-    except Malformed:
-        typed = None
-    if typed is None:
-        return page(site, browser, "enter.html", {"typed": "", "problem": ""})
-    return await _compare(site, request, browser, typed)
+    """Show the page to enter a code; with a right code, the page to compare it."""
+    browser, token = await read_browser(site, request), state_of(request)
+    if token is None:
+        typed = query_text(request, "user_code")
+        login = None if typed is None else await _look_up(site, request, browser, typed)
+    else:
+        pending = await resume(site, browser, token, "enter", "compare")
+        login = pending.login if isinstance(pending, Pending) else _refused(site, pending)
+    match login:
+        case None:
+            return _enter_page(site, browser, begin_for_user("enter", site.now()))
+        case BrowserLogin(step="compare"):
+            return await _compare_page(site, browser, login)
+        case BrowserLogin(step="enter"):
+            return _enter_page(site, browser, login)
+        case _:
+            return to_step(site, browser, login)
 
 
 async def act(site: Site, request: Request) -> Response:
@@ -50,125 +70,192 @@ async def act(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     if fields is None:
-        return page(site, browser, "enter.html", {"typed": "", "problem": TOO_OLD}, 403)
-    button, typed = fields.optional_text("button"), fields.optional_text("user_code") or ""
+        return start_again(site, request, browser)
+    token, button = fields.optional_text("state"), fields.optional_text("button")
+    if token is None:
+        return await _enter(site, request, browser, fields)
+    pending = await resume(site, browser, token, "compare")
+    if not isinstance(pending, Pending):
+        return to_step(site, browser, _refused(site, pending))
     if button not in {"confirm", "other", "decline"}:
-        return await _compare(site, request, browser, typed)
-    login = await _find(site, request, typed)
-    if isinstance(login, str):
-        return page(site, browser, "enter.html", {"typed": typed[:40], "problem": login}, 400)
-    decided = await _decide(site, browser, login, button)
-    if decided is None:
-        return page(site, browser, "enter.html", {"typed": typed[:40], "problem": UNKNOWN}, 400)
-    if button == "decline":
-        site.note("fdecc", request, client_id=login.client_id)
-        return go_to(site, browser, "/activate/done")
-    return go_to(site, browser, "/activate/done" if decided.stage == "approved" else "/u/login")
+        return to_step(site, browser, pending.login)
+    after = await _decide(site, browser, pending, button)
+    if after is None:
+        return to_step(site, browser, _refused(site, UNKNOWN))
+    if after.step == "denied":
+        site.note("fdecc", request, client_id=pending.client_id)
+    return to_step(site, browser, after)
 
 
 async def done(site: Site, request: Request) -> Response:
     """Show the result of the decision."""
     browser = await read_browser(site, request)
-    if browser.record is None or not browser.record.outcome:
+    login = read_ending(site, state_of(request), "allowed", "denied")
+    if login is None:
         return go_to(site, browser, "/activate")
-    return page(site, browser, f"{browser.record.outcome}.html", {})
+    name = "enrolled.html" if login.step == "allowed" and login.is_enrolment else f"{login.step}.html"
+    return page(site, browser, name, {})
 
 
-async def _compare(site: Site, request: Request, browser: BrowserRequest, typed: str) -> Response:
-    login = await _find(site, request, typed)
-    if isinstance(login, str):
-        return page(site, browser, "enter.html", {"typed": typed[:40], "problem": login}, 400)
-    user = await site.store.read(lambda transaction: _logged_in(site, transaction, browser.record, login))
-    words = {"email": user.email if user else "", **describe(site, login, read_user_code(typed) or "")}
-    return page(site, browser, "confirm.html", words)
+async def start(site: Site, request: Request) -> Response:
+    """GET /: show what a person may do here."""
+    return page(site, await read_browser(site, request), "start.html", {})
 
 
-def describe(site: Site, login: DeviceLogin, user_code: str) -> dict[str, object]:
+def start_again(site: Site, request: Request, browser: BrowserRequest) -> Response:
+    """Answer a form that is not this session's: show the code again, if the form was sent for one."""
+    stale = stale_login(site, request)
+    if stale is not None and stale.device_hash is not None:
+        fresh = BrowserLogin(
+            step="compare", began_at=stale.began_at, expires_at=stale.expires_at, device_hash=stale.device_hash,
+            user_code=stale.user_code,
+        )  # fmt: skip
+        return to_step(site, browser, fresh)
+    refused = replace(begin_for_user("enter", site.now()), problem=TOO_OLD, status=403)
+    return _enter_page(site, browser, refused)
+
+
+def describe_device(site: Site, device: DeviceLogin) -> dict[str, object]:
     """Return the page's values about the client and its device login (RFC 8628 §5.4)."""
-    application, api = site.config.application(login.client_id), site.config.target(login.audience)
+    application, api = site.config.application(device.client_id), site.config.target(device.audience)
     scopes = api.scopes if api else {}
     return {
-        "application": application.name if application else login.client_id,
-        "api": api.name if api else login.audience,
-        "user_code": user_code,
-        "peer": login.peer or "an unknown address",
-        "started": _ago(site.now(), login.created_at),
-        "scopes": [scopes[name] for name in sorted(login.scope.names) if name in scopes],
-        "knows_person": "profile" in login.scope or "email" in login.scope,
-        "stays": "offline_access" in login.scope,
+        "application": application.name if application else device.client_id,
+        "api": api.name if api else device.audience,
+        "peer": device.peer,
+        "started": _ago(site.now(), device.created_at),
+        "scopes": [scopes[name] for name in sorted(device.scope.names) if name in scopes],
+        "knows_person": "profile" in device.scope or "email" in device.scope,
+        "stays": "offline_access" in device.scope,
         "back": "",
     }
 
 
-async def _find(site: Site, request: Request, typed: str) -> DeviceLogin | str:
-    """Return the login of a user code, or the text of the problem. Count wrong codes."""
-    code = read_user_code(typed)
+def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
+    is_known = browser.record is not None
+    words = {
+        "typed": login.user_code[:40],
+        "problem": login.problem,
+        "may_log_in": login.status == 429 and not is_known,
+    }
+    return page(site, browser, "enter.html", words, login.status)
+
+
+async def _compare_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
+    device_hash = login.device_hash or b""
+
+    def load(transaction: Transaction) -> tuple[DeviceLogin | None, User | None]:
+        device = transaction.device_by_code(device_hash)
+        return device, None if device is None else _logged_in(site, transaction, browser, device)
+
+    device, user = await site.store.read(load)
+    if device is None:
+        return _enter_page(site, browser, _refused(site, UNKNOWN))
+    words = {"email": user.email if user else "", "user_code": login.user_code, "state": seal_login(site, login)}
+    return page(site, browser, "confirm.html", {**words, **describe_device(site, device)})
+
+
+async def _enter(site: Site, request: Request, browser: BrowserRequest, fields: Fields) -> Response:
+    typed = (fields.optional_text("user_code") or "")[:LONGEST_TYPED]
+    if fields.optional_text("button") == "first":
+        return to_step(site, browser, begin_for_user("login", site.now(), typed))
+    return to_step(site, browser, await _look_up(site, request, browser, typed))
+
+
+async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed: str) -> BrowserLogin:
+    """Return the login of a user code to compare, its end if this session decided it, or the problem.
+
+    A code that exists costs nothing, even if it is over: whoever opens an old link has not guessed.
+    """
+    now, code = site.now(), read_user_code(typed)
+    entered = replace(begin_for_user("enter", now), user_code=typed[:LONGEST_TYPED], status=400)
     if not typed.strip():
-        return "Please enter the code that your program shows."
+        return replace(entered, problem="Please enter the code that your program shows.")
     if code is None:
-        return UNKNOWN  # not a possible code, so it does not count as a guess
-    span, now = site.config.device_lifetime, site.now()
-    sizes = {network_of(request.peer): MOST_FROM_ONE_ADDRESS, "": guess_budget(site.config.guess_odds)}
-    buckets = {network: refill(site.user_code_tries.get(network), size, span, now) for network, size in sizes.items()}
-    waits = [time_until_try(buckets[network], size, span) for network, size in sizes.items()]
-    if any(waits):
-        minutes = int(max(waits).total_seconds() // 60) + 1
-        return f"Too many wrong codes were entered. Please try again in {minutes} min."
+        return replace(entered, problem=UNKNOWN)  # not a possible code, so it does not count as a guess
+    wait = await _wait_for_code(site, request, browser)
+    if wait:
+        minutes = int(wait.total_seconds() // 60) + 1
+        first = "" if browser.record is not None else ", or go on by logging in first"
+        text = f"Too many wrong codes were entered. Please try again in {minutes} min{first}."
+        return replace(entered, problem=text, status=429)
     hashed = keyed_hash(site.hash_keys.codes, code)
-    login = await site.store.read(lambda transaction: transaction.device_by_user_code(hashed))
-    if login is not None and is_open(login, now):
+    device = await site.store.read(lambda transaction: transaction.device_by_user_code(hashed))
+    if device is None:
+        await _count_wrong_code(site, request, browser)
+        return replace(entered, problem=UNKNOWN)
+    login = begin_device(device, code, now)
+    if is_open(device, now):
         return login
-    for network, bucket in buckets.items():
-        site.user_code_tries.put(network, spend(bucket))
+    is_own = device.session_hash == browser.session_hash
+    return ending(login, device, browser.session_hash, now) or replace(entered, problem=LAPSED if is_own else UNKNOWN)
+
+
+async def _wait_for_code(site: Site, request: Request, browser: BrowserRequest) -> timedelta:
+    """Return the time until this browser may enter a code."""
+    span, now, sizes = site.config.device_lifetime, site.now(), await _guess_sizes(site, request, browser)
+    buckets = {key: refill(site.user_code_tries.get(key), size, span, now) for key, size in sizes.items()}
+    return max(time_until_try(buckets[key], size, span) for key, size in sizes.items())
+
+
+async def _count_wrong_code(site: Site, request: Request, browser: BrowserRequest) -> None:
+    """Count a code that does not exist."""
+    span, now = site.config.device_lifetime, site.now()
+    for key, size in (await _guess_sizes(site, request, browser)).items():
+        site.user_code_tries.put(key, spend(refill(site.user_code_tries.get(key), size, span, now)))
     site.note("fdeac", request, description="code unknown")
-    return UNKNOWN
 
 
-async def _decide(site: Site, browser: BrowserRequest, found: DeviceLogin, button: str) -> DeviceLogin | None:
-    now = site.now()
+async def _guess_sizes(site: Site, request: Request, browser: BrowserRequest) -> dict[str, int]:
+    """Return the budgets that a wrong code is taken from, with their sizes.
 
-    def work(transaction: Transaction) -> DeviceLogin | None:
-        login = transaction.device_by_code(found.device_code_hash)
-        if login is None or not is_open(login, now):
+    Strangers share one, so any of them can use it up. A user who is logged in is known, and has one of their own.
+    """
+    record = browser.record
+    if record is not None:
+        user_id = record.user_id
+        user = await site.store.read(lambda transaction: transaction.user_by_id(user_id))
+        if user is not None and not user.is_blocked:
+            return {f"user {user_id}": MOST_FROM_ONE_ADDRESS}
+    return {network_of(request.peer): MOST_FROM_ONE_ADDRESS, "": guess_budget(site.config.guess_odds)}
+
+
+def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:
+    """Return the last step of a login that this session has decided; else a page with the problem."""
+    if isinstance(found, BrowserLogin):
+        return found
+    return replace(begin_for_user("enter", site.now()), problem=LAPSED if found == LAPSED else UNKNOWN, status=400)
+
+
+async def _decide(site: Site, browser: BrowserRequest, pending: Pending, button: str) -> BrowserLogin | None:
+    """Decline, approve, or confirm the device login for this session. Return None if it is no longer open."""
+    now, login, device_hash = site.now(), pending.login, pending.login.device_hash or b""
+
+    def work(transaction: Transaction) -> BrowserLogin | None:
+        device = transaction.device_by_code(device_hash)
+        if device is None or not is_open(device, now):
             return None
-        session = browser.record or BrowserSession(browser.session_hash, now, now)
         if button == "decline":
-            return settle(transaction, move(login, "denied"), session, now)
-        login = confirm(login, browser.session_hash)
-        user = _logged_in(site, transaction, session, login)
-        if button == "confirm" and user is not None and session.auth_time is not None:
-            approved = replace(approve(login, user.user_id, session.auth_time), sid=sid_of(site, browser.session_hash))
-            return settle(transaction, approved, session, now)
-        transaction.save_device(login)
-        transaction.save_session(replace(session, seen_at=now, device_code_hash=login.device_code_hash, outcome=""))
-        return login
+            transaction.save_device(replace(move(device, "denied"), session_hash=browser.session_hash))
+            return advance(login, "denied", session_hash=browser.session_hash)
+        device = confirm(device, browser.session_hash)
+        user, session = _logged_in(site, transaction, browser, device), browser.record
+        if button == "confirm" and user is not None and session is not None:
+            approved = approve(device, user.user_id, session.auth_time)
+            transaction.save_device(replace(approved, sid=sid_of(site, browser.session_hash)))
+            transaction.save_session(replace(session, seen_at=now))
+            return advance(login, "allowed", session_hash=browser.session_hash)
+        transaction.save_device(device)
+        return advance(login, "login", session_hash=browser.session_hash)
 
     return await site.store.write(work)
 
 
-def _logged_in(site: Site, transaction: Transaction, session: BrowserSession | None, login: DeviceLogin) -> User | None:
+def _logged_in(site: Site, transaction: Transaction, browser: BrowserRequest, device: DeviceLogin) -> User | None:
     """Return the user who is logged in, if the user's connection is enabled for the client."""
-    user = None if session is None or session.user_id is None else transaction.user_by_id(session.user_id)
-    application = site.config.application(login.client_id)
-    if user is None or user.is_blocked or application is None or user.connection not in application.connections:
+    if browser.record is None or transaction.session(browser.session_hash) is None:
         return None
-    return user
-
-
-def settle(transaction: Transaction, login: DeviceLogin, session: BrowserSession, now: datetime) -> DeviceLogin:
-    """Save a decision, and its result in the session that made it."""
-    transaction.save_device(login)
-    ended = replace(session, seen_at=now, device_code_hash=None, outcome="denied")
-    transaction.save_session(replace(ended, outcome="allowed") if login.stage == "approved" else ended)
-    return login
-
-
-def pending_of(transaction: Transaction, session: BrowserSession | None, now: datetime) -> DeviceLogin | None:
-    """Return the login that the session has confirmed and may still approve."""
-    if session is None or session.device_code_hash is None:
-        return None
-    login = transaction.device_by_code(session.device_code_hash)
-    return login if may_approve(login, session.session_hash, now) else None
+    return allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)
 
 
 def _ago(now: datetime, then: datetime) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from keyfob.errors import Malformed
 from keyfob.protocol.authorization import AuthorizationAnswer
-from keyfob.protocol.fields import Fields, read_form
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorization_facts import REQUEST_URI_PREFIX, AcceptedRequest, ArrivalFacts, LoginState
 from keyfob.server.decide.authorization_request import (
@@ -17,15 +17,25 @@ from keyfob.server.decide.authorization_request import (
     check_request,
     next_step,
 )
+from keyfob.server.decide.browser_login import advance, begin_request, belongs_to
+from keyfob.server.endpoints.oauth.parameters import read_body, read_query
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     callback_headers,
     callback_page,
-    go_to,
     page,
     read_browser,
+    sid_of,
 )
-from keyfob.server.endpoints.pages.pending_request import PendingRequest, begin, sid_of
+from keyfob.server.endpoints.pages.sealed_login import (
+    LOST,
+    Pending,
+    allowed_user,
+    connections_of_request,
+    read_ending,
+    state_of,
+    to_step,
+)
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
 from keyfob.server.records import AuthorizationCode, Consent, PushedRequest
@@ -52,13 +62,13 @@ async def authorize(site: Site, request: Request) -> Response:
     if isinstance(checked, CallbackError):
         site.note("f", request, client_id=fields.text("client_id"), description=checked.error)
         return send_error(site, request, browser, checked)
-    pending = begin(site, checked)
-    login = await login_state(site, browser, checked)
-    match next_step(checked, login, site.now()):
-        case "login":
-            return go_to(site, browser, f"/u/login?state={pending.token}")
-        case "consent":
-            return go_to(site, browser, f"/u/consent?state={pending.token}")
+    login = await state_of_request(site, browser, checked)
+    step = next_step(checked, login, site.now())
+    begun = begin_request(checked.asked.write(), "consent" if step == "consent" else "login", site.now())
+    pending = Pending(begun, "", checked)
+    match step:
+        case "login" | "consent":
+            return to_step(site, browser, begun)
         case "issue":
             return await issue_code(site, request, browser, pending, login)
         case error:
@@ -68,7 +78,7 @@ async def authorize(site: Site, request: Request) -> Response:
 async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
     """Read the parameters, or those of the pushed request (RFC 9126 §4)."""
     try:
-        fields = read_form(request.query.encode() if request.method != "POST" else request.body, "request")
+        fields = read_body(request) if request.method == "POST" else read_query(request)
         address, client_id = fields.optional_text("request_uri"), fields.optional_text("client_id")
     except Malformed as problem:
         return ArrivalFacts(problem, None, is_pushed=False, pushed=None, now=site.now()), Fields({}, "request")
@@ -90,16 +100,15 @@ async def _spend(site: Site, pushed: PushedRequest) -> bool:
     return await site.store.write(lambda transaction: transaction.use_once(key, until))
 
 
-async def login_state(site: Site, browser: BrowserRequest, accepted: AcceptedRequest) -> LoginState:
+async def state_of_request(site: Site, browser: BrowserRequest, accepted: AcceptedRequest) -> LoginState:
     """Load the user who is logged in at the browser, and the user's consent for the client."""
     record = browser.record
-    if record is None or record.user_id is None:
+    if record is None:
         return LoginState()
     user_id, api = record.user_id, accepted.access.api
 
     def load(transaction: Transaction) -> LoginState:
-        user = transaction.user_by_id(user_id)
-        if user is None or user.is_blocked or user.connection not in accepted.application.connections:
+        if allowed_user(transaction, connections_of_request(accepted), user_id) is None:
             return LoginState()
         consent = transaction.consent(user_id, accepted.application.client_id, api.audience)
         return LoginState(user_id, record.auth_time, consent)
@@ -111,13 +120,14 @@ async def issue_code(
     site: Site,
     request: Request,
     browser: BrowserRequest,
-    pending: PendingRequest,
+    pending: Pending,
     login: LoginState,
     *,
     consented: bool = False,
 ) -> Response:
     """Issue a code, and send it to the client through the browser."""
     accepted, now, code = pending.accepted, site.now(), write_token(site.random(CODE_BYTES))
+    assert accepted is not None, "a code is only issued for an authorization request"  # noqa: S101
     asked, application = accepted.asked, accepted.application
     assert login.user_id is not None, "a code is only issued after a login"  # noqa: S101
     assert login.auth_time is not None  # noqa: S101
@@ -149,25 +159,36 @@ async def issue_code(
 
     await site.store.write(save)
     site.note("s", request, client_id=application.client_id, user_id=record.user_id)
-    return _answer(
-        site, request, browser, asked.redirect_uri, asked.response_mode, AuthorizationAnswer(asked.state, code)
-    )
+    answer = AuthorizationAnswer(asked.state, code)
+    return _answer(site, request, browser, asked.redirect_uri, asked.response_mode, answer, pending)
 
 
 def refuse(
-    site: Site, request: Request, browser: BrowserRequest, pending: PendingRequest, error: str, description: str
+    site: Site, request: Request, browser: BrowserRequest, pending: Pending, error: str, description: str
 ) -> Response:
     """Send the client an error instead of a code."""
+    assert pending.accepted is not None, "an error is only sent for an authorization request"  # noqa: S101
     asked = pending.accepted.asked
     site.note("f", request, client_id=asked.client_id, description=error)
     found = CallbackError(asked.redirect_uri, asked.response_mode or "query", asked.state, error, description)
-    return send_error(site, request, browser, found)
+    return send_error(site, request, browser, found, pending)
 
 
-def send_error(site: Site, request: Request, browser: BrowserRequest, found: CallbackError) -> Response:
+def send_error(
+    site: Site, request: Request, browser: BrowserRequest, found: CallbackError, pending: Pending | None = None
+) -> Response:
     """Send an error to a verified redirect URI."""
     answer = AuthorizationAnswer(found.state, None, found.error, found.description)
-    return _answer(site, request, browser, found.redirect_uri, found.response_mode, answer)
+    return _answer(site, request, browser, found.redirect_uri, found.response_mode, answer, pending)
+
+
+async def show_answer(site: Site, request: Request) -> Response:
+    """GET /u/answer: the form that takes the response to the client, after a form of ours was sent."""
+    browser = await read_browser(site, request)
+    login = read_ending(site, state_of(request), "answered")
+    if login is None or login.answer is None or login.request is None or not belongs_to(login, browser.session_hash):
+        return error_page(site, browser, LOST)
+    return callback_page(site, browser, login.request["redirect_uri"], login.answer)
 
 
 def _answer(
@@ -177,9 +198,14 @@ def _answer(
     redirect_uri: str,
     mode: str | None,
     answer: AuthorizationAnswer,
+    pending: Pending | None,
 ) -> Response:
     # RFC 9207 adds the issuer; Auth0 does not.
     full = replace(answer, issuer=site.config.issuer) if site.config.wire == "rfc" else answer
+    if pending is not None:
+        answered = advance(pending.login, "answered", answer=full.write(), session_hash=browser.session_hash)
+        if mode == "form_post" and request.method == "POST":
+            return to_step(site, browser, answered)
     if mode == "form_post":
         return callback_page(site, browser, redirect_uri, full.write())
     status = 303 if request.method == "POST" else 302  # 307 would forward a password (RFC 9700 §4.12)

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from keyfob.errors import Malformed
 from keyfob.protocol.address import is_loopback
-from keyfob.protocol.fields import Fields, read_form
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import FORM, Headers, Request, Response, media_type
 from keyfob.protocol.secret import Secret
+from keyfob.server.endpoints.oauth.parameters import read_body
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.records import BrowserSession
 from keyfob.server.site import Site
@@ -31,7 +32,7 @@ class BrowserRequest:
     Attributes:
         session_id: The value of the cookie, or a new one.
         is_new: Whether the response must set the cookie.
-        record: The stored session, which exists only after a form was sent.
+        record: The stored session, which exists only after a login.
     """
 
     session_id: Secret
@@ -59,6 +60,11 @@ def new_browser(site: Site) -> BrowserRequest:
     return BrowserRequest(Secret(fresh), keyed_hash(site.hash_keys.sessions, fresh), is_new=True, record=None)
 
 
+def sid_of(site: Site, session_hash: bytes) -> str:
+    """Return the `sid` of a browser session for ID tokens. It is not a credential."""
+    return write_token(keyed_hash(site.hash_keys.codes, b"sid " + session_hash)[:16])
+
+
 def csrf_of(site: Site, browser: BrowserRequest) -> str:
     """Return the CSRF token of a session, which every form contains."""
     return write_token(keyed_hash(site.hash_keys.csrf, browser.session_id))
@@ -73,7 +79,7 @@ def read_own_form(site: Site, request: Request, browser: BrowserRequest) -> Fiel
     if media_type(request.header("content-type")) != FORM or browser.is_new:
         return None
     try:
-        fields = read_form(request.body, "form")
+        fields = read_body(request)
         csrf = fields.optional_text("csrf") or ""
     except Malformed:
         return None
@@ -90,14 +96,15 @@ def page(
     form_to: str | None = None,
 ) -> Response:
     """Return a page. `form_to`: a redirect URI that its form may lead to, for the content security policy."""
-    content = site.render(name, {**_words(site), "csrf": csrf_of(site, browser), **words})
+    content = site.render(name, {**page_words(site), "csrf": csrf_of(site, browser), **words})
     return Response(status, (*page_headers(site, form_to=form_to), *_set_cookie(site, browser)), content)
 
 
 def callback_page(site: Site, browser: BrowserRequest, callback: str, parameters: Mapping[str, str]) -> Response:
     """Return a form that submits itself to a client (OAuth 2.0 Form Post Response Mode), or by a button."""
     content = site.render(
-        "form_post.html", {**_words(site), "callback": callback, "parameters": parameters, "script": FORM_POST_SCRIPT}
+        "form_post.html",
+        {**page_words(site), "callback": callback, "parameters": parameters, "script": FORM_POST_SCRIPT},
     )
     headers = page_headers(site, form_to=callback, script=FORM_POST_SCRIPT)
     return Response(200, (*headers, *_set_cookie(site, browser)), content)
@@ -149,14 +156,17 @@ def _source(callback: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _words(site: Site) -> Mapping[str, object]:
+def page_words(site: Site) -> Mapping[str, object]:
+    """Return the values of every page."""
     config = site.config
     return {"tenant": config.name, "logo": config.logo, "host": config.origin.partition("://")[2]}
 
 
 def _cookie_name(site: Site) -> str:
     # With the prefix, browsers require Secure, this host and this path. Over plain http they reject it.
-    return "__Host-keyfob" if site.config.is_https else "keyfob"
+    name = "__Host-keyfob" if site.config.is_https else "keyfob"
+    port = urlsplit(site.config.issuer).port  # browsers send a cookie to all ports of a host
+    return name if port is None else f"{name}-{port}"
 
 
 def _set_cookie(site: Site, browser: BrowserRequest) -> Headers:

@@ -4,73 +4,67 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from keyfob.errors import Malformed
-from keyfob.protocol.fields import read_form
 from keyfob.protocol.http import Request, Response
-from keyfob.server.decide.authorization_facts import LoginState, is_verifiable
-from keyfob.server.endpoints.pages.authorize import error_page, issue_code, login_state, refuse
-from keyfob.server.endpoints.pages.browser import go_to, page, read_browser, read_own_form
-from keyfob.server.endpoints.pages.pending_request import PendingRequest, resume
+from keyfob.server.decide.authorization_facts import AcceptedRequest, LoginState, is_verifiable
+from keyfob.server.decide.browser_login import BrowserLogin, advance
+from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse, state_of_request
+from keyfob.server.endpoints.pages.browser import BrowserRequest, page, read_browser, read_own_form
+from keyfob.server.endpoints.pages.sealed_login import LOST, Pending, resume, state_of, to_step
 from keyfob.server.site import Site
-
-LOST = "This page was too old, or did not come from us. Please start again in your program."
 
 
 async def show(site: Site, request: Request) -> Response:
     """Show the client, its request and the user's account."""
     browser = await read_browser(site, request)
-    pending = resume(site, state_of(request))
-    if pending is None:
+    pending = await resume(site, browser, state_of(request), "login", "consent")
+    if not isinstance(pending, Pending) or pending.accepted is None:
         return error_page(site, browser, LOST)
-    login = await login_state(site, browser, pending.accepted)
-    if not _is_fresh(pending, login):
-        return go_to(site, browser, f"/u/login?state={pending.token}")
+    login = await state_of_request(site, browser, pending.accepted)
+    if pending.login.step == "login" or not _is_fresh(pending.login, pending.accepted, login):
+        return _to_login(site, browser, pending)
     user_id = login.user_id or ""
     user = await site.store.read(lambda store: store.user_by_id(user_id))
-    words = {"email": user.email if user else "", "state": pending.token, **describe_asked(pending)}
-    return page(site, browser, "consent.html", words, form_to=pending.accepted.asked.redirect_uri)
+    words = {"email": user.email if user else "", "state": pending.token, **describe_asked(pending.accepted)}
+    return page(site, browser, "consent.html", words, form_to=pending.callback)
 
 
 async def act(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
-    pending = None if fields is None else resume(site, fields.optional_text("state"))
-    if fields is None or pending is None:
+    token = None if fields is None else fields.optional_text("state")
+    pending = await resume(site, browser, token, "consent")
+    if fields is None or not isinstance(pending, Pending) or pending.accepted is None:
         return error_page(site, browser, LOST)
     button = fields.optional_text("button")
     if button == "other":
-        return go_to(site, browser, f"/u/login?state={pending.token}")
+        return _to_login(site, browser, pending)
     if button != "approve":
         return refuse(site, request, browser, pending, "access_denied", "User did not authorize the request")
-    login = await login_state(site, browser, pending.accepted)
-    if not _is_fresh(pending, login):
-        return go_to(site, browser, f"/u/login?state={pending.token}")
+    login = await state_of_request(site, browser, pending.accepted)
+    if not _is_fresh(pending.login, pending.accepted, login):
+        return _to_login(site, browser, pending)
     return await issue_code(site, request, browser, pending, login, consented=True)
 
 
-def _is_fresh(pending: PendingRequest, login: LoginState) -> bool:
+def _to_login(site: Site, browser: BrowserRequest, pending: Pending) -> Response:
+    login = pending.login
+    return to_step(site, browser, login if login.step == "login" else advance(login, "login", session_hash=None))
+
+
+def _is_fresh(pending: BrowserLogin, accepted: AcceptedRequest, login: LoginState) -> bool:
     """Return whether the login is recent enough for the request."""
     if login.user_id is None or login.auth_time is None:
         return False
     if login.auth_time >= pending.began_at:
         return True
-    asked = pending.accepted.asked
+    asked = accepted.asked
     if {"login", "select_account"} & set(asked.prompt):
         return False
     return asked.max_age is None or pending.began_at - login.auth_time <= asked.max_age
 
 
-def state_of(request: Request) -> str | None:
-    """Return the encrypted request from the query."""
-    try:
-        return read_form(request.query.encode(), "address").optional_text("state")
-    except Malformed:
-        return None
-
-
-def describe_asked(pending: PendingRequest) -> dict[str, object]:
+def describe_asked(accepted: AcceptedRequest) -> dict[str, object]:
     """Return the page's values about the client and its request."""
-    accepted = pending.accepted
     api, scope, back = accepted.access.api, accepted.access.scope, urlsplit(accepted.asked.redirect_uri)
     return {
         "application": accepted.application.name,

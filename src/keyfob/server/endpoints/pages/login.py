@@ -1,4 +1,4 @@
-"""GET and POST /u/login: a user logs in, for a device login or an authorization request.
+"""GET and POST /u/login: a user logs in, for a device login, an authorization request, or to set up a second factor.
 
 NIST SP 800-63B-4 §3.1.1, RFC 8628 §3.3, OpenID Connect Core §3.1.2.3.
 """
@@ -6,6 +6,8 @@ NIST SP 800-63B-4 §3.1.1, RFC 8628 §3.3, OpenID Connect Core §3.1.2.3.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
+from urllib.parse import urlencode
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
@@ -13,156 +15,215 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.authorization_facts import LoginState
 from keyfob.server.decide.authorization_request import next_step
-from keyfob.server.decide.device import approve, confirm, move
+from keyfob.server.decide.browser_login import BrowserLogin, Facts, Step, advance, begin_for_user
+from keyfob.server.decide.device import approve, confirm, may_approve, move
+from keyfob.server.decide.limits import LONGEST_EMAIL
 from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
-from keyfob.server.endpoints.pages.activate import TOO_OLD, describe, pending_of, settle
+from keyfob.server.endpoints.pages.activate import describe_device, start_again
 from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse
-from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, new_browser, page, read_browser, read_own_form
-from keyfob.server.endpoints.pages.consent import LOST, describe_asked, state_of
-from keyfob.server.endpoints.pages.pending_request import PendingRequest, resume, sid_of
-from keyfob.server.endpoints.password_check import LONGEST_EMAIL, PasswordRefused, check_password
+from keyfob.server.endpoints.pages.browser import (
+    BrowserRequest,
+    go_to,
+    new_browser,
+    page,
+    read_browser,
+    read_own_form,
+    sid_of,
+)
+from keyfob.server.endpoints.pages.consent import describe_asked
+from keyfob.server.endpoints.pages.sealed_login import (
+    LAPSED,
+    LOST,
+    Pending,
+    again,
+    allowed_user,
+    connections_of,
+    resume,
+    stale_login,
+    state_of,
+    to_step,
+)
+from keyfob.server.endpoints.password_check import PasswordRefused, check_password
 from keyfob.server.ports import Transaction
-from keyfob.server.records import BrowserSession, DeviceLogin, MfaLogin, User
+from keyfob.server.records import BrowserSession, MfaLogin, User
 from keyfob.server.site import Site
 
 # The same text for an unknown user, a wrong password and a blocked user (OWASP ASVS 6.3.8).
-WRONG = "Wrong e-mail or password."
-Pending = DeviceLogin | PendingRequest
+WRONG: Final = "Wrong e-mail or password."
+BUSY: Final = "Too many people are logging in at this moment. Please try again in a few seconds."
+_FACTOR_BYTES: Final = 32
+
+
+async def enrol(site: Site, request: Request) -> Response:
+    """GET /u/enrol: begin a login whose only aim is a second factor. The password is asked for in any case."""
+    browser = await read_browser(site, request)
+    return to_step(site, browser, begin_for_user("login", site.now(), is_enrolment=True))
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Show the login page, if the session has confirmed a user code or has an authorization request."""
-    browser = await read_browser(site, request)
-    pending = await pending_login(site, browser, state_of(request))
-    if pending is None:
-        return _nothing_pending(site, browser, state_of(request))
-    hint = pending.accepted.asked.login_hint or "" if isinstance(pending, PendingRequest) else ""
-    return _page(site, browser, pending, hint[:LONGEST_EMAIL], "", 200)
+    """Show the login page of a login that is at this step."""
+    browser, token = await read_browser(site, request), state_of(request)
+    if token is None:
+        return go_to(site, browser, "/activate")
+    pending = await resume(site, browser, token, "login")
+    if not isinstance(pending, Pending):
+        return not_here(site, browser, pending)
+    login, accepted = pending.login, pending.accepted
+    hint = accepted.asked.login_hint or "" if accepted is not None else ""
+    words = {"email": login.email or hint[:LONGEST_EMAIL], "problem": login.problem, **describe_pending(site, pending)}
+    return page(site, browser, "login.html", words, login.status, form_to=pending.callback)
 
 
 async def act(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
-    state = None if fields is None else fields.optional_text("state")
-    pending = await pending_login(site, browser, state)
-    if fields is None or pending is None:
-        if state is not None or state_of(request) is not None:
+    if fields is None:
+        stale = stale_login(site, request)
+        if stale is None and state_of(request) is not None:
             return error_page(site, browser, LOST)
-        return page(site, browser, "enter.html", {"typed": "", "problem": TOO_OLD}, 403)
+        if stale is not None and stale.request is not None and stale.session_hash is None:
+            return to_step(site, browser, stale)
+        return start_again(site, request, browser)
+    pending = await resume(site, browser, fields.optional_text("state"), "login")
+    if not isinstance(pending, Pending):
+        return not_here(site, browser, pending)
     if fields.optional_text("button") == "decline":
         return await decline(site, request, browser, pending)
-    user, problem = await _check(site, request, fields, pending)
+    user, problem, status = await _check(site, request, fields, pending)
     if user is None:
-        email = fields.optional_text("email") or ""
-        return _page(site, browser, pending, email[:LONGEST_EMAIL], problem, 403)
+        email = (fields.optional_text("email") or "")[:LONGEST_EMAIL]
+        return again(site, browser, pending, problem=problem, status=status, email=email)
     factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
-    if not is_due(site.config.mfa, (one for one in factors if one.is_active)):
-        return await complete(site, request, browser, pending, user)
-    now = site.now()
-    due = MfaLogin(browser.session_hash, user.user_id, "", "", Scope(), "browser", now, now + LOGIN_LIFETIME)
-    await site.store.write(lambda transaction: transaction.save_mfa_login(due))
-    return go_to(site, browser, "/u/mfa" if state is None else f"/u/mfa?state={state}")
+    active = [one for one in factors if one.is_active]
+    if not pending.login.is_enrolment and not is_due(site.config.mfa, active):
+        return await complete(site, request, browser, pending, user.user_id)
+    return to_step(site, browser, await _begin_factor(site, browser, pending, user, has_one=bool(active)))
 
 
-async def pending_login(site: Site, browser: BrowserRequest, state: str | None) -> Pending | None:
-    """Return what the user logs in for: an authorization request or a device login."""
-    if state is not None:
-        return resume(site, state)
-    now = site.now()
-    return await site.store.read(lambda transaction: pending_of(transaction, browser.record, now))
+def not_here(site: Site, browser: BrowserRequest, found: BrowserLogin | str) -> Response:
+    """Answer for a login that cannot continue at this page: it has ended, has lapsed, or is another session's."""
+    if isinstance(found, BrowserLogin):
+        return to_step(site, browser, found)
+    return error_page(site, browser, LAPSED if found == LAPSED else LOST)
 
 
 async def decline(site: Site, request: Request, browser: BrowserRequest, pending: Pending) -> Response:
-    if isinstance(pending, PendingRequest):
+    """Decline what the form is for: that authorization request, or that device login."""
+    login, device_hash, now = pending.login, pending.login.device_hash, site.now()
+    if pending.accepted is not None:
         return refuse(site, request, browser, pending, "access_denied", "User did not authorize the request")
-    await site.store.write(lambda transaction: _decline(transaction, site, browser))
-    site.note("fdecc", request, client_id=pending.client_id)
-    return go_to(site, browser, "/activate/done")
+
+    def work(transaction: Transaction) -> bool:
+        device = None if device_hash is None else transaction.device_by_code(device_hash)
+        if device is None or not may_approve(device, browser.session_hash, now):
+            return False
+        transaction.save_device(move(device, "denied"))
+        return True
+
+    if device_hash is not None:
+        if not await site.store.write(work):
+            return error_page(site, browser, LOST)
+        site.note("fdecc", request, client_id=pending.client_id)
+    return to_step(site, browser, advance(login, "denied"))
 
 
-async def complete(site: Site, request: Request, browser: BrowserRequest, pending: Pending, user: User) -> Response:
-    """Begin a new session for an authenticated user, and continue the pending login."""
+async def complete(
+    site: Site,
+    request: Request,
+    browser: BrowserRequest,
+    pending: Pending,
+    user_id: str,
+    recovery: Secret | None = None,
+) -> Response:
+    """Begin a new session for an authenticated user, and approve or continue what the login is for.
+
+    Args:
+        site: The tenant.
+        request: For the audit log.
+        browser: The session before the login, which ends (session fixation).
+        pending: What the password and the second factor were typed for.
+        user_id: The user, whose connection is checked again.
+        recovery: A recovery code to show before anything else.
+    """
     fresh, now = new_browser(site), site.now()
-    session = BrowserSession(fresh.session_hash, now, now, user.user_id, now)
-    if isinstance(pending, DeviceLogin):
-        if not await site.store.write(lambda transaction: _approve(transaction, site, browser, session, user)):
-            return page(site, browser, "enter.html", {"typed": "", "problem": TOO_OLD}, 400)
-        site.note("s", request, user_id=user.user_id, client_id=pending.client_id)
-        return go_to(site, fresh, "/activate/done")
+    session = BrowserSession(fresh.session_hash, now, now, user_id, now)
+    device_hash = pending.login.device_hash
 
-    def begin(transaction: Transaction) -> LoginState:
+    def begin(transaction: Transaction) -> LoginState | None:
+        user = allowed_user(transaction, connections_of(site, pending), user_id)
+        if user is None:
+            return None
+        if device_hash is not None:
+            device = transaction.device_by_code(device_hash)
+            if device is None or not may_approve(device, browser.session_hash, now):
+                return None
+            approved = approve(confirm(device, session.session_hash), user_id, now)
+            transaction.save_device(replace(approved, sid=sid_of(site, session.session_hash)))
         transaction.drop_session(browser.session_hash)
         transaction.save_session(session)
-        accepted = pending.accepted
-        audience = accepted.access.api.audience
-        consent = transaction.consent(user.user_id, accepted.application.client_id, audience)
-        return LoginState(user.user_id, now, consent)
+        access = None if pending.accepted is None else pending.accepted.access
+        consent = None if access is None else transaction.consent(user_id, pending.client_id, access.api.audience)
+        return LoginState(user_id, now, consent)
 
-    login = await site.store.write(begin)
+    state = await site.store.write(begin)
+    if state is None:
+        return error_page(site, browser, LOST)
+    if pending.accepted is None:
+        site.note("s", request, user_id=user_id, client_id=pending.client_id)
     known = replace(fresh, record=session)
-    if next_step(pending.accepted, login, now, just_logged_in=True) == "issue":
-        return await issue_code(site, request, known, pending, login)
-    return go_to(site, known, f"/u/consent?state={pending.token}")
+    login = replace(
+        pending.login, session_hash=fresh.session_hash, expires_at=max(pending.login.expires_at, now + LOGIN_LIFETIME)
+    )
+    if recovery is not None:
+        return to_step(site, known, advance(login, "recovery", user_id=user_id, recovery_code=recovery))
+    return await go_on(site, request, known, replace(pending, login=login), state)
 
 
-def connections_of(site: Site, pending: Pending) -> tuple[str, ...]:
-    """Return the connections whose users may log in."""
-    if isinstance(pending, PendingRequest):
-        named = pending.accepted.asked.connection
-        return (named,) if named else pending.accepted.application.connections
-    application = site.config.application(pending.client_id)
-    return application.connections if application else ()
+async def go_on(site: Site, request: Request, browser: BrowserRequest, pending: Pending, state: LoginState) -> Response:
+    """Go to the step after a login that was made for this one."""
+    login = pending.login
+    if pending.accepted is not None:
+        if next_step(pending.accepted, state, site.now(), just_logged_in=True) == "issue":
+            return await issue_code(site, request, browser, pending, state)
+        return to_step(site, browser, advance(login, "consent"))
+    if login.is_for_the_user and not login.is_enrolment:
+        code = f"?{urlencode({'user_code': login.user_code})}" if login.user_code else ""
+        return go_to(site, browser, f"/activate{code}")
+    return to_step(site, browser, advance(login, "allowed"))
 
 
 def describe_pending(site: Site, pending: Pending) -> dict[str, object]:
     """Return the page's values about the client and its request."""
-    if isinstance(pending, PendingRequest):
-        return {"state": pending.token, "approves": False, **describe_asked(pending)}
-    return {"state": "", "approves": True, **describe(site, pending, "")}
+    own: dict[str, object] = {"state": pending.token, "approves": pending.device is not None}
+    if pending.accepted is not None:
+        return {**own, "goal": "client", **describe_asked(pending.accepted)}
+    if pending.device is not None:
+        return {**own, "goal": "client", **describe_device(site, pending.device)}
+    return {**own, "goal": "enrolment" if pending.login.is_enrolment else "code", "application": ""}
 
 
-def callback_of(pending: Pending) -> str | None:
-    """Return the redirect URI that the page's form may lead to."""
-    return pending.accepted.asked.redirect_uri if isinstance(pending, PendingRequest) else None
+async def _begin_factor(
+    site: Site, browser: BrowserRequest, pending: Pending, user: User, *, has_one: bool
+) -> BrowserLogin:
+    """Store that the password was right, and return the login at the step of the second factor."""
+    now, factor_hash = site.now(), site.random(_FACTOR_BYTES)
+    due = MfaLogin(factor_hash, user.user_id, pending.client_id, "", Scope(), "browser", now, now + LOGIN_LIFETIME)
+    await site.store.write(lambda transaction: transaction.save_mfa_login(due))
+    step: Step = "factor" if has_one else "enrol"
+    facts = Facts(session_hash=browser.session_hash, user_id=user.user_id, factor_hash=factor_hash)
+    return advance(pending.login, step, **facts)
 
 
-def _page(site: Site, browser: BrowserRequest, pending: Pending, email: str, problem: str, status: int) -> Response:
-    words = {"email": email, "problem": problem, **describe_pending(site, pending)}
-    return page(site, browser, "login.html", words, status, form_to=callback_of(pending))
-
-
-def _nothing_pending(site: Site, browser: BrowserRequest, state: str | None) -> Response:
-    return error_page(site, browser, LOST) if state is not None else go_to(site, browser, "/activate")
-
-
-async def _check(site: Site, request: Request, fields: Fields, pending: Pending) -> tuple[User | None, str]:
-    """Return the user, or the text of the problem."""
+async def _check(site: Site, request: Request, fields: Fields, pending: Pending) -> tuple[User | None, str, int]:
+    """Return the user, or the text of the problem and the status of the page."""
     email = (fields.optional_text("email") or "").strip()[:LONGEST_EMAIL]
     password = Secret(fields.optional_text("password") or "")
     found = await check_password(site, request, connections_of(site, pending), email, password)
     if not isinstance(found, PasswordRefused):
-        return found, ""
+        return found, "", 200
+    if found.is_busy:
+        return None, BUSY, 503
     if found.wait:
-        return None, f"Too many wrong passwords. Please try again in {int(found.wait.total_seconds()) + 1} s."
-    return None, WRONG
-
-
-def _approve(
-    transaction: Transaction, site: Site, browser: BrowserRequest, session: BrowserSession, user: User
-) -> bool:
-    """Approve the device login in a new session, which replaces the old one (session fixation)."""
-    now = session.created_at
-    login = pending_of(transaction, transaction.session(browser.session_hash), now)
-    if login is None:
-        return False
-    transaction.drop_session(browser.session_hash)
-    approved = approve(confirm(login, session.session_hash), user.user_id, now)
-    settle(transaction, replace(approved, sid=sid_of(site, session.session_hash)), session, now)
-    return True
-
-
-def _decline(transaction: Transaction, site: Site, browser: BrowserRequest) -> None:
-    session, now = transaction.session(browser.session_hash), site.now()
-    login = pending_of(transaction, session, now)
-    if login is not None and session is not None:
-        settle(transaction, move(login, "denied"), session, now)
+        seconds = int(found.wait.total_seconds()) + 1
+        return None, f"Too many wrong passwords. Please try again in {seconds} s.", 403
+    return None, WRONG, 403

@@ -6,22 +6,26 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from keyfob.errors import InvalidToken, Malformed
+from keyfob.protocol.address import is_web_url
 from keyfob.protocol.claims import IdClaims
-from keyfob.protocol.fields import Fields, read_form
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import FORM, Request, Response, media_type
 from keyfob.protocol.secret import Secret
 from keyfob.server.endpoints.oauth.own_tokens import verify_own_jwt
+from keyfob.server.endpoints.oauth.parameters import read_body, read_query
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     drop_cookie,
+    go_to,
     page,
     page_headers,
     read_browser,
     read_own_form,
+    sid_of,
 )
-from keyfob.server.endpoints.pages.pending_request import sid_of
 from keyfob.server.site import Site
 
+_DONE = "/oidc/logout/done"
 _UNLISTED = "The address to go to after the logout is not registered."
 _UNREADABLE = "The request cannot be read."
 
@@ -30,7 +34,7 @@ async def v2_logout(site: Site, request: Request) -> Response:
     """End the session, as at Auth0, and redirect to a registered address; its query and fragment are not compared."""
     browser = await read_browser(site, request)
     try:
-        fields = read_form(request.query.encode(), "request")
+        fields = read_query(request)
         client_id, goal = fields.optional_text("client_id"), fields.optional_text("returnTo")
     except Malformed:
         return page(site, browser, "problem.html", {"problem": _UNREADABLE}, 400)
@@ -40,6 +44,9 @@ async def v2_logout(site: Site, request: Request) -> Response:
     listed = site.config.logout_urls if application is None else application.logout_urls
     if goal is None and application is not None and listed:
         goal = listed[0]
+    # The query of the address is free, but must not end the header that it is written to.
+    if goal is not None and not is_web_url(goal):
+        return page(site, browser, "problem.html", {"problem": _UNLISTED}, 400)
     if goal is not None and _bare(goal) not in {_bare(one) for one in listed}:
         return page(site, browser, "problem.html", {"problem": _UNLISTED}, 400)
     await _end(site, request, browser)
@@ -61,23 +68,28 @@ async def oidc_logout(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
     try:
         is_form = request.method == "POST" and media_type(request.header("content-type")) == FORM
-        fields = read_form(request.body if is_form else request.query.encode(), "request")
+        fields = read_body(request) if is_form else read_query(request)
         asked = _read(site, browser, fields)
     except (Malformed, InvalidToken) as problem:
         return page(site, browser, "problem.html", {"problem": problem.message}, 400)
     pressed = read_own_form(site, request, browser) if request.method == "POST" else None
     if pressed is not None and pressed.optional_text("button") == "stay":
-        return page(site, browser, "problem.html", {"problem": "You are still logged in here."}, 200)
-    if pressed is None and not asked.is_sure and browser.record is not None and browser.record.user_id is not None:
+        return go_to(site, browser, _DONE)
+    if pressed is None and not asked.is_sure and browser.record is not None:
         kept = {name: str(value) for name, value in fields.values.items() if name not in {"csrf", "button"}}
         return page(site, browser, "logout.html", {"kept": kept}, form_to=asked.goal)
     await _end(site, request, browser)
     if asked.goal is None:
-        words = {"problem": "You are logged out here."}
-        response = page(site, browser, "problem.html", words)
-        return Response(200, (*response.headers, *drop_cookie(site)), response.body)
+        return Response(303, (("location", _DONE), *page_headers(site), *drop_cookie(site)))
     status = 303 if request.method == "POST" else 302
     return Response(status, (("location", asked.goal), *page_headers(site), *drop_cookie(site)))
+
+
+async def done(site: Site, request: Request) -> Response:
+    """Show whether a user is logged in at this browser."""
+    browser = await read_browser(site, request)
+    known = "You are logged out here." if browser.record is None else "You are still logged in here."
+    return page(site, browser, "problem.html", {"problem": known})
 
 
 def _read(site: Site, browser: BrowserRequest, fields: Fields) -> _Asked:
@@ -118,7 +130,7 @@ def _verify_id_token(site: Site, token: Secret) -> IdClaims:
 async def _end(site: Site, request: Request, browser: BrowserRequest) -> None:
     if browser.record is not None:
         await site.store.write(lambda transaction: transaction.drop_session(browser.session_hash))
-        site.note("slo", request, user_id=browser.record.user_id or "")
+        site.note("slo", request, user_id=browser.record.user_id)
 
 
 def _bare(address: str) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from keyfob.jose.sealed import unseal
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.secret import Secret
+from keyfob.server.decide.authorization_facts import LoginState
+from keyfob.server.decide.browser_login import AFTER_PASSWORD
 from keyfob.server.decide.multifactor import (
     RECOVERY_LENGTH,
     FactorWrong,
@@ -17,65 +21,88 @@ from keyfob.server.decide.multifactor import (
     find_login,
     write_recovery_code,
 )
+from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, message_wait, spend_try
 from keyfob.server.endpoints.oauth.factors import (
     binding_hash,
     check_otp,
     check_recovery,
     enrol,
-    has_tries,
     recovery_of,
     send_message,
-    spend_try,
 )
-from keyfob.server.endpoints.pages.authorize import error_page
+from keyfob.server.endpoints.pages.authorize import error_page, state_of_request
 from keyfob.server.endpoints.pages.browser import BrowserRequest, page, read_browser, read_own_form
-from keyfob.server.endpoints.pages.consent import LOST, state_of
-from keyfob.server.endpoints.pages.login import Pending, callback_of, complete, decline, describe_pending, pending_login
-from keyfob.server.endpoints.pages.pending_request import PendingRequest
+from keyfob.server.endpoints.pages.login import complete, decline, describe_pending, go_on, not_here
+from keyfob.server.endpoints.pages.sealed_login import (
+    LOST,
+    Pending,
+    again,
+    allowed_user,
+    connections_of,
+    resume,
+    state_of,
+)
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, MfaLogin, User
 from keyfob.server.site import Site
 
-WRONG = "That code is wrong, too old, or was used before."
-TOO_MANY = "Too many wrong codes. Please try again in a few minutes."
-SENT = "A code was sent to your e-mail address. It is good for five minutes."
+WRONG: Final = "That code is wrong, too old, or was used before."
+TOO_MANY: Final = "Too many wrong codes. Please try again in a few minutes."
+TOO_MANY_MESSAGES: Final = "A code was sent already. Please look into your mailbox, or try again in a few minutes."
+SENT: Final = "A code was sent to your e-mail address. It is good for five minutes."
 
 
+@dataclass(frozen=True, slots=True)
 class _Due:
-    """The user whose second factor is required, and the factors of the user."""
+    """The login whose second factor is required, its user, and the factors that it may use.
 
-    def __init__(self, login: MfaLogin, user: User, factors: tuple[Authenticator, ...]) -> None:
-        self.login = login
-        self.user = user
-        self.active = {one.factor for one in factors if one.is_active}
-        self.waiting = next((one for one in factors if one.factor == "otp" and not one.is_active), None)
+    Attributes:
+        unproven: The authenticator that this login has begun to set up.
+    """
+
+    login: MfaLogin
+    user: User
+    active: frozenset[str]
+    unproven: Authenticator | None
 
 
 async def show(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
-    pending, due = await pending_login(site, browser, state_of(request)), await _due(site, browser)
-    if pending is None or due is None:
-        return error_page(site, browser, LOST)
-    return _page(site, browser, pending, due, "")
+    pending = await resume(site, browser, state_of(request), *AFTER_PASSWORD)
+    if not isinstance(pending, Pending):
+        return not_here(site, browser, pending)
+    if pending.login.recovery_code is not None:
+        words = {"code": pending.login.recovery_code.reveal(), "state": pending.token}
+        return page(site, browser, "recovery.html", words, form_to=pending.callback)
+    due = await site.store.read(lambda transaction: _due(site, transaction, pending))
+    return error_page(site, browser, LOST) if due is None else _page(site, browser, pending, due)
 
 
 async def act(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
-    pending = None if fields is None else await pending_login(site, browser, fields.optional_text("state"))
-    due = await _due(site, browser)
-    if fields is None or pending is None or due is None:
+    if fields is None:
+        return error_page(site, browser, LOST)
+    pending = await resume(site, browser, fields.optional_text("state"), *AFTER_PASSWORD)
+    if not isinstance(pending, Pending):
+        return not_here(site, browser, pending)
+    if pending.login.step == "recovery":
+        return await _after_recovery(site, request, browser, pending)
+    due = await site.store.read(lambda transaction: _due(site, transaction, pending))
+    if due is None:
         return error_page(site, browser, LOST)
     match fields.optional_text("button"):
         case "decline":
             return await decline(site, request, browser, pending)
         case "email" if "email" in due.active:
-            await send_message(site, request, due.login, due.user, "")
-            return _page(site, browser, pending, due, "", told=SENT)
-        case "enrol" if not due.active:
-            await enrol(site, due.user, "otp", with_recovery=False)
-            again = await _due(site, browser)
-            return _page(site, browser, pending, again or due, "")
+            if await message_wait(site, due.login):
+                return again(site, browser, pending, problem=TOO_MANY_MESSAGES, status=429)
+            sent = await send_message(site, request, due.login, due.user, "")
+            return again(site, browser, pending, told=SENT) if sent else error_page(site, browser, LOST)
+        case "enrol" if pending.login.step == "enrol":
+            if due.unproven is None:  # pressed again, or after "back": the secret that was shown stays
+                await enrol(site, due.user, "otp", due.login, with_recovery=False)
+            return again(site, browser, pending)
         case _:
             return await _verify(site, request, browser, pending, due, fields)
 
@@ -83,44 +110,49 @@ async def act(site: Site, request: Request) -> Response:
 async def _verify(
     site: Site, request: Request, browser: BrowserRequest, pending: Pending, due: _Due, fields: Fields
 ) -> Response:
-    now, typed = site.now(), fields.optional_text("code") or ""
-    if not has_tries(site, due.user.user_id, now):
-        site.note("gd_otp_rate_limit_exceed", request, user_id=due.user.user_id)
-        return _page(site, browser, pending, due, TOO_MANY, status=429)
-    spend_try(site, due.user.user_id, now)
+    now, user_id, typed = site.now(), due.user.user_id, fields.optional_text("code") or ""
+    if not await spend_try(site, user_id, request.peer, now):
+        site.note("gd_otp_rate_limit_exceed", request, user_id=user_id)
+        return again(site, browser, pending, problem=TOO_MANY, status=429)
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
-    fresh = recovery_of(site, due.user.user_id, code, now, is_active=True)
-    kind = await site.store.write(lambda transaction: _check(site, transaction, browser, typed, fresh))
+    fresh = recovery_of(site, user_id, code, now, is_active=True)
+    kind = await site.store.write(lambda transaction: _check(site, transaction, pending, typed, fresh, now))
     if not kind:
-        site.note("fp", request, user_id=due.user.user_id, description="wrong second factor")
-        return _page(site, browser, pending, due, WRONG, status=403)
-    site.factor_tries.drop(due.user.user_id)
-    done = await complete(site, request, browser, pending, due.user)
-    if kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors):
-        # The recovery code is shown only here, so this page replaces `done` and must set the cookie of the new session.
-        onward = f"/u/consent?state={pending.token}" if isinstance(pending, PendingRequest) else "/activate/done"
-        shown = page(site, browser, "recovery.html", {"code": code, "onward": onward}, form_to=callback_of(pending))
-        return replace(
-            shown, headers=(*shown.headers, *((name, value) for name, value in done.headers if name == "set-cookie"))
-        )
-    return done
+        site.note("fp", request, user_id=user_id, description="wrong second factor")
+        return again(site, browser, pending, problem=WRONG, status=403)
+    await give_back_tries(site, user_id, request.peer, now)
+    is_shown = kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors)
+    return await complete(site, request, browser, pending, user_id, Secret(code) if is_shown else None)
 
 
-def _check(site: Site, transaction: Transaction, browser: BrowserRequest, typed: str, fresh: Authenticator) -> str:
-    """Check a code and spend it. Return the kind of the factor, or "" if the code is wrong."""
-    now = site.now()
-    login = find_login(transaction.mfa_login(browser.session_hash), "", now)
-    if isinstance(login, FactorWrong):
+async def _after_recovery(site: Site, request: Request, browser: BrowserRequest, pending: Pending) -> Response:
+    """Continue after the user has noted the recovery code. The login has begun its session before."""
+    record = browser.record
+    if record is None or record.user_id != pending.login.user_id or record.auth_time < pending.login.began_at:
+        return error_page(site, browser, LOST)
+    state = LoginState(record.user_id, record.auth_time)
+    if pending.accepted is not None:
+        state = await state_of_request(site, browser, pending.accepted)
+        if state.user_id is None:
+            return error_page(site, browser, LOST)
+    return await go_on(site, request, browser, pending, state)
+
+
+def _check(
+    site: Site, transaction: Transaction, pending: Pending, typed: str, fresh: Authenticator, now: datetime
+) -> str:
+    """Check a code and spend it with its login. Return the kind of the factor, or "" if the code is wrong."""
+    due = _due(site, transaction, pending)
+    if due is None:
         return ""
-    before = {one.factor for one in transaction.authenticators(login.user_id) if one.is_active}
-    kind = ""
-    if check_otp(site, transaction, login.user_id, typed, now):
-        kind = "otp" if before else "enrolled"
+    login, kind = due.login, ""
+    if check_otp(site, transaction, login, typed, now):
+        kind = "otp" if due.active else "enrolled"
         if kind == "enrolled" and "recovery-code" in site.config.factors:
             transaction.save_authenticator(fresh)
     elif _is_message_code(site, login, typed, now):
         kind = "email"
-    if not kind and check_recovery(site, transaction, login.user_id, typed, fresh):
+    elif check_recovery(site, transaction, login, typed, fresh):
         kind = "recovery"
     if kind:
         transaction.save_mfa_login(replace(login, is_spent=True))
@@ -133,29 +165,29 @@ def _is_message_code(site: Site, login: MfaLogin, typed: str, now: datetime) -> 
     return hmac.compare_digest(login.binding_hash, binding_hash(site, login.token_hash, typed))
 
 
-async def _due(site: Site, browser: BrowserRequest) -> _Due | None:
+def _due(site: Site, transaction: Transaction, pending: Pending) -> _Due | None:
+    """Load what the password began. Return None if that is spent or too old, or its user may no longer log in."""
     now = site.now()
+    found = find_login(transaction.mfa_login(pending.login.factor_hash or b""), pending.client_id, now)
+    if isinstance(found, FactorWrong) or found.user_id != pending.login.user_id:
+        return None
+    user = allowed_user(transaction, connections_of(site, pending), found.user_id)
+    if user is None:
+        return None
+    factors = transaction.authenticators(user.user_id)
+    unproven = (one for one in factors if one.factor == "otp" and one.is_unproven_of(found.token_hash, now))
+    return _Due(found, user, frozenset(one.factor for one in factors if one.is_active), next(unproven, None))
 
-    def load(transaction: Transaction) -> _Due | None:
-        login = find_login(transaction.mfa_login(browser.session_hash), "", now)
-        if isinstance(login, FactorWrong):
-            return None
-        user = transaction.user_by_id(login.user_id)
-        return None if user is None or user.is_blocked else _Due(login, user, transaction.authenticators(user.user_id))
 
-    return await site.store.read(load)
-
-
-def _page(
-    site: Site, browser: BrowserRequest, pending: Pending, due: _Due, problem: str, *, told: str = "", status: int = 200
-) -> Response:
-    words: dict[str, object] = {"problem": problem, "told": told, **describe_pending(site, pending)}
+def _page(site: Site, browser: BrowserRequest, pending: Pending, due: _Due) -> Response:
+    login = pending.login
+    words: dict[str, object] = {"problem": login.problem, "told": login.told, **describe_pending(site, pending)}
     words |= {"has_otp": "otp" in due.active, "has_email": "email" in due.active}
     words |= {"has_recovery": "recovery-code" in due.active, "secret": "", "qr": ""}
-    if not due.active and due.waiting is not None:
-        name = due.waiting.authenticator_id
-        secret = unseal(due.waiting.secret, site.hash_keys.factors, context=f"factor {name}")
+    if due.unproven is not None:
+        name = due.unproven.authenticator_id
+        secret = unseal(due.unproven.secret, site.hash_keys.factors, context=f"factor {name}")
         shown = " ".join(base32(secret)[at : at + 4] for at in range(0, 32, 4))
         words |= {"secret": shown, "qr": site.draw(enrolment_address(site.config.name, due.user.email, secret))}
     name = "factor.html" if due.active else "enrol.html"
-    return page(site, browser, name, words, status, form_to=callback_of(pending))
+    return page(site, browser, name, words, login.status, form_to=pending.callback)

@@ -1,17 +1,27 @@
-"""Values of flags: durations and ports."""
+"""Flags that several commands have, and the parsing of their values."""
 
 from __future__ import annotations
 
 import re
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
 from typing import Final
 
 from keyfob.errors import Misuse
 
 _LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
-_LAST_PORT: Final = 65535
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_LAST_PORT: Final = 65535
+
+
+def add_profile_flag(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile", metavar="NAME", help="which login (KEYFOB_PROFILE, .keyfob.toml, or keyfob profile use)"
+    )
+
+
+def add_json_flag(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
 
 
 def port(text: str) -> int:

@@ -1,0 +1,17 @@
+"""Socket options that mean something else on Windows."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+
+def claim_port(listener: socket.socket) -> None:
+    """Let no other process share the port that is bound next, and let it be bound right after its last use.
+
+    On Windows SO_REUSEADDR would let another process receive our connections.
+    """
+    if sys.platform == "win32":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,0 +1,272 @@
+"""A login in a browser as one state: what it is for, its step, and the user whose password was right.
+
+`STEPS` is the table of the legal steps. docs/checks.md is generated from it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypedDict, Unpack, cast, get_args
+
+from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.fields import Fields
+from keyfob.protocol.secret import Secret
+from keyfob.server.records import DeviceLogin
+
+Step = Literal["enter", "compare", "login", "factor", "enrol", "recovery", "consent", "answered", "allowed", "denied"]
+LIFETIME: Final = timedelta(hours=1)  # Auth0's limit for a login
+
+# The steps that may follow each step, and when.
+STEPS: Final[Mapping[Step, Mapping[Step, str]]] = {
+    "enter": {
+        "enter": "The code is wrong, or wrong codes are held up.",
+        "compare": "The code is right.",
+        "login": "Wrong codes are held up, and the user logs in first.",
+    },
+    "compare": {
+        "login": "This session confirms the code.",
+        "allowed": "This session confirms the code, and its user may log in to the client.",
+        "denied": "The user declines.",
+    },
+    "login": {
+        "login": "The password is wrong, or must wait.",
+        "factor": "The password is right, and a second factor is due.",
+        "enrol": "The password is right, and a second factor is due that the user does not have.",
+        "consent": "The password is right, and the authorization request needs consent.",
+        "answered": "The password is right, or the user declines the authorization request.",
+        "allowed": "The password is right: the device login is approved.",
+        "denied": "The user declines the device login.",
+    },
+    "factor": {
+        "factor": "The code is wrong, or a code was sent by e-mail.",
+        "recovery": "The recovery code is right; the user gets the next one.",
+        "consent": "The code is right, and the authorization request needs consent.",
+        "answered": "The code is right, or the user declines the authorization request.",
+        "allowed": "The code is right: the device login is approved.",
+        "denied": "The user declines the device login.",
+    },
+    "enrol": {
+        "enrol": "The secret is shown, or the code is wrong.",
+        "recovery": "The code is right: the second factor is active.",
+        "consent": "The code is right, and the authorization request needs consent.",
+        "answered": "The code is right, or the user declines the authorization request.",
+        "allowed": "The code is right: the device login is approved.",
+        "denied": "The user declines the device login.",
+    },
+    "recovery": {
+        "consent": "The user has noted the code, and the authorization request needs consent.",
+        "answered": "The user has noted the code.",
+        "allowed": "The user has noted the code.",
+    },
+    "consent": {
+        "login": "The user chooses another account, or must log in again.",
+        "answered": "The user allows or declines.",
+    },
+    "answered": {},
+    "allowed": {},
+    "denied": {},
+}
+AFTER_PASSWORD: Final = frozenset[Step]({"factor", "enrol", "recovery"})
+PAGE_OF: Final[Mapping[Step, str]] = {
+    "enter": "/activate", "compare": "/activate", "login": "/u/login", "factor": "/u/mfa", "enrol": "/u/mfa",
+    "recovery": "/u/mfa", "consent": "/u/consent", "answered": "/u/answer", "allowed": "/activate/done",
+    "denied": "/activate/done",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserLogin:
+    """A login in a browser. The pages carry it encrypted, in each address and form.
+
+    It is for a device login, for an authorization request, or for the user alone: to set up a second factor, or to
+    enter a code as a user who is logged in.
+
+    Attributes:
+        began_at: A login of the user after this time is a login for this one.
+        device_hash: The hash of the device code.
+        request: The parameters of the authorization request.
+        is_enrolment: Whether it is for setting up a second factor, and for no client.
+        user_code: The code that was entered.
+        session_hash: The browser session that it belongs to; None: any, as long as nothing is confirmed or proven.
+        user_id: The user whose password was right.
+        factor_hash: The key of the `MfaLogin`, which tells whether the second factor is spent. An unproven factor
+            belongs to it.
+        recovery_code: The code to show to the user.
+        answer: The parameters of an authorization response by `form_post`.
+        email: The e-mail address that was entered.
+        problem: The text of the problem to show, with the status of the page.
+        told: Another text to show.
+    """
+
+    step: Step
+    began_at: datetime
+    expires_at: datetime
+    device_hash: bytes | None = None
+    request: Mapping[str, str] | None = None
+    is_enrolment: bool = False
+    user_code: str = ""
+    session_hash: bytes | None = None
+    user_id: str = ""
+    factor_hash: bytes | None = None
+    recovery_code: Secret | None = None
+    answer: Mapping[str, str] | None = field(default=None, repr=False)
+    email: str = ""
+    problem: str = ""
+    status: int = 200
+    told: str = ""
+
+    @property
+    def is_for_the_user(self) -> bool:
+        """Whether it is for no client."""
+        return self.device_hash is None and self.request is None
+
+    def write(self) -> dict[str, object]:
+        """Return the members as JSON. The caller encrypts them."""
+        members: dict[str, object] = {
+            "step": self.step,
+            "began": self.began_at.timestamp(),
+            "expires": self.expires_at.timestamp(),
+            "device": _write(self.device_hash),
+            "request": self.request,
+            "enrolment": self.is_enrolment,
+            "user_code": self.user_code,
+            "session": _write(self.session_hash),
+            "user": self.user_id,
+            "factor": _write(self.factor_hash),
+            "recovery_code": None if self.recovery_code is None else self.recovery_code.reveal(),
+            "answer": self.answer,
+            "email": self.email,
+            "problem": self.problem,
+            "status": None if self.status == 200 else self.status,
+            "told": self.told,
+        }
+        return {name: value for name, value in members.items() if value}
+
+    @classmethod
+    def read(cls, fields: Fields) -> BrowserLogin:
+        """Parse the members.
+
+        Raises:
+            Malformed: They are not those of a login.
+        """
+        step, recovery, status = fields.text("step"), fields.optional_text("recovery_code"), fields.values.get("status")
+        if step not in get_args(Step):
+            raise Malformed("page: step is unknown", field="step")
+        return cls(
+            step=cast("Step", step),
+            began_at=fields.time("began"),
+            expires_at=fields.time("expires"),
+            device_hash=_read(fields, "device"),
+            request=_mapping(fields, "request"),
+            is_enrolment=fields.values.get("enrolment") is True,
+            user_code=fields.optional_text("user_code") or "",
+            session_hash=_read(fields, "session"),
+            user_id=fields.optional_text("user") or "",
+            factor_hash=_read(fields, "factor"),
+            recovery_code=None if recovery is None else Secret(recovery),
+            answer=_mapping(fields, "answer"),
+            email=fields.optional_text("email") or "",
+            problem=fields.optional_text("problem") or "",
+            status=status if isinstance(status, int) else 200,
+            told=fields.optional_text("told") or "",
+        )
+
+
+def begin_device(device: DeviceLogin, user_code: str, now: datetime) -> BrowserLogin:
+    """Return the login of a user code that was entered."""
+    return BrowserLogin(
+        step="compare", began_at=now, expires_at=device.expires_at, device_hash=device.device_code_hash,
+        user_code=user_code,
+    )  # fmt: skip
+
+
+def begin_request(request: Mapping[str, str], step: Literal["login", "consent"], now: datetime) -> BrowserLogin:
+    """Return the login of an authorization request."""
+    return BrowserLogin(step=step, began_at=now, expires_at=now + LIFETIME, request=request)
+
+
+def begin_for_user(
+    step: Literal["enter", "login"], now: datetime, user_code: str = "", *, is_enrolment: bool = False
+) -> BrowserLogin:
+    """Return a login for no client: to enter a code, or to set up a second factor."""
+    return BrowserLogin(
+        step=step, began_at=now, expires_at=now + LIFETIME, user_code=user_code, is_enrolment=is_enrolment
+    )
+
+
+class Facts(TypedDict, total=False):
+    """What a step adds to the login."""
+
+    session_hash: bytes | None
+    user_id: str
+    factor_hash: bytes
+    recovery_code: Secret
+    answer: Mapping[str, str]
+    email: str
+    problem: str
+    status: int
+    told: str
+
+
+def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserLogin:
+    """Return the login at another step. Texts for the page and secrets of the earlier step are dropped.
+
+    Raises:
+        Misuse: The step may not follow, or what it needs is missing.
+    """
+    if step not in STEPS[login.step]:
+        raise Misuse(f"a login in a browser does not go from {login.step} to {step}")
+    cleared = replace(login, step=step, problem="", status=200, told="", recovery_code=None, answer=None)
+    after = replace(cleared, **facts)
+    if step in AFTER_PASSWORD and not (after.user_id and after.factor_hash and after.session_hash):
+        raise Misuse(f"nobody has logged in for the step {step}")
+    if step in {"consent", "answered"} and after.request is None:
+        raise Misuse(f"there is no authorization request for the step {step}")
+    if step == "denied" and after.device_hash is None and not after.is_for_the_user:
+        raise Misuse("an authorization request is declined at the client")
+    return after
+
+
+def ending(login: BrowserLogin, device: DeviceLogin, session_hash: bytes, now: datetime) -> BrowserLogin | None:
+    """Return the login at its last step, if its device login was decided in this session."""
+    if device.session_hash != session_hash or device.stage not in {"approved", "redeemed", "denied"}:
+        return None
+    step: Step = "denied" if device.stage == "denied" else "allowed"
+    return BrowserLogin(
+        step=step, began_at=login.began_at, expires_at=now + LIFETIME, device_hash=login.device_hash,
+        session_hash=session_hash,
+    )  # fmt: skip
+
+
+def belongs_to(login: BrowserLogin, session_hash: bytes) -> bool:
+    """Return whether a browser session may continue the login."""
+    return login.session_hash in {None, session_hash}
+
+
+def has_lapsed(login: BrowserLogin, now: datetime) -> bool:
+    """Return whether the pages of the login are too old."""
+    return now >= login.expires_at
+
+
+def _write(raw: bytes | None) -> str | None:
+    return None if raw is None else base64.b64encode(raw).decode("ascii")
+
+
+def _read(fields: Fields, name: str) -> bytes | None:
+    text = fields.optional_text(name)
+    try:
+        return None if text is None else base64.b64decode(text, validate=True)
+    except ValueError:
+        raise Malformed(f"page: {name} is not base64", field=name) from None
+
+
+def _mapping(fields: Fields, name: str) -> Mapping[str, str] | None:
+    found = fields.values.get(name)
+    if found is None:
+        return None
+    if not isinstance(found, dict):
+        raise Malformed(f"page: {name} is not an object", field=name)
+    return {str(key): str(value) for key, value in cast("dict[object, object]", found).items()}

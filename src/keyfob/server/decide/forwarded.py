@@ -1,0 +1,76 @@
+"""Decide the address of a client behind proxies (RFC 7239, X-Forwarded-For). Every limit by address uses this one."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from keyfob.protocol.http import Headers
+
+Network = IPv4Network | IPv6Network
+# An address with or without brackets and a port, as both headers have it.
+_NODE: Final = re.compile(
+    r"""  "?  (?: \[ (?P<six> [0-9a-fA-F:.]+ ) \] (?: :\d+ )?
+            |   (?P<four> [0-9.]+ ) (?: :\d+ )?
+            |   (?P<bare> [0-9a-fA-F:.]+ ) )  "?  \Z""",
+    re.VERBOSE,
+)
+_FOR: Final = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^;\s]+)', re.IGNORECASE)
+
+
+def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_hidden: bool = False) -> str:
+    """Return the address of the client, or "" if it is not known.
+
+    Only a trusted proxy's header is read, from the right: each proxy appends the address that it saw. The first entry
+    that is not itself a trusted proxy is the client. All before it could be forged.
+
+    Args:
+        peer: The address of the connection.
+        headers: Of the request.
+        proxies: The trusted proxies, as networks.
+        is_hidden: Whether the connection is known to come from a proxy that nobody has named.
+    """
+    trusted = _networks(proxies)
+    if not trusted:
+        return "" if is_hidden else peer
+    address = _read(peer)
+    if address is None or not _is_in(address, trusted):
+        return peer
+    for entry in reversed(_entries(headers)):
+        found = _read(entry)
+        if found is None:
+            return ""
+        if not _is_in(found, trusted):
+            return str(found)
+        address = found
+    return str(address) if _entries(headers) else ""
+
+
+def _entries(headers: Headers) -> list[str]:
+    """Return the forwarded addresses. `Forwarded` is read only without the far more usual X-Forwarded-For."""
+    old = ",".join(value for name, value in headers if name == "x-forwarded-for")
+    if old:
+        return [entry.strip() for entry in old.split(",")]
+    new = ",".join(value for name, value in headers if name == "forwarded")
+    found = [_FOR.search(element) for element in new.split(",")] if new else []
+    return [match.group(1) if match else "" for match in found]
+
+
+def _read(text: str) -> IPv4Address | IPv6Address | None:
+    match = _NODE.match(text)
+    try:
+        address = ip_address((match.group("six") or match.group("four") or match.group("bare")) if match else "")
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _is_in(address: IPv4Address | IPv6Address, networks: tuple[Network, ...]) -> bool:
+    return any(address in network for network in networks)
+
+
+@lru_cache(maxsize=8)
+def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ip_network(text) for text in texts)

@@ -1,0 +1,77 @@
+"""The limits of what unauthenticated callers can make a tenant read, remember or store, all in one place.
+
+Each is applied where a request is read: connections in `server/io/bounded_http.py`, bodies in `server/io/asgi.py`,
+parameters in `server/endpoints/oauth/parameters.py`. Tables in memory are `LimitedDict`s (`server/site.py`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from keyfob.errors import Malformed
+from keyfob.protocol.fields import Fields
+
+# One connection.
+HEAD_BYTES: Final = 32 * 1024  # the request line and the headers
+HEADERS: Final = 200
+BODY_BYTES: Final = 64 * 1024
+SENT_BYTES: Final = 512 * 1024  # a body as it is sent: in chunks, with trailers
+PIPELINED: Final = 8  # requests of one connection that wait for the answer to an earlier one
+READ_TIME: Final = timedelta(seconds=20)  # for a request with its body, and for a peer to read the response
+KEEP_ALIVE: Final = timedelta(seconds=75)  # longer than any polling interval; uvicorn's 5 s equal that of RFC 8628
+CONNECTIONS: Final = 900  # fewer than the usual 1,024 open files of a process
+
+# One request, by the names of its parameters, in characters.
+PARAMETERS: Final = 100
+LONGEST_NAME: Final = 40  # in an error text
+LONGEST_PASSWORD: Final = 1024
+LONGEST_EMAIL: Final = 320
+LONGEST_PARAMETER: Final = 2048
+LONGEST: Final[dict[str, int]] = {
+    "client_id": 256,
+    "client_secret": 1024,
+    "client_assertion": 8192,
+    "email": 512,
+    "username": 512,
+    # Tokens, passwords, and the encrypted request that the pages carry. None of them is stored.
+    "assertion": 16384,
+    "id_token_hint": 16384,
+    "password": 16384,  # beyond LONGEST_PASSWORD it is wrong, in the words for every wrong one, and is not hashed
+    "request": 16384,
+    "state": 16384,
+    "subject_token": 16384,
+    "token": 16384,
+}
+PUSHED_CHARACTERS: Final = 8192  # all parameters of a pushed authorization request
+
+# Tables in the memory of one node: their entries are small, and the oldest is dropped.
+REMEMBERED: Final = 50_000
+# Expired rows of the store that a request deletes which adds one, beside the sweep by time (`server/io/asgi.py`).
+SWEPT: Final = 20
+SWEEP_EVERY: Final = timedelta(minutes=1)
+SWEPT_AT_ONCE: Final = 5_000
+
+# Passwords, whose check takes 64 MiB and tens of milliseconds.
+HASHES_AT_ONCE: Final = 2
+HASHES_WAITING: Final = 32
+HASHES_WAITING_OF_ONE: Final = 4  # network
+# Of the requests of one network to one endpoint, the part that may push an authorization request, which is stored.
+PUSHES_ONE_IN: Final = 10
+# Pages: forms that one network may send to one page in a minute.
+FORMS_PER_MINUTE: Final = 300
+
+
+def bounded(fields: Fields) -> Fields:
+    """Return the parameters of a request.
+
+    Raises:
+        Malformed: There are too many, or one is too long.
+    """
+    if len(fields.values) > PARAMETERS:
+        raise Malformed(f"{fields.what}: there are too many parameters")
+    for name, value in fields.values.items():
+        if isinstance(value, str) and len(value) > LONGEST.get(name, LONGEST_PARAMETER):
+            shown = name if name.isidentifier() and len(name) <= LONGEST_NAME else "a parameter"
+            raise Malformed(f"{fields.what}: {shown} is too long", field=name)
+    return fields

@@ -1,0 +1,181 @@
+"""A login in a browser, encrypted. The pages carry it, so that the store has nothing of a browser before a login."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Final, Unpack
+
+from keyfob.errors import Malformed
+from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.http import Request, Response
+from keyfob.server.decide.authorization_facts import AcceptedRequest
+from keyfob.server.decide.authorization_request import check_request
+from keyfob.server.decide.browser_login import (
+    PAGE_OF,
+    BrowserLogin,
+    Facts,
+    Step,
+    advance,
+    belongs_to,
+    ending,
+    has_lapsed,
+)
+from keyfob.server.decide.device import is_open, may_approve
+from keyfob.server.endpoints.oauth.parameters import read_body, read_query
+from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to
+from keyfob.server.keyed_hash import write_token
+from keyfob.server.ports import Transaction
+from keyfob.server.records import DeviceLogin, User
+from keyfob.server.site import Site
+
+LONGEST: Final = 16 * 1024
+LOST: Final = "This page was too old, or did not come from us. Please start again in your program."
+LAPSED: Final = "That code has expired. Start again in your program: it will show a new one."
+_CONTEXT: Final = "browser login"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A login that continues at this page, with the current records of what it is for.
+
+    Attributes:
+        token: The encrypted login, for the form.
+        accepted: The authorization request, checked again, since the settings may have changed.
+        device: The device login.
+    """
+
+    login: BrowserLogin
+    token: str
+    accepted: AcceptedRequest | None = None
+    device: DeviceLogin | None = None
+
+    @property
+    def client_id(self) -> str:
+        """The client, or "" if the login is for the user alone."""
+        if self.accepted is not None:
+            return self.accepted.application.client_id
+        return self.device.client_id if self.device is not None else ""
+
+    @property
+    def callback(self) -> str | None:
+        """The redirect URI that the form of a page may lead to."""
+        return None if self.accepted is None else self.accepted.asked.redirect_uri
+
+
+def seal_login(site: Site, login: BrowserLogin) -> str:
+    """Encrypt a login."""
+    content = json.dumps(login.write()).encode()
+    return write_token(seal(content, site.hash_keys.pages, nonce=site.random(NONCE_BYTES), context=_CONTEXT))
+
+
+def to_step(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
+    """Redirect to the page of the login's step."""
+    return go_to(site, browser, f"{PAGE_OF[login.step]}?state={seal_login(site, login)}")
+
+
+def again(site: Site, browser: BrowserRequest, pending: Pending, **facts: Unpack[Facts]) -> Response:
+    """Redirect to the same page, which then shows a problem. So neither a reload nor "back" sends a form again."""
+    return to_step(site, browser, advance(pending.login, pending.login.step, **facts))
+
+
+async def resume(site: Site, browser: BrowserRequest, token: str | None, *steps: Step) -> Pending | BrowserLogin | str:
+    """Decrypt the login of a page, and check that this session may continue it at one of these steps.
+
+    Returns:
+        The login; its last step, if this session has already decided; or the text of the problem.
+    """
+    login, now = _unseal(site, token), site.now()
+    if login is None or login.step not in steps:
+        return LOST
+    device_hash = login.device_hash
+    device = None if device_hash is None else await site.store.read(lambda store: store.device_by_code(device_hash))
+    ended = None if device is None else ending(login, device, browser.session_hash, now)
+    if ended is not None and login.step != "recovery":
+        return ended
+    if has_lapsed(login, now):
+        return LOST if device_hash is None else LAPSED
+    if not belongs_to(login, browser.session_hash):
+        return LOST
+    if login.request is not None:
+        accepted = check_request(site.config, Fields(dict(login.request), "page"))
+        return Pending(login, token or "", accepted) if isinstance(accepted, AcceptedRequest) else LOST
+    if device_hash is None or login.step == "recovery":
+        return Pending(login, token or "", device=device)
+    is_ours = is_open(device, now) if login.step == "compare" else may_approve(device, browser.session_hash, now)
+    if device is None or not is_ours or site.config.application(device.client_id) is None:
+        return LOST
+    return Pending(login, token or "", device=device)
+
+
+def read_ending(site: Site, token: str | None, *steps: Step) -> BrowserLogin | None:
+    """Decrypt a login that is at its last step."""
+    login = _unseal(site, token)
+    return None if login is None or login.step not in steps or has_lapsed(login, site.now()) else login
+
+
+def stale_login(site: Site, request: Request) -> BrowserLogin | None:
+    """Return the login of a form that another session of this browser was sent, as after a login in another tab.
+
+    The form has no effect, and whoever sent it may know nothing but the address of a page. So the caller may only show
+    the first page of that login again.
+    """
+    if request.header("sec-fetch-site") not in {None, "same-origin"}:
+        return None
+    try:
+        login = _unseal(site, read_body(request).optional_text("state"))
+    except Malformed:
+        return None
+    return None if login is None or has_lapsed(login, site.now()) else login
+
+
+def state_of(request: Request) -> str | None:
+    """Return the encrypted login in the query."""
+    return query_text(request, "state")
+
+
+def query_text(request: Request, name: str) -> str | None:
+    """Return a parameter of the query; None if the query is malformed."""
+    try:
+        return read_query(request).optional_text(name)
+    except Malformed:
+        return None
+
+
+def connections_of(site: Site, pending: Pending) -> tuple[str, ...]:
+    """Return the connections whose users may log in."""
+    if pending.accepted is not None:
+        return connections_of_request(pending.accepted)
+    if pending.device is not None:
+        return connections_of_device(site, pending.device)
+    return tuple(one.name for one in site.config.connections) if pending.login.is_for_the_user else ()
+
+
+def connections_of_request(accepted: AcceptedRequest) -> tuple[str, ...]:
+    """Return the connection that the request names, or those of its client."""
+    named = accepted.asked.connection
+    return (named,) if named else accepted.application.connections
+
+
+def connections_of_device(site: Site, device: DeviceLogin) -> tuple[str, ...]:
+    """Return the connections of the client of a device login."""
+    application = site.config.application(device.client_id)
+    return application.connections if application else ()
+
+
+def allowed_user(transaction: Transaction, connections: tuple[str, ...], user_id: str) -> User | None:
+    """Return the user, unless blocked or of another connection."""
+    user = transaction.user_by_id(user_id)
+    return None if user is None or user.is_blocked or user.connection not in connections else user
+
+
+def _unseal(site: Site, token: str | None) -> BrowserLogin | None:
+    if token is None or len(token) > LONGEST:
+        return None
+    try:
+        encrypted = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
+        return BrowserLogin.read(read_json(unseal(encrypted, site.hash_keys.pages, context=_CONTEXT), "page"))
+    except (ValueError, Malformed):
+        return None

@@ -1,0 +1,138 @@
+"""HTTP connections with limits: size of the request head, time to read a request, number of connections.
+
+uvicorn's parser `httptools` has no limit of its own, and `h11` takes twice the CPU. Another ASGI server needs limits of
+its own: docs/https.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from keyfob.server.decide import limits
+
+_PIECE: Final = 4096
+_READ_S: Final = limits.READ_TIME.total_seconds()
+_IDLE_S: Final = limits.KEEP_ALIVE.total_seconds() + 5  # uvicorn's own timer is earlier, but a lone CR LF stops it
+
+
+class _TooLarge(Exception):
+    """The request exceeds a limit. The parser reports it like a syntax error."""
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """One connection. Times are of the event loop's clock, in seconds."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._since = self.loop.time()
+        self._is_reading = True  # a request has begun and is not complete; so is the first one
+        self._is_head = True
+        self._received = 0  # bytes of the present head or body
+        self._is_too_large = False
+        self._stalled_since: float | None = None  # the peer does not read, or does not close
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Accept the connection. If there are too many, end the one that has waited longest for its peer."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        if len(self.connections) > limits.CONNECTIONS:
+            waiting = [one for one in self.connections if isinstance(one, BoundedHttp) and one.waits]
+            min(waiting, key=lambda one: one._since, default=self).transport.abort()  # noqa: SLF001
+
+    @property
+    def waits(self) -> bool:
+        """Whether the connection waits for its peer, and not for an answer of the application."""
+        cycle = self._present_cycle()
+        return self._is_reading or cycle is None or cycle.response_complete
+
+    def _present_cycle(self) -> RequestResponseCycle | None:
+        return self.cycle  # None before the first request, whatever uvicorn's annotation
+
+    def data_received(self, data: bytes) -> None:
+        """Parse the data in small pieces, since the parser itself stores an unfinished header or URL of any size."""
+        for at in range(0, len(data), _PIECE):
+            if self.transport.is_closing():
+                return
+            piece = data[at : at + _PIECE] if len(data) > _PIECE else data
+            self._received += len(piece)
+            super().data_received(piece)
+            if self._received > (limits.HEAD_BYTES if self._is_head else limits.SENT_BYTES):
+                self._is_too_large = True
+                self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """Begin a request. The pieces before do not count."""
+        super().on_message_begin()
+        self._since, self._is_reading, self._is_head = self.loop.time(), True, True
+        self._received = min(self._received, _PIECE)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header or a trailer."""
+        if len(self.headers) >= limits.HEADERS:
+            self._is_too_large = True
+            raise _TooLarge
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the application, or queue the request behind the one before."""
+        if len(self.pipeline) >= limits.PIPELINED:
+            raise _TooLarge
+        self._is_head, self._received = False, 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End the reading of a request."""
+        super().on_message_complete()
+        self._is_reading, self._received = False, 0
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        if not self._is_reading:
+            self._since = self.loop.time()
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Note since when the peer does not read."""
+        self._stalled_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Continue to write."""
+        self._stalled_since = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse the request, and close the connection. If an answer to an earlier one is due, only close."""
+        del msg
+        if self.transport.is_closing():
+            return
+        cycle = self._present_cycle()
+        if cycle is None or cycle.response_complete:
+            status = 431 if self._is_too_large else 400
+            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+    def end_if_late(self, now: float) -> None:
+        """Close the connection if its peer is too slow. Called about once a second."""
+        if self._stalled_since is not None and now - self._stalled_since > _READ_S:
+            self.transport.abort()
+        elif self.transport.is_closing():
+            self._stalled_since = now if self._stalled_since is None else self._stalled_since
+        elif (self._is_reading and now - self._since > _READ_S) or (self.waits and now - self._since > _IDLE_S):
+            self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer a request for a WebSocket like any other, and close: nothing after it is HTTP."""
+        cycle = self._present_cycle()
+        if cycle is not None:
+            cycle.keep_alive = False

@@ -1,0 +1,129 @@
+"""A login in a browser: its steps, and what each needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
+from keyfob.server.decide.browser_login import (
+    AFTER_PASSWORD,
+    LIFETIME,
+    PAGE_OF,
+    STEPS,
+    BrowserLogin,
+    Facts,
+    Step,
+    advance,
+    begin_for_user,
+    belongs_to,
+    ending,
+    has_lapsed,
+)
+from keyfob.server.endpoints.routes import ROUTES
+from keyfob.server.records import DeviceLogin, Stage
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+FACTS = Facts(session_hash=b"session", user_id="auth0|1", factor_hash=b"factor")
+TEXTS = st.text(max_size=20)
+HASHES = st.none() | st.binary(min_size=1, max_size=32)
+MAPPINGS = st.none() | st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=3)
+LOGINS = st.builds(
+    BrowserLogin,
+    step=st.sampled_from(list(STEPS)),
+    began_at=st.just(NOON),
+    expires_at=st.just(NOON + LIFETIME),
+    device_hash=HASHES,
+    request=MAPPINGS,
+    is_enrolment=st.booleans(),
+    user_code=TEXTS,
+    session_hash=HASHES,
+    user_id=TEXTS,
+    factor_hash=HASHES,
+    recovery_code=st.none() | st.text(min_size=1, max_size=20).map(Secret),
+    answer=MAPPINGS,
+    email=TEXTS,
+    problem=TEXTS,
+    status=st.sampled_from([200, 400, 403, 429]),
+    told=TEXTS,
+)
+
+
+@given(LOGINS)
+def test_a_login_comes_back_as_it_was_written(login: BrowserLogin) -> None:
+    assert BrowserLogin.read(read_json(json.dumps(login.write()).encode(), "page")) == login
+
+
+@given(LOGINS, st.sampled_from(list(STEPS)))
+def test_only_a_step_of_the_table_follows(login: BrowserLogin, step: Step) -> None:
+    """[FS-01]: and from the password on, each step names a session, a user and what the password began."""
+    try:
+        after = advance(login, step)
+    except Misuse:
+        needs = step in AFTER_PASSWORD or step in {"consent", "answered", "denied"}
+        assert step not in STEPS[login.step] or needs
+        return
+    assert step in STEPS[login.step]
+    assert after.step == step
+    assert (after.problem, after.told, after.recovery_code, after.answer) == ("", "", None, None)
+    if step in AFTER_PASSWORD:
+        assert after.user_id
+        assert after.factor_hash
+        assert after.session_hash
+
+
+@pytest.mark.parametrize("step", sorted(AFTER_PASSWORD))
+def test_no_step_after_the_password_is_reached_without_it(step: Step) -> None:
+    """[FS-01]."""
+    for begun in ("enter", "compare", "consent"):
+        login = replace(begin_for_user("enter", NOON), step=begun)  # type: ignore[arg-type]
+        with pytest.raises(Misuse):
+            advance(login, step, **FACTS)
+
+
+def test_every_step_has_a_page_and_every_page_is_there() -> None:
+    assert set(STEPS) == set(PAGE_OF)
+    assert {"GET" in ROUTES[page][1] for page in PAGE_OF.values()} == {True}
+    reached = {after for row in STEPS.values() for after in row}
+    assert reached | {"enter"} == set(STEPS)
+
+
+def test_a_login_belongs_to_its_session_and_lapses() -> None:
+    login = begin_for_user("login", NOON)
+    assert belongs_to(login, b"any")
+    bound = advance(login, "factor", **FACTS)
+    assert belongs_to(bound, b"session")
+    assert not belongs_to(bound, b"another")
+    assert not has_lapsed(login, NOON + LIFETIME - timedelta(seconds=1))
+    assert has_lapsed(login, NOON + LIFETIME)
+
+
+@pytest.mark.parametrize(
+    ("stage", "session", "step"),
+    [
+        ("approved", b"session", "allowed"), ("redeemed", b"session", "allowed"), ("denied", b"session", "denied"),
+        ("approved", b"another", None), ("confirmed", b"session", None), ("lapsed", b"session", None),
+    ],
+)  # fmt: skip
+def test_only_the_session_that_decided_is_led_to_the_end(stage: Stage, session: bytes, step: str | None) -> None:
+    """[FP-02]."""
+    device = DeviceLogin(b"d", b"u", "cli", "api", Scope(), "peer", NOON, NOON + LIFETIME, stage, session)
+    found = ending(replace(begin_for_user("enter", NOON), device_hash=b"d"), device, b"session", NOON)
+    assert (None if found is None else found.step) == step
+
+
+@pytest.mark.parametrize(
+    "members", [{}, {"step": "x"}, {"step": "login"}, {"step": "login", "began": 1, "expires": 2, "device": "?"},
+                {"step": "login", "began": 1, "expires": 2, "request": "x"}],
+)  # fmt: skip
+def test_what_is_no_login_is_not_read(members: dict[str, object]) -> None:
+    with pytest.raises(Malformed):
+        BrowserLogin.read(Fields(members, "page"))
