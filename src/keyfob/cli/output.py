@@ -12,13 +12,13 @@ import io
 import json
 import os
 import sys
+import textwrap
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from keyfob.cli import manual
 from keyfob.client.model.notices import Notice, VaultNote, printable
 from keyfob.errors import KeyfobError, SystemFailed
 
@@ -83,7 +83,10 @@ def _wrapped(text: str, later: str) -> str:
         width = os.get_terminal_size(sys.stderr.fileno()).columns
     if not width:
         return f"{text}\n"
-    return manual.fill(text, "", later, max(width - 1, 24)) + "\n"
+    return (
+        textwrap.fill(text, max(width - 1, 24), subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
+        + "\n"
+    )
 
 
 def has_user() -> bool:
