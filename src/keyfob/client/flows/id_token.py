@@ -79,7 +79,7 @@ def judge(claims: IdClaims, issuer: str, client_id: str, nonce: str | None, mome
         raise InvalidToken("the ID token is from another issuer")
     if client_id not in claims.audience:
         raise InvalidToken("the ID token is for another program", hint=_audiences(claims))
-    # Further audiences are trusted if the issuer says that the token was made for us (docs/decisions/0036).
+    # Further audiences are trusted if the issuer says that the token was made for us (docs/decisions/0033).
     if claims.authorized_party != client_id and (claims.authorized_party is not None or len(claims.audience) > 1):
         raise InvalidToken("the ID token was made for another program", hint=_audiences(claims))
     if moment >= claims.expires_at + LEEWAY:

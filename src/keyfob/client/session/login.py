@@ -303,7 +303,7 @@ def login_name_of(before: StoredLogin | None, profile: Profile) -> str:
 
 
 def is_left_behind(before: StoredLogin, after: StoredLogin, profile: Profile) -> bool:
-    """Return whether the login before stays alive at the server, though nothing holds it any more (decision 0035).
+    """Return whether the login before stays alive at the server, though nothing holds it any more (decision 0032).
 
     The client's credential is for one issuer only. A service account's token may be in use elsewhere. Within one
     session at the server, and at some issuers always, revoking one refresh token ends the new one as well.

@@ -128,7 +128,7 @@ class Renewal(Storage):
     async def _refresh(
         self, held: AsyncExitStack, stored: StoredLogin, moment: datetime, min_ttl: timedelta | None
     ) -> StoredLogin:
-        """Refresh as a transaction: reserve the place of the answer, send, keep. See decision 0034.
+        """Refresh as a transaction: reserve the place of the answer, send, keep. See decision 0031.
 
         Raises:
             LoginRequired: There is no refresh token, or none that the server accepts.
