@@ -17,7 +17,7 @@ from typing import Final
 from tools.source import ROOT
 
 NAMES: Final = ("3.11", "3.12", "3.13", "3.14")
-LEFT_OUT: Final = ("tests/wild", "tests/stories/real", "tests/repository", "tests/typing")
+LEFT_OUT: Final = ("tests/wild", "tests/stories/real", "tests/attacks/real", "tests/repository", "tests/typing")
 OTHERS: Final = ROOT / ".venv" / "others"
 UV: Final = Path(sys.executable).with_name("uv")
 
