@@ -42,7 +42,7 @@ def test_a_refresh_token_that_changes_is_kept_and_the_old_one_ends(server: Serve
     assert after.refresh_token is not None
     assert after.refresh_token != before.refresh_token
     assert after.subject == before.subject
-    run(vault.save("default", before))
+    run(vault.save(app.profile.name, before))
     with pytest.raises(LoginRequired):
         app.session().token()
 
@@ -90,7 +90,7 @@ def used_after_log_out(app: App, world: Hurry, vault: MemoryVault, stored: Store
     """Log out, and use what was kept before."""
     ended = app.session().log_out()
     assert (ended.revoked, ended.problem) == (True, "")
-    run(vault.save("default", stored))
+    run(vault.save(app.profile.name, stored))
     lapse(world, stored)
     with pytest.raises(Refused) as problem:
         app.session().token()
@@ -104,4 +104,4 @@ def test_a_log_out_says_what_the_server_will_not_end(server: Server) -> None:
     assert ended.revoked is False
     assert "40" in ended.problem
     assert ended.is_alive
-    assert run(vault.load("default")) is None
+    assert run(vault.load(app.profile.name)) is None

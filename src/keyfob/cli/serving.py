@@ -69,7 +69,8 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
     if tenant.config.is_https and tls is None and not tenant.config.trusted_proxies:
         output.remark(
             "the issuer is https and a proxy must stand before this port, but trusted_proxies is empty: every limit for"
-            " one address is then one for all, and pages cannot show where a login was asked for (docs/https.md)"
+            " one address is then one for all, and pages cannot show where a login was asked for"
+            " (keyfob help docs/https.md)"
         )
     sys.stdout.write(_introduction(tenant, folder, tls))
     sys.stdout.flush()

@@ -96,7 +96,7 @@ class TokenIssuer:
             key_thumbprint=content.key_thumbprint,
             certificate_thumbprint=content.certificate_thumbprint,
             auth_time=content.auth_time if api.profile == "rfc9068" else None,
-            session_id=None if content.login_id is None else write_token(content.login_id),
+            session_id=None if content.login_id is None else content.login_id.hex(),
         )
         members = claims.write(api.profile)
         if is_opaque:

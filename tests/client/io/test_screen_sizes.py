@@ -79,7 +79,9 @@ def test_a_narrowed_window_gets_shorter_lines(monkeypatch: pytest.MonkeyPatch) -
         terminal = Terminal.of_process()
         terminal.notify(SHOWN)
         terminal.tick()
-        os.read(screen, 65536)
+        shown = os.read(screen, 65536)
+        while b"waiting for you" not in shown:  # the terminal passes on a few KB at a time
+            shown += os.read(screen, 65536)
         termios.tcsetwinsize(here, (24, 30))
         terminal._line = "what stood there before, over the whole width of the window that there was"
         terminal.tick()

@@ -147,7 +147,7 @@ def test_what_the_page_tells_a_person_to_type_works(shell: Shell) -> None:
             heard = next(out for one in tries for out in one.communicate(timeout=60)[:1] if one.returncode == 0)
     assert "certificate" in heard
     assert "x5t#S256" in heard
-    assert shell.run(f"keyfob call --profile robot {mtls}userinfo") == "{}"
+    assert shell.run(f"keyfob call --profile robot --send-token {mtls}userinfo") == "{}"
     handed = shell.run("keyfob run --profile robot -- printenv KEYFOB_ACCESS_TOKEN")
     assert "show this login's certificate" in handed
     printed = shell.run("keyfob token --profile robot 2>/dev/null").strip()

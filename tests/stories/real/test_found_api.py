@@ -43,7 +43,7 @@ def test_a_call_logs_in_to_an_api_of_which_it_knows_the_address(commands: Comman
     """[C-9728-01] [C-8707-01]."""
     asked = commands.run("call", together.orders, "--client-id", "keyfob-cli")
     assert asked.returncode == 4, asked.stderr
-    told = json.loads(asked.stdout)
+    told = json.loads(asked.stdout)["error"]
     assert (told["issuer"], told["resource"]) == (together.issuer, together.address)
     call = commands.start(*told["run_and_show_events"].split()[1:])
     approve(next_event(call, "device_code"), together.password)

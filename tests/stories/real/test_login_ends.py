@@ -144,8 +144,8 @@ def test_one_key_leads_from_the_browser_to_a_code(commands: Commands, at_termina
     typed = at_terminal("login", "--issuer", issuer, *LOGIN, "--flow", "browser")
     typed.read_until("Press c to log in by a code")
     typed.type("c")
-    address = typed.read_until(r"open this address on any device:\s+\S*?(http://\S+/activate)")[1]
-    code = typed.read_until(r"enter this code:\s+\S*?((?:\w  ){4}-  (?:\w  ){3}\w)")[1].replace(" ", "")
+    address = typed.read_until(r"open this address on any device:[\s\S]*?(http://\S+/activate)")[1]
+    code = typed.read_until(r"enter this code:[\s\S]*?((?:\w  ){4}-  (?:\w  ){3}\w)")[1].replace(" ", "")
     approve({"verification_uri": address, "user_code": code}, password)
     typed.read_until(f"logged in as {EMAIL}")
     assert typed.process.wait(10) == 0

@@ -138,7 +138,7 @@ def test_who_does_not_wait_is_not_made_to_and_who_cannot_log_in_is_told_at_once(
     assert begun.returncode == 0
     nobody = commands.run("login", "--issuer", issuer, *LOGIN, "--flow", "auto")
     assert nobody.returncode == 4
-    assert json.loads(nobody.stdout)["error"] == "no-terminal"
+    assert json.loads(nobody.stdout)["error"]["code"] == "no-terminal"
     approve(shown, password)
     assert events(first)[-1] == "granted"
 

@@ -97,7 +97,7 @@ def test_a_tenant_that_is_damaged_or_wrong_keeps_its_secrets(story: Story) -> No
     story.run("tenant", "apply", str(file), "--yes")
     for place, words, kind in (
         ("keyfob.server.io.registry:Registry.plan_tables", "tenant apps add X --kind machine", "client secret"),
-        ("keyfob.cli.tenant.people:_password", "tenant users add x@example.com", "password"),
+        ("keyfob.cli.tenant.people:_print_password", "tenant users add x@example.com", "password"),
         (
             "keyfob.server.settings.password_rules:check_new_password",
             "tenant users password pat@example.com",

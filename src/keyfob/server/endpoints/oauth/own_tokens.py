@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from typing import Final
 
@@ -95,8 +93,8 @@ def revocation_mark(site: Site, claims: AccessClaims) -> bytes:
 
 def _login_id(claims: AccessClaims) -> bytes | None:
     try:
-        return base64.urlsafe_b64decode(f"{claims.session_id}==") if claims.session_id else None
-    except binascii.Error:
+        return bytes.fromhex(claims.session_id) if claims.session_id else None
+    except ValueError:
         return None
 
 
