@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from keyfob.protocol.fields import Fields
 from keyfob.server.settings.config import Wire
 from keyfob.testing.example_tenant import example_config
 from keyfob.testing.scene import ISSUER
@@ -17,3 +18,19 @@ def test_no_odd_request_makes_the_tenant_stumble(wire: Wire) -> None:
     """[FS-14] [FS-15] No 500, no hang, no table above its limit."""
     target = Target(replace(example_config(ISSUER, wire), allows_password=True, trusted_proxies=("192.0.2.0/24",)))
     run(target, 1, examples=300)
+
+
+def test_a_fault_behind_the_first_checks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of one kind makes one reader stumble; the requests get as far as that."""
+    read = Fields.text
+
+    def stumbling(fields: Fields, name: str) -> str:
+        found = read(fields, name)
+        if found.startswith("a.b"):
+            raise ValueError
+        return found
+
+    target = Target()
+    monkeypatch.setattr(Fields, "text", stumbling)
+    with pytest.raises(AssertionError, match="answered with 500"):
+        run(target, 1, examples=1500)
