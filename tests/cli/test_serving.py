@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,8 +54,8 @@ def test_a_second_init_elsewhere_keeps_the_password() -> None:
 
 def test_a_tenant_from_a_file_prints_a_login() -> None:
     """[FC-24]."""
-    tenant = Tenant.follow(DATA, ready_config(ISSUER))
-    assert f"  keyfob login {ISSUER} my-cli\n" in _introduction(tenant, DATA)
+    with closing(Tenant.follow(DATA, ready_config(ISSUER))) as tenant:
+        assert f"  keyfob login {ISSUER} my-cli\n" in _introduction(tenant, DATA)
 
 
 def test_without_a_terminal_serving_a_file_says_what_it_removes(capsys: pytest.CaptureFixture[str]) -> None:
