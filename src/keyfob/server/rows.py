@@ -112,9 +112,7 @@ _WRITERS: Final[dict[object, tuple[Callable[[Any], Any], Callable[[Any], Any]]]]
 }
 
 DEVICE: Final = Table(DeviceLogin, "device_login", "device_code_hash")
-REFRESH: Final = Table(
-    RefreshLogin, "refresh_login", "login_id", fixed=("client_id", "user_id", "created_s", "expires_s")
-)
+REFRESH: Final = Table(RefreshLogin, "refresh_login", "login_id")
 CODE: Final = Table(AuthorizationCode, "authorization_code", "code_hash")
 PUSHED: Final = Table(PushedRequest, "pushed_request", "uri_hash")
 CONSENT: Final = Table(Consent, "consent", "user_id", "client_id", "audience")
