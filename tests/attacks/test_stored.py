@@ -53,7 +53,7 @@ def test_expired_rows_go_by_time_whatever_the_requests_are(traffic: str) -> None
     for _ in range(50):
         push(scene)
     asyncio.run(scene.store.write(lambda transaction: transaction.use_once(b"jti", scene.time.now())))
-    scene.time.go(SWEEP_EVERY + timedelta(seconds=1))
+    scene.time.go(SWEEP_EVERY + timedelta(minutes=1))
     if traffic == "machine":
         assert as_machine(scene, audience=ORDERS).status == 200
     else:
@@ -152,7 +152,7 @@ def test_health_says_when_nothing_can_be_written() -> None:
     scene.store.write = full  # type: ignore[method-assign, assignment]
     scene.time.go(timedelta(seconds=6))
     assert [scene.send(Request("GET", f"{ISSUER}healthz")).status for _ in range(5)] == [503] * 5
-    assert writes == 1
+    assert writes == 2, "one check and one sweep, whatever the number of requests"
     scene.store.write = healthy  # type: ignore[method-assign]
     scene.time.go(timedelta(seconds=6))
     assert scene.send(Request("GET", f"{ISSUER}healthz")).status == 200
