@@ -129,8 +129,8 @@ class VaultInThreads:
     async def prepare(self) -> str:
         return await in_thread(self._vault.prepare())
 
-    async def load(self, entry: str) -> StoredLogin | None:
-        return await in_thread(self._vault.load(entry))
+    async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
+        return await in_thread(self._vault.load(entry, is_ending=is_ending))
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
         # A spent refresh token must not be lost with its task.

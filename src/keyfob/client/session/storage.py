@@ -61,10 +61,11 @@ class Storage:
         other.__dict__.update(self.__dict__, **changed)
         return other
 
-    async def load(self) -> StoredLogin | None:
-        """Return the newest login of this profile, or None."""
+    async def load(self, *, is_ending: bool = False) -> StoredLogin | None:
+        """Return the newest login of this profile, or None; `is_ending` as for `Vault.load`."""
         with naming_login(self.profile):
-            stored, unsaved = await self._vault.load(self.profile.name), self._memory.unsaved
+            stored = await self._vault.load(self.profile.name, is_ending=is_ending)
+        unsaved = self._memory.unsaved
         if unsaved is not None and stored is not None and stored.generation < unsaved.generation:
             stored = unsaved
         return stored if stored and self._is_ours(stored) else None

@@ -54,7 +54,6 @@ class Seals:
 
     Attributes:
         asks: Whether a passphrase is asked for, if there is a terminal, whenever it is needed and not only at a login.
-        reads_plain: Whether plain files are read whatever the policy is, to end their logins.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Seals:
             policy: The policy of this command. A new decision is made if the stored one contradicts it.
             places: Returns the key place of a name; those of this system by default.
         """
-        self.asks = self.reads_plain = False
+        self.asks = False
         self._home = folder or home()
         self._policy: Policy | None = policy
         self._open_place = places

@@ -77,25 +77,24 @@ class FileVault:
                 return ""
         return self.seals.prepare(self.rewrite)
 
-    async def load(self, entry: str) -> StoredLogin | None:
+    async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
         """Return the stored login, or None.
 
         Raises:
             VaultUnavailable: It cannot be read, or is a plain file against the policy. With `vault-damaged` it was
                 renamed out of the way.
         """
-        return self._load(entry)
+        return self._load(entry, allows_plain=is_ending)
 
-    def _load(self, entry: str, *, is_moving: bool = False) -> StoredLogin | None:
-        """As `load`. A move reads plain files whatever the policy is, since it is how they are encrypted."""
+    def _load(self, entry: str, *, allows_plain: bool) -> StoredLogin | None:
+        """As `load`. A move and a logout read plain files whatever the policy is: they encrypt or end them."""
         entry = self._name(entry)
         path = self._path(entry)
         raw = read_private(path)
         if raw is None:
             return None
         try:
-            is_allowed = is_moving or self.seals is None or self.seals.reads_plain or Envelope.find(raw) is not None
-            if self.seals is not None and not is_allowed:
+            if self.seals is not None and not allows_plain and Envelope.find(raw) is None:
                 self.seals.allow_plain()
             return StoredLogin.read(self._open(entry, raw))
         except Malformed as problem:
@@ -183,7 +182,7 @@ class FileVault:
         for entry in self.entries():
             with self.lock(entry):
                 try:
-                    stored = self._load(entry, is_moving=True)
+                    stored = self._load(entry, allows_plain=True)
                 except VaultUnavailable as problem:
                     if problem.code not in {"vault-damaged", "key-empty"}:
                         raise
