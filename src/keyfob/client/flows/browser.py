@@ -13,7 +13,16 @@ from typing import Final, NoReturn
 from urllib.parse import urlencode
 
 from keyfob.client.auth.client_auth import OAuthClient, post, request_tokens
-from keyfob.client.auth.token_response import BAD_REQUEST, OK, SERVER_FAULT, TOO_MANY, hint_for, read_tokens, refuse
+from keyfob.client.auth.token_response import (
+    BAD_REQUEST,
+    OK,
+    SERVER_FAULT,
+    TOO_MANY,
+    flags_for,
+    hint_for,
+    read_tokens,
+    refuse,
+)
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.callback import ANYWHERE, Callback
 from keyfob.client.model.notices import BrowserOpened, PasteAsked, PasteRefused
@@ -80,7 +89,8 @@ async def begin(
         Unreachable: The server requires a pushed request (RFC 9126) and does not answer.
     """
     if metadata.authorization_endpoint is None:
-        raise Refused("this server offers no login by browser", code="flow-unavailable", hint="Say --flow device.")
+        what = "this server offers no login by browser"
+        raise Refused(what, code="flow-unavailable", hint="Log in by a code.", flags="--flow device")
     state, nonce = random_word(world), random_word(world)
     verifier = Secret(random_word(world))
     callbacks = tuple(map(Callback.read, profile.callbacks)) or ANYWHERE
@@ -220,6 +230,5 @@ def _refuse(error: OAuthError) -> NoReturn:
         raise LoginDeclined("the login was declined", oauth_code=error.error)
     safe = OAuthError.read(Fields({"error": error.error, "error_description": error.description}, "answer"))
     reason = f": {safe.description}" if safe.description else ""
-    raise Refused(
-        f"the server did not let the person log in ({safe.error}){reason}", oauth_code=safe.error, hint=hint_for(safe)
-    )
+    what, hint = f"the server did not let the person log in ({safe.error}){reason}", hint_for(safe)
+    raise Refused(what, oauth_code=safe.error, hint=hint, flags=flags_for(hint))

@@ -138,8 +138,8 @@ class Storage:
                 raise
 
     def _tell_wait(self, pid: int | None) -> None:
-        other = "another keyfob" if pid is None else f"another keyfob (process {pid})"
-        self._world.notify(VaultNote(f"waiting for {other}, which uses this login"))
+        number = "" if pid is None else f" ({pid})"
+        self._world.notify(VaultNote(f"waiting for another process{number}, which uses this login"))
 
     @asynccontextmanager
     async def _step_up_lock(self) -> AsyncGenerator[None]:
@@ -184,5 +184,5 @@ def naming_login(profile: Profile) -> Generator[None]:
         raise
     except VaultUnavailable as problem:
         if problem.code in {"key-empty", "vault-damaged"}:
-            problem.hint = profile.login_hint()
+            problem.hint, problem.flags = profile.login_hint(), ""
         raise

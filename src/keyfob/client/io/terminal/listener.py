@@ -179,7 +179,8 @@ def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTP
     raise Misuse(
         f"no port is free of those given: {shown}" if shown else "this machine lets nobody listen on it",
         code="port-taken",
-        hint="Say --flow device.",
+        hint="Log in by a code.",
+        flags="--flow device",
     )
 
 

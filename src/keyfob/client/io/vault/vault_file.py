@@ -99,12 +99,15 @@ class FileVault:
             return StoredLogin.read(self._open(entry, raw))
         except Malformed as problem:
             if problem.field == "version":
-                raise VaultUnavailable(f"{path} was written by another version of keyfob", hint=LATER_HINT) from None
+                raise VaultUnavailable(
+                    f"{path} was written by another version of this program", hint=LATER_HINT
+                ) from None
             aside = set_aside(path, stamp())
             raise VaultUnavailable(
                 f"the vault of this profile was damaged; it lies in {aside} now",
                 code="vault-damaged",
-                hint="Run: keyfob login",
+                hint="Log in again.",
+                flags="keyfob login",
             ) from None
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
@@ -251,7 +254,9 @@ class ProfileFiles:
             return Profile.read(name, raw)
         except Malformed:
             raise VaultUnavailable(
-                f"{path} is damaged", code="vault-damaged", hint=f"Run: {command('login URL CLIENT_ID', name)}"
+                f"{path} is damaged",
+                code="vault-damaged",
+                flags=command("login URL CLIENT_ID", name),
             ) from None
 
     def save(self, profile: Profile) -> None:
