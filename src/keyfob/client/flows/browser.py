@@ -45,7 +45,7 @@ _CREATED: Final = 201
 
 
 @dataclass(frozen=True, slots=True)
-class BrowserLogin:
+class PendingAuthorization:
     """A pending authorization request.
 
     Attributes:
@@ -70,7 +70,7 @@ async def begin(
     offers_device: bool = False,
     assurance: Assurance = ANY_LOGIN,
     doubt: Refused | None = None,
-) -> BrowserLogin:
+) -> PendingAuthorization:
     """Start the listener and send the user to the authorization endpoint.
 
     The browser that is opened here returns its response in a form (`form_post`) if the server supports it, so that no
@@ -118,10 +118,10 @@ async def begin(
         world.notify(BrowserOpened(address, LONGEST_VISIT, has_opened, offers_device))
     else:
         world.notify(PasteAsked(address, LONGEST_VISIT))
-    return BrowserLogin(address, request.redirect_uri, Secret(state), verifier, request.nonce)
+    return PendingAuthorization(address, request.redirect_uri, Secret(state), verifier, request.nonce)
 
 
-def read_answer(world: World, browser_login: BrowserLogin, event: LoginEvent) -> Mapping[str, str] | None:
+def read_answer(world: World, browser_login: PendingAuthorization, event: LoginEvent) -> Mapping[str, str] | None:
     """Return the redirect's parameters, or None if the event does not answer this request; the login then goes on."""
     if isinstance(event, Redirected):
         return event.parameters
@@ -137,7 +137,7 @@ async def finish(
     world: World,
     metadata: ServerMetadata,
     client: OAuthClient,
-    browser_login: BrowserLogin,
+    browser_login: PendingAuthorization,
     parameters: Mapping[str, str],
 ) -> TokenAnswer:
     """Check the authorization response and exchange the code for tokens.
@@ -182,7 +182,7 @@ async def _is_error_page(world: World, address: str) -> bool:
     return BAD_REQUEST <= response.status < SERVER_FAULT and response.status != TOO_MANY
 
 
-def _read_pasted(browser_login: BrowserLogin, text: Secret) -> tuple[str, dict[str, str] | None]:
+def _read_pasted(browser_login: PendingAuthorization, text: Secret) -> tuple[str, dict[str, str] | None]:
     """Return the parameters in a pasted address or query, or a problem that repeats nothing of the text."""
     query = text.reveal().strip().partition("#")[0]
     try:

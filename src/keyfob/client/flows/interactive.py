@@ -325,7 +325,7 @@ async def _by_asking(world: World, context: LoginContext) -> TokenResult:
 
 
 async def _by_device_or_browser(
-    world: World, context: LoginContext, browser_login: browser_flow.BrowserLogin
+    world: World, context: LoginContext, browser_login: browser_flow.PendingAuthorization
 ) -> TokenResult:
     """Run the device flow, and keep listening for the browser between two polls."""
 
@@ -345,7 +345,7 @@ async def _by_device_or_browser(
 
 
 async def _redeem(
-    world: World, context: LoginContext, browser_login: browser_flow.BrowserLogin, parameters: Mapping[str, str]
+    world: World, context: LoginContext, browser_login: browser_flow.PendingAuthorization, parameters: Mapping[str, str]
 ) -> TokenResult:
     answer = await browser_flow.finish(world, context.metadata, context.client, browser_login, parameters)
     return TokenResult(answer, browser_login.nonce)
