@@ -52,7 +52,7 @@ def run(flags: Namespace) -> int:
     return run_verb(flags)
 
 
-def _verbs_of(kind: programs.Family) -> tuple[Verb, ...]:
+def _verbs_of(kind: programs.RegistrationKind) -> tuple[Verb, ...]:
     return (
         Verb("list", "name each", programs.configure_list, partial(programs.list_all, family=kind)),
         Verb(
