@@ -1,12 +1,12 @@
 """docs/tenant.md lists every key of tenant.toml with its type and its default."""
 
+import json
 import re
 from dataclasses import MISSING
 
 import pytest
 
 from keyfob.server.settings.schema import ARRAYS, REFRESH, TENANT, Key, TableSchema
-from keyfob.server.settings.toml import write_value
 from keyfob.server.settings.users import USER
 from tools.source import ROOT
 
@@ -26,7 +26,7 @@ def default_of(key: Key) -> str:
         return "has to be said"
     if key.default is None:
         return "not said"
-    return "see below" if key.name == "refresh" else f"`{write_value(key.type.write(key.default))}`"
+    return "see below" if key.name == "refresh" else f"`{json.dumps(key.type.write(key.default))}`"
 
 
 def test_every_table_has_a_section() -> None:
