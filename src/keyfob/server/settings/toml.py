@@ -29,8 +29,8 @@ def write_toml(tables: Mapping[str, object]) -> str:
 class Lines:
     """The lines of the keys of a valid TOML text, counted from 1.
 
-    tomllib reports no lines. But a part of the text can be parsed only if it consists of whole statements, so the line of
-    a key is that of the first statement with which the key is found.
+    tomllib reports no lines. But the first lines of a text can be parsed only if they are whole statements. So the line
+    of a key is that of the first statement with which the key is found.
     """
 
     def __init__(self, text: str) -> None:
