@@ -69,7 +69,7 @@ TYPES: Final[dict[str, Shape]] = {
     "a list of texts": TEXTS,
     "a table of names and words": table_of(TEXT),
     "for each API a list of scopes": table_of(TEXTS),
-    GRANTS.description: list_of({"enum": [*SHORT_GRANTS, *GRANT_TYPES]}),
+    GRANTS.description: list_of({"enum": list(dict.fromkeys([*SHORT_GRANTS, *GRANT_TYPES]))}),
     PUBLIC_KEYS.description: list_of(JWK),
 }
 # What is read apart from the other keys, and what a dataclass checks beyond the type. A schema cannot know what a

@@ -41,21 +41,20 @@ def init(flags: Namespace) -> int:
     password = flags.file.with_name(PASSWORD_FILE)
     if not password.exists():
         folder.write_text(password, f"{secrets.token_urlsafe(_PASSWORD_BYTES)}\n", is_private=True)
-    schema = flags.file.with_name(SCHEMA_FILE)
-    if not schema.exists():
-        folder.write_text(schema, pages.read_file(SCHEMA_FILE))
-    output.remark(f"wrote {flags.file}, and the password of sam@example.com in {password}")
+    for_editors = flags.file.with_name(SCHEMA_FILE)
+    if not for_editors.exists():
+        folder.write_text(for_editors, pages.read_file(SCHEMA_FILE))
+    output.remark(f"wrote {flags.file}, {for_editors} for editors, and the password of sam@example.com in {password}")
     output.detail(f"Next: keyfob serve {flags.file}")
     return DONE
 
 
 def configure_schema(parser: ArgumentParser) -> None:
-    del parser
+    _add_output(parser)
 
 
-def print_schema(flags: Namespace) -> int:
-    del flags
-    output.result(pages.read_file(SCHEMA_FILE).rstrip())
+def schema(flags: Namespace) -> int:
+    _write_output(flags, pages.read_file(SCHEMA_FILE))
     return DONE
 
 
