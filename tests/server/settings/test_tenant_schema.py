@@ -114,7 +114,7 @@ def test_a_mistake_of_form_is_one_for_the_schema_too(case: tuple[str, int, str, 
     assert bool(refused(tables)) == any(not BEYOND.search(one) for one in messages), messages
 
 
-FULL = """
+FULL = tomllib.loads("""
 [[applications]]
 client_id = "cli"
 name = "CLI"
@@ -134,7 +134,7 @@ name = "Username-Password-Authentication"
 email = "pat@example.com"
 [tenant]
 name = "T"
-"""
+""")
 # Floats that are whole numbers are left out: JSON has one kind of number, so a schema cannot tell 1.0 from 1.
 SCALARS: list[object] = [
     *("", "x", "15m", "1h30m", "1 d", "5", "m", "true", "otp", "auth0", "rfc9068", "ES256", "none", "device_code"),
@@ -143,8 +143,8 @@ SCALARS: list[object] = [
     *(2**31 - 1, 2**31, 0.5, 1.5, -0.5),
 ]
 NAMES = ["env", "file", "keyed", "hash", "idle", "rotates", "kty", "d", "read:orders", "a b", "x"]
-LISTS = [[], *([one] for one in SCALARS), *([{name: "x"}] for name in NAMES), [{"kty": 1}], [[]], [{}]]
-OBJECTS = [{}, *({name: one} for name in NAMES for one in ("x", "15m", "A" * 43, "", True, ["x"], [1], {}))]
+LISTS = [[], *([one] for one in SCALARS[:25]), *([{name: "x"}] for name in NAMES), [{"kty": 1}], [[]], [{}]]
+OBJECTS = [{}, *({name: one} for name in NAMES for one in ("x", "", True, ["x"])), {"keyed": "A" * 43}]
 SIMPLE = [*SCALARS, *LISTS, *OBJECTS]
 VALUES = st.recursive(
     st.sampled_from(SCALARS),
@@ -158,7 +158,7 @@ MISSING = object()
 
 def disagreement(name: str, key: str, value: object) -> str:
     """Put a value into a whole file, and compare what the schema and the reader say of its form."""
-    tables = copy.deepcopy(tomllib.loads(FULL))
+    tables = copy.deepcopy(FULL)
     inside = tables["applications"][0]["refresh"] if name == "refresh" else tables[name]
     table = inside[0] if isinstance(inside, list) else inside
     table.pop(key, None)
