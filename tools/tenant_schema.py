@@ -101,7 +101,7 @@ NARROWER: Final[dict[TableSchema, dict[str, Shape]]] = {
 
 
 def schema() -> Shape:
-    """Return the JSON Schema (2020-12). Without references and keywords newer than draft 6, so that Taplo reads it."""
+    """Return the JSON Schema (2020-12). It has no references and nothing newer than draft 6, for Taplo."""
     words = {
         name: {**{key: text for key, _, _, text in ROW.findall(part)}, **dict(ALSO.findall(part))}
         for name, part in SECTION.findall(PAGE.read_text(encoding="utf-8"))
