@@ -60,6 +60,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	$(PY) -m tools.promises --check
 	PYTHONPATH=src $(PY) -m tools.wire --check
 	PYTHONPATH=src $(PY) -m tools.checks --check
+	PYTHONPATH=src $(PY) -m tools.tenant_schema --check
 	$(PY) -m tools.interop --check
 	$(PY) -m tools.api --check
 	@echo "$(BIN)/mypy, for 3.11 and 3.13; $(BIN)/pyright, twice"; \
@@ -89,6 +90,7 @@ docs: $(VENV)/dev ## update every page that is generated from the code
 	$(PY) -m tools.promises
 	PYTHONPATH=src $(PY) -m tools.wire
 	PYTHONPATH=src $(PY) -m tools.checks
+	PYTHONPATH=src $(PY) -m tools.tenant_schema
 	$(PY) -m tools.interop
 
 pins: $(VENV)/tools ## update all pinned versions, with hashes

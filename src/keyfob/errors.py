@@ -9,6 +9,7 @@ KeyfobError
 ├── TimedOut
 ├── Unreachable
 ├── VaultUnavailable
+├── StoreUnavailable
 ├── InvalidToken
 └── SystemFailed
 
@@ -56,6 +57,7 @@ Code = Literal[
     "setting-unsafe",
     "setting-wrong",
     "store-newer",
+    "store-unavailable",
     "system-failed",
     "timed-out",
     "token-bound",
@@ -75,7 +77,8 @@ class KeyfobError(Exception):
 
     Attributes:
         code: Stable, in kebab-case; the heading in `docs/errors.md`, and the word for `keyfob help`.
-        hint: The user's next step, or "".
+        hint: The user's next step, or "". Any program may show it, so it names no flag and no command of keyfob.
+        flags: The flags or the command that do that step with keyfob's own command line, or "".
         exit: The exit code of the command line (`docs/errors.md`).
         more: Further members of the command line's JSON, such as the command to `run`.
     """
@@ -83,12 +86,20 @@ class KeyfobError(Exception):
     default_code: ClassVar[Code]
     exit: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str = "", code: Code | None = None) -> None:
+    def __init__(self, message: str, *, hint: str = "", flags: str = "", code: Code | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.flags = flags
         self.code: Code = code or self.default_code
         self.more: Mapping[str, str] = {}
+
+    @property
+    def hint_with_flags(self) -> str:
+        """The hint for users of keyfob's own command."""
+        if not self.flags:
+            return self.hint
+        return f"{self.hint.removesuffix('.') or 'Run'}: {self.flags}"
 
 
 class Misuse(KeyfobError):
@@ -103,8 +114,10 @@ class Malformed(KeyfobError):
 
     default_code: ClassVar[Code] = "malformed"
 
-    def __init__(self, message: str, *, field: str = "", hint: str = "", code: Code | None = None) -> None:
-        super().__init__(message, hint=hint, code=code)
+    def __init__(
+        self, message: str, *, field: str = "", hint: str = "", flags: str = "", code: Code | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, flags=flags, code=code)
         self.field = field
 
 
@@ -114,8 +127,10 @@ class Refused(KeyfobError):
     default_code: ClassVar[Code] = "refused"
     exit: ClassVar[int] = 3
 
-    def __init__(self, message: str, *, oauth_code: str = "", hint: str = "", code: Code | None = None) -> None:
-        super().__init__(message, hint=hint, code=code)
+    def __init__(
+        self, message: str, *, oauth_code: str = "", hint: str = "", flags: str = "", code: Code | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, flags=flags, code=code)
         self.oauth_code = oauth_code
 
 
@@ -150,8 +165,10 @@ class Unreachable(KeyfobError):
     default_code: ClassVar[Code] = "unreachable"
     exit: ClassVar[int] = 7
 
-    def __init__(self, message: str, *, timed_out: bool = False, hint: str = "", code: Code | None = None) -> None:
-        super().__init__(message, hint=hint, code=code)
+    def __init__(
+        self, message: str, *, timed_out: bool = False, hint: str = "", flags: str = "", code: Code | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, flags=flags, code=code)
         self.timed_out = timed_out
 
 
@@ -159,6 +176,13 @@ class VaultUnavailable(KeyfobError):
     """The vault cannot be used: locked, damaged, or owned by another user."""
 
     default_code: ClassVar[Code] = "vault-unavailable"
+    exit: ClassVar[int] = 8
+
+
+class StoreUnavailable(KeyfobError):
+    """A tenant's database cannot be used now: a full disk, a lost connection, another process that holds its lock."""
+
+    default_code: ClassVar[Code] = "store-unavailable"
     exit: ClassVar[int] = 8
 
 

@@ -27,8 +27,8 @@ from keyfob.protocol.http import Request, Response, form_request
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Tenant, TenantConfig, ready_config
 from keyfob.server.io.mail import MemoryOutbox
-from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Transaction
 from keyfob.server.records import StoredKey, User
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
@@ -70,7 +70,7 @@ class Scene:
         self.events: list[Mapping[str, object]] = []
         self.outbox = MemoryOutbox()
         self.config = config or replace(ready_config(ISSUER), name="Example")
-        self.store = MemoryStore()
+        self.store = SqliteStore()
         self.tenant = asyncio.run(self._created(self.time.random(32)))
         self.pair = Pair({self.config.origin: self.tenant.app}, peer="192.0.2.7")
         self.guard = Guard(issuer=self.config.issuer, audience=READY_AUDIENCE, send=self.pair.send, clock=self.time.now)
@@ -135,9 +135,9 @@ class Scene:
             self.pair.peer = before
 
 
-def _add_keys(transaction: Transaction, keys: tuple[StoredKey, ...]) -> None:
+async def _add_keys(transaction: Transaction, keys: tuple[StoredKey, ...]) -> None:
     for key in keys:
-        transaction.add_key(key)
+        await transaction.add_key(key)
 
 
 class SceneWorld:

@@ -29,7 +29,7 @@ from keyfob.server.endpoints.pages.browser import (
 )
 from keyfob.server.endpoints.pages.sealed_login import (
     LOST,
-    Pending,
+    ContinuedLogin,
     allowed_user,
     connections_of_request,
     read_ending,
@@ -42,7 +42,6 @@ from keyfob.server.records import AuthorizationCode, Consent, PushedRequest
 from keyfob.server.site import Site
 
 CODE_BYTES = 32
-_SWEPT = 20
 
 
 async def authorize(site: Site, request: Request) -> Response:
@@ -65,7 +64,7 @@ async def authorize(site: Site, request: Request) -> Response:
     login = await state_of_request(site, browser, checked)
     step = next_step(checked, login, site.now())
     begun = begin_request(checked.asked.write(), "consent" if step == "consent" else "login", site.now())
-    pending = Pending(begun, "", checked)
+    pending = ContinuedLogin(begun, "", checked)
     match step:
         case "login" | "consent":
             return to_step(site, browser, begun)
@@ -104,10 +103,10 @@ async def state_of_request(site: Site, browser: BrowserRequest, accepted: Accept
         return LoginState()
     user_id, api = record.user_id, accepted.access.api
 
-    def load(transaction: Transaction) -> LoginState:
-        if allowed_user(transaction, connections_of_request(accepted), user_id) is None:
+    async def load(transaction: Transaction) -> LoginState:
+        if await allowed_user(transaction, connections_of_request(accepted), user_id) is None:
             return LoginState()
-        consent = transaction.consent(user_id, accepted.application.client_id, api.audience)
+        consent = await transaction.consent(user_id, accepted.application.client_id, api.audience)
         return LoginState(user_id, record.auth_time, consent)
 
     return await site.store.read(load)
@@ -117,7 +116,7 @@ async def issue_code(
     site: Site,
     request: Request,
     browser: BrowserRequest,
-    pending: Pending,
+    pending: ContinuedLogin,
     login: LoginState,
     *,
     consented: bool = False,
@@ -148,11 +147,10 @@ async def issue_code(
         record.user_id, record.client_id, record.audience, replace(record.scope, names=record.scope.names | before), now
     )
 
-    def save(store: Transaction) -> None:
-        store.sweep(now, _SWEPT)
-        store.save_code(record)
+    async def save(store: Transaction) -> None:
+        await store.save_code(record)
         if consented:
-            store.save_consent(consent)
+            await store.save_consent(consent)
 
     await site.store.write(save)
     site.note("s", request, client_id=application.client_id, user_id=record.user_id)
@@ -161,7 +159,7 @@ async def issue_code(
 
 
 def refuse(
-    site: Site, request: Request, browser: BrowserRequest, pending: Pending, error: str, description: str
+    site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, error: str, description: str
 ) -> Response:
     """Send the client an error instead of a code."""
     assert pending.accepted is not None, "an error is only sent for an authorization request"  # noqa: S101
@@ -172,7 +170,7 @@ def refuse(
 
 
 def send_error(
-    site: Site, request: Request, browser: BrowserRequest, found: CallbackError, pending: Pending | None = None
+    site: Site, request: Request, browser: BrowserRequest, found: CallbackError, pending: ContinuedLogin | None = None
 ) -> Response:
     """Send an error to a verified redirect URI."""
     answer = AuthorizationAnswer(found.state, None, found.error, found.description)
@@ -195,7 +193,7 @@ def _answer(
     redirect_uri: str,
     mode: str | None,
     answer: AuthorizationAnswer,
-    pending: Pending | None,
+    pending: ContinuedLogin | None,
 ) -> Response:
     # RFC 9207 adds the issuer; Auth0 does not.
     full = replace(answer, issuer=site.config.issuer) if site.config.wire == "rfc" else answer
