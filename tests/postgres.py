@@ -73,7 +73,7 @@ class Postgres:
             time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server: at once, without waiting for clients."""
+        """Stop the server without waiting for clients. SIGQUIT lets it crash."""
         assert self._server is not None
         self._server.send_signal(how)
         self._server.wait(START_S)
@@ -81,21 +81,21 @@ class Postgres:
     def new_database(self, *, is_empty: bool = False) -> str:
         """Create a database with the present schema, or none, and return its URL."""
         if not is_empty and not self._has_template:
-            self.sql("postgres", "CREATE DATABASE ready")
+            self.sql(self.url("postgres"), "CREATE DATABASE ready")
             asyncio.run(_migrate(self.url("ready")))
             self._has_template = True
         name = f"test{next(self._numbers)}"
-        self.sql("postgres", f"CREATE DATABASE {name} TEMPLATE {'template0' if is_empty else 'ready'}")
+        self.sql(self.url("postgres"), f"CREATE DATABASE {name} TEMPLATE {'template0' if is_empty else 'ready'}")
         return self.url(name)
 
     def url(self, database: str) -> str:
         return f"postgresql://keyfob@/{database}?host={self.folder}"
 
-    def sql(self, database: str, *statements: str) -> list[tuple[object, ...]]:
+    def sql(self, url: str, *statements: str) -> list[tuple[object, ...]]:
         """Run statements as the owner of everything. Return the rows of the last."""
 
         async def run() -> list[tuple[object, ...]]:
-            connection = await asyncpg.connect(self.url(database))
+            connection = await asyncpg.connect(url)
             try:
                 return [tuple(row) for row in [await connection.fetch(statement) for statement in statements][-1]]
             finally:
@@ -127,4 +127,4 @@ def running(settings: Sequence[str] = FAST) -> Iterator[Postgres]:
         try:
             yield server
         finally:
-            server.stop()
+            server.stop(signal.SIGQUIT)  # nothing of it is kept

@@ -38,12 +38,17 @@ _SETTINGS: Final = {
 }
 _TOGETHER: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN ROW SHARE MODE"
 _ALONE: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN EXCLUSIVE MODE"
+# An issued token survives a crash, even if the database's owner prefers speed for others. Stricter values stay.
+_DURABLE: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _TRIES_TOGETHER: Final = 2
 _TRIES: Final = 5  # a transaction that runs alone conflicts only with what others than keyfob do
 _LONGEST_PAUSE_S: Final = 0.01
 _MIGRATION_LOCK: Final = 0x6B6579666F62  # "keyfob"
-_CONFLICTS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+# What a transaction has not seen may violate a unique constraint; that of one that runs alone has another cause.
+_CONFLICTS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
 _FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
 # The database works, and a value is at fault. asyncpg raises a ValueError for one that it cannot send.
 _MISTAKES: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
@@ -259,6 +264,10 @@ async def _migrate(connection: Any, name: str) -> None:  # noqa: ANN401
     await connection.execute("COMMIT")
 
 
+async def _make_durable(connection: Any) -> None:  # noqa: ANN401
+    await connection.execute(_DURABLE)
+
+
 async def _keep_session(_: object) -> None:
     """Keep the session as it is when a connection returns to the pool; the usual reset takes a round trip."""
 
@@ -268,6 +277,7 @@ def _pool_arguments() -> dict[str, Any]:
         "min_size": 0,
         "timeout": _CONNECT_S,
         "command_timeout": _ANSWER_S,
+        "init": _make_durable,
         "reset": _keep_session,
         "max_queries": 1_000_000,
         "statement_cache_size": 256,
