@@ -185,7 +185,7 @@ def test_a_function_that_reads_twice_sees_one_snapshot(url: str) -> None:
 def outcome_and_next(
     url: str, disturb: Callable[[asyncpg.Connection], Awaitable[object]]
 ) -> tuple[object, Tries | None]:
-    """Disturb a transaction between its query and its change. Return how it ended, and what is counted after another."""
+    """Disturb a transaction between its query and its change. Return how it ended, and the count after another."""
 
     async def run() -> tuple[object, Tries | None]:
         async with opened(url) as store, administrator(url) as connection:

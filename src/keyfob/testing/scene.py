@@ -29,7 +29,7 @@ from keyfob.serve import Tenant, TenantConfig, ready_config
 from keyfob.server.io.mail import MemoryOutbox
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
-from keyfob.server.ports import Transaction
+from keyfob.server.ports import Store, Transaction
 from keyfob.server.records import StoredKey
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.memory_vault import MemoryVault
@@ -64,13 +64,13 @@ class Scene:
         vault: The vault of the client.
     """
 
-    def __init__(self, config: TenantConfig | None = None) -> None:
-        """Start the ready tenant, or one with another configuration, and add a user."""
+    def __init__(self, config: TenantConfig | None = None, store: Store | None = None) -> None:
+        """Start the ready tenant, or one with another configuration or store, and add a user."""
         self.time = FakeSurroundings()
         self.events: list[Mapping[str, object]] = []
         self.outbox = MemoryOutbox()
         self.config = config or replace(ready_config(ISSUER), name="Example")
-        self.store = SqliteStore()
+        self.store: Store = store or SqliteStore()
         master = self.time.random(32)
         # Random bytes repeat here, so scenes share their signing keys; generating them is slow.
         asyncio.run(self.store.write(partial(_add_keys, keys=_KEYS.get(master, ()))))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from functools import cache
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]  # it has no types
 
 from keyfob.errors import Misuse, StoreUnavailable
 from keyfob.server.io.database_url import connect_arguments, shown
@@ -54,18 +54,41 @@ _FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Inter
 _MISTAKES: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 
 
+class _Connection(Protocol):
+    """A connection of asyncpg, which has no types."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
+    async def fetch(self, query: str, *args: object) -> list[Row]: ...
+    async def fetchval(self, query: str, *args: object) -> Any: ...  # noqa: ANN401  the statement defines the type
+    def is_closed(self) -> bool: ...
+    def is_in_transaction(self) -> bool: ...
+    def terminate(self) -> None: ...
+
+
+class _Pool(Protocol):
+    """A pool of asyncpg."""
+
+    async def acquire(self, *, timeout: float) -> _Connection: ...  # noqa: ASYNC109
+    async def release(self, connection: _Connection) -> None: ...
+    async def expire_connections(self) -> None: ...
+    async def close(self) -> None: ...
+    def terminate(self) -> None: ...
+
+
+_CREATE_POOL: Final[Callable[..., Awaitable[_Pool]]] = cast(Any, asyncpg).create_pool
+
+
 class _Statements:
     """Runs statements in the transaction of a connection."""
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401  asyncpg has no types
+    def __init__(self, connection: _Connection) -> None:
         self._connection = connection
 
     async def query(self, sql: str, *values: object) -> Sequence[Row]:
-        found: Sequence[Row] = await self._connection.fetch(_numbered(sql), *values)
-        return found
+        return await self._connection.fetch(_numbered(sql), *values)
 
     async def change(self, sql: str, *values: object) -> int:
-        done: str = await self._connection.execute(_numbered(sql), *values)
+        done = await self._connection.execute(_numbered(sql), *values)
         return int(done.rpartition(" ")[2])
 
 
@@ -100,7 +123,7 @@ class PostgresStore:
         """
         self._name = shown(url)
         self._arguments = {**_pool_arguments(), **connect_arguments(url), "max_size": connections}
-        self._pools: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[Any]]] = {}
+        self._pools: dict[asyncio.AbstractEventLoop, tuple[_Pool, AsyncGenerator[_Pool]]] = {}
         self._is_current = False
 
     async def read(self, work: Work[T]) -> T:
@@ -144,7 +167,7 @@ class PostgresStore:
             return result
 
     @contextlib.asynccontextmanager
-    async def _borrowed(self) -> AsyncGenerator[Any]:
+    async def _borrowed(self) -> AsyncGenerator[_Connection]:
         """Lend a connection to a database with the present schema."""
         pool = await self._pool()
         if not self._is_current:
@@ -155,7 +178,7 @@ class PostgresStore:
             yield connection
 
     @contextlib.asynccontextmanager
-    async def _lent(self, pool: Any) -> AsyncGenerator[Any]:  # noqa: ANN401
+    async def _lent(self, pool: _Pool) -> AsyncGenerator[_Connection]:
         """Lend a connection, and roll back what was not committed."""
         try:
             connection = await pool.acquire(timeout=_CONNECT_S)
@@ -175,18 +198,18 @@ class PostgresStore:
         finally:
             await pool.release(connection)
 
-    async def _pool(self) -> Any:  # noqa: ANN401
+    async def _pool(self) -> _Pool:
         loop = asyncio.get_running_loop()
         if loop not in self._pools:
             self._pools = {one: kept for one, kept in self._pools.items() if not one.is_closed()}
-            keeper = _keep_pool(lambda: asyncpg.create_pool(**self._arguments))
+            keeper = _keep_pool(_CREATE_POOL(**self._arguments))
             self._pools[loop] = await anext(keeper), keeper  # never suspends, since no connection is opened
         return self._pools[loop][0]
 
 
-async def _keep_pool(make: Callable[[], Any]) -> AsyncGenerator[Any]:
+async def _keep_pool(made: Awaitable[_Pool]) -> AsyncGenerator[_Pool]:
     """Yield a pool. A loop that ends closes its generators, and this one its pool."""
-    pool = await make()
+    pool = await made
     try:
         yield pool
     finally:
@@ -195,7 +218,7 @@ async def _keep_pool(make: Callable[[], Any]) -> AsyncGenerator[Any]:
         pool.terminate()
 
 
-async def _roll_back(connection: Any, *, is_lost: bool) -> None:  # noqa: ANN401
+async def _roll_back(connection: _Connection, *, is_lost: bool) -> None:
     if not is_lost and not connection.is_closed():
         try:
             if connection.is_in_transaction():
@@ -218,7 +241,7 @@ def _translated() -> Generator[None]:
 
 def _reason(problem: BaseException) -> str:
     if isinstance(problem, asyncpg.PostgresError):
-        return f"{problem.sqlstate}: {problem.args[0] if problem.args else type(problem).__name__}"
+        return f"{getattr(problem, 'sqlstate', '')}: {problem.args[0] if problem.args else type(problem).__name__}"
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror
     return type(problem).__name__
@@ -231,14 +254,14 @@ def _numbered(sql: str) -> str:
     return first + "".join(f"${number}{part}" for number, part in enumerate(rest, start=1))
 
 
-async def _version(connection: Any) -> int:  # noqa: ANN401
+async def _version(connection: _Connection) -> int:
     """Return the number of the last step that the schema has; 0 for an empty database."""
     if await connection.fetchval("SELECT to_regclass('keyfob_schema')") is None:
         return 0
     return int(await connection.fetchval("SELECT max(version) FROM keyfob_schema") or 0)
 
 
-async def _migrate(connection: Any, name: str) -> None:  # noqa: ANN401
+async def _migrate(connection: _Connection, name: str) -> None:
     """Migrate the schema, unless it is the present one: then no right is needed to change it.
 
     Raises:
@@ -264,7 +287,7 @@ async def _migrate(connection: Any, name: str) -> None:  # noqa: ANN401
     await connection.execute("COMMIT")
 
 
-async def _make_durable(connection: Any) -> None:  # noqa: ANN401
+async def _make_durable(connection: _Connection) -> None:
     await connection.execute(_DURABLE)
 
 
