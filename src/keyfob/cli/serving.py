@@ -12,7 +12,7 @@ from pathlib import Path
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import SIGNALLED
-from keyfob.cli.tenant.folder import ask, lines_of, load
+from keyfob.cli.tenant.folder import ask, database_of, lines_of, load
 from keyfob.errors import Misuse
 from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
@@ -21,6 +21,7 @@ from keyfob.serve import run as run_until_signal
 from keyfob.server.io.audit import audit_to
 from keyfob.server.io.certificates import TlsFiles, read_authorities
 from keyfob.server.io.data import master_key
+from keyfob.server.io.database_url import shown
 from keyfob.server.io.running import Certified
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
@@ -34,12 +35,12 @@ def serve(flags: Namespace) -> None:
         SystemExit: A signal other than SIGINT and SIGTERM ended it.
     """
     _check(flags)
-    folder = flags.data or default_folder()
+    folder, database = flags.data or default_folder(), database_of(flags)
     with ExitStack() as opened:
-        _serve(flags, folder, opened)
+        _serve(flags, folder, database, opened)
 
 
-def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
+def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> None:
     with ExitStack() as undo:
         listener = bind(flags.host, flags.port)
         undo.callback(listener.close)
@@ -53,14 +54,15 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         name = flags.host if flags.tls else ""
         issuer = url_of(listener, is_tls=flags.tls, name=name)
         if flags.file is not None:
-            _apply(flags.file, folder, issuer)
+            _apply(flags.file, folder, database, issuer)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
-        tenant = Tenant.follow(folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit)
+        ready = ready_config(issuer)
+        tenant = Tenant.follow(folder, ready, wire=flags.wire, for_certificates=mtls, audit=audit, database=database)
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
     for remark in remarks(tenant.config, has_tls=tls is not None, has_mtls_port=second is not None):
         output.remark(remark)
-    sys.stdout.write(_introduction(tenant, folder, tls))
+    sys.stdout.write(_introduction(tenant, folder, database, tls))
     sys.stdout.flush()
     try:
         run_until_signal(tenant, listener, tls, certified)
@@ -106,14 +108,14 @@ def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
     return ForCertificates(address, () if authorities is None else read_authorities(authorities))
 
 
-def _apply(file: Path, folder: Path, issuer: str) -> None:
+def _apply(file: Path, folder: Path, database: str, issuer: str) -> None:
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the answer was no.
     """
     found = load(file, issuer)
-    with Registry.open(folder, creates=True) as registry:
+    with Registry.open(folder, creates=True, database=database) as registry:
         plan = registry.plan_file(found)
         for line in lines_of(plan):
             output.remark(line)
@@ -124,13 +126,13 @@ def _apply(file: Path, folder: Path, issuer: str) -> None:
         registry.carry_out(plan)
 
 
-def _introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None) -> str:
+def _introduction(tenant: Tenant, folder: Path, database: str, tls: TlsFiles | None = None) -> str:
     """Return the text that is printed at the start: all that a first login needs."""
     config = tenant.config
     program, api = config.application(READY_CLIENT_ID), config.api(READY_AUDIENCE)
     is_ready = program is not None and api is not None and {"read:orders", "write:orders"} <= set(api.scopes)
     return f"""\
-keyfob tenant, wire {config.wire}, data in {folder}
+keyfob tenant, wire {config.wire}, {f"data in {shown(database)}, keys" if database else "data"} in {folder}
 
   issuer     {config.issuer}
 {_mtls_line(config.for_certificates)}{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\

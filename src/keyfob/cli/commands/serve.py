@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import port
+from keyfob.cli.tenant.folder import add_database_flag
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -21,6 +22,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--client-ca", type=Path, metavar="FILE", help="with --mtls-port: authorities, in PEM, whose "
                         "certificates prove a program by its name")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
+    add_database_flag(parser)
     parser.add_argument("--audit", default="", metavar="FILE|-|off", help="where each login and refusal is noted, as "
                         "lines of JSON (default: audit.jsonl in the data folder; - is standard output)")  # fmt: skip
     parser.add_argument(

@@ -16,11 +16,11 @@ from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import master_key
 from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.passwords import Argon2Passwords
-from keyfob.server.io.registry import DATABASE
 from keyfob.server.io.reload import Reloader, note_password_users
 from keyfob.server.io.render import draw, render
 from keyfob.server.io.signing_keys import make_keys
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import open_store
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Audit, Mailer, Passwords, Store, TimeAndRandom, Transaction
 from keyfob.server.records import DEFAULT_CONNECTION, Document, User
@@ -119,20 +119,21 @@ class Tenant:
         return asyncio.run(made)
 
     @classmethod
-    def open(cls, folder: Path, config: TenantConfig, *, with_first_user: bool = False) -> Tenant:
+    def open(cls, folder: Path, config: TenantConfig, *, with_first_user: bool = False, database: str = "") -> Tenant:
         """Open a tenant with its keys and data in a folder.
 
         Args:
             folder: It is created at the first start.
             config: The settings.
             with_first_user: Whether to add a user at the first start; `first_user` then has the password.
+            database: The URL of a PostgreSQL database for the data; "" for a file in the folder.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
             Malformed: The stored keys were encrypted with another master key.
         """
         master = master_key(folder)
-        store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
+        store, mailer = open_store(folder, database), FolderOutbox(folder / "outbox")
 
         async def start() -> Tenant:
             tenant = await cls.create(config, store=store, master=master, mailer=mailer)
@@ -149,6 +150,7 @@ class Tenant:
         wire: Wire | None = None,
         for_certificates: ForCertificates | None = None,
         audit: Audit = audit_log,
+        database: str = "",
     ) -> Tenant:
         """Open a tenant with its settings, keys and data in a folder, and reload the settings when they change.
 
@@ -159,13 +161,14 @@ class Tenant:
             wire: The dialect, if not that of the settings.
             for_certificates: The address for client certificates, if any.
             audit: Receives the events of the audit log; else the logger `keyfob.audit` does.
+            database: As in `open`.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
             Malformed: The stored keys were encrypted with another master key.
         """
         master = master_key(folder)
-        store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
+        store, mailer = open_store(folder, database), FolderOutbox(folder / "outbox")
 
         def read(documents: tuple[Document, ...]) -> TenantConfig:
             config = config_of(documents, ready.issuer) if documents else ready
