@@ -20,6 +20,8 @@ def configure(parser: ArgumentParser) -> None:
                         "asked for their certificates (RFC 8705); 0 for any free one")  # fmt: skip
     parser.add_argument("--client-ca", type=Path, metavar="FILE", help="with --mtls-port: authorities, in PEM, whose "
                         "certificates prove a program by its name")  # fmt: skip
+    parser.add_argument("--dev", action="store_true", help="for development, never for people's logins: "
+                        "e-mails are files in the data folder's outbox")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
     parser.add_argument("--audit", default="", metavar="FILE|-|off", help="where each login and refusal is noted, as "
                         "lines of JSON (default: audit.jsonl in the data folder; - is standard output)")  # fmt: skip
