@@ -11,6 +11,7 @@ from pathlib import Path
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import SIGNALLED
+from keyfob.cli.mailing import NONE_SET_UP, mailer_of
 from keyfob.cli.tenant.folder import ask, lines_of, load
 from keyfob.errors import Misuse
 from keyfob.jose.certificates import TLS_HOSTS
@@ -54,7 +55,10 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         if flags.file is not None:
             _apply(flags.file, folder, issuer)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
-        tenant = Tenant.follow(folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit)
+        mailer, mail = mailer_of(flags, folder)
+        tenant = Tenant.follow(
+            folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit, mailer=mailer
+        )
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
     names = tenant.config.password_users()
@@ -72,7 +76,7 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
             " one address is then one for all, and pages cannot show where a login was asked for"
             " (keyfob help docs/https.md)"
         )
-    sys.stdout.write(_introduction(tenant, folder, tls))
+    sys.stdout.write(_introduction(tenant, folder, tls, mail))
     sys.stdout.flush()
     try:
         run_until_signal(tenant, listener, tls, certified)
@@ -118,7 +122,7 @@ def _apply(file: Path, folder: Path, issuer: str) -> None:
         registry.carry_out(plan)
 
 
-def _introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None) -> str:
+def _introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None, mail: str = NONE_SET_UP) -> str:
     """Return the text that is printed at the start: all that a first login needs."""
     config = tenant.config
     program, api = config.application(READY_CLIENT_ID), config.api(READY_AUDIENCE)
@@ -127,7 +131,8 @@ def _introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None) -> 
 keyfob tenant, wire {config.wire}, data in {folder}
 
   issuer     {config.issuer}
-{_mtls_line(config.for_certificates)}{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
+{_mtls_line(config.for_certificates)}  e-mail     {mail}
+{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
 {_trust_lines(tls) if tls else ""}\
 {_first_login_lines(config.issuer) if is_ready else _login_lines(config)}
 Ctrl-C stops it; keys and data stay.

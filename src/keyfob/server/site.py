@@ -16,7 +16,7 @@ from keyfob.server.decide.throttle import Bucket, Failures
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, TimeAndRandom
-from keyfob.server.records import Tries
+from keyfob.server.records import Factor, Tries
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
 
@@ -53,12 +53,14 @@ class Site:
 
     Attributes:
         keys: The signing keys, newest first.
+        mailer: Sends e-mail; None if no mail is set up.
         paces: The polling state of each pending device login, by the hash of its device code.
         user_code_tries: Tries left to enter a user code, by network; "" is the limit for all networks together.
         device_requests: Device requests left, by network.
         client_failures: Wrong secrets of registered clients, by client and network.
         unknown_tries: Wrong passwords of names that do not exist, by their keyed hash. Those of users are in the store.
         network_tries: Password tries left for one network at all accounts.
+        network_messages: E-mails left for one network, to all users.
         endpoint_requests: Requests left, by endpoint and network.
         health: When the store was last checked for /healthz, and the result.
         token_issuer: Signs tokens with the newest key of each algorithm.
@@ -72,7 +74,7 @@ class Site:
     passwords: Passwords
     render: Render
     audit: Audit
-    mailer: Mailer
+    mailer: Mailer | None
     draw: Draw
     paces: LimitedDict[bytes, Pace] = field(default_factory=LimitedDict[bytes, Pace])
     user_code_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
@@ -82,6 +84,7 @@ class Site:
     )
     unknown_tries: LimitedDict[bytes, Tries] = field(default_factory=LimitedDict[bytes, Tries])
     network_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
+    network_messages: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
     endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )
@@ -96,6 +99,11 @@ class Site:
         """Replace the settings and the keys. Pending logins continue with the new ones."""
         self.config, self.keys = config, keys
         self.__post_init__()
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """The second factors that can be enrolled: codes by e-mail only where mail is set up."""
+        return tuple(one for one in self.config.factors if one != "email" or self.mailer is not None)
 
     def now(self) -> datetime:
         return self.surroundings.now()

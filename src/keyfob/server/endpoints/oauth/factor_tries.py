@@ -13,6 +13,7 @@ from keyfob.server.decide.throttle import (
     MESSAGE_PAUSE,
     MESSAGES,
     MESSAGES_OF_LOGIN,
+    MESSAGES_OF_NETWORK,
     MESSAGES_SPAN,
     Bucket,
     network_of,
@@ -71,9 +72,11 @@ async def give_back_tries(site: Site, user_id: str, peer: str, now: datetime) ->
     await site.store.write(work)
 
 
-async def message_wait(site: Site, login: MfaLogin) -> timedelta:
+async def message_wait(site: Site, login: MfaLogin, peer: str) -> timedelta:
     """Count an e-mail of a login. If too many were sent, count nothing and return the time to wait."""
-    now, user_id = site.now(), login.user_id
+    now, user_id, network = site.now(), login.user_id, network_of(peer)
+    if wait := time_until_try(_of_network(site, network, now), MESSAGES_OF_NETWORK, MESSAGES_SPAN):
+        return wait
     of_login, of_user, of_pause = (
         _key(site, f"messages {name}")
         for name in (f"login {login.token_hash.hex()}", f"user {user_id}", f"pause {user_id}")
@@ -93,7 +96,19 @@ async def message_wait(site: Site, login: MfaLogin) -> timedelta:
             transaction.save_tries(Tries(of_pause, 0, now, now + MESSAGE_PAUSE))
         return wait
 
-    return await site.store.write(work)
+    wait = await site.store.write(work)
+    if not wait:
+        site.network_messages.put(network, spend(_of_network(site, network, now)))
+    return wait
+
+
+async def end_message_pause(site: Site, user_id: str) -> None:
+    """Let the next e-mail to a user go at once, since the last one was not sent. It still counts."""
+    await site.store.write(lambda transaction: transaction.drop_tries(_key(site, f"messages pause {user_id}")))
+
+
+def _of_network(site: Site, network: str, now: datetime) -> Bucket:
+    return refill(site.network_messages.get(network), MESSAGES_OF_NETWORK, MESSAGES_SPAN, now)
 
 
 def _buckets(site: Site, transaction: Transaction, user_id: str, peer: str, now: datetime) -> tuple[Bucket, Bucket]:
