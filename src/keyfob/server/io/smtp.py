@@ -7,8 +7,7 @@ import contextlib
 import ssl
 from dataclasses import dataclass
 from email.headerregistry import Address
-from email.utils import parseaddr
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 from keyfob.errors import Misuse, Unreachable
@@ -89,9 +88,10 @@ class SmtpMailer:
         Raises:
             Misuse: The sender is not one address of ASCII letters, or a user has no password.
         """
-        name, address = parseaddr(sender)
+        name, bracket, rest = sender.rpartition("<")
+        address = rest.removesuffix(">") if bracket else sender
         try:
-            self._sender: Address = read_address(address, name)
+            self._sender: Address = read_address(address, name.strip(' "'))
         except ValueError:
             raise Misuse("that is not one e-mail address to send from", hint="Such as no-reply@example.com.") from None
         if not address.isascii():
@@ -101,7 +101,7 @@ class SmtpMailer:
             raise Misuse("to log in at the mail server takes a user and a password", hint=hint)
         self._server, self._password, self._tls = server, password, tls
         self._under_way = 0
-        self._lookup: asyncio.Future[object] | None = None
+        self._lookup: asyncio.Task[None] | None = None
 
     async def send(self, to: str, subject: str, text: str, html: str = "") -> None:
         recipient = address_to(to)
@@ -116,9 +116,9 @@ class SmtpMailer:
                 try:
                     await client.sendmail(self._sender.addr_spec, [to], message.as_bytes(), mail_options=options)
                 except BaseException:
-                    client.close()
+                    _abandon(client)
                     raise
-        except TimeoutError:  # of this block, or one of aiosmtplib's
+        except TimeoutError:
             raise _unsent(f"the mail server took longer than {limits.MAIL_TIME.seconds} seconds") from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as problem:
             raise _unsent(_words(problem)) from None
@@ -126,7 +126,7 @@ class SmtpMailer:
             self._under_way -= 1
         with contextlib.suppress(aiosmtplib.SMTPException, OSError):
             await client.quit(timeout=_QUIT_TIME)
-        client.close()
+        _abandon(client)
 
     async def _connected(self) -> aiosmtplib.SMTP:
         """Return a connection that is encrypted and logged in."""
@@ -142,7 +142,7 @@ class SmtpMailer:
             hostname=server.host,
             port=server.port,
             local_hostname=self._sender.domain,
-            timeout=limits.MAIL_TIME.total_seconds(),
+            timeout=None,  # `send` has one for all of it
             use_tls=security == "implicit",
             start_tls=security == "starttls",
             tls_context=self._tls or ssl.create_default_context(),
@@ -152,7 +152,7 @@ class SmtpMailer:
             if self._password is not None:
                 await client.login(server.user, self._password.reveal())
         except BaseException:
-            client.close()
+            _abandon(client)
             raise
         return client
 
@@ -161,10 +161,23 @@ class SmtpMailer:
 
         A name server that does not answer then takes one thread, and not all of those that hash passwords.
         """
-        if self._lookup is None or self._lookup.done():
-            loop = asyncio.get_running_loop()
-            self._lookup = asyncio.ensure_future(loop.getaddrinfo(self._server.host, self._server.port))
-        await asyncio.shield(self._lookup)
+        lookup = self._lookup
+        if lookup is None or lookup.done():
+            lookup = self._lookup = asyncio.create_task(_look_up(self._server))
+        await asyncio.shield(lookup)
+
+
+async def _look_up(server: MailServer) -> None:
+    with contextlib.suppress(OSError):  # connecting fails for the same reason, and reports it
+        await asyncio.get_running_loop().getaddrinfo(server.host, server.port)
+
+
+def _abandon(client: aiosmtplib.SMTP) -> None:
+    """Close a connection at once. With TLS, an orderly end would wait for a server that does not answer."""
+    transport = client.transport
+    client.close()
+    if transport is not None:
+        cast("asyncio.WriteTransport", transport).abort()
 
 
 def _unsent(message: str) -> Unreachable:
