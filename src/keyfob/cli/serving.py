@@ -47,6 +47,7 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         if second is not None:
             undo.callback(second.close)
         master_key(folder)  # checks the folder, before anything else is written there
+        mailer, mail = mailer_of(flags, folder)
         audit = opened.enter_context(audit_to(flags.audit, folder))
         tls = tls_files(folder) if flags.tls else None
         # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
@@ -55,7 +56,6 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         if flags.file is not None:
             _apply(flags.file, folder, issuer)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
-        mailer, mail = mailer_of(flags, folder)
         tenant = Tenant.follow(
             folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit, mailer=mailer
         )
