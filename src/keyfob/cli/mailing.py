@@ -9,8 +9,7 @@ from typing import Final
 
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
-from keyfob.server.io.mail import FolderOutbox
-from keyfob.server.io.smtp import MailServer, SmtpMailer
+from keyfob.serve import FolderOutbox, MailServer, SmtpMailer
 from keyfob.server.ports import Mailer
 
 PASSWORD_VARIABLE: Final = "KEYFOB_SMTP_PASSWORD"
