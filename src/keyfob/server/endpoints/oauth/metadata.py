@@ -124,8 +124,8 @@ async def health(site: Site, _: Request) -> Response:
 
 
 async def _is_healthy(site: Site, now: datetime) -> bool:
-    def write(transaction: Transaction) -> None:
-        transaction.save_tries(Tries(b"health", 0, now, now + HEALTH_CHECKED_EVERY))
+    async def write(transaction: Transaction) -> None:
+        await transaction.save_tries(Tries(b"health", 0, now, now + HEALTH_CHECKED_EVERY))
 
     try:
         await site.store.read(lambda transaction: transaction.signing_keys())
