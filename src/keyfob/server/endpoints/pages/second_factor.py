@@ -106,7 +106,9 @@ async def act(site: Site, request: Request) -> Response:
             return await _verify(site, request, browser, pending, due, fields)
 
 
-async def _send_code(site: Site, request: Request, browser: BrowserRequest, pending: Pending, due: _Due) -> Response:
+async def _send_code(
+    site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due
+) -> Response:
     if site.mailer is None:
         return again(site, browser, pending, problem=NO_MAIL, status=400)
     if await message_wait(site, due.login, request.peer):
