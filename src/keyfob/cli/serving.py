@@ -12,6 +12,7 @@ from pathlib import Path
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import SIGNALLED
+from keyfob.cli.mailing import NONE_SET_UP, mailer_of
 from keyfob.cli.tenant.folder import ask, database_of, lines_of, load
 from keyfob.errors import Misuse
 from keyfob.jose.certificates import TLS_HOSTS
@@ -48,6 +49,7 @@ def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> 
         if second is not None:
             undo.callback(second.close)
         master_key(folder)  # checks the folder, before anything else is written there
+        mailer, mail = mailer_of(flags, folder)
         audit = opened.enter_context(audit_to(flags.audit, folder))
         tls = tls_files(folder) if flags.tls else None
         # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
@@ -56,13 +58,20 @@ def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> 
         if flags.file is not None:
             _apply(flags.file, folder, database, issuer)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
-        ready = ready_config(issuer)
-        tenant = Tenant.follow(folder, ready, wire=flags.wire, for_certificates=mtls, audit=audit, database=database)
+        tenant = Tenant.follow(
+            folder,
+            ready_config(issuer),
+            wire=flags.wire,
+            for_certificates=mtls,
+            audit=audit,
+            mailer=mailer,
+            database=database,
+        )
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
     for remark in remarks(tenant.config, has_tls=tls is not None, has_mtls_port=second is not None):
         output.remark(remark)
-    sys.stdout.write(_introduction(tenant, folder, database, tls))
+    sys.stdout.write(_introduction(tenant, folder, database, tls, mail))
     sys.stdout.flush()
     try:
         run_until_signal(tenant, listener, tls, certified)
@@ -126,7 +135,9 @@ def _apply(file: Path, folder: Path, database: str, issuer: str) -> None:
         registry.carry_out(plan)
 
 
-def _introduction(tenant: Tenant, folder: Path, database: str, tls: TlsFiles | None = None) -> str:
+def _introduction(
+    tenant: Tenant, folder: Path, database: str, tls: TlsFiles | None = None, mail: str = NONE_SET_UP
+) -> str:
     """Return the text that is printed at the start: all that a first login needs."""
     config = tenant.config
     program, api = config.application(READY_CLIENT_ID), config.api(READY_AUDIENCE)
@@ -135,7 +146,8 @@ def _introduction(tenant: Tenant, folder: Path, database: str, tls: TlsFiles | N
 keyfob tenant, wire {config.wire}, {f"data in {shown(database)}, keys" if database else "data"} in {folder}
 
   issuer     {config.issuer}
-{_mtls_line(config.for_certificates)}{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
+{_mtls_line(config.for_certificates)}  e-mail     {mail}
+{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
 {_trust_lines(tls) if tls else ""}\
 {_first_login_lines(config.issuer) if is_ready else _login_lines(config)}
 Ctrl-C stops it; keys and data stay.

@@ -203,11 +203,11 @@ class Passwords(Protocol):
 class Mailer(Protocol):
     """Send e-mail."""
 
-    async def send(self, to: str, subject: str, text: str) -> None:
-        """Send one plain-text message.
+    async def send(self, to: str, subject: str, text: str, html: str = "") -> None:
+        """Send one message to one address: as plain text, and the same as HTML if there is any.
 
         Raises:
-            Unreachable: It could not be sent.
+            Unreachable: It was not sent. The message is for the operator, and repeats nothing of the e-mail.
         """
         ...
 

@@ -16,6 +16,7 @@ from keyfob.server.decide.throttle import Bucket, Failures
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, TimeAndRandom
+from keyfob.server.records import Factor
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
 
@@ -52,6 +53,7 @@ class Site:
 
     Attributes:
         keys: The signing keys, newest first.
+        mailer: Sends e-mail; None if no mail is set up.
         paces: The polling state of each pending device login, by the hash of its device code.
         device_requests: Device requests left, by network.
         client_failures: Wrong secrets of registered clients, by client and network.
@@ -68,7 +70,7 @@ class Site:
     passwords: Passwords
     render: Render
     audit: Audit
-    mailer: Mailer
+    mailer: Mailer | None
     draw: Draw
     paces: LimitedDict[bytes, Pace] = field(default_factory=LimitedDict[bytes, Pace])
     device_requests: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
@@ -89,6 +91,11 @@ class Site:
         """Replace the settings and the keys. Pending logins continue with the new ones."""
         self.config, self.keys = config, keys
         self.__post_init__()
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """The second factors that can be enrolled: codes by e-mail only where mail is set up."""
+        return tuple(one for one in self.config.factors if one != "email" or self.mailer is not None)
 
     def now(self) -> datetime:
         return self.surroundings.now()

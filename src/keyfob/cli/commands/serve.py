@@ -21,6 +21,14 @@ def configure(parser: ArgumentParser) -> None:
                         "asked for their certificates (RFC 8705); 0 for any free one")  # fmt: skip
     parser.add_argument("--client-ca", type=Path, metavar="FILE", help="with --mtls-port: authorities, in PEM, whose "
                         "certificates prove a program by its name")  # fmt: skip
+    parser.add_argument("--dev", action="store_true", help="for development, never for people's logins: "
+                        "e-mails are files in the data folder's outbox")  # fmt: skip
+    parser.add_argument("--smtp", metavar="URL", help="mail server for codes: smtp://USER@HOST:587 (STARTTLS), or "
+                        "smtps://USER@HOST:465")  # fmt: skip
+    parser.add_argument("--smtp-password", type=Path, metavar="FILE", help="where the mail server's password is "
+                        "(default: the variable KEYFOB_SMTP_PASSWORD)")  # fmt: skip
+    parser.add_argument("--mail-from", metavar="ADDRESS", help="who e-mails are from, such as 'Example "
+                        "<no-reply@example.com>' (default: USER)")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
     add_database_flag(parser)
     parser.add_argument("--audit", default="", metavar="FILE|-|off", help="where each login and refusal is noted, as "

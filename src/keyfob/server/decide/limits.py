@@ -58,6 +58,9 @@ HASHES_WAITING: Final = 32
 HASHES_WAITING_OF_ONE: Final = 4  # network
 # Of the requests of one network to one endpoint, the part that may push an authorization request, which is stored.
 PUSHES_ONE_IN: Final = 10
+# E-mails that are being sent at one time by one node, and the time for one, in which its request waits.
+MAILS_AT_ONCE: Final = 20
+MAIL_TIME: Final = timedelta(seconds=10)
 # Pages: forms that one network may send to one page in a minute.
 FORMS_PER_MINUTE: Final = 300
 

@@ -14,7 +14,6 @@ from keyfob.server.io.audit import audit_log
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import master_key
-from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.reload import Reloader, note_password_users
 from keyfob.server.io.render import draw, render
@@ -80,6 +79,8 @@ class Tenant:
     ) -> Tenant:
         """Create a tenant from its parts, with a signing key for each algorithm of its APIs.
 
+        Without a mailer, there are no codes by e-mail.
+
         Raises:
             Malformed: The stored keys were encrypted with another master key.
         """
@@ -91,7 +92,7 @@ class Tenant:
                 surroundings or SystemSurroundings(),
                 passwords or Argon2Passwords(),
                 audit,
-                mailer or MemoryOutbox(),
+                mailer,
             )
         )
 
@@ -119,13 +120,22 @@ class Tenant:
         return asyncio.run(made)
 
     @classmethod
-    def open(cls, folder: Path, config: TenantConfig, *, with_first_user: bool = False, database: str = "") -> Tenant:
+    def open(
+        cls,
+        folder: Path,
+        config: TenantConfig,
+        *,
+        with_first_user: bool = False,
+        mailer: Mailer | None = None,
+        database: str = "",
+    ) -> Tenant:
         """Open a tenant with its keys and data in a folder.
 
         Args:
             folder: It is created at the first start.
             config: The settings.
             with_first_user: Whether to add a user at the first start; `first_user` then has the password.
+            mailer: Sends codes by e-mail, such as `SmtpMailer`; without one there are none.
             database: The URL of a PostgreSQL database for the data; "" for a file in the folder.
 
         Raises:
@@ -133,7 +143,7 @@ class Tenant:
             Malformed: The stored keys were encrypted with another master key.
         """
         master = master_key(folder)
-        store, mailer = open_store(folder, database), FolderOutbox(folder / "outbox")
+        store = open_store(folder, database)
 
         async def start() -> Tenant:
             tenant = await cls.create(config, store=store, master=master, mailer=mailer)
@@ -150,6 +160,7 @@ class Tenant:
         wire: Wire | None = None,
         for_certificates: ForCertificates | None = None,
         audit: Audit = audit_log,
+        mailer: Mailer | None = None,
         database: str = "",
     ) -> Tenant:
         """Open a tenant with its settings, keys and data in a folder, and reload the settings when they change.
@@ -161,6 +172,7 @@ class Tenant:
             wire: The dialect, if not that of the settings.
             for_certificates: The address for client certificates, if any.
             audit: Receives the events of the audit log; else the logger `keyfob.audit` does.
+            mailer: As in `open`.
             database: As in `open`.
 
         Raises:
@@ -168,7 +180,7 @@ class Tenant:
             Malformed: The stored keys were encrypted with another master key.
         """
         master = master_key(folder)
-        store, mailer = open_store(folder, database), FolderOutbox(folder / "outbox")
+        store = open_store(folder, database)
 
         def read(documents: tuple[Document, ...]) -> TenantConfig:
             config = config_of(documents, ready.issuer) if documents else ready
@@ -236,7 +248,7 @@ async def _make_site(
     surroundings: TimeAndRandom,
     passwords: Passwords,
     audit: Audit,
-    mailer: Mailer,
+    mailer: Mailer | None,
 ) -> Site:
     keys = await make_keys(store, master, surroundings, config)
     own = hash_keys(master)
