@@ -48,6 +48,21 @@ class LimitedDict(Generic[K, V]):
 
 
 @dataclass(slots=True)
+class Readiness:
+    """Whether the store can be used.
+
+    Attributes:
+        reason: The code of the failure, or "".
+        checked_at: When the last check ended.
+        checking_since: When the check began that is under way.
+    """
+
+    reason: str = "starting"
+    checked_at: datetime | None = None
+    checking_since: datetime | None = None
+
+
+@dataclass(slots=True)
 class Site:
     """The dependencies and the state of the endpoints.
 
@@ -60,7 +75,7 @@ class Site:
         unknown_tries: Wrong passwords of names that do not exist, by their keyed hash. Those of users are in the store.
         network_tries: Password tries left for one network at all accounts.
         endpoint_requests: Requests left, by endpoint and network.
-        health: When the store was last checked for /healthz, and the result.
+        readiness: The last check of the store for /readyz.
         token_issuer: Signs tokens with the newest key of each algorithm.
     """
 
@@ -85,7 +100,7 @@ class Site:
     endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )
-    health: tuple[datetime, bool] | None = None
+    readiness: Readiness = field(default_factory=Readiness)
     token_issuer: TokenIssuer = field(init=False)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide import limits
 from keyfob.server.decide.forwarded import client_address
-from keyfob.server.endpoints.routes import handle
+from keyfob.server.endpoints.routes import PROBES, handle
 from keyfob.server.io.passwords import CALLER_LEFT
 from keyfob.server.io.render import style
 from keyfob.server.site import Site
@@ -49,11 +49,13 @@ class AsgiApp:
 
     async def answer(self, request: Request) -> Response:
         """Answer one request. Log every exception, without details in the response."""
-        if self._reload is not None:
-            await self._reload()
-        if request.path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
-            return _style(self._site.config.colour)
+        if request.path in PROBES:
+            return _checked(await handle(self._site, request))
         try:
+            if self._reload is not None:
+                await self._reload()
+            if request.path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
+                return _style(self._site.config.colour)
             await self._sweep_if_due()
             return _checked(await handle(self._site, request))
         except Exception:  # noqa: BLE001  a response must never contain a traceback
@@ -68,7 +70,7 @@ class AsgiApp:
         self._sweep_at = now + limits.SWEEP_EVERY
         try:
             gone = await self._site.store.write(lambda transaction: transaction.sweep(now, limits.SWEPT_AT_ONCE))
-        except Exception:  # noqa: BLE001  a request does not fail because of it; /healthz reports a store that is full
+        except Exception:  # noqa: BLE001  a request does not fail because of it; /readyz reports a store that is full
             _LOG.exception("expired rows could not be deleted")
             return
         if gone == limits.SWEPT_AT_ONCE:
