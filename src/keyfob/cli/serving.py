@@ -70,7 +70,7 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         output.remark(
             "the issuer is https and a proxy must stand before this port, but trusted_proxies is empty: every limit for"
             " one address is then one for all, and pages cannot show where a login was asked for"
-            " (keyfob help docs/https.md)"
+            " (keyfob help docs/operations.md)"
         )
     sys.stdout.write(_introduction(tenant, folder, tls))
     sys.stdout.flush()

@@ -66,11 +66,12 @@ def test_a_store_that_hangs_is_asked_once() -> None:
     started = 0
 
     async def story() -> tuple[list[int], str]:
-        forever = asyncio.Event()
+        begun, forever = asyncio.Event(), asyncio.Event()
 
         async def hang(_: object) -> None:
             nonlocal started
             started += 1
+            begun.set()
             await forever.wait()
 
         request = Request("GET", f"{ISSUER}readyz")
@@ -78,9 +79,7 @@ def test_a_store_that_hangs_is_asked_once() -> None:
         whole, scene.store.write = scene.store.write, hang  # type: ignore[method-assign, assignment]
         scene.time.go(timedelta(seconds=2))
         first = asyncio.ensure_future(ask(scene.tenant.app, request))
-        await asyncio.sleep(0)
-        while not started:
-            await asyncio.sleep(0)
+        await begun.wait()
         statuses = [(await ask(scene.tenant.app, request)).status]
         scene.time.go(timedelta(seconds=6))
         late = await ask(scene.tenant.app, request)
