@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
 
 from keyfob.cli import output
-from keyfob.cli.exit_codes import SIGNALLED
 from keyfob.cli.tenant.folder import ask, lines_of, load
 from keyfob.errors import Misuse
 from keyfob.jose.certificates import TLS_HOSTS
@@ -30,7 +28,6 @@ def serve(flags: Namespace) -> None:
 
     Raises:
         Misuse: The flags contradict each other, or the file has mistakes.
-        SystemExit: A signal other than SIGINT and SIGTERM ended it.
     """
     _check(flags)
     folder = flags.data or default_folder()
@@ -74,11 +71,7 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         )
     sys.stdout.write(_introduction(tenant, folder, tls))
     sys.stdout.flush()
-    try:
-        run_until_signal(tenant, listener, tls, certified)
-    except SystemExit as ended:  # raised again by the signal handler after an orderly stop
-        if ended.code != SIGNALLED + signal.SIGTERM:
-            raise
+    run_until_signal(tenant, listener, tls, certified)
 
 
 def _check(flags: Namespace) -> None:
