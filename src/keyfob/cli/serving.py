@@ -10,6 +10,7 @@ from pathlib import Path
 
 from keyfob.cli import output
 from keyfob.cli.tenant.folder import ask, lines_of, load
+from keyfob.cli.unsafe import is_this_machine, refuse_readable_folder, refuse_unsafe
 from keyfob.errors import Misuse
 from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
@@ -42,16 +43,22 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         second = None if flags.mtls_port is None else bind(flags.host, flags.mtls_port)
         if second is not None:
             undo.callback(second.close)
+        if not flags.dev:
+            refuse_readable_folder(folder)
         master_key(folder)  # checks the folder, before anything else is written there
         audit = opened.enter_context(audit_to(flags.audit, folder))
         tls = tls_files(folder) if flags.tls else None
         # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
-        name = flags.host if flags.tls else ""
+        # Where others can connect, the settings must have an issuer; without one, it is this machine.
+        name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
         issuer = url_of(listener, is_tls=flags.tls, name=name)
         if flags.file is not None:
             _apply(flags.file, folder, issuer)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
         tenant = Tenant.follow(folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit)
+        undo.callback(tenant.close)
+        if not flags.dev:
+            refuse_unsafe(tenant, flags.host)
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
     names = tenant.config.password_users()

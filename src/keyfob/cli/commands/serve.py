@@ -21,7 +21,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--client-ca", type=Path, metavar="FILE", help="with --mtls-port: authorities, in PEM, whose "
                         "certificates prove a program by its name")  # fmt: skip
     parser.add_argument("--dev", action="store_true", help="for development, never for people's logins: "
-                        "e-mails are files in the data folder's outbox")  # fmt: skip
+                        "e-mails are files in the data folder's outbox, and unsafe settings are not refused")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
     parser.add_argument("--audit", default="", metavar="FILE|-|off", help="where each login and refusal is noted, as "
                         "lines of JSON (default: audit.jsonl in the data folder; - is standard output)")  # fmt: skip

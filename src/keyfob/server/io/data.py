@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Generator
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from keyfob.errors import Misuse
 from keyfob.io.folders import platform_folder
 from keyfob.server.start import MASTER_KEY_BYTES
 
+_KEY_NAME: Final = "master.key"
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
@@ -31,7 +33,7 @@ def master_key(folder: Path) -> bytes:
         Misuse: The folder cannot be used, belongs to another user or may have been written by one, or the file is
             not a key.
     """
-    path = folder / "master.key"
+    path = folder / _KEY_NAME
     try:
         folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
         _make_private(folder, has_content=any(folder.iterdir()))
@@ -44,6 +46,15 @@ def master_key(folder: Path) -> bytes:
     if len(found) != MASTER_KEY_BYTES:
         raise Misuse(f"{path} is not a master key", hint="Bring back the right one; without it the data is lost.")
     return found
+
+
+def readable_key(folder: Path) -> Path | None:
+    """Return the master key if others can enter the folder and read it. Nothing is changed."""
+    key = folder / _KEY_NAME
+    if os.name != "posix" or not key.is_file():
+        return None
+    can_enter = folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH)
+    return key if can_enter and key.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH) else None
 
 
 def _make_private(path: Path, *, has_content: bool = True) -> None:

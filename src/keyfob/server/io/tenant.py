@@ -222,6 +222,11 @@ class Tenant:
 
         return user if await site.store.write(add) else None
 
+    def has_first_user(self) -> bool:
+        """Return whether the first user of a ready tenant may log in."""
+        found = asyncio.run(self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL)))
+        return found is not None and not found.is_blocked
+
     def close(self) -> None:
         """Close the store."""
         asyncio.run(self._site.store.close())
