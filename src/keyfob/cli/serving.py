@@ -16,10 +16,11 @@ from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
 from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, ready_config, tls_files, url_of
 from keyfob.serve import run as run_until_signal
-from keyfob.server.io.audit import audit_to
+from keyfob.server.io.audit import AuditFile, audit_to
 from keyfob.server.io.certificates import TlsFiles, read_authorities
 from keyfob.server.io.data import master_key
 from keyfob.server.io.running import Certified
+from keyfob.server.ports import Audit
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 
@@ -57,6 +58,7 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
         tenant = Tenant.follow(folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit)
         undo.callback(tenant.close)
+        metrics = _serve_metrics(tenant, flags.metrics_port, audit, opened)
         if not flags.dev:
             refuse_unsafe(tenant, flags.host)
         undo.pop_all()
@@ -76,7 +78,7 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
             " one address is then one for all, and pages cannot show where a login was asked for"
             " (keyfob help docs/operations.md)"
         )
-    sys.stdout.write(_introduction(tenant, folder, tls))
+    sys.stdout.write(_introduction(tenant, folder, tls, metrics))
     sys.stdout.flush()
     run_until_signal(tenant, listener, tls, certified)
 
@@ -118,7 +120,20 @@ def _apply(file: Path, folder: Path, issuer: str) -> None:
         registry.carry_out(plan)
 
 
-def _introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None) -> str:
+def _serve_metrics(tenant: Tenant, place: tuple[str, int] | None, audit: Audit, opened: ExitStack) -> str:
+    """Serve the metrics, if they are wanted. Return their URL, or ""."""
+    if place is None:
+        return ""
+    from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  20 ms, and few need it
+
+    meter = PrometheusMeter()
+    tenant.measure(meter, lambda: audit.lost if isinstance(audit, AuditFile) else 0)
+    address, stop = meter.serve(*place)
+    opened.callback(stop)
+    return address
+
+
+def _introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None, metrics: str = "") -> str:
     """Return the text that is printed at the start: all that a first login needs."""
     config = tenant.config
     program, api = config.application(READY_CLIENT_ID), config.api(READY_AUDIENCE)
@@ -127,11 +142,16 @@ def _introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None) -> 
 keyfob tenant, wire {config.wire}, data in {folder}
 
   issuer     {config.issuer}
-{_mtls_line(config.for_certificates)}{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
+{_mtls_line(config.for_certificates)}{_metrics_line(metrics)}\
+{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
 {_trust_lines(tls) if tls else ""}\
 {_first_login_lines(config.issuer) if is_ready else _login_lines(config)}
 Ctrl-C stops it; keys and data stay.
 """
+
+
+def _metrics_line(address: str) -> str:
+    return f"  metrics    {address}\n" if address else ""
 
 
 def _mtls_line(mtls: ForCertificates | None) -> str:

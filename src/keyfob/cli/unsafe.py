@@ -59,8 +59,8 @@ def _refuse_open_port(config: TenantConfig, host: str) -> None:
     if not config.trusted_proxies:
         raise _unsafe(
             f"other machines can connect to {host} without TLS, and no proxy is named",
-            "Set trusted_proxies in tenant.toml to the networks of the proxies (keyfob help docs/operations.md), or serve"
-            " on 127.0.0.1.",
+            "Set trusted_proxies in tenant.toml to the networks of the proxies (keyfob help docs/operations.md), or"
+            " serve on 127.0.0.1.",
         )
 
 

@@ -15,7 +15,7 @@ from keyfob.server.decide.device import Pace
 from keyfob.server.decide.throttle import Bucket, Failures
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
-from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, TimeAndRandom
+from keyfob.server.ports import Audit, Draw, Limit, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
 from keyfob.server.records import Tries
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
@@ -46,6 +46,19 @@ class LimitedDict(Generic[K, V]):
     def drop(self, key: K) -> None:
         self._entries.pop(key, None)
 
+    def values(self) -> tuple[V, ...]:
+        return tuple(self._entries.values())
+
+
+class Unmeasured:
+    """A meter that counts nothing."""
+
+    def request(self, path: str, status: int, seconds: float) -> None: ...
+
+    def token(self, grant: str, response: Response) -> None: ...
+
+    def limited(self, limit: Limit) -> None: ...
+
 
 @dataclass(slots=True)
 class Readiness:
@@ -75,6 +88,7 @@ class Site:
         unknown_tries: Wrong passwords of names that do not exist, by their keyed hash. Those of users are in the store.
         network_tries: Password tries left for one network at all accounts.
         endpoint_requests: Requests left, by endpoint and network.
+        meter: Counts what happens; nothing by default.
         readiness: The last check of the store for /readyz.
         token_issuer: Signs tokens with the newest key of each algorithm.
     """
@@ -100,6 +114,7 @@ class Site:
     endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )
+    meter: Meter = field(default_factory=Unmeasured)
     readiness: Readiness = field(default_factory=Readiness)
     token_issuer: TokenIssuer = field(init=False)
 

@@ -82,18 +82,21 @@ async def check_password(
     tries = refill(site.network_tries.get(network), NETWORK_TRIES, _NETWORK_SPAN, now)
     wait = time_until_try(tries, NETWORK_TRIES, _NETWORK_SPAN)
     if wait:
+        site.meter.limited("passwords-of-network")
         return PasswordRefused(wait)
     site.network_tries.put(network, spend(tries))
     # Counted before the slow hash, so that concurrent tries are all counted.
     names = tuple(connections)
     counted = await site.store.write(lambda transaction: _count(site, transaction, names, email, network, now))
     if isinstance(counted, PasswordRefused):
+        site.meter.limited("passwords-of-account")
         return counted
     user = counted.user
     fits = await site.passwords.verify(password, user.password_hash if user else None, network)
     if fits is None:
         await site.store.write(lambda transaction: _uncount(site, transaction, counted, now))
         _give_back(site, network)
+        site.meter.limited("passwords-waiting")
         return PasswordRefused(_RETRY_BUSY, is_busy=True)
     if user is None or not fits or user.is_blocked:
         is_blocked = fits and user is not None

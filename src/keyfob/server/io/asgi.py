@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache, partial
+from time import perf_counter
 from typing import Any, Final
 
 from keyfob.io.redacting import guard_log
@@ -41,8 +42,10 @@ class AsgiApp:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
+            began = perf_counter()
             response = await self._answer(scope, receive)
             if response is not None:
+                self._site.meter.request(scope["path"], response.status, perf_counter() - began)
                 await _write(response, send, has_body=scope["method"] != "HEAD")
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
