@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
 
 from keyfob.cli import output
+from keyfob.cli.exit_codes import SIGNALLED
 from keyfob.cli.tenant.folder import ask, lines_of, load
 from keyfob.cli.unsafe import is_this_machine, refuse_readable_folder, refuse_unsafe
 from keyfob.errors import Misuse
@@ -30,6 +32,7 @@ def serve(flags: Namespace) -> None:
 
     Raises:
         Misuse: The flags contradict each other, or the file has mistakes.
+        SystemExit: A signal other than SIGINT and SIGTERM ended it.
     """
     _check(flags)
     folder = flags.data or default_folder()
@@ -80,7 +83,11 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         )
     sys.stdout.write(_introduction(tenant, folder, tls, metrics))
     sys.stdout.flush()
-    run_until_signal(tenant, listener, tls, certified)
+    try:
+        run_until_signal(tenant, listener, tls, certified)
+    except SystemExit as ended:  # a signal before the server has taken them over
+        if ended.code != SIGNALLED + signal.SIGTERM:
+            raise
 
 
 def _check(flags: Namespace) -> None:

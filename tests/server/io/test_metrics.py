@@ -124,5 +124,5 @@ def test_the_table_of_the_page_is_current() -> None:
             rows.append(f"| `{metric.name}{suffix}` | {metric.type} | {shown} | {metric.documentation} |")
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `keyfob_.*$", page, re.MULTILINE) == rows, "\n".join(rows)
-    limits = re.findall(r"`([a-z-]+)`", page.partition("| `limit` |")[2].partition("\n\n")[0])
+    limits = re.findall(r"`([a-z-]+)`", page.partition("\n| `limit` |")[2].partition("\n\n")[0])
     assert sorted(limits) == sorted(get_args(Limit))

@@ -140,3 +140,11 @@ def test_every_accepted_request_is_answered(served: Served, tmp_path: Path) -> N
     assert ends <= {"answered", "refused", "late"}
     assert served.process.wait(30) == 0
     assert [path.name for path in (tmp_path / "data").glob("*-wal")] == [], "the store was closed"
+
+
+def test_a_signal_at_the_very_start_ends_it(commands: Commands) -> None:
+    """The event loop lost it, and the process stayed for ever."""
+    for _ in range(4):
+        process, _, _ = commands.serve()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0

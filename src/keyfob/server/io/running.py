@@ -239,8 +239,10 @@ def run(
 ) -> None:
     """Serve until SIGINT or SIGTERM, over https with `tls`. Finish pending requests before the end."""
     guard_log("asyncio", "concurrent.futures")
-    with contextlib.suppress(KeyboardInterrupt):  # before the server has taken over the signals
-        _server(app, tls, certified).run(sockets=[listener])
+    server = _server(app, tls, certified)
+    # Taken over before the event loop begins, which would lose the SystemExit of an earlier handler.
+    with contextlib.suppress(KeyboardInterrupt), server.capture_signals():
+        server.run(sockets=[listener])
 
 
 class Running:
