@@ -9,6 +9,7 @@ KeyfobError
 ├── TimedOut
 ├── Unreachable
 ├── VaultUnavailable
+├── StoreUnavailable
 ├── InvalidToken
 └── SystemFailed
 
@@ -56,6 +57,7 @@ Code = Literal[
     "setting-unsafe",
     "setting-wrong",
     "store-newer",
+    "store-unavailable",
     "system-failed",
     "timed-out",
     "token-bound",
@@ -159,6 +161,13 @@ class VaultUnavailable(KeyfobError):
     """The vault cannot be used: locked, damaged, or owned by another user."""
 
     default_code: ClassVar[Code] = "vault-unavailable"
+    exit: ClassVar[int] = 8
+
+
+class StoreUnavailable(KeyfobError):
+    """A tenant's database cannot be used now: a full disk, a lost connection, another process that holds its lock."""
+
+    default_code: ClassVar[Code] = "store-unavailable"
     exit: ClassVar[int] = 8
 
 

@@ -17,14 +17,9 @@ from keyfob.server.decide.limits import PUSHED_CHARACTERS, SWEEP_EVERY
 from keyfob.server.decide.multifactor import MESSAGE_LIFETIME
 from keyfob.server.io.asgi import _checked
 from keyfob.server.io.mail import FolderOutbox
-from keyfob.server.io.memory import MemoryTables
 from keyfob.testing.example_tenant import CALLBACK, ORDERS
 from keyfob.testing.scene import ISSUER, Scene
-from tests.server.wires import CHALLENGE, as_machine, device_codes, person_of, scene_of, told
-
-
-def tables(scene: Scene) -> MemoryTables:
-    return scene.store._tables
+from tests.server.wires import CHALLENGE, as_machine, device_codes, person_of, scene_of, stored, told
 
 
 def push(scene: Scene, **parameters: str) -> Response:
@@ -40,8 +35,8 @@ def test_a_pushed_request_is_short() -> None:
     assert told(push(scene, more="x" * 60_000))[:2] == (400, "invalid_request")
     many = {f"p{number}": "x" * 1000 for number in range(60)}
     assert told(push(scene, **many))[:2] == (400, "invalid_request")
-    (kept,) = tables(scene).pushes.values()
-    assert len(kept.parameters) < PUSHED_CHARACTERS + 1000
+    (kept,) = stored(scene)["pushed_request"]
+    assert len(str(kept["parameters"])) < PUSHED_CHARACTERS + 1000
 
 
 def test_pushed_requests_of_one_network_are_limited() -> None:
@@ -58,13 +53,13 @@ def test_expired_rows_go_by_time_whatever_the_requests_are(traffic: str) -> None
     for _ in range(50):
         push(scene)
     asyncio.run(scene.store.write(lambda transaction: transaction.use_once(b"jti", scene.time.now())))
-    scene.time.go(SWEEP_EVERY + timedelta(seconds=1))
+    scene.time.go(SWEEP_EVERY + timedelta(minutes=1))
     if traffic == "machine":
         assert as_machine(scene, audience=ORDERS).status == 200
     else:
         scene.send(Request("GET", f"{ISSUER}{'.well-known/jwks.json' if traffic == 'metadata' else 'nothing'}"))
-    assert not tables(scene).pushes
-    assert not tables(scene).used
+    assert not stored(scene)["pushed_request"]
+    assert not stored(scene)["used_once"]
 
 
 def test_confirming_a_code_stores_no_session() -> None:
@@ -75,8 +70,8 @@ def test_confirming_a_code_stores_no_session() -> None:
         person = person_of(scene)
         person.open(str(codes["verification_uri_complete"]))
         person.press("confirm")
-    assert not tables(scene).sessions
-    assert len(tables(scene).devices) == 1
+    assert not stored(scene)["browser_session"]
+    assert len(stored(scene)["device_login"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tests.attacks.browsers import (
     recover,
     shown_secret,
 )
-from tests.server.wires import body_of, log_in, person_of, scene_of, token, told, with_password
+from tests.server.wires import body_of, log_in, person_of, scene_of, stored, token, told, with_password
 
 
 @pytest.fixture
@@ -92,11 +92,7 @@ def test_an_unproven_factor_lives_as_long_as_its_login(strict: Scene) -> None:
     assert prove(strict, shown, str(planted["secret"])).status == 403
     strict.time.go(timedelta(hours=2))
     device(strict, "native")
-
-    def left(transaction: object) -> object:
-        return getattr(transaction, "factors", None)
-
-    assert asyncio.run(strict.store.read(left)) == {}
+    assert stored(strict)["authenticator"] == []
 
 
 def test_a_message_to_an_unproven_address_is_its_logins_alone(strict: Scene) -> None:

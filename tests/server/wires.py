@@ -26,6 +26,18 @@ def scene_of(wire: Wire = "auth0", **changed: object) -> Scene:
     return Scene(replace(example_config(ISSUER, wire), **changed))  # type: ignore[arg-type]
 
 
+def stored(scene: Scene) -> dict[str, list[dict[str, object]]]:
+    """Return the rows of every table, as the database has them."""
+    execute = scene.store._reader.execute
+    names = [name for (name,) in execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    found: dict[str, list[dict[str, object]]] = {}
+    for name in names:
+        rows = execute(f"SELECT * FROM {name}")
+        columns = [column for column, *_ in rows.description]
+        found[name] = [dict(zip(columns, row, strict=True)) for row in rows]
+    return found
+
+
 def told(response: Response) -> tuple[int, str, str]:
     members = json.loads(response.body)
     return response.status, members["error"], members.get("error_description", "")

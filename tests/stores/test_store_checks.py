@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.errors import Misuse
-from keyfob.server.io.memory import MemoryStore
+from keyfob.errors import Misuse, StoreUnavailable
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Store
 from keyfob.testing.example_records import KEY, LOGIN
@@ -21,7 +20,7 @@ from keyfob.testing.store_checks import CHECKS, Check
 
 @pytest.fixture(params=["memory", "sqlite"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
-    return MemoryStore if request.param == "memory" else lambda: SqliteStore(tmp_path / "store.sqlite3")
+    return SqliteStore if request.param == "memory" else lambda: SqliteStore(tmp_path / "store.sqlite3")
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -110,4 +109,4 @@ def test_a_database_that_fails_tells_everybody_who_waits(tmp_path: Path) -> None
         await store.close()
         return outcomes
 
-    assert all(isinstance(outcome, sqlite3.Error) for outcome in asyncio.run(run()))
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in asyncio.run(run()))

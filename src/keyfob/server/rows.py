@@ -35,20 +35,33 @@ _RENAMED: Final = {"grant": "grant_name"}  # GRANT is reserved in SQL
 
 
 class Table(Generic[R]):
-    """The table of one type of record.
+    """The table of one type of record, with its SQL, which every database here understands.
 
     Attributes:
-        columns: The names, separated by commas, in the order of the record's fields.
-        marks: A placeholder for each column.
+        select: The begin of a query for whole records.
+        add: Add a record, unless one with the same key, or the same value of a unique column, exists.
+        put: Add a record, or replace the one with the same key.
     """
 
-    def __init__(self, record: type[R], name: str) -> None:
+    def __init__(self, record: type[R], name: str, *key: str) -> None:
+        """Describe a table.
+
+        Args:
+            record: Its fields are the columns.
+            name: In the database.
+            key: The columns of the primary key.
+        """
         self.name = name
         hints = typing.get_type_hints(record)
         names = [field.name for field in fields(record)]  # type: ignore[arg-type]
         kinds = [_kind(hints[name]) for name in names]
-        self.columns = ", ".join(_column(name, kind) for name, kind in zip(names, kinds, strict=True))
-        self.marks = ", ".join("?" for _ in names)
+        columns = [_column(name, kind) for name, kind in zip(names, kinds, strict=True)]
+        listed, marks, keys = ", ".join(columns), ", ".join("?" for _ in columns), ", ".join(key)
+        changed = [column for column in columns if column not in key]
+        into = f"INSERT INTO {name} ({listed}) VALUES ({marks}) ON CONFLICT"  # noqa: S608  fixed words
+        self.select = f"SELECT {listed} FROM {name}"  # noqa: S608
+        self.add = f"{into} DO NOTHING"
+        self.put = f"{into} ({keys}) DO UPDATE SET " + ", ".join(f"{one} = excluded.{one}" for one in changed)
         self._record = record
         self._values = attrgetter(*names)
         self._writers = [(at, *_WRITERS[kind]) for at, kind in enumerate(kinds) if kind in _WRITERS]
@@ -98,15 +111,15 @@ _WRITERS: Final[dict[object, tuple[Callable[[Any], Any], Callable[[Any], Any]]]]
     tuple[tuple[str, str], ...]: (json.dumps, _read_pairs),
 }
 
-DEVICE: Final = Table(DeviceLogin, "device_login")
-REFRESH: Final = Table(RefreshLogin, "refresh_login")
-CODE: Final = Table(AuthorizationCode, "authorization_code")
-PUSHED: Final = Table(PushedRequest, "pushed_request")
-CONSENT: Final = Table(Consent, "consent")
-AUTHENTICATOR: Final = Table(Authenticator, "authenticator")
-MFA_LOGIN: Final = Table(MfaLogin, "mfa_login")
-SESSION: Final = Table(BrowserSession, "browser_session")
-PERSON: Final = Table(User, "person")
-KEY: Final = Table(StoredKey, "signing_key")
-DOCUMENT: Final = Table(Document, "document")
-TRIES: Final = Table(Tries, "tries")
+DEVICE: Final = Table(DeviceLogin, "device_login", "device_code_hash")
+REFRESH: Final = Table(RefreshLogin, "refresh_login", "login_id")
+CODE: Final = Table(AuthorizationCode, "authorization_code", "code_hash")
+PUSHED: Final = Table(PushedRequest, "pushed_request", "uri_hash")
+CONSENT: Final = Table(Consent, "consent", "user_id", "client_id", "audience")
+AUTHENTICATOR: Final = Table(Authenticator, "authenticator", "authenticator_id")
+MFA_LOGIN: Final = Table(MfaLogin, "mfa_login", "token_hash")
+SESSION: Final = Table(BrowserSession, "browser_session", "session_hash")
+PERSON: Final = Table(User, "person", "user_id")
+KEY: Final = Table(StoredKey, "signing_key", "key_id")
+DOCUMENT: Final = Table(Document, "document", "kind", "name")
+TRIES: Final = Table(Tries, "tries", "tries_key")

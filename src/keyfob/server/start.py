@@ -69,7 +69,7 @@ def without_secrets(config: TenantConfig, key: bytes) -> TenantConfig:
     return replace(config, applications=tuple(map(hashed, config.applications)))
 
 
-def load_signing_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]:
+async def load_signing_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]:
     """Load and decrypt the signing keys, newest first.
 
     Raises:
@@ -78,7 +78,7 @@ def load_signing_keys(transaction: Transaction, master: bytes) -> tuple[SigningK
     key = derive(master, "signing keys")
     return tuple(
         SigningKey.from_pem(unseal(found.sealed, key, context=f"signing-key {found.key_id}"), found.algorithm)
-        for found in transaction.signing_keys()
+        for found in await transaction.signing_keys()
     )
 
 

@@ -27,8 +27,8 @@ from keyfob.protocol.http import Request, Response, form_request
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Tenant, TenantConfig, ready_config
 from keyfob.server.io.mail import MemoryOutbox
-from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Transaction
 from keyfob.server.records import StoredKey
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
@@ -70,7 +70,7 @@ class Scene:
         self.events: list[Mapping[str, object]] = []
         self.outbox = MemoryOutbox()
         self.config = config or replace(ready_config(ISSUER), name="Example")
-        self.store = MemoryStore()
+        self.store = SqliteStore()
         master = self.time.random(32)
         # Random bytes repeat here, so scenes share their signing keys; generating them is slow.
         asyncio.run(self.store.write(partial(_add_keys, keys=_KEYS.get(master, ()))))
@@ -129,9 +129,9 @@ class Scene:
             self.pair.peer = before
 
 
-def _add_keys(transaction: Transaction, keys: tuple[StoredKey, ...]) -> None:
+async def _add_keys(transaction: Transaction, keys: tuple[StoredKey, ...]) -> None:
     for key in keys:
-        transaction.add_key(key)
+        await transaction.add_key(key)
 
 
 class SceneWorld:

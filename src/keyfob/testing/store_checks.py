@@ -12,7 +12,7 @@ from typing import Final
 from keyfob.server.decide.device import Issue, decide_poll
 from keyfob.server.decide.presented import PresentedRefreshToken
 from keyfob.server.decide.refresh import Renew, decide_refresh
-from keyfob.server.ports import Store, Transaction
+from keyfob.server.ports import Store, Transaction, Work
 from keyfob.server.records import (
     DeviceLogin,
 )
@@ -40,12 +40,12 @@ Check = Callable[[Store], Awaitable[None]]
 
 async def what_is_saved_is_found_again(store: Store) -> None:
 
-    def save(transaction: Transaction) -> None:
-        assert transaction.add_device(LOGIN)
-        transaction.save_refresh(REFRESH)
-        transaction.save_user(USER)
-        transaction.save_session(SESSION)
-        transaction.add_key(KEY)
+    async def save(transaction: Transaction) -> None:
+        assert await transaction.add_device(LOGIN)
+        await transaction.save_refresh(REFRESH)
+        await transaction.save_user(USER)
+        await transaction.save_session(SESSION)
+        await transaction.add_key(KEY)
 
     await store.write(save)
     moved = replace(LOGIN, stage="approved", session_hash=b"s", user_id="auth0|1", auth_time=NOON, challenge="c")
@@ -64,18 +64,18 @@ async def what_the_other_grants_need_is_found_again(store: Store) -> None:
     twins = replace(REFRESH, current_hashes=(b"1" * 32, b"2" * 32), previous_hashes=(b"3" * 32,), rotated_at=NOON)
     young = replace(MFA, token_hash=b"young", oob_hash=None, binding_hash=None, oob_expires_at=None, is_spent=False)
 
-    def save(transaction: Transaction) -> None:
+    async def save(transaction: Transaction) -> None:
         for code in (AUTHORIZATION, bare):
-            transaction.save_code(code)
+            await transaction.save_code(code)
         for login in (MFA, young):
-            transaction.save_mfa_login(login)
+            await transaction.save_mfa_login(login)
         for user in (USER, STAFF):
-            transaction.save_user(user)
-        transaction.save_refresh(twins)
-        transaction.save_pushed(PUSHED)
-        transaction.save_consent(CONSENT)
-        transaction.save_authenticator(FACTOR)
-        transaction.save_document(DOCUMENT)
+            await transaction.save_user(user)
+        await transaction.save_refresh(twins)
+        await transaction.save_pushed(PUSHED)
+        await transaction.save_consent(CONSENT)
+        await transaction.save_authenticator(FACTOR)
+        await transaction.save_document(DOCUMENT)
 
     await store.write(save)
     assert await store.read(lambda transaction: transaction.code(b"code hash")) == AUTHORIZATION
@@ -96,8 +96,8 @@ async def a_mark_is_used_once(store: Store) -> None:
     """Of many concurrent uses of a replay key, one succeeds. An expired key is removed and can be used again."""
     later = NOON + timedelta(minutes=5)
 
-    def use(transaction: Transaction) -> bool:
-        return transaction.use_once(b"replay key", later)
+    async def use(transaction: Transaction) -> bool:
+        return await transaction.use_once(b"replay key", later)
 
     assert sum(await asyncio.gather(*(store.write(use) for _ in range(20)))) == 1
     assert await store.write(lambda transaction: transaction.sweep(later, 10)) == 1
@@ -107,20 +107,20 @@ async def a_mark_is_used_once(store: Store) -> None:
 async def the_oldest_logins_of_one_person_in_one_program_end_first(store: Store) -> None:
     """Logins of other users and other clients do not end, and none is counted twice."""
 
-    def fill(transaction: Transaction) -> None:
+    async def fill(transaction: Transaction) -> None:
         for number in range(5):
             created = NOON + timedelta(seconds=number)
-            transaction.save_refresh(replace(REFRESH, login_id=bytes([number]), created_at=created))
-        transaction.save_refresh(replace(REFRESH, login_id=b"other", client_id="other"))
-        transaction.save_refresh(replace(REFRESH, login_id=b"another", user_id="auth0|2"))
+            await transaction.save_refresh(replace(REFRESH, login_id=bytes([number]), created_at=created))
+        await transaction.save_refresh(replace(REFRESH, login_id=b"other", client_id="other"))
+        await transaction.save_refresh(replace(REFRESH, login_id=b"another", user_id="auth0|2"))
 
-    def has_ended(transaction: Transaction, name: bytes) -> bool:
-        login = transaction.refresh_by_id(name)
+    async def has_ended(transaction: Transaction, name: bytes) -> bool:
+        login = await transaction.refresh_by_id(name)
         assert login is not None
         return login.has_ended
 
     await store.write(fill)
-    evict: Callable[[Transaction], int] = lambda transaction: transaction.evict_refreshes("auth0|1", "program", 3)  # noqa: E731
+    evict: Work[int] = lambda transaction: transaction.evict_refreshes("auth0|1", "program", 3)  # noqa: E731
     assert await store.write(evict) == 2
     assert await store.write(evict) == 0
     names = [*(bytes([number]) for number in range(5)), b"other", b"another"]
@@ -134,16 +134,16 @@ async def the_oldest_logins_of_one_person_in_one_program_end_first(store: Store)
 async def a_person_who_goes_takes_what_is_theirs(store: Store) -> None:
     """Deleting a user deletes the sessions, logins, authenticators and consents of that user only."""
 
-    def fill(transaction: Transaction) -> None:
-        transaction.save_user(USER)
-        transaction.save_user(STAFF)
-        transaction.save_session(SESSION)
-        transaction.save_refresh(REFRESH)
-        transaction.save_authenticator(FACTOR)
-        transaction.save_consent(CONSENT)
-        transaction.save_session(replace(SESSION, session_hash=b"other", user_id="auth0|2"))
-        transaction.save_document(DOCUMENT)
-        transaction.drop_document("application", "program")
+    async def fill(transaction: Transaction) -> None:
+        await transaction.save_user(USER)
+        await transaction.save_user(STAFF)
+        await transaction.save_session(SESSION)
+        await transaction.save_refresh(REFRESH)
+        await transaction.save_authenticator(FACTOR)
+        await transaction.save_consent(CONSENT)
+        await transaction.save_session(replace(SESSION, session_hash=b"other", user_id="auth0|2"))
+        await transaction.save_document(DOCUMENT)
+        await transaction.drop_document("application", "program")
 
     await store.write(fill)
     await store.write(lambda transaction: transaction.drop_user("auth0|1"))
@@ -160,22 +160,22 @@ async def the_logins_of_one_person_end_together(store: Store) -> None:
     """Logins, sessions, codes, approved device logins and waiting passwords end; other users keep theirs."""
     other = "auth0|2"
 
-    def fill(transaction: Transaction) -> None:
+    async def fill(transaction: Transaction) -> None:
         for number, user_id in enumerate(("auth0|1", other)):
             name = bytes([number])
             device = replace(LOGIN, device_code_hash=name, user_code_hash=name, user_id=user_id, stage="approved")
-            transaction.add_device(device)
-            transaction.save_refresh(replace(REFRESH, login_id=name, user_id=user_id))
-            transaction.save_session(replace(SESSION, session_hash=name, user_id=user_id))
-            transaction.save_code(replace(AUTHORIZATION, code_hash=name, user_id=user_id))
-            transaction.save_mfa_login(replace(MFA, token_hash=name, user_id=user_id))
-        transaction.save_session(SESSION)
+            await transaction.add_device(device)
+            await transaction.save_refresh(replace(REFRESH, login_id=name, user_id=user_id))
+            await transaction.save_session(replace(SESSION, session_hash=name, user_id=user_id))
+            await transaction.save_code(replace(AUTHORIZATION, code_hash=name, user_id=user_id))
+            await transaction.save_mfa_login(replace(MFA, token_hash=name, user_id=user_id))
+        await transaction.save_session(SESSION)
 
-    def alive(transaction: Transaction, name: bytes) -> list[bool]:
-        login, device = transaction.refresh_by_id(name), transaction.device_by_code(name)
+    async def alive(transaction: Transaction, name: bytes) -> list[bool]:
+        login, device = await transaction.refresh_by_id(name), await transaction.device_by_code(name)
         assert login is not None
         assert device is not None
-        records = (transaction.session(name), transaction.code(name), transaction.mfa_login(name))
+        records = (await transaction.session(name), await transaction.code(name), await transaction.mfa_login(name))
         return [not login.has_ended, device.stage == "approved", *(record is not None for record in records)]
 
     await store.write(fill)
@@ -191,8 +191,8 @@ async def a_revoked_token_is_known_until_it_expires(store: Store) -> None:
     """A mark that is stored twice is one row, and is swept with its token."""
     later = NOON + timedelta(minutes=5)
 
-    def revoke(transaction: Transaction) -> None:
-        transaction.revoke_token(b"mark", later)
+    async def revoke(transaction: Transaction) -> None:
+        await transaction.revoke_token(b"mark", later)
 
     assert not await store.read(lambda transaction: transaction.is_revoked(b"mark"))
     for _ in range(2):
@@ -204,15 +204,15 @@ async def a_revoked_token_is_known_until_it_expires(store: Store) -> None:
 
 
 async def logins_with_and_without_refresh_tokens_are_counted_apart(store: Store) -> None:
-    def fill(transaction: Transaction) -> None:
-        transaction.save_refresh(REFRESH)
+    async def fill(transaction: Transaction) -> None:
+        await transaction.save_refresh(REFRESH)
         for number in range(3):
             created = NOON + timedelta(seconds=number)
             bare = replace(REFRESH, login_id=bytes([number]), created_at=created, generation=0, current_hashes=())
-            transaction.save_refresh(bare)
+            await transaction.save_refresh(bare)
 
     await store.write(fill)
-    evict: Callable[[Transaction], int] = lambda transaction: transaction.evict_refreshes(  # noqa: E731
+    evict: Work[int] = lambda transaction: transaction.evict_refreshes(  # noqa: E731
         "auth0|1", "program", 1, renewable=False
     )
     assert await store.write(evict) == 2
@@ -250,8 +250,8 @@ async def work_that_raises_leaves_nothing_behind(store: Store) -> None:
         AssertionError: The store did not raise the error again.
     """
 
-    def fail(transaction: Transaction) -> None:
-        transaction.add_device(LOGIN)
+    async def fail(transaction: Transaction) -> None:
+        await transaction.add_device(LOGIN)
         raise LookupError
 
     try:
@@ -267,17 +267,15 @@ async def work_that_raises_leaves_nothing_behind(store: Store) -> None:
 async def work_that_raises_spoils_nobody_elses(store: Store) -> None:
     """Concurrent writes of other transactions are kept."""
 
-    def fail(transaction: Transaction) -> bool:
-        transaction.save_user(USER)
+    async def fail(transaction: Transaction) -> bool:
+        await transaction.save_user(USER)
         raise LookupError
 
-    def add(transaction: Transaction, number: int) -> bool:
+    async def add(transaction: Transaction, number: int) -> bool:
         name = bytes([number])
-        return transaction.add_device(replace(LOGIN, device_code_hash=name, user_code_hash=name))
+        return await transaction.add_device(replace(LOGIN, device_code_hash=name, user_code_hash=name))
 
-    writes: list[Callable[[Transaction], bool]] = [
-        fail if number % 3 == 0 else partial(add, number=number) for number in range(30)
-    ]
+    writes: list[Work[bool]] = [fail if number % 3 == 0 else partial(add, number=number) for number in range(30)]
     done = await asyncio.gather(*(store.write(work) for work in writes), return_exceptions=True)
     assert [isinstance(outcome, LookupError) for outcome in done] == [number % 3 == 0 for number in range(30)]
     assert await store.read(lambda transaction: transaction.user_by_id(USER.user_id)) is None
@@ -286,19 +284,19 @@ async def work_that_raises_spoils_nobody_elses(store: Store) -> None:
         assert (found is None) == (number % 3 == 0)
 
 
-def _device(transaction: Transaction, name: bytes) -> DeviceLogin | None:
-    return transaction.device_by_code(name)
+async def _device(transaction: Transaction, name: bytes) -> DeviceLogin | None:
+    return await transaction.device_by_code(name)
 
 
 async def twenty_polls_at_once_give_one_token(store: Store) -> None:
     approved = replace(LOGIN, stage="approved", user_id="auth0|1", auth_time=NOON)
     await store.write(lambda transaction: transaction.add_device(approved))
 
-    def redeem(transaction: Transaction) -> bool:
-        decision = decide_poll(transaction.device_by_code(CODE), "program", NOON)
+    async def redeem(transaction: Transaction) -> bool:
+        decision = decide_poll(await transaction.device_by_code(CODE), "program", NOON)
         if not isinstance(decision, Issue):
             return False
-        transaction.save_device(decision.login)
+        await transaction.save_device(decision.login)
         return True
 
     assert sum(await asyncio.gather(*(store.write(redeem) for _ in range(20)))) == 1
@@ -310,11 +308,11 @@ async def twenty_trades_at_once_get_one_successor(store: Store) -> None:
     token = PresentedRefreshToken(REFRESH.generation, current, REFRESH.client_id)
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
 
-    def trade(transaction: Transaction) -> bool:
-        known = transaction.refresh_by_id(REFRESH.login_id)
+    async def trade(transaction: Transaction) -> bool:
+        known = await transaction.refresh_by_id(REFRESH.login_id)
         decision = decide_refresh(known, token, RefreshPolicy(), NOON, successor)
         assert isinstance(decision, Renew)
-        transaction.save_refresh(decision.login)
+        await transaction.save_refresh(decision.login)
         return decision.login.current_hashes == (successor,)
 
     assert all(await asyncio.gather(*(store.write(trade) for _ in range(20))))
@@ -327,10 +325,10 @@ async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> N
     """No update is lost."""
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
 
-    def rotate(transaction: Transaction) -> int:
-        login = transaction.refresh_by_id(REFRESH.login_id)
+    async def rotate(transaction: Transaction) -> int:
+        login = await transaction.refresh_by_id(REFRESH.login_id)
         assert login is not None
-        transaction.save_refresh(replace(login, generation=login.generation + 1))
+        await transaction.save_refresh(replace(login, generation=login.generation + 1))
         return login.generation
 
     seen = await asyncio.gather(*(store.write(rotate) for _ in range(20)))
@@ -340,11 +338,11 @@ async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> N
 async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) -> None:
     """Valid records stay. A code that has just expired stays for a while, so that it is reported as expired."""
 
-    def fill(transaction: Transaction) -> None:
+    async def fill(transaction: Transaction) -> None:
         for number in range(5):
             name = bytes([number])
-            transaction.add_device(replace(LOGIN, device_code_hash=name, user_code_hash=name))
-        transaction.save_refresh(REFRESH)
+            await transaction.add_device(replace(LOGIN, device_code_hash=name, user_code_hash=name))
+        await transaction.save_refresh(REFRESH)
 
     await store.write(fill)
     just_expired, long_expired = LOGIN.expires_at + timedelta(minutes=1), LOGIN.expires_at + timedelta(days=1)
@@ -358,12 +356,12 @@ async def tries_are_kept_until_they_expire(store: Store) -> None:
     """A budget is replaced, dropped alone, and swept only after its time."""
     later = replace(TRIES, tries_key=b"other", expires_at=NOON + timedelta(days=1))
 
-    def fill(transaction: Transaction) -> None:
-        transaction.save_tries(replace(TRIES, count=4))
-        transaction.save_tries(TRIES)
-        transaction.save_tries(later)
-        transaction.save_tries(replace(TRIES, tries_key=b"third"))
-        transaction.drop_tries(b"third")
+    async def fill(transaction: Transaction) -> None:
+        await transaction.save_tries(replace(TRIES, count=4))
+        await transaction.save_tries(TRIES)
+        await transaction.save_tries(later)
+        await transaction.save_tries(replace(TRIES, tries_key=b"third"))
+        await transaction.drop_tries(b"third")
 
     await store.write(fill)
     assert await store.read(lambda transaction: transaction.tries(TRIES.tries_key)) == TRIES

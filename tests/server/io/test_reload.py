@@ -11,8 +11,8 @@ import pytest
 from keyfob.protocol.grants import DEVICE_CODE, PASSWORD
 from keyfob.protocol.http import Request, form_request
 from keyfob.serve import Api, Application, Registry, Tenant, TenantConfig, ready_config
-from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.reload import Reloader
+from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Document
 from keyfob.server.settings.stored_settings import config_of, documents_of
@@ -30,7 +30,7 @@ class Followed:
     """A tenant on a fake clock, and somebody who changes its store from beside."""
 
     def __init__(self) -> None:
-        self.store, self.time, self.events = MemoryStore(), FakeSurroundings(), list[Mapping[str, object]]()
+        self.store, self.time, self.events = SqliteStore(), FakeSurroundings(), list[Mapping[str, object]]()
         self.tenant = asyncio.run(
             Tenant.create(
                 READY,
@@ -44,11 +44,11 @@ class Followed:
         self.reloader = Reloader(self.tenant._site, bytes(32), lambda found: config_of(found, ISSUER), ())
 
     def register(self, documents: tuple[Document, ...]) -> None:
-        def save(transaction: Transaction) -> None:
-            for known in transaction.documents():
-                transaction.drop_document(known.kind, known.name)
+        async def save(transaction: Transaction) -> None:
+            for known in await transaction.documents():
+                await transaction.drop_document(known.kind, known.name)
             for document in documents:
-                transaction.save_document(document)
+                await transaction.save_document(document)
 
         asyncio.run(self.store.write(save))
 

@@ -51,10 +51,10 @@ PUSHED_CHARACTERS: Final = 8192  # all parameters of a pushed authorization requ
 
 # Tables in the memory of one node: their entries are small, and the oldest is dropped.
 REMEMBERED: Final = 50_000
-# Expired rows of the store that a request deletes which adds one, beside the sweep by time (`server/io/asgi.py`).
-SWEPT: Final = 20
-SWEEP_EVERY: Final = timedelta(minutes=1)
-SWEPT_AT_ONCE: Final = 5_000
+# Expired rows of the store that are deleted at once, while requests come or the server runs (`server/io/asgi.py`).
+SWEEP_EVERY: Final = timedelta(seconds=1)
+SWEPT_AT_ONCE: Final = 500
+STORE_RETRY: Final = timedelta(seconds=2)  # while the store cannot be used
 
 # Passwords, whose check takes 64 MiB and tens of milliseconds.
 HASHES_AT_ONCE: Final = 2

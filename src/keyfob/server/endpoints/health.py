@@ -46,8 +46,8 @@ def _answer(reason: str) -> Response:
 async def _failure(site: Site, now: datetime) -> str:
     """Use the store. Return the code of the failure, or ""."""
 
-    def write(transaction: Transaction) -> None:
-        transaction.save_tries(Tries(b"health", 0, now, now + SLOW))
+    async def write(transaction: Transaction) -> None:
+        await transaction.save_tries(Tries(b"health", 0, now, now + SLOW))
 
     try:
         await site.store.read(lambda transaction: transaction.signing_keys())

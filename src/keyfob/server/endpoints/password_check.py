@@ -6,7 +6,7 @@ unknown names are counted in a limited table of the node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -111,64 +111,67 @@ async def check_password(
     return user
 
 
-def _strengthen(transaction: Transaction, user: User, password_hash: str) -> None:
+async def _strengthen(transaction: Transaction, user: User, password_hash: str) -> None:
     """Save a stronger hash of the same password, unless the user has another password by now."""
-    stored = transaction.user_by_id(user.user_id)
+    stored = await transaction.user_by_id(user.user_id)
     if stored is not None and stored.password_hash == user.password_hash:
-        transaction.save_user(replace(stored, password_hash=password_hash))
+        await transaction.save_user(replace(stored, password_hash=password_hash))
 
 
-def _count(
+async def _count(
     site: Site, transaction: Transaction, connections: tuple[str, ...], email: str, network: str, now: datetime
 ) -> _Counted | PasswordRefused:
     """Count a try, unless the account or the network must wait."""
-    found = (transaction.user_by_email(email, connection) for connection in connections)
-    user = next((one for one in found if one is not None), None)
+    user = None
+    for connection in connections:
+        user = user or await transaction.user_by_email(email, connection)
     account = f"user {user.user_id}" if user else f"name {email.lower()}"
     own, all_ = (keyed_hash(site.hash_keys.codes, f"tries {account} {place}") for place in (network, "everywhere"))
     counted, load = _Counted(user, own, all_), _loader(site, transaction, user, now)
-    last = load(own)
+    last = await load(own)
     # In addition to the wait of one network, the tries for one account from all networks are limited.
-    bucket = _bucket(load(all_), now)
+    bucket = _bucket(await load(all_), now)
     wait = password_wait(None if last is None else Failures(int(last.count), last.at), now)
     if last is None or last.count:
         wait = max(wait, time_until_try(bucket, ACCOUNT_TRIES, _ACCOUNT_SPAN))
     if wait:
         return PasswordRefused(wait)
-    _save(site, transaction, counted, Tries(own, (last.count if last else 0) + 1, now, now + FAILURES_KEPT))
-    _save(site, transaction, counted, Tries(all_, spend(bucket).left, now, now + _ACCOUNT_SPAN))
+    await _save(site, transaction, counted, Tries(own, (last.count if last else 0) + 1, now, now + FAILURES_KEPT))
+    await _save(site, transaction, counted, Tries(all_, spend(bucket).left, now, now + _ACCOUNT_SPAN))
     return counted
 
 
-def _uncount(site: Site, transaction: Transaction, counted: _Counted, now: datetime) -> None:
+async def _uncount(site: Site, transaction: Transaction, counted: _Counted, now: datetime) -> None:
     """Take back a try whose password was not verified."""
     load = _loader(site, transaction, counted.user, now)
-    last, bucket = load(counted.own), _bucket(load(counted.all), now)
+    last, bucket = await load(counted.own), _bucket(await load(counted.all), now)
     if last is not None:
-        _save(site, transaction, counted, replace(last, count=max(0.0, last.count - 1)))
+        await _save(site, transaction, counted, replace(last, count=max(0.0, last.count - 1)))
     back = min(float(ACCOUNT_TRIES), bucket.left + 1)
-    _save(site, transaction, counted, Tries(counted.all, back, now, now + _ACCOUNT_SPAN))
+    await _save(site, transaction, counted, Tries(counted.all, back, now, now + _ACCOUNT_SPAN))
 
 
-def _succeed(site: Site, transaction: Transaction, counted: _Counted, now: datetime) -> None:
+async def _succeed(site: Site, transaction: Transaction, counted: _Counted, now: datetime) -> None:
     """Take back a try that was right. Its network is then exempt from the limit for all networks."""
-    _uncount(site, transaction, counted, now)
-    _save(site, transaction, counted, Tries(counted.own, 0, now, now + KNOWN_NETWORK))
+    await _uncount(site, transaction, counted, now)
+    await _save(site, transaction, counted, Tries(counted.own, 0, now, now + KNOWN_NETWORK))
 
 
-def _loader(site: Site, transaction: Transaction, user: User | None, now: datetime) -> Callable[[bytes], Tries | None]:
-    def load(key: bytes) -> Tries | None:
-        known = site.unknown_tries.get(key) if user is None else transaction.tries(key)
+def _loader(
+    site: Site, transaction: Transaction, user: User | None, now: datetime
+) -> Callable[[bytes], Awaitable[Tries | None]]:
+    async def load(key: bytes) -> Tries | None:
+        known = site.unknown_tries.get(key) if user is None else await transaction.tries(key)
         return known if known is not None and now < known.expires_at else None
 
     return load
 
 
-def _save(site: Site, transaction: Transaction, counted: _Counted, tries: Tries) -> None:
+async def _save(site: Site, transaction: Transaction, counted: _Counted, tries: Tries) -> None:
     if counted.user is None:
         site.unknown_tries.put(tries.tries_key, tries)
         tries = replace(tries, tries_key=b"nobody")  # one row for all, so that unknown names take as long as known ones
-    transaction.save_tries(tries)
+    await transaction.save_tries(tries)
 
 
 def _bucket(known: Tries | None, now: datetime) -> Bucket:

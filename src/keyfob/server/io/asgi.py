@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, Final
 
+from keyfob.errors import StoreUnavailable
 from keyfob.io.redacting import guard_log
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
@@ -17,7 +18,7 @@ from keyfob.server.endpoints.routes import PROBES, handle
 from keyfob.server.io.passwords import CALLER_LEFT
 from keyfob.server.io.render import style
 from keyfob.server.site import Site
-from keyfob.server.wire import answer
+from keyfob.server.wire import answer, retry_after
 
 _NO_WEBSOCKET: Final = 1003
 Message = MutableMapping[str, Any]
@@ -61,12 +62,15 @@ class AsgiApp:
                 return _style(self._site.config.colour)
             await self._sweep_if_due()
             return _checked(await handle(self._site, request))
+        except StoreUnavailable as problem:
+            _LOG.warning("a request was refused: %s", problem.message)
+            return answer(self._site.config.wire, "busy", headers=retry_after(limits.STORE_RETRY))
         except Exception:  # noqa: BLE001  a response must never contain a traceback
             _LOG.exception("a request could not be answered")
             return self._site.refuse("server_error")
 
     async def _sweep_if_due(self) -> None:
-        """Delete expired rows about once a minute, whatever the requests are."""
+        """Delete expired rows about once a second, while there are requests; see `Tenant.sweep`."""
         now = self._site.now()
         if now < self._sweep_at:
             return

@@ -17,11 +17,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
-from keyfob.errors import KeyfobError, Misuse
+from keyfob.errors import KeyfobError, Misuse, StoreUnavailable
 from keyfob.protocol.http import Response
 from keyfob.server.endpoints.routes import ONE_AUTHENTICATOR, ROUTES
 from keyfob.server.io.passwords import Argon2Passwords
-from keyfob.server.ports import Limit, Store, Transaction
+from keyfob.server.ports import Limit, Store, Work
 from keyfob.server.site import Site
 
 T = TypeVar("T")
@@ -106,7 +106,8 @@ class PrometheusMeter:
             raise Misuse(
                 f"cannot serve metrics on {host} port {port}: {problem.strerror}",
                 code="port-taken",
-                hint="Choose another with --metrics-port.",
+                hint="Choose another port.",
+                flags="--metrics-port",
             ) from None
 
         def stop() -> None:
@@ -125,11 +126,11 @@ class MeasuredStore:
         self._store = store
         self._meter = meter
 
-    async def read(self, work: Callable[[Transaction], T]) -> T:
+    async def read(self, work: Work[T]) -> T:
         with _Timer(self._meter, "read"):
             return await self._store.read(work)
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Work[T]) -> T:
         with _Timer(self._meter, "write"):
             return await self._store.write(work)
 
@@ -149,7 +150,8 @@ class _Timer:
         self._began = perf_counter()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        has_failed = kind is not None and issubclass(kind, Exception) and not issubclass(kind, KeyfobError)
+        is_answer = kind is None or issubclass(kind, KeyfobError) and not issubclass(kind, StoreUnavailable)
+        has_failed = not is_answer and issubclass(kind, Exception)
         self._meter.transaction(self._operation, perf_counter() - self._began, has_failed=has_failed)
 
 

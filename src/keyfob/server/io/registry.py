@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +16,10 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import master_key
-from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.keyed_hash import write_token
-from keyfob.server.ports import Passwords, Store, Transaction
+from keyfob.server.ports import Passwords, Store, Transaction, Work
 from keyfob.server.records import DEFAULT_CONNECTION, Document, User
 from keyfob.server.settings.changes import Plan, plan_of
 from keyfob.server.settings.config import TenantConfig
@@ -73,7 +72,7 @@ class Registry:
     @classmethod
     def empty(cls) -> Self:
         """Return the registry of a new tenant in memory, to preview a change."""
-        return cls(MemoryStore(), secrets.token_bytes(MASTER_KEY_BYTES))
+        return cls(SqliteStore(), secrets.token_bytes(MASTER_KEY_BYTES))
 
     def __enter__(self) -> Self:
         return self
@@ -203,10 +202,10 @@ class Registry:
             raise Misuse(f"user {wanted.email} is new and has no password", hint=hint)
         return wanted.password_hash or (known.password_hash if known else "")
 
-    def _read(self, work: Callable[[Transaction], T]) -> T:
+    def _read(self, work: Work[T]) -> T:
         return asyncio.run(self._store.read(work))
 
-    def _write(self, work: Callable[[Transaction], T]) -> T:
+    def _write(self, work: Work[T]) -> T:
         return asyncio.run(self._store.write(work))
 
 
@@ -238,27 +237,27 @@ def _ready() -> tuple[Document, ...]:
     return documents_of(ready_config(SERVED), names_issuer=False)
 
 
-def _carry_out(transaction: Transaction, plan: Plan) -> None:
-    if transaction.documents() != plan.stored:
+async def _carry_out(transaction: Transaction, plan: Plan) -> None:
+    if await transaction.documents() != plan.stored:
         raise Misuse("somebody changed the settings in the meantime", hint="Run the same command again.")
     wanted = {(one.kind, one.name) for one in plan.documents}
     for one in plan.stored:
         if (one.kind, one.name) not in wanted:
-            transaction.drop_document(one.kind, one.name)
+            await transaction.drop_document(one.kind, one.name)
     for one in set(plan.documents) - set(plan.stored):
-        transaction.save_document(one)
+        await transaction.save_document(one)
     for known, user in plan.people:
-        _save_user(transaction, known, user)
+        await _save_user(transaction, known, user)
 
 
-def _save_user(transaction: Transaction, known: User | None, wanted: User) -> None:
-    if transaction.user_by_email(wanted.email, wanted.connection) != known:
+async def _save_user(transaction: Transaction, known: User | None, wanted: User) -> None:
+    if await transaction.user_by_email(wanted.email, wanted.connection) != known:
         raise Misuse("somebody changed a person in the meantime", hint="Run the same command again.")
-    if known is None and transaction.user_by_id(wanted.user_id) is not None:
+    if known is None and await transaction.user_by_id(wanted.user_id) is not None:
         raise Misuse(f"user {wanted.email}: the user_id is somebody else's", hint="Leave it out, and one is made.")
-    transaction.save_user(wanted)
+    await transaction.save_user(wanted)
     if known is not None and (known.password_hash != wanted.password_hash or wanted.is_blocked > known.is_blocked):
-        transaction.end_logins(known.user_id)
+        await transaction.end_logins(known.user_id)
 
 
 def _never(reference: Reference) -> Secret:

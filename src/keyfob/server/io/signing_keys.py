@@ -30,6 +30,6 @@ async def make_keys(
     return await store.read(lambda transaction: load_signing_keys(transaction, master))
 
 
-def _add_first(transaction: Transaction, key: StoredKey) -> None:
-    if not any(known.algorithm == key.algorithm for known in transaction.signing_keys()):
-        transaction.add_key(key)
+async def _add_first(transaction: Transaction, key: StoredKey) -> None:
+    if not any(known.algorithm == key.algorithm for known in await transaction.signing_keys()):
+        await transaction.add_key(key)

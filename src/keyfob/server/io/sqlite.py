@@ -1,7 +1,7 @@
-"""A store in one SQLite file, with WAL and one writer thread.
+"""A store in one SQLite file, or in memory.
 
-Functions that wait for the writer are committed together, each in its own savepoint. So one fsync is enough for many of
-them, and each returns after it.
+Functions run one after the other on the event loop, where SQLite never waits for the disk. Those that are ready at the
+same time are committed together by a thread, so one fsync is enough for many of them, and each returns after it.
 """
 
 from __future__ import annotations
@@ -11,303 +11,276 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, TypeVar
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
 
-from keyfob.errors import Misuse
-from keyfob.server import rows
-from keyfob.server.io.memory import KEPT_AFTER
-from keyfob.server.ports import Transaction
-from keyfob.server.records import (
-    DEFAULT_CONNECTION,
-    Authenticator,
-    AuthorizationCode,
-    BrowserSession,
-    Consent,
-    DeviceLogin,
-    Document,
-    MfaLogin,
-    PushedRequest,
-    RefreshLogin,
-    StoredKey,
-    Tries,
-    User,
-)
+from keyfob.errors import Misuse, StoreUnavailable
+from keyfob.run import run
+from keyfob.server.ports import Transaction, Work
+from keyfob.server.rows import Row
+from keyfob.server.sql import SqlTransaction
 
-R = TypeVar("R")
 T = TypeVar("T")
-Settle = Callable[[BaseException | None], None]
-Attempt = Callable[[sqlite3.Connection | None], Settle]
-_LONGEST_SESSION_S: Final = 400 * 24 * 3600
+_LOCK_WAIT_MS: Final = 10_000  # for another process that writes
 
 
-class SqliteTransaction:
-    """Load and save on one connection. `SqliteStore` begins and commits the transaction."""
+@dataclass(eq=False, slots=True)
+class _Piece:
+    """One function that waits for its commit, and where its result goes."""
+
+    work: Work[Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: object = None
+
+
+class _Statements:
+    """Runs statements on one connection, without ever suspending."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self._execute = connection.execute
 
-    def _all(self, table: rows.Table[R], rest: str, *values: object) -> tuple[R, ...]:
-        sql = f"SELECT {table.columns} FROM {table.name} {rest}"  # noqa: S608  fixed words; values are bound
-        return tuple(map(table.read, self._connection.execute(sql, values)))
+    async def query(self, sql: str, *values: object) -> Sequence[Row]:
+        return self._execute(sql, values).fetchall()
 
-    def _one(self, table: rows.Table[R], rest: str, *values: object) -> R | None:
-        sql = f"SELECT {table.columns} FROM {table.name} WHERE {rest}"  # noqa: S608
-        row = self._connection.execute(sql, values).fetchone()
-        return None if row is None else table.read(row)
-
-    def _put(self, table: rows.Table[R], record: R, verb: str = "INSERT OR REPLACE") -> None:
-        sql = f"{verb} INTO {table.name} ({table.columns}) VALUES ({table.marks})"
-        self._connection.execute(sql, table.write(record))
-
-    def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
-        return self._one(rows.DEVICE, "device_code_hash = ?", device_code_hash)
-
-    def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None:
-        return self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
-
-    def add_device(self, login: DeviceLogin) -> bool:
-        try:
-            self._put(rows.DEVICE, login, "INSERT")
-        except sqlite3.IntegrityError:
-            return False
-        return True
-
-    def save_device(self, login: DeviceLogin) -> None:
-        self._put(rows.DEVICE, login)
-
-    def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None:
-        return self._one(rows.REFRESH, "login_id = ?", login_id)
-
-    def save_refresh(self, login: RefreshLogin) -> None:
-        self._put(rows.REFRESH, login)
-
-    def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
-        sql = (
-            "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
-            "user_id = ? AND client_id = ? AND (generation > 0) = ? AND has_ended = 0 "
-            "ORDER BY created_s DESC LIMIT -1 OFFSET ?)"
-        )
-        return self._connection.execute(sql, (user_id, client_id, renewable, keep)).rowcount
-
-    def end_logins(self, user_id: str, keep_session: bytes = b"") -> None:
-        execute = self._connection.execute
-        execute("UPDATE refresh_login SET has_ended = 1 WHERE user_id = ?", (user_id,))
-        execute("UPDATE device_login SET stage = 'lapsed' WHERE user_id = ? AND stage = 'approved'", (user_id,))
-        execute("DELETE FROM authorization_code WHERE user_id = ?", (user_id,))
-        execute("DELETE FROM mfa_login WHERE user_id = ?", (user_id,))
-        execute("DELETE FROM browser_session WHERE user_id = ? AND session_hash <> ?", (user_id, keep_session))
-
-    def revoke_token(self, mark: bytes, until: datetime) -> None:
-        sql = "INSERT OR REPLACE INTO revoked_token (mark, expires_s) VALUES (?, ?)"
-        self._connection.execute(sql, (mark, until.timestamp()))
-
-    def is_revoked(self, mark: bytes) -> bool:
-        return self._connection.execute("SELECT 1 FROM revoked_token WHERE mark = ?", (mark,)).fetchone() is not None
-
-    def code(self, code_hash: bytes) -> AuthorizationCode | None:
-        return self._one(rows.CODE, "code_hash = ?", code_hash)
-
-    def save_code(self, code: AuthorizationCode) -> None:
-        self._put(rows.CODE, code)
-
-    def pushed(self, uri_hash: bytes) -> PushedRequest | None:
-        return self._one(rows.PUSHED, "uri_hash = ?", uri_hash)
-
-    def save_pushed(self, pushed: PushedRequest) -> None:
-        self._put(rows.PUSHED, pushed)
-
-    def consent(self, user_id: str, client_id: str, audience: str) -> Consent | None:
-        return self._one(rows.CONSENT, "user_id = ? AND client_id = ? AND audience = ?", user_id, client_id, audience)
-
-    def save_consent(self, consent: Consent) -> None:
-        self._put(rows.CONSENT, consent)
-
-    def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
-        return self._all(rows.AUTHENTICATOR, "WHERE user_id = ? ORDER BY created_s", user_id)
-
-    def save_authenticator(self, authenticator: Authenticator) -> None:
-        self._put(rows.AUTHENTICATOR, authenticator)
-
-    def drop_authenticator(self, authenticator_id: str) -> None:
-        self._connection.execute("DELETE FROM authenticator WHERE authenticator_id = ?", (authenticator_id,))
-
-    def mfa_login(self, token_hash: bytes) -> MfaLogin | None:
-        return self._one(rows.MFA_LOGIN, "token_hash = ?", token_hash)
-
-    def save_mfa_login(self, login: MfaLogin) -> None:
-        self._put(rows.MFA_LOGIN, login)
-
-    def use_once(self, replay_key: bytes, until: datetime) -> bool:
-        sql = "INSERT OR IGNORE INTO used_once (mark, expires_s) VALUES (?, ?)"
-        return self._connection.execute(sql, (replay_key, until.timestamp())).rowcount == 1
-
-    def tries(self, tries_key: bytes) -> Tries | None:
-        return self._one(rows.TRIES, "tries_key = ?", tries_key)
-
-    def save_tries(self, tries: Tries) -> None:
-        self._put(rows.TRIES, tries)
-
-    def drop_tries(self, tries_key: bytes) -> None:
-        self._connection.execute("DELETE FROM tries WHERE tries_key = ?", (tries_key,))
-
-    def session(self, session_hash: bytes) -> BrowserSession | None:
-        return self._one(rows.SESSION, "session_hash = ?", session_hash)
-
-    def save_session(self, session: BrowserSession) -> None:
-        self._put(rows.SESSION, session)
-
-    def drop_session(self, session_hash: bytes) -> None:
-        self._connection.execute("DELETE FROM browser_session WHERE session_hash = ?", (session_hash,))
-
-    def user_by_id(self, user_id: str) -> User | None:
-        return self._one(rows.PERSON, "user_id = ?", user_id)
-
-    def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
-        return self._one(rows.PERSON, "connection = ? AND email = ?", connection, email)
-
-    def users(self) -> tuple[User, ...]:
-        return self._all(rows.PERSON, "ORDER BY email, connection")
-
-    def save_user(self, user: User) -> None:
-        self._put(rows.PERSON, user)
-
-    def drop_user(self, user_id: str) -> None:
-        self.end_logins(user_id)
-        for table in ("person", "refresh_login", "authenticator", "consent"):
-            self._connection.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))  # noqa: S608
-
-    def documents(self) -> tuple[Document, ...]:
-        return self._all(rows.DOCUMENT, "ORDER BY kind, name")
-
-    def save_document(self, document: Document) -> None:
-        self._put(rows.DOCUMENT, document)
-
-    def drop_document(self, kind: str, name: str) -> None:
-        self._connection.execute("DELETE FROM document WHERE kind = ? AND name = ?", (kind, name))
-
-    def signing_keys(self) -> tuple[StoredKey, ...]:
-        return self._all(rows.KEY, "ORDER BY created_s DESC")
-
-    def add_key(self, key: StoredKey) -> None:
-        self._put(rows.KEY, key)
-
-    def sweep(self, now: datetime, most: int) -> int:
-        late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
-        limits = (
-            ("device_login", "device_code_hash", "expires_s", late),
-            ("authorization_code", "code_hash", "expires_s", late),
-            ("mfa_login", "token_hash", "expires_s", late),
-            ("pushed_request", "uri_hash", "expires_s", at_once),
-            ("used_once", "mark", "expires_s", at_once),
-            ("tries", "tries_key", "expires_s", at_once),
-            ("revoked_token", "mark", "expires_s", at_once),
-            ("refresh_login", "login_id", "expires_s", at_once),
-            ("authenticator", "authenticator_id", "expires_s", at_once),
-            ("browser_session", "session_hash", "created_s", at_once - _LONGEST_SESSION_S),
-        )
-        gone = 0
-        for table, key, column, before in limits:
-            sql = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?)"  # noqa: S608  fixed words
-            gone += self._connection.execute(sql, (before, most - gone)).rowcount
-        return gone
+    async def change(self, sql: str, *values: object) -> int:
+        return self._execute(sql, values).rowcount
 
 
 class SqliteStore:
-    """A store in one file. Reads take microseconds and run on the event loop's thread; writes run on another thread."""
+    """A store in a file that only its owner may read, or in memory without a path."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None = None) -> None:
         """Open or create the file, and migrate its schema.
 
         Raises:
-            Misuse: The file is not a store, or a newer keyfob created it (code `store-newer`).
+            Misuse: It cannot be used as a store, or a newer keyfob wrote it.
         """
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with contextlib.ExitStack() as opened:  # closes the first connection if the second fails
-            try:
-                self._writer = opened.enter_context(contextlib.closing(_open(path)))
-                _migrate(self._writer)
-                self._reader = opened.enter_context(contextlib.closing(_open(path)))
-            except sqlite3.DatabaseError as problem:
-                raise Misuse(f"{path} cannot be used as a store ({type(problem).__name__})") from None
-            opened.pop_all()
-        self._waiting: list[Attempt] = []
-        self._lock = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="keyfob-store")
-
-    async def read(self, work: Callable[[Transaction], T]) -> T:
-        self._reader.execute("BEGIN")
+        self._is_file = path is not None
+        self._writer = _open_file(path) if path else _open_memory()
         try:
-            return work(SqliteTransaction(self._reader))
-        finally:
-            self._reader.execute("ROLLBACK")
+            self._reader = _open(path) if path else self._writer
+        except sqlite3.Error as problem:
+            self._writer.close()
+            raise _unusable(path, problem) from None
+        self._to_write, self._to_read = (SqlTransaction(_Statements(one)) for one in (self._writer, self._reader))
+        self._waiting: list[_Piece] = []
+        self._is_busy = False
+        self._begins_on: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        self._reading = threading.Lock() if path else self._lock
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        promise: Future[T] = Future()
+    async def read(self, work: Work[T]) -> T:
+        with self._reading, _translated():
+            self._reader.execute("BEGIN")
+            try:
+                return run(work(self._to_read))
+            finally:
+                self._reader.execute("ROLLBACK")
+
+    async def write(self, work: Work[T]) -> T:
+        if not self._is_file:
+            return self._write_memory(work)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
         with self._lock:
-            self._waiting.append(lambda writer: _attempt(work, writer, promise))
-        self._thread.submit(self._write_waiting)
-        return await asyncio.wrap_future(promise)
+            self._waiting.append(_Piece(work, loop, future))
+            # A loop that was closed before it began leaves the turn to the next.
+            is_first = not self._is_busy or (self._begins_on is not None and self._begins_on.is_closed())
+            if is_first:
+                self._is_busy, self._begins_on = True, loop
+        if is_first:
+            loop.call_soon(self._begin)  # what else this turn of the loop makes ready shares the commit
+        return await future
 
     async def close(self) -> None:
-        self._thread.shutdown(wait=True)
+        while self._is_busy:
+            with contextlib.suppress(StoreUnavailable):
+                await self.write(_nothing)  # after all that wait
+        if self._thread is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
         self._reader.close()
         self._writer.close()
 
-    def _write_waiting(self) -> None:
-        with self._lock:
-            batch, self._waiting = self._waiting, []
-        if not batch:
-            return
-        settled: list[Settle] = []
+    def _write_memory(self, work: Work[T]) -> T:
+        with self._lock, _translated():
+            self._writer.execute("BEGIN")
+            try:
+                result = run(work(self._to_write))
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            self._writer.execute("COMMIT")
+            return result
+
+    def _begin(self) -> None:
+        """Begin the transaction of a batch; on a thread if another process holds the lock."""
+        self._begins_on = None
         try:
+            if self._writer.in_transaction:  # of a loop that was closed before it went on
+                self._writer.execute("ROLLBACK")
             # IMMEDIATE, since a transaction that begins with a read fails if another process writes before it does.
             self._writer.execute("BEGIN IMMEDIATE")
-            settled.extend(attempt(self._writer) for attempt in batch)
+        except sqlite3.Error:
+            self._later(self._begin_late)
+        else:
+            self._run_waiting()
+
+    def _begin_late(self) -> None:
+        try:
+            self._writer.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+            finally:
+                self._writer.execute("PRAGMA busy_timeout = 0")
+        except sqlite3.Error as problem:
+            with self._lock:
+                pieces, self._waiting = self._waiting, []
+            self._tell(pieces, _failure(problem))
+            self._next(self._begin)
+        else:
+            if not self._next(self._run_waiting):
+                self._writer.execute("ROLLBACK")
+
+    def _run_waiting(self) -> None:
+        """Run the functions that wait. If one raises, roll back, and run the others again."""
+        with self._lock:
+            pieces = [piece for piece in self._waiting if not piece.future.cancelled()]
+            self._waiting, self._begins_on = [], None
+        for piece in pieces:
+            try:
+                piece.result = run(piece.work(self._to_write))
+            except BaseException as problem:  # noqa: BLE001  it is raised in the caller of `write`
+                with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back already
+                    self._writer.execute("ROLLBACK")
+                pieces.remove(piece)
+                with self._lock:
+                    self._waiting = pieces + self._waiting
+                self._tell([piece], _failure(problem))
+                self._begin()
+                return
+        self._later(lambda: self._commit(pieces))
+
+    def _commit(self, pieces: list[_Piece]) -> None:
+        failure = None
+        try:
             self._writer.execute("COMMIT")
-            failure = None
         except sqlite3.Error as problem:  # such as a full disk: the whole batch is lost
             with contextlib.suppress(sqlite3.Error):
                 self._writer.execute("ROLLBACK")
-            failure = problem
-            settled += [attempt(None) for attempt in batch[len(settled) :]]
-        for settle in settled:
-            settle(failure)
+            failure = _failure(problem)
+        self._tell(pieces, failure)
+        self._next(self._begin)
+
+    def _tell(self, pieces: list[_Piece], failure: BaseException | None) -> None:
+        """Set the results, each on its loop; normally there is one loop, and one call."""
+        for loop in {piece.loop for piece in pieces}:
+            own = [piece for piece in pieces if piece.loop is loop]
+            with contextlib.suppress(RuntimeError):  # a closed loop: nobody waits
+                loop.call_soon_threadsafe(_settle, own, failure)
+
+    def _next(self, step: Callable[[], None]) -> bool:
+        """Go on with a step on the loop of a piece that waits. Return False if none does."""
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._is_busy = False
+                    return False
+                loop = self._begins_on = self._waiting[0].loop
+            try:
+                loop.call_soon_threadsafe(step)
+            except RuntimeError:  # closed
+                with self._lock:
+                    self._waiting = [piece for piece in self._waiting if piece.loop is not loop]
+            else:
+                return True
+
+    def _later(self, job: Callable[[], None]) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="keyfob-store", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
 
 
-def _attempt(work: Callable[[Transaction], T], writer: sqlite3.Connection | None, promise: Future[T]) -> Settle:
-    """Run one function of a batch. Return a function that sets the result once the batch is committed or lost."""
-    if not promise.set_running_or_notify_cancel():
-        return lambda _: None
-    if writer is None:
-        return lambda failure: promise.set_exception(failure or sqlite3.OperationalError())
-    try:
-        writer.execute("SAVEPOINT piece")
-        found = work(SqliteTransaction(writer))
-        writer.execute("RELEASE piece")
-    except BaseException as problem:  # noqa: BLE001  it is raised in the caller of `write`
-        with contextlib.suppress(sqlite3.Error):  # a full disk rolls back the whole batch; then COMMIT fails too
-            writer.execute("ROLLBACK TO piece")
-            writer.execute("RELEASE piece")
-        own = problem
-        return lambda _: promise.set_exception(own)
+async def _nothing(_: Transaction) -> None:
+    pass
 
-    def settle(failure: BaseException | None) -> None:
+
+def _settle(pieces: list[_Piece], failure: BaseException | None) -> None:
+    for piece in pieces:
+        if piece.future.done():
+            continue
         if failure is None:
-            promise.set_result(found)
+            piece.future.set_result(piece.result)
         else:
-            promise.set_exception(failure)
+            piece.future.set_exception(failure)
 
-    return settle
+
+@contextlib.contextmanager
+def _translated() -> Generator[None]:
+    try:
+        yield
+    except sqlite3.Error as problem:
+        raise _failure(problem) from problem
+
+
+def _failure(problem: BaseException) -> BaseException:
+    """Return what the caller sees: StoreUnavailable for a database that cannot be used now."""
+    if not isinstance(problem, sqlite3.Error) or isinstance(problem, sqlite3.IntegrityError):
+        return problem
+    failure = StoreUnavailable(f"the store cannot be used ({problem})")
+    failure.__cause__ = problem
+    return failure
+
+
+def _unusable(path: Path | None, problem: Exception) -> Misuse:
+    return Misuse(f"{path} cannot be used as a store ({type(problem).__name__})")
+
+
+def _open_file(path: Path) -> sqlite3.Connection:
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        connection = _open(path)
+        try:
+            _migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.DatabaseError as problem:
+        raise _unusable(path, problem) from None
+    connection.execute("PRAGMA busy_timeout = 0")  # the event loop does not wait for another process
+    return connection
+
+
+def _open_memory() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.deserialize(_empty())
+    return connection
+
+
+@cache
+def _empty() -> bytes:
+    """Return an empty database with the present schema."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        _migrate(connection)
+        return connection.serialize()
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_LOCK_WAIT_MS / 1000)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # an issued token survives a power failure

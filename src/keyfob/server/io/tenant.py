@@ -16,7 +16,6 @@ from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import master_key
 from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
-from keyfob.server.io.memory import MemoryStore
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.registry import DATABASE
 from keyfob.server.io.reload import Reloader, note_password_users
@@ -114,7 +113,7 @@ class Tenant:
         surroundings = surroundings or SystemSurroundings()
         made = cls.create(
             config,
-            store=MemoryStore(),
+            store=SqliteStore(),
             master=surroundings.random(MASTER_KEY_BYTES),
             surroundings=surroundings,
             passwords=passwords,
@@ -218,10 +217,10 @@ class Tenant:
         user_id = f"auth0|{site.random(_USER_ID_BYTES).hex()}"
         user = User(user_id, email, name, hashed, site.now(), connection=connection, roles=roles)
 
-        def add(transaction: Transaction) -> bool:
-            if transaction.user_by_email(email, connection) is not None:
+        async def add(transaction: Transaction) -> bool:
+            if await transaction.user_by_email(email, connection) is not None:
                 return False
-            transaction.save_user(user)
+            await transaction.save_user(user)
             return True
 
         return user if await site.store.write(add) else None

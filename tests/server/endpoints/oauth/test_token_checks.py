@@ -89,11 +89,11 @@ class Attempt:
         return asyncio.run(self.tenant.app.answer(request))
 
     def change(self, record: Mapping[str, Any], user: Mapping[str, Any]) -> None:
-        def save(transaction: Transaction) -> None:
-            _change_record(transaction, self.parameters, record)
-            found = transaction.user_by_email(EMAIL)
+        async def save(transaction: Transaction) -> None:
+            await _change_record(transaction, self.parameters, record)
+            found = await transaction.user_by_email(EMAIL)
             assert found is not None
-            transaction.save_user(replace(found, **user))
+            await transaction.save_user(replace(found, **user))
 
         asyncio.run(self.scene.store.write(save))
 
@@ -128,31 +128,31 @@ def _good_factor(scene: Scene, grant: str) -> dict[str, str]:
     sent = {"oob_hash": keyed_hash(HASHES.codes, Secret("oob")), "binding_hash": binding}
     until = scene.time.now() + timedelta(minutes=5)
 
-    def save(transaction: Transaction) -> None:
-        _change_record(transaction, {"mfa_token": pending}, {**sent, "oob_expires_at": until})
+    async def save(transaction: Transaction) -> None:
+        await _change_record(transaction, {"mfa_token": pending}, {**sent, "oob_expires_at": until})
 
     asyncio.run(scene.store.write(save))
     return {"mfa_token": pending, "oob_code": "oob", "binding_code": "123456"}
 
 
-def _change_record(transaction: Transaction, parameters: Mapping[str, str], record: Mapping[str, Any]) -> None:
+async def _change_record(transaction: Transaction, parameters: Mapping[str, str], record: Mapping[str, Any]) -> None:
     if "code" in parameters:
-        code = transaction.code(keyed_hash(HASHES.codes, Secret(parameters["code"])))
+        code = await transaction.code(keyed_hash(HASHES.codes, Secret(parameters["code"])))
         assert code is not None
-        transaction.save_code(replace(code, **record))
+        await transaction.save_code(replace(code, **record))
     elif "device_code" in parameters:
-        device = transaction.device_by_code(keyed_hash(HASHES.codes, Secret(parameters["device_code"])))
+        device = await transaction.device_by_code(keyed_hash(HASHES.codes, Secret(parameters["device_code"])))
         assert device is not None
-        transaction.save_device(replace(device, **record))
+        await transaction.save_device(replace(device, **record))
     elif "refresh_token" in parameters:
         parts = read_refresh(Secret(parameters["refresh_token"]), HASHES.refresh)
-        login = None if parts is None else transaction.refresh_by_id(parts.login_id)
+        login = None if parts is None else await transaction.refresh_by_id(parts.login_id)
         assert login is not None
-        transaction.save_refresh(replace(login, **record))
+        await transaction.save_refresh(replace(login, **record))
     elif "mfa_token" in parameters:
-        pending = transaction.mfa_login(keyed_hash(HASHES.codes, Secret(parameters["mfa_token"])))
+        pending = await transaction.mfa_login(keyed_hash(HASHES.codes, Secret(parameters["mfa_token"])))
         assert pending is not None
-        transaction.save_mfa_login(replace(pending, **record))
+        await transaction.save_mfa_login(replace(pending, **record))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from tests.server.wires import (
     poll,
     redeem,
     scene_of,
+    stored,
     token,
     told,
 )
@@ -226,13 +227,12 @@ def test_the_same_request_may_come_by_post(both: Scene) -> None:
 
 def test_a_mere_visit_stores_nothing_and_shows_no_cors(both: Scene) -> None:
     """[AS-ASVS-05] [AS-9700-01]."""
-    before = [dict(table) for table in vars(both.store._tables).values() if isinstance(table, dict)]
+    before = stored(both)
     for _ in range(2):
         response = both.send(Request("GET", address_of(), (("origin", "https://shop.example"),)))
         assert not [name for name, _ in response.headers if name.startswith("access-control")]
         both.send(Request("GET", f"{ISSUER}{(response.header('location') or '')[1:]}"))
-    after = [dict(table) for table in vars(both.store._tables).values() if isinstance(table, dict)]
-    assert before == after
+    assert before == stored(both)
 
 
 def test_who_is_logged_in_is_asked_again_for_a_program_that_could_be_anybody(both: Scene) -> None:

@@ -14,7 +14,6 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access
 from keyfob.server.decide.device import is_right_challenge
-from keyfob.server.decide.limits import SWEPT
 from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
 from keyfob.server.decide.user_code import write_user_code
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
@@ -91,9 +90,8 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, access: Api
             challenge=asked.code_challenge,
         )
 
-        def add(transaction: Transaction, login: DeviceLogin = login) -> bool:
-            transaction.sweep(now, SWEPT)
-            return transaction.add_device(login)
+        async def add(transaction: Transaction, login: DeviceLogin = login) -> bool:
+            return await transaction.add_device(login)
 
         if await site.store.write(add):
             address = f"{config.issuer}activate"

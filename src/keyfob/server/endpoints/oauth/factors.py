@@ -98,26 +98,26 @@ async def enrol(
     has_code = with_recovery and "recovery-code" in site.config.factors
     code = write_recovery_code(random(RECOVERY_LENGTH)) if has_code else None
 
-    def add(transaction: Transaction) -> FactorWrong | str | None:
-        known = transaction.authenticators(user.user_id)
+    async def add(transaction: Transaction) -> FactorWrong | str | None:
+        known = await transaction.authenticators(user.user_id)
         if login.grant == ENROLMENT:
             if is_from_before(login, known):
                 return FactorWrong("already_enrolled")
-            transaction.save_mfa_login(login)
+            await transaction.save_mfa_login(login)
         else:
-            found = find_login(transaction.mfa_login(login.token_hash), login.client_id, now)
+            found = find_login(await transaction.mfa_login(login.token_hash), login.client_id, now)
             if isinstance(found, FactorWrong):
                 return found
             if any(one.is_active for one in known):
                 return FactorWrong("already_enrolled")
         for one in known:
             if one.login_hash == login.token_hash and one.factor in {factor, "recovery-code"}:
-                transaction.drop_authenticator(one.authenticator_id)  # an unfinished enrolment of the same login
-        transaction.save_authenticator(added)
+                await transaction.drop_authenticator(one.authenticator_id)  # an unfinished enrolment of the same login
+        await transaction.save_authenticator(added)
         if code is None or any(one.factor == "recovery-code" and one.is_active for one in known):
             return None
         recovery = recovery_of(site, user.user_id, code, now)
-        transaction.save_authenticator(replace(recovery, login_hash=begun, expires_at=end))
+        await transaction.save_authenticator(replace(recovery, login_hash=begun, expires_at=end))
         return code
 
     saved = await site.store.write(add)
@@ -131,51 +131,53 @@ def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active
     return Authenticator(name, user_id, "recovery-code", hashed, now, is_active)
 
 
-def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed: str, now: datetime) -> bool:
+async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed: str, now: datetime) -> bool:
     """Return whether a code matches an authenticator that is active, or that this login began.
 
     If so, use the code up and activate the authenticator. A login that began with an access token proves its own only.
     """
-    for one in transaction.authenticators(login.user_id):
+    for one in await transaction.authenticators(login.user_id):
         is_usable = one.is_active and login.grant != ENROLMENT
         if one.factor == "otp" and (is_usable or one.is_unproven_of(login.token_hash, now)):
             secret = unseal(one.secret, site.hash_keys.factors, context=f"factor {one.authenticator_id}")
             step = matching_step(secret, typed, now, one.last_step)
             if step is not None:
-                transaction.save_authenticator(replace(one, last_step=step))
-                activate(site, transaction, one.authenticator_id, login)
+                await transaction.save_authenticator(replace(one, last_step=step))
+                await activate(site, transaction, one.authenticator_id, login)
                 return True
     return False
 
 
-def activate(site: Site, transaction: Transaction, authenticator_id: str, login: MfaLogin) -> None:
+async def activate(site: Site, transaction: Transaction, authenticator_id: str, login: MfaLogin) -> None:
     """Activate an authenticator that the login began, and the recovery code that was added with it.
 
     All other unproven factors and recovery codes of the user are dropped, since an attacker could have begun them.
     Unless the tenant's settings say otherwise, what was logged in before with a password alone ends.
     """
-    known = [one for one in transaction.authenticators(login.user_id) if not one.is_active]
+    known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]
     if authenticator_id not in {one.authenticator_id for one in own}:
         return  # it is active
     for one in known:
         if one in own and (one.authenticator_id == authenticator_id or one.factor == "recovery-code"):
             proven = replace(one, is_active=True, created_at=site.now(), login_hash=None, expires_at=None)
-            transaction.save_authenticator(proven)
+            await transaction.save_authenticator(proven)
         else:
-            transaction.drop_authenticator(one.authenticator_id)
+            await transaction.drop_authenticator(one.authenticator_id)
     if site.config.enrolment_ends_logins:
-        transaction.end_logins(login.user_id)
+        await transaction.end_logins(login.user_id)
 
 
-def check_recovery(site: Site, transaction: Transaction, login: MfaLogin, typed: str, fresh: Authenticator) -> bool:
+async def check_recovery(
+    site: Site, transaction: Transaction, login: MfaLogin, typed: str, fresh: Authenticator
+) -> bool:
     """Return whether it is the user's recovery code. If so, replace it with `fresh`."""
     hashed = keyed_hash(site.hash_keys.factors, f"recovery {login.user_id} {read_recovery_code(typed)}")
-    for one in transaction.authenticators(login.user_id):
+    for one in await transaction.authenticators(login.user_id):
         is_usable = one.factor == "recovery-code" and one.is_active and login.grant != ENROLMENT
         if is_usable and Secret(one.secret.hex()) == Secret(hashed.hex()):
-            transaction.drop_authenticator(one.authenticator_id)
-            transaction.save_authenticator(fresh)
+            await transaction.drop_authenticator(one.authenticator_id)
+            await transaction.save_authenticator(fresh)
             return True
     return False
 
@@ -193,8 +195,8 @@ async def send_message(
     random, now = site.random, site.now()
     oob, code = Secret(_PREFIX + write_token(random(TOKEN_BYTES))), write_digits(random(8))
 
-    def keep(transaction: Transaction) -> bool:
-        found = find_login(transaction.mfa_login(login.token_hash), login.client_id, now)
+    async def keep(transaction: Transaction) -> bool:
+        found = find_login(await transaction.mfa_login(login.token_hash), login.client_id, now)
         if isinstance(found, FactorWrong):
             return False
         sent = replace(
@@ -204,7 +206,7 @@ async def send_message(
             oob_expires_at=now + MESSAGE_LIFETIME,
             authenticator_id=authenticator_id,
         )
-        transaction.save_mfa_login(sent)
+        await transaction.save_mfa_login(sent)
         return True
 
     if not await site.store.write(keep):
@@ -223,12 +225,12 @@ def binding_hash(site: Site, token_hash: bytes, code: str) -> bytes:
     return keyed_hash(site.hash_keys.codes, token_hash + code.strip().encode())
 
 
-def check_message(
+async def check_message(
     site: Site, transaction: Transaction, login: MfaLogin, oob: Secret, typed: str, now: datetime
 ) -> MfaLogin | FactorWrong:
     """Check the code of a message. If it is correct, return the spent login and activate the authenticator."""
     oob_hash = keyed_hash(site.hash_keys.codes, oob)
     decision = decide_message(login, oob_hash, binding_hash(site, login.token_hash, typed), now)
     if isinstance(decision, MfaLogin) and decision.authenticator_id is not None:
-        activate(site, transaction, decision.authenticator_id, decision)
+        await activate(site, transaction, decision.authenticator_id, decision)
     return decision

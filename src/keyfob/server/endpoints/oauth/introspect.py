@@ -65,9 +65,9 @@ async def _refresh(call: ClientRequest, token: Secret) -> dict[str, object] | No
     if parts is None:
         return None
 
-    def load(transaction: Transaction) -> tuple[RefreshLogin | None, Account]:
-        found = transaction.refresh_by_id(parts.login_id)
-        user = None if found is None else transaction.user_by_id(found.user_id)
+    async def load(transaction: Transaction) -> tuple[RefreshLogin | None, Account]:
+        found = await transaction.refresh_by_id(parts.login_id)
+        user = None if found is None else await transaction.user_by_id(found.user_id)
         if found is None:
             return None, Account(None, None)
         return found, account_of(site.config, call.application, user, found.audience, found.scope)

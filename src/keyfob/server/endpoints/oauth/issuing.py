@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from keyfob.protocol.grants import REFRESH_TOKEN
@@ -15,10 +15,10 @@ from keyfob.server.keyed_hash import ID_BYTES, SECRET_BYTES, RefreshParts, keyed
 from keyfob.server.ports import Transaction
 from keyfob.server.records import RefreshLogin, User
 
-Spend = Callable[[Transaction, RefreshLogin], bool]
+Spend = Callable[[Transaction, RefreshLogin], Awaitable[bool]]
 
 
-async def issue_once(call: ClientRequest, content: TokenContent, spend: Spend) -> TokenAnswer | None:
+async def issue_once(call: ClientRequest, content: TokenContent, spend: Spend | None = None) -> TokenAnswer | None:
     """Issue tokens for a user, or return None if the grant is already spent or the user may no longer log in.
 
     The tokens are signed before the grant is spent, so that a failed signature spends nothing.
@@ -26,7 +26,7 @@ async def issue_once(call: ClientRequest, content: TokenContent, spend: Spend) -
     Args:
         call: The request.
         content: The content of the tokens, before it is reduced to the user's permissions.
-        spend: Spend the grant in the transaction. Return False if it is already spent.
+        spend: Spend the grant in the transaction, if it is not spent yet. Return False if it is already spent.
     """
     site, user = call.site, content.user
     assert user is not None, "client credentials have no login"  # noqa: S101
@@ -35,13 +35,15 @@ async def issue_once(call: ClientRequest, content: TokenContent, spend: Spend) -
     permitted = replace(permitted, login_id=row.login_id)
     issued = site.token_issuer.issue(permitted, call.now, site.random(TOKEN_ID_BYTES), refresh, row)
 
-    def save(transaction: Transaction) -> int | None:
+    async def save(transaction: Transaction) -> int | None:
         # The password may have been changed, or the user blocked, since the user was loaded.
-        if is_changed(transaction.user_by_id(user.user_id), user) or not spend(transaction, row):
+        if is_changed(await transaction.user_by_id(user.user_id), user):
             return None
-        transaction.save_refresh(row)
+        if spend is not None and not await spend(transaction, row):
+            return None
+        await transaction.save_refresh(row)
         most = site.config.refresh_limit
-        return transaction.evict_refreshes(user.user_id, row.client_id, most, renewable=refresh is not None)
+        return await transaction.evict_refreshes(user.user_id, row.client_id, most, renewable=refresh is not None)
 
     evicted = await site.store.write(save)
     if evicted:

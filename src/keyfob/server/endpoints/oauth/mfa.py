@@ -187,8 +187,8 @@ async def _mfa_user(site: Site, request: Request, scope: str) -> MfaUser | Respo
         key_thumbprint=claims.key_thumbprint,
     )
 
-    def load(transaction: Transaction) -> MfaUser | None:
-        found = _user_of(transaction, login, now)
+    async def load(transaction: Transaction) -> MfaUser | None:
+        found = await _user_of(transaction, login, now)
         return None if found is None or is_from_before(login, found.factors) else found
 
     return await site.store.read(load) or site.refuse("mfa_token_refused")
@@ -197,21 +197,21 @@ async def _mfa_user(site: Site, request: Request, scope: str) -> MfaUser | Respo
 async def _by_mfa_token(site: Site, token: Secret, client_id: str | None) -> MfaUser | None:
     token_hash, now = keyed_hash(site.hash_keys.codes, token), site.now()
 
-    def load(transaction: Transaction) -> MfaUser | None:
-        known = transaction.mfa_login(token_hash)
+    async def load(transaction: Transaction) -> MfaUser | None:
+        known = await transaction.mfa_login(token_hash)
         login = find_login(known, client_id or (known.client_id if known else ""), now)
         # An access token that began an enrolment is no mfa_token: its scope is checked at each request.
         if isinstance(login, FactorWrong) or login.grant == ENROLMENT:
             return None
-        return _user_of(transaction, login, now)
+        return await _user_of(transaction, login, now)
 
     return await site.store.read(load)
 
 
-def _user_of(transaction: Transaction, login: MfaLogin, now: datetime) -> MfaUser | None:
-    user = transaction.user_by_id(login.user_id)
+async def _user_of(transaction: Transaction, login: MfaLogin, now: datetime) -> MfaUser | None:
+    user = await transaction.user_by_id(login.user_id)
     if user is None or user.is_blocked:
         return None
-    known = transaction.authenticators(user.user_id)
+    known = await transaction.authenticators(user.user_id)
     own = tuple(one for one in known if one.is_active or one.is_unproven_of(login.token_hash, now))
     return MfaUser(user, own, login)

@@ -75,10 +75,10 @@ async def check_active(site: Site, claims: AccessClaims) -> User | None:
     application, mark = site.config.application(claims.client_id), revocation_mark(site, claims)
     login_id = _login_id(claims)
 
-    def load(transaction: Transaction) -> TokenRecords:
-        user = transaction.user_by_id(claims.subject) if is_about_user(claims) else None
-        login = None if login_id is None else transaction.refresh_by_id(login_id)
-        return TokenRecords(application, user, login, transaction.is_revoked(mark))
+    async def load(transaction: Transaction) -> TokenRecords:
+        user = await transaction.user_by_id(claims.subject) if is_about_user(claims) else None
+        login = None if login_id is None else await transaction.refresh_by_id(login_id)
+        return TokenRecords(application, user, login, await transaction.is_revoked(mark))
 
     records = await site.store.read(load)
     if not is_active(claims, records, site.now()):

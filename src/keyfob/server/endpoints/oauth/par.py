@@ -13,7 +13,7 @@ from keyfob.server.decide.authorization_checks import PUSH
 from keyfob.server.decide.authorization_facts import REQUEST_URI_PREFIX, PushFacts
 from keyfob.server.decide.authorization_request import CallbackError, PageError, check_request
 from keyfob.server.decide.check_table import first_failed_check
-from keyfob.server.decide.limits import PUSHED_CHARACTERS, SWEPT
+from keyfob.server.decide.limits import PUSHED_CHARACTERS
 from keyfob.server.endpoints.oauth.client_request import authenticate, check_dpop
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, write_token
@@ -57,9 +57,8 @@ async def push(site: Site, request: Request) -> Response:
     hashed = keyed_hash(site.hash_keys.codes, address)
     pushed = PushedRequest(hashed, call.application.client_id, json.dumps(checked.asked.write()), now + LIFETIME)
 
-    def save(transaction: Transaction) -> None:
-        transaction.sweep(now, SWEPT)
-        transaction.save_pushed(pushed)
+    async def save(transaction: Transaction) -> None:
+        await transaction.save_pushed(pushed)
 
     await site.store.write(save)
     answer = {"request_uri": address, "expires_in": int(LIFETIME.total_seconds())}

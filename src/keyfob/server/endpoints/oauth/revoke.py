@@ -56,11 +56,11 @@ async def _end_login(call: ClientRequest, token: Secret) -> RefreshLogin | None:
     if parts is None:
         return None
 
-    def end(transaction: Transaction) -> RefreshLogin | None:
-        login = transaction.refresh_by_id(parts.login_id)
+    async def end(transaction: Transaction) -> RefreshLogin | None:
+        login = await transaction.refresh_by_id(parts.login_id)
         if login is None or login.client_id != call.application.client_id or login.has_ended:
             return None
-        transaction.save_refresh(replace(login, has_ended=True))
+        await transaction.save_refresh(replace(login, has_ended=True))
         return login
 
     return await call.site.store.write(end)

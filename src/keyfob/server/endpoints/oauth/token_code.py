@@ -22,9 +22,9 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
     site = call.site
     code_hash = keyed_hash(site.hash_keys.codes, grant.code)
 
-    def load(transaction: Transaction) -> tuple[AuthorizationCode | None, User | None]:
-        code = transaction.code(code_hash)
-        return code, None if code is None else transaction.user_by_id(code.user_id)
+    async def load(transaction: Transaction) -> tuple[AuthorizationCode | None, User | None]:
+        code = await transaction.code(code_hash)
+        return code, None if code is None else await transaction.user_by_id(code.user_id)
 
     code, user = await site.store.read(load)
     account = Account(user, None)
@@ -51,10 +51,10 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
     scope, at = account.scope, found.auth_time
     content = TokenContent(call.application, api, scope, user, at, nonce=found.nonce, sid=found.sid)
 
-    def spend(transaction: Transaction, login: RefreshLogin) -> bool:
-        again = decide_code(replace(facts, record=transaction.code(code_hash)))
+    async def spend(transaction: Transaction, login: RefreshLogin) -> bool:
+        again = decide_code(replace(facts, record=await transaction.code(code_hash)))
         if isinstance(again, SpendCode):
-            transaction.save_code(replace(again.code, login_id=login.login_id))
+            await transaction.save_code(replace(again.code, login_id=login.login_id))
         return isinstance(again, SpendCode)
 
     issued = await issue_once(call, content, spend)
@@ -65,7 +65,7 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
     return call.token_response(issued)
 
 
-def _end(transaction: Transaction, login_id: bytes | None) -> None:
-    login = None if login_id is None else transaction.refresh_by_id(login_id)
+async def _end(transaction: Transaction, login_id: bytes | None) -> None:
+    login = None if login_id is None else await transaction.refresh_by_id(login_id)
     if login is not None:
-        transaction.save_refresh(replace(login, has_ended=True))
+        await transaction.save_refresh(replace(login, has_ended=True))

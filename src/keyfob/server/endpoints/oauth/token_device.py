@@ -52,11 +52,11 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
     at, sid = decision.login.auth_time, decision.login.sid
     content = TokenContent(call.application, account.api, account.scope, user, at, sid=sid)
 
-    def spend(transaction: Transaction, _: RefreshLogin) -> bool:
-        again = transaction.device_by_code(code_hash)
+    async def spend(transaction: Transaction, _: RefreshLogin) -> bool:
+        again = await transaction.device_by_code(code_hash)
         found = decide_poll(again, call.application.client_id, call.now, grant.code_verifier)
         if isinstance(found, Issue):
-            transaction.save_device(found.login)
+            await transaction.save_device(found.login)
         return isinstance(found, Issue)
 
     issued = await issue_once(call, content, spend)
@@ -66,7 +66,7 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
     return call.token_response(issued)
 
 
-def _load(transaction: Transaction, code_hash: bytes) -> tuple[DeviceLogin | None, User | None]:
-    login = transaction.device_by_code(code_hash)
+async def _load(transaction: Transaction, code_hash: bytes) -> tuple[DeviceLogin | None, User | None]:
+    login = await transaction.device_by_code(code_hash)
     user_id = None if login is None else login.user_id
-    return login, None if user_id is None else transaction.user_by_id(user_id)
+    return login, None if user_id is None else await transaction.user_by_id(user_id)

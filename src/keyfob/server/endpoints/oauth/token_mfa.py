@@ -35,10 +35,10 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
 
     peer = call.request.peer
 
-    def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None, bool]:
-        login = transaction.mfa_login(token_hash)
-        user = None if login is None else transaction.user_by_id(login.user_id)
-        return login, user, user is None or has_tries(site, transaction, user.user_id, peer, call.now)
+    async def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None, bool]:
+        login = await transaction.mfa_login(token_hash)
+        user = None if login is None else await transaction.user_by_id(login.user_id)
+        return login, user, user is None or await has_tries(site, transaction, user.user_id, peer, call.now)
 
     found, user, may_try = await site.store.read(load)
     account = Account(user, None)
@@ -73,7 +73,7 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         return call.refuse(wrong.outcome)
     await give_back_tries(site, user.user_id, peer, call.now)
     content = TokenContent(call.application, api, account.scope, user, call.now, grant=gty(login.grant))
-    issued = await issue_once(call, content, lambda _, __: True)  # the mfa_token was spent with the factor
+    issued = await issue_once(call, content)  # the mfa_token was spent with the factor
     if issued is None:  # the password was changed, or the user blocked, in the meantime
         return call.refuse("mfa_token_unknown")
     call.note("sepft", user_id=user.user_id)
@@ -84,7 +84,7 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
 _FAILED = {MfaOobGrant: "feoobft", MfaOtpGrant: "feotpft", MfaRecoveryGrant: "fercft"}
 
 
-def _check(
+async def _check(
     call: ClientRequest,
     transaction: Transaction,
     token_hash: bytes,
@@ -93,7 +93,7 @@ def _check(
     fresh: Authenticator,
 ) -> FactorWrong | None:
     """Check the second factor, and spend it together with the mfa_token. Return the reason if it is wrong."""
-    facts = replace(facts, record=transaction.mfa_login(token_hash))
+    facts = replace(facts, record=await transaction.mfa_login(token_hash))
     login = check_factor(facts)
     if isinstance(login, FactorWrong):
         return login
@@ -101,20 +101,20 @@ def _check(
     wrong: Outcome | None = None
     match grant:
         case MfaOtpGrant():
-            if not check_otp(site, transaction, login, grant.otp.reveal(), call.now):
+            if not await check_otp(site, transaction, login, grant.otp.reveal(), call.now):
                 wrong = "otp_wrong"
         case MfaOobGrant():
             typed = "" if grant.binding_code is None else grant.binding_code.reveal()
-            decision = check_message(site, transaction, login, grant.oob_code, typed, call.now)
+            decision = await check_message(site, transaction, login, grant.oob_code, typed, call.now)
             if isinstance(decision, FactorWrong):
                 wrong = decision.outcome
             else:
                 spent = decision
         case MfaRecoveryGrant():
-            if not check_recovery(site, transaction, login, grant.recovery_code.reveal(), fresh):
+            if not await check_recovery(site, transaction, login, grant.recovery_code.reveal(), fresh):
                 wrong = "recovery_code_wrong"
     refused = check_factor(replace(facts, wrong=wrong))
     if isinstance(refused, FactorWrong):
         return refused
-    transaction.save_mfa_login(spent)
+    await transaction.save_mfa_login(spent)
     return None

@@ -51,7 +51,7 @@ async def with_password(call: ClientRequest, asked: PasswordGrant) -> Response:
         call.note("fepft", user_id=user.user_id, description="a second factor is due")
         return call.refuse(refused.outcome)
     content = TokenContent(call.application, access.api, access.scope, user, call.now, grant=gty(name))
-    issued = await issue_once(call, content, lambda _, __: True)
+    issued = await issue_once(call, content)
     if issued is None:  # the password was changed, or the user blocked, while it was verified
         return _refuse_password(call, replace(facts, is_right=False), email)
     call.note("sepft", user_id=user.user_id)

@@ -31,21 +31,21 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
     presented = PresentedRefreshToken(parts.generation, secret_hash, client_id, grant.scope, call.key_thumbprint)
     token_id = site.random(TOKEN_ID_BYTES)
 
-    def rotate(transaction: Transaction) -> tuple[Refuse | TokenAnswer, str]:
-        login = transaction.refresh_by_id(parts.login_id)
-        account = None if login is None else _account(call, transaction, login)
+    async def rotate(transaction: Transaction) -> tuple[Refuse | TokenAnswer, str]:
+        login = await transaction.refresh_by_id(parts.login_id)
+        account = None if login is None else await _account(call, transaction, login)
         decision = decide_refresh(login, presented, call.application.refresh, call.now, fresh_hash, account)
         user_id = "" if login is None else login.user_id
         if isinstance(decision, Refuse):
             if decision.login is not None:
-                transaction.save_refresh(decision.login)
+                await transaction.save_refresh(decision.login)
             return decision, user_id
         assert account is not None, "an unknown token fails a check"  # noqa: S101
         # Signed within the transaction, so that a failed signature rotates nothing.
         renewed = fresh.write(site.hash_keys.refresh) if decision.rotates else None
         content = _content(call, decision, account)
         issued = site.token_issuer.issue(content, call.now, token_id, renewed, decision.login)
-        transaction.save_refresh(decision.login)
+        await transaction.save_refresh(decision.login)
         return issued, user_id
 
     decision, user_id = await site.store.write(rotate)
@@ -57,9 +57,9 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
     return call.token_response(decision)
 
 
-def _account(call: ClientRequest, transaction: Transaction, login: RefreshLogin) -> Account:
+async def _account(call: ClientRequest, transaction: Transaction, login: RefreshLogin) -> Account:
     """Return what today's rules leave of the login; the API must still allow offline access."""
-    user = transaction.user_by_id(login.user_id)
+    user = await transaction.user_by_id(login.user_id)
     account = account_of(call.site.config, call.application, user, login.audience, login.scope)
     return account if account.api and account.api.allow_offline_access else Account(user, None)
 

@@ -144,9 +144,9 @@ def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Res
 async def _compare_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
     device_hash = login.device_hash or b""
 
-    def load(transaction: Transaction) -> tuple[DeviceLogin | None, User | None]:
-        device = transaction.device_by_code(device_hash)
-        return device, None if device is None else _logged_in(site, transaction, browser, device)
+    async def load(transaction: Transaction) -> tuple[DeviceLogin | None, User | None]:
+        device = await transaction.device_by_code(device_hash)
+        return device, None if device is None else await _logged_in(site, transaction, browser, device)
 
     device, user = await site.store.read(load)
     if device is None:
@@ -232,31 +232,31 @@ async def _decide(site: Site, browser: BrowserRequest, pending: Pending, button:
     """Decline, approve, or confirm the device login for this session. Return None if it is no longer open."""
     now, login, device_hash = site.now(), pending.login, pending.login.device_hash or b""
 
-    def work(transaction: Transaction) -> BrowserLogin | None:
-        device = transaction.device_by_code(device_hash)
+    async def work(transaction: Transaction) -> BrowserLogin | None:
+        device = await transaction.device_by_code(device_hash)
         if device is None or not is_open(device, now):
             return None
         if button == "decline":
-            transaction.save_device(replace(move(device, "denied"), session_hash=browser.session_hash))
+            await transaction.save_device(replace(move(device, "denied"), session_hash=browser.session_hash))
             return advance(login, "denied", session_hash=browser.session_hash)
         device = confirm(device, browser.session_hash)
-        user, session = _logged_in(site, transaction, browser, device), browser.record
+        user, session = await _logged_in(site, transaction, browser, device), browser.record
         if button == "confirm" and user is not None and session is not None:
             approved = approve(device, user.user_id, session.auth_time)
-            transaction.save_device(replace(approved, sid=sid_of(site, browser.session_hash)))
-            transaction.save_session(replace(session, seen_at=now))
+            await transaction.save_device(replace(approved, sid=sid_of(site, browser.session_hash)))
+            await transaction.save_session(replace(session, seen_at=now))
             return advance(login, "allowed", session_hash=browser.session_hash)
-        transaction.save_device(device)
+        await transaction.save_device(device)
         return advance(login, "login", session_hash=browser.session_hash)
 
     return await site.store.write(work)
 
 
-def _logged_in(site: Site, transaction: Transaction, browser: BrowserRequest, device: DeviceLogin) -> User | None:
+async def _logged_in(site: Site, transaction: Transaction, browser: BrowserRequest, device: DeviceLogin) -> User | None:
     """Return the user who is logged in, if the user's connection is enabled for the client."""
-    if browser.record is None or transaction.session(browser.session_hash) is None:
+    if browser.record is None or await transaction.session(browser.session_hash) is None:
         return None
-    return allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)
+    return await allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)
 
 
 def _ago(now: datetime, then: datetime) -> str:

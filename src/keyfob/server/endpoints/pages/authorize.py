@@ -42,7 +42,6 @@ from keyfob.server.records import AuthorizationCode, Consent, PushedRequest
 from keyfob.server.site import Site
 
 CODE_BYTES = 32
-_SWEPT = 20
 
 
 async def authorize(site: Site, request: Request) -> Response:
@@ -104,10 +103,10 @@ async def state_of_request(site: Site, browser: BrowserRequest, accepted: Accept
         return LoginState()
     user_id, api = record.user_id, accepted.access.api
 
-    def load(transaction: Transaction) -> LoginState:
-        if allowed_user(transaction, connections_of_request(accepted), user_id) is None:
+    async def load(transaction: Transaction) -> LoginState:
+        if await allowed_user(transaction, connections_of_request(accepted), user_id) is None:
             return LoginState()
-        consent = transaction.consent(user_id, accepted.application.client_id, api.audience)
+        consent = await transaction.consent(user_id, accepted.application.client_id, api.audience)
         return LoginState(user_id, record.auth_time, consent)
 
     return await site.store.read(load)
@@ -148,11 +147,10 @@ async def issue_code(
         record.user_id, record.client_id, record.audience, replace(record.scope, names=record.scope.names | before), now
     )
 
-    def save(store: Transaction) -> None:
-        store.sweep(now, _SWEPT)
-        store.save_code(record)
+    async def save(store: Transaction) -> None:
+        await store.save_code(record)
         if consented:
-            store.save_consent(consent)
+            await store.save_consent(consent)
 
     await site.store.write(save)
     site.note("s", request, client_id=application.client_id, user_id=record.user_id)

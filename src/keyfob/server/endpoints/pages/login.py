@@ -113,11 +113,11 @@ async def decline(site: Site, request: Request, browser: BrowserRequest, pending
     if pending.accepted is not None:
         return refuse(site, request, browser, pending, "access_denied", "User did not authorize the request")
 
-    def work(transaction: Transaction) -> bool:
-        device = None if device_hash is None else transaction.device_by_code(device_hash)
+    async def work(transaction: Transaction) -> bool:
+        device = None if device_hash is None else await transaction.device_by_code(device_hash)
         if device is None or not may_approve(device, browser.session_hash, now):
             return False
-        transaction.save_device(move(device, "denied"))
+        await transaction.save_device(move(device, "denied"))
         return True
 
     if device_hash is not None:
@@ -149,20 +149,20 @@ async def complete(
     session = BrowserSession(fresh.session_hash, now, now, user_id, now)
     device_hash = pending.login.device_hash
 
-    def begin(transaction: Transaction) -> LoginState | None:
-        user = allowed_user(transaction, connections_of(site, pending), user_id)
+    async def begin(transaction: Transaction) -> LoginState | None:
+        user = await allowed_user(transaction, connections_of(site, pending), user_id)
         if user is None:
             return None
         if device_hash is not None:
-            device = transaction.device_by_code(device_hash)
+            device = await transaction.device_by_code(device_hash)
             if device is None or not may_approve(device, browser.session_hash, now):
                 return None
             approved = approve(confirm(device, session.session_hash), user_id, now)
-            transaction.save_device(replace(approved, sid=sid_of(site, session.session_hash)))
-        transaction.drop_session(browser.session_hash)
-        transaction.save_session(session)
+            await transaction.save_device(replace(approved, sid=sid_of(site, session.session_hash)))
+        await transaction.drop_session(browser.session_hash)
+        await transaction.save_session(session)
         access = None if pending.accepted is None else pending.accepted.access
-        consent = None if access is None else transaction.consent(user_id, pending.client_id, access.api.audience)
+        consent = None if access is None else await transaction.consent(user_id, pending.client_id, access.api.audience)
         return LoginState(user_id, now, consent)
 
     state = await site.store.write(begin)

@@ -165,9 +165,9 @@ def connections_of_device(site: Site, device: DeviceLogin) -> tuple[str, ...]:
     return application.connections if application else ()
 
 
-def allowed_user(transaction: Transaction, connections: tuple[str, ...], user_id: str) -> User | None:
+async def allowed_user(transaction: Transaction, connections: tuple[str, ...], user_id: str) -> User | None:
     """Return the user, unless blocked or of another connection."""
-    user = transaction.user_by_id(user_id)
+    user = await transaction.user_by_id(user_id)
     return None if user is None or user.is_blocked or user.connection not in connections else user
 
 

@@ -139,24 +139,24 @@ async def _after_recovery(site: Site, request: Request, browser: BrowserRequest,
     return await go_on(site, request, browser, pending, state)
 
 
-def _check(
+async def _check(
     site: Site, transaction: Transaction, pending: Pending, typed: str, fresh: Authenticator, now: datetime
 ) -> str:
     """Check a code and spend it with its login. Return the kind of the factor, or "" if the code is wrong."""
-    due = _due(site, transaction, pending)
+    due = await _due(site, transaction, pending)
     if due is None:
         return ""
     login, kind = due.login, ""
-    if check_otp(site, transaction, login, typed, now):
+    if await check_otp(site, transaction, login, typed, now):
         kind = "otp" if due.active else "enrolled"
         if kind == "enrolled" and "recovery-code" in site.config.factors:
-            transaction.save_authenticator(fresh)
+            await transaction.save_authenticator(fresh)
     elif _is_message_code(site, login, typed, now):
         kind = "email"
-    elif check_recovery(site, transaction, login, typed, fresh):
+    elif await check_recovery(site, transaction, login, typed, fresh):
         kind = "recovery"
     if kind:
-        transaction.save_mfa_login(replace(login, is_spent=True))
+        await transaction.save_mfa_login(replace(login, is_spent=True))
     return kind
 
 
@@ -166,16 +166,16 @@ def _is_message_code(site: Site, login: MfaLogin, typed: str, now: datetime) -> 
     return hmac.compare_digest(login.binding_hash, binding_hash(site, login.token_hash, typed))
 
 
-def _due(site: Site, transaction: Transaction, pending: Pending) -> _Due | None:
+async def _due(site: Site, transaction: Transaction, pending: Pending) -> _Due | None:
     """Load what the password began. Return None if that is spent or too old, or its user may no longer log in."""
     now = site.now()
-    found = find_login(transaction.mfa_login(pending.login.factor_hash or b""), pending.client_id, now)
+    found = find_login(await transaction.mfa_login(pending.login.factor_hash or b""), pending.client_id, now)
     if isinstance(found, FactorWrong) or found.user_id != pending.login.user_id:
         return None
-    user = allowed_user(transaction, connections_of(site, pending), found.user_id)
+    user = await allowed_user(transaction, connections_of(site, pending), found.user_id)
     if user is None:
         return None
-    factors = transaction.authenticators(user.user_id)
+    factors = await transaction.authenticators(user.user_id)
     unproven = (one for one in factors if one.factor == "otp" and one.is_unproven_of(found.token_hash, now))
     return _Due(found, user, frozenset(one.factor for one in factors if one.is_active), next(unproven, None))
 

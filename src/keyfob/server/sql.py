@@ -1,0 +1,218 @@
+"""The transaction of every store: SQL that SQLite and PostgreSQL both understand.
+
+A store runs the statements, and translates the placeholders `?` if its database wants others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol, TypeVar
+
+from keyfob.server import rows
+from keyfob.server.records import (
+    DEFAULT_CONNECTION,
+    Authenticator,
+    AuthorizationCode,
+    BrowserSession,
+    Consent,
+    DeviceLogin,
+    Document,
+    MfaLogin,
+    PushedRequest,
+    RefreshLogin,
+    StoredKey,
+    Tries,
+    User,
+)
+
+R = TypeVar("R")
+KEPT_AFTER: Final = timedelta(hours=1)  # an expired code is still answered with `expired_token` for a while
+_LONGEST_SESSION_S: Final = 400 * 24 * 3600
+_ALL: Final = 2**62  # SQLite has no OFFSET without LIMIT
+
+
+class Connection(Protocol):
+    """One connection to a database, within a transaction."""
+
+    async def query(self, sql: str, *values: object) -> Sequence[rows.Row]: ...
+
+    async def change(self, sql: str, *values: object) -> int:
+        """Run a statement that returns no rows. Return how many it changed."""
+        ...
+
+
+class SqlTransaction:
+    """Load and save on one connection. The store begins and commits the transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._query = connection.query
+        self._change = connection.change
+
+    async def _all(self, table: rows.Table[R], rest: str, *values: object) -> tuple[R, ...]:
+        return tuple(map(table.read, await self._query(f"{table.select} {rest}", *values)))
+
+    async def _one(self, table: rows.Table[R], rest: str, *values: object) -> R | None:
+        found = await self._query(f"{table.select} WHERE {rest}", *values)
+        return table.read(found[0]) if found else None
+
+    async def _put(self, table: rows.Table[R], record: R) -> None:
+        await self._change(table.put, *table.write(record))
+
+    async def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
+        return await self._one(rows.DEVICE, "device_code_hash = ?", device_code_hash)
+
+    async def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None:
+        return await self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
+
+    async def add_device(self, login: DeviceLogin) -> bool:
+        return await self._change(rows.DEVICE.add, *rows.DEVICE.write(login)) == 1
+
+    async def save_device(self, login: DeviceLogin) -> None:
+        await self._put(rows.DEVICE, login)
+
+    async def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None:
+        return await self._one(rows.REFRESH, "login_id = ?", login_id)
+
+    async def save_refresh(self, login: RefreshLogin) -> None:
+        await self._put(rows.REFRESH, login)
+
+    async def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
+        sql = (
+            "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
+            "user_id = ? AND client_id = ? AND (generation > 0) = ? AND has_ended = 0 "
+            "ORDER BY created_s DESC LIMIT ? OFFSET ?)"
+        )
+        return await self._change(sql, user_id, client_id, renewable, _ALL, keep)
+
+    async def end_logins(self, user_id: str, keep_session: bytes = b"") -> None:
+        change = self._change
+        await change("UPDATE refresh_login SET has_ended = 1 WHERE user_id = ?", user_id)
+        await change("UPDATE device_login SET stage = 'lapsed' WHERE user_id = ? AND stage = 'approved'", user_id)
+        await change("DELETE FROM authorization_code WHERE user_id = ?", user_id)
+        await change("DELETE FROM mfa_login WHERE user_id = ?", user_id)
+        await change("DELETE FROM browser_session WHERE user_id = ? AND session_hash <> ?", user_id, keep_session)
+
+    async def revoke_token(self, mark: bytes, until: datetime) -> None:
+        sql = (
+            "INSERT INTO revoked_token (mark, expires_s) VALUES (?, ?) "
+            "ON CONFLICT (mark) DO UPDATE SET expires_s = excluded.expires_s"
+        )
+        await self._change(sql, mark, until.timestamp())
+
+    async def is_revoked(self, mark: bytes) -> bool:
+        return bool(await self._query("SELECT 1 FROM revoked_token WHERE mark = ?", mark))
+
+    async def code(self, code_hash: bytes) -> AuthorizationCode | None:
+        return await self._one(rows.CODE, "code_hash = ?", code_hash)
+
+    async def save_code(self, code: AuthorizationCode) -> None:
+        await self._put(rows.CODE, code)
+
+    async def pushed(self, uri_hash: bytes) -> PushedRequest | None:
+        return await self._one(rows.PUSHED, "uri_hash = ?", uri_hash)
+
+    async def save_pushed(self, pushed: PushedRequest) -> None:
+        await self._put(rows.PUSHED, pushed)
+
+    async def consent(self, user_id: str, client_id: str, audience: str) -> Consent | None:
+        return await self._one(
+            rows.CONSENT, "user_id = ? AND client_id = ? AND audience = ?", user_id, client_id, audience
+        )
+
+    async def save_consent(self, consent: Consent) -> None:
+        await self._put(rows.CONSENT, consent)
+
+    async def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
+        return await self._all(rows.AUTHENTICATOR, "WHERE user_id = ? ORDER BY created_s", user_id)
+
+    async def save_authenticator(self, authenticator: Authenticator) -> None:
+        await self._put(rows.AUTHENTICATOR, authenticator)
+
+    async def drop_authenticator(self, authenticator_id: str) -> None:
+        await self._change("DELETE FROM authenticator WHERE authenticator_id = ?", authenticator_id)
+
+    async def mfa_login(self, token_hash: bytes) -> MfaLogin | None:
+        return await self._one(rows.MFA_LOGIN, "token_hash = ?", token_hash)
+
+    async def save_mfa_login(self, login: MfaLogin) -> None:
+        await self._put(rows.MFA_LOGIN, login)
+
+    async def use_once(self, replay_key: bytes, until: datetime) -> bool:
+        sql = "INSERT INTO used_once (mark, expires_s) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        return await self._change(sql, replay_key, until.timestamp()) == 1
+
+    async def tries(self, tries_key: bytes) -> Tries | None:
+        return await self._one(rows.TRIES, "tries_key = ?", tries_key)
+
+    async def save_tries(self, tries: Tries) -> None:
+        await self._put(rows.TRIES, tries)
+
+    async def drop_tries(self, tries_key: bytes) -> None:
+        await self._change("DELETE FROM tries WHERE tries_key = ?", tries_key)
+
+    async def session(self, session_hash: bytes) -> BrowserSession | None:
+        return await self._one(rows.SESSION, "session_hash = ?", session_hash)
+
+    async def save_session(self, session: BrowserSession) -> None:
+        await self._put(rows.SESSION, session)
+
+    async def drop_session(self, session_hash: bytes) -> None:
+        await self._change("DELETE FROM browser_session WHERE session_hash = ?", session_hash)
+
+    async def user_by_id(self, user_id: str) -> User | None:
+        return await self._one(rows.PERSON, "user_id = ?", user_id)
+
+    async def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
+        return await self._one(rows.PERSON, "connection = ? AND lower(email) = ?", connection, _lower(email))
+
+    async def users(self) -> tuple[User, ...]:
+        return await self._all(rows.PERSON, "ORDER BY lower(email), connection")
+
+    async def save_user(self, user: User) -> None:
+        await self._put(rows.PERSON, user)
+
+    async def drop_user(self, user_id: str) -> None:
+        await self.end_logins(user_id)
+        for table in ("person", "refresh_login", "authenticator", "consent"):
+            await self._change(f"DELETE FROM {table} WHERE user_id = ?", user_id)  # noqa: S608
+
+    async def documents(self) -> tuple[Document, ...]:
+        return await self._all(rows.DOCUMENT, "ORDER BY kind, name")
+
+    async def save_document(self, document: Document) -> None:
+        await self._put(rows.DOCUMENT, document)
+
+    async def drop_document(self, kind: str, name: str) -> None:
+        await self._change("DELETE FROM document WHERE kind = ? AND name = ?", kind, name)
+
+    async def signing_keys(self) -> tuple[StoredKey, ...]:
+        return await self._all(rows.KEY, "ORDER BY created_s DESC")
+
+    async def add_key(self, key: StoredKey) -> None:
+        await self._put(rows.KEY, key)
+
+    async def sweep(self, now: datetime, most: int) -> int:
+        late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
+        limits = (
+            ("device_login", "device_code_hash", "expires_s", late),
+            ("authorization_code", "code_hash", "expires_s", late),
+            ("mfa_login", "token_hash", "expires_s", late),
+            ("pushed_request", "uri_hash", "expires_s", at_once),
+            ("used_once", "mark", "expires_s", at_once),
+            ("tries", "tries_key", "expires_s", at_once),
+            ("revoked_token", "mark", "expires_s", at_once),
+            ("refresh_login", "login_id", "expires_s", at_once),
+            ("authenticator", "authenticator_id", "expires_s", at_once),
+            ("browser_session", "session_hash", "created_s", at_once - _LONGEST_SESSION_S),
+        )
+        gone = 0
+        for table, key, column, before in limits:
+            sql = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?)"  # noqa: S608  fixed words
+            gone += await self._change(sql, before, most - gone)
+        return gone
+
+
+def _lower(text: str) -> str:
+    """Return a text with ASCII letters in lower case, as the databases' lower() does."""
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
