@@ -61,33 +61,38 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
         tenant = Tenant.follow(folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit)
         undo.callback(tenant.close)
-        metrics = _serve_metrics(tenant, flags.metrics_port, audit, opened)
         if not flags.dev:
             refuse_unsafe(tenant, flags.host)
+        metrics = _serve_metrics(tenant, flags.metrics_port, audit, opened)
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
-    names = tenant.config.password_users()
+    _remark(tenant.config, has_second=second is not None, has_tls=tls is not None)
+    try:
+        sys.stdout.write(_introduction(tenant, folder, tls, metrics))
+        sys.stdout.flush()
+        run_until_signal(tenant, listener, tls, certified)
+    except SystemExit as ended:  # a signal before the server has taken them over
+        if ended.code != SIGNALLED + signal.SIGTERM:
+            raise
+
+
+def _remark(config: TenantConfig, *, has_second: bool, has_tls: bool) -> None:
+    """Print what an operator should know of the settings."""
+    names = config.password_users()
     if names:
         output.remark(f"these applications may use the password grants, and see people's passwords: {', '.join(names)}")
-    if tenant.config.has_short_passwords:
-        least = tenant.config.password_length
+    if config.has_short_passwords:
+        least = config.password_length
         output.remark(f"new passwords may have {least} characters; NIST asks for 15 where mfa is not always")
-    ignored = _clients_without_port(tenant.config) if second is None else ""
+    ignored = _clients_without_port(config) if not has_second else ""
     if ignored:
         output.remark(f"these applications have a certificate, and none is asked for without --mtls-port: {ignored}")
-    if tenant.config.is_https and tls is None and not tenant.config.trusted_proxies:
+    if config.is_https and not has_tls and not config.trusted_proxies:
         output.remark(
             "the issuer is https and a proxy must stand before this port, but trusted_proxies is empty: every limit for"
             " one address is then one for all, and pages cannot show where a login was asked for"
             " (keyfob help docs/operations.md)"
         )
-    sys.stdout.write(_introduction(tenant, folder, tls, metrics))
-    sys.stdout.flush()
-    try:
-        run_until_signal(tenant, listener, tls, certified)
-    except SystemExit as ended:  # a signal before the server has taken them over
-        if ended.code != SIGNALLED + signal.SIGTERM:
-            raise
 
 
 def _check(flags: Namespace) -> None:

@@ -150,7 +150,7 @@ class _Timer:
         self._began = perf_counter()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        is_answer = kind is None or issubclass(kind, KeyfobError) and not issubclass(kind, StoreUnavailable)
+        is_answer = kind is None or (issubclass(kind, KeyfobError) and not issubclass(kind, StoreUnavailable))
         has_failed = not is_answer and issubclass(kind, Exception)
         self._meter.transaction(self._operation, perf_counter() - self._began, has_failed=has_failed)
 
