@@ -25,7 +25,8 @@ def flags_are_known(words: list[str]) -> bool:
     """Parse the words after `keyfob serve`."""
     parser = ArgumentParser()
     configure(parser)
-    return parser.parse_args(words).file == Path("/etc/keyfob/tenant.toml")
+    file: Path = parser.parse_args(words).file
+    return file == Path("/etc/keyfob/tenant.toml")
 
 
 def instruction(name: str) -> list[str]:
@@ -51,7 +52,7 @@ def test_systemd_accepts_the_unit(unit: Path) -> None:
 
 
 def test_the_unit_is_hardened(unit: Path) -> None:
-    words = ["systemd-analyze", "security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSED}", unit]
+    words = ["systemd-analyze", "security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSED}", str(unit)]
     ran = subprocess.run(words, capture_output=True, text=True, check=False)
     if "--offline" in ran.stderr:
         pytest.skip("this systemd is older than 250")

@@ -144,14 +144,16 @@ class _Timer:
     __slots__ = ("_began", "_meter", "_operation")
 
     def __init__(self, meter: PrometheusMeter, operation: Operation) -> None:
-        self._meter, self._operation = meter, operation
+        self._meter = meter
+        self._operation: Operation = operation
 
     def __enter__(self) -> None:
         self._began = perf_counter()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        is_answer = kind is None or (issubclass(kind, KeyfobError) and not issubclass(kind, StoreUnavailable))
-        has_failed = not is_answer and issubclass(kind, Exception)
+        has_failed = kind is not None and issubclass(kind, Exception)
+        if kind is not None and issubclass(kind, KeyfobError):
+            has_failed = issubclass(kind, StoreUnavailable)
         self._meter.transaction(self._operation, perf_counter() - self._began, has_failed=has_failed)
 
 
