@@ -11,7 +11,6 @@ import pytest
 from keyfob.cli import serving
 from keyfob.cli.main import main
 from keyfob.serve import Registry, Tenant
-from keyfob.server.io.data import master_key
 from keyfob.server.start import READY_EMAIL
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -102,17 +101,21 @@ def test_the_account_of_the_first_start_is_refused_at_a_public_issuer(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
-def test_a_key_that_others_could_read_is_refused(served: list[Tenant], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["master.key", "tenant.sqlite3"])
+def test_a_key_or_database_that_others_could_read_is_refused(
+    served: list[Tenant], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     folder = Path("data")
-    folder.mkdir()
-    master_key(folder)
+    assert serve() == 0
+    for path in folder.iterdir():
+        path.chmod(0o600)
     folder.chmod(0o755)
-    (folder / "master.key").chmod(0o644)
+    (folder / name).chmod(0o644)
     assert serve() == 2
     told = capsys.readouterr().err
-    assert "others on this machine can read" in told
+    assert f"others on this machine can read {folder / name}" in told
     assert "chmod -R go-rwx data" in told
-    assert (folder / "master.key").stat().st_mode & 0o777 == 0o644, "nothing was changed"
+    assert (folder / name).stat().st_mode & 0o777 == 0o644, "nothing was changed"
     folder.chmod(0o700)
     assert serve() == 0, "nobody could enter"
-    assert len(served) == 1
+    assert len(served) == 2

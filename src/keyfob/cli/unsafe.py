@@ -8,7 +8,8 @@ from pathlib import Path
 from keyfob.errors import Misuse
 from keyfob.protocol.address import is_loopback
 from keyfob.serve import Tenant, TenantConfig
-from keyfob.server.io.data import readable_key
+from keyfob.server.io.data import MASTER_KEY, exposed_file
+from keyfob.server.io.registry import DATABASE
 from keyfob.server.start import READY_EMAIL
 
 
@@ -24,12 +25,12 @@ def refuse_readable_folder(folder: Path) -> None:
     """Check the folder before its mode is changed.
 
     Raises:
-        Misuse: Others on this machine could read the tenant's key until now.
+        Misuse: Others on this machine could read the tenant's key or database until now.
     """
-    key = readable_key(folder)
-    if key is not None:
+    exposed = exposed_file(folder, (MASTER_KEY, DATABASE))
+    if exposed is not None:
         raise _unsafe(
-            f"others on this machine can read {key}, and with it could forge every token",
+            f"others on this machine can read {exposed}; with the key they could forge every token",
             f"If nobody else has an account here, run: chmod -R go-rwx {folder}. Else begin with a new folder.",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 import pytest
 from prometheus_client import generate_latest
 
+from keyfob.cli.flags import port_and_host
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.server.io.audit import AuditFile
 from keyfob.server.io.metrics import PrometheusMeter
@@ -126,3 +128,17 @@ def test_the_table_of_the_page_is_current() -> None:
     assert re.findall(r"^\| `keyfob_.*$", page, re.MULTILINE) == rows, "\n".join(rows)
     limits = re.findall(r"`([a-z-]+)`", page.partition("\n| `limit` |")[2].partition("\n\n")[0])
     assert sorted(limits) == sorted(get_args(Limit))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("9464", ("127.0.0.1", 9464)), ("0.0.0.0:9464", ("0.0.0.0", 9464)), ("[::1]:0", ("::1", 0))],
+)
+def test_the_port_may_have_an_address(text: str, place: tuple[str, int]) -> None:
+    assert port_and_host(text) == place
+
+
+@pytest.mark.parametrize("text", ["", "x", "127.0.0.1", "127.0.0.1:", "1:99999"])
+def test_what_is_no_port_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError):
+        port_and_host(text)

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,13 @@ def test_the_commands_of_the_page_work(commands: Commands, tmp_path: Path, monke
     assert "keyfob_build_info" in metrics
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
     shell.stop()
+
+
+def test_a_port_for_metrics_that_is_taken_stops_the_start(commands: Commands) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for host in ("", "127.0.0.1:"):
+            place = f"{host}{taken.getsockname()[1]}"
+            refused = commands.run("serve", "--port", "0", "--metrics-port", place)
+            assert refused.returncode == 2
+            assert "cannot serve metrics on 127.0.0.1 port" in refused.stderr
+            assert "keyfob help port-taken" in refused.stderr
