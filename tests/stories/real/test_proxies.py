@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.protocol.http import Headers, Request, Response, form_request
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Running, Tenant, bind
@@ -141,6 +142,25 @@ def test_addresses_in_answers_are_the_issuers(entry: Entry) -> None:
         assert {str(url)[: len(ISSUER)] for name, url in metadata.items() if name.endswith("_endpoint")} == {ISSUER}
         asked = form_request(f"{ISSUER}oauth/device/code", {"client_id": "native"})
         assert str(body_of(entry.send(ALICE, asked, forged))["verification_uri"]).startswith(ISSUER)
+
+
+def test_a_login_passes_the_proxy(entry: Entry) -> None:
+    """Cookies with __Host-, the checks of Origin, redirects and polls."""
+    send = entry.sender(ALICE)
+    asked = form_request(f"{ISSUER}oauth/device/code", {"client_id": "native", "scope": "openid offline_access"})
+    codes = body_of(send(asked))
+    person = Person(entry.sender(BOB))
+    person.open(str(codes["verification_uri"]))
+    person.press("continue", user_code=str(codes["user_code"]))
+    person.press("confirm")
+    person.press("login", email=EMAIL, password=PASSWORD)
+    assert "logged in" in person.page.text
+    assert all(name.startswith("__Host-") for name in person.cookies)
+    polled = {"grant_type": DEVICE_CODE, "client_id": "native", "device_code": str(codes["device_code"])}
+    tokens = body_of(send(form_request(f"{ISSUER}oauth/token", polled)))
+    refreshed = {"grant_type": "refresh_token", "client_id": "native", "refresh_token": str(tokens["refresh_token"])}
+    assert body_of(send(form_request(f"{ISSUER}oauth/token", refreshed)))["access_token"]
+    assert {event["ip"] for event in entry.events if event["type"] in {"s", "sede", "sertft"}} <= {ALICE, BOB}
 
 
 def authorization(state: str) -> Request:
