@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
+from keyfob.protocol.http import Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.limits import REMEMBERED
 from keyfob.server.records import (
@@ -212,6 +213,32 @@ class Mailer(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """Count what happens. Each method returns at once, and fails nothing."""
+
+    def request(self, path: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        ...
+
+    def token(self, grant: str, response: Response) -> None:
+        """Count an answer of /oauth/token. `grant` is a value of ours, or "" before it was read."""
+        ...
+
+    def limited(self, limit: Limit) -> None:
+        """Count a refusal by a limit."""
+        ...
+
+
+Limit = Literal[
+    "client-secrets",
+    "device-logins",
+    "forms",
+    "passwords",
+    "passwords-waiting",
+    "requests",
+    "second-factors",
+    "user-codes",
+]
 Render = Callable[[str, Mapping[str, object]], bytes]
 Draw = Callable[[str], str]  # from an address to its QR code, as a data: URL
 Audit = Callable[[Mapping[str, object]], None]

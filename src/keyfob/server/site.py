@@ -15,7 +15,7 @@ from keyfob.server.decide.device import Pace
 from keyfob.server.decide.throttle import Bucket, Failures
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
-from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, TimeAndRandom
+from keyfob.server.ports import Audit, Draw, Limit, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
 from keyfob.server.records import Factor
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
@@ -46,6 +46,34 @@ class LimitedDict(Generic[K, V]):
     def drop(self, key: K) -> None:
         self._entries.pop(key, None)
 
+    def values(self) -> tuple[V, ...]:
+        return tuple(self._entries.values())
+
+
+class Unmeasured:
+    """A meter that counts nothing."""
+
+    def request(self, path: str, status: int, seconds: float) -> None: ...
+
+    def token(self, grant: str, response: Response) -> None: ...
+
+    def limited(self, limit: Limit) -> None: ...
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Whether the store can be used.
+
+    Attributes:
+        reason: The code of the failure, or "".
+        checked_at: When the last check ended.
+        checking_since: When the check began that is under way.
+    """
+
+    reason: str = "starting"
+    checked_at: datetime | None = None
+    checking_since: datetime | None = None
+
 
 @dataclass(slots=True)
 class Site:
@@ -58,7 +86,8 @@ class Site:
         device_requests: Device requests left, by network.
         client_failures: Wrong secrets of registered clients, by client and network.
         endpoint_requests: Requests left, by endpoint and network.
-        health: When the store was last checked for /healthz, and the result.
+        meter: Counts what happens; nothing by default.
+        readiness: The last check of the store for /readyz.
         token_issuer: Signs tokens with the newest key of each algorithm.
     """
 
@@ -80,7 +109,8 @@ class Site:
     endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )
-    health: tuple[datetime, bool] | None = None
+    meter: Meter = field(default_factory=Unmeasured)
+    readiness: Readiness = field(default_factory=Readiness)
     token_issuer: TokenIssuer = field(init=False)
 
     def __post_init__(self) -> None:

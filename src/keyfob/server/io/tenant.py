@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyfob.jose.shown import read_certificate
 from keyfob.protocol.secret import Secret
@@ -34,6 +35,9 @@ from keyfob.server.start import (
     hash_keys,
     without_secrets,
 )
+
+if TYPE_CHECKING:
+    from keyfob.server.io.metrics import PrometheusMeter
 
 _PASSWORD_BYTES: Final = 12
 _USER_ID_BYTES: Final = 12
@@ -235,6 +239,15 @@ class Tenant:
             return True
 
         return user if await site.store.write(add) else None
+
+    def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int]) -> None:
+        """Count what happens from now on."""
+        meter.watch(self._site, lost_events)
+
+    def has_first_user(self) -> bool:
+        """Return whether the first user of a ready tenant may log in."""
+        found = asyncio.run(self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL)))
+        return found is not None and not found.is_blocked
 
     def close(self) -> None:
         """Close the store."""

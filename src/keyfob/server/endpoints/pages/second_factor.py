@@ -127,6 +127,7 @@ async def _verify(
 ) -> Response:
     now, user_id, typed = site.now(), due.user.user_id, fields.optional_text("code") or ""
     if not await spend_try(site, user_id, request.peer, now):
+        site.meter.limited("second-factors")
         site.note("gd_otp_rate_limit_exceed", request, user_id=user_id)
         return again(site, browser, pending, problem=TOO_MANY, status=429)
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
