@@ -40,16 +40,18 @@ class Table(Generic[R]):
     Attributes:
         select: The begin of a query for whole records.
         add: Add a record, unless one with the same key, or the same value of a unique column, exists.
-        put: Add a record, or replace the one with the same key.
+        put: Add a record, or replace the one with the same key, apart from its fixed columns.
     """
 
-    def __init__(self, record: type[R], name: str, *key: str) -> None:
+    def __init__(self, record: type[R], name: str, *key: str, fixed: tuple[str, ...] = ()) -> None:
         """Describe a table.
 
         Args:
             record: Its fields are the columns.
             name: In the database.
             key: The columns of the primary key.
+            fixed: Columns of other indexes that never change. SQLite writes every index of a column that is set, even
+                to the same value, on a page of its own.
         """
         self.name = name
         hints = typing.get_type_hints(record)
@@ -57,7 +59,7 @@ class Table(Generic[R]):
         kinds = [_kind(hints[name]) for name in names]
         columns = [_column(name, kind) for name, kind in zip(names, kinds, strict=True)]
         listed, marks, keys = ", ".join(columns), ", ".join("?" for _ in columns), ", ".join(key)
-        changed = [column for column in columns if column not in key]
+        changed = [column for column in columns if column not in (*key, *fixed)]
         into = f"INSERT INTO {name} ({listed}) VALUES ({marks}) ON CONFLICT"  # noqa: S608  fixed words
         self.select = f"SELECT {listed} FROM {name}"  # noqa: S608
         self.add = f"{into} DO NOTHING"
@@ -111,14 +113,16 @@ _WRITERS: Final[dict[object, tuple[Callable[[Any], Any], Callable[[Any], Any]]]]
     tuple[tuple[str, str], ...]: (json.dumps, _read_pairs),
 }
 
-DEVICE: Final = Table(DeviceLogin, "device_login", "device_code_hash")
-REFRESH: Final = Table(RefreshLogin, "refresh_login", "login_id")
-CODE: Final = Table(AuthorizationCode, "authorization_code", "code_hash")
+DEVICE: Final = Table(DeviceLogin, "device_login", "device_code_hash", fixed=("user_code_hash", "expires_s"))
+REFRESH: Final = Table(
+    RefreshLogin, "refresh_login", "login_id", fixed=("user_id", "client_id", "created_s", "expires_s")
+)
+CODE: Final = Table(AuthorizationCode, "authorization_code", "code_hash", fixed=("user_id", "expires_s"))
 PUSHED: Final = Table(PushedRequest, "pushed_request", "uri_hash")
 CONSENT: Final = Table(Consent, "consent", "user_id", "client_id", "audience")
 AUTHENTICATOR: Final = Table(Authenticator, "authenticator", "authenticator_id")
-MFA_LOGIN: Final = Table(MfaLogin, "mfa_login", "token_hash")
-SESSION: Final = Table(BrowserSession, "browser_session", "session_hash")
+MFA_LOGIN: Final = Table(MfaLogin, "mfa_login", "token_hash", fixed=("user_id", "expires_s"))
+SESSION: Final = Table(BrowserSession, "browser_session", "session_hash", fixed=("user_id", "created_s"))
 PERSON: Final = Table(User, "person", "user_id")
 KEY: Final = Table(StoredKey, "signing_key", "key_id")
 DOCUMENT: Final = Table(Document, "document", "kind", "name")
