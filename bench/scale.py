@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import os
-import platform
 import random
 import sqlite3
 import statistics
@@ -38,6 +37,7 @@ from filling import (
     fill_sqlite,
     refresh_token,
 )
+from measure import cpu_of, save
 
 from keyfob.protocol.grants import DEVICE_CODE, PASSWORD, REFRESH_TOKEN
 from keyfob.protocol.http import Request, Response, form_request
@@ -63,7 +63,6 @@ EMAIL, WORD = "person@example.com", "correct horse battery staple"
 # As for any database of this size; nothing that makes it less durable.
 SETTINGS = ("-c", "shared_buffers=512MB", "-c", "max_wal_size=4GB")
 CALM = 0.020
-RESULTS = Path(__file__).parent.parent / "docs" / "sizing.json"
 
 
 Add = Callable[[list[list]], Awaitable[None]]
@@ -117,10 +116,10 @@ def main() -> None:
     """Print what a refresh and a poll take, the stalls of the event loop, and the bytes of a row."""
     with tempfile.TemporaryDirectory(prefix="scale") as folder, running(SETTINGS) as server:
         urls = [server.new_database() for _ in SIZES]
-        found = {"machine": _machine(server), **asyncio.run(_measure(Path(folder), server, urls))}
+        version = server.sql(server.url("postgres"), "SHOW server_version")[0][0]
+        found = asyncio.run(_measure(Path(folder), server, urls))
     if SIZES[-1].refreshes == 1_000_000:
-        RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        print("  docs/sizing.json is written; `make docs` brings the page up to date")
+        save("scale", {"versions": f"SQLite {sqlite3.sqlite_version}, PostgreSQL {version}", **found})
 
 
 async def _measure(folder: Path, server: Postgres, urls: list[str]) -> dict[str, object]:
@@ -130,7 +129,7 @@ async def _measure(folder: Path, server: Postgres, urls: list[str]) -> dict[str,
         in_bytes = {"SQLite": await fill_sqlite(path, size, now), "PostgreSQL": await fill_postgres(url, size, now)}
         filled["SQLite", size] = await _tenant(SqliteStore(path), size, lambda: 0.0, partial(_add_sqlite, path))
         filled["PostgreSQL", size] = await _tenant(
-            PostgresStore(url), size, partial(_cpu_of, server), partial(_add_postgres, url)
+            PostgresStore(url), size, partial(cpu_of, server), partial(_add_postgres, url)
         )
     costs = await _costs(filled)
     in_bytes["audit event"] = statistics.mean(EVENTS)
@@ -161,29 +160,31 @@ def _note(event: Mapping[str, object]) -> None:
 
 async def _costs(filled: dict[tuple[str, Size], Filled]) -> dict[str, dict[str, dict[str, object]]]:
     """Return the processor seconds of a request on each store, by work and by store, with the noise of the rounds."""
-    rounds: dict[tuple[str, str, Size], list[float]] = defaultdict(list)
+    rounds: dict[tuple[str, str, Size], list[tuple[float, float]]] = defaultdict(list)
     for _ in range(ROUNDS):
         for work in WORKS:
             calls, at_once = (CALLS, AT_ONCE) if work != "login" else (LOGINS, 1)  # of one user, one after the other
             for (name, size), one in filled.items():
                 if work in {"login", "device"} and size != SIZES[-1]:
                     continue
-                rounds[work, name, size].append(await _cpu_for(one, getattr(one, work), calls, at_once) / calls)
+                rounds[work, name, size].append(await _cpu_for(one, getattr(one, work), calls, at_once))
     found: dict[str, dict[str, dict[str, object]]] = {work: {} for work in WORKS}
     for (work, name, size), taken in rounds.items():
         beside = rounds.get((work, name, EMPTY), taken)
-        ratios = [one / other for one, other in zip(taken, beside, strict=True)]
+        ratios = [sum(one) / sum(other) for one, other in zip(taken, beside, strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
-        entry = {"us": round(statistics.median(taken) * 1e6), "ratio": [round(at, 2) for at in (low, middle, high)]}
-        found[work].setdefault(name, {})[str(size.refreshes)] = entry
+        node, database = (round(statistics.median(part) * 1e6) for part in zip(*taken, strict=True))
+        found[work].setdefault(name, {})[str(size.refreshes)] = {
+            "node_us": node, "database_us": database, "ratio": [round(at, 2) for at in (low, middle, high)],
+        }  # fmt: skip
         noise = f"{middle:4.2f} x empty ({low:.2f}-{high:.2f})"
-        print(f"  {work:<8} {name:<10} {_rows(size):<18} {entry['us']:>7,} us   {noise}")
+        print(f"  {work:<8} {name:<10} {_rows(size):<18} {node:>7,} + {database:>5,} us   {noise}", flush=True)
     return found
 
 
-async def _cpu_for(one: Filled, work: Callable[[], Awaitable[None]], calls: int, at_once: int) -> float:
-    """Return the processor seconds of the node and of its database for some requests, several at once."""
-    before = time.process_time() + one.database_cpu()
+async def _cpu_for(one: Filled, work: Callable[[], Awaitable[None]], calls: int, at_once: int) -> tuple[float, float]:
+    """Send some requests, several at once. Return the processor seconds of the node and of its database for one."""
+    node, database = time.process_time(), one.database_cpu()
     left = iter(range(calls))
 
     async def client() -> None:
@@ -191,7 +192,7 @@ async def _cpu_for(one: Filled, work: Callable[[], Awaitable[None]], calls: int,
             await work()
 
     await asyncio.gather(*(client() for _ in range(at_once)))
-    return time.process_time() + one.database_cpu() - before
+    return (time.process_time() - node) / calls, (one.database_cpu() - database) / calls
 
 
 async def _stalls(one: Filled, expired: int = 0) -> dict[str, float]:
@@ -241,19 +242,6 @@ def _waited(delays: int) -> float:
     return int(os.pread(delays, 100, 0).split()[1]) / 1e9
 
 
-def _cpu_of(server: Postgres) -> float:
-    """Return the processor seconds of a server and all of its processes."""
-    top = int((server.folder / "data" / "postmaster.pid").read_text().split()[0])
-    children = Path(f"/proc/{top}/task/{top}/children").read_text().split()
-    return sum(_cpu(int(one)) for one in (top, *children))
-
-
-def _cpu(process: int) -> float:
-    with contextlib.suppress(OSError):
-        return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1e9
-    return 0.0
-
-
 async def _add_sqlite(path: Path, added: list[list]) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -265,22 +253,6 @@ async def _add_postgres(url: str, added: list[list]) -> None:
     connection = await asyncpg.connect(url)
     await connection.copy_records_to_table(rows.DEVICE.name, records=added, columns=columns(rows.DEVICE))
     await connection.close()
-
-
-def _machine(server: Postgres) -> dict[str, object]:
-    model = next(
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    )
-    version = server.sql(server.url("postgres"), "SHOW server_version")[0][0]
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[1], 1),
-        "versions": f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, PostgreSQL {version}",
-        "day": datetime.now(UTC).date().isoformat(),
-    }
 
 
 def _rows(size: Size) -> str:

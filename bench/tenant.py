@@ -1,7 +1,11 @@
-"""The server over HTTP with SQLite, compared with npm's oidc-provider in memory; each server has one core."""
+"""The server over HTTP on SQLite and PostgreSQL, compared with npm's oidc-provider in memory; each has one core.
+
+The results are saved for docs/sizing.md. PostgreSQL runs beside the node, and its processor time is counted apart.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -9,21 +13,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
+
+from measure import cpu_of, save
 
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.tokens import sign
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.testing.example_tenant import ORDERS, SECRET, STOCK
+from tests.postgres import running
 from tools.peers import MODULES, node
 
 HERE = Path(__file__).parent
+PEER = "oidc-provider"
 CONNECTIONS, SECONDS, ROUNDS = 32, 3, 3
 WORKS = ("mint RS256", "mint ES256", "pending poll", "device request", "refresh with rotation")
 
@@ -42,35 +51,42 @@ class Server:
 
 @dataclass(frozen=True)
 class Taken:
-    """The result of one load."""
+    """The result of one load: requests per second of the node's processor time, and the database's time for one."""
 
     rate: float
     p99_ms: float
+    database_us: float
 
 
 def main() -> None:
     """Print requests per second of the processor time of the server, and the ratios."""
     raw = {algorithm: _raw(algorithm) for algorithm in ("RS256", "ES256")}
+    found: dict[str, dict[str, dict[str, float]]] = {}
     print(f"  raw signing: RS256 {raw['RS256']:,.0f}/s, ES256 {raw['ES256']:,.0f}/s")
     theirs = [str(node()), str(HERE / "peers" / "provider.mjs"), str(MODULES), SECRET.reveal(), str(CONNECTIONS)]
-    for work in WORKS:  # new servers for each: the memory of oidc-provider has a thousand entries
-        with tempfile.TemporaryDirectory() as folder:
-            ours = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder, str(CONNECTIONS)]
-            with (
-                _serving(ours, "/oauth/token", "/oauth/device/code", "bench") as keyfob,
-                _serving(theirs, "/token", "/device/auth", "native") as provider,
-            ):
-                servers = {"keyfob": keyfob, "oidc-provider": provider}
-                _show(work, {name: _measure(servers, name, work) for name in servers}, raw)
+    with running(("-c", "shared_buffers=256MB")) as database:
+        for work in WORKS:  # new servers for each: the memory of oidc-provider has a thousand entries
+            with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+                ours = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder, str(CONNECTIONS)]
+                own, url = ("/oauth/token", "/oauth/device/code", "bench"), database.new_database(is_empty=True)
+                servers = {
+                    "SQLite": stack.enter_context(_serving([*ours, ""], *own)),
+                    "PostgreSQL": stack.enter_context(_serving([*ours, url], *own)),
+                    PEER: stack.enter_context(_serving(theirs, "/token", "/device/auth", "native")),
+                }
+                taken = {name: _measure(one, work, partial(cpu_of, database)) for name, one in servers.items()}
+                _show(work, taken, raw)
+                found[work] = {name: vars(one) for name, one in taken.items()}
+    save("http", {"work": found})
 
 
 def _show(work: str, taken: dict[str, Taken], raw: dict[str, float]) -> None:
-    ours, theirs = taken["keyfob"], taken["oidc-provider"]
-    limit = f"   {ours.rate / raw[work[-5:]]:.2f} × raw signing" if work.startswith("mint") else ""
-    print(
-        f"  {work:<22} {ours.rate:>8,.0f}/s p99 {ours.p99_ms:5.1f} ms   oidc-provider {theirs.rate:>8,.0f}/s p99 "
-        f"{theirs.p99_ms:5.1f} ms   {ours.rate / theirs.rate:.2f} × oidc-provider{limit}"
-    )
+    limit = f"   {taken['SQLite'].rate / raw[work[-5:]]:.2f} × raw signing" if work.startswith("mint") else ""
+    print(f"  {work}{limit}")
+    for name, one in taken.items():
+        ratios = ", ".join(f"{one.rate / taken[other].rate:5.2f} × {other}" for other in ("SQLite", PEER))
+        speed = f"{one.rate:>8,.0f}/s p99 {one.p99_ms:6.1f} ms"
+        print(f"    {name:<14} {speed}   {ratios}   database {one.database_us:4.0f} us", flush=True)
 
 
 def _raw(algorithm: Algorithm) -> float:
@@ -83,23 +99,24 @@ def _raw(algorithm: Algorithm) -> float:
     return best
 
 
-def _measure(servers: dict[str, Server], name: str, work: str) -> Taken:
+def _measure(server: Server, work: str, database: Callable[[], float]) -> Taken:
     # Only one round of refreshes: the memory of oidc-provider would drop the tokens for the next one.
-    rounds = [_load(servers[name], work) for _ in range(1 if "refresh" in work else ROUNDS)]
-    return Taken(statistics.median(one.rate for one in rounds), statistics.median(one.p99_ms for one in rounds))
+    rounds = [_load(server, work, database) for _ in range(1 if "refresh" in work else ROUNDS)]
+    return Taken(*(round(statistics.median(part), 1) for part in zip(*map(astuple, rounds), strict=True)))
 
 
-def _load(server: Server, work: str) -> Taken:
+def _load(server: Server, work: str, database: Callable[[], float]) -> Taken:
     path, bodies = _bodies(server, work)
     orders = {"port": server.port, "path": path, "seconds": SECONDS, "bodies": bodies, "renews": "refresh" in work}
-    before = _cpu(server.process)
+    before, in_database = _cpu(server.process), database()
     done = subprocess.run(
         [str(node()), str(HERE / "peers" / "load.mjs")],
         input=json.dumps(orders), capture_output=True, text=True, check=True, preexec_fn=lambda: _pin(1),
     )  # fmt: skip
     found = json.loads(done.stdout)
     assert not found["failed"], f"{work}: {found['failed']} requests failed, such as {found['said']}"
-    return Taken(found["count"] / (_cpu(server.process) - before or found["seconds"]), found["p99_ms"])
+    own = _cpu(server.process) - before or found["seconds"]
+    return Taken(found["count"] / own, found["p99_ms"], (database() - in_database) / found["count"] * 1e6)
 
 
 def _cpu(process: int) -> float:

@@ -1,4 +1,4 @@
-"""Run a keyfob server on SQLite for bench/tenant.py, as `keyfob serve` does.
+"""Run a keyfob server for bench/tenant.py, as `keyfob serve` does: on SQLite, or on the database of a URL.
 
 It first prints its port and refresh tokens for the benchmark as JSON.
 """
@@ -19,7 +19,7 @@ from keyfob.testing.pair import Pair
 EMAIL, WORD = "person@example.com", "correct horse battery staple"
 
 
-def main(folder: Path, count: int) -> None:
+def main(folder: Path, count: int, database: str) -> None:
     """Serve until killed."""
     listener = bind("127.0.0.1", 0)
     ready = example_config(url_of(listener))
@@ -32,7 +32,7 @@ def main(folder: Path, count: int) -> None:
         requests_per_minute=10**9,
         refresh_limit=10**6,
     )
-    tenant = Tenant.open(folder, config)
+    tenant = Tenant.open(folder, config, database=database)
     asyncio.run(tenant.add_user(EMAIL, Secret(WORD), "Pat"))
     pair = Pair({config.origin: tenant.app})
     parameters = {"grant_type": PASSWORD, "client_id": "bench", "username": EMAIL, "password": WORD, "audience": ORDERS}
@@ -43,4 +43,4 @@ def main(folder: Path, count: int) -> None:
     run(tenant, listener)
 
 
-main(Path(sys.argv[1]), int(sys.argv[2]))
+main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
