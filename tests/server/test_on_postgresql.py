@@ -28,7 +28,7 @@ def test_a_device_login_is_renewed_and_ends(url: str) -> None:
     scene.time.go(timedelta(days=1))
     session = scene.app().session()
     assert session.token() is not None
-    scene.app().log_out()
+    scene.app().session().log_out()
     assert first is not None
 
 

@@ -6,7 +6,7 @@ unknown names are counted in a limited table of the node.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -63,6 +63,10 @@ class _Counted:
     all: bytes
 
 
+_Moved = tuple[Tries | None, Tries | None]  # what is saved: of the network, and of all
+_Move = Callable[[Tries | None, Tries | None], _Moved | PasswordRefused]
+
+
 async def check_password(
     site: Site, request: Request, connections: Iterable[str], email: str, password: Secret, *, peer: str = ""
 ) -> User | PasswordRefused:
@@ -86,20 +90,21 @@ async def check_password(
     site.network_tries.put(network, spend(tries))
     # Counted before the slow hash, so that concurrent tries are all counted.
     names = tuple(connections)
-    counted = await site.store.write(lambda transaction: _count(site, transaction, names, email, network, now))
-    if isinstance(counted, PasswordRefused):
-        return counted
-    user = counted.user
+    user = await site.store.read(lambda transaction: _find(transaction, names, email))
+    counted = _counted(site, user, email, network)
+    refused = await _change(site, counted, lambda last, load: _count(counted, last, load, now), now)
+    if refused is not None:
+        return refused
     fits = await site.passwords.verify(password, user.password_hash if user else None, network)
     if fits is None:
-        await site.store.write(lambda transaction: _uncount(site, transaction, counted, now))
+        await _change(site, counted, lambda last, load: _uncount(counted, last, load, now), now)
         _give_back(site, network)
         return PasswordRefused(_RETRY_BUSY, is_busy=True)
     if user is None or not fits or user.is_blocked:
         is_blocked = fits and user is not None
         site.note("fp", request, user_name=email, description="blocked" if is_blocked else "wrong e-mail or password")
         return PasswordRefused(is_blocked=is_blocked)
-    await site.store.write(lambda transaction: _succeed(site, transaction, counted, now))
+    await _change(site, counted, lambda _, load: _succeed(counted, load, now), now)
     _give_back(site, network)
     if site.passwords.is_outdated(user.password_hash):
         stronger = replace(user, password_hash=await site.passwords.hash(password))
@@ -115,60 +120,75 @@ async def _strengthen(transaction: Transaction, user: User, password_hash: str) 
         await transaction.save_user(replace(stored, password_hash=password_hash))
 
 
-async def _count(
-    site: Site, transaction: Transaction, connections: tuple[str, ...], email: str, network: str, now: datetime
-) -> _Counted | PasswordRefused:
-    """Count a try, unless the account or the network must wait."""
-    user = None
+async def _find(transaction: Transaction, connections: tuple[str, ...], email: str) -> User | None:
     for connection in connections:
-        user = user or await transaction.user_by_email(email, connection)
+        found = await transaction.user_by_email(email, connection)
+        if found is not None:
+            return found
+    return None
+
+
+def _counted(site: Site, user: User | None, email: str, network: str) -> _Counted:
     account = f"user {user.user_id}" if user else f"name {email.lower()}"
     own, all_ = (keyed_hash(site.hash_keys.codes, f"tries {account} {place}") for place in (network, "everywhere"))
-    counted, load = _Counted(user, own, all_), _loader(site, transaction, user, now)
-    last = await load(own)
+    return _Counted(user, own, all_)
+
+
+async def _change(site: Site, counted: _Counted, move: _Move, now: datetime) -> PasswordRefused | None:
+    """Change the tries of a user in the store. Return the refusal if the move is one.
+
+    Those of an unknown name change once and in this node, since a transaction may run again. The store does the same
+    work for nobody, so that unknown names take as long as known ones.
+    """
+    keys, moved = (counted.own, counted.all), None
+    if counted.user is None:
+        moved = move(*(_valid(site.unknown_tries.get(key), now) for key in keys))
+        if not isinstance(moved, PasswordRefused):
+            for tries in filter(None, moved):
+                site.unknown_tries.put(tries.tries_key, tries)
+        keys = (b"nobody" + counted.own[:1], b"nobody" + counted.all[:1])  # few rows, and seldom the same at once
+
+    async def work(transaction: Transaction) -> PasswordRefused | None:
+        last, load = [_valid(await transaction.tries(key), now) for key in keys]
+        found = moved or move(last, load)
+        if isinstance(found, PasswordRefused):
+            return found
+        for key, tries in zip(keys, found, strict=True):
+            if tries is not None:
+                await transaction.save_tries(replace(tries, tries_key=key))
+        return None
+
+    return await site.store.write(work)
+
+
+def _count(counted: _Counted, last: Tries | None, load: Tries | None, now: datetime) -> _Moved | PasswordRefused:
+    """Count a try, unless the account or the network must wait."""
     # In addition to the wait of one network, the tries for one account from all networks are limited.
-    bucket = _bucket(await load(all_), now)
+    bucket = _bucket(load, now)
     wait = password_wait(None if last is None else Failures(int(last.count), last.at), now)
     if last is None or last.count:
         wait = max(wait, time_until_try(bucket, ACCOUNT_TRIES, _ACCOUNT_SPAN))
     if wait:
         return PasswordRefused(wait)
-    await _save(site, transaction, counted, Tries(own, (last.count if last else 0) + 1, now, now + FAILURES_KEPT))
-    await _save(site, transaction, counted, Tries(all_, spend(bucket).left, now, now + _ACCOUNT_SPAN))
-    return counted
+    own = Tries(counted.own, (last.count if last else 0) + 1, now, now + FAILURES_KEPT)
+    return own, Tries(counted.all, spend(bucket).left, now, now + _ACCOUNT_SPAN)
 
 
-async def _uncount(site: Site, transaction: Transaction, counted: _Counted, now: datetime) -> None:
+def _uncount(counted: _Counted, last: Tries | None, load: Tries | None, now: datetime) -> _Moved:
     """Take back a try whose password was not verified."""
-    load = _loader(site, transaction, counted.user, now)
-    last, bucket = await load(counted.own), _bucket(await load(counted.all), now)
-    if last is not None:
-        await _save(site, transaction, counted, replace(last, count=max(0.0, last.count - 1)))
-    back = min(float(ACCOUNT_TRIES), bucket.left + 1)
-    await _save(site, transaction, counted, Tries(counted.all, back, now, now + _ACCOUNT_SPAN))
+    back = min(float(ACCOUNT_TRIES), _bucket(load, now).left + 1)
+    own = None if last is None else replace(last, count=max(0.0, last.count - 1))
+    return own, Tries(counted.all, back, now, now + _ACCOUNT_SPAN)
 
 
-async def _succeed(site: Site, transaction: Transaction, counted: _Counted, now: datetime) -> None:
+def _succeed(counted: _Counted, load: Tries | None, now: datetime) -> _Moved:
     """Take back a try that was right. Its network is then exempt from the limit for all networks."""
-    await _uncount(site, transaction, counted, now)
-    await _save(site, transaction, counted, Tries(counted.own, 0, now, now + KNOWN_NETWORK))
+    _, back = _uncount(counted, None, load, now)
+    return Tries(counted.own, 0, now, now + KNOWN_NETWORK), back
 
 
-def _loader(
-    site: Site, transaction: Transaction, user: User | None, now: datetime
-) -> Callable[[bytes], Awaitable[Tries | None]]:
-    async def load(key: bytes) -> Tries | None:
-        known = site.unknown_tries.get(key) if user is None else await transaction.tries(key)
-        return known if known is not None and now < known.expires_at else None
-
-    return load
-
-
-async def _save(site: Site, transaction: Transaction, counted: _Counted, tries: Tries) -> None:
-    if counted.user is None:
-        site.unknown_tries.put(tries.tries_key, tries)
-        tries = replace(tries, tries_key=b"nobody")  # one row for all, so that unknown names take as long as known ones
-    await transaction.save_tries(tries)
+def _valid(known: Tries | None, now: datetime) -> Tries | None:
+    return known if known is not None and now < known.expires_at else None
 
 
 def _bucket(known: Tries | None, now: datetime) -> Bucket:
