@@ -1,12 +1,12 @@
 """Verify a user's password, for the login page and the password grants (NIST SP 800-63B-4 §3.1.1, §3.2.2).
 
-The tries of users are counted in the store, so that neither a restart nor a flood of other names forgets them. Those of
-unknown names are counted in a limited table of the node.
+All tries are counted in the store, in the same way whether or not the name is a user's. A flood of names and networks
+forgets none of a user's (`Tries.of_stranger`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,14 +21,11 @@ from keyfob.server.decide.throttle import (
     KNOWN_NETWORK,
     NETWORK_TRIES,
     NETWORK_TRY_BACK_AFTER,
-    Bucket,
     Failures,
     network_of,
     password_wait,
-    refill,
-    spend,
-    time_until_try,
 )
+from keyfob.server.endpoints.budget import Budget
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Tries, User
@@ -56,15 +53,17 @@ class PasswordRefused:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A try that was counted: the user, if any, and the keys of what was counted for the network and for all."""
+    """A try that was counted.
+
+    Attributes:
+        user: The user, if the name is one's.
+        own: The key of the wrong passwords for this account from this network.
+        budgets: Those of the account at all networks, and of the network at all accounts.
+    """
 
     user: User | None
     own: bytes
-    all: bytes
-
-
-_Moved = tuple[Tries | None, Tries | None]  # what is saved: of the network, and of all
-_Move = Callable[[Tries | None, Tries | None], _Moved | PasswordRefused]
+    budgets: tuple[Budget, Budget]
 
 
 async def check_password(
@@ -83,29 +82,23 @@ async def check_password(
     now, network = site.now(), network_of(peer or request.peer)
     if len(password) > LONGEST_PASSWORD:
         return PasswordRefused()
-    tries = refill(site.network_tries.get(network), NETWORK_TRIES, _NETWORK_SPAN, now)
-    wait = time_until_try(tries, NETWORK_TRIES, _NETWORK_SPAN)
-    if wait:
-        return PasswordRefused(wait)
-    site.network_tries.put(network, spend(tries))
     # Counted before the slow hash, so that concurrent tries are all counted.
     names = tuple(connections)
-    user = await site.store.read(lambda transaction: _find(transaction, names, email))
-    counted = _counted(site, user, email, network)
-    refused = await _change(site, counted, lambda last, load: _count(counted, last, load, now), now)
-    if refused is not None:
-        return refused
+    counted = await site.store.write(lambda transaction: _count(site, transaction, names, email, network, now))
+    if isinstance(counted, PasswordRefused):
+        site.meter.limited("passwords")
+        return counted
+    user = counted.user
     fits = await site.passwords.verify(password, user.password_hash if user else None, network)
     if fits is None:
-        await _change(site, counted, lambda last, load: _uncount(counted, last, load, now), now)
-        _give_back(site, network)
+        await site.store.write(lambda transaction: _uncount(transaction, counted, now))
+        site.meter.limited("passwords-waiting")
         return PasswordRefused(_RETRY_BUSY, is_busy=True)
     if user is None or not fits or user.is_blocked:
         is_blocked = fits and user is not None
         site.note("fp", request, user_name=email, description="blocked" if is_blocked else "wrong e-mail or password")
         return PasswordRefused(is_blocked=is_blocked)
-    await _change(site, counted, lambda _, load: _succeed(counted, load, now), now)
-    _give_back(site, network)
+    await site.store.write(lambda transaction: _succeed(transaction, counted, now))
     if site.passwords.is_outdated(user.password_hash):
         stronger = replace(user, password_hash=await site.passwords.hash(password))
         await site.store.write(lambda transaction: _strengthen(transaction, user, stronger.password_hash))
@@ -120,83 +113,51 @@ async def _strengthen(transaction: Transaction, user: User, password_hash: str) 
         await transaction.save_user(replace(stored, password_hash=password_hash))
 
 
-async def _find(transaction: Transaction, connections: tuple[str, ...], email: str) -> User | None:
-    for connection in connections:
-        found = await transaction.user_by_email(email, connection)
-        if found is not None:
-            return found
-    return None
-
-
-def _counted(site: Site, user: User | None, email: str, network: str) -> _Counted:
-    account = f"user {user.user_id}" if user else f"name {email.lower()}"
-    own, all_ = (keyed_hash(site.hash_keys.codes, f"tries {account} {place}") for place in (network, "everywhere"))
-    return _Counted(user, own, all_)
-
-
-async def _change(site: Site, counted: _Counted, move: _Move, now: datetime) -> PasswordRefused | None:
-    """Change the tries of a user in the store. Return the refusal if the move is one.
-
-    Those of an unknown name change once and in this node, since a transaction may run again. The store does the same
-    work for nobody, so that unknown names take as long as known ones.
-    """
-    keys, moved = (counted.own, counted.all), None
-    if counted.user is None:
-        moved = move(*(_valid(site.unknown_tries.get(key), now) for key in keys))
-        if not isinstance(moved, PasswordRefused):
-            for tries in filter(None, moved):
-                site.unknown_tries.put(tries.tries_key, tries)
-        keys = (b"nobody" + counted.own[:1], b"nobody" + counted.all[:1])  # few rows, and seldom the same at once
-
-    async def work(transaction: Transaction) -> PasswordRefused | None:
-        last, load = [_valid(await transaction.tries(key), now) for key in keys]
-        found = moved or move(last, load)
-        if isinstance(found, PasswordRefused):
-            return found
-        for key, tries in zip(keys, found, strict=True):
-            if tries is not None:
-                await transaction.save_tries(replace(tries, tries_key=key))
-        return None
-
-    return await site.store.write(work)
-
-
-def _count(counted: _Counted, last: Tries | None, load: Tries | None, now: datetime) -> _Moved | PasswordRefused:
+async def _count(
+    site: Site, transaction: Transaction, connections: tuple[str, ...], email: str, network: str, now: datetime
+) -> _Counted | PasswordRefused:
     """Count a try, unless the account or the network must wait."""
-    # In addition to the wait of one network, the tries for one account from all networks are limited.
-    bucket = _bucket(load, now)
+    user = None
+    for connection in connections:
+        user = user or await transaction.user_by_email(email, connection)
+    account, is_unknown = (f"user {user.user_id}", False) if user else (f"name {email.lower()}", True)
+    own = _key(site, f"{account} {network}")
+    everywhere = Budget(_key(site, f"{account} everywhere"), ACCOUNT_TRIES, _ACCOUNT_SPAN, is_unknown)
+    of_network = Budget(_key(site, f"network {network}"), NETWORK_TRIES, _NETWORK_SPAN, of_stranger=True)
+    last = await _failures(transaction, own, now)
     wait = password_wait(None if last is None else Failures(int(last.count), last.at), now)
+    wait = max(wait, await of_network.wait(transaction, now))
+    # In addition to the wait of one network, the tries for one account from all networks are limited.
     if last is None or last.count:
-        wait = max(wait, time_until_try(bucket, ACCOUNT_TRIES, _ACCOUNT_SPAN))
+        wait = max(wait, await everywhere.wait(transaction, now))
     if wait:
         return PasswordRefused(wait)
-    own = Tries(counted.own, (last.count if last else 0) + 1, now, now + FAILURES_KEPT)
-    return own, Tries(counted.all, spend(bucket).left, now, now + _ACCOUNT_SPAN)
+    count = (last.count if last else 0) + 1
+    await transaction.save_tries(Tries(own, count, now, now + FAILURES_KEPT, is_unknown))
+    await everywhere.spend(transaction, now)
+    await of_network.spend(transaction, now)
+    return _Counted(user, own, (everywhere, of_network))
 
 
-def _uncount(counted: _Counted, last: Tries | None, load: Tries | None, now: datetime) -> _Moved:
+async def _uncount(transaction: Transaction, counted: _Counted, now: datetime) -> None:
     """Take back a try whose password was not verified."""
-    back = min(float(ACCOUNT_TRIES), _bucket(load, now).left + 1)
-    own = None if last is None else replace(last, count=max(0.0, last.count - 1))
-    return own, Tries(counted.all, back, now, now + _ACCOUNT_SPAN)
+    last = await _failures(transaction, counted.own, now)
+    if last is not None:
+        await transaction.save_tries(replace(last, count=max(0.0, last.count - 1)))
+    for budget in counted.budgets:
+        await budget.give_back(transaction, now)
 
 
-def _succeed(counted: _Counted, load: Tries | None, now: datetime) -> _Moved:
+async def _succeed(transaction: Transaction, counted: _Counted, now: datetime) -> None:
     """Take back a try that was right. Its network is then exempt from the limit for all networks."""
-    _, back = _uncount(counted, None, load, now)
-    return Tries(counted.own, 0, now, now + KNOWN_NETWORK), back
+    await _uncount(transaction, counted, now)
+    await transaction.save_tries(Tries(counted.own, 0, now, now + KNOWN_NETWORK))
 
 
-def _valid(known: Tries | None, now: datetime) -> Tries | None:
+async def _failures(transaction: Transaction, key: bytes, now: datetime) -> Tries | None:
+    known = await transaction.tries(key)
     return known if known is not None and now < known.expires_at else None
 
 
-def _bucket(known: Tries | None, now: datetime) -> Bucket:
-    return refill(None if known is None else Bucket(known.count, known.at), ACCOUNT_TRIES, _ACCOUNT_SPAN, now)
-
-
-def _give_back(site: Site, network: str) -> None:
-    """Take back a try of the network that was no wrong password."""
-    known = site.network_tries.get(network)
-    if known is not None:
-        site.network_tries.put(network, replace(known, left=min(float(NETWORK_TRIES), known.left + 1)))
+def _key(site: Site, name: str) -> bytes:
+    return keyed_hash(site.hash_keys.codes, f"tries {name}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyfob.jose.shown import read_certificate
 from keyfob.protocol.secret import Secret
@@ -14,7 +15,6 @@ from keyfob.server.io.audit import audit_log
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import master_key
-from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.reload import Reloader, note_password_users
 from keyfob.server.io.render import draw, render
@@ -35,6 +35,9 @@ from keyfob.server.start import (
     hash_keys,
     without_secrets,
 )
+
+if TYPE_CHECKING:
+    from keyfob.server.io.metrics import PrometheusMeter
 
 _PASSWORD_BYTES: Final = 12
 _USER_ID_BYTES: Final = 12
@@ -80,6 +83,8 @@ class Tenant:
     ) -> Tenant:
         """Create a tenant from its parts, with a signing key for each algorithm of its APIs.
 
+        Without a mailer, there are no codes by e-mail.
+
         Raises:
             Malformed: The stored keys were encrypted with another master key.
         """
@@ -91,7 +96,7 @@ class Tenant:
                 surroundings or SystemSurroundings(),
                 passwords or Argon2Passwords(),
                 audit,
-                mailer or MemoryOutbox(),
+                mailer,
             )
         )
 
@@ -119,13 +124,22 @@ class Tenant:
         return asyncio.run(made)
 
     @classmethod
-    def open(cls, folder: Path, config: TenantConfig, *, with_first_user: bool = False, database: str = "") -> Tenant:
+    def open(
+        cls,
+        folder: Path,
+        config: TenantConfig,
+        *,
+        with_first_user: bool = False,
+        mailer: Mailer | None = None,
+        database: str = "",
+    ) -> Tenant:
         """Open a tenant with its keys and data in a folder.
 
         Args:
             folder: It is created at the first start.
             config: The settings.
             with_first_user: Whether to add a user at the first start; `first_user` then has the password.
+            mailer: Sends codes by e-mail, such as `SmtpMailer`; without one there are none.
             database: The URL of a PostgreSQL database for the data; "" for a file in the folder.
 
         Raises:
@@ -133,7 +147,7 @@ class Tenant:
             Malformed: The stored keys were encrypted with another master key.
         """
         master = master_key(folder)
-        store, mailer = open_store(folder, database), FolderOutbox(folder / "outbox")
+        store = open_store(folder, database)
 
         async def start() -> Tenant:
             tenant = await cls.create(config, store=store, master=master, mailer=mailer)
@@ -150,6 +164,7 @@ class Tenant:
         wire: Wire | None = None,
         for_certificates: ForCertificates | None = None,
         audit: Audit = audit_log,
+        mailer: Mailer | None = None,
         database: str = "",
     ) -> Tenant:
         """Open a tenant with its settings, keys and data in a folder, and reload the settings when they change.
@@ -161,6 +176,7 @@ class Tenant:
             wire: The dialect, if not that of the settings.
             for_certificates: The address for client certificates, if any.
             audit: Receives the events of the audit log; else the logger `keyfob.audit` does.
+            mailer: As in `open`.
             database: As in `open`.
 
         Raises:
@@ -168,7 +184,7 @@ class Tenant:
             Malformed: The stored keys were encrypted with another master key.
         """
         master = master_key(folder)
-        store, mailer = open_store(folder, database), FolderOutbox(folder / "outbox")
+        store = open_store(folder, database)
 
         def read(documents: tuple[Document, ...]) -> TenantConfig:
             config = config_of(documents, ready.issuer) if documents else ready
@@ -224,6 +240,15 @@ class Tenant:
 
         return user if await site.store.write(add) else None
 
+    def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int]) -> None:
+        """Count what happens from now on."""
+        meter.watch(self._site, lost_events)
+
+    def has_first_user(self) -> bool:
+        """Return whether the first user of a ready tenant may log in."""
+        found = asyncio.run(self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL)))
+        return found is not None and not found.is_blocked
+
     def close(self) -> None:
         """Close the store."""
         asyncio.run(self._site.store.close())
@@ -236,7 +261,7 @@ async def _make_site(
     surroundings: TimeAndRandom,
     passwords: Passwords,
     audit: Audit,
-    mailer: Mailer,
+    mailer: Mailer | None,
 ) -> Site:
     keys = await make_keys(store, master, surroundings, config)
     own = hash_keys(master)
