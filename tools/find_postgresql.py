@@ -4,8 +4,8 @@
 
 The machine's own server is used if it has one: on the PATH, or where the packages of Debian and others put it. Else
 the build of the package `pgserver` is downloaded from PyPI by its hash, and unpacked into FOLDER: it needs no other
-package, runs from any folder, and is one file where Debian's are thirty. If that fails, the reason is printed to stderr,
-nothing is printed to stdout, and the tests on PostgreSQL are skipped.
+package, runs from any folder, and is one file where Debian's are thirty. If that fails, the reason is printed to
+stderr, nothing is printed to stdout, and the tests on PostgreSQL are skipped.
 """
 
 import re
