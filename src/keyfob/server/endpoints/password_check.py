@@ -82,12 +82,14 @@ async def check_password(
     tries = refill(site.network_tries.get(network), NETWORK_TRIES, _NETWORK_SPAN, now)
     wait = time_until_try(tries, NETWORK_TRIES, _NETWORK_SPAN)
     if wait:
+        site.note_limit("limit_mu", request)
         return PasswordRefused(wait)
     site.network_tries.put(network, spend(tries))
     # Counted before the slow hash, so that concurrent tries are all counted.
     names = tuple(connections)
     counted = await site.store.write(lambda transaction: _count(site, transaction, names, email, network, now))
     if isinstance(counted, PasswordRefused):
+        site.note_limit("limit_wc", request, user_name=email)
         return counted
     user = counted.user
     fits = await site.passwords.verify(password, user.password_hash if user else None, network)
@@ -97,7 +99,11 @@ async def check_password(
         return PasswordRefused(_RETRY_BUSY, is_busy=True)
     if user is None or not fits or user.is_blocked:
         is_blocked = fits and user is not None
-        site.note("fp", request, user_name=email, description="blocked" if is_blocked else "wrong e-mail or password")
+        if user is None:
+            site.note("fu", request, user_name=email)
+        else:
+            is_known = {"user_name": email, "user_id": user.user_id}
+            site.note("fp", request, **is_known, description="the user is blocked" if is_blocked else "wrong password")
         return PasswordRefused(is_blocked=is_blocked)
     await site.store.write(lambda transaction: _succeed(site, transaction, counted, now))
     _give_back(site, network)

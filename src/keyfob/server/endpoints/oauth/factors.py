@@ -56,7 +56,7 @@ async def begin_factor(
         key_thumbprint=call.key_thumbprint,
     )
     await site.store.write(lambda transaction: transaction.save_mfa_login(login))
-    call.note("mfar", user_id=user.user_id, description="a second factor is due")
+    call.note("mfar", user_id=user.user_id)
     active = sorted({one.factor for one in factors if one.is_active})
     kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in active or site.config.factors]}
     more = {"mfa_token": token.reveal(), "mfa_requirements": kinds}
@@ -216,7 +216,7 @@ async def send_message(
         "If you did not just log in, somebody knows your password: change it.\n"
     )
     await site.mailer.send(user.email, f"Your code for {site.config.name}", text)
-    site.note("mfas", request, user_id=user.user_id, description="a code was sent by e-mail")
+    site.note("gd_send_email", request, client_id=login.client_id, user_id=user.user_id)
     return oob
 
 

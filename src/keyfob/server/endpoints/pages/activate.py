@@ -175,6 +175,7 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
         return replace(entered, problem=UNKNOWN)  # not a possible code, so it does not count as a guess
     wait = await _wait_for_code(site, request, browser)
     if wait:
+        site.note_limit("api_limit", request, description="wrong user codes")
         minutes = int(wait.total_seconds() // 60) + 1
         first = "" if browser.record is not None else ", or go on by logging in first"
         text = f"Too many wrong codes were entered. Please try again in {minutes} min{first}."
