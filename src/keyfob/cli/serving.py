@@ -18,7 +18,7 @@ from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
 from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, ready_config, tls_files, url_of
 from keyfob.serve import run as run_until_signal
-from keyfob.server.io.audit import audit_to
+from keyfob.server.io.audit import place_of
 from keyfob.server.io.certificates import TlsFiles, read_authorities
 from keyfob.server.io.data import master_key
 from keyfob.server.io.running import Certified
@@ -35,11 +35,10 @@ def serve(flags: Namespace) -> None:
     """
     _check(flags)
     folder = flags.data or default_folder()
-    with ExitStack() as opened:
-        _serve(flags, folder, opened)
+    _serve(flags, folder)
 
 
-def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
+def _serve(flags: Namespace, folder: Path) -> None:
     with ExitStack() as undo:
         listener = bind(flags.host, flags.port)
         undo.callback(listener.close)
@@ -47,7 +46,7 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         if second is not None:
             undo.callback(second.close)
         master_key(folder)  # checks the folder, before anything else is written there
-        audit = opened.enter_context(audit_to(flags.audit, folder))
+        audit = place_of(flags.audit, folder)
         tls = tls_files(folder) if flags.tls else None
         # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
         name = flags.host if flags.tls else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from itertools import count
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Final, Generic, TypeVar
 
 from keyfob.jose.algorithms import Algorithm
@@ -92,9 +92,7 @@ class Site:
     )
     health: tuple[datetime, bool] | None = None
     node: str = ""
-    limits_noted: LimitedDict[tuple[str, str], datetime] = field(
-        default_factory=LimitedDict[tuple[str, str], datetime]
-    )
+    limits_noted: LimitedDict[tuple[str, str], datetime] = field(default_factory=LimitedDict[tuple[str, str], datetime])
     event_numbers: count[int] = field(default_factory=count)
     token_issuer: TokenIssuer = field(init=False)
 

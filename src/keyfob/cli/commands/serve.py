@@ -21,8 +21,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--client-ca", type=Path, metavar="FILE", help="with --mtls-port: authorities, in PEM, whose "
                         "certificates prove a program by its name")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
-    parser.add_argument("--audit", default="", metavar="FILE|-|off", help="where each login and refusal is noted, as "
-                        "lines of JSON (default: audit.jsonl in the data folder; - is standard output)")  # fmt: skip
+    parser.add_argument("--audit", default="", metavar="FILE|-|table|off", help="where each login and refusal is "
+                        "noted, as JSON (default: audit.jsonl in the data folder; - is standard output, table the "
+                        "database)")  # fmt: skip
     parser.add_argument(
         "--wire", choices=("auth0", "rfc"), help="whose statuses and texts (default: as registered, or auth0)"
     )

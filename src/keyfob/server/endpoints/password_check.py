@@ -102,8 +102,8 @@ async def check_password(
         if user is None:
             site.note("fu", request, user_name=email)
         else:
-            is_known = {"user_name": email, "user_id": user.user_id}
-            site.note("fp", request, **is_known, description="the user is blocked" if is_blocked else "wrong password")
+            reason = "the user is blocked" if is_blocked else ""
+            site.note("fp", request, user_name=email, user_id=user.user_id, description=reason)
         return PasswordRefused(is_blocked=is_blocked)
     await site.store.write(lambda transaction: _succeed(site, transaction, counted, now))
     _give_back(site, network)

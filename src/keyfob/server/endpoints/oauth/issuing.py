@@ -53,9 +53,7 @@ async def issue_once(
         call.note("srrt", user_id=user.user_id, description=f"{evicted} of the oldest logins ended: too many")
     if evicted is None:
         return None
-    call.note(
-        code, user_id=user.user_id, audience=row.audience, login_id=row.login_id.hex(), session_id=row.sid or ""
-    )
+    call.note(code, user_id=user.user_id, audience=row.audience, login_id=row.login_id.hex(), session_id=row.sid or "")
     return issued
 
 
