@@ -1,7 +1,7 @@
 """The audit log: a bounded queue of events, and where they are written: a file, standard output, or the store.
 
-A request only puts an event into the queue. If the log cannot be written, requests are answered all the same: the events
-wait, and those for which the queue has no room are counted.
+A request only puts an event into the queue. If the log cannot be written, requests are answered all the same: the
+events wait, and those for which the queue has no room are counted.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from keyfob.errors import Misuse
 from keyfob.io.folders import platform_folder
 from keyfob.server.start import MASTER_KEY_BYTES
 
+KEY_NAME: Final = "master.key"
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
@@ -31,7 +32,7 @@ def master_key(folder: Path) -> bytes:
         Misuse: The folder cannot be used, belongs to another user or may have been written by one, or the file is
             not a key.
     """
-    path = folder / "master.key"
+    path = folder / KEY_NAME
     try:
         folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
         _make_private(folder, has_content=any(folder.iterdir()))
