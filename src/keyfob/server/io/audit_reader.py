@@ -33,12 +33,13 @@ def read_log(
         wait: If given, go on with new events each time that it returns, without an end.
     """
     files, table = _Files(path, since), _Table(fetch)
-    while True:
-        merged = heapq.merge(files.new(), table.new(), key=_date)
-        yield from (event for event in merged if since is None or _time(event) >= since)
-        if wait is None:
-            return
-        wait()
+    with contextlib.closing(files):
+        while True:
+            merged = heapq.merge(files.new(), table.new(), key=_date)
+            yield from (event for event in merged if since is None or _time(event) >= since)
+            if wait is None:
+                return
+            wait()
 
 
 class _Files:
@@ -57,6 +58,10 @@ class _Files:
                 if line.endswith(b"\n"):
                     whole, self._rest = self._rest, b""
                     yield from _event_of(whole)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
 
     def _unread(self) -> Iterator[BinaryIO]:
         """Yield the open file, and those that are newer."""

@@ -74,7 +74,7 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False) -
             _sha256(copy),
             with_key,
         )
-        with archive.open("xb", opener=_private) as written:
+        with os.fdopen(_create(archive), "wb") as written:
             with tarfile.open(fileobj=written, mode="w") as tar:
                 _add(tar, _MANIFEST, json.dumps(asdict(manifest), indent=2).encode())
                 if with_key:
@@ -150,7 +150,7 @@ def _unpack(file: Path, fresh: Path) -> tuple[Manifest, bytes | None]:
             key = _read(tar, members[KEY_NAME], MASTER_KEY_BYTES) if manifest.has_master_key else None
             source = tar.extractfile(members[DATABASE])
             assert source is not None, "it is a file"  # noqa: S101
-            with fresh.open("xb", opener=_private) as written:
+            with os.fdopen(_create(fresh), "wb") as written:
                 while piece := source.read(_PIECE):
                     written.write(piece)
                 written.flush()
@@ -207,7 +207,7 @@ def _temporary(file: Path) -> Generator[tuple[Path, Path]]:
     try:
         if file.exists():
             raise Misuse(f"{file} is there already", hint="Name another file; none is overwritten.")
-        copy.open("xb", opener=_private).close()
+        os.close(_create(copy))
         yield copy, archive
     except OSError as problem:
         raise Misuse(f"{file} cannot be written: {problem.strerror}", hint="Name a file elsewhere.") from None
@@ -216,8 +216,8 @@ def _temporary(file: Path) -> Generator[tuple[Path, Path]]:
             one.unlink(missing_ok=True)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

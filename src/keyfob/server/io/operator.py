@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 
-try:
+if sys.platform != "win32":
     import pwd
-except ImportError:  # Windows
-    pwd = None  # type: ignore[assignment]
 
 
 def operator() -> str:
@@ -17,7 +16,7 @@ def operator() -> str:
     It comes from the system, not from the environment, which the account itself could change. Only what root says of
     its caller is believed.
     """
-    if pwd is None:
+    if sys.platform == "win32":
         return getpass.getuser()
     user_id = os.getuid()
     try:
