@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from keyfob.errors import Unreachable
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -215,8 +216,13 @@ async def send_message(
         f"Your code is {code}. It is good for five minutes, once.\n\n"
         "If you did not just log in, somebody knows your password: change it.\n"
     )
-    await site.mailer.send(user.email, f"Your code for {site.config.name}", text)
-    site.note("gd_send_email", request, client_id=login.client_id, user_id=user.user_id)
+    who = {"client_id": login.client_id, "user_id": user.user_id}
+    try:
+        await site.mailer.send(user.email, f"Your code for {site.config.name}", text)
+    except Unreachable as problem:
+        site.note("gd_send_email_failure", request, **who, description=problem.message)
+        raise
+    site.note("gd_send_email", request, **who)
     return oob
 
 
