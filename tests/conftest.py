@@ -3,10 +3,13 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.postgres import Postgres, programs, running
 
 HERE = Path(__file__).parent
 # Tests of real connections can reach this machine and no other.
@@ -30,12 +33,26 @@ settings.register_profile("keyfob", deadline=None, print_blob=True)
 settings.load_profile("keyfob")
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Start a PostgreSQL server for the tests of this process."""
+    if programs() is None:
+        pytest.skip("no PostgreSQL here")
+    with running() as server:
+        yield server
+
+
 @pytest.fixture
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the variables of `make test`: the quick file is not used if an unknown KEYFOB_ variable is set."""
     for name in list(os.environ):
         if name.startswith("KEYFOB_TEST_"):
             monkeypatch.delenv(name)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many tests `-n auto` runs at once: some for each core, and some that wait for an interval to pass."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

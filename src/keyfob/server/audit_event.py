@@ -64,7 +64,7 @@ CODES: Final[dict[str, Code]] = {
     "gd_send_email_failure": Code("failure", "A code could not be sent by e-mail."),
     "limit_wc": Code("failure", "Too many wrong passwords for one account."),
     "limit_mu": Code("failure", "Too many wrong passwords from one network."),
-    "api_limit": Code("failure", "Too many requests, forms or user codes from one network."),
+    "api_limit": Code("failure", "A limit has refused a request; `description` names it (operations.md)."),
     "fapi": Code("failure", "A client is unknown, or did not prove who it is."),
     "sapi": Code("success", "An operator changed the tenant."),
     "ss": Code("success", "An operator added a user."),
@@ -75,6 +75,18 @@ CODES: Final[dict[str, Code]] = {
     "keyfob_start": Code("notice", "A process began to serve the tenant."),
     "keyfob_stop": Code("notice", "A process ended in good order."),
     "keyfob_lost": Code("failure", "Events before this one are lost, since the log could not be written."),
+}
+
+# The code of a refusal by each limit (`server/ports.py`).
+LIMIT_CODES: Final[dict[str, str]] = {
+    "client-secrets": "api_limit",
+    "device-logins": "fdeaz",
+    "forms": "api_limit",
+    "passwords": "limit_wc",
+    "passwords-waiting": "api_limit",
+    "requests": "api_limit",
+    "second-factors": "gd_otp_rate_limit_exceed",
+    "user-codes": "api_limit",
 }
 
 # The members of an event, in order. An event has those that are known of it.

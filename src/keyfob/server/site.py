@@ -11,14 +11,14 @@ from typing import Final, Generic, TypeVar
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response
-from keyfob.server.audit_event import log_id_of, shown_client, shown_name, write_event
+from keyfob.server.audit_event import LIMIT_CODES, log_id_of, shown_client, shown_name, write_event
 from keyfob.server.decide import limits
 from keyfob.server.decide.device import Pace
 from keyfob.server.decide.throttle import Bucket, Failures, network_of
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
-from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, TimeAndRandom
-from keyfob.server.records import Tries
+from keyfob.server.ports import Audit, Draw, Limit, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
+from keyfob.server.records import Factor
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
 
@@ -49,6 +49,34 @@ class LimitedDict(Generic[K, V]):
     def drop(self, key: K) -> None:
         self._entries.pop(key, None)
 
+    def values(self) -> tuple[V, ...]:
+        return tuple(self._entries.values())
+
+
+class Unmeasured:
+    """A meter that counts nothing."""
+
+    def request(self, path: str, status: int, seconds: float) -> None: ...
+
+    def token(self, grant: str, response: Response) -> None: ...
+
+    def limited(self, limit: Limit) -> None: ...
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Whether the store can be used.
+
+    Attributes:
+        reason: The code of the failure, or "".
+        checked_at: When the last check ended.
+        checking_since: When the check began that is under way.
+    """
+
+    reason: str = "starting"
+    checked_at: datetime | None = None
+    checking_since: datetime | None = None
+
 
 @dataclass(slots=True)
 class Site:
@@ -56,16 +84,15 @@ class Site:
 
     Attributes:
         keys: The signing keys, newest first.
+        mailer: Sends e-mail; None if no mail is set up.
         paces: The polling state of each pending device login, by the hash of its device code.
-        user_code_tries: Tries left to enter a user code, by network; "" is the limit for all networks together.
         device_requests: Device requests left, by network.
         client_failures: Wrong secrets of registered clients, by client and network.
-        unknown_tries: Wrong passwords of names that do not exist, by their keyed hash. Those of users are in the store.
-        network_tries: Password tries left for one network at all accounts.
         endpoint_requests: Requests left, by endpoint and network.
-        health: When the store was last checked for /healthz, and the result.
         node: Names this process in the ids of its events.
-        limits_noted: When a refusal by a limit was last written to the audit log, by its code and network.
+        limits_noted: When a refusal by a limit was last written to the audit log, by its name and network.
+        meter: Counts what happens; nothing by default.
+        readiness: The last check of the store for /readyz.
         token_issuer: Signs tokens with the newest key of each algorithm.
     """
 
@@ -77,23 +104,21 @@ class Site:
     passwords: Passwords
     render: Render
     audit: Audit
-    mailer: Mailer
+    mailer: Mailer | None
     draw: Draw
     paces: LimitedDict[bytes, Pace] = field(default_factory=LimitedDict[bytes, Pace])
-    user_code_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
     device_requests: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
     client_failures: LimitedDict[tuple[str, str], Failures] = field(
         default_factory=LimitedDict[tuple[str, str], Failures]
     )
-    unknown_tries: LimitedDict[bytes, Tries] = field(default_factory=LimitedDict[bytes, Tries])
-    network_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
     endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )
-    health: tuple[datetime, bool] | None = None
     node: str = ""
     limits_noted: LimitedDict[tuple[str, str], datetime] = field(default_factory=LimitedDict[tuple[str, str], datetime])
     event_numbers: count[int] = field(default_factory=count)
+    meter: Meter = field(default_factory=Unmeasured)
+    readiness: Readiness = field(default_factory=Readiness)
     token_issuer: TokenIssuer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,6 +129,11 @@ class Site:
         """Replace the settings and the keys. Pending logins continue with the new ones."""
         self.config, self.keys = config, keys
         self.__post_init__()
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """The second factors that can be enrolled: codes by e-mail only where mail is set up."""
+        return tuple(one for one in self.config.factors if one != "email" or self.mailer is not None)
 
     def now(self) -> datetime:
         return self.surroundings.now()
@@ -135,13 +165,17 @@ class Site:
             fields["user_name"] = shown_name(fields["user_name"])
         self.record(code, **fields)
 
-    def note_limit(self, code: str, request: Request, **fields: str) -> None:
-        """Write that a limit has refused a request: once a minute for one network, so that a flood is one event."""
-        key, now = (code, network_of(request.peer)), self.now()
+    def limited(self, limit: Limit, request: Request, *, code: str = "", **fields: str) -> None:
+        """Count that a limit has refused a request.
+
+        The audit log has it once a minute for one network, so that a flood is one event.
+        """
+        self.meter.limited(limit)
+        key, now = (limit, network_of(request.peer)), self.now()
         last = self.limits_noted.get(key)
         if last is None or abs(now - last) >= _LIMIT_NOTED_EVERY:
             self.limits_noted.put(key, now)
-            self.note(code, request, **fields)
+            self.note(code or LIMIT_CODES[limit], request, **fields, description=limit)
 
     def record(self, code: str, **fields: str) -> None:
         """Write an event that no request has caused to the audit log."""

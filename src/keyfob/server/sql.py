@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
 from keyfob.server import rows
+from keyfob.server.decide.limits import REMEMBERED
 from keyfob.server.records import (
     DEFAULT_CONNECTION,
     Authenticator,
@@ -215,7 +216,7 @@ class SqlTransaction:
         sql = "DELETE FROM audit_event WHERE number < ? AND (at_s < ? OR number <= ?)"
         return await self._change(sql, min(first + most, last), before.timestamp(), last - keep)
 
-    async def sweep(self, now: datetime, most: int) -> int:
+    async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
         late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
         limits = (
             ("device_login", "device_code_hash", "expires_s", late),
@@ -233,7 +234,11 @@ class SqlTransaction:
         for table, key, column, before in limits:
             sql = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?)"  # noqa: S608  fixed words
             gone += await self._change(sql, before, most - gone)
-        return gone
+        extra = (
+            "DELETE FROM tries WHERE tries_key IN (SELECT tries_key FROM tries WHERE of_stranger = 1 "
+            "ORDER BY expires_s DESC LIMIT ? OFFSET ?)"
+        )
+        return gone + await self._change(extra, most - gone, strangers)
 
 
 def _lower(text: str) -> str:

@@ -21,9 +21,9 @@ from keyfob.protocol.http import Response, form_request
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Registry, Tenant, ready_config
 from keyfob.server.io.backup import back_up, restore
-from keyfob.server.io.data import KEY_NAME, master_key
-from keyfob.server.io.registry import DATABASE
+from keyfob.server.io.data import MASTER_KEY, master_key
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import DATABASE
 from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.pair import Pair
 from keyfob.testing.person import Person
@@ -89,8 +89,8 @@ def made(tmp_path: Path) -> Path:
 
 def key_beside(folder: Path, key: bytes) -> None:
     folder.mkdir(mode=0o700)
-    (folder / KEY_NAME).write_bytes(key)
-    (folder / KEY_NAME).chmod(0o600)
+    (folder / MASTER_KEY).write_bytes(key)
+    (folder / MASTER_KEY).chmod(0o600)
 
 
 def test_a_backup_under_load_is_consistent(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_backup_is_private_has_a_manifest_and_no_master_key(tmp_path: Path, ma
         members = json.load(manifest)
     assert (members["keyfob"], members["has_master_key"]) == ("1.0", False)
     assert members["schema"] > 0
-    key = (tmp_path / "data" / KEY_NAME).read_bytes()
+    key = (tmp_path / "data" / MASTER_KEY).read_bytes()
     assert key not in made.read_bytes()
     with pytest.raises(Misuse, match="there already"):
         back_up(tmp_path / "data", made, "1.0")
@@ -173,11 +173,11 @@ def test_a_backup_is_private_has_a_manifest_and_no_master_key(tmp_path: Path, ma
 @posix
 def test_a_restored_folder_is_private(tmp_path: Path, made: Path) -> None:
     """[FS-18]."""
-    key_beside(tmp_path / "new", (tmp_path / "data" / KEY_NAME).read_bytes())
+    key_beside(tmp_path / "new", (tmp_path / "data" / MASTER_KEY).read_bytes())
     restore(made, tmp_path / "new")
     assert {one.name: stat.S_IMODE(one.stat().st_mode) for one in (tmp_path / "new").iterdir()} == {
         DATABASE: 0o600,
-        KEY_NAME: 0o600,
+        MASTER_KEY: 0o600,
     }
     with Registry.open(tmp_path / "new") as registry:
         assert [user.email for user in registry.users()] == [EMAIL]
@@ -191,7 +191,7 @@ def test_without_the_right_master_key_nothing_is_restored(tmp_path: Path, made: 
     key_beside(tmp_path / "new", b"k" * 32)
     with pytest.raises(Misuse, match="not that of the backup"):
         restore(made, tmp_path / "new")
-    assert [one.name for one in (tmp_path / "new").iterdir()] == [KEY_NAME]
+    assert [one.name for one in (tmp_path / "new").iterdir()] == [MASTER_KEY]
 
 
 def test_a_folder_that_is_in_use_is_not_touched(tmp_path: Path, made: Path) -> None:

@@ -10,6 +10,7 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import add_json_flag
 from keyfob.cli.tenant import folder
+from keyfob.errors import Misuse
 
 
 def configure_backup(parser: ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def backup(flags: Namespace) -> int:
     from keyfob.cli.main import version  # noqa: PLC0415  which imports this
     from keyfob.server.io.backup import back_up  # noqa: PLC0415  needs the extra serve; --help and completion do not
 
-    place = folder.folder_of(flags)
+    place = _folder_of(flags)
     with folder.registry_of(flags) as registry:
         manifest = back_up(place, flags.file, version(), with_key=flags.with_key)
         registry.note("sapi", description="backup with the master key" if flags.with_key else "backup")
@@ -47,7 +48,7 @@ def configure_restore(parser: ArgumentParser) -> None:
 def restore(flags: Namespace) -> int:
     from keyfob.server.io import backup  # noqa: PLC0415  needs the extra serve; --help and completion do not
 
-    place = folder.folder_of(flags)
+    place = _folder_of(flags)
     manifest = backup.restore(flags.file, place)
     with folder.registry_of(flags) as registry:
         registry.note("sapi", description=f"restored a backup of {manifest.made_at}")
@@ -56,3 +57,15 @@ def restore(flags: Namespace) -> int:
     else:
         output.remark(f"restored the tenant of {manifest.made_at} into {place}")
     return DONE
+
+
+def _folder_of(flags: Namespace) -> Path:
+    """Return the tenant's folder.
+
+    Raises:
+        Misuse: The data is in PostgreSQL.
+    """
+    if folder.database_of(flags):
+        hint = "Use pg_dump and pg_restore, or its continuous archiving: keyfob help docs/operations.md"
+        raise Misuse("the data is in PostgreSQL, which makes its own backups", hint=hint)
+    return folder.folder_of(flags)

@@ -23,6 +23,16 @@ def add_data_flag(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="the tenant's folder (KEYFOB_DATA, or the platform's)"
     )
+    add_database_flag(parser)
+
+
+def add_database_flag(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="of a PostgreSQL database, without its password: postgresql://USER@HOST/NAME (KEYFOB_DATABASE, "
+        "or a file in the folder)",
+    )
 
 
 def add_yes_flag(parser: ArgumentParser) -> None:
@@ -36,6 +46,22 @@ def folder_of(flags: Namespace) -> Path:
     return chosen or default_folder()
 
 
+def database_of(flags: Namespace) -> str:
+    """Return the URL of the database; "" for a file in the folder.
+
+    Raises:
+        Misuse: The flag has a password: every user of the machine can read the arguments of its programs.
+    """
+    from keyfob.server.io.database_url import has_password  # noqa: PLC0415  as above
+
+    chosen: str | None = flags.database
+    if chosen and has_password(chosen):
+        hint = "Change the password, since others may have read it. Put it in PGPASSWORD, ~/.pgpass or KEYFOB_DATABASE."
+        words = "every user of this machine can read the password in --database"
+        raise Misuse(words, hint=hint, code="setting-unsafe")
+    return os.environ.get("KEYFOB_DATABASE", "") if chosen is None else chosen
+
+
 def registry_of(flags: Namespace, *, creates: bool = False) -> Registry:
     """Open the registry in the folder.
 
@@ -44,7 +70,7 @@ def registry_of(flags: Namespace, *, creates: bool = False) -> Registry:
     """
     from keyfob.serve import Registry  # noqa: PLC0415  as above
 
-    return Registry.open(folder_of(flags), creates=creates)
+    return Registry.open(folder_of(flags), creates=creates, database=database_of(flags))
 
 
 def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True, as_json: bool = False) -> TenantFile:

@@ -131,7 +131,8 @@ class AuditQueue:
         """Write until no event waits. Return False if that failed."""
         while self._waiting:
             batch = [self._waiting[at] for at in range(min(_BATCH, len(self._waiting)))]
-            told = [self._told(), *batch] if self._untold else batch
+            untold = self._untold
+            told = [self._told(), *batch] if untold else batch
             try:
                 await self._sink.write(told)
             except (OSError, KeyfobError) as problem:
@@ -139,7 +140,7 @@ class AuditQueue:
                     _SERVE_LOG.warning("the audit log could not be written (%s); events wait", type(problem).__name__)
                 self._has_failed = True
                 return False
-            self._untold, self._has_failed = 0, False
+            self._untold, self._has_failed = self._untold - untold, False
             for _ in batch:
                 self._waiting.popleft()
         return True
@@ -283,13 +284,13 @@ def open_audit(place: Audit | Place, store: Store) -> Audit:
             return place
 
 
-def place_of(text: str, folder: Path) -> Place:
-    """Return the place that a command names; "" for the file `audit.jsonl` in the tenant's folder."""
+def place_of(text: str, folder: Path, database: str = "") -> Place:
+    """Return the place that a command names; "" for `audit.jsonl` in the folder, or the table of a shared database."""
     match text:
         case "-" | "off" | "table":
             return text
         case "":
-            return folder / FILE_NAME
+            return "table" if database else folder / FILE_NAME
         case _:
             return Path(text)
 

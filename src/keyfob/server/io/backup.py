@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from keyfob.errors import Malformed, Misuse
-from keyfob.server.io.data import KEY_NAME, master_key, write_once
-from keyfob.server.io.registry import DATABASE
+from keyfob.server.io.data import MASTER_KEY, master_key, write_once
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import DATABASE
 from keyfob.server.start import MASTER_KEY_BYTES, load_signing_keys
 
 FORMAT: Final = "keyfob-backup-1"
@@ -78,7 +78,7 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False) -
             with tarfile.open(fileobj=written, mode="w") as tar:
                 _add(tar, _MANIFEST, json.dumps(asdict(manifest), indent=2).encode())
                 if with_key:
-                    _add(tar, KEY_NAME, master_key(folder))
+                    _add(tar, MASTER_KEY, master_key(folder))
                 tar.add(copy, DATABASE, filter=_anonymous)
             written.flush()
             os.fsync(written.fileno())
@@ -96,22 +96,22 @@ def restore(file: Path, folder: Path) -> Manifest:
         Misuse: The backup is damaged, from a newer keyfob, or not of this master key; or the folder has other files.
     """
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
-    if found - {KEY_NAME}:
+    if found - {MASTER_KEY}:
         raise Misuse(f"{folder} is not empty", hint="Name a new folder with --data; only master.key may be there.")
     is_new = not folder.exists()
     fresh = folder / f".{DATABASE}.{secrets.token_hex(8)}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         manifest, saved_key = _unpack(file, fresh)
-        own = master_key(folder) if KEY_NAME in found else saved_key
+        own = master_key(folder) if MASTER_KEY in found else saved_key
         if own is None:
-            hint = f"Put it at {folder / KEY_NAME} first; a backup has it only if it was made --with-key."
+            hint = f"Put it at {folder / MASTER_KEY} first; a backup has it only if it was made --with-key."
             raise Misuse("the backup does not contain the master key", hint=hint)
         if saved_key is not None and saved_key != own:
-            raise Misuse(f"{folder / KEY_NAME} is not the master key of the backup", hint="Bring back the right one.")
+            raise Misuse(f"{folder / MASTER_KEY} is not the master key of the backup", hint="Bring back the right one.")
         _check(fresh, own)
-        if KEY_NAME not in found:
-            write_once(folder / KEY_NAME, own)
+        if MASTER_KEY not in found:
+            write_once(folder / MASTER_KEY, own)
         fresh.replace(folder / DATABASE)
     except OSError as problem:
         raise Misuse(f"{folder} cannot be written: {problem.strerror}", hint="Choose another with --data.") from None
@@ -147,7 +147,7 @@ def _unpack(file: Path, fresh: Path) -> tuple[Manifest, bytes | None]:
             manifest = Manifest(**json.loads(_read(tar, members[_MANIFEST], _LONGEST_MANIFEST)))
             if manifest.format != FORMAT or not isinstance(manifest.schema, int):
                 raise damaged
-            key = _read(tar, members[KEY_NAME], MASTER_KEY_BYTES) if manifest.has_master_key else None
+            key = _read(tar, members[MASTER_KEY], MASTER_KEY_BYTES) if manifest.has_master_key else None
             source = tar.extractfile(members[DATABASE])
             assert source is not None, "it is a file"  # noqa: S101
             with os.fdopen(_create(fresh), "wb") as written:

@@ -20,6 +20,7 @@ from keyfob.server.io.data import master_key
 from keyfob.server.io.operator import operator
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import is_tenant, open_store
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Passwords, Store, Transaction, Work
 from keyfob.server.records import DEFAULT_CONNECTION, Document, LoggedEvent, User
@@ -34,7 +35,6 @@ from keyfob.server.settings.users import PersonWanted, as_user, found_among
 from keyfob.server.start import MASTER_KEY_BYTES, hash_keys, ready_config, without_secrets
 
 T = TypeVar("T")
-DATABASE: Final = "tenant.sqlite3"
 _CLIENT_ID_LETTERS: Final = 32  # as at Auth0
 _CLIENT_SECRET_BYTES: Final = 48  # 64 letters, as at Auth0
 _PASSWORD_BYTES: Final = 12
@@ -55,21 +55,22 @@ class Registry:
         self._surroundings = SystemSurroundings()
 
     @classmethod
-    def open(cls, folder: Path, *, creates: bool = False) -> Self:
+    def open(cls, folder: Path, *, creates: bool = False, database: str = "") -> Self:
         """Open the registry of the tenant in a folder.
 
         Args:
             folder: The tenant's folder.
+            database: The URL of its PostgreSQL database; "" for a file in the folder.
             creates: Whether to create a missing tenant.
 
         Raises:
             Misuse: There is no tenant, or its files cannot be used.
         """
-        if not creates and not is_tenant(folder):
+        if not creates and not is_tenant(folder, database):
             hint = "`keyfob tenant apply` or `keyfob serve` makes one; --data names another folder."
-            raise Misuse(f"there is no tenant in {folder}", hint=hint)
+            raise Misuse(f"there is no tenant in {'the database' if database else folder}", hint=hint)
         master = master_key(folder)  # creates the folder
-        return cls(SqliteStore(folder / DATABASE), master, signal=ChangeSignal(folder))
+        return cls(open_store(folder, database), master, signal=ChangeSignal(folder))
 
     @classmethod
     def empty(cls) -> Self:
@@ -242,11 +243,6 @@ class Registry:
 
     def _write(self, work: Work[T]) -> T:
         return asyncio.run(self._store.write(work))
-
-
-def is_tenant(folder: Path) -> bool:
-    """Return whether a folder contains a tenant."""
-    return (folder / DATABASE).is_file()
 
 
 def new_client_id() -> str:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyfob.jose.shown import read_certificate
 from keyfob.protocol.secret import Secret
@@ -15,13 +15,12 @@ from keyfob.server.io.audit import AuditQueue, Place, audit_log, open_audit
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import master_key
-from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.passwords import Argon2Passwords
-from keyfob.server.io.registry import DATABASE
 from keyfob.server.io.reload import Reloader, note_password_users
 from keyfob.server.io.render import draw, render
 from keyfob.server.io.signing_keys import make_keys
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import open_store
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Audit, Mailer, Passwords, Store, TimeAndRandom, Transaction
 from keyfob.server.records import DEFAULT_CONNECTION, Document, User
@@ -36,6 +35,9 @@ from keyfob.server.start import (
     hash_keys,
     without_secrets,
 )
+
+if TYPE_CHECKING:
+    from keyfob.server.io.metrics import PrometheusMeter
 
 _PASSWORD_BYTES: Final = 12
 _USER_ID_BYTES: Final = 12
@@ -81,6 +83,8 @@ class Tenant:
     ) -> Tenant:
         """Create a tenant from its parts, with a signing key for each algorithm of its APIs.
 
+        Without a mailer, there are no codes by e-mail.
+
         Raises:
             Malformed: The stored keys were encrypted with another master key.
         """
@@ -92,7 +96,7 @@ class Tenant:
                 surroundings or SystemSurroundings(),
                 passwords or Argon2Passwords(),
                 audit,
-                mailer or MemoryOutbox(),
+                mailer,
             )
         )
 
@@ -120,20 +124,30 @@ class Tenant:
         return asyncio.run(made)
 
     @classmethod
-    def open(cls, folder: Path, config: TenantConfig, *, with_first_user: bool = False) -> Tenant:
+    def open(
+        cls,
+        folder: Path,
+        config: TenantConfig,
+        *,
+        with_first_user: bool = False,
+        mailer: Mailer | None = None,
+        database: str = "",
+    ) -> Tenant:
         """Open a tenant with its keys and data in a folder.
 
         Args:
             folder: It is created at the first start.
             config: The settings.
             with_first_user: Whether to add a user at the first start; `first_user` then has the password.
+            mailer: Sends codes by e-mail, such as `SmtpMailer`; without one there are none.
+            database: The URL of a PostgreSQL database for the data; "" for a file in the folder.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
             Malformed: The stored keys were encrypted with another master key.
         """
         master = master_key(folder)
-        store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
+        store = open_store(folder, database)
 
         async def start() -> Tenant:
             tenant = await cls.create(config, store=store, master=master, mailer=mailer)
@@ -150,6 +164,8 @@ class Tenant:
         wire: Wire | None = None,
         for_certificates: ForCertificates | None = None,
         audit: Audit | Place = audit_log,
+        mailer: Mailer | None = None,
+        database: str = "",
     ) -> Tenant:
         """Open a tenant with its settings, keys and data in a folder, and reload the settings when they change.
 
@@ -161,13 +177,15 @@ class Tenant:
             for_certificates: The address for client certificates, if any.
             audit: Where the audit log is written: a file, `-` for standard output, `table` for the store, or `off`; or
                 a function, such as the one that writes to the logger `keyfob.audit`.
+            mailer: As in `open`.
+            database: As in `open`.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
             Malformed: The stored keys were encrypted with another master key.
         """
         master = master_key(folder)
-        store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
+        store = open_store(folder, database)
 
         def read(documents: tuple[Document, ...]) -> TenantConfig:
             config = config_of(documents, ready.issuer) if documents else ready
@@ -231,10 +249,18 @@ class Tenant:
         """Write an event that no request has caused to the audit log."""
         self._site.record(code, **fields)
 
-    @property
-    def events_lost(self) -> int:
-        """The number of events that could not be written to the audit log."""
+    def lost_events(self) -> int:
+        """Return the number of events that could not be written to the audit log."""
         return self._site.audit.lost if isinstance(self._site.audit, AuditQueue) else 0
+
+    def measure(self, meter: PrometheusMeter) -> None:
+        """Count what happens from now on."""
+        meter.watch(self._site, self.lost_events)
+
+    def has_first_user(self) -> bool:
+        """Return whether the first user of a ready tenant may log in."""
+        found = asyncio.run(self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL)))
+        return found is not None and not found.is_blocked
 
     def close(self) -> None:
         """Write the events that wait, and close the store."""
@@ -253,7 +279,7 @@ async def _make_site(
     surroundings: TimeAndRandom,
     passwords: Passwords,
     audit: Audit,
-    mailer: Mailer,
+    mailer: Mailer | None,
 ) -> Site:
     keys = await make_keys(store, master, surroundings, config)
     own = hash_keys(master)

@@ -22,8 +22,8 @@ from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.run import run
-from keyfob.server.io.registry import DATABASE
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import DATABASE
 from keyfob.server.start import load_signing_keys
 from keyfob.testing.person import Person
 from tests.stories.real.secrecy.kinds import MAY_KEEP, MAY_SAY, OPEN_FILES, allowed
