@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -253,9 +254,9 @@ class Tenant:
         """Return the number of events that could not be written to the audit log."""
         return self._site.audit.lost if isinstance(self._site.audit, AuditQueue) else 0
 
-    def measure(self, meter: PrometheusMeter) -> None:
+    def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int] | None = None) -> None:
         """Count what happens from now on."""
-        meter.watch(self._site, self.lost_events)
+        meter.watch(self._site, lost_events or self.lost_events)
 
     def has_first_user(self) -> bool:
         """Return whether the first user of a ready tenant may log in."""
