@@ -107,12 +107,22 @@ MEMBERS: Final[dict[str, str]] = {
     "request_id": "names the HTTP request, as in the header of its answer",
     "operator": "the account at the operating system that ran the command",
 }
+_FIELDS: Final = tuple(MEMBERS)[4:]  # those that the caller of `write_event` knows
 
 
 def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]) -> dict[str, object]:
     """Return an event with the fields that are not empty, in the order of `MEMBERS`."""
-    known = {**fields, "log_id": log_id, "date": write_date(now), "type": code, "outcome": CODES[code].outcome}
-    return {name: log_text(known[name]) for name in MEMBERS if known.get(name)}
+    event: dict[str, object] = {
+        "log_id": log_id,
+        "date": write_date(now),
+        "type": code,
+        "outcome": CODES[code].outcome,
+    }
+    for name in _FIELDS:
+        value = fields.get(name)
+        if value:
+            event[name] = log_text(value)
+    return event
 
 
 def write_date(now: datetime) -> str:
@@ -141,5 +151,5 @@ def shown_name(typed: str) -> str:
 
 def log_text(text: str) -> str:
     """Return untrusted text as one line for a log: shortened, without control characters."""
-    short = text[:LONGEST]
+    short = text if len(text) <= LONGEST else text[:LONGEST]
     return short if short.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in short)
