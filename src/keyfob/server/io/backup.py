@@ -145,7 +145,7 @@ def _unpack(file: Path, fresh: Path) -> tuple[Manifest, bytes | None]:
         with tarfile.open(file, mode="r:") as tar:
             members = {member.name: member for member in tar if member.isfile()}
             manifest = Manifest(**json.loads(_read(tar, members[_MANIFEST], _LONGEST_MANIFEST)))
-            if manifest.format != FORMAT or not isinstance(manifest.schema, int):
+            if manifest.format != FORMAT:
                 raise damaged
             key = _read(tar, members[MASTER_KEY], MASTER_KEY_BYTES) if manifest.has_master_key else None
             source = tar.extractfile(members[DATABASE])
