@@ -59,7 +59,7 @@ def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> 
         name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
         issuer = url_of(listener, is_tls=flags.tls, name=name)
         if flags.file is not None:
-            _apply(flags.file, folder, database, issuer)
+            _apply(flags.file, folder, issuer, database)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
         tenant = Tenant.follow(
             folder,
@@ -124,7 +124,7 @@ def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
     return ForCertificates(address, () if authorities is None else read_authorities(authorities))
 
 
-def _apply(file: Path, folder: Path, database: str, issuer: str) -> None:
+def _apply(file: Path, folder: Path, issuer: str, database: str = "") -> None:
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
@@ -156,7 +156,7 @@ def _serve_metrics(tenant: Tenant, place: tuple[str, int] | None, opened: ExitSt
 
 
 def _introduction(
-    tenant: Tenant, folder: Path, database: str, tls: TlsFiles | None = None, mail: str = NONE_SET_UP, metrics: str = ""
+    tenant: Tenant, folder: Path, database: str = "", tls: TlsFiles | None = None, mail: str = NONE_SET_UP, metrics: str = ""
 ) -> str:
     """Return the text that is printed at the start: all that a first login needs."""
     config = tenant.config
