@@ -19,6 +19,7 @@ from keyfob.server.records import (
     Consent,
     DeviceLogin,
     Document,
+    LoggedEvent,
     MfaLogin,
     PushedRequest,
     RefreshLogin,
@@ -125,5 +126,6 @@ MFA_LOGIN: Final = Table(MfaLogin, "mfa_login", "token_hash", fixed=("user_id", 
 SESSION: Final = Table(BrowserSession, "browser_session", "session_hash", fixed=("user_id", "created_s"))
 PERSON: Final = Table(User, "person", "user_id")
 KEY: Final = Table(StoredKey, "signing_key", "key_id")
+EVENT: Final = Table(LoggedEvent, "audit_event", "number")
 DOCUMENT: Final = Table(Document, "document", "kind", "name")
 TRIES: Final = Table(Tries, "tries", "tries_key")
