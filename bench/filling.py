@@ -102,11 +102,11 @@ async def fill_sqlite(path: Path, size: Size, now: datetime) -> dict[str, float]
         for statement in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -1500000"):
             connection.execute(f"PRAGMA {statement}")
         for name, table in TABLES.items():
-            before = _pages(connection)
+            before = size_of(connection)
             connection.execute("BEGIN")
             connection.executemany(table.add, records(table, size, now))
             connection.execute("COMMIT")
-            taken[name] = (_pages(connection) - before) / connection.execute(_count(table)).fetchone()[0]
+            taken[name] = (size_of(connection) - before) / connection.execute(_count(table)).fetchone()[0]
     return taken
 
 
@@ -146,6 +146,6 @@ def _count(table: rows.Table) -> str:
     return f"SELECT count(*) FROM {table.name}"
 
 
-def _pages(connection: sqlite3.Connection) -> int:
+def size_of(connection: sqlite3.Connection) -> int:
     (count,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
     return count * size

@@ -16,7 +16,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -36,6 +36,7 @@ from filling import (
     fill_postgres,
     fill_sqlite,
     refresh_token,
+    size_of,
 )
 from measure import cpu_of, save
 
@@ -53,11 +54,12 @@ from tests.postgres import Postgres, running
 ROWS = int(os.environ.get("KEYFOB_BENCH_ROWS", "1000000"))
 EMPTY = Size(500, 500)
 SIZES = [EMPTY, *(Size(at, at // 10) for at in (10_000, 100_000, 1_000_000) if at <= ROWS)]
-ROUNDS, CALLS, AT_ONCE = 9, 256, 16
+ROUNDS, CALLS, AT_ONCE = 7, 256, 16
 STALL_S, STALL_AT_ONCE = 10, 8
 EXPIRED = 50_000
 WORKS = ("refresh", "poll", "device", "login")
-EVENTS: list[int] = []  # the bytes of each line of the audit log
+LOGGED = 2000
+EVENTS: deque[Mapping[str, object]] = deque(maxlen=LOGGED)  # of the audit log
 LOGINS = 4
 EMAIL, WORD = "person@example.com", "correct horse battery staple"
 # As for any database of this size; nothing that makes it less durable.
@@ -73,6 +75,7 @@ class Filled:
     """A tenant on a filled store.
 
     Attributes:
+        bytes_now: Returns the size of the database.
         database_cpu: Returns the processor seconds of the database's own processes so far.
         add: Adds rows of pending logins.
         tokens: The newest refresh token of each login that was used.
@@ -82,6 +85,7 @@ class Filled:
     store: Store
     size: Size
     database_cpu: Callable[[], float]
+    bytes_now: Callable[[], Awaitable[int]]
     add: Add
 
     def __post_init__(self) -> None:
@@ -127,12 +131,19 @@ async def _measure(folder: Path, server: Postgres, urls: list[str]) -> dict[str,
     for size, url in zip(SIZES, urls, strict=True):
         path = folder / f"{size.refreshes}.sqlite3"
         in_bytes = {"SQLite": await fill_sqlite(path, size, now), "PostgreSQL": await fill_postgres(url, size, now)}
-        filled["SQLite", size] = await _tenant(SqliteStore(path), size, lambda: 0.0, partial(_add_sqlite, path))
+        filled["SQLite", size] = await _tenant(
+            SqliteStore(path), size, lambda: 0.0, partial(_size_sqlite, path), partial(_add_sqlite, path)
+        )
         filled["PostgreSQL", size] = await _tenant(
-            PostgresStore(url), size, partial(cpu_of, server), partial(_add_postgres, url)
+            PostgresStore(url), size, partial(cpu_of, server), partial(_size_postgres, url), partial(_add_postgres, url)
         )
     costs = await _costs(filled)
-    in_bytes["audit event"] = statistics.mean(EVENTS)
+    for (name, size), one in filled.items():
+        if size == EMPTY:
+            before = await one.bytes_now()
+            await one.store.write(lambda transaction: transaction.log_events(list(EVENTS)))
+            in_bytes[name]["audit events"] = (await one.bytes_now() - before) / LOGGED
+    print("  bytes of a row:", json.dumps(in_bytes))
     stalls = {}
     for (name, size), one in filled.items():
         if size in {EMPTY, SIZES[-1]}:
@@ -144,18 +155,20 @@ async def _measure(folder: Path, server: Postgres, urls: list[str]) -> dict[str,
     return {"bytes": in_bytes, "cpu": costs, "stalls": stalls}
 
 
-async def _tenant(store: Store, size: Size, cpu: Callable[[], float], add: Add) -> Filled:
+async def _tenant(
+    store: Store, size: Size, cpu: Callable[[], float], bytes_now: Callable[[], Awaitable[int]], add: Add
+) -> Filled:
     bench = Application(CLIENT, "Bench", grants=(DEVICE_CODE, REFRESH_TOKEN, PASSWORD))
     ready = example_config("https://login.example/")
     # All requests come from one address.
     config = replace(ready, applications=(bench,), grants=(), device_requests=10**9, requests_per_minute=10**9)
     tenant = await Tenant.create(config, store=store, master=MASTER, audit=_note)
     await tenant.add_user(EMAIL, Secret(WORD), "Pat")
-    return Filled(tenant, store, size, cpu, add)
+    return Filled(tenant, store, size, cpu, bytes_now, add)
 
 
 def _note(event: Mapping[str, object]) -> None:
-    EVENTS.append(len(json.dumps(event)) + 1)
+    EVENTS.append(event)
 
 
 async def _costs(filled: dict[tuple[str, Size], Filled]) -> dict[str, dict[str, dict[str, object]]]:
@@ -240,6 +253,18 @@ async def _gaps(stop: float) -> list[float]:
 def _waited(delays: int) -> float:
     """Return the seconds in which this thread was ready and had no processor (proc(5), schedstat)."""
     return int(os.pread(delays, 100, 0).split()[1]) / 1e9
+
+
+async def _size_sqlite(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return size_of(connection)
+
+
+async def _size_postgres(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    size = await connection.fetchval("SELECT pg_total_relation_size('audit_event')")
+    await connection.close()
+    return size
 
 
 async def _add_sqlite(path: Path, added: list[list]) -> None:
