@@ -64,6 +64,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	PYTHONPATH=src $(PY) -m tools.checks --check
 	PYTHONPATH=src $(PY) -m tools.tenant_schema --check
 	$(PY) -m tools.interop --check
+	$(PY) -m tools.sizing --check
 	$(PY) -m tools.api --check
 	@echo "$(BIN)/mypy, for 3.11 and 3.13; $(BIN)/pyright, twice"; \
 	{ $(BIN)/mypy && $(BIN)/mypy --python-version 3.13; } & mypy=$$!; \
@@ -94,6 +95,7 @@ docs: $(VENV)/dev ## update every page that is generated from the code
 	PYTHONPATH=src $(PY) -m tools.checks
 	PYTHONPATH=src $(PY) -m tools.tenant_schema
 	$(PY) -m tools.interop
+	$(PY) -m tools.sizing
 
 pins: $(VENV)/tools ## update all pinned versions, with hashes
 	for set in dev run bootstrap peers; do \
