@@ -32,8 +32,7 @@ T = TypeVar("T")
 class Transaction(Protocol):
     """Load and save records in one transaction.
 
-    A `save_...` method adds the record, or replaces the one with the same key. A `drop_...` method deletes it. User,
-    client, begin and end of a login, code or session never change, and a store need not write them again.
+    A `save_...` method adds the record, or replaces the one with the same key. A `drop_...` method deletes it.
     """
 
     async def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None: ...

@@ -41,7 +41,8 @@ class Table(Generic[R]):
     Attributes:
         select: The begin of a query for whole records.
         add: Add a record, unless one with the same key, or the same value of a unique column, exists.
-        put: Add a record, or replace the one with the same key, apart from its fixed columns.
+        put: Add a record, or replace the one with the same key, unless it has other values in the fixed columns.
+        replace: Add a record, or replace the one with the same key.
     """
 
     def __init__(self, record: type[R], name: str, *key: str, fixed: tuple[str, ...] = ()) -> None:
@@ -51,8 +52,8 @@ class Table(Generic[R]):
             record: Its fields are the columns.
             name: In the database.
             key: The columns of the primary key.
-            fixed: Columns of other indexes that never change. SQLite writes every index of a column that is set, even
-                to the same value, on a page of its own.
+            fixed: Columns of other indexes that hardly ever change. SQLite writes every index of a column that is set,
+                even to the same value, on a page of its own.
         """
         self.name = name
         hints = typing.get_type_hints(record)
@@ -60,11 +61,17 @@ class Table(Generic[R]):
         kinds = [_kind(hints[name]) for name in names]
         columns = [_column(name, kind) for name, kind in zip(names, kinds, strict=True)]
         listed, marks, keys = ", ".join(columns), ", ".join("?" for _ in columns), ", ".join(key)
-        changed = [column for column in columns if column not in (*key, *fixed)]
+        changed = [column for column in columns if column not in key]
         into = f"INSERT INTO {name} ({listed}) VALUES ({marks}) ON CONFLICT"  # noqa: S608  fixed words
+        same = " AND ".join(f"{name}.{one} = excluded.{one}" for one in fixed)
+
+        def update(*columns: str) -> str:
+            return f"{into} ({keys}) DO UPDATE SET " + ", ".join(f"{one} = excluded.{one}" for one in columns)
+
         self.select = f"SELECT {listed} FROM {name}"  # noqa: S608
         self.add = f"{into} DO NOTHING"
-        self.put = f"{into} ({keys}) DO UPDATE SET " + ", ".join(f"{one} = excluded.{one}" for one in changed)
+        self.replace = update(*changed)
+        self.put = f"{update(*(one for one in changed if one not in fixed))} WHERE {same}" if fixed else self.replace
         self._record = record
         self._values = attrgetter(*names)
         self._writers = [(at, *_WRITERS[kind]) for at, kind in enumerate(kinds) if kind in _WRITERS]

@@ -60,7 +60,9 @@ class SqlTransaction:
         return table.read(found[0]) if found else None
 
     async def _put(self, table: rows.Table[R], record: R) -> None:
-        await self._change(table.put, *table.write(record))
+        values = table.write(record)
+        if await self._change(table.put, *values) == 0:
+            await self._change(table.replace, *values)
 
     async def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
         return await self._one(rows.DEVICE, "device_code_hash = ?", device_code_hash)
