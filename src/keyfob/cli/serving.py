@@ -20,12 +20,11 @@ from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
 from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, ready_config, tls_files, url_of
 from keyfob.serve import run as run_until_signal
-from keyfob.server.io.audit import AuditFile, audit_to
+from keyfob.server.io.audit import place_of
 from keyfob.server.io.certificates import TlsFiles, read_authorities
 from keyfob.server.io.data import master_key
 from keyfob.server.io.database_url import shown
 from keyfob.server.io.running import Certified
-from keyfob.server.ports import Audit
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 
@@ -54,28 +53,27 @@ def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> 
             refuse_readable_folder(folder)
         master_key(folder)  # checks the folder, before anything else is written there
         mailer, mail = mailer_of(flags, folder)
-        audit = opened.enter_context(audit_to(flags.audit, folder))
         tls = tls_files(folder) if flags.tls else None
         # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
         # Where others can connect, the settings must have an issuer; without one, it is this machine.
         name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
         issuer = url_of(listener, is_tls=flags.tls, name=name)
         if flags.file is not None:
-            _apply(flags.file, folder, database, issuer)
+            _apply(flags.file, folder, issuer, database)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
         tenant = Tenant.follow(
             folder,
             ready_config(issuer),
             wire=flags.wire,
             for_certificates=mtls,
-            audit=audit,
+            audit=place_of(flags.audit, folder, database),
             mailer=mailer,
             database=database,
         )
         undo.callback(tenant.close)
         if not flags.dev:
             refuse_unsafe(tenant, flags.host)
-        metrics = _serve_metrics(tenant, flags.metrics_port, audit, opened)
+        metrics = _serve_metrics(tenant, flags.metrics_port, opened)
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
     for remark in remarks(tenant.config, has_tls=tls is not None, has_mtls_port=second is not None):
@@ -126,7 +124,7 @@ def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
     return ForCertificates(address, () if authorities is None else read_authorities(authorities))
 
 
-def _apply(file: Path, folder: Path, database: str, issuer: str) -> None:
+def _apply(file: Path, folder: Path, issuer: str, database: str = "") -> None:
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
@@ -144,21 +142,26 @@ def _apply(file: Path, folder: Path, database: str, issuer: str) -> None:
         registry.carry_out(plan)
 
 
-def _serve_metrics(tenant: Tenant, place: tuple[str, int] | None, audit: Audit, opened: ExitStack) -> str:
+def _serve_metrics(tenant: Tenant, place: tuple[str, int] | None, opened: ExitStack) -> str:
     """Serve the metrics, if they are wanted. Return their URL, or ""."""
     if place is None:
         return ""
     from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  20 ms, and few need it
 
     meter = PrometheusMeter()
-    tenant.measure(meter, lambda: audit.lost if isinstance(audit, AuditFile) else 0)
+    tenant.measure(meter)
     address, stop = meter.serve(*place)
     opened.callback(stop)
     return address
 
 
 def _introduction(
-    tenant: Tenant, folder: Path, database: str, tls: TlsFiles | None = None, mail: str = NONE_SET_UP, metrics: str = ""
+    tenant: Tenant,
+    folder: Path,
+    database: str = "",
+    tls: TlsFiles | None = None,
+    mail: str = NONE_SET_UP,
+    metrics: str = "",
 ) -> str:
     """Return the text that is printed at the start: all that a first login needs."""
     config = tenant.config
