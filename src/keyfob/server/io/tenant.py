@@ -247,8 +247,10 @@ class Tenant:
         return user if await site.store.write(add) else None
 
     def record(self, code: str, **fields: str) -> None:
-        """Write an event that no request has caused to the audit log."""
+        """Write an event that no request has caused to the audit log, at once. No event loop may run in this thread."""
         self._site.record(code, **fields)
+        if isinstance(self._site.audit, AuditQueue):
+            asyncio.run(self._site.audit.flush())
 
     def lost_events(self) -> int:
         """Return the number of events that could not be written to the audit log."""
