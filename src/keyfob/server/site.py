@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide import limits
@@ -15,6 +14,7 @@ from keyfob.server.decide.device import Pace
 from keyfob.server.decide.throttle import Bucket, Failures
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
+from keyfob.server.keyring import TenantKeys
 from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, TimeAndRandom
 from keyfob.server.records import Tries
 from keyfob.server.settings.config import TenantConfig
@@ -52,7 +52,7 @@ class Site:
     """The dependencies and the state of the endpoints.
 
     Attributes:
-        keys: The signing keys, newest first.
+        tenant_keys: The signing keys, and the keys derived for each purpose.
         paces: The polling state of each pending device login, by the hash of its device code.
         user_code_tries: Tries left to enter a user code, by network; "" is the limit for all networks together.
         device_requests: Device requests left, by network.
@@ -61,12 +61,12 @@ class Site:
         network_tries: Password tries left for one network at all accounts.
         endpoint_requests: Requests left, by endpoint and network.
         health: When the store was last checked for /healthz, and the result.
-        token_issuer: Signs tokens with the newest key of each algorithm.
+        hash_keys: Those of `tenant_keys`.
+        token_issuer: Signs tokens with the key of each algorithm that signs now.
     """
 
     config: TenantConfig
-    hash_keys: HashKeys
-    keys: tuple[SigningKey, ...]
+    tenant_keys: TenantKeys
     store: Store
     surroundings: TimeAndRandom
     passwords: Passwords
@@ -86,16 +86,22 @@ class Site:
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )
     health: tuple[datetime, bool] | None = None
+    hash_keys: HashKeys = field(init=False)
     token_issuer: TokenIssuer = field(init=False)
 
     def __post_init__(self) -> None:
-        newest: dict[Algorithm, SigningKey] = {key.algorithm: key for key in reversed(self.keys)}
-        self.token_issuer = TokenIssuer(self.config, newest, self.hash_keys.opaque)
+        self.hash_keys = self.tenant_keys.hashing
+        self.token_issuer = TokenIssuer(self.config, self.tenant_keys.signers, self.hash_keys.opaque[0])
 
-    def reconfigure(self, config: TenantConfig, keys: tuple[SigningKey, ...]) -> None:
+    def reconfigure(self, config: TenantConfig, keys: TenantKeys) -> None:
         """Replace the settings and the keys. Pending logins continue with the new ones."""
-        self.config, self.keys = config, keys
+        self.config, self.tenant_keys = config, keys
         self.__post_init__()
+
+    @property
+    def keys(self) -> tuple[SigningKey, ...]:
+        """The published signing keys, the newest first."""
+        return self.tenant_keys.published
 
     def now(self) -> datetime:
         return self.surroundings.now()

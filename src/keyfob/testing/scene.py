@@ -28,9 +28,10 @@ from keyfob.protocol.secret import Secret
 from keyfob.serve import Tenant, TenantConfig, ready_config
 from keyfob.server.io.mail import MemoryOutbox
 from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.server.io.signing_keys import read_keys
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Transaction
-from keyfob.server.records import StoredKey
+from keyfob.server.records import KeySlot, StoredKey
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.orders import api
@@ -44,7 +45,7 @@ ISSUER = "https://login.example/"
 ORDERS = "https://orders.example/orders"
 EMAIL = "person@example.com"
 PASSWORD = "correct horse battery staple"
-_KEYS: dict[bytes, tuple[StoredKey, ...]] = {}
+_KEYS: dict[bytes, tuple[tuple[StoredKey, ...], tuple[KeySlot, ...]]] = {}
 
 
 def quick_passwords() -> Argon2Passwords:
@@ -73,7 +74,7 @@ class Scene:
         self.store = SqliteStore()
         master = self.time.random(32)
         # Random bytes repeat here, so scenes share their signing keys; generating them is slow.
-        asyncio.run(self.store.write(partial(_add_keys, keys=_KEYS.get(master, ()))))
+        asyncio.run(self.store.write(partial(_add_keys, known=_KEYS.get(master, ((), ())))))
         creating = Tenant.create(
             self.config,
             store=self.store,
@@ -84,7 +85,7 @@ class Scene:
             mailer=self.outbox,
         )
         self.tenant = asyncio.run(creating)
-        _KEYS[master] = asyncio.run(self.store.read(lambda transaction: transaction.signing_keys()))
+        _KEYS[master] = asyncio.run(self.store.read(read_keys))
         asyncio.run(self.tenant.add_user(EMAIL, Secret(PASSWORD), "Pat Example"))
         self.pair = Pair({self.config.origin: self.tenant.app}, peer="192.0.2.7")
         self.guard = Guard(issuer=self.config.issuer, audience=READY_AUDIENCE, send=self.pair.send, clock=self.time.now)
@@ -129,9 +130,12 @@ class Scene:
             self.pair.peer = before
 
 
-async def _add_keys(transaction: Transaction, keys: tuple[StoredKey, ...]) -> None:
+async def _add_keys(transaction: Transaction, known: tuple[tuple[StoredKey, ...], tuple[KeySlot, ...]]) -> None:
+    keys, slots = known
     for key in keys:
         await transaction.add_key(key)
+    for slot in slots:
+        await transaction.save_key_slot(slot)
 
 
 class SceneWorld:

@@ -19,6 +19,7 @@ from keyfob.server.io.data import master_key
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.keyed_hash import write_token
+from keyfob.server.keyring import BEGIN_BYTES, Keyring, begin_keyring, find_keyring
 from keyfob.server.ports import Passwords, Store, Transaction, Work
 from keyfob.server.records import DEFAULT_CONNECTION, Document, User
 from keyfob.server.settings.changes import Plan, plan_of
@@ -29,7 +30,7 @@ from keyfob.server.settings.schema import Table
 from keyfob.server.settings.stored_settings import config_of, documents_of, read_documents, read_tables, write_tables
 from keyfob.server.settings.tenant_file import SERVED, TenantFile
 from keyfob.server.settings.users import PersonWanted, as_user, found_among
-from keyfob.server.start import MASTER_KEY_BYTES, hash_keys, ready_config, without_secrets
+from keyfob.server.start import MASTER_KEY_BYTES, ready_config, without_secrets
 
 T = TypeVar("T")
 DATABASE: Final = "tenant.sqlite3"
@@ -48,9 +49,11 @@ class Registry:
         """Use `open` or `empty` to create one."""
         self._signal = signal
         self._store = store
-        self._keys = hash_keys(master)
         self._passwords = passwords
         self._surroundings = SystemSurroundings()
+        self._master = master
+        self._keyring = self._find_keyring()
+        self._keys = self._keyring.keys(self._surroundings.now())
 
     @classmethod
     def open(cls, folder: Path, *, creates: bool = False) -> Self:
@@ -172,6 +175,19 @@ class Registry:
     def drop_user(self, user: User) -> None:
         """Delete a user with all records of that user."""
         self._write(lambda transaction: transaction.drop_user(user.user_id))
+
+    def _find_keyring(self) -> Keyring:
+        """Return the tenant's keys; create them at the first start.
+
+        Raises:
+            Malformed: It is not the master key of the tenant.
+        """
+        now = self._surroundings.now()
+        found = self._read(lambda transaction: find_keyring(transaction, self._master, now))
+        if found is not None:
+            return found
+        random = self._surroundings.random(BEGIN_BYTES)
+        return self._write(lambda transaction: begin_keyring(transaction, self._master, random, now))
 
     async def _people(
         self, wanted: Sequence[PersonWanted], config: TenantConfig, *, anew: bool = False

@@ -17,9 +17,9 @@ from keyfob.server.io.data import master_key
 from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.registry import DATABASE
-from keyfob.server.io.reload import Reloader, note_password_users
+from keyfob.server.io.reload import Reloader, State, note_password_users
 from keyfob.server.io.render import draw, render
-from keyfob.server.io.signing_keys import make_keys
+from keyfob.server.io.signing_keys import KeyFollower
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Audit, Mailer, Passwords, Store, TimeAndRandom, Transaction
@@ -32,7 +32,6 @@ from keyfob.server.start import (
     MASTER_KEY_BYTES,
     READY_EMAIL,
     FirstUser,
-    hash_keys,
     without_secrets,
 )
 
@@ -77,23 +76,18 @@ class Tenant:
         passwords: Passwords | None = None,
         audit: Audit = audit_log,
         mailer: Mailer | None = None,
+        state: State = lambda: None,
     ) -> Tenant:
         """Create a tenant from its parts, with a signing key for each algorithm of its APIs.
 
         Raises:
             Malformed: The stored keys were encrypted with another master key.
         """
-        return cls(
-            await _make_site(
-                config,
-                store,
-                master,
-                surroundings or SystemSurroundings(),
-                passwords or Argon2Passwords(),
-                audit,
-                mailer or MemoryOutbox(),
-            )
-        )
+        surroundings = surroundings or SystemSurroundings()
+        keys = KeyFollower(store, master, surroundings)
+        outbox = mailer or MemoryOutbox()
+        site = await _make_site(config, store, keys, surroundings, passwords or Argon2Passwords(), audit, outbox)
+        return cls(site, Reloader(site, keys, state=state).reload_if_changed)
 
     @classmethod
     def in_memory(
@@ -135,7 +129,8 @@ class Tenant:
         store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
 
         async def start() -> Tenant:
-            tenant = await cls.create(config, store=store, master=master, mailer=mailer)
+            state = ChangeSignal(folder).state
+            tenant = await cls.create(config, store=store, master=master, mailer=mailer, state=state)
             return await tenant.with_first_user() if with_first_user else tenant
 
         return asyncio.run(start())
@@ -174,8 +169,9 @@ class Tenant:
         async def start() -> Tenant:
             seen = await store.read(lambda transaction: transaction.documents())
             surroundings = SystemSurroundings()
-            site = await _make_site(read(seen), store, master, surroundings, Argon2Passwords(), audit, mailer)
-            tenant = cls(site, Reloader(site, master, read, seen, ChangeSignal(folder).state).reload_if_changed)
+            keys = KeyFollower(store, master, surroundings)
+            site = await _make_site(read(seen), store, keys, surroundings, Argon2Passwords(), audit, mailer)
+            tenant = cls(site, Reloader(site, keys, read, seen, ChangeSignal(folder).state).reload_if_changed)
             return tenant if seen else await tenant.with_first_user()
 
         try:
@@ -229,14 +225,13 @@ class Tenant:
 async def _make_site(
     config: TenantConfig,
     store: Store,
-    master: bytes,
+    keys: KeyFollower,
     surroundings: TimeAndRandom,
     passwords: Passwords,
     audit: Audit,
     mailer: Mailer,
 ) -> Site:
-    keys = await make_keys(store, master, surroundings, config)
-    own = hash_keys(master)
+    found = await keys.look(config)
     note_password_users(config, audit, surroundings.now())
-    settings = without_secrets(config, own.secrets)
-    return Site(settings, own, keys, store, surroundings, passwords, render, audit, mailer, draw)
+    settings = without_secrets(config, found.hashing.secrets)
+    return Site(settings, found, store, surroundings, passwords, render, audit, mailer, draw)
