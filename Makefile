@@ -58,6 +58,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	$(PY) -m tools.promises --check
 	PYTHONPATH=src $(PY) -m tools.wire --check
 	PYTHONPATH=src $(PY) -m tools.checks --check
+	PYTHONPATH=src $(PY) -m tools.tenant_schema --check
 	$(PY) -m tools.interop --check
 	$(PY) -m tools.api --check
 	$(BIN)/mypy
@@ -87,6 +88,7 @@ docs: $(VENV)/dev ## update every page that is generated from the code
 	$(PY) -m tools.promises
 	PYTHONPATH=src $(PY) -m tools.wire
 	PYTHONPATH=src $(PY) -m tools.checks
+	PYTHONPATH=src $(PY) -m tools.tenant_schema
 	$(PY) -m tools.interop
 
 pins: $(VENV)/tools ## update all pinned versions, with hashes

@@ -77,7 +77,8 @@ class KeyfobError(Exception):
 
     Attributes:
         code: Stable, in kebab-case; the heading in `docs/errors.md`, and the word for `keyfob help`.
-        hint: The user's next step, or "".
+        hint: The user's next step, or "". Any program may show it, so it names no flag and no command of keyfob.
+        flags: The flags or the command that do that step with keyfob's own command line, or "".
         exit: The exit code of the command line (`docs/errors.md`).
         more: Further members of the command line's JSON, such as the command to `run`.
     """
@@ -85,12 +86,20 @@ class KeyfobError(Exception):
     default_code: ClassVar[Code]
     exit: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str = "", code: Code | None = None) -> None:
+    def __init__(self, message: str, *, hint: str = "", flags: str = "", code: Code | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.flags = flags
         self.code: Code = code or self.default_code
         self.more: Mapping[str, str] = {}
+
+    @property
+    def hint_with_flags(self) -> str:
+        """The hint for users of keyfob's own command."""
+        if not self.flags:
+            return self.hint
+        return f"{self.hint.removesuffix('.') or 'Run'}: {self.flags}"
 
 
 class Misuse(KeyfobError):
@@ -105,8 +114,10 @@ class Malformed(KeyfobError):
 
     default_code: ClassVar[Code] = "malformed"
 
-    def __init__(self, message: str, *, field: str = "", hint: str = "", code: Code | None = None) -> None:
-        super().__init__(message, hint=hint, code=code)
+    def __init__(
+        self, message: str, *, field: str = "", hint: str = "", flags: str = "", code: Code | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, flags=flags, code=code)
         self.field = field
 
 
@@ -116,8 +127,10 @@ class Refused(KeyfobError):
     default_code: ClassVar[Code] = "refused"
     exit: ClassVar[int] = 3
 
-    def __init__(self, message: str, *, oauth_code: str = "", hint: str = "", code: Code | None = None) -> None:
-        super().__init__(message, hint=hint, code=code)
+    def __init__(
+        self, message: str, *, oauth_code: str = "", hint: str = "", flags: str = "", code: Code | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, flags=flags, code=code)
         self.oauth_code = oauth_code
 
 
@@ -152,8 +165,10 @@ class Unreachable(KeyfobError):
     default_code: ClassVar[Code] = "unreachable"
     exit: ClassVar[int] = 7
 
-    def __init__(self, message: str, *, timed_out: bool = False, hint: str = "", code: Code | None = None) -> None:
-        super().__init__(message, hint=hint, code=code)
+    def __init__(
+        self, message: str, *, timed_out: bool = False, hint: str = "", flags: str = "", code: Code | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, flags=flags, code=code)
         self.timed_out = timed_out
 
 

@@ -120,11 +120,11 @@ def test_a_page_that_shows_the_refusal_and_never_comes_back_is_explained_when_ti
     world = of_pages()
     with pytest.raises(TimedOut) as raised:
         log_in(world)
-    assert "--exact-scope" in raised.value.hint
+    assert "--exact-scope" in raised.value.hint_with_flags
     assert "offline_access" in raised.value.hint
     with pytest.raises(TimedOut) as raised:
         log_in(of_pages(), exact_scopes=True)
-    assert "--exact-scope" not in raised.value.hint
+    assert "--exact-scope" not in raised.value.hint_with_flags
     with pytest.raises(TimedOut) as raised:
         log_in(of_pages(), login_command="orders login")
     assert "--exact-scope" not in raised.value.hint, "another program has other flags"
@@ -213,7 +213,7 @@ def test_a_client_that_must_prove_a_key_is_told_how(flow: str) -> None:
     world = Keycloak(Client(must_prove=True))
     with pytest.raises(Refused, match="DPoP proof is missing") as raised:
         log_in(world, flow=flow)
-    assert "--dpop" in raised.value.hint
+    assert "--dpop" in raised.value.hint_with_flags
 
 
 def test_a_further_audience_is_taken_where_the_token_was_made_for_us() -> None:

@@ -46,7 +46,7 @@ def test_a_machine_is_told_what_to_look_at_by_the_error_code(code: str, status: 
     world = ScriptedWorld({OPENID: [DOCUMENT], "/token": [error(code, status)]})
     with pytest.raises(Refused) as raised:
         run(as_itself(world, ROBOT, Secret("s3cret")))
-    assert word in raised.value.hint
+    assert word in raised.value.hint_with_flags
     assert ("audience" in raised.value.hint) == (word == "audience")
 
 
@@ -56,7 +56,7 @@ def test_a_missing_proof_that_is_called_an_invalid_request_is_known_by_its_words
     world = ScriptedWorld({OPENID: [DOCUMENT], "/token": [refusal]})
     with pytest.raises(Refused) as raised:
         run(as_itself(world, ROBOT, Secret("s3cret")))
-    assert "--dpop require" in raised.value.hint
+    assert "--dpop require" in raised.value.hint_with_flags
 
 
 def test_the_server_s_words_are_shown_while_it_is_polled_and_when_time_is_up() -> None:

@@ -11,6 +11,7 @@ import pytest
 from keyfob.cli import help as pages
 from keyfob.cli.main import COMMANDS
 from keyfob.cli.manual import MANUAL
+from keyfob.cli.tenant.example import SCHEMA_FILE
 from keyfob.errors import CODES
 from tests.cli.desk import Desk, desk
 from tests.cli.issuer import issuer
@@ -84,9 +85,8 @@ def test_no_text_names_a_page_that_only_the_repository_has() -> None:
 def test_the_pages_are_in_the_wheel() -> None:
     """[FC-10]."""
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
-    assert build["targets"]["wheel"]["force-include"] == {
-        f"docs/{name}.md": f"keyfob/docs/{name}.md" for name in pages.PAGES
-    }
+    files = [*(f"{name}.md" for name in pages.PAGES), SCHEMA_FILE]
+    assert build["targets"]["wheel"]["force-include"] == {f"docs/{name}": f"keyfob/docs/{name}" for name in files}
     assert all((ROOT / "docs" / f"{name}.md").is_file() for name in pages.PAGES)
 
 

@@ -49,7 +49,7 @@ def test_a_scope_that_is_left_out_is_said_once_and_remembered(desk: Desk) -> Non
     with issuer(device=in_turn(refusal, codes)) as server:
         said = log_in(desk, server)
         again = log_in(desk, server)
-    assert "trying without what keyfob added by itself: email, offline_access, profile" in said
+    assert "trying without those that were added by default: email, offline_access, profile" in said
     assert "trying without" not in again
     assert asked(server) == [ADDED, "openid", "openid"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keyfob.cli.main import main
-from keyfob.cli.serving import _apply, _introduction
+from keyfob.cli.serving import _apply, _introduction, remarks
 from keyfob.cli.tenant.file import password_gaps
 from keyfob.errors import Misuse
 from keyfob.protocol.grants import PASSWORD
@@ -116,3 +116,22 @@ def test_a_check_counts_in_plain_words(capsys: pytest.CaptureFixture[str]) -> No
     """[FC-29]: it said "1 applications"."""
     assert main(["tenant", "check"]) == 0
     assert "1 application, 1 api, 0 grants, 1 role, 1 connection, 1 user" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("issuer", "has_tls", "proxies", "is_told"),
+    [
+        ("https://login.example/", False, (), True),
+        ("https://login.example/", False, ("127.0.0.1/32",), False),
+        ("https://127.0.0.1:8790/", True, (), False),
+        (ISSUER, False, (), False),
+    ],
+    ids=["behind an unnamed proxy", "behind a named one", "our own TLS", "plain http"],
+)
+def test_a_proxy_that_is_not_named_is_remarked_on(
+    issuer: str, proxies: tuple[str, ...], *, has_tls: bool, is_told: bool
+) -> None:
+    """[FS-05]: an https issuer at a port without TLS has a proxy, whose address every caller would have."""
+    config = replace(ready_config(issuer), trusted_proxies=proxies)
+    told = [one for one in remarks(config, has_tls=has_tls, has_mtls_port=False) if "trusted_proxies" in one]
+    assert len(told) == is_told

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from keyfob.cli.main import main
-from keyfob.cli.tenant.example import EXAMPLE
+from keyfob.cli.tenant.example import EXAMPLE, SCHEMA_FILE
 from keyfob.serve import Registry, TenantConfig
 from tests.tls import make
 from tools.source import ROOT
@@ -122,6 +123,21 @@ def test_the_file_to_begin_with_passes_a_check_and_is_never_written_over_another
     assert again.code == 2
     assert "there already" in again.err
     assert Path("tenant.toml").read_text() == "mine"
+
+
+def test_the_file_to_begin_with_names_its_schema_for_editors(keyfob: Keyfob) -> None:
+    Path(SCHEMA_FILE).write_text("mine")
+    assert keyfob("init").code == 0
+    assert Path(SCHEMA_FILE).read_text() == "mine"
+
+    Path("tenant.toml").unlink()
+    Path(SCHEMA_FILE).unlink()
+    assert keyfob("init").code == 0
+    first_line = Path("tenant.toml").read_text().splitlines()[0]
+    schema = Path(first_line.removeprefix("#:schema ")).read_text()
+
+    assert schema == keyfob("schema").out
+    Draft202012Validator(json.loads(schema)).validate(tomllib.loads(Path("tenant.toml").read_text()))
 
 
 def test_the_comments_of_the_file_to_begin_with_are_settings_that_work(keyfob: Keyfob) -> None:

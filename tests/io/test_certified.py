@@ -233,7 +233,7 @@ def test_a_server_that_does_not_take_the_certificate_is_a_refusal_that_says_so(
         sender.close()
     assert raised.value.code == "certificate-refused"
     assert said in raised.value.message
-    assert "--certificate" in raised.value.hint
+    assert "--certificate" in raised.value.hint_with_flags
     assert server.came == []
 
 

@@ -163,7 +163,7 @@ def test_an_unknown_issuer_is_named_and_hears_nothing(tmp_path: Path) -> None:
     assert f"127.0.0.1:{server.port} is by an issuer that nobody here trusts" in problem.message
     assert "subject CN=keyfob local tenant" in problem.message
     assert f"issuer {ours.certificate.subject.rfc4514_string()}" in problem.message
-    assert "--ca FILE" in problem.hint
+    assert "--ca FILE" in problem.hint_with_flags
     assert server.heard == []
 
 

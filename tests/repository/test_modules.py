@@ -87,6 +87,19 @@ def test_a_file_name_is_used_once_in_a_package(package: str) -> None:
     assert [name for name, uses in names.items() if uses > 1] == []
 
 
+def test_a_class_name_is_used_once() -> None:
+    """Only `keyfob.login.aio` repeats names: it is `keyfob.login` with `await`."""
+    names = Counter(
+        node.name
+        for module in modules()
+        if module.place != "login/aio.py"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert [name for name, uses in names.items() if uses > 1] == []
+
+
 @EVERY_MESSAGE_MODULE
 def test_a_protocol_module_names_its_standard_in_the_first_line(module: Module) -> None:
     assert STANDARD.search(module.first_line)

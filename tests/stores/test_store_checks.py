@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from keyfob.errors import Misuse, StoreUnavailable
 from keyfob.server.io.sqlite import SqliteStore
-from keyfob.server.ports import Store
+from keyfob.server.ports import Store, Transaction
 from keyfob.testing.example_records import KEY, LOGIN
 from keyfob.testing.store_checks import CHECKS, Check
 
@@ -110,3 +114,73 @@ def test_a_database_that_fails_tells_everybody_who_waits(tmp_path: Path) -> None
         return outcomes
 
     assert all(isinstance(outcome, StoreUnavailable) for outcome in asyncio.run(run()))
+
+
+@contextlib.contextmanager
+def locked_by_another(path: Path) -> Generator[sqlite3.Connection]:
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with contextlib.closing(other):
+        yield other
+
+
+def test_a_lock_that_another_process_holds_is_not_waited_for_on_the_loop(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+
+    async def run() -> None:
+        store = SqliteStore(path)
+        with locked_by_another(path) as other:
+            writes = [asyncio.ensure_future(store.write(partial(_add, number=number))) for number in range(3)]
+            for _ in range(100):  # the loop turns, and reads go on
+                await asyncio.sleep(0)
+                assert await store.read(lambda transaction: transaction.signing_keys()) == ()
+            assert not any(write.done() for write in writes)
+            other.execute("ROLLBACK")
+        assert await asyncio.gather(*writes) == [True] * 3
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_a_loop_that_ends_while_it_waits_leaves_the_turn_to_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    store = SqliteStore(path)
+    with locked_by_another(path) as other:
+        with pytest.raises(TimeoutError):
+            asyncio.run(asyncio.wait_for(store.write(partial(_add, number=1)), 0.01))
+        other.execute("ROLLBACK")
+    assert asyncio.run(store.write(partial(_add, number=2)))
+    found = asyncio.run(store.read(lambda transaction: transaction.device_by_code(b"\x01")))
+    assert found is None, "its caller was told that it has not happened"
+    asyncio.run(store.close())
+
+
+def test_loops_of_many_threads_share_a_store(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.sqlite3")
+
+    async def add_some(first: int) -> list[bool]:
+        return await asyncio.gather(*(store.write(partial(_add, number=first + number)) for number in range(20)))
+
+    with ThreadPoolExecutor(4) as threads:
+        added = list(threads.map(lambda part: asyncio.run(add_some(part * 20)), range(8)))
+    assert added == [[True] * 20] * 8
+    asyncio.run(store.close())
+
+
+def test_what_is_under_way_is_committed_before_the_store_closes(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+
+    async def run() -> None:
+        store = SqliteStore(path)
+        write = asyncio.ensure_future(store.write(partial(_add, number=1)))
+        await asyncio.sleep(0)
+        await store.close()
+        assert await write
+
+    asyncio.run(run())
+    assert with_sqlite(path, lambda store: store.read(lambda transaction: transaction.device_by_code(b"\x01")))
+
+
+async def _add(transaction: Transaction, number: int) -> bool:
+    name = bytes([number])
+    return await transaction.add_device(replace(LOGIN, device_code_hash=name, user_code_hash=name))

@@ -168,6 +168,7 @@ def _login_commands(flags: Namespace, url: str, found: ApiFound) -> dict[str, st
 
 def _name_command(problem: LoginRequired, lead: str, commands: dict[str, str], *, as_json: bool) -> None:
     problem.more = commands
+    problem.flags = ""
     problem.hint = f"{lead}: {commands['run_and_show_events' if as_json else 'run']}"
 
 

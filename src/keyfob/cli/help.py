@@ -23,7 +23,7 @@ def find(word: str) -> str:
         Misuse: There is no such code, page or section.
     """
     page, section = ("errors", word) if word in CODES else _page_of(word)
-    text = _read(page)
+    text = read_file(f"{page}.md")
     if section is not None:
         text = sections(text).get(section, "")
     if not text:
@@ -49,12 +49,12 @@ def _page_of(word: str) -> tuple[str, str | None]:
     return (found[1], found[2]) if found is not None and found[1] in PAGES else ("", None)
 
 
-def _read(page: str) -> str:
-    """Return a page: from the wheel, or beside the source."""
+def read_file(name: str) -> str:
+    """Return a file of the documentation, or "": from the wheel, or beside the source."""
     here = Path(__file__).parents
     for folder in (here[1] / "docs", here[3] / "docs"):
-        path = folder / f"{page}.md"
-        if page and path.is_file():
+        path = folder / name
+        if path.is_file():
             return path.read_text(encoding="utf-8")
     return ""
 

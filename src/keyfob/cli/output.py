@@ -119,7 +119,7 @@ def failure(problem: KeyfobError, *, as_json: bool) -> int:
     if as_json:
         return problem.exit
     remark(problem.message)
-    for line in (problem.hint, f"More: keyfob help {problem.code}"):
+    for line in (problem.hint_with_flags, f"More: keyfob help {problem.code}"):
         if line:
             detail(line)
     return problem.exit
@@ -127,7 +127,7 @@ def failure(problem: KeyfobError, *, as_json: bool) -> int:
 
 def error_members(problem: KeyfobError) -> dict[str, object]:
     """Return an error as JSON members."""
-    members = {"code": problem.code, "message": problem.message, "hint": problem.hint, "exit": problem.exit}
+    members = {"code": problem.code, "message": problem.message, "hint": problem.hint_with_flags, "exit": problem.exit}
     return {**members, **problem.more}
 
 

@@ -340,7 +340,7 @@ def stored_app(name: str) -> App | None:
 
 def _of_login(name: str) -> Profile | None:
     """Return a profile from the stored login, if its settings are lost: enough to log out."""
-    stored = run(FileVault(None, Seals()).load(name))
+    stored = run(FileVault(None, Seals()).load(name, is_ending=True))
     return None if stored is None else Profile(name, stored.issuer, stored.client_id, stored.audience, stored.scope)
 
 

@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -57,21 +58,8 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         tenant = Tenant.follow(folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit)
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
-    names = tenant.config.password_users()
-    if names:
-        output.remark(f"these applications may use the password grants, and see people's passwords: {', '.join(names)}")
-    if tenant.config.has_short_passwords:
-        least = tenant.config.password_length
-        output.remark(f"new passwords may have {least} characters; NIST asks for 15 where mfa is not always")
-    ignored = _clients_without_port(tenant.config) if second is None else ""
-    if ignored:
-        output.remark(f"these applications have a certificate, and none is asked for without --mtls-port: {ignored}")
-    if tenant.config.is_https and tls is None and not tenant.config.trusted_proxies:
-        output.remark(
-            "the issuer is https and a proxy must stand before this port, but trusted_proxies is empty: every limit for"
-            " one address is then one for all, and pages cannot show where a login was asked for"
-            " (keyfob help docs/https.md)"
-        )
+    for remark in remarks(tenant.config, has_tls=tls is not None, has_mtls_port=second is not None):
+        output.remark(remark)
     sys.stdout.write(_introduction(tenant, folder, tls))
     sys.stdout.flush()
     try:
@@ -89,6 +77,24 @@ def _check(flags: Namespace) -> None:
     if flags.tls and flags.host not in TLS_HOSTS:
         hint = "For others, serve on 127.0.0.1 behind a proxy that has a certificate."
         raise Misuse(f"--tls is for {', '.join(TLS_HOSTS)} only", hint=hint)
+
+
+def remarks(config: TenantConfig, *, has_tls: bool, has_mtls_port: bool) -> Iterator[str]:
+    """Yield what the operator must know at the start: settings that weaken something, or that have no effect."""
+    names = config.password_users()
+    if names:
+        yield f"these applications may use the password grants, and see people's passwords: {', '.join(names)}"
+    if config.has_short_passwords:
+        yield f"new passwords may have {config.password_length} characters; NIST asks for 15 where mfa is not always"
+    ignored = "" if has_mtls_port else _clients_without_port(config)
+    if ignored:
+        yield f"these applications have a certificate, and none is asked for without --mtls-port: {ignored}"
+    if config.is_https and not has_tls and not config.trusted_proxies:
+        yield (
+            "the issuer is https and this port is not, so a proxy stands before it, but trusted_proxies names none:"
+            " every limit for one address is then one for all, and pages cannot show where a login was asked for"
+            " (keyfob help docs/https.md)"
+        )
 
 
 def _clients_without_port(config: TenantConfig) -> str:

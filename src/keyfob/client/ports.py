@@ -227,8 +227,13 @@ class Vault(Protocol):
         """Check that a login can be stored; return a text for the user about it, or ""."""
         ...
 
-    async def load(self, entry: str) -> StoredLogin | None:
-        """Return the stored login, or None."""
+    async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
+        """Return the stored login, or None.
+
+        Args:
+            entry: The name.
+            is_ending: Whether it is read to be revoked and deleted. A login that may not be used is returned then too.
+        """
         ...
 
     async def save(self, entry: str, stored: StoredLogin) -> None:

@@ -41,9 +41,10 @@ _ALERTS: Final = {
     "ACCESS_DENIED": "knows this program's certificate, and lets it not in",
 }
 _CA_HINT: Final = (
-    "If that issuer is your company's or your own, say --ca FILE, or set KEYFOB_CA or SSL_CERT_FILE. "
-    "Else somebody may be listening: do not go on."
+    "Somebody may be listening: do not go on, unless that issuer is your company's or your own. "
+    "Then set SSL_CERT_FILE, or name the file of its authorities."
 )
+_CA_FLAGS: Final = "--ca FILE, or KEYFOB_CA"
 
 
 def explain_connection(problem: BaseException, url: str) -> Unreachable:
@@ -78,8 +79,10 @@ def explain_alert(problem: BaseException, url: str) -> Refused | None:
         if isinstance(cause, ssl.SSLError):
             alert = (cause.reason or "").partition("_ALERT_")[2]
             if alert in _ALERTS:
-                hint = "Look at --certificate FILE and --certificate-key FILE, and at what the server has on record."
-                return Refused(f"{_name(_split(url))} {_ALERTS[alert]}", hint=hint, code="certificate-refused")
+                hint = "Look at the certificate and its key, and at what the server has on record."
+                flags = "--certificate FILE, --certificate-key FILE"
+                what = f"{_name(_split(url))} {_ALERTS[alert]}"
+                return Refused(what, hint=hint, flags=flags, code="certificate-refused")
     return None
 
 
@@ -120,7 +123,8 @@ def _untrusted(problem: ssl.SSLCertVerificationError, parts: SplitResult | None)
         what = f"does not follow the rules for certificates ({problem.verify_message})"
         hint = "Tell whoever runs the server: the certificate, or that of its issuer, has to be made anew."
     message = f"the certificate of {_name(parts)} {what}{names}"
-    return Unreachable(message, hint=hint, code="certificate-untrusted")
+    flags = _CA_FLAGS if hint == _CA_HINT else ""
+    return Unreachable(message, hint=hint, flags=flags, code="certificate-untrusted")
 
 
 def _unknown_name(problem: socket.gaierror, parts: SplitResult | None) -> Unreachable:

@@ -79,10 +79,10 @@ def translated() -> Generator[None]:
     except httpx2.RemoteProtocolError as problem:
         if _ENDED in str(problem):
             # Some servers refuse a certificate in this way: asyncio's, for example.
-            hint = "Try again. It may want a certificate of this program, or another one: --certificate FILE."
+            hint, flags = "Try again. It may want a certificate of this program, or another one.", "--certificate FILE"
             if _is_plain(problem):
-                hint = "It may speak https only: try the same address with https://."
-            raise Malformed("the server ended the connection without an answer", hint=hint) from None
+                hint, flags = "It may speak https only: try the same address with https://.", ""
+            raise Malformed("the server ended the connection without an answer", hint=hint, flags=flags) from None
         raise Malformed("the answer is not HTTP as it should be") from None
     except (httpx2.DecodingError, httpx2.TooManyRedirects):
         raise Malformed("the answer is not HTTP as it should be") from None

@@ -72,9 +72,9 @@ def _key(home: str) -> bytes:
         get = os.environ.get
         return secret_service.read(secret_service.bus_address(get("DBUS_SESSION_BUS_ADDRESS"), get("XDG_RUNTIME_DIR")))
     if place == b"kernel":
-        from keyfob.io.kernel_keyring import VAULT_KEY, Calls  # noqa: PLC0415  loads ctypes
+        from keyfob.io.kernel_keyring import VAULT_KEY, KeyringSyscalls  # noqa: PLC0415  loads ctypes
 
-        calls = Calls()
+        calls = KeyringSyscalls()
         found = calls.find(VAULT_KEY)
         return (calls.read(found, _KEY_BYTES) or b"") if found >= 0 else b""
     if place == b"systemd":

@@ -16,7 +16,7 @@ _SEARCH, _READ, _GET_PERSISTENT = 10, 11, 22
 VAULT_KEY = b"keyfob:vault-key"
 
 
-class Calls:
+class KeyringSyscalls:
     """The two system calls.
 
     Attributes:

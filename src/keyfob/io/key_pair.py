@@ -11,7 +11,7 @@ from keyfob.errors import Misuse
 from keyfob.protocol.certificate import certificates_in, der_of_pem, thumbprint_of
 
 _LARGEST: Final = 256 * 1024
-_HINT: Final = "--certificate and --certificate-key name files in PEM; a key has no passphrase."
+_HINT: Final = "A certificate and its key are files in PEM; the key has no passphrase."
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,14 +36,14 @@ def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:
 
 
 def _trust(context: ssl.SSLContext, ca: Path) -> None:
-    hint = "--ca and KEYFOB_CA name a file of certificates in PEM."
+    hint, flags = "The authorities to trust are a file of certificates in PEM.", "--ca FILE, or KEYFOB_CA"
     try:
         if ca.stat().st_size > _LARGEST:
-            raise Misuse(f"{ca} is too large for a file of certificates", hint=hint)
+            raise Misuse(f"{ca} is too large for a file of certificates", hint=hint, flags=flags)
         text = ca.read_text(encoding="ascii", errors="replace")
     except OSError as problem:
-        raise Misuse(f"{ca} cannot be read ({problem.strerror})", hint=hint) from None
+        raise Misuse(f"{ca} cannot be read ({problem.strerror})", hint=hint, flags=flags) from None
     try:
         context.load_verify_locations(cadata="".join(certificates_in(text)))
     except (ssl.SSLError, ValueError):
-        raise Misuse(f"{ca} holds no certificate in PEM", hint=hint) from None
+        raise Misuse(f"{ca} holds no certificate in PEM", hint=hint, flags=flags) from None

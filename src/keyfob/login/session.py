@@ -151,8 +151,8 @@ class Session(TokenCarriers):
         """Delete the stored login and revoke its tokens (RFC 7009).
 
         Returns:
-            What the server confirmed. Its errors are reported there and not raised. A login that cannot be read, or
-            that the storage policy forbids to read, is deleted without being revoked; `problem` says so.
+            What the server confirmed. Its errors are reported there and not raised. A login that cannot be read
+            is deleted without being revoked; `problem` says so.
 
         Raises:
             LoginRequired: There is none.

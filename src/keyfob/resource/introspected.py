@@ -16,7 +16,7 @@ from keyfob.resource.verify import Principal
 if TYPE_CHECKING:  # not loaded by a guard without introspection
     from keyfob.protocol.introspection import IntrospectionAnswer
 
-Outcome = Principal | InvalidToken
+IntrospectionOutcome = Principal | InvalidToken
 
 LONGEST_LIFE: Final = timedelta(minutes=5)
 # Some servers write `access_token` where RFC 7662 §2.2 means the `token_type` of the token response.

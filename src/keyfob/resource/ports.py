@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from keyfob.jose.keys import KeySet
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
-from keyfob.resource.introspected import Introspection, Outcome
+from keyfob.resource.introspected import Introspection, IntrospectionOutcome
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -76,10 +76,10 @@ class Introspector(Protocol):
 
     settings: Introspection
 
-    def known(self, digest: bytes, now: datetime) -> Outcome | None:
+    def known(self, digest: bytes, now: datetime) -> IntrospectionOutcome | None:
         """Return the cached outcome for the token with this hash, if there is one."""
         ...
 
-    def ask(self, token: Secret, digest: bytes) -> Pending[Outcome | None]:
+    def ask(self, token: Secret, digest: bytes) -> Pending[IntrospectionOutcome | None]:
         """Return the call that asks the issuer. Its result is None if there was no usable answer."""
         ...

@@ -34,7 +34,7 @@ _LONGEST_SESSION_S: Final = 400 * 24 * 3600
 _ALL: Final = 2**62  # SQLite has no OFFSET without LIMIT
 
 
-class Connection(Protocol):
+class SqlConnection(Protocol):
     """One connection to a database, within a transaction."""
 
     async def query(self, sql: str, *values: object) -> Sequence[rows.Row]: ...
@@ -47,7 +47,7 @@ class Connection(Protocol):
 class SqlTransaction:
     """Load and save on one connection. The store begins and commits the transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: SqlConnection) -> None:
         self._query = connection.query
         self._change = connection.change
 

@@ -46,7 +46,8 @@ class MemoryVault:
     async def prepare(self) -> str:
         return ""
 
-    async def load(self, entry: str) -> StoredLogin | None:
+    async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
+        del is_ending  # there is no login that may not be used
         raw = self._entries.get(entry)
         return None if raw is None else StoredLogin.read(raw)
 

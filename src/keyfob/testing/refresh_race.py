@@ -57,7 +57,7 @@ class Round:
 
 
 @dataclass
-class Outcome:
+class RaceResult:
     """The result of all rounds.
 
     Attributes:
@@ -111,7 +111,7 @@ class _RefreshCounter:
         await self._app(scope, receive, send_counted)
 
 
-def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy = "file") -> Outcome:
+def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy = "file") -> RaceResult:
     """Run all rounds and return their results. All processes have ended when this returns.
 
     Args:
@@ -164,7 +164,9 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
         names = sorted(path.name for path in vault.folder.iterdir())
         damaged = [name for name in names if "damaged" in name]
         usual = {"default.json", "default.lock"}
-        return Outcome(done, is_alive, damaged, [name for name in names if name not in usual and name not in damaged])
+        return RaceResult(
+            done, is_alive, damaged, [name for name in names if name not in usual and name not in damaged]
+        )
 
 
 class _Worker:

@@ -37,11 +37,11 @@ class _StaleVault(FileVault):
         self.copy = run(super().load("default"))
         self.is_first = True
 
-    async def load(self, entry: str) -> StoredLogin | None:
+    async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
         if getattr(self, "is_first", False):
             self.is_first = False
             return self.copy and expired(self.copy)
-        self.copy = await super().load(entry)
+        self.copy = await super().load(entry, is_ending=is_ending)
         return self.copy
 
 

@@ -45,7 +45,7 @@ _NEEDS_LOGIN: Final = 4
 
 
 @dataclass
-class Outcome:
+class TortureResult:
     """The result.
 
     Attributes:
@@ -77,7 +77,7 @@ class _Torture:
     def __init__(self, home: Path, seed: int) -> None:
         self.issuer = StrictIssuer()
         self.vault = FileVault(home)
-        self.came = Outcome()
+        self.came = TortureResult()
         self._home = home
         self._random = random.Random(seed)
         self._running: list[subprocess.Popen[str]] = []
@@ -171,7 +171,7 @@ class _Torture:
         blocking(self.vault.save("default", replace(stored, generation=(last.generation if last else 0) + 1)))
 
 
-def run(folder: Path, *, processes: int, at_once: int = 8, seed: int = 1) -> Outcome:
+def run(folder: Path, *, processes: int, at_once: int = 8, seed: int = 1) -> TortureResult:
     """Start that many processes, one after the other, and return what happened. All have ended when this returns.
 
     Args:

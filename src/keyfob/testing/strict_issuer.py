@@ -37,7 +37,7 @@ _SHUTDOWN_POLL_S: Final = 0.02
 
 
 @dataclass(slots=True)
-class Family:
+class TokenFamily:
     """All tokens of one login.
 
     Attributes:
@@ -76,7 +76,7 @@ class StrictIssuer:
             time: The clocks of the issuer and of `world`; None for the real time.
         """
         self.issuer = issuer
-        self.families: list[Family] = []
+        self.families: list[TokenFamily] = []
         self.refreshes = 0
         self.reuses: list[str] = []
         self.revocations: list[str] = []
@@ -105,7 +105,7 @@ class StrictIssuer:
         """Return a new login, as the vault would store it; `expires_in` is the access token's remaining lifetime."""
         now = self._now()
         with self._lock:
-            self.families.append(Family())
+            self.families.append(TokenFamily())
             number = len(self.families)
         return StoredLogin(
             issuer=self.issuer,
@@ -147,7 +147,7 @@ class StrictIssuer:
             return self._revoke(form("token") or "")
         if path == "/token" and form("grant_type") == _DEVICE:
             with self._lock:
-                self.families.append(Family())
+                self.families.append(TokenFamily())
                 return self._issue(len(self.families), 1, form("client_id") or "")
         if path == "/token" and form("grant_type") == "refresh_token":
             response = self._refresh(form("refresh_token") or "", form("client_id") or "")
@@ -162,7 +162,7 @@ class StrictIssuer:
     @contextmanager
     def serving(self) -> Generator[None]:
         """Listen on a free port of 127.0.0.1; `issuer` becomes the address there."""
-        server = _Server(self)
+        server = _IssuerServer(self)
         thread = threading.Thread(target=server.serve_forever, args=(_SHUTDOWN_POLL_S,), daemon=True)
         thread.start()
         self.issuer = f"http://127.0.0.1:{server.server_port}/"
@@ -215,7 +215,7 @@ class StrictIssuer:
                 found[0].is_alive, found[0].was_revoked = False, True
         return Response(200)
 
-    def _find(self, token: str) -> tuple[Family, int] | None:
+    def _find(self, token: str) -> tuple[TokenFamily, int] | None:
         _, _, numbers = token.partition("rt-")
         family, _, number = numbers.partition("-")
         if not (family.isdigit() and number.isdigit() and 0 < int(family) <= len(self.families)):
@@ -238,12 +238,12 @@ class _World(ScriptedWorld):
         return self._issuer.send(request)
 
 
-class _Server(ThreadingHTTPServer):
+class _IssuerServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # a hundred processes connect at once
 
     def __init__(self, issuer: StrictIssuer) -> None:
-        class Handler(BaseHTTPRequestHandler):
+        class IssuerHandler(BaseHTTPRequestHandler):
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 headers = tuple((name.lower(), value) for name, value in self.headers.items())
@@ -264,7 +264,7 @@ class _Server(ThreadingHTTPServer):
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), IssuerHandler)
 
 
 def expired(stored: StoredLogin) -> StoredLogin:

@@ -130,7 +130,7 @@ def test_who_insists_drops_a_plain_token_and_who_prefers_takes_it_and_is_told() 
     """[C-9449-03]."""
     with pytest.raises(Malformed) as raised:
         browser_login(world_of(tokens()), dpop="require")
-    assert (raised.value.field, "--dpop prefer" in raised.value.hint) == ("token_type", True)
+    assert (raised.value.field, "--dpop prefer" in raised.value.hint_with_flags) == ("token_type", True)
     world = world_of(tokens(refresh_token="rt-1"))
     kept = browser_login(world, dpop="prefer")
     assert (kept.token_type, NotBound() in world.notices) == ("Bearer", True)

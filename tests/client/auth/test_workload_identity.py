@@ -294,7 +294,7 @@ def test_what_is_no_such_machine_is_said(place: str) -> None:
     nowhere = Platform({}, google="http://127.0.0.1:9", azure="http://127.0.0.1:9")
     with pytest.raises(Unreachable) as raised:
         read_identity(Source.read(f"identity:{place}"), nowhere)
-    assert f"--identity {place} is for" in raised.value.hint
+    assert f"The identity {place} is for" in raised.value.hint
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])

@@ -195,7 +195,7 @@ def test_who_it_is_is_said_when_it_is_known_and_once_for_each() -> None:
 
 def test_a_vault_that_cannot_be_read_afterwards_is_logged_in_to() -> None:
     class Damaged(MemoryVault):
-        async def load(self, entry: str) -> StoredLogin | None:
+        async def load(self, entry: str, **_: bool) -> StoredLogin | None:
             raise VaultUnavailable(f"{entry} is damaged", code="vault-damaged")
 
     world = world_of(WANTED)

@@ -75,7 +75,7 @@ def test_without_leave_no_password_is_asked_for() -> None:
     world = world_of(tokens())
     with pytest.raises(Misuse, match="does not allow") as raised:
         run(log_in(world, replace(PROFILE, allows_password=False)))
-    assert "--allow-password" in raised.value.hint
+    assert "--allow-password" in raised.value.hint_with_flags
     assert (world.asked, world.requests("/token")) == ([], [])
 
 
@@ -172,9 +172,9 @@ def test_a_refusal_says_what_to_do(code: str) -> None:
     status, hint = EXPLAINED[code]
     with pytest.raises(Refused) as raised:
         run(log_in(world_of(error(code, status)), PROFILE))
-    assert hint in raised.value.hint
+    assert hint in raised.value.hint_with_flags
     assert raised.value.oauth_code == code
-    assert PASSWORD not in f"{raised.value.message} {raised.value.hint}"
+    assert PASSWORD not in f"{raised.value.message} {raised.value.hint_with_flags}"
 
 
 @pytest.mark.parametrize(

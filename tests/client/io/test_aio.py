@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from keyfob.client.io.aio import VaultInThreads
+from keyfob.client.io.aio import VaultInThreads, in_thread, off_loop
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import LoginDeclined, LoginRequired, Unreachable, VaultUnavailable
@@ -161,23 +161,49 @@ def test_what_is_kept_is_kept_though_its_task_is_cancelled(scene: Scene) -> None
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_task_that_is_cancelled_listens_no_more(tmp_path: Path) -> None:
     """[C-8252-04]."""
-    listening: list[str] = []
-
-    def told(notice: Notice) -> None:
-        if isinstance(notice, BrowserOpened):
-            query = parse_qs(urlsplit(notice.address).query)
-            listening.append(query["redirect_uri"][0])
 
     async def act(url: str) -> None:
+        listening: asyncio.Queue[str] = asyncio.Queue()
+
+        def told(notice: Notice) -> None:
+            if isinstance(notice, BrowserOpened):
+                query = parse_qs(urlsplit(notice.address).query)
+                listening.put_nowait(query["redirect_uri"][0])
+
         app = aio.App(App(issuer=f"{url}/", client_id="cli", flow="browser", home=tmp_path))
         app.profile.endpoints["authorization_endpoint"] = f"{url}/authorize"
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(app.log_in(told), 0.5)
+        login = asyncio.create_task(app.log_in(told))
+        port = urlsplit(await asyncio.wait_for(listening.get(), 20)).port
+        login.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await login
         with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", urlsplit(listening[0]).port)
+            await asyncio.open_connection("127.0.0.1", port)
 
     with issuer() as server:
         asyncio.run(act(server.url))
+
+
+def test_a_task_that_is_cancelled_before_a_thread_is_free_closes_its_coroutine() -> None:
+    """Else Python warns in the user's program that it was never awaited."""
+
+    async def open_browser() -> bool:
+        return True
+
+    async def act() -> None:
+        free, flow = threading.Event(), open_browser()
+        busy = [asyncio.create_task(off_loop(free.wait)) for _ in range(64)]
+        await asyncio.sleep(0)
+        late = asyncio.create_task(in_thread(flow))
+        await asyncio.sleep(0)
+        late.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await late
+        free.set()
+        await asyncio.gather(*busy)
+        assert inspect.getcoroutinestate(flow) == inspect.CORO_CLOSED
+
+    asyncio.run(act())
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])

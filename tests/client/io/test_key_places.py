@@ -21,7 +21,7 @@ from keyfob.client.io.vault.key_secret_service import SecretService
 from keyfob.client.io.vault.key_systemd import SystemdCredential
 from keyfob.errors import VaultUnavailable
 from keyfob.io import systemd_creds
-from keyfob.io.kernel_keyring import Calls
+from keyfob.io.kernel_keyring import KeyringSyscalls
 from tests.client.io.systemd import play_systemd
 
 KEY = bytes(range(32))
@@ -132,7 +132,7 @@ def test_a_key_in_the_kernel_outlives_the_last_process_of_its_user() -> None:
     kernel()
     if os.geteuid() != 0:
         pytest.skip("only root can be somebody else")
-    if len(Calls().keyrings()) == 1:
+    if len(KeyringSyscalls().keyrings()) == 1:
         pytest.skip("this kernel has no persistent keyrings")
     nobody = 61_000 + os.getpid() % 4000  # who has no process, and whose keyring of that kind ends with each of these
     python = [sys.executable, "-c", AS_ANOTHER, str(nobody)]
@@ -146,7 +146,7 @@ def test_a_key_in_the_kernel_outlives_the_last_process_of_its_user() -> None:
 
 def test_a_key_that_lies_in_one_keyring_of_the_kernel_is_found_and_put_into_the_other() -> None:
     place = kernel()
-    calls = Calls()
+    calls = KeyringSyscalls()
     name = b"keyfob:test-%d" % os.getpid()
     place.write(KEY, may_ask=False)
     try:

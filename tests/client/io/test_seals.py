@@ -109,7 +109,7 @@ def test_a_key_that_has_gone_is_yet_another_answer(tmp_path: Path) -> None:
     with pytest.raises(VaultUnavailable) as caught:
         run(vault.load("default"))
 
-    assert (caught.value.code, caught.value.hint) == ("key-empty", "Run: keyfob login")
+    assert (caught.value.code, caught.value.hint_with_flags) == ("key-empty", "Log in again: keyfob login")
     run(vault.prepare())  # as a login does
     run(vault.save("default", stored(token="at-2")))
     assert run(vault.load("default")) == stored(token="at-2")

@@ -31,7 +31,7 @@ class Drawer:
         self.locks = 0
         self._meanwhile = meanwhile
 
-    async def load(self, _drawer: str) -> StoredLogin | None:
+    async def load(self, _drawer: str, **_: bool) -> StoredLogin | None:
         return self.content
 
     async def save(self, _drawer: str, stored: StoredLogin) -> None:
@@ -423,7 +423,7 @@ def test_a_clock_that_was_set_back_is_no_reason_to_believe_in_an_old_token() -> 
 
 def test_a_login_that_cannot_be_read_is_forgotten_at_logout_all_the_same() -> None:
     class Locked(Drawer):
-        async def load(self, _drawer: str) -> StoredLogin | None:
+        async def load(self, _drawer: str, **_: bool) -> StoredLogin | None:
             raise VaultUnavailable("the keyring is locked", code="key-locked")
 
     vault = Locked(stored())

@@ -254,7 +254,7 @@ def test_the_same_person_or_one_that_nobody_knows_is_not_asked_about(
 
 def test_a_login_helps_a_vault_that_could_not_be_read() -> None:
     class Damaged(MemoryVault):
-        async def load(self, entry: str) -> StoredLogin | None:
+        async def load(self, entry: str, **_: bool) -> StoredLogin | None:
             raise VaultUnavailable(f"{entry} is damaged", code="vault-damaged")
 
     world = world_of(tokens())

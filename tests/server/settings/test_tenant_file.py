@@ -147,6 +147,7 @@ TABLE = [
     ("x = " + "[" * 5000, 1, "not TOML", "toml.io"),
     (MACHINE + 'secrets = ["hush"]', 6, "in clear", 'env = "NAME"'),
     (MACHINE + 'secrets = "hush"', 6, "in clear", 'env = "NAME"'),
+    (MACHINE + 'secrets = ""', 6, "in clear", 'env = "NAME"'),
     (MACHINE + 'secrets = [{ value = "hush" }]', 6, "where the secret is", 'env = "NAME"'),
     (MACHINE + 'secrets = [{ hash = "hush" }]', 6, "where the secret is", 'env = "NAME"'),
     (MACHINE + 'secrets = [{ env = "hush" }]', 6, "not set", "Set it"),

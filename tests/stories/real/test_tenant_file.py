@@ -88,3 +88,18 @@ def test_a_file_with_a_mistake_is_not_served(commands: Commands, tmp_path: Path)
     assert ran.returncode == 2
     assert "tenant.toml:2:" in ran.stderr
     assert "colour" in ran.stderr
+
+
+@pytest.mark.parametrize(("proxies", "is_told"), [("[]", True), ('["127.0.0.1/32"]', False)])
+def test_a_tenant_that_starts_behind_an_unnamed_proxy_tells_its_operator(
+    commands: Commands, tmp_path: Path, proxies: str, *, is_told: bool
+) -> None:
+    """[FS-05]: on stderr, before the first request."""
+    file = tmp_path / "tenant.toml"
+    file.write_text(f'[tenant]\nissuer = "https://login.example/"\ntrusted_proxies = {proxies}\n', encoding="utf-8")
+    tenant = commands.start("serve", str(file), "--port", "0")
+    assert tenant.stdout is not None
+    assert any(line.startswith("Ctrl-C") for line in tenant.stdout)
+    tenant.send_signal(signal.SIGINT)
+    _, told = tenant.communicate(timeout=20)
+    assert told.count("trusted_proxies names none") == is_told

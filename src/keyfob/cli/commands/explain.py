@@ -159,5 +159,5 @@ def _print_plan(plan: FlowPlan) -> None:
         output.result(f"  {reason}")
     if plan.problem is not None:
         output.remark(plan.problem.message)
-        if plan.problem.hint:
-            output.detail(plan.problem.hint)
+        if plan.problem.hint_with_flags:
+            output.detail(plan.problem.hint_with_flags)

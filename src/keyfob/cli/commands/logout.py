@@ -78,8 +78,6 @@ def end(name: str, app: App | None) -> Ended:
         VaultUnavailable: The login cannot be deleted.
         KeyboardInterrupt: The user pressed Ctrl-C; the login is deleted nevertheless.
     """
-    if app is not None and isinstance(app.vault, FileVault) and app.vault.seals is not None:
-        app.vault.seals.reads_plain = True  # a login that may not be used can be ended
     try:
         return Ended(name, None if app is None else app.session().log_out())
     except LoginRequired:

@@ -207,7 +207,9 @@ def _print(report: Report) -> None:
     if report.problem is not None:
         output.failure(report.problem, as_json=False)
     elif report.status.state == "login-needed" and not report.waits:
-        output.remark(f"run: {command('login', report.name)}" if report.is_known else not_logged_in(report.name).hint)
+        output.remark(
+            f"run: {command('login', report.name)}" if report.is_known else not_logged_in(report.name).hint_with_flags
+        )
 
 
 def _words(report: Report) -> str:

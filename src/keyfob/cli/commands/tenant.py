@@ -20,6 +20,7 @@ class Verb(NamedTuple):
 
 FILE: Final = (
     Verb("init", "write a tenant.toml to begin with", file.configure_init, file.init),
+    Verb("schema", "print the JSON Schema of tenant.toml, for editors", file.configure_schema, file.schema),
     Verb("check", "look for mistakes in a tenant.toml", file.configure_check, file.check),
     Verb("apply", "show what a tenant.toml changes, and change it", file.configure_apply, file.apply),
     Verb("export", "print a tenant.toml that would make the tenant again", file.configure_export, file.export),
@@ -52,7 +53,7 @@ def run(flags: Namespace) -> int:
     return run_verb(flags)
 
 
-def _verbs_of(kind: programs.Family) -> tuple[Verb, ...]:
+def _verbs_of(kind: programs.RegistrationKind) -> tuple[Verb, ...]:
     return (
         Verb("list", "name each", programs.configure_list, partial(programs.list_all, family=kind)),
         Verb(

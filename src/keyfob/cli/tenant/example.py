@@ -3,6 +3,7 @@
 from typing import Final
 
 EXAMPLE: Final = """\
+#:schema ./tenant.schema.json
 # A tenant for `keyfob serve tenant.toml`. Every key, with its unit and default: keyfob help docs/tenant.md
 # Look for mistakes with `keyfob tenant check`, and see what would change with `keyfob tenant apply --dry-run`.
 # Nothing secret stands in this file: secrets and passwords are pointed to, in the environment or in files of their own.
@@ -72,3 +73,4 @@ roles = ["clerk"]
 password = { file = "sam.password" }              # or { env = "..." }, or { hash = "$argon2id$..." }
 """
 PASSWORD_FILE: Final = "sam.password"  # beside the file; made by `keyfob tenant init`
+SCHEMA_FILE: Final = "tenant.schema.json"  # likewise; editors look for it there

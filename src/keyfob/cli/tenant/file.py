@@ -1,4 +1,4 @@
-"""`keyfob tenant init`, `check`, `apply`, `export` and `import`: work on a tenant.toml file."""
+"""`keyfob tenant init`, `schema`, `check`, `apply`, `export` and `import`: work on a tenant.toml file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, cast
 
+from keyfob.cli import help as pages
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import add_json_flag
 from keyfob.cli.tenant import folder
-from keyfob.cli.tenant.example import EXAMPLE, PASSWORD_FILE
+from keyfob.cli.tenant.example import EXAMPLE, PASSWORD_FILE, SCHEMA_FILE
 from keyfob.errors import Misuse
 from keyfob.protocol.grants import PASSWORD, PASSWORD_REALM
 from keyfob.server.settings.auth0_export import convert
@@ -40,8 +41,20 @@ def init(flags: Namespace) -> int:
     password = flags.file.with_name(PASSWORD_FILE)
     if not password.exists():
         folder.write_text(password, f"{secrets.token_urlsafe(_PASSWORD_BYTES)}\n", is_private=True)
-    output.remark(f"wrote {flags.file}, and the password of sam@example.com in {password}")
+    for_editors = flags.file.with_name(SCHEMA_FILE)
+    if not for_editors.exists():
+        folder.write_text(for_editors, pages.read_file(SCHEMA_FILE))
+    output.remark(f"wrote {flags.file}, {for_editors} for editors, and the password of sam@example.com in {password}")
     output.detail(f"Next: keyfob serve {flags.file}")
+    return DONE
+
+
+def configure_schema(parser: ArgumentParser) -> None:
+    _add_output(parser)
+
+
+def schema(flags: Namespace) -> int:
+    _write_output(flags, pages.read_file(SCHEMA_FILE))
     return DONE
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keyfob.serve import Registry
 
 
-class Family(NamedTuple):
+class RegistrationKind(NamedTuple):
     """A kind of registration.
 
     Attributes:
@@ -38,9 +38,9 @@ class Family(NamedTuple):
 
 
 FAMILIES: Final = {
-    "apps": Family("applications", "application", ("client_id",), ("client_id", "kind", "name")),
-    "apis": Family("apis", "API", ("audience",), ("audience", "name")),
-    "grants": Family("grants", "grant", ("client_id", "audience"), ("client_id", "audience", "scopes")),
+    "apps": RegistrationKind("applications", "application", ("client_id",), ("client_id", "kind", "name")),
+    "apis": RegistrationKind("apis", "API", ("audience",), ("audience", "name")),
+    "grants": RegistrationKind("grants", "grant", ("client_id", "audience"), ("client_id", "audience", "scopes")),
 }
 # The default grants and authentication methods of each kind of client.
 _USUAL_GRANTS: Final[dict[str, list[str]]] = {
@@ -62,20 +62,20 @@ def configure_list(parser: ArgumentParser) -> None:
     add_json_flag(parser)
 
 
-def configure_show(parser: ArgumentParser, family: Family) -> None:
+def configure_show(parser: ArgumentParser, family: RegistrationKind) -> None:
     for word in family.identity:
         parser.add_argument(word, metavar=word.upper())
     configure_list(parser)
 
 
-def configure_remove(parser: ArgumentParser, family: Family) -> None:
+def configure_remove(parser: ArgumentParser, family: RegistrationKind) -> None:
     for word in family.identity:
         parser.add_argument(word, metavar=word.upper())
     folder.add_data_flag(parser)
     folder.add_yes_flag(parser)
 
 
-def configure_add(parser: ArgumentParser, family: Family) -> None:
+def configure_add(parser: ArgumentParser, family: RegistrationKind) -> None:
     if family.array == "applications":
         parser.add_argument("name", metavar="NAME", help="what people are shown")
         parser.add_argument("--client-id", metavar="ID", help="32 letters are made if nothing is said")
@@ -97,7 +97,7 @@ def configure_add(parser: ArgumentParser, family: Family) -> None:
     configure_list(parser)
 
 
-def list_all(flags: Namespace, family: Family) -> int:
+def list_all(flags: Namespace, family: RegistrationKind) -> int:
     with folder.registry_of(flags) as registry:
         found = _all(registry, family)
     if flags.json:
@@ -110,7 +110,7 @@ def list_all(flags: Namespace, family: Family) -> int:
     return DONE
 
 
-def show(flags: Namespace, family: Family) -> int:
+def show(flags: Namespace, family: RegistrationKind) -> int:
     with folder.registry_of(flags) as registry:
         found = _without_secrets(_one(_all(registry, family), flags, family))
     if flags.json:
@@ -121,7 +121,7 @@ def show(flags: Namespace, family: Family) -> int:
     return DONE
 
 
-def add(flags: Namespace, family: Family) -> int:
+def add(flags: Namespace, family: RegistrationKind) -> int:
     with folder.registry_of(flags) as registry:
         table, secret = _table_of_flags(flags, family)
         tables = registry.tables()
@@ -142,7 +142,7 @@ def add(flags: Namespace, family: Family) -> int:
     return DONE
 
 
-def remove(flags: Namespace, family: Family) -> int:
+def remove(flags: Namespace, family: RegistrationKind) -> int:
     """Remove a registration and the grants that name it.
 
     Raises:
@@ -162,11 +162,11 @@ def remove(flags: Namespace, family: Family) -> int:
     return DONE
 
 
-def _all(registry: Registry, family: Family) -> list[Table]:
+def _all(registry: Registry, family: RegistrationKind) -> list[Table]:
     return cast("list[Table]", registry.tables().get(family.array, []))
 
 
-def _one(found: list[Table], flags: Namespace, family: Family) -> Table:
+def _one(found: list[Table], flags: Namespace, family: RegistrationKind) -> Table:
     wanted = _identity(vars(flags), family)
     for one in found:
         if _identity(one, family) == wanted:
@@ -175,7 +175,7 @@ def _one(found: list[Table], flags: Namespace, family: Family) -> Table:
     raise Misuse(f"there is no such {family.title}", hint=suggestion(wanted[0], names) if names else "There is none.")
 
 
-def _identity(table: Mapping[str, Any], family: Family) -> tuple[str, ...]:
+def _identity(table: Mapping[str, Any], family: RegistrationKind) -> tuple[str, ...]:
     return tuple(table[word] for word in family.identity)
 
 
@@ -185,7 +185,7 @@ def _without_secrets(table: Table) -> Table:
     return {**table, SECRETS: len(secrets)} if secrets else table
 
 
-def _table_of_flags(flags: Namespace, family: Family) -> tuple[Table, Secret | None]:
+def _table_of_flags(flags: Namespace, family: RegistrationKind) -> tuple[Table, Secret | None]:
     """Return the table that the flags describe, and a new client secret if it needs one."""
     if family.array == "apis":
         asked: list[str] = flags.scope or []
@@ -228,7 +228,7 @@ def _application(flags: Namespace) -> tuple[Table, Secret | None]:
     return table, new_client_secret() if has_secret else None
 
 
-def _default(family: Family, column: str) -> object:
+def _default(family: RegistrationKind, column: str) -> object:
     """Return the value of a field that the table leaves out."""
     default = ARRAYS[family.array][1].keys[column].default
     return default if isinstance(default, str) else ""
@@ -238,6 +238,6 @@ def _cell(value: object) -> str:
     return " ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
 
 
-def _show_hint(family: Family) -> str:
+def _show_hint(family: RegistrationKind) -> str:
     name = next(name for name, one in FAMILIES.items() if one is family)
     return f"keyfob tenant {name} show {' '.join(word.upper() for word in family.identity)}"

@@ -100,8 +100,9 @@ def make_dpop_key(
     if algorithm is None and is_required and not offered:
         algorithm = _ALGORITHMS[0]
     if algorithm is None and is_required:
-        hint = "Say --dpop off to log in with tokens that are not bound to a key."
-        raise Refused("the server knows no proof of possession that we can make", code="flow-unavailable", hint=hint)
+        what = "the server knows no proof of possession that we can make"
+        hint = "Log in with tokens that are not bound to a key (DPoP)."
+        raise Refused(what, code="flow-unavailable", hint=hint, flags="--dpop off")
     if algorithm is None:
         return None
     if stored_key is not None:

@@ -19,7 +19,7 @@ BEARER: Final = ("Bearer",)
 SERVER_FAULT: Final = 500
 _CLIENT_HINT: Final = "Look at the client id and its secret, key or certificate."
 _SCOPE_HINT: Final = "Look at the scope: the server does not know one of its names, or not for this client."
-_KEY_HINT: Final = "The server wants tokens that are bound to a key: --dpop require"
+_KEY_HINT: Final = "The server wants tokens that are bound to a key (DPoP)."
 # What to do about an error code; another hint takes precedence.
 _HINTS: Final = {
     INVALID_CLIENT: _CLIENT_HINT,
@@ -39,7 +39,7 @@ def as_meant(response: Response) -> Response:
     return replace(response, status=BAD_REQUEST)
 
 
-def refuse(response: Response, what: str, hint: str = "") -> NoReturn:
+def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> NoReturn:
     """Raise an error response as `Refused`, with the server's code and description.
 
     Raises:
@@ -47,9 +47,10 @@ def refuse(response: Response, what: str, hint: str = "") -> NoReturn:
     """
     error = OAuthError.find(response)
     if error is None:
-        raise Refused(f"{what} (status {response.status})", hint=hint)
+        raise Refused(f"{what} (status {response.status})", hint=hint, flags=flags)
     reason = f": {error.description}" if error.description else ""
-    raise Refused(f"{what} ({error.error}){reason}", oauth_code=error.error, hint=hint or hint_for(error, response))
+    hint = hint or hint_for(error, response)
+    raise Refused(f"{what} ({error.error}){reason}", oauth_code=error.error, hint=hint, flags=flags or flags_for(hint))
 
 
 def hint_for(error: OAuthError, response: Response | None = None) -> str:
@@ -58,6 +59,11 @@ def hint_for(error: OAuthError, response: Response | None = None) -> str:
     if not found and "dpop" in error.description.lower():
         return _KEY_HINT  # Keycloak reports a missing proof as invalid_request
     return found or (_CLIENT_HINT if response is not None and response.status == UNAUTHORIZED else "")
+
+
+def flags_for(hint: str) -> str:
+    """Return the flags of keyfob for a hint of `hint_for`."""
+    return "--dpop require" if hint == _KEY_HINT else ""
 
 
 def take_tokens(response: Response, token_types: tuple[str, ...] = BEARER) -> TokenAnswer:
@@ -70,7 +76,8 @@ def take_tokens(response: Response, token_types: tuple[str, ...] = BEARER) -> To
         return TokenAnswer.read(read_json(response.body, "token answer"), token_types=token_types)
     except Malformed as problem:
         if problem.field == "token_type" and token_types != BEARER:
-            problem.hint = "The server does not bind its tokens to a key; --dpop prefer takes them as they are."
+            problem.hint = "The server does not bind its tokens to a key (DPoP). Take them as they are."
+            problem.flags = "--dpop prefer"
         raise
 
 

@@ -90,8 +90,9 @@ def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetim
         missing = [name for name in ("iss", "sub", "aud", "exp") if claims is None or not claims.has(name)]
         if missing:
             problem = "is no JWT" if claims is None else f"lacks {missing[0]}"
-            hint = "A token of another kind can only be exchanged: --identity-as exchange."
-            raise Misuse(f"the identity token {problem}, so it is no assertion", code="identity-missing", hint=hint)
+            hint, flags = "A token of another kind can only be exchanged.", "--identity-as exchange"
+            what = f"the identity token {problem}, so it is no assertion"
+            raise Misuse(what, code="identity-missing", hint=hint, flags=flags)
     try:
         expires_at = None if claims is None else claims.optional_time("exp")
     except Malformed:

@@ -13,7 +13,16 @@ from typing import Final, NoReturn
 from urllib.parse import urlencode
 
 from keyfob.client.auth.client_auth import OAuthClient, post, request_tokens
-from keyfob.client.auth.token_response import BAD_REQUEST, OK, SERVER_FAULT, TOO_MANY, hint_for, read_tokens, refuse
+from keyfob.client.auth.token_response import (
+    BAD_REQUEST,
+    OK,
+    SERVER_FAULT,
+    TOO_MANY,
+    flags_for,
+    hint_for,
+    read_tokens,
+    refuse,
+)
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.callback import ANYWHERE, Callback
 from keyfob.client.model.notices import BrowserOpened, PasteAsked, PasteRefused
@@ -36,7 +45,7 @@ _CREATED: Final = 201
 
 
 @dataclass(frozen=True, slots=True)
-class BrowserLogin:
+class PendingAuthorization:
     """A pending authorization request.
 
     Attributes:
@@ -61,7 +70,7 @@ async def begin(
     offers_device: bool = False,
     assurance: Assurance = ANY_LOGIN,
     doubt: Refused | None = None,
-) -> BrowserLogin:
+) -> PendingAuthorization:
     """Start the listener and send the user to the authorization endpoint.
 
     The browser that is opened here returns its response in a form (`form_post`) if the server supports it, so that no
@@ -80,7 +89,8 @@ async def begin(
         Unreachable: The server requires a pushed request (RFC 9126) and does not answer.
     """
     if metadata.authorization_endpoint is None:
-        raise Refused("this server offers no login by browser", code="flow-unavailable", hint="Say --flow device.")
+        what = "this server offers no login by browser"
+        raise Refused(what, code="flow-unavailable", hint="Log in by a code.", flags="--flow device")
     state, nonce = random_word(world), random_word(world)
     verifier = Secret(random_word(world))
     callbacks = tuple(map(Callback.read, profile.callbacks)) or ANYWHERE
@@ -108,10 +118,10 @@ async def begin(
         world.notify(BrowserOpened(address, LONGEST_VISIT, has_opened, offers_device))
     else:
         world.notify(PasteAsked(address, LONGEST_VISIT))
-    return BrowserLogin(address, request.redirect_uri, Secret(state), verifier, request.nonce)
+    return PendingAuthorization(address, request.redirect_uri, Secret(state), verifier, request.nonce)
 
 
-def read_answer(world: World, browser_login: BrowserLogin, event: LoginEvent) -> Mapping[str, str] | None:
+def read_answer(world: World, browser_login: PendingAuthorization, event: LoginEvent) -> Mapping[str, str] | None:
     """Return the redirect's parameters, or None if the event does not answer this request; the login then goes on."""
     if isinstance(event, Redirected):
         return event.parameters
@@ -127,7 +137,7 @@ async def finish(
     world: World,
     metadata: ServerMetadata,
     client: OAuthClient,
-    browser_login: BrowserLogin,
+    browser_login: PendingAuthorization,
     parameters: Mapping[str, str],
 ) -> TokenAnswer:
     """Check the authorization response and exchange the code for tokens.
@@ -172,7 +182,7 @@ async def _is_error_page(world: World, address: str) -> bool:
     return BAD_REQUEST <= response.status < SERVER_FAULT and response.status != TOO_MANY
 
 
-def _read_pasted(browser_login: BrowserLogin, text: Secret) -> tuple[str, dict[str, str] | None]:
+def _read_pasted(browser_login: PendingAuthorization, text: Secret) -> tuple[str, dict[str, str] | None]:
     """Return the parameters in a pasted address or query, or a problem that repeats nothing of the text."""
     query = text.reveal().strip().partition("#")[0]
     try:
@@ -220,6 +230,5 @@ def _refuse(error: OAuthError) -> NoReturn:
         raise LoginDeclined("the login was declined", oauth_code=error.error)
     safe = OAuthError.read(Fields({"error": error.error, "error_description": error.description}, "answer"))
     reason = f": {safe.description}" if safe.description else ""
-    raise Refused(
-        f"the server did not let the person log in ({safe.error}){reason}", oauth_code=safe.error, hint=hint_for(safe)
-    )
+    what, hint = f"the server did not let the person log in ({safe.error}){reason}", hint_for(safe)
+    raise Refused(what, oauth_code=safe.error, hint=hint, flags=flags_for(hint))

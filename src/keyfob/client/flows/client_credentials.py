@@ -21,10 +21,11 @@ from keyfob.protocol.http import Response
 from keyfob.protocol.oauth_error import INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT, OAuthError
 from keyfob.protocol.secret import Secret
 
+_NO_GRANT: Final = "The server has no such grant; an identity may be taken in another way."
 _HINTS: Final = {
     INVALID_GRANT: "Look at the identity token: its issuer, subject and audience must be known to the server.",
     UNAUTHORIZED_CLIENT: "The application must allow this grant at the server.",
-    "unsupported_grant_type": "The server has no such grant; look at --identity-as.",
+    "unsupported_grant_type": _NO_GRANT,
 }
 
 
@@ -67,7 +68,9 @@ async def log_in(
         answer = read_tokens(response, "the server does not let this program in", client.token_types)
         check_issued(answer.issued_token_type)
     except Refused as problem:
-        problem.hint = problem.hint or _HINTS.get(problem.oauth_code, "Look at the audience and the scope.")
+        if not problem.hint:
+            problem.hint = _HINTS.get(problem.oauth_code, "Look at the audience and the scope.")
+            problem.flags = "--identity-as" if problem.hint == _NO_GRANT else ""
         raise
     if profile.dpop != "off" and answer.token_type != "DPoP":
         world.notify(NotBound())

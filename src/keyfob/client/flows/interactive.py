@@ -37,7 +37,6 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.tokens import TokenAnswer
 
 _TRIES: Final = 5
-_TRY_ANYWAY: Final = "To try one all the same, name it, such as --flow device."
 _USER_SCOPES: Final = frozenset({"openid", "profile", "email", "address", "phone"})  # OpenID Connect Core §5.4
 
 
@@ -106,8 +105,9 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
         else:
             remember(world, context, context, tuple(refusals))
             return await _verify(world, after, result)
-    hint = f"{'; '.join(choice.reasons)}.{_for_keyfob(context, _TRY_ANYWAY)}"
-    raise Refused("the server offers no way for a person to log in from here", code="flow-unavailable", hint=hint)
+    what = "the server offers no way for a person to log in from here"
+    hint = f"{'; '.join(choice.reasons)}. To try one all the same, name it."
+    raise Refused(what, code="flow-unavailable", hint=hint, flags="--flow device")
 
 
 async def plan(world: World, profile: Profile) -> Choice:
@@ -149,7 +149,7 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
         less = concede(context, problem)
         if less is not None:
             remember(world, context, less)
-            problem.hint = profile.login_hint()  # which no longer asks for what was refused
+            problem.hint, problem.flags = profile.login_hint(), ""  # which no longer asks for what was refused
         raise
     return await _verify(world, context, TokenResult(answer))
 
@@ -302,16 +302,11 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
         parameters = None if event is None else browser_flow.read_answer(world, browser_login, event)
         if parameters is not None:
             return await _redeem(world, context, browser_login, parameters)
-    hint = "Run the same command again, or say --flow device."
+    hint, flags = "Run the same command again, or log in by a code.", "--flow device"
     if context.added:  # some servers, such as GitLab, show a refused scope on a page and do not redirect
-        scope = f"If the page speaks of a scope, keyfob added {context.added.write()}; --exact-scope adds nothing."
-        hint += _for_keyfob(context, scope)
-    raise TimedOut("nobody came back from the browser", hint=hint)
-
-
-def _for_keyfob(context: LoginContext, hint: str) -> str:
-    """Return a hint about a flag of `keyfob login`; "" in another program, whose flags are unknown."""
-    return f" {hint}" if context.settings.login_command == KEYFOB_LOGIN else ""
+        hint += f" If the page speaks of a scope, leave out what was added by default ({context.added.write()})."
+        flags += ", or --exact-scope"
+    raise TimedOut("nobody came back from the browser", hint=hint, flags=flags)
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:
@@ -330,7 +325,7 @@ async def _by_asking(world: World, context: LoginContext) -> TokenResult:
 
 
 async def _by_device_or_browser(
-    world: World, context: LoginContext, browser_login: browser_flow.BrowserLogin
+    world: World, context: LoginContext, browser_login: browser_flow.PendingAuthorization
 ) -> TokenResult:
     """Run the device flow, and keep listening for the browser between two polls."""
 
@@ -350,7 +345,7 @@ async def _by_device_or_browser(
 
 
 async def _redeem(
-    world: World, context: LoginContext, browser_login: browser_flow.BrowserLogin, parameters: Mapping[str, str]
+    world: World, context: LoginContext, browser_login: browser_flow.PendingAuthorization, parameters: Mapping[str, str]
 ) -> TokenResult:
     answer = await browser_flow.finish(world, context.metadata, context.client, browser_login, parameters)
     return TokenResult(answer, browser_login.nonce)

@@ -65,9 +65,11 @@ async def find(
     habits = habits_of(profile.issuer)
     is_by_code = profile.flow in {"browser", "paste"}
     if credential is None and habits.code_needs_secret and (habits.device_needs_secret or is_by_code):
-        hint = "Say where it lies: --secret-file PATH or --secret-env NAME."
-        hint += "" if habits.device_needs_secret else " Or log in by code, which needs none: --flow device."
-        raise Misuse("this issuer wants the program's secret, also where a program cannot keep one", hint=hint)
+        what = "this issuer wants the program's secret, also where a program cannot keep one"
+        hint, flags = "Name the file or the variable that has it", "--secret-file PATH or --secret-env NAME"
+        if not habits.device_needs_secret:
+            hint, flags = f"{hint}, or log in by a code, which needs none", f"{flags}; or --flow device"
+        raise Misuse(what, hint=f"{hint}.", flags=flags)
     metadata = await discover(world, profile)
     if credential is None and habits.code_needs_secret:
         metadata = replace(metadata, authorization_endpoint=None)

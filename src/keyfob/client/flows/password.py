@@ -25,12 +25,12 @@ from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
 WARNING: Final = (
-    "this gives your password to a program, which RFC 9700 forbids; use --flow browser or --flow device where you can"
+    "this gives your password to a program, which RFC 9700 forbids; log in by browser or by a code where you can"
 )
 _MFA_REQUIRED: Final = "mfa_required"
 # Auth0's error codes for a password login, and what the user can do.
 _HINTS: Final = {
-    "invalid_grant": "Look at the name and the password. If they are right, the login may be in another --realm.",
+    "invalid_grant": "Look at the name and the password. If they are right, the login may be in another realm.",
     "unauthorized_client": "The application must allow the password grant. Else: {another}",
     "unsupported_grant_type": "The server has no such login. {another}",
     "requires_verification": "The server wants to see that a person is there. {browser}",
@@ -39,8 +39,9 @@ _HINTS: Final = {
     "too_many_logins": "Too many logins from here. Wait a minute and try again.",
     "temporarily_unavailable": "Too many attempts, or the server is busy. Wait a minute and try again.",
     "unauthorized": "The server refuses this person. Ask whoever runs it.",
-    "server_error": "If the server has several directories, name one with --realm.",
+    "server_error": "If the server has several directories, name one as the realm.",
 }
+_FLAGS: Final = {"invalid_grant": "--realm NAME", "server_error": "--realm NAME"}
 
 
 async def log_in(
@@ -62,8 +63,8 @@ async def log_in(
         KeyfobError: As `prove_factor`.
     """
     if not profile.allows_password:
-        hint = "If the server offers nothing else, add --allow-password; it is kept with the profile."
-        raise Misuse("this profile does not allow a password to be taken", hint=hint)
+        hint = "If the server offers nothing else, allow it; that is kept with the profile."
+        raise Misuse("this profile does not allow a password to be taken", hint=hint, flags="--allow-password")
     world.notify(PasswordWarned(WARNING))
     username = profile.username
     if username is None:
@@ -87,7 +88,8 @@ async def log_in(
     if error is not None and error.error == _MFA_REQUIRED:
         return await prove_factor(world, profile, metadata, client, _mfa_token(response, profile))
     if error is not None and error.error in _HINTS:
-        refuse(response, "the server does not take this login", _hint(profile, error.error))
+        hint, flags = _hint(profile, error.error), _FLAGS.get(error.error, "")
+        refuse(response, "the server does not take this login", hint, flags)
     return read_tokens(response, "the server does not take this login", client.token_types)
 
 

@@ -63,7 +63,8 @@ async def find_issuer(world: World, url: str, refusal: Response, trusted: Collec
         raise Malformed(
             "the API names no issuer that may be asked" if found.authorization_servers else "the API names no issuer",
             field="authorization_servers",
-            hint="If you know the issuer, add --trust-issuer URL, exactly as the API names it.",
+            hint="If you know the issuer and trust it, name it exactly as the API does.",
+            flags="--trust-issuer URL",
         )
     issuers = sorted(usable, key=lambda issuer: issuer not in trusted)
     return ApiFound(found.resource, tuple(issuers), _scope_of(refusal, found), found.dpop_bound_access_tokens_required)

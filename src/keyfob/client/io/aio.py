@@ -32,7 +32,15 @@ _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="keyfob")
 
 async def in_thread(flow: Coroutine[object, None, T]) -> T:
     """Run a coroutine that blocks in a thread; a cancelled task does not wait for it."""
-    return await off_loop(run, flow)
+    if _is_own_thread():
+        return run(flow)
+    begun = _threads.submit(run, flow)
+    try:
+        return await asyncio.wrap_future(begun)
+    except asyncio.CancelledError:
+        if begun.cancel():  # no thread was free, so the coroutine never ran
+            flow.close()
+        raise
 
 
 async def off_loop(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -129,8 +137,8 @@ class VaultInThreads:
     async def prepare(self) -> str:
         return await in_thread(self._vault.prepare())
 
-    async def load(self, entry: str) -> StoredLogin | None:
-        return await in_thread(self._vault.load(entry))
+    async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
+        return await in_thread(self._vault.load(entry, is_ending=is_ending))
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
         # A spent refresh token must not be lost with its task.

@@ -12,7 +12,7 @@ from typing import Final
 LIMIT_S: Final = 5.0
 _NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
-Handler = Callable[[int, FrameType | None], object] | int
+SignalHandler = Callable[[int, FrameType | None], object] | int
 
 
 class _Hold:
@@ -21,7 +21,7 @@ class _Hold:
     def __init__(self, seconds: float) -> None:
         self.depth = 0
         self._seconds = seconds
-        self._before: dict[int, Handler] = {}
+        self._before: dict[int, SignalHandler] = {}
         self._sent: int | None = None
         self._timer: threading.Timer | None = None
 

@@ -58,7 +58,7 @@ def read_identity(source: Source, platform: Platform | None = None) -> PlatformT
         case "google":
             response = _nearby(ask_google(platform.google, source.name), "google")
             if response.header("metadata-flavor") != "Google":
-                _missing("this is not Google's metadata server", f"--identity google is for {_LABELS['google']}.")
+                _missing("this is not Google's metadata server", f"The identity google is for {_LABELS['google']}.")
             hint = "The machine needs a service account; on GKE the pod's account is bound to one."
             text = read_answer(response, None, "Google's metadata server", hint)
             return read_platform_token(text, "the answer of Google's metadata server")
@@ -115,7 +115,7 @@ def _nearby(request: Request, place: str) -> Response:
     try:
         return sender(request)
     except Unreachable as problem:
-        hint = f"--identity {place} is for {_LABELS[place]}."
+        hint = f"The identity {place} is for {_LABELS[place]}."
         raise Unreachable(f"no metadata server: {problem.message}", timed_out=problem.timed_out, hint=hint) from None
     finally:
         sender.close()

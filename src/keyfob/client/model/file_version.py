@@ -19,5 +19,5 @@ def check_version(fields: Fields, readable: Collection[int]) -> None:
         if version in readable:
             return
         if version > max(readable):
-            raise Malformed(f"{fields.what}: written by another version of keyfob", field="version")
-    raise Malformed(f"{fields.what}: it names no version that keyfob has written")
+            raise Malformed(f"{fields.what}: written by another version of this program", field="version")
+    raise Malformed(f"{fields.what}: it names no version that is known")

@@ -121,7 +121,7 @@ def _auth0(rest: str) -> Preset:
 
 def _google(rest: str) -> Preset:
     if rest:
-        raise Misuse("google is one issuer, so nothing follows its name", hint="--issuer google")
+        raise Misuse("google is one issuer, so nothing follows its name", hint="The whole name is: google")
     return Preset(GOOGLE)
 
 
@@ -168,7 +168,9 @@ def _host(text: str, form: str) -> str:
     """Return a host name in lower case, or raise `Misuse`."""
     if not _HOST.match(text.lower()):
         raise Misuse(
-            f"what follows is not of the form {form}", hint="The short names: keyfob help docs/login.md#issuers"
+            f"what follows is not of the form {form}",
+            hint="Look at the short names.",
+            flags="keyfob help docs/login.md#issuers",
         )
     return text.lower()
 

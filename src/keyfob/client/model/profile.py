@@ -93,17 +93,18 @@ class Profile:
         if not self.issuer or not self.client_id:
             raise Misuse("a profile needs an issuer and a client id")
         if self.is_machine and self.credential is None and self.identity is None and self.certificate is None:
-            hint = (
-                "Add --secret-env NAME, --secret-file PATH, --key-file PATH, --certificate FILE or --identity PLATFORM."
-            )
-            raise Misuse("a machine needs to know where its secret or key lies", hint=hint)
+            hint = "Name its secret, key, certificate or identity."
+            flags = "--secret-env NAME, --secret-file PATH, --key-file PATH, --certificate FILE or --identity PLATFORM"
+            raise Misuse("a machine needs to know where its secret or key lies", hint=hint, flags=flags)
         if self.identity is not None and not self.is_machine:
-            raise Misuse("a platform's identity is a machine's, not a person's", hint="Add --flow machine.")
+            what = "a platform's identity is a machine's, not a person's"
+            raise Misuse(what, hint="Log in as a machine.", flags="--flow machine")
         if self.identity is not None and self.identity_as == "assertion" and self.credential is not None:
-            hint = "Leave the secret or key away, or say --identity-as exchange."
-            raise Misuse("a program proves itself in one way: by its identity, or by a secret or key", hint=hint)
+            what = "a program proves itself in one way: by its identity, or by a secret or key"
+            hint = "Leave the secret or key away, or exchange the identity for a token."
+            raise Misuse(what, hint=hint, flags="--identity-as exchange")
         if self.audience and not habits_of(self.issuer).takes_audience:
-            hint = f"Ask for its scopes instead, such as --scope {self.audience.rstrip('/')}/.default at Microsoft."
+            hint = f"Ask for its scopes instead, such as {self.audience.rstrip('/')}/.default at Microsoft."
             raise Misuse("this issuer takes no audience", hint=hint)
         if self.is_resource and (not self.audience or ":" not in self.audience or "#" in self.audience):
             raise Misuse("a resource is an absolute address without a fragment", hint="RFC 8707 §2 says so.")
@@ -118,7 +119,8 @@ class Profile:
 
     def _check_username(self) -> None:
         if self.username is not None and (self.flow != "password" or not self.username.strip()):
-            raise Misuse("a user name goes with a password alone, and is not empty", hint="Add --flow password.")
+            what, hint = "a user name goes with a password alone, and is not empty", "Log in with a password."
+            raise Misuse(what, hint=hint, flags="--flow password")
 
     def login_hint(self, lead: str = "Run", otherwise: str = "Log in again", flags: str = "") -> str:
         """Return a hint that names the login command of the running program. Every such hint is built here.

@@ -69,7 +69,7 @@ def policy_of(name: str) -> Policy:
     """Return the policy of that name, or raise `Misuse`."""
     if _is_policy(name):
         return name
-    raise Misuse("there is no such way to keep tokens", hint="Say --store require, prefer or file.")
+    raise Misuse("there is no such way to keep tokens", hint="It is one of require, prefer and file.")
 
 
 def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
@@ -94,9 +94,9 @@ def settle(policy: Policy, place: Place, passed: Sequence[VaultUnavailable]) -> 
     reasons = "; ".join(problem.message for problem in passed)
     if place == "file" and policy == "require":
         code = passed[0].code if passed else "key-absent"
-        hint = "Mend that, name a file in KEYFOB_PASSPHRASE_FILE, or allow a plain file with --store prefer."
+        hint = "Mend that, name a file in KEYFOB_PASSPHRASE_FILE, or allow a plain file."
         message = f"there is no place for the vault's key ({reasons or 'none was asked'})"
-        raise VaultUnavailable(message, code=code, hint=hint)
+        raise VaultUnavailable(message, code=code, hint=hint, flags="--store prefer")
     if place == "keyring" or policy == "file":
         return ""  # the best place, or exactly the requested one
     return f"tokens are kept {WORDS[place]}" + (f" ({reasons})" if reasons else "")

@@ -38,7 +38,7 @@ class Finding:
     @classmethod
     def of(cls, what: str, problem: KeyfobError) -> Finding:
         """Turn an error into a finding."""
-        return cls(what, "wrong", problem.message, problem.hint or f"Run: keyfob help {problem.code}")
+        return cls(what, "wrong", problem.message, problem.hint_with_flags or f"Run: keyfob help {problem.code}")
 
 
 def judge_clock(ahead: timedelta | None) -> Finding:

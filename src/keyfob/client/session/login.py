@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from keyfob.client.flows.discovery import discover
@@ -130,13 +131,13 @@ class Login(Renewal):
         await self._end_all(replaced)
         return stored
 
-    async def stored(self) -> StoredLogin:
-        """Return the stored login.
+    async def stored(self, *, is_ending: bool = False) -> StoredLogin:
+        """Return the stored login; `is_ending` as for `Vault.load`.
 
         Raises:
             LoginRequired: There is none, or it is for another issuer, client or API.
         """
-        stored = await self.load()
+        stored = await self.load(is_ending=is_ending)
         if stored is None:
             need_login(self.profile)
         return stored
@@ -196,7 +197,7 @@ class Login(Renewal):
             BaseException: Interrupted or cancelled.
         """
         try:
-            removed = await remove_login(self._vault, self.profile.name, self.stored)
+            removed = await remove_login(self._vault, self.profile.name, partial(self.stored, is_ending=True))
         except KeyfobError:
             raise
         except BaseException:  # for example, interrupted while waiting for the lock

@@ -61,10 +61,11 @@ class Storage:
         other.__dict__.update(self.__dict__, **changed)
         return other
 
-    async def load(self) -> StoredLogin | None:
-        """Return the newest login of this profile, or None."""
+    async def load(self, *, is_ending: bool = False) -> StoredLogin | None:
+        """Return the newest login of this profile, or None; `is_ending` as for `Vault.load`."""
         with naming_login(self.profile):
-            stored, unsaved = await self._vault.load(self.profile.name), self._memory.unsaved
+            stored = await self._vault.load(self.profile.name, is_ending=is_ending)
+        unsaved = self._memory.unsaved
         if unsaved is not None and stored is not None and stored.generation < unsaved.generation:
             stored = unsaved
         return stored if stored and self._is_ours(stored) else None
@@ -137,8 +138,8 @@ class Storage:
                 raise
 
     def _tell_wait(self, pid: int | None) -> None:
-        other = "another keyfob" if pid is None else f"another keyfob (process {pid})"
-        self._world.notify(VaultNote(f"waiting for {other}, which uses this login"))
+        number = "" if pid is None else f" ({pid})"
+        self._world.notify(VaultNote(f"waiting for another process{number}, which uses this login"))
 
     @asynccontextmanager
     async def _step_up_lock(self) -> AsyncGenerator[None]:
@@ -183,5 +184,5 @@ def naming_login(profile: Profile) -> Generator[None]:
         raise
     except VaultUnavailable as problem:
         if problem.code in {"key-empty", "vault-damaged"}:
-            problem.hint = profile.login_hint()
+            problem.hint, problem.flags = profile.login_hint(), ""
         raise

@@ -20,7 +20,7 @@ from keyfob.resource.require import Denial
 from keyfob.resource.verify import Principal
 
 
-class Denied(APIException):
+class DenialAPIException(APIException):
     """Carries a denial. REST framework takes the status, the challenge and the body from it."""
 
     def __init__(self, denial: Denial) -> None:
@@ -90,8 +90,8 @@ def _check(verifier: Verifier, needs: Needs, request: RestRequest) -> Principal 
     return django.check(verifier, needs, plain)
 
 
-def _denied(denial: Denial, view: Any) -> Denied:  # noqa: ANN401  the view, if there is one
+def _denied(denial: Denial, view: Any) -> DenialAPIException:  # noqa: ANN401  the view, if there is one
     # REST framework's exceptions have no headers; those of the view are sent with every response.
     if isinstance(view, APIView):
         view.headers.update({name: value for name, value in denial.response().headers if name != "content-type"})
-    return Denied(denial)
+    return DenialAPIException(denial)

@@ -21,7 +21,7 @@ from keyfob.resource.require import Denial
 from keyfob.resource.verify import Principal
 
 
-class Denied(HTTPException):
+class DenialHTTPException(HTTPException):
     """Carries a denial. Starlette and FastAPI answer in their own format, with its status and challenge."""
 
     def __init__(self, denial: Denial) -> None:
@@ -42,7 +42,7 @@ async def check(verifier: Verifier, needs: Needs, connection: HTTPConnection) ->
     """Return the caller.
 
     Raises:
-        Denied: The request is denied.
+        DenialHTTPException: The request is denied.
         WebSocketException: The WebSocket is denied, and closed before it opens.
     """
     scope = connection.scope
@@ -51,16 +51,16 @@ async def check(verifier: Verifier, needs: Needs, connection: HTTPConnection) ->
         return found
     if scope["type"] == "websocket":
         raise WebSocketException(POLICY_VIOLATION, found.description)
-    raise Denied(found)
+    raise DenialHTTPException(found)
 
 
 def answer_denials(app: Starlette) -> None:
     """Answer each denial in this application with the body that all guards send."""
 
     def denied(_: StarletteRequest, problem: Exception) -> StarletteResponse:
-        return _to_starlette(cast("Denied", problem).denial.response())
+        return _to_starlette(cast("DenialHTTPException", problem).denial.response())
 
-    app.add_exception_handler(Denied, denied)
+    app.add_exception_handler(DenialHTTPException, denied)
 
 
 def serve_metadata(app: Starlette, published: Published) -> None:

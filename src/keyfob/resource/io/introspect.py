@@ -18,7 +18,7 @@ from keyfob.protocol.http import form_request, media_type
 from keyfob.protocol.introspection import IntrospectionAnswer, IntrospectionRequest
 from keyfob.protocol.secret import Secret
 from keyfob.resource.expiring_cache import ExpiringCache
-from keyfob.resource.introspected import Introspection, Outcome, believed_until, check_answer
+from keyfob.resource.introspected import Introspection, IntrospectionOutcome, believed_until, check_answer
 from keyfob.resource.io.fetch import fetch_metadata
 from keyfob.resource.io.shared_call import SharedCall
 from keyfob.resource.policy import Policy
@@ -41,22 +41,22 @@ class IssuerIntrospector:
         self._clock = clock
         self._endpoint = settings.endpoint
         self._lock = threading.Lock()
-        self._asking: dict[bytes, SharedCall[Outcome | None]] = {}
+        self._asking: dict[bytes, SharedCall[IntrospectionOutcome | None]] = {}
         # Two caches: made-up tokens must not evict the answers about active ones.
         self._active: ExpiringCache[Principal] = ExpiringCache(settings.most)
         self._inactive: ExpiringCache[InvalidToken] = ExpiringCache(settings.most)
 
-    def known(self, digest: bytes, now: datetime) -> Outcome | None:
+    def known(self, digest: bytes, now: datetime) -> IntrospectionOutcome | None:
         return self._active.get(digest, now) or self._inactive.get(digest, now)
 
-    def ask(self, token: Secret, digest: bytes) -> SharedCall[Outcome | None]:
+    def ask(self, token: Secret, digest: bytes) -> SharedCall[IntrospectionOutcome | None]:
         with self._lock:
             found = self._asking.get(digest)
             if found is None:
                 found = self._asking[digest] = SharedCall(lambda: self._ask(token, digest))
             return found
 
-    def _ask(self, token: Secret, digest: bytes) -> Outcome | None:
+    def _ask(self, token: Secret, digest: bytes) -> IntrospectionOutcome | None:
         try:
             return self._find(token, digest)
         except KeyfobError as problem:
@@ -66,7 +66,7 @@ class IssuerIntrospector:
             with self._lock:
                 del self._asking[digest]
 
-    def _find(self, token: Secret, digest: bytes) -> Outcome:
+    def _find(self, token: Secret, digest: bytes) -> IntrospectionOutcome:
         answer = self._exchange(token)
         now = self._clock()
         try:

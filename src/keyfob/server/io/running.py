@@ -90,7 +90,7 @@ def url_of(listener: socket.socket, *, is_tls: bool = False, name: str = "") -> 
     return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-class _Server(uvicorn.Server):
+class _LimitedServer(uvicorn.Server):
     """A server with limits, which can also listen on a second socket that requests client certificates."""
 
     def __init__(self, config: uvicorn.Config, certified: Certified | None, tls: TlsFiles | None) -> None:
@@ -181,7 +181,7 @@ def _server(app: Any, tls: TlsFiles | None, certified: Certified | None = None) 
     config.load()
     if config.ssl is not None:  # RFC 9325 §3.1.1, even if this machine's OpenSSL allows less
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    return _Server(config, certified, tls)
+    return _LimitedServer(config, certified, tls)
 
 
 def run(

@@ -9,7 +9,6 @@ from typing import Final, Literal, cast
 
 from keyfob.server.records import Document, User
 from keyfob.server.settings.schema import SECRETS
-from keyfob.server.settings.toml import write_value
 from keyfob.server.settings.users import PASSWORD, write_person
 
 Sign = Literal["+", "~", "-"]
@@ -112,5 +111,5 @@ def _count(secrets: object) -> str:
 
 
 def _shown(value: object) -> str:
-    text = "(not said)" if value is None else write_value(value)
+    text = "(not said)" if value is None else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

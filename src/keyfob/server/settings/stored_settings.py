@@ -139,7 +139,7 @@ def _read_secrets(value: object, resolve: Resolve) -> dict[str, Any]:
     Raises:
         Misuse: A reference is malformed, or its secret cannot be found.
     """
-    found = [read_reference(one, SECRET_PLACES) for one in (value if isinstance(value, str) else read_list(value))]
+    found = [read_reference(one, SECRET_PLACES) for one in ([value] if isinstance(value, str) else read_list(value))]
     return {
         "secrets": tuple(resolve(one) for one in found if one.where != "keyed"),
         "secret_hashes": tuple(read_keyed(one.name) for one in found if one.where == "keyed"),

@@ -179,7 +179,8 @@ def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTP
     raise Misuse(
         f"no port is free of those given: {shown}" if shown else "this machine lets nobody listen on it",
         code="port-taken",
-        hint="Say --flow device.",
+        hint="Log in by a code.",
+        flags="--flow device",
     )
 
 
@@ -213,7 +214,7 @@ class _Expected:
 def _handler(
     found: queue.SimpleQueue[dict[str, str]], ending: _Ending, expected: _Expected
 ) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class RedirectHandler(BaseHTTPRequestHandler):
         timeout = _TIMEOUT_S
         server_version, sys_version = "keyfob", ""
 
@@ -246,4 +247,4 @@ def _handler(
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as in http.server
             """Log nothing: a request contains the code."""
 
-    return Handler
+    return RedirectHandler

@@ -304,7 +304,7 @@ def _text_of(
         case RecoveryCodeMade():
             return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
         case ScopeLeftOut(names):
-            return f"the server refuses a scope; trying without what keyfob added by itself: {', '.join(names)}"
+            return f"the server refuses a scope; trying without those that were added by default: {', '.join(names)}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
 

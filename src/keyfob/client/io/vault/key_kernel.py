@@ -9,7 +9,7 @@ from typing import Final
 
 from keyfob.client.model.storage_choice import KEY_BYTES
 from keyfob.errors import VaultUnavailable
-from keyfob.io.kernel_keyring import USER_KEYRING, VAULT_KEY, Calls
+from keyfob.io.kernel_keyring import USER_KEYRING, VAULT_KEY, KeyringSyscalls
 
 _SETPERM, _LINK, _UNLINK = 5, 8, 9
 # The possessor may do everything; this user's other sessions may view, read, search and unlink the key.
@@ -27,7 +27,7 @@ class KernelKeyring:
             VaultUnavailable: This machine has no kernel keyring that keyfob supports.
         """
         try:
-            self._calls = Calls()
+            self._calls = KeyringSyscalls()
         except OSError:
             raise VaultUnavailable("this system has no kernel keyring", code="key-absent") from None
         self._name = name

@@ -43,7 +43,9 @@ class Passphrase:
             salt, ciphertext = (base64.b64decode(fields.text(name)) for name in ("salt", "box"))
             cost = _cost(fields)
         except (KeyfobError, ValueError):
-            raise VaultUnavailable(f"{self._path} is damaged", code="vault-damaged", hint="Run: keyfob login") from None
+            raise VaultUnavailable(
+                f"{self._path} is damaged", code="vault-damaged", hint="Log in again.", flags="keyfob login"
+            ) from None
         typed = _typed.get(self._path)
         phrase = typed or _passphrase(may_ask=may_ask, is_new=False)
         try:
@@ -88,7 +90,7 @@ def _passphrase(*, may_ask: bool, is_new: bool) -> bytes:
             message = f"the file that {PASSPHRASE_VARIABLE} names cannot be read: {reason}"
             raise VaultUnavailable(message, code="key-locked") from None
     elif may_ask and sys.stdin.isatty():
-        phrase = getpass.getpass("Passphrase for keyfob's vault: ").encode()
+        phrase = getpass.getpass("Passphrase for the stored logins: ").encode()
         if is_new and getpass.getpass("The same again: ").encode() != phrase:
             raise VaultUnavailable("these were two different passphrases", code="passphrase-wrong", hint="Try again.")
     else:

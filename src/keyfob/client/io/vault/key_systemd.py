@@ -44,7 +44,9 @@ class SystemdCredential:
         try:
             return base64.b64decode(self._run("decrypt", credential), validate=True)
         except binascii.Error:
-            raise VaultUnavailable(f"{self._path} is damaged", code="vault-damaged", hint="Run: keyfob login") from None
+            raise VaultUnavailable(
+                f"{self._path} is damaged", code="vault-damaged", hint="Log in again.", flags="keyfob login"
+            ) from None
 
     def write(self, key: bytes, *, may_ask: bool) -> None:
         del may_ask

@@ -290,5 +290,5 @@ def _holder(path: Path) -> bytes | None:
 
 def _give_up() -> NoReturn:
     raise VaultUnavailable(
-        "another keyfob holds the vault's lock and does not let go", code="vault-busy", hint="Try again."
+        "another process holds the vault's lock and does not let go", code="vault-busy", hint="Try again."
     )

@@ -54,7 +54,6 @@ class Seals:
 
     Attributes:
         asks: Whether a passphrase is asked for, if there is a terminal, whenever it is needed and not only at a login.
-        reads_plain: Whether plain files are read whatever the policy is, to end their logins.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Seals:
             policy: The policy of this command. A new decision is made if the stored one contradicts it.
             places: Returns the key place of a name; those of this system by default.
         """
-        self.asks = self.reads_plain = False
+        self.asks = False
         self._home = folder or home()
         self._policy: Policy | None = policy
         self._open_place = places
@@ -92,7 +91,7 @@ class Seals:
         except Malformed as problem:
             if problem.field in {"version", "place"}:
                 raise VaultUnavailable(
-                    f"{self._home / NOTE} was written by another version of keyfob", hint=LATER_HINT
+                    f"{self._home / NOTE} was written by another version of this program", hint=LATER_HINT
                 ) from None
             self._set_note_aside(raw)
             return Note()  # the entries themselves show whether they are encrypted; the place is found again
@@ -193,7 +192,7 @@ class Seals:
             found = self._place(place).read(may_ask=False)
         except VaultUnavailable as problem:
             return problem.code, problem.message
-        return (None, "it works") if found is not None else ("key-empty", "it is open, and holds no key of keyfob")
+        return (None, "it works") if found is not None else ("key-empty", "it is open, and holds no key of the vault")
 
     def _contradicts(self, place: Place) -> bool:
         """Whether this command's policy requires a new decision."""
@@ -264,9 +263,8 @@ class Seals:
         may_ask = may_ask or (self.asks and place == "passphrase")
         found = self._keys.get(place) or self._place(place).read(may_ask=may_ask)
         if found is None:
-            hint = "Run: keyfob login"
             message = f"the vault's key is not in its place any more ({place})"
-            raise VaultUnavailable(message, code="key-empty", hint=hint)
+            raise VaultUnavailable(message, code="key-empty", hint="Log in again.", flags="keyfob login")
         self._keys[place] = found
         return found
 
@@ -287,7 +285,10 @@ class Seals:
             if sealed.key_id(found) == key_id:
                 return found
         raise problem or VaultUnavailable(
-            "this login was sealed with a key that is not there any more", code="key-empty", hint="Run: keyfob login"
+            "this login was sealed with a key that is not there any more",
+            code="key-empty",
+            hint="Log in again.",
+            flags="keyfob login",
         )
 
     def _asked(self) -> Policy:
@@ -303,9 +304,9 @@ class Seals:
     def allow_plain(self) -> None:
         """Raise `VaultUnavailable` if the policy forbids plain files."""
         if self.is_required:
-            hint = "Run: keyfob vault move keyring"
             message = "tokens would be kept in a plain file, and more is required"
-            raise VaultUnavailable(message, code="key-absent", hint=hint)
+            hint = "Log in again, or move the vault's key to a place such as the keyring."
+            raise VaultUnavailable(message, code="key-absent", hint=hint, flags="keyfob vault move keyring")
 
     def _try_disk(self) -> None:
         probe = self._home / "vault" / ".probe"

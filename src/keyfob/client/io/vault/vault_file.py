@@ -77,35 +77,37 @@ class FileVault:
                 return ""
         return self.seals.prepare(self.rewrite)
 
-    async def load(self, entry: str) -> StoredLogin | None:
+    async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
         """Return the stored login, or None.
 
         Raises:
             VaultUnavailable: It cannot be read, or is a plain file against the policy. With `vault-damaged` it was
                 renamed out of the way.
         """
-        return self._load(entry)
+        return self._load(entry, allows_plain=is_ending)
 
-    def _load(self, entry: str, *, is_moving: bool = False) -> StoredLogin | None:
-        """As `load`. A move reads plain files whatever the policy is, since it is how they are encrypted."""
+    def _load(self, entry: str, *, allows_plain: bool) -> StoredLogin | None:
+        """As `load`. A move and a logout read plain files whatever the policy is: they encrypt or end them."""
         entry = self._name(entry)
         path = self._path(entry)
         raw = read_private(path)
         if raw is None:
             return None
         try:
-            is_allowed = is_moving or self.seals is None or self.seals.reads_plain or Envelope.find(raw) is not None
-            if self.seals is not None and not is_allowed:
+            if self.seals is not None and not allows_plain and Envelope.find(raw) is None:
                 self.seals.allow_plain()
             return StoredLogin.read(self._open(entry, raw))
         except Malformed as problem:
             if problem.field == "version":
-                raise VaultUnavailable(f"{path} was written by another version of keyfob", hint=LATER_HINT) from None
+                raise VaultUnavailable(
+                    f"{path} was written by another version of this program", hint=LATER_HINT
+                ) from None
             aside = set_aside(path, stamp())
             raise VaultUnavailable(
                 f"the vault of this profile was damaged; it lies in {aside} now",
                 code="vault-damaged",
-                hint="Run: keyfob login",
+                hint="Log in again.",
+                flags="keyfob login",
             ) from None
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
@@ -183,7 +185,7 @@ class FileVault:
         for entry in self.entries():
             with self.lock(entry):
                 try:
-                    stored = self._load(entry, is_moving=True)
+                    stored = self._load(entry, allows_plain=True)
                 except VaultUnavailable as problem:
                     if problem.code not in {"vault-damaged", "key-empty"}:
                         raise
@@ -252,7 +254,9 @@ class ProfileFiles:
             return Profile.read(name, raw)
         except Malformed:
             raise VaultUnavailable(
-                f"{path} is damaged", code="vault-damaged", hint=f"Run: {command('login URL CLIENT_ID', name)}"
+                f"{path} is damaged",
+                code="vault-damaged",
+                flags=command("login URL CLIENT_ID", name),
             ) from None
 
     def save(self, profile: Profile) -> None:

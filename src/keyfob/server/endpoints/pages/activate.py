@@ -24,7 +24,7 @@ from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form, sid_of
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
-    Pending,
+    ContinuedLogin,
     allowed_user,
     connections_of_device,
     query_text,
@@ -53,7 +53,7 @@ async def show(site: Site, request: Request) -> Response:
         login = None if typed is None else await _look_up(site, request, browser, typed)
     else:
         pending = await resume(site, browser, token, "enter", "compare")
-        login = pending.login if isinstance(pending, Pending) else _refused(site, pending)
+        login = pending.login if isinstance(pending, ContinuedLogin) else _refused(site, pending)
     match login:
         case None:
             return _enter_page(site, browser, begin_for_user("enter", site.now()))
@@ -75,7 +75,7 @@ async def act(site: Site, request: Request) -> Response:
     if token is None:
         return await _enter(site, request, browser, fields)
     pending = await resume(site, browser, token, "compare")
-    if not isinstance(pending, Pending):
+    if not isinstance(pending, ContinuedLogin):
         return to_step(site, browser, _refused(site, pending))
     if button not in {"confirm", "other", "decline"}:
         return to_step(site, browser, pending.login)
@@ -227,7 +227,7 @@ def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:
     return replace(begin_for_user("enter", site.now()), problem=LAPSED if found == LAPSED else UNKNOWN, status=400)
 
 
-async def _decide(site: Site, browser: BrowserRequest, pending: Pending, button: str) -> BrowserLogin | None:
+async def _decide(site: Site, browser: BrowserRequest, pending: ContinuedLogin, button: str) -> BrowserLogin | None:
     """Decline, approve, or confirm the device login for this session. Return None if it is no longer open."""
     now, login, device_hash = site.now(), pending.login, pending.login.device_hash or b""
 

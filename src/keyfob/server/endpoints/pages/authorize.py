@@ -29,7 +29,7 @@ from keyfob.server.endpoints.pages.browser import (
 )
 from keyfob.server.endpoints.pages.sealed_login import (
     LOST,
-    Pending,
+    ContinuedLogin,
     allowed_user,
     connections_of_request,
     read_ending,
@@ -64,7 +64,7 @@ async def authorize(site: Site, request: Request) -> Response:
     login = await state_of_request(site, browser, checked)
     step = next_step(checked, login, site.now())
     begun = begin_request(checked.asked.write(), "consent" if step == "consent" else "login", site.now())
-    pending = Pending(begun, "", checked)
+    pending = ContinuedLogin(begun, "", checked)
     match step:
         case "login" | "consent":
             return to_step(site, browser, begun)
@@ -116,7 +116,7 @@ async def issue_code(
     site: Site,
     request: Request,
     browser: BrowserRequest,
-    pending: Pending,
+    pending: ContinuedLogin,
     login: LoginState,
     *,
     consented: bool = False,
@@ -159,7 +159,7 @@ async def issue_code(
 
 
 def refuse(
-    site: Site, request: Request, browser: BrowserRequest, pending: Pending, error: str, description: str
+    site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, error: str, description: str
 ) -> Response:
     """Send the client an error instead of a code."""
     assert pending.accepted is not None, "an error is only sent for an authorization request"  # noqa: S101
@@ -170,7 +170,7 @@ def refuse(
 
 
 def send_error(
-    site: Site, request: Request, browser: BrowserRequest, found: CallbackError, pending: Pending | None = None
+    site: Site, request: Request, browser: BrowserRequest, found: CallbackError, pending: ContinuedLogin | None = None
 ) -> Response:
     """Send an error to a verified redirect URI."""
     answer = AuthorizationAnswer(found.state, None, found.error, found.description)
@@ -193,7 +193,7 @@ def _answer(
     redirect_uri: str,
     mode: str | None,
     answer: AuthorizationAnswer,
-    pending: Pending | None,
+    pending: ContinuedLogin | None,
 ) -> Response:
     # RFC 9207 adds the issuer; Auth0 does not.
     full = replace(answer, issuer=site.config.issuer) if site.config.wire == "rfc" else answer

@@ -9,7 +9,7 @@ from keyfob.server.decide.authorization_facts import AcceptedRequest, LoginState
 from keyfob.server.decide.browser_login import BrowserLogin, advance
 from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse, state_of_request
 from keyfob.server.endpoints.pages.browser import BrowserRequest, page, read_browser, read_own_form
-from keyfob.server.endpoints.pages.sealed_login import LOST, Pending, resume, state_of, to_step
+from keyfob.server.endpoints.pages.sealed_login import LOST, ContinuedLogin, resume, state_of, to_step
 from keyfob.server.site import Site
 
 
@@ -17,7 +17,7 @@ async def show(site: Site, request: Request) -> Response:
     """Show the client, its request and the user's account."""
     browser = await read_browser(site, request)
     pending = await resume(site, browser, state_of(request), "login", "consent")
-    if not isinstance(pending, Pending) or pending.accepted is None:
+    if not isinstance(pending, ContinuedLogin) or pending.accepted is None:
         return error_page(site, browser, LOST)
     login = await state_of_request(site, browser, pending.accepted)
     if pending.login.step == "login" or not _is_fresh(pending.login, pending.accepted, login):
@@ -33,7 +33,7 @@ async def act(site: Site, request: Request) -> Response:
     fields = read_own_form(site, request, browser)
     token = None if fields is None else fields.optional_text("state")
     pending = await resume(site, browser, token, "consent")
-    if fields is None or not isinstance(pending, Pending) or pending.accepted is None:
+    if fields is None or not isinstance(pending, ContinuedLogin) or pending.accepted is None:
         return error_page(site, browser, LOST)
     button = fields.optional_text("button")
     if button == "other":
@@ -46,7 +46,7 @@ async def act(site: Site, request: Request) -> Response:
     return await issue_code(site, request, browser, pending, login, consented=True)
 
 
-def _to_login(site: Site, browser: BrowserRequest, pending: Pending) -> Response:
+def _to_login(site: Site, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
     login = pending.login
     return to_step(site, browser, login if login.step == "login" else advance(login, "login", session_hash=None))
 

@@ -34,7 +34,7 @@ from keyfob.server.endpoints.pages.consent import describe_asked
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     LOST,
-    Pending,
+    ContinuedLogin,
     again,
     allowed_user,
     connections_of,
@@ -66,7 +66,7 @@ async def show(site: Site, request: Request) -> Response:
     if token is None:
         return go_to(site, browser, "/activate")
     pending = await resume(site, browser, token, "login")
-    if not isinstance(pending, Pending):
+    if not isinstance(pending, ContinuedLogin):
         return not_here(site, browser, pending)
     login, accepted = pending.login, pending.accepted
     hint = accepted.asked.login_hint or "" if accepted is not None else ""
@@ -85,7 +85,7 @@ async def act(site: Site, request: Request) -> Response:
             return to_step(site, browser, stale)
         return start_again(site, request, browser)
     pending = await resume(site, browser, fields.optional_text("state"), "login")
-    if not isinstance(pending, Pending):
+    if not isinstance(pending, ContinuedLogin):
         return not_here(site, browser, pending)
     if fields.optional_text("button") == "decline":
         return await decline(site, request, browser, pending)
@@ -107,7 +107,7 @@ def not_here(site: Site, browser: BrowserRequest, found: BrowserLogin | str) -> 
     return error_page(site, browser, LAPSED if found == LAPSED else LOST)
 
 
-async def decline(site: Site, request: Request, browser: BrowserRequest, pending: Pending) -> Response:
+async def decline(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
     """Decline what the form is for: that authorization request, or that device login."""
     login, device_hash, now = pending.login, pending.login.device_hash, site.now()
     if pending.accepted is not None:
@@ -131,7 +131,7 @@ async def complete(
     site: Site,
     request: Request,
     browser: BrowserRequest,
-    pending: Pending,
+    pending: ContinuedLogin,
     user_id: str,
     recovery: Secret | None = None,
 ) -> Response:
@@ -179,7 +179,9 @@ async def complete(
     return await go_on(site, request, known, replace(pending, login=login), state)
 
 
-async def go_on(site: Site, request: Request, browser: BrowserRequest, pending: Pending, state: LoginState) -> Response:
+async def go_on(
+    site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, state: LoginState
+) -> Response:
     """Go to the step after a login that was made for this one."""
     login = pending.login
     if pending.accepted is not None:
@@ -192,7 +194,7 @@ async def go_on(site: Site, request: Request, browser: BrowserRequest, pending: 
     return to_step(site, browser, advance(login, "allowed"))
 
 
-def describe_pending(site: Site, pending: Pending) -> dict[str, object]:
+def describe_pending(site: Site, pending: ContinuedLogin) -> dict[str, object]:
     """Return the page's values about the client and its request."""
     own: dict[str, object] = {"state": pending.token, "approves": pending.device is not None}
     if pending.accepted is not None:
@@ -203,7 +205,7 @@ def describe_pending(site: Site, pending: Pending) -> dict[str, object]:
 
 
 async def _begin_factor(
-    site: Site, browser: BrowserRequest, pending: Pending, user: User, *, has_one: bool
+    site: Site, browser: BrowserRequest, pending: ContinuedLogin, user: User, *, has_one: bool
 ) -> BrowserLogin:
     """Store that the password was right, and return the login at the step of the second factor."""
     now, factor_hash = site.now(), site.random(_FACTOR_BYTES)
@@ -214,7 +216,7 @@ async def _begin_factor(
     return advance(pending.login, step, **facts)
 
 
-async def _check(site: Site, request: Request, fields: Fields, pending: Pending) -> tuple[User | None, str, int]:
+async def _check(site: Site, request: Request, fields: Fields, pending: ContinuedLogin) -> tuple[User | None, str, int]:
     """Return the user, or the text of the problem and the status of the page."""
     email = (fields.optional_text("email") or "").strip()[:LONGEST_EMAIL]
     password = Secret(fields.optional_text("password") or "")

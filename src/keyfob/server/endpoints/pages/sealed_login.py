@@ -38,7 +38,7 @@ _CONTEXT: Final = "browser login"
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class ContinuedLogin:
     """A login that continues at this page, with the current records of what it is for.
 
     Attributes:
@@ -76,12 +76,14 @@ def to_step(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Respons
     return go_to(site, browser, f"{PAGE_OF[login.step]}?state={seal_login(site, login)}")
 
 
-def again(site: Site, browser: BrowserRequest, pending: Pending, **facts: Unpack[Facts]) -> Response:
+def again(site: Site, browser: BrowserRequest, pending: ContinuedLogin, **facts: Unpack[Facts]) -> Response:
     """Redirect to the same page, which then shows a problem. So neither a reload nor "back" sends a form again."""
     return to_step(site, browser, advance(pending.login, pending.login.step, **facts))
 
 
-async def resume(site: Site, browser: BrowserRequest, token: str | None, *steps: Step) -> Pending | BrowserLogin | str:
+async def resume(
+    site: Site, browser: BrowserRequest, token: str | None, *steps: Step
+) -> ContinuedLogin | BrowserLogin | str:
     """Decrypt the login of a page, and check that this session may continue it at one of these steps.
 
     Returns:
@@ -101,13 +103,13 @@ async def resume(site: Site, browser: BrowserRequest, token: str | None, *steps:
         return LOST
     if login.request is not None:
         accepted = check_request(site.config, Fields(dict(login.request), "page"))
-        return Pending(login, token or "", accepted) if isinstance(accepted, AcceptedRequest) else LOST
+        return ContinuedLogin(login, token or "", accepted) if isinstance(accepted, AcceptedRequest) else LOST
     if device_hash is None or login.step == "recovery":
-        return Pending(login, token or "", device=device)
+        return ContinuedLogin(login, token or "", device=device)
     is_ours = is_open(device, now) if login.step == "compare" else may_approve(device, browser.session_hash, now)
     if device is None or not is_ours or site.config.application(device.client_id) is None:
         return LOST
-    return Pending(login, token or "", device=device)
+    return ContinuedLogin(login, token or "", device=device)
 
 
 def read_ending(site: Site, token: str | None, *steps: Step) -> BrowserLogin | None:
@@ -144,7 +146,7 @@ def query_text(request: Request, name: str) -> str | None:
         return None
 
 
-def connections_of(site: Site, pending: Pending) -> tuple[str, ...]:
+def connections_of(site: Site, pending: ContinuedLogin) -> tuple[str, ...]:
     """Return the connections whose users may log in."""
     if pending.accepted is not None:
         return connections_of_request(pending.accepted)

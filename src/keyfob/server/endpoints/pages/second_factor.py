@@ -35,7 +35,7 @@ from keyfob.server.endpoints.pages.browser import BrowserRequest, page, read_bro
 from keyfob.server.endpoints.pages.login import complete, decline, describe_pending, go_on, not_here
 from keyfob.server.endpoints.pages.sealed_login import (
     LOST,
-    Pending,
+    ContinuedLogin,
     again,
     allowed_user,
     connections_of,
@@ -69,7 +69,7 @@ class _Due:
 async def show(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
     pending = await resume(site, browser, state_of(request), *AFTER_PASSWORD)
-    if not isinstance(pending, Pending):
+    if not isinstance(pending, ContinuedLogin):
         return not_here(site, browser, pending)
     if pending.login.recovery_code is not None:
         words = {"code": pending.login.recovery_code.reveal(), "state": pending.token}
@@ -84,7 +84,7 @@ async def act(site: Site, request: Request) -> Response:
     if fields is None:
         return error_page(site, browser, LOST)
     pending = await resume(site, browser, fields.optional_text("state"), *AFTER_PASSWORD)
-    if not isinstance(pending, Pending):
+    if not isinstance(pending, ContinuedLogin):
         return not_here(site, browser, pending)
     if pending.login.step == "recovery":
         return await _after_recovery(site, request, browser, pending)
@@ -108,7 +108,7 @@ async def act(site: Site, request: Request) -> Response:
 
 
 async def _verify(
-    site: Site, request: Request, browser: BrowserRequest, pending: Pending, due: _Due, fields: Fields
+    site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due, fields: Fields
 ) -> Response:
     now, user_id, typed = site.now(), due.user.user_id, fields.optional_text("code") or ""
     if not await spend_try(site, user_id, request.peer, now):
@@ -125,7 +125,7 @@ async def _verify(
     return await complete(site, request, browser, pending, user_id, Secret(code) if is_shown else None)
 
 
-async def _after_recovery(site: Site, request: Request, browser: BrowserRequest, pending: Pending) -> Response:
+async def _after_recovery(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
     """Continue after the user has noted the recovery code. The login has begun its session before."""
     record = browser.record
     if record is None or record.user_id != pending.login.user_id or record.auth_time < pending.login.began_at:
@@ -139,7 +139,7 @@ async def _after_recovery(site: Site, request: Request, browser: BrowserRequest,
 
 
 async def _check(
-    site: Site, transaction: Transaction, pending: Pending, typed: str, fresh: Authenticator, now: datetime
+    site: Site, transaction: Transaction, pending: ContinuedLogin, typed: str, fresh: Authenticator, now: datetime
 ) -> str:
     """Check a code and spend it with its login. Return the kind of the factor, or "" if the code is wrong."""
     due = await _due(site, transaction, pending)
@@ -165,7 +165,7 @@ def _is_message_code(site: Site, login: MfaLogin, typed: str, now: datetime) -> 
     return hmac.compare_digest(login.binding_hash, binding_hash(site, login.token_hash, typed))
 
 
-async def _due(site: Site, transaction: Transaction, pending: Pending) -> _Due | None:
+async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) -> _Due | None:
     """Load what the password began. Return None if that is spent or too old, or its user may no longer log in."""
     now = site.now()
     found = find_login(await transaction.mfa_login(pending.login.factor_hash or b""), pending.client_id, now)
@@ -179,7 +179,7 @@ async def _due(site: Site, transaction: Transaction, pending: Pending) -> _Due |
     return _Due(found, user, frozenset(one.factor for one in factors if one.is_active), next(unproven, None))
 
 
-def _page(site: Site, browser: BrowserRequest, pending: Pending, due: _Due) -> Response:
+def _page(site: Site, browser: BrowserRequest, pending: ContinuedLogin, due: _Due) -> Response:
     login = pending.login
     words: dict[str, object] = {"problem": login.problem, "told": login.told, **describe_pending(site, pending)}
     words |= {"has_otp": "otp" in due.active, "has_email": "email" in due.active}
