@@ -20,7 +20,7 @@ from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, r
 from keyfob.serve import run as run_until_signal
 from keyfob.server.io.audit import audit_to
 from keyfob.server.io.certificates import TlsFiles, read_authorities
-from keyfob.server.io.data import master_key
+from keyfob.server.io.master_key import MasterKey, default_source, find_master_key
 from keyfob.server.io.running import Certified
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
@@ -46,20 +46,25 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         second = None if flags.mtls_port is None else bind(flags.host, flags.mtls_port)
         if second is not None:
             undo.callback(second.close)
-        master_key(folder)  # checks the folder, before anything else is written there
+        # Checks the folder, before anything else is written there.
+        master = find_master_key(folder, flags.master_key, is_dev=flags.dev)
         audit = opened.enter_context(audit_to(flags.audit, folder))
         tls = tls_files(folder) if flags.tls else None
         # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
         name = flags.host if flags.tls else ""
         issuer = url_of(listener, is_tls=flags.tls, name=name)
         if flags.file is not None:
-            _apply(flags.file, folder, issuer)
+            _apply(flags, folder, issuer)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
-        tenant = Tenant.follow(folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit)
+        tenant = Tenant.follow(
+            folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit, master=master.key
+        )
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
     for remark in remarks(tenant.config, has_tls=tls is not None, has_mtls_port=second is not None):
         output.remark(remark)
+    if master.is_beside and not flags.dev:
+        output.remark(_beside(master, folder))
     sys.stdout.write(_introduction(tenant, folder, tls))
     sys.stdout.flush()
     try:
@@ -106,14 +111,23 @@ def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
     return ForCertificates(address, () if authorities is None else read_authorities(authorities))
 
 
-def _apply(file: Path, folder: Path, issuer: str) -> None:
+def _beside(master: MasterKey, folder: Path) -> str:
+    to = "" if default_source(folder) else " --to file:PATH"
+    return (
+        f"the master key is beside the database, in {master.where}: a copy of the folder is enough to log in as anybody."
+        f" Move it out: keyfob tenant keys rewrap{to} --data {shlex.quote(str(folder))}"
+    )
+
+
+def _apply(flags: Namespace, folder: Path, issuer: str) -> None:
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the answer was no.
     """
+    file = flags.file
     found = load(file, issuer)
-    with Registry.open(folder, creates=True) as registry:
+    with Registry.open(folder, creates=True, master_key=flags.master_key, is_dev=flags.dev) as registry:
         plan = registry.plan_file(found)
         for line in lines_of(plan):
             output.remark(line)

@@ -15,7 +15,7 @@ from typing import Final
 from keyfob.errors import Malformed
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
-from keyfob.jose.sealed import NONCE_BYTES, derive, key_id, nonce_of, seal, unseal
+from keyfob.jose.sealed import NONCE_BYTES, derive, key_id, nonce_of, seal, unseal, unseal_any
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.ports import Transaction
 from keyfob.server.records import KeySlot
@@ -25,6 +25,7 @@ BEGIN_BYTES: Final = 2 * KEY_BYTES + NONCE_BYTES
 # What cannot be encrypted anew, such as tokens at clients, is accepted this long: as long as the longest token.
 GRACE: Final = timedelta(days=30)
 _FORMER: Final = struct.Struct(f">{KEY_BYTES}sd")
+_MOST_FORMERS: Final = 8
 _PURPOSE: Final = "data keys"
 
 
@@ -33,34 +34,30 @@ class Keyring:
     """The random keys of a tenant.
 
     Attributes:
-        former: What sealed before; it still opens until `former_until`.
+        formers: The keys that sealed before, the latest first; each still opens until a time.
     """
 
     hashing: bytes
     sealing: bytes
-    former: bytes | None = None
-    former_until: datetime | None = None
+    formers: tuple[tuple[bytes, datetime], ...] = ()
 
     def opening(self, now: datetime) -> tuple[bytes, ...]:
         """Return the keys that open what was sealed, the present one first."""
-        if self.former is None or self.former_until is None or now >= self.former_until:
-            return (self.sealing,)
-        return (self.sealing, self.former)
+        return (self.sealing, *(key for key, until in self.formers if now < until))
 
-    def turned(self, fresh: bytes, until: datetime) -> Keyring:
-        """Return it with a new sealing key. The present one opens until then."""
-        return Keyring(self.hashing, fresh, self.sealing, until)
+    def turned(self, fresh: bytes, now: datetime, grace: timedelta) -> Keyring:
+        """Return it with a new sealing key. What opens now still does for that time; without one, nothing does."""
+        formers = ((self.sealing, now + grace), *self.formers) if grace else ()
+        return Keyring(
+            self.hashing, fresh, tuple((key, until) for key, until in formers if now < until)[:_MOST_FORMERS]
+        )
 
     def slot(self, master: bytes, nonce: bytes, now: datetime) -> KeySlot:
         """Encrypt it under a master key. `nonce` is 12 random bytes."""
-        former = b"" if self.former is None or self.former_until is None else _FORMER.pack(
-            self.former, self.former_until.timestamp()
-        )  # fmt: skip
+        former = b"".join(_FORMER.pack(key, until.timestamp()) for key, until in self.formers)
         name = key_id(master)
-        sealed = seal(
-            self.hashing + self.sealing + former, derive(master, _PURPOSE), nonce=nonce, context=_context(name)
-        )
-        return KeySlot(name, sealed, now)
+        content = self.hashing + self.sealing + former
+        return KeySlot(name, seal(content, derive(master, _PURPOSE), nonce=nonce, context=_context(name)), now)
 
     @classmethod
     def read(cls, slot: KeySlot, master: bytes) -> Keyring:
@@ -71,12 +68,10 @@ class Keyring:
         """
         content = unseal(slot.sealed, derive(master, _PURPOSE), context=_context(slot.master_id))
         hashing, sealing, rest = content[:KEY_BYTES], content[KEY_BYTES : 2 * KEY_BYTES], content[2 * KEY_BYTES :]
-        if len(sealing) != KEY_BYTES or len(rest) not in {0, _FORMER.size}:
+        if len(sealing) != KEY_BYTES or len(rest) % _FORMER.size:
             raise Malformed("the tenant's keys are damaged", field="data-keys")
-        if not rest:
-            return cls(hashing, sealing)
-        former, until = _FORMER.unpack(rest)
-        return cls(hashing, sealing, former, datetime.fromtimestamp(until, UTC))
+        formers = tuple((key, datetime.fromtimestamp(until, UTC)) for key, until in _FORMER.iter_unpack(rest))
+        return cls(hashing, sealing, formers)
 
     def keys(self, now: datetime) -> HashKeys:
         """Derive one key for each purpose."""
@@ -154,38 +149,41 @@ async def begin_keyring(transaction: Transaction, master: bytes, random: bytes, 
     first, second, nonce = random[:KEY_BYTES], random[KEY_BYTES : 2 * KEY_BYTES], random[2 * KEY_BYTES :]
     fresh = Keyring(first, second)
     if await transaction.signing_keys() or await transaction.documents():
-        fresh = Keyring(master, master).turned(second, now + GRACE)
-    await reseal(transaction, fresh, now)
+        fresh = Keyring(master, master).turned(second, now, GRACE)
+    await reseal(transaction, fresh)
     await transaction.save_key_slot(fresh.slot(master, nonce, now))
     return fresh
 
 
-async def reseal(transaction: Transaction, keyring: Keyring, now: datetime) -> int:
-    """Encrypt anew what the former key has sealed: signing keys and second factors. Return how many."""
-    former = keyring.former
-    if former is None or now >= (keyring.former_until or now):
-        return 0
+async def reseal(transaction: Transaction, keyring: Keyring) -> int:
+    """Encrypt anew what former keys have sealed: signing keys and second factors. Return how many."""
+    formers = tuple(key for key, _ in keyring.formers)
+    return await move(transaction, formers, keyring.sealing) if formers else 0
+
+
+async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: bytes) -> int:
+    """Encrypt signing keys and second factors anew. Return how many."""
     count = 0
     for key in await transaction.signing_keys():
-        moved = _moved(key.sealed, former, keyring.sealing, "signing keys", f"signing-key {key.key_id}")
+        moved = _moved(key.sealed, formers, sealing, "signing keys", f"signing-key {key.key_id}")
         if moved is not None:
             await transaction.add_key(replace(key, sealed=moved))
             count += 1
     for one in await transaction.all_authenticators("otp"):
-        moved = _moved(one.secret, former, keyring.sealing, "second factors", f"factor {one.authenticator_id}")
+        moved = _moved(one.secret, formers, sealing, "second factors", f"factor {one.authenticator_id}")
         if moved is not None:
             await transaction.save_authenticator(replace(one, secret=moved))
             count += 1
     return count
 
 
-def _moved(sealed: bytes, former: bytes, sealing: bytes, purpose: str, context: str) -> bytes | None:
+def _moved(sealed: bytes, formers: tuple[bytes, ...], sealing: bytes, purpose: str, context: str) -> bytes | None:
     """Return a ciphertext under the new key; None if it is there already.
 
     The nonce stays. It is new for the new key, since each nonce was random.
     """
     try:
-        plain = unseal(sealed, derive(former, purpose), context=context)
+        plain = unseal_any(sealed, _each(formers, purpose), context=context)
     except Malformed:
         return None
     return seal(plain, derive(sealing, purpose), nonce=nonce_of(sealed), context=context)

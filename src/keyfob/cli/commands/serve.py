@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.flags import port
+from keyfob.cli.flags import add_master_key_flag, port
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -21,6 +21,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--client-ca", type=Path, metavar="FILE", help="with --mtls-port: authorities, in PEM, whose "
                         "certificates prove a program by its name")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
+    parser.add_argument("--dev", action="store_true", help="for development, never for people's logins: "
+                        "a new master key is a file in the data folder")  # fmt: skip
+    add_master_key_flag(parser)
     parser.add_argument("--audit", default="", metavar="FILE|-|off", help="where each login and refusal is noted, as "
                         "lines of JSON (default: audit.jsonl in the data folder; - is standard output)")  # fmt: skip
     parser.add_argument(

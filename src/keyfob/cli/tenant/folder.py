@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyfob.cli import output
+from keyfob.cli.flags import add_master_key_flag
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.settings.tenant_file import SERVED, Mistake, TenantFile, any_secret, find_secret, read_tenant_file
@@ -23,6 +26,7 @@ def add_data_flag(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="the tenant's folder (KEYFOB_DATA, or the platform's)"
     )
+    add_master_key_flag(parser)
 
 
 def add_yes_flag(parser: ArgumentParser) -> None:
@@ -44,7 +48,16 @@ def registry_of(flags: Namespace, *, creates: bool = False) -> Registry:
     """
     from keyfob.serve import Registry  # noqa: PLC0415  as above
 
-    return Registry.open(folder_of(flags), creates=creates)
+    return Registry.open(folder_of(flags), creates=creates, master_key=flags.master_key)
+
+
+def note(flags: Namespace, what: str, **more: str) -> None:
+    """Write an administrator's act to the audit log in the tenant's folder, as Auth0's event `sapi`."""
+    from keyfob.server.io.audit import FILE_NAME, AuditFile  # noqa: PLC0415  as above
+
+    # The running tenant rotates the file.
+    with contextlib.closing(AuditFile(folder_of(flags) / FILE_NAME, most_bytes=0)) as audit:
+        audit({"type": "sapi", "date": datetime.now(UTC).isoformat(), "description": what, **more})
 
 
 def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True, as_json: bool = False) -> TenantFile:

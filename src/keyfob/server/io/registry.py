@@ -15,7 +15,9 @@ from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
-from keyfob.server.io.data import master_key
+from keyfob.server.io.key_registry import KeyRegistry
+from keyfob.server.io.login_registry import LoginRegistry
+from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.keyed_hash import write_token
@@ -56,12 +58,15 @@ class Registry:
         self._keys = self._keyring.keys(self._surroundings.now())
 
     @classmethod
-    def open(cls, folder: Path, *, creates: bool = False) -> Self:
+    def open(cls, folder: Path, *, creates: bool = False, master_key: str | None = None, is_dev: bool = False) -> Self:
         """Open the registry of the tenant in a folder.
 
         Args:
             folder: The tenant's folder.
             creates: Whether to create a missing tenant.
+            master_key: The place of its master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`;
+                else where `keyfob serve` looks.
+            is_dev: Whether the master key of a new tenant is created in the folder.
 
         Raises:
             Misuse: There is no tenant, or its files cannot be used.
@@ -69,8 +74,8 @@ class Registry:
         if not creates and not is_tenant(folder):
             hint = "`keyfob tenant apply` or `keyfob serve` makes one; --data names another folder."
             raise Misuse(f"there is no tenant in {folder}", hint=hint)
-        master = master_key(folder)  # creates the folder
-        return cls(SqliteStore(folder / DATABASE), master, signal=ChangeSignal(folder))
+        found = find_master_key(folder, master_key, is_dev=is_dev, creates=creates)
+        return cls(SqliteStore(folder / DATABASE), found.key, signal=ChangeSignal(folder))
 
     @classmethod
     def empty(cls) -> Self:
@@ -169,6 +174,21 @@ class Registry:
             Misuse: The settings or a user were changed after the plan was made.
         """
         self._write(lambda transaction: _carry_out(transaction, plan))
+        self._send_signal()
+
+    @property
+    def keys(self) -> KeyRegistry:
+        """The tenant's keys."""
+        return KeyRegistry(
+            self._store, self._master, self._keyring, self._surroundings, self.config(), self._send_signal
+        )
+
+    @property
+    def logins(self) -> LoginRegistry:
+        """The tenant's logins and browser sessions."""
+        return LoginRegistry(self._store, self._surroundings, self.config())
+
+    def _send_signal(self) -> None:
         if self._signal is not None:
             self._signal.send()
 

@@ -67,7 +67,7 @@ class KeyFollower:
         async def take_over(transaction: Transaction) -> Keyring:
             keyring = await begin_keyring(transaction, self._master, random, now)
             # What this process has encrypted since another changed the keys is under the former one.
-            await reseal(transaction, keyring, now)
+            await reseal(transaction, keyring)
             return keyring
 
         if self._keyring is None and slot is not None:

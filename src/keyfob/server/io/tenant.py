@@ -13,8 +13,8 @@ from keyfob.server.io.asgi import AsgiApp, Reload
 from keyfob.server.io.audit import audit_log
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
-from keyfob.server.io.data import master_key
 from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
+from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.registry import DATABASE
 from keyfob.server.io.reload import Reloader, State, note_password_users
@@ -113,19 +113,23 @@ class Tenant:
         return asyncio.run(made)
 
     @classmethod
-    def open(cls, folder: Path, config: TenantConfig, *, with_first_user: bool = False) -> Tenant:
+    def open(
+        cls, folder: Path, config: TenantConfig, *, with_first_user: bool = False, master_key: str | None = None
+    ) -> Tenant:
         """Open a tenant with its keys and data in a folder.
 
         Args:
             folder: It is created at the first start.
             config: The settings.
             with_first_user: Whether to add a user at the first start; `first_user` then has the password.
+            master_key: The place of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
+                Else it is where `keyfob serve` looks, and a new one is created in the folder.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
             Malformed: The stored keys were encrypted with another master key.
         """
-        master = master_key(folder)
+        master = find_master_key(folder, master_key, is_dev=True).key
         store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
 
         async def start() -> Tenant:
@@ -144,6 +148,7 @@ class Tenant:
         wire: Wire | None = None,
         for_certificates: ForCertificates | None = None,
         audit: Audit = audit_log,
+        master: bytes | None = None,
     ) -> Tenant:
         """Open a tenant with its settings, keys and data in a folder, and reload the settings when they change.
 
@@ -154,12 +159,14 @@ class Tenant:
             wire: The dialect, if not that of the settings.
             for_certificates: The address for client certificates, if any.
             audit: Receives the events of the audit log; else the logger `keyfob.audit` does.
+            master: The master key; else it is found or created as in `open`.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
             Malformed: The stored keys were encrypted with another master key.
         """
-        master = master_key(folder)
+        if master is None:
+            master = find_master_key(folder, is_dev=True).key
         store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
 
         def read(documents: tuple[Document, ...]) -> TenantConfig:
