@@ -14,6 +14,7 @@ import pytest
 
 from keyfob.errors import Malformed
 from keyfob.jose.sealed import derive, unseal
+from keyfob.protocol.grants import MFA_RECOVERY_CODE
 from keyfob.protocol.http import Request
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.tenant import Tenant
@@ -67,9 +68,7 @@ def check_all_goes_on(scene: Scene) -> None:
     code = code_for(scene, ISSUED["otp_secret"])
     assert token(scene, grant_type=OTP, client_id="legacy", mfa_token=mfa_token(scene), otp=code).status == 200
     recovery = {"mfa_token": mfa_token(scene), "recovery_code": ISSUED["recovery_code"]}
-    used = token(
-        scene, grant_type="http://auth0.com/oauth/grant-type/mfa-recovery-code", client_id="legacy", **recovery
-    )
+    used = token(scene, grant_type=MFA_RECOVERY_CODE, client_id="legacy", **recovery)
     assert used.status == 200
     renewed = token(scene, grant_type="refresh_token", client_id="native", refresh_token=ISSUED["refresh_token"])
     assert userinfo(scene, text_of(renewed, "access_token")) == 200

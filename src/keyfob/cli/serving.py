@@ -114,7 +114,7 @@ def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
 def _beside(master: MasterKey, folder: Path) -> str:
     to = "" if default_source(folder) else " --to file:PATH"
     return (
-        f"the master key is beside the database, in {master.where}: a copy of the folder is enough to log in as anybody."
+        f"the master key is beside the database, in {master.where}: a copy of the folder opens everything."
         f" Move it out: keyfob tenant keys rewrap{to} --data {shlex.quote(str(folder))}"
     )
 

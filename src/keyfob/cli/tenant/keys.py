@@ -36,7 +36,7 @@ def configure_rotate(parser: ArgumentParser) -> None:
 def configure_rehearse(parser: ArgumentParser) -> None:
     configure_rotate(parser)
     parser.add_argument("--cache", default="10h", metavar="TIME", help="how long your APIs keep a copy of the keys "
-                        "without asking for one that they do not know (default: 10h, as Auth0's SDK for Node)")  # fmt: skip
+                        "without asking for one that they lack (default: 10h, as Auth0's SDK for Node)")  # fmt: skip
 
 
 def configure_revoke(parser: ArgumentParser) -> None:
@@ -52,9 +52,9 @@ def configure_revoke(parser: ArgumentParser) -> None:
 
 
 def configure_rewrap(parser: ArgumentParser) -> None:
-    parser.add_argument("--to", metavar="SOURCE", help="where the new master key is: as for --master-key; a file that is "
-                        "not there is made (default: a file outside the tenant's folder)")  # fmt: skip
-    parser.add_argument("--grace", default="1d", metavar="TIME", help="how long the present master key is accepted too, "
+    parser.add_argument("--to", metavar="SOURCE", help="where the new master key is, as for --master-key; a file "
+                        "that is not there is made (default: a file outside the tenant's folder)")  # fmt: skip
+    parser.add_argument("--grace", default="1d", metavar="TIME", help="how long the present one is accepted too, "
                         "until every node has the new one (default: 1d); 0s if it was stolen")  # fmt: skip
     configure_list(parser)
 
@@ -78,13 +78,14 @@ def rotate(flags: Namespace) -> int:
     _print_keys(flags, after, now)
     if flags.now:
         output.remark(
-            f"APIs whose copy of the keys is older than this refuse new tokens until they fetch again. {_FETCHED_AT_ONCE}"
+            "APIs whose copy of the keys is older than this refuse new tokens until they fetch again."
+            f" {_FETCHED_AT_ONCE}"
         )
     return DONE
 
 
 def rehearse(flags: Namespace) -> int:
-    """Print the steps of a rotation that began now, and whether APIs would know each key in time. Nothing is changed."""
+    """Print the steps of a rotation that began now, and whether APIs would know each key in time."""
     from keyfob.server.decide.key_schedule import timeline, unknown_until  # noqa: PLC0415  needs the extra serve
 
     cache = duration(flags.cache, "--cache")
@@ -122,8 +123,8 @@ def revoke(flags: Namespace) -> int:
     folder.note(flags, f"signing key {flags.key} was revoked")
     _print_keys(flags, after, now)
     output.remark(
-        "this server refuses its tokens now; guards of keyfob do within 5 minutes, with Introspection(every=True) within"
-        " 30 seconds, and other APIs once they have fetched the keys again: restart them"
+        "this server refuses its tokens now; guards of keyfob do within 5 minutes, with Introspection(every=True)"
+        " within 30 seconds, and other APIs once they have fetched the keys again: restart them"
     )
     return DONE
 
@@ -150,8 +151,9 @@ def rewrap(flags: Namespace) -> int:
         f"the master key is now in {to.partition(' ')[0]}; {count} keys and second factors were encrypted anew"
     )
     if until:
-        output.remark(f"the former one, in {present.where}, is accepted until {until}: give every node the new one, then"
-                      " delete the former")  # fmt: skip
+        output.remark(
+            f"the former one, in {present.where}, is accepted until {until}: start every node with the new one"
+        )
     else:
         output.remark(
             f"the former one, in {present.where}, opens nothing any more: start every node anew, and delete it"

@@ -41,9 +41,7 @@ def configure_end(parser: ArgumentParser) -> None:
 
 def _add_choice(parser: ArgumentParser) -> None:
     parser.add_argument("--user", metavar="EMAIL", help="of this user")
-    parser.add_argument(
-        "--connection", metavar="NAME", default=DEFAULT_CONNECTION, help="of the user (default: the usual one)"
-    )
+    parser.add_argument("--connection", metavar="NAME", default=DEFAULT_CONNECTION, help="default: the usual one")
     parser.add_argument("--app", metavar="CLIENT_ID", help="in this application")
 
 

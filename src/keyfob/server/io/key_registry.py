@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from keyfob.errors import Misuse
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.sealed import NONCE_BYTES, key_id
 from keyfob.server.decide.key_schedule import Changes, revocation, rotation, signers
-from keyfob.server.io.signing_keys import make_changes
+from keyfob.server.io.signing_keys import Decide, make_changes
 from keyfob.server.keyring import GRACE, KEY_BYTES, Keyring, find_keyring, move
 from keyfob.server.ports import Store, TimeAndRandom, Transaction
 from keyfob.server.records import StoredKey
@@ -60,8 +60,7 @@ class KeyRegistry:
             Misuse: There is no such key.
         """
 
-        def decide(keys: Iterable[StoredKey], now: datetime) -> Changes:
-            keys = tuple(keys)
+        def decide(keys: Sequence[StoredKey], now: datetime) -> Changes:
             if all(key.key_id != name for key in keys):
                 raise Misuse("there is no such key", hint="`keyfob tenant keys list` names them.")
             return revocation(keys, name, now)
@@ -98,7 +97,7 @@ class KeyRegistry:
         self.signal()
         return count
 
-    def _change(self, decide: Callable[[Iterable[StoredKey], datetime], Changes]) -> tuple[StoredKey, ...]:
+    def _change(self, decide: Decide) -> tuple[StoredKey, ...]:
         changed = asyncio.run(make_changes(self.store, self.keyring, self.surroundings, self.config, decide))
         self.signal()
         return changed

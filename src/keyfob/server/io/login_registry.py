@@ -59,15 +59,14 @@ class LoginRegistry:
             client_id: Only those in this client; a session is in none.
             most: The limit.
         """
-        now, user_id = self.surroundings.now(), None if user is None else user.user_id
+        now, chosen = self.surroundings.now(), None if user is None else user.user_id
 
         async def load(transaction: Transaction) -> list[LoginShown]:
-            logins = await transaction.logins(now, most, user_id=user_id, client_id=client_id)
-            sessions = await transaction.sessions(most, user_id=user_id) if client_id is None else ()
+            logins = await transaction.logins(now, most, user_id=chosen, client_id=client_id)
+            sessions = await transaction.sessions(most, user_id=chosen) if client_id is None else ()
             people: dict[str, User | None] = {}
-            for one in (*logins, *sessions):
-                if one.user_id not in people:
-                    people[one.user_id] = await transaction.user_by_id(one.user_id)
+            for user_id in {one.user_id for one in logins} | {one.user_id for one in sessions}:
+                people[user_id] = await transaction.user_by_id(user_id)
             found = [_login(one, people[one.user_id]) for one in logins]
             shown = (_session(one, people[one.user_id], self.config) for one in sessions)
             return [*found, *(one for one in shown if now < one.expires_at)]

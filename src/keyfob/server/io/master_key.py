@@ -54,7 +54,7 @@ def find_master_key(
 
     Without a source it is, in this order: what `KEYFOB_MASTER_KEY` names, the credential `keyfob-master-key` of
     systemd, the file in the user's configuration folder, and the file in the tenant's folder. A new one is created in
-    the configuration folder, so that a copy of the tenant's folder opens nothing; for development in the tenant's folder.
+    the configuration folder, so that a copy of the tenant's folder opens nothing; for development, in the tenant's.
 
     Args:
         folder: The tenant's folder. It is created.
@@ -209,7 +209,7 @@ def _parsed(content: bytes, where: str) -> bytes:
     if _HEX.match(text):
         return bytes.fromhex(text.decode())
     with contextlib.suppress(ValueError):
-        key = base64.b64decode(text + b"=" * (-len(text) % 4), b"-_" if b"-" in text or b"_" in text else None, True)
+        key = base64.b64decode(text.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(text) % 4), validate=True)
         if len(key) == MASTER_KEY_BYTES:
             return key
     hint = "It is 32 random bytes, as they are, in hex or in base64. Make one with: openssl rand -hex 32"

@@ -129,7 +129,7 @@ async def _make(
     for algorithm, signs_at in changes.made:
         if algorithm not in made:
             continue  # another node has changed the settings since; the next look finds it
-        key, nonce = made[algorithm]
-        fresh = encrypt_signing_key(key, keyring, nonce, now, signs_at, longest.get(algorithm, LONGEST_TOKEN))
-        await transaction.add_key(fresh)
+        fresh, nonce = made[algorithm]
+        longest_token = longest.get(algorithm, LONGEST_TOKEN)
+        await transaction.add_key(encrypt_signing_key(fresh, keyring, nonce, now, signs_at, longest_token))
     return await transaction.signing_keys()
