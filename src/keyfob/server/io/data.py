@@ -13,6 +13,7 @@ from keyfob.errors import Misuse
 from keyfob.io.folders import platform_folder
 from keyfob.server.start import MASTER_KEY_BYTES
 
+DATABASE: Final = "tenant.sqlite3"
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077

@@ -16,7 +16,7 @@ from typing import Final, Literal, NoReturn, get_args
 
 from keyfob.errors import Misuse
 from keyfob.io.folders import platform_folder
-from keyfob.server.io.data import master_key, prepare_folder, write_once
+from keyfob.server.io.data import DATABASE, master_key, prepare_folder, write_once
 from keyfob.server.start import MASTER_KEY_BYTES
 
 Place = Literal["file", "env", "credential", "command"]
@@ -75,12 +75,14 @@ def find_master_key(
     outside, beside = _default_place(folder), folder / BESIDE
     if outside is not None and outside.is_file():
         return MasterKey(read_source(f"file:{outside}"), str(outside))
-    if beside.exists() or is_dev:
+    if beside.exists():
         return MasterKey(master_key(folder), str(beside), is_beside=True)
-    if not creates:
+    if not creates or (folder / DATABASE).exists():
         raise Misuse(
             "the tenant's master key is not where keyfob looks for it", hint=f"Name it: --master-key. {_FORMS}"
         )
+    if is_dev:
+        return MasterKey(master_key(folder), str(beside), is_beside=True)
     if outside is None:
         raise Misuse(
             f"there is no place for a master key apart from {folder}",

@@ -15,6 +15,7 @@ from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
+from keyfob.server.io.data import DATABASE
 from keyfob.server.io.key_registry import KeyRegistry
 from keyfob.server.io.login_registry import LoginRegistry
 from keyfob.server.io.master_key import find_master_key
@@ -35,7 +36,6 @@ from keyfob.server.settings.users import PersonWanted, as_user, found_among
 from keyfob.server.start import MASTER_KEY_BYTES, ready_config, without_secrets
 
 T = TypeVar("T")
-DATABASE: Final = "tenant.sqlite3"
 _CLIENT_ID_LETTERS: Final = 32  # as at Auth0
 _CLIENT_SECRET_BYTES: Final = 48  # 64 letters, as at Auth0
 _PASSWORD_BYTES: Final = 12
