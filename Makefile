@@ -19,12 +19,14 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python py; do \
 	$$p -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-# How many tests at once: a number, or `auto`.
+# How many tests at once: a number, or `auto`, which is two more than there are cores, since many tests wait.
 JOBS ?= auto
 ARGS ?=
 K ?=
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYTHONUTF8 := 1
+# Tests start some thousand programs. Without written bytecode each would compile all modules, for a third of its time.
+export PYTHONDONTWRITEBYTECODE :=
 
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
@@ -44,10 +46,10 @@ test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the bu
 	glewlwyd=$$($(PY) -m tools.find_glewlwyd $(VENV)/peers/glewlwyd) || exit 1; \
 	KEYFOB_TEST_WHEEL=1 KEYFOB_TEST_BROWSER="$$browser" \
 	KEYFOB_TEST_PEERS="$(abspath $(VENV)/peers)" KEYFOB_TEST_NODE="$$node" KEYFOB_TEST_GLEWLWYD="$$glewlwyd" \
-		$(PY) -m pytest -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
+		$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(K),-k "$(K)") $(ARGS)
 
 others: $(VENV)/dev $(VENV)/wheel ## the tests without network on every other Python that is found here
-	@$(PY) -m tools.other_pythons -n $(JOBS) -q $(ARGS)
+	@$(PY) -m tools.other_pythons -n $(JOBS) --dist worksteal -q $(ARGS)
 
 check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quickest first
 	$(BIN)/ruff format --check .
@@ -61,10 +63,10 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	PYTHONPATH=src $(PY) -m tools.tenant_schema --check
 	$(PY) -m tools.interop --check
 	$(PY) -m tools.api --check
-	$(BIN)/mypy
-	$(BIN)/mypy --python-version 3.13
-	$(BIN)/pyright --project pyproject.toml
-	$(PY) -m tools.typed
+	@echo "$(BIN)/mypy, for 3.11 and 3.13; $(BIN)/pyright, twice"; \
+	{ $(BIN)/mypy && $(BIN)/mypy --python-version 3.13; } & mypy=$$!; \
+	$(BIN)/pyright --project pyproject.toml && $(PY) -m tools.typed; pyright=$$?; \
+	wait $$mypy && exit $$pyright
 
 fix: $(VENV)/dev ## format, and apply automatic fixes
 	$(BIN)/ruff check --fix .

@@ -44,6 +44,11 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many tests `-n auto` runs at once: some for each core, and some that wait for an interval to pass."""
+    return (os.cpu_count() or 1) + 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Allow the tests of real connections to reach this machine."""
     for item in items:

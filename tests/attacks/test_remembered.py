@@ -19,7 +19,7 @@ from keyfob.testing.example_tenant import ORDERS, example_config
 from keyfob.testing.pair import Pair
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene, quick_passwords
 from keyfob.testing.surroundings import FakeSurroundings
-from tests.server.wires import as_machine, person_of, scene_of, send_json, token, told, with_password
+from tests.server.wires import as_machine, person_of, scene_of, send_json, stored, token, told, with_password
 
 
 def site_of(scene: Scene) -> Site:
@@ -107,13 +107,13 @@ def test_a_flood_of_names_does_not_forget_the_wrong_passwords_of_a_user() -> Non
     for _ in range(5):
         with_password(scene, password="wrong")
     assert with_password(scene).status == 429
-    site = site_of(scene)
-    site.unknown_tries = LimitedDict(most=10)
     for number in range(50):
         scene.post("oauth/token", peer=f"198.51.100.{number}", grant_type="password", client_id="legacy",
                    username=f"nobody{number}@example.com", password="x")  # fmt: skip
+    now = scene.time.now()
+    asyncio.run(scene.store.write(lambda transaction: transaction.sweep(now, 1000, strangers=10)))
     assert with_password(scene).status == 429
-    assert len(site.unknown_tries) == 10
+    assert sum(row["of_stranger"] == 1 for row in stored(scene)["tries"]) == 10
 
 
 def test_a_restart_does_not_forget_the_wrong_passwords_of_a_user(tmp_path: Path) -> None:

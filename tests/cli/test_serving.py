@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +23,25 @@ FILE = Path("tenant.toml")
 DATA = Path("data")
 
 
-@pytest.fixture(autouse=True)
-def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the file that `keyfob tenant init` writes, applied."""
+    folder = tmp_path_factory.mktemp("applied")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.stdin", io.StringIO())
+        assert main(["tenant", "init"]) == 0
+        _apply(FILE, DATA, ISSUER)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def begun(applied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of that folder."""
+    shutil.copytree(applied, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KEYFOB_DATA", str(tmp_path / "data"))
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    assert main(["tenant", "init"]) == 0
-    _apply(FILE, DATA, ISSUER)
 
 
 def clients() -> list[str]:

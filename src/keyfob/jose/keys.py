@@ -129,8 +129,12 @@ class SigningKey:
 
     @classmethod
     def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:
-        """Parse unencrypted PKCS #8; raise `Malformed` if the key does not fit the algorithm."""
-        return cls.of(key_formats.read_pem(pem), algorithm)
+        """Parse what `pem` returned and the caller encrypted, so that nobody changed it; `read` parses foreign keys.
+
+        Raises:
+            Malformed: The key does not fit the algorithm.
+        """
+        return cls.of(key_formats.read_pem(pem, is_own=True), algorithm)
 
     @classmethod
     def read(cls, text: bytes) -> tuple[Self, str | None]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from keyfob.protocol.secret import Secret
+from keyfob.server.decide.limits import REMEMBERED
 from keyfob.server.records import (
     DEFAULT_CONNECTION,
     Authenticator,
@@ -163,8 +164,11 @@ class Transaction(Protocol):
 
     async def drop_key_slot(self, master_id: str) -> None: ...
 
-    async def sweep(self, now: datetime, most: int) -> int:
-        """Delete at most that many rows that expired some time ago. Return how many were deleted."""
+    async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
+        """Delete at most that many rows that expired some time ago. Return how many were deleted.
+
+        Of the tries of strangers, that many are kept.
+        """
         ...
 
 

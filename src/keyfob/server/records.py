@@ -234,17 +234,20 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """The wrong passwords or codes for one user: those in a row, or what is left of a budget of tries.
+    """Wrong passwords or codes: those in a row, or what is left of a budget of tries.
 
     Attributes:
         tries_key: The keyed hash of what is counted.
         expires_at: The time from which the record is the same as none.
+        of_stranger: It counts what a stranger chooses, a network or the name of no user. The number of such records is
+            limited, and the first to expire go first.
     """
 
     tries_key: bytes
     count: float
     at: datetime
     expires_at: datetime
+    of_stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.keyring import TenantKeys
 from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, TimeAndRandom
-from keyfob.server.records import Tries
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
 
@@ -54,11 +53,8 @@ class Site:
     Attributes:
         tenant_keys: The signing keys, and the keys derived for each purpose.
         paces: The polling state of each pending device login, by the hash of its device code.
-        user_code_tries: Tries left to enter a user code, by network; "" is the limit for all networks together.
         device_requests: Device requests left, by network.
         client_failures: Wrong secrets of registered clients, by client and network.
-        unknown_tries: Wrong passwords of names that do not exist, by their keyed hash. Those of users are in the store.
-        network_tries: Password tries left for one network at all accounts.
         endpoint_requests: Requests left, by endpoint and network.
         health: When the store was last checked for /healthz, and the result.
         hash_keys: Those of `tenant_keys`.
@@ -75,13 +71,10 @@ class Site:
     mailer: Mailer
     draw: Draw
     paces: LimitedDict[bytes, Pace] = field(default_factory=LimitedDict[bytes, Pace])
-    user_code_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
     device_requests: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
     client_failures: LimitedDict[tuple[str, str], Failures] = field(
         default_factory=LimitedDict[tuple[str, str], Failures]
     )
-    unknown_tries: LimitedDict[bytes, Tries] = field(default_factory=LimitedDict[bytes, Tries])
-    network_tries: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
     endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )

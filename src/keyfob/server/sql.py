@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
 from keyfob.server import rows
+from keyfob.server.decide.limits import REMEMBERED
 from keyfob.server.records import (
     DEFAULT_CONNECTION,
     Authenticator,
@@ -226,7 +227,7 @@ class SqlTransaction:
     async def drop_key_slot(self, master_id: str) -> None:
         await self._change("DELETE FROM key_slot WHERE master_id = ?", master_id)
 
-    async def sweep(self, now: datetime, most: int) -> int:
+    async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
         late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
         limits = (
             ("device_login", "device_code_hash", "expires_s", late),
@@ -244,7 +245,11 @@ class SqlTransaction:
         for table, key, column, before in limits:
             sql = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?)"  # noqa: S608  fixed words
             gone += await self._change(sql, before, most - gone)
-        return gone
+        extra = (
+            "DELETE FROM tries WHERE tries_key IN (SELECT tries_key FROM tries WHERE of_stranger = 1 "
+            "ORDER BY expires_s DESC LIMIT ? OFFSET ?)"
+        )
+        return gone + await self._change(extra, most - gone, strangers)
 
 
 def _where(**wanted: str | None) -> tuple[str, list[str]]:

@@ -31,7 +31,7 @@ from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.signing_keys import read_keys
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Transaction
-from keyfob.server.records import KeySlot, StoredKey
+from keyfob.server.records import KeySlot, StoredKey, User
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.orders import api
@@ -72,25 +72,31 @@ class Scene:
         self.outbox = MemoryOutbox()
         self.config = config or replace(ready_config(ISSUER), name="Example")
         self.store = SqliteStore()
-        master = self.time.random(32)
-        # Random bytes repeat here, so scenes share their signing keys; generating them is slow.
-        asyncio.run(self.store.write(partial(_add_keys, known=_KEYS.get(master, ((), ())))))
-        creating = Tenant.create(
-            self.config,
-            store=self.store,
-            master=master,
-            surroundings=self.time,
-            passwords=quick_passwords(),
-            audit=self.events.append,
-            mailer=self.outbox,
-        )
-        self.tenant = asyncio.run(creating)
-        _KEYS[master] = asyncio.run(self.store.read(read_keys))
-        asyncio.run(self.tenant.add_user(EMAIL, Secret(PASSWORD), "Pat Example"))
+        self.tenant = asyncio.run(self._created(self.time.random(32)))
         self.pair = Pair({self.config.origin: self.tenant.app}, peer="192.0.2.7")
         self.guard = Guard(issuer=self.config.issuer, audience=READY_AUDIENCE, send=self.pair.send, clock=self.time.now)
         self.pair.join("https://orders.example", api(self.guard))
         self.vault = MemoryVault()
+
+    async def _created(self, master: bytes) -> Tenant:
+        passwords = quick_passwords()
+        # Random bytes repeat here, so scenes share their signing keys; generating them is slow.
+        await self.store.write(partial(_add_keys, known=_KEYS.get(master, ((), ()))))
+        tenant = await Tenant.create(
+            self.config,
+            store=self.store,
+            master=master,
+            surroundings=self.time,
+            passwords=passwords,
+            audit=self.events.append,
+            mailer=self.outbox,
+        )
+        _KEYS[master] = await self.store.read(read_keys)
+        # Not by `add_user`, which estimates the strength of the password: that takes longer than all of the above.
+        hashed = await passwords.hash(Secret(PASSWORD))
+        user = User(f"auth0|{self.time.random(12).hex()}", EMAIL, "Pat Example", hashed, self.time.now())
+        await self.store.write(lambda transaction: transaction.save_user(user))
+        return tenant
 
     def app(self, notify: Callable[[Notice], None] | None = None, *scopes: str) -> App:
         """Return a client of this tenant. Its notices go to `notify`."""

@@ -1,12 +1,12 @@
 """Verify a user's password, for the login page and the password grants (NIST SP 800-63B-4 §3.1.1, §3.2.2).
 
-The tries of users are counted in the store, so that neither a restart nor a flood of other names forgets them. Those of
-unknown names are counted in a limited table of the node.
+All tries are counted in the store, in the same way whether or not the name is a user's. A flood of names and networks
+forgets none of a user's (`Tries.of_stranger`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,14 +21,11 @@ from keyfob.server.decide.throttle import (
     KNOWN_NETWORK,
     NETWORK_TRIES,
     NETWORK_TRY_BACK_AFTER,
-    Bucket,
     Failures,
     network_of,
     password_wait,
-    refill,
-    spend,
-    time_until_try,
 )
+from keyfob.server.endpoints.budget import Budget
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Tries, User
@@ -56,11 +53,17 @@ class PasswordRefused:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A try that was counted: the user, if any, and the keys of what was counted for the network and for all."""
+    """A try that was counted.
+
+    Attributes:
+        user: The user, if the name is one's.
+        own: The key of the wrong passwords for this account from this network.
+        budgets: Those of the account at all networks, and of the network at all accounts.
+    """
 
     user: User | None
     own: bytes
-    all: bytes
+    budgets: tuple[Budget, Budget]
 
 
 async def check_password(
@@ -79,11 +82,6 @@ async def check_password(
     now, network = site.now(), network_of(peer or request.peer)
     if len(password) > LONGEST_PASSWORD:
         return PasswordRefused()
-    tries = refill(site.network_tries.get(network), NETWORK_TRIES, _NETWORK_SPAN, now)
-    wait = time_until_try(tries, NETWORK_TRIES, _NETWORK_SPAN)
-    if wait:
-        return PasswordRefused(wait)
-    site.network_tries.put(network, spend(tries))
     # Counted before the slow hash, so that concurrent tries are all counted.
     names = tuple(connections)
     counted = await site.store.write(lambda transaction: _count(site, transaction, names, email, network, now))
@@ -92,15 +90,13 @@ async def check_password(
     user = counted.user
     fits = await site.passwords.verify(password, user.password_hash if user else None, network)
     if fits is None:
-        await site.store.write(lambda transaction: _uncount(site, transaction, counted, now))
-        _give_back(site, network)
+        await site.store.write(lambda transaction: _uncount(transaction, counted, now))
         return PasswordRefused(_RETRY_BUSY, is_busy=True)
     if user is None or not fits or user.is_blocked:
         is_blocked = fits and user is not None
         site.note("fp", request, user_name=email, description="blocked" if is_blocked else "wrong e-mail or password")
         return PasswordRefused(is_blocked=is_blocked)
-    await site.store.write(lambda transaction: _succeed(site, transaction, counted, now))
-    _give_back(site, network)
+    await site.store.write(lambda transaction: _succeed(transaction, counted, now))
     if site.passwords.is_outdated(user.password_hash):
         stronger = replace(user, password_hash=await site.passwords.hash(password))
         await site.store.write(lambda transaction: _strengthen(transaction, user, stronger.password_hash))
@@ -122,61 +118,44 @@ async def _count(
     user = None
     for connection in connections:
         user = user or await transaction.user_by_email(email, connection)
-    account = f"user {user.user_id}" if user else f"name {email.lower()}"
-    own, all_ = (keyed_hash(site.hash_keys.codes, f"tries {account} {place}") for place in (network, "everywhere"))
-    counted, load = _Counted(user, own, all_), _loader(site, transaction, user, now)
-    last = await load(own)
-    # In addition to the wait of one network, the tries for one account from all networks are limited.
-    bucket = _bucket(await load(all_), now)
+    account, is_unknown = (f"user {user.user_id}", False) if user else (f"name {email.lower()}", True)
+    own = _key(site, f"{account} {network}")
+    everywhere = Budget(_key(site, f"{account} everywhere"), ACCOUNT_TRIES, _ACCOUNT_SPAN, is_unknown)
+    of_network = Budget(_key(site, f"network {network}"), NETWORK_TRIES, _NETWORK_SPAN, of_stranger=True)
+    last = await _failures(transaction, own, now)
     wait = password_wait(None if last is None else Failures(int(last.count), last.at), now)
+    wait = max(wait, await of_network.wait(transaction, now))
+    # In addition to the wait of one network, the tries for one account from all networks are limited.
     if last is None or last.count:
-        wait = max(wait, time_until_try(bucket, ACCOUNT_TRIES, _ACCOUNT_SPAN))
+        wait = max(wait, await everywhere.wait(transaction, now))
     if wait:
         return PasswordRefused(wait)
-    await _save(site, transaction, counted, Tries(own, (last.count if last else 0) + 1, now, now + FAILURES_KEPT))
-    await _save(site, transaction, counted, Tries(all_, spend(bucket).left, now, now + _ACCOUNT_SPAN))
-    return counted
+    count = (last.count if last else 0) + 1
+    await transaction.save_tries(Tries(own, count, now, now + FAILURES_KEPT, is_unknown))
+    await everywhere.spend(transaction, now)
+    await of_network.spend(transaction, now)
+    return _Counted(user, own, (everywhere, of_network))
 
 
-async def _uncount(site: Site, transaction: Transaction, counted: _Counted, now: datetime) -> None:
+async def _uncount(transaction: Transaction, counted: _Counted, now: datetime) -> None:
     """Take back a try whose password was not verified."""
-    load = _loader(site, transaction, counted.user, now)
-    last, bucket = await load(counted.own), _bucket(await load(counted.all), now)
+    last = await _failures(transaction, counted.own, now)
     if last is not None:
-        await _save(site, transaction, counted, replace(last, count=max(0.0, last.count - 1)))
-    back = min(float(ACCOUNT_TRIES), bucket.left + 1)
-    await _save(site, transaction, counted, Tries(counted.all, back, now, now + _ACCOUNT_SPAN))
+        await transaction.save_tries(replace(last, count=max(0.0, last.count - 1)))
+    for budget in counted.budgets:
+        await budget.give_back(transaction, now)
 
 
-async def _succeed(site: Site, transaction: Transaction, counted: _Counted, now: datetime) -> None:
+async def _succeed(transaction: Transaction, counted: _Counted, now: datetime) -> None:
     """Take back a try that was right. Its network is then exempt from the limit for all networks."""
-    await _uncount(site, transaction, counted, now)
-    await _save(site, transaction, counted, Tries(counted.own, 0, now, now + KNOWN_NETWORK))
+    await _uncount(transaction, counted, now)
+    await transaction.save_tries(Tries(counted.own, 0, now, now + KNOWN_NETWORK))
 
 
-def _loader(
-    site: Site, transaction: Transaction, user: User | None, now: datetime
-) -> Callable[[bytes], Awaitable[Tries | None]]:
-    async def load(key: bytes) -> Tries | None:
-        known = site.unknown_tries.get(key) if user is None else await transaction.tries(key)
-        return known if known is not None and now < known.expires_at else None
-
-    return load
+async def _failures(transaction: Transaction, key: bytes, now: datetime) -> Tries | None:
+    known = await transaction.tries(key)
+    return known if known is not None and now < known.expires_at else None
 
 
-async def _save(site: Site, transaction: Transaction, counted: _Counted, tries: Tries) -> None:
-    if counted.user is None:
-        site.unknown_tries.put(tries.tries_key, tries)
-        tries = replace(tries, tries_key=b"nobody")  # one row for all, so that unknown names take as long as known ones
-    await transaction.save_tries(tries)
-
-
-def _bucket(known: Tries | None, now: datetime) -> Bucket:
-    return refill(None if known is None else Bucket(known.count, known.at), ACCOUNT_TRIES, _ACCOUNT_SPAN, now)
-
-
-def _give_back(site: Site, network: str) -> None:
-    """Take back a try of the network that was no wrong password."""
-    known = site.network_tries.get(network)
-    if known is not None:
-        site.network_tries.put(network, replace(known, left=min(float(NETWORK_TRIES), known.left + 1)))
+def _key(site: Site, name: str) -> bytes:
+    return keyed_hash(site.hash_keys.codes, f"tries {name}")

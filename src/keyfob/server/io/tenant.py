@@ -13,10 +13,10 @@ from keyfob.server.io.asgi import AsgiApp, Reload
 from keyfob.server.io.audit import audit_log
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
+from keyfob.server.io.data import DATABASE
 from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.passwords import Argon2Passwords
-from keyfob.server.io.data import DATABASE
 from keyfob.server.io.reload import Reloader, State, note_password_users
 from keyfob.server.io.render import draw, render
 from keyfob.server.io.signing_keys import KeyFollower

@@ -16,11 +16,9 @@ from keyfob.server.decide.throttle import (
     MOST_FROM_ONE_ADDRESS,
     guess_budget,
     network_of,
-    refill,
-    spend,
-    time_until_try,
 )
 from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
+from keyfob.server.endpoints.budget import Budget
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form, sid_of
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
@@ -173,17 +171,16 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
         return replace(entered, problem="Please enter the code that your program shows.")
     if code is None:
         return replace(entered, problem=UNKNOWN)  # not a possible code, so it does not count as a guess
-    wait = await _wait_for_code(site, request, browser)
-    if wait:
-        minutes = int(wait.total_seconds() // 60) + 1
+    found = await _try_code(site, request, browser, keyed_hash(site.hash_keys.codes, code))
+    if isinstance(found, timedelta):
+        minutes = int(found.total_seconds() // 60) + 1
         first = "" if browser.record is not None else ", or go on by logging in first"
         text = f"Too many wrong codes were entered. Please try again in {minutes} min{first}."
         return replace(entered, problem=text, status=429)
-    hashed = keyed_hash(site.hash_keys.codes, code)
-    device = await site.store.read(lambda transaction: transaction.device_by_user_code(hashed))
-    if device is None:
-        await _count_wrong_code(site, request, browser)
+    if found is None:
+        site.note("fdeac", request, description="code unknown")
         return replace(entered, problem=UNKNOWN)
+    device = found
     login = begin_device(device, code, now)
     if is_open(device, now):
         return login
@@ -191,33 +188,33 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
     return ending(login, device, browser.session_hash, now) or replace(entered, problem=LAPSED if is_own else UNKNOWN)
 
 
-async def _wait_for_code(site: Site, request: Request, browser: BrowserRequest) -> timedelta:
-    """Return the time until this browser may enter a code."""
-    span, now, sizes = site.config.device_lifetime, site.now(), await _guess_sizes(site, request, browser)
-    buckets = {key: refill(site.user_code_tries.get(key), size, span, now) for key, size in sizes.items()}
-    return max(time_until_try(buckets[key], size, span) for key, size in sizes.items())
+async def _try_code(
+    site: Site, request: Request, browser: BrowserRequest, user_code_hash: bytes
+) -> DeviceLogin | timedelta | None:
+    """Return the login of a user code; None if there is none, which is counted; or the time to wait.
 
-
-async def _count_wrong_code(site: Site, request: Request, browser: BrowserRequest) -> None:
-    """Count a code that does not exist."""
-    span, now = site.config.device_lifetime, site.now()
-    for key, size in (await _guess_sizes(site, request, browser)).items():
-        site.user_code_tries.put(key, spend(refill(site.user_code_tries.get(key), size, span, now)))
-    site.note("fdeac", request, description="code unknown")
-
-
-async def _guess_sizes(site: Site, request: Request, browser: BrowserRequest) -> dict[str, int]:
-    """Return the budgets that a wrong code is taken from, with their sizes.
-
-    Strangers share one, so any of them can use it up. A user who is logged in is known, and has one of their own.
+    Strangers share a budget, so any of them can use it up. A user who is logged in is known, and has one of their own.
     """
-    record = browser.record
-    if record is not None:
-        user_id = record.user_id
-        user = await site.store.read(lambda transaction: transaction.user_by_id(user_id))
+    now, span, record = site.now(), site.config.device_lifetime, browser.record
+    key, size = site.hash_keys.codes, MOST_FROM_ONE_ADDRESS
+
+    async def work(transaction: Transaction) -> DeviceLogin | timedelta | None:
+        user = None if record is None else await transaction.user_by_id(record.user_id)
         if user is not None and not user.is_blocked:
-            return {f"user {user_id}": MOST_FROM_ONE_ADDRESS}
-    return {network_of(request.peer): MOST_FROM_ONE_ADDRESS, "": guess_budget(site.config.guess_odds)}
+            budgets = [Budget(keyed_hash(key, f"user codes of {user.user_id}"), size, span)]
+        else:
+            network = keyed_hash(key, f"user codes of network {network_of(request.peer)}")
+            everybody = Budget(keyed_hash(key, "user codes"), guess_budget(site.config.guess_odds), span)
+            budgets = [Budget(network, size, span, of_stranger=True), everybody]
+        wait = max([await budget.wait(transaction, now) for budget in budgets])
+        device = None if wait else await transaction.device_by_user_code(user_code_hash)
+        if wait or device is not None:
+            return wait or device
+        for budget in budgets:
+            await budget.spend(transaction, now)
+        return None
+
+    return await site.store.write(work)
 
 
 def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:

@@ -1,0 +1,45 @@
+"""Budgets of tries that are kept in the store, so that every node counts the same and no restart forgets them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from keyfob.server.decide.throttle import Bucket, refill, spend, time_until_try
+from keyfob.server.ports import Transaction
+from keyfob.server.records import Tries
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A token bucket in the store.
+
+    Attributes:
+        key: The keyed hash of what is counted.
+        size: The tries of a full bucket, which refills evenly over `span`.
+        of_stranger: See `Tries`.
+    """
+
+    key: bytes
+    size: int
+    span: timedelta
+    of_stranger: bool = False
+
+    async def load(self, transaction: Transaction, now: datetime) -> Bucket:
+        known = await transaction.tries(self.key)
+        return refill(None if known is None else Bucket(known.count, known.at), self.size, self.span, now)
+
+    async def wait(self, transaction: Transaction, now: datetime) -> timedelta:
+        """Return the time until a try is left."""
+        return time_until_try(await self.load(transaction, now), self.size, self.span)
+
+    async def spend(self, transaction: Transaction, now: datetime) -> None:
+        await self._save(transaction, spend(await self.load(transaction, now)))
+
+    async def give_back(self, transaction: Transaction, now: datetime) -> None:
+        bucket = await self.load(transaction, now)
+        await self._save(transaction, replace(bucket, left=min(float(self.size), bucket.left + 1)))
+
+    async def _save(self, transaction: Transaction, bucket: Bucket) -> None:
+        tries = Tries(self.key, bucket.left, bucket.at, bucket.at + self.span, self.of_stranger)
+        await transaction.save_tries(tries)
