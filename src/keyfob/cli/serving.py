@@ -54,7 +54,7 @@ def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
         name = flags.host if flags.tls else ""
         issuer = url_of(listener, is_tls=flags.tls, name=name)
         if flags.file is not None:
-            _apply(flags, folder, issuer)
+            _apply(flags.file, folder, issuer, flags.master_key, is_dev=flags.dev)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
         tenant = Tenant.follow(
             folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit, master=master.key
@@ -119,15 +119,14 @@ def _beside(master: MasterKey, folder: Path) -> str:
     )
 
 
-def _apply(flags: Namespace, folder: Path, issuer: str) -> None:
+def _apply(file: Path, folder: Path, issuer: str, master_key: str | None = None, *, is_dev: bool = False) -> None:
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the answer was no.
     """
-    file = flags.file
     found = load(file, issuer)
-    with Registry.open(folder, creates=True, master_key=flags.master_key, is_dev=flags.dev) as registry:
+    with Registry.open(folder, creates=True, master_key=master_key, is_dev=is_dev) as registry:
         plan = registry.plan_file(found)
         for line in lines_of(plan):
             output.remark(line)

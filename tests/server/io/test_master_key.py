@@ -10,7 +10,7 @@ import pytest
 
 from keyfob.errors import Misuse
 from keyfob.server.io import master_key as places
-from keyfob.server.io.master_key import CREDENTIAL, VARIABLE, default_source, find_master_key, read_source
+from keyfob.server.io.master_key import CREDENTIAL, NAME_FILE, VARIABLE, default_source, find_master_key, read_source
 from keyfob.server.io.registry import Registry
 
 KEY = bytes(range(32))
@@ -35,11 +35,13 @@ def test_a_new_key_is_outside_the_folder_and_is_found_again(data: Path) -> None:
     made = find_master_key(data)
 
     assert not made.is_beside
-    assert list(data.iterdir()) == []
+    assert [one.name for one in data.iterdir()] == [NAME_FILE]
     [file] = (data.parent / "keys").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
     assert find_master_key(data, creates=False).key == made.key
     assert find_master_key(data.parent / "other").key != made.key
+    data.rename(data.parent / "moved")
+    assert find_master_key(data.parent / "moved", creates=False).key == made.key
 
 
 def test_for_development_it_is_in_the_folder(data: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import os
 import re
 import secrets
@@ -24,7 +23,10 @@ PLACES: Final[tuple[Place, ...]] = get_args(Place)
 VARIABLE: Final = "KEYFOB_MASTER_KEY"
 CREDENTIAL: Final = "keyfob-master-key"
 BESIDE: Final = "master.key"
+NAME_FILE: Final = "master-key.name"
 COMMAND_SECONDS: Final = 30
+_NAME_BYTES: Final = 8
+_NAME: Final = re.compile(r"[0-9a-f]{16}\Z")
 _MOST_BYTES: Final = 4096
 _UNSAFE: Final = (
     0o037  # a group may read it, as in a container whose user is another; nobody else may, and none may write
@@ -83,6 +85,7 @@ def find_master_key(
         )
     if is_dev:
         return MasterKey(master_key(folder), str(beside), is_beside=True)
+    outside = _default_place(folder, creates=True)
     if outside is None:
         raise Misuse(
             f"there is no place for a master key apart from {folder}",
@@ -134,23 +137,37 @@ def create_key(path: Path) -> bytes:
     return _parsed(_read_file(path), str(path))
 
 
-def _default_place(folder: Path) -> Path | None:
-    """Return the file in the user's configuration folder, or None if that is within the tenant's folder."""
-    whole = folder.resolve()
+def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
+    """Return the file in the user's configuration folder, or None if that is within the tenant's folder.
+
+    Its name is stored in the tenant's folder, so that the folder may be moved.
+    """
     try:
         parent = platform_folder(
             "KEYFOB_KEYS", "keyfob-tenant-keys", unix_variable="XDG_CONFIG_HOME", unix_default=".config"
         ).resolve()
     except RuntimeError:  # there is no home folder
         return None
-    if parent.is_relative_to(whole):
+    if parent.is_relative_to(folder.resolve()):
         return None
-    return parent / f"{whole.name}-{hashlib.sha256(os.fsencode(whole)).hexdigest()[:12]}.key"
+    name_file = folder / NAME_FILE
+    try:
+        if creates:
+            with contextlib.suppress(FileExistsError):
+                write_once(name_file, secrets.token_hex(_NAME_BYTES).encode() + b"\n")
+        name = name_file.read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    except OSError as problem:
+        raise Misuse(f"{name_file} cannot be used: {problem.strerror}") from None
+    if not _NAME.match(name):
+        raise Misuse(f"{name_file} is damaged", hint=f"Name the master key: --master-key. {_FORMS}")
+    return parent / f"{name}.key"
 
 
 def default_source(folder: Path) -> str | None:
     """Return the place of a new key outside the tenant's folder, as a source; None if there is none."""
-    found = _default_place(folder)
+    found = _default_place(folder, creates=True)
     return None if found is None else f"file:{found}"
 
 

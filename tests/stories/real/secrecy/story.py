@@ -243,7 +243,7 @@ class Story:
 
     def master_file(self) -> Path:
         """Return the file with the tenant's master key."""
-        [found] = (self.folder / "keys").glob("data-*.key")
+        [found] = (self.folder / "keys").glob("*.key")
         return found
 
     def learn_from_tenant(self) -> None:
@@ -310,7 +310,7 @@ def told(folder: Path, **more: str) -> Generator[Story]:
             "XDG_RUNTIME_DIR": "runtime",
             "HOME": "person",
         }
-        own["TMPDIR"] = "tmp"
+        own |= {"XDG_RUNTIME_DIR": "runtime", "TMPDIR": "tmp"}
         environment = kept | {name: str(folder / value) for name, value in own.items()}
         environment |= {
             "KEYFOB_STORE": "file",
