@@ -43,9 +43,10 @@ test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the bu
 	@browser=$$($(PY) -m tools.find_browser) || exit 1; \
 	$(PY) -m tools.find_programs; \
 	node=$$($(PY) -m tools.peers) || exit 1; \
-	glewlwyd=$$($(PY) -m tools.find_glewlwyd $(VENV)/peers/glewlwyd) || exit 1; \
+	$(PY) -m tools.find_debian $(VENV)/peers/debian || exit 1; \
 	KEYFOB_TEST_WHEEL=1 KEYFOB_TEST_BROWSER="$$browser" \
-	KEYFOB_TEST_PEERS="$(abspath $(VENV)/peers)" KEYFOB_TEST_NODE="$$node" KEYFOB_TEST_GLEWLWYD="$$glewlwyd" \
+	KEYFOB_TEST_PEERS="$(abspath $(VENV)/peers)" KEYFOB_TEST_NODE="$$node" \
+	KEYFOB_TEST_DEBIAN="$(abspath $(VENV)/peers/debian)" \
 		$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(K),-k "$(K)") $(ARGS)
 
 others: $(VENV)/dev $(VENV)/wheel ## the tests without network on every other Python that is found here

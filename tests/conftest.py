@@ -6,10 +6,13 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.postgres import Postgres, programs, running
 
 HERE = Path(__file__).parent
 # Tests of real connections can reach this machine and no other.
@@ -34,6 +37,15 @@ if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 # Examples have no deadline: they are slow on a busy machine.
 settings.register_profile("keyfob", deadline=None, print_blob=True)
 settings.load_profile("keyfob")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Start a PostgreSQL server for the tests of this process."""
+    if programs() is None:
+        pytest.skip("no PostgreSQL here")
+    with running() as server:
+        yield server
 
 
 @pytest.fixture

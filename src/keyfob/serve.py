@@ -8,6 +8,7 @@ run(tenant, listener)           # or pass `tenant.app` to any ASGI server
 
 For https with certificates made on this machine: `tls = tls_files(folder)`, `url_of(listener, is_tls=True)` and
 `run(tenant, listener, tls)`. Clients with certificates (RFC 8705) connect to a second socket: `run(..., certified)`.
+Codes by e-mail take a mailer, `Tenant.open(..., mailer=...)`: `SmtpMailer`, or `FolderOutbox` in development.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import socket  # noqa: TID251  its type only
 
 from keyfob.server.io.certificates import TlsFiles, tls_files
 from keyfob.server.io.data import default_folder
+from keyfob.server.io.mail import FolderOutbox
 from keyfob.server.io.registry import Registry
 from keyfob.server.io.running import Certified, Running, bind, url_of
 from keyfob.server.io.running import run as run_app
+from keyfob.server.io.smtp import MailServer, SmtpMailer
 from keyfob.server.io.tenant import Tenant
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, RefreshPolicy, Role
@@ -29,10 +32,13 @@ __all__ = [
     "ApiGrant",
     "Application",
     "Connection",
+    "FolderOutbox",
+    "MailServer",
     "RefreshPolicy",
     "Registry",
     "Role",
     "Running",
+    "SmtpMailer",
     "Tenant",
     "TenantConfig",
     "bind",

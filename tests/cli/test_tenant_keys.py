@@ -16,9 +16,9 @@ import pytest
 from keyfob.cli.main import main
 from keyfob.serve import Tenant, ready_config
 from keyfob.server.io.audit import FILE_NAME
-from keyfob.server.io.data import DATABASE
 from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import DATABASE
 from keyfob.server.ports import Transaction
 from keyfob.testing.example_records import REFRESH, SESSION, USER
 

@@ -16,14 +16,18 @@ from pathlib import Path
 import pytest
 
 from keyfob.errors import Misuse, StoreUnavailable
+from keyfob.server.io.postgresql import PostgresStore
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Store, Transaction
 from keyfob.testing.example_records import KEY, LOGIN
 from keyfob.testing.store_checks import CHECKS, Check
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").new_database()
+        return lambda: PostgresStore(url)
     return SqliteStore if request.param == "memory" else lambda: SqliteStore(tmp_path / "store.sqlite3")
 
 

@@ -7,8 +7,11 @@ from keyfob.protocol.secret import Secret
 from keyfob.serve import (
     Api,
     Application,
+    FolderOutbox,
+    MailServer,
     Registry,
     Running,
+    SmtpMailer,
     Tenant,
     TenantConfig,
     bind,
@@ -28,6 +31,9 @@ assert_type(config, TenantConfig)
 tenant = Tenant.open(folder, config, with_first_user=True)
 if tenant.first_user is not None:
     assert_type(tenant.first_user.password, Secret)
+post = SmtpMailer(MailServer("mail.example.com", 587, user="post"), "no-reply@example.com", Secret("a password"))
+Tenant.open(folder, config, mailer=post)
+Tenant.open(folder, config, mailer=FolderOutbox(folder / "outbox"))
 running = Running(tenant.app, listener, tls_files(folder))
 assert_type(running.url, str)
 running.stop()
@@ -39,6 +45,8 @@ Api("https://api.example.com", "Orders", {"read:orders": "read your orders"})
 run(tenant, listener)
 
 ready_config(url_of(listener), "okta")  # type: ignore[arg-type]  # wires are "auth0" and "rfc"
+MailServer("mail.example.com", 587, "tls")  # type: ignore[arg-type]  # "starttls", "implicit" or "none"
+SmtpMailer(MailServer("mail.example.com", 587), "a@example.com", "s3cret")  # type: ignore[arg-type]  # a Secret
 Tenant.open("data", config)  # type: ignore[arg-type]  # a Path
 Application("ci", "CI", "robot")  # type: ignore[arg-type]  # no such kind
 Application("ci", "CI", secrets=("s3cret",))  # type: ignore[arg-type]  # secrets are Secret

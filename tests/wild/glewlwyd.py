@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import socket
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,6 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
-import pytest
 from joserfc.jwk import ECKey
 
 from keyfob.errors import Unreachable
@@ -25,9 +23,9 @@ from keyfob.io import http
 from keyfob.login import CodeShown
 from keyfob.protocol.http import Request, Response
 from keyfob.testing.person import Person
+from tests.debian import unpacked
 from tests.wild.servers import KEY, PASSWORD_THERE, PERSON, SCOPE, Server, come_back, running, wait_for
 from tests.wild.stage import PLUS_SECRET, SECRET
-from tools.find_glewlwyd import PROGRAM, libraries
 
 # As its database is when it is new.
 ADMINISTRATOR = {"username": "admin", "password": "password"}
@@ -99,14 +97,6 @@ class Glewlwyd(Server):
         come_back(person, words)
 
 
-def folder() -> Path:
-    """Where it was unpacked, or a reason not to run."""
-    found = os.environ.get("KEYFOB_TEST_GLEWLWYD")
-    if not found:
-        pytest.skip("KEYFOB_TEST_GLEWLWYD is not set: `make test` brings glewlwyd where there is apt")
-    return Path(found)
-
-
 def free_ports(count: int) -> tuple[int, ...]:
     """Ports that nobody listens on at the moment."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -164,16 +154,16 @@ def set_up(root: str, ports: tuple[int, ...]) -> None:
 @contextmanager
 def glewlwyd() -> Iterator[Server]:
     """A server with a database of its own, and a few ports that browsers may come back to: it compares them."""
-    unpacked = folder()
+    folder, program, environment = unpacked("glewlwyd")
     port, *ports = free_ports(4)
     with TemporaryDirectory() as made:
         database, settings = Path(made, "db"), Path(made, "glewlwyd.conf")
         with closing(sqlite3.connect(database)) as opened:
-            opened.executescript(f"BEGIN;{tables(unpacked)}COMMIT;")  # all at once: each commit costs a sync
-        modules = next(unpacked.glob("usr/lib/**/glewlwyd/plugin")).parent
+            opened.executescript(f"BEGIN;{tables(folder)}COMMIT;")  # all at once: each commit costs a sync
+        modules = next(folder.glob("usr/lib/**/glewlwyd/plugin")).parent
         settings.write_text(SETTINGS.format(port=port, modules=modules, database=database))
-        command = [str(unpacked / PROGRAM), "-c", str(settings)]
-        with TemporaryFile() as said, running(command, said, LD_LIBRARY_PATH=libraries(unpacked)) as process:
+        command = [program, "-c", str(settings)]
+        with TemporaryFile() as said, running(command, said, **environment) as process:
             root = f"http://127.0.0.1:{port}/api"
             wait_for(process, said, lambda _: "yes" if listens(f"{root}/config") else None)
             set_up(root, tuple(ports))
@@ -186,9 +176,9 @@ def glewlwyd() -> Iterator[Server]:
             )
 
 
-def tables(unpacked: Path) -> str:
+def tables(folder: Path) -> str:
     """What its database begins with, as SQL; Debian packs long texts."""
-    [path] = unpacked.glob("usr/share/doc/glewlwyd/database/init.sqlite3.sql*")
+    [path] = folder.glob("usr/share/doc/glewlwyd/database/init.sqlite3.sql*")
     raw = path.read_bytes()
     return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
 

@@ -31,6 +31,12 @@ def port(text: str) -> int:
     return int(text)
 
 
+def port_and_host(text: str) -> tuple[str, int]:
+    """Parse a port with an optional address to listen on: 9464, 0.0.0.0:9464 or [::1]:9464."""
+    host, _, number = text.rpartition(":")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", port(number)
+
+
 def duration(text: str, flag: str = "--min-ttl") -> timedelta:
     """Parse the duration of a flag: 90, 90s, 5m, 2h or 1d.
 

@@ -143,6 +143,8 @@ MANUAL: Final[dict[str, ManualPage]] = {
             ("keyfob serve", "ready at once, with a person to log in as"),
             ("keyfob serve tenant.toml --tls", "as a file says, over https"),
             ("keyfob serve --wire rfc --port 0", "with the standards' statuses, on any free port"),
+            ("keyfob serve --smtp smtp://post@mail.example.com --mail-from no-reply@example.com",
+             "with codes by e-mail; the password is in KEYFOB_SMTP_PASSWORD"),
         ),
         "docs/tenant.md",
     ),

@@ -12,16 +12,20 @@ from pathlib import Path
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import SIGNALLED
-from keyfob.cli.tenant.folder import ask, lines_of, load
+from keyfob.cli.mailing import NONE_SET_UP, mailer_of
+from keyfob.cli.tenant.folder import ask, database_of, lines_of, load
+from keyfob.cli.unsafe import is_this_machine, refuse_readable_folder, refuse_unsafe
 from keyfob.errors import Misuse
 from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
 from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, ready_config, tls_files, url_of
 from keyfob.serve import run as run_until_signal
-from keyfob.server.io.audit import audit_to
+from keyfob.server.io.audit import AuditFile, audit_to
 from keyfob.server.io.certificates import TlsFiles, read_authorities
+from keyfob.server.io.database_url import shown
 from keyfob.server.io.master_key import MasterKey, default_source, find_master_key
 from keyfob.server.io.running import Certified
+from keyfob.server.ports import Audit
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 
@@ -34,42 +38,57 @@ def serve(flags: Namespace) -> None:
         SystemExit: A signal other than SIGINT and SIGTERM ended it.
     """
     _check(flags)
-    folder = flags.data or default_folder()
+    folder, database = flags.data or default_folder(), database_of(flags)
     with ExitStack() as opened:
-        _serve(flags, folder, opened)
+        _serve(flags, folder, database, opened)
 
 
-def _serve(flags: Namespace, folder: Path, opened: ExitStack) -> None:
+def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> None:
     with ExitStack() as undo:
         listener = bind(flags.host, flags.port)
         undo.callback(listener.close)
         second = None if flags.mtls_port is None else bind(flags.host, flags.mtls_port)
         if second is not None:
             undo.callback(second.close)
+        if not flags.dev:
+            refuse_readable_folder(folder)
         # Checks the folder, before anything else is written there.
         master = find_master_key(folder, flags.master_key, is_dev=flags.dev)
+        mailer, mail = mailer_of(flags, folder)
         audit = opened.enter_context(audit_to(flags.audit, folder))
         tls = tls_files(folder) if flags.tls else None
         # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
-        name = flags.host if flags.tls else ""
+        # Where others can connect, the settings must have an issuer; without one, it is this machine.
+        name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
         issuer = url_of(listener, is_tls=flags.tls, name=name)
         if flags.file is not None:
-            _apply(flags.file, folder, issuer, flags.master_key, is_dev=flags.dev)
+            _apply(flags.file, folder, database, issuer, flags.master_key, is_dev=flags.dev)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
         tenant = Tenant.follow(
-            folder, ready_config(issuer), wire=flags.wire, for_certificates=mtls, audit=audit, master=master.key
+            folder,
+            ready_config(issuer),
+            wire=flags.wire,
+            for_certificates=mtls,
+            audit=audit,
+            mailer=mailer,
+            database=database,
+            master=master.key,
         )
+        undo.callback(tenant.close)
+        if not flags.dev:
+            refuse_unsafe(tenant, flags.host)
+        metrics = _serve_metrics(tenant, flags.metrics_port, audit, opened)
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
     for remark in remarks(tenant.config, has_tls=tls is not None, has_mtls_port=second is not None):
         output.remark(remark)
     if master.is_beside and not flags.dev:
         output.remark(_beside(master, folder))
-    sys.stdout.write(_introduction(tenant, folder, tls))
-    sys.stdout.flush()
     try:
+        sys.stdout.write(_introduction(tenant, folder, database, tls, mail, metrics))
+        sys.stdout.flush()
         run_until_signal(tenant, listener, tls, certified)
-    except SystemExit as ended:  # raised again by the signal handler after an orderly stop
+    except SystemExit as ended:  # a signal before the server has taken them over
         if ended.code != SIGNALLED + signal.SIGTERM:
             raise
 
@@ -98,7 +117,7 @@ def remarks(config: TenantConfig, *, has_tls: bool, has_mtls_port: bool) -> Iter
         yield (
             "the issuer is https and this port is not, so a proxy stands before it, but trusted_proxies names none:"
             " every limit for one address is then one for all, and pages cannot show where a login was asked for"
-            " (keyfob help docs/https.md)"
+            " (keyfob help docs/operations.md)"
         )
 
 
@@ -119,14 +138,16 @@ def _beside(master: MasterKey, folder: Path) -> str:
     )
 
 
-def _apply(file: Path, folder: Path, issuer: str, master_key: str | None = None, *, is_dev: bool = False) -> None:
+def _apply(
+    file: Path, folder: Path, database: str, issuer: str, master_key: str | None = None, *, is_dev: bool = False
+) -> None:
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the answer was no.
     """
     found = load(file, issuer)
-    with Registry.open(folder, creates=True, master_key=master_key, is_dev=is_dev) as registry:
+    with Registry.open(folder, creates=True, database=database, master_key=master_key, is_dev=is_dev) as registry:
         plan = registry.plan_file(found)
         for line in lines_of(plan):
             output.remark(line)
@@ -137,20 +158,41 @@ def _apply(file: Path, folder: Path, issuer: str, master_key: str | None = None,
         registry.carry_out(plan)
 
 
-def _introduction(tenant: Tenant, folder: Path, tls: TlsFiles | None = None) -> str:
+def _serve_metrics(tenant: Tenant, place: tuple[str, int] | None, audit: Audit, opened: ExitStack) -> str:
+    """Serve the metrics, if they are wanted. Return their URL, or ""."""
+    if place is None:
+        return ""
+    from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  20 ms, and few need it
+
+    meter = PrometheusMeter()
+    tenant.measure(meter, lambda: audit.lost if isinstance(audit, AuditFile) else 0)
+    address, stop = meter.serve(*place)
+    opened.callback(stop)
+    return address
+
+
+def _introduction(
+    tenant: Tenant, folder: Path, database: str, tls: TlsFiles | None = None, mail: str = NONE_SET_UP, metrics: str = ""
+) -> str:
     """Return the text that is printed at the start: all that a first login needs."""
     config = tenant.config
     program, api = config.application(READY_CLIENT_ID), config.api(READY_AUDIENCE)
     is_ready = program is not None and api is not None and {"read:orders", "write:orders"} <= set(api.scopes)
     return f"""\
-keyfob tenant, wire {config.wire}, data in {folder}
+keyfob tenant, wire {config.wire}, {f"data in {shown(database)}, keys" if database else "data"} in {folder}
 
   issuer     {config.issuer}
-{_mtls_line(config.for_certificates)}{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
+{_mtls_line(config.for_certificates)}  e-mail     {mail}
+{_metrics_line(metrics)}\
+{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
 {_trust_lines(tls) if tls else ""}\
 {_first_login_lines(config.issuer) if is_ready else _login_lines(config)}
 Ctrl-C stops it; keys and data stay.
 """
+
+
+def _metrics_line(address: str) -> str:
+    return f"  metrics    {address}\n" if address else ""
 
 
 def _mtls_line(mtls: ForCertificates | None) -> str:

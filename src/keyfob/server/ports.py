@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
+from keyfob.protocol.http import Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.limits import REMEMBERED
 from keyfob.server.records import (
@@ -232,15 +233,41 @@ class Passwords(Protocol):
 class Mailer(Protocol):
     """Send e-mail."""
 
-    async def send(self, to: str, subject: str, text: str) -> None:
-        """Send one plain-text message.
+    async def send(self, to: str, subject: str, text: str, html: str = "") -> None:
+        """Send one message to one address: as plain text, and the same as HTML if there is any.
 
         Raises:
-            Unreachable: It could not be sent.
+            Unreachable: It was not sent. The message is for the operator, and repeats nothing of the e-mail.
         """
         ...
 
 
+class Meter(Protocol):
+    """Count what happens. Each method returns at once, and fails nothing."""
+
+    def request(self, path: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        ...
+
+    def token(self, grant: str, response: Response) -> None:
+        """Count an answer of /oauth/token. `grant` is a value of ours, or "" before it was read."""
+        ...
+
+    def limited(self, limit: Limit) -> None:
+        """Count a refusal by a limit."""
+        ...
+
+
+Limit = Literal[
+    "client-secrets",
+    "device-logins",
+    "forms",
+    "passwords",
+    "passwords-waiting",
+    "requests",
+    "second-factors",
+    "user-codes",
+]
 Render = Callable[[str, Mapping[str, object]], bytes]
 Draw = Callable[[str], str]  # from an address to its QR code, as a data: URL
 Audit = Callable[[Mapping[str, object]], None]

@@ -15,7 +15,8 @@ from keyfob.server.decide.throttle import Bucket, Failures
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.keyring import TenantKeys
-from keyfob.server.ports import Audit, Draw, Mailer, Passwords, Render, Store, TimeAndRandom
+from keyfob.server.ports import Audit, Draw, Limit, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
+from keyfob.server.records import Factor
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
 
@@ -45,6 +46,34 @@ class LimitedDict(Generic[K, V]):
     def drop(self, key: K) -> None:
         self._entries.pop(key, None)
 
+    def values(self) -> tuple[V, ...]:
+        return tuple(self._entries.values())
+
+
+class Unmeasured:
+    """A meter that counts nothing."""
+
+    def request(self, path: str, status: int, seconds: float) -> None: ...
+
+    def token(self, grant: str, response: Response) -> None: ...
+
+    def limited(self, limit: Limit) -> None: ...
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Whether the store can be used.
+
+    Attributes:
+        reason: The code of the failure, or "".
+        checked_at: When the last check ended.
+        checking_since: When the check began that is under way.
+    """
+
+    reason: str = "starting"
+    checked_at: datetime | None = None
+    checking_since: datetime | None = None
+
 
 @dataclass(slots=True)
 class Site:
@@ -52,11 +81,13 @@ class Site:
 
     Attributes:
         tenant_keys: The signing keys, and the keys derived for each purpose.
+        mailer: Sends e-mail; None if no mail is set up.
         paces: The polling state of each pending device login, by the hash of its device code.
         device_requests: Device requests left, by network.
         client_failures: Wrong secrets of registered clients, by client and network.
         endpoint_requests: Requests left, by endpoint and network.
-        health: When the store was last checked for /healthz, and the result.
+        meter: Counts what happens; nothing by default.
+        readiness: The last check of the store for /readyz.
         hash_keys: Those of `tenant_keys`.
         token_issuer: Signs tokens with the key of each algorithm that signs now.
     """
@@ -68,7 +99,7 @@ class Site:
     passwords: Passwords
     render: Render
     audit: Audit
-    mailer: Mailer
+    mailer: Mailer | None
     draw: Draw
     paces: LimitedDict[bytes, Pace] = field(default_factory=LimitedDict[bytes, Pace])
     device_requests: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
@@ -78,7 +109,8 @@ class Site:
     endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )
-    health: tuple[datetime, bool] | None = None
+    meter: Meter = field(default_factory=Unmeasured)
+    readiness: Readiness = field(default_factory=Readiness)
     hash_keys: HashKeys = field(init=False)
     token_issuer: TokenIssuer = field(init=False)
 
@@ -95,6 +127,11 @@ class Site:
     def keys(self) -> tuple[SigningKey, ...]:
         """The published signing keys, the newest first."""
         return self.tenant_keys.published
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """The second factors that can be enrolled: codes by e-mail only where mail is set up."""
+        return tuple(one for one in self.config.factors if one != "email" or self.mailer is not None)
 
     def now(self) -> datetime:
         return self.surroundings.now()

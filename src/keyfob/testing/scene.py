@@ -30,7 +30,7 @@ from keyfob.server.io.mail import MemoryOutbox
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.signing_keys import read_keys
 from keyfob.server.io.sqlite import SqliteStore
-from keyfob.server.ports import Transaction
+from keyfob.server.ports import Store, Transaction
 from keyfob.server.records import KeySlot, StoredKey, User
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.memory_vault import MemoryVault
@@ -65,13 +65,13 @@ class Scene:
         vault: The vault of the client.
     """
 
-    def __init__(self, config: TenantConfig | None = None) -> None:
-        """Start the ready tenant, or one with another configuration, and add a user."""
+    def __init__(self, config: TenantConfig | None = None, store: Store | None = None) -> None:
+        """Start the ready tenant, or one with another configuration or store, and add a user."""
         self.time = FakeSurroundings()
         self.events: list[Mapping[str, object]] = []
         self.outbox = MemoryOutbox()
         self.config = config or replace(ready_config(ISSUER), name="Example")
-        self.store = SqliteStore()
+        self.store: Store = store or SqliteStore()
         self.tenant = asyncio.run(self._created(self.time.random(32)))
         self.pair = Pair({self.config.origin: self.tenant.app}, peer="192.0.2.7")
         self.guard = Guard(issuer=self.config.issuer, audience=READY_AUDIENCE, send=self.pair.send, clock=self.time.now)

@@ -36,6 +36,16 @@ def xff(value: str) -> Headers:
         ("127.0.0.1", (("forwarded", "for=198.51.100.1"), ("forwarded", "for=_hidden")), ""),
         ("127.0.0.1", (("forwarded", "for=6.6.6.6"), *xff("198.51.100.1")), "198.51.100.1"),
         ("", xff("198.51.100.1"), ""),
+        # A proxy that writes `host=` quotes what the client sent as Host.
+        ("127.0.0.1", (("forwarded", 'host="x;for=6.6.6.6";for=198.51.100.1'),), "198.51.100.1"),
+        ("127.0.0.1", (("forwarded", 'host="x, for=6.6.6.6";for=198.51.100.1'),), "198.51.100.1"),
+        ("127.0.0.1", (("forwarded", r'host="x\";for=6.6.6.6";for=198.51.100.1'),), "198.51.100.1"),
+        ("127.0.0.1", (("forwarded", 'for="6.6.6.6'), ("forwarded", "for=198.51.100.1")), "198.51.100.1"),
+        ("127.0.0.1", (("forwarded", 'for="6.6.6.6, for=198.51.100.1'),), ""),
+        ("127.0.0.1", (("forwarded", "for=6.6.6.6;for=198.51.100.1"),), ""),
+        ("127.0.0.1", (("forwarded", "for=6.6.6.6, by=10.0.0.1"),), ""),
+        ("127.0.0.1", (("forwarded", "for=6.6.6.6, for=198.51.100.1;"),), ""),
+        ("127.0.0.1", (("forwarded", "for=6.6.6.6,"),), ""),
     ],
 )
 def test_the_right_most_untrusted_entry_is_the_client(peer: str, headers: Headers, address: str) -> None:
@@ -47,6 +57,14 @@ def test_without_a_named_proxy_no_header_is_read() -> None:
     """[FS-05]."""
     assert client_address("127.0.0.1", xff("6.6.6.6"), ()) == "127.0.0.1"
     assert client_address("127.0.0.1", xff("6.6.6.6"), (), is_hidden=True) == ""
+
+
+@given(forged=st.text(st.characters(codec="latin-1")), begin=st.text(st.characters(codec="latin-1")))
+def test_a_host_in_forwarded_changes_nothing(forged: str, begin: str) -> None:
+    """[FS-05] RFC 7239 §5.3, and §4: a quoted string may hold everything that separates."""
+    quoted = forged.replace("\\", r"\\").replace('"', r"\"")
+    lines = (("forwarded", begin), ("forwarded", f'host="{quoted}";for=198.51.100.1'))
+    assert client_address("10.0.0.1", lines, PROXIES) == "198.51.100.1"
 
 
 @given(forged=st.text(st.characters(codec="latin-1")))

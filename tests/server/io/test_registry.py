@@ -9,8 +9,8 @@ from keyfob.errors import Misuse
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Registry
-from keyfob.server.io.registry import is_tenant
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import is_tenant
 from keyfob.server.records import BrowserSession, RefreshLogin
 from keyfob.server.settings.schema import Table
 from keyfob.server.settings.users import PersonWanted

@@ -45,9 +45,9 @@ class Commands:
         out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
-    def serve(self, port: int = 0) -> tuple[subprocess.Popen[str], str, str]:
+    def serve(self, port: int = 0, *words: str) -> tuple[subprocess.Popen[str], str, str]:
         """A tenant; its issuer and, at the first start, its person's password."""
-        process = self.start("serve", "--port", str(port))
+        process = self.start("serve", *words, "--port", str(port))
         issuer = password = ""
         assert process.stdout is not None
         for line in process.stdout:

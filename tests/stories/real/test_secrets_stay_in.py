@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /pr
 
 def test_every_way_to_log_in_keeps_its_secrets(story: Story) -> None:
     """[C-ASVS-01] [C-8628-11]"""
-    server, issuer = story.serve(str(write_tenant(story, "pat", "otto", "mail")))
+    server, issuer = story.serve("--dev", str(write_tenant(story, "pat", "otto", "mail")))
     pat = story.person()
     _by_code(story, issuer, pat)
     _by_browser(story, issuer, pat)

@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.flags import add_master_key_flag, port
+from keyfob.cli.flags import add_master_key_flag, port, port_and_host
+from keyfob.cli.tenant.folder import add_database_flag
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -20,10 +21,19 @@ def configure(parser: ArgumentParser) -> None:
                         "asked for their certificates (RFC 8705); 0 for any free one")  # fmt: skip
     parser.add_argument("--client-ca", type=Path, metavar="FILE", help="with --mtls-port: authorities, in PEM, whose "
                         "certificates prove a program by its name")  # fmt: skip
-    parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
+    parser.add_argument("--metrics-port", type=port_and_host, metavar="[HOST:]PORT", help="Prometheus metrics, on a "
+                        "port of their own (host: 127.0.0.1)")  # fmt: skip
     parser.add_argument("--dev", action="store_true", help="for development, never for people's logins: "
-                        "a new master key is a file in the data folder")  # fmt: skip
+                        "e-mails are files in the data folder's outbox, and unsafe settings are allowed")  # fmt: skip
+    parser.add_argument("--smtp", metavar="URL", help="mail server for codes: smtp://USER@HOST:587 (STARTTLS), or "
+                        "smtps://USER@HOST:465")  # fmt: skip
+    parser.add_argument("--smtp-password", type=Path, metavar="FILE", help="where the mail server's password is "
+                        "(default: the variable KEYFOB_SMTP_PASSWORD)")  # fmt: skip
+    parser.add_argument("--mail-from", metavar="ADDRESS", help="who e-mails are from, such as 'Example "
+                        "<no-reply@example.com>' (default: USER)")  # fmt: skip
+    parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
     add_master_key_flag(parser)
+    add_database_flag(parser)
     parser.add_argument("--audit", default="", metavar="FILE|-|off", help="where each login and refusal is noted, as "
                         "lines of JSON (default: audit.jsonl in the data folder; - is standard output)")  # fmt: skip
     parser.add_argument(

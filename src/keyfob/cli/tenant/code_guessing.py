@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ _MAX_ODDS: Final = 2.0**-20  # above one in a million, an attacker with many cod
 def judge_code_guessing(folder: Path) -> Finding:
     """Compare the tenant's `guess_odds` with the recommended maximum."""
     try:
-        with Registry.open(folder) as registry:
+        with Registry.open(folder, database=os.environ.get("KEYFOB_DATABASE", "")) as registry:
             odds = registry.config().guess_odds
     except KeyfobError as problem:
         return Finding.of("tenant", problem)

@@ -93,10 +93,11 @@ def configure_apply(parser: ArgumentParser) -> None:
 
 
 def apply(flags: Namespace) -> int:
-    from keyfob.server.io.registry import Registry, is_tenant  # noqa: PLC0415  needs the extra serve; --help does not
+    from keyfob.serve import Registry  # noqa: PLC0415  needs the extra serve; --help does not
+    from keyfob.server.io.stores import is_tenant  # noqa: PLC0415  as above
 
     found = folder.load(flags.file)
-    is_new = not is_tenant(folder.folder_of(flags))
+    is_new = not is_tenant(folder.folder_of(flags), folder.database_of(flags))
     with Registry.empty() if is_new and flags.dry_run else folder.registry_of(flags, creates=True) as registry:
         plan = registry.plan_file(found)
         folder.show(plan)

@@ -27,6 +27,16 @@ def add_data_flag(parser: ArgumentParser) -> None:
         "--data", type=Path, metavar="FOLDER", help="the tenant's folder (KEYFOB_DATA, or the platform's)"
     )
     add_master_key_flag(parser)
+    add_database_flag(parser)
+
+
+def add_database_flag(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="of a PostgreSQL database, without its password: postgresql://USER@HOST/NAME (KEYFOB_DATABASE, "
+        "or a file in the folder)",
+    )
 
 
 def add_yes_flag(parser: ArgumentParser) -> None:
@@ -40,6 +50,22 @@ def folder_of(flags: Namespace) -> Path:
     return chosen or default_folder()
 
 
+def database_of(flags: Namespace) -> str:
+    """Return the URL of the database; "" for a file in the folder.
+
+    Raises:
+        Misuse: The flag has a password: every user of the machine can read the arguments of its programs.
+    """
+    from keyfob.server.io.database_url import has_password  # noqa: PLC0415  as above
+
+    chosen: str | None = flags.database
+    if chosen and has_password(chosen):
+        hint = "Change the password, since others may have read it. Put it in PGPASSWORD, ~/.pgpass or KEYFOB_DATABASE."
+        words = "every user of this machine can read the password in --database"
+        raise Misuse(words, hint=hint, code="setting-unsafe")
+    return os.environ.get("KEYFOB_DATABASE", "") if chosen is None else chosen
+
+
 def registry_of(flags: Namespace, *, creates: bool = False) -> Registry:
     """Open the registry in the folder.
 
@@ -48,7 +74,7 @@ def registry_of(flags: Namespace, *, creates: bool = False) -> Registry:
     """
     from keyfob.serve import Registry  # noqa: PLC0415  as above
 
-    return Registry.open(folder_of(flags), creates=creates, master_key=flags.master_key)
+    return Registry.open(folder_of(flags), creates=creates, database=database_of(flags), master_key=flags.master_key)
 
 
 def note(flags: Namespace, what: str, **more: str) -> None:

@@ -17,7 +17,11 @@ _NODE: Final = re.compile(
             |   (?P<bare> [0-9a-fA-F:.]+ ) )  "?  \Z""",
     re.VERBOSE,
 )
-_FOR: Final = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^;\s]+)', re.IGNORECASE)
+# One pair of `Forwarded`, with what ends it: RFC 7239 §4. A quoted string may contain what separates pairs.
+_PAIR: Final = re.compile(
+    r"""  \s* (?P<name> [^\s"=;,]+ ) \s*=\s* (?P<value> "(?: [^"\\] | \\. )*" | [^\s";,]* ) \s* (?P<end> [;,] | \Z )""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_hidden: bool = False) -> str:
@@ -53,9 +57,25 @@ def _entries(headers: Headers) -> list[str]:
     old = ",".join(value for name, value in headers if name == "x-forwarded-for")
     if old:
         return [entry.strip() for entry in old.split(",")]
-    new = ",".join(value for name, value in headers if name == "forwarded")
-    found = [_FOR.search(element) for element in new.split(",")] if new else []
-    return [match.group(1) if match else "" for match in found]
+    return [entry for name, value in headers if name == "forwarded" for entry in _nodes(value)]
+
+
+def _nodes(line: str) -> list[str]:
+    """Return the `for` of each element of a line. What cannot be read is an entry that is no address."""
+    found: list[str] = []
+    nodes: list[str] = []
+    at = 0
+    while at < len(line):
+        pair = _PAIR.match(line, at)
+        if pair is None:
+            return [""]
+        if pair.group("name").lower() == "for":
+            nodes.append(pair.group("value"))
+        if pair.group("end") != ";":
+            found.append(nodes[0] if len(nodes) == 1 else "")
+            nodes = []
+        at = pair.end()
+    return [*found, ""] if line.endswith((";", ",")) else found
 
 
 def _read(text: str) -> IPv4Address | IPv6Address | None:

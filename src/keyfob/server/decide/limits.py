@@ -20,6 +20,10 @@ SENT_BYTES: Final = 512 * 1024  # a body as it is sent: in chunks, with trailers
 PIPELINED: Final = 8  # requests of one connection that wait for the answer to an earlier one
 READ_TIME: Final = timedelta(seconds=20)  # for a request with its body, and for a peer to read the response
 KEEP_ALIVE: Final = timedelta(seconds=75)  # longer than any polling interval; uvicorn's 5 s equal that of RFC 8628
+# The end of a server: for a connection without a request, for one that is half sent, and for the answers.
+STOP_IDLE: Final = timedelta(seconds=0.5)
+STOP_READING: Final = timedelta(seconds=5)
+STOP_ANSWERING: Final = timedelta(seconds=25)
 CONNECTIONS: Final = 900  # fewer than the usual 1,024 open files of a process
 
 # One request, by the names of its parameters, in characters.
@@ -58,6 +62,9 @@ HASHES_WAITING: Final = 32
 HASHES_WAITING_OF_ONE: Final = 4  # network
 # Of the requests of one network to one endpoint, the part that may push an authorization request, which is stored.
 PUSHES_ONE_IN: Final = 10
+# E-mails that are being sent at one time by one node, and the time for one, in which its request waits.
+MAILS_AT_ONCE: Final = 20
+MAIL_TIME: Final = timedelta(seconds=10)
 # Pages: forms that one network may send to one page in a minute.
 FORMS_PER_MINUTE: Final = 300
 

@@ -26,6 +26,8 @@ MESSAGES_OF_LOGIN: Final = 3
 MESSAGES: Final = 10
 MESSAGES_SPAN: Final = timedelta(hours=1)
 MESSAGE_PAUSE: Final = timedelta(seconds=30)
+# E-mails in MESSAGES_SPAN that one network causes for all users together: with a list of stolen passwords, one to each.
+MESSAGES_OF_NETWORK: Final = 300
 FAILURES_KEPT: Final = timedelta(days=1)
 KNOWN_NETWORK: Final = timedelta(days=30)  # how long a network from which the user has logged in stays exempt
 

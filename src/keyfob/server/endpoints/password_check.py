@@ -86,11 +86,13 @@ async def check_password(
     names = tuple(connections)
     counted = await site.store.write(lambda transaction: _count(site, transaction, names, email, network, now))
     if isinstance(counted, PasswordRefused):
+        site.meter.limited("passwords")
         return counted
     user = counted.user
     fits = await site.passwords.verify(password, user.password_hash if user else None, network)
     if fits is None:
         await site.store.write(lambda transaction: _uncount(transaction, counted, now))
+        site.meter.limited("passwords-waiting")
         return PasswordRefused(_RETRY_BUSY, is_busy=True)
     if user is None or not fits or user.is_blocked:
         is_blocked = fits and user is not None

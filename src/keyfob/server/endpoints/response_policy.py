@@ -64,12 +64,14 @@ async def apply_policy(
         wait, limits = _spend(site, request, path, max(1, site.config.requests_per_minute // policy.one_in))
         headers += limits
         if wait:
+            site.meter.limited("requests")
             return answer(
                 site.config.wire, "too_many", headers=(*headers, ("retry-after", str(math.ceil(wait.total_seconds()))))
             )
     if policy.limits_forms and request.method == "POST":
         wait, _ = _spend(site, request, path, FORMS_PER_MINUTE)
         if wait:
+            site.meter.limited("forms")
             return _too_many_forms(site, wait, headers)
     response = await endpoint(site, request)
     own = response.headers

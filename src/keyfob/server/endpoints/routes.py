@@ -7,10 +7,11 @@ from typing import Final
 
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.limits import PUSHES_ONE_IN
+from keyfob.server.endpoints.health import health, ready
 from keyfob.server.endpoints.oauth import mfa
 from keyfob.server.endpoints.oauth.device_code import device_code
 from keyfob.server.endpoints.oauth.introspect import introspect
-from keyfob.server.endpoints.oauth.metadata import health, jwks, metadata
+from keyfob.server.endpoints.oauth.metadata import jwks, metadata
 from keyfob.server.endpoints.oauth.par import push
 from keyfob.server.endpoints.oauth.revoke import revoke
 from keyfob.server.endpoints.oauth.token import token
@@ -31,6 +32,8 @@ PUBLIC: Final = ResponsePolicy(cors="any")
 CLIENT: Final = ResponsePolicy(cors="registered", is_limited=True)
 CLIENT_UTF8: Final = ResponsePolicy(cors="registered", is_limited=True, names_charset=True)
 PUSH: Final = ResponsePolicy(cors="registered", is_limited=True, one_in=PUSHES_ONE_IN, names_charset=True)
+# Answered whatever the store does: without a reload of settings, and never limited.
+PROBES: Final = frozenset({"/healthz", "/readyz"})
 ONE_AUTHENTICATOR: Final = "/mfa/authenticators/"
 
 ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
@@ -60,6 +63,7 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/oidc/logout": (FORM_PAGE, {"GET": oidc_logout, "POST": oidc_logout}),
     "/oidc/logout/done": (PAGE, {"GET": logout_done}),
     "/healthz": (PAGE, {"GET": health}),
+    "/readyz": (PAGE, {"GET": ready}),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache, partial
+from time import perf_counter
 from typing import Any, Final
 
 from keyfob.errors import StoreUnavailable
@@ -13,7 +14,7 @@ from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide import limits
 from keyfob.server.decide.forwarded import client_address
-from keyfob.server.endpoints.routes import handle
+from keyfob.server.endpoints.routes import PROBES, handle
 from keyfob.server.io.passwords import CALLER_LEFT
 from keyfob.server.io.render import style
 from keyfob.server.site import Site
@@ -42,19 +43,23 @@ class AsgiApp:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
+            began = perf_counter()
             response = await self._answer(scope, receive)
             if response is not None:
+                self._site.meter.request(scope["path"], response.status, perf_counter() - began)
                 await _write(response, send, has_body=scope["method"] != "HEAD")
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
     async def answer(self, request: Request) -> Response:
         """Answer one request. Log every exception, without details in the response."""
-        if self._reload is not None:
-            await self._reload()
-        if request.path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
-            return _style(self._site.config.colour)
+        if request.path in PROBES:
+            return _checked(await handle(self._site, request))
         try:
+            if self._reload is not None:
+                await self._reload()
+            if request.path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
+                return _style(self._site.config.colour)
             await self._sweep_if_due()
             return _checked(await handle(self._site, request))
         except StoreUnavailable as problem:
@@ -72,7 +77,7 @@ class AsgiApp:
         self._sweep_at = now + limits.SWEEP_EVERY
         try:
             gone = await self._site.store.write(lambda transaction: transaction.sweep(now, limits.SWEPT_AT_ONCE))
-        except Exception:  # noqa: BLE001  a request does not fail because of it; /healthz reports a store that is full
+        except Exception:  # noqa: BLE001  a request does not fail because of it; /readyz reports a store that is full
             _LOG.exception("expired rows could not be deleted")
             return
         if gone == limits.SWEPT_AT_ONCE:

@@ -49,7 +49,11 @@ def audit_to(place: str, folder: Path) -> Generator[Audit]:
 
 
 class AuditFile:
-    """An audit log in a file that only its owner may read. At 10 MiB it is renamed, and nine old files are kept."""
+    """An audit log in a file that only its owner may read. At 10 MiB it is renamed, and nine old files are kept.
+
+    Attributes:
+        lost: The number of events that could not be written.
+    """
 
     def __init__(self, path: Path, most_bytes: int = _MOST_BYTES) -> None:
         """Open or create the file.
@@ -67,12 +71,18 @@ class AuditFile:
     def __call__(self, event: Mapping[str, object]) -> None:
         self._handler.handle(logging.LogRecord("keyfob.audit", logging.INFO, "", 0, "%s", (_line(event),), None))
 
+    @property
+    def lost(self) -> int:
+        return self._handler.lost
+
     def close(self) -> None:
         with contextlib.suppress(OSError):  # a full disk
             self._handler.close()
 
 
 class _PrivateFiles(RotatingFileHandler):
+    lost = 0
+
     def _open(self) -> TextIOWrapper:
         # Not through a planted link, and private from the first byte, for any umask.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
@@ -84,6 +94,7 @@ class _PrivateFiles(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the name of logging
         """Warn, since a full disk must not stop logins; the event itself stays out of the other logs."""
         del record
+        self.lost += 1
         problem = sys.exc_info()[1]
         _SERVE_LOG.warning("an event could not be written to the audit log (%s)", type(problem).__name__)
 

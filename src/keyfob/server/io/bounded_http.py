@@ -17,6 +17,8 @@ from keyfob.server.decide import limits
 
 _PIECE: Final = 4096
 _READ_S: Final = limits.READ_TIME.total_seconds()
+_STOP_READING_S: Final = limits.STOP_READING.total_seconds()
+_STOP_IDLE_S: Final = limits.STOP_IDLE.total_seconds()
 _IDLE_S: Final = limits.KEEP_ALIVE.total_seconds() + 5  # uvicorn's own timer is earlier, but a lone CR LF stops it
 
 
@@ -41,6 +43,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._received = 0  # bytes of the present head or body
         self._is_too_large = False
         self._stalled_since: float | None = None  # the peer does not read, or does not close
+        self._stopping_since: float | None = None  # the server ends
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection. If there are too many, end the one that has waited longest for its peer."""
@@ -89,6 +92,8 @@ class BoundedHttp(HttpToolsProtocol):
             raise _TooLarge
         self._is_head, self._received = False, 0
         super().on_headers_complete()
+        if self._stopping_since is not None:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """End the reading of a request."""
@@ -129,6 +134,21 @@ class BoundedHttp(HttpToolsProtocol):
         elif self.transport.is_closing():
             self._stalled_since = now if self._stalled_since is None else self._stalled_since
         elif (self._is_reading and now - self._since > _READ_S) or (self.waits and now - self._since > _IDLE_S):
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """Finish the request under way, take one that the peer may be sending, and end. Called until that has happened.
+
+        uvicorn closes a connection at once if no request is complete, and so cuts those on their way.
+        """
+        now = self.loop.time()
+        if self._stopping_since is None:
+            self._stopping_since = now
+        if not self.waits:
+            super().shutdown()
+            return
+        has_begun = self._is_reading and (self._received > 0 or not self._is_head)
+        if now - self._stopping_since > (_STOP_READING_S if has_begun else _STOP_IDLE_S):
             self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:

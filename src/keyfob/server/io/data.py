@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Generator
+import stat
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from keyfob.errors import Misuse
 from keyfob.io.folders import platform_folder
 from keyfob.server.start import MASTER_KEY_BYTES
 
-DATABASE: Final = "tenant.sqlite3"
+MASTER_KEY: Final = "master.key"
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
@@ -32,7 +33,7 @@ def master_key(folder: Path) -> bytes:
         Misuse: The folder cannot be used, belongs to another user or may have been written by one, or the file is
             not a key.
     """
-    path = folder / "master.key"
+    path = folder / MASTER_KEY
     prepare_folder(folder)
     try:
         with contextlib.suppress(FileExistsError):
@@ -57,6 +58,14 @@ def prepare_folder(folder: Path) -> None:
         _make_private(folder, has_content=any(folder.iterdir()))
     except OSError as problem:
         raise Misuse(f"{folder} cannot be used: {problem.strerror}", hint="Choose another with --data.") from None
+
+
+def exposed_file(folder: Path, names: Iterable[str]) -> Path | None:
+    """Return the first of the files that others can read, who can also enter the folder. Nothing is changed."""
+    if os.name != "posix" or not folder.is_dir() or not folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH):
+        return None
+    files = (folder / name for name in names if (folder / name).is_file())
+    return next((path for path in files if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)), None)
 
 
 def _make_private(path: Path, *, has_content: bool = True) -> None:

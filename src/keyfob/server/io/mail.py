@@ -1,4 +1,4 @@
-"""E-mail in development: messages are stored in an outbox, in memory or in a folder."""
+"""Write e-mails (RFC 5322), and store them in an outbox for development: in memory, or in a folder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import policy
+from email.headerregistry import Address
 from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
 from pathlib import Path
+from typing import Final
 
+from keyfob.errors import Unreachable
+from keyfob.server.decide.limits import LONGEST_EMAIL
 from keyfob.server.decide.multifactor import MESSAGE_LIFETIME
+
+# What separates addresses or comments in a header, or parameters of an SMTP command.
+_NOT_IN_ADDRESSES: Final = frozenset(' "(),:;<>[\\]')
+_OUTBOX_SENDER: Final = Address("keyfob", "no-reply", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +30,47 @@ class Mail:
     to: str
     subject: str
     text: str
+    html: str = ""
+
+
+def read_address(text: str, name: str = "") -> Address:
+    """Return an e-mail address, with a name to show. It stands for exactly one mailbox.
+
+    Raises:
+        ValueError: It is not one address, or too long.
+    """
+    local, _, domain = text.rpartition("@")
+    is_plain = text.isprintable() and not _NOT_IN_ADDRESSES & set(text)
+    if not local or not domain or "@" in local or not is_plain or len(text) > LONGEST_EMAIL:
+        raise ValueError
+    return Address(name, local, domain)
+
+
+def write_message(sender: Address, to: Address, mail: Mail) -> EmailMessage:
+    """Return a message with its text, the same as HTML if there is any, and the headers of one sent by a program."""
+    is_ascii = f"{to.addr_spec}{sender.addr_spec}".isascii()
+    message = EmailMessage((policy.SMTP if is_ascii else policy.SMTPUTF8).clone(cte_type="7bit"))
+    message["From"], message["To"] = sender, to
+    message["Subject"] = " ".join(mail.subject.split())
+    message["Date"] = format_datetime(datetime.now(UTC))
+    message["Message-ID"] = make_msgid(domain=sender.domain)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no automatic answers
+    message.set_content(mail.text)
+    if mail.html:
+        message.add_alternative(mail.html, subtype="html")
+    return message
+
+
+def address_to(text: str) -> Address:
+    """Return a user's address.
+
+    Raises:
+        Unreachable: It is not one address.
+    """
+    try:
+        return read_address(text)
+    except ValueError:
+        raise Unreachable("no e-mail can be sent to the user's address") from None
 
 
 class MemoryOutbox:
@@ -27,8 +79,8 @@ class MemoryOutbox:
     def __init__(self) -> None:
         self.sent: list[Mail] = []
 
-    async def send(self, to: str, subject: str, text: str) -> None:
-        self.sent.append(Mail(to, subject, text))
+    async def send(self, to: str, subject: str, text: str, html: str = "") -> None:
+        self.sent.append(Mail(to, subject, text, html))
 
 
 class FolderOutbox:
@@ -41,10 +93,8 @@ class FolderOutbox:
         self._folder = folder
         self._remove_lapsed()
 
-    async def send(self, to: str, subject: str, text: str) -> None:
-        message = EmailMessage()
-        message["To"], message["Subject"], message["From"] = to, subject, "keyfob <no-reply@localhost>"
-        message.set_content(text)
+    async def send(self, to: str, subject: str, text: str, html: str = "") -> None:
+        message = write_message(_OUTBOX_SENDER, address_to(to), Mail(to, subject, text, html))
         await asyncio.to_thread(self._write, message.as_bytes())
         asyncio.get_running_loop().call_later(MESSAGE_LIFETIME.total_seconds() + 1, self._remove_lapsed)
 

@@ -15,14 +15,14 @@ from typing import Final, Literal, NoReturn, get_args
 
 from keyfob.errors import Misuse
 from keyfob.io.folders import platform_folder
-from keyfob.server.io.data import DATABASE, master_key, prepare_folder, write_once
+from keyfob.server.io.data import MASTER_KEY, master_key, prepare_folder, write_once
+from keyfob.server.io.stores import DATABASE
 from keyfob.server.start import MASTER_KEY_BYTES
 
 Place = Literal["file", "env", "credential", "command"]
 PLACES: Final[tuple[Place, ...]] = get_args(Place)
 VARIABLE: Final = "KEYFOB_MASTER_KEY"
 CREDENTIAL: Final = "keyfob-master-key"
-BESIDE: Final = "master.key"
 NAME_FILE: Final = "master-key.name"
 COMMAND_SECONDS: Final = 30
 _NAME_BYTES: Final = 8
@@ -74,7 +74,7 @@ def find_master_key(
     given = _credential(CREDENTIAL)
     if given is not None:
         return MasterKey(_parsed(given, f"credential:{CREDENTIAL}"), f"credential:{CREDENTIAL}")
-    outside, beside = _default_place(folder), folder / BESIDE
+    outside, beside = _default_place(folder), folder / MASTER_KEY
     if outside is not None and outside.is_file():
         return MasterKey(read_source(f"file:{outside}"), str(outside))
     if beside.exists():

@@ -46,6 +46,11 @@ class Argon2Passwords:
     def is_outdated(self, hashed: str) -> bool:
         return self._hasher.check_needs_rehash(hashed)
 
+    @property
+    def waiting(self) -> int:
+        """The number of passwords that wait for their check."""
+        return sum(tuple(self._waiting.values()))
+
     async def _has_turn(self, network: str) -> bool:
         """Wait for a turn. Return False if too many wait already, or if the caller has left."""
         if not self._limit.locked():

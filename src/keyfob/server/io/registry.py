@@ -15,12 +15,12 @@ from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
-from keyfob.server.io.data import DATABASE
 from keyfob.server.io.key_registry import KeyRegistry
 from keyfob.server.io.login_registry import LoginRegistry
 from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import is_tenant, open_store
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.keyring import BEGIN_BYTES, Keyring, begin_keyring, find_keyring
 from keyfob.server.ports import Passwords, Store, Transaction, Work
@@ -58,11 +58,15 @@ class Registry:
         self._keys = self._keyring.keys(self._surroundings.now())
 
     @classmethod
-    def open(cls, folder: Path, *, creates: bool = False, master_key: str | None = None, is_dev: bool = False) -> Self:
+    def open(
+        cls, folder: Path, *, creates: bool = False, database: str = "", master_key: str | None = None,
+        is_dev: bool = False,
+    ) -> Self:  # fmt: skip
         """Open the registry of the tenant in a folder.
 
         Args:
             folder: The tenant's folder.
+            database: The URL of its PostgreSQL database; "" for a file in the folder.
             creates: Whether to create a missing tenant.
             master_key: The place of its master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`;
                 else where `keyfob serve` looks.
@@ -71,11 +75,11 @@ class Registry:
         Raises:
             Misuse: There is no tenant, or its files cannot be used.
         """
-        if not creates and not is_tenant(folder):
+        if not creates and not is_tenant(folder, database):
             hint = "`keyfob tenant apply` or `keyfob serve` makes one; --data names another folder."
-            raise Misuse(f"there is no tenant in {folder}", hint=hint)
+            raise Misuse(f"there is no tenant in {'the database' if database else folder}", hint=hint)
         found = find_master_key(folder, master_key, is_dev=is_dev, creates=creates)
-        return cls(SqliteStore(folder / DATABASE), found.key, signal=ChangeSignal(folder))
+        return cls(open_store(folder, database), found.key, signal=ChangeSignal(folder))
 
     @classmethod
     def empty(cls) -> Self:
@@ -243,11 +247,6 @@ class Registry:
 
     def _write(self, work: Work[T]) -> T:
         return asyncio.run(self._store.write(work))
-
-
-def is_tenant(folder: Path) -> bool:
-    """Return whether a folder contains a tenant."""
-    return (folder / DATABASE).is_file()
 
 
 def new_client_id() -> str:

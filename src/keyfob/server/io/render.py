@@ -1,4 +1,4 @@
-"""Render the pages with Jinja2, with escaping, and the style sheet with the tenant's colour."""
+"""Render the pages and e-mails with Jinja2, HTML with escaping, and the style sheet with the tenant's colour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DARK_CARD: Final = "#1f2228"
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.PackageLoader("keyfob.server.io", "templates"),
-        autoescape=True,
+        autoescape=jinja2.select_autoescape(disabled_extensions=("txt",), default=True),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

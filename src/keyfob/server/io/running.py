@@ -12,7 +12,7 @@ import errno
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from keyfob.server.io.certificates import TlsFiles
 
 _BACKLOG: Final = 256
 _START_LIMIT_S: Final = 10.0
+_END_EVERY_S: Final = 0.05
 _CHECK_EVERY: Final = 10  # of uvicorn's ticks: once a second
 
 
@@ -104,10 +105,12 @@ class _LimitedServer(uvicorn.Server):
         await super().startup(sockets)
         if self._certified is not None and self._context is not None:
             await self._accept_registered()
-            kind = _with_certificate(self.config.http_protocol_class)
-            make = partial(kind, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
             listener, loop = self._certified.listener, asyncio.get_running_loop()
+            make = self._maker(_with_certificate(self.config.http_protocol_class))
             self.servers.append(await loop.create_server(make, sock=listener, ssl=self._context, backlog=_BACKLOG))
+
+    def _maker(self, kind: Any) -> Any:  # noqa: ANN401  one of uvicorn's protocol classes
+        return partial(kind, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def on_tick(self, counter: int) -> bool:
         """Accept newly registered certificates, and end connections that are too slow.
@@ -121,6 +124,50 @@ class _LimitedServer(uvicorn.Server):
                 if isinstance(connection, BoundedHttp):
                     connection.end_if_late(now)
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, answer all that was accepted, and end every connection."""
+        self._end_connections()
+        await self._accept_last(sockets or [])
+        ending = asyncio.ensure_future(self._keep_ending())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            ending.cancel()
+
+    async def _accept_last(self, sockets: list[socket.socket]) -> None:
+        """Stop listening. Accept what the system has accepted already, which would be reset otherwise."""
+        kind = self.config.http_protocol_class
+        places = [(one, self._maker(kind), self.config.ssl) for one in sockets]
+        if self._certified is not None and self._context is not None:
+            places.append((self._certified.listener, self._maker(_with_certificate(kind)), self._context))
+        accepted: list[tuple[socket.socket, Any, ssl.SSLContext | None]] = []
+        for listener, make, context in places:
+            with contextlib.suppress(OSError):  # there are no more
+                while True:
+                    accepted.append((listener.accept()[0], make, context))
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        connecting = [loop.connect_accepted_socket(make, one, ssl=context) for one, make, context in accepted]
+        await asyncio.gather(*connecting, return_exceptions=True)
+
+    def _end_connections(self) -> None:
+        for connection in tuple(self.server_state.connections):
+            connection.shutdown()
+
+    async def _keep_ending(self) -> None:
+        """Ask every connection to end, those too that complete their TLS handshake only now."""
+        while True:
+            self._end_connections()
+            await asyncio.sleep(_END_EVERY_S)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """End at SIGINT or SIGTERM as at a call. uvicorn raises it again, before the store is closed."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
     async def _accept_registered(self) -> None:
         if self._certified is None or self._context is None:
@@ -173,8 +220,8 @@ async def _call_with_certificate(app: Any, certificate: str, scope: dict[str, An
 def _server(app: Any, tls: TlsFiles | None, certified: Certified | None = None) -> uvicorn.Server:  # noqa: ANN401  uvicorn takes many kinds of application
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-        timeout_graceful_shutdown=5, timeout_keep_alive=int(limits.KEEP_ALIVE.total_seconds()), http=BoundedHttp,
-        ws="none",
+        timeout_graceful_shutdown=int(limits.STOP_ANSWERING.total_seconds()),
+        timeout_keep_alive=int(limits.KEEP_ALIVE.total_seconds()), http=BoundedHttp, ws="none",
         ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
     )  # fmt: skip
     guard_log("uvicorn.error")
@@ -192,8 +239,10 @@ def run(
 ) -> None:
     """Serve until SIGINT or SIGTERM, over https with `tls`. Finish pending requests before the end."""
     guard_log("asyncio", "concurrent.futures")
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
-        _server(app, tls, certified).run(sockets=[listener])
+    server = _server(app, tls, certified)
+    # Taken over before the event loop begins, which would lose the SystemExit of an earlier handler.
+    with contextlib.suppress(KeyboardInterrupt), server.capture_signals():
+        server.run(sockets=[listener])
 
 
 class Running:

@@ -14,13 +14,13 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from keyfob.errors import Misuse, StoreUnavailable
 from keyfob.run import run
+from keyfob.server.io.migrations import missing_steps
 from keyfob.server.ports import Transaction, Work
 from keyfob.server.rows import Row
 from keyfob.server.sql import SqlTransaction
@@ -296,25 +296,14 @@ def _migrate(connection: sqlite3.Connection) -> None:
     Raises:
         Misuse: A newer keyfob created the file.
     """
-    folder = files("keyfob.server.io").joinpath("schema")
-    steps = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
     connection.execute("BEGIN EXCLUSIVE")
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > len(steps):
-            raise Misuse(
-                "the store was made by a newer keyfob", code="store-newer", hint="Use that version, or another folder."
-            )
-        for number, step in enumerate(steps[version:], start=version + 1):
-            for statement in _statements(step.read_text(encoding="utf-8")):
+        for number, statements in missing_steps(version):
+            for statement in statements:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
-
-
-def _statements(script: str) -> list[str]:
-    plain = "\n".join(line for line in script.splitlines() if not line.startswith("--"))
-    return [part for part in plain.split(";") if part.strip()]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyfob.jose.shown import read_certificate
 from keyfob.protocol.secret import Secret
@@ -13,14 +14,13 @@ from keyfob.server.io.asgi import AsgiApp, Reload
 from keyfob.server.io.audit import audit_log
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
-from keyfob.server.io.data import DATABASE
-from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.reload import Reloader, State, note_password_users
 from keyfob.server.io.render import draw, render
 from keyfob.server.io.signing_keys import KeyFollower
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import open_store
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Audit, Mailer, Passwords, Store, TimeAndRandom, Transaction
 from keyfob.server.records import DEFAULT_CONNECTION, Document, User
@@ -34,6 +34,9 @@ from keyfob.server.start import (
     FirstUser,
     without_secrets,
 )
+
+if TYPE_CHECKING:
+    from keyfob.server.io.metrics import PrometheusMeter
 
 _PASSWORD_BYTES: Final = 12
 _USER_ID_BYTES: Final = 12
@@ -80,13 +83,14 @@ class Tenant:
     ) -> Tenant:
         """Create a tenant from its parts, with a signing key for each algorithm of its APIs.
 
+        Without a mailer, there are no codes by e-mail.
+
         Raises:
             Malformed: The stored keys were encrypted with another master key.
         """
         surroundings = surroundings or SystemSurroundings()
         keys = KeyFollower(store, master, surroundings)
-        outbox = mailer or MemoryOutbox()
-        site = await _make_site(config, store, keys, surroundings, passwords or Argon2Passwords(), audit, outbox)
+        site = await _make_site(config, store, keys, surroundings, passwords or Argon2Passwords(), audit, mailer)
         return cls(site, Reloader(site, keys, state=state).reload_if_changed)
 
     @classmethod
@@ -114,7 +118,14 @@ class Tenant:
 
     @classmethod
     def open(
-        cls, folder: Path, config: TenantConfig, *, with_first_user: bool = False, master_key: str | None = None
+        cls,
+        folder: Path,
+        config: TenantConfig,
+        *,
+        with_first_user: bool = False,
+        mailer: Mailer | None = None,
+        database: str = "",
+        master_key: str | None = None,
     ) -> Tenant:
         """Open a tenant with its keys and data in a folder.
 
@@ -122,6 +133,8 @@ class Tenant:
             folder: It is created at the first start.
             config: The settings.
             with_first_user: Whether to add a user at the first start; `first_user` then has the password.
+            mailer: Sends codes by e-mail, such as `SmtpMailer`; without one there are none.
+            database: The URL of a PostgreSQL database for the data; "" for a file in the folder.
             master_key: The place of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
                 Else it is where `keyfob serve` looks, and a new one is created in the folder.
 
@@ -130,7 +143,7 @@ class Tenant:
             Malformed: The stored keys were encrypted with another master key.
         """
         master = find_master_key(folder, master_key, is_dev=True).key
-        store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
+        store = open_store(folder, database)
 
         async def start() -> Tenant:
             state = ChangeSignal(folder).state
@@ -148,6 +161,8 @@ class Tenant:
         wire: Wire | None = None,
         for_certificates: ForCertificates | None = None,
         audit: Audit = audit_log,
+        mailer: Mailer | None = None,
+        database: str = "",
         master: bytes | None = None,
     ) -> Tenant:
         """Open a tenant with its settings, keys and data in a folder, and reload the settings when they change.
@@ -159,6 +174,8 @@ class Tenant:
             wire: The dialect, if not that of the settings.
             for_certificates: The address for client certificates, if any.
             audit: Receives the events of the audit log; else the logger `keyfob.audit` does.
+            mailer: As in `open`.
+            database: As in `open`.
             master: The master key; else it is found or created as in `open`.
 
         Raises:
@@ -167,7 +184,7 @@ class Tenant:
         """
         if master is None:
             master = find_master_key(folder, is_dev=True).key
-        store, mailer = SqliteStore(folder / DATABASE), FolderOutbox(folder / "outbox")
+        store = open_store(folder, database)
 
         def read(documents: tuple[Document, ...]) -> TenantConfig:
             config = config_of(documents, ready.issuer) if documents else ready
@@ -224,6 +241,15 @@ class Tenant:
 
         return user if await site.store.write(add) else None
 
+    def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int]) -> None:
+        """Count what happens from now on."""
+        meter.watch(self._site, lost_events)
+
+    def has_first_user(self) -> bool:
+        """Return whether the first user of a ready tenant may log in."""
+        found = asyncio.run(self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL)))
+        return found is not None and not found.is_blocked
+
     def close(self) -> None:
         """Close the store."""
         asyncio.run(self._site.store.close())
@@ -236,7 +262,7 @@ async def _make_site(
     surroundings: TimeAndRandom,
     passwords: Passwords,
     audit: Audit,
-    mailer: Mailer,
+    mailer: Mailer | None,
 ) -> Site:
     found = await keys.look(config)
     note_password_users(config, audit, surroundings.now())

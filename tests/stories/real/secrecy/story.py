@@ -21,8 +21,8 @@ import pytest
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.run import run
-from keyfob.server.io.data import DATABASE
 from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import DATABASE
 from keyfob.server.keyring import find_keyring
 from keyfob.server.start import decrypt_signing_key
 from keyfob.testing.person import Person

@@ -45,6 +45,7 @@ async def device_code(site: Site, request: Request) -> Response:
         return site.refuse("request_malformed", problem=words)
     wait = _wait(site, request)
     if wait:
+        site.meter.limited("device-logins")
         site.note("fdeaz", request, client_id=asked.client_id, description="too many requests")
         retry = (("retry-after", str(int(wait.total_seconds()) + 1)),)
         return answer(site.config.wire, "too_many", headers=retry)

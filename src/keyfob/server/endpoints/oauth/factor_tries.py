@@ -12,6 +12,7 @@ from keyfob.server.decide.throttle import (
     MESSAGE_PAUSE,
     MESSAGES,
     MESSAGES_OF_LOGIN,
+    MESSAGES_OF_NETWORK,
     MESSAGES_SPAN,
     network_of,
 )
@@ -63,15 +64,18 @@ async def give_back_tries(site: Site, user_id: str, peer: str, now: datetime) ->
     await site.store.write(work)
 
 
-async def message_wait(site: Site, login: MfaLogin) -> timedelta:
+async def message_wait(site: Site, login: MfaLogin, peer: str) -> timedelta:
     """Count an e-mail of a login. If too many were sent, count nothing and return the time to wait."""
     now, user_id = site.now(), login.user_id
     of_login, of_pause = _key(site, f"messages login {login.token_hash.hex()}"), _key(site, f"messages pause {user_id}")
     of_user = Budget(_key(site, f"messages user {user_id}"), MESSAGES, MESSAGES_SPAN)
+    of_network = Budget(
+        _key(site, f"messages network {network_of(peer)}"), MESSAGES_OF_NETWORK, MESSAGES_SPAN, of_stranger=True
+    )
 
     async def work(transaction: Transaction) -> timedelta:
         sent, last = await transaction.tries(of_login), await transaction.tries(of_pause)
-        wait = await of_user.wait(transaction, now)
+        wait = max(await of_user.wait(transaction, now), await of_network.wait(transaction, now))
         if last is not None:
             wait = max(wait, last.expires_at - now)
         if sent is not None and sent.count >= MESSAGES_OF_LOGIN:
@@ -79,10 +83,16 @@ async def message_wait(site: Site, login: MfaLogin) -> timedelta:
         if not wait:
             await transaction.save_tries(Tries(of_login, (sent.count if sent else 0) + 1, now, login.expires_at))
             await of_user.spend(transaction, now)
+            await of_network.spend(transaction, now)
             await transaction.save_tries(Tries(of_pause, 0, now, now + MESSAGE_PAUSE))
         return wait
 
     return await site.store.write(work)
+
+
+async def end_message_pause(site: Site, user_id: str) -> None:
+    """Let the next e-mail to a user go at once, since the last one was not sent. It still counts."""
+    await site.store.write(lambda transaction: transaction.drop_tries(_key(site, f"messages pause {user_id}")))
 
 
 def _budgets(site: Site, user_id: str, peer: str) -> tuple[Budget, Budget]:

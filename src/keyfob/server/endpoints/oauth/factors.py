@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from keyfob.errors import Unreachable
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -27,11 +28,13 @@ from keyfob.server.decide.multifactor import (
     write_recovery_code,
 )
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
+from keyfob.server.endpoints.oauth.code_mail import code_mail
+from keyfob.server.endpoints.oauth.factor_tries import end_message_pause
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, Factor, MfaLogin, User
 from keyfob.server.site import Site
-from keyfob.server.wire import answer
+from keyfob.server.wire import Outcome, answer
 
 TOKEN_BYTES: Final = 32
 _PREFIX: Final = "Fe26.2*"  # the prefix of Auth0's mfa_token and oob_code
@@ -58,7 +61,7 @@ async def begin_factor(
     await site.store.write(lambda transaction: transaction.save_mfa_login(login))
     call.note("mfar", user_id=user.user_id, description="a second factor is due")
     active = sorted({one.factor for one in factors if one.is_active})
-    kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in active or site.config.factors]}
+    kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in active or site.factors]}
     more = {"mfa_token": token.reveal(), "mfa_requirements": kinds}
     return answer(wire, "mfa_required", headers=call.headers, more=more)
 
@@ -184,14 +187,13 @@ async def check_recovery(
 
 async def send_message(
     site: Site, request: Request, login: MfaLogin, user: User, authenticator_id: str
-) -> Secret | None:
-    """Send a code by e-mail and return its oob_code, or None if the login is spent or too old.
+) -> Secret | Outcome:
+    """Send a code by e-mail. Return its oob_code, or why there is none.
 
-    The code of an earlier message is no longer valid.
-
-    Raises:
-        Unreachable: The message could not be sent.
+    The code of an earlier message is no longer valid. After a failure, the next try need not wait for the usual pause.
     """
+    if site.mailer is None:
+        return "mail_off"
     random, now = site.random, site.now()
     oob, code = Secret(_PREFIX + write_token(random(TOKEN_BYTES))), write_digits(random(8))
 
@@ -210,13 +212,16 @@ async def send_message(
         return True
 
     if not await site.store.write(keep):
-        return None
-    text = (
-        f"Your code is {code}. It is good for five minutes, once.\n\n"
-        "If you did not just log in, somebody knows your password: change it.\n"
-    )
-    await site.mailer.send(user.email, f"Your code for {site.config.name}", text)
-    site.note("mfas", request, user_id=user.user_id, description="a code was sent by e-mail")
+        return "mfa_token_refused"
+    mail = code_mail(site, login.client_id, code)
+    who = {"client_id": login.client_id, "user_id": user.user_id}
+    try:
+        await site.mailer.send(user.email, mail.subject, mail.text, mail.html)
+    except Unreachable as problem:
+        await end_message_pause(site, user.user_id)
+        site.note("gd_send_email_failure", request, **who, description=problem.message)
+        return "mail_unsent"
+    site.note("gd_send_email", request, **who, description="a code was sent by e-mail")
     return oob
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.jose.algorithms import ALGORITHMS
@@ -19,13 +18,10 @@ from keyfob.protocol.http import Headers, Request, Response, json_response
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.pkce import S256
 from keyfob.server.decide.authorization_facts import RESPONSE_MODES
-from keyfob.server.ports import Transaction
-from keyfob.server.records import Tries
 from keyfob.server.settings.config import STANDARD_SCOPES, TenantConfig
 from keyfob.server.site import Site
 
 # Short, so that clients soon see a new signing key.
-HEALTH_CHECKED_EVERY: Final = timedelta(seconds=5)
 CACHED: Final[Headers] = (("cache-control", "public, max-age=300"),)
 _PASSWORD_GRANTS: Final = frozenset({PASSWORD, PASSWORD_REALM, MFA_OTP, MFA_OOB, MFA_RECOVERY_CODE})
 
@@ -111,25 +107,3 @@ def _grants(config: TenantConfig) -> tuple[str, ...]:
 
 async def jwks(site: Site, _: Request) -> Response:
     return json_response(200, {"keys": [key.public_jwk() for key in site.keys]}, headers=CACHED)
-
-
-async def health(site: Site, _: Request) -> Response:
-    """Answer whether the store can be read and written, checked every few seconds at most."""
-    now = site.now()
-    if site.health is None or not site.health[0] <= now < site.health[0] + HEALTH_CHECKED_EVERY:
-        site.health = (now, await _is_healthy(site, now))
-    if not site.health[1]:
-        return json_response(503, {"status": "unavailable"})
-    return json_response(200, {"status": "ok"})
-
-
-async def _is_healthy(site: Site, now: datetime) -> bool:
-    async def write(transaction: Transaction) -> None:
-        await transaction.save_tries(Tries(b"health", 0, now, now + HEALTH_CHECKED_EVERY))
-
-    try:
-        await site.store.read(lambda transaction: transaction.signing_keys())
-        await site.store.write(write)
-    except Exception:  # noqa: BLE001  of a store of any kind, such as a full disk
-        return False
-    return True

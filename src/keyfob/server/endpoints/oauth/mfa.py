@@ -87,11 +87,11 @@ async def associate(site: Site, request: Request) -> Response:
     if not mfa_user.has_access_token and any(one.is_active for one in mfa_user.factors):
         return site.refuse("already_enrolled")
     factor = asked.factor
-    if factor is None or factor not in site.config.factors:
-        return site.refuse("challenge_unsupported")
+    if factor is None or factor not in site.factors:
+        return site.refuse("mail_off" if factor in site.config.factors else "challenge_unsupported")
     if factor == "email" and mfa_user.has_access_token:
         return site.refuse("challenge_unsupported")  # an e-mail is sent for a login with a password
-    wait = await message_wait(site, mfa_user.login) if factor == "email" else timedelta()
+    wait = await message_wait(site, mfa_user.login, request.peer) if factor == "email" else timedelta()
     if wait:
         return answer(site.config.wire, "too_many", headers=retry_after(wait))
     enrolled = await enrol(site, mfa_user.user, factor, mfa_user.login)
@@ -104,8 +104,8 @@ async def associate(site: Site, request: Request) -> Response:
     else:
         name = enrolled.authenticator.authenticator_id
         oob = await send_message(site, request, mfa_user.login, mfa_user.user, name)
-        if oob is None:
-            return site.refuse("mfa_token_refused")
+        if not isinstance(oob, Secret):
+            return site.refuse(oob)
         shown = {"authenticator_type": "oob", "binding_method": "prompt", "oob_channel": "email"}
         shown |= {"oob_code": oob.reveal()}
     site.note("mfaa", request, user_id=mfa_user.user.user_id, description=f"enrolment of {factor} began")
@@ -138,12 +138,14 @@ async def challenge(site: Site, request: Request) -> Response:
     chosen = min(usable, key=lambda one: kinds.index(_TYPES[one.factor]))
     if chosen.factor == "otp":
         return json_response(200, {"challenge_type": "otp"})
-    wait = await message_wait(site, mfa_user.login)
+    if site.mailer is None:
+        return site.refuse("mail_off")
+    wait = await message_wait(site, mfa_user.login, request.peer)
     if wait:
         return answer(site.config.wire, "too_many", headers=retry_after(wait))
     oob = await send_message(site, request, mfa_user.login, mfa_user.user, chosen.authenticator_id)
-    if oob is None:
-        return site.refuse("mfa_token_refused")
+    if not isinstance(oob, Secret):
+        return site.refuse(oob)
     return json_response(200, {"challenge_type": "oob", "oob_code": oob.reveal(), "binding_method": "prompt"})
 
 

@@ -39,8 +39,14 @@ from keyfob.server.site import Site
 
 
 async def token(site: Site, request: Request) -> Response:
-    """Run the checks, and issue the tokens."""
+    """Run the checks, issue the tokens, and count the answer."""
     progress = _Progress(site, request)
+    response = await _answer(progress)
+    site.meter.token("" if progress.grant is None else type_of(progress.grant), response)
+    return response
+
+
+async def _answer(progress: _Progress) -> Response:
     for step in STEPS:
         refusal = await _CHECK[step](progress)
         if refusal is not None:

@@ -56,12 +56,14 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     login = check_factor(facts)
     if isinstance(login, FactorWrong):
         if login.outcome == "attempts_many" and user is not None:
+            site.meter.limited("second-factors")
             call.note("gd_otp_rate_limit_exceed", user_id=user.user_id)
         return call.refuse(login.outcome, problem="Missing required parameter: binding_code")
     assert user is not None, "the mfa_token of a deleted user fails a check"  # noqa: S101
     api = account.api
     assert api is not None  # noqa: S101
     if not await spend_try(site, user.user_id, peer, call.now):  # others have spent the last one in the meantime
+        site.meter.limited("second-factors")
         return call.refuse("attempts_many")
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)

@@ -49,6 +49,8 @@ from keyfob.server.site import Site
 WRONG: Final = "That code is wrong, too old, or was used before."
 TOO_MANY: Final = "Too many wrong codes. Please try again in a few minutes."
 TOO_MANY_MESSAGES: Final = "A code was sent already. Please look into your mailbox, or try again in a few minutes."
+NO_MAIL: Final = "No code can be sent by e-mail here. Please ask the operator of this page."
+UNSENT: Final = "The e-mail could not be sent. Please try again, or use another way to prove that it is you."
 SENT: Final = "A code was sent to your e-mail address. It is good for five minutes."
 
 
@@ -95,10 +97,7 @@ async def act(site: Site, request: Request) -> Response:
         case "decline":
             return await decline(site, request, browser, pending)
         case "email" if "email" in due.active:
-            if await message_wait(site, due.login):
-                return again(site, browser, pending, problem=TOO_MANY_MESSAGES, status=429)
-            sent = await send_message(site, request, due.login, due.user, "")
-            return again(site, browser, pending, told=SENT) if sent else error_page(site, browser, LOST)
+            return await _send_code(site, request, browser, pending, due)
         case "enrol" if pending.login.step == "enrol":
             if due.unproven is None:  # pressed again, or after "back": the secret that was shown stays
                 await enrol(site, due.user, "otp", due.login, with_recovery=False)
@@ -107,11 +106,28 @@ async def act(site: Site, request: Request) -> Response:
             return await _verify(site, request, browser, pending, due, fields)
 
 
+async def _send_code(
+    site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due
+) -> Response:
+    if site.mailer is None:
+        return again(site, browser, pending, problem=NO_MAIL, status=400)
+    if await message_wait(site, due.login, request.peer):
+        return again(site, browser, pending, problem=TOO_MANY_MESSAGES, status=429)
+    match await send_message(site, request, due.login, due.user, ""):
+        case Secret():
+            return again(site, browser, pending, told=SENT)
+        case "mail_unsent":
+            return again(site, browser, pending, problem=UNSENT, status=503)
+        case _:
+            return error_page(site, browser, LOST)
+
+
 async def _verify(
     site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due, fields: Fields
 ) -> Response:
     now, user_id, typed = site.now(), due.user.user_id, fields.optional_text("code") or ""
     if not await spend_try(site, user_id, request.peer, now):
+        site.meter.limited("second-factors")
         site.note("gd_otp_rate_limit_exceed", request, user_id=user_id)
         return again(site, browser, pending, problem=TOO_MANY, status=429)
     code = write_recovery_code(site.random(RECOVERY_LENGTH))

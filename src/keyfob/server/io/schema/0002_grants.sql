@@ -2,7 +2,7 @@
 ALTER TABLE device_login ADD COLUMN sid TEXT;
 ALTER TABLE refresh_login RENAME COLUMN current_hash TO current_hashes;
 ALTER TABLE refresh_login RENAME COLUMN previous_hash TO previous_hashes;
-UPDATE refresh_login SET previous_hashes = x'' WHERE previous_hashes IS NULL;
+UPDATE refresh_login SET previous_hashes = CAST('' AS BLOB) WHERE previous_hashes IS NULL;
 ALTER TABLE refresh_login ADD COLUMN rotated_s REAL;
 ALTER TABLE refresh_login ADD COLUMN key_thumbprint TEXT;
 ALTER TABLE refresh_login ADD COLUMN sid TEXT;

@@ -1,0 +1,64 @@
+"""GET /healthz and /readyz: whether this process answers, and whether it can use its store."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from keyfob.errors import KeyfobError
+from keyfob.protocol.http import NO_STORE, Request, Response, json_response
+from keyfob.server.ports import Transaction
+from keyfob.server.records import Tries
+from keyfob.server.site import Site
+
+CHECKED_EVERY: Final = timedelta(seconds=1)
+SLOW: Final = timedelta(seconds=5)
+
+
+async def health(_: Site, __: Request) -> Response:
+    """Answer that the process is alive. A restart does not mend a store, so the store does not matter here."""
+    return json_response(200, {"status": "ok"}, headers=NO_STORE)
+
+
+async def ready(site: Site, _: Request) -> Response:
+    """Answer whether the store can be read and written. It is checked once a second at most, and once at a time."""
+    state, now = site.readiness, site.now()
+    if state.checking_since is not None and state.checking_since <= now:
+        is_slow = now - state.checking_since > SLOW
+        return _answer("store-slow" if is_slow else state.reason)
+    if state.checked_at is None or not state.checked_at <= now < state.checked_at + CHECKED_EVERY:
+        state.checking_since = now
+        try:
+            state.reason = await _failure(site, now)
+        finally:
+            state.checking_since, state.checked_at = None, site.now()
+    return _answer(state.reason)
+
+
+def _answer(reason: str) -> Response:
+    if reason:
+        return json_response(
+            503, {"status": "unavailable", "reason": reason}, headers=(*NO_STORE, ("retry-after", "1"))
+        )
+    return json_response(200, {"status": "ok"}, headers=NO_STORE)
+
+
+async def _failure(site: Site, now: datetime) -> str:
+    """Use the store. Return the code of the failure, or ""."""
+
+    async def write(transaction: Transaction) -> None:
+        await transaction.save_tries(Tries(b"health", 0, now, now + SLOW))
+
+    try:
+        await site.store.read(lambda transaction: transaction.signing_keys())
+    except Exception as problem:  # noqa: BLE001  of a store of any kind
+        return _code(problem, "store-unreadable")
+    try:
+        await site.store.write(write)
+    except Exception as problem:  # noqa: BLE001  such as a full disk
+        return _code(problem, "store-unwritable")
+    return ""
+
+
+def _code(problem: Exception, otherwise: str) -> str:
+    return problem.code if isinstance(problem, KeyfobError) else otherwise

@@ -1,0 +1,31 @@
+"""Write the e-mail with a code, from its templates: a subject, plain text, and the same as HTML."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from keyfob.server.decide.multifactor import MESSAGE_LIFETIME
+from keyfob.server.site import Site, log_text
+
+
+class WrittenMail(NamedTuple):
+    subject: str
+    text: str
+    html: str
+
+
+def code_mail(site: Site, client_id: str, code: str) -> WrittenMail:
+    """Return the e-mail with a code for a login.
+
+    The names in it are one line each, so that none can add a header or a paragraph of its own.
+    """
+    client = site.config.application(client_id)
+    words = {
+        "tenant": log_text(site.config.name),
+        "application": log_text(client.name if client else client_id),
+        "code": code,
+        "minutes": int(MESSAGE_LIFETIME.total_seconds() // 60),
+    }
+    # The subject is the first line of the text, so that the words of one e-mail are in two files.
+    subject, _, text = site.render("code_mail.txt", words).decode().partition("\n")
+    return WrittenMail(subject, text.lstrip("\n"), site.render("code_mail.html", words).decode())

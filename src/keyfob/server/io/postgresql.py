@@ -1,0 +1,309 @@
+"""A store in a PostgreSQL database, which many nodes share.
+
+Each function runs in one transaction, with isolation SERIALIZABLE if it saves anything. If transactions conflict, all
+but one run again, the third time alone on all nodes, which cannot conflict (docs/decisions/0044-postgresql.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from functools import cache
+from itertools import count
+from typing import Any, Final, Protocol, TypeVar, cast
+
+import asyncpg  # type: ignore[import-untyped]  # it has no types
+
+from keyfob.errors import Misuse, StoreUnavailable
+from keyfob.server.io.database_url import connect_arguments, shown
+from keyfob.server.io.migrations import in_postgresql, missing_steps
+from keyfob.server.ports import Work
+from keyfob.server.rows import Row
+from keyfob.server.sql import SqlTransaction
+
+T = TypeVar("T")
+CONNECTIONS: Final = 10  # of one event loop
+_CONNECT_S: Final = 3.0  # to wait for a connection, new or in use
+_ANSWER_S: Final = 10.0  # for one statement, if the network is silent; the database itself ends it earlier
+_MIGRATION_S: Final = 3600.0
+_SETTINGS: Final = {
+    "application_name": "keyfob",
+    "statement_timeout": "5s",
+    "lock_timeout": "3s",
+    "idle_in_transaction_session_timeout": "10s",
+    # A scan of a whole table conflicts with every change of it; of an index, with changes nearby.
+    "enable_seqscan": "off",
+}
+_TOGETHER: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN ROW SHARE MODE"
+_ALONE: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN EXCLUSIVE MODE"
+# An issued token survives a crash, even if the database's owner prefers speed for others. Stricter values stay.
+_DURABLE: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
+_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_TRIES_TOGETHER: Final = 2
+_TRIES: Final = 5  # a transaction that runs alone conflicts only with what others than keyfob do
+_LONGEST_PAUSE_S: Final = 0.01
+_MIGRATION_LOCK: Final = 0x6B6579666F62  # "keyfob"
+# What a transaction has not seen may violate a unique constraint; that of one that runs alone has another cause.
+_CONFLICTS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
+_FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
+# The database works, and a value is at fault. asyncpg raises a ValueError for one that it cannot send.
+_MISTAKES: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
+
+
+class _Connection(Protocol):
+    """A connection of asyncpg, which has no types."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
+    async def fetch(self, query: str, *args: object) -> list[Row]: ...
+    async def fetchval(self, query: str, *args: object) -> Any: ...  # noqa: ANN401  the statement defines the type
+    def is_closed(self) -> bool: ...
+    def is_in_transaction(self) -> bool: ...
+    def terminate(self) -> None: ...
+
+
+class _Pool(Protocol):
+    """A pool of asyncpg."""
+
+    async def acquire(self, *, timeout: float) -> _Connection: ...  # noqa: ASYNC109
+    async def release(self, connection: _Connection) -> None: ...
+    async def expire_connections(self) -> None: ...
+    async def close(self) -> None: ...
+    def terminate(self) -> None: ...
+
+
+_CREATE_POOL: Final[Callable[..., Awaitable[_Pool]]] = cast(Any, asyncpg).create_pool
+
+
+class _Statements:
+    """Runs statements in the transaction of a connection."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    async def query(self, sql: str, *values: object) -> Sequence[Row]:
+        return await self._connection.fetch(_numbered(sql), *values)
+
+    async def change(self, sql: str, *values: object) -> int:
+        done = await self._connection.execute(_numbered(sql), *values)
+        return int(done.rpartition(" ")[2])
+
+
+class _SecondQuery(Exception):
+    """A function that reads needs more than one query, and so a snapshot."""
+
+
+class _OneQuery(_Statements):
+    """Runs one query without a transaction: it has a snapshot of its own, and takes one round trip for three."""
+
+    _is_used = False
+
+    async def query(self, sql: str, *values: object) -> Sequence[Row]:
+        if self._is_used:
+            raise _SecondQuery
+        self._is_used = True
+        return await super().query(sql, *values)
+
+
+class PostgresStore:
+    """A store in a PostgreSQL database. It connects when it is used, and once more after a failure."""
+
+    def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
+        """Create a store; the first use migrates the schema.
+
+        Args:
+            url: `postgresql://USER@HOST/DATABASE`, with the parameters of libpq.
+            connections: The most that one event loop opens.
+
+        Raises:
+            Misuse: The URL cannot be used.
+        """
+        self._name = shown(url)
+        self._arguments = {**_pool_arguments(), **connect_arguments(url), "max_size": connections}
+        self._pools: dict[asyncio.AbstractEventLoop, tuple[_Pool, AsyncGenerator[_Pool]]] = {}
+        self._is_current = False
+
+    async def read(self, work: Work[T]) -> T:
+        with _translated():
+            async with self._borrowed() as connection:
+                with contextlib.suppress(_SecondQuery):
+                    return await work(SqlTransaction(_OneQuery(connection)))
+                await connection.execute(_SNAPSHOT)
+                result = await work(SqlTransaction(_Statements(connection)))
+                await connection.execute("COMMIT")
+                return result
+
+    async def write(self, work: Work[T]) -> T:
+        with _translated():
+            for number in count(1):
+                try:
+                    return await self._write_once(work, _TOGETHER if number <= _TRIES_TOGETHER else _ALONE)
+                except _CONFLICTS:
+                    if number == _TRIES:
+                        raise
+                await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  only spreads them
+        raise AssertionError
+
+    async def is_tenant(self) -> bool:
+        """Return whether the database has a tenant. It is not changed."""
+        with _translated():
+            async with self._lent(await self._pool()) as connection:
+                return await _version(connection) > 0
+
+    async def close(self) -> None:
+        """Close the connections of this event loop. Those of others are closed when their loop is."""
+        if found := self._pools.pop(asyncio.get_running_loop(), None):
+            await found[1].aclose()
+
+    async def _write_once(self, work: Work[T], begin: str) -> T:
+        async with self._borrowed() as connection:
+            await connection.execute(begin)
+            result = await work(SqlTransaction(_Statements(connection)))
+            if await connection.execute("COMMIT") != "COMMIT":  # the answer is ROLLBACK after a failed statement
+                raise StoreUnavailable("the database did not save a transaction")
+            return result
+
+    @contextlib.asynccontextmanager
+    async def _borrowed(self) -> AsyncGenerator[_Connection]:
+        """Lend a connection to a database with the present schema."""
+        pool = await self._pool()
+        if not self._is_current:
+            async with self._lent(pool) as connection:
+                await _migrate(connection, self._name)
+            self._is_current = True
+        async with self._lent(pool) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def _lent(self, pool: _Pool) -> AsyncGenerator[_Connection]:
+        """Lend a connection, and roll back what was not committed."""
+        try:
+            connection = await pool.acquire(timeout=_CONNECT_S)
+        except TimeoutError:
+            raise StoreUnavailable("the database gave no connection in time") from None
+        except asyncpg.ClientConfigurationError as problem:
+            raise Misuse(f"{self._name} cannot be used: {problem.args[0]}") from None
+        except ValueError:
+            raise Misuse(f"{self._name} cannot be used: it is not a URL of a database") from None
+        try:
+            yield connection
+        except BaseException as problem:
+            if isinstance(problem, asyncpg.ReadOnlySQLTransactionError):  # this server is a standby now
+                await pool.expire_connections()
+            await _roll_back(connection, is_lost=not isinstance(problem, Exception) or isinstance(problem, OSError))
+            raise
+        finally:
+            await pool.release(connection)
+
+    async def _pool(self) -> _Pool:
+        loop = asyncio.get_running_loop()
+        if loop not in self._pools:
+            self._pools = {one: kept for one, kept in self._pools.items() if not one.is_closed()}
+            keeper = _keep_pool(_CREATE_POOL(**self._arguments))
+            self._pools[loop] = await anext(keeper), keeper  # never suspends, since no connection is opened
+        return self._pools[loop][0]
+
+
+async def _keep_pool(made: Awaitable[_Pool]) -> AsyncGenerator[_Pool]:
+    """Yield a pool. A loop that ends closes its generators, and this one its pool."""
+    pool = await made
+    try:
+        yield pool
+    finally:
+        with contextlib.suppress(TimeoutError, *_FAILURES):
+            await asyncio.wait_for(pool.close(), _CONNECT_S)
+        pool.terminate()
+
+
+async def _roll_back(connection: _Connection, *, is_lost: bool) -> None:
+    if not is_lost and not connection.is_closed():
+        try:
+            if connection.is_in_transaction():
+                await connection.execute("ROLLBACK")
+        except (*_FAILURES, asyncio.CancelledError):
+            is_lost = True
+    if is_lost:
+        connection.terminate()
+
+
+@contextlib.contextmanager
+def _translated() -> Generator[None]:
+    try:
+        yield
+    except _MISTAKES:
+        raise
+    except _FAILURES as problem:
+        raise StoreUnavailable(f"the database cannot be used ({_reason(problem)})") from problem
+
+
+def _reason(problem: BaseException) -> str:
+    if isinstance(problem, asyncpg.PostgresError):
+        return f"{getattr(problem, 'sqlstate', '')}: {problem.args[0] if problem.args else type(problem).__name__}"
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
+    return type(problem).__name__
+
+
+@cache
+def _numbered(sql: str) -> str:
+    """Return a statement with $1, $2 ... for each `?`."""
+    first, *rest = sql.split("?")
+    return first + "".join(f"${number}{part}" for number, part in enumerate(rest, start=1))
+
+
+async def _version(connection: _Connection) -> int:
+    """Return the number of the last step that the schema has; 0 for an empty database."""
+    if await connection.fetchval("SELECT to_regclass('keyfob_schema')") is None:
+        return 0
+    return int(await connection.fetchval("SELECT max(version) FROM keyfob_schema") or 0)
+
+
+async def _migrate(connection: _Connection, name: str) -> None:
+    """Migrate the schema, unless it is the present one: then no right is needed to change it.
+
+    Raises:
+        Misuse: A newer keyfob made it, or the database is not for keyfob.
+    """
+    if not missing_steps(await _version(connection)):
+        return
+    if await connection.fetchval("SHOW server_encoding") != "UTF8":
+        raise Misuse(f"{name} is not in UTF-8", hint="CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0")
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
+    await connection.execute(begin)
+    # Of nodes that start at once, one migrates, and the others wait for it.
+    await connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})", timeout=_MIGRATION_S)
+    await connection.execute("CREATE TABLE IF NOT EXISTS keyfob_schema (version BIGINT NOT NULL)")
+    for number, statements in missing_steps(await _version(connection)):
+        for statement in statements:
+            try:
+                await connection.execute(in_postgresql(statement), timeout=_MIGRATION_S)
+            except asyncpg.DuplicateTableError:
+                hint = "Give keyfob a database of its own, or a schema: add ?search_path=NAME to the URL."
+                raise Misuse(f"{name} has tables of another program", hint=hint) from None
+        await connection.execute("INSERT INTO keyfob_schema (version) VALUES ($1)", number)
+    await connection.execute("COMMIT")
+
+
+async def _make_durable(connection: _Connection) -> None:
+    await connection.execute(_DURABLE)
+
+
+async def _keep_session(_: object) -> None:
+    """Keep the session as it is when a connection returns to the pool; the usual reset takes a round trip."""
+
+
+def _pool_arguments() -> dict[str, Any]:
+    return {
+        "min_size": 0,
+        "timeout": _CONNECT_S,
+        "command_timeout": _ANSWER_S,
+        "init": _make_durable,
+        "reset": _keep_session,
+        "max_queries": 1_000_000,
+        "statement_cache_size": 256,
+        "max_cached_statement_lifetime": 0,
+        "server_settings": dict(_SETTINGS),
+    }

@@ -1,0 +1,212 @@
+"""Send e-mail by SMTP (RFC 5321), over TLS (RFC 8314, RFC 3207) with a login (RFC 4954)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+from email.headerregistry import Address
+from typing import TYPE_CHECKING, Final, Literal, cast
+from urllib.parse import unquote, urlsplit
+
+from keyfob.errors import Misuse, Unreachable
+from keyfob.lazy import LazyModule
+from keyfob.protocol.secret import Secret
+from keyfob.server.decide import limits
+from keyfob.server.io.mail import Mail, address_to, read_address, write_message
+
+if TYPE_CHECKING:
+    import aiosmtplib
+else:
+    aiosmtplib = LazyModule("aiosmtplib")  # not every tenant sends e-mail
+
+Security = Literal["starttls", "implicit", "none"]
+_PORTS: Final[dict[Security, int]] = {"starttls": 587, "implicit": 465, "none": 25}
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_QUIT_TIME: Final = 1.0  # seconds; the message has been accepted by then
+_FAULT_OF_SERVER: Final = 400  # its answers from here on are refusals: 4xx for now, 5xx for good
+_FOR_GOOD: Final = 500
+_URL_HINT: Final = "Such as smtp://USER@smtp.example.com:587 (STARTTLS), or smtps://USER@smtp.example.com (port 465)."
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """The server that takes this tenant's e-mail.
+
+    Attributes:
+        security: `starttls`: the connection is encrypted or ended. `implicit`: it is TLS from the first byte.
+        user: The name to log in with, or "" for no login.
+    """
+
+    host: str
+    port: int
+    security: Security = "starttls"
+    user: str = ""
+
+    @classmethod
+    def read(cls, url: str) -> MailServer:
+        """Read an address, `smtp://USER@HOST:PORT` or `smtps://...`.
+
+        `smtp` is STARTTLS, except on this machine itself, where nothing is encrypted.
+
+        Raises:
+            Misuse: It is none, or has a password.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            raise Misuse("that is not the address of a mail server", hint=_URL_HINT) from None
+        if parts.password is not None:
+            hint = "Change it: others may have seen it. Put the new one into KEYFOB_SMTP_PASSWORD or a file."
+            raise Misuse("a password does not belong into the address of a mail server", hint=hint)
+        is_bare = parts.path in {"", "/"} and not parts.query and not parts.fragment
+        if parts.scheme not in {"smtp", "smtps"} or not host or not is_bare or not url.isprintable() or " " in url:
+            raise Misuse("that is not the address of a mail server", hint=_URL_HINT)
+        security: Security = "implicit" if parts.scheme == "smtps" else "none" if host in _LOOPBACK else "starttls"
+        return cls(host, port or _PORTS[security], security, unquote(parts.username or ""))
+
+
+class SmtpMailer:
+    """Send each message over a connection of its own, in ten seconds at most.
+
+    Connecting is tried twice. A message is handed over once, since a server that does not answer may have taken it.
+    """
+
+    def __init__(
+        self, server: MailServer, sender: str, password: Secret | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Create the mailer. It does not connect yet.
+
+        Args:
+            server: The server.
+            sender: Who messages are from: an address, or `Name <address>`.
+            password: For the user of the server.
+            tls: How to check the server's certificate; else by the system's authorities, or those of SSL_CERT_FILE.
+
+        Raises:
+            Misuse: The sender is not one address of ASCII letters, or a user has no password.
+        """
+        name, bracket, rest = sender.rpartition("<")
+        address = rest.removesuffix(">") if bracket else sender
+        try:
+            self._sender: Address = read_address(address, name.strip(' "'))
+        except ValueError:
+            raise Misuse("that is not one e-mail address to send from", hint="Such as no-reply@example.com.") from None
+        if not address.isascii():
+            raise Misuse("the address to send from is not of ASCII letters", hint="Write its domain as xn--...")
+        if bool(server.user) != (password is not None):
+            hint = "Set KEYFOB_SMTP_PASSWORD, or name a file with --smtp-password; the user stands in the address."
+            raise Misuse("to log in at the mail server takes a user and a password", hint=hint)
+        self._server, self._password, self._tls = server, password, tls
+        self._under_way = 0
+        self._lookup: asyncio.Task[None] | None = None
+
+    async def send(self, to: str, subject: str, text: str, html: str = "") -> None:
+        recipient = address_to(to)
+        message = write_message(self._sender, recipient, Mail(to, subject, text, html))
+        options = [] if to.isascii() else ["SMTPUTF8", "BODY=8BITMIME"]
+        if self._under_way >= limits.MAILS_AT_ONCE:
+            raise _unsent("too many e-mails are being sent; the mail server is slow")
+        self._under_way += 1
+        try:
+            async with asyncio.timeout(limits.MAIL_TIME.total_seconds()):
+                client = await self._connected()
+                try:
+                    await client.sendmail(self._sender.addr_spec, [to], message.as_bytes(), mail_options=options)
+                except BaseException:
+                    _abandon(client)
+                    raise
+        except TimeoutError:
+            raise _unsent(f"the mail server took longer than {limits.MAIL_TIME.seconds} seconds") from None
+        except (aiosmtplib.SMTPException, OSError, ValueError) as problem:
+            raise _unsent(_words(problem)) from None
+        finally:
+            self._under_way -= 1
+        with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+            await client.quit(timeout=_QUIT_TIME)
+        _abandon(client)
+
+    async def _connected(self) -> aiosmtplib.SMTP:
+        """Return a connection that is encrypted and logged in."""
+        await self._look_up()
+        try:
+            return await self._connect()
+        except (aiosmtplib.SMTPConnectError, aiosmtplib.SMTPServerDisconnected):
+            return await self._connect()
+
+    async def _connect(self) -> aiosmtplib.SMTP:
+        server, security = self._server, self._server.security
+        client = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            local_hostname=self._sender.domain,
+            timeout=None,  # `send` has one for all of it
+            use_tls=security == "implicit",
+            start_tls=security == "starttls",
+            tls_context=self._tls or ssl.create_default_context(),
+        )
+        try:
+            await client.connect()
+            if self._password is not None:
+                await client.login(server.user, self._password.reveal())
+        except BaseException:
+            _abandon(client)
+            raise
+        return client
+
+    async def _look_up(self) -> None:
+        """Look up the server's name, once at a time.
+
+        A name server that does not answer then takes one thread, and not all of those that hash passwords.
+        """
+        lookup = self._lookup
+        if lookup is None or lookup.done():
+            lookup = self._lookup = asyncio.create_task(_look_up(self._server))
+        await asyncio.shield(lookup)
+
+
+async def _look_up(server: MailServer) -> None:
+    with contextlib.suppress(OSError):  # connecting fails for the same reason, and reports it
+        await asyncio.get_running_loop().getaddrinfo(server.host, server.port)
+
+
+def _abandon(client: aiosmtplib.SMTP) -> None:
+    """Close a connection at once. With TLS, an orderly end would wait for a server that does not answer."""
+    transport = client.transport
+    client.close()
+    if transport is not None:
+        cast("asyncio.WriteTransport", transport).abort()
+
+
+def _unsent(message: str) -> Unreachable:
+    return Unreachable(message, hint="Look at the mail server, and at --smtp.")
+
+
+def _words(problem: Exception) -> str:
+    """Return what happened. A server's texts are left out, since they may repeat addresses and messages."""
+    match problem:
+        case aiosmtplib.SMTPAuthenticationError():
+            return f"the mail server did not take the user and the password ({problem.code})"
+        case aiosmtplib.SMTPRecipientsRefused():
+            return f"the mail server refused the user's address ({problem.recipients[0].code})"
+        case aiosmtplib.SMTPResponseException() if problem.code >= _FAULT_OF_SERVER:
+            for_now = "" if problem.code >= _FOR_GOOD else " for now"
+            return f"the mail server refused the e-mail{for_now} ({problem.code})"
+        case aiosmtplib.SMTPNotSupported():
+            return "the mail server takes no address with letters beyond ASCII (SMTPUTF8)"
+        case _ if _is_about_certificate(problem):
+            return "the mail server's certificate is not trusted"
+        case aiosmtplib.SMTPServerDisconnected() | ConnectionResetError():
+            return "the mail server ended the connection"
+        case aiosmtplib.SMTPConnectError() | OSError():
+            return "the mail server cannot be reached"
+        case _:
+            return "the mail server offers no STARTTLS, or no login that is known here"
+
+
+def _is_about_certificate(problem: BaseException | None) -> bool:
+    while problem is not None and not isinstance(problem, ssl.SSLCertVerificationError):
+        problem = problem.__cause__ or problem.__context__
+    return problem is not None
