@@ -34,6 +34,7 @@ from tests.server.wires import (
 )  # fmt: skip
 
 MASTER = FakeSurroundings().random(32)
+JWKS = f"{ISSUER}.well-known/jwks.json"
 SECOND = timedelta(seconds=1)
 
 
@@ -49,7 +50,7 @@ def signing_key(scene: Scene, **changed: str) -> str:
 
 
 def published(scene: Scene) -> list[str]:
-    found = body_of(scene.send(Request("GET", f"{ISSUER}.well-known/jwks.json")))["keys"]
+    found = body_of(scene.send(Request("GET", JWKS)))["keys"]
     assert isinstance(found, list)
     return [str(one["kid"]) for one in found]
 
@@ -114,7 +115,7 @@ def test_keys_turn_by_age_once_for_all_nodes() -> None:
     old = signing_key(scene)
 
     async def look() -> None:
-        await asyncio.gather(*(app.answer(Request("GET", f"{ISSUER}healthz")) for app in (scene.tenant.app, other.app)))
+        await asyncio.gather(*(app.answer(Request("GET", JWKS)) for app in (scene.tenant.app, other.app)))
 
     scene.time.go(timedelta(days=90) - ANNOUNCED_FOR)
     asyncio.run(look())
@@ -212,7 +213,7 @@ def test_a_second_factor_that_a_node_sealed_with_the_former_key_is_sealed_anew_b
     mfa_token(scene)
     keys_of(scene).rewrap(bytes(range(32)), timedelta(hours=1))
     secret, _ = enrolled(scene)  # on the same clock tick: the node has not looked yet
-    assert scene.send(Request("GET", f"{ISSUER}healthz")).status == 200  # now it looks
+    assert published(scene)  # now it looks
     scene.time.go(GRACE + timedelta(days=1))
     other = asyncio.run(Tenant.create(
         scene.config, store=scene.store, master=bytes(range(32)), surroundings=scene.time, passwords=quick_passwords()
