@@ -67,7 +67,7 @@ def test_a_second_init_elsewhere_keeps_the_password() -> None:
 def test_a_tenant_from_a_file_prints_a_login() -> None:
     """[FC-24]."""
     with closing(Tenant.follow(DATA, ready_config(ISSUER))) as tenant:
-        assert f"  keyfob login {ISSUER} my-cli\n" in _introduction(tenant, DATA)
+        assert f"  keyfob login {ISSUER} my-cli\n" in _introduction(tenant, DATA, "")
 
 
 def test_without_a_terminal_serving_a_file_says_what_it_removes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.passwords import Argon2Passwords
-from keyfob.server.io.reload import Reloader, State, note_password_users
+from keyfob.server.io.reload import Reloader, note_password_users
 from keyfob.server.io.render import draw, render
 from keyfob.server.io.signing_keys import KeyFollower
 from keyfob.server.io.sqlite import SqliteStore
@@ -79,7 +79,6 @@ class Tenant:
         passwords: Passwords | None = None,
         audit: Audit = audit_log,
         mailer: Mailer | None = None,
-        state: State = lambda: None,
     ) -> Tenant:
         """Create a tenant from its parts, with a signing key for each algorithm of its APIs.
 
@@ -91,7 +90,7 @@ class Tenant:
         surroundings = surroundings or SystemSurroundings()
         keys = KeyFollower(store, master, surroundings)
         site = await _make_site(config, store, keys, surroundings, passwords or Argon2Passwords(), audit, mailer)
-        return cls(site, Reloader(site, keys, state=state).reload_if_changed)
+        return cls(site, Reloader(site, keys).reload_if_changed)
 
     @classmethod
     def in_memory(
@@ -146,8 +145,10 @@ class Tenant:
         store = open_store(folder, database)
 
         async def start() -> Tenant:
-            state = ChangeSignal(folder).state
-            tenant = await cls.create(config, store=store, master=master, mailer=mailer, state=state)
+            surroundings = SystemSurroundings()
+            keys = KeyFollower(store, master, surroundings)
+            site = await _make_site(config, store, keys, surroundings, Argon2Passwords(), audit_log, mailer)
+            tenant = cls(site, Reloader(site, keys, state=ChangeSignal(folder).state).reload_if_changed)
             return await tenant.with_first_user() if with_first_user else tenant
 
         return asyncio.run(start())
