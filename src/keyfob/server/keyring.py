@@ -45,6 +45,10 @@ class Keyring:
         """Return the keys that open what was sealed, the present one first."""
         return (self.sealing, *(key for key, until in self.formers if now < until))
 
+    def changes_at(self, now: datetime) -> datetime | None:
+        """Return when the next former key is not accepted any more."""
+        return min((until for _, until in self.formers if now < until), default=None)
+
     def turned(self, fresh: bytes, now: datetime, grace: timedelta) -> Keyring:
         """Return it with a new sealing key. What opens now still does for that time; without one, nothing does."""
         formers = ((self.sealing, now + grace), *self.formers) if grace else ()

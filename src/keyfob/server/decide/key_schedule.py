@@ -122,6 +122,14 @@ def due_changes(
     return Changes(tuple(made), tuple(name for name, stage in stages.items() if stage == "gone"), grown)
 
 
+def next_change(keys: Sequence[StoredKey], every: timedelta, now: datetime) -> datetime | None:
+    """Return when the keys next change by time alone: a stage, or a successor that is due. None: never."""
+    times = [step.at for step in timeline(keys, now)]
+    if every:
+        times += [key.signs_at + every - ANNOUNCED_FOR for key in keys]
+    return min((at for at in times if at > now), default=None)
+
+
 def rotation(
     keys: Sequence[StoredKey], algorithms: Iterable[Algorithm], now: datetime, *, at_once: bool = False
 ) -> Changes:

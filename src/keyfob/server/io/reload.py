@@ -18,6 +18,7 @@ CHECK_EVERY: Final = timedelta(seconds=1)
 _LOG: Final = logging.getLogger("keyfob.serve")
 Read = Callable[[tuple[Document, ...]], TenantConfig]
 State = Callable[[], object]
+_Found = tuple[tuple[Document, ...], tuple[StoredKey, ...], tuple[KeySlot, ...]]
 
 
 class Reloader:
@@ -46,6 +47,7 @@ class Reloader:
         self._seen = seen
         self._checked_at = site.now()
         self._state = state
+        self._found: _Found | None = None
         self._seen_state: object = None  # so that the first request checks for changes since `seen` was read
 
     async def reload_if_changed(self) -> None:
@@ -64,12 +66,16 @@ class Reloader:
 
     async def _reload(self) -> None:
         site = self._site
-        documents, stored, slots = await site.store.read(_read_all)
+        found = await site.store.read(_read_all)
+        if found == self._found and not self._keys.is_due(site.now()):
+            return
+        documents, stored, slots = found
         config = site.config
         if self._read is not None and documents != self._seen:
             self._seen = documents  # even if they are not valid, so that this is logged only once
             config = self._read(documents)
         keys = await self._keys.follow(config, stored, slots)
+        self._found = found
         if config is site.config and keys == site.tenant_keys:
             return
         before = site.config.password_users()
@@ -80,9 +86,7 @@ class Reloader:
             note_password_users(config, site.audit, site.now())
 
 
-async def _read_all(
-    transaction: Transaction,
-) -> tuple[tuple[Document, ...], tuple[StoredKey, ...], tuple[KeySlot, ...]]:
+async def _read_all(transaction: Transaction) -> _Found:
     return await transaction.documents(), *await read_keys(transaction)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.sealed import NONCE_BYTES
-from keyfob.server.decide.key_schedule import Changes, due_changes, longest_tokens, published, signers
+from keyfob.server.decide.key_schedule import Changes, due_changes, longest_tokens, next_change, published, signers
 from keyfob.server.keyring import BEGIN_BYTES, Keyring, TenantKeys, begin_keyring, reseal, valid_slot
 from keyfob.server.ports import Store, TimeAndRandom, Transaction
 from keyfob.server.records import KeySlot, StoredKey
@@ -31,6 +31,11 @@ class KeyFollower:
         self._keyring: Keyring | None = None
         self._slot: KeySlot | None = None
         self._known: dict[bytes, SigningKey] = {}
+        self._changes_at: datetime | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether the keys change by time alone."""
+        return self._changes_at is not None and now >= self._changes_at
 
     async def look(self, config: TenantConfig) -> TenantKeys:
         """Read all, create what is missing, and make the changes that are due.
@@ -54,6 +59,8 @@ class KeyFollower:
         elif self._keyring is not keyring:
             stored, _ = await self._store.read(read_keys)  # they may have been encrypted anew
         self._keyring = keyring
+        moments = (next_change(stored, config.rotate_keys_every, now), keyring.changes_at(now))
+        self._changes_at = min((at for at in moments if at is not None), default=None)
         return self._opened(stored, keyring, now)
 
     async def _follow_slots(self, slots: tuple[KeySlot, ...], now: datetime) -> Keyring:
