@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -54,6 +56,8 @@ class Postgres:
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(folder, self._user)
+            if not all(place.stat().st_mode & stat.S_IXOTH for place in found.resolve().parents):
+                self._programs = shutil.copytree(found.parent, folder / "programs", symlinks=True) / "bin"
         self._run("initdb", "-D", folder / "data", "-U", "keyfob", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
         self.start()
 
@@ -68,9 +72,10 @@ class Postgres:
         until = time.monotonic() + START_S
         ready = self.folder / "data" / "postmaster.pid"
         while not (ready.is_file() and ready.read_text().rstrip().endswith("ready")):
-            assert self._server.poll() is None, (self.folder / "log").read_text()
             assert time.monotonic() < until, "PostgreSQL does not start"
-            time.sleep(0.02)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._server.wait(0.02)
+                raise AssertionError((self.folder / "log").read_text())
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server without waiting for clients. SIGQUIT lets it crash."""

@@ -20,12 +20,11 @@ from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
 from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, ready_config, tls_files, url_of
 from keyfob.serve import run as run_until_signal
-from keyfob.server.io.audit import AuditFile, audit_to
+from keyfob.server.io.audit import place_of
 from keyfob.server.io.certificates import TlsFiles, read_authorities
 from keyfob.server.io.database_url import shown
 from keyfob.server.io.master_key import MasterKey, default_source, find_master_key
 from keyfob.server.io.running import Certified
-from keyfob.server.ports import Audit
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 
@@ -55,21 +54,20 @@ def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> 
         # Checks the folder, before anything else is written there.
         master = find_master_key(folder, flags.master_key, is_dev=flags.dev)
         mailer, mail = mailer_of(flags, folder)
-        audit = opened.enter_context(audit_to(flags.audit, folder))
         tls = tls_files(folder) if flags.tls else None
         # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
         # Where others can connect, the settings must have an issuer; without one, it is this machine.
         name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
         issuer = url_of(listener, is_tls=flags.tls, name=name)
         if flags.file is not None:
-            _apply(flags.file, folder, database, issuer, flags.master_key, is_dev=flags.dev)
+            _apply(flags.file, folder, issuer, database, flags.master_key, is_dev=flags.dev)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
         tenant = Tenant.follow(
             folder,
             ready_config(issuer),
             wire=flags.wire,
             for_certificates=mtls,
-            audit=audit,
+            audit=place_of(flags.audit, folder, database),
             mailer=mailer,
             database=database,
             master=master.key,
@@ -77,7 +75,7 @@ def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> 
         undo.callback(tenant.close)
         if not flags.dev:
             refuse_unsafe(tenant, flags.host)
-        metrics = _serve_metrics(tenant, flags.metrics_port, audit, opened)
+        metrics = _serve_metrics(tenant, flags.metrics_port, opened)
         undo.pop_all()
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
     for remark in remarks(tenant.config, has_tls=tls is not None, has_mtls_port=second is not None):
@@ -139,7 +137,7 @@ def _beside(master: MasterKey, folder: Path) -> str:
 
 
 def _apply(
-    file: Path, folder: Path, database: str, issuer: str, master_key: str | None = None, *, is_dev: bool = False
+    file: Path, folder: Path, issuer: str, database: str = "", master_key: str | None = None, *, is_dev: bool = False
 ) -> None:
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
@@ -158,21 +156,26 @@ def _apply(
         registry.carry_out(plan)
 
 
-def _serve_metrics(tenant: Tenant, place: tuple[str, int] | None, audit: Audit, opened: ExitStack) -> str:
+def _serve_metrics(tenant: Tenant, place: tuple[str, int] | None, opened: ExitStack) -> str:
     """Serve the metrics, if they are wanted. Return their URL, or ""."""
     if place is None:
         return ""
     from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  20 ms, and few need it
 
     meter = PrometheusMeter()
-    tenant.measure(meter, lambda: audit.lost if isinstance(audit, AuditFile) else 0)
+    tenant.measure(meter)
     address, stop = meter.serve(*place)
     opened.callback(stop)
     return address
 
 
 def _introduction(
-    tenant: Tenant, folder: Path, database: str, tls: TlsFiles | None = None, mail: str = NONE_SET_UP, metrics: str = ""
+    tenant: Tenant,
+    folder: Path,
+    database: str = "",
+    tls: TlsFiles | None = None,
+    mail: str = NONE_SET_UP,
+    metrics: str = "",
 ) -> str:
     """Return the text that is printed at the start: all that a first login needs."""
     config = tenant.config

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from keyfob.server.records import (
     Document,
     Factor,
     KeySlot,
+    LoggedEvent,
     MfaLogin,
     PushedRequest,
     RefreshLogin,
@@ -164,6 +165,18 @@ class Transaction(Protocol):
     async def save_key_slot(self, slot: KeySlot) -> None: ...
 
     async def drop_key_slot(self, master_id: str) -> None: ...
+
+    async def log_events(self, events: Sequence[Mapping[str, object]]) -> None:
+        """Add events to the table of the audit log."""
+        ...
+
+    async def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
+        """Return the oldest events with a higher number."""
+        ...
+
+    async def sweep_events(self, before: datetime, keep: int, most: int) -> int:
+        """Delete at most that many of the oldest events: those before a time, and all but the newest `keep`."""
+        ...
 
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
         """Delete at most that many rows that expired some time ago. Return how many were deleted.

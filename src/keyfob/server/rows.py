@@ -20,6 +20,7 @@ from keyfob.server.records import (
     DeviceLogin,
     Document,
     KeySlot,
+    LoggedEvent,
     MfaLogin,
     PushedRequest,
     RefreshLogin,
@@ -126,5 +127,6 @@ SESSION: Final = Table(BrowserSession, "browser_session", "session_hash")
 PERSON: Final = Table(User, "person", "user_id")
 KEY: Final = Table(StoredKey, "signing_key", "key_id")
 SLOT: Final = Table(KeySlot, "key_slot", "master_id")
+EVENT: Final = Table(LoggedEvent, "audit_event", "number")
 DOCUMENT: Final = Table(Document, "document", "kind", "name")
 TRIES: Final = Table(Tries, "tries", "tries_key")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,15 +73,6 @@ def registry_of(flags: Namespace, *, creates: bool = False) -> Registry:
     from keyfob.serve import Registry  # noqa: PLC0415  as above
 
     return Registry.open(folder_of(flags), creates=creates, database=database_of(flags), master_key=flags.master_key)
-
-
-def note(flags: Namespace, what: str, **more: str) -> None:
-    """Write an administrator's act to the audit log in the tenant's folder, as Auth0's event `sapi`."""
-    from keyfob.server.io.audit import FILE_NAME, AuditFile  # noqa: PLC0415  as above
-
-    # The running tenant rotates the file.
-    with contextlib.closing(AuditFile(folder_of(flags) / FILE_NAME, most_bytes=0)) as audit:
-        audit({"type": "sapi", "date": datetime.now(UTC).isoformat(), "description": what, **more})
 
 
 def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True, as_json: bool = False) -> TenantFile:

@@ -71,10 +71,11 @@ def rotate(flags: Namespace) -> int:
         now, chosen = registry.keys.now(), tuple(flags.algorithm or ())
         before = registry.keys.all()
         after = registry.keys.rotate(chosen, at_once=flags.now)
+        if after != before:
+            words = "sign" if flags.now else "are announced"
+            registry.note("sapi", description=f"signing keys: the next ones {words}")
     if after == before:
         output.remark("the next key is announced already; it signs by itself, or at once with --now")
-    else:
-        folder.note(flags, "signing keys: the next ones " + ("sign" if flags.now else "are announced"))
     _print_keys(flags, after, now)
     if flags.now:
         output.remark(
@@ -120,7 +121,7 @@ def revoke(flags: Namespace) -> int:
             raise Misuse("there is no such key", hint="`keyfob tenant keys list` names them.")
         folder.ask(f"Revoke {flags.key}? Every token that it has signed is refused from now on.", yes=flags.yes)
         after, now = registry.keys.revoke(flags.key), registry.keys.now()
-    folder.note(flags, f"signing key {flags.key} was revoked")
+        registry.note("sapi", description=f"signing key {flags.key} was revoked")
     _print_keys(flags, after, now)
     output.remark(
         "this server refuses its tokens now; guards of keyfob do within 5 minutes, with Introspection(every=True)"
@@ -142,7 +143,7 @@ def rewrap(flags: Namespace) -> int:
         if fresh == present.key:
             raise Misuse("that is the present master key", hint="Name another place, or a file that is not there yet.")
         count, now = registry.keys.rewrap(fresh, grace), registry.keys.now()
-    folder.note(flags, "the master key was changed")
+        registry.note("sapi", description="the master key was changed")
     until = output.instant(now + grace) if grace else None
     if flags.json:
         output.result_object({"master_key": to.partition(" ")[0], "encrypted_anew": count, "former_until": until})

@@ -69,7 +69,7 @@ def end(flags: Namespace) -> int:
         if flags.login is not None:
             ended = registry.logins.end(flags.login)
             count, what = 1, f"login {ended.login_id}"
-            folder.note(flags, "a login was ended", user_id=ended.user_id, client_id=ended.client_id)
+            registry.note("sapi", description="a login was ended", user_id=ended.user_id, client_id=ended.client_id)
         else:
             user = _user(registry, flags)
             what = " ".join(filter(None, (_of(user), f"in {flags.app}" if flags.app else ""))) or "of everybody"
@@ -77,7 +77,7 @@ def end(flags: Namespace) -> int:
             count = registry.logins.end_all(user, flags.app)
             own = {"user_id": user.user_id} if user else {}
             own |= {"client_id": flags.app} if flags.app else {}
-            folder.note(flags, f"{count} logins were ended", **own)
+            registry.note("sapi", description=f"{count} logins were ended", **own)
             what = f"all logins {what}"
     if flags.json:
         output.result_object({"ended": count})

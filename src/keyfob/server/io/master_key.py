@@ -68,6 +68,30 @@ def find_master_key(
         Misuse: There is none, it is no key, or its place is not safe. The key is never part of the message.
     """
     prepare_folder(folder)
+    known = known_master_key(folder, source)
+    if known is not None:
+        return known
+    if not creates or (folder / DATABASE).exists():
+        hint = f"Name it: --master-key. {_FORMS}"
+        raise Misuse("the tenant's master key is not where keyfob looks for it", hint=hint)
+    if is_dev:
+        return MasterKey(master_key(folder), str(folder / MASTER_KEY), is_beside=True)
+    outside = _default_place(folder, creates=True)
+    if outside is None:
+        raise Misuse(
+            f"there is no place for a master key apart from {folder}",
+            code="setting-unsafe",
+            hint=f"Name one: --master-key file:PATH creates it. {_FORMS}",
+        )
+    return MasterKey(create_key(outside), str(outside))
+
+
+def known_master_key(folder: Path, source: str | None = None) -> MasterKey | None:
+    """Return the master key of the tenant in a folder, or None if there is none where `find_master_key` looks.
+
+    Raises:
+        Misuse: The named place has no key, or is not safe.
+    """
     named = source or os.environ.get(VARIABLE) or ""
     if named:
         return MasterKey(read_source(named), named.partition(" ")[0])
@@ -77,22 +101,7 @@ def find_master_key(
     outside, beside = _default_place(folder), folder / MASTER_KEY
     if outside is not None and outside.is_file():
         return MasterKey(read_source(f"file:{outside}"), str(outside))
-    if beside.exists():
-        return MasterKey(master_key(folder), str(beside), is_beside=True)
-    if not creates or (folder / DATABASE).exists():
-        raise Misuse(
-            "the tenant's master key is not where keyfob looks for it", hint=f"Name it: --master-key. {_FORMS}"
-        )
-    if is_dev:
-        return MasterKey(master_key(folder), str(beside), is_beside=True)
-    outside = _default_place(folder, creates=True)
-    if outside is None:
-        raise Misuse(
-            f"there is no place for a master key apart from {folder}",
-            code="setting-unsafe",
-            hint=f"Name one: --master-key file:PATH creates it. {_FORMS}",
-        )
-    return MasterKey(create_key(outside), str(outside))
+    return MasterKey(master_key(folder), str(beside), is_beside=True) if beside.exists() else None
 
 
 def read_source(source: str, *, creates: bool = False) -> bytes:

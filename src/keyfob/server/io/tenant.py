@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from keyfob.jose.shown import read_certificate
 from keyfob.protocol.secret import Secret
 from keyfob.server.io.asgi import AsgiApp, Reload
-from keyfob.server.io.audit import audit_log
+from keyfob.server.io.audit import AuditQueue, Place, audit_log, open_audit
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.master_key import find_master_key
@@ -161,7 +162,7 @@ class Tenant:
         *,
         wire: Wire | None = None,
         for_certificates: ForCertificates | None = None,
-        audit: Audit = audit_log,
+        audit: Audit | Place = audit_log,
         mailer: Mailer | None = None,
         database: str = "",
         master: bytes | None = None,
@@ -174,7 +175,8 @@ class Tenant:
                 stored settings have none.
             wire: The dialect, if not that of the settings.
             for_certificates: The address for client certificates, if any.
-            audit: Receives the events of the audit log; else the logger `keyfob.audit` does.
+            audit: Where the audit log is written: a file, `-` for standard output, `table` for the store, or `off`; or
+                a function, such as the one that writes to the logger `keyfob.audit`.
             mailer: As in `open`.
             database: As in `open`.
             master: The master key; else it is found or created as in `open`.
@@ -194,10 +196,14 @@ class Tenant:
         async def start() -> Tenant:
             seen = await store.read(lambda transaction: transaction.documents())
             surroundings = SystemSurroundings()
+            log = open_audit(audit, store)
             keys = KeyFollower(store, master, surroundings)
-            site = await _make_site(read(seen), store, keys, surroundings, Argon2Passwords(), audit, mailer)
+            site = await _make_site(read(seen), store, keys, surroundings, Argon2Passwords(), log, mailer)
             tenant = cls(site, Reloader(site, keys, read, seen, ChangeSignal(folder).state).reload_if_changed)
-            return tenant if seen else await tenant.with_first_user()
+            tenant = tenant if seen else await tenant.with_first_user()
+            if isinstance(log, AuditQueue):
+                await log.flush()  # this loop ends
+            return tenant
 
         try:
             return asyncio.run(start())
@@ -242,9 +248,17 @@ class Tenant:
 
         return user if await site.store.write(add) else None
 
-    def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int]) -> None:
+    def record(self, code: str, **fields: str) -> None:
+        """Write an event that no request has caused to the audit log."""
+        self._site.record(code, **fields)
+
+    def lost_events(self) -> int:
+        """Return the number of events that could not be written to the audit log."""
+        return self._site.audit.lost if isinstance(self._site.audit, AuditQueue) else 0
+
+    def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int] | None = None) -> None:
         """Count what happens from now on."""
-        meter.watch(self._site, lost_events)
+        meter.watch(self._site, lost_events or self.lost_events)
 
     def has_first_user(self) -> bool:
         """Return whether the first user of a ready tenant may log in."""
@@ -252,8 +266,13 @@ class Tenant:
         return found is not None and not found.is_blocked
 
     def close(self) -> None:
-        """Close the store."""
-        asyncio.run(self._site.store.close())
+        """Write the events that wait, and close the store."""
+        asyncio.run(self._close())
+
+    async def _close(self) -> None:
+        if isinstance(self._site.audit, AuditQueue):
+            await self._site.audit.close()
+        await self._site.store.close()
 
 
 async def _make_site(
@@ -266,6 +285,7 @@ async def _make_site(
     mailer: Mailer | None,
 ) -> Site:
     found = await keys.look(config)
-    note_password_users(config, audit, surroundings.now())
     settings = without_secrets(config, found.hashing.secrets)
-    return Site(settings, found, store, surroundings, passwords, render, audit, mailer, draw)
+    site = Site(settings, found, store, surroundings, passwords, render, audit, mailer, draw, node=secrets.token_hex(4))
+    note_password_users(site)
+    return site
