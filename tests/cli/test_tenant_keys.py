@@ -15,11 +15,11 @@ import pytest
 
 from keyfob.cli.main import main
 from keyfob.serve import Tenant, ready_config
-from keyfob.server.io.audit import FILE_NAME
 from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import DATABASE
 from keyfob.server.ports import Transaction
+from keyfob.server.records import LoggedEvent
 from keyfob.testing.example_records import REFRESH, SESSION, USER
 
 PAT = replace(USER, email="pat@example.com")
@@ -42,7 +42,15 @@ class Desk:
     type: Callable[[str], Ran]
 
     def audited(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in (self.data / FILE_NAME).read_text().splitlines()]
+        """Return what the commands have added to the table of the audit log."""
+        store = SqliteStore(self.data / DATABASE)
+
+        async def run() -> tuple[LoggedEvent, ...]:
+            found = await store.read(lambda transaction: transaction.logged_events(0, 100))
+            await store.close()
+            return found
+
+        return [json.loads(event.event) for event in asyncio.run(run())]
 
 
 @pytest.fixture

@@ -137,6 +137,14 @@ def test_a_successor_is_announced_so_that_it_signs_at_the_age(age: timedelta, is
     assert not is_due or not due_changes(after, {"RS256": DAY}, 90 * DAY, NOON + age + HOUR)
 
 
+def test_a_clock_that_is_behind_leaves_nobody_without_a_key() -> None:
+    """The first key of an algorithm signs, even before the time at which it was made."""
+    keys = (key("old", NOON, NOON), key("new", NOON, NOON + ANNOUNCED_FOR))
+    before = NOON - 1000 * DAY
+    assert signers(keys, before)["RS256"].key_id == "old"
+    assert len(published(keys, before)) == 2
+
+
 def test_zero_turns_keys_by_command_alone() -> None:
     assert not due_changes((key("old", NOON, NOON),), {"RS256": DAY}, timedelta(), NOON + 10_000 * DAY)
 

@@ -62,8 +62,10 @@ def gone_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
 
 
 def stage_of(key: StoredKey, keys: Iterable[StoredKey], now: datetime) -> Stage:
-    keys = tuple(keys)
-    if now < key.signs_at:
+    """Return the stage of a key. The first of its algorithm signs even by a clock that is behind: no other could."""
+    own = _own(keys, key.algorithm)
+    keys = tuple(own)
+    if now < key.signs_at and _order(key) > _order(own[0]):
         return "announced"
     end, gone = succeeded_at(key, keys), gone_at(key, keys)
     if end is None or now < end:

@@ -102,7 +102,7 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, s
 def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
     """Restore a backup into a folder that is empty, or has only the master key or its name. All is checked before.
 
-    The master key is at the source, where `find_master_key` looks, or in the backup. From there it goes into the folder.
+    The master key is at the source, where `find_master_key` looks, or in the backup, and then goes into the folder.
 
     Raises:
         Misuse: The backup is damaged, from a newer keyfob, or not of this master key; or the folder has other files.
@@ -118,7 +118,7 @@ def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
         known = known_master_key(folder, source)
         own = saved_key if known is None else known.key
         if own is None:
-            hint = "Name it with --master-key, or put it into the folder; a backup has it only if it was made --with-key."
+            hint = "Name it with --master-key; a backup has it only if it was made --with-key."
             raise Misuse("the backup does not contain the master key", hint=hint)
         if saved_key is not None and saved_key != own:
             where = "" if known is None else known.where
