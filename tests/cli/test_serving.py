@@ -31,7 +31,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         patch.setattr("sys.stdin", io.StringIO())
         assert main(["tenant", "init"]) == 0
-        _apply(FILE, DATA, "", ISSUER)
+        _apply(FILE, DATA, ISSUER)
     return folder
 
 
@@ -67,14 +67,14 @@ def test_a_second_init_elsewhere_keeps_the_password() -> None:
 def test_a_tenant_from_a_file_prints_a_login() -> None:
     """[FC-24]."""
     with closing(Tenant.follow(DATA, ready_config(ISSUER))) as tenant:
-        assert f"  keyfob login {ISSUER} my-cli\n" in _introduction(tenant, DATA, "")
+        assert f"  keyfob login {ISSUER} my-cli\n" in _introduction(tenant, DATA)
 
 
 def test_without_a_terminal_serving_a_file_says_what_it_removes(capsys: pytest.CaptureFixture[str]) -> None:
     """[FC-24]."""
     assert main(["tenant", "apps", "add", "Other"]) == 0
     assert len(clients()) == 2
-    _apply(FILE, DATA, "", ISSUER)
+    _apply(FILE, DATA, ISSUER)
     assert clients() == ["my-cli"]
     assert "what has a minus is not in tenant.toml, and is removed" in capsys.readouterr().err
 
@@ -89,9 +89,9 @@ def test_at_a_terminal_serving_a_file_asks_before_it_removes(monkeypatch: pytest
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     if answer == "n":
         with pytest.raises(Misuse):
-            _apply(FILE, DATA, "", ISSUER)
+            _apply(FILE, DATA, ISSUER)
     else:
-        _apply(FILE, DATA, "", ISSUER)
+        _apply(FILE, DATA, ISSUER)
     assert len(clients()) == (2 if answer == "n" else 1)
 
 
