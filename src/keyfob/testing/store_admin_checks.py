@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 from keyfob.server.ports import Store, Transaction
 from keyfob.testing.example_records import FACTOR, KEY, LOGIN, REFRESH, SESSION, SLOT
@@ -73,3 +74,6 @@ async def logins_are_listed_and_ended_by_user_and_client(store: Store) -> None:
     assert device.stage == "lapsed"
     assert await store.write(lambda transaction: transaction.end_logins(None)) == 5  # with one that had expired
     assert await store.read(left) == ([], 0)
+
+
+ADMIN_CHECKS: Final = (keys_and_their_slots_come_and_go, logins_are_listed_and_ended_by_user_and_client)

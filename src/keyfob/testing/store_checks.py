@@ -35,10 +35,7 @@ from keyfob.testing.example_records import (
     USER,
 )
 from keyfob.testing.fake_time import NOON
-from keyfob.testing.store_admin_checks import (
-    keys_and_their_slots_come_and_go,
-    logins_are_listed_and_ended_by_user_and_client,
-)
+from keyfob.testing.store_admin_checks import ADMIN_CHECKS
 
 Check = Callable[[Store], Awaitable[None]]
 
@@ -377,8 +374,7 @@ async def tries_are_kept_until_they_expire(store: Store) -> None:
 
 
 CHECKS: Final[tuple[Check, ...]] = (
-    keys_and_their_slots_come_and_go,
-    logins_are_listed_and_ended_by_user_and_client,
+    *ADMIN_CHECKS,
     what_is_saved_is_found_again,
     what_the_other_grants_need_is_found_again,
     a_mark_is_used_once,
