@@ -1,4 +1,4 @@
-"""A tenant whose keys were all derived from the master key goes on, and no login ends. So was it before record 0045."""
+"""A tenant whose keys were all derived from the master key goes on, and no login ends. So was it before record 0044."""
 
 from __future__ import annotations
 

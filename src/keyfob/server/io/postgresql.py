@@ -1,7 +1,7 @@
 """A store in a PostgreSQL database, which many nodes share.
 
 Each function runs in one transaction, with isolation SERIALIZABLE if it saves anything. If transactions conflict, all
-but one run again, the third time alone on all nodes, which cannot conflict (docs/decisions/0044-postgresql.md).
+but one run again, the third time alone on all nodes, which cannot conflict (docs/decisions/0043-postgresql.md).
 """
 
 from __future__ import annotations
