@@ -22,8 +22,8 @@ from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, r
 from keyfob.serve import run as run_until_signal
 from keyfob.server.io.audit import place_of
 from keyfob.server.io.certificates import TlsFiles, read_authorities
-from keyfob.server.io.data import master_key
 from keyfob.server.io.database_url import shown
+from keyfob.server.io.master_key import MasterKey, default_source, find_master_key
 from keyfob.server.io.running import Certified
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
@@ -51,7 +51,8 @@ def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> 
             undo.callback(second.close)
         if not flags.dev:
             refuse_readable_folder(folder)
-        master_key(folder)  # checks the folder, before anything else is written there
+        # Checks the folder, before anything else is written there.
+        master = find_master_key(folder, flags.master_key, is_dev=flags.dev)
         mailer, mail = mailer_of(flags, folder)
         tls = tls_files(folder) if flags.tls else None
         # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
@@ -59,7 +60,7 @@ def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> 
         name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
         issuer = url_of(listener, is_tls=flags.tls, name=name)
         if flags.file is not None:
-            _apply(flags.file, folder, issuer, database)
+            _apply(flags.file, folder, issuer, database, flags.master_key, is_dev=flags.dev)
         mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
         tenant = Tenant.follow(
             folder,
@@ -69,6 +70,7 @@ def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> 
             audit=place_of(flags.audit, folder, database),
             mailer=mailer,
             database=database,
+            master=master.key,
         )
         undo.callback(tenant.close)
         if not flags.dev:
@@ -78,6 +80,8 @@ def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> 
     certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
     for remark in remarks(tenant.config, has_tls=tls is not None, has_mtls_port=second is not None):
         output.remark(remark)
+    if master.is_beside and not flags.dev:
+        output.remark(_beside(master, folder))
     try:
         sys.stdout.write(_introduction(tenant, folder, database, tls, mail, metrics))
         sys.stdout.flush()
@@ -124,14 +128,24 @@ def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
     return ForCertificates(address, () if authorities is None else read_authorities(authorities))
 
 
-def _apply(file: Path, folder: Path, issuer: str, database: str = "") -> None:
+def _beside(master: MasterKey, folder: Path) -> str:
+    to = "" if default_source(folder) else " --to file:PATH"
+    return (
+        f"the master key is beside the database, in {master.where}: a copy of the folder opens everything."
+        f" Move it out: keyfob tenant keys rewrap{to} --data {shlex.quote(str(folder))}"
+    )
+
+
+def _apply(
+    file: Path, folder: Path, issuer: str, database: str = "", master_key: str | None = None, *, is_dev: bool = False
+) -> None:
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the answer was no.
     """
     found = load(file, issuer)
-    with Registry.open(folder, creates=True, database=database) as registry:
+    with Registry.open(folder, creates=True, database=database, master_key=master_key, is_dev=is_dev) as registry:
         plan = registry.plan_file(found)
         for line in lines_of(plan):
             output.remark(line)
