@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -16,12 +16,13 @@ from keyfob.protocol.scope import Scope
 from keyfob.server import rows
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.keyed_hash import RefreshParts, keyed_hash
+from keyfob.server.keyring import Keyring
 from keyfob.server.records import BrowserSession, DeviceLogin, RefreshLogin, User
-from keyfob.server.start import hash_keys
 from keyfob.testing.example_tenant import STOCK
 
 MASTER = bytes(range(32))
-KEYS = hash_keys(MASTER)
+RING = Keyring(bytes(32), bytes(32))
+KEYS = RING.keys(datetime.now(UTC))
 CLIENT, SCOPE = "bench", Scope.of(["offline_access", "read:stock"])
 GENERATION = 7
 LOGINS_OF_ONE = 10
@@ -101,6 +102,7 @@ async def fill_sqlite(path: Path, size: Size, now: datetime) -> dict[str, float]
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -1500000"):
             connection.execute(f"PRAGMA {statement}")
+        connection.execute(rows.SLOT.add, rows.SLOT.write(RING.slot(MASTER, bytes(12), now)))
         for name, table in TABLES.items():
             before = size_of(connection)
             connection.execute("BEGIN")
@@ -114,6 +116,8 @@ async def fill_postgres(url: str, size: Size, now: datetime) -> dict[str, float]
     """Fill a database with the present schema. Return the same as `fill_sqlite`."""
     connection = await asyncpg.connect(url)
     taken = {}
+    slot = rows.SLOT.write(RING.slot(MASTER, bytes(12), now))
+    await connection.copy_records_to_table(rows.SLOT.name, records=[slot], columns=columns(rows.SLOT))
     for name, table in TABLES.items():
         found = records(table, size, now)
         await connection.copy_records_to_table(table.name, records=found, columns=columns(table))
