@@ -41,10 +41,11 @@ demo: $(VENV)/wheel ## a server, an API and an app in one terminal (ARGS=--unatt
 
 test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the built wheel (K=words selects by name, ARGS= goes to pytest)
 	@browser=$$($(PY) -m tools.find_browser) || exit 1; \
+	postgres=$$($(PY) -m tools.find_postgresql $(VENV)/peers/postgresql) || exit 1; \
 	$(PY) -m tools.find_programs; \
 	node=$$($(PY) -m tools.peers) || exit 1; \
 	$(PY) -m tools.find_debian $(VENV)/peers/debian || exit 1; \
-	KEYFOB_TEST_WHEEL=1 KEYFOB_TEST_BROWSER="$$browser" \
+	KEYFOB_TEST_WHEEL=1 KEYFOB_TEST_BROWSER="$$browser" KEYFOB_TEST_POSTGRES="$$postgres" \
 	KEYFOB_TEST_PEERS="$(abspath $(VENV)/peers)" KEYFOB_TEST_NODE="$$node" \
 	KEYFOB_TEST_DEBIAN="$(abspath $(VENV)/peers/debian)" \
 		$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(K),-k "$(K)") $(ARGS)
@@ -101,6 +102,8 @@ pins: $(VENV)/tools ## update all pinned versions, with hashes
 			--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command "make pins" || exit 1; \
 	done
+	$(BIN)/uv pip compile requirements/postgresql.in -o requirements/postgresql.txt --quiet --upgrade --no-deps \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make pins"
 	$(BIN)/uv pip sync --quiet --python $(PY) --require-hashes requirements/dev.txt
 	$(PY) -m tools.peers --pin
 

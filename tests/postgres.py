@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -54,6 +55,8 @@ class Postgres:
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(folder, self._user)
+            if not all(place.stat().st_mode & stat.S_IXOTH for place in found.resolve().parents):
+                self._programs = shutil.copytree(found.parent, folder / "programs", symlinks=True) / "bin"
         self._run("initdb", "-D", folder / "data", "-U", "keyfob", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
         self.start()
 

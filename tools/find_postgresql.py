@@ -2,9 +2,10 @@
 
     python -m tools.find_postgresql FOLDER
 
-The machine's own server is used if it has one: on the PATH, or where Debian and Ubuntu put it. Else the build of the
-package `pgserver` is downloaded from PyPI and unpacked into FOLDER; it is not installed, and no service is started. If
-that fails, the reason is printed to stderr, nothing is printed to stdout, and the tests on PostgreSQL are skipped.
+The machine's own server is used if it has one: on the PATH, or where the packages of Debian and others put it. Else
+the build of the package `pgserver` is downloaded from PyPI by its hash, and unpacked into FOLDER: it needs no other
+package, runs from any folder, and is one file where Debian's are thirty. If that fails, the reason is printed to
+stderr, nothing is printed to stdout, and the tests on PostgreSQL are skipped.
 """
 
 import re
@@ -18,7 +19,8 @@ from pathlib import Path
 PROGRAMS = ("initdb", "postgres")
 FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
 OLDEST = 12
-PACKAGE = "pgserver==0.1.4"
+PINS = Path(__file__).parents[1] / "requirements" / "postgresql.txt"
+BUILT_FOR = "3.12"  # the newest Python that it has a wheel for; only its programs are used
 LONGEST_SECONDS = 120
 
 
@@ -55,18 +57,8 @@ def fetch(folder: Path) -> Path | None:
     if version(programs):
         return programs
     with tempfile.TemporaryDirectory() as name:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--only-binary=:all:",
-            "-d",
-            name,
-            PACKAGE,
-        ]
+        options = ("--quiet", "--no-deps", "--only-binary=:all:", "--python-version", BUILT_FOR, "--dest", name)
+        command = [sys.executable, "-m", "pip", "download", *options, "--require-hashes", "-r", str(PINS)]
         say(" ".join(command))
         try:
             done = subprocess.run(command, stdout=sys.stderr, timeout=LONGEST_SECONDS, check=False)

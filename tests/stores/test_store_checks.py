@@ -188,3 +188,61 @@ def test_what_is_under_way_is_committed_before_the_store_closes(tmp_path: Path) 
 async def _add(transaction: Transaction, number: int) -> bool:
     name = bytes([number])
     return await transaction.add_device(replace(LOGIN, device_code_hash=name, user_code_hash=name))
+
+
+def stopped_and_resumed(path: Path, stop: str, resume: str) -> tuple[object, bool]:
+    """Write while the database refuses it, and again when it does not."""
+
+    async def run() -> tuple[object, bool]:
+        store = SqliteStore(path)
+        store._writer.execute(stop)
+        many = [store.write(partial(_add, number=number)) for number in range(200)]
+        outcomes = await asyncio.gather(*many, return_exceptions=True)
+        failed = next((outcome for outcome in outcomes if outcome is not True), None)
+        store._writer.execute(resume)
+        again = await store.write(partial(_add, number=255))
+        await store.close()
+        return failed, again
+
+    return asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_a_full_disk_is_told_and_does_not_last(tmp_path: Path) -> None:
+    failed, again = stopped_and_resumed(
+        tmp_path / "store.sqlite3", "PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000"
+    )
+    assert isinstance(failed, StoreUnavailable)
+    assert "full" in str(failed)
+    assert again
+
+
+def test_a_file_system_that_turns_read_only_is_told_and_does_not_last(tmp_path: Path) -> None:
+    failed, again = stopped_and_resumed(tmp_path / "store.sqlite3", "PRAGMA query_only = ON", "PRAGMA query_only = OFF")
+    assert isinstance(failed, StoreUnavailable)
+    assert "readonly" in str(failed)
+    assert again
+
+
+def test_a_lock_that_is_held_for_long_is_told_and_does_not_last(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+
+    async def run() -> object:
+        store = SqliteStore(path)
+        with locked_by_another(path) as other:
+            outcome = (await asyncio.gather(store.write(partial(_add, number=1)), return_exceptions=True))[0]
+            other.execute("ROLLBACK")
+        assert await store.write(partial(_add, number=1))
+        await store.close()
+        return outcome
+
+    assert isinstance(asyncio.run(asyncio.wait_for(run(), 30)), StoreUnavailable)
+
+
+def test_a_file_that_is_locked_at_the_start_is_unavailable(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    asyncio.run(SqliteStore(path).close())
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable):
+            SqliteStore(path)

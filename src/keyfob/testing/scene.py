@@ -94,7 +94,7 @@ class Scene:
         # Not by `add_user`, which estimates the strength of the password: that takes longer than all of the above.
         hashed = await passwords.hash(Secret(PASSWORD))
         user = User(f"auth0|{self.time.random(12).hex()}", EMAIL, "Pat Example", hashed, self.time.now())
-        await self.store.write(lambda transaction: transaction.save_user(user))
+        await self.store.write(partial(_add_user, user=user))
         return tenant
 
     def app(self, notify: Callable[[Notice], None] | None = None, *scopes: str) -> App:
@@ -138,6 +138,11 @@ class Scene:
 async def _add_keys(transaction: Transaction, keys: tuple[StoredKey, ...]) -> None:
     for key in keys:
         await transaction.add_key(key)
+
+
+async def _add_user(transaction: Transaction, user: User) -> None:
+    if await transaction.user_by_email(user.email) is None:  # of another scene with the same store
+        await transaction.save_user(user)
 
 
 class SceneWorld:

@@ -7,7 +7,7 @@ parameters in `server/endpoints/oauth/parameters.py`. Tables in memory are `Limi
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
@@ -73,12 +73,24 @@ def bounded(fields: Fields) -> Fields:
     """Return the parameters of a request.
 
     Raises:
-        Malformed: There are too many, or one is too long.
+        Malformed: There are too many, one is too long, or one contains U+0000, which no parameter may (RFC 6749
+            App. A) and PostgreSQL cannot store.
     """
     if len(fields.values) > PARAMETERS:
         raise Malformed(f"{fields.what}: there are too many parameters")
     for name, value in fields.values.items():
         if isinstance(value, str) and len(value) > LONGEST.get(name, LONGEST_PARAMETER):
-            shown = name if name.isidentifier() and len(name) <= LONGEST_NAME else "a parameter"
-            raise Malformed(f"{fields.what}: {shown} is too long", field=name)
+            raise Malformed(f"{fields.what}: {_shown(name)} is too long", field=name)
+        if "\0" in name or _has_nul(value):
+            raise Malformed(f"{fields.what}: {_shown(name)} contains U+0000", field=name)
     return fields
+
+
+def _shown(name: str) -> str:
+    return name if name.isidentifier() and len(name) <= LONGEST_NAME else "a parameter"
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_nul, cast("list[object]", value)))
+    return isinstance(value, str) and "\0" in value

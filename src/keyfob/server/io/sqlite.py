@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
-from keyfob.errors import Misuse, StoreUnavailable
+from keyfob.errors import KeyfobError, Misuse, StoreUnavailable
 from keyfob.run import run
 from keyfob.server.io.migrations import missing_steps
 from keyfob.server.ports import Transaction, Work
@@ -26,7 +26,7 @@ from keyfob.server.rows import Row
 from keyfob.server.sql import SqlTransaction
 
 T = TypeVar("T")
-_LOCK_WAIT_MS: Final = 10_000  # for another process that writes
+_LOCK_WAIT_MS: Final = 5_000  # for another process that writes
 
 
 @dataclass(eq=False, slots=True)
@@ -245,7 +245,9 @@ def _failure(problem: BaseException) -> BaseException:
     return failure
 
 
-def _unusable(path: Path | None, problem: Exception) -> Misuse:
+def _unusable(path: Path | None, problem: sqlite3.Error) -> KeyfobError:
+    if getattr(problem, "sqlite_errorcode", None) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}:
+        return StoreUnavailable(f"{path} cannot be used now ({problem})")
     return Misuse(f"{path} cannot be used as a store ({type(problem).__name__})")
 
 
