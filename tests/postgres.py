@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -80,6 +80,19 @@ class Postgres:
         assert self._server is not None
         self._server.send_signal(how)
         self._server.wait(START_S)
+
+    def kill(self) -> None:
+        """Kill all its processes, so that it can be started again."""
+        assert self._server is not None
+        supervisor = self._server.pid
+        family = [supervisor, *map(int, Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split())]
+        for process in family:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self._server.wait(START_S)
+        while any(Path(f"/proc/{process}").exists() for process in family):
+            time.sleep(0.005)  # a new server refuses to start beside one of them
+        (self.folder / "data" / "postmaster.pid").unlink()
 
     def new_database(self, *, is_empty: bool = False) -> str:
         """Create a database with the present schema, or none, and return its URL."""
