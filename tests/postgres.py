@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -71,9 +72,10 @@ class Postgres:
         until = time.monotonic() + START_S
         ready = self.folder / "data" / "postmaster.pid"
         while not (ready.is_file() and ready.read_text().rstrip().endswith("ready")):
-            assert self._server.poll() is None, (self.folder / "log").read_text()
             assert time.monotonic() < until, "PostgreSQL does not start"
-            time.sleep(0.02)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._server.wait(0.02)
+                raise AssertionError((self.folder / "log").read_text())
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server without waiting for clients. SIGQUIT lets it crash."""

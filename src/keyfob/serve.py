@@ -63,8 +63,10 @@ def run(
         tls: The certificate for https; None for plain http.
         certified: A second socket for clients with certificates (RFC 8705).
     """
+    tenant.record("keyfob_start", description=f"at {tenant.config.issuer}")
     try:
         run_app(tenant.app, listener, tls, certified)
     finally:
+        tenant.record("keyfob_stop")
         tenant.close()
         listener.close()

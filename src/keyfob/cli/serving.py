@@ -21,14 +21,14 @@ from keyfob.errors import KeyfobError, Misuse
 from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
 from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, ready_config, tls_files, url_of
-from keyfob.server.io.audit import AuditFile, audit_to
+from keyfob.serve import run as run_until_signal
+from keyfob.server.io.audit import place_of
 from keyfob.server.io.certificates import TlsFiles, read_authorities
 from keyfob.server.io.data import master_key
 from keyfob.server.io.database_url import shown
 from keyfob.server.io.running import Certified
-from keyfob.server.io.running import run as run_until_signal
 from keyfob.server.io.workers import refuse_elsewhere, supervise
-from keyfob.server.ports import Audit, Mailer
+from keyfob.server.ports import Mailer
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 
@@ -45,7 +45,7 @@ def serve(flags: Namespace) -> None:
     with ExitStack() as opened:
         node = _bind(flags, folder, database, opened)
         try:
-            _serve(node)
+            _serve(node, opened)
         except SystemExit as ended:  # a signal before the server has taken them over
             if ended.code != SIGNALLED + signal.SIGTERM:
                 raise
@@ -74,20 +74,17 @@ class _Node:
     mail: str
     metrics: tuple[tuple[str, int], ...]
 
-    def open(self, opened: ExitStack) -> tuple[Tenant, Audit]:
-        """Open the tenant and its audit log."""
-        audit = opened.enter_context(audit_to(self.flags.audit, self.folder))
-        tenant = Tenant.follow(
+    def open(self) -> Tenant:
+        """Open the tenant."""
+        return Tenant.follow(
             self.folder,
             ready_config(self.issuer),
             wire=self.flags.wire,
             for_certificates=self.mtls,
-            audit=audit,
+            audit=place_of(self.flags.audit, self.folder, self.database),
             mailer=self.mailer,
             database=self.database,
         )
-        opened.callback(tenant.close)
-        return tenant, audit
 
     def introduce(self, tenant: Tenant, metrics: str) -> None:
         """Print the remarks and all that a first login needs."""
@@ -97,17 +94,19 @@ class _Node:
         sys.stdout.flush()
 
     def run(self, tenant: Tenant) -> None:
-        """Serve until a signal."""
+        """Serve until a signal, and close the tenant."""
         second, flags = self.second, self.flags
         certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
-        run_until_signal(tenant.app, self.listener, self.tls, certified)
+        run_until_signal(tenant, self.listener, self.tls, certified)
 
     def work(self, number: int) -> int:
         """Serve as one of several processes. Return the exit code."""
         try:
-            with ExitStack() as opened:
-                tenant, audit = self.open(opened)
-                _serve_metrics(tenant, self.metrics[number : number + 1], audit, opened)
+            with ExitStack() as opened, ExitStack() as undo:
+                tenant = self.open()
+                undo.callback(tenant.close)
+                _serve_metrics(tenant, self.metrics[number : number + 1], opened)
+                undo.pop_all()
                 self.run(tenant)
         except KeyfobError as problem:
             return output.failure(problem, as_json=False)
@@ -131,24 +130,26 @@ def _bind(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> _
     name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
     issuer = url_of(listener, is_tls=flags.tls, name=name)
     if flags.file is not None:
-        _apply(flags.file, folder, database, issuer)
+        _apply(flags.file, folder, issuer, database)
     mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
     places = _metrics_places(flags.metrics_port, flags.workers)
     return _Node(flags, folder, database, issuer, listener, second, mtls, tls, mailer, mail, places)
 
 
-def _serve(node: _Node) -> None:
-    with ExitStack() as own:
-        tenant, audit = node.open(own)
+def _serve(node: _Node, opened: ExitStack) -> None:
+    with ExitStack() as undo:
+        tenant = node.open()
+        undo.callback(tenant.close)
         if not node.flags.dev:
             refuse_unsafe(tenant, node.flags.host)
-        if node.flags.workers == 1:
-            metrics = _serve_metrics(tenant, node.metrics, audit, own)
-            node.introduce(tenant, metrics)
+        if node.flags.workers > 1:
+            node.introduce(tenant, ", ".join(f"http://{host}:{port}/metrics" for host, port in node.metrics))
+        else:
+            node.introduce(tenant, _serve_metrics(tenant, node.metrics, opened))
+            undo.pop_all()
             node.run(tenant)
             return
-        node.introduce(tenant, ", ".join(f"http://{host}:{port}/metrics" for host, port in node.metrics))
-    # Nothing is open here that a process could not share: no connection, no thread.
+    # Nothing is open now that processes cannot share: no connection, and no thread.
     supervise(node.flags.workers, node.work, [one for one in (node.listener, node.second) if one is not None])
 
 
@@ -191,7 +192,7 @@ def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
     return ForCertificates(address, () if authorities is None else read_authorities(authorities))
 
 
-def _apply(file: Path, folder: Path, database: str, issuer: str) -> None:
+def _apply(file: Path, folder: Path, issuer: str, database: str = "") -> None:
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
@@ -225,14 +226,14 @@ def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[
         return tuple((host, int(one.getsockname()[1])) for one in ports)
 
 
-def _serve_metrics(tenant: Tenant, places: Sequence[tuple[str, int]], audit: Audit, opened: ExitStack) -> str:
+def _serve_metrics(tenant: Tenant, places: Sequence[tuple[str, int]], opened: ExitStack) -> str:
     """Serve the metrics of this process, if they are wanted. Return their URL, or ""."""
     if not places:
         return ""
     from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  20 ms, and few need it
 
     meter = PrometheusMeter()
-    tenant.measure(meter, lambda: audit.lost if isinstance(audit, AuditFile) else 0)
+    tenant.measure(meter)
     address, stop = meter.serve(*places[0])
     opened.callback(stop)
     return address

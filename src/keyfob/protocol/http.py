@@ -27,6 +27,7 @@ class Request:
         body: Limited in size by the IO layer.
         peer: The sender's address that the IO layer trusts; "" at the client.
         certificate: The client certificate of the connection in DER, if the IO layer terminated TLS itself; else b"".
+        request_id: The server's name for it, in its logs and in the header of its answer; "" at the client.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Request:
     body: bytes = b""
     peer: str = ""
     certificate: bytes = b""
+    request_id: str = ""
 
     @property
     def path(self) -> str:

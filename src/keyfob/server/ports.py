@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from keyfob.server.records import (
     Consent,
     DeviceLogin,
     Document,
+    LoggedEvent,
     MfaLogin,
     PushedRequest,
     RefreshLogin,
@@ -135,6 +136,18 @@ class Transaction(Protocol):
         ...
 
     async def add_key(self, key: StoredKey) -> None: ...
+
+    async def log_events(self, events: Sequence[Mapping[str, object]]) -> None:
+        """Add events to the table of the audit log."""
+        ...
+
+    async def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
+        """Return the oldest events with a higher number."""
+        ...
+
+    async def sweep_events(self, before: datetime, keep: int, most: int) -> int:
+        """Delete at most that many of the oldest events: those before a time, and all but the newest `keep`."""
+        ...
 
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
         """Delete at most that many rows that expired some time ago. Return how many were deleted.

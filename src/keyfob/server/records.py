@@ -256,6 +256,23 @@ class StoredKey:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event in the table of the audit log.
+
+    Attributes:
+        number: Its place in the table; every later event has a higher one.
+        user_id: The user, or "".
+        event: A JSON object.
+    """
+
+    number: int
+    at: datetime
+    type: str
+    user_id: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """Stored settings as JSON text: of a client, an API, a grant, or the tenant itself."""
 

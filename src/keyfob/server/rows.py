@@ -19,6 +19,7 @@ from keyfob.server.records import (
     Consent,
     DeviceLogin,
     Document,
+    LoggedEvent,
     MfaLogin,
     PushedRequest,
     RefreshLogin,
@@ -121,5 +122,6 @@ MFA_LOGIN: Final = Table(MfaLogin, "mfa_login", "token_hash")
 SESSION: Final = Table(BrowserSession, "browser_session", "session_hash")
 PERSON: Final = Table(User, "person", "user_id")
 KEY: Final = Table(StoredKey, "signing_key", "key_id")
+EVENT: Final = Table(LoggedEvent, "audit_event", "number")
 DOCUMENT: Final = Table(Document, "document", "kind", "name")
 TRIES: Final = Table(Tries, "tries", "tries_key")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Generic, TypeVar
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Final, Generic, TypeVar
 
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response
+from keyfob.server.audit_event import LIMIT_CODES, log_id_of, shown_client, shown_name, write_event
 from keyfob.server.decide import limits
 from keyfob.server.decide.device import Pace
-from keyfob.server.decide.throttle import Bucket, Failures
+from keyfob.server.decide.throttle import Bucket, Failures, network_of
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.ports import Audit, Draw, Limit, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
@@ -22,6 +24,7 @@ from keyfob.server.wire import Outcome, answer
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+_LIMIT_NOTED_EVERY: Final = timedelta(minutes=1)
 
 
 class LimitedDict(Generic[K, V]):
@@ -86,6 +89,8 @@ class Site:
         device_requests: Device requests left, by network.
         client_failures: Wrong secrets of registered clients, by client and network.
         endpoint_requests: Requests left, by endpoint and network.
+        node: Names this process in the ids of its events.
+        limits_noted: When a refusal by a limit was last written to the audit log, by its name and network.
         meter: Counts what happens; nothing by default.
         readiness: The last check of the store for /readyz.
         token_issuer: Signs tokens with the newest key of each algorithm.
@@ -109,6 +114,9 @@ class Site:
     endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
         default_factory=LimitedDict[tuple[str, str], Bucket]
     )
+    node: str = ""
+    limits_noted: LimitedDict[tuple[str, str], datetime] = field(default_factory=LimitedDict[tuple[str, str], datetime])
+    event_numbers: count[int] = field(default_factory=count)
     meter: Meter = field(default_factory=Unmeasured)
     readiness: Readiness = field(default_factory=Readiness)
     token_issuer: TokenIssuer = field(init=False)
@@ -137,14 +145,39 @@ class Site:
         """Return the response of an outcome, in this tenant's dialect."""
         return answer(self.config.wire, outcome, words=words)
 
-    def note(self, code: str, request: Request, **more: str) -> None:
-        """Write an event to the audit log. `code` is Auth0's (`sede`, `fede`, ...); `more` must not contain secrets."""
-        event: dict[str, object] = {"type": code, "date": self.now().isoformat(), "ip": request.peer}
-        agent = request.header("user-agent") or ""
-        self.audit({**event, "user_agent": log_text(agent), **{name: log_text(value) for name, value in more.items()}})
+    def note(self, code: str, request: Request, **fields: str) -> None:
+        """Write an event of a request to the audit log.
 
+        Args:
+            code: One of `audit_event.CODES`.
+            request: The request.
+            fields: Members of the event (`audit_event.MEMBERS`), without secrets.
+        """
+        fields |= {
+            "ip": request.peer,
+            "user_agent": request.header("user-agent") or "",
+            "request_id": request.request_id,
+        }
+        if "client_id" in fields:
+            client_id = fields["client_id"]
+            fields["client_id"] = shown_client(client_id, is_known=self.config.application(client_id) is not None)
+        if "user_name" in fields:
+            fields["user_name"] = shown_name(fields["user_name"])
+        self.record(code, **fields)
 
-def log_text(text: str) -> str:
-    """Return untrusted text as one line for a log: shortened, without control characters."""
-    short = text[:200]
-    return short if short.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in short)
+    def limited(self, limit: Limit, request: Request, *, code: str = "", **fields: str) -> None:
+        """Count that a limit has refused a request.
+
+        The audit log has it once a minute for one network, so that a flood is one event.
+        """
+        self.meter.limited(limit)
+        key, now = (limit, network_of(request.peer)), self.now()
+        last = self.limits_noted.get(key)
+        if last is None or abs(now - last) >= _LIMIT_NOTED_EVERY:
+            self.limits_noted.put(key, now)
+            self.note(code or LIMIT_CODES[limit], request, **fields, description=limit)
+
+    def record(self, code: str, **fields: str) -> None:
+        """Write an event that no request has caused to the audit log."""
+        now = self.now()
+        self.audit(write_event(code, now, log_id_of(now, self.node, next(self.event_numbers)), fields))

@@ -5,7 +5,8 @@ A store runs the statements, and translates the placeholders `?` if its database
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
@@ -19,6 +20,7 @@ from keyfob.server.records import (
     Consent,
     DeviceLogin,
     Document,
+    LoggedEvent,
     MfaLogin,
     PushedRequest,
     RefreshLogin,
@@ -192,6 +194,27 @@ class SqlTransaction:
 
     async def add_key(self, key: StoredKey) -> None:
         await self._put(rows.KEY, key)
+
+    async def log_events(self, events: Sequence[Mapping[str, object]]) -> None:
+        # The transactions of all nodes are as if one after the other, so numbers grow in the order of the commits.
+        [last] = await self._query("SELECT coalesce(max(number), 0) FROM audit_event")
+        for number, event in enumerate(events, start=last[0] + 1):
+            at = datetime.fromisoformat(str(event["date"]))
+            text = json.dumps(event, ensure_ascii=False)
+            record = LoggedEvent(number, at, str(event["type"]), str(event.get("user_id", "")), text)
+            await self._put(rows.EVENT, record)
+
+    async def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
+        return await self._all(rows.EVENT, "WHERE number > ? ORDER BY number LIMIT ?", after, most)
+
+    async def sweep_events(self, before: datetime, keep: int, most: int) -> int:
+        [(first,)] = await self._query("SELECT min(number) FROM audit_event")
+        [(last,)] = await self._query("SELECT max(number) FROM audit_event")
+        if first is None:
+            return 0
+        # The newest stays in any case, so that no number comes twice.
+        sql = "DELETE FROM audit_event WHERE number < ? AND (at_s < ? OR number <= ?)"
+        return await self._change(sql, min(first + most, last), before.timestamp(), last - keep)
 
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
         late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()

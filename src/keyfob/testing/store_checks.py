@@ -17,6 +17,7 @@ from keyfob.server.records import (
     DeviceLogin,
 )
 from keyfob.server.settings.registered import RefreshPolicy
+from keyfob.testing import event_checks
 from keyfob.testing.example_records import (
     AUTHORIZATION,
     CODE,
@@ -390,4 +391,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     twenty_trades_at_once_get_one_successor,
     a_sweep_takes_what_has_lapsed_and_no_more_than_it_may,
     tries_are_kept_until_they_expire,
+    event_checks.events_are_numbered_as_they_are_committed,
+    event_checks.work_that_raises_leaves_no_event,
+    event_checks.a_sweep_of_events_takes_the_oldest_and_keeps_the_newest,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from prometheus_client import generate_latest
 
 from keyfob.cli.flags import port_and_host
 from keyfob.protocol.http import Request, Response, form_request
-from keyfob.server.io.audit import AuditFile
+from keyfob.server.io.audit import AuditQueue, FileSink
 from keyfob.server.io.metrics import PrometheusMeter
 from keyfob.server.ports import Limit
 from keyfob.testing.example_tenant import ORDERS
@@ -88,10 +89,13 @@ def test_the_store_is_timed_and_its_errors_are_counted() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a full disk at hand")
 def test_lost_events_of_the_audit_log_are_counted(caplog: pytest.LogCaptureFixture) -> None:
-    log = AuditFile(Path("/dev/full"))
-    log({"type": "s"})
-    log.close()
-    assert log.lost == 1
+    async def work() -> AuditQueue:
+        queue = AuditQueue(FileSink(Path("/dev/full")))
+        queue({"type": "s"})
+        await queue.close()
+        return queue
+
+    assert asyncio.run(work()).lost == 1
     assert "could not be written" in caplog.text
 
 

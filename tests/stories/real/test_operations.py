@@ -36,7 +36,8 @@ class Shell:
         for port, free in self.ports.items():
             line = line.replace(port, free)
         name, *words = shlex.split(line)
-        if name == "curl":
+        if name in {"curl", "install"}:
+            words = [word.replace("~/.local/share/keyfob-tenant", str(self.commands.folder / "data")) for word in words]
             return subprocess.run([name, *words], capture_output=True, text=True, check=True, timeout=30).stdout
         assert name == "keyfob", line
         if words[0] == "serve":

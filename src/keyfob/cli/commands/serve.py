@@ -35,8 +35,9 @@ def configure(parser: ArgumentParser) -> None:
                         "<no-reply@example.com>' (default: USER)")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
     add_database_flag(parser)
-    parser.add_argument("--audit", default="", metavar="FILE|-|off", help="where each login and refusal is noted, as "
-                        "lines of JSON (default: audit.jsonl in the data folder; - is standard output)")  # fmt: skip
+    parser.add_argument("--audit", default="", metavar="FILE|-|table|off", help="where each login and refusal is "
+                        "noted, as JSON (default: audit.jsonl in the data folder, with PostgreSQL table; - is standard "
+                        "output)")  # fmt: skip
     parser.add_argument(
         "--wire", choices=("auth0", "rfc"), help="whose statuses and texts (default: as registered, or auth0)"
     )

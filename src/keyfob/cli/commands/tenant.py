@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from keyfob.cli.parser import sentence
-from keyfob.cli.tenant import file, people, programs
+from keyfob.cli.tenant import backup, file, log, people, programs
 
 
 class Verb(NamedTuple):
@@ -26,6 +26,11 @@ FILE: Final = (
     Verb("export", "print a tenant.toml that would make the tenant again", file.configure_export, file.export),
     Verb("import", "make a tenant.toml of an Auth0 tenant's export", file.configure_import, file.import_auth0),
 )
+OPERATION: Final = (
+    Verb("log", "who logged in, who could not, and what was changed", log.configure, log.log),
+    Verb("backup", "copy all data into one file, while the tenant runs", backup.configure_backup, backup.backup),
+    Verb("restore", "make a tenant of a backup, in an empty folder", backup.configure_restore, backup.restore),
+)
 PEOPLE: Final = (
     Verb("list", "name everybody", people.configure_list, people.list_all),
     Verb("show", "all about one", people.configure_one, people.show),
@@ -39,7 +44,7 @@ PEOPLE: Final = (
 
 def configure(parser: ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    for verb in FILE:
+    for verb in (*FILE, *OPERATION):
         _add(verbs.add_parser(verb.name, help=verb.does, allow_abbrev=False), verb)
     family = verbs.add_parser("users", help="who may log in", allow_abbrev=False)
     _add_family(family, PEOPLE)

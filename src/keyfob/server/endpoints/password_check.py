@@ -44,11 +44,13 @@ class PasswordRefused:
         wait: The time until the next password is verified; then this one was not.
         is_blocked: The password is correct, but the user is blocked.
         is_busy: The server has no time to verify it now; `wait` is for all users.
+        is_of_network: The network must wait, at all accounts.
     """
 
     wait: timedelta = timedelta()
     is_blocked: bool = False
     is_busy: bool = False
+    is_of_network: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +88,22 @@ async def check_password(
     names = tuple(connections)
     counted = await site.store.write(lambda transaction: _count(site, transaction, names, email, network, now))
     if isinstance(counted, PasswordRefused):
-        site.meter.limited("passwords")
+        code = "limit_mu" if counted.is_of_network else "limit_wc"
+        site.limited("passwords", request, code=code, user_name="" if counted.is_of_network else email)
         return counted
     user = counted.user
     fits = await site.passwords.verify(password, user.password_hash if user else None, network)
     if fits is None:
         await site.store.write(lambda transaction: _uncount(transaction, counted, now))
-        site.meter.limited("passwords-waiting")
+        site.limited("passwords-waiting", request)
         return PasswordRefused(_RETRY_BUSY, is_busy=True)
     if user is None or not fits or user.is_blocked:
         is_blocked = fits and user is not None
-        site.note("fp", request, user_name=email, description="blocked" if is_blocked else "wrong e-mail or password")
+        if user is None:
+            site.note("fu", request, user_name=email)
+        else:
+            reason = "the user is blocked" if is_blocked else ""
+            site.note("fp", request, user_name=email, user_id=user.user_id, description=reason)
         return PasswordRefused(is_blocked=is_blocked)
     await site.store.write(lambda transaction: _succeed(transaction, counted, now))
     if site.passwords.is_outdated(user.password_hash):
@@ -126,12 +133,12 @@ async def _count(
     of_network = Budget(_key(site, f"network {network}"), NETWORK_TRIES, _NETWORK_SPAN, of_stranger=True)
     last = await _failures(transaction, own, now)
     wait = password_wait(None if last is None else Failures(int(last.count), last.at), now)
-    wait = max(wait, await of_network.wait(transaction, now))
     # In addition to the wait of one network, the tries for one account from all networks are limited.
     if last is None or last.count:
         wait = max(wait, await everywhere.wait(transaction, now))
-    if wait:
-        return PasswordRefused(wait)
+    network_wait = await of_network.wait(transaction, now)
+    if wait or network_wait:
+        return PasswordRefused(max(wait, network_wait), is_of_network=network_wait > wait)
     count = (last.count if last else 0) + 1
     await transaction.save_tries(Tries(own, count, now, now + FAILURES_KEPT, is_unknown))
     await everywhere.spend(transaction, now)

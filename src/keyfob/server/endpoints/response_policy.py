@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -54,7 +54,8 @@ async def apply_policy(
     """Call the endpoint within the rate limit, and add the headers of its policy."""
     origin = _origin(site, request, policy)
     name = "x-auth0-requestid" if site.config.wire == "auth0" else "x-request-id"
-    headers: Headers = ((name, site.random(_ID_BYTES).hex()), *origin)
+    request = replace(request, request_id=site.random(_ID_BYTES).hex())
+    headers: Headers = ((name, request.request_id), *origin)
     if request.method == "OPTIONS" and origin:
         methods = (request.header("access-control-request-method") or "").upper()
         asked = (("access-control-allow-methods", methods if methods.isalpha() else "GET, POST"),)
@@ -64,14 +65,14 @@ async def apply_policy(
         wait, limits = _spend(site, request, path, max(1, site.config.requests_per_minute // policy.one_in))
         headers += limits
         if wait:
-            site.meter.limited("requests")
+            site.limited("requests", request)
             return answer(
                 site.config.wire, "too_many", headers=(*headers, ("retry-after", str(math.ceil(wait.total_seconds()))))
             )
     if policy.limits_forms and request.method == "POST":
         wait, _ = _spend(site, request, path, FORMS_PER_MINUTE)
         if wait:
-            site.meter.limited("forms")
+            site.limited("forms", request)
             return _too_many_forms(site, wait, headers)
     response = await endpoint(site, request)
     own = response.headers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from datetime import datetime
 from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, Final
@@ -17,6 +18,8 @@ from keyfob.server.decide.forwarded import client_address
 from keyfob.server.endpoints.routes import PROBES, handle
 from keyfob.server.io.passwords import CALLER_LEFT
 from keyfob.server.io.render import style
+from keyfob.server.ports import Transaction
+from keyfob.server.settings.config import TenantConfig
 from keyfob.server.site import Site
 from keyfob.server.wire import answer, retry_after
 
@@ -76,11 +79,11 @@ class AsgiApp:
             return
         self._sweep_at = now + limits.SWEEP_EVERY
         try:
-            gone = await self._site.store.write(lambda transaction: transaction.sweep(now, limits.SWEPT_AT_ONCE))
+            gone = await self._site.store.write(partial(_sweep, now=now, config=self._site.config))
         except Exception:  # noqa: BLE001  a request does not fail because of it; /readyz reports a store that is full
             _LOG.exception("expired rows could not be deleted")
             return
-        if gone == limits.SWEPT_AT_ONCE:
+        if gone >= limits.SWEPT_AT_ONCE:
             self._sweep_at = now  # there are more
 
     async def _answer(self, scope: Message, receive: Receive) -> Response | None:
@@ -105,6 +108,11 @@ class AsgiApp:
         if is_hidden or config.trusted_proxies:
             peer = client_address(peer, headers, config.trusted_proxies, is_hidden=is_hidden)
         return await self.answer(Request(scope["method"], url, headers, body, peer, _certificate_of(scope)))
+
+
+async def _sweep(transaction: Transaction, now: datetime, config: TenantConfig) -> int:
+    gone = await transaction.sweep_events(now - config.audit_age, config.audit_rows, limits.SWEPT_AT_ONCE)
+    return gone + await transaction.sweep(now, limits.SWEPT_AT_ONCE)
 
 
 def _certificate_of(scope: Message) -> bytes:

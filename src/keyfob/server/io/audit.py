@@ -1,59 +1,201 @@
-"""The audit log: each event as one line of JSON, in a file that is rotated, on standard output, or to a logger."""
+"""The audit log: a bounded queue of events, and where they are written: a file, standard output, or the store.
+
+A request only puts an event into the queue. If the log cannot be written, requests are answered all the same: the
+events wait, and those for which the queue has no room are counted.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
 import os
 import stat
 import sys
-from collections.abc import Generator, Mapping
-from io import TextIOWrapper
-from logging.handlers import RotatingFileHandler
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, Protocol
 
-from keyfob.errors import Misuse
-from keyfob.server.ports import Audit
+from keyfob.errors import KeyfobError, Misuse
+from keyfob.server.audit_event import Event, log_id_of, write_event
+from keyfob.server.ports import Audit, Store
+
+if sys.platform != "win32":
+    import fcntl
 
 FILE_NAME: Final = "audit.jsonl"
+OLD_FILES: Final = 9
+MOST_WAITING: Final = 10_000
 _MOST_BYTES: Final = 10 * 1024 * 1024
-_OLD_FILES: Final = 9
+_BATCH: Final = 500
+_WRITE_AFTER_S: Final = 0.1
+_RETRY_AFTER_S: Final = 2.0
+_FLUSH_S: Final = 5.0
 _LOG: Final = logging.getLogger("keyfob.audit")
 _SERVE_LOG: Final = logging.getLogger("keyfob.serve")
+Place = Path | Literal["-", "off", "table"]
 
 
-def audit_log(event: Mapping[str, object]) -> None:
+def audit_log(event: Event) -> None:
     """Write an event to the logger `keyfob.audit`."""
     if _LOG.isEnabledFor(logging.INFO):
         _LOG.info("%s", _line(event))
 
 
-@contextlib.contextmanager
-def audit_to(place: str, folder: Path) -> Generator[Audit]:
-    """Open the audit log that a command names, and close it in the end.
+class Sink(Protocol):
+    """Where events are written."""
 
-    Args:
-        place: A file, `-` for standard output, `off`, or "" for the file `audit.jsonl` in the tenant's folder.
-        folder: The tenant's folder.
+    async def write(self, events: Sequence[Event]) -> None:
+        """Write events.
 
-    Raises:
-        Misuse: The file cannot be written.
-    """
-    if place in {"off", "-"}:
-        yield _print_event if place == "-" else _drop_event
-        return
-    with contextlib.closing(AuditFile(Path(place) if place else folder / FILE_NAME)) as log:
-        yield log
+        Raises:
+            OSError: None of them was written.
+            StoreUnavailable: As above.
+        """
+        ...
+
+    def close(self) -> None: ...
 
 
-class AuditFile:
-    """An audit log in a file that only its owner may read. At 10 MiB it is renamed, and nine old files are kept.
+class AuditQueue:
+    """Events that wait to be written, in batches, after the requests that caused them.
 
     Attributes:
-        lost: The number of events that could not be written.
+        lost: The number of events that were not written.
     """
+
+    def __init__(self, sink: Sink, most: int = MOST_WAITING) -> None:
+        """Create a queue for at most that many events."""
+        self.lost: int = 0
+        self._sink = sink
+        self._most = most
+        self._waiting: deque[Event] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None  # on which the next batch is due
+        self._writing: asyncio.Task[None] | None = None
+        self._untold = 0
+        self._has_failed = False
+        self._is_flushing = False
+
+    def __call__(self, event: Event) -> None:
+        if len(self._waiting) >= self._most:
+            self._lose(1)
+            return
+        self._waiting.append(event)
+        if self._loop is None or self._loop.is_closed():
+            self._write_after(_WRITE_AFTER_S)
+
+    async def flush(self) -> None:
+        """Write all events that wait, for five seconds at most."""
+        self._is_flushing = True
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._flush(), _FLUSH_S)
+        finally:
+            self._is_flushing, self._loop = False, None
+
+    async def close(self) -> None:
+        """Write all events that wait, and close the sink. Those that cannot be written are lost."""
+        await self.flush()
+        if self._waiting:
+            self._lose(len(self._waiting))
+            self._waiting.clear()
+        self._sink.close()
+
+    async def _flush(self) -> None:
+        running = self._writing
+        if running is not None and not running.done() and running.get_loop() is asyncio.get_running_loop():
+            await running
+        await self._write_all()
+
+    def _write_after(self, seconds: float) -> None:
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:  # a later event or `flush` writes it
+            return
+        self._loop.call_later(seconds, self._begin)
+
+    def _begin(self) -> None:
+        if self._is_flushing:
+            return
+        self._writing = asyncio.ensure_future(self._write_due())
+
+    async def _write_due(self) -> None:
+        has_room = await self._write_all()
+        self._loop = None
+        if self._waiting:
+            self._write_after(_WRITE_AFTER_S if has_room else _RETRY_AFTER_S)
+
+    async def _write_all(self) -> bool:
+        """Write until no event waits. Return False if that failed."""
+        while self._waiting:
+            batch = [self._waiting[at] for at in range(min(_BATCH, len(self._waiting)))]
+            untold = self._untold
+            told = [self._told(), *batch] if untold else batch
+            try:
+                await self._sink.write(told)
+            except (OSError, KeyfobError) as problem:
+                if not self._has_failed:
+                    _SERVE_LOG.warning("the audit log could not be written (%s); events wait", type(problem).__name__)
+                self._has_failed = True
+                return False
+            self._untold, self._has_failed = self._untold - untold, False
+            for _ in batch:
+                self._waiting.popleft()
+        return True
+
+    def _lose(self, number: int) -> None:
+        if not self._untold:
+            _SERVE_LOG.warning("the audit log has no room for an event; those that are lost are counted")
+        self.lost += number
+        self._untold += number
+
+    def _told(self) -> Event:
+        now = datetime.now(UTC)
+        return write_event("keyfob_lost", now, log_id_of(now, "", self.lost), {"description": f"{self._untold} events"})
+
+
+class LinesSink:
+    """Lines of JSON on a file descriptor, such as standard output."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._rest = b""  # of a line that was only begun
+
+    async def write(self, events: Sequence[Event]) -> None:
+        await _in_thread(partial(self.write_now, events))
+
+    def write_now(self, events: Sequence[Event]) -> None:
+        """Write events, and block until they are written.
+
+        Raises:
+            OSError: None of them was written.
+        """
+        self._write_rest()
+        self._rest = "".join(f"{_line(event)}\n" for event in events).encode("utf-8", "replace")
+        before = len(self._rest)
+        try:
+            self._write_rest()
+        except OSError:
+            if len(self._rest) == before:
+                self._rest = b""
+                raise
+            # Some are written: the others follow, before anything else.
+
+    def close(self) -> None:
+        """Leave the descriptor open, since others use it too."""
+
+    def _write_rest(self) -> None:
+        while self._rest:
+            self._rest = self._rest[os.write(self._descriptor, self._rest) :]
+
+
+class FileSink(LinesSink):
+    """Lines of JSON in a file that only its owner may read. At 10 MiB it is renamed, and nine old files are kept."""
 
     def __init__(self, path: Path, most_bytes: int = _MOST_BYTES) -> None:
         """Open or create the file.
@@ -61,52 +203,136 @@ class AuditFile:
         Raises:
             Misuse: It cannot be written.
         """
+        self._path = path
+        self._most_bytes = most_bytes
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._handler = _PrivateFiles(path, maxBytes=most_bytes, backupCount=_OLD_FILES, encoding="utf-8")
+            super().__init__(self._open())
         except OSError as problem:
             hint = "Choose another with --audit FILE; --audit off does without."
             raise Misuse(f"the audit log {path} cannot be written: {problem.strerror}", hint=hint) from None
 
-    def __call__(self, event: Mapping[str, object]) -> None:
-        self._handler.handle(logging.LogRecord("keyfob.audit", logging.INFO, "", 0, "%s", (_line(event),), None))
-
-    @property
-    def lost(self) -> int:
-        return self._handler.lost
+    def write_now(self, events: Sequence[Event]) -> None:
+        self._reopen_if_renamed()
+        super().write_now(events)
+        found = os.fstat(self._descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_size >= self._most_bytes:
+            self._rotate()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # a full disk
-            self._handler.close()
+        """Close the file."""
+        os.close(self._descriptor)
 
-
-class _PrivateFiles(RotatingFileHandler):
-    lost = 0
-
-    def _open(self) -> TextIOWrapper:
+    def _open(self) -> int:
         # Not through a planted link, and private from the first byte, for any umask.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(self.baseFilename, flags, 0o600)
+        descriptor = os.open(self._path, flags, 0o600)
         if os.name == "posix" and stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.fchmod(descriptor, 0o600)
-        return os.fdopen(descriptor, "a", encoding="utf-8")
+        return descriptor
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the name of logging
-        """Warn, since a full disk must not stop logins; the event itself stays out of the other logs."""
-        del record
-        self.lost += 1
-        problem = sys.exc_info()[1]
-        _SERVE_LOG.warning("an event could not be written to the audit log (%s)", type(problem).__name__)
+    def _reopen_if_renamed(self) -> None:
+        """Open the file again if another process, such as logrotate, has renamed or deleted it."""
+        if not self._is_current():
+            self._replace(self._open())
+
+    def _is_current(self) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        return False
+
+    def _rotate(self) -> None:
+        with contextlib.suppress(OSError):  # it goes on in the same file
+            if sys.platform != "win32":  # of several processes one renames, and closes the file, which unlocks it
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            numbers = range(OLD_FILES - 1, -1, -1) if self._is_current() else ()
+            for number in numbers:
+                if old_file(self._path, number).exists():
+                    old_file(self._path, number).replace(old_file(self._path, number + 1))
+            self._replace(self._open())
+
+    def _replace(self, descriptor: int) -> None:
+        os.close(self._descriptor)
+        self._descriptor = descriptor
 
 
-def _drop_event(event: Mapping[str, object]) -> None:
+class TableSink:
+    """The table of the audit log in the store, which all nodes share."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def write(self, events: Sequence[Event]) -> None:
+        await self._store.write(lambda transaction: transaction.log_events(events))
+
+    def close(self) -> None:
+        """Leave the store open, which its owner closes."""
+
+
+def old_file(path: Path, number: int) -> Path:
+    """Return the name of a file that was renamed that many times."""
+    return path.with_name(f"{path.name}.{number}") if number else path
+
+
+def open_audit(place: Audit | Place, store: Store) -> Audit:
+    """Open the audit log at a place. A function is the log itself.
+
+    Raises:
+        Misuse: The file cannot be written.
+    """
+    match place:
+        case "off":
+            return _drop
+        case "-":
+            return AuditQueue(LinesSink(sys.stdout.fileno()))
+        case "table":
+            return AuditQueue(TableSink(store))
+        case Path():
+            return AuditQueue(FileSink(place))
+        case _:
+            return place
+
+
+def place_of(text: str, folder: Path, database: str = "") -> Place:
+    """Return the place that a command names; "" for `audit.jsonl` in the folder, or the table of a shared database."""
+    match text:
+        case "-" | "off" | "table":
+            return text
+        case "":
+            return "table" if database else folder / FILE_NAME
+        case _:
+            return Path(text)
+
+
+async def _in_thread(job: Callable[[], None]) -> None:
+    """Run a job that may block, on a thread that does not keep the process alive."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def work() -> None:
+        problem: OSError | None = None
+        try:
+            job()
+        except OSError as raised:
+            problem = raised
+        with contextlib.suppress(RuntimeError):  # the loop was closed
+            loop.call_soon_threadsafe(settle, problem)
+
+    def settle(problem: OSError | None) -> None:
+        if done.done():
+            return
+        if problem is None:
+            done.set_result(None)
+        else:
+            done.set_exception(problem)
+
+    threading.Thread(target=work, name="keyfob-audit", daemon=True).start()
+    await done
+
+
+def _drop(event: Event) -> None:
     del event
 
 
-def _print_event(event: Mapping[str, object]) -> None:
-    sys.stdout.write(_line(event) + "\n")
-    sys.stdout.flush()
-
-
-def _line(event: Mapping[str, object]) -> str:
+def _line(event: Event) -> str:
     return json.dumps(event, ensure_ascii=False)

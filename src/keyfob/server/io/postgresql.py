@@ -78,7 +78,7 @@ class _Pool(Protocol):
 _CREATE_POOL: Final[Callable[..., Awaitable[_Pool]]] = cast(Any, asyncpg).create_pool
 
 
-class _Statements:
+class _PostgresStatements:
     """Runs statements in the transaction of a connection."""
 
     def __init__(self, connection: _Connection) -> None:
@@ -96,7 +96,7 @@ class _SecondQuery(Exception):
     """A function that reads needs more than one query, and so a snapshot."""
 
 
-class _OneQuery(_Statements):
+class _OneQuery(_PostgresStatements):
     """Runs one query without a transaction: it has a snapshot of its own, and takes one round trip for three."""
 
     _is_used = False
@@ -132,7 +132,7 @@ class PostgresStore:
                 with contextlib.suppress(_SecondQuery):
                     return await work(SqlTransaction(_OneQuery(connection)))
                 await connection.execute(_SNAPSHOT)
-                result = await work(SqlTransaction(_Statements(connection)))
+                result = await work(SqlTransaction(_PostgresStatements(connection)))
                 await connection.execute("COMMIT")
                 return result
 
@@ -161,7 +161,7 @@ class PostgresStore:
     async def _write_once(self, work: Work[T], begin: str) -> T:
         async with self._borrowed() as connection:
             await connection.execute(begin)
-            result = await work(SqlTransaction(_Statements(connection)))
+            result = await work(SqlTransaction(_PostgresStatements(connection)))
             if await connection.execute("COMMIT") != "COMMIT":  # the answer is ROLLBACK after a failed statement
                 raise StoreUnavailable("the database did not save a transaction")
             return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -13,15 +13,17 @@ from typing import Final, Self, TypeVar, cast
 
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
+from keyfob.server.audit_event import Event, log_id_of, write_event
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import master_key
+from keyfob.server.io.operator import operator
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import is_tenant, open_store
 from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Passwords, Store, Transaction, Work
-from keyfob.server.records import DEFAULT_CONNECTION, Document, User
+from keyfob.server.records import DEFAULT_CONNECTION, Document, LoggedEvent, User
 from keyfob.server.settings.changes import Plan, plan_of
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.field_types import Reference
@@ -119,6 +121,10 @@ class Registry:
             raise Misuse("there is nobody with that e-mail", hint="`keyfob tenant users list` names everybody.")
         return found
 
+    def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
+        """Return the oldest events in the table of the audit log with a higher number."""
+        return self._read(lambda transaction: transaction.logged_events(after, most))
+
     def plan_file(self, file: TenantFile) -> Plan:
         """Plan the change to the content of a tenant.toml. Users that it does not name are not changed.
 
@@ -163,16 +169,45 @@ class Registry:
     def carry_out(self, plan: Plan) -> None:
         """Make the changes of a plan in one transaction. Log out users who have a new password or are now blocked.
 
+        The same transaction adds an event for each change to the table of the audit log.
+
         Raises:
             Misuse: The settings or a user were changed after the plan was made.
         """
-        self._write(lambda transaction: _carry_out(transaction, plan))
+        events = self._events(_events_of(plan))
+
+        async def work(transaction: Transaction) -> None:
+            await _carry_out(transaction, plan)
+            await transaction.log_events(events)
+
+        self._write(work)
         if self._signal is not None:
             self._signal.send()
 
     def drop_user(self, user: User) -> None:
         """Delete a user with all records of that user."""
-        self._write(lambda transaction: transaction.drop_user(user.user_id))
+        events = self._events([("sdu", {"user_id": user.user_id, "user_name": user.email})])
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.drop_user(user.user_id)
+            await transaction.log_events(events)
+
+        self._write(work)
+
+    def note(self, code: str, **fields: str) -> None:
+        """Add an event about what a command did to the table of the audit log.
+
+        It is there whatever the audit log of the running tenant is, and names the account that ran the command.
+        """
+        events = self._events([(code, fields)])
+        self._write(lambda transaction: transaction.log_events(events))
+
+    def _events(self, told: Iterable[tuple[str, Mapping[str, str]]]) -> list[Event]:
+        now, node, ran = self._surroundings.now(), secrets.token_hex(4), operator()
+        return [
+            write_event(code, now, log_id_of(now, node, number), {**fields, "operator": ran})
+            for number, (code, fields) in enumerate(told)
+        ]
 
     async def _people(
         self, wanted: Sequence[PersonWanted], config: TenantConfig, *, anew: bool = False
@@ -259,3 +294,23 @@ async def _save_user(transaction: Transaction, known: User | None, wanted: User)
 def _never(reference: Reference) -> Secret:
     """Raise Misuse: a command cannot resolve references to secrets."""
     raise Misuse(f"point to a secret elsewhere ({reference.where})", hint="Write it into tenant.toml and apply that.")
+
+
+def _events_of(plan: Plan) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for change in plan.changes:
+        if change.kind != "user":
+            done = {"+": "added", "~": "changed", "-": "removed"}[change.sign]
+            yield "sapi", {"description": f"{change.kind} {change.name} {done}".replace("  ", " ")}
+    for known, user in plan.people:
+        who = {"user_id": user.user_id, "user_name": user.email}
+        if known is None:
+            yield "ss", who
+            continue
+        if known.password_hash != user.password_hash:
+            yield "scp", who
+        if known.is_blocked != user.is_blocked:
+            yield "sapi", {**who, "description": "user blocked" if user.is_blocked else "user unblocked"}
+        if replace(known, password_hash="", is_blocked=False, updated_at=user.updated_at) != replace(
+            user, password_hash="", is_blocked=False
+        ):
+            yield "sapi", {**who, "description": "user changed"}

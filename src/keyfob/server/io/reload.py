@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from keyfob.errors import KeyfobError
 from keyfob.server.io.signing_keys import make_keys
-from keyfob.server.ports import Audit
 from keyfob.server.records import Document
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.site import Site
@@ -69,12 +68,11 @@ class Reloader:
         site.reconfigure(config, keys)
         _LOG.info("the settings have changed")
         if set(config.password_users()) - set(before):
-            note_password_users(config, site.audit, site.now())
+            note_password_users(site)
 
 
-def note_password_users(config: TenantConfig, audit: Audit, now: datetime) -> None:
+def note_password_users(site: Site) -> None:
     """Log the clients that may use the password grants, if any, as Auth0's deprecation notice `depnote`."""
-    names = config.password_users()
+    names = site.config.password_users()
     if names:
-        words = f"These applications may use the password grants: {', '.join(names)}"
-        audit({"type": "depnote", "date": now.isoformat(), "description": words})
+        site.record("depnote", description=f"These applications may use the password grants: {', '.join(names)}")

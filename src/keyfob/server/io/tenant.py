@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from keyfob.jose.shown import read_certificate
 from keyfob.protocol.secret import Secret
 from keyfob.server.io.asgi import AsgiApp, Reload
-from keyfob.server.io.audit import audit_log
+from keyfob.server.io.audit import AuditQueue, Place, audit_log, open_audit
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.data import master_key
@@ -163,7 +164,7 @@ class Tenant:
         *,
         wire: Wire | None = None,
         for_certificates: ForCertificates | None = None,
-        audit: Audit = audit_log,
+        audit: Audit | Place = audit_log,
         mailer: Mailer | None = None,
         database: str = "",
     ) -> Tenant:
@@ -175,7 +176,8 @@ class Tenant:
                 stored settings have none.
             wire: The dialect, if not that of the settings.
             for_certificates: The address for client certificates, if any.
-            audit: Receives the events of the audit log; else the logger `keyfob.audit` does.
+            audit: Where the audit log is written: a file, `-` for standard output, `table` for the store, or `off`; or
+                a function, such as the one that writes to the logger `keyfob.audit`.
             mailer: As in `open`.
             database: As in `open`.
 
@@ -193,9 +195,13 @@ class Tenant:
         async def start() -> Tenant:
             seen = await store.read(lambda transaction: transaction.documents())
             surroundings = SystemSurroundings()
-            site = await _make_site(read(seen), store, master, surroundings, Argon2Passwords(), audit, mailer)
+            log = open_audit(audit, store)
+            site = await _make_site(read(seen), store, master, surroundings, Argon2Passwords(), log, mailer)
             tenant = cls(site, Reloader(site, master, read, seen, ChangeSignal(folder).state).reload_if_changed)
-            return tenant if seen else await tenant.with_first_user()
+            tenant = tenant if seen else await tenant.with_first_user()
+            if isinstance(log, AuditQueue):
+                await log.flush()  # this loop ends
+            return tenant
 
         try:
             return asyncio.run(start())
@@ -240,9 +246,17 @@ class Tenant:
 
         return user if await site.store.write(add) else None
 
-    def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int]) -> None:
+    def record(self, code: str, **fields: str) -> None:
+        """Write an event that no request has caused to the audit log."""
+        self._site.record(code, **fields)
+
+    def lost_events(self) -> int:
+        """Return the number of events that could not be written to the audit log."""
+        return self._site.audit.lost if isinstance(self._site.audit, AuditQueue) else 0
+
+    def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int] | None = None) -> None:
         """Count what happens from now on."""
-        meter.watch(self._site, lost_events)
+        meter.watch(self._site, lost_events or self.lost_events)
 
     def has_first_user(self) -> bool:
         """Return whether the first user of a ready tenant may log in."""
@@ -250,8 +264,13 @@ class Tenant:
         return found is not None and not found.is_blocked
 
     def close(self) -> None:
-        """Close the store."""
-        asyncio.run(self._site.store.close())
+        """Write the events that wait, and close the store."""
+        asyncio.run(self._close())
+
+    async def _close(self) -> None:
+        if isinstance(self._site.audit, AuditQueue):
+            await self._site.audit.close()
+        await self._site.store.close()
 
 
 async def _make_site(
@@ -265,6 +284,9 @@ async def _make_site(
 ) -> Site:
     keys = await make_keys(store, master, surroundings, config)
     own = hash_keys(master)
-    note_password_users(config, audit, surroundings.now())
     settings = without_secrets(config, own.secrets)
-    return Site(settings, own, keys, store, surroundings, passwords, render, audit, mailer, draw)
+    site = Site(
+        settings, own, keys, store, surroundings, passwords, render, audit, mailer, draw, node=secrets.token_hex(4)
+    )
+    note_password_users(site)
+    return site

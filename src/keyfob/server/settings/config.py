@@ -69,6 +69,8 @@ class TenantConfig:
         refresh_limit: The limit of logins of one user in one client; the oldest one ends first.
         enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
+        audit_age: How long events stay in the table of the audit log.
+        audit_rows: The limit of events in that table; the oldest go first.
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
@@ -101,6 +103,8 @@ class TenantConfig:
     enrolment_ends_logins: bool = True
     password_length: int = 15
     trusted_proxies: tuple[str, ...] = ()
+    audit_age: timedelta = timedelta(days=90)
+    audit_rows: int = 1_000_000
     for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:
@@ -136,10 +140,17 @@ class TenantConfig:
                 raise Misuse(f"logout_urls: {address!r} is not a web address", hint="Such as https://example.com/")
 
     def _check_numbers(self) -> None:
-        for name in ("device_requests", "requests_per_minute", "refresh_limit"):
+        for name in ("device_requests", "requests_per_minute", "refresh_limit", "audit_rows"):
             if getattr(self, name) < 1:
                 raise Misuse(f"{name} is not positive", hint="One is the least.")
-        for name in ("device_lifetime", "device_interval", "code_lifetime", "session_idle", "session_absolute"):
+        for name in (
+            "device_lifetime",
+            "device_interval",
+            "code_lifetime",
+            "session_idle",
+            "session_absolute",
+            "audit_age",
+        ):
             if getattr(self, name) <= timedelta():
                 raise Misuse(f"{name} is not positive", hint="Give it some time.")
         if not SHORTEST_PASSWORD <= self.password_length <= _MOST_WANTED:

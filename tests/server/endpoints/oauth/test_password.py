@@ -509,7 +509,7 @@ def test_the_tenant_says_who_logged_in_and_who_could_not(strict: Scene) -> None:
     secret, recovery = enrolled(strict)
     with_password(strict, password="wrong\r\nsepft")
     kinds = [event["type"] for event in strict.events]
-    assert {"fepft", "mfar", "mfaa", "sepft"} <= set(kinds)
+    assert {"fepft", "mfar", "gd_start_enroll", "seotpft"} <= set(kinds)
     log = json.dumps(strict.events)
     for hidden in (PASSWORD, "wrong", secret, recovery):
         assert hidden not in log.replace("wrong e-mail or password", "")

@@ -308,7 +308,7 @@ def test_the_audit_log_tells_who_did_what_and_no_secret(scene: Scene) -> None:
     person.press("login", email=EMAIL, password=PASSWORD)
     scene.time.go(timedelta(seconds=5))
     assert outcome(scene, answer) == "granted"
-    assert [event["type"] for event in scene.events] == ["fp", "s", "sede"]
+    assert [event["type"] for event in scene.events] == ["fu", "s", "sede"]
     told = repr(scene.events)
     for secret in (PASSWORD, "wrong password", answer.text("device_code"), answer.text("user_code"), "\n"):
         assert secret not in told

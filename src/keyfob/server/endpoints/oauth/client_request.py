@@ -108,7 +108,7 @@ def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedChe
     """Refuse a client that has not authenticated, and count the failure."""
     wire = site.config.wire
     if refused.outcome == "too_many":
-        site.meter.limited("client-secrets")
+        site.limited("client-secrets", request, client_id=facts.client_id)
         return answer(wire, refused.outcome, headers=retry_after(facts.wait))
     if facts.problem is not None:
         words = {"problem": problem_text(facts.problem)}

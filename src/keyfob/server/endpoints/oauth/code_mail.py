@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from keyfob.server.audit_event import log_text
 from keyfob.server.decide.multifactor import MESSAGE_LIFETIME
-from keyfob.server.site import Site, log_text
+from keyfob.server.site import Site
 
 
 class WrittenMail(NamedTuple):

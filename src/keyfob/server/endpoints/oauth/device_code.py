@@ -45,8 +45,7 @@ async def device_code(site: Site, request: Request) -> Response:
         return site.refuse("request_malformed", problem=words)
     wait = _wait(site, request)
     if wait:
-        site.meter.limited("device-logins")
-        site.note("fdeaz", request, client_id=asked.client_id, description="too many requests")
+        site.limited("device-logins", request, client_id=asked.client_id)
         retry = (("retry-after", str(int(wait.total_seconds()) + 1)),)
         return answer(site.config.wire, "too_many", headers=retry)
     access = decide_access(site.config, application, asked.target, asked.scope)

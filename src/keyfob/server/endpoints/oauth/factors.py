@@ -59,7 +59,7 @@ async def begin_factor(
         key_thumbprint=call.key_thumbprint,
     )
     await site.store.write(lambda transaction: transaction.save_mfa_login(login))
-    call.note("mfar", user_id=user.user_id, description="a second factor is due")
+    call.note("mfar", user_id=user.user_id)
     active = sorted({one.factor for one in factors if one.is_active})
     kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in active or site.factors]}
     more = {"mfa_token": token.reveal(), "mfa_requirements": kinds}
@@ -221,7 +221,7 @@ async def send_message(
         await end_message_pause(site, user.user_id)
         site.note("gd_send_email_failure", request, **who, description=problem.message)
         return "mail_unsent"
-    site.note("gd_send_email", request, **who, description="a code was sent by e-mail")
+    site.note("gd_send_email", request, **who)
     return oob
 
 

@@ -18,13 +18,16 @@ from keyfob.server.records import RefreshLogin, User
 Spend = Callable[[Transaction, RefreshLogin], Awaitable[bool]]
 
 
-async def issue_once(call: ClientRequest, content: TokenContent, spend: Spend | None = None) -> TokenAnswer | None:
+async def issue_once(
+    call: ClientRequest, code: str, content: TokenContent, spend: Spend | None = None
+) -> TokenAnswer | None:
     """Issue tokens for a user, or return None if the grant is already spent or the user may no longer log in.
 
     The tokens are signed before the grant is spent, so that a failed signature spends nothing.
 
     Args:
         call: The request.
+        code: The event to write to the audit log for issued tokens.
         content: The content of the tokens, before it is reduced to the user's permissions.
         spend: Spend the grant in the transaction, if it is not spent yet. Return False if it is already spent.
     """
@@ -48,7 +51,10 @@ async def issue_once(call: ClientRequest, content: TokenContent, spend: Spend | 
     evicted = await site.store.write(save)
     if evicted:
         call.note("srrt", user_id=user.user_id, description=f"{evicted} of the oldest logins ended: too many")
-    return None if evicted is None else issued
+    if evicted is None:
+        return None
+    call.note(code, user_id=user.user_id, audience=row.audience, login_id=row.login_id.hex(), session_id=row.sid or "")
+    return issued
 
 
 def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> TokenContent:

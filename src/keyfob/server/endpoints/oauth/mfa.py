@@ -71,7 +71,7 @@ async def remove_authenticator(site: Site, request: Request) -> Response:
     if name not in {one.authenticator_id for one in mfa_user.factors}:
         return site.refuse("not_found")
     await site.store.write(lambda transaction: transaction.drop_authenticator(name))
-    site.note("mfad", request, user_id=mfa_user.user.user_id, description="a second factor was removed")
+    site.note("gd_unenroll", request, user_id=mfa_user.user.user_id, description=name.partition("|")[0])
     return Response(204, NO_STORE)
 
 
@@ -108,7 +108,7 @@ async def associate(site: Site, request: Request) -> Response:
             return site.refuse(oob)
         shown = {"authenticator_type": "oob", "binding_method": "prompt", "oob_channel": "email"}
         shown |= {"oob_code": oob.reveal()}
-    site.note("mfaa", request, user_id=mfa_user.user.user_id, description=f"enrolment of {factor} began")
+    site.note("gd_start_enroll", request, user_id=mfa_user.user.user_id, description=factor)
     return json_response(200, {**shown, **codes})
 
 

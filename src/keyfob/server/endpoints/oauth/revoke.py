@@ -32,10 +32,10 @@ async def revoke(site: Site, request: Request) -> Response:
     if claims is not None:
         mark = revocation_mark(site, claims)
         await site.store.write(lambda transaction: transaction.revoke_token(mark, claims.expires_at))
-        call.note("srrt", user_id=claims.subject, description="an access token")
+        call.note("srrt", user_id=claims.subject, login_id=claims.session_id or "", description="an access token")
     login = await _end_login(call, token)
     if login is not None:
-        call.note("srrt", user_id=login.user_id)
+        call.note("srrt", user_id=login.user_id, login_id=login.login_id.hex(), description="a refresh token")
     if site.config.wire == "auth0":  # an empty body, as Auth0; simple-oauth2 wants a type all the same
         return Response(200, (("content-type", JSON), *NO_STORE))
     return json_response(200, {})

@@ -42,7 +42,9 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
     if isinstance(decision, RefuseCode):
         if decision.is_replay and code is not None:
             await site.store.write(lambda transaction: _end(transaction, code.login_id))
-        call.note("feacft", description="used before" if decision.is_replay else decision.outcome)
+        user_id, login_id = ("", b"") if code is None else (code.user_id, code.login_id or b"")
+        reason = "used before" if decision.is_replay else decision.outcome
+        call.note("feacft", user_id=user_id, login_id=login_id.hex(), description=reason)
         return call.refuse(decision.outcome)
     found = decision.code
     assert user is not None, "the code of a deleted user fails a check"  # noqa: S101
@@ -57,11 +59,10 @@ async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Res
             await transaction.save_code(replace(again.code, login_id=login.login_id))
         return isinstance(again, SpendCode)
 
-    issued = await issue_once(call, content, spend)
+    issued = await issue_once(call, "seacft", content, spend)
     if issued is None:
-        call.note("feacft", description="used at the same time")
+        call.note("feacft", user_id=user.user_id, description="used at the same time")
         return call.refuse("authorization_code_unknown")
-    call.note("seacft", user_id=user.user_id)
     return call.token_response(issued)
 
 

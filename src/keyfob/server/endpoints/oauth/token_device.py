@@ -59,10 +59,10 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
             await transaction.save_device(found.login)
         return isinstance(found, Issue)
 
-    issued = await issue_once(call, content, spend)
+    issued = await issue_once(call, "sede", content, spend)
     if issued is None:
+        call.note("fede", user_id=user.user_id, description="used at the same time")
         return call.refuse("code_unknown")
-    call.note("sede", user_id=user.user_id)
     return call.token_response(issued)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final, NamedTuple
 
 from keyfob.protocol.grants import MfaOobGrant, MfaOtpGrant, MfaRecoveryGrant
 from keyfob.protocol.http import NO_STORE, Response, json_response
@@ -56,32 +57,41 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     login = check_factor(facts)
     if isinstance(login, FactorWrong):
         if login.outcome == "attempts_many" and user is not None:
-            site.meter.limited("second-factors")
-            call.note("gd_otp_rate_limit_exceed", user_id=user.user_id)
+            site.limited("second-factors", call.request, client_id=call.application.client_id, user_id=user.user_id)
         return call.refuse(login.outcome, problem="Missing required parameter: binding_code")
     assert user is not None, "the mfa_token of a deleted user fails a check"  # noqa: S101
     api = account.api
     assert api is not None  # noqa: S101
     if not await spend_try(site, user.user_id, peer, call.now):  # others have spent the last one in the meantime
-        site.meter.limited("second-factors")
+        site.limited("second-factors", call.request, client_id=call.application.client_id, user_id=user.user_id)
         return call.refuse("attempts_many")
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)
     wrong = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, facts, fresh))
     if wrong is not None:
-        call.note(_FAILED[type(grant)], user_id=user.user_id, description=wrong.outcome)
+        call.note(_CODES[type(grant)].failure, user_id=user.user_id, description=wrong.outcome)
         return call.refuse(wrong.outcome)
     await give_back_tries(site, user.user_id, peer, call.now)
     content = TokenContent(call.application, api, account.scope, user, call.now, grant=gty(login.grant))
-    issued = await issue_once(call, content)  # the mfa_token was spent with the factor
+    issued = await issue_once(call, _CODES[type(grant)].success, content)  # the mfa_token was spent with the factor
     if issued is None:  # the password was changed, or the user blocked, in the meantime
         return call.refuse("mfa_token_unknown")
-    call.note("sepft", user_id=user.user_id)
     recovery = {"recovery_code": code} if isinstance(grant, MfaRecoveryGrant) else {}
     return json_response(200, {**issued.write(), **recovery}, headers=NO_STORE + call.headers)
 
 
-_FAILED = {MfaOobGrant: "feoobft", MfaOtpGrant: "feotpft", MfaRecoveryGrant: "fercft"}
+class _Codes(NamedTuple):
+    """The events of the audit log."""
+
+    success: str
+    failure: str
+
+
+_CODES: Final = {
+    MfaOobGrant: _Codes("seoobft", "feoobft"),
+    MfaOtpGrant: _Codes("seotpft", "feotpft"),
+    MfaRecoveryGrant: _Codes("sercft", "fercft"),
+}
 
 
 async def _check(

@@ -51,17 +51,16 @@ async def with_password(call: ClientRequest, asked: PasswordGrant) -> Response:
         call.note("fepft", user_id=user.user_id, description="a second factor is due")
         return call.refuse(refused.outcome)
     content = TokenContent(call.application, access.api, access.scope, user, call.now, grant=gty(name))
-    issued = await issue_once(call, content)
+    issued = await issue_once(call, "sepft", content)
     if issued is None:  # the password was changed, or the user blocked, while it was verified
         return _refuse_password(call, replace(facts, is_right=False), email)
-    call.note("sepft", user_id=user.user_id)
     return call.token_response(issued)
 
 
 def _refuse_password(call: ClientRequest, facts: PasswordFacts, email: str) -> Response:
     refused = first_failed_check(PASSWORDS, facts)
     assert refused is not None, "a wrong password fails a check"  # noqa: S101
-    call.note("fepft", user_name=email, description="refused")
+    call.note("fepft", user_name=email, description=refused.row)
     headers = call.headers + (retry_after(facts.wait) if facts.wait else ())
     return answer(call.site.config.wire, refused.outcome, headers=headers)
 

@@ -31,29 +31,29 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
     presented = PresentedRefreshToken(parts.generation, secret_hash, client_id, grant.scope, call.key_thumbprint)
     token_id = site.random(TOKEN_ID_BYTES)
 
-    async def rotate(transaction: Transaction) -> tuple[Refuse | TokenAnswer, str]:
+    async def rotate(transaction: Transaction) -> tuple[Refuse | TokenAnswer, RefreshLogin | None]:
         login = await transaction.refresh_by_id(parts.login_id)
         account = None if login is None else await _account(call, transaction, login)
         decision = decide_refresh(login, presented, call.application.refresh, call.now, fresh_hash, account)
-        user_id = "" if login is None else login.user_id
         if isinstance(decision, Refuse):
             if decision.login is not None:
                 await transaction.save_refresh(decision.login)
-            return decision, user_id
+            return decision, login
         assert account is not None, "an unknown token fails a check"  # noqa: S101
         # Signed within the transaction, so that a failed signature rotates nothing.
         renewed = fresh.write(site.hash_keys.refresh) if decision.rotates else None
         content = _content(call, decision, account)
         issued = site.token_issuer.issue(content, call.now, token_id, renewed, decision.login)
         await transaction.save_refresh(decision.login)
-        return issued, user_id
+        return issued, login
 
-    decision, user_id = await site.store.write(rotate)
+    decision, login = await site.store.write(rotate)
+    # The token was authenticated, so its login existed, even if the store has deleted it since.
+    who = {"login_id": parts.login_id.hex(), "user_id": login.user_id if login else ""}
     if isinstance(decision, Refuse):
-        code = "ferrt" if decision.reason == "reused" else "fertft"
-        call.note(code, user_id=user_id, description=decision.reason)
+        call.note("ferrt" if decision.reason == "reused" else "fertft", **who, description=decision.reason)
         return call.refuse(decision.outcome)
-    call.note("sertft", user_id=user_id)
+    call.note("sertft", **who, audience=login.audience if login else "")
     return call.token_response(decision)
 
 

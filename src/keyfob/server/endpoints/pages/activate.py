@@ -173,7 +173,7 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
         return replace(entered, problem=UNKNOWN)  # not a possible code, so it does not count as a guess
     found = await _try_code(site, request, browser, keyed_hash(site.hash_keys.codes, code))
     if isinstance(found, timedelta):
-        site.meter.limited("user-codes")
+        site.limited("user-codes", request)
         minutes = int(found.total_seconds() // 60) + 1
         first = "" if browser.record is not None else ", or go on by logging in first"
         text = f"Too many wrong codes were entered. Please try again in {minutes} min{first}."

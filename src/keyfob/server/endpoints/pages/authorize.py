@@ -153,7 +153,10 @@ async def issue_code(
             await store.save_consent(consent)
 
     await site.store.write(save)
-    site.note("s", request, client_id=application.client_id, user_id=record.user_id)
+    who = {"client_id": record.client_id, "user_id": record.user_id, "audience": record.audience}
+    if consented:
+        site.note("keyfob_consent", request, **who, session_id=record.sid or "")
+    site.note("ssa" if "none" in asked.prompt else "s", request, **who, session_id=record.sid or "")
     answer = AuthorizationAnswer(asked.state, code)
     return _answer(site, request, browser, asked.redirect_uri, asked.response_mode, answer, pending)
 
@@ -164,7 +167,7 @@ def refuse(
     """Send the client an error instead of a code."""
     assert pending.accepted is not None, "an error is only sent for an authorization request"  # noqa: S101
     asked = pending.accepted.asked
-    site.note("f", request, client_id=asked.client_id, description=error)
+    site.note("fsa" if "none" in asked.prompt else "f", request, client_id=asked.client_id, description=error)
     found = CallbackError(asked.redirect_uri, asked.response_mode or "query", asked.state, error, description)
     return send_error(site, request, browser, found, pending)
 

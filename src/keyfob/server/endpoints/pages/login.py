@@ -169,7 +169,8 @@ async def complete(
     if state is None:
         return error_page(site, browser, LOST)
     if pending.accepted is None:
-        site.note("s", request, user_id=user_id, client_id=pending.client_id)
+        sid = sid_of(site, session.session_hash)
+        site.note("s", request, user_id=user_id, client_id=pending.client_id, session_id=sid)
     known = replace(fresh, record=session)
     login = replace(
         pending.login, session_hash=fresh.session_hash, expires_at=max(pending.login.expires_at, now + LOGIN_LIFETIME)

@@ -130,7 +130,7 @@ def _verify_id_token(site: Site, token: Secret) -> IdClaims:
 async def _end(site: Site, request: Request, browser: BrowserRequest) -> None:
     if browser.record is not None:
         await site.store.write(lambda transaction: transaction.drop_session(browser.session_hash))
-        site.note("slo", request, user_id=browser.record.user_id)
+        site.note("slo", request, user_id=browser.record.user_id, session_id=sid_of(site, browser.session_hash))
 
 
 def _bare(address: str) -> str:

@@ -49,6 +49,13 @@ from keyfob.server.site import Site
 WRONG: Final = "That code is wrong, too old, or was used before."
 TOO_MANY: Final = "Too many wrong codes. Please try again in a few minutes."
 TOO_MANY_MESSAGES: Final = "A code was sent already. Please look into your mailbox, or try again in a few minutes."
+# The events of the audit log, by the kind of the factor.
+_CODES: Final = {
+    "otp": "gd_auth_succeed",
+    "email": "gd_auth_succeed",
+    "enrolled": "gd_enrollment_complete",
+    "recovery": "gd_recovery_succeed",
+}
 NO_MAIL: Final = "No code can be sent by e-mail here. Please ask the operator of this page."
 UNSENT: Final = "The e-mail could not be sent. Please try again, or use another way to prove that it is you."
 SENT: Final = "A code was sent to your e-mail address. It is good for five minutes."
@@ -127,16 +134,16 @@ async def _verify(
 ) -> Response:
     now, user_id, typed = site.now(), due.user.user_id, fields.optional_text("code") or ""
     if not await spend_try(site, user_id, request.peer, now):
-        site.meter.limited("second-factors")
-        site.note("gd_otp_rate_limit_exceed", request, user_id=user_id)
+        site.limited("second-factors", request, client_id=pending.client_id, user_id=user_id)
         return again(site, browser, pending, problem=TOO_MANY, status=429)
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user_id, code, now, is_active=True)
     kind = await site.store.write(lambda transaction: _check(site, transaction, pending, typed, fresh, now))
     if not kind:
-        site.note("fp", request, user_id=user_id, description="wrong second factor")
+        site.note("gd_auth_failed", request, client_id=pending.client_id, user_id=user_id)
         return again(site, browser, pending, problem=WRONG, status=403)
     await give_back_tries(site, user_id, request.peer, now)
+    site.note(_CODES[kind], request, client_id=pending.client_id, user_id=user_id)
     is_shown = kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors)
     return await complete(site, request, browser, pending, user_id, Secret(code) if is_shown else None)
 

@@ -1,0 +1,155 @@
+"""The events of the audit log: their codes, and what each may contain.
+
+A field that a caller has typed is shortened and made one printable line. Where people mistype secrets, it is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+
+Event = Mapping[str, object]
+Result = Literal["success", "failure", "notice"]
+LONGEST: Final = 200
+_SHOWN_OF_UNKNOWN: Final = 4
+OWN_PREFIX: Final = "keyfob_"  # of the codes that Auth0 does not have
+
+
+class Code(NamedTuple):
+    """What a code means, and the `outcome` of its events."""
+
+    outcome: Result
+    means: str
+
+
+CODES: Final[dict[str, Code]] = {
+    "s": Code("success", "A user logged in at a page."),
+    "ssa": Code("success", "An application got a code without a page (`prompt=none`)."),
+    "f": Code("failure", "An authorization request was refused."),
+    "fsa": Code("failure", "An application got no code without a page (`prompt=none`)."),
+    "fp": Code("failure", "A wrong password, or the right one of a blocked user."),
+    "fu": Code("failure", "A password for an unknown e-mail address."),
+    "slo": Code("success", "A user logged out."),
+    "sede": Code("success", "Tokens for a device code."),
+    "fede": Code("failure", "No tokens for a device code."),
+    "fdeaz": Code("failure", "A device login could not begin."),
+    "fdeac": Code("failure", "An unknown user code was entered."),
+    "fdecc": Code("failure", "A user declined a device login."),
+    "seacft": Code("success", "Tokens for an authorization code."),
+    "feacft": Code("failure", "No tokens for an authorization code."),
+    "seccft": Code("success", "A token for an application itself."),
+    "feccft": Code("failure", "No token for an application itself."),
+    "sepft": Code("success", "Tokens for a password."),
+    "fepft": Code("failure", "No tokens for a password."),
+    "seotpft": Code("success", "Tokens for a password and a one-time password."),
+    "feotpft": Code("failure", "A wrong one-time password."),
+    "seoobft": Code("success", "Tokens for a password and a code from an e-mail."),
+    "feoobft": Code("failure", "A wrong code from an e-mail."),
+    "sercft": Code("success", "Tokens for a password and a recovery code."),
+    "fercft": Code("failure", "A wrong recovery code."),
+    "sertft": Code("success", "Tokens for a refresh token."),
+    "fertft": Code("failure", "No tokens for a refresh token."),
+    "ferrt": Code("failure", "A refresh token was used that had been replaced: its login has ended."),
+    "srrt": Code("success", "A token was revoked, or a login was ended."),
+    "mfar": Code("notice", "A second factor is due."),
+    "gd_start_enroll": Code("notice", "The enrolment of a second factor began."),
+    "gd_enrollment_complete": Code("success", "A second factor was enrolled."),
+    "gd_unenroll": Code("success", "A second factor was removed."),
+    "gd_auth_succeed": Code("success", "A right second factor at a page."),
+    "gd_auth_failed": Code("failure", "A wrong second factor at a page."),
+    "gd_recovery_succeed": Code("success", "A recovery code was used at a page."),
+    "gd_otp_rate_limit_exceed": Code("failure", "Too many wrong second factors of a user."),
+    "gd_send_email": Code("success", "A code was sent by e-mail."),
+    "gd_send_email_failure": Code("failure", "A code could not be sent by e-mail."),
+    "limit_wc": Code("failure", "Too many wrong passwords for one account."),
+    "limit_mu": Code("failure", "Too many wrong passwords from one network."),
+    "api_limit": Code("failure", "A limit has refused a request; `description` names it (operations.md)."),
+    "fapi": Code("failure", "A client is unknown, or did not prove who it is."),
+    "sapi": Code("success", "An operator changed the tenant."),
+    "ss": Code("success", "An operator added a user."),
+    "scp": Code("success", "An operator set a user's password."),
+    "sdu": Code("success", "An operator removed a user."),
+    "depnote": Code("notice", "Applications may use the password grants."),
+    "keyfob_consent": Code("success", "A user allowed an application what it asked for."),
+    "keyfob_start": Code("notice", "A process began to serve the tenant."),
+    "keyfob_stop": Code("notice", "A process ended in good order."),
+    "keyfob_lost": Code("failure", "Events before this one are lost, since the log could not be written."),
+}
+
+# The code of a refusal by each limit (`server/ports.py`).
+LIMIT_CODES: Final[dict[str, str]] = {
+    "client-secrets": "api_limit",
+    "device-logins": "fdeaz",
+    "forms": "api_limit",
+    "passwords": "limit_wc",
+    "passwords-waiting": "api_limit",
+    "requests": "api_limit",
+    "second-factors": "gd_otp_rate_limit_exceed",
+    "user-codes": "api_limit",
+}
+
+# The members of an event, in order. An event has those that are known of it.
+MEMBERS: Final[dict[str, str]] = {
+    "log_id": "names the event; unique",
+    "date": "RFC 3339, UTC",
+    "type": "the code",
+    "outcome": "`success`, `failure` or `notice`",
+    "description": "what happened more exactly; words of keyfob, never of a caller",
+    "client_id": "the application; of an unknown one, the begin and the length of what it sent",
+    "user_id": "the user",
+    "user_name": "the e-mail address that was typed, if it looks like one",
+    "audience": "the API",
+    "login_id": "the login, as `sid` in its access tokens and in `keyfob tenant logins`",
+    "session_id": "the session of the browser, as `sid` in its ID tokens",
+    "ip": "the address of the caller, or what a trusted proxy says of it",
+    "user_agent": "what the caller says that it is; 200 characters at most",
+    "request_id": "names the HTTP request, as in the header of its answer",
+    "operator": "the account at the operating system that ran the command",
+}
+_FIELDS: Final = tuple(MEMBERS)[4:]  # those that the caller of `write_event` knows
+
+
+def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]) -> dict[str, object]:
+    """Return an event with the fields that are not empty, in the order of `MEMBERS`."""
+    event: dict[str, object] = {
+        "log_id": log_id,
+        "date": write_date(now),
+        "type": code,
+        "outcome": CODES[code].outcome,
+    }
+    for name in _FIELDS:
+        value = fields.get(name)
+        if value:
+            event[name] = log_text(value)
+    return event
+
+
+def write_date(now: datetime) -> str:
+    """Return a time as Auth0 writes it: UTC, with milliseconds."""
+    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def log_id_of(now: datetime, node: str, number: int) -> str:
+    """Return an id that sorts by time, and that no other process and no other event has."""
+    return f"{int(now.timestamp() * 1000):012x}{node}{number:08x}"
+
+
+def shown_client(client_id: str, *, is_known: bool) -> str:
+    """Return the id of a client. An unknown one may be a secret in the wrong place, so most of it is left out."""
+    if is_known or not client_id:
+        return client_id
+    return f"{client_id[:_SHOWN_OF_UNKNOWN]}... ({len(client_id)} characters)"
+
+
+def shown_name(typed: str) -> str:
+    """Return what was typed as an e-mail address, unless it looks like none: people type passwords there."""
+    name, at, host = typed.partition("@")
+    looks_like_one = bool(name and at and "." in host) and "@" not in host and not any(map(str.isspace, typed))
+    return typed if looks_like_one else f"({len(typed)} characters that are no e-mail address)"
+
+
+def log_text(text: str) -> str:
+    """Return untrusted text as one line for a log: shortened, without control characters."""
+    short = text if len(text) <= LONGEST else text[:LONGEST]
+    return short if short.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in short)

@@ -1,0 +1,135 @@
+"""Read the audit log again: its files, also the renamed ones, and the table of the store; and follow both."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from keyfob.errors import StoreUnavailable
+from keyfob.server.audit_event import Event
+from keyfob.server.io.audit import OLD_FILES, old_file
+from keyfob.server.records import LoggedEvent
+
+POLL_S: Final = 0.5
+_PAGE: Final = 1000
+Fetch = Callable[[int, int], tuple[LoggedEvent, ...]]
+
+
+def read_log(
+    path: Path, fetch: Fetch, since: datetime | None, wait: Callable[[], None] | None = None
+) -> Iterator[Event]:
+    """Yield the events of the files and of the table, oldest first.
+
+    Args:
+        path: The file; there may be none.
+        fetch: Return events of the table: the oldest after a number, and how many at most.
+        since: The earliest time, or None.
+        wait: If given, go on with new events each time that it returns, without an end.
+    """
+    files, table = _Files(path, since), _Table(fetch)
+    with contextlib.closing(files):
+        while True:
+            merged = heapq.merge(files.new(), table.new(), key=_date)
+            yield from (event for event in merged if since is None or _time(event) >= since)
+            if wait is None:
+                return
+            wait()
+
+
+class _Files:
+    """The file of the log and its renamed predecessors. What has been read is not read again."""
+
+    def __init__(self, path: Path, since: datetime | None) -> None:
+        self._path = path
+        self._since = since
+        self._open: BinaryIO | None = None
+        self._rest = b""
+
+    def new(self) -> Iterator[Event]:
+        for file in self._unread():
+            for line in iter(file.readline, b""):
+                self._rest += line
+                if line.endswith(b"\n"):
+                    whole, self._rest = self._rest, b""
+                    yield from _event_of(whole)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+
+    def _unread(self) -> Iterator[BinaryIO]:
+        """Yield the open file, and those that are newer."""
+        last = OLD_FILES
+        if self._open is not None:
+            yield self._open
+            found = self._number_of(self._open)
+            if found == 0:
+                return
+            last = OLD_FILES if found is None else found - 1
+            yield self._open  # what was written between the two looks
+            self._open.close()
+            self._open = None
+        for number in range(last, -1, -1):
+            with contextlib.suppress(FileNotFoundError):
+                path = old_file(self._path, number)
+                if number and self._since is not None and path.stat().st_mtime < self._since.timestamp():
+                    continue
+                self._rest = b""
+                file = path.open("rb")
+                yield file
+                if number:
+                    file.close()
+                else:
+                    self._open = file
+
+    def _number_of(self, file: BinaryIO) -> int | None:
+        """Return how often a file was renamed since it was opened; None: it is gone."""
+        for number in range(OLD_FILES + 1):
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(old_file(self._path, number).stat(), os.fstat(file.fileno())):
+                    return number
+        return None
+
+
+class _Table:
+    """The table of the log. Its numbers grow in the order of the commits, so the last one is a cursor."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._last = 0
+
+    def new(self) -> Iterator[Event]:
+        while True:
+            try:
+                page = self._fetch(self._last, _PAGE)
+            except StoreUnavailable:
+                return  # next time
+            for one in page:
+                self._last = one.number
+                yield from _event_of(one.event)
+            if len(page) < _PAGE:
+                return
+
+
+def _event_of(line: str | bytes) -> Iterator[Event]:
+    """Yield the event of a line. One that was cut off by a crash is left out."""
+    try:
+        event = json.loads(line)
+        _time(event)
+    except (ValueError, TypeError, KeyError):
+        return
+    yield cast("Event", event)
+
+
+def _date(event: Event) -> str:
+    return str(event["date"])
+
+
+def _time(event: Event) -> datetime:
+    return datetime.fromisoformat(str(event["date"])).astimezone(UTC)

@@ -1,0 +1,246 @@
+"""Back up a tenant on SQLite into one file while it runs, and restore it into an empty folder.
+
+The file is a tar archive with a manifest, a copy of the database and, if wanted, the master key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import io
+import json
+import os
+import secrets
+import sqlite3
+import tarfile
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Final
+
+from keyfob.errors import Malformed, Misuse
+from keyfob.server.io.data import MASTER_KEY, master_key, write_once
+from keyfob.server.io.sqlite import SqliteStore
+from keyfob.server.io.stores import DATABASE
+from keyfob.server.start import MASTER_KEY_BYTES, load_signing_keys
+
+FORMAT: Final = "keyfob-backup-1"
+_MANIFEST: Final = "manifest.json"
+_LONGEST_MANIFEST: Final = 64 * 1024
+_PIECE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a backup contains.
+
+    Attributes:
+        keyfob: The version that made it.
+        schema: The number of migrations that the database had seen.
+        made_at: RFC 3339, UTC.
+        bytes: The size of the database.
+        sha256: Of the database.
+    """
+
+    keyfob: str
+    schema: int
+    made_at: str
+    bytes: int
+    sha256: str
+    has_master_key: bool
+    format: str = FORMAT
+
+
+def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False) -> Manifest:
+    """Write a backup into a new private file.
+
+    The database is copied in one read transaction, so the copy is the state between two transactions of the tenant,
+    which goes on meanwhile.
+
+    Raises:
+        Misuse: The file exists or cannot be written, or the database cannot be read.
+    """
+    with _temporary(file) as (copy, archive):
+        _copy_database(folder / DATABASE, copy)
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            (schema,) = connection.execute("PRAGMA user_version").fetchone()
+        manifest = Manifest(
+            version,
+            schema,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            copy.stat().st_size,
+            _sha256(copy),
+            with_key,
+        )
+        with os.fdopen(_create(archive), "wb") as written:
+            with tarfile.open(fileobj=written, mode="w") as tar:
+                _add(tar, _MANIFEST, json.dumps(asdict(manifest), indent=2).encode())
+                if with_key:
+                    _add(tar, MASTER_KEY, master_key(folder))
+                tar.add(copy, DATABASE, filter=_anonymous)
+            written.flush()
+            os.fsync(written.fileno())
+        try:
+            os.link(archive, file)
+        except FileExistsError:
+            raise Misuse(f"{file} is there already", hint="Name another file; none is overwritten.") from None
+    return manifest
+
+
+def restore(file: Path, folder: Path) -> Manifest:
+    """Restore a backup into a folder that is empty, or has only the master key. All is checked before.
+
+    Raises:
+        Misuse: The backup is damaged, from a newer keyfob, or not of this master key; or the folder has other files.
+    """
+    found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
+    if found - {MASTER_KEY}:
+        raise Misuse(f"{folder} is not empty", hint="Name a new folder with --data; only master.key may be there.")
+    is_new = not folder.exists()
+    fresh = folder / f".{DATABASE}.{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        manifest, saved_key = _unpack(file, fresh)
+        own = master_key(folder) if MASTER_KEY in found else saved_key
+        if own is None:
+            hint = f"Put it at {folder / MASTER_KEY} first; a backup has it only if it was made --with-key."
+            raise Misuse("the backup does not contain the master key", hint=hint)
+        if saved_key is not None and saved_key != own:
+            raise Misuse(f"{folder / MASTER_KEY} is not the master key of the backup", hint="Bring back the right one.")
+        _check(fresh, own)
+        if MASTER_KEY not in found:
+            write_once(folder / MASTER_KEY, own)
+        fresh.replace(folder / DATABASE)
+    except OSError as problem:
+        raise Misuse(f"{folder} cannot be written: {problem.strerror}", hint="Choose another with --data.") from None
+    finally:
+        for name in (fresh, *(fresh.with_name(f"{fresh.name}{end}") for end in ("-wal", "-shm"))):
+            name.unlink(missing_ok=True)
+        if is_new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    return manifest
+
+
+def _copy_database(path: Path, copy: Path) -> None:
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
+            source.backup(target, pages=-1)  # in one step: in several, each write of the tenant would begin it again
+            target.execute("PRAGMA journal_mode = DELETE")
+            _check_integrity(target)
+    except sqlite3.Error as problem:
+        hint = "Restore an older backup, or ask for help with this file."
+        raise Misuse(f"{path} cannot be read ({problem})", hint=hint) from None
+
+
+def _unpack(file: Path, fresh: Path) -> tuple[Manifest, bytes | None]:
+    """Write the database of a backup to a new file. Return the manifest, and the master key if it is there.
+
+    Raises:
+        Misuse: The backup is damaged, or none.
+    """
+    damaged = Misuse(f"{file} is damaged, or no backup of keyfob", hint="Take another backup; nothing was changed.")
+    try:
+        with tarfile.open(file, mode="r:") as tar:
+            members = {member.name: member for member in tar if member.isfile()}
+            manifest = Manifest(**json.loads(_read(tar, members[_MANIFEST], _LONGEST_MANIFEST)))
+            if manifest.format != FORMAT:
+                raise damaged
+            key = _read(tar, members[MASTER_KEY], MASTER_KEY_BYTES) if manifest.has_master_key else None
+            source = tar.extractfile(members[DATABASE])
+            assert source is not None, "it is a file"  # noqa: S101
+            with os.fdopen(_create(fresh), "wb") as written:
+                while piece := source.read(_PIECE):
+                    written.write(piece)
+                written.flush()
+                os.fsync(written.fileno())
+    except FileNotFoundError:
+        raise Misuse(f"there is no file {file}", hint="Name a backup.") from None
+    except (tarfile.TarError, ValueError, TypeError, KeyError, EOFError):
+        raise damaged from None
+    if _sha256(fresh) != manifest.sha256:
+        raise damaged
+    return manifest, key
+
+
+def _check(database: Path, master: bytes) -> None:
+    """Check a database with the master key. Its schema is migrated.
+
+    Raises:
+        Misuse: It is damaged, was written by a newer keyfob, or its keys were encrypted with another master key.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            _check_integrity(connection)
+    except sqlite3.Error as problem:
+        raise Misuse(f"the database in the backup is damaged ({problem})", hint="Take another backup.") from None
+
+    async def work() -> None:
+        store = SqliteStore(database)
+        try:
+            await store.read(lambda transaction: load_signing_keys(transaction, master))
+        finally:
+            await store.close()
+
+    try:
+        asyncio.run(work())
+    except Malformed:
+        raise Misuse("the master key is not that of the backup", hint="Bring back the right one.") from None
+
+
+def _check_integrity(connection: sqlite3.Connection) -> None:
+    [found] = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+@contextlib.contextmanager
+def _temporary(file: Path) -> Generator[tuple[Path, Path]]:
+    """Yield two names beside a file, for a copy of the database and for the archive. Both are deleted in the end.
+
+    Raises:
+        Misuse: They cannot be written there.
+    """
+    name = secrets.token_hex(8)
+    copy, archive = file.with_name(f".{name}.sqlite3"), file.with_name(f".{name}.tar")
+    try:
+        if file.exists():
+            raise Misuse(f"{file} is there already", hint="Name another file; none is overwritten.")
+        os.close(_create(copy))
+        yield copy, archive
+    except OSError as problem:
+        raise Misuse(f"{file} cannot be written: {problem.strerror}", hint="Name a file elsewhere.") from None
+    finally:
+        for one in (copy, archive, copy.with_name(f"{copy.name}-journal")):
+            one.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), 0o600
+    tar.addfile(member, io.BytesIO(content))
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def _read(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
+    file: IO[bytes] | None = tar.extractfile(member)
+    assert file is not None, "it is a file"  # noqa: S101
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(member.name)
+    return content
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

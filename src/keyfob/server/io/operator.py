@@ -1,0 +1,27 @@
+"""The account at the operating system that runs this process, for the audit log."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+
+if sys.platform != "win32":
+    import pwd
+
+
+def operator() -> str:
+    """Return the name of the account; under sudo also that of the account that called it.
+
+    It comes from the system, not from the environment, which the account itself could change. Only what root says of
+    its caller is believed.
+    """
+    if sys.platform == "win32":
+        return getpass.getuser()
+    user_id = os.getuid()
+    try:
+        name = pwd.getpwuid(user_id).pw_name
+    except KeyError:  # a container
+        name = f"uid {user_id}"
+    caller = os.environ.get("SUDO_USER", "") if user_id == 0 else ""
+    return f"{name} (sudo by {caller})" if caller else name
