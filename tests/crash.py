@@ -1,7 +1,7 @@
 """Kill a tenant and its database at random points under load, and compare every answer with what holds afterwards.
 
 The clients go through logins by device and by code, refreshes and revocations. A request without an answer is sent
-again after the crash. Each answer that a client received must hold: nothing of it is lost, and no code is redeemed twice.
+again after the crash. Each answer that a client received must hold: nothing is lost, and no code is redeemed twice.
 """
 
 from __future__ import annotations
@@ -202,6 +202,7 @@ class Client:
             if "login" in offered:
                 self._results.counts["password"] += 1
                 self._person.press("login", email="person@example.com", password=self._password)
+                self._results.counts[f"login {self._person.page.status} {self._person.page.text[:90]}"] += 1
             else:
                 self._person.press(next(one for one in ("confirm", "approve", "continue") if one in offered))
         return words if words and words in self._person.page.text and not self._person.page.forms else ""
