@@ -92,7 +92,7 @@ class Postgres:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self._server.wait(START_S)
-        while any(Path(f"/proc/{process}").exists() for process in family):
+        while any(map(_is_alive, family)):
             time.sleep(0.005)  # a new server refuses to start beside one of them
         (self.folder / "data" / "postmaster.pid").unlink()
 
@@ -127,6 +127,13 @@ class Postgres:
             capture_output=True, check=False, user=self._user, cwd=self.folder,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 async def _migrate(url: str) -> None:

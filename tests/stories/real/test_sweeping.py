@@ -21,7 +21,9 @@ def test_expired_rows_are_deleted_without_any_request() -> None:
 
     async def add(transaction: Transaction) -> None:
         for number in range(ROWS):
-            one = replace(LOGIN, device_code_hash=CODE + number.to_bytes(2, "big"), user_code_hash=number.to_bytes(2, "big"))
+            one = replace(
+                LOGIN, device_code_hash=CODE + number.to_bytes(2, "big"), user_code_hash=number.to_bytes(2, "big")
+            )
             await transaction.add_device(replace(one, expires_at=scene.time.now()))
 
     asyncio.run(scene.store.write(add))
