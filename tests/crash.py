@@ -6,7 +6,6 @@ again after the crash. Each answer that a client received must hold: nothing is 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -28,7 +27,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from keyfob.protocol.http import Request, Response
 from keyfob.serve import Tenant, ready_config
-from keyfob.server.start import READY_CLIENT_ID
+from keyfob.server.start import READY_CLIENT_ID, READY_EMAIL
 from keyfob.testing.person import Person
 from tests.postgres import Postgres
 
@@ -90,17 +89,16 @@ class Client:
             "begin", lambda: self._post("oauth/device/code", scope="offline_access openid")
         )
         poll = {"grant_type": DEVICE_CODE, "device_code": str(codes["device_code"])}
-        approved = yield from self._repeated("approve", lambda: self._approve(str(codes["verification_uri_complete"])))
-        yield from self._redeemed(poll, approved)
+        yield from self._repeated("approve", lambda: self._approve(str(codes["verification_uri_complete"])))
+        yield from self._redeemed(poll)
 
     def _code_login(self) -> Steps:
         code = yield from self._repeated("authorize", self._authorize)
         form = {"grant_type": AUTHORIZATION_CODE, "code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
-        yield from self._redeemed(form, "approved")
+        yield from self._redeemed(form)
 
-    def _redeemed(self, form: dict[str, str], approved: str) -> Steps:
+    def _redeemed(self, form: dict[str, str]) -> Steps:
         """Redeem a code, use what it gives, and try to redeem it again."""
-        del approved
         status, tokens, is_unsure = yield from self._tried("redeem", lambda: self._post("oauth/token", **form))
         if status != 200:
             if not is_unsure:
@@ -200,9 +198,8 @@ class Client:
                 return ""
             offered = {value for form in page.forms for pair in form.buttons for value in pair}
             if "login" in offered:
-                self._results.counts["password"] += 1
-                self._person.press("login", email="person@example.com", password=self._password)
-                self._results.counts[f"login {self._person.page.status} {self._person.page.text[:90]}"] += 1
+                self._person.press("login", email=READY_EMAIL, password=self._password)
+                self._results.counts[f"password {self._person.page.status}"] += 1
             else:
                 self._person.press(next(one for one in ("confirm", "approve", "continue") if one in offered))
         return words if words and words in self._person.page.text and not self._person.page.forms else ""
@@ -261,7 +258,6 @@ class Crashes:
         tenant = Tenant.follow(folder, ready_config(f"http://127.0.0.1:{self._port}/"), database=database)
         assert tenant.first_user is not None
         password = tenant.first_user.password.reveal()
-        asyncio.run(_no_limits(tenant))
         tenant.close()
         self._words = ["serve", "--port", str(self._port), "--data", str(folder), "--dev"]
         self._words += ["--database", database] if database else []
@@ -326,11 +322,6 @@ class Crashes:
                     return
             connection.close()
             time.sleep(0.01)
-
-
-async def _no_limits(tenant: Tenant) -> None:
-    """All clients are one network; their pages and requests have no limit."""
-    del tenant
 
 
 def run(

@@ -54,6 +54,7 @@ email = "sam@example.com"
 password = { env = "PASSWORD_OF_SAM" }
 """
 CALLBACK = "http://127.0.0.1:8484/callback"
+RETRIES = "    option redispatch 1\n    retry-on conn-failure empty-response\n"
 LINE = "    server node1 127.0.0.1:8790 check\n"
 
 
@@ -77,11 +78,8 @@ class Nodes:
             (one.folder / "data").mkdir(mode=0o700)
             shutil.copy(self._nodes[0].folder / "data" / "master.key", one.folder / "data")
         self.processes += [self.start(number) for number in (1, 2)]
-        lines = "".join(
-            f"    server node{at} 127.0.0.1:{port} check inter 200ms\n" for at, port in enumerate(self.ports)
-        )
-        retries = "    retries 3\n    option redispatch 1\n    retry-on conn-failure\n"
-        opened.enter_context(proxies.proxy("haproxy", self.port, 0, folder, (LINE, f"{retries}{lines}")))
+        more = "".join(f"    server node{at} 127.0.0.1:{self.ports[at - 1]} check\n" for at in (2, 3))
+        opened.enter_context(proxies.proxy("haproxy", self.port, self.ports[0], folder, (LINE, LINE + RETRIES + more)))
 
     def start(self, number: int, *words: str) -> subprocess.Popen[str]:
         node = self._nodes[number]
