@@ -1,8 +1,11 @@
 """Settings for every test: the network limits, the environment and the settings of Hypothesis."""
 
+import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +22,9 @@ THIS_MACHINE = ["127.0.0.1", "::1"]
 # No test uses the keyring, the kernel keys or the runtime folder of the user who runs it. Tests of key storage create
 # their own.
 os.environ["KEYFOB_STORE"] = "file"
+# New tenants have their master keys in a folder of the tests.
+os.environ["KEYFOB_KEYS"] = tempfile.mkdtemp(prefix="keyfob-tenant-keys-")
+atexit.register(shutil.rmtree, os.environ["KEYFOB_KEYS"], ignore_errors=True)
 for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "KEYFOB_PASSPHRASE_FILE"):
     os.environ.pop(name, None)
 

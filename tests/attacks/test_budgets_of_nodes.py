@@ -24,7 +24,7 @@ def nodes() -> tuple[Scene, Scene]:
     second.__dict__.update(first.__dict__)
     site = first.tenant._site
     passwords, own = quick_passwords(), dict[str, object]()
-    for name in ("config", "hash_keys", "keys", "store", "surroundings", "render", "audit", "mailer", "draw"):
+    for name in ("config", "tenant_keys", "store", "surroundings", "render", "audit", "mailer", "draw"):
         own[name] = getattr(site, name)
     second.tenant = Tenant(type(site)(**own, passwords=passwords))  # type: ignore[arg-type]
     second.pair = Pair({first.config.origin: second.tenant.app}, peer="192.0.2.7")

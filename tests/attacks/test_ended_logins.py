@@ -16,6 +16,7 @@ from keyfob.server.io.registry import Registry
 from keyfob.server.settings.users import PersonWanted
 from keyfob.testing.example_tenant import ORDERS, SECRET
 from keyfob.testing.scene import EMAIL, ISSUER, Scene, quick_passwords
+from keyfob.testing.surroundings import FakeSurroundings
 from tests.server.wires import (
     approve,
     as_machine,
@@ -61,7 +62,7 @@ def revoke(scene: Scene, shown: object) -> Response:
 
 def change_user(scene: Scene, **changed: object) -> None:
     """Change the user as `keyfob tenant users` does."""
-    registry = Registry(scene.store, b"m" * 32, passwords=quick_passwords())
+    registry = Registry(scene.store, FakeSurroundings().random(32), passwords=quick_passwords())
     registry.carry_out(registry.plan_person(PersonWanted(EMAIL, **changed)))  # type: ignore[arg-type]
 
 
@@ -74,7 +75,7 @@ def block(scene: Scene) -> None:
 
 
 def delete_user(scene: Scene) -> None:
-    registry = Registry(scene.store, b"m" * 32)
+    registry = Registry(scene.store, FakeSurroundings().random(32))
     registry.drop_user(registry.user(EMAIL))
 
 
@@ -189,5 +190,5 @@ def test_a_removed_application_has_no_active_token() -> None:
     site = scene.tenant._site
     kept = tuple(one for one in site.config.applications if one.client_id != "machine")
     grants = tuple(one for one in site.config.grants if one.client_id != "machine")
-    site.reconfigure(replace(site.config, applications=kept, grants=grants), site.keys)
+    site.reconfigure(replace(site.config, applications=kept, grants=grants), site.tenant_keys)
     assert not is_active(scene, machine)

@@ -99,7 +99,7 @@ def test_a_directory_taken_from_an_application_counts_when_tokens_are_issued(flo
     closed = tuple(
         replace(one, connections=("staff",)) if one.client_id == "cli" else one for one in scene.config.applications
     )
-    site.reconfigure(replace(scene.config, applications=closed), site.keys)
+    site.reconfigure(replace(scene.config, applications=closed), site.tenant_keys)
     scene.time.go(timedelta(seconds=5))
     if flow == "device":
         assert error_of(polled(scene, "cli", codes)) == "invalid_grant"

@@ -55,7 +55,7 @@ CLOSING = [close_api, require_grant, take_connection_away]
 
 def apply(scene: Scene, change: Change) -> None:
     site = scene.tenant._site
-    site.reconfigure(change(site.config), site.keys)
+    site.reconfigure(change(site.config), site.tenant_keys)
 
 
 def log_in(scene: Scene, scope: str = SCOPE) -> str:

@@ -145,7 +145,7 @@ def test_a_backup_is_made_and_restored_by_commands(keyfob: Keyfob) -> None:
     """[FS-18]: both are in the log; and the restored tenant has its people, settings and log."""
     made = keyfob("backup", "b.tar")
     assert made.code == 0
-    assert "master.key" in made.err
+    assert "The master key is not in it" in made.err
     assert keyfob("restore", "b.tar", "--data", "new").code == 2, "without the master key"
     assert not Path("new").exists()
 
@@ -161,3 +161,12 @@ def test_a_backup_is_made_and_restored_by_commands(keyfob: Keyfob) -> None:
     assert keyfob("restore", "k.tar").code == 2, "the folder is in use"
     assert keyfob("backup", "k.tar").code == 2, "there already"
     assert keyfob("backup", "nowhere/k.tar").code == 2
+
+
+@pytest.mark.parametrize("verb", ["backup", "restore"])
+def test_a_database_server_makes_its_own_backups(keyfob: Keyfob, verb: str) -> None:
+    """[FS-18]: nothing is asked of it, and no file is made."""
+    ran = keyfob(verb, "b.tar", "--database", "postgresql://somebody@127.0.0.1:9/tenant")
+    assert ran.code == 2
+    assert "pg_dump" in ran.err
+    assert not Path("b.tar").exists()

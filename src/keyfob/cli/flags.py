@@ -59,3 +59,9 @@ def duration(text: str, flag: str = "--min-ttl") -> timedelta:
     if found is None:
         raise Misuse("a length of time is a number and s, m, h or d", hint=f"For example: {flag} 5m")
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
+def add_master_key_flag(parser: ArgumentParser) -> None:
+    parser.add_argument("--master-key", metavar="SOURCE", help="where the tenant's master key is: file:PATH, env:NAME, "
+                        "credential:NAME (systemd) or 'command:PROGRAM ARGUMENTS' (KEYFOB_MASTER_KEY; default: a file "
+                        "in the platform's configuration folder)")  # fmt: skip

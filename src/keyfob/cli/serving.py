@@ -24,8 +24,8 @@ from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, r
 from keyfob.serve import run as run_until_signal
 from keyfob.server.io.audit import place_of
 from keyfob.server.io.certificates import TlsFiles, read_authorities
-from keyfob.server.io.data import master_key
 from keyfob.server.io.database_url import shown
+from keyfob.server.io.master_key import MasterKey, default_source, find_master_key
 from keyfob.server.io.running import Certified
 from keyfob.server.io.workers import refuse_elsewhere, supervise
 from keyfob.server.ports import Mailer
@@ -72,10 +72,12 @@ class _Node:
     tls: TlsFiles | None
     mailer: Mailer | None
     mail: str
+    master: MasterKey
     metrics: tuple[tuple[str, int], ...]
 
     def open(self) -> Tenant:
-        """Open the tenant."""
+        """Open the tenant. The master key may have changed since the start of the command."""
+        master = find_master_key(self.folder, self.flags.master_key, is_dev=self.flags.dev)
         return Tenant.follow(
             self.folder,
             ready_config(self.issuer),
@@ -84,12 +86,15 @@ class _Node:
             audit=place_of(self.flags.audit, self.folder, self.database),
             mailer=self.mailer,
             database=self.database,
+            master=master.key,
         )
 
     def introduce(self, tenant: Tenant, metrics: str) -> None:
         """Print the remarks and all that a first login needs."""
         for remark in remarks(tenant.config, has_tls=self.tls is not None, has_mtls_port=self.second is not None):
             output.remark(remark)
+        if self.master.is_beside and not self.flags.dev:
+            output.remark(_beside(self.master, self.folder))
         sys.stdout.write(_introduction(tenant, self.folder, self.database, self.tls, self.mail, metrics))
         sys.stdout.flush()
 
@@ -122,7 +127,8 @@ def _bind(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> _
     second = None if flags.mtls_port is None else opened.enter_context(closing(bind(flags.host, flags.mtls_port)))
     if not flags.dev:
         refuse_readable_folder(folder)
-    master_key(folder)  # checks the folder, before anything else is written there
+    # Checks the folder, before anything else is written there.
+    master = find_master_key(folder, flags.master_key, is_dev=flags.dev)
     mailer, mail = mailer_of(flags, folder)
     tls = tls_files(folder) if flags.tls else None
     # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
@@ -130,10 +136,10 @@ def _bind(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> _
     name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
     issuer = url_of(listener, is_tls=flags.tls, name=name)
     if flags.file is not None:
-        _apply(flags.file, folder, issuer, database)
+        _apply(flags.file, folder, issuer, database, flags.master_key, is_dev=flags.dev)
     mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
     places = _metrics_places(flags.metrics_port, flags.workers)
-    return _Node(flags, folder, database, issuer, listener, second, mtls, tls, mailer, mail, places)
+    return _Node(flags, folder, database, issuer, listener, second, mtls, tls, mailer, mail, master, places)
 
 
 def _serve(node: _Node, opened: ExitStack) -> None:
@@ -192,14 +198,24 @@ def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
     return ForCertificates(address, () if authorities is None else read_authorities(authorities))
 
 
-def _apply(file: Path, folder: Path, issuer: str, database: str = "") -> None:
+def _beside(master: MasterKey, folder: Path) -> str:
+    to = "" if default_source(folder) else " --to file:PATH"
+    return (
+        f"the master key is beside the database, in {master.where}: a copy of the folder opens everything."
+        f" Move it out: keyfob tenant keys rewrap{to} --data {shlex.quote(str(folder))}"
+    )
+
+
+def _apply(
+    file: Path, folder: Path, issuer: str, database: str = "", master_key: str | None = None, *, is_dev: bool = False
+) -> None:
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the answer was no.
     """
     found = load(file, issuer)
-    with Registry.open(folder, creates=True, database=database) as registry:
+    with Registry.open(folder, creates=True, database=database, master_key=master_key, is_dev=is_dev) as registry:
         plan = registry.plan_file(found)
         for line in lines_of(plan):
             output.remark(line)

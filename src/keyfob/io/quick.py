@@ -17,7 +17,7 @@ _OTHERS = 0o077
 _LARGEST = 64 * 1024
 # These variables do not change which token is printed; any other KEYFOB_* may.
 _HARMLESS = ("KEYFOB_PROFILE", "KEYFOB_HOME", "KEYFOB_STORE", "KEYFOB_DEBUG", "KEYFOB_PASSPHRASE_FILE", "KEYFOB_DATA",
-             "KEYFOB_DATABASE",
+             "KEYFOB_DATABASE", "KEYFOB_KEYS", "KEYFOB_MASTER_KEY",
              "KEYFOB_ACCESS_TOKEN")  # fmt: skip
 _PROJECT_FILE = ".keyfob.toml"
 CHOICE = "profile"  # a file with the name that `keyfob profile use` was given

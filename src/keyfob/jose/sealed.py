@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -42,6 +44,19 @@ def seal(plain: bytes, key: bytes, *, nonce: bytes, context: str) -> bytes:
         context: The content's kind and owner, so that one ciphertext cannot replace another.
     """
     return _VERSION + nonce + AESGCM(key).encrypt(nonce, plain, context.encode())
+
+
+def nonce_of(ciphertext: bytes) -> bytes:
+    """Return the nonce of a ciphertext."""
+    return ciphertext[len(_VERSION) : len(_VERSION) + NONCE_BYTES]
+
+
+def unseal_any(ciphertext: bytes, keys: Sequence[bytes], *, context: str) -> bytes:
+    """Decrypt with the one of several keys that fits; raise `Malformed` if none does."""
+    for key in keys[:-1]:
+        with contextlib.suppress(Malformed):
+            return unseal(ciphertext, key, context=context)
+    return unseal(ciphertext, keys[-1], context=context)
 
 
 def unseal(ciphertext: bytes, key: bytes, *, context: str) -> bytes:

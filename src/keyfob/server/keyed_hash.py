@@ -20,16 +20,23 @@ _BODY: Final = struct.Struct(f">{ID_BYTES}sI{SECRET_BYTES}s")
 
 @dataclass(frozen=True, slots=True)
 class HashKeys:
-    """One key for each purpose, all derived from the tenant's master key."""
+    """One key for each purpose, derived from the tenant's random keys (`keyring.py`).
+
+    Attributes:
+        factors: The key that encrypts second factors, then the one before, while that is accepted; as the next two.
+        opaque: Of opaque access tokens.
+        pages: Of logins under way in a browser.
+    """
 
     codes: bytes
     refresh: bytes
     sessions: bytes
     csrf: bytes
     secrets: bytes
-    factors: bytes
-    opaque: bytes
-    pages: bytes
+    recovery: bytes
+    factors: tuple[bytes, ...]
+    opaque: tuple[bytes, ...]
+    pages: tuple[bytes, ...]
     nonces: bytes
 
 

@@ -17,6 +17,8 @@ from keyfob.server.records import (
     Consent,
     DeviceLogin,
     Document,
+    Factor,
+    KeySlot,
     LoggedEvent,
     MfaLogin,
     PushedRequest,
@@ -53,12 +55,27 @@ class Transaction(Protocol):
         """End all but the newest logins of a user in a client, with or without refresh tokens. Return how many."""
         ...
 
-    async def end_logins(self, user_id: str, keep_session: bytes = b"") -> None:
-        """End all that a user's credentials have opened so far.
+    async def end_logins(self, user_id: str | None, keep_session: bytes = b"", *, client_id: str | None = None) -> int:
+        """End all that a user's credentials have opened so far, in one client or in all. Return how many logins.
 
-        That is every login, browser session, authorization code, approved device login, and password that waits for
-        its second factor. The session with the hash `keep_session` is kept.
+        That is every login, authorization code, approved device login, and password that waits for its second factor.
+        Without a client it is every browser session too, except the one with the hash `keep_session`.
+
+        Args:
+            user_id: None: of all users.
+            keep_session: The hash of the session that stays.
+            client_id: None: in all clients.
         """
+        ...
+
+    async def logins(
+        self, now: datetime, most: int, *, user_id: str | None = None, client_id: str | None = None
+    ) -> tuple[RefreshLogin, ...]:
+        """Return the logins that have not ended, newest first, of one user or in one client if wanted."""
+        ...
+
+    async def sessions(self, most: int, *, user_id: str | None = None) -> tuple[BrowserSession, ...]:
+        """Return the browser sessions, newest first; they may have expired."""
         ...
 
     async def revoke_token(self, mark: bytes, until: datetime) -> None:
@@ -82,6 +99,8 @@ class Transaction(Protocol):
     async def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
         """Return a user's second factors, oldest first."""
         ...
+
+    async def all_authenticators(self, factor: Factor) -> tuple[Authenticator, ...]: ...
 
     async def save_authenticator(self, authenticator: Authenticator) -> None: ...
 
@@ -135,7 +154,17 @@ class Transaction(Protocol):
         """Return all signing keys, newest first."""
         ...
 
-    async def add_key(self, key: StoredKey) -> None: ...
+    async def add_key(self, key: StoredKey) -> None:
+        """Add or replace a key."""
+        ...
+
+    async def drop_key(self, key_id: str) -> None: ...
+
+    async def key_slots(self) -> tuple[KeySlot, ...]: ...
+
+    async def save_key_slot(self, slot: KeySlot) -> None: ...
+
+    async def drop_key_slot(self, master_id: str) -> None: ...
 
     async def log_events(self, events: Sequence[Mapping[str, object]]) -> None:
         """Add events to the table of the audit log."""

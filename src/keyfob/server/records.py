@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from keyfob.jose.algorithms import Algorithm
@@ -63,6 +63,8 @@ class RefreshLogin:
         repeats: How often the previous token was traded again since then.
         key_thumbprint: The DPoP key that the tokens are bound to (RFC 9449 §5), or None.
         sid: The `sid` of the browser session, for ID tokens.
+        used_at: The time of the last refresh.
+        network: Where the client was when it began: an IPv4 address, or a /64 of IPv6.
     """
 
     login_id: bytes
@@ -82,6 +84,8 @@ class RefreshLogin:
     sid: str | None = None
     has_ended: bool = False
     repeats: int = 0
+    used_at: datetime | None = None
+    network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,7 @@ class BrowserSession:
     seen_at: datetime
     user_id: str
     auth_time: datetime
+    network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +252,38 @@ class Tries:
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """An encrypted signing key."""
+    """An encrypted signing key. `decide/key_schedule.py` derives its stage from the times.
+
+    Attributes:
+        created_at: Since when it is published.
+        signs_at: Since when it signs, until a later key of its algorithm does.
+        longest_token: The longest lifetime of a token that it may have signed.
+    """
 
     key_id: str
     algorithm: Algorithm
     sealed: bytes
     created_at: datetime
+    signs_at: datetime
+    longest_token: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class KeySlot:
+    """The tenant's random keys (`keyring.py`), encrypted under one master key.
+
+    Attributes:
+        master_id: Identifies the master key, and reveals nothing about it.
+        expires_at: Of a former master key: how long it is accepted.
+    """
+
+    master_id: str
+    sealed: bytes
+    created_at: datetime
+    expires_at: datetime | None = None
+
+    def is_valid(self, now: datetime) -> bool:
+        return self.expires_at is None or now < self.expires_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
@@ -19,6 +19,7 @@ from keyfob.server.records import (
     Consent,
     DeviceLogin,
     Document,
+    KeySlot,
     LoggedEvent,
     MfaLogin,
     PushedRequest,
@@ -92,6 +93,8 @@ def _kind(hint: Any) -> Any:  # noqa: ANN401  a type, or what typing makes of on
 def _column(name: str, kind: object) -> str:
     if kind is datetime:
         return name.removesuffix("_at").removesuffix("_time") + "_s"
+    if kind is timedelta:
+        return f"{name}_s"
     return _RENAMED.get(name, name)
 
 
@@ -105,6 +108,7 @@ def _read_pairs(text: str) -> tuple[tuple[str, ...], ...]:
 
 _WRITERS: Final[dict[object, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
     datetime: (datetime.timestamp, lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+    timedelta: (timedelta.total_seconds, lambda seconds: timedelta(seconds=seconds)),
     Scope: (Scope.write, lambda text: Scope.of(text.split())),
     bool: (int, bool),
     tuple[bytes, ...]: (b"".join, _read_hashes),
@@ -122,6 +126,7 @@ MFA_LOGIN: Final = Table(MfaLogin, "mfa_login", "token_hash")
 SESSION: Final = Table(BrowserSession, "browser_session", "session_hash")
 PERSON: Final = Table(User, "person", "user_id")
 KEY: Final = Table(StoredKey, "signing_key", "key_id")
+SLOT: Final = Table(KeySlot, "key_slot", "master_id")
 EVENT: Final = Table(LoggedEvent, "audit_event", "number")
 DOCUMENT: Final = Table(Document, "document", "kind", "name")
 TRIES: Final = Table(Tries, "tries", "tries_key")

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Final, Generic, TypeVar
 
-from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response
 from keyfob.server.audit_event import LIMIT_CODES, log_id_of, shown_client, shown_name, write_event
@@ -17,6 +16,7 @@ from keyfob.server.decide.device import Pace
 from keyfob.server.decide.throttle import Bucket, Failures, network_of
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
+from keyfob.server.keyring import TenantKeys
 from keyfob.server.ports import Audit, Draw, Limit, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
 from keyfob.server.records import Factor
 from keyfob.server.settings.config import TenantConfig
@@ -83,7 +83,7 @@ class Site:
     """The dependencies and the state of the endpoints.
 
     Attributes:
-        keys: The signing keys, newest first.
+        tenant_keys: The signing keys, and the keys derived for each purpose.
         mailer: Sends e-mail; None if no mail is set up.
         paces: The polling state of each pending device login, by the hash of its device code.
         device_requests: Device requests left, by network.
@@ -93,12 +93,12 @@ class Site:
         limits_noted: When a refusal by a limit was last written to the audit log, by its name and network.
         meter: Counts what happens; nothing by default.
         readiness: The last check of the store for /readyz.
-        token_issuer: Signs tokens with the newest key of each algorithm.
+        hash_keys: Those of `tenant_keys`.
+        token_issuer: Signs tokens with the key of each algorithm that signs now.
     """
 
     config: TenantConfig
-    hash_keys: HashKeys
-    keys: tuple[SigningKey, ...]
+    tenant_keys: TenantKeys
     store: Store
     surroundings: TimeAndRandom
     passwords: Passwords
@@ -119,16 +119,22 @@ class Site:
     event_numbers: count[int] = field(default_factory=count)
     meter: Meter = field(default_factory=Unmeasured)
     readiness: Readiness = field(default_factory=Readiness)
+    hash_keys: HashKeys = field(init=False)
     token_issuer: TokenIssuer = field(init=False)
 
     def __post_init__(self) -> None:
-        newest: dict[Algorithm, SigningKey] = {key.algorithm: key for key in reversed(self.keys)}
-        self.token_issuer = TokenIssuer(self.config, newest, self.hash_keys.opaque)
+        self.hash_keys = self.tenant_keys.hashing
+        self.token_issuer = TokenIssuer(self.config, self.tenant_keys.signers, self.hash_keys.opaque[0])
 
-    def reconfigure(self, config: TenantConfig, keys: tuple[SigningKey, ...]) -> None:
+    def reconfigure(self, config: TenantConfig, keys: TenantKeys) -> None:
         """Replace the settings and the keys. Pending logins continue with the new ones."""
-        self.config, self.keys = config, keys
+        self.config, self.tenant_keys = config, keys
         self.__post_init__()
+
+    @property
+    def keys(self) -> tuple[SigningKey, ...]:
+        """The published signing keys, the newest first."""
+        return self.tenant_keys.published
 
     @property
     def factors(self) -> tuple[Factor, ...]:

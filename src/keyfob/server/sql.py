@@ -20,6 +20,8 @@ from keyfob.server.records import (
     Consent,
     DeviceLogin,
     Document,
+    Factor,
+    KeySlot,
     LoggedEvent,
     MfaLogin,
     PushedRequest,
@@ -88,13 +90,30 @@ class SqlTransaction:
         )
         return await self._change(sql, user_id, client_id, renewable, _ALL, keep)
 
-    async def end_logins(self, user_id: str, keep_session: bytes = b"") -> None:
-        change = self._change
-        await change("UPDATE refresh_login SET has_ended = 1 WHERE user_id = ?", user_id)
-        await change("UPDATE device_login SET stage = 'lapsed' WHERE user_id = ? AND stage = 'approved'", user_id)
-        await change("DELETE FROM authorization_code WHERE user_id = ?", user_id)
-        await change("DELETE FROM mfa_login WHERE user_id = ?", user_id)
-        await change("DELETE FROM browser_session WHERE user_id = ? AND session_hash <> ?", user_id, keep_session)
+    async def end_logins(self, user_id: str | None, keep_session: bytes = b"", *, client_id: str | None = None) -> int:
+        where, values = _where(user_id=user_id, client_id=client_id)
+        ended = await self._change(f"UPDATE refresh_login SET has_ended = 1 WHERE {where} AND has_ended = 0", *values)  # noqa: S608  fixed words
+        await self._change(f"UPDATE device_login SET stage = 'lapsed' WHERE {where} AND stage = 'approved'", *values)  # noqa: S608
+        for table in ("authorization_code", "mfa_login"):
+            await self._change(f"DELETE FROM {table} WHERE {where}", *values)  # noqa: S608
+        if client_id is None:
+            sql = f"DELETE FROM browser_session WHERE {where} AND session_hash <> ?"  # noqa: S608
+            ended += await self._change(sql, *values, keep_session)
+        return ended
+
+    async def logins(
+        self, now: datetime, most: int, *, user_id: str | None = None, client_id: str | None = None
+    ) -> tuple[RefreshLogin, ...]:
+        where, values = _where(user_id=user_id, client_id=client_id)
+        alive = "has_ended = 0 AND expires_s > ? AND idle_expires_s > ?"
+        rest = f"WHERE {where} AND {alive} ORDER BY created_s DESC, login_id LIMIT ?"
+        return await self._all(rows.REFRESH, rest, *values, now.timestamp(), now.timestamp(), most)
+
+    async def sessions(self, most: int, *, user_id: str | None = None) -> tuple[BrowserSession, ...]:
+        where, values = _where(user_id=user_id)
+        return await self._all(
+            rows.SESSION, f"WHERE {where} ORDER BY created_s DESC, session_hash LIMIT ?", *values, most
+        )
 
     async def revoke_token(self, mark: bytes, until: datetime) -> None:
         sql = (
@@ -128,6 +147,9 @@ class SqlTransaction:
 
     async def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
         return await self._all(rows.AUTHENTICATOR, "WHERE user_id = ? ORDER BY created_s", user_id)
+
+    async def all_authenticators(self, factor: Factor) -> tuple[Authenticator, ...]:
+        return await self._all(rows.AUTHENTICATOR, "WHERE factor = ? ORDER BY authenticator_id", factor)
 
     async def save_authenticator(self, authenticator: Authenticator) -> None:
         await self._put(rows.AUTHENTICATOR, authenticator)
@@ -190,10 +212,22 @@ class SqlTransaction:
         await self._change("DELETE FROM document WHERE kind = ? AND name = ?", kind, name)
 
     async def signing_keys(self) -> tuple[StoredKey, ...]:
-        return await self._all(rows.KEY, "ORDER BY created_s DESC")
+        return await self._all(rows.KEY, "ORDER BY created_s DESC, key_id")
 
     async def add_key(self, key: StoredKey) -> None:
         await self._put(rows.KEY, key)
+
+    async def drop_key(self, key_id: str) -> None:
+        await self._change("DELETE FROM signing_key WHERE key_id = ?", key_id)
+
+    async def key_slots(self) -> tuple[KeySlot, ...]:
+        return await self._all(rows.SLOT, "ORDER BY created_s DESC, master_id")
+
+    async def save_key_slot(self, slot: KeySlot) -> None:
+        await self._put(rows.SLOT, slot)
+
+    async def drop_key_slot(self, master_id: str) -> None:
+        await self._change("DELETE FROM key_slot WHERE master_id = ?", master_id)
 
     async def log_events(self, events: Sequence[Mapping[str, object]]) -> None:
         # The transactions of all nodes are as if one after the other, so numbers grow in the order of the commits.
@@ -239,6 +273,12 @@ class SqlTransaction:
             "ORDER BY expires_s DESC LIMIT ? OFFSET ?)"
         )
         return gone + await self._change(extra, most - gone, strangers)
+
+
+def _where(**wanted: str | None) -> tuple[str, list[str]]:
+    """Return a condition for the columns that are given, with its values."""
+    found = {column: value for column, value in wanted.items() if value is not None}
+    return " AND ".join(["1 = 1", *(f"{column} = ?" for column in found)]), list(found.values())
 
 
 def _lower(text: str) -> str:

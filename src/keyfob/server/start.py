@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.jose.keys import SigningKey
-from keyfob.jose.sealed import derive, seal, unseal
+from keyfob.jose.sealed import derive, seal, unseal_any
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from keyfob.protocol.secret import Secret
-from keyfob.server.keyed_hash import HashKeys, keyed_hash
-from keyfob.server.ports import Transaction
+from keyfob.server.keyed_hash import keyed_hash
+from keyfob.server.keyring import Keyring
 from keyfob.server.records import StoredKey
 from keyfob.server.settings.config import TenantConfig, Wire
 from keyfob.server.settings.registered import Api, Application
 
 MASTER_KEY_BYTES: Final = 32
-_PURPOSES: Final = (
-    "codes", "refresh tokens", "sessions", "forms", "client secrets", "second factors", "opaque tokens", "pages",
-    "proof nonces",
-)  # fmt: skip
 READY_CLIENT_ID: Final = "keyfob-cli"
 READY_AUDIENCE: Final = "https://orders.example/"
 READY_EMAIL: Final = "person@example.com"
@@ -54,11 +50,6 @@ def ready_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
     )
 
 
-def hash_keys(master: bytes) -> HashKeys:
-    """Derive one key for each purpose."""
-    return HashKeys(*(derive(master, purpose) for purpose in _PURPOSES))
-
-
 def without_secrets(config: TenantConfig, key: bytes) -> TenantConfig:
     """Return the settings with keyed hashes in place of the client secrets."""
 
@@ -69,20 +60,21 @@ def without_secrets(config: TenantConfig, key: bytes) -> TenantConfig:
     return replace(config, applications=tuple(map(hashed, config.applications)))
 
 
-async def load_signing_keys(transaction: Transaction, master: bytes) -> tuple[SigningKey, ...]:
-    """Load and decrypt the signing keys, newest first.
+def decrypt_signing_key(stored: StoredKey, keyring: Keyring, now: datetime) -> SigningKey:
+    """Decrypt a signing key of the store.
 
     Raises:
-        Malformed: They were encrypted with another master key, or are damaged.
+        Malformed: It is damaged.
     """
-    key = derive(master, "signing keys")
-    return tuple(
-        SigningKey.from_pem(unseal(found.sealed, key, context=f"signing-key {found.key_id}"), found.algorithm)
-        for found in await transaction.signing_keys()
-    )
+    keys = tuple(derive(key, "signing keys") for key in keyring.opening(now))
+    pem = unseal_any(stored.sealed, keys, context=f"signing-key {stored.key_id}")
+    return SigningKey.from_pem(pem, stored.algorithm)
 
 
-def encrypt_signing_key(key: SigningKey, master: bytes, nonce: bytes, now: datetime) -> StoredKey:
+def encrypt_signing_key(
+    key: SigningKey, keyring: Keyring, nonce: bytes, now: datetime, signs_at: datetime, longest: timedelta
+) -> StoredKey:
     """Encrypt a signing key for the store. `nonce` is 12 random bytes."""
-    sealed = seal(key.pem(), derive(master, "signing keys"), nonce=nonce, context=f"signing-key {key.key_id}")
-    return StoredKey(key.key_id, key.algorithm, sealed, now)
+    sealing = derive(keyring.sealing, "signing keys")
+    sealed = seal(key.pem(), sealing, nonce=nonce, context=f"signing-key {key.key_id}")
+    return StoredKey(key.key_id, key.algorithm, sealed, now, signs_at, longest)

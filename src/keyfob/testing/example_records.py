@@ -14,6 +14,7 @@ from keyfob.server.records import (
     Consent,
     DeviceLogin,
     Document,
+    KeySlot,
     MfaLogin,
     PushedRequest,
     RefreshLogin,
@@ -51,4 +52,5 @@ MFA: Final = MfaLogin(
 DOCUMENT: Final = Document("application", "program", '{"name":"Program"}')
 SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON)
 TRIES: Final = Tries(b"tries key", 2.5, NOON, NOON + timedelta(hours=1))
-KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON)
+KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON, NOON + timedelta(days=1), timedelta(hours=10))
+SLOT: Final = KeySlot("master id", b"sealed", NOON, NOON + timedelta(days=1))

@@ -28,9 +28,10 @@ from keyfob.protocol.secret import Secret
 from keyfob.serve import Tenant, TenantConfig, ready_config
 from keyfob.server.io.mail import MemoryOutbox
 from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.server.io.signing_keys import read_keys
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Store, Transaction
-from keyfob.server.records import StoredKey, User
+from keyfob.server.records import KeySlot, StoredKey, User
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.orders import api
@@ -44,7 +45,7 @@ ISSUER = "https://login.example/"
 ORDERS = "https://orders.example/orders"
 EMAIL = "person@example.com"
 PASSWORD = "correct horse battery staple"
-_KEYS: dict[bytes, tuple[StoredKey, ...]] = {}
+_KEYS: dict[bytes, tuple[tuple[StoredKey, ...], tuple[KeySlot, ...]]] = {}
 
 
 def quick_passwords() -> Argon2Passwords:
@@ -80,7 +81,7 @@ class Scene:
     async def _created(self, master: bytes) -> Tenant:
         passwords = quick_passwords()
         # Random bytes repeat here, so scenes share their signing keys; generating them is slow.
-        await self.store.write(partial(_add_keys, keys=_KEYS.get(master, ())))
+        await self.store.write(partial(_add_keys, known=_KEYS.get(master, ((), ()))))
         tenant = await Tenant.create(
             self.config,
             store=self.store,
@@ -90,7 +91,7 @@ class Scene:
             audit=self.events.append,
             mailer=self.outbox,
         )
-        _KEYS[master] = await self.store.read(lambda transaction: transaction.signing_keys())
+        _KEYS[master] = await self.store.read(read_keys)
         # Not by `add_user`, which estimates the strength of the password: that takes longer than all of the above.
         hashed = await passwords.hash(Secret(PASSWORD))
         user = User(f"auth0|{self.time.random(12).hex()}", EMAIL, "Pat Example", hashed, self.time.now())
@@ -135,9 +136,12 @@ class Scene:
             self.pair.peer = before
 
 
-async def _add_keys(transaction: Transaction, keys: tuple[StoredKey, ...]) -> None:
+async def _add_keys(transaction: Transaction, known: tuple[tuple[StoredKey, ...], tuple[KeySlot, ...]]) -> None:
+    keys, slots = known
     for key in keys:
         await transaction.add_key(key)
+    for slot in slots:
+        await transaction.save_key_slot(slot)
 
 
 async def _add_user(transaction: Transaction, user: User) -> None:

@@ -35,6 +35,7 @@ from keyfob.testing.example_records import (
     USER,
 )
 from keyfob.testing.fake_time import NOON
+from keyfob.testing.store_admin_checks import ADMIN_CHECKS
 
 Check = Callable[[Store], Awaitable[None]]
 
@@ -373,6 +374,7 @@ async def tries_are_kept_until_they_expire(store: Store) -> None:
 
 
 CHECKS: Final[tuple[Check, ...]] = (
+    *ADMIN_CHECKS,
     what_is_saved_is_found_again,
     what_the_other_grants_need_is_found_again,
     a_mark_is_used_once,

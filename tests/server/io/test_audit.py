@@ -71,6 +71,12 @@ def test_the_log_is_on_unless_it_is_switched_off(tmp_path: Path) -> None:
     assert lines(tmp_path / "own" / "log") == [EVENT]
 
 
+def test_with_a_shared_database_the_log_is_its_table_unless_another_is_named(tmp_path: Path) -> None:
+    """[FS-18]: since all nodes are one tenant."""
+    assert place_of("", tmp_path, "postgresql://somebody@127.0.0.1/tenant") == "table"
+    assert place_of("-", tmp_path, "postgresql://somebody@127.0.0.1/tenant") == "-"
+
+
 def test_a_dash_is_standard_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """[FS-18]."""
     write(place_of("-", tmp_path), EVENT)

@@ -104,8 +104,19 @@ def test_a_connection_within_this_machine_needs_no_certificate(address: str) -> 
     assert connect_arguments(url) == {"dsn": url}
 
 
+@pytest.mark.parametrize(
+    "parameters", ["sslmode=verify-full", "sslrootcert=system", "sslmode=verify-full&sslrootcert=system"]
+)
+def test_the_authorities_of_this_machine_are_asked_if_no_others_are_named(parameters: str) -> None:
+    context = connect_arguments(f"postgresql://keyfob@db.example/keyfob?{parameters}")["ssl"]
+    assert isinstance(context, ssl.SSLContext)
+    assert context.check_hostname
+
+
 def test_parameters_of_tls_are_passed_on() -> None:
     url = "postgresql://keyfob@db.example/keyfob"
+    full = f"{url}?sslmode=verify-full&sslrootcert=/etc/ca.pem"
+    assert connect_arguments(full) == {"dsn": full}
     assert connect_arguments(f"{url}?sslmode=require") == {"dsn": f"{url}?sslmode=require"}
     own = f"{url}?sslrootcert=/etc/ca.pem"
     assert connect_arguments(own) == {"dsn": f"{own}&sslmode=verify-full"}

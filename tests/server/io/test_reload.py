@@ -12,6 +12,7 @@ from keyfob.protocol.grants import DEVICE_CODE, PASSWORD
 from keyfob.protocol.http import Request, form_request
 from keyfob.serve import Api, Application, Registry, Tenant, TenantConfig, ready_config
 from keyfob.server.io.reload import Reloader
+from keyfob.server.io.signing_keys import KeyFollower
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Document
@@ -41,7 +42,8 @@ class Followed:
                 audit=self.events.append,
             )
         )
-        self.reloader = Reloader(self.tenant._site, bytes(32), lambda found: config_of(found, ISSUER), ())
+        keys = KeyFollower(self.store, bytes(32), self.time)
+        self.reloader = Reloader(self.tenant._site, keys, lambda found: config_of(found, ISSUER), ())
 
     def register(self, documents: tuple[Document, ...]) -> None:
         async def save(transaction: Transaction) -> None:

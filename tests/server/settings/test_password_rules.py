@@ -16,6 +16,7 @@ from keyfob.server.settings.tenant_file import read_tenant_file
 from keyfob.server.settings.users import PersonWanted
 from keyfob.server.start import ready_config
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene, quick_passwords
+from keyfob.testing.surroundings import FakeSurroundings
 
 READY = replace(ready_config(ISSUER), name="Northwind")
 
@@ -113,7 +114,7 @@ def test_a_weak_password_of_before_still_works_until_it_is_changed() -> None:
     """[FS-19]: the check is for new passwords; a stored hash is taken as it is."""
     scene = Scene()
     hashed = asyncio.run(quick_passwords().hash(Secret("old one")))
-    with Registry(scene.store, b"m" * 32, passwords=quick_passwords()) as registry:
+    with Registry(scene.store, FakeSurroundings().random(32), passwords=quick_passwords()) as registry:
         registry.carry_out(registry.plan_person(PersonWanted("old@example.com", password_hash=hashed)))
         registry.carry_out(registry.plan_person(PersonWanted("old@example.com", "Old")))
         assert registry.user("old@example.com").password_hash == hashed

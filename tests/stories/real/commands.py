@@ -23,6 +23,7 @@ class Commands:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         own = {"KEYFOB_HOME": str(folder / "home"), "KEYFOB_DATA": str(folder / "data"), "PYTHONUNBUFFERED": "1"}
+        own["KEYFOB_KEYS"] = str(folder / "keys")
         own["KEYFOB_STORE"] = "file"
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("KEYFOB")} | own
         self.running: list[subprocess.Popen[str]] = []

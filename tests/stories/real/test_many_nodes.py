@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -74,9 +73,6 @@ class Nodes:
         opened.callback(self._end)
         (folder / "tenant.toml").write_text(FILE, encoding="utf-8")
         self.processes = [self.start(0, str(folder / "tenant.toml"))]
-        for one in self._nodes[1:]:  # the nodes share the master key, which an operator copies
-            (one.folder / "data").mkdir(mode=0o700)
-            shutil.copy(self._nodes[0].folder / "data" / "master.key", one.folder / "data")
         self.processes += [self.start(number) for number in (1, 2)]
         more = "".join(f"    server node{at} 127.0.0.1:{self.ports[at - 1]} check\n" for at in (2, 3))
         opened.enter_context(proxies.proxy("haproxy", self.port, self.ports[0], folder, (LINE, LINE + RETRIES + more)))
@@ -93,6 +89,8 @@ class Nodes:
         folder.mkdir()
         commands = Commands(folder)
         commands.environment["PASSWORD_OF_SAM"] = PASSWORD
+        # All nodes have the same master key, which an operator copies.
+        commands.environment["KEYFOB_MASTER_KEY"] = f"file:{self._folder / 'master.key'}"
         return commands
 
     def _end(self) -> None:

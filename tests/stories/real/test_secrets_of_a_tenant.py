@@ -123,12 +123,14 @@ def test_a_tenant_that_is_damaged_or_wrong_keeps_its_secrets(story: Story) -> No
     assert over_tls.end(signal.SIGINT) in {0, 130}  # it may not have come to wait yet
     whole = {path: path.read_bytes() for path in data.iterdir() if path.is_file()}
     story.learn_from_tenant()
-    for name, damaged in (("tenant.sqlite3", b"no database" * 500), ("master.key", b"x" * 32)):
-        (data / name).write_bytes(damaged)
+    master = story.master_file()
+    whole[master] = master.read_bytes()
+    for place, damaged in ((data / "tenant.sqlite3", b"no database" * 500), (master, b"x" * 32)):
+        place.write_bytes(damaged)
         story.run_in_turn(*_words("export", f"apply {file}"))
         for path, content in whole.items():
             path.write_bytes(content)
-    (data / "master.key").write_bytes(b"short")
+    master.write_bytes(b"short")
     story.run("serve", "--port", "0", code=2)
     story.check(verbose_in="asyncio")
 

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.flags import port, port_and_host, workers
+from keyfob.cli.flags import add_master_key_flag, port, port_and_host, workers
 from keyfob.cli.tenant.folder import add_database_flag
 
 
@@ -34,6 +34,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--mail-from", metavar="ADDRESS", help="who e-mails are from, such as 'Example "
                         "<no-reply@example.com>' (default: USER)")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
+    add_master_key_flag(parser)
     add_database_flag(parser)
     parser.add_argument("--audit", default="", metavar="FILE|-|table|off", help="where each login and refusal is "
                         "noted, as JSON (default: audit.jsonl in the data folder, with PostgreSQL table; - is standard "

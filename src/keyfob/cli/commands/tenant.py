@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from keyfob.cli.parser import sentence
-from keyfob.cli.tenant import backup, file, log, people, programs
+from keyfob.cli.tenant import backup, file, keys, log, logins, people, programs
 
 
 class Verb(NamedTuple):
@@ -41,6 +41,18 @@ PEOPLE: Final = (
     Verb("password", "set a new one, and log them out everywhere", people.configure_password, people.password),
 )
 
+KEYS: Final = (
+    Verb("list", "name each, with its stage and times", keys.configure_list, keys.list_all),
+    Verb("rotate", "announce the next ones, which sign a day later", keys.configure_rotate, keys.rotate),
+    Verb("revoke", "remove one that others may have, and refuse its tokens", keys.configure_revoke, keys.revoke),
+    Verb("rehearse", "show when a rotation would do what, and change nothing", keys.configure_rehearse, keys.rehearse),
+    Verb("rewrap", "change the master key, and encrypt anew what it protects", keys.configure_rewrap, keys.rewrap),
+)
+LOGINS: Final = (
+    Verb("list", "who is logged in, where and since when", logins.configure_list, logins.list_all),
+    Verb("end", "end one, or all of a user or an application", logins.configure_end, logins.end),
+)
+
 
 def configure(parser: ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
@@ -48,6 +60,10 @@ def configure(parser: ArgumentParser) -> None:
         _add(verbs.add_parser(verb.name, help=verb.does, allow_abbrev=False), verb)
     family = verbs.add_parser("users", help="who may log in", allow_abbrev=False)
     _add_family(family, PEOPLE)
+    _add_family(verbs.add_parser("logins", help="who is logged in", allow_abbrev=False), LOGINS)
+    _add_family(
+        verbs.add_parser("keys", help="what signs tokens, and what protects the data", allow_abbrev=False), KEYS
+    )
     for name, kind in programs.FAMILIES.items():
         family = verbs.add_parser(name, help=f"list, show, add, remove: {kind.array}", allow_abbrev=False)
         _add_family(family, _verbs_of(kind))

@@ -25,17 +25,19 @@ def configure_backup(parser: ArgumentParser) -> None:
 def backup(flags: Namespace) -> int:
     from keyfob.cli.main import version  # noqa: PLC0415  which imports this
     from keyfob.server.io.backup import back_up  # noqa: PLC0415  needs the extra serve; --help and completion do not
+    from keyfob.server.io.master_key import find_master_key  # noqa: PLC0415  as above
 
     place = _folder_of(flags)
     with folder.registry_of(flags) as registry:
-        manifest = back_up(place, flags.file, version(), with_key=flags.with_key)
+        manifest = back_up(place, flags.file, version(), with_key=flags.with_key, source=flags.master_key)
         registry.note("sapi", description="backup with the master key" if flags.with_key else "backup")
     if flags.json:
         output.result_object({"file": str(flags.file), **asdict(manifest)})
         return DONE
     output.remark(f"wrote {flags.file}, {manifest.bytes} bytes of database")
     if not flags.with_key:
-        output.detail(f"The master key is not in it. Keep {place / 'master.key'} elsewhere too: both are needed.")
+        master = find_master_key(place, flags.master_key, creates=False)
+        output.detail(f"The master key is not in it. Keep {master.where} elsewhere too: both are needed.")
     return DONE
 
 
@@ -49,7 +51,7 @@ def restore(flags: Namespace) -> int:
     from keyfob.server.io import backup  # noqa: PLC0415  needs the extra serve; --help and completion do not
 
     place = _folder_of(flags)
-    manifest = backup.restore(flags.file, place)
+    manifest = backup.restore(flags.file, place, flags.master_key)
     with folder.registry_of(flags) as registry:
         registry.note("sapi", description=f"restored a backup of {manifest.made_at}")
     if flags.json:

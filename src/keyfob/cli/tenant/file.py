@@ -25,7 +25,7 @@ from keyfob.server.settings.users import write_person
 _PASSWORD_BYTES: Final = 15
 _HEAD: Final = """\
 # Written by `keyfob tenant export`. No secret stands here in clear.
-#   keyed   a client secret, hashed under this tenant's master key: good in this tenant only. Elsewhere, point to the
+#   keyed   a client secret, hashed under a key of this tenant: good in this tenant only. Elsewhere, point to the
 #           secret itself: { env = "NAME" } or { file = "PATH" }.
 #   hash    a password, hashed with Argon2id: good everywhere. Who has it can try passwords, so keep this file close.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyfob.cli import output
+from keyfob.cli.flags import add_master_key_flag
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.settings.tenant_file import SERVED, Mistake, TenantFile, any_secret, find_secret, read_tenant_file
@@ -23,6 +24,7 @@ def add_data_flag(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="the tenant's folder (KEYFOB_DATA, or the platform's)"
     )
+    add_master_key_flag(parser)
     add_database_flag(parser)
 
 
@@ -70,7 +72,7 @@ def registry_of(flags: Namespace, *, creates: bool = False) -> Registry:
     """
     from keyfob.serve import Registry  # noqa: PLC0415  as above
 
-    return Registry.open(folder_of(flags), creates=creates, database=database_of(flags))
+    return Registry.open(folder_of(flags), creates=creates, database=database_of(flags), master_key=flags.master_key)
 
 
 def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True, as_json: bool = False) -> TenantFile:

@@ -85,7 +85,7 @@ def decide_refresh(
     login, presented = facts.known, facts.presented
     scope = login.scope if presented.scope is None else presented.scope
     scope = scope if account is None else scope & account.scope
-    renewed = replace(login, idle_expires_at=min(now + policy.idle, login.expires_at))
+    renewed = replace(login, idle_expires_at=min(now + policy.idle, login.expires_at), used_at=now)
     if not policy.rotates:
         return Renew(renewed, scope, rotates=False)
     if not presented.is_current(login):

@@ -21,10 +21,13 @@ from pathlib import Path
 from typing import IO, Final
 
 from keyfob.errors import Malformed, Misuse
-from keyfob.server.io.data import MASTER_KEY, master_key, write_once
+from keyfob.server.io.data import MASTER_KEY, write_once
+from keyfob.server.io.master_key import NAME_FILE, find_master_key, known_master_key
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import DATABASE
-from keyfob.server.start import MASTER_KEY_BYTES, load_signing_keys
+from keyfob.server.keyring import Keyring, find_keyring
+from keyfob.server.ports import Transaction
+from keyfob.server.start import MASTER_KEY_BYTES, decrypt_signing_key
 
 FORMAT: Final = "keyfob-backup-1"
 _MANIFEST: Final = "manifest.json"
@@ -53,11 +56,18 @@ class Manifest:
     format: str = FORMAT
 
 
-def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False) -> Manifest:
+def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, source: str | None = None) -> Manifest:
     """Write a backup into a new private file.
 
     The database is copied in one read transaction, so the copy is the state between two transactions of the tenant,
     which goes on meanwhile.
+
+    Args:
+        folder: The tenant's folder.
+        file: A new file.
+        version: Of keyfob.
+        with_key: Whether the backup contains the master key.
+        source: The place of the master key, as for `find_master_key`.
 
     Raises:
         Misuse: The file exists or cannot be written, or the database cannot be read.
@@ -78,7 +88,7 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False) -
             with tarfile.open(fileobj=written, mode="w") as tar:
                 _add(tar, _MANIFEST, json.dumps(asdict(manifest), indent=2).encode())
                 if with_key:
-                    _add(tar, MASTER_KEY, master_key(folder))
+                    _add(tar, MASTER_KEY, find_master_key(folder, source, creates=False).key)
                 tar.add(copy, DATABASE, filter=_anonymous)
             written.flush()
             os.fsync(written.fileno())
@@ -89,28 +99,32 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False) -
     return manifest
 
 
-def restore(file: Path, folder: Path) -> Manifest:
-    """Restore a backup into a folder that is empty, or has only the master key. All is checked before.
+def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
+    """Restore a backup into a folder that is empty, or has only the master key or its name. All is checked before.
+
+    The master key is at the source, where `find_master_key` looks, or in the backup, and then goes into the folder.
 
     Raises:
         Misuse: The backup is damaged, from a newer keyfob, or not of this master key; or the folder has other files.
     """
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
-    if found - {MASTER_KEY}:
+    if found - {MASTER_KEY, NAME_FILE}:
         raise Misuse(f"{folder} is not empty", hint="Name a new folder with --data; only master.key may be there.")
     is_new = not folder.exists()
     fresh = folder / f".{DATABASE}.{secrets.token_hex(8)}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         manifest, saved_key = _unpack(file, fresh)
-        own = master_key(folder) if MASTER_KEY in found else saved_key
+        known = known_master_key(folder, source)
+        own = saved_key if known is None else known.key
         if own is None:
-            hint = f"Put it at {folder / MASTER_KEY} first; a backup has it only if it was made --with-key."
+            hint = "Name it with --master-key; a backup has it only if it was made --with-key."
             raise Misuse("the backup does not contain the master key", hint=hint)
         if saved_key is not None and saved_key != own:
-            raise Misuse(f"{folder / MASTER_KEY} is not the master key of the backup", hint="Bring back the right one.")
+            where = "" if known is None else known.where
+            raise Misuse(f"{where} is not the master key of the backup", hint="Bring back the right one.")
         _check(fresh, own)
-        if MASTER_KEY not in found:
+        if known is None:
             write_once(folder / MASTER_KEY, own)
         fresh.replace(folder / DATABASE)
     except OSError as problem:
@@ -176,10 +190,17 @@ def _check(database: Path, master: bytes) -> None:
     except sqlite3.Error as problem:
         raise Misuse(f"the database in the backup is damaged ({problem})", hint="Take another backup.") from None
 
+    async def check(transaction: Transaction) -> None:
+        now = datetime.now(UTC)
+        # An older database has nothing but what is encrypted under the master key itself.
+        keyring = await find_keyring(transaction, master, now) or Keyring(master, master)
+        for key in await transaction.signing_keys():
+            decrypt_signing_key(key, keyring, now)
+
     async def work() -> None:
         store = SqliteStore(database)
         try:
-            await store.read(lambda transaction: load_signing_keys(transaction, master))
+            await store.read(check)
         finally:
             await store.close()
 

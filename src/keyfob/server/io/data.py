@@ -34,9 +34,8 @@ def master_key(folder: Path) -> bytes:
             not a key.
     """
     path = folder / MASTER_KEY
+    prepare_folder(folder)
     try:
-        folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        _make_private(folder, has_content=any(folder.iterdir()))
         with contextlib.suppress(FileExistsError):
             write_once(path, secrets.token_bytes(MASTER_KEY_BYTES))
         _make_private(path)
@@ -46,6 +45,19 @@ def master_key(folder: Path) -> bytes:
     if len(found) != MASTER_KEY_BYTES:
         raise Misuse(f"{path} is not a master key", hint="Bring back the right one; without it the data is lost.")
     return found
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create the tenant's folder, readable only by its owner.
+
+    Raises:
+        Misuse: It cannot be used, belongs to another user, or may have been written by one.
+    """
+    try:
+        folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        _make_private(folder, has_content=any(folder.iterdir()))
+    except OSError as problem:
+        raise Misuse(f"{folder} cannot be used: {problem.strerror}", hint="Choose another with --data.") from None
 
 
 def exposed_file(folder: Path, names: Iterable[str]) -> Path | None:

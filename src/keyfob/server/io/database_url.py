@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from keyfob.errors import Misuse
 
+_VERIFIED: Final = "verify-full"
 _HINT: Final = "Write postgresql://USER@HOST/DATABASE."
 
 
@@ -36,12 +37,15 @@ def connect_arguments(url: str) -> dict[str, Any]:
     """
     found = _split(url)
     query = parse_qs(found.query)
-    chosen = "sslmode" in query or "service" in query or "PGSSLMODE" in os.environ
-    if chosen or all(map(_is_this_machine, _hosts(found, query))):
+    mode = query.get("sslmode", [os.environ.get("PGSSLMODE", "")])[0]
+    if not mode and ("service" in query or all(map(_is_this_machine, _hosts(found, query)))):
         return {"dsn": url}
-    if "sslrootcert" in query or "PGSSLROOTCERT" in os.environ:
-        return {"dsn": f"{url}&sslmode=verify-full" if found.query else f"{url}?sslmode=verify-full"}
-    return {"dsn": url, "ssl": ssl.create_default_context()}
+    if mode not in {"", _VERIFIED}:
+        return {"dsn": url}
+    authorities = query.get("sslrootcert", [os.environ.get("PGSSLROOTCERT", "")])[0]
+    if authorities in {"", "system"}:  # asyncpg has no word for the authorities of this machine
+        return {"dsn": url, "ssl": ssl.create_default_context()}
+    return {"dsn": url if "sslmode" in query else f"{url}{'&' if found.query else '?'}sslmode={_VERIFIED}"}
 
 
 def _split(url: str) -> SplitResult:

@@ -1,7 +1,7 @@
 """A store in a PostgreSQL database, which many nodes share.
 
 Each function runs in one transaction, with isolation SERIALIZABLE if it saves anything. If transactions conflict, all
-but one run again, the third time alone on all nodes, which cannot conflict (docs/decisions/0044-postgresql.md).
+but one run again, the third time alone on all nodes, which cannot conflict (docs/decisions/0043-postgresql.md).
 """
 
 from __future__ import annotations
@@ -186,7 +186,9 @@ class PostgresStore:
             raise StoreUnavailable("the database gave no connection in time") from None
         except asyncpg.ClientConfigurationError as problem:
             raise Misuse(f"{self._name} cannot be used: {problem.args[0]}") from None
-        except ValueError:
+        except ValueError as problem:
+            if isinstance(problem, OSError):  # a certificate that is not valid is both
+                raise
             raise Misuse(f"{self._name} cannot be used: it is not a URL of a database") from None
         try:
             yield connection
@@ -233,9 +235,9 @@ async def _roll_back(connection: _Connection, *, is_lost: bool) -> None:
 def _translated() -> Generator[None]:
     try:
         yield
-    except _MISTAKES:
-        raise
     except _FAILURES as problem:
+        if isinstance(problem, _MISTAKES) and not isinstance(problem, OSError):
+            raise
         raise StoreUnavailable(f"the database cannot be used ({_reason(problem)})") from problem
 
 

@@ -16,12 +16,15 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.audit_event import Event, log_id_of, write_event
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
-from keyfob.server.io.data import master_key
+from keyfob.server.io.key_registry import KeyRegistry
+from keyfob.server.io.login_registry import LoginRegistry
+from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.operator import operator
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import is_tenant, open_store
 from keyfob.server.keyed_hash import write_token
+from keyfob.server.keyring import BEGIN_BYTES, Keyring, begin_keyring, find_keyring
 from keyfob.server.ports import Passwords, Store, Transaction, Work
 from keyfob.server.records import DEFAULT_CONNECTION, Document, LoggedEvent, User
 from keyfob.server.settings.changes import Plan, plan_of
@@ -32,7 +35,7 @@ from keyfob.server.settings.schema import Table
 from keyfob.server.settings.stored_settings import config_of, documents_of, read_documents, read_tables, write_tables
 from keyfob.server.settings.tenant_file import SERVED, TenantFile
 from keyfob.server.settings.users import PersonWanted, as_user, found_among
-from keyfob.server.start import MASTER_KEY_BYTES, hash_keys, ready_config, without_secrets
+from keyfob.server.start import MASTER_KEY_BYTES, ready_config, without_secrets
 
 T = TypeVar("T")
 _CLIENT_ID_LETTERS: Final = 32  # as at Auth0
@@ -50,18 +53,26 @@ class Registry:
         """Use `open` or `empty` to create one."""
         self._signal = signal
         self._store = store
-        self._keys = hash_keys(master)
         self._passwords = passwords
         self._surroundings = SystemSurroundings()
+        self._master = master
+        self._keyring = self._find_keyring()
+        self._keys = self._keyring.keys(self._surroundings.now())
 
     @classmethod
-    def open(cls, folder: Path, *, creates: bool = False, database: str = "") -> Self:
+    def open(
+        cls, folder: Path, *, creates: bool = False, database: str = "", master_key: str | None = None,
+        is_dev: bool = False,
+    ) -> Self:  # fmt: skip
         """Open the registry of the tenant in a folder.
 
         Args:
             folder: The tenant's folder.
             database: The URL of its PostgreSQL database; "" for a file in the folder.
             creates: Whether to create a missing tenant.
+            master_key: The place of its master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`;
+                else where `keyfob serve` looks.
+            is_dev: Whether the master key of a new tenant is created in the folder.
 
         Raises:
             Misuse: There is no tenant, or its files cannot be used.
@@ -69,8 +80,8 @@ class Registry:
         if not creates and not is_tenant(folder, database):
             hint = "`keyfob tenant apply` or `keyfob serve` makes one; --data names another folder."
             raise Misuse(f"there is no tenant in {'the database' if database else folder}", hint=hint)
-        master = master_key(folder)  # creates the folder
-        return cls(open_store(folder, database), master, signal=ChangeSignal(folder))
+        found = find_master_key(folder, master_key, is_dev=is_dev, creates=creates)
+        return cls(open_store(folder, database), found.key, signal=ChangeSignal(folder))
 
     @classmethod
     def empty(cls) -> Self:
@@ -181,6 +192,21 @@ class Registry:
             await transaction.log_events(events)
 
         self._write(work)
+        self._send_signal()
+
+    @property
+    def keys(self) -> KeyRegistry:
+        """The tenant's keys."""
+        return KeyRegistry(
+            self._store, self._master, self._keyring, self._surroundings, self.config(), self._send_signal
+        )
+
+    @property
+    def logins(self) -> LoginRegistry:
+        """The tenant's logins and browser sessions."""
+        return LoginRegistry(self._store, self._surroundings, self.config())
+
+    def _send_signal(self) -> None:
         if self._signal is not None:
             self._signal.send()
 
@@ -208,6 +234,19 @@ class Registry:
             write_event(code, now, log_id_of(now, node, number), {**fields, "operator": ran})
             for number, (code, fields) in enumerate(told)
         ]
+
+    def _find_keyring(self) -> Keyring:
+        """Return the tenant's keys; create them at the first start.
+
+        Raises:
+            Malformed: It is not the master key of the tenant.
+        """
+        now = self._surroundings.now()
+        found = self._read(lambda transaction: find_keyring(transaction, self._master, now))
+        if found is not None:
+            return found
+        random = self._surroundings.random(BEGIN_BYTES)
+        return self._write(lambda transaction: begin_keyring(transaction, self._master, random, now))
 
     async def _people(
         self, wanted: Sequence[PersonWanted], config: TenantConfig, *, anew: bool = False

@@ -1,4 +1,4 @@
-"""Reload the settings of a running tenant after another process has changed them in the store."""
+"""Reload the settings and the keys of a running tenant after another process, or time, has changed them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Final
 
 from keyfob.errors import KeyfobError
-from keyfob.server.io.signing_keys import make_keys
-from keyfob.server.records import Document
+from keyfob.server.io.signing_keys import KeyFollower, read_keys
+from keyfob.server.ports import Transaction
+from keyfob.server.records import Document, KeySlot, StoredKey
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.site import Site
 
@@ -17,29 +18,36 @@ CHECK_EVERY: Final = timedelta(seconds=1)
 _LOG: Final = logging.getLogger("keyfob.serve")
 Read = Callable[[tuple[Document, ...]], TenantConfig]
 State = Callable[[], object]
+_Found = tuple[tuple[Document, ...], tuple[StoredKey, ...], tuple[KeySlot, ...]]
 
 
 class Reloader:
-    """Check at requests whether the settings have changed: after a change signal, and else once a second."""
+    """Check at requests whether settings or keys have changed: after a change signal, and else once a second."""
 
     def __init__(
-        self, site: Site, master: bytes, read: Read, seen: tuple[Document, ...], state: State = lambda: None
+        self,
+        site: Site,
+        keys: KeyFollower,
+        read: Read | None = None,
+        seen: tuple[Document, ...] = (),
+        state: State = lambda: None,
     ) -> None:
         """Create a reloader for a running tenant.
 
         Args:
             site: The running tenant.
-            master: Its master key.
-            read: Return the settings of documents; raise KeyfobError.
+            keys: Follows its keys.
+            read: Return the settings of documents; raise KeyfobError. Without it, the settings stay.
             seen: The documents that the site's settings were read from.
             state: Return a value that differs after each change signal.
         """
         self._site = site
-        self._master = master
+        self._keys = keys
         self._read = read
         self._seen = seen
         self._checked_at = site.now()
         self._state = state
+        self._found: _Found | None = None
         self._seen_state: object = None  # so that the first request checks for changes since `seen` was read
 
     async def reload_if_changed(self) -> None:
@@ -58,17 +66,28 @@ class Reloader:
 
     async def _reload(self) -> None:
         site = self._site
-        documents = await site.store.read(lambda transaction: transaction.documents())
-        if documents == self._seen:
+        found = await site.store.read(_read_all)
+        if found == self._found and not self._keys.is_due(site.now()):
             return
-        self._seen = documents  # even if they are not valid, so that this is logged only once
-        config = self._read(documents)
+        documents, stored, slots = found
+        config = site.config
+        if self._read is not None and documents != self._seen:
+            self._seen = documents  # even if they are not valid, so that this is logged only once
+            config = self._read(documents)
+        keys = await self._keys.follow(config, stored, slots)
+        self._found = found
+        if config is site.config and keys == site.tenant_keys:
+            return
         before = site.config.password_users()
-        keys = await make_keys(site.store, self._master, site.surroundings, config)
+        is_new = config is not site.config
         site.reconfigure(config, keys)
-        _LOG.info("the settings have changed")
+        _LOG.info("the settings have changed" if is_new else "the keys have changed")
         if set(config.password_users()) - set(before):
             note_password_users(site)
+
+
+async def _read_all(transaction: Transaction) -> _Found:
+    return await transaction.documents(), *await read_keys(transaction)
 
 
 def note_password_users(site: Site) -> None:

@@ -42,7 +42,9 @@ def _postgres(url: str) -> PostgresStore:
     except ModuleNotFoundError as problem:
         if problem.name != "asyncpg":
             raise
-        raise Misuse("PostgreSQL needs asyncpg", hint="Run: pip install 'keyfob[postgresql]'") from None
+        raise Misuse(
+            "PostgreSQL needs asyncpg", hint="Run: pip install 'keyfob[postgresql]'", code="extra-missing"
+        ) from None
     return PostgresStore(url)
 
 

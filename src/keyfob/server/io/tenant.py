@@ -15,11 +15,11 @@ from keyfob.server.io.asgi import AsgiApp, Reload
 from keyfob.server.io.audit import AuditQueue, Place, audit_log, open_audit
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
-from keyfob.server.io.data import master_key
+from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.reload import Reloader, note_password_users
 from keyfob.server.io.render import draw, render
-from keyfob.server.io.signing_keys import make_keys
+from keyfob.server.io.signing_keys import KeyFollower
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import open_store
 from keyfob.server.keyed_hash import write_token
@@ -33,7 +33,6 @@ from keyfob.server.start import (
     MASTER_KEY_BYTES,
     READY_EMAIL,
     FirstUser,
-    hash_keys,
     without_secrets,
 )
 
@@ -89,17 +88,10 @@ class Tenant:
         Raises:
             Malformed: The stored keys were encrypted with another master key.
         """
-        return cls(
-            await _make_site(
-                config,
-                store,
-                master,
-                surroundings or SystemSurroundings(),
-                passwords or Argon2Passwords(),
-                audit,
-                mailer,
-            )
-        )
+        surroundings = surroundings or SystemSurroundings()
+        keys = KeyFollower(store, master, surroundings)
+        site = await _make_site(config, store, keys, surroundings, passwords or Argon2Passwords(), audit, mailer)
+        return cls(site, Reloader(site, keys).reload_if_changed)
 
     @classmethod
     def in_memory(
@@ -133,6 +125,7 @@ class Tenant:
         with_first_user: bool = False,
         mailer: Mailer | None = None,
         database: str = "",
+        master_key: str | None = None,
     ) -> Tenant:
         """Open a tenant with its keys and data in a folder.
 
@@ -142,16 +135,21 @@ class Tenant:
             with_first_user: Whether to add a user at the first start; `first_user` then has the password.
             mailer: Sends codes by e-mail, such as `SmtpMailer`; without one there are none.
             database: The URL of a PostgreSQL database for the data; "" for a file in the folder.
+            master_key: The place of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
+                Else it is where `keyfob serve` looks, and a new one is created in the folder.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
             Malformed: The stored keys were encrypted with another master key.
         """
-        master = master_key(folder)
+        master = find_master_key(folder, master_key, is_dev=True).key
         store = open_store(folder, database)
 
         async def start() -> Tenant:
-            tenant = await cls.create(config, store=store, master=master, mailer=mailer)
+            surroundings = SystemSurroundings()
+            keys = KeyFollower(store, master, surroundings)
+            site = await _make_site(config, store, keys, surroundings, Argon2Passwords(), audit_log, mailer)
+            tenant = cls(site, Reloader(site, keys, state=ChangeSignal(folder).state).reload_if_changed)
             return await tenant.with_first_user() if with_first_user else tenant
 
         return asyncio.run(start())
@@ -167,6 +165,7 @@ class Tenant:
         audit: Audit | Place = audit_log,
         mailer: Mailer | None = None,
         database: str = "",
+        master: bytes | None = None,
     ) -> Tenant:
         """Open a tenant with its settings, keys and data in a folder, and reload the settings when they change.
 
@@ -180,12 +179,14 @@ class Tenant:
                 a function, such as the one that writes to the logger `keyfob.audit`.
             mailer: As in `open`.
             database: As in `open`.
+            master: The master key; else it is found or created as in `open`.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
             Malformed: The stored keys were encrypted with another master key.
         """
-        master = master_key(folder)
+        if master is None:
+            master = find_master_key(folder, is_dev=True).key
         store = open_store(folder, database)
 
         def read(documents: tuple[Document, ...]) -> TenantConfig:
@@ -196,8 +197,9 @@ class Tenant:
             seen = await store.read(lambda transaction: transaction.documents())
             surroundings = SystemSurroundings()
             log = open_audit(audit, store)
-            site = await _make_site(read(seen), store, master, surroundings, Argon2Passwords(), log, mailer)
-            tenant = cls(site, Reloader(site, master, read, seen, ChangeSignal(folder).state).reload_if_changed)
+            keys = KeyFollower(store, master, surroundings)
+            site = await _make_site(read(seen), store, keys, surroundings, Argon2Passwords(), log, mailer)
+            tenant = cls(site, Reloader(site, keys, read, seen, ChangeSignal(folder).state).reload_if_changed)
             tenant = tenant if seen else await tenant.with_first_user()
             if isinstance(log, AuditQueue):
                 await log.flush()  # this loop ends
@@ -247,8 +249,10 @@ class Tenant:
         return user if await site.store.write(add) else None
 
     def record(self, code: str, **fields: str) -> None:
-        """Write an event that no request has caused to the audit log."""
+        """Write an event that no request has caused to the audit log, at once. No event loop may run in this thread."""
         self._site.record(code, **fields)
+        if isinstance(self._site.audit, AuditQueue):
+            asyncio.run(self._site.audit.flush())
 
     def lost_events(self) -> int:
         """Return the number of events that could not be written to the audit log."""
@@ -276,17 +280,14 @@ class Tenant:
 async def _make_site(
     config: TenantConfig,
     store: Store,
-    master: bytes,
+    keys: KeyFollower,
     surroundings: TimeAndRandom,
     passwords: Passwords,
     audit: Audit,
     mailer: Mailer | None,
 ) -> Site:
-    keys = await make_keys(store, master, surroundings, config)
-    own = hash_keys(master)
-    settings = without_secrets(config, own.secrets)
-    site = Site(
-        settings, own, keys, store, surroundings, passwords, render, audit, mailer, draw, node=secrets.token_hex(4)
-    )
+    found = await keys.look(config)
+    settings = without_secrets(config, found.hashing.secrets)
+    site = Site(settings, found, store, surroundings, passwords, render, audit, mailer, draw, node=secrets.token_hex(4))
     note_password_users(site)
     return site

@@ -30,6 +30,7 @@ READ_AUTHENTICATORS: Final = "read:authenticators"
 REMOVE_AUTHENTICATORS: Final = "remove:authenticators"
 ONLY_FACTOR_LENGTH: Final = 15
 SHORTEST_PASSWORD: Final = 8
+SHORTEST_ROTATION: Final = timedelta(days=2)
 _MOST_WANTED: Final = 64  # a password of 64 characters is always accepted
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 
@@ -68,6 +69,7 @@ class TenantConfig:
         trusted_proxies: The networks of the proxies before the tenant, whose X-Forwarded-For or Forwarded is trusted.
         refresh_limit: The limit of logins of one user in one client; the oldest one ends first.
         enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
+        rotate_keys_every: The age at which a signing key has a successor; zero: only by command.
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
         audit_age: How long events stay in the table of the audit log.
         audit_rows: The limit of events in that table; the oldest go first.
@@ -101,6 +103,7 @@ class TenantConfig:
     requests_per_minute: int = 6000
     refresh_limit: int = 200
     enrolment_ends_logins: bool = True
+    rotate_keys_every: timedelta = timedelta(days=90)
     password_length: int = 15
     trusted_proxies: tuple[str, ...] = ()
     audit_age: timedelta = timedelta(days=90)
@@ -153,6 +156,9 @@ class TenantConfig:
         ):
             if getattr(self, name) <= timedelta():
                 raise Misuse(f"{name} is not positive", hint="Give it some time.")
+        if self.rotate_keys_every and self.rotate_keys_every < SHORTEST_ROTATION:
+            hint = "90d is usual. A new key is announced for a day before it signs; 0s turns them by command alone."
+            raise Misuse("rotate_keys_every is shorter than two days", hint=hint)
         if not SHORTEST_PASSWORD <= self.password_length <= _MOST_WANTED:
             hint = "15 where a password is the only factor, 8 where mfa is always; NIST SP 800-63B-4 allows no less."
             raise Misuse(f"password_length is not between {SHORTEST_PASSWORD} and {_MOST_WANTED}", hint=hint)

@@ -35,7 +35,6 @@ from keyfob.server.decide.token_checks import GRANTS_OF, STEPS, TOKEN_CHECKS, St
 from keyfob.server.keyed_hash import keyed_hash, read_refresh
 from keyfob.server.ports import Transaction
 from keyfob.server.settings.config import Wire
-from keyfob.server.start import hash_keys
 from keyfob.server.wire import TABLE, Outcome
 from keyfob.testing.example_tenant import CALLBACK, MACHINE_KEY, ORDERS, SECRET
 from keyfob.testing.scene import EMAIL, ISSUER, Scene, quick_passwords
@@ -57,7 +56,7 @@ from tools import checks
 
 KEY = SigningKey.generate("ES256")
 MASTER = FakeSurroundings().random(32)  # the first that a scene draws
-HASHES = hash_keys(MASTER)
+HASHES = Scene().tenant._site.hash_keys  # of every scene
 CLIENTS = {CLIENT_CREDENTIALS: "machine", PASSWORD: "legacy", MFA_OTP: "legacy", MFA_OOB: "legacy"}
 CLIENTS |= {MFA_RECOVERY_CODE: "legacy"}
 

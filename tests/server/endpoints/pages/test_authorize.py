@@ -420,7 +420,7 @@ def test_a_login_that_was_under_way_ends_with_the_application(both: Scene) -> No
     person.open(address_of())
     site = both.tenant._site
     gone = replace(both.config, applications=both.config.applications[:1], grants=())
-    site.reconfigure(gone, site.keys)
+    site.reconfigure(gone, site.tenant_keys)
     assert "too old" in log_in(person).text
 
 
@@ -503,15 +503,15 @@ def test_a_session_of_another_directory_is_no_login_here() -> None:
         replace(one, connections=("staff",)) if one.client_id == "web" else one for one in scene.config.applications
     )
     site = scene.tenant._site
-    site.reconfigure(replace(scene.config, applications=staff), site.keys)
+    site.reconfigure(replace(scene.config, applications=staff), site.tenant_keys)
     page = person.open(address_of(client_id="web", redirect_uri=WEB_CALLBACK))
     assert "/u/login" in page.url
     only_staff = tuple(replace(one, connections=("staff",)) for one in scene.config.applications)
-    site.reconfigure(replace(scene.config, applications=only_staff), site.keys)
+    site.reconfigure(replace(scene.config, applications=only_staff), site.tenant_keys)
     codes = device_codes(scene)
     assert EMAIL not in person.open(str(codes["verification_uri_complete"])).text
     assert "/u/login" in person.press("confirm").url
     assert told(poll(scene, codes["device_code"]))[1] == "authorization_pending"
-    site.reconfigure(replace(scene.config, applications=staff), site.keys)
+    site.reconfigure(replace(scene.config, applications=staff), site.tenant_keys)
     person.open(address_of(client_id="web", redirect_uri=WEB_CALLBACK))
     assert "Wrong e-mail or password" in person.press("login", email=EMAIL, password=PASSWORD).text

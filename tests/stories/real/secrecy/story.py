@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 
 from keyfob.client.io.vault.vault_file import FileVault
-from keyfob.jose.keys import SigningKey
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.run import run
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import DATABASE
-from keyfob.server.start import load_signing_keys
+from keyfob.server.keyring import find_keyring
+from keyfob.server.start import decrypt_signing_key
 from keyfob.testing.person import Person
 from tests.stories.real.secrecy.kinds import MAY_KEEP, MAY_SAY, OPEN_FILES, allowed
 from tests.stories.real.secrecy.known import Known
@@ -241,20 +241,24 @@ class Story:
         is_rsa = len(text) > LONGEST_CURVE_KEY  # where the public part comes first, and in the others last
         self.known.add(kind, text[len(text) // 2 :] if is_rsa else text[:CURVE_KEY])
 
+    def master_file(self) -> Path:
+        """Return the file with the tenant's master key."""
+        [found] = (self.folder / "keys").glob("*.key")
+        return found
+
     def learn_from_tenant(self) -> None:
         """What only the tenant knows."""
         import asyncio
+        from datetime import UTC, datetime
 
-        data = self.folder / "data"
-        master = (data / "master.key").read_bytes()
-        self.known.add("master key", master)
-        store = SqliteStore(data / DATABASE)
-
-        async def keys() -> tuple[SigningKey, ...]:
-            return await store.read(lambda transaction: load_signing_keys(transaction, master))
-
-        for key in asyncio.run(keys()):
-            self.learn_key("signing key", key.pem().decode())
+        master, now = bytes.fromhex(self.master_file().read_text(encoding="ascii").strip()), datetime.now(UTC)
+        store = SqliteStore(self.folder / "data" / DATABASE)
+        keyring = asyncio.run(store.read(lambda transaction: find_keyring(transaction, master, now)))
+        assert keyring is not None
+        for secret in (master, keyring.hashing, keyring.sealing):
+            self.known.add("master key", secret)
+        for key in asyncio.run(store.read(lambda transaction: transaction.signing_keys())):
+            self.learn_key("signing key", decrypt_signing_key(key, keyring, now).pem().decode())
         asyncio.run(store.close())
 
     def check(self, verbose_in: str = "httpcore2") -> None:
@@ -274,7 +278,7 @@ class Story:
 
     def files(self) -> Generator[tuple[str, Path]]:
         """All that programs of ours have written, with its name in the story."""
-        for root in ("home", "data", "runtime", "project", "person", "tmp"):
+        for root in ("home", "data", "keys", "runtime", "project", "person", "tmp"):
             for path in sorted((self.folder / root).rglob("*")):
                 yield path.relative_to(self.folder).as_posix(), path
 
@@ -294,13 +298,19 @@ class Story:
 @contextmanager
 def told(folder: Path, **more: str) -> Generator[Story]:
     """A story in a folder of its own; whatever still runs at its end is stopped."""
-    for name in ("home", "data", "runtime", "project", "person", "tmp", "bin", "seen"):
+    for name in ("home", "data", "keys", "runtime", "project", "person", "tmp", "bin", "seen"):
         (folder / name).mkdir(mode=0o700)
     known = Known()
     with tapped(known) as tap:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("KEYFOB", "SSL", "HTTP"))}
-        own = {"KEYFOB_HOME": "home", "KEYFOB_DATA": "data", "XDG_RUNTIME_DIR": "runtime", "HOME": "person"}
-        own["TMPDIR"] = "tmp"
+        own = {
+            "KEYFOB_HOME": "home",
+            "KEYFOB_DATA": "data",
+            "KEYFOB_KEYS": "keys",
+            "XDG_RUNTIME_DIR": "runtime",
+            "HOME": "person",
+        }
+        own |= {"XDG_RUNTIME_DIR": "runtime", "TMPDIR": "tmp"}
         environment = kept | {name: str(folder / value) for name, value in own.items()}
         environment |= {
             "KEYFOB_STORE": "file",

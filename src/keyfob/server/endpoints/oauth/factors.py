@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from keyfob.errors import Unreachable
-from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
+from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess
@@ -94,7 +94,7 @@ async def enrol(
     secret = random(SECRET_BYTES) if factor == "otp" else b""
     name = f"{_ID_PREFIX[factor]}|dev_{write_token(random(12))}"
     encrypted = (
-        seal(secret, site.hash_keys.factors, nonce=random(NONCE_BYTES), context=f"factor {name}") if secret else b""
+        seal(secret, site.hash_keys.factors[0], nonce=random(NONCE_BYTES), context=f"factor {name}") if secret else b""
     )
     begun, end = login.token_hash, login.expires_at
     added = Authenticator(name, user.user_id, factor, encrypted, now, login_hash=begun, expires_at=end)
@@ -129,7 +129,7 @@ async def enrol(
 
 def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active: bool = False) -> Authenticator:
     """Return the record of a recovery code, which has a keyed hash only."""
-    hashed = keyed_hash(site.hash_keys.factors, f"recovery {user_id} {code}")
+    hashed = keyed_hash(site.hash_keys.recovery, f"recovery {user_id} {code}")
     name = f"recovery-code|dev_{write_token(site.random(12))}"
     return Authenticator(name, user_id, "recovery-code", hashed, now, is_active)
 
@@ -142,7 +142,7 @@ async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed
     for one in await transaction.authenticators(login.user_id):
         is_usable = one.is_active and login.grant != ENROLMENT
         if one.factor == "otp" and (is_usable or one.is_unproven_of(login.token_hash, now)):
-            secret = unseal(one.secret, site.hash_keys.factors, context=f"factor {one.authenticator_id}")
+            secret = unseal_any(one.secret, site.hash_keys.factors, context=f"factor {one.authenticator_id}")
             step = matching_step(secret, typed, now, one.last_step)
             if step is not None:
                 await transaction.save_authenticator(replace(one, last_step=step))
@@ -175,7 +175,7 @@ async def check_recovery(
     site: Site, transaction: Transaction, login: MfaLogin, typed: str, fresh: Authenticator
 ) -> bool:
     """Return whether it is the user's recovery code. If so, replace it with `fresh`."""
-    hashed = keyed_hash(site.hash_keys.factors, f"recovery {login.user_id} {read_recovery_code(typed)}")
+    hashed = keyed_hash(site.hash_keys.recovery, f"recovery {login.user_id} {read_recovery_code(typed)}")
     for one in await transaction.authenticators(login.user_id):
         is_usable = one.factor == "recovery-code" and one.is_active and login.grant != ENROLMENT
         if is_usable and Secret(one.secret.hex()) == Secret(hashed.hex()):

@@ -9,6 +9,7 @@ from keyfob.protocol.grants import REFRESH_TOKEN
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 from keyfob.server.decide.access import permissions_of, within_permissions
+from keyfob.server.decide.throttle import network_of
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.issue import TOKEN_ID_BYTES, TokenContent
 from keyfob.server.keyed_hash import ID_BYTES, SECRET_BYTES, RefreshParts, keyed_hash
@@ -98,5 +99,6 @@ def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secr
         # Only a public client's refresh token is bound to its key; a confidential client authenticates (RFC 9449 §5).
         key_thumbprint=call.key_thumbprint if application.is_public else None,
         sid=content.sid,
+        network=network_of(call.request.peer) or None,
     )
     return parts.write(site.hash_keys.refresh) if is_renewable else None, row

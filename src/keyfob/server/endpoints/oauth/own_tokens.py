@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Final
 
@@ -99,7 +100,11 @@ def _login_id(claims: AccessClaims) -> bytes | None:
 
 
 def _opaque(site: Site, token: Secret) -> Fields:
-    return decrypt(token, site.hash_keys.opaque, issuer=site.config.issuer)
+    *former, last = site.hash_keys.opaque
+    for key in former:
+        with contextlib.suppress(InvalidToken):
+            return decrypt(token, key, issuer=site.config.issuer)
+    return decrypt(token, last, issuer=site.config.issuer)
 
 
 def verify_own_jwt(site: Site, token: Secret, types: frozenset[str]) -> Fields:

@@ -19,6 +19,7 @@ from keyfob.server.decide.browser_login import BrowserLogin, Facts, Step, advanc
 from keyfob.server.decide.device import approve, confirm, may_approve, move
 from keyfob.server.decide.limits import LONGEST_EMAIL
 from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
+from keyfob.server.decide.throttle import network_of
 from keyfob.server.endpoints.pages.activate import describe_device, start_again
 from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse
 from keyfob.server.endpoints.pages.browser import (
@@ -146,7 +147,7 @@ async def complete(
         recovery: A recovery code to show before anything else.
     """
     fresh, now = new_browser(site), site.now()
-    session = BrowserSession(fresh.session_hash, now, now, user_id, now)
+    session = BrowserSession(fresh.session_hash, now, now, user_id, now, network_of(request.peer) or None)
     device_hash = pending.login.device_hash
 
     async def begin(transaction: Transaction) -> LoginState | None:

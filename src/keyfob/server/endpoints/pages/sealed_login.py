@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Unpack
 
 from keyfob.errors import Malformed
-from keyfob.jose.sealed import NONCE_BYTES, seal, unseal
+from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorization_facts import AcceptedRequest
@@ -68,7 +68,7 @@ class ContinuedLogin:
 def seal_login(site: Site, login: BrowserLogin) -> str:
     """Encrypt a login."""
     content = json.dumps(login.write()).encode()
-    return write_token(seal(content, site.hash_keys.pages, nonce=site.random(NONCE_BYTES), context=_CONTEXT))
+    return write_token(seal(content, site.hash_keys.pages[0], nonce=site.random(NONCE_BYTES), context=_CONTEXT))
 
 
 def to_step(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
@@ -178,6 +178,6 @@ def _unseal(site: Site, token: str | None) -> BrowserLogin | None:
         return None
     try:
         encrypted = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
-        return BrowserLogin.read(read_json(unseal(encrypted, site.hash_keys.pages, context=_CONTEXT), "page"))
+        return BrowserLogin.read(read_json(unseal_any(encrypted, site.hash_keys.pages, context=_CONTEXT), "page"))
     except (ValueError, Malformed):
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from keyfob.jose.sealed import unseal
+from keyfob.jose.sealed import unseal_any
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
@@ -209,7 +209,7 @@ def _page(site: Site, browser: BrowserRequest, pending: ContinuedLogin, due: _Du
     words |= {"has_recovery": "recovery-code" in due.active, "secret": "", "qr": ""}
     if due.unproven is not None:
         name = due.unproven.authenticator_id
-        secret = unseal(due.unproven.secret, site.hash_keys.factors, context=f"factor {name}")
+        secret = unseal_any(due.unproven.secret, site.hash_keys.factors, context=f"factor {name}")
         shown = " ".join(base32(secret)[at : at + 4] for at in range(0, 32, 4))
         words |= {"secret": shown, "qr": site.draw(enrolment_address(site.config.name, due.user.email, secret))}
     name = "factor.html" if due.active else "enrol.html"

@@ -1,0 +1,189 @@
+"""Decide when a signing key is announced, signs, is retired, and is gone (RFC 7517 §5, OpenID Connect Core §10.1.1).
+
+A key's stage follows from the times that are stored with it, so all nodes agree without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from keyfob.jose.algorithms import Algorithm
+from keyfob.server.records import StoredKey
+from keyfob.server.settings.config import TenantConfig
+
+Stage = Literal["announced", "signing", "retired", "gone"]
+# How long an API may keep a copy of the keys, and still know each key before it signs. Our guard keeps
+# one for a day at most, Auth0's SDK for Node for ten hours.
+LONGEST_CACHE: Final = timedelta(days=1)
+# For clocks that differ, nodes that have not looked yet, and APIs that accept a token a little after its end.
+MARGIN: Final = timedelta(hours=1)
+ANNOUNCED_FOR: Final = LONGEST_CACHE + MARGIN
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has to be changed in the store now.
+
+    Attributes:
+        made: The algorithms that need a new key, with the time from which it signs.
+        dropped: The ids of keys that are gone.
+        changed: Keys with other times.
+    """
+
+    made: tuple[tuple[Algorithm, datetime], ...] = ()
+    dropped: tuple[str, ...] = ()
+    changed: tuple[StoredKey, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.made or self.dropped or self.changed)
+
+
+def _order(key: StoredKey) -> tuple[datetime, datetime, str]:
+    return key.signs_at, key.created_at, key.key_id
+
+
+def _own(keys: Iterable[StoredKey], algorithm: Algorithm) -> list[StoredKey]:
+    return sorted((key for key in keys if key.algorithm == algorithm), key=_order)
+
+
+def succeeded_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
+    """Return when a later key of the algorithm begins to sign; None: none is known yet."""
+    later = [one for one in _own(keys, key.algorithm) if _order(one) > _order(key)]
+    return later[0].signs_at if later else None
+
+
+def gone_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
+    """Return when the key's last token has expired; None: it has no successor yet."""
+    end = succeeded_at(key, keys)
+    return None if end is None else end + key.longest_token + MARGIN
+
+
+def stage_of(key: StoredKey, keys: Iterable[StoredKey], now: datetime) -> Stage:
+    """Return the stage of a key. The first of its algorithm signs even by a clock that is behind: no other could."""
+    own = _own(keys, key.algorithm)
+    keys = tuple(own)
+    if now < key.signs_at and _order(key) > _order(own[0]):
+        return "announced"
+    end, gone = succeeded_at(key, keys), gone_at(key, keys)
+    if end is None or now < end:
+        return "signing"
+    return "retired" if gone is None or now < gone else "gone"
+
+
+def published(keys: Sequence[StoredKey], now: datetime) -> tuple[StoredKey, ...]:
+    """Return the keys of the JWKS, the newest first."""
+    found = [key for key in keys if stage_of(key, keys, now) != "gone"]
+    return tuple(sorted(found, key=_order, reverse=True))
+
+
+def signers(keys: Sequence[StoredKey], now: datetime) -> Mapping[Algorithm, StoredKey]:
+    """Return the key that signs now, by algorithm."""
+    return {key.algorithm: key for key in sorted(keys, key=_order) if stage_of(key, keys, now) == "signing"}
+
+
+def longest_tokens(config: TenantConfig) -> dict[Algorithm, timedelta]:
+    """Return the signing algorithms of a tenant, each with the longest lifetime of its tokens."""
+    found: dict[Algorithm, timedelta] = {"RS256": max(
+        (config.mfa_api.token_lifetime, *(one.id_token_lifetime for one in config.applications)),
+    )}  # fmt: skip
+    for api in config.apis:
+        found[api.algorithm] = max(found.get(api.algorithm, timedelta()), api.token_lifetime)
+    return found
+
+
+def due_changes(
+    keys: Sequence[StoredKey], longest: Mapping[Algorithm, timedelta], every: timedelta, now: datetime
+) -> Changes:
+    """Return what has to be changed now: missing keys, successors by age, keys that are gone, longer tokens.
+
+    The first key of an algorithm signs at once. Every other is announced first.
+
+    Args:
+        keys: All stored keys.
+        longest: The algorithms in use, each with the longest lifetime of its tokens.
+        every: The age at which a key has a successor; zero: at no age.
+        now: Aware, UTC.
+    """
+    made: list[tuple[Algorithm, datetime]] = []
+    for algorithm in sorted(longest):
+        own = _own(keys, algorithm)
+        if not own:
+            made.append((algorithm, now))
+        elif every and now >= own[-1].signs_at + every - ANNOUNCED_FOR:
+            made.append((algorithm, now + ANNOUNCED_FOR))
+    stages = {key.key_id: stage_of(key, keys, now) for key in keys}
+    grown = tuple(
+        replace(key, longest_token=longest[key.algorithm])
+        for key in keys
+        if stages[key.key_id] in {"announced", "signing"}
+        and key.longest_token < longest.get(key.algorithm, timedelta())
+    )
+    return Changes(tuple(made), tuple(name for name, stage in stages.items() if stage == "gone"), grown)
+
+
+def next_change(keys: Sequence[StoredKey], every: timedelta, now: datetime) -> datetime | None:
+    """Return when the keys next change by time alone: a stage, or a successor that is due. None: never."""
+    times = [step.at for step in timeline(keys, now)]
+    if every:
+        times += [key.signs_at + every - ANNOUNCED_FOR for key in keys]
+    return min((at for at in times if at > now), default=None)
+
+
+def rotation(
+    keys: Sequence[StoredKey], algorithms: Iterable[Algorithm], now: datetime, *, at_once: bool = False
+) -> Changes:
+    """Return the changes that give each algorithm its next key: announced now, or signing at once.
+
+    A key that is announced already is not announced again; `at_once` lets it sign.
+    """
+    made: list[tuple[Algorithm, datetime]] = []
+    changed: list[StoredKey] = []
+    for algorithm in sorted(algorithms):
+        waiting = [key for key in _own(keys, algorithm) if now < key.signs_at]
+        if not waiting:
+            made.append((algorithm, now if at_once else now + ANNOUNCED_FOR))
+        elif at_once:
+            changed.append(replace(waiting[0], signs_at=now))
+    return Changes(tuple(made), changed=tuple(changed))
+
+
+def revocation(keys: Sequence[StoredKey], key_id: str, now: datetime) -> Changes:
+    """Return the changes that remove a key at once. If it signs, the announced key or a new one signs in its place."""
+    [key] = [key for key in keys if key.key_id == key_id]
+    others = [one for one in keys if one.key_id != key_id]
+    succession = Changes()
+    if stage_of(key, keys, now) == "signing":
+        succession = rotation(others, (key.algorithm,), now, at_once=True)
+    gone = (one.key_id for one in others if stage_of(one, keys, now) == "gone")
+    return replace(succession, dropped=(key_id, *gone))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step in the life of a key."""
+
+    at: datetime
+    key_id: str
+    algorithm: Algorithm
+    stage: Stage
+
+
+def timeline(keys: Sequence[StoredKey], now: datetime) -> tuple[Step, ...]:
+    """Return the steps that are still to come, the next first."""
+    found: list[Step] = []
+    for key in keys:
+        steps: tuple[tuple[datetime | None, Stage], ...] = (
+            (key.created_at, "announced"), (key.signs_at, "signing"), (succeeded_at(key, keys), "retired"),
+            (gone_at(key, keys), "gone"),
+        )  # fmt: skip
+        found += [Step(at, key.key_id, key.algorithm, stage) for at, stage in steps if at is not None and at >= now]
+    return tuple(sorted(found, key=lambda step: (step.at, step.algorithm, step.key_id)))
+
+
+def unknown_until(key: StoredKey, cache: timedelta) -> datetime | None:
+    """Return until when an API that keeps copies of the keys that long may not know a key that signs; None: it does."""
+    known = key.created_at + cache
+    return known if known > key.signs_at else None

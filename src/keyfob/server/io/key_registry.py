@@ -1,0 +1,103 @@
+"""List and change the keys in a tenant's store, even while the tenant runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from keyfob.errors import Misuse
+from keyfob.jose.algorithms import Algorithm
+from keyfob.jose.sealed import NONCE_BYTES, key_id
+from keyfob.server.decide.key_schedule import Changes, revocation, rotation, signers
+from keyfob.server.io.signing_keys import Decide, make_changes
+from keyfob.server.keyring import GRACE, KEY_BYTES, Keyring, find_keyring, move
+from keyfob.server.ports import Store, TimeAndRandom, Transaction
+from keyfob.server.records import StoredKey
+from keyfob.server.settings.config import TenantConfig
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRegistry:
+    """The keys of a tenant, for its administrators.
+
+    Attributes:
+        signal: Tells running tenants to look.
+    """
+
+    store: Store
+    master: bytes
+    keyring: Keyring
+    surroundings: TimeAndRandom
+    config: TenantConfig
+    signal: Callable[[], None]
+
+    def now(self) -> datetime:
+        return self.surroundings.now()
+
+    def all(self) -> tuple[StoredKey, ...]:
+        """Return the stored signing keys, the newest first."""
+        return asyncio.run(self.store.read(lambda transaction: transaction.signing_keys()))
+
+    def plan_rotation(self, algorithms: Iterable[Algorithm] = (), *, at_once: bool = False) -> Changes:
+        """Return what a rotation would change, without changing it."""
+        keys, now = self.all(), self.now()
+        return rotation(keys, tuple(algorithms) or signers(keys, now), now, at_once=at_once)
+
+    def rotate(self, algorithms: Iterable[Algorithm] = (), *, at_once: bool = False) -> tuple[StoredKey, ...]:
+        """Announce the next key of each algorithm that signs, or let it sign at once. Return all keys then.
+
+        An announced key is not announced again.
+        """
+        chosen = tuple(algorithms)
+        return self._change(lambda keys, now: rotation(keys, chosen or signers(keys, now), now, at_once=at_once))
+
+    def revoke(self, name: str) -> tuple[StoredKey, ...]:
+        """Remove a key at once; if it signs, another does in its place. Return all keys then.
+
+        Raises:
+            Misuse: There is no such key.
+        """
+
+        def decide(keys: Sequence[StoredKey], now: datetime) -> Changes:
+            if all(key.key_id != name for key in keys):
+                raise Misuse("there is no such key", hint="`keyfob tenant keys list` names them.")
+            return revocation(keys, name, now)
+
+        return self._change(decide)
+
+    def rewrap(self, fresh: bytes, grace: timedelta) -> int:
+        """Put another master key in the place of the present one. Return how many ciphertexts were made anew.
+
+        In one transaction, the tenant's sealing key is replaced, and all that it encrypts is encrypted anew.
+
+        Args:
+            fresh: The new master key.
+            grace: How long the present one is accepted too, so that all nodes can be started with the new one. Zero is
+                for a stolen one: what it has encrypted elsewhere, such as tokens for /userinfo, is not accepted either.
+        """
+        now, random = self.now(), self.surroundings.random(KEY_BYTES + 2 * NONCE_BYTES)
+        nonces = random[KEY_BYTES : KEY_BYTES + NONCE_BYTES], random[KEY_BYTES + NONCE_BYTES :]
+
+        async def change(transaction: Transaction) -> int:
+            present = await find_keyring(transaction, self.master, now)
+            assert present is not None, "the registry has found it"  # noqa: S101
+            turned = present.turned(random[:KEY_BYTES], now, GRACE if grace else timedelta())
+            count = await move(transaction, (present.sealing, *(key for key, _ in present.formers)), turned.sealing)
+            for slot in await transaction.key_slots():
+                await transaction.drop_key_slot(slot.master_id)
+            if grace and key_id(fresh) != key_id(self.master):
+                former = turned.slot(self.master, nonces[0], now)
+                await transaction.save_key_slot(replace(former, expires_at=now + grace))
+            await transaction.save_key_slot(turned.slot(fresh, nonces[1], now))
+            return count
+
+        count = asyncio.run(self.store.write(change))
+        self.signal()
+        return count
+
+    def _change(self, decide: Decide) -> tuple[StoredKey, ...]:
+        changed = asyncio.run(make_changes(self.store, self.keyring, self.surroundings, self.config, decide))
+        self.signal()
+        return changed
