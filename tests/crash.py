@@ -151,7 +151,7 @@ class Client:
             if status in {429, 503} or found.get("error") in {"slow_down", "temporarily_unavailable"}:
                 is_unsure = is_unsure or status == 503
                 self._results.counts[f"status {status}"] += 1
-                time.sleep(0.02)
+                threading.Event().wait(0.02)
                 continue
             self._results.counts[name] += 1
             return status, found, is_unsure
@@ -172,7 +172,7 @@ class Client:
                 if done := act():
                     self._results.counts[name] += 1
                     return done
-                time.sleep(0.02)
+                threading.Event().wait(0.02)
                 continue
             self._results.counts["no answer"] += 1
 
@@ -226,7 +226,7 @@ class Client:
             content = answer.read()
         except (OSError, HTTPException):
             self._connection.close()
-            time.sleep(0.01)
+            threading.Event().wait(0.01)
             raise Cut from None
         return Response(answer.status, tuple((name.lower(), value) for name, value in answer.getheaders()), content)
 
@@ -321,7 +321,7 @@ class Crashes:
                     connection.close()
                     return
             connection.close()
-            time.sleep(0.01)
+            threading.Event().wait(0.01)
 
 
 def run(

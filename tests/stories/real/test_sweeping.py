@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -33,6 +34,6 @@ def test_expired_rows_are_deleted_without_any_request() -> None:
         until = time.monotonic() + 30
         while stored(scene)["device_login"]:
             assert time.monotonic() < until
-            time.sleep(0.05)
+            threading.Event().wait(0.05)
     finally:
         served.stop()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +46,7 @@ def until(holds: Callable[[], bool], seconds: float = 40) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it does not come"
-        time.sleep(0.02)
+        threading.Event().wait(0.02)
 
 
 def ask(port: int, method: str, path: str, body: str = "") -> tuple[int, bytes]:
