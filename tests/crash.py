@@ -273,7 +273,7 @@ class Crashes:
         threads = [threading.Thread(target=client.run, args=(is_over,)) for client in self._clients]
         for thread in threads:
             thread.start()
-        time.sleep(seconds)
+        threading.Event().wait(seconds)
         if kills_database and self._postgres is not None:
             self._postgres.kill()
         if kills_tenant:
