@@ -10,9 +10,10 @@ import signal
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -83,6 +84,19 @@ class Postgres:
         self._server.send_signal(how)
         self._server.wait(START_S)
 
+    def kill(self) -> None:
+        """Kill all its processes, so that it can be started again."""
+        assert self._server is not None
+        supervisor = self._server.pid
+        family = [supervisor, *map(int, Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split())]
+        for process in family:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self._server.wait(START_S)
+        while any(map(_is_alive, family)):
+            threading.Event().wait(0.005)  # a new server refuses to start beside one of them
+        (self.folder / "data" / "postmaster.pid").unlink()
+
     def new_database(self, *, is_empty: bool = False) -> str:
         """Create a database with the present schema, or none, and return its URL."""
         if not is_empty and not self._has_template:
@@ -114,6 +128,13 @@ class Postgres:
             capture_output=True, check=False, user=self._user, cwd=self.folder,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 async def _migrate(url: str) -> None:

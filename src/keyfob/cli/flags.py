@@ -12,6 +12,7 @@ from keyfob.errors import Misuse
 _LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LAST_PORT: Final = 65535
+_MOST_WORKERS: Final = 256
 
 
 def add_profile_flag(parser: ArgumentParser) -> None:
@@ -35,6 +36,17 @@ def port_and_host(text: str) -> tuple[str, int]:
     """Parse a port with an optional address to listen on: 9464, 0.0.0.0:9464 or [::1]:9464."""
     host, _, number = text.rpartition(":")
     return host.removeprefix("[").removesuffix("]") or "127.0.0.1", port(number)
+
+
+def workers(text: str) -> int:
+    """Parse a number of processes; `cores` is one for each core that may be used."""
+    if text == "cores":
+        from keyfob.server.io.workers import cores  # noqa: PLC0415  one command needs it
+
+        return cores()
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= _MOST_WORKERS):
+        raise ArgumentTypeError(f"a number from 1 to {_MOST_WORKERS}, or cores")
+    return int(text)
 
 
 def duration(text: str, flag: str = "--min-ttl") -> timedelta:

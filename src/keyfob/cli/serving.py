@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shlex
 import signal
+import socket
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from keyfob.cli import output
-from keyfob.cli.exit_codes import SIGNALLED
+from keyfob.cli.exit_codes import DONE, FAILED, SIGNALLED
 from keyfob.cli.mailing import NONE_SET_UP, mailer_of
 from keyfob.cli.tenant.folder import ask, database_of, lines_of, load
 from keyfob.cli.unsafe import is_this_machine, refuse_readable_folder, refuse_unsafe
-from keyfob.errors import Misuse
+from keyfob.errors import KeyfobError, Misuse
 from keyfob.jose.certificates import TLS_HOSTS
 from keyfob.protocol.grants import AUTHORIZATION_CODE, DEVICE_CODE
 from keyfob.serve import Registry, Tenant, TenantConfig, bind, default_folder, ready_config, tls_files, url_of
@@ -25,6 +27,8 @@ from keyfob.server.io.certificates import TlsFiles, read_authorities
 from keyfob.server.io.database_url import shown
 from keyfob.server.io.master_key import MasterKey, default_source, find_master_key
 from keyfob.server.io.running import Certified
+from keyfob.server.io.workers import refuse_elsewhere, supervise
+from keyfob.server.ports import Mailer
 from keyfob.server.settings.config import ForCertificates
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 
@@ -39,56 +43,120 @@ def serve(flags: Namespace) -> None:
     _check(flags)
     folder, database = flags.data or default_folder(), database_of(flags)
     with ExitStack() as opened:
-        _serve(flags, folder, database, opened)
+        node = _bind(flags, folder, database, opened)
+        try:
+            _serve(node, opened)
+        except SystemExit as ended:  # a signal before the server has taken them over
+            if ended.code != SIGNALLED + signal.SIGTERM:
+                raise
 
 
-def _serve(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> None:
-    with ExitStack() as undo:
-        listener = bind(flags.host, flags.port)
-        undo.callback(listener.close)
-        second = None if flags.mtls_port is None else bind(flags.host, flags.mtls_port)
-        if second is not None:
-            undo.callback(second.close)
-        if not flags.dev:
-            refuse_readable_folder(folder)
-        # Checks the folder, before anything else is written there.
-        master = find_master_key(folder, flags.master_key, is_dev=flags.dev)
-        mailer, mail = mailer_of(flags, folder)
-        tls = tls_files(folder) if flags.tls else None
-        # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
-        # Where others can connect, the settings must have an issuer; without one, it is this machine.
-        name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
-        issuer = url_of(listener, is_tls=flags.tls, name=name)
-        if flags.file is not None:
-            _apply(flags.file, folder, issuer, database, flags.master_key, is_dev=flags.dev)
-        mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
-        tenant = Tenant.follow(
-            folder,
-            ready_config(issuer),
-            wire=flags.wire,
-            for_certificates=mtls,
-            audit=place_of(flags.audit, folder, database),
-            mailer=mailer,
-            database=database,
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """What `keyfob serve` was asked for. All its processes share the sockets, and open the rest for themselves.
+
+    Attributes:
+        listener: Where it listens.
+        second: Where clients are asked for their certificates, if they are.
+        mail: Where e-mail goes, for the introduction.
+        metrics: Where each process serves metrics; () if they are not wanted.
+    """
+
+    flags: Namespace
+    folder: Path
+    database: str
+    issuer: str
+    listener: socket.socket
+    second: socket.socket | None
+    mtls: ForCertificates | None
+    tls: TlsFiles | None
+    mailer: Mailer | None
+    mail: str
+    master: MasterKey
+    metrics: tuple[tuple[str, int], ...]
+
+    def open(self) -> Tenant:
+        """Open the tenant. The master key may have changed since the start of the command."""
+        master = find_master_key(self.folder, self.flags.master_key, is_dev=self.flags.dev)
+        return Tenant.follow(
+            self.folder,
+            ready_config(self.issuer),
+            wire=self.flags.wire,
+            for_certificates=self.mtls,
+            audit=place_of(self.flags.audit, self.folder, self.database),
+            mailer=self.mailer,
+            database=self.database,
             master=master.key,
         )
-        undo.callback(tenant.close)
-        if not flags.dev:
-            refuse_unsafe(tenant, flags.host)
-        metrics = _serve_metrics(tenant, flags.metrics_port, opened)
-        undo.pop_all()
-    certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
-    for remark in remarks(tenant.config, has_tls=tls is not None, has_mtls_port=second is not None):
-        output.remark(remark)
-    if master.is_beside and not flags.dev:
-        output.remark(_beside(master, folder))
-    try:
-        sys.stdout.write(_introduction(tenant, folder, database, tls, mail, metrics))
+
+    def introduce(self, tenant: Tenant, metrics: str) -> None:
+        """Print the remarks and all that a first login needs."""
+        for remark in remarks(tenant.config, has_tls=self.tls is not None, has_mtls_port=self.second is not None):
+            output.remark(remark)
+        if self.master.is_beside and not self.flags.dev:
+            output.remark(_beside(self.master, self.folder))
+        sys.stdout.write(_introduction(tenant, self.folder, self.database, self.tls, self.mail, metrics))
         sys.stdout.flush()
-        run_until_signal(tenant, listener, tls, certified)
-    except SystemExit as ended:  # a signal before the server has taken them over
-        if ended.code != SIGNALLED + signal.SIGTERM:
-            raise
+
+    def run(self, tenant: Tenant) -> None:
+        """Serve until a signal, and close the tenant."""
+        second, flags = self.second, self.flags
+        certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
+        run_until_signal(tenant, self.listener, self.tls, certified)
+
+    def work(self, number: int) -> int:
+        """Serve as one of several processes. Return the exit code."""
+        try:
+            with ExitStack() as opened, ExitStack() as undo:
+                tenant = self.open()
+                undo.callback(tenant.close)
+                _serve_metrics(tenant, self.metrics[number : number + 1], opened)
+                undo.pop_all()
+                self.run(tenant)
+        except KeyfobError as problem:
+            return output.failure(problem, as_json=False)
+        except Exception as problem:  # noqa: BLE001  as in main.py
+            output.unexpected(problem)
+            return FAILED
+        return DONE
+
+
+def _bind(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> _Node:
+    """Bind the sockets, check the folder, and apply the file."""
+    listener = opened.enter_context(closing(bind(flags.host, flags.port)))
+    second = None if flags.mtls_port is None else opened.enter_context(closing(bind(flags.host, flags.mtls_port)))
+    if not flags.dev:
+        refuse_readable_folder(folder)
+    # Checks the folder, before anything else is written there.
+    master = find_master_key(folder, flags.master_key, is_dev=flags.dev)
+    mailer, mail = mailer_of(flags, folder)
+    tls = tls_files(folder) if flags.tls else None
+    # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
+    # Where others can connect, the settings must have an issuer; without one, it is this machine.
+    name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
+    issuer = url_of(listener, is_tls=flags.tls, name=name)
+    if flags.file is not None:
+        _apply(flags.file, folder, issuer, database, flags.master_key, is_dev=flags.dev)
+    mtls = None if second is None else _mtls_settings(url_of(second, is_tls=True, name=name), flags.client_ca)
+    places = _metrics_places(flags.metrics_port, flags.workers)
+    return _Node(flags, folder, database, issuer, listener, second, mtls, tls, mailer, mail, master, places)
+
+
+def _serve(node: _Node, opened: ExitStack) -> None:
+    with ExitStack() as undo:
+        tenant = node.open()
+        undo.callback(tenant.close)
+        if not node.flags.dev:
+            refuse_unsafe(tenant, node.flags.host)
+        if node.flags.workers > 1:
+            node.introduce(tenant, ", ".join(f"http://{host}:{port}/metrics" for host, port in node.metrics))
+        else:
+            node.introduce(tenant, _serve_metrics(tenant, node.metrics, opened))
+            undo.pop_all()
+            node.run(tenant)
+            return
+    # Nothing is open now that processes cannot share: no connection, and no thread.
+    supervise(node.flags.workers, node.work, [one for one in (node.listener, node.second) if one is not None])
 
 
 def _check(flags: Namespace) -> None:
@@ -96,6 +164,8 @@ def _check(flags: Namespace) -> None:
         raise Misuse("certificates are shown over TLS alone", hint="Add --tls.")
     if flags.client_ca is not None and flags.mtls_port is None:
         raise Misuse("certificates are shown at a port of their own", hint="Add --mtls-port PORT.")
+    if flags.workers > 1:
+        refuse_elsewhere()
     if flags.tls and flags.host not in TLS_HOSTS:
         hint = "For others, serve on 127.0.0.1 behind a proxy that has a certificate."
         raise Misuse(f"--tls is for {', '.join(TLS_HOSTS)} only", hint=hint)
@@ -156,26 +226,37 @@ def _apply(
         registry.carry_out(plan)
 
 
-def _serve_metrics(tenant: Tenant, place: tuple[str, int] | None, opened: ExitStack) -> str:
-    """Serve the metrics, if they are wanted. Return their URL, or ""."""
+def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[str, int], ...]:
+    """Return where each process serves its metrics: the ports that follow, or any free ones for port 0.
+
+    Raises:
+        Misuse: One is taken, or the address is not one of this machine.
+    """
     if place is None:
+        return ()
+    host, port = place
+    if workers == 1:
+        return (place,)
+    with ExitStack() as bound:
+        ports = [bound.enter_context(closing(bind(host, port + at if port else 0))) for at in range(workers)]
+        return tuple((host, int(one.getsockname()[1])) for one in ports)
+
+
+def _serve_metrics(tenant: Tenant, places: Sequence[tuple[str, int]], opened: ExitStack) -> str:
+    """Serve the metrics of this process, if they are wanted. Return their URL, or ""."""
+    if not places:
         return ""
     from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  20 ms, and few need it
 
     meter = PrometheusMeter()
     tenant.measure(meter)
-    address, stop = meter.serve(*place)
+    address, stop = meter.serve(*places[0])
     opened.callback(stop)
     return address
 
 
 def _introduction(
-    tenant: Tenant,
-    folder: Path,
-    database: str = "",
-    tls: TlsFiles | None = None,
-    mail: str = NONE_SET_UP,
-    metrics: str = "",
+    tenant: Tenant, folder: Path, database: str, tls: TlsFiles | None = None, mail: str = NONE_SET_UP, metrics: str = ""
 ) -> str:
     """Return the text that is printed at the start: all that a first login needs."""
     config = tenant.config

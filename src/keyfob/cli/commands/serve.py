@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.flags import add_master_key_flag, port, port_and_host
+from keyfob.cli.flags import add_master_key_flag, port, port_and_host, workers
 from keyfob.cli.tenant.folder import add_database_flag
 
 
@@ -16,6 +16,8 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=port, default=8790, help="port to listen on; 0 for any free one (default: 8790)")
+    parser.add_argument("--workers", type=workers, default=1, metavar="N", help="processes that share the port, or "
+                        "`cores` for one on each core (default: 1)")  # fmt: skip
     parser.add_argument("--tls", action="store_true", help="https, with certificates that are made for this machine")
     parser.add_argument("--mtls-port", type=port, metavar="PORT", help="with --tls: another port, where programs are "
                         "asked for their certificates (RFC 8705); 0 for any free one")  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, Final
@@ -40,6 +40,7 @@ class AsgiApp:
         self._site = site
         self._reload = reload
         self._sweep_at = site.now() + limits.SWEEP_EVERY
+        self._is_sweeping = False
         guard_log()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -63,7 +64,7 @@ class AsgiApp:
                 await self._reload()
             if request.path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
                 return _style(self._site.config.colour)
-            await self._sweep_if_due()
+            await self.sweep_if_due()
             return _checked(await handle(self._site, request))
         except StoreUnavailable as problem:
             _LOG.warning("a request was refused: %s", problem.message)
@@ -72,19 +73,23 @@ class AsgiApp:
             _LOG.exception("a request could not be answered")
             return self._site.refuse("server_error")
 
-    async def _sweep_if_due(self) -> None:
-        """Delete expired rows about once a second, while there are requests; see `Tenant.sweep`."""
+    async def sweep_if_due(self, *, is_idle: bool = False) -> None:
+        """Delete expired rows: about once a second at requests, and every ten seconds without; see `Tenant.sweep`."""
         now = self._site.now()
-        if now < self._sweep_at:
+        wait = self._sweep_at - now + (limits.SWEEP_IDLE if is_idle else timedelta(0))
+        # The clock may have been set back.
+        if self._is_sweeping or timedelta(0) < wait <= limits.SWEEP_EVERY + limits.SWEEP_IDLE:
             return
-        self._sweep_at = now + limits.SWEEP_EVERY
+        self._is_sweeping, self._sweep_at = True, now + limits.SWEEP_EVERY
         try:
             gone = await self._site.store.write(partial(_sweep, now=now, config=self._site.config))
         except Exception:  # noqa: BLE001  a request does not fail because of it; /readyz reports a store that is full
             _LOG.exception("expired rows could not be deleted")
             return
+        finally:
+            self._is_sweeping = False
         if gone >= limits.SWEPT_AT_ONCE:
-            self._sweep_at = now  # there are more
+            self._sweep_at = now - limits.SWEEP_IDLE  # there are more
 
     async def _answer(self, scope: Message, receive: Receive) -> Response | None:
         """Answer a request. Return None if its sender left before it was complete."""

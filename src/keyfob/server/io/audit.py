@@ -25,6 +25,9 @@ from keyfob.errors import KeyfobError, Misuse
 from keyfob.server.audit_event import Event, log_id_of, write_event
 from keyfob.server.ports import Audit, Store
 
+if sys.platform != "win32":
+    import fcntl
+
 FILE_NAME: Final = "audit.jsonl"
 OLD_FILES: Final = 9
 MOST_WAITING: Final = 10_000
@@ -230,14 +233,20 @@ class FileSink(LinesSink):
 
     def _reopen_if_renamed(self) -> None:
         """Open the file again if another process, such as logrotate, has renamed or deleted it."""
+        if not self._is_current():
+            self._replace(self._open())
+
+    def _is_current(self) -> bool:
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(self._path.stat(), os.fstat(self._descriptor)):
-                return
-        self._replace(self._open())
+            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        return False
 
     def _rotate(self) -> None:
         with contextlib.suppress(OSError):  # it goes on in the same file
-            for number in range(OLD_FILES - 1, -1, -1):
+            if sys.platform != "win32":  # of several processes one renames, and closes the file, which unlocks it
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            numbers = range(OLD_FILES - 1, -1, -1) if self._is_current() else ()
+            for number in numbers:
                 if old_file(self._path, number).exists():
                     old_file(self._path, number).replace(old_file(self._path, number + 1))
             self._replace(self._open())

@@ -24,6 +24,7 @@ from keyfob.errors import Misuse, Unreachable
 from keyfob.io.redacting import guard_log
 from keyfob.io.sockets import claim_port
 from keyfob.server.decide import limits
+from keyfob.server.io.asgi import AsgiApp
 from keyfob.server.io.bounded_http import BoundedHttp
 from keyfob.server.io.certificates import TlsFiles
 
@@ -98,6 +99,7 @@ class _LimitedServer(uvicorn.Server):
         super().__init__(config)
         self._certified = certified
         self._known: set[bytes] = set()
+        self._sweeping: asyncio.Task[None] | None = None
         self._context = None if certified is None or tls is None else _mtls_context(tls, certified)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -113,7 +115,7 @@ class _LimitedServer(uvicorn.Server):
         return partial(kind, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def on_tick(self, counter: int) -> bool:
-        """Accept newly registered certificates, and end connections that are too slow.
+        """Accept newly registered certificates, delete expired rows, and end connections that are too slow.
 
         Removed certificates are still accepted here, but the endpoints refuse them.
         """
@@ -123,6 +125,8 @@ class _LimitedServer(uvicorn.Server):
             for connection in tuple(self.server_state.connections):
                 if isinstance(connection, BoundedHttp):
                     connection.end_if_late(now)
+        if isinstance(self.config.app, AsgiApp) and (self._sweeping is None or self._sweeping.done()):
+            self._sweeping = asyncio.ensure_future(self.config.app.sweep_if_due(is_idle=True))
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

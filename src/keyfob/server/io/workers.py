@@ -1,0 +1,122 @@
+"""Run a server in several processes that share its listening sockets, and replace each that dies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
+
+from keyfob.errors import Misuse
+
+Work = Callable[[int], int]
+
+# The process sleeps until one of them comes: they are blocked, so none is lost between two waits.
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT) + ((signal.SIGCHLD,) if hasattr(signal, "SIGCHLD") else ())
+_RESTART_S: Final = 1.0  # between two starts of one worker: one that cannot start would take the machine's time
+
+
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def refuse_elsewhere() -> None:
+    """Refuse several workers where there is no fork.
+
+    Raises:
+        Misuse: This is Windows.
+    """
+    if not hasattr(os, "fork"):
+        raise Misuse("several workers need a system with fork", hint="Start several nodes behind a proxy.")
+
+
+def supervise(count: int, work: Work, listeners: Sequence[socket.socket]) -> None:
+    """Run `work(0)` to `work(count - 1)`, each in a process of its own, until SIGTERM or SIGINT.
+
+    Then the sockets are closed here, and the workers are asked to end; a second SIGINT ends them at once. Workers end
+    by themselves if this process is killed. It must have no other threads.
+
+    Args:
+        count: The number of workers.
+        work: Serves until SIGTERM or SIGINT, and returns an exit code. It is called again if the process ends.
+        listeners: The sockets that all workers accept on.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    life = os.pipe()
+    workers: dict[int, int] = {}  # the number of each process
+    began = dict.fromkeys(range(count), 0.0)
+    try:
+        for number in began:
+            workers[_fork(work, number, life, began)] = number
+        while (found := signal.sigwait(_SIGNALS)) not in {signal.SIGTERM, signal.SIGINT}:
+            for number in _ended(workers):
+                workers[_fork(work, number, life, began)] = number
+        for listener in listeners:
+            listener.close()  # the last worker's copy ends the port
+        _end(workers, signal.SIGTERM)
+        while workers:
+            found = signal.sigwait(_SIGNALS)
+            if found == signal.SIGINT:
+                _end(workers, signal.SIGINT)
+            _ended(workers)
+    finally:
+        for end in life:
+            os.close(end)  # so that workers end, if this was an error
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def _ended(workers: dict[int, int]) -> list[int]:
+    """Forget the processes that have ended. Return their numbers."""
+    numbers: list[int] = []
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+            if found in workers:  # as the first process of a container, it also has the children of others
+                numbers.append(workers.pop(found))
+    return numbers
+
+
+def _end(workers: dict[int, int], how: signal.Signals) -> None:
+    for process in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, how)
+
+
+def _fork(work: Work, number: int, life: tuple[int, int], began: dict[int, float]) -> int:
+    """Start a worker. Return its process id."""
+    pause = began[number] + _RESTART_S - time.monotonic()
+    began[number] = time.monotonic() + max(pause, 0)
+    process = os.fork()
+    if process == 0:
+        _work(work, number, life, pause)
+    return process
+
+
+def _work(work: Work, number: int, life: tuple[int, int], pause: float) -> NoReturn:
+    """Be a worker: end with SIGTERM's answer to a supervisor that is gone, and never return to its code."""
+    code = 1
+    try:
+        os.close(life[1])
+        threading.Thread(target=_end_with, args=(life[0],), name="keyfob-supervisor", daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        if pause > 0:
+            time.sleep(pause)
+        code = work(number)
+    except SystemExit as ended:  # a signal before the server has taken them over
+        code = ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _end_with(life: int) -> None:
+    """Wait for the end of the supervisor, whose copy of the pipe is the only one that could be written to."""
+    os.read(life, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
