@@ -54,7 +54,7 @@ REMEMBERED: Final = 50_000
 # Expired rows of the store that are deleted at once, while requests come or the server runs (`server/io/asgi.py`).
 SWEEP_EVERY: Final = timedelta(seconds=1)
 SWEEP_IDLE: Final = timedelta(seconds=9)  # more, without requests
-SWEPT_AT_ONCE: Final = 100  # 500 take 13 ms of the event loop (docs/decisions/0048-growth.md)
+SWEPT_AT_ONCE: Final = 100  # 500 take 13 ms of the event loop (docs/decisions/0047-growth.md)
 STORE_RETRY: Final = timedelta(seconds=2)  # while the store cannot be used
 
 # Passwords, whose check takes 64 MiB and tens of milliseconds.
