@@ -37,7 +37,7 @@ class PrometheusMeter:
     """The meter of one tenant, with a registry of its own. The event loop counts, and a thread answers scrapes."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry: CollectorRegistry = CollectorRegistry()
         self._requests = Counter(
             "keyfob_requests", "Requests that were answered.", ("endpoint", "status"), registry=self.registry
         )
