@@ -129,15 +129,16 @@ $(VENV)/run: requirements/run.txt $(VENV)/tools
 	$(BIN)/uv pip install --quiet --python $(PY) --require-hashes -r requirements/run.txt
 	@touch $@
 
+# Compiled here, since a test whose disk is full would leave half a module that was compiled on use.
 $(VENV)/dev: requirements/dev.txt $(VENV)/tools
-	$(BIN)/uv pip sync --quiet --python $(PY) --require-hashes requirements/dev.txt
+	$(BIN)/uv pip sync --quiet --python $(PY) --compile-bytecode --require-hashes requirements/dev.txt
 	@rm -f $(VENV)/wheel
 	@touch $(VENV)/run $@
 
 $(VENV)/wheel: pyproject.toml README.md LICENSE $(SOURCES) $(VENV)/run
 	@rm -rf $(VENV)/built
 	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(PY) --out-dir $(VENV)/built .
-	$(BIN)/uv pip install --quiet --python $(PY) --no-deps --reinstall --no-index $(VENV)/built/*.whl
+	$(BIN)/uv pip install --quiet --python $(PY) --compile-bytecode --no-deps --reinstall --no-index $(VENV)/built/*.whl
 	@touch $@
 
 # Foreign programs for tests/wild, in an environment of their own, so that their dependencies do not clash with ours.

@@ -51,11 +51,11 @@ def run_tests(name: str, python: Path, arguments: list[str]) -> int:
     place = OTHERS / name
     inside = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     wheel = next((ROOT / ".venv" / "built").glob("*.whl"))
-    pip = [str(UV), "pip"]
+    pip, inside_it = [str(UV), "pip"], ["--quiet", "--compile-bytecode", "--python", str(inside)]
     steps = [
         [str(UV), "venv", "--quiet", "--clear", "--python", str(python), str(place)],
-        [*pip, "sync", "--quiet", "--python", str(inside), "--require-hashes", "requirements/dev.txt"],
-        [*pip, "install", "--quiet", "--python", str(inside), "--no-deps", "--no-index", str(wheel)],
+        [*pip, "sync", *inside_it, "--require-hashes", "requirements/dev.txt"],
+        [*pip, "install", *inside_it, "--no-deps", "--no-index", str(wheel)],
     ]
     for step in steps:
         subprocess.run(step, cwd=ROOT, check=True)

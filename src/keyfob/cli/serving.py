@@ -256,7 +256,12 @@ def _serve_metrics(tenant: Tenant, places: Sequence[tuple[str, int]], opened: Ex
 
 
 def _introduction(
-    tenant: Tenant, folder: Path, database: str, tls: TlsFiles | None = None, mail: str = NONE_SET_UP, metrics: str = ""
+    tenant: Tenant,
+    folder: Path,
+    database: str = "",
+    tls: TlsFiles | None = None,
+    mail: str = NONE_SET_UP,
+    metrics: str = "",
 ) -> str:
     """Return the text that is printed at the start: all that a first login needs."""
     config = tenant.config

@@ -148,7 +148,11 @@ class SqlTransaction:
         await self._put(rows.CONSENT, consent)
 
     async def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
-        return await self._all(rows.AUTHENTICATOR, "WHERE user_id = ? ORDER BY created_s", user_id)
+        return await self._all(
+            rows.AUTHENTICATOR,
+            "WHERE user_id = ? ORDER BY created_s, factor = 'recovery-code', authenticator_id",
+            user_id,
+        )
 
     async def all_authenticators(self, factor: Factor) -> tuple[Authenticator, ...]:
         return await self._all(rows.AUTHENTICATOR, "WHERE factor = ? ORDER BY authenticator_id", factor)

@@ -128,6 +128,9 @@ def test_a_mail_server_that_is_away_is_said_to_the_program_and_to_the_log(comman
     issuer, _ = served(commands, "--smtp", f"smtp://127.0.0.1:{port}", "--mail-from", FROM)
     status, answer, _ = enrol(issuer)
     assert (status, answer["error"]) == (503, "temporarily_unavailable")
+    (process,) = commands.running
+    process.send_signal(signal.SIGINT)  # its last events are written before it ends
+    process.communicate(timeout=20)
     assert "the mail server cannot be reached" in (commands.folder / "data" / "audit.jsonl").read_text()
 
 

@@ -102,6 +102,7 @@ MAY_KEEP: Final = (
     _may("home/quick/*", "file", "access token", "the quick file: never more than what is valid anyway"),
     _may("runtime/keyfob/*", "file", "access token", "the same, in memory"),
     _may("keys/*.key", "file", "master key", "the tenant's, apart from its database"),
+    _may("data/master.key", "file", "master key", "of a tenant for development"),
     _may("data/tls/*.key", "file", "private key", "of this machine's own certificates, for --tls"),
     _may("data/outbox/*", "file", "one-time code", "messages to people, in development"),
     _may("project/export.toml", "file", "hash", "written for its owner alone; its head says to keep it close"),

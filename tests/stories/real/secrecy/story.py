@@ -21,6 +21,8 @@ import pytest
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.run import run
+from keyfob.server.io.data import MASTER_KEY
+from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import DATABASE
 from keyfob.server.keyring import find_keyring
@@ -243,7 +245,7 @@ class Story:
 
     def master_file(self) -> Path:
         """Return the file with the tenant's master key."""
-        [found] = (self.folder / "keys").glob("*.key")
+        [found] = [*(self.folder / "keys").glob("*.key"), *(self.folder / "data").glob(MASTER_KEY)]
         return found
 
     def learn_from_tenant(self) -> None:
@@ -251,7 +253,7 @@ class Story:
         import asyncio
         from datetime import UTC, datetime
 
-        master, now = bytes.fromhex(self.master_file().read_text(encoding="ascii").strip()), datetime.now(UTC)
+        master, now = find_master_key(self.folder / "data", f"file:{self.master_file()}").key, datetime.now(UTC)
         store = SqliteStore(self.folder / "data" / DATABASE)
         keyring = asyncio.run(store.read(lambda transaction: find_keyring(transaction, master, now)))
         assert keyring is not None
