@@ -74,7 +74,7 @@ class AsgiApp:
             return self._site.refuse("server_error")
 
     async def sweep_if_due(self, *, is_idle: bool = False) -> None:
-        """Delete expired rows: about once a second at requests, and every ten seconds without; see `Tenant.sweep`."""
+        """Delete expired rows: about once a second at requests, and every ten seconds without."""
         now = self._site.now()
         wait = self._sweep_at - now + (limits.SWEEP_IDLE if is_idle else timedelta(0))
         # The clock may have been set back.

@@ -99,7 +99,7 @@ def _fork(work: Work, number: int, life: tuple[int, int], began: dict[int, float
 
 
 def _work(work: Work, number: int, life: tuple[int, int], pause: float) -> NoReturn:
-    """Be a worker: end with SIGTERM's answer to a supervisor that is gone, and never return to its code."""
+    """Serve as a worker until SIGTERM, which also comes if the supervisor is gone. End this process, never return."""
     code = 1
     try:
         os.close(life[1])
