@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from keyfob.errors import StoreUnavailable
 from keyfob.protocol.http import JSON, Request, Response
 from keyfob.server.decide.limits import PUSHED_CHARACTERS, SWEEP_EVERY
 from keyfob.server.decide.multifactor import MESSAGE_LIFETIME
@@ -156,6 +157,24 @@ def test_readiness_says_when_nothing_can_be_written() -> None:
     scene.store.write = healthy  # type: ignore[method-assign]
     scene.time.go(timedelta(seconds=6))
     assert scene.send(Request("GET", f"{ISSUER}readyz")).status == 200
+
+
+def test_a_store_that_is_away_is_logged_without_tracebacks(caplog: pytest.LogCaptureFixture) -> None:
+    """[FS-25] It was a traceback a second, for as long as the database was away."""
+    scene = scene_of()
+
+    async def away(_: object) -> None:
+        raise StoreUnavailable("the store cannot be used (a reason)")
+
+    scene.store.write = away  # type: ignore[method-assign, assignment]
+    scene.time.go(timedelta(seconds=6))
+    assert push(scene).status == 503
+    told = [record.getMessage() for record in caplog.records if record.name == "keyfob.serve"]
+    assert told == [
+        "expired rows could not be deleted: the store cannot be used (a reason)",
+        "a request was refused: the store cannot be used (a reason)",
+    ]
+    assert not any(record.exc_info for record in caplog.records)
 
 
 def test_messages_of_the_outbox_go_when_their_codes_have_lapsed(tmp_path: Path) -> None:

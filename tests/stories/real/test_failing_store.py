@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -183,20 +183,30 @@ def test_a_connection_that_is_cut_in_a_transaction(commands: Commands, postgres:
     with ThreadPoolExecutor(4) as pool:
 
         async def cut() -> list[tuple[int, str | None]]:
-            owner = await asyncpg.connect(url)
+            owner, other = await asyncpg.connect(url), await asyncpg.connect(url)
             try:
                 async with owner.transaction():
                     await owner.execute("LOCK TABLE device_login IN ACCESS EXCLUSIVE MODE")
-                    asked = [pool.submit(served.begin) for _ in range(4)]
-                    while await owner.fetchval(WAITING) < 4:
-                        await asyncio.to_thread(threading.Event().wait, 0.02)
-                    await owner.execute(
+                    asked = await four_that_wait(other)
+                    await other.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                         "WHERE application_name = 'keyfob' AND datname = current_database()"
                     )
                     return [await asyncio.wrap_future(one) for one in asked]
             finally:
                 await owner.close()
+                await other.close()
+
+        async def four_that_wait(other: asyncpg.Connection) -> list[Future[tuple[int, str | None]]]:
+            """Ask until four transactions wait at once; on a busy machine the first may have been refused by then."""
+            for _ in range(10):
+                asked = [pool.submit(served.begin) for _ in range(4)]
+                while not all(one.done() for one in asked):
+                    # Not in the transaction that holds the lock, which would see the first answer for ever.
+                    if await other.fetchval(WAITING) >= 4:
+                        return asked
+                    await asyncio.to_thread(threading.Event().wait, 0.02)
+            raise AssertionError("four transactions never wait at once")
 
         answers = asyncio.run(cut())
     assert set(answers) == {(503, RETRY_AFTER)}

@@ -83,7 +83,10 @@ class AsgiApp:
         self._is_sweeping, self._sweep_at = True, now + limits.SWEEP_EVERY
         try:
             gone = await self._site.store.write(partial(_sweep, now=now, config=self._site.config))
-        except Exception:  # noqa: BLE001  a request does not fail because of it; /readyz reports a store that is full
+        except StoreUnavailable as problem:  # a request does not fail because of it; /readyz reports it
+            _LOG.warning("expired rows could not be deleted: %s", problem.message)
+            return
+        except Exception:  # noqa: BLE001  as above
             _LOG.exception("expired rows could not be deleted")
             return
         finally:
