@@ -19,8 +19,7 @@ from keyfob.server.io.certificates import TlsFiles, tls_files
 from keyfob.server.io.data import default_folder
 from keyfob.server.io.mail import FolderOutbox
 from keyfob.server.io.registry import Registry
-from keyfob.server.io.running import Certified, Running, bind, url_of
-from keyfob.server.io.running import run as run_app
+from keyfob.server.io.running import Certified, Running, bind, until_signal, url_of
 from keyfob.server.io.smtp import MailServer, SmtpMailer
 from keyfob.server.io.tenant import Tenant
 from keyfob.server.settings.config import TenantConfig
@@ -63,9 +62,10 @@ def run(
         tls: The certificate for https; None for plain http.
         certified: A second socket for clients with certificates (RFC 8705).
     """
-    tenant.record("keyfob_start", description=f"at {tenant.config.issuer}")
     try:
-        run_app(tenant.app, listener, tls, certified)
+        with until_signal(tenant.app, listener, tls, certified) as serve:
+            tenant.record("keyfob_start", description=f"at {tenant.config.issuer}")
+            serve()
     finally:
         tenant.record("keyfob_stop")
         tenant.close()

@@ -116,7 +116,8 @@ def test_ctrl_c_ends_the_demo_and_leaves_nothing_running(commands: Commands) -> 
         if "with the password" in line:
             break
     demo.send_signal(signal.SIGINT)
-    assert demo.wait(20) == 130
+    # While it imports, Python itself may end by the signal; a shell shows 130 for both.
+    assert demo.wait(20) in {130, -signal.SIGINT}
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -19,6 +20,19 @@ from tests.stories.real.commands import Commands, commands
 
 __all__ = ["commands"]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+INTERRUPTED_AT_ONCE = """
+import signal, sys
+from pathlib import Path
+from keyfob.serve import Tenant, bind, ready_config, run, url_of
+
+def interrupt(event):
+    print(event["type"], flush=True)
+    if event["type"] == "keyfob_start":
+        signal.raise_signal(signal.SIGINT)
+
+listener = bind("127.0.0.1", 0)
+run(Tenant.follow(Path(sys.argv[1]), ready_config(url_of(listener)), audit=interrupt), listener)
+"""
 FILE = """
 [tenant]
 allows_password = true
@@ -148,3 +162,9 @@ def test_a_signal_at_the_very_start_ends_it(commands: Commands) -> None:
         process, _, _ = commands.serve()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+def test_a_signal_between_the_start_and_the_first_connection_ends_the_tenant(tmp_path: Path) -> None:
+    started = [sys.executable, "-c", INTERRUPTED_AT_ONCE, str(tmp_path / "data")]
+    ended = subprocess.run(started, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout.split(), ended.stderr) == (0, ["keyfob_start", "keyfob_stop"], "")

@@ -235,18 +235,22 @@ def _server(app: Any, tls: TlsFiles | None, certified: Certified | None = None) 
     return _LimitedServer(config, certified, tls)
 
 
-def run(
+@contextlib.contextmanager
+def until_signal(
     app: Any,  # noqa: ANN401
     listener: socket.socket,
     tls: TlsFiles | None = None,
     certified: Certified | None = None,
-) -> None:
-    """Serve until SIGINT or SIGTERM, over https with `tls`. Finish pending requests before the end."""
+) -> Generator[Callable[[], None]]:
+    """Yield the function that serves until SIGINT or SIGTERM, over https with `tls`, and finishes pending requests.
+
+    A signal in the block before the call is not lost: the function then ends at once.
+    """
     guard_log("asyncio", "concurrent.futures")
     server = _server(app, tls, certified)
-    # Taken over before the event loop begins, which would lose the SystemExit of an earlier handler.
+    # Taken over before any event loop begins: one that ends just then loses a KeyboardInterrupt or a SystemExit.
     with contextlib.suppress(KeyboardInterrupt), server.capture_signals():
-        server.run(sockets=[listener])
+        yield partial(server.run, sockets=[listener])
 
 
 class Running:
