@@ -46,7 +46,10 @@ def serve(flags: Namespace) -> None:
         node = _bind(flags, folder, database, opened)
         try:
             _serve(node, opened)
-        except SystemExit as ended:  # a signal before the server has taken them over
+        # A signal before the server has taken them over.
+        except KeyboardInterrupt:
+            pass
+        except SystemExit as ended:
             if ended.code != SIGNALLED + signal.SIGTERM:
                 raise
 
