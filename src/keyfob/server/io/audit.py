@@ -94,7 +94,8 @@ class AuditQueue:
         self._is_flushing = True
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._flush(), _FLUSH_S)
+                async with asyncio.timeout(_FLUSH_S):  # wait_for loses a cancellation, and so a Ctrl-C, until 3.12
+                    await self._flush()
         finally:
             self._is_flushing, self._loop = False, None
 

@@ -216,7 +216,8 @@ async def _keep_pool(made: Awaitable[_Pool]) -> AsyncGenerator[_Pool]:
         yield pool
     finally:
         with contextlib.suppress(TimeoutError, *_FAILURES):
-            await asyncio.wait_for(pool.close(), _CONNECT_S)
+            async with asyncio.timeout(_CONNECT_S):
+                await pool.close()
         pool.terminate()
 
 
