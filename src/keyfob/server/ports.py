@@ -274,6 +274,7 @@ class Meter(Protocol):
 Limit = Literal[
     "client-secrets",
     "device-logins",
+    "e-mails",
     "forms",
     "passwords",
     "passwords-waiting",

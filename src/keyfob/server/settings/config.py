@@ -18,6 +18,7 @@ from keyfob.protocol.grants import PASSWORD, PASSWORD_REALM
 from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.server.records import Factor
+from keyfob.server.settings.images import check_picture
 from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, Role
 
 Wire = Literal["auth0", "rfc"]
@@ -63,6 +64,11 @@ class TenantConfig:
         factors: The second factors that users may enrol.
         introspection: Whether /oauth/introspect is enabled (RFC 7662); None: only under `rfc`, since Auth0 has none.
         logout_urls: The URLs that /v2/logout may redirect to if no client is named.
+        logo: On the pages: a picture file, which the tenant serves; or an address. It may be a data: URL.
+        logo_dark: The logo on a dark ground.
+        favicon: The icon of the pages in the browser.
+        support: Where users find help: a web address, or mailto:. The next two are web addresses.
+        sign_up: Whether people may create accounts, in the first connection.
         device_requests: The limit of device codes for one network within the lifetime of a code (RFC 8628 §5.6).
         guess_odds: The allowed probability that a user code is guessed within its lifetime (RFC 8628 §5.1).
         requests_per_minute: The limit of requests of one network to one endpoint.
@@ -93,6 +99,12 @@ class TenantConfig:
     logout_urls: tuple[str, ...] = ()
     colour: str = "#2454a6"
     logo: str | None = None
+    logo_dark: str | None = None
+    favicon: str | None = None
+    support: str | None = None
+    privacy: str | None = None
+    terms: str | None = None
+    sign_up: bool = False
     device_lifetime: timedelta = timedelta(minutes=15)
     device_interval: timedelta = timedelta(seconds=5)
     code_lifetime: timedelta = timedelta(minutes=1)
@@ -136,8 +148,13 @@ class TenantConfig:
     def _check_looks(self) -> None:
         if not _COLOUR.match(self.colour):
             raise Misuse("colour is not of the form #2454a6", hint="A # and six digits or letters from a to f.")
-        if self.logo is not None and not self.logo.startswith("/") and not is_web_url(self.logo):
-            raise Misuse("logo is not a web address", hint="Such as https://example.com/logo.svg")
+        for name in ("logo", "logo_dark", "favicon"):
+            check_picture(name, getattr(self, name))
+        for name in ("support", "privacy", "terms"):
+            value: str | None = getattr(self, name)
+            is_mail = name == "support" and value is not None and value.startswith("mailto:")
+            if value is not None and not is_mail and not is_web_url(value):
+                raise Misuse(f"{name} is not a web address", hint="Such as https://example.com/help")
         for address in self.logout_urls:
             if not is_web_url(address):
                 raise Misuse(f"logout_urls: {address!r} is not a web address", hint="Such as https://example.com/")

@@ -6,11 +6,12 @@ A GET changes nothing. A login is only approved by a form.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Final
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
-from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, ending
+from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, belongs_to, ending
 from keyfob.server.decide.device import approve, confirm, is_open, move
 from keyfob.server.decide.throttle import (
     MOST_FROM_ONE_ADDRESS,
@@ -20,6 +21,7 @@ from keyfob.server.decide.throttle import (
 from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
 from keyfob.server.endpoints.budget import Budget
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form, sid_of
+from keyfob.server.endpoints.pages.client_words import client_words
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     ContinuedLogin,
@@ -39,8 +41,7 @@ from keyfob.server.records import DeviceLogin, User
 from keyfob.server.site import Site
 
 # The same text for a code that is wrong, expired, used or declined, so that it does not help an attacker to guess.
-UNKNOWN = "That code is not waiting for anybody. Look at it again, or start again in your program."
-TOO_OLD = "That page was too old. Please start again."
+UNKNOWN: Final = "unknown_code"
 
 
 async def show(site: Site, request: Request) -> Response:
@@ -91,13 +92,35 @@ async def done(site: Site, request: Request) -> Response:
     login = read_ending(site, state_of(request), "allowed", "denied")
     if login is None:
         return go_to(site, browser, "/activate")
-    name = "enrolled.html" if login.step == "allowed" and login.is_enrolment else f"{login.step}.html"
-    return page(site, browser, name, {})
+    if login.step == "allowed" and login.is_enrolment:
+        return page(site, browser, "enrolled.html", {})
+    return page(site, browser, f"{login.step}.html", await _about_ending(site, browser, login))
+
+
+async def _about_ending(site: Site, browser: BrowserRequest, login: BrowserLogin) -> dict[str, object]:
+    """Return who is logged in to what, for the session that has decided alone."""
+    device_hash = login.device_hash
+    plain: dict[str, object] = {"application": "", "email": "", "peer": ""}
+    if device_hash is None or not belongs_to(login, browser.session_hash):
+        return plain
+
+    async def load(transaction: Transaction) -> tuple[DeviceLogin | None, User | None]:
+        device = await transaction.device_by_code(device_hash)
+        is_ours = device is not None and device.session_hash == browser.session_hash
+        user_id = device.user_id if device is not None and is_ours else None
+        return (device if is_ours else None), None if user_id is None else await transaction.user_by_id(user_id)
+
+    device, user = await site.store.read(load)
+    if device is None:
+        return plain
+    return {**describe_device(site, device), "email": user.email if user else ""}
 
 
 async def start(site: Site, request: Request) -> Response:
     """GET /: show what a person may do here."""
-    return page(site, await read_browser(site, request), "start.html", {})
+    browser = await read_browser(site, request)
+    is_known = browser.record is not None
+    return page(site, browser, "start.html", {"is_known": is_known, "may_sign_up": site.may_sign_up})
 
 
 def start_again(site: Site, request: Request, browser: BrowserRequest) -> Response:
@@ -109,19 +132,20 @@ def start_again(site: Site, request: Request, browser: BrowserRequest) -> Respon
             user_code=stale.user_code,
         )  # fmt: skip
         return to_step(site, browser, fresh)
-    refused = replace(begin_for_user("enter", site.now()), problem=TOO_OLD, status=403)
+    refused = replace(begin_for_user("enter", site.now()), problem="page_too_old", status=403)
     return _enter_page(site, browser, refused)
 
 
 def describe_device(site: Site, device: DeviceLogin) -> dict[str, object]:
     """Return the page's values about the client and its device login (RFC 8628 §5.4)."""
-    application, api = site.config.application(device.client_id), site.config.target(device.audience)
+    api = site.config.target(device.audience)
     scopes = api.scopes if api else {}
     return {
-        "application": application.name if application else device.client_id,
+        **client_words(site, device.client_id),
         "api": api.name if api else device.audience,
         "peer": device.peer,
-        "started": _ago(site.now(), device.created_at),
+        "started": device.created_at,
+        "minutes": int((site.now() - device.created_at).total_seconds() // 60),
         "scopes": [scopes[name] for name in sorted(device.scope.names) if name in scopes],
         "knows_person": "profile" in device.scope or "email" in device.scope,
         "stays": "offline_access" in device.scope,
@@ -134,6 +158,7 @@ def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Res
     words = {
         "typed": login.user_code[:40],
         "problem": login.problem,
+        "number": login.number,
         "may_log_in": login.status == 429 and not is_known,
     }
     return page(site, browser, "enter.html", words, login.status)
@@ -168,16 +193,15 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
     now, code = site.now(), read_user_code(typed)
     entered = replace(begin_for_user("enter", now), user_code=typed[:LONGEST_TYPED], status=400)
     if not typed.strip():
-        return replace(entered, problem="Please enter the code that your program shows.")
+        return replace(entered, problem="no_code")
     if code is None:
         return replace(entered, problem=UNKNOWN)  # not a possible code, so it does not count as a guess
     found = await _try_code(site, request, browser, keyed_hash(site.hash_keys.codes, code))
     if isinstance(found, timedelta):
         site.limited("user-codes", request)
         minutes = int(found.total_seconds() // 60) + 1
-        first = "" if browser.record is not None else ", or go on by logging in first"
-        text = f"Too many wrong codes were entered. Please try again in {minutes} min{first}."
-        return replace(entered, problem=text, status=429)
+        problem = "too_many_codes" if browser.record is not None else "too_many_codes_log_in"
+        return replace(entered, problem=problem, number=minutes, status=429)
     if found is None:
         site.note("fdeac", request, description="code unknown")
         return replace(entered, problem=UNKNOWN)
@@ -254,9 +278,3 @@ async def _logged_in(site: Site, transaction: Transaction, browser: BrowserReque
     if browser.record is None or await transaction.session(browser.session_hash) is None:
         return None
     return await allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)
-
-
-def _ago(now: datetime, then: datetime) -> str:
-    minutes = int((now - then).total_seconds() // 60)
-    shown = "less than a minute ago" if minutes < 1 else "1 minute ago" if minutes == 1 else f"{minutes} minutes ago"
-    return f"{shown}, at {then:%H:%M} UTC"
