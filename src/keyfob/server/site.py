@@ -60,15 +60,6 @@ class Unmeasured:
 
     def token(self, grant: str, response: Response) -> None: ...
 
-    def after_response(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do something after the response, whose time then tells nothing about it."""
-        self.later.append(work)
-
-    async def do_later(self) -> None:
-        """Do what waits for the response."""
-        while self.later:
-            await self.later.pop()()
-
     def limited(self, limit: Limit) -> None: ...
 
 

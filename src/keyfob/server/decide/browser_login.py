@@ -42,6 +42,7 @@ STEPS: Final[Mapping[Step, Mapping[Step, str]]] = {
         "answered": "The password is right, or the user declines the authorization request.",
         "allowed": "The password is right: the device login is approved.",
         "denied": "The user declines the device login.",
+        "notice": "The password is right, and the login is for the page of the account.",
     },
     "factor": {
         "factor": "The code is wrong, or a code was sent by e-mail.",
@@ -50,6 +51,7 @@ STEPS: Final[Mapping[Step, Mapping[Step, str]]] = {
         "answered": "The code is right, or the user declines the authorization request.",
         "allowed": "The code is right: the device login is approved.",
         "denied": "The user declines the device login.",
+        "notice": "The code is right, and the login is for the page of the account.",
     },
     "enrol": {
         "enrol": "The secret is shown, or the code is wrong.",
@@ -58,11 +60,13 @@ STEPS: Final[Mapping[Step, Mapping[Step, str]]] = {
         "answered": "The code is right, or the user declines the authorization request.",
         "allowed": "The code is right: the device login is approved.",
         "denied": "The user declines the device login.",
+        "notice": "The code is right, and the login is for the page of the account.",
     },
     "recovery": {
         "consent": "The user has noted the code, and the authorization request needs consent.",
         "answered": "The user has noted the code.",
         "allowed": "The user has noted the code.",
+        "notice": "The user has noted the code, and the login is for the page of the account.",
     },
     "consent": {
         "login": "The user chooses another account, or must log in again.",

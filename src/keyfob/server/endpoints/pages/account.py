@@ -12,6 +12,7 @@ from typing import Final
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, write_recovery_code
@@ -261,6 +262,9 @@ async def _end(act: _Act) -> Response:
         login = await transaction.refresh_by_id(raw)
         if login is not None and login.user_id == user_id:
             await transaction.save_refresh(replace(login, has_ended=True))
+            consent = await transaction.consent(user_id, login.client_id, login.audience)
+            if consent is not None:  # the app asks again
+                await transaction.save_consent(replace(consent, scope=Scope()))
             return True
         session = await transaction.session(raw)
         if session is None or session.user_id != user_id:

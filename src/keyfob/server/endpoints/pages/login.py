@@ -93,8 +93,9 @@ async def act(site: Site, request: Request) -> Response:
         return await decline(site, request, browser, pending)
     user = await _check(site, request, fields, pending)
     if isinstance(user, PasswordRefused):
-        email = (fields.optional_text("email") or "")[:LONGEST_EMAIL]
-        return again(site, browser, pending, email=email, **problem_of(user))
+        problem = problem_of(user)
+        problem["email"] = (fields.optional_text("email") or "")[:LONGEST_EMAIL]
+        return again(site, browser, pending, **problem)
     factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
     active = [one for one in factors if one.is_active]
     if not pending.login.is_enrolment and not is_due(site.config.mfa, active):
@@ -192,7 +193,7 @@ async def go_on(
             return await issue_code(site, request, browser, pending, state)
         return to_step(site, browser, advance(login, "consent"))
     if login.goal == "account":
-        return go_to(site, browser, "/account")
+        return to_step(site, browser, advance(login, "notice"))
     if login.is_for_the_user and not login.is_enrolment:
         code = f"?{urlencode({'user_code': login.user_code})}" if login.user_code else ""
         return go_to(site, browser, f"/activate{code}")

@@ -85,7 +85,8 @@ async def act_join(site: Site, request: Request) -> Response:
         return tell(site, browser, back, problem="no_name", status=400)
     problem = password_problem(site, password, link.email, name)
     if problem is not None:
-        return tell(site, browser, back, **problem, name=name)
+        problem["name"] = name  # it is not typed again
+        return tell(site, browser, back, **problem)
     now, hashed = site.now(), await site.passwords.hash(password)
     user_id = f"auth0|{site.random(_USER_ID_BYTES).hex()}"
     user = User(user_id, link.email, name, hashed, now, connection=site.config.connections[0].name)
