@@ -64,11 +64,7 @@ class TenantConfig:
         factors: The second factors that users may enrol.
         introspection: Whether /oauth/introspect is enabled (RFC 7662); None: only under `rfc`, since Auth0 has none.
         logout_urls: The URLs that /v2/logout may redirect to if no client is named.
-        logo: On the pages: a picture file, which the tenant serves; or an address. It may be a data: URL.
-        logo_dark: The logo on a dark ground.
-        favicon: The icon of the pages in the browser.
-        support: Where users find help: a web address, or mailto:. The next two are web addresses.
-        sign_up: Whether people may create accounts, in the first connection.
+        logo: On the pages: a picture as a data: URL, which the tenant serves; or an address.
         device_requests: The limit of device codes for one network within the lifetime of a code (RFC 8628 §5.6).
         guess_odds: The allowed probability that a user code is guessed within its lifetime (RFC 8628 §5.1).
         requests_per_minute: The limit of requests of one network to one endpoint.
@@ -79,6 +75,10 @@ class TenantConfig:
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
         audit_age: How long events stay in the table of the audit log.
         audit_rows: The limit of events in that table; the oldest go first.
+        logo_dark: The logo on a dark ground.
+        favicon: The icon of the pages in the browser.
+        support: Where users find help: a web address, or mailto:. The next two are web addresses.
+        sign_up: Whether people may create accounts, in the first connection.
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
@@ -99,12 +99,6 @@ class TenantConfig:
     logout_urls: tuple[str, ...] = ()
     colour: str = "#2454a6"
     logo: str | None = None
-    logo_dark: str | None = None
-    favicon: str | None = None
-    support: str | None = None
-    privacy: str | None = None
-    terms: str | None = None
-    sign_up: bool = False
     device_lifetime: timedelta = timedelta(minutes=15)
     device_interval: timedelta = timedelta(seconds=5)
     code_lifetime: timedelta = timedelta(minutes=1)
@@ -120,6 +114,12 @@ class TenantConfig:
     trusted_proxies: tuple[str, ...] = ()
     audit_age: timedelta = timedelta(days=90)
     audit_rows: int = 1_000_000
+    logo_dark: str | None = None
+    favicon: str | None = None
+    support: str | None = None
+    privacy: str | None = None
+    terms: str | None = None
+    sign_up: bool = False
     for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:
