@@ -94,7 +94,8 @@ def test_the_ready_tenant_is_right() -> None:
     assert refused(write_tables(replace(ready_config(ISSUER)))) == []
 
 
-# What only the reader can know: sizes of lengths of time, what exists, what a picture file holds, what goes together, what a URL or a key holds.
+# What only the reader can know: sizes of lengths of time, what exists, what goes together, what a URL, a key or
+# a picture file holds.
 BEYOND = re.compile(
     "longer than|not positive|shorter than two days"
     "|token_lifetime is not between|' is not known$|stands twice|a machine proves|plain http"
