@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from keyfob.protocol.fields import Fields
@@ -167,8 +168,9 @@ async def _confirm_email(act: _Act) -> Response:
     if await spend_mail(site, act.request, user.email) != "send":
         site.limited("e-mails", act.request, user_id=user.user_id)
         return tell(site, act.browser, PATH, problem="too_many_mails", status=429)
-    mail = write_mail(site, "verify", "/u/verify", act.browser.language, link_for(site, "verify", user.email, user))
-    send_later(site, act.request, user.email, mail, user.user_id)
+    link = link_for(site, "verify", user.email, user)
+    write = partial(write_mail, site, "verify", "/u/verify", act.browser.language, link)
+    send_later(site, act.request, user.email, write, user.user_id)
     return tell(site, act.browser, PATH, told="link_sent")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, cast, get_args
@@ -152,13 +153,14 @@ def write_mail(site: Site, kind: MailKind, path: str, language: Language, link: 
     return WrittenMail(subject, text.lstrip("\n"), site.render("link_mail.html", words).decode())
 
 
-def send_later(site: Site, request: Request, to: str, mail: WrittenMail, user_id: str = "") -> None:
-    """Send an e-mail after the response, so that its time does not tell whether there is an account."""
+def send_later(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str = "") -> None:
+    """Write and send an e-mail after the response, so that its time does not tell whether there is an account."""
     mailer = site.mailer
     if mailer is None:
         return
 
     async def send() -> None:
+        mail = write()
         try:
             await mailer.send(to, mail.subject, mail.text, mail.html)
         except Unreachable as problem:

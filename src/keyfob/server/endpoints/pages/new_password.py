@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import BrowserLogin, Facts, begin_for_user
 from keyfob.server.decide.limits import LONGEST_EMAIL, LONGEST_PASSWORD
+from keyfob.server.endpoints.oauth.code_mail import WrittenMail
 from keyfob.server.endpoints.pages.browser import BrowserRequest, error_page, go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.mail_link import (
     LIFETIME,
@@ -57,10 +59,11 @@ async def act_forgot(site: Site, request: Request) -> Response:
     is_known = user is not None and not user.is_blocked
     site.note("scpr" if is_known else "fcpr", request, user_name=email, user_id=user.user_id if user else "")
     if user is not None and is_known and spent == "send":
-        link = link_for(site, "reset", user.email, user)
-        send_later(
-            site, request, user.email, write_mail(site, "reset", "/u/reset", browser.language, link), user.user_id
-        )
+
+        def write() -> WrittenMail:
+            return write_mail(site, "reset", "/u/reset", browser.language, link_for(site, "reset", user.email, user))
+
+        send_later(site, request, user.email, write, user.user_id)
     return tell(site, browser, "/u/sent", email=email)
 
 
@@ -119,9 +122,8 @@ async def act_reset(site: Site, request: Request) -> Response:
 def tell_password_changed(site: Site, request: Request, browser: BrowserRequest, user: User) -> None:
     """Write a change of the password to the audit log, and tell the user by e-mail (NIST SP 800-63B-4 §4.6)."""
     site.note("scp", request, user_id=user.user_id)
-    if site.mailer is not None:
-        mail = write_mail(site, "changed", "/account", browser.language)
-        send_later(site, request, user.email, mail, user.user_id)
+    write = partial(write_mail, site, "changed", "/account", browser.language)
+    send_later(site, request, user.email, write, user.user_id)
 
 
 def password_problem(site: Site, password: Secret, *own_words: str) -> Facts | None:

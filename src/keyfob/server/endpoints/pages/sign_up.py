@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
+from keyfob.server.endpoints.oauth.code_mail import WrittenMail
 from keyfob.server.endpoints.pages.browser import error_page, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.mail_link import link_for, read_link, send_later, spend_mail, use_link, write_mail
 from keyfob.server.endpoints.pages.new_password import (
@@ -50,12 +51,14 @@ async def act_signup(site: Site, request: Request) -> Response:
         site.limited("e-mails", request)
         return tell(site, browser, "/u/signup", problem="too_many_mails", email=email, status=429)
     user = await site.store.read(lambda transaction: user_of(site, transaction, email))
-    if user is None:
-        mail = write_mail(site, "join", "/u/join", browser.language, link_for(site, "join", email))
-    else:
-        mail = write_mail(site, "exists", "/account", browser.language)
+
+    def write() -> WrittenMail:
+        if user is not None:
+            return write_mail(site, "exists", "/account", browser.language)
+        return write_mail(site, "join", "/u/join", browser.language, link_for(site, "join", email))
+
     if spent == "send":
-        send_later(site, request, email if user is None else user.email, mail, user.user_id if user else "")
+        send_later(site, request, email if user is None else user.email, write, user.user_id if user else "")
     return tell(site, browser, "/u/sent", email=email)
 
 
