@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import cast, get_args
 from urllib.parse import parse_qsl, urlsplit
@@ -46,12 +48,13 @@ from tests.server.wires import (
 from tools.source import ROOT, modules
 
 # What commands, `keyfob serve`, its queue and a broken mail server write; other tests see them.
+NEW_PASSWORD = "seven quiet otters paint the harbour"
 OF_COMMANDS = {"sapi", "ss", "scp", "sdu", "keyfob_start", "keyfob_stop", "keyfob_lost", "gd_send_email_failure"}
 MEMBERS_OF_REQUESTS = ("log_id", "date", "type", "outcome", "ip", "request_id")
 SECRET_FIELDS = {
     "password", "client_secret", "code", "device_code", "user_code", "refresh_token", "access_token", "id_token",
     "code_verifier", "mfa_token", "otp", "oob_code", "binding_code", "recovery_code", "recovery_codes", "secret",
-    "token", "csrf", "state", "barcode_uri", "verification_uri_complete",
+    "token", "csrf", "state", "barcode_uri", "verification_uri_complete", "link", "current",
 }  # fmt: skip
 
 
@@ -198,6 +201,35 @@ def factors_by_email(scene: Scene) -> None:
     by_email(scene)
 
 
+def accounts(scene: Scene) -> None:
+    """The page of the account, and the links in e-mails."""
+    person = scene.person()
+    for email in ("nobody@example.com", EMAIL):
+        person.open(f"{ISSUER}u/forgot")
+        person.press("send", email=email)
+    person.open(link_of(scene))
+    person.press("save", password=NEW_PASSWORD)
+    person.press("login", email=EMAIL, password=NEW_PASSWORD)
+    person.press("name", name="Pat")
+    user = asyncio.run(scene.store.read(lambda transaction: transaction.user_by_email(EMAIL)))
+    assert user is not None
+    doubted = replace(user, email_verified=False)
+    asyncio.run(scene.store.write(lambda transaction: transaction.save_user(doubted)))
+    person.open(f"{ISSUER}account")
+    person.press("confirm")
+    person.open(link_of(scene))
+    person.press("confirm")
+    person.open(f"{ISSUER}account")
+    person.press("logout")
+
+
+def link_of(scene: Scene) -> str:
+    """Return the newest link in an e-mail."""
+    return next(
+        found[0] for mail in reversed(scene.outbox.sent) if (found := re.search(r"https://\S+link=\S+", mail.text))
+    )
+
+
 def told(scene: Scene) -> set[str]:
     return {str(event["type"]) for event in scene.events}
 
@@ -205,7 +237,7 @@ def told(scene: Scene) -> set[str]:
 @pytest.fixture(scope="module")
 def stories() -> list[tuple[Scene, set[str]]]:
     found: list[tuple[Scene, set[str]]] = []
-    for story in (logins, limits, factors, factors_of_pages, factors_by_email):
+    for story in (logins, limits, factors, factors_of_pages, factors_by_email, accounts):
         scene = scene_of(name="Example", mfa="always" if "factors" in story.__name__ else "enrolled")
         secrets = watch(scene)
         story(scene)
