@@ -12,7 +12,6 @@ from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.certificate import Certificate, CertificateFiles
 from keyfob.client.model.presets import expand, habits_of
 from keyfob.client.model.profile import Dpop, Profile, own_name
-from keyfob.client.model.storage_choice import policy_of
 from keyfob.errors import Misuse
 from keyfob.lazy import LazyModule
 from keyfob.protocol.scope import Scope
@@ -20,8 +19,10 @@ from keyfob.run import run
 
 if TYPE_CHECKING:
     from keyfob.client.flows.choice import Choice
+    from keyfob.client.io.http import connections
     from keyfob.client.io.terminal.terminal import Terminal
     from keyfob.client.io.vault import seals, vault_file
+    from keyfob.client.model import storage_choice
     from keyfob.client.model.credential import Credential
     from keyfob.client.model.flow_names import FlowName
     from keyfob.client.model.notices import Notice
@@ -32,12 +33,17 @@ if TYPE_CHECKING:
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.ports import Vault, World
     from keyfob.client.session.login import Login
+    from keyfob.io import key_pair
     from keyfob.login import parts
     from keyfob.login.session import Session
+    from keyfob.protocol.http import Request, Response
     from keyfob.protocol.metadata import ServerMetadata
     from keyfob.protocol.secret import Secret
 else:  # `import App` loads only settings, and an App is made without what a login needs
+    connections = LazyModule("keyfob.client.io.http.connections")
+    key_pair = LazyModule("keyfob.io.key_pair")
     seals = LazyModule("keyfob.client.io.vault.seals")
+    storage_choice = LazyModule("keyfob.client.model.storage_choice")
     vault_file = LazyModule("keyfob.client.io.vault.vault_file")
     parts = LazyModule("keyfob.login.parts")
 
@@ -306,13 +312,15 @@ class App:
         """Return the World of this process, or the one that `App` was given."""
         if self._world is not None:
             return self._world
-        return parts.SystemWorld(
-            notify, terminal=terminal, ask=ask, http=parts.sender_of(self.profile), home=self._home
-        )
+
+        def send(request: Request) -> Response:
+            return connections.sender_of(self.profile)(request)
+
+        return parts.SystemWorld(notify, terminal=terminal, ask=ask, http=send, home=self._home)
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
         if isinstance(source, CertificateFiles):
-            return Certificate(parts.KeyPair.of(source.certificate, source.key).thumbprint())
+            return Certificate(key_pair.KeyPair.of(source.certificate, source.key).thumbprint())
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
         return read_credential(source, None if self.profile.ca is None else Path(self.profile.ca))
@@ -330,4 +338,4 @@ def _files(certificate: Path | str | None, key: Path | str | None) -> Certificat
 
 
 def _file_vault(home: Path | None, store: str | None) -> Vault:
-    return vault_file.FileVault(home, seals.Seals(home, policy_of(store) if store else None))
+    return vault_file.FileVault(home, seals.Seals(home, storage_choice.policy_of(store) if store else None))

@@ -6,15 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from keyfob.client.flows.logout import LoggedOut
-from keyfob.client.io.http.connections import tls_of
-from keyfob.client.model.step_up import StepUp
-from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.session.calls import Calls, TokenHeaders
 from keyfob.client.session.login import Login
 from keyfob.lazy import LazyModule
-from keyfob.protocol.http import Request, Response
-from keyfob.protocol.secret import Secret
 from keyfob.run import run
 
 if TYPE_CHECKING:
@@ -25,8 +18,16 @@ if TYPE_CHECKING:
     import httpx2  # noqa: TID251
     import requests.auth  # noqa: TID251
 
-    from keyfob.client.io.http import aiohttp_auth, httpx2_auth, httpx_auth, requests_auth
-else:  # each imports its HTTP library
+    from keyfob.client.flows.logout import LoggedOut
+    from keyfob.client.io.http import aiohttp_auth, connections, httpx2_auth, httpx_auth, requests_auth
+    from keyfob.client.model.step_up import StepUp
+    from keyfob.client.model.stored_login import StoredLogin
+    from keyfob.client.session import calls as _calls
+    from keyfob.protocol.http import Request, Response
+    from keyfob.protocol.secret import Secret
+else:  # a token alone needs none of it, and each `_auth` imports its HTTP library
+    _calls = LazyModule("keyfob.client.session.calls")
+    connections = LazyModule("keyfob.client.io.http.connections")
     aiohttp_auth = LazyModule("keyfob.client.io.http.aiohttp_auth")
     httpx2_auth = LazyModule("keyfob.client.io.http.httpx2_auth")
     httpx_auth = LazyModule("keyfob.client.io.http.httpx_auth")
@@ -50,7 +51,7 @@ class TokenCarriers:
         Raises:
             Misuse: A file of authorities or a certificate is unusable.
         """
-        return tls_of(self.login.profile)
+        return connections.tls_of(self.login.profile)
 
     def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
         """As `http`, for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`.
@@ -76,9 +77,9 @@ class TokenCarriers:
         """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
         return aiohttp_auth.AiohttpAuth(self.calls(origin))
 
-    def calls(self, origin: str | None = None) -> Calls:
+    def calls(self, origin: str | None = None) -> _calls.Calls:
         """Return the core of these adapters, for another HTTP library."""
-        return Calls(_Bearer(self.login), origin)
+        return _calls.Calls(_Bearer(self.login), origin)
 
 
 class Session(TokenCarriers):
@@ -167,7 +168,7 @@ class _Bearer:
     def __init__(self, login: Login) -> None:
         self._login = login
 
-    def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
+    def authorize(self, request: Request, *, renew: bool = False) -> _calls.TokenHeaders:
         return run(self._login.authorize(request, renew=renew))
 
     def store_nonce(self, request: Request, response: Response) -> bool:
