@@ -32,9 +32,8 @@ async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, 
     if claims:  # continuous access evaluation: they go into an authorization request, with a user
         raise LoginRequired("the API asks for claims that the login does not have", hint=profile.login_hint())
     stored = await plain_token(login)
-    audiences = {profile.audience, (profile.audience or "").rstrip("/")}
-    missing = [name for name in scopes if name.removesuffix(_DEFAULT) not in audiences or _DEFAULT not in name]
-    wanted = StepUp(Scope.of(missing) - profile.scope - stored.scope)
+    whole_api = Scope.of([f"{(profile.audience or '').rstrip('/')}{end}" for end in (_DEFAULT, f"/{_DEFAULT}")])
+    wanted = StepUp(Scope.of(scopes) - profile.scope - stored.scope - whole_api)
     if wanted.scope:
         line = wanted.command(profile, stored.scope)
         hint = f"Run: {line}" if line else f"Log in with the scope {wanted.scope.write()}."

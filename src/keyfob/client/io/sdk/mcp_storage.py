@@ -28,7 +28,7 @@ class McpStorage:
             scope=stored.scope.write() or None,
         )
 
-    async def set_tokens(self, tokens: OAuthToken) -> None:
+    async def set_tokens(self, tokens: OAuthToken) -> None:  # noqa: ARG002
         """Raise `Misuse`: the SDK has logged in by itself."""
         self._refuse()
 
@@ -36,7 +36,7 @@ class McpStorage:
         """Return the client of the login, so that the SDK registers none."""
         return OAuthClientInformationFull(client_id=self._login.profile.client_id, redirect_uris=None)
 
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:  # noqa: ARG002
         """Raise `Misuse`: the SDK has registered another client."""
         self._refuse()
 
