@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyfob.client.model.account_mismatch import accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.client.model.certificate import Certificate, CertificateFiles
-from keyfob.client.model.presets import expand, habits_of
-from keyfob.client.model.profile import Dpop, Profile, own_name
 from keyfob.errors import Misuse
 from keyfob.lazy import LazyModule
-from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
 if TYPE_CHECKING:
+    import pathlib
+    from pathlib import Path
+
     from keyfob.client.flows.choice import Choice
     from keyfob.client.io.http import connections
     from keyfob.client.io.terminal.terminal import Terminal
     from keyfob.client.io.vault import seals, vault_file
-    from keyfob.client.model import storage_choice
+    from keyfob.client.model import certificate as certificates
+    from keyfob.client.model import presets, storage_choice
+    from keyfob.client.model import profile as profiles
     from keyfob.client.model.credential import Credential
     from keyfob.client.model.flow_names import FlowName
     from keyfob.client.model.notices import Notice
@@ -36,10 +36,16 @@ if TYPE_CHECKING:
     from keyfob.io import key_pair
     from keyfob.login import parts
     from keyfob.login.session import Session
+    from keyfob.protocol import scope as scope_sets
     from keyfob.protocol.http import Request, Response
     from keyfob.protocol.metadata import ServerMetadata
     from keyfob.protocol.secret import Secret
-else:  # `import App` loads only settings, and an App is made without what a login needs
+else:  # a program that imports App may never make one, and one that is made may never be used
+    pathlib = LazyModule("pathlib")
+    certificates = LazyModule("keyfob.client.model.certificate")
+    presets = LazyModule("keyfob.client.model.presets")
+    profiles = LazyModule("keyfob.client.model.profile")
+    scope_sets = LazyModule("keyfob.protocol.scope")
     connections = LazyModule("keyfob.client.io.http.connections")
     key_pair = LazyModule("keyfob.io.key_pair")
     seals = LazyModule("keyfob.client.io.vault.seals")
@@ -76,7 +82,7 @@ class App:
         identity_as: IdentityUse | None = None,
         ca: Path | str | None = None,
         assertion_audience: AssertionAudience = "issuer",
-        dpop: Dpop = "off",
+        dpop: profiles.Dpop = "off",
         certificate: Path | str | None = None,
         certificate_key: Path | str | None = None,
         vault: Vault | None = None,
@@ -128,14 +134,16 @@ class App:
         """
         if isinstance(scopes, str):
             raise TypeError('scopes is a list of names, such as ["read:orders"]')
-        found = expand(issuer)
-        habits = habits_of(found.issuer)
-        self.profile: Profile = Profile(
-            own_name(found.issuer, client_id, audience, is_machine=is_machine) if profile is None else profile,
+        found = presets.expand(issuer)
+        habits = presets.habits_of(found.issuer)
+        if profile is None:
+            profile = profiles.own_name(found.issuer, client_id, audience, is_machine=is_machine)
+        self.profile: profiles.Profile = profiles.Profile(
+            profile,
             found.issuer,
             client_id,
             audience,
-            Scope.of(scopes),
+            scope_sets.Scope.of(scopes),
             credential,
             is_machine=is_machine,
             is_resource=is_resource,
@@ -298,7 +306,7 @@ class App:
             self.vault.make_quick(self.profile.name)
 
     def login(
-        self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
+        self, world: World, profile: profiles.Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> Login:
         """Return the stored login over a World. Sessions and commands are built on it."""
         return parts.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
@@ -318,15 +326,15 @@ class App:
 
         return parts.SystemWorld(notify, terminal=terminal, ask=ask, http=send, home=self._home)
 
-    def _read_credential(self, source: Source | CertificateFiles) -> Credential:
-        if isinstance(source, CertificateFiles):
-            return Certificate(key_pair.KeyPair.of(source.certificate, source.key).thumbprint())
+    def _read_credential(self, source: Source | certificates.CertificateFiles) -> Credential:
+        if isinstance(source, certificates.CertificateFiles):
+            return certificates.Certificate(key_pair.KeyPair.of(source.certificate, source.key).thumbprint())
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
-        return read_credential(source, None if self.profile.ca is None else Path(self.profile.ca))
+        return read_credential(source, None if self.profile.ca is None else pathlib.Path(self.profile.ca))
 
 
-def _files(certificate: Path | str | None, key: Path | str | None) -> CertificateFiles | None:
+def _files(certificate: Path | str | None, key: Path | str | None) -> certificates.CertificateFiles | None:
     """Return the place of a certificate and its key.
 
     Raises:
@@ -334,7 +342,9 @@ def _files(certificate: Path | str | None, key: Path | str | None) -> Certificat
     """
     if certificate is None and key is not None:
         raise Misuse("a certificate_key is that of a certificate, and none is named")
-    return None if certificate is None else CertificateFiles(str(certificate), None if key is None else str(key))
+    if certificate is None:
+        return None
+    return certificates.CertificateFiles(str(certificate), None if key is None else str(key))
 
 
 def _file_vault(home: Path | None, store: str | None) -> Vault:

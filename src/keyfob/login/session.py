@@ -1,4 +1,4 @@
-"""Part of the public module `keyfob.login`: a stored login, and adapters that send its token with HTTP libraries."""
+"""Part of the public module `keyfob.login`: a stored login, and adapters for HTTP libraries and SDKs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ if TYPE_CHECKING:
     import ssl
 
     import aiohttp  # noqa: TID251
+    import globus_sdk.authorizers
+    import google.auth.credentials
     import httpx  # noqa: TID251
     import httpx2  # noqa: TID251
     import requests.auth  # noqa: TID251
 
     from keyfob.client.flows.logout import LoggedOut
     from keyfob.client.io.http import aiohttp_auth, connections, httpx2_auth, httpx_auth, requests_auth
+    from keyfob.client.io.sdk import azure_credential, botocore_token, globus_authorizer, google_credentials
     from keyfob.client.model.step_up import StepUp
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.session import calls as _calls
     from keyfob.protocol.http import Request, Response
     from keyfob.protocol.secret import Secret
-else:  # a token alone needs none of it, and each `_auth` imports its HTTP library
+else:  # a token alone needs none of it; an adapter imports its HTTP library or its SDK
+    azure_credential = LazyModule("keyfob.client.io.sdk.azure_credential")
+    botocore_token = LazyModule("keyfob.client.io.sdk.botocore_token")
+    globus_authorizer = LazyModule("keyfob.client.io.sdk.globus_authorizer")
+    google_credentials = LazyModule("keyfob.client.io.sdk.google_credentials")
     _calls = LazyModule("keyfob.client.session.calls")
     connections = LazyModule("keyfob.client.io.http.connections")
     aiohttp_auth = LazyModule("keyfob.client.io.http.aiohttp_auth")
@@ -35,7 +42,7 @@ else:  # a token alone needs none of it, and each `_auth` imports its HTTP libra
 
 
 class TokenCarriers:
-    """Adapters for HTTP libraries."""
+    """Adapters for HTTP libraries and SDKs."""
 
     def __init__(self, login: Login) -> None:
         """Use `App.session`."""
@@ -77,6 +84,21 @@ class TokenCarriers:
         """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
         return aiohttp_auth.AiohttpAuth(self.calls(origin))
 
+    def auth_for_google(self) -> google.auth.credentials.Credentials:
+        """Return credentials for Google's client libraries: `storage.Client(credentials=...)`."""
+        return google_credentials.GoogleCredentials(self.login)
+
+    def auth_for_botocore(self) -> botocore_token.BotocoreToken:
+        """Return a token provider for AWS services that accept a bearer token.
+
+        Meant for `botocore.session.get_session().register_component("token_provider", ...)`.
+        """
+        return botocore_token.BotocoreToken(self.login)
+
+    def auth_for_globus(self) -> globus_sdk.authorizers.GlobusAuthorizer:
+        """Return an authorizer for the Globus SDK: `globus_sdk.TransferClient(authorizer=...)`."""
+        return globus_authorizer.GlobusLogin(self.login)
+
     def calls(self, origin: str | None = None) -> _calls.Calls:
         """Return the core of these adapters, for another HTTP library."""
         return _calls.Calls(_Bearer(self.login), origin)
@@ -115,6 +137,10 @@ class Session(TokenCarriers):
         A token that is bound to a key is sent with a new proof each time (RFC 9449 §7).
         """
         return httpx2_auth.client_of(self.calls(), self.tls())
+
+    def auth_for_azure(self) -> azure_credential.AzureCredential:
+        """Return a `TokenCredential` for Azure's SDK. It gives the token only for scopes that the login has."""
+        return azure_credential.AzureCredential(self.login)
 
     def send(self, request: Request) -> Response:
         """Send one request with the token, renewed once after a 401; no redirect is followed.

@@ -38,8 +38,8 @@ from keyfob.client.model.notices import (
     SlowedDown,
     StillPending,
     VaultNote,
-    printable,
 )
+from keyfob.client.model.printable import printable
 from keyfob.client.model.question import Question
 from keyfob.client.ports import DeviceRequested, LoginEvent, Pasted
 from keyfob.errors import LoginRequired
