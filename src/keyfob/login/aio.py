@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     import httpx2  # noqa: TID251  its type only
 
     from keyfob.client.io.http import httpx2_auth
-    from keyfob.client.io.sdk import azure_credential, mcp_storage
-else:  # httpx2 takes 70 ms, the others import their SDK
+    from keyfob.client.io.sdk import azure_credential
+    from keyfob.client.io.sdk.azure_credential import AsyncAzureCredential
+else:  # httpx2 takes 70 ms, the other imports its SDK
     azure_credential = LazyModule("keyfob.client.io.sdk.azure_credential")
-    mcp_storage = LazyModule("keyfob.client.io.sdk.mcp_storage")
     httpx2_auth = LazyModule("keyfob.client.io.http.httpx2_auth")
 
 __all__ = ["App", "Session"]
@@ -74,13 +74,9 @@ class Session(TokenCarriers):
         """Return an HTTP client that sends the token to the first origin it calls, and renews it once after a 401."""
         return httpx2_auth.async_client_of(self.calls(), self.tls())
 
-    def auth_for_azure(self) -> azure_credential.AsyncAzureCredential:
+    def auth_for_azure(self) -> AsyncAzureCredential:
         """Return an `AsyncTokenCredential` for the clients in `azure.*.aio`."""
         return azure_credential.AsyncAzureCredential(self._login)
-
-    def auth_for_mcp(self) -> mcp_storage.McpStorage:
-        """Return storage for `mcp.client.auth.OAuthClientProvider`. The login refreshes its tokens, not the SDK."""
-        return mcp_storage.McpStorage(self._login)
 
     async def send(self, request: Request) -> Response:
         """Send one request with the token, renewed once after a 401; no redirect is followed."""

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from keyfob.client.model import certificate as certificates
     from keyfob.client.model import presets, storage_choice
     from keyfob.client.model import profile as profiles
+    from keyfob.client.model.certificate import CertificateFiles
     from keyfob.client.model.credential import Credential
     from keyfob.client.model.flow_names import FlowName
     from keyfob.client.model.notices import Notice
     from keyfob.client.model.pending_login import PendingLogin
+    from keyfob.client.model.profile import Dpop, Profile
     from keyfob.client.model.question import Question
     from keyfob.client.model.source import AssertionAudience, IdentityUse, Source
     from keyfob.client.model.step_up import StepUp
@@ -82,7 +84,7 @@ class App:
         identity_as: IdentityUse | None = None,
         ca: Path | str | None = None,
         assertion_audience: AssertionAudience = "issuer",
-        dpop: profiles.Dpop = "off",
+        dpop: Dpop = "off",
         certificate: Path | str | None = None,
         certificate_key: Path | str | None = None,
         vault: Vault | None = None,
@@ -138,7 +140,7 @@ class App:
         habits = presets.habits_of(found.issuer)
         if profile is None:
             profile = profiles.own_name(found.issuer, client_id, audience, is_machine=is_machine)
-        self.profile: profiles.Profile = profiles.Profile(
+        self.profile: Profile = profiles.Profile(
             profile,
             found.issuer,
             client_id,
@@ -306,7 +308,7 @@ class App:
             self.vault.make_quick(self.profile.name)
 
     def login(
-        self, world: World, profile: profiles.Profile | None = None, step_up: Callable[[StepUp], object] | None = None
+        self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> Login:
         """Return the stored login over a World. Sessions and commands are built on it."""
         return parts.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
@@ -326,7 +328,7 @@ class App:
 
         return parts.SystemWorld(notify, terminal=terminal, ask=ask, http=send, home=self._home)
 
-    def _read_credential(self, source: Source | certificates.CertificateFiles) -> Credential:
+    def _read_credential(self, source: Source | CertificateFiles) -> Credential:
         if isinstance(source, certificates.CertificateFiles):
             return certificates.Certificate(key_pair.KeyPair.of(source.certificate, source.key).thumbprint())
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
@@ -334,7 +336,7 @@ class App:
         return read_credential(source, None if self.profile.ca is None else pathlib.Path(self.profile.ca))
 
 
-def _files(certificate: Path | str | None, key: Path | str | None) -> certificates.CertificateFiles | None:
+def _files(certificate: Path | str | None, key: Path | str | None) -> CertificateFiles | None:
     """Return the place of a certificate and its key.
 
     Raises:

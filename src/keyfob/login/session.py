@@ -22,10 +22,20 @@ if TYPE_CHECKING:
 
     from keyfob.client.flows.logout import LoggedOut
     from keyfob.client.io.http import aiohttp_auth, connections, httpx2_auth, httpx_auth, requests_auth
-    from keyfob.client.io.sdk import azure_credential, botocore_token, globus_authorizer, google_credentials
+    from keyfob.client.io.sdk import (
+        azure_credential,
+        botocore_token,
+        globus_authorizer,
+        google_credentials,
+        mcp_storage,
+    )
+    from keyfob.client.io.sdk.azure_credential import AzureCredential
+    from keyfob.client.io.sdk.botocore_token import BotocoreToken
+    from keyfob.client.io.sdk.mcp_storage import McpStorage
     from keyfob.client.model.step_up import StepUp
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.session import calls as _calls
+    from keyfob.client.session.calls import Calls, TokenHeaders
     from keyfob.protocol.http import Request, Response
     from keyfob.protocol.secret import Secret
 else:  # a token alone needs none of it; an adapter imports its HTTP library or its SDK
@@ -33,6 +43,7 @@ else:  # a token alone needs none of it; an adapter imports its HTTP library or 
     botocore_token = LazyModule("keyfob.client.io.sdk.botocore_token")
     globus_authorizer = LazyModule("keyfob.client.io.sdk.globus_authorizer")
     google_credentials = LazyModule("keyfob.client.io.sdk.google_credentials")
+    mcp_storage = LazyModule("keyfob.client.io.sdk.mcp_storage")
     _calls = LazyModule("keyfob.client.session.calls")
     connections = LazyModule("keyfob.client.io.http.connections")
     aiohttp_auth = LazyModule("keyfob.client.io.http.aiohttp_auth")
@@ -88,7 +99,7 @@ class TokenCarriers:
         """Return credentials for Google's client libraries: `storage.Client(credentials=...)`."""
         return google_credentials.GoogleCredentials(self.login)
 
-    def auth_for_botocore(self) -> botocore_token.BotocoreToken:
+    def auth_for_botocore(self) -> BotocoreToken:
         """Return a token provider for AWS services that accept a bearer token.
 
         Meant for `botocore.session.get_session().register_component("token_provider", ...)`.
@@ -99,7 +110,11 @@ class TokenCarriers:
         """Return an authorizer for the Globus SDK: `globus_sdk.TransferClient(authorizer=...)`."""
         return globus_authorizer.GlobusLogin(self.login)
 
-    def calls(self, origin: str | None = None) -> _calls.Calls:
+    def auth_for_mcp(self) -> McpStorage:
+        """Return storage for `mcp.client.auth.OAuthClientProvider`. The login refreshes its tokens, not the SDK."""
+        return mcp_storage.McpStorage(self.login)
+
+    def calls(self, origin: str | None = None) -> Calls:
         """Return the core of these adapters, for another HTTP library."""
         return _calls.Calls(_Bearer(self.login), origin)
 
@@ -138,7 +153,7 @@ class Session(TokenCarriers):
         """
         return httpx2_auth.client_of(self.calls(), self.tls())
 
-    def auth_for_azure(self) -> azure_credential.AzureCredential:
+    def auth_for_azure(self) -> AzureCredential:
         """Return a `TokenCredential` for Azure's SDK. It gives the token only for scopes that the login has."""
         return azure_credential.AzureCredential(self.login)
 
@@ -194,7 +209,7 @@ class _Bearer:
     def __init__(self, login: Login) -> None:
         self._login = login
 
-    def authorize(self, request: Request, *, renew: bool = False) -> _calls.TokenHeaders:
+    def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
         return run(self._login.authorize(request, renew=renew))
 
     def store_nonce(self, request: Request, response: Response) -> bool:

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
+from keyfob.client.io.aio import in_thread
 from keyfob.client.io.sdk.plain_token import expiry_of, plain_token
 from keyfob.client.session.login import Login
 from keyfob.errors import Misuse
@@ -20,7 +21,7 @@ class McpStorage:
 
     async def get_tokens(self) -> OAuthToken:
         """Return a valid access token. Raises as `Session.token`."""
-        stored = await plain_token(self._login)
+        stored = await in_thread(plain_token(self._login))
         until = expiry_of(stored)
         return OAuthToken(
             access_token=stored.access_token.reveal(),
