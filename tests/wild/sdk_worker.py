@@ -15,11 +15,7 @@ THREADS = 3
 
 
 def app(issuer: str, home: str) -> App:
-    return App(issuer=issuer, client_id="cli", profile="default", home=Path(home), endpoints=endpoints(issuer))
-
-
-def endpoints(issuer: str) -> dict[str, str]:
-    return {"token_endpoint": f"{issuer}token"}
+    return App(issuer=issuer, client_id="cli", profile="default", home=Path(home))
 
 
 def google(session: Session, api: str) -> Callable[[], object]:
@@ -72,25 +68,35 @@ def globus(session: Session, api: str) -> Callable[[], object]:
 
 
 def mcp(session: Session, api: str) -> Callable[[], object]:
+    import httpx2
     from mcp.client.auth import OAuthClientProvider
     from mcp.shared.auth import OAuthClientMetadata
 
     async def call() -> int:
-        own = aio.App(app(session.login.profile.issuer, sys.argv[4])).session()
         metadata = OAuthClientMetadata(redirect_uris=["http://127.0.0.1/callback"])
-        provider = OAuthClientProvider(f"{api}/orders", metadata, own.auth_for_mcp())
-        async with http_client()(auth=provider) as client:
+        provider = OAuthClientProvider(f"{api}/orders", metadata, session.auth_for_mcp())
+        async with httpx2.AsyncClient(auth=provider) as client:
             return int((await client.get(f"{api}/orders")).status_code)
-
-    def http_client() -> type:
-        """The HTTP library of the installed SDK: httpx2, or httpx for the older ones."""
-        base = next(one for one in OAuthClientProvider.__mro__ if one.__name__ == "Auth")
-        return __import__(base.__module__.partition(".")[0]).AsyncClient
 
     return lambda: asyncio.run(call())
 
 
-SDKS = {found.__name__: found for found in (google, azure, azure_async, botocore, globus, mcp)}
+def keyring(session: Session, api: str) -> Callable[[], object]:
+    import keyring
+    import requests
+
+    from keyfob.cli.keyring_backend import KeyfobKeyring
+
+    keyring.set_keyring(KeyfobKeyring())  # as its entry point does where keyfob is installed
+
+    def call() -> int:
+        token = keyring.get_password(f"{api}/orders", "__token__")
+        return requests.get(f"{api}/orders", headers={"authorization": f"Bearer {token}"}, timeout=20).status_code
+
+    return call
+
+
+SDKS = {found.__name__: found for found in (google, azure, azure_async, botocore, globus, keyring, mcp)}
 
 if __name__ == "__main__":
     name, issuer, api, home = sys.argv[1:]

@@ -32,7 +32,8 @@ async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, 
     if claims:  # continuous access evaluation: they go into an authorization request, with a user
         raise LoginRequired("the API asks for claims that the login does not have", hint=profile.login_hint())
     stored = await plain_token(login)
-    whole_api = Scope.of([f"{(profile.audience or '').rstrip('/')}{end}" for end in (_DEFAULT, f"/{_DEFAULT}")])
+    api = (profile.audience or "").rstrip("/")
+    whole_api = Scope.of([f"{api}{_DEFAULT}", f"{api}/{_DEFAULT}"] if api else ())
     wanted = StepUp(Scope.of(scopes) - profile.scope - stored.scope - whole_api)
     if wanted.scope:
         line = wanted.command(profile, stored.scope)

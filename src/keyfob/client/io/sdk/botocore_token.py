@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
-
-from botocore.tokens import FrozenAuthToken
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from keyfob.client.io.sdk.plain_token import expiry_of, plain_token
 from keyfob.client.session.login import Login
 from keyfob.run import run
 
-_MIN_TTL: Final = timedelta(minutes=1)
+
+class FrozenToken(NamedTuple):
+    """The fields of botocore's `FrozenAuthToken`; this module does not import botocore."""
+
+    token: str
+    expiration: datetime | None
 
 
 class BotocoreToken:
@@ -26,7 +29,7 @@ class BotocoreToken:
         """Return the token, which is read when a request is signed."""
         return self
 
-    def get_frozen_token(self) -> FrozenAuthToken:
+    def get_frozen_token(self) -> FrozenToken:
         """Return a valid token. Raises as `Session.token`."""
-        stored = run(plain_token(self._login, _MIN_TTL))
-        return FrozenAuthToken(stored.access_token.reveal(), expiry_of(stored))
+        stored = run(plain_token(self._login))
+        return FrozenToken(stored.access_token.reveal(), expiry_of(stored))

@@ -15,11 +15,11 @@ from keyfob.run import run
 _MIN_TTL: Final = timedelta(minutes=4)
 
 
-class GoogleCredentials(Credentials):  # type: ignore[misc]  # google-auth types its methods, not this class
+class GoogleCredentials(Credentials):
     """For `storage.Client(credentials=...)`, `AuthorizedSession(...)` and gRPC."""
 
     def __init__(self, login: Login) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # google-auth has a few types
         self._login = login
 
     def refresh(self, request: object) -> None:  # noqa: ARG002  the login has its own connection
