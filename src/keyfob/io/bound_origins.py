@@ -1,9 +1,7 @@
 """The origins that each tool may get a token for: the lines of one file, which need no parser.
 
-`keyfob setup` writes a line for each tool and origin. As `quick.py`, this module imports only `os`.
+`keyfob setup` writes a line for each tool and origin. This module imports no more than `quick.py`.
 """
-
-import os
 
 from keyfob.io import quick
 
@@ -69,7 +67,7 @@ def find(tool: str, origin: str, profile: str) -> str:
         OSError: There is no such file, or others may read it.
     """
     home = quick.place("")[1]
-    lines = read(quick.read(os.path.join(home, NAME)))
+    lines = read(quick.read(f"{home}/{NAME}"))
     found = [line for line in lines if line.tool == tool and line.origin == origin and profile in {"", line.profile}]
     if len(found) != 1 or found[0].seen == "-" or found[0].seen != state_of(home, found[0].profile):
         return ""

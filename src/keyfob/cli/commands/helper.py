@@ -1,4 +1,4 @@
-"""`keyfob helper`: reply to a tool that asks for a token, in the tool's own protocol. `keyfob setup` writes the calls."""
+"""`keyfob helper`: reply to a tool that asks for a token, in the tool's own protocol."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Reply on stdout. An error is explained on stderr, which most tools show; on stdout stands the protocol's answer."""
+    """Reply on stdout. An error is explained on stderr, which most tools show; stdout has the protocol's reply."""
     protocol = protocol_of(flags.tool)
     given = read_stdin() if protocol.READS_STDIN else b""
     options = {name: value for name in OPTIONS.get(flags.tool, {}) if (value := getattr(flags, name))}

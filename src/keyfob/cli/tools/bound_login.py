@@ -1,6 +1,6 @@
 """The login whose token a tool may get for an address.
 
-Tools run in folders with files of others, so the project's file is not read; nobody is asked, since many tools run at once.
+Tools run in folders with files of others, so the project's file is not read. Many run at once, so nobody is asked.
 """
 
 from __future__ import annotations

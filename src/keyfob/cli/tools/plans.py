@@ -161,7 +161,7 @@ def plan_pip(wanted: ToolSetup) -> SetupPlan:
     ]
     other = shutil.which("keyring")
     if other is None or launcher.is_own(Path(other)):
-        files.append(EditedFile(Path(wanted.keyfob[0]).parent / "keyring", launcher, is_shared=True))
+        files.append(EditedFile(_folder_of(wanted.keyfob) / "keyring", launcher, is_shared=True))
     parts = urlsplit(wanted.url)
     index = f"{parts.scheme}://oauth2@{wanted.host}{parts.path}"
     return SetupPlan("keyring", tuple(files), example=f"pip install --index-url {index} PACKAGE")
@@ -216,6 +216,12 @@ def find_keyfob() -> tuple[str, ...]:
     if started.stem == "keyfob" and started.is_file():
         return (str(started.absolute()),)
     return (sys.executable, "-m", "keyfob")
+
+
+def _folder_of(keyfob: tuple[str, ...]) -> Path:
+    """Return the folder of the command keyfob, which is usually on the PATH; keyfob's own if nothing can be added."""
+    folder = Path(keyfob[0]).parent
+    return folder if len(keyfob) == 1 and os.access(folder, os.W_OK) else _bin()
 
 
 def _bin() -> Path:

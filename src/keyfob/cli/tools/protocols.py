@@ -6,8 +6,6 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import cast
-
     from keyfob.cli.tools.exchange import HelperProtocol
 
 # Each is a module of this package, which is imported only when its tool calls.
@@ -35,5 +33,4 @@ OPTIONS: dict[str, dict[str, str]] = {
 
 def protocol_of(name: str) -> HelperProtocol:
     """Return the module that implements a protocol."""
-    module = importlib.import_module(f"keyfob.cli.tools.{name}")
-    return cast("HelperProtocol", module) if TYPE_CHECKING else module
+    return importlib.import_module(f"keyfob.cli.tools.{name}")  # type: ignore[return-value]
