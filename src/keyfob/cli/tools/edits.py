@@ -142,7 +142,7 @@ class JsonMember:
     value: str
 
     def apply(self, text: str | None) -> str | None:
-        whole = _object(json.loads(text)) if text and text.strip() else {}
+        whole = _read_json(text)
         section = _object(whole.get(self.section, {}))
         if section.get(self.name) == self.value:
             return text
@@ -151,15 +151,14 @@ class JsonMember:
         return _write_json({**whole, self.section: {**section, self.name: self.value}}, text)
 
     def undo(self, text: str | None) -> str | None:
-        if not text or not text.strip():
-            return text
-        whole = _object(json.loads(text))
+        whole = _read_json(text)
         section = dict(_object(whole.get(self.section, {})))
         if section.get(self.name) != self.value:
             return text
         del section[self.name]
         left = {name: value for name, value in whole.items() if name != self.section or section}
-        return _write_json({**left, **({self.section: section} if section else {})}, text)
+        left = {**left, **({self.section: section} if section else {})}
+        return _write_json(left, text) if left else None
 
     def shown(self) -> list[str]:
         return [json.dumps({self.section: {self.name: self.value}})]
@@ -205,6 +204,13 @@ def _object(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise Misuse("the file is not a JSON object as expected", hint="Change it yourself.")
     return cast("dict[str, object]", value)
+
+
+def _read_json(text: str | None) -> Mapping[str, object]:
+    try:
+        return _object(json.loads(text)) if text and text.strip() else {}
+    except (ValueError, RecursionError):
+        return _object(None)
 
 
 def _write_json(members: Mapping[str, object], before: str | None) -> str:
