@@ -7,20 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.cli.tools.edits import JsonMember, LauncherFile, MarkedBlock
+from keyfob.cli.tools.edits import JsonMember, LauncherFile, ListedUser, MarkedBlock
 from keyfob.errors import Misuse
 
 BLOCK = MarkedBlock("git https://a.example", ("[credential]", "\thelper = x"))
-LISTED = MarkedBlock(
-    "kubectl a", ("- name: k", "  user: {}"), after=re.compile(r"users:\s*$"), heading=("users:",),
-    no_place=re.compile(r"users:\s*[^#\s]|\s*\{"),
-)  # fmt: skip
+LISTED = ListedUser("keyfob-a", ("- name: keyfob-a", "  user: {}"))
 IN_SECTION = MarkedBlock(
     "pip", ("keyring-provider = subprocess",), after=re.compile(r"\[global\]\s*$"), heading=("[global]",),
     refuses=re.compile(r"\s*keyring-provider\s*="),
 )  # fmt: skip
 AT_TOP = MarkedBlock("uv", ("a = 1",), at_top=True)
-BLOCKS = (BLOCK, LISTED, IN_SECTION, AT_TOP)
+BLOCKS = (BLOCK, IN_SECTION, AT_TOP)
 LINES = st.lists(st.sampled_from(["", "a", "users:", "- name: x", "  - name: y", "[global]", "# note", "\tb = c"]))
 
 
@@ -57,19 +54,44 @@ def test_a_block_is_replaced_where_it_stands() -> None:
     assert changed.apply(f"{once}[b]\n") == once.replace("= x", "= y") + "[b]\n"
 
 
-def test_an_item_has_the_indentation_of_the_list() -> None:
-    text = "users:\n  - name: other\n    user: {}\nkind: Config\n"
-
-    assert LISTED.apply(text) == (
-        "users:\n# keyfob: begin kubectl a\n  - name: k\n    user: {}\n# keyfob: end kubectl a\n"
-        "  - name: other\n    user: {}\nkind: Config\n"
-    )
-    assert LISTED.apply("kind: Config\n") == (
-        "kind: Config\n# keyfob: begin kubectl a\nusers:\n- name: k\n  user: {}\n# keyfob: end kubectl a\n"
-    )
+OTHER = "kind: Config\nusers:\n{0}- name: other\n{0}  user: {{}}\ncontexts: []\n"
+MORE = OTHER.replace("contexts", "{0}- name: more\n{0}  user:\n{0}    token: x\ncontexts")
 
 
-@pytest.mark.parametrize("text", ["users: []\n", '{"users": []}\n', "users: [{name: a}]\n"])
+@pytest.mark.parametrize("indent", ["", "  "])
+@pytest.mark.parametrize("form", [OTHER, MORE])
+def test_a_user_is_added_to_a_kubeconfig_and_taken_back(form: str, indent: str) -> None:
+    text = form.format(indent)
+
+    once = LISTED.apply(text)
+
+    assert once == text.replace("users:\n", f"users:\n{indent}- name: keyfob-a\n{indent}  user: {{}}\n")
+    assert LISTED.apply(once) == once
+    assert LISTED.undo(once) == text
+    assert LISTED.undo(text) == text
+
+
+@pytest.mark.parametrize("empty", ["users: null", "users: []", "users:", "users: ~"])
+def test_a_kubeconfig_without_users_gets_one(empty: str) -> None:
+    once = LISTED.apply(f"kind: Config\n{empty}\npreferences: {{}}\n")
+
+    assert once == "kind: Config\nusers:\n- name: keyfob-a\n  user: {}\npreferences: {}\n"
+    assert LISTED.undo(once) == "kind: Config\nusers: null\npreferences: {}\n"
+
+
+def test_a_user_of_an_older_setup_is_replaced_also_after_kubectl_has_written_the_file() -> None:
+    before = "contexts:\n- name: keyfob-a\n  context: {}\nusers:\n- name: other\n- name: keyfob-a\n"
+    text = f"{before}  user:\n    exec:\n      args:\n      - x\n\n- name: z\n"
+
+    assert LISTED.apply(text) == f"{before}  user: {{}}\n- name: z\n"
+
+
+def test_a_kubeconfig_that_was_not_there_is_gone_again() -> None:
+    assert LISTED.apply(None) == "users:\n- name: keyfob-a\n  user: {}\n"
+    assert LISTED.undo(LISTED.apply(None)) is None
+
+
+@pytest.mark.parametrize("text", ['{"users": []}\n', "users: [{name: a}]\n"])
 def test_a_file_in_another_form_is_left_alone(text: str) -> None:
     assert LISTED.apply(text) is None
     assert LISTED.undo(text) == text

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -65,7 +66,7 @@ def token_of(header: str) -> str:
 
 
 @contextmanager
-def guarded(issuer: StrictIssuer, *, is_open: bool = False) -> Iterator[Guarded]:
+def guarded(issuer: StrictIssuer, *, is_open: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[Guarded]:
     """Serve on this machine; an open one takes the token from the body, as AWS STS does."""
 
     class GuardedHandler(BaseHTTPRequestHandler):
@@ -78,6 +79,8 @@ def guarded(issuer: StrictIssuer, *, is_open: bool = False) -> Iterator[Guarded]
                 server.took.append(token)
             newest = [f"at-{at}-{family.newest}" for at, family in enumerate(issuer.families, 1)]
             is_good = token in newest and token not in server.refused
+            if is_open:  # AWS' credentials sign the request
+                is_good = is_good or "Credential=ASIAEXAMPLE/" in (self.headers.get("authorization") or "")
             status, kind, content = server.find(self.path, body) if is_good else (401, "text/plain", b"no")
             self.send_response(status)
             if not is_good:
@@ -92,9 +95,16 @@ def guarded(issuer: StrictIssuer, *, is_open: bool = False) -> Iterator[Guarded]
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), GuardedHandler)
-    httpd.daemon_threads = True
-    server = Guarded(f"http://127.0.0.1:{httpd.server_port}", {})
+    class GuardedServer(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A client may try plain HTTP first, or go away."""
+
+    httpd = GuardedServer(("127.0.0.1", 0), GuardedHandler)
+    if tls is not None:
+        httpd.socket = tls.wrap_socket(httpd.socket, server_side=True, do_handshake_on_connect=False)
+    server = Guarded(f"http{'' if tls is None else 's'}://127.0.0.1:{httpd.server_port}", {})
     thread = threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -189,7 +199,9 @@ def credentials_of_sts(path: str, body: bytes) -> Found:
     """Answer as STS does: the reference of AssumeRoleWithWebIdentity."""
     form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
     if form.get("Action") != "AssumeRoleWithWebIdentity":
-        return 200, "text/xml", b"<GetCallerIdentityResponse/>"
+        who = b"<Arn>arn:aws:iam::123456789012:role/deploy</Arn>"
+        name = b"GetCallerIdentity"
+        return 200, "text/xml", b"<%bResponse><%bResult>%b</%bResult></%bResponse>" % (name, name, who, name, name)
     until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     text = f"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
       <AssumeRoleWithWebIdentityResult>

@@ -11,6 +11,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
@@ -67,6 +68,8 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(flags: Namespace) -> int:
     url = url_of_host(flags.url)
+    if flags.tool == "docker":  # which names no scheme when it asks
+        url = url_of_host(urlsplit(url).netloc)
     if not is_safe(url):
         raise Misuse("that is not a safe address", hint="It looks like https://git.example.com")
     profile = name_of(flags)

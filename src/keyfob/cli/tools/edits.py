@@ -47,7 +47,6 @@ class MarkedBlock:
         after: The line to insert a new block after, or None for the end of the file.
         heading: Lines to add before, if there is no such line; then the block is at the end.
         refuses: A line that must not be elsewhere in the file: another setting of the same.
-        no_place: A line of a file that is written in another form, which has no place for the block.
         at_top: Whether a new block is at the top of the file.
     """
 
@@ -56,7 +55,6 @@ class MarkedBlock:
     after: re.Pattern[str] | None = None
     heading: tuple[str, ...] = ()
     refuses: re.Pattern[str] | None = None
-    no_place: re.Pattern[str] | None = None
     at_top: bool = False
 
     def apply(self, text: str | None) -> str | None:
@@ -70,14 +68,12 @@ class MarkedBlock:
         if found is not None:
             mark, *inner = (line.rstrip("\r\n") for line in lines[first : last - 1])
             has_heading = bool(self.heading) and inner[: len(self.heading)] == [*self.heading]
-            body = self._body(has_heading=has_heading, indent=_indent_of(inner[len(self.heading) * has_heading :]))
-            return "".join([*lines[:first], *_ended([mark, *body, self._end], end), *lines[last:]])
-        if self.no_place is not None and any(self.no_place.match(line) for line in lines):
-            return None
+            body = [mark, *self._body(has_heading=has_heading), self._end]
+            return "".join([*lines[:first], *_ended(body, end), *lines[last:]])
         place = next((at for at, line in enumerate(lines, 1) if self.after and self.after.match(line)), None)
         has_heading = place is None
         place = (0 if self.at_top else len(lines)) if place is None else place
-        body = self._body(has_heading=has_heading, indent="" if has_heading else _indent_of(lines[place:]))
+        body = self._body(has_heading=has_heading)
         is_open = 0 < place == len(lines) and not lines[-1].endswith("\n")
         block = [self._begin + (_NO_LINE_END if is_open else ""), *body, self._end]
         return "".join([*lines[:place], end if is_open else "", *_ended(block, end), *lines[place:]])
@@ -97,8 +93,8 @@ class MarkedBlock:
     def shown(self) -> list[str]:
         return self._body(has_heading=True)
 
-    def _body(self, *, has_heading: bool, indent: str = "") -> list[str]:
-        return [*(self.heading if has_heading else ()), *(f"{indent}{line}" for line in self.lines)]
+    def _body(self, *, has_heading: bool) -> list[str]:
+        return [*(self.heading if has_heading else ()), *self.lines]
 
     @property
     def _begin(self) -> str:
@@ -125,6 +121,62 @@ class MarkedBlock:
                 hint="Remove them yourself, and try again.",
             )
         return begins[0], ends[0] + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ListedUser:
+    """A user in the list `users` of a kubeconfig. kubectl writes the file without comments, so there are no marks.
+
+    Attributes:
+        name: The user's name, which no other program chooses.
+        lines: The lines of the item, the first with its name.
+    """
+
+    name: str
+    lines: tuple[str, ...]
+
+    def apply(self, text: str | None) -> str | None:
+        lines = (text or "").splitlines()
+        if any(line.lstrip().startswith("{") for line in lines[:1]):
+            return None  # JSON
+        at = next((at for at, line in enumerate(lines) if re.match("users:", line)), None)
+        if at is None:
+            return _lines([*lines, "users:", *self.lines])
+        if not re.fullmatch(r"users:\s*(null|\[\]|~)?\s*(#.*)?", lines[at]):
+            return None  # a list in one line
+        lines[at] = re.sub(r"users:\s*(null|\[\]|~)", "users:", lines[at])
+        found = self._find(lines)
+        first, last = found or (at + 1, at + 1)
+        indent = _indent_of(lines[at + 1 :])
+        return _lines([*lines[:first], *(f"{indent}{line}" for line in self.lines), *lines[last:]])
+
+    def undo(self, text: str | None) -> str | None:
+        lines = (text or "").splitlines()
+        found = self._find(lines)
+        if found is None:
+            return text
+        left = [*lines[: found[0]], *lines[found[1] :]]
+        if not self._has_users(left):
+            left = ["users: null" if re.match("users:", line) else line for line in left]
+        return None if left == ["users: null"] else _lines(left)
+
+    def shown(self) -> list[str]:
+        return ["users:", *self.lines]
+
+    def _find(self, lines: list[str]) -> tuple[int, int] | None:
+        """Return the places of the item's first line and after its last."""
+        start = re.compile(rf"( *)- name: [\"']?{re.escape(self.name)}[\"']?\s*")
+        is_users = False
+        for at, line in enumerate(lines):
+            is_users = line.startswith("users:") if re.match(r"[a-zA-Z]", line) else is_users
+            if is_users and (found := start.fullmatch(line)):
+                inner = re.compile(rf"{found[1]}  |\s*$")
+                return at, next((end for end in range(at + 1, len(lines)) if not inner.match(lines[end])), len(lines))
+        return None
+
+    def _has_users(self, lines: list[str]) -> bool:
+        at = next(at for at, line in enumerate(lines) if re.match("users:", line))
+        return any(line.lstrip().startswith("- ") for line in lines[at + 1 : at + 2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +246,13 @@ def _ended(lines: list[str], end: str) -> list[str]:
     return [f"{line}{end}" for line in lines]
 
 
+def _lines(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _indent_of(lines: list[str]) -> str:
-    """Return the indentation of the items of a list in YAML: that of the first line, if it is an item."""
-    first = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
+    """Return the indentation of the items of a list in YAML, by the line after its name."""
+    first = lines[0] if lines else ""
     return first[: len(first) - len(first.lstrip())] if first.lstrip().startswith("- ") else ""
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from keyfob.cli.tools.aws import ROLE, SESSION, STS
-from keyfob.cli.tools.edits import JsonMember, LauncherFile, MarkedBlock, SettingsEdit
+from keyfob.cli.tools.edits import JsonMember, LauncherFile, ListedUser, MarkedBlock, SettingsEdit
 from keyfob.cli.tools.kubectl import VERSIONS
 from keyfob.client.io.vault.files import home
 from keyfob.errors import Misuse
@@ -109,12 +109,10 @@ def plan_kubectl(wanted: ToolSetup) -> SetupPlan:
     )
     first = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
     path = Path(first) if first else Path.home() / ".kube" / "config"
-    block = MarkedBlock(
-        f"kubectl {wanted.host}", lines, after=re.compile(r"users:\s*(#.*)?$"), heading=("users:",),
-        no_place=re.compile(r"users:\s*[^#\s]|\s*\{"),
-    )  # fmt: skip
     then = f"kubectl config set-context --current --user={name}"
-    return SetupPlan("kubectl", (EditedFile(path, block, ("kubectl", "helm")),), then, "kubectl get pods")
+    return SetupPlan(
+        "kubectl", (EditedFile(path, ListedUser(name, lines), ("kubectl", "helm")),), then, "kubectl get pods"
+    )
 
 
 def plan_aws(wanted: ToolSetup) -> SetupPlan:
