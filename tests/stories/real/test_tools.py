@@ -27,6 +27,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the tools are s
 ROLE = "arn:aws:iam::123456789012:role/deploy"
 AWS = next((path for path in (Path(sys.executable).parent / "aws", Path("/usr/bin/aws")) if path.exists()), None)
 
+PNPM = shutil.which("pnpm")
+
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Workplace]:
@@ -242,6 +244,21 @@ def test_npm_reads_a_package_of_a_guarded_registry(here: Workplace, server: Guar
 
     assert done.stdout.strip() == "1.0.0", done.stderr
     assert without.returncode != 0
+    assert here.issuer.refreshes == 1
+
+
+@pytest.mark.skipif(PNPM is None, reason="pnpm is not installed")
+def test_pnpm_resolves_a_package_of_a_guarded_registry(here: Workplace, server: Guarded) -> None:
+    (here.folder / "bin" / "pnpm").symlink_to(str(PNPM))
+    versions = {"1.0.0": {"name": "keyfob-demo", "version": "1.0.0", "dist": {"tarball": f"{server.url}/t.tgz"}}}
+    server.pages["/keyfob-demo"] = as_json(name="keyfob-demo", **{"dist-tags": {"latest": "1.0.0"}}, versions=versions)
+    here.setup("npm", server.url)
+    here.setup("pnpm", server.url)
+
+    done = here.run("pnpm", "add", "--lockfile-only", "--registry", server.url, "keyfob-demo")
+
+    assert "+ keyfob-demo" in done.stdout, done.stdout + done.stderr
+    assert set(server.took) == {"at-1-2"}
     assert here.issuer.refreshes == 1
 
 

@@ -1,4 +1,4 @@
-"""`keyfob setup`: let git, kubectl, aws, docker, pip, npm and Bazel use a stored login; --remove takes it back."""
+"""`keyfob setup`: let git, kubectl, aws, docker, pip, npm, pnpm and Bazel use a stored login."""
 
 from __future__ import annotations
 
@@ -30,8 +30,15 @@ from keyfob.protocol.address import is_safe, origin_of
 _PRIVATE: Final = 0o600
 _PROGRAM: Final = 0o700
 _DOCKER: Final = "docker-credential-keyfob"
-_WHAT: Final = {"git": "the server", "kubectl": "the cluster's address, as in the kubeconfig", "docker": "the registry",
-                "pip": "the index", "npm": "the registry", "bazel": "the remote cache or the mirror"}  # fmt: skip
+_WHAT: Final = {
+    "git": "the server",
+    "kubectl": "the cluster's address, as in the kubeconfig",
+    "docker": "the registry",
+    "pip": "the index",
+    "npm": "the registry",
+    "pnpm": "the registry",
+    "bazel": "the remote cache or the mirror",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,8 @@ def _add(flags: Namespace, plan: SetupPlan, url: str, name: str) -> int:
     for change in left:
         _show(change, "write yourself into")
     if not flags.dry_run:
-        ToolFile().add(plan.helper, origin, profile)
+        if plan.helper:
+            ToolFile().add(plan.helper, origin, profile)
         for change in written:
             _write(change)
         _finish(flags.tool, plan, is_installed=is_installed)

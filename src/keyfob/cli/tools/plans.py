@@ -166,22 +166,30 @@ def plan_pip(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_npm(wanted: ToolSetup) -> SetupPlan:
-    """Return the settings for npm, which has no helpers and reads a variable, and for pnpm, which has."""
-    _refuse_windows("npm")
-    path = urlsplit(wanted.url).path.strip("/")
-    registry = f"//{wanted.host}/{path}/" if path else f"//{wanted.host}/"
+    """Return the setting for npm, which has no helpers: it reads a variable, which `keyfob run` sets."""
+    lines = (f"{_registry(wanted)}:_authToken=${{{_VARIABLE}}}",)
+    example = f"keyfob run --profile {wanted.profile} -- npm install --registry {wanted.url} PACKAGE"
+    return SetupPlan("", (_npmrc(wanted, lines, "npm"),), example=example)
+
+
+def plan_pnpm(wanted: ToolSetup) -> SetupPlan:
+    """Return the setting for pnpm, which has helpers. It replaces npm's, which pnpm would prefer."""
+    _refuse_windows("pnpm")
     launcher = _bin() / ("pnpm-" + re.sub(r"[^a-z0-9.-]", "-", wanted.host))
-    lines = (f"{registry}:_authToken=${{{_VARIABLE}}}", f"{registry}:tokenHelper={launcher}")
-    call = shlex.join(wanted.call("pnpm", "--registry", wanted.url))
-    settings = _variable_path("NPM_CONFIG_USERCONFIG") or Path.home() / ".npmrc"
-    return SetupPlan(
-        "pnpm",
-        (
-            EditedFile(settings, MarkedBlock(f"npm {registry}", lines), ("npm", "pnpm")),
-            EditedFile(launcher, LauncherFile(call)),
-        ),
-        example=f"keyfob run --profile {wanted.profile} -- npm install --registry {wanted.url} PACKAGE",
-    )
+    call = LauncherFile(shlex.join(wanted.call("pnpm", "--registry", wanted.url)))
+    settings = _npmrc(wanted, (f"{_registry(wanted)}:tokenHelper={launcher}",), "pnpm")
+    return SetupPlan("pnpm", (settings, EditedFile(launcher, call)), example="pnpm install")
+
+
+def _registry(wanted: ToolSetup) -> str:
+    """Return a registry's address as the name of a setting in `.npmrc`."""
+    path = urlsplit(wanted.url).path.strip("/")
+    return f"//{wanted.host}/{path}/" if path else f"//{wanted.host}/"
+
+
+def _npmrc(wanted: ToolSetup, lines: tuple[str, ...], program: str) -> EditedFile:
+    path = _variable_path("NPM_CONFIG_USERCONFIG") or Path.home() / ".npmrc"
+    return EditedFile(path, MarkedBlock(f"npm {_registry(wanted)}", lines), (program,))
 
 
 def plan_bazel(wanted: ToolSetup) -> SetupPlan:
@@ -203,7 +211,8 @@ PLANS: Final[dict[str, tuple[str, Callable[[ToolSetup], SetupPlan]]]] = {
     "aws": ("a profile of AWS that assumes a role: the AWS CLI and every SDK", plan_aws),
     "docker": ("docker's credential helper for one registry: docker, podman and others", plan_docker),
     "pip": ("pip and uv at one index", plan_pip),
-    "npm": ("npm and pnpm at one registry", plan_npm),
+    "npm": ("npm at one registry, with keyfob run", plan_npm),
+    "pnpm": ("pnpm at one registry", plan_pnpm),
     "bazel": ("Bazel's credential helper for one host", plan_bazel),
 }
 
