@@ -105,7 +105,8 @@ def _add(flags: Namespace, plan: SetupPlan, url: str, name: str) -> int:
         _show(change, "write yourself into")
     if not flags.dry_run:
         if plan.helper:
-            ToolFile().add(plan.helper, origin, profile)
+            # Profiles of AWS share the address of STS, and each names its login.
+            ToolFile().add(plan.helper, origin, profile, replaces=flags.tool != "aws")
         for change in written:
             _write(change)
         _finish(flags.tool, plan, is_installed=is_installed)

@@ -37,8 +37,14 @@ class ToolFile:
             if line.tool == tool and line.profile == profile.name and line.login == key
         ]
 
-    def add(self, tool: str, origin: str, profile: Profile) -> None:
-        """Bind an origin to a login, in place of any other login of that tool.
+    def add(self, tool: str, origin: str, profile: Profile, *, replaces: bool = True) -> None:
+        """Bind an origin to a login.
+
+        Args:
+            tool: The name of the helper.
+            origin: The origin.
+            profile: The profile of the login.
+            replaces: Whether no other login of this tool stays bound to the origin.
 
         Raises:
             Misuse: There are too many.
@@ -46,7 +52,11 @@ class ToolFile:
         seen = bound_origins.state_of(str(self._home), profile.name)
         fresh = Bound(tool, origin, profile.name, login_key(profile), seen)
         with self._locked():
-            others = [line for line in self.load() if (line.tool, line.origin) != (tool, origin)]
+            others = [
+                line
+                for line in self.load()
+                if (line.tool, line.origin) != (tool, origin) or (not replaces and line.profile != profile.name)
+            ]
             if len(others) >= _MOST:
                 raise Misuse(f"tools have {_MOST} origins already", hint="Take some back: keyfob setup TOOL --remove")
             write_private(self._path, bound_origins.write([*others, fresh]))
