@@ -260,7 +260,7 @@ def test_the_token_is_for_the_address_that_was_set_up_and_for_this_tool(desk: De
 
 
 def test_an_address_that_no_one_has_named_is_not_bound_by_being_asked_for(desk: Desk, tools: Path, ask: Ask) -> None:
-    """[FC-09] `keyfob call` sends a token to the first address; a helper does not."""
+    """`keyfob call` sends a token to the first address; a helper does not."""
     desk.save(ISSUER)
 
     for _ in range(2):

@@ -137,14 +137,21 @@ def _finish(tool: str, plan: SetupPlan, *, is_installed: bool) -> None:
     """Print what is left to do, if anything, and a command to try."""
     if tool == "docker" and shutil.which(_DOCKER) is None:
         output.remark(f"docker looks for {_DOCKER} on the PATH, where it is not: it is beside keyfob")
-    if tool == "pip" and not (found := shutil.which("keyring")):
-        output.remark(f"pip looks for the command keyring on the PATH: add {Path(find_keyfob()[0]).parent} to it")
-    elif tool == "pip" and found and not LauncherFile.is_own(Path(found)):
-        output.remark(f"{found} is the command that pip asks; install keyfob beside it: keyfob help docs/tools.md")
+    if tool == "pip":
+        _check_keyring(plan)
     if plan.then:
         output.detail(f"Then run: {plan.then}")
     if is_installed:
         output.detail(f"Try: {plan.example}")
+
+
+def _check_keyring(plan: SetupPlan) -> None:
+    found = shutil.which("keyring")
+    made = next((file.path for file in plan.files if isinstance(file.edit, LauncherFile)), None)
+    if found is None and made is not None:
+        output.remark(f"pip looks for the command keyring on the PATH: add {made.parent} to it")
+    elif found is not None and not LauncherFile.is_own(Path(found)):
+        output.remark(f"{found} is the command that pip asks; keyfob help docs/tools.md says what to do")
 
 
 def _show(change: _Change, verb: str) -> None:

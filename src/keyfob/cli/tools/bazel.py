@@ -15,7 +15,7 @@ READS_STDIN = True
 
 def read(call: HelperCall) -> TokenWanted | HelperReply:
     try:
-        members = json.loads(call.given) if call.words == ["get"] else None
+        members: dict[str, object] | None = json.loads(call.given) if call.words == ["get"] else None
     except (ValueError, RecursionError):
         members = None
     uri = members.get("uri") if isinstance(members, dict) else None

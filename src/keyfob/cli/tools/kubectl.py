@@ -9,7 +9,11 @@ from keyfob.errors import Misuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from keyfob.errors import KeyfobError
+
+    Json: TypeAlias = "dict[str, Json] | str | None"
 
 READS_STDIN = False
 VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
@@ -18,7 +22,7 @@ _INFO = "KUBERNETES_EXEC_INFO"
 
 def read(call: HelperCall) -> TokenWanted | HelperReply:
     try:
-        info = json.loads(call.variables.get(_INFO, ""))
+        info: Json = json.loads(call.variables.get(_INFO, ""))
     except (ValueError, RecursionError):
         raise Misuse(f"{_INFO} is missing or not JSON", hint="kubectl sets it; run kubectl.") from None
     version = _member(info, "apiVersion")
@@ -44,5 +48,5 @@ def refuse(problem: KeyfobError) -> HelperReply:
     return HelperReply("", problem.exit)
 
 
-def _member(members: object, name: str) -> object:
+def _member(members: Json, name: str) -> Json:
     return members.get(name) if isinstance(members, dict) else None

@@ -247,8 +247,7 @@ def _config_home() -> Path:
 def _pip_file() -> Path:
     """Return the user's file of pip: the one that exists, in pip's order (pip config debug)."""
     mac = Path.home() / "Library" / "Application Support" / "pip" / "pip.conf"
-    usual = _config_home() / "pip" / "pip.conf"
-    return _first(usual, *([mac] if sys.platform == "darwin" else []), Path.home() / ".pip" / "pip.conf")
+    return _first(_config_home() / "pip" / "pip.conf", mac, Path.home() / ".pip" / "pip.conf")
 
 
 def _first(usual: Path, *others: Path) -> Path:

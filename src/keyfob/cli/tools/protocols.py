@@ -33,4 +33,4 @@ OPTIONS: dict[str, dict[str, str]] = {
 
 def protocol_of(name: str) -> HelperProtocol:
     """Return the module that implements a protocol."""
-    return importlib.import_module(f"keyfob.cli.tools.{name}")  # type: ignore[return-value]
+    return importlib.import_module(f"keyfob.cli.tools.{name}")  # pyright: ignore[reportReturnType]
