@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.cli.tools import exchange
+from keyfob.cli.tools import exchange, quick_reply
 from keyfob.cli.tools.plans import PLANS
 from keyfob.client.io.state.origin_files import OriginFiles
 from keyfob.client.io.state.tool_files import ToolFile
@@ -442,6 +442,20 @@ def test_the_quick_path_answers_only_for_what_was_compared(desk: Desk, tools: Pa
 
     assert "argparse" in modules
     assert ("password" in out) == (change == "readable")
+
+
+def test_ctrl_c_while_the_input_is_read_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(io.RawIOBase):
+        def read(self, _size: int = -1, /) -> bytes:
+            raise KeyboardInterrupt
+
+    class Terminal:
+        buffer = Interrupted()
+
+    exchange._given.clear()
+    monkeypatch.setattr(sys, "stdin", Terminal())
+
+    assert quick_reply.main(["helper", "git", "get"]) == 130
 
 
 def test_after_a_new_login_the_quick_path_is_used_again(desk: Desk, tools: Path, ask: Ask) -> None:

@@ -142,6 +142,18 @@ def test_twenty_helpers_at_once_make_one_refresh(here: Workplace, server: Guarde
     assert here.issuer.reuses == []
 
 
+def test_ten_setups_at_once_lose_no_line(here: Workplace) -> None:
+    here.has("git")
+    started = [here.start("keyfob", "setup", "git", f"https://{at}.example.com") for at in range(10)]
+
+    for one in started:
+        _, err = one.communicate(timeout=60)
+        assert one.returncode == 0, err
+
+    text = (here.folder / ".gitconfig").read_text(encoding="utf-8")
+    assert all(f'[credential "https://{at}.example.com"]' in text for at in range(10))
+
+
 def test_pip_and_uv_install_from_a_guarded_index(here: Workplace, server: Guarded) -> None:
     index = here.folder / "index"
     (index / "simple" / "keyfob-demo").mkdir(parents=True)

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import stat
 from argparse import ArgumentParser, Namespace
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ from keyfob.cli.tools.edits import LauncherFile
 from keyfob.cli.tools.exchange import url_of_host
 from keyfob.cli.tools.plans import PLANS, EditedFile, SetupPlan, ToolSetup, find_keyfob
 from keyfob.client.io.state.tool_files import ToolFile
+from keyfob.client.io.vault.files import home, make_folder
+from keyfob.client.io.vault.lock import locked
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.errors import Misuse, SystemFailed
 from keyfob.protocol.address import is_safe, origin_of
@@ -84,7 +87,16 @@ def run(flags: Namespace) -> int:
     if flags.remove and flags.tool == "aws":
         options["role_arn"] = "arn:aws:iam::000000000000:role/any"  # its lines are found by the profile's name
     plan = PLANS[flags.tool][1](ToolSetup(url, profile, find_keyfob(), options))
-    return _remove(flags, plan, url) if flags.remove else _add(flags, plan, url, profile)
+    with _alone(flags):
+        return _remove(flags, plan, url) if flags.remove else _add(flags, plan, url, profile)
+
+
+def _alone(flags: Namespace) -> AbstractContextManager[None]:
+    """Let one set-up at a time read and write the files of the tools."""
+    if flags.dry_run:
+        return contextlib.nullcontext()
+    make_folder(home())
+    return locked(home() / "setup.lock")
 
 
 def _add(flags: Namespace, plan: SetupPlan, url: str, name: str) -> int:

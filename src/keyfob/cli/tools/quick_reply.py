@@ -13,6 +13,7 @@ from keyfob.cli.tools.protocols import OPTIONS, PROTOCOLS, protocol_of
 from keyfob.io import bound_origins, quick
 
 _PORTS = {"http": "80", "https": "443"}
+_INTERRUPTED = 130
 _LOOPBACK = ("localhost", "127.0.0.1")
 
 
@@ -22,6 +23,8 @@ def main(words: list[str]) -> int:
         reply = _reply(words)
     except Exception:  # noqa: BLE001  the ordinary path explains the error; to import its class takes 5 ms
         reply = None
+    except KeyboardInterrupt:  # at a terminal, while the input is read
+        return _INTERRUPTED
     if reply is None:
         return -1
     try:

@@ -58,7 +58,11 @@ class ToolFile:
                 if (line.tool, line.origin) != (tool, origin) or (not replaces and line.profile != profile.name)
             ]
             if len(others) >= _MOST:
-                raise Misuse(f"tools have {_MOST} origins already", hint="Take some back.", flags="keyfob setup TOOL URL --remove")
+                raise Misuse(
+                    f"tools have {_MOST} origins already",
+                    hint="Take some back.",
+                    flags="keyfob setup TOOL URL --remove",
+                )
             write_private(self._path, bound_origins.write([*others, fresh]))
 
     def remove(self, tool: str, origin: str) -> bool:
