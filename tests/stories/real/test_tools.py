@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import zipfile
@@ -25,9 +26,11 @@ from tests.tls import Ground
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the tools are started by scripts of sh")
 ROLE = "arn:aws:iam::123456789012:role/deploy"
-AWS = next((path for path in (Path(sys.executable).parent / "aws", Path("/usr/bin/aws")) if path.exists()), None)
-
-PNPM = shutil.which("pnpm")
+# Beside what is installed, the programs of tests/wild count.
+PEERS = Path(os.environ.get("KEYFOB_TEST_PEERS") or "/nowhere") / "python" / "bin"
+AWS = shutil.which("aws", path=os.pathsep.join([str(PEERS), str(Path(sys.executable).parent), os.environ["PATH"]]))
+MODULES = Path(__file__).parents[2] / "wild" / "peers" / "node_modules" / ".bin"
+PNPM = shutil.which("pnpm", path=os.pathsep.join([str(MODULES), os.environ["PATH"]]))
 
 
 @pytest.fixture
@@ -185,11 +188,9 @@ def test_pip_and_uv_install_from_a_guarded_index(here: Workplace, server: Guarde
     assert here.issuer.refreshes == 1
 
 
+@pytest.mark.skipif(AWS is None, reason="aws is not installed")
 def test_the_aws_cli_assumes_a_role_with_the_token(here: Workplace) -> None:
-    tool = shutil.which("aws") if AWS is None else str(AWS)
-    if tool is None:
-        pytest.skip("aws is not installed")
-    (here.folder / "bin" / "aws").symlink_to(tool)
+    (here.folder / "bin" / "aws").symlink_to(str(AWS))
     with guarded(here.issuer, is_open=True) as sts:
         sts.pages["/"] = credentials_of_sts
         here.setup("aws", "--role-arn", ROLE, "--sts", sts.url)

@@ -9,7 +9,6 @@ from argparse import ArgumentParser, Namespace
 
 from keyfob.cli import output
 from keyfob.cli.commands.run import check_usable_elsewhere
-from keyfob.cli.flags import add_profile_flag
 from keyfob.cli.parser import sentence
 from keyfob.cli.tools.bound_login import find_bound
 from keyfob.cli.tools.exchange import HelperCall, HelperReply, read_stdin
@@ -25,7 +24,7 @@ def configure(parser: ArgumentParser) -> None:
     tools = parser.add_subparsers(metavar="PROTOCOL", required=True, dest="tool")
     for name, does in PROTOCOLS.items():
         tool = tools.add_parser(name, help=does, description=sentence(does), allow_abbrev=False)
-        add_profile_flag(tool)
+        tool.add_argument("--profile", metavar="NAME", help="which login (KEYFOB_PROFILE, or the one that was set up)")
         for option, meaning in OPTIONS.get(name, {}).items():
             tool.add_argument(f"--{option.replace('_', '-')}", metavar=option.rpartition("_")[2].upper(), help=meaning)
         tool.add_argument("words", nargs="*", metavar="WORD", help="what the tool says")
