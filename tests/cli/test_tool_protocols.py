@@ -73,7 +73,7 @@ def test_a_server_that_takes_only_passwords_gets_the_token_as_one() -> None:
     assert "password=at-1" in git.answer(wanted(git.read(call("get", given=given))), "at-1", None).text
 
 
-def test_git_hears_what_this_helper_can_and_that_it_stores_nothing() -> None:
+def test_the_helper_of_git_lists_its_capabilities_and_stores_nothing() -> None:
     assert reply(git.read(call("capability"))) == ("version 0\ncapability authtype\n", 0)
     assert reply(git.read(call("store", given=git_says(**ASKED, password="x")))) == ("", 0)
     assert reply(git.read(call("something-new"))) == ("", 0)
@@ -108,7 +108,7 @@ def test_docker_gets_the_token_as_a_password() -> None:
     }  # fmt: skip
 
 
-def test_docker_hears_its_own_words() -> None:
+def test_docker_gets_the_replies_of_its_protocol() -> None:
     assert reply(docker.read(call("get"))) == ("credentials not found in native keychain\n", 1)
     assert docker.not_ours().text == "credentials not found in native keychain\n"
     assert reply(docker.read(call("list"))) == ("{}\n", 0)

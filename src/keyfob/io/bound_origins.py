@@ -6,8 +6,8 @@
 from keyfob.io import quick
 
 NAME = "tools"
-_MARK = "keyfob-tools 1"
-_LARGEST = 64 * 1024
+KIND = "keyfob-tools "
+MARK = f"{KIND}1"
 _MEMBERS = 5
 
 
@@ -37,14 +37,14 @@ class Bound:
 def read(content: bytes) -> list[Bound]:
     """Parse the file; a damaged line, or a file of a later version, counts as none."""
     mark, *lines = content.decode("ascii", "replace").split("\n")
-    if mark != _MARK:
+    if mark != MARK:
         return []
     return [Bound(*words) for words in (line.split(" ") for line in lines) if len(words) == _MEMBERS]
 
 
 def write(lines: list[Bound]) -> bytes:
     texts = [" ".join((*line.name, line.login, line.seen)) for line in lines]
-    return "\n".join((_MARK, *texts, "")).encode("ascii")
+    return "\n".join((MARK, *texts, "")).encode("ascii")
 
 
 def state_of(home: str, profile: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from keyfob.client.io.state.origin_files import login_key
-from keyfob.client.io.vault.files import home, make_folder, read_private, remove, write_private
+from keyfob.client.io.vault.files import LATER_HINT, home, make_folder, read_private, remove, write_private
 from keyfob.client.io.vault.lock import locked
 from keyfob.client.model.profile import Profile
 from keyfob.errors import Misuse, VaultUnavailable
@@ -26,6 +26,9 @@ class ToolFile:
 
     def load(self) -> list[Bound]:
         raw = read_private(self._path)
+        first = (raw or b"").split(b"\n")[0].decode("ascii", "replace")
+        if first.startswith(bound_origins.KIND) and first != bound_origins.MARK:
+            raise VaultUnavailable(f"{self._path} was written by a newer keyfob", hint=LATER_HINT)
         return [] if raw is None else bound_origins.read(raw)
 
     def origins(self, tool: str, profile: Profile) -> list[str]:
