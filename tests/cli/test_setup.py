@@ -458,6 +458,40 @@ def test_ctrl_c_while_the_input_is_read_ends_quietly(monkeypatch: pytest.MonkeyP
     assert quick_reply.main(["helper", "git", "get"]) == 130
 
 
+@pytest.mark.parametrize("given", [asked(), asked("https://other.example.com")])
+def test_a_tool_that_went_away_gets_no_trace(desk: Desk, tools: Path, ask: Ask, given: str) -> None:
+    desk.save(ISSUER)
+    desk.type("setup", "git", GIT)
+    ask("git", "get", given=asked())
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KEYFOB_")}
+    for words in (["git", "get"], ["curl", GIT]):
+        helper = subprocess.Popen(
+            [sys.executable, "-m", "keyfob", "helper", *words], env=kept | {"KEYFOB_HOME": str(desk.home)}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert helper.stdout is not None
+        helper.stdout.close()
+        helper.stdout = None
+
+        _, err = helper.communicate(given, timeout=30)
+
+        assert "Traceback" not in err
+        assert "Exception" not in err
+
+
+def test_without_a_stdout_an_error_is_said(desk: Desk, tools: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KEYFOB_")}
+
+    ran = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m keyfob helper git capability >&-"],
+        env=kept | {"KEYFOB_HOME": str(desk.home)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode != 0
+    assert "stdout" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_after_a_new_login_the_quick_path_is_used_again(desk: Desk, tools: Path, ask: Ask) -> None:
     desk.save(ISSUER)
     desk.type("setup", "git", GIT)

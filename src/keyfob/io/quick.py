@@ -217,9 +217,12 @@ def main() -> int:
         token = look_up(sys.argv[1:])
     except (OSError, ValueError):  # no such file, or none of ours
         token = None
-    if token is None:
-        return -1
-    left = f"{token}\n".encode("ascii")
+    return -1 if token is None else put(f"{token}\n")
+
+
+def put(text: str) -> int:
+    """Write a text to stdout, and return the exit code."""
+    left = text.encode()
     try:
         while left:
             left = left[os.write(1, left) :]

@@ -55,9 +55,8 @@ def _reply(flags: Namespace, call: HelperCall) -> HelperReply:
     if app is None:
         reply = protocol.not_ours()
         if reply is None:
-            hint = (
-                f"If it is for that address: keyfob help setup. The address is {origin_of(wanted.url) or 'not safe'}."
-            )
+            where = origin_of(wanted.url) or "that address"
+            hint = f"If it is for {where} too: keyfob help docs/tools.md"
             raise Misuse("no login is for the address that asks; no token was sent", code="other-api", hint=hint)
         return reply
     if wanted.refused is not None:

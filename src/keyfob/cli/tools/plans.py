@@ -88,7 +88,7 @@ def plan_git(wanted: ToolSetup) -> SetupPlan:
     command = "!" + shlex.join(wanted.call("git"))
     quoted = command.replace("\\", "\\\\").replace('"', '\\"')
     origin = f"{urlsplit(wanted.url).scheme}://{wanted.host}"
-    lines = (f'[credential "{origin}"]', "\thelper =", f'\thelper = "{quoted}"')
+    lines = (f'[credential "{origin}"]', "    helper =", f'    helper = "{quoted}"')
     path = _variable_path("GIT_CONFIG_GLOBAL") or _first(Path.home() / ".gitconfig", _config_home() / "git" / "config")
     block = MarkedBlock(f"git {origin}", lines)
     return SetupPlan("git", (EditedFile(path, block, ("git",)),), example=f"git ls-remote {origin}/REPO")

@@ -25,14 +25,9 @@ def main(words: list[str]) -> int:
         reply = None
     except KeyboardInterrupt:  # at a terminal, while the input is read
         return _INTERRUPTED
-    if reply is None:
+    if reply is None or sys.stdout is None:
         return -1
-    try:
-        sys.stdout.write(reply.text)
-        sys.stdout.flush()
-    except OSError:  # the reader has closed the pipe
-        return 1
-    return reply.code
+    return quick.put(reply.text) or reply.code
 
 
 def _reply(words: list[str]) -> HelperReply | None:
