@@ -46,9 +46,27 @@ def keyed_hash(key: bytes, value: str | bytes | Secret) -> bytes:
     return hmac.digest(key, text.encode() if isinstance(text, str) else text, hashlib.sha256)
 
 
+def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
+    """Return the hash of the number that the page shows after an approval, bound to its device login.
+
+    What people put between digits does not matter.
+    """
+    digits = "".join(letter for letter in number.reveal() if letter not in " -")
+    return keyed_hash(keys.codes, b"number " + device_hash + digits.encode())
+
+
 def write_token(raw: bytes) -> str:
     """Return bytes as URL-safe base64."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def read_token_bytes(text: str) -> bytes:
+    """Return the bytes of `write_token`.
+
+    Raises:
+        ValueError: The text is not URL-safe base64.
+    """
+    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +93,7 @@ def read_refresh(token: Secret, key: bytes) -> RefreshParts | None:
     """Return the content of a token of this server, or None: a guessed login id must not end another user's login."""
     text = token.reveal()
     try:
-        body64 = text.removeprefix(PREFIX).encode("ascii")
-        raw = base64.b64decode(body64 + b"=" * (-len(body64) % 4), b"-_", validate=True)
+        raw = read_token_bytes(text.removeprefix(PREFIX))
     except ValueError:
         return None
     if not text.startswith(PREFIX) or len(raw) != _BODY.size + _MAC_BYTES:

@@ -17,7 +17,7 @@ from keyfob.server.decide.throttle import Bucket, Failures, network_of
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.keyring import TenantKeys
-from keyfob.server.ports import Audit, Draw, Limit, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
+from keyfob.server.ports import Audit, Draw, Limit, Locate, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
 from keyfob.server.records import Factor
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
@@ -51,6 +51,12 @@ class LimitedDict(Generic[K, V]):
 
     def values(self) -> tuple[V, ...]:
         return tuple(self._entries.values())
+
+
+def locate_nothing(address: str) -> str:
+    """Return no place: no database of places is set up."""
+    del address
+    return ""
 
 
 class Unmeasured:
@@ -93,6 +99,7 @@ class Site:
         limits_noted: When a refusal by a limit was last written to the audit log, by its name and network.
         meter: Counts what happens; nothing by default.
         readiness: The last check of the store for /readyz.
+        locate: Returns the place of an address, or "".
         hash_keys: Those of `tenant_keys`.
         token_issuer: Signs tokens with the key of each algorithm that signs now.
     """
@@ -119,6 +126,7 @@ class Site:
     event_numbers: count[int] = field(default_factory=count)
     meter: Meter = field(default_factory=Unmeasured)
     readiness: Readiness = field(default_factory=Readiness)
+    locate: Locate = locate_nothing
     hash_keys: HashKeys = field(init=False)
     token_issuer: TokenIssuer = field(init=False)
 

@@ -99,6 +99,8 @@ class BrowserLogin:
         email: The e-mail address that was entered.
         problem: The text of the problem to show, with the status of the page.
         told: Another text to show.
+        number: The number that the user must type into the program.
+        end_link: The encrypted link that ends the login which was approved.
     """
 
     step: Step
@@ -117,6 +119,8 @@ class BrowserLogin:
     problem: str = ""
     status: int = 200
     told: str = ""
+    number: str = ""
+    end_link: str = ""
 
     @property
     def is_for_the_user(self) -> bool:
@@ -142,6 +146,8 @@ class BrowserLogin:
             "problem": self.problem,
             "status": None if self.status == 200 else self.status,
             "told": self.told,
+            "number": self.number,
+            "end_link": self.end_link,
         }
         return {name: value for name, value in members.items() if value}
 
@@ -172,6 +178,8 @@ class BrowserLogin:
             problem=fields.optional_text("problem") or "",
             status=status if isinstance(status, int) else 200,
             told=fields.optional_text("told") or "",
+            number=fields.optional_text("number") or "",
+            end_link=fields.optional_text("end_link") or "",
         )
 
 
@@ -209,6 +217,8 @@ class Facts(TypedDict, total=False):
     problem: str
     status: int
     told: str
+    number: str
+    end_link: str
 
 
 def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserLogin:

@@ -18,6 +18,7 @@ from keyfob.protocol.grants import PASSWORD, PASSWORD_REALM
 from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.server.records import Factor
+from keyfob.server.settings.device_rules import DEFAULT_RULES, DeviceRules
 from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, Role
 
 Wire = Literal["auth0", "rfc"]
@@ -73,6 +74,7 @@ class TenantConfig:
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
         audit_age: How long events stay in the table of the audit log.
         audit_rows: The limit of events in that table; the oldest go first.
+        device: The rules for approving device logins.
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
@@ -108,6 +110,7 @@ class TenantConfig:
     trusted_proxies: tuple[str, ...] = ()
     audit_age: timedelta = timedelta(days=90)
     audit_rows: int = 1_000_000
+    device: DeviceRules = DEFAULT_RULES
     for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:
@@ -127,8 +130,10 @@ class TenantConfig:
         self._check_looks()
         self._check_numbers()
         self._check_proxies()
+        self.device.check("tenant")
         for application in self.applications:
             application.check()
+            self.device_rules(application).check(f"application {application.client_id}")
         for api in self.apis:
             api.check()
         self._check_references()
@@ -199,6 +204,10 @@ class TenantConfig:
             _known("grant: application", grant.client_id, client_ids)
             _known("grant: API", grant.audience, audiences)
             self._check_scopes("grant", grant.audience, grant.scopes)
+        scopes = {*STANDARD_SCOPES, *(name for api in self.apis for name in api.scopes)}
+        named = (self.device.far_scopes, *(one.device.far_scopes for one in self.applications))
+        for scope in (scope for far_scopes in named for scope in far_scopes or ()):
+            _known("device.far_scopes: scope", scope, scopes)
         for role in self.roles:
             for audience, scope in role.permissions:
                 _known(f"role {role.name}: API", audience, audiences)
@@ -253,6 +262,10 @@ class TenantConfig:
 
     def application(self, client_id: str) -> Application | None:
         return next((found for found in self.applications if found.client_id == client_id), None)
+
+    def device_rules(self, application: Application | None) -> DeviceRules:
+        """Return the rules for approving a client's device logins."""
+        return self.device if application is None else application.device.over(self.device)
 
     def api(self, audience: str | None) -> Api | None:
         """Return the API with that audience, or the default API."""

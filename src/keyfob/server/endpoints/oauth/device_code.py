@@ -87,18 +87,21 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, access: Api
             created_at=now,
             expires_at=now + config.device_lifetime,
             challenge=asked.code_challenge,
+            device_name=asked.device_name,
+            device_system=asked.device_system,
         )
 
         async def add(transaction: Transaction, login: DeviceLogin = login) -> bool:
             return await transaction.add_device(login)
 
         if await site.store.write(add):
-            address = f"{config.issuer}activate"
+            address, application = f"{config.issuer}activate", config.application(asked.client_id)
+            has_link = config.device_rules(application).complete_links
             return DeviceAnswer(
                 device_code=code,
                 user_code=user_code,
                 verification_uri=address,
-                verification_uri_complete=f"{address}?user_code={user_code}",
+                verification_uri_complete=f"{address}?user_code={user_code}" if has_link else None,
                 expires_in=config.device_lifetime,
                 interval=config.device_interval,
             )

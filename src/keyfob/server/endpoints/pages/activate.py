@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
+from keyfob.server.decide.approval import scope_of
 from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, ending
-from keyfob.server.decide.device import approve, confirm, is_open, move
+from keyfob.server.decide.device import confirm, is_open, move
 from keyfob.server.decide.throttle import (
     MOST_FROM_ONE_ADDRESS,
     guess_budget,
@@ -19,7 +20,8 @@ from keyfob.server.decide.throttle import (
 )
 from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
 from keyfob.server.endpoints.budget import Budget
-from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form, sid_of
+from keyfob.server.endpoints.pages.approval import PreparedApproval, decide_here, nearness_to, prepare, tell_user
+from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     ContinuedLogin,
@@ -36,6 +38,7 @@ from keyfob.server.endpoints.pages.sealed_login import (
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin, User
+from keyfob.server.settings.device_rules import DeviceRules
 from keyfob.server.site import Site
 
 # The same text for a code that is wrong, expired, used or declined, so that it does not help an attacker to guess.
@@ -56,7 +59,7 @@ async def show(site: Site, request: Request) -> Response:
         case None:
             return _enter_page(site, browser, begin_for_user("enter", site.now()))
         case BrowserLogin(step="compare"):
-            return await _compare_page(site, browser, login)
+            return await _compare_page(site, request, browser, login)
         case BrowserLogin(step="enter"):
             return _enter_page(site, browser, login)
         case _:
@@ -77,11 +80,16 @@ async def act(site: Site, request: Request) -> Response:
         return to_step(site, browser, _refused(site, pending))
     if button not in {"confirm", "other", "decline"}:
         return to_step(site, browser, pending.login)
-    after = await _decide(site, browser, pending, button)
+    prepared = prepare(site, pending.login.device_hash or b"", pending.client_id)
+    after = await _decide(site, request, browser, pending, button, prepared)
     if after is None:
         return to_step(site, browser, _refused(site, UNKNOWN))
     if after.step == "denied":
         site.note("fdecc", request, client_id=pending.client_id)
+    if after.step == "compare":
+        note_refusal(site, request, pending)
+    if after.step == "allowed" and after.device_hash is not None:
+        await tell_user(site, request, after.device_hash, prepared.link)
     return to_step(site, browser, after)
 
 
@@ -92,7 +100,12 @@ async def done(site: Site, request: Request) -> Response:
     if login is None:
         return go_to(site, browser, "/activate")
     name = "enrolled.html" if login.step == "allowed" and login.is_enrolment else f"{login.step}.html"
-    return page(site, browser, name, {})
+    return page(site, browser, name, {"number": login.number, "end_link": login.end_link})
+
+
+def note_refusal(site: Site, request: Request, pending: ContinuedLogin) -> None:
+    """Write to the audit log that a login was not approved, since its device is in another network."""
+    site.note("keyfob_far_login_refused", request, client_id=pending.client_id)
 
 
 async def start(site: Site, request: Request) -> Response:
@@ -113,20 +126,39 @@ def start_again(site: Site, request: Request, browser: BrowserRequest) -> Respon
     return _enter_page(site, browser, refused)
 
 
-def describe_device(site: Site, device: DeviceLogin) -> dict[str, object]:
-    """Return the page's values about the client and its device login (RFC 8628 §5.4)."""
+def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[str, object]:
+    """Return the page's values about the client and its device login (RFC 8628 §5.4, RFC 10027 §6.1)."""
     application, api = site.config.application(device.client_id), site.config.target(device.audience)
     scopes = api.scopes if api else {}
+    rules, nearness = site.config.device_rules(application), nearness_to(request, device)
+    scope = scope_of(rules, nearness, device.scope)
     return {
         "application": application.name if application else device.client_id,
         "api": api.name if api else device.audience,
         "peer": device.peer,
+        "place": site.locate(device.peer),
+        "device": " · ".join(filter(None, (device.device_name, device.device_system))),
+        # Behind a proxy without a name no address is known, and a warning at every login would warn of nothing.
+        "nearness": "" if rules.nearness == "off" or (rules.nearness == "warn" and not device.peer) else nearness,
+        "is_refused": decide_here(site, request, device, None) == "refuse",
+        "lasts": _lasts(rules) if nearness != "same" else "",
         "started": _ago(site.now(), device.created_at),
-        "scopes": [scopes[name] for name in sorted(device.scope.names) if name in scopes],
-        "knows_person": "profile" in device.scope or "email" in device.scope,
-        "stays": "offline_access" in device.scope,
+        "scopes": [scopes[name] for name in sorted(scope.names) if name in scopes],
+        "knows_person": "profile" in scope or "email" in scope,
+        "stays": "offline_access" in scope,
         "back": "",
     }
+
+
+def _lasts(rules: DeviceRules) -> str:
+    """Return how long a login from another network lasts, in words; "" if as long as others."""
+    if rules.far_lifetime is None:
+        return ""
+    hours, minutes = divmod(int(rules.far_lifetime.total_seconds()) // 60, 60)
+    days, rest = divmod(hours, 24)
+    parts = ((days, "day"), (rest, "hour"), (minutes, "minute"))
+    shown = [f"{number} {unit}{'s' * (number != 1)}" for number, unit in parts if number]
+    return " ".join(shown) or "less than a minute"
 
 
 def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
@@ -139,7 +171,7 @@ def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Res
     return page(site, browser, "enter.html", words, login.status)
 
 
-async def _compare_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
+async def _compare_page(site: Site, request: Request, browser: BrowserRequest, login: BrowserLogin) -> Response:
     device_hash = login.device_hash or b""
 
     async def load(transaction: Transaction) -> tuple[DeviceLogin | None, User | None]:
@@ -150,7 +182,7 @@ async def _compare_page(site: Site, browser: BrowserRequest, login: BrowserLogin
     if device is None:
         return _enter_page(site, browser, _refused(site, UNKNOWN))
     words = {"email": user.email if user else "", "user_code": login.user_code, "state": seal_login(site, login)}
-    return page(site, browser, "confirm.html", {**words, **describe_device(site, device)})
+    return page(site, browser, "confirm.html", {**words, **describe_device(site, request, device)})
 
 
 async def _enter(site: Site, request: Request, browser: BrowserRequest, fields: Fields) -> Response:
@@ -225,8 +257,18 @@ def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:
     return replace(begin_for_user("enter", site.now()), problem=LAPSED if found == LAPSED else UNKNOWN, status=400)
 
 
-async def _decide(site: Site, browser: BrowserRequest, pending: ContinuedLogin, button: str) -> BrowserLogin | None:
-    """Decline, approve, or confirm the device login for this session. Return None if it is no longer open."""
+async def _decide(
+    site: Site,
+    request: Request,
+    browser: BrowserRequest,
+    pending: ContinuedLogin,
+    button: str,
+    prepared: PreparedApproval,
+) -> BrowserLogin | None:
+    """Decline, approve, or confirm the device login for this session. Return None if it is no longer open.
+
+    If the rules refuse an approval from here, the login stays at its step.
+    """
     now, login, device_hash = site.now(), pending.login, pending.login.device_hash or b""
 
     async def work(transaction: Transaction) -> BrowserLogin | None:
@@ -236,14 +278,18 @@ async def _decide(site: Site, browser: BrowserRequest, pending: ContinuedLogin, 
         if button == "decline":
             await transaction.save_device(replace(move(device, "denied"), session_hash=browser.session_hash))
             return advance(login, "denied", session_hash=browser.session_hash)
-        device = confirm(device, browser.session_hash)
         user, session = await _logged_in(site, transaction, browser, device), browser.record
-        if button == "confirm" and user is not None and session is not None:
-            approved = approve(device, user.user_id, session.auth_time)
-            await transaction.save_device(replace(approved, sid=sid_of(site, browser.session_hash)))
+        may_use = button == "confirm" and user is not None and session is not None
+        decision = decide_here(site, request, device, session.auth_time if may_use and session else None)
+        if decision == "refuse":
+            return login
+        if decision == "approve" and user is not None and session is not None:
+            session_hash = browser.session_hash
+            approved = prepared.apply(site, request, device, session_hash, user.user_id, session.auth_time)
+            await transaction.save_device(approved)
             await transaction.save_session(replace(session, seen_at=now))
-            return advance(login, "allowed", session_hash=browser.session_hash)
-        await transaction.save_device(device)
+            return advance(login, "allowed", session_hash=session_hash, number=prepared.number, end_link=prepared.link)
+        await transaction.save_device(confirm(device, browser.session_hash))
         return advance(login, "login", session_hash=browser.session_hash)
 
     return await site.store.write(work)
