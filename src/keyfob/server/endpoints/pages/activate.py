@@ -43,6 +43,7 @@ from keyfob.server.site import Site
 
 # The same text for a code that is wrong, expired, used or declined, so that it does not help an attacker to guess.
 UNKNOWN = "That code is not waiting for anybody. Look at it again, or start again in your program."
+REFUSED_FROM_HERE = "This login began in another network, from which logins are not allowed here. Nobody was logged in."
 TOO_OLD = "That page was too old. Please start again."
 
 
@@ -103,9 +104,10 @@ async def done(site: Site, request: Request) -> Response:
     return page(site, browser, name, {"number": login.number, "end_link": login.end_link})
 
 
-def note_refusal(site: Site, request: Request, pending: ContinuedLogin) -> None:
-    """Write to the audit log that a login was not approved, since its device is in another network."""
-    site.note("keyfob_far_login_refused", request, client_id=pending.client_id)
+def note_refusal(site: Site, request: Request, pending: ContinuedLogin, why: str = REFUSED_FROM_HERE) -> None:
+    """Write to the audit log that a login was not approved since its device is in another network, if that is why."""
+    if why == REFUSED_FROM_HERE:
+        site.note("keyfob_far_login_refused", request, client_id=pending.client_id)
 
 
 async def start(site: Site, request: Request) -> Response:

@@ -21,7 +21,7 @@ from keyfob.server.decide.device import may_approve, move
 from keyfob.server.decide.limits import LONGEST_EMAIL
 from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
 from keyfob.server.decide.throttle import network_of
-from keyfob.server.endpoints.pages.activate import describe_device, note_refusal, start_again
+from keyfob.server.endpoints.pages.activate import REFUSED_FROM_HERE, describe_device, note_refusal, start_again
 from keyfob.server.endpoints.pages.approval import decide_here, nearness_to, prepare, tell_user
 from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse
 from keyfob.server.endpoints.pages.browser import (
@@ -48,15 +48,12 @@ from keyfob.server.endpoints.pages.sealed_login import (
 )
 from keyfob.server.endpoints.password_check import PasswordRefused, check_password
 from keyfob.server.ports import Transaction
-from keyfob.server.records import BrowserSession, MfaLogin, User
+from keyfob.server.records import BrowserSession, DeviceLogin, MfaLogin, User
 from keyfob.server.site import Site
 
 # The same text for an unknown user, a wrong password and a blocked user (OWASP ASVS 6.3.8).
 WRONG: Final = "Wrong e-mail or password."
 BUSY: Final = "Too many people are logging in at this moment. Please try again in a few seconds."
-REFUSED_FROM_HERE: Final = (
-    "This login began in another network, from which logins are not allowed. Nobody was logged in."
-)
 _FACTOR_BYTES: Final = 32
 
 
@@ -173,10 +170,9 @@ async def complete(
             return LOST
         if device_hash is not None:
             device = await transaction.device_by_code(device_hash)
-            if device is None or not may_approve(device, browser.session_hash, now):
-                return LOST
-            if decide_here(site, request, device, now, just_logged_in=True) == "refuse":
-                return REFUSED_FROM_HERE
+            refused = _refusal(site, request, browser, device)
+            if device is None or refused:
+                return refused
             await transaction.save_device(prepared.apply(site, request, device, session.session_hash, user_id, now))
         await transaction.drop_session(browser.session_hash)
         await transaction.save_session(session)
@@ -186,8 +182,7 @@ async def complete(
 
     state = await site.store.write(begin)
     if isinstance(state, str):
-        if state == REFUSED_FROM_HERE:
-            note_refusal(site, request, pending)
+        note_refusal(site, request, pending, state)
         return error_page(site, browser, state)
     if pending.accepted is None:
         sid = sid_of(site, session.session_hash)
@@ -202,6 +197,15 @@ async def complete(
     if recovery is not None:
         return to_step(site, known, advance(login, "recovery", user_id=user_id, recovery_code=recovery))
     return await go_on(site, request, known, replace(pending, login=login), state)
+
+
+def _refusal(site: Site, request: Request, browser: BrowserRequest, device: DeviceLogin | None) -> str:
+    """Return why a user who has just logged in may not approve a device login from this browser, or ""."""
+    now = site.now()
+    if device is None or not may_approve(device, browser.session_hash, now):
+        return LOST
+    is_refused = decide_here(site, request, device, now, just_logged_in=True) == "refuse"
+    return REFUSED_FROM_HERE if is_refused else ""
 
 
 async def go_on(
