@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Final, Self
 
 from keyfob.errors import Malformed
-from keyfob.protocol.fields import Fields
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.http import Response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.target import ANY, Target
@@ -68,6 +69,33 @@ class DeviceRequest:
             device_name=_fact(fields, "device_name"),
             device_system=_fact(fields, "device_system"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class NumberAsked:
+    """A pending answer that asks for the number which the page shows after the approval. It is keyfob's own.
+
+    Attributes:
+        tries_left: After a wrong number: how many more the server takes.
+    """
+
+    tries_left: int | None = None
+
+    @classmethod
+    def find(cls, response: Response) -> Self | None:
+        """Parse a response's body; return None if it does not ask."""
+        try:
+            fields = read_json(response.body, "pending answer")
+        except Malformed:
+            return None
+        left = fields.values.get("number_tries_left")
+        return cls(left if isinstance(left, int) else None) if fields.values.get("number_required") is True else None
+
+
+def read_number(typed: Secret) -> Secret | None:
+    """Return the number that a user has typed, without what people put between digits; None if it is no number."""
+    digits = "".join(letter for letter in typed.reveal() if letter not in " -\t")
+    return Secret(digits) if digits.isascii() and digits.isdigit() else None
 
 
 def _fact(fields: Fields, name: str) -> str:
