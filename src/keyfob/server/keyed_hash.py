@@ -15,6 +15,7 @@ PREFIX: Final = "v1.M"  # as Auth0's refresh tokens begin
 ID_BYTES: Final = 16
 SECRET_BYTES: Final = 20
 _MAC_BYTES: Final = 16
+_PROOF_BYTES: Final = 12
 _BODY: Final = struct.Struct(f">{ID_BYTES}sI{SECRET_BYTES}s")
 
 
@@ -53,6 +54,16 @@ def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
     """
     digits = "".join(letter for letter in number.reveal() if letter not in " -")
     return keyed_hash(keys.codes, b"number " + device_hash + digits.encode())
+
+
+def link_proof(keys: HashKeys, user_code: str) -> str:
+    """Return what only this server can add to a link with a user code. So whoever opens the link has not guessed."""
+    return write_token(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
+
+
+def typed_proof(keys: HashKeys, user_code: str, session_hash: bytes) -> str:
+    """Return the proof that this browser session has typed a user code, for the address after its login."""
+    return write_token(keyed_hash(keys.codes, f"typed {user_code}".encode() + session_hash)[:_PROOF_BYTES])
 
 
 def write_token(raw: bytes) -> str:

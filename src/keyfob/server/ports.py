@@ -47,6 +47,10 @@ class Transaction(Protocol):
 
     async def save_device(self, login: DeviceLogin) -> None: ...
 
+    async def live_codes(self, now: datetime, most: int) -> int:
+        """Return how many user codes a browser may still enter, but at most `most`."""
+        ...
+
     async def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None: ...
 
     async def save_refresh(self, login: RefreshLogin) -> None: ...
@@ -268,6 +272,10 @@ class Meter(Protocol):
 
     def limited(self, limit: Limit) -> None:
         """Count a refusal by a limit."""
+        ...
+
+    def guessed(self, odds: float) -> None:
+        """Add the probability that a wrong user code had of hitting a live one."""
         ...
 
 

@@ -68,6 +68,8 @@ class Unmeasured:
 
     def limited(self, limit: Limit) -> None: ...
 
+    def guessed(self, odds: float) -> None: ...
+
 
 @dataclass(slots=True)
 class Readiness:

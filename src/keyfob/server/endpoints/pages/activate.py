@@ -5,19 +5,17 @@ A GET changes nothing. A login is only approved by a form.
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.approval import scope_of
 from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, ending
 from keyfob.server.decide.device import confirm, is_open, move
-from keyfob.server.decide.throttle import (
-    MOST_FROM_ONE_ADDRESS,
-    guess_budget,
-    network_of,
-)
+from keyfob.server.decide.throttle import CODES, MOST_FROM_ONE_ADDRESS, GuessLimit, network_of
 from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
 from keyfob.server.endpoints.budget import Budget
 from keyfob.server.endpoints.pages.approval import PreparedApproval, decide_here, nearness_to, prepare, tell_user
@@ -35,7 +33,7 @@ from keyfob.server.endpoints.pages.sealed_login import (
     state_of,
     to_step,
 )
-from keyfob.server.keyed_hash import keyed_hash
+from keyfob.server.keyed_hash import keyed_hash, link_proof, typed_proof
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin, User
 from keyfob.server.settings.device_rules import DeviceRules
@@ -44,6 +42,7 @@ from keyfob.server.site import Site
 # The same text for a code that is wrong, expired, used or declined, so that it does not help an attacker to guess.
 UNKNOWN = "That code is not waiting for anybody. Look at it again, or start again in your program."
 REFUSED_FROM_HERE = "This login began in another network, from which logins are not allowed here. Nobody was logged in."
+TYPE_IT = "Please type the code that your program shows."
 TOO_OLD = "That page was too old. Please start again."
 
 
@@ -51,8 +50,7 @@ async def show(site: Site, request: Request) -> Response:
     """Show the page to enter a code; with a right code, the page to compare it."""
     browser, token = await read_browser(site, request), state_of(request)
     if token is None:
-        typed = query_text(request, "user_code")
-        login = None if typed is None else await _look_up(site, request, browser, typed)
+        login = await _open_link(site, request, browser, query_text(request, "user_code"))
     else:
         pending = await resume(site, browser, token, "enter", "compare")
         login = pending.login if isinstance(pending, ContinuedLogin) else _refused(site, pending)
@@ -194,7 +192,30 @@ async def _enter(site: Site, request: Request, browser: BrowserRequest, fields: 
     return to_step(site, browser, await _look_up(site, request, browser, typed))
 
 
-async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed: str) -> BrowserLogin:
+async def _open_link(site: Site, request: Request, browser: BrowserRequest, typed: str | None) -> BrowserLogin | None:
+    """Return the login of an address with a user code in it, or None if it has none.
+
+    Our own link has a proof, so it is no guess, and no budget holds it up. Where the client's rules want the code
+    typed, a link leads to the empty page: an attacker can send the address with a code as well as we can.
+    """
+    if typed is None:
+        return None
+    code, keys = read_user_code(typed) or "", site.hash_keys
+    is_ours = hmac.compare_digest((query_text(request, "link") or "").encode(), link_proof(keys, code).encode())
+    proof = typed_proof(keys, typed, browser.session_hash)
+    is_typed = hmac.compare_digest((query_text(request, "typed") or "").encode(), proof.encode())
+    login = await _look_up(site, request, browser, typed, is_proven=is_ours)
+    if is_typed or login.step != "compare" or login.device_hash is None:
+        return login
+    device_hash = login.device_hash
+    device = await site.store.read(lambda transaction: transaction.device_by_code(device_hash))
+    rules = site.config.device_rules(site.config.application(device.client_id if device else ""))
+    return login if rules.complete_links else replace(begin_for_user("enter", site.now()), problem=TYPE_IT)
+
+
+async def _look_up(
+    site: Site, request: Request, browser: BrowserRequest, typed: str, *, is_proven: bool = False
+) -> BrowserLogin:
     """Return the login of a user code to compare, its end if this session decided it, or the problem.
 
     A code that exists costs nothing, even if it is over: whoever opens an old link has not guessed.
@@ -205,7 +226,9 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
         return replace(entered, problem="Please enter the code that your program shows.")
     if code is None:
         return replace(entered, problem=UNKNOWN)  # not a possible code, so it does not count as a guess
-    found = await _try_code(site, request, browser, keyed_hash(site.hash_keys.codes, code))
+    found = await _try_code(site, request, browser, keyed_hash(site.hash_keys.codes, code), is_proven=is_proven)
+    if found == "login":
+        return begin_for_user("login", now, typed[:LONGEST_TYPED])
     if isinstance(found, timedelta):
         site.limited("user-codes", request)
         minutes = int(found.total_seconds() // 60) + 1
@@ -224,32 +247,40 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
 
 
 async def _try_code(
-    site: Site, request: Request, browser: BrowserRequest, user_code_hash: bytes
-) -> DeviceLogin | timedelta | None:
+    site: Site, request: Request, browser: BrowserRequest, user_code_hash: bytes, *, is_proven: bool
+) -> DeviceLogin | timedelta | Literal["login"] | None:
     """Return the login of a user code; None if there is none, which is counted; or the time to wait.
 
     Strangers share a budget, so any of them can use it up. A user who is logged in is known, and has one of their own.
+    Where more codes are live than one guess may test, a stranger logs in first: "login".
     """
     now, span, record = site.now(), site.config.device_lifetime, browser.record
-    key, size = site.hash_keys.codes, MOST_FROM_ONE_ADDRESS
+    key, size, limit = site.hash_keys.codes, MOST_FROM_ONE_ADDRESS, GuessLimit.of(site.config.guess_odds, span)
 
-    async def work(transaction: Transaction) -> DeviceLogin | timedelta | None:
+    async def work(transaction: Transaction) -> tuple[DeviceLogin | timedelta | Literal["login"] | None, int]:
         user = None if record is None else await transaction.user_by_id(record.user_id)
-        if user is not None and not user.is_blocked:
-            budgets = [Budget(keyed_hash(key, f"user codes of {user.user_id}"), size, span)]
-        else:
-            network = keyed_hash(key, f"user codes of network {network_of(request.peer)}")
-            everybody = Budget(keyed_hash(key, "user codes"), guess_budget(site.config.guess_odds), span)
-            budgets = [Budget(network, size, span, of_stranger=True), everybody]
-        wait = max([await budget.wait(transaction, now) for budget in budgets])
+        own = Budget(keyed_hash(key, f"user codes of {user.user_id}" if user else ""), size, span)
+        network = keyed_hash(key, f"user codes of network {network_of(request.peer)}")
+        costs, live = [(own, 1)], 0
+        if is_proven:
+            costs = []
+        elif user is None or user.is_blocked:
+            live = await transaction.live_codes(now, limit.most_live + 1)
+            everybody = Budget(keyed_hash(key, "user codes"), limit.size, limit.span)
+            costs = [(Budget(network, size, span, of_stranger=True), 1), (everybody, limit.cost(live))]
+        wait = max([await budget.wait(transaction, now, cost) for budget, cost in costs], default=timedelta())
+        if live > limit.most_live:
+            return "login", 0
         device = None if wait else await transaction.device_by_user_code(user_code_hash)
         if wait or device is not None:
-            return wait or device
-        for budget in budgets:
-            await budget.spend(transaction, now)
-        return None
+            return wait or device, 0
+        for budget, cost in costs:
+            await budget.spend(transaction, now, cost)
+        return None, live
 
-    return await site.store.write(work)
+    found, guessed_at = await site.store.write(work)
+    site.meter.guessed(guessed_at / CODES)
+    return found
 
 
 def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:

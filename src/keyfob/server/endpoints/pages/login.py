@@ -47,6 +47,7 @@ from keyfob.server.endpoints.pages.sealed_login import (
     to_step,
 )
 from keyfob.server.endpoints.password_check import PasswordRefused, check_password
+from keyfob.server.keyed_hash import typed_proof
 from keyfob.server.ports import Transaction
 from keyfob.server.records import BrowserSession, DeviceLogin, MfaLogin, User
 from keyfob.server.site import Site
@@ -218,8 +219,10 @@ async def go_on(
             return await issue_code(site, request, browser, pending, state)
         return to_step(site, browser, advance(login, "consent"))
     if login.is_for_the_user and not login.is_enrolment:
-        code = f"?{urlencode({'user_code': login.user_code})}" if login.user_code else ""
-        return go_to(site, browser, f"/activate{code}")
+        if not login.user_code:
+            return go_to(site, browser, "/activate")
+        typed = typed_proof(site.hash_keys, login.user_code, browser.session_hash)
+        return go_to(site, browser, f"/activate?{urlencode({'user_code': login.user_code, 'typed': typed})}")
     return to_step(site, browser, advance(login, "allowed"))
 
 
