@@ -1,8 +1,8 @@
 """A finite model of the approval of a device login, with an attacker: each policy closes the way that it is for.
 
 The model is explored whole, over the same pure rules that the tenant uses (`decide/`). The attacker may begin a login,
-send links and codes, ask for numbers, and guess. `keyfob.testing.phishing_lab` does the same to a real tenant, and a test
-compares both for every policy, victim and address.
+send links and codes, ask for numbers, and guess. `keyfob.testing.phishing_lab` does the same to a real tenant, and a
+test compares both for every policy, victim and address.
 """
 
 from __future__ import annotations

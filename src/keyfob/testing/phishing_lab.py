@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.grants import DEVICE_CODE
@@ -70,7 +70,7 @@ POLICIES: Final[Mapping[str, DeviceRules]] = {
     "complete_links = false": replace(NOTHING, complete_links=False),
     'login_age = "5m"': replace(NOTHING, login_age=timedelta(minutes=5)),
     "number_back = true": replace(NOTHING, number_back=True),
-    'far_lifetime = "1h", far_scopes = [...]': replace(
+    "far_lifetime, far_scopes": replace(
         NOTHING, far_lifetime=timedelta(hours=1), far_scopes=("openid", "read:orders")
     ),
     "notice = true": replace(NOTHING, notice=True),
@@ -96,12 +96,11 @@ class Loot:
     is_limited: bool = False
     has_ended: bool = False
 
-    @property
-    def words(self) -> str:
-        """The result in words, for the table."""
-        if not self.is_in:
-            return "stopped"
-        return "in until then" if self.has_ended else "in, for less" if self.is_limited else "IN"
+
+class Run(Protocol):
+    """Attack a user, and return the loot."""
+
+    def __call__(self, rules: DeviceRules, victim: Victim, *, address: str) -> Loot: ...
 
 
 def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: Tell = lambda _: None) -> Loot:
@@ -123,9 +122,7 @@ def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: T
                    device_name="it-helpdesk", device_system="Windows").body, "codes",
     )  # fmt: skip
     code = codes.text("user_code")
-    tell(
-        f"attacker  begins a login from {address} and sends: Your session expires! Go to {ISSUER}activate?user_code={code}"
-    )
+    tell(f"attacker  begins a login from {address}, and writes: your mailbox is full! Confirm the code {code} here")
     number = _lure(browser, victim, code, codes, tell)
     answer = _fetch(scene, codes, number, address)
     granted = answer.optional_text("access_token") is not None
@@ -140,6 +137,37 @@ def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: T
         browser.open(link[0])
         browser.press("end")
     return Loot(is_in=True, is_limited=bool(less), has_ended=not _is_alive(scene, answer, address))
+
+
+class Row(NamedTuple):
+    """One policy, and what a user has to do for an attacker who is elsewhere, and one in the user's network."""
+
+    policy: str
+    elsewhere: str
+    same_network: str
+
+
+def row_of(policy: str, run: Run = attack) -> Row:
+    """Return what still gets through under a policy. `run` attacks a user."""
+    rules = POLICIES[policy]
+    return Row(policy, *(_least(rules, address, run) for address in (ABROAD, NEXT_DOOR)))
+
+
+def saves(policy: str, careful: str, run: Run = attack) -> bool:
+    """Return whether a careful user, who is one of the last two of `VICTIMS`, is safe in the end."""
+    loot = run(POLICIES[policy], VICTIMS[careful], address=ABROAD)
+    return not loot.is_in or loot.has_ended
+
+
+def _least(rules: DeviceRules, address: str, run: Run) -> str:
+    """Return the least that a user has to do for the attacker to get in."""
+    for name, victim in VICTIMS.items():
+        if victim.heeds_warnings or victim.reads_mail:
+            break
+        loot = run(rules, victim, address=address)
+        if loot.is_in:
+            return f"{name}, for less" if loot.is_limited else name
+    return "nothing helps"
 
 
 def _open_session(scene: Scene, browser: Person) -> None:
@@ -176,7 +204,7 @@ def _lure(browser: Person, victim: Victim, code: str, codes: Fields, tell: Tell)
             tell("victim    logs in again")
             page = browser.press("login", email=EMAIL, password=PASSWORD)
         else:
-            tell(f"victim    goes no further: {page.text[:110]}")
+            tell(f"victim    {'sees that a program is logged in' if '/done' in page.url else 'can or will not go on'}")
             return ""
     return ""
 
