@@ -13,7 +13,7 @@ from keyfob.server.decide.device import Issue, decide_poll
 from keyfob.server.decide.presented import PresentedRefreshToken
 from keyfob.server.decide.refresh import Renew, decide_refresh
 from keyfob.server.ports import Store, Transaction, Work
-from keyfob.server.records import DeviceLogin, Stage
+from keyfob.server.records import DeviceLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.testing import event_checks
 from keyfob.testing.example_records import (
@@ -93,24 +93,6 @@ async def what_the_other_grants_need_is_found_again(store: Store) -> None:
     assert await store.read(lambda transaction: transaction.documents()) == (DOCUMENT,)
     assert await store.read(lambda transaction: transaction.user_by_email(USER.email, "staff")) == STAFF
     assert await store.read(lambda transaction: transaction.users()) == (USER, STAFF)
-
-
-async def live_codes_are_counted_up_to_a_limit(store: Store) -> None:
-    """Codes that a browser can still enter: neither decided nor expired."""
-
-    async def fill(transaction: Transaction) -> None:
-        stages: tuple[Stage, ...] = ("waiting", "confirmed", "approved", "denied", "redeemed", "lapsed")
-        for stage in stages:
-            name = stage.encode()
-            await transaction.add_device(replace(LOGIN, device_code_hash=name, user_code_hash=name, stage=stage))
-        early = replace(LOGIN, device_code_hash=b"early", user_code_hash=b"early", expires_at=NOON)
-        await transaction.add_device(early)
-
-    assert await store.read(lambda transaction: transaction.live_codes(NOON, 9)) == 0
-    await store.write(fill)
-    assert await store.read(lambda transaction: transaction.live_codes(NOON, 9)) == 2
-    assert await store.read(lambda transaction: transaction.live_codes(NOON, 1)) == 1
-    assert await store.read(lambda transaction: transaction.live_codes(LOGIN.expires_at, 9)) == 0
 
 
 async def a_mark_is_used_once(store: Store) -> None:
@@ -396,7 +378,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     *ADMIN_CHECKS,
     what_is_saved_is_found_again,
     what_the_other_grants_need_is_found_again,
-    live_codes_are_counted_up_to_a_limit,
     a_mark_is_used_once,
     the_oldest_logins_of_one_person_in_one_program_end_first,
     a_person_who_goes_takes_what_is_theirs,
