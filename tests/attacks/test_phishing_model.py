@@ -31,7 +31,10 @@ from keyfob.testing.phishing_lab import (
     Loot,
     Victim,
     attack,
+    row_of,
+    saves,
 )
+from tools.source import ROOT
 
 NUMBER, WRONG, BROWSER = b"the number", b"another number", b"browser"
 ASKED = Scope.of(["openid", "profile", "offline_access", "read:orders"])
@@ -204,3 +207,18 @@ def test_the_model_and_the_tenant_agree(policy: str) -> None:
     for name, victim in VICTIMS.items():
         for address in (ABROAD, NEXT_DOOR, OVER_IPV6):
             assert attack(rules, victim, address=address) == best_loot(rules, victim, address), (name, address)
+
+
+def test_the_page_for_administrators_has_the_table_of_the_lab() -> None:
+    page = (ROOT / "docs" / "phishing.md").read_text(encoding="utf-8")
+    rows = [f"| {' | '.join(row_of(policy, best_loot))} |" for policy in POLICIES]
+    assert "\n".join(rows) in page
+
+
+def test_careful_users_are_safe_as_the_page_says() -> None:
+    careful = ("heeds warnings", "reads the e-mail")
+    safe = {user: {one for one in POLICIES if saves(one, user, best_loot)} for user in careful}
+    assert 'nearness = "warn"' in safe["heeds warnings"]
+    assert "notice = true" in safe["reads the e-mail"]
+    assert "none" not in safe["heeds warnings"] | safe["reads the e-mail"]
+    assert "the defaults" in safe["heeds warnings"] & safe["reads the e-mail"]
