@@ -63,8 +63,7 @@ def begin(scene: Scene, peer: str = HOME, **more: str) -> DeviceLogin:
 
 def logged_in(scene: Scene) -> Person:
     """Return a person whose browser is logged in."""
-    person = scene.person()
-    person.open(begin(scene).link)
+    person = at_code(scene, begin(scene))
     if any(value == "confirm" for form in person.page.forms for _, value in form.buttons):
         person.press("confirm")
     person.press("login", email=EMAIL, password=PASSWORD)
@@ -315,6 +314,47 @@ def test_a_code_that_was_typed_before_the_login_is_not_typed_again() -> None:
     assert "Is this the code" in person.page.text
     [carried] = [url for url in address if "typed=" in url]
     assert "Is this the code" not in logged_in_by_hand(scene).open(carried).text
+
+
+def test_no_address_that_an_attacker_was_shown_saves_the_typing() -> None:
+    """The attacker types the code and sends on the address of each page that comes: the pages belong to a session."""
+    scene = scene_with(DeviceRules(complete_links=False))
+    login, attacker = begin(scene), scene.person()
+    attacker.open(f"{ISSUER}activate")
+    shown = attacker.press("continue", user_code=login.codes.text("user_code")).url
+    assert "state=" in shown
+    victim = logged_in(scene)
+    page = victim.open(shown)
+    assert "type the code" in page.text
+    assert login.codes.text("user_code") not in page.response.body.decode()
+    attacker.press("confirm")
+    assert "Is this the code" not in victim.open(attacker.page.url).text
+    assert login.outcome() == "authorization_pending"
+
+
+def test_a_held_up_code_is_not_offered_to_whoever_opens_the_address() -> None:
+    """Else the attacker spends the budget, and the victim presses a button where the code stands ready."""
+    scene = scene_with(DeviceRules(complete_links=False))
+    login, code = begin(scene), ""
+    code = login.codes.text("user_code")
+    attacker = scene.person()
+    for number in range(4):
+        attacker.open(f"{ISSUER}activate")
+        attacker.press("continue", user_code=f"BBBB-BBB{'BCDF'[number]}")
+    attacker.press("continue", user_code=code)
+    assert "Too many wrong codes" in attacker.page.text
+    assert code in attacker.page.response.body.decode(), "who typed it sees it"
+    for address in (attacker.page.url, f"{ISSUER}activate?user_code={code}"):
+        assert code not in scene.person().open(address).response.body.decode()
+
+
+def test_a_login_first_that_began_with_a_link_does_not_save_the_typing() -> None:
+    scene = scene_with(DeviceRules(complete_links=False))
+    several = [begin(scene) for _ in range(6)]
+    victim = scene.person()
+    victim.open(f"{ISSUER}activate?user_code={several[0].codes.text('user_code')}")
+    victim.press("login", email=EMAIL, password=PASSWORD)
+    assert "type the code" in victim.page.text
 
 
 def logged_in_by_hand(scene: Scene) -> Person:

@@ -77,7 +77,12 @@ async def act(site: Site, request: Request) -> Response:
     pending = await resume(site, browser, token, "compare")
     if not isinstance(pending, ContinuedLogin):
         return to_step(site, browser, _refused(site, pending))
-    if button not in {"confirm", "other", "decline"}:
+    device = pending.device
+    if (
+        button not in {"confirm", "other", "decline"}
+        or device is None
+        or _must_type(site, browser, pending.login, device)
+    ):
         return to_step(site, browser, pending.login)
     prepared = prepare(site, pending.login.device_hash or b"", pending.client_id)
     after = await _decide(site, request, browser, pending, button, prepared)
@@ -164,7 +169,8 @@ def _lasts(rules: DeviceRules) -> str:
 def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
     is_known = browser.record is not None
     words = {
-        "typed": login.user_code[:40],
+        # What somebody else has typed, or written into an address, is not offered: it would be one press of a button.
+        "typed": login.user_code[:40] if login.typed_by == browser.session_hash else "",
         "problem": login.problem,
         "may_log_in": login.status == 429 and not is_known,
     }
@@ -181,6 +187,8 @@ async def _compare_page(site: Site, request: Request, browser: BrowserRequest, l
     device, user = await site.store.read(load)
     if device is None:
         return _enter_page(site, browser, _refused(site, UNKNOWN))
+    if _must_type(site, browser, login, device):
+        return _enter_page(site, browser, replace(begin_for_user("enter", site.now()), problem=TYPE_IT))
     words = {"email": user.email if user else "", "user_code": login.user_code, "state": seal_login(site, login)}
     return page(site, browser, "confirm.html", {**words, **describe_device(site, request, device)})
 
@@ -188,15 +196,15 @@ async def _compare_page(site: Site, request: Request, browser: BrowserRequest, l
 async def _enter(site: Site, request: Request, browser: BrowserRequest, fields: Fields) -> Response:
     typed = (fields.optional_text("user_code") or "")[:LONGEST_TYPED]
     if fields.optional_text("button") == "first":
-        return to_step(site, browser, begin_for_user("login", site.now(), typed))
-    return to_step(site, browser, await _look_up(site, request, browser, typed))
+        return to_step(site, browser, begin_for_user("login", site.now(), typed, typed_by=browser.session_hash))
+    return to_step(site, browser, await _look_up(site, request, browser, typed, is_typed=True))
 
 
 async def _open_link(site: Site, request: Request, browser: BrowserRequest, typed: str | None) -> BrowserLogin | None:
     """Return the login of an address with a user code in it, or None if it has none.
 
-    Our own link has a proof, so it is no guess, and no budget holds it up. Where the client's rules want the code
-    typed, a link leads to the empty page: an attacker can send the address with a code as well as we can.
+    Our own link has a proof, so it is no guess, and no budget holds it up. After a login that the user did first, the
+    address has a proof that the code was typed in this session.
     """
     if typed is None:
         return None
@@ -204,31 +212,35 @@ async def _open_link(site: Site, request: Request, browser: BrowserRequest, type
     is_ours = hmac.compare_digest((query_text(request, "link") or "").encode(), link_proof(keys, code).encode())
     proof = typed_proof(keys, typed, browser.session_hash)
     is_typed = hmac.compare_digest((query_text(request, "typed") or "").encode(), proof.encode())
-    login = await _look_up(site, request, browser, typed, is_proven=is_ours)
-    if is_typed or login.step != "compare" or login.device_hash is None:
-        return login
-    device_hash = login.device_hash
-    device = await site.store.read(lambda transaction: transaction.device_by_code(device_hash))
-    rules = site.config.device_rules(site.config.application(device.client_id if device else ""))
-    return login if rules.complete_links else replace(begin_for_user("enter", site.now()), problem=TYPE_IT)
+    return await _look_up(site, request, browser, typed, is_typed=is_typed, is_proven=is_ours)
+
+
+def _must_type(site: Site, browser: BrowserRequest, login: BrowserLogin, device: DeviceLogin) -> bool:
+    """Return whether the client's rules want the code typed, and it was not in this session.
+
+    An attacker can send the address of each page to a user, as we can: with a code, or with a state of their own.
+    """
+    rules = site.config.device_rules(site.config.application(device.client_id))
+    return not rules.complete_links and login.typed_by != browser.session_hash
 
 
 async def _look_up(
-    site: Site, request: Request, browser: BrowserRequest, typed: str, *, is_proven: bool = False
+    site: Site, request: Request, browser: BrowserRequest, typed: str, *, is_typed: bool, is_proven: bool = False
 ) -> BrowserLogin:
     """Return the login of a user code to compare, its end if this session decided it, or the problem.
 
     A code that exists costs nothing, even if it is over: whoever opens an old link has not guessed.
     """
     now, code = site.now(), read_user_code(typed)
-    entered = replace(begin_for_user("enter", now), user_code=typed[:LONGEST_TYPED], status=400)
+    typed_by = browser.session_hash if is_typed else None
+    entered = replace(begin_for_user("enter", now, typed[:LONGEST_TYPED], typed_by=typed_by), status=400)
     if not typed.strip():
         return replace(entered, problem="Please enter the code that your program shows.")
     if code is None:
         return replace(entered, problem=UNKNOWN)  # not a possible code, so it does not count as a guess
     found = await _try_code(site, request, browser, keyed_hash(site.hash_keys.codes, code), is_proven=is_proven)
     if found == "login":
-        return begin_for_user("login", now, typed[:LONGEST_TYPED])
+        return begin_for_user("login", now, typed[:LONGEST_TYPED], typed_by=typed_by)
     if isinstance(found, timedelta):
         site.limited("user-codes", request)
         minutes = int(found.total_seconds() // 60) + 1
@@ -239,7 +251,7 @@ async def _look_up(
         site.note("fdeac", request, description="code unknown")
         return replace(entered, problem=UNKNOWN)
     device = found
-    login = begin_device(device, code, now)
+    login = begin_device(device, code, now, typed_by)
     if is_open(device, now):
         return login
     is_own = device.session_hash == browser.session_hash

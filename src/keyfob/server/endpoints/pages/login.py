@@ -189,9 +189,11 @@ async def complete(
         sid = sid_of(site, session.session_hash)
         site.note("s", request, user_id=user_id, client_id=pending.client_id, session_id=sid)
     known = replace(fresh, record=session)
+    was_typed = pending.login.typed_by == browser.session_hash
     login = replace(
-        pending.login, session_hash=fresh.session_hash, expires_at=max(pending.login.expires_at, now + LOGIN_LIFETIME)
-    )
+        pending.login, session_hash=fresh.session_hash, expires_at=max(pending.login.expires_at, now + LOGIN_LIFETIME),
+        typed_by=fresh.session_hash if was_typed else None,
+    )  # fmt: skip
     if device_hash is not None:
         await tell_user(site, request, device_hash, prepared.link)
         login = replace(login, number=prepared.number, end_link=prepared.link)
@@ -221,8 +223,10 @@ async def go_on(
     if login.is_for_the_user and not login.is_enrolment:
         if not login.user_code:
             return go_to(site, browser, "/activate")
-        typed = typed_proof(site.hash_keys, login.user_code, browser.session_hash)
-        return go_to(site, browser, f"/activate?{urlencode({'user_code': login.user_code, 'typed': typed})}")
+        words = {"user_code": login.user_code}
+        if login.typed_by == browser.session_hash:
+            words["typed"] = typed_proof(site.hash_keys, login.user_code, browser.session_hash)
+        return go_to(site, browser, f"/activate?{urlencode(words)}")
     return to_step(site, browser, advance(login, "allowed"))
 
 
