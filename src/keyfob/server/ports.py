@@ -290,6 +290,6 @@ Limit = Literal[
     "user-codes",
 ]
 Render = Callable[[str, Mapping[str, object]], bytes]
-Locate = Callable[[str], str]  # from an address to its place in words, or ""
+Locate = Callable[[str, str], str]  # from a file of places and an address to the place in words, or ""
 Draw = Callable[[str], str]  # from an address to its QR code, as a data: URL
 Audit = Callable[[Mapping[str, object]], None]

@@ -53,9 +53,9 @@ class LimitedDict(Generic[K, V]):
         return tuple(self._entries.values())
 
 
-def locate_nothing(address: str) -> str:
-    """Return no place: no database of places is set up."""
-    del address
+def locate_nothing(path: str, address: str) -> str:
+    """Return no place."""
+    del path, address
     return ""
 
 
@@ -101,7 +101,7 @@ class Site:
         limits_noted: When a refusal by a limit was last written to the audit log, by its name and network.
         meter: Counts what happens; nothing by default.
         readiness: The last check of the store for /readyz.
-        locate: Returns the place of an address, or "".
+        locate: Looks an address up in the file of places.
         hash_keys: Those of `tenant_keys`.
         token_issuer: Signs tokens with the key of each algorithm that signs now.
     """
@@ -153,6 +153,10 @@ class Site:
 
     def now(self) -> datetime:
         return self.surroundings.now()
+
+    def place_of(self, address: str) -> str:
+        """Return the place of an address in words; "" if it is not known, or no file of places is set up."""
+        return self.locate(self.config.places, address) if self.config.places and address else ""
 
     def random(self, size: int) -> bytes:
         return self.surroundings.random(size)

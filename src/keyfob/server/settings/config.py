@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from ipaddress import ip_network
+from pathlib import PurePath
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -75,6 +76,7 @@ class TenantConfig:
         audit_age: How long events stay in the table of the audit log.
         audit_rows: The limit of events in that table; the oldest go first.
         device: The rules for approving device logins.
+        places: A MaxMind DB file that has the places of addresses, for the page and the e-mail about a device login.
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
@@ -111,6 +113,7 @@ class TenantConfig:
     audit_age: timedelta = timedelta(days=90)
     audit_rows: int = 1_000_000
     device: DeviceRules = DEFAULT_RULES
+    places: str | None = None
     for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:
@@ -143,6 +146,8 @@ class TenantConfig:
             raise Misuse("colour is not of the form #2454a6", hint="A # and six digits or letters from a to f.")
         if self.logo is not None and not self.logo.startswith("/") and not is_web_url(self.logo):
             raise Misuse("logo is not a web address", hint="Such as https://example.com/logo.svg")
+        if self.places is not None and not PurePath(self.places).is_absolute():
+            raise Misuse("places is not an absolute path", hint="Such as /var/lib/GeoIP/GeoLite2-City.mmdb")
         for address in self.logout_urls:
             if not is_web_url(address):
                 raise Misuse(f"logout_urls: {address!r} is not a web address", hint="Such as https://example.com/")

@@ -141,7 +141,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
         "application": application.name if application else device.client_id,
         "api": api.name if api else device.audience,
         "peer": device.peer,
-        "place": site.locate(device.peer),
+        "place": site.place_of(device.peer),
         "device": " · ".join(filter(None, (device.device_name, device.device_system))),
         # Behind a proxy without a name no address is known, and a warning at every login would warn of nothing.
         "nearness": "" if rules.nearness == "off" or (rules.nearness == "warn" and not device.peer) else nearness,

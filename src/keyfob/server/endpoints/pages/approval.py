@@ -103,6 +103,11 @@ def read_end_link(site: Site, token: str | None) -> EndLink | None:
     return link if site.now() < link.expires_at else None
 
 
+def _unlinked(claimed: str) -> str:
+    """Return a claimed name without what mail programs make a link of, such as a host name or a web address."""
+    return " ".join("".join(letter if letter not in "./:@" else " " for letter in claimed).split())
+
+
 async def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
     """Send the user an e-mail about a new device, if the client's rules want it and mail is set up.
 
@@ -124,9 +129,9 @@ async def tell_user(site: Site, request: Request, device_hash: bytes, link: str)
     words = {
         "tenant": log_text(site.config.name),
         "application": log_text(client.name if client else device.client_id),
-        "device": " · ".join(filter(None, (device.device_name, device.device_system))),
+        "device": " · ".join(filter(None, map(_unlinked, (device.device_name, device.device_system)))),
         "peer": device.peer,
-        "place": site.locate(device.peer),
+        "place": site.place_of(device.peer),
         "nearness": device.nearness or "unknown",
         "at": f"{site.now():%Y-%m-%d %H:%M} UTC",
         "address": f"{site.config.issuer}u/end?link={link}",
