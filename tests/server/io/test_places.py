@@ -115,12 +115,12 @@ def test_the_page_and_the_mail_name_the_place(places: Path) -> None:
 
 def test_doctor_says_whether_the_file_can_be_read(places: Path, tmp_path: Path) -> None:
     for path, verdict in ((places, "ok"), (tmp_path / "none.mmdb", "wrong"), (Path(__file__), "wrong")):
-        with Registry.open(tmp_path / path.name, creates=True) as registry:
+        with Registry.open(tmp_path / f"tenant-{path.stem}", creates=True) as registry:
             text = f'[tenant]\nplaces = "{path}"\n'
             found = read_tenant_file(text, issuer=ISSUER, resolve=any_secret)
             assert isinstance(found, TenantFile)
             registry.carry_out(registry.plan_file(found))
-        assert [one.verdict for one in judge_places(tmp_path / path.name)] == [verdict]
+        assert [one.verdict for one in judge_places(tmp_path / f"tenant-{path.stem}")] == [verdict]
 
 
 def test_a_relative_path_is_refused() -> None:

@@ -17,18 +17,20 @@ from keyfob.protocol.http import Response
 from keyfob.protocol.secret import Secret
 from keyfob.serve import ready_config
 from keyfob.server.records import RefreshLogin
+from keyfob.server.settings.config import Mfa
 from keyfob.server.settings.device_rules import DeviceRules, OwnDeviceRules
 from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
+from tests.server.endpoints.oauth.test_password import code_for
 
 HOME, NEXT_DOOR, ABROAD, OVER_IPV6 = "192.0.2.7", "192.0.2.99", "198.51.100.66", "2001:db8::66"
 
 
-def scene_with(rules: DeviceRules, own: OwnDeviceRules | None = None) -> Scene:
+def scene_with(rules: DeviceRules, own: OwnDeviceRules | None = None, *, mfa: Mfa = "enrolled") -> Scene:
     ready = ready_config(ISSUER)
     apps = tuple(replace(one, device=own or one.device) for one in ready.applications)
-    return Scene(replace(ready, name="Example", device=rules, applications=apps))
+    return Scene(replace(ready, name="Example", device=rules, applications=apps, mfa=mfa))
 
 
 @dataclass
@@ -198,6 +200,28 @@ def test_step_up_takes_no_session_for_a_device_elsewhere() -> None:
     assert far.outcome() == "authorization_pending"
     person.press("login", email=EMAIL, password=PASSWORD)
     assert far.outcome() == "granted"
+
+
+def test_step_up_wants_the_second_factor_of_those_who_have_one() -> None:
+    """Even where `mfa` is never; a login for a device in the same network is asked for none."""
+    scene = scene_with(DeviceRules(nearness="step_up"), mfa="never")
+    owner = scene.person()
+    owner.open(f"{ISSUER}u/enrol")
+    owner.press("login", email=EMAIL, password=PASSWORD)
+    secret = re.search(r"(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}", owner.press("enrol").text)
+    assert secret is not None
+    owner.press("verify", code=code_for(scene, secret[0].replace(" ", "")))
+    scene.time.go(timedelta(minutes=1))
+    for device, goes_on_at in ((HOME, "/activate/done"), (ABROAD, "/u/mfa")):
+        login, person = begin(scene, device), scene.person()
+        person.open(login.link)
+        person.press("confirm")
+        person.press("login", email=EMAIL, password=PASSWORD)
+        assert goes_on_at in person.page.url
+        if goes_on_at == "/u/mfa":
+            assert login.outcome() == "authorization_pending"
+            person.press("verify", code=code_for(scene, secret[0].replace(" ", "")))
+        assert login.outcome() == "granted"
 
 
 def test_one_client_may_be_stricter_than_its_tenant() -> None:
