@@ -100,4 +100,4 @@ def test_a_client_changes_only_the_rules_that_it_names() -> None:
 
 def test_a_login_from_elsewhere_lasts_for_some_time_or_is_refused() -> None:
     with pytest.raises(Misuse, match="far_lifetime"):
-        DeviceRules(far_lifetime=timedelta()).check("tenant")
+        DeviceRules(far_lifetime=timedelta()).check()

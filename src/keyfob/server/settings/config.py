@@ -133,10 +133,10 @@ class TenantConfig:
         self._check_looks()
         self._check_numbers()
         self._check_proxies()
-        self.device.check("tenant")
+        self.device.check()
         for application in self.applications:
             application.check()
-            self.device_rules(application).check(f"application {application.client_id}")
+            self.device_rules(application).check(f"application {application.client_id}: ")
         for api in self.apis:
             api.check()
         self._check_references()
@@ -211,7 +211,8 @@ class TenantConfig:
             self._check_scopes("grant", grant.audience, grant.scopes)
         scopes = {*STANDARD_SCOPES, *(name for api in self.apis for name in api.scopes)}
         named = (self.device.far_scopes, *(one.device.far_scopes for one in self.applications))
-        for scope in (scope for far_scopes in named for scope in far_scopes or ()):
+        # Without APIs, the settings are being checked part by part (`stored_settings.py`).
+        for scope in (scope for far_scopes in named for scope in far_scopes or () if self.apis):
             _known("device.far_scopes: scope", scope, scopes)
         for role in self.roles:
             for audience, scope in role.permissions:

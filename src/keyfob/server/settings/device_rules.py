@@ -35,7 +35,7 @@ class DeviceRules:
     far_scopes: tuple[str, ...] | None = None
     notice: bool = True
 
-    def check(self, what: str) -> None:
+    def check(self, what: str = "") -> None:
         """Check the rules.
 
         Raises:
@@ -43,7 +43,7 @@ class DeviceRules:
         """
         if self.far_lifetime is not None and self.far_lifetime <= timedelta():
             hint = 'Such as "8h"; to allow no login from another network: nearness = "deny".'
-            raise Misuse(f"{what}: device.far_lifetime is not positive", hint=hint)
+            raise Misuse(f"{what}device.far_lifetime is not positive", hint=hint)
 
 
 DEFAULT_RULES: Final = DeviceRules()

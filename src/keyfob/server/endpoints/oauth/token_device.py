@@ -32,9 +32,8 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
     code_hash = keyed_hash(site.hash_keys.codes, grant.device_code)
     login, user = await site.store.read(lambda transaction: _load(transaction, code_hash))
     account = Account(user, None)
-    rules = site.config.device_rules(call.application)
     if login is not None and user is not None:
-        scope = scope_of(rules, login.nearness, login.scope)
+        scope = scope_of(site.config.device_rules(call.application), login.nearness, login.scope)
         account = account_of(site.config, call.application, user, login.audience, scope)
     hashed = None if grant.number is None else number_hash(site.hash_keys, code_hash, grant.number)
     pace = site.paces.get(code_hash) or Pace(None, site.config.device_interval)

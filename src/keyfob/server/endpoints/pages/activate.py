@@ -18,8 +18,8 @@ from keyfob.server.decide.device import confirm, is_open, move
 from keyfob.server.decide.throttle import CODES, MOST_FROM_ONE_ADDRESS, GuessLimit, network_of
 from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
 from keyfob.server.endpoints.budget import Budget
-from keyfob.server.endpoints.pages.approval import PreparedApproval, decide_here, nearness_to, prepare, tell_user
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form
+from keyfob.server.endpoints.pages.device_approval import PreparedApproval, decide_here, nearness_to, prepare, tell_user
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     ContinuedLogin,

@@ -10,10 +10,9 @@ from dataclasses import replace
 
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.device import move
-from keyfob.server.endpoints.pages.approval import EndLink, read_end_link
 from keyfob.server.endpoints.pages.authorize import error_page
 from keyfob.server.endpoints.pages.browser import go_to, page, read_browser, read_own_form
-from keyfob.server.endpoints.pages.sealed_login import query_text
+from keyfob.server.endpoints.pages.sealed_login import EndLink, query_text, read_end_link
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin, RefreshLogin
 from keyfob.server.site import Site

@@ -22,7 +22,6 @@ from keyfob.server.decide.limits import LONGEST_EMAIL
 from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
 from keyfob.server.decide.throttle import network_of
 from keyfob.server.endpoints.pages.activate import REFUSED_FROM_HERE, describe_device, note_refusal, start_again
-from keyfob.server.endpoints.pages.approval import decide_here, nearness_to, prepare, tell_user
 from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
@@ -34,6 +33,7 @@ from keyfob.server.endpoints.pages.browser import (
     sid_of,
 )
 from keyfob.server.endpoints.pages.consent import describe_asked
+from keyfob.server.endpoints.pages.device_approval import decide_here, nearness_to, prepare, tell_user
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     LOST,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from keyfob.errors import Malformed, Unreachable
-from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
-from keyfob.protocol.fields import Fields, read_json
+from keyfob.errors import Unreachable
 from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
 from keyfob.server.audit_event import log_text
@@ -17,12 +14,11 @@ from keyfob.server.decide.device import approve, confirm
 from keyfob.server.decide.multifactor import write_digits
 from keyfob.server.decide.nearness import nearness_of
 from keyfob.server.endpoints.pages.browser import sid_of
-from keyfob.server.keyed_hash import ID_BYTES, number_hash, read_token_bytes, write_token
+from keyfob.server.endpoints.pages.sealed_login import EndLink, seal_end_link
+from keyfob.server.keyed_hash import ID_BYTES, number_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin, Nearness
 from keyfob.server.site import Site
-
-_CONTEXT = "end of a login"
 
 
 def nearness_to(request: Request, device: DeviceLogin) -> Nearness:
@@ -72,35 +68,8 @@ def prepare(site: Site, device_hash: bytes, client_id: str) -> PreparedApproval:
     """Draw what an approval needs."""
     rules = site.config.device_rules(site.config.application(client_id))
     login_id = site.random(ID_BYTES)
-    members = {
-        "login": write_token(login_id),
-        "device": write_token(device_hash),
-        "expires": (site.now() + END_LINK_LIFETIME).timestamp(),
-    }
-    nonce = site.random(NONCE_BYTES)
-    link = write_token(seal(json.dumps(members).encode(), site.hash_keys.pages[0], nonce=nonce, context=_CONTEXT))
+    link = seal_end_link(site, EndLink(login_id, device_hash, site.now() + END_LINK_LIFETIME))
     return PreparedApproval(login_id, write_digits(site.random(8)) if rules.number_back else "", link)
-
-
-@dataclass(frozen=True, slots=True)
-class EndLink:
-    """A link that ends one login."""
-
-    login_id: bytes
-    device_hash: bytes
-    expires_at: datetime
-
-
-def read_end_link(site: Site, token: str | None) -> EndLink | None:
-    """Decrypt a link, unless it has expired."""
-    try:
-        sealed = read_token_bytes(token or "")
-        fields: Fields = read_json(unseal_any(sealed, site.hash_keys.pages, context=_CONTEXT), "link")
-        login_id, device = read_token_bytes(fields.text("login")), read_token_bytes(fields.text("device"))
-        link = EndLink(login_id, device, fields.time("expires"))
-    except (ValueError, Malformed):
-        return None
-    return link if site.now() < link.expires_at else None
 
 
 def _unlinked(claimed: str) -> str:
