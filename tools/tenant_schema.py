@@ -90,6 +90,7 @@ NARROWER: Final[dict[TableSchema, dict[str, Shape]]] = {
         "colour": matching("#[0-9a-fA-F]{6}"),
         "logo": matching("(/|[Hh][Tt][Tt][Pp][Ss]?://).*"),
         "logout_urls": WEB_URLS,
+        "places": matching("(/|[A-Za-z]:).*"),
         "password_length": {"minimum": SHORTEST_PASSWORD, "maximum": 64},
     },
     APPLICATION: {
