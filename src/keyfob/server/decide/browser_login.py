@@ -106,8 +106,11 @@ class BrowserLogin:
         answer: The parameters of an authorization response by `form_post`.
         email: The e-mail address that was entered.
         name: The name that was entered.
-        problem: The key of the problem to show, with a number in its text, and the status of the page.
+        problem: The key of the problem to show, with a count in its text, and the status of the page.
         told: The key of another text to show.
+        typed_by: The browser session in which the code was typed. An address that somebody else was shown has another.
+        number: The number that the user must type into the program.
+        end_link: The encrypted link that ends the login which was approved.
     """
 
     step: Step
@@ -125,9 +128,12 @@ class BrowserLogin:
     email: str = ""
     name: str = ""
     problem: str = ""
-    number: int = 0
+    count: int = 0
     status: int = 200
     told: str = ""
+    typed_by: bytes | None = None
+    number: str = ""
+    end_link: str = ""
 
     @property
     def is_enrolment(self) -> bool:
@@ -157,9 +163,12 @@ class BrowserLogin:
             "email": self.email,
             "name": self.name,
             "problem": self.problem,
-            "number": self.number,
+            "count": self.count,
             "status": None if self.status == 200 else self.status,
             "told": self.told,
+            "typed_by": _write(self.typed_by),
+            "number": self.number,
+            "end_link": self.end_link,
         }
         return {name: value for name, value in members.items() if value}
 
@@ -171,7 +180,7 @@ class BrowserLogin:
             Malformed: They are not those of a login.
         """
         step, goal, recovery = fields.text("step"), fields.optional_text("goal"), fields.optional_text("recovery_code")
-        status, number = fields.values.get("status"), fields.values.get("number")
+        status, count = fields.values.get("status"), fields.values.get("count")
         if step not in get_args(Step):
             raise Malformed("page: step is unknown", field="step")
         return cls(
@@ -190,17 +199,20 @@ class BrowserLogin:
             email=fields.optional_text("email") or "",
             name=fields.optional_text("name") or "",
             problem=fields.optional_text("problem") or "",
-            number=number if isinstance(number, int) else 0,
+            count=count if isinstance(count, int) else 0,
             status=status if isinstance(status, int) else 200,
             told=fields.optional_text("told") or "",
+            typed_by=_read(fields, "typed_by"),
+            number=fields.optional_text("number") or "",
+            end_link=fields.optional_text("end_link") or "",
         )
 
 
-def begin_device(device: DeviceLogin, user_code: str, now: datetime) -> BrowserLogin:
+def begin_device(device: DeviceLogin, user_code: str, now: datetime, typed_by: bytes | None = None) -> BrowserLogin:
     """Return the login of a user code that was entered."""
     return BrowserLogin(
         step="compare", began_at=now, expires_at=device.expires_at, device_hash=device.device_code_hash,
-        user_code=user_code,
+        user_code=user_code, typed_by=typed_by,
     )  # fmt: skip
 
 
@@ -210,13 +222,20 @@ def begin_request(request: Mapping[str, str], step: Literal["login", "consent"],
 
 
 def begin_for_user(
-    step: Literal["enter", "login", "notice"], now: datetime, user_code: str = "", *, goal: Goal = "code"
+    step: Literal["enter", "login", "notice"],
+    now: datetime,
+    user_code: str = "",
+    *,
+    typed_by: bytes | None = None,
+    goal: Goal = "code",
 ) -> BrowserLogin:
     """Return a login for no client: to enter a code, to set up a second factor, or to see the account.
 
     A `notice` is no login: it tells the user what has just happened.
     """
-    return BrowserLogin(step=step, began_at=now, expires_at=now + LIFETIME, user_code=user_code, goal=goal)
+    return BrowserLogin(
+        step=step, began_at=now, expires_at=now + LIFETIME, user_code=user_code, goal=goal, typed_by=typed_by
+    )
 
 
 class Facts(TypedDict, total=False):
@@ -230,9 +249,11 @@ class Facts(TypedDict, total=False):
     email: str
     name: str
     problem: str
-    number: int
+    count: int
     status: int
     told: str
+    number: str
+    end_link: str
 
 
 def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserLogin:
@@ -243,7 +264,7 @@ def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserL
     """
     if step not in STEPS[login.step]:
         raise Misuse(f"a login in a browser does not go from {login.step} to {step}")
-    cleared = replace(login, step=step, problem="", number=0, status=200, told="", recovery_code=None, answer=None)
+    cleared = replace(login, step=step, problem="", count=0, status=200, told="", recovery_code=None, answer=None)
     after = replace(cleared, **facts)
     if step in AFTER_PASSWORD and not (after.user_id and after.factor_hash and after.session_hash):
         raise Misuse(f"nobody has logged in for the step {step}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -51,7 +51,13 @@ def render(name: str, words: Mapping[str, object]) -> bytes:
     def t(key: str, **values: Any) -> str:  # noqa: ANN401
         return texts[key].format(**values)
 
-    return _environment().get_template(name).render({**words, "t": t}).encode()
+    def lasting(parts: Sequence[tuple[int, str]]) -> str:
+        """Return a length of time, such as (1, "hour")."""
+        units = {"minute": ("minute_long", "minutes_long"), "hour": ("hour", "hours"), "day": ("day", "days")}
+        shown = [t(f"about.{units[unit][number != 1]}", number=number) for number, unit in parts if number]
+        return " ".join(shown) or t("about.short")
+
+    return _environment().get_template(name).render({**words, "t": t, "lasting": lasting}).encode()
 
 
 def draw(address: str) -> str:

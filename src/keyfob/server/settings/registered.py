@@ -23,6 +23,7 @@ from keyfob.protocol.grants import (
 )
 from keyfob.protocol.secret import Secret
 from keyfob.server.records import DEFAULT_CONNECTION
+from keyfob.server.settings.device_rules import NO_OWN_RULES, OwnDeviceRules
 from keyfob.server.settings.images import check_picture
 
 Kind = Literal["native", "spa", "web", "machine"]
@@ -72,6 +73,7 @@ class Application:
         icon: On the pages: a picture file, or an address, as the tenant's logo.
         maker: Who makes it, for the pages.
         requires_par: Whether it must push its authorization requests (RFC 9126 §5).
+        device: Its own rules for approving its device logins.
     """
 
     client_id: str
@@ -97,6 +99,7 @@ class Application:
     requires_par: bool = False
     icon: str | None = None
     maker: str | None = None
+    device: OwnDeviceRules = NO_OWN_RULES
 
     @property
     def is_public(self) -> bool:

@@ -90,7 +90,7 @@ async def show(site: Site, request: Request) -> Response:
         "may_recover": "recovery-code" in site.config.factors,
         "code": "" if code is None else grouped(code.reveal()),
         "apps": [
-            {**client_words(site, one.client_id), "id": one.login_id.hex(), "login": one}
+            {**client_words(site, one.client_id), "id": one.login_id.hex(), "login": one, "place": _place(site, one)}
             for one in account.logins[:MOST_SHOWN]
         ],
         "sessions": [
@@ -100,6 +100,12 @@ async def show(site: Site, request: Request) -> Response:
         "most": MOST_SHOWN if max(len(account.logins), len(account.sessions)) > MOST_SHOWN else 0,
     }
     return page(site, browser, "account.html", words, notice.status)
+
+
+def _place(site: Site, login: RefreshLogin) -> str:
+    """Return where an app was when it was signed in: its network, and the place if that is known."""
+    network = login.network or ""
+    return ", ".join(filter(None, (network, site.place_of(network.partition("/")[0]))))
 
 
 async def act(site: Site, request: Request) -> Response:

@@ -208,7 +208,7 @@ def page_words(site: Site, language: Language, request_id: str) -> Mapping[str, 
         "terms": config.terms,
         "host": config.origin.partition("://")[2],
         "problem": "",
-        "number": 0,
+        "count": 0,
         "told": "",
     }
 

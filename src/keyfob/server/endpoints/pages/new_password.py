@@ -130,9 +130,9 @@ def password_problem(site: Site, password: Secret, *own_words: str) -> Facts | N
     """Return what is wrong with a new password, for the page."""
     length = site.config.password_length
     if len(password) < length:
-        return Facts(problem="short_password", number=length, status=400)
+        return Facts(problem="short_password", count=length, status=400)
     if len(password) > LONGEST_PASSWORD:
-        return Facts(problem="long_password", number=LONGEST_PASSWORD, status=400)
+        return Facts(problem="long_password", count=LONGEST_PASSWORD, status=400)
     try:
         check_new_password(password, site.config, *own_words)
     except Misuse:
@@ -161,7 +161,7 @@ def notice_words(notice: BrowserLogin) -> dict[str, object]:
     """Return the page's values about what has just happened."""
     return {
         "problem": notice.problem,
-        "number": notice.number,
+        "count": notice.count,
         "told": notice.told,
         "email": notice.email,
         "name": notice.name,

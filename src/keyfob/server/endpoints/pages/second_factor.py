@@ -77,11 +77,11 @@ async def show(site: Site, request: Request) -> Response:
     if pending.login.recovery_code is not None:
         user_id = pending.login.user_id
         user = await site.store.read(lambda transaction: transaction.user_by_id(user_id))
-        words = {**describe_pending(site, pending), "email": user.email if user else ""}
+        words = {**describe_pending(site, request, pending), "email": user.email if user else ""}
         words["code"] = grouped(pending.login.recovery_code.reveal())
         return page(site, browser, "recovery.html", words, form_to=pending.callback)
     due = await site.store.read(lambda transaction: _due(site, transaction, pending))
-    return error_page(site, browser, LOST) if due is None else _page(site, browser, pending, due)
+    return error_page(site, browser, LOST) if due is None else _page(site, request, browser, pending, due)
 
 
 async def act(site: Site, request: Request) -> Response:
@@ -204,9 +204,9 @@ def grouped(text: str) -> str:
     return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 
-def _page(site: Site, browser: BrowserRequest, pending: ContinuedLogin, due: _Due) -> Response:
+def _page(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due) -> Response:
     login = pending.login
-    words = describe_pending(site, pending)
+    words = describe_pending(site, request, pending)
     words |= {"has_otp": "otp" in due.active, "has_email": "email" in due.active}
     words |= {"has_recovery": "recovery-code" in due.active, "secret": "", "qr": "", "address": ""}
     if due.unproven is not None:
