@@ -187,8 +187,8 @@ def test_pip_and_uv_install_from_a_guarded_index(here: Workplace, server: Guarde
     for tool in ("pip", "uv"):
         (here.folder / "bin" / tool).symlink_to(Path(sys.executable).parent / tool)
     shown = here.setup("pip", f"{server.url}/simple/")
-    assert f"pip install --index-url http://oauth2@{server.url[7:]}/simple/ PACKAGE" in shown.stderr
-    address = f"http://oauth2@{server.url[7:]}/simple/"
+    assert f"pip install --index-url http://__token__@{server.url[7:]}/simple/ PACKAGE" in shown.stderr
+    address = f"http://__token__@{server.url[7:]}/simple/"
 
     pip = here.run("pip", "install", "--quiet", "--no-deps", "--no-cache-dir", "--disable-pip-version-check",
                    "--target", "by-pip", "--index-url", address, "keyfob-demo")  # fmt: skip
