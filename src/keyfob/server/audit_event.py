@@ -5,6 +5,7 @@ A field that a caller has typed is shortened and made one printable line. Where 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
@@ -108,6 +109,7 @@ MEMBERS: Final[dict[str, str]] = {
     "operator": "the account at the operating system that ran the command",
 }
 _FIELDS: Final = tuple(MEMBERS)[4:]  # those that the caller of `write_event` knows
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each event
 
 
 def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]) -> dict[str, object]:
@@ -123,6 +125,11 @@ def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]
         if value:
             event[name] = log_text(value)
     return event
+
+
+def write_line(event: Event) -> str:
+    """Return an event as JSON, on one line."""
+    return _ENCODE(event)
 
 
 def write_date(now: datetime) -> str:

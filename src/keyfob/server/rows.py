@@ -40,6 +40,7 @@ class Table(Generic[R]):
     """The table of one type of record, with its SQL, which every database here understands.
 
     Attributes:
+        columns: With the name of the table.
         select: The begin of a query for whole records.
         add: Add a record, unless one with the same key, or the same value of a unique column, exists.
         put: Add a record, or replace the one with the same key, unless it has other values in the fixed columns.
@@ -69,6 +70,7 @@ class Table(Generic[R]):
         def update(*columns: str) -> str:
             return f"{into} ({keys}) DO UPDATE SET " + ", ".join(f"{one} = excluded.{one}" for one in columns)
 
+        self.columns = [f"{name}.{column}" for column in columns]
         self.select = f"SELECT {listed} FROM {name}"  # noqa: S608
         self.add = f"{into} DO NOTHING"
         self.replace = update(*changed)
