@@ -121,9 +121,8 @@ def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]
         "outcome": CODES[code].outcome,
     }
     for name in _FIELDS:
-        value = fields.get(name)
-        if value:
-            event[name] = log_text(value)
+        if value := fields.get(name):
+            event[name] = value if len(value) <= LONGEST and value.isprintable() else log_text(value)
     return event
 
 

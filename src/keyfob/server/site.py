@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -167,7 +167,7 @@ class Site:
             fields["client_id"] = shown_client(client_id, is_known=self.config.application(client_id) is not None)
         if "user_name" in fields:
             fields["user_name"] = shown_name(fields["user_name"])
-        self.record(code, **fields)
+        self._record(code, fields)
 
     def limited(self, limit: Limit, request: Request, *, code: str = "", **fields: str) -> None:
         """Count that a limit has refused a request.
@@ -183,5 +183,8 @@ class Site:
 
     def record(self, code: str, **fields: str) -> None:
         """Write an event that no request has caused to the audit log."""
+        self._record(code, fields)
+
+    def _record(self, code: str, fields: Mapping[str, str]) -> None:
         now = self.now()
         self.audit(write_event(code, now, log_id_of(now, self.node, next(self.event_numbers)), fields))
