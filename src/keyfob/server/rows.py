@@ -113,8 +113,12 @@ def _read_hashes(joined: bytes) -> tuple[bytes, ...]:
     return tuple(joined[at : at + _HASH_BYTES] for at in range(0, len(joined), _HASH_BYTES))
 
 
+def _read_texts(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(json.loads(text))  # most users have no roles
+
+
 def _read_pairs(text: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(pair) for pair in json.loads(text))
+    return () if text == "[]" else tuple(tuple(pair) for pair in json.loads(text))
 
 
 _WRITERS: Final[dict[object, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
@@ -123,7 +127,7 @@ _WRITERS: Final[dict[object, tuple[Callable[[Any], Any], Callable[[Any], Any]]]]
     Scope: (Scope.write, lambda text: Scope.of(text.split())),
     bool: (int, bool),
     tuple[bytes, ...]: (b"".join, _read_hashes),
-    tuple[str, ...]: (json.dumps, lambda text: tuple(json.loads(text))),
+    tuple[str, ...]: (json.dumps, _read_texts),
     tuple[tuple[str, str], ...]: (json.dumps, _read_pairs),
 }
 
