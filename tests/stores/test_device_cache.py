@@ -70,6 +70,7 @@ class Processes(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.now_ms = 0
+        self.polls_often = True
         path = Path(self.folder.name) / "store.sqlite3"
         self.stores = [SqliteStore(path, clock=lambda: self.now_ms / 1000) for _ in range(2)]
         self.loop = asyncio.new_event_loop()
@@ -93,7 +94,7 @@ class Processes(RuleBasedStateMachine):
         found = [newest.login]
         later = newest
         for change in older:
-            if later.by == by or self.now_ms - later.at_ms >= STALENESS_MS:
+            if later.by == by or self.now_ms - later.at_ms > STALENESS_MS:
                 break
             found.append(change.login)
             later = change
@@ -143,6 +144,9 @@ class Processes(RuleBasedStateMachine):
                 self.changes[name].append(Change(None, self.now_ms, by))
 
     @rule(by=st.sampled_from([0, 1]), name=st.sampled_from(NAMES))
+    def poll_one(self, by: int, name: bytes) -> None:
+        self.poll_it(by, name)
+
     def poll_it(self, by: int, name: bytes) -> None:
         found = self.read(by, partial(poll, name=name))
         assert found in self.allowed(by, name)
@@ -150,7 +154,11 @@ class Processes(RuleBasedStateMachine):
             assert found is not None
             assert found.stage in {"waiting", "confirmed"}, "only what waits is ever old"
 
-    @rule(milliseconds=st.sampled_from([1, 20, STALENESS_MS - 1, STALENESS_MS]))
+    @rule()
+    def poll_more_or_less_often(self) -> None:
+        self.polls_often = not self.polls_often
+
+    @rule(milliseconds=st.sampled_from([1, 20, STALENESS_MS - 1, STALENESS_MS + 1]))
     def pass_time(self, milliseconds: int) -> None:
         self.now_ms += milliseconds
 
@@ -160,6 +168,13 @@ class Processes(RuleBasedStateMachine):
             for name in NAMES:
                 found = self.read(by, lambda transaction, name=name: transaction.device_by_code(name))  # type: ignore[misc]
                 assert found == self.changes[name][-1].login
+
+    @invariant()
+    def polls_are_never_older_than_is_said(self) -> None:
+        if self.polls_often:
+            for by in (0, 1):
+                for name in NAMES:
+                    self.poll_it(by, name)
 
 
 TestProcesses = Processes.TestCase
@@ -201,6 +216,27 @@ def test_a_login_that_is_decided_is_read_from_the_database_each_time(path: Path)
             "BEGIN", "SELECT", "ROLLBA",
         ]  # fmt: skip
     asyncio.run(store.close())
+
+
+def test_what_another_process_changes_is_told_in_the_stated_time(path: Path) -> None:
+    """One millisecond earlier the process may not have looked yet."""
+    now_ms = 0
+    store, other = SqliteStore(path, clock=lambda: now_ms / 1000), SqliteStore(path)
+
+    def poll_once() -> Stage:
+        found = asyncio.run(store.read(poll))
+        assert found is not None
+        return found.stage
+
+    asyncio.run(other.write(partial(save, login=named(NAMES[0]))))
+    assert poll_once() == "waiting"
+    asyncio.run(other.write(partial(save, login=named(NAMES[0], "approved"))))
+    now_ms = STALENESS_MS - 1
+    assert poll_once() == "waiting"
+    now_ms = STALENESS_MS + 1
+    assert poll_once() == "approved"
+    for one in (store, other):
+        asyncio.run(one.close())
 
 
 def test_while_another_process_holds_the_lock_polls_read_the_database(path: Path) -> None:

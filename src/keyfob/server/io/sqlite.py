@@ -148,10 +148,12 @@ class SqliteStore:
         if now >= self._cache.valid_until:
             if not self._is_file:
                 self._cache.validate(0, now)
-                return now
-            with self._lock:
-                if not self._is_busy:
-                    self._validate(now)
+            else:
+                with self._lock:
+                    if not self._is_busy:
+                        self._validate(now)
+            if not self._reader.in_transaction:  # the snapshot is still to come
+                self._to_read.changes = self._cache.changes
         return now
 
     def _validate(self, now: float) -> None:
