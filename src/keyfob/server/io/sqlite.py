@@ -216,6 +216,7 @@ class SqliteStore:
             except BaseException as problem:  # noqa: BLE001  it is raised in the caller of `write`
                 with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back already
                     self._writer.execute("ROLLBACK")
+                self._cache.settle()
                 pieces.remove(piece)
                 with self._lock:
                     self._waiting = pieces + self._waiting
