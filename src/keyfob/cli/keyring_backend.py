@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from keyring.backend import KeyringBackend
+from keyring.compat import properties
 from keyring.credentials import SimpleCredential
 from keyring.errors import PasswordDeleteError, PasswordSetError
 
@@ -33,7 +34,10 @@ class CannotDelete(PasswordDeleteError, NotImplementedError):
 class KeyfobKeyring(KeyringBackend):
     """Answers for services that a login's token belongs to, and for no other. Raises as `Session.token`."""
 
-    priority: ClassVar[float] = 1  # below the system's keyring: a password that is stored there for a service stays
+    @properties.classproperty
+    def priority(self) -> float:
+        """Below the system's keyrings: a password that is stored there for a service stays in use."""
+        return 1
 
     def get_password(self, service: str, username: str) -> str | None:  # noqa: ARG002  a token has no user name
         return service_login.token_for(service)
