@@ -28,6 +28,8 @@ COMMANDS: Final[dict[str, str]] = {
     "call": "make an HTTP call with the token, with curl's habits",
     "inspect": "what a token says, who signed it, and why an API would refuse it",
     "run": "start a program with the token in its environment",
+    "setup": "one login for git, kubectl, aws, docker, pip, npm and bazel",
+    "helper": "reply to a tool that asks for a token, in the protocol of the tool",
     "whoami": "who is logged in, at which issuer, until when",
     "status": "how a login stands, and until when; asks the issuer if you want",
     "logout": "end the login at the server, and forget it here",

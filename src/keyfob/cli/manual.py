@@ -81,6 +81,22 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ),
         "docs/commands.md#run",
     ),
+    "setup": ManualPage(
+        ((0, "done, or printed for a tool that is not installed here"),
+         (1, "a file could not be changed; what to write is printed"), (4, "a login is needed: keyfob login")),
+        (
+            ("keyfob setup git https://git.example.com", "git gets this login's token, for that server only"),
+            ("keyfob setup aws --role-arn arn:aws:iam::123456789012:role/deploy", "AWS, by web identity"),
+            ("keyfob setup docker registry.example.com --profile work", "of another login"),
+            ("keyfob setup git https://git.example.com --remove", "take it back"),
+        ),
+        "docs/tools.md",
+    ),
+    "helper": ManualPage(
+        ((0, "the token, or the protocol's word for no token"), (3, "the issuer refused"), *_USUAL),
+        (("keyfob helper curl https://api.example.com/orders | curl -K -", "the only one that people type"),),
+        "docs/tools.md",
+    ),
     "whoami": ManualPage(
         ((0, "somebody is logged in"), *_USUAL),
         (("keyfob whoami", "in words"), ("keyfob whoami --json --profile work", "for programs, of another login")),

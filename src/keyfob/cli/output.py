@@ -1,7 +1,7 @@
 """Output of all commands.
 
 Results go to stdout, everything else to stderr. With `--json`, results and errors are JSON objects, one per line on
-stdout. Text from a server is made printable first. Only `token` prints a secret.
+stdout. Text from a server is made printable first. Only `token` and `helper` print a secret.
 """
 
 from __future__ import annotations

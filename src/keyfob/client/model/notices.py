@@ -107,6 +107,13 @@ class FactorRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberRefused:
+    """The number from the page was wrong; the user may try again."""
+
+    tries_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalAwaited:
     """The user must approve on another device; `where` is the server's text."""
 
@@ -162,6 +169,7 @@ Notice = (
     | LoginInAnotherProcess
     | NetworkTrouble
     | NotBound
+    | NumberRefused
     | PasteAsked
     | PasswordWarned
     | PasteRefused
