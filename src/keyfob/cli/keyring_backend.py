@@ -12,6 +12,7 @@ from keyring.compat import properties
 from keyring.credentials import SimpleCredential
 from keyring.errors import PasswordDeleteError, PasswordSetError
 
+from keyfob.errors import KeyfobError
 from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ def _token_for(service: str) -> str | None:
     """Return the token of the login that may be sent to a service; None if there is none. Nobody is asked."""
     if "://" not in service:
         return None
-    app = bound_login.find_bound(_TOOL, service, None)
+    try:
+        app = bound_login.find_bound(_TOOL, service, None)
+    except KeyfobError:  # settings that cannot be read: another program's password does not depend on them
+        return None
     if app is None:
         return None
     return running.run(plain_token.plain_token(app.session().login)).access_token.reveal()
