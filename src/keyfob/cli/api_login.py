@@ -14,6 +14,7 @@ from keyfob.cli.profiles import app_of, first_login, known_app, name_of, readabl
 from keyfob.client.flows.resource_discovery import ApiFound, covers, profile_name, resources_of
 from keyfob.client.io.http.anonymous import AnonymousClient
 from keyfob.client.io.state.origin_files import OriginFiles
+from keyfob.client.io.vault.files import agent_socket
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import expand
 from keyfob.client.session.destination import is_worth_keeping, judge_destination
@@ -42,7 +43,8 @@ def find_login(flags: Namespace, url: str) -> App | None:
         Misuse: The named login is for another API.
     """
     is_named = bool(flags.profile or os.environ.get("KEYFOB_PROFILE"))
-    if not is_named and not flags.send_token and (own := _find_own(url)) is not None:
+    is_stored_here = agent_socket() is None
+    if is_stored_here and not is_named and not flags.send_token and (own := _find_own(url)) is not None:
         return app_of(own)
     try:
         app = known_app(flags)

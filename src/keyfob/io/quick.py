@@ -16,13 +16,15 @@ MARK_KEPT = "keyfob-kept 1"
 _OTHERS = 0o077
 _LARGEST = 64 * 1024
 # These variables do not change which token is printed; any other KEYFOB_* may.
-_HARMLESS = ("KEYFOB_PROFILE", "KEYFOB_HOME", "KEYFOB_STORE", "KEYFOB_DEBUG", "KEYFOB_PASSPHRASE_FILE", "KEYFOB_DATA",
+HARMLESS = ("KEYFOB_PROFILE", "KEYFOB_HOME", "KEYFOB_STORE", "KEYFOB_DEBUG", "KEYFOB_PASSPHRASE_FILE", "KEYFOB_DATA",
              "KEYFOB_DATABASE", "KEYFOB_KEYS", "KEYFOB_MASTER_KEY",
              "KEYFOB_ACCESS_TOKEN")  # fmt: skip
 _PROJECT_FILE = ".keyfob.toml"
 CHOICE = "profile"  # a file with the name that `keyfob profile use` was given
 _CONFIG_FILE = "config.toml"
 _LONGEST_NAME = 64
+HEADER_FLAG = "--header"
+HEADER = "Authorization: Bearer "
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -71,7 +73,7 @@ def _seen(path: str) -> str:
 def changes_nothing() -> bool:
     """Whether no setting in the environment or a project file could select another token."""
     for name in os.environ:
-        if name.startswith("KEYFOB_") and name not in _HARMLESS:
+        if name.startswith("KEYFOB_") and name not in HARMLESS:
             return False
     folder = os.getcwd()
     while True:
@@ -109,10 +111,11 @@ def asked(words: list[str]) -> tuple[str, int] | None:
         else:
             return None
     profile = profile or os.environ.get("KEYFOB_PROFILE") or ""
-    return None if profile and not _is_name(profile) else (profile, least)
+    return None if profile and not is_name(profile) else (profile, least)
 
 
-def _is_name(profile: str) -> bool:
+def is_name(profile: str) -> bool:
+    """Whether it could be a profile's name."""
     if not profile.isascii() or len(profile) > 40 or not profile[:1].isalnum():
         return False
     return profile.replace(".", "").replace("-", "").replace("_", "").isalnum()
@@ -128,12 +131,12 @@ def _chosen(home: str) -> str:
         name = os.read(descriptor, _LONGEST_NAME).decode("ascii").strip()
     finally:
         os.close(descriptor)
-    return name if _is_name(name) else ""
+    return name if is_name(name) else ""
 
 
 def look_up(words: list[str]) -> str | None:
-    """Return the token to print, or None if the ordinary path must run."""
-    wanted = asked(words)
+    """Return the line to print, or None if the ordinary path must run."""
+    wanted = asked([word for word in words if word != HEADER_FLAG])
     if wanted is None or not changes_nothing():
         return None
     profile, least = wanted
@@ -142,7 +145,7 @@ def look_up(words: list[str]) -> str | None:
     path = place(profile)[0]
     if not path or not profile:
         return None
-    mark, state, since, until, usual, token, end = _read(path).decode("ascii").split("\n")
+    mark, state, since, until, usual, token, end = read(path).decode("ascii").split("\n")
     if mark not in {MARK, MARK_KEPT} or state != state_of(home, profile) or end or (mark == MARK) != bool(token):
         return None
     # Encrypted or not at all: neither a token in this file will do nor one in a plain vault entry.
@@ -152,10 +155,11 @@ def look_up(words: list[str]) -> str | None:
         return None
     if now < int(since) or (until != "-" and int(until) - now < (int(usual) if least < 0 else least)):
         return None
-    return token or _kept(home, profile, state, must_seal)
+    token = token or _kept(home, profile, state, must_seal) or ""
+    return f"{HEADER if HEADER_FLAG in words else ''}{token}" if token else None
 
 
-def _read(path: str) -> bytes:
+def read(path: str) -> bytes:
     """Read a file, or raise `OSError` if it is missing or others may read it."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
@@ -172,7 +176,7 @@ def _kept(home: str, profile: str, state: str, must_seal: bool) -> str | None:  
     try:
         from keyfob.io import kept  # noqa: PLC0415  it costs as much as a bare Python
 
-        content = _read(f"{home}/vault/{profile}.json")
+        content = read(f"{home}/vault/{profile}.json")
         token = kept.access_token(content, profile, home) if kept.is_sealed(content) or not must_seal else None
     except Exception:  # noqa: BLE001  the ordinary path explains the error
         return None
@@ -196,6 +200,10 @@ def write(state: str, since: int, until: int | None, usual: int, token: str) -> 
 
 def main() -> int:
     """Print the token and return the exit code; return -1 if the ordinary path must run."""
+    if sys.argv[1:] == ["prompt"]:
+        from keyfob.io import prompt_line  # noqa: PLC0415  only a shell's prompt needs it
+
+        return prompt_line.main()
     try:
         token = look_up(sys.argv[1:])
     except (OSError, ValueError):  # no such file, or none of ours

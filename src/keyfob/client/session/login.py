@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Final
 from keyfob.client.flows.discovery import discover
 from keyfob.client.flows.login_lock import await_login_lock
 from keyfob.client.flows.logout import LoggedOut, end, remove_login
-from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
+from keyfob.client.model.account_mismatch import (
+    AcceptsLogin,
+    MayReplaceAccount,
+    accept_any,
+    accept_any_account,
+    keep_account,
+)
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.lock_holder import LockHolder
 from keyfob.client.model.notices import VaultNote
@@ -29,11 +35,12 @@ from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from keyfob.client.flows import interactive
+    from keyfob.client.flows import given_token, interactive
     from keyfob.client.flows.choice import Choice
     from keyfob.client.model.pending_login import PendingLogin
 else:  # a stored token needs no flow: 40 ms
     interactive = LazyModule("keyfob.client.flows.interactive")
+    given_token = LazyModule("keyfob.client.flows.given_token")
 
 _MISMATCH: Final = "Log in as before"
 _ID_BYTES: Final = 16
@@ -81,6 +88,34 @@ class Login(Renewal):
             else:
                 holder = LockHolder.of(self.profile, assurance)
                 stored = await self._under_login_lock(holder, log_in, may_replace_account, accepts, replaced)
+        await self._end_all(replaced)
+        return stored
+
+    async def take_token(self, given: Secret, *, may_replace_account: MayReplaceAccount = keep_account) -> StoredLogin:
+        """Store an access token that the user has from elsewhere, as a login that ends with it.
+
+        Args:
+            given: The token, or a JSON object with it.
+            may_replace_account: As for `log_in`.
+
+        Raises:
+            Misuse: It is no access token.
+            Refused: It has expired, is for another issuer or API, or another account than before.
+            KeyfobError: The issuer's metadata cannot be had, or the login cannot be stored.
+        """
+        await self._prepare()
+        metadata = await self.metadata()
+        stored = given_token.read_given_token(given, self.profile, metadata, self._world.now().wall)
+        before = await self._load_any()
+        if before is not None and before.access_token == stored.access_token:
+            return before
+        async with self._ending() as replaced:
+            if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
+                refuse_other(self.profile)  # the token is the user's own, and is not revoked
+            if before is not None and is_other_account(before, stored) and not may_replace_account(before, stored):
+                raise Refused("this token is another person's than the login before, which is kept",
+                              code="account-mismatch", hint=self._mismatch_hint())  # fmt: skip
+            stored = await self._store_login(stored, accept_any_account, replaced)
         await self._end_all(replaced)
         return stored
 
