@@ -59,6 +59,7 @@ class AgentServer:
             raise SystemFailed("keyfob agent works on Linux only: elsewhere the caller's account cannot be checked")
         self._path = path
         self._answer = answer
+        self._is_open = True
         self._places = threading.BoundedSemaphore(_MOST_AT_ONCE)
         _check_folder(path)
         self._lock = _lock(path)
@@ -74,21 +75,24 @@ class AgentServer:
 
     def __exit__(self, *_: object) -> None:
         """Stop listening. Requests that were accepted are still answered."""
+        self._is_open = False
         with contextlib.suppress(OSError):
             if _identity(self._path) == self._seen:
                 self._path.unlink()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # ends a wait in another thread
         self._socket.close()
         os.close(self._lock)
 
     def serve(self) -> None:
-        """Answer until an exception, such as KeyboardInterrupt, ends it."""
-        while True:
+        """Answer until the socket is closed, or an exception such as KeyboardInterrupt ends it."""
+        while self._is_open:
             self._places.acquire()
             try:
                 connection, _ = self._socket.accept()
             except OSError:  # no file descriptor is free, or the caller has gone
                 self._places.release()
-                time.sleep(_NAP)
+                time.sleep(_NAP if self._is_open else 0)
                 continue
             except BaseException:
                 self._places.release()
