@@ -127,7 +127,6 @@ def test_a_scope_is_added_to_those_of_the_login(desk: Desk) -> None:
 @pytest.mark.usefixtures("plain_environment")
 def test_the_header_is_printed_whole_also_by_the_quick_path(desk: Desk) -> None:
     desk.save("https://x.example/")
-    assert quick.look_up(["token", "--header"]) is None
     assert desk.type("token", "--header").out == "Authorization: Bearer at-1\n"
     assert quick.look_up(["token", "--header"]) == "Authorization: Bearer at-1"
     assert quick.look_up(["token", "--profile", "default", "--header"]) == "Authorization: Bearer at-1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _ArgumentGroup
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
@@ -29,7 +29,11 @@ _AUTH0: Final = ".auth0.com"  # takes `audience` in place of `resource`
 def add_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--send-token", action="store_true", help="send this login's token to that address, though it "
                         "is not known to be for it; remembered")  # fmt: skip
-    found = parser.add_argument_group("an API for which there is no login yet (RFC 9728)")
+    add_issuer_flags(parser.add_argument_group("an API for which there is no login yet (RFC 9728)"))
+
+
+def add_issuer_flags(found: ArgumentParser | _ArgumentGroup) -> None:
+    """Add the flags of a first login at an API that is known by its address."""
     found.add_argument("--trust-issuer", metavar="URL", action="append", default=[], help="log in there without asking "
                        "me, if the API takes its tokens")  # fmt: skip
     # Not `client_id`: `choose` would look for a stored login of that client.
@@ -106,8 +110,11 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
             _refuse_other_api()
         hint = first_login(name_of(flags))
         raise LoginRequired("not logged in, and the API does not say whose tokens it takes", hint=hint) from None
+    is_new = found.issuers[0] not in trusted
+    if is_new and _has_user(flags):
+        _ask_whether_trusted(flags, url, found)
     profile = _profile_for(flags, found, stored)
-    if found.issuers[0] not in trusted:
+    if is_new and not _has_user(flags):
         _ask_whether_trusted(flags, url, found)
     app = app_of(profile)
     try:
@@ -156,7 +163,7 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
 
 def _login_commands(flags: Namespace, url: str, found: ApiFound) -> dict[str, str]:
     """Return what a program needs to log in: the command, and what it is for. It repeats no header and no body."""
-    words = ["keyfob", "call", "--trust-issuer", found.issuers[0]]
+    words = ["keyfob", *getattr(flags, "login_verb", ("call",)), "--trust-issuer", found.issuers[0]]
     words += ["--client-id", flags.new_client_id] if flags.new_client_id else []
     words += ["--profile", flags.profile] if flags.profile else []
     return {
@@ -192,6 +199,8 @@ def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Pr
                 base, name=name, audience=found.resource, scope=found.scope, is_resource=is_resource,
                 dpop="require" if found.needs_proof else base.dpop,
             )  # fmt: skip
+    if not client_id and _has_user(flags):
+        client_id = output.asked(f"client id, as registered at {issuer}")
     if not client_id:
         raise Misuse(
             "no client id is known at the API's issuer", hint=f"Add --client-id ID, as you are registered at {issuer}"

@@ -27,6 +27,7 @@ from keyfob.client.model.flow_names import read_flow_name
 from keyfob.client.model.presets import expand, habits_of
 from keyfob.client.model.profile import DEFAULT, KEYFOB_LOGIN, command, read_dpop
 from keyfob.client.model.source import read_assertion_audience, read_identity_use
+from keyfob.client.ports import Vault
 from keyfob.errors import LoginRequired, Misuse, Refused, VaultUnavailable
 from keyfob.login import App, Profile, StoredLogin
 from keyfob.protocol.scope import Scope
@@ -228,7 +229,9 @@ def known_app(flags: Namespace) -> App:
         Refused: Another account than the pinned one is logged in.
     """
     agent = agent_socket()
-    chosen = choose(flags) if agent is None else _choose_of_agent(flags, agent)
+    if agent is not None:
+        return _app_of_agent(flags, agent)
+    chosen = choose(flags)
     check_issuer(chosen)
     if chosen.profile is None:
         raise not_logged_in(chosen.name)
@@ -238,14 +241,14 @@ def known_app(flags: Namespace) -> App:
     return app
 
 
-def _choose_of_agent(flags: Namespace, socket: Path) -> ChosenProfile:
-    """Choose among the logins of the agent, which may be one only. No login is stored here.
+def _app_of_agent(flags: Namespace, socket: Path) -> App:
+    """Return the login of the agent that fits the settings. None is stored here.
 
     Raises:
         VaultUnavailable: The agent does not answer.
-        Refused: It offers no such login, or several.
+        Refused: It offers no such login or several, or another account is pinned.
     """
-    from keyfob.client.io.agent.agent_socket import ask  # noqa: PLC0415  only programs with KEYFOB_AGENT need it
+    from keyfob.client.io.agent.agent_vault import AgentVault, ask  # noqa: PLC0415  only programs with KEYFOB_AGENT need it
 
     settings = find_settings(flags)
     issuer = settings.find("issuer")
@@ -256,18 +259,17 @@ def _choose_of_agent(flags: Namespace, socket: Path) -> ChosenProfile:
     }
     values = {name: setting.value for name, setting in found.items()}
     is_named = settings.name.kind in {"flag", "environment", "project"}
-    answer = ask(
-        socket,
-        AgentRequest(
-            profile=settings.name.value if is_named else None,
-            issuer=issuer and expand(issuer.value).issuer,
-            client_id=values.get("client_id"),
-            audience=values.get("audience") or values.get("resource"),
-        ),
+    request = AgentRequest(
+        profile=settings.name.value if is_named else None,
+        issuer=issuer and expand(issuer.value).issuer,
+        client_id=values.get("client_id"),
+        audience=values.get("audience") or values.get("resource"),
     )
+    answer = ask(socket, request)
     login = answer.login
     profile = Profile(answer.profile, login.issuer, login.client_id, login.audience, is_resource=answer.is_resource)
-    return ChosenProfile(answer.profile, profile, found, values.get("subject"), settings.files)
+    check_subject(ChosenProfile(answer.profile, profile, found), login)
+    return app_of(profile, vault=AgentVault(socket, request, login))
 
 
 def not_logged_in(name: str) -> LoginRequired:
@@ -360,7 +362,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
     )
 
 
-def app_of(profile: Profile, store: str | None = None) -> App:
+def app_of(profile: Profile, store: str | None = None, vault: Vault | None = None) -> App:
     """Return the `App` of a profile; `store` is a storage choice that was just given."""
     app = App(
         issuer=profile.issuer,
@@ -380,6 +382,7 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         username=profile.username,
         flow=profile.flow,
         store=store,
+        vault=vault,
         ca=profile.ca,
         assertion_audience=profile.assertion_audience,
         identity=profile.identity,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,16 +13,24 @@ from keyfob.client.model.agent_messages import AgentRequest
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Slot
+from keyfob.client.session.freshness import Use, judge
 from keyfob.errors import VaultUnavailable
 
 
 class AgentVault:
-    """The logins of an agent. Each use of one asks the agent, which renews it where it is stored."""
+    """One login of an agent, which renews it where it is stored. This process keeps the token while it is valid."""
 
-    def __init__(self, path: Path, request: AgentRequest) -> None:
-        """Name the socket and the login; nothing is asked yet."""
+    def __init__(self, path: Path, request: AgentRequest, given: StoredLogin | None = None) -> None:
+        """Name the socket and the login; nothing is asked yet.
+
+        Args:
+            path: The socket.
+            request: The login.
+            given: The login, if the agent has been asked already.
+        """
         self._path = path
         self._request = request
+        self._given = given
 
     async def prepare(self) -> str:
         _refuse()
@@ -30,7 +39,10 @@ class AgentVault:
         del entry
         if is_ending:
             _refuse()
-        return ask(self._path, self._request).login
+        given = self._given
+        if given is None or not isinstance(judge(given, datetime.now(UTC)), Use):
+            given = self._given = ask(self._path, self._request).login
+        return given
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
         del entry, stored
@@ -50,7 +62,9 @@ class AgentVault:
     def lock(
         self, entry: str, on_wait: Callable[[int | None], object] | None = None
     ) -> AbstractAsyncContextManager[object]:
+        """Refuse. The lock is taken to renew a token that an API has refused, so the agent is asked again."""
         del entry, on_wait
+        self._given = None
         _refuse()
 
 
