@@ -40,7 +40,7 @@ MANUAL: Final[dict[str, ManualPage]] = {
             ("keyfob login --profile work --scope read:orders --scope write:orders", "another login beside the first"),
             ("keyfob login --profile ci --flow machine --secret-env CI_SECRET", "a program as itself, by its secret"),
             ("keyfob login --add-scope write:orders", "more than this login has so far"),
-            ("keyfob login https://login.example.com/ orders-cli --with-token < token.txt", "a token from elsewhere, in CI"),
+            ("keyfob login https://login.example.com/ orders-cli --with-token < token.txt", "for CI, by a token"),
         ),
         "docs/login.md",
     ),
@@ -119,7 +119,10 @@ MANUAL: Final[dict[str, ManualPage]] = {
     ),
     "prompt": ManualPage(
         ((0, "printed, also if it is nothing"),),
-        (("PS1='$(keyfob prompt) \\$ '", "for bash"), ("setopt PROMPT_SUBST; PROMPT='$(keyfob prompt) %# '", "for zsh")),
+        (
+            ("PS1='$(keyfob prompt) \\$ '", "for bash"),
+            ("setopt PROMPT_SUBST; PROMPT='$(keyfob prompt) %# '", "for zsh"),
+        ),
         "docs/commands.md#prompt",
     ),
     "agent": ManualPage(

@@ -66,7 +66,7 @@ def commands(tmp_path: Path) -> Iterator[Commands]:
     for process in made.running:
         process.kill()
         process.wait(10)
-        for stream in (process.stdout, process.stderr):
+        for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
 

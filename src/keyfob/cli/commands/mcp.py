@@ -74,9 +74,10 @@ def _proxy(flags: Namespace) -> int:
     try:
         from keyfob.client.io.mcp_bridge import bridge  # noqa: PLC0415  loads the MCP SDK
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] != "mcp":
+        if (missing.name or "").partition(".")[0] not in {"mcp", "mcp_types"}:
             raise
         hint = "Run: pip install 'keyfob[mcp]'"
         raise Misuse("keyfob mcp proxy needs the extra mcp", code="extra-missing", hint=hint) from None
-    bridge(flags.url, session.auth_for_httpx2(origin_of(flags.url)), session.tls(), output.remark)
+    auth = session.auth_for_httpx2(origin_of(flags.url))
+    bridge(flags.url, auth, session.tls(), output.remark, f"keyfob mcp login {flags.url}")
     return DONE
