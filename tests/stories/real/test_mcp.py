@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.protocol.secret import Secret
 from keyfob.run import run
 from keyfob.testing.strict_issuer import expired
-from tests.stories.real.commands import Commands, approve, commands, next_event
+from tests.stories.real.commands import Commands, approve, commands, next_event, running
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 __all__ = ["commands"]
@@ -77,9 +78,13 @@ def desk(request: pytest.FixtureRequest, commands: Commands) -> Desk:
     return Desk(commands, request.param)
 
 
-@pytest.fixture
-def one(commands: Commands) -> Desk:
-    return Desk(commands, "server_sdk.py")
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A tenant, a server and a login, for all tests that leave them as they are."""
+    with running(tmp_path_factory.mktemp("mcp")) as made:
+        desk = Desk(made, "server_sdk.py")
+        desk.log_in()
+        yield desk
 
 
 def say(proxy: subprocess.Popen[str], method: str, number: int | None = None, **parameters: object) -> None:
@@ -129,7 +134,6 @@ def test_a_program_without_oauth_uses_a_server_that_needs_a_login(desk: Desk) ->
 def test_a_client_of_the_sdk_speaks_through_the_proxy_in_whatever_version_it_likes(one: Desk) -> None:
     from mcp import Client, StdioServerParameters, stdio_client
 
-    one.log_in()
     environment = {**one.commands.environment}
     line = StdioServerParameters(
         command=sys.executable, args=["-m", "keyfob", "mcp", "proxy", one.address], env=environment
@@ -144,7 +148,8 @@ def test_a_client_of_the_sdk_speaks_through_the_proxy_in_whatever_version_it_lik
     assert "orders" in asyncio.run(use())
 
 
-def test_a_token_that_lapses_under_way_is_renewed_and_a_login_that_ends_is_said(one: Desk) -> None:
+def test_lapsed_tokens_are_renewed_and_what_fails_is_an_error_of_each_request(commands: Commands) -> None:
+    one = Desk(commands, "server_sdk.py")
     one.log_in()
     proxy = one.proxy()
     shake_hands(proxy)
@@ -165,14 +170,9 @@ def test_a_token_that_lapses_under_way_is_renewed_and_a_login_that_ends_is_said(
     assert "keyfob" in json.dumps(answer["error"])
     assert "keyfob login" in json.dumps(answer["error"])
 
-
-def test_a_server_that_goes_away_is_an_error_of_each_request_and_no_silence(one: Desk) -> None:
-    one.log_in()
-    proxy = one.proxy()
-    shake_hands(proxy)
     one.server.kill()
     one.server.wait(10)
-    for number in (2, 3):
+    for number in (4, 5):
         say(proxy, "tools/call", number, **CALL)
         answer = hear(proxy)
         assert (answer["id"], "error" in answer) == (number, True)
@@ -180,7 +180,6 @@ def test_a_server_that_goes_away_is_an_error_of_each_request_and_no_silence(one:
 
 
 def test_what_is_no_message_is_answered_and_the_next_one_is_sent(one: Desk) -> None:
-    one.log_in()
     proxy = one.proxy()
     assert proxy.stdin is not None
     proxy.stdin.write("what?\n\n[1]\n")
@@ -190,7 +189,6 @@ def test_what_is_no_message_is_answered_and_the_next_one_is_sent(one: Desk) -> N
 
 
 def test_what_was_asked_before_stdin_ends_is_answered(one: Desk) -> None:
-    one.log_in()
     proxy = one.proxy()
     lines = json.dumps({"jsonrpc": "2.0", "method": "initialize", "params": HELLO, "id": 1})
     out, err = proxy.communicate(lines, timeout=60)
@@ -200,7 +198,6 @@ def test_what_was_asked_before_stdin_ends_is_answered(one: Desk) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_ends_a_proxy_that_waits_for_its_program(one: Desk, number: signal.Signals, code: int) -> None:
-    one.log_in()
     proxy = one.proxy()
     shake_hands(proxy)
     say(proxy, "ping", 2)

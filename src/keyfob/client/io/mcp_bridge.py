@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import ssl
 import sys
 import threading
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from typing import Any, Final, NoReturn
 
 import httpx2
@@ -46,6 +47,7 @@ _NOT_SENT: Final = -32000  # an error of the implementation (JSON-RPC 2.0 §5.1)
 _WAITING_LINES: Final = 16
 _CONNECT_S: Final = 30.0
 _LAST_ANSWERS_S: Final = 30.0
+_PIECE: Final = 64 * 1024
 _DENIED: Final = frozenset({401, 403})
 _SIGNALLED: Final = 128
 
@@ -190,10 +192,20 @@ class _ServerClient(httpx2.AsyncClient):
 def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes]) -> None:
     """Pass on each line, and b"" at the end. A thread of its own: a read cannot be cancelled."""
     with contextlib.suppress(RuntimeError):  # the loop has ended
-        for line in sys.stdin.buffer:
-            if line.strip():
-                asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+        for line in _lines_of_stdin():
+            asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
         asyncio.run_coroutine_threadsafe(lines.put(b""), loop).result()
+
+
+def _lines_of_stdin() -> Iterator[bytes]:
+    """Yield each line that is not empty. `sys.stdin` would be locked when the interpreter ends, which aborts it."""
+    rest = bytearray()
+    while piece := os.read(sys.stdin.fileno(), _PIECE):
+        *whole, last = (rest + piece).split(b"\n")
+        yield from (bytes(line) for line in whole if line.strip())
+        rest = last
+    if rest.strip():
+        yield bytes(rest)
 
 
 def _parse(line: bytes) -> JSONRPCMessage | None:
