@@ -199,7 +199,7 @@ def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Pr
                 base, name=name, audience=found.resource, scope=found.scope, is_resource=is_resource,
                 dpop="require" if found.needs_proof else base.dpop,
             )  # fmt: skip
-    if not client_id and _has_user(flags):
+    if not client_id and not getattr(flags, "json", True) and output.has_user():
         client_id = output.asked(f"client id, as registered at {issuer}")
     if not client_id:
         raise Misuse(

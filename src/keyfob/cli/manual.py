@@ -40,7 +40,7 @@ MANUAL: Final[dict[str, ManualPage]] = {
             ("keyfob login --profile work --scope read:orders --scope write:orders", "another login beside the first"),
             ("keyfob login --profile ci --flow machine --secret-env CI_SECRET", "a program as itself, by its secret"),
             ("keyfob login --add-scope write:orders", "more than this login has so far"),
-            ("keyfob login https://login.example.com/ orders-cli --with-token < token.txt", "for CI, by a token"),
+            ("keyfob login https://login.example.com/ orders-cli --with-token", "for CI, by the token on stdin"),
         ),
         "docs/login.md",
     ),
