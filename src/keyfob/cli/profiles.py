@@ -248,28 +248,28 @@ def _app_of_agent(flags: Namespace, socket: Path) -> App:
         VaultUnavailable: The agent does not answer.
         Refused: It offers no such login or several, or another account is pinned.
     """
-    from keyfob.client.io.agent.agent_vault import AgentVault, ask  # noqa: PLC0415  only programs with KEYFOB_AGENT need it
+    from keyfob.client.io.agent.agent_vault import AgentVault  # noqa: PLC0415  only programs with KEYFOB_AGENT need it
 
     settings = find_settings(flags)
-    issuer = settings.find("issuer")
+    named = settings.find("issuer")
+    issuer = None if named is None else expand(named.value).issuer
     found = {
         name: setting
         for name in ("client_id", "audience", "resource", "subject")
-        if (setting := settings.find(name, issuer and expand(issuer.value).issuer)) is not None
+        if (setting := settings.find(name, issuer)) is not None
     }
     values = {name: setting.value for name, setting in found.items()}
-    is_named = settings.name.kind in {"flag", "environment", "project"}
     request = AgentRequest(
-        profile=settings.name.value if is_named else None,
-        issuer=issuer and expand(issuer.value).issuer,
+        profile=settings.name.value if settings.name.kind in {"flag", "environment", "project"} else None,
+        issuer=issuer,
         client_id=values.get("client_id"),
         audience=values.get("audience") or values.get("resource"),
     )
-    answer = ask(socket, request)
+    answer = (vault := AgentVault(socket, request)).ask()
     login = answer.login
     profile = Profile(answer.profile, login.issuer, login.client_id, login.audience, is_resource=answer.is_resource)
     check_subject(ChosenProfile(answer.profile, profile, found), login)
-    return app_of(profile, vault=AgentVault(socket, request, login))
+    return app_of(profile, vault=vault)
 
 
 def not_logged_in(name: str) -> LoginRequired:

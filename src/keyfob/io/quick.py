@@ -200,10 +200,6 @@ def write(state: str, since: int, until: int | None, usual: int, token: str) -> 
 
 def main() -> int:
     """Print the token and return the exit code; return -1 if the ordinary path must run."""
-    if sys.argv[1:] == ["prompt"]:
-        from keyfob.io import prompt_line  # noqa: PLC0415  only a shell's prompt needs it
-
-        return prompt_line.main()
     try:
         token = look_up(sys.argv[1:])
     except (OSError, ValueError):  # no such file, or none of ours

@@ -109,8 +109,8 @@ def _chosen_report(flags: Namespace) -> Report:
         Refused: Another account than the pinned one is logged in.
     """
     if agent_socket() is not None:
-        app = known_app(flags)
-        return _report(app.profile.name, app, is_online=False)
+        given = known_app(flags)
+        return _report(given.profile.name, given, is_online=False)
     chosen = choose(flags)
     check_issuer(chosen)
     app = None if chosen.profile is None else app_of(chosen.profile)

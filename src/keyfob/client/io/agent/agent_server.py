@@ -8,13 +8,12 @@ import os
 import socket
 import stat
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from keyfob.client.io.agent.agent_socket import Peer, can_name_peers, peer_of, receive
+from keyfob.client.io.agent.agent_socket import Peer, peer_of, receive
 from keyfob.client.io.vault.files import home
 from keyfob.client.model.agent_messages import LARGEST_REQUEST
 from keyfob.errors import Misuse, SystemFailed
@@ -53,13 +52,11 @@ class AgentServer:
 
         Raises:
             Misuse: The folder is not private, something else stands there, or an agent runs there.
-            SystemFailed: The system does not tell who calls, or refuses the socket.
+            SystemFailed: The system refuses the socket.
         """
-        if not can_name_peers():
-            raise SystemFailed("keyfob agent works on Linux only: elsewhere the caller's account cannot be checked")
         self._path = path
         self._answer = answer
-        self._is_open = True
+        self._closed = threading.Event()
         self._places = threading.BoundedSemaphore(_MOST_AT_ONCE)
         _check_folder(path)
         self._lock = _lock(path)
@@ -75,7 +72,7 @@ class AgentServer:
 
     def __exit__(self, *_: object) -> None:
         """Stop listening. Requests that were accepted are still answered."""
-        self._is_open = False
+        self._closed.set()
         with contextlib.suppress(OSError):
             if _identity(self._path) == self._seen:
                 self._path.unlink()
@@ -86,13 +83,13 @@ class AgentServer:
 
     def serve(self) -> None:
         """Answer until the socket is closed, or an exception such as KeyboardInterrupt ends it."""
-        while self._is_open:
+        while not self._closed.is_set():
             self._places.acquire()
             try:
                 connection, _ = self._socket.accept()
             except OSError:  # no file descriptor is free, or the caller has gone
                 self._places.release()
-                time.sleep(_NAP if self._is_open else 0)
+                self._closed.wait(_NAP)
                 continue
             except BaseException:
                 self._places.release()

@@ -27,11 +27,6 @@ class Peer(NamedTuple):
     user: int
 
 
-def can_name_peers() -> bool:
-    """Return whether this system tells the user at the other end of a socket."""
-    return sys.platform == "linux"
-
-
 def peer_of(connection: socket.socket) -> Peer:
     """Return the process at the other end.
 
@@ -39,7 +34,7 @@ def peer_of(connection: socket.socket) -> Peer:
         OSError: It is not known.
     """
     if sys.platform != "linux":
-        raise OSError
+        raise OSError(0, "this system does not say whose it is")
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     process, user, _ = _CREDENTIALS.unpack(raw)
     return Peer(process, user)

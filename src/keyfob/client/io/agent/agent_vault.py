@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from keyfob.client.io.agent.agent_socket import ask
-from keyfob.client.model.agent_messages import AgentRequest
+from keyfob.client.model.agent_messages import AgentAnswer, AgentRequest
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Slot
@@ -20,17 +20,17 @@ from keyfob.errors import VaultUnavailable
 class AgentVault:
     """One login of an agent, which renews it where it is stored. This process keeps the token while it is valid."""
 
-    def __init__(self, path: Path, request: AgentRequest, given: StoredLogin | None = None) -> None:
-        """Name the socket and the login; nothing is asked yet.
-
-        Args:
-            path: The socket.
-            request: The login.
-            given: The login, if the agent has been asked already.
-        """
+    def __init__(self, path: Path, request: AgentRequest) -> None:
+        """Name the socket and the login; nothing is asked yet."""
         self._path = path
         self._request = request
-        self._given = given
+        self._given: StoredLogin | None = None
+
+    def ask(self) -> AgentAnswer:
+        """Ask the agent, and keep the token that it hands out. Raises as `agent_socket.ask`."""
+        answer = ask(self._path, self._request)
+        self._given = answer.login
+        return answer
 
     async def prepare(self) -> str:
         _refuse()
@@ -41,7 +41,7 @@ class AgentVault:
             _refuse()
         given = self._given
         if given is None or not isinstance(judge(given, datetime.now(UTC)), Use):
-            given = self._given = ask(self._path, self._request).login
+            return self.ask().login
         return given
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
