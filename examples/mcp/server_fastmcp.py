@@ -55,5 +55,5 @@ if __name__ == "__main__":
     issuer, address = sys.argv[1:]
     place = urlsplit(address)
     server_of(issuer, address).run(
-        transport="http", host=place.hostname, port=place.port, path="/mcp", show_banner=False, log_level="warning"
+        transport="http", host=place.hostname, port=place.port, path="/mcp", show_banner=False
     )

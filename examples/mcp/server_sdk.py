@@ -32,4 +32,4 @@ def application(issuer: str, address: str):
 if __name__ == "__main__":
     issuer, address = sys.argv[1:]
     place = urlsplit(address)
-    uvicorn.run(application(issuer, address), host=place.hostname, port=place.port, log_level="warning")
+    uvicorn.run(application(issuer, address), host=place.hostname, port=place.port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from argparse import ArgumentParser, Namespace, _ArgumentGroup
+from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
@@ -29,11 +29,12 @@ _AUTH0: Final = ".auth0.com"  # takes `audience` in place of `resource`
 def add_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--send-token", action="store_true", help="send this login's token to that address, though it "
                         "is not known to be for it; remembered")  # fmt: skip
-    add_issuer_flags(parser.add_argument_group("an API for which there is no login yet (RFC 9728)"))
+    add_issuer_flags(parser)
 
 
-def add_issuer_flags(found: ArgumentParser | _ArgumentGroup) -> None:
+def add_issuer_flags(parser: ArgumentParser) -> None:
     """Add the flags of a first login at an API that is known by its address."""
+    found = parser.add_argument_group("an API for which there is no login yet (RFC 9728)")
     found.add_argument("--trust-issuer", metavar="URL", action="append", default=[], help="log in there without asking "
                        "me, if the API takes its tokens")  # fmt: skip
     # Not `client_id`: `choose` would look for a stored login of that client.

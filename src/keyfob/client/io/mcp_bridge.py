@@ -13,7 +13,7 @@ import ssl
 import sys
 import threading
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import httpx2
 from anyio import BrokenResourceError, ClosedResourceError
@@ -157,7 +157,7 @@ class _Bridge:
 
     def _read_version(self, message: JSONRPCMessage) -> None:
         if isinstance(message, JSONRPCResponse) and message.id == self._handshake:
-            version = message.result.get("protocolVersion")
+            version = cast("dict[str, object]", message.result).get("protocolVersion")
             self._version = version if isinstance(version, str) else None
             self._handshake = None
 
@@ -185,7 +185,7 @@ class _ServerClient(httpx2.AsyncClient):
 
     def _refusal(self, request: httpx2.Request, message: str, hint: str) -> httpx2.Response:
         self._report(f"{message}. {hint}" if hint else message)
-        error = {"code": _NOT_SENT, "message": f"keyfob: {message}", "data": {"hint": hint}}
+        error = {"code": _NOT_SENT, "message": message, "data": {"hint": hint}}
         return httpx2.Response(503, json={"jsonrpc": "2.0", "id": 0, "error": error}, request=request)
 
 

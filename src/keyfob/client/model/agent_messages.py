@@ -138,4 +138,4 @@ def _read_error(fields: Fields) -> KeyfobError:
     known: Code | None = next((one for one in CODES if one == code), None)
     message = fields.optional_text("message") or "it does not say why"
     hint = fields.optional_text("hint") or ""
-    return kind(f"keyfob agent: {message}", hint=f"Where the agent runs: {hint}" if hint else "", code=known)
+    return kind(f"the agent: {message}", hint=f"Where the agent runs: {hint}" if hint else "", code=known)

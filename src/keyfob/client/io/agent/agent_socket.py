@@ -68,7 +68,9 @@ def ask(path: Path, request: AgentRequest) -> AgentAnswer:
 
 def _unavailable(what: str) -> VaultUnavailable:
     message = f"the agent at KEYFOB_AGENT {what}"
-    return VaultUnavailable(message, code="agent-unavailable", hint="Start keyfob agent, or unset KEYFOB_AGENT.")
+    return VaultUnavailable(
+        message, code="agent-unavailable", hint="Start it, or unset KEYFOB_AGENT.", flags="keyfob agent"
+    )
 
 
 def receive(connection: socket.socket, largest: int, patience: timedelta) -> bytes:
