@@ -5,7 +5,6 @@ soon as a login, a setting, the project's file or the chosen profile changes.
 """
 
 import os
-import pathlib
 import time
 
 from keyfob.io import quick
@@ -112,6 +111,6 @@ def sweep(home: str) -> None:
         names = os.listdir(folder)
         if len(names) >= _MOST_FILES:
             for name in names:
-                pathlib.Path(f"{folder}/{name}").unlink()
+                os.unlink(f"{folder}/{name}")
     except OSError:
         pass
