@@ -56,18 +56,19 @@ def state_of(home: str, profile: str) -> str:
     Raises:
         OSError: There is no login, or no settings.
     """
-    found = [_seen(f"{home}/vault/{profile}.json"), _seen(f"{home}/profiles/{profile}.json")]
+    found = [seen(f"{home}/vault/{profile}.json"), seen(f"{home}/profiles/{profile}.json")]
     for path in (f"{home}/vault.json", f"{home}/{_CONFIG_FILE}"):
         try:
-            found.append(_seen(path))
+            found.append(seen(path))
         except FileNotFoundError:
             found.append("-")
     return " ".join(found)
 
 
-def _seen(path: str) -> str:
-    seen = os.stat(path)
-    return f"{seen.st_ino}.{seen.st_mtime_ns}.{seen.st_size}"
+def seen(path: str) -> str:
+    """Return a value that changes when a file is replaced; raise `OSError` if there is none."""
+    found = os.stat(path)
+    return f"{found.st_ino}.{found.st_mtime_ns}.{found.st_size}"
 
 
 def changes_nothing() -> bool:
@@ -142,8 +143,23 @@ def look_up(words: list[str]) -> str | None:
     profile, least = wanted
     home = place("")[1]
     profile = profile or (_chosen(home) if home else "")
-    path = place(profile)[0]
-    if not path or not profile:
+    found = valid_token(profile, least) if profile else None
+    return None if found is None else found[0]
+
+
+def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
+    """Return a profile's valid access token and its expiry, in seconds or "-"; None if the ordinary path must run.
+
+    Args:
+        profile: The name of the profile.
+        least: The least remaining lifetime in seconds; -1 for the default.
+
+    Raises:
+        OSError: There is no quick file, or others may read it.
+        ValueError: It is damaged.
+    """
+    path, home = place(profile)
+    if not path:
         return None
     mark, state, since, until, usual, token, end = read(path).decode("ascii").split("\n")
     if mark not in {MARK, MARK_KEPT} or state != state_of(home, profile) or end or (mark == MARK) != bool(token):
@@ -156,7 +172,11 @@ def look_up(words: list[str]) -> str | None:
     if now < int(since) or (until != "-" and int(until) - now < (int(usual) if least < 0 else least)):
         return None
     token = token or _kept(home, profile, state, must_seal) or ""
+<<<<<<< HEAD
     return f"{HEADER if HEADER_FLAG in words else ''}{token}" if token else None
+=======
+    return (token, until) if token else None
+>>>>>>> main
 
 
 def read(path: str) -> bytes:
@@ -204,9 +224,12 @@ def main() -> int:
         token = look_up(sys.argv[1:])
     except (OSError, ValueError):  # no such file, or none of ours
         token = None
-    if token is None:
-        return -1
-    left = f"{token}\n".encode("ascii")
+    return -1 if token is None else put(f"{token}\n")
+
+
+def put(text: str) -> int:
+    """Write a text to stdout, and return the exit code."""
+    left = text.encode()
     try:
         while left:
             left = left[os.write(1, left) :]
