@@ -48,12 +48,8 @@ def find_login(flags: Namespace, url: str) -> App | None:
         Misuse: The named login is for another API.
     """
     is_named = bool(flags.profile or os.environ.get("KEYFOB_PROFILE"))
-<<<<<<< HEAD
     is_stored_here = agent_socket() is None
-    if is_stored_here and not is_named and not flags.send_token and (own := _find_own(url)) is not None:
-=======
-    if not is_named and not flags.send_token and (own := find_own(url)) is not None:
->>>>>>> main
+    if is_stored_here and not is_named and not flags.send_token and (own := find_own(url)) is not None:
         return app_of(own)
     try:
         app = known_app(flags)

@@ -144,7 +144,7 @@ def look_up(words: list[str]) -> str | None:
     home = place("")[1]
     profile = profile or (_chosen(home) if home else "")
     found = valid_token(profile, least) if profile else None
-    return None if found is None else found[0]
+    return None if found is None else f"{HEADER if HEADER_FLAG in words else ''}{found[0]}"
 
 
 def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
@@ -172,11 +172,7 @@ def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
     if now < int(since) or (until != "-" and int(until) - now < (int(usual) if least < 0 else least)):
         return None
     token = token or _kept(home, profile, state, must_seal) or ""
-<<<<<<< HEAD
-    return f"{HEADER if HEADER_FLAG in words else ''}{token}" if token else None
-=======
     return (token, until) if token else None
->>>>>>> main
 
 
 def read(path: str) -> bytes:

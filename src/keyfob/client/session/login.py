@@ -8,10 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-<<<<<<< HEAD
-from keyfob.client.flows.discovery import discover
-from keyfob.client.flows.login_lock import await_login_lock
-from keyfob.client.flows.logout import LoggedOut, end, remove_login
 from keyfob.client.model.account_mismatch import (
     AcceptsLogin,
     MayReplaceAccount,
@@ -19,9 +15,6 @@ from keyfob.client.model.account_mismatch import (
     accept_any_account,
     keep_account,
 )
-=======
-from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
->>>>>>> main
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
@@ -33,11 +26,7 @@ from keyfob.lazy import LazyModule
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
-    from keyfob.client.flows import given_token, interactive
-=======
-    from keyfob.client.flows import discovery, interactive, login_lock, logout
->>>>>>> main
+    from keyfob.client.flows import discovery, given_token, interactive, login_lock, logout
     from keyfob.client.flows.choice import Choice
     from keyfob.client.model import lock_holder, notices
     from keyfob.client.model.lock_holder import LockHolder
@@ -49,15 +38,12 @@ if TYPE_CHECKING:
 else:  # a stored token needs no flow, no notice and no call: 70 ms
     discovery = LazyModule("keyfob.client.flows.discovery")
     interactive = LazyModule("keyfob.client.flows.interactive")
-<<<<<<< HEAD
     given_token = LazyModule("keyfob.client.flows.given_token")
-=======
     login_lock = LazyModule("keyfob.client.flows.login_lock")
     logout = LazyModule("keyfob.client.flows.logout")
     lock_holder = LazyModule("keyfob.client.model.lock_holder")
     notices = LazyModule("keyfob.client.model.notices")
     calls = LazyModule("keyfob.client.session.calls")
->>>>>>> main
 
 _MISMATCH: Final = "Log in as before"
 _ID_BYTES: Final = 16
