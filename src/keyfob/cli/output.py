@@ -16,10 +16,12 @@ import textwrap
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from keyfob.client.model.notices import Notice, VaultNote, printable
+from keyfob.client.model.time_words import clock as clock
+from keyfob.client.model.time_words import instant as instant
+from keyfob.client.model.time_words import span as span
 from keyfob.errors import KeyfobError, SystemFailed
 
 # What writing to a stream raises. Errors of files have a name, or were translated.
@@ -204,21 +206,3 @@ def discard_output() -> None:
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stdout.flush()
-
-
-def instant(when: datetime | None) -> str | None:
-    """Return a time for JSON: RFC 3339, UTC, whole seconds."""
-    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def clock(when: datetime) -> str:
-    """Return a time for people, in the local time zone."""
-    return when.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def span(length: timedelta) -> str:
-    """Return a duration for people."""
-    minutes = int(length.total_seconds()) // 60
-    if minutes >= 120:
-        return f"{minutes // 60} h"
-    return f"{minutes} min" if minutes else f"{int(length.total_seconds())} s"

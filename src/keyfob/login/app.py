@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from keyfob.client.model.account_mismatch import accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.certificate import Certificate, CertificateFiles
 from keyfob.client.model.presets import expand, habits_of
-from keyfob.client.model.profile import Dpop, Profile, own_name
+from keyfob.client.model.profile import DEFAULT, Dpop, Profile, own_name
 from keyfob.client.model.storage_choice import policy_of
 from keyfob.errors import Misuse
 from keyfob.lazy import LazyModule
@@ -19,9 +22,11 @@ from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from keyfob.client.flows.choice import Choice
     from keyfob.client.io.terminal.terminal import Terminal
-    from keyfob.client.io.vault import seals, vault_file
+    from keyfob.client.io.vault import named_logins, seals, vault_file
     from keyfob.client.model.credential import Credential
     from keyfob.client.model.flow_names import FlowName
     from keyfob.client.model.notices import Notice
@@ -32,14 +37,16 @@ if TYPE_CHECKING:
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.ports import Vault, World
     from keyfob.client.session.login import Login
-    from keyfob.login import parts
+    from keyfob.login import parts, settings_file
     from keyfob.login.session import Session
     from keyfob.protocol.metadata import ServerMetadata
     from keyfob.protocol.secret import Secret
 else:  # `import App` loads only settings, and an App is made without what a login needs
+    named_logins = LazyModule("keyfob.client.io.vault.named_logins")
     seals = LazyModule("keyfob.client.io.vault.seals")
     vault_file = LazyModule("keyfob.client.io.vault.vault_file")
     parts = LazyModule("keyfob.login.parts")
+    settings_file = LazyModule("keyfob.login.settings_file")
 
 
 class App:
@@ -50,8 +57,9 @@ class App:
         *,
         issuer: str,
         client_id: str,
+        name: str | None = None,
         audience: str | None = None,
-        scopes: Iterable[str] = (),
+        scopes: Iterable[str] | str = (),
         exact_scopes: bool = False,
         profile: str | None = None,
         login_command: str = "",
@@ -82,15 +90,18 @@ class App:
             issuer: The issuer identifier, exactly as in its metadata (RFC 8414 §2), or a short name:
                 `auth0:TENANT.REGION`, `github`, `google`, `keycloak:URL/REALM`, `microsoft:TENANT`, `okta:DOMAIN`.
             client_id: The client's identifier at that issuer.
+            name: The name of your program, as users type it. Its logins are then stored in a folder of its own, users
+                may have several of them (`under`, `choose`), and messages begin with this name.
             audience: The API's identifier.
-            scopes: The scopes to request. For a user, openid, profile, email and offline_access are added, as far as
-                the issuer supports them.
+            scopes: The scopes to request, as a list or separated by spaces. For a user, openid, profile, email and
+                offline_access are added, as far as the issuer supports them.
             exact_scopes: Whether exactly `scopes` are requested, with nothing added.
             profile: The name of the stored login. None for one of this issuer, client and API, which no other program
                 uses. A login of another client or issuer under this name is never overwritten.
-            login_command: The command by which users log in to your program, such as `orders login`. Errors name it,
-                and messages on the terminal begin with its first word.
-            home: The folder of the vault and the state files; None for the platform's.
+            login_command: The command by which users log in to your program, such as `orders login`, which is the
+                default if `name` is "orders". Errors name it. Without a `name`, messages begin with its first word.
+            home: The folder of the vault and the state files; None for the program's own or, without a `name`, the one
+                that is shared with keyfob's command.
             credential: Where the client's secret or private key is stored, if it has one.
             is_machine: Whether this is a service account, which logs in without a user (RFC 6749 §4.4).
             is_resource: Whether the API is requested as `resource` (RFC 8707) instead of Auth0's `audience`.
@@ -118,18 +129,16 @@ class App:
 
         Raises:
             Misuse: A setting is invalid, or two contradict each other.
-            TypeError: `scopes` is one string, which would be read letter by letter.
         """
-        if isinstance(scopes, str):
-            raise TypeError('scopes is a list of names, such as ["read:orders"]')
         found = expand(issuer)
         habits = habits_of(found.issuer)
-        self.profile: Profile = Profile(
-            own_name(found.issuer, client_id, audience, is_machine=is_machine) if profile is None else profile,
+        own = own_name(found.issuer, client_id, audience, is_machine=is_machine, program=name)
+        self._settings = Profile(
+            own if profile is None else profile,
             found.issuer,
             client_id,
             audience,
-            Scope.of(scopes),
+            Scope.of(scopes.split() if isinstance(scopes, str) else scopes),
             credential,
             is_machine=is_machine,
             is_resource=is_resource,
@@ -145,12 +154,80 @@ class App:
             assertion_audience=assertion_audience,
             dpop=dpop,
             certificate=_files(certificate, certificate_key),
-            login_command=login_command,
+            login_command=login_command or ("" if name is None else f"{name} login"),
+            program_name=name or "",
             has_exact_scope=exact_scopes,
         )
-        self._home = home
-        self.vault: Vault = vault or _file_vault(home, store)
+        self._home = named_logins.program_home(name) if name is not None and home is None else home
+        self.vault: Vault = vault or _file_vault(self._home, store)
         self._world = world
+        self._may_choose = name is not None and profile is None and vault is None
+
+    @classmethod
+    def from_toml(cls, path: Path | Traversable) -> Self:
+        """Create it from a file that is shipped with the program, such as `Path(__file__).with_name("login.toml")`.
+
+        Its keys are the arguments of `App` that are text, lists of text, switches or, for `endpoints`, a table. The
+        path of `ca` is relative to the file. The file has no place for a secret.
+
+        Raises:
+            Misuse: The file cannot be read, is not TOML, or has an unknown or wrong setting.
+        """
+        return cls(**settings_file.read_settings(path))
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The settings, and the name of the stored login: of several, the one that was last chosen.
+
+        The choice is read on first use. It then stays the same for the life of this object.
+
+        Raises:
+            VaultUnavailable: The choice cannot be read.
+        """
+        return self._profile_under(self._logins.chosen()) if self._may_choose else self._settings
+
+    def under(self, profile: str) -> App:
+        """Return the same program with another of the user's logins, such as `work`. Whether it exists is not checked.
+
+        Raises:
+            Misuse: It is not a name of a login, or this App has no `name`, and so only one login.
+        """
+        other = copy(self)
+        other.profile = self._profile_under(profile)
+        return other
+
+    def choose(self, profile: str) -> None:
+        """Make it the login for later processes, and for later uses of this object.
+
+        Raises:
+            Misuse: As `under`.
+            VaultUnavailable: The choice cannot be stored.
+        """
+        chosen = self._profile_under(profile)
+        self._logins.choose(profile)
+        self.profile = chosen
+
+    def chosen(self) -> str:
+        """Return the short name of the login in use, such as `work`; `default` if there is only one."""
+        return self._logins.short_name(self.profile.name) if self._may_choose else DEFAULT
+
+    def names(self) -> list[str]:
+        """Return the short names of all stored logins of this program.
+
+        Raises:
+            Misuse: As `under`.
+            VaultUnavailable: The folder cannot be read.
+        """
+        return self._logins.names()
+
+    @property
+    def _logins(self) -> named_logins.NamedLogins:
+        if not self._may_choose:
+            raise Misuse("this program has one login", hint="Several need App(name=...), without profile= and vault=.")
+        return named_logins.NamedLogins(self._home, self._settings.name)
+
+    def _profile_under(self, name: str) -> Profile:
+        return replace(self._settings, name=self._logins.entry(name))
 
     def log_in(
         self,

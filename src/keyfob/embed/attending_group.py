@@ -1,0 +1,49 @@
+"""A group of commands that handles keyfob's errors, for Click and for Typer, which has a Click of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from functools import partial, update_wrapper
+from typing import Any
+
+from keyfob.embed.cli_app import CliApp, attended
+from keyfob.errors import KeyfobError
+
+
+def attending(group: type[Any], cli_app: CliApp, failure: Callable[[KeyfobError], Exception]) -> type[Any]:
+    """Return a subclass of a group class whose commands may need a login.
+
+    Args:
+        group: `click.Group`, or Typer's class of that kind.
+        cli_app: The program.
+        failure: Returns the framework's exception for an error.
+    """
+
+    def resolve_command(self: Any, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401
+        name, command, rest = super(subclass, self).resolve_command(ctx, args)
+        return name, command and _attended(command, cli_app, failure), rest
+
+    def invoke(self: Any, ctx: Any) -> Any:  # noqa: ANN401
+        try:
+            return super(subclass, self).invoke(ctx)
+        except KeyfobError as problem:
+            raise failure(problem) from None
+
+    subclass = type(f"Attending{group.__name__}", (group,), {"resolve_command": resolve_command, "invoke": invoke})
+    return subclass
+
+
+def _attended(command: Any, cli_app: CliApp, failure: Callable[[KeyfobError], Exception]) -> Any:  # noqa: ANN401
+    """Return a copy of a command that runs once more after a login. Its parameters are not asked for again."""
+    found = copy(command)
+    callback = command.callback
+    if callback is not None:
+
+        def run(*args: object, **kwargs: object) -> object:
+            return attended(cli_app, partial(callback, *args, **kwargs))
+
+        found.callback = update_wrapper(run, callback)
+    if hasattr(found, "resolve_command"):
+        found.__class__ = attending(type(found), cli_app, failure)
+    return found

@@ -1,0 +1,151 @@
+"""The login of a command-line program. Until a token is needed, it costs the program nothing but this module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, update_wrapper
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, cast
+
+from keyfob.errors import LoginRequired
+from keyfob.lazy import LazyModule
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
+
+    from keyfob.embed import argparse_adapter, click_adapter, cyclopts_adapter, login_actions, typer_adapter
+    from keyfob.login import App, Session
+else:  # each loads its framework; the last two load what a login needs
+    argparse_adapter = LazyModule("keyfob.embed.argparse_adapter")
+    click_adapter = LazyModule("keyfob.embed.click_adapter")
+    cyclopts_adapter = LazyModule("keyfob.embed.cyclopts_adapter")
+    typer_adapter = LazyModule("keyfob.embed.typer_adapter")
+    login_actions = LazyModule("keyfob.embed.login_actions")
+    App = object
+
+_COROUTINE = 0x80  # inspect.CO_COROUTINE; importing inspect takes longer than all the rest
+_ADAPTERS = {"argparse": argparse_adapter, "click": click_adapter, "cyclopts": cyclopts_adapter, "typer": typer_adapter}
+
+
+def _with_arguments_of(_: Callable[P, object]) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
+    """Let type checkers see a constructor with the arguments of another class."""
+
+    def same(constructor: Callable[..., None]) -> Callable[..., None]:
+        return constructor
+
+    return same
+
+
+class CliApp:
+    """An `App` for a command-line program: its login commands, its errors, and the commands that need a login."""
+
+    @_with_arguments_of(App)
+    def __init__(self, **settings: Any) -> None:
+        """Store the arguments of `keyfob.login.App`. They are looked at when a login is first needed.
+
+        Args:
+            settings: `name`, `issuer`, `client_id` and all others of `App`.
+        """
+        self._make: Callable[[type[App]], App] = lambda app: app(**settings)
+
+    @classmethod
+    def from_toml(cls, path: Path | Traversable) -> Self:
+        """Take the settings from a file, as `keyfob.login.App.from_toml` does; it is read when a login is needed."""
+        found = cls.__new__(cls)
+        found._make = lambda app: app.from_toml(path)
+        return found
+
+    @cached_property
+    def app(self) -> App:
+        """The `App`.
+
+        Raises:
+            Misuse: A setting is invalid.
+        """
+        from keyfob.login import App  # noqa: PLC0415  20 ms; nothing before this needs it
+
+        return self._make(App)
+
+    def session(self) -> Session:
+        """Return a session of the stored login, as `keyfob.login.App.session`."""
+        return self.app.session()
+
+    def mount(self, cli: object) -> None:
+        """Add the commands `login`, `logout`, `whoami`, `status`, `token` and `switch` to a program.
+
+        In a Click or Typer program, errors of keyfob are then printed in the style of the framework, and end with the
+        exit codes of docs/errors.md. If a command needs a login, and there is a user at the terminal, the login is
+        offered, and the command is run again from its beginning.
+
+        Args:
+            cli: A `click.Group`, a `typer.Typer`, a `cyclopts.App` or, for argparse, what `add_subparsers` returned.
+
+        Raises:
+            TypeError: It is of no known framework.
+        """
+        for one in type(cli).__mro__:
+            adapter = _ADAPTERS.get(one.__module__.partition(".")[0])
+            if adapter is not None:
+                adapter.mount(self, cast(Any, cli))
+                return
+        raise TypeError("not a program of argparse, Click, Typer or cyclopts")
+
+    def run(self, cli: object, arguments: Sequence[str] | None = None) -> NoReturn:
+        """Run an argparse or cyclopts program, and exit. Errors are handled as `mount` describes.
+
+        Args:
+            cli: The `ArgumentParser`, each of whose commands has `set_defaults(func=...)`, or the `cyclopts.App`.
+            arguments: The words after the program's name; None for those of this process.
+        """
+        if any(one.__module__.partition(".")[0] == "cyclopts" for one in type(cli).__mro__):
+            cyclopts_adapter.run(self, cast(Any, cli), arguments)
+        argparse_adapter.run(self, cast(Any, cli), arguments)
+
+    def requires_login(self, *scopes: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+        """Return a decorator for commands that need a valid token with these scopes.
+
+        Without one, the login is offered at a terminal, and the command then runs. Elsewhere, and if the user does not
+        want it, the command does not start.
+
+        Args:
+            scopes: The scopes, each by itself or separated by spaces.
+
+        Raises:
+            LoginRequired: From the command: there is no login, or it lacks a scope, and no user here who logs in.
+            KeyfobError: From the command: as `Session.token`.
+        """
+        needed = frozenset(" ".join(scopes).split())
+
+        def decorate(command: Callable[P, T]) -> Callable[P, T]:
+            def run(*args: P.args, **kwargs: P.kwargs) -> T:
+                login_actions.need(self.app, needed)
+                return attended(self, lambda: command(*args, **kwargs))
+
+            async def run_async(*args: P.args, **kwargs: P.kwargs) -> object:
+                login_actions.need(self.app, needed)
+                return await cast("Callable[P, Coroutine[object, None, object]]", command)(*args, **kwargs)
+
+            code = getattr(command, "__code__", None)
+            is_async = code is not None and bool(code.co_flags & _COROUTINE)
+            return update_wrapper(cast("Callable[P, T]", run_async if is_async else run), command)
+
+        return decorate
+
+
+def attended(cli_app: CliApp, command: Callable[[], T]) -> T:
+    """Run a command. If it needs a login, offer one, and run it once more. The framework's adapters call this.
+
+    Raises:
+        KeyfobError: As the command; `LoginRequired` also if the user does not log in.
+    """
+    try:
+        return command()
+    except LoginRequired as problem:
+        if not login_actions.is_accepted(cli_app.app, problem):
+            raise
+    login_actions.log_in(cli_app.app)
+    return command()

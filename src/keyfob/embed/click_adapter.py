@@ -1,0 +1,57 @@
+"""Login commands for Click, and keyfob's errors as `ClickException`s."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from keyfob.embed.attending_group import attending
+from keyfob.embed.cli_app import CliApp
+from keyfob.embed.command_table import COMMANDS, LoginCommand, Option
+from keyfob.errors import KeyfobError, Misuse
+from keyfob.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from keyfob.embed import login_actions
+else:
+    login_actions = LazyModule("keyfob.embed.login_actions")
+
+
+def mount(cli_app: CliApp, group: click.Group) -> None:
+    """Add the commands to a group, and let the group handle errors."""
+    for command in COMMANDS:
+        if command.name in group.commands:
+            raise Misuse(f"the program has a command {command.name} already", hint="Mount them in a group of their own.")
+        group.add_command(_command(cli_app, command))
+    group.__class__ = attending(type(group), cli_app, _failure)
+
+
+def _command(cli_app: CliApp, command: LoginCommand) -> click.Command:
+    def run(**values: object) -> None:
+        code = login_actions.run_command(cli_app, command.name, values)
+        click.get_current_context().exit(code)
+
+    parameters = [_parameter(option) for option in command.options]
+    return click.Command(command.name, callback=run, params=parameters, help=command.help)
+
+
+def _parameter(option: Option) -> click.Parameter:
+    if option.is_argument:
+        return click.Argument([option.name], required=False, metavar=f"[{option.metavar}]")
+    if not option.metavar:
+        return click.Option([option.flag], is_flag=True, help=option.help)
+    kind = click.Choice(option.choices) if option.choices else click.STRING
+    return click.Option([option.flag], type=kind, metavar=None if option.choices else option.metavar, help=option.help)
+
+
+class KeyfobFailure(click.ClickException):
+    """An error of keyfob in Click's style, with the exit code of docs/errors.md."""
+
+    def __init__(self, problem: KeyfobError) -> None:
+        super().__init__(login_actions.describe(problem))
+        self.exit_code = problem.exit
+
+
+def _failure(problem: KeyfobError) -> Exception:
+    return KeyfobFailure(problem)
