@@ -47,7 +47,9 @@ def test_its_tenant_file_has_no_mistake(desk: Desk) -> None:
     assert desk.type("tenant", "check", "mycli/tenant.toml").code == 0
 
 
-@pytest.mark.parametrize("name", ["", "-x", "a b", "../a", "Ab", "a_b", "keyfob", "json", "tests", "click", "x" * 41, "ä"])
+@pytest.mark.parametrize(
+    "name", ["", "-x", "a b", "../a", "Ab", "a_b", "keyfob", "json", "tests", "click", "x" * 41, "ä"]
+)
 def test_a_name_that_will_not_do_is_refused(desk: Desk, name: str) -> None:
     assert desk.type("new", "--", name).code == 2
     assert list(Path().iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ import pytest
 
 from keyfob.client.model.notices import CodeShown, Notice
 from keyfob.embed import CliApp
-from keyfob.login import App
 from keyfob.protocol.http import Request
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
 from keyfob.testing.scene import ORDERS, Scene, SceneWorld, approve
@@ -101,12 +101,12 @@ def commands_of(program: Program) -> tuple[Callable[[], None], Callable[[], None
     def read() -> None:
         """Read the orders."""
         program.calls.append("read")
-        print(program.read())
+        sys.stdout.write(program.read())
 
     def plain() -> None:
         """Read them, without having said that this needs a login."""
         program.calls.append("plain")
-        print(program.read())
+        sys.stdout.write(program.read())
 
     @program.login.requires_login("write:orders")
     def place(item: str) -> None:

@@ -10,14 +10,15 @@ import pytest
 from tests.embed.programs import FRAMEWORKS
 
 PROGRAMS = {
-    "argparse": "from argparse import ArgumentParser\nparser = ArgumentParser()\ncli = parser.add_subparsers()\n",
-    "click": "import click\ncli = click.Group('orders')\n",
+    "argparse": "from __future__ import annotations\nimport collections.abc\nfrom argparse import ArgumentParser\n"
+    "parser = ArgumentParser()\ncli = parser.add_subparsers()\n",
+    "click": "from __future__ import annotations\nimport click, copy\ncli = click.Group('orders')\n",
     "cyclopts": "import cyclopts\ncli = cyclopts.App('orders')\n",
-    "typer": "import typer, typer.core\ncli = typer.Typer()\n",
+    "typer": "from __future__ import annotations\nimport typer, typer.core\ncli = typer.Typer()\n",
 }
 # Before the budget is counted, a framework has done what it does for any command with an option.
 USED = {
-    "argparse": "cli.add_parser('a').add_argument('--b')\nimport functools\n",
+    "argparse": "cli.add_parser('a').add_argument('--b')\nimport functools, importlib\n",
     "click": "cli.add_command(click.Command('a', params=[click.Option(['--b'])]))\n",
     "cyclopts": "cli.command(lambda: None, name='a')\n",
     "typer": "cli.command('a')(lambda: None)\n",
@@ -29,19 +30,17 @@ LOGIN = (
     "login.mount(cli)\n"
 )
 # Together these take about 2 ms.
-ALLOWED = {
-    "keyfob",
-    "keyfob.embed",
-    "keyfob.embed.cli_app",
-    "keyfob.embed.command_table",
-    "keyfob.errors",
-    "keyfob.lazy",
-}
+ALLOWED = {"keyfob", "keyfob.embed", "keyfob.embed.cli_app", "keyfob.embed.command_table", "keyfob.lazy"}
 ADAPTERS = {
     "argparse": {"keyfob.embed.argparse_adapter"},
-    "click": {"keyfob.embed.click_adapter", "keyfob.embed.attending_group"},
-    "cyclopts": {"keyfob.embed.cyclopts_adapter", "keyfob.embed.function_of_command"},
-    "typer": {"keyfob.embed.typer_adapter", "keyfob.embed.attending_group", "keyfob.embed.function_of_command"},
+    "click": {"keyfob.embed.click_adapter", "keyfob.embed.attending_group", "keyfob.errors"},
+    "cyclopts": {"keyfob.embed.cyclopts_adapter", "keyfob.embed.function_of_command", "keyfob.errors"},
+    "typer": {
+        "keyfob.embed.typer_adapter",
+        "keyfob.embed.attending_group",
+        "keyfob.embed.function_of_command",
+        "keyfob.errors",
+    },
 }
 
 

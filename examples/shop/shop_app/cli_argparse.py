@@ -4,21 +4,18 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from keyfob.embed import CliApp
+from shop_app import orders
 
 login = CliApp.from_toml(Path(__file__).with_name("login.toml"))
 
 
 @login.requires_login("read:orders")
 def list_orders(flags):
-    from shop_app import orders
-
     print(orders.read_orders(login.session()))
 
 
 @login.requires_login("write:orders")
 def place(flags):
-    from shop_app import orders
-
     print(orders.place_order(login.session(), flags.item))
 
 

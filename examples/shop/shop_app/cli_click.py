@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from keyfob.embed import CliApp
+from shop_app import orders
 
 login = CliApp.from_toml(Path(__file__).with_name("login.toml"))
 
@@ -18,8 +19,6 @@ def main():
 @login.requires_login("read:orders")
 def list_orders():
     """Show the orders."""
-    from shop_app import orders
-
     click.echo(orders.read_orders(login.session()))
 
 
@@ -28,8 +27,6 @@ def list_orders():
 @login.requires_login("write:orders")
 def place(item):
     """Order an item."""
-    from shop_app import orders
-
     click.echo(orders.place_order(login.session(), item))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from keyfob.embed import CliApp
+from shop_app import orders
 
 login = CliApp.from_toml(Path(__file__).with_name("login.toml"))
 main = typer.Typer(help="See and place orders.", no_args_is_help=True)
@@ -14,8 +15,6 @@ main = typer.Typer(help="See and place orders.", no_args_is_help=True)
 @login.requires_login("read:orders")
 def list_orders():
     """Show the orders."""
-    from shop_app import orders
-
     typer.echo(orders.read_orders(login.session()))
 
 
@@ -23,8 +22,6 @@ def list_orders():
 @login.requires_login("write:orders")
 def place(item: str):
     """Order an item."""
-    from shop_app import orders
-
     typer.echo(orders.place_order(login.session(), item))
 
 

@@ -4,13 +4,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from shop_app import cli_argparse as cli
+from shop_app import orders
+from shop_app.api import make_app
 
 from keyfob.login import App
 from keyfob.serve import Running, bind
 from keyfob.testing.served_tenant import served_tenant
-from shop_app import cli_argparse as cli
-from shop_app import orders
-from shop_app.api import make_app
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads(Path(cli.__file__).with_name("login.toml").read_text(encoding="utf-8"))

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
 
 from keyfob.embed.cli_app import CliApp, attended
-from keyfob.embed.command_table import COMMANDS, LoginCommand, Option
-from keyfob.errors import KeyfobError
+from keyfob.embed.command_table import COMMANDS, INTERRUPTED, LoginCommand, Option, check_names
 from keyfob.lazy import LazyModule
 
+TYPE_CHECKING = False  # as in `keyfob.lazy`
 if TYPE_CHECKING:
     from argparse import _SubParsersAction as SubParsers
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
+    from keyfob import errors
     from keyfob.embed import login_actions
 else:
+    errors = LazyModule("keyfob.errors")
     login_actions = LazyModule("keyfob.embed.login_actions")
 
 
 def mount(cli_app: CliApp, commands: SubParsers[ArgumentParser]) -> None:
     """Add the commands to what `ArgumentParser.add_subparsers` returned."""
+    check_names(commands.choices)
     for command in COMMANDS:
         parser = commands.add_parser(command.name, help=command.help, description=command.help)
         for option in command.options:
@@ -39,11 +42,11 @@ def run(cli_app: CliApp, parser: ArgumentParser, arguments: Sequence[str] | None
     try:
         code = attended(cli_app, lambda: command(flags))
         sys.stdout.flush()
-    except KeyfobError as problem:
+    except errors.KeyfobError as problem:
         parser.exit(problem.exit, f"{parser.prog}: error: {login_actions.describe(problem)}\n")
     except KeyboardInterrupt:
-        parser.exit(login_actions.INTERRUPTED, "\n")
-    parser.exit(code if isinstance(code, int) else 0)
+        parser.exit(INTERRUPTED, "\n")
+    parser.exit(code if isinstance(code, int) and not isinstance(code, bool) else 0)
 
 
 def _add(parser: ArgumentParser, option: Option) -> None:

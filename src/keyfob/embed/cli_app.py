@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import cached_property, update_wrapper
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, cast
 
-from keyfob.errors import LoginRequired
 from keyfob.lazy import LazyModule
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
+TYPE_CHECKING = False  # as in `keyfob.lazy`
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Sequence
     from importlib.resources.abc import Traversable
     from pathlib import Path
+    from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
+    from keyfob import errors
     from keyfob.embed import argparse_adapter, click_adapter, cyclopts_adapter, login_actions, typer_adapter
     from keyfob.login import App, Session
-else:  # each loads its framework; the last two load what a login needs
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+else:  # each of the first four loads its framework
     argparse_adapter = LazyModule("keyfob.embed.argparse_adapter")
     click_adapter = LazyModule("keyfob.embed.click_adapter")
     cyclopts_adapter = LazyModule("keyfob.embed.cyclopts_adapter")
     typer_adapter = LazyModule("keyfob.embed.typer_adapter")
+    errors = LazyModule("keyfob.errors")
     login_actions = LazyModule("keyfob.embed.login_actions")
     App = object
 
@@ -44,7 +45,7 @@ class CliApp:
     """An `App` for a command-line program: its login commands, its errors, and the commands that need a login."""
 
     @_with_arguments_of(App)
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401  checkers see the arguments of App
         """Store the arguments of `keyfob.login.App`. They are looked at when a login is first needed.
 
         Args:
@@ -66,7 +67,7 @@ class CliApp:
         Raises:
             Misuse: A setting is invalid.
         """
-        from keyfob.login import App  # noqa: PLC0415  20 ms; nothing before this needs it
+        from keyfob.login import App
 
         return self._make(App)
 
@@ -74,7 +75,7 @@ class CliApp:
         """Return a session of the stored login, as `keyfob.login.App.session`."""
         return self.app.session()
 
-    def mount(self, cli: object) -> None:
+    def mount(self, cli: Any) -> None:  # noqa: ANN401  a program of a framework that may not be installed
         """Add the commands `login`, `logout`, `whoami`, `status`, `token` and `switch` to a program.
 
         In a Click or Typer program, errors of keyfob are then printed in the style of the framework, and end with the
@@ -90,11 +91,11 @@ class CliApp:
         for one in type(cli).__mro__:
             adapter = _ADAPTERS.get(one.__module__.partition(".")[0])
             if adapter is not None:
-                adapter.mount(self, cast(Any, cli))
+                adapter.mount(self, cli)
                 return
         raise TypeError("not a program of argparse, Click, Typer or cyclopts")
 
-    def run(self, cli: object, arguments: Sequence[str] | None = None) -> NoReturn:
+    def run(self, cli: Any, arguments: Sequence[str] | None = None) -> NoReturn:  # noqa: ANN401  as for `mount`
         """Run an argparse or cyclopts program, and exit. Errors are handled as `mount` describes.
 
         Args:
@@ -102,8 +103,8 @@ class CliApp:
             arguments: The words after the program's name; None for those of this process.
         """
         if any(one.__module__.partition(".")[0] == "cyclopts" for one in type(cli).__mro__):
-            cyclopts_adapter.run(self, cast(Any, cli), arguments)
-        argparse_adapter.run(self, cast(Any, cli), arguments)
+            cyclopts_adapter.run(self, cli, arguments)
+        argparse_adapter.run(self, cli, arguments)
 
     def requires_login(self, *scopes: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Return a decorator for commands that need a valid token with these scopes.
@@ -125,13 +126,14 @@ class CliApp:
                 login_actions.need(self.app, needed)
                 return attended(self, lambda: command(*args, **kwargs))
 
-            async def run_async(*args: P.args, **kwargs: P.kwargs) -> object:
+            async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401  as the command
                 login_actions.need(self.app, needed)
-                return await cast("Callable[P, Coroutine[object, None, object]]", command)(*args, **kwargs)
+                return await command(*args, **kwargs)  # type: ignore[misc]  # it is a coroutine function
 
             code = getattr(command, "__code__", None)
             is_async = code is not None and bool(code.co_flags & _COROUTINE)
-            return update_wrapper(cast("Callable[P, T]", run_async if is_async else run), command)
+            wrapper: Any = run_async if is_async else run
+            return update_wrapper(wrapper, command)
 
         return decorate
 
@@ -144,7 +146,7 @@ def attended(cli_app: CliApp, command: Callable[[], T]) -> T:
     """
     try:
         return command()
-    except LoginRequired as problem:
+    except errors.LoginRequired as problem:
         if not login_actions.is_accepted(cli_app.app, problem):
             raise
     login_actions.log_in(cli_app.app)

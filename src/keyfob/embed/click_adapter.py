@@ -8,8 +8,8 @@ import click
 
 from keyfob.embed.attending_group import attending
 from keyfob.embed.cli_app import CliApp
-from keyfob.embed.command_table import COMMANDS, LoginCommand, Option
-from keyfob.errors import KeyfobError, Misuse
+from keyfob.embed.command_table import COMMANDS, LoginCommand, Option, check_names
+from keyfob.errors import KeyfobError
 from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -20,9 +20,8 @@ else:
 
 def mount(cli_app: CliApp, group: click.Group) -> None:
     """Add the commands to a group, and let the group handle errors."""
+    check_names(group.commands)
     for command in COMMANDS:
-        if command.name in group.commands:
-            raise Misuse(f"the program has a command {command.name} already", hint="Mount them in a group of their own.")
         group.add_command(_command(cli_app, command))
     group.__class__ = attending(type(group), cli_app, _failure)
 

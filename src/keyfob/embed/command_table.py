@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from keyfob.lazy import LazyModule
+
+TYPE_CHECKING = False  # as in `keyfob.lazy`
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from keyfob import errors
+else:
+    errors = LazyModule("keyfob.errors")
+
+INTERRUPTED = 130  # the exit code after Ctrl-C, as in shells
 
 
-class Option(NamedTuple):
+class Option:
     """One option of a command, or its argument.
 
     Attributes:
@@ -13,11 +23,14 @@ class Option(NamedTuple):
         choices: The possible values; () for any.
     """
 
-    name: str
-    help: str
-    metavar: str = ""
-    choices: tuple[str, ...] = ()
-    is_argument: bool = False
+    def __init__(
+        self, name: str, text: str, metavar: str = "", choices: tuple[str, ...] = (), *, is_argument: bool = False
+    ) -> None:
+        self.name = name
+        self.help = text
+        self.metavar = metavar
+        self.choices = choices
+        self.is_argument = is_argument
 
     @property
     def flag(self) -> str:
@@ -25,12 +38,13 @@ class Option(NamedTuple):
         return f"--{self.name.replace('_', '-')}"
 
 
-class LoginCommand(NamedTuple):
+class LoginCommand:
     """One command; `keyfob.embed.login_actions` has a function of the same name."""
 
-    name: str
-    help: str
-    options: tuple[Option, ...]
+    def __init__(self, name: str, text: str, options: tuple[Option, ...]) -> None:
+        self.name = name
+        self.help = text
+        self.options = options
 
 
 _PROFILE = Option("profile", "Which of your logins, such as work; the one in use by default.", "NAME")
@@ -55,3 +69,11 @@ COMMANDS = (
         (Option("profile", "Its name; without one, you are asked.", "NAME", is_argument=True),),
     ),
 )
+
+
+def check_names(taken: Iterable[str]) -> None:
+    """Raise `Misuse` if the program has one of the commands already: neither replaces the other."""
+    both = sorted({command.name for command in COMMANDS}.intersection(taken))
+    if both:
+        hint = "Mount the commands in a group of their own, and name it: App(login_command=...)."
+        raise errors.Misuse(f"the program has these commands already: {', '.join(both)}", hint=hint)

@@ -17,6 +17,7 @@ from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session import report
 from keyfob.client.session.freshness import login_status
 from keyfob.client.session.login import is_other_client
+from keyfob.embed.command_table import INTERRUPTED
 from keyfob.errors import KeyfobError, LoginRequired, Misuse
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 DONE: Final = 0
 FAILED: Final = 1
-INTERRUPTED: Final = 130
 _OFFERED: Final = "the login was offered"
 
 
@@ -121,9 +121,7 @@ def log_in(app: App, scopes: Iterable[str] = (), flow: str | None = None) -> Non
     )
     with app.at_screen(None) as world:
         stored = run(
-            app.login(world, profile).log_in(
-                may_replace_account=lambda before, after: _may_replace(app, before, after)
-            )
+            app.login(world, profile).log_in(may_replace_account=lambda before, after: _may_replace(app, before, after))
         )
     _remark(app, report.greeting(stored, is_machine=profile.is_machine))
 
@@ -198,7 +196,9 @@ def _status(app: App, values: Mapping[str, object]) -> int:
 def _token(app: App, _: Mapping[str, object]) -> int:
     token = app.session().token()
     if app.session().stored().is_bound:
-        _remark(app, "this token works only with a proof of this login's key or certificate, which only this program has")
+        _remark(
+            app, "this token works only with a proof of this login's key or certificate, which only this program has"
+        )
     _result(token)
     return DONE
 

@@ -9,6 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from keyfob.client.model.flow_names import FLOW_NAMES
+from keyfob.client.model.profile import DPOP
+from keyfob.client.model.source import ASSERTION_AUDIENCES
+from keyfob.client.model.storage_choice import POLICIES
 from keyfob.errors import Misuse
 
 if TYPE_CHECKING:
@@ -17,6 +21,12 @@ if TYPE_CHECKING:
 _TEXTS: Final = frozenset(
     {"assertion_audience", "audience", "ca", "client_id", "dpop", "flow", "issuer", "login_command", "name", "store"}
 )
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "assertion_audience": ASSERTION_AUDIENCES,
+    "dpop": DPOP,
+    "flow": FLOW_NAMES,
+    "store": POLICIES,
+}
 _LISTS: Final = frozenset({"callbacks", "scopes"})
 _SWITCHES: Final = frozenset({"exact_scopes", "is_resource"})
 _TABLES: Final = frozenset({"endpoints"})
@@ -66,7 +76,7 @@ def _is_right(name: str, value: object) -> bool:
         return isinstance(value, Mapping) and all(map(_is_text, cast("Mapping[str, object]", value).values()))
     if isinstance(value, list) and name in _LISTS:
         return all(map(_is_text, cast("list[object]", value)))
-    return _is_text(value) and name != "callbacks"
+    return _is_text(value) and name != "callbacks" and value in _CHOICES.get(name, (value,))
 
 
 def _is_text(value: object) -> bool:
@@ -76,6 +86,8 @@ def _is_text(value: object) -> bool:
 def _kind(name: str) -> str:
     if name in _SWITCHES:
         return "true or false"
+    if name in _CHOICES:
+        return f"one of {', '.join(_CHOICES[name])}"
     return "a table of text" if name in _TABLES else "a list of text" if name in _LISTS else "text"
 
 

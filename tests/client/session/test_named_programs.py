@@ -72,7 +72,9 @@ def test_without_keyfobs_own_variable_it_is_the_platforms_folder(
     assert program_home("orders") == tmp_path / "orders" / "login"
 
 
-@pytest.mark.parametrize("other", [{"issuer": "https://b.example/"}, {"client_id": "another"}, {"audience": "https://api.example"}])
+@pytest.mark.parametrize(
+    "other", [{"issuer": "https://b.example/"}, {"client_id": "another"}, {"audience": "https://api.example"}]
+)
 def test_two_programs_of_one_name_never_meet(home: Path, other: dict[str, object]) -> None:
     """[FC-05]: nor does one that changes its issuer."""
     keep(app(), "first")
@@ -166,7 +168,7 @@ def test_settings_come_from_a_file_that_is_shipped_with_the_program(home: Path, 
     [
         ('client_id = "cli"', "issuer"),
         ('issuer = "https://a.example/"', "client_id"),
-        (f'{GOOD}[more]\nx = 1', "more"),
+        (f"{GOOD}[more]\nx = 1", "more"),
         (GOOD.replace("audience", "audiance"), "audience"),
         (GOOD.replace("client_id", "client_secret"), "client_secret"),
         (GOOD.replace('"https://api.example"', "7"), "audience"),
@@ -176,7 +178,8 @@ def test_settings_come_from_a_file_that_is_shipped_with_the_program(home: Path, 
         (GOOD.replace('["http://127.0.0.1:8484/"]', '"http://127.0.0.1:8484/"'), "callbacks"),
         (GOOD.replace("token_endpoint = ", "token_endpoint = 1 # "), "endpoints"),
         (GOOD.replace('"device"', '"devise"'), "flow"),
-        ("x = ", "line 1"),
+        ("x = = 1", "line 1"),
+        ("x = ", "not TOML"),
     ],
 )
 def test_a_file_with_a_mistake_is_refused_and_the_mistake_is_named(

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import select
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +17,8 @@ import pytest
 
 from keyfob.protocol.http import Request, Response
 from keyfob.testing.person import Person, over_network
-from tests.stories.real.typed import Typed
 from tests.stories.real.commands import EMAIL, LOGIN, Commands, approve, commands, next_event
+from tests.stories.real.typed import Typed
 
 __all__ = ["commands"]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")

@@ -218,9 +218,7 @@ class Profile:
         )
 
 
-def own_name(
-    issuer: str, client_id: str, audience: str | None, *, is_machine: bool, program: str | None = None
-) -> str:
+def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: bool, program: str | None = None) -> str:
     """Return the profile name of a program that names none: no other issuer, client or API has the same.
 
     Args:

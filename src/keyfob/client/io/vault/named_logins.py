@@ -53,9 +53,7 @@ class NamedLogins:
             Misuse: It is not a name of a login.
         """
         if not _SHORT_NAME.match(name):
-            raise Misuse(
-                f"a login's name has letters, digits, dot, dash and underscore, at most {LONGEST_SHORT_NAME}"
-            )
+            raise Misuse(f"a login's name has letters, digits, dot, dash and underscore, at most {LONGEST_SHORT_NAME}")
         return f"{name}{self._suffix}"
 
     def short_name(self, entry: str) -> str:
