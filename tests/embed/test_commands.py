@@ -120,8 +120,6 @@ def test_help_names_every_command_and_every_option(orders: Program) -> None:
             assert option.is_argument or option.flag in told
             names = {option.metavar, option.name.upper()}
             assert not option.is_argument or names & set(re.findall("[A-Z]+", told))
-                told.replace("[", " ").replace("]", " ").split()
-            )
 
 
 def test_a_command_that_the_program_has_already_is_not_replaced(orders_in: Callable[..., Program]) -> None:
