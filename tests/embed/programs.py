@@ -57,7 +57,8 @@ class Program:
             words: What stands after its name.
             answers: What the user types at the terminal; None if there is no terminal.
         """
-        out, err = io.StringIO(), (io.StringIO() if answers is None else Terminal())
+        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        err = io.StringIO() if answers is None else Terminal()
         assert self.monkeypatch is not None
         with self.monkeypatch.context() as patched:
             patched.setattr("sys.stdin", io.StringIO() if answers is None else Terminal(answers))
@@ -66,7 +67,8 @@ class Program:
             with pytest.raises(SystemExit) as ended:
                 self.run(list(words))
         code = ended.value.code
-        return Ran(code if isinstance(code, int) else 0 if code is None else 1, out.getvalue(), err.getvalue())
+        shown = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+        return Ran(code if isinstance(code, int) else 0 if code is None else 1, shown, err.getvalue())
 
     def read(self) -> str:
         return self.login.session().send(Request("GET", ORDERS)).body.decode()

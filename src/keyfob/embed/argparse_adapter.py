@@ -12,7 +12,7 @@ from keyfob.lazy import LazyModule
 
 TYPE_CHECKING = False  # as in `keyfob.lazy`
 if TYPE_CHECKING:
-    from argparse import _SubParsersAction as SubParsers
+    from argparse import _SubParsersAction as SubParsers  # pyright: ignore[reportPrivateUsage]  it has no other name
     from collections.abc import Callable, Sequence
     from typing import NoReturn
 

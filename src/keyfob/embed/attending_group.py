@@ -21,17 +21,16 @@ def attending(group: type[Any], cli_app: CliApp, failure: Callable[[KeyfobError]
     """
 
     def resolve_command(self: Any, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401
-        name, command, rest = super(subclass, self).resolve_command(ctx, args)
+        name, command, rest = group.resolve_command(self, ctx, args)
         return name, command and _attended(command, cli_app, failure), rest
 
     def invoke(self: Any, ctx: Any) -> Any:  # noqa: ANN401
         try:
-            return super(subclass, self).invoke(ctx)
+            return group.invoke(self, ctx)
         except KeyfobError as problem:
             raise failure(problem) from None
 
-    subclass = type(f"Attending{group.__name__}", (group,), {"resolve_command": resolve_command, "invoke": invoke})
-    return subclass
+    return type(f"Attending{group.__name__}", (group,), {"resolve_command": resolve_command, "invoke": invoke})
 
 
 def _attended(command: Any, cli_app: CliApp, failure: Callable[[KeyfobError], Exception]) -> Any:  # noqa: ANN401

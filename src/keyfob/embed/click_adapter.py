@@ -49,7 +49,7 @@ class KeyfobFailure(click.ClickException):
 
     def __init__(self, problem: KeyfobError) -> None:
         super().__init__(login_actions.describe(problem))
-        self.exit_code = problem.exit
+        vars(self)["exit_code"] = problem.exit  # Click declares one for each class
 
 
 def _failure(problem: KeyfobError) -> Exception:

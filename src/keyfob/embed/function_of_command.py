@@ -41,7 +41,7 @@ def function_of(cli_app: CliApp, command: LoginCommand, annotate: Callable[[Opti
     run.__name__ = command.name
     run.__doc__ = command.help
     run.__annotations__ = {one.name: one.annotation for one in parameters}
-    run.__signature__ = signature  # type: ignore[attr-defined]
+    vars(run)["__signature__"] = signature
     return run
 
 
@@ -49,4 +49,5 @@ def type_of(option: Option) -> Any:  # noqa: ANN401  a type, which is made at ru
     """Return the type of an option's value."""
     if not option.metavar:
         return bool
-    return Literal[option.choices] | None if option.choices else str | None
+    kind: Any = Literal[option.choices] if option.choices else str
+    return kind | None

@@ -84,9 +84,9 @@ def need(app: App, scopes: frozenset[str]) -> None:
         log_in(app, scopes)
     lacking = Scope(scopes) - app.session().stored().scope
     if lacking:
-        problem = LoginRequired(f"the login was granted without: {lacking.write()}")
-        problem.add_note(_OFFERED)
-        raise problem
+        refused = LoginRequired(f"the login was granted without: {lacking.write()}")
+        refused.add_note(_OFFERED)
+        raise refused
 
 
 def has_user() -> bool:

@@ -23,7 +23,7 @@ else:
 
 def mount(cli_app: CliApp, program: typer.Typer) -> None:
     """Add the commands to a program, and let its group handle errors."""
-    check_names(one.name or getattr(one.callback, "__name__", "") for one in program.registered_commands)
+    check_names(one.name or str(getattr(one.callback, "__name__", "")) for one in program.registered_commands)
     for command in COMMANDS:
         function = function_of(cli_app, command, _annotation)
 

@@ -153,7 +153,7 @@ class App:
             ca=None if ca is None else str(ca),
             assertion_audience=assertion_audience,
             dpop=dpop,
-            certificate=_files(certificate, certificate_key),
+            certificate=CertificateFiles.of(certificate, certificate_key),
             login_command=login_command or ("" if name is None else f"{name} login"),
             program_name=name or "",
             has_exact_scope=exact_scopes,
@@ -393,17 +393,6 @@ class App:
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
         return read_credential(source, None if self.profile.ca is None else Path(self.profile.ca))
-
-
-def _files(certificate: Path | str | None, key: Path | str | None) -> CertificateFiles | None:
-    """Return the place of a certificate and its key.
-
-    Raises:
-        Misuse: There is a key but no certificate.
-    """
-    if certificate is None and key is not None:
-        raise Misuse("a certificate_key is that of a certificate, and none is named")
-    return None if certificate is None else CertificateFiles(str(certificate), None if key is None else str(key))
 
 
 def _file_vault(home: Path | None, store: str | None) -> Vault:

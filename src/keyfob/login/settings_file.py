@@ -74,8 +74,8 @@ def _is_right(name: str, value: object) -> bool:
         return isinstance(value, bool)
     if name in _TABLES:
         return isinstance(value, Mapping) and all(map(_is_text, cast("Mapping[str, object]", value).values()))
-    if isinstance(value, list) and name in _LISTS:
-        return all(map(_is_text, cast("list[object]", value)))
+    if name in _LISTS and not isinstance(value, str):
+        return isinstance(value, list) and all(map(_is_text, cast("list[object]", value)))
     return _is_text(value) and name != "callbacks" and value in _CHOICES.get(name, (value,))
 
 

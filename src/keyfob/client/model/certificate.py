@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.claims import X5T
@@ -30,6 +32,17 @@ class CertificateFiles:
         """Raise `Misuse` if a path is empty."""
         if not self.certificate or self.key == "":
             raise Misuse("a certificate and its key are files, and have names")
+
+    @classmethod
+    def of(cls, certificate: Path | str | None, key: Path | str | None) -> Self | None:
+        """Return the files, or None if there is no certificate.
+
+        Raises:
+            Misuse: There is a key but no certificate.
+        """
+        if certificate is None and key is not None:
+            raise Misuse("a certificate_key is that of a certificate, and none is named")
+        return None if certificate is None else cls(str(certificate), None if key is None else str(key))
 
 
 @dataclass(frozen=True, slots=True)
