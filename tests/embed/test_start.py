@@ -30,7 +30,14 @@ LOGIN = (
     "login.mount(cli)\n"
 )
 # Together these take about 2 ms.
-ALLOWED = {"keyfob", "keyfob.embed", "keyfob.embed.cli_app", "keyfob.embed.command_table", "keyfob.lazy"}
+ALLOWED = {
+    "keyfob",
+    "keyfob.embed",
+    "keyfob.embed.cli_app",
+    "keyfob.embed.command_table",
+    "keyfob.embed.offered_login",
+    "keyfob.lazy",
+}
 ADAPTERS = {
     "argparse": {"keyfob.embed.argparse_adapter"},
     "click": {"keyfob.embed.click_adapter", "keyfob.embed.attending_group", "keyfob.errors"},

@@ -6,8 +6,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from functools import partial
 
-from keyfob.embed.cli_app import CliApp, attended
 from keyfob.embed.command_table import COMMANDS, INTERRUPTED, LoginCommand, Option, check_names
+from keyfob.embed.offered_login import attended
 from keyfob.lazy import LazyModule
 
 TYPE_CHECKING = False  # as in `keyfob.lazy`
@@ -18,29 +18,30 @@ if TYPE_CHECKING:
 
     from keyfob import errors
     from keyfob.embed import login_actions
+    from keyfob.embed.offered_login import ProgramLogin
 else:
     errors = LazyModule("keyfob.errors")
     login_actions = LazyModule("keyfob.embed.login_actions")
 
 
-def mount(cli_app: CliApp, commands: SubParsers[ArgumentParser]) -> None:
+def mount(login: ProgramLogin, commands: SubParsers[ArgumentParser]) -> None:
     """Add the commands to what `ArgumentParser.add_subparsers` returned."""
     check_names(commands.choices)
     for command in COMMANDS:
         parser = commands.add_parser(command.name, help=command.help, description=command.help)
         for option in command.options:
             _add(parser, option)
-        parser.set_defaults(func=partial(_run_command, cli_app, command))
+        parser.set_defaults(func=partial(_run_command, login, command))
 
 
-def run(cli_app: CliApp, parser: ArgumentParser, arguments: Sequence[str] | None) -> NoReturn:
+def run(login: ProgramLogin, parser: ArgumentParser, arguments: Sequence[str] | None) -> NoReturn:
     """Parse the arguments, run the command's `func`, and exit; its result is the exit code if it is a number."""
     flags = parser.parse_args(arguments)
     command: Callable[[Namespace], object] | None = getattr(flags, "func", None)
     if command is None:
         parser.error("a command is needed")
     try:
-        code = attended(cli_app, lambda: command(flags))
+        code = attended(login, lambda: command(flags))
         sys.stdout.flush()
     except errors.KeyfobError as problem:
         parser.exit(problem.exit, f"{parser.prog}: error: {login_actions.describe(problem)}\n")
@@ -63,6 +64,6 @@ def _help(option: Option) -> str:
     return f"{option.help} One of {', '.join(option.choices)}." if option.choices else option.help
 
 
-def _run_command(cli_app: CliApp, command: LoginCommand, flags: Namespace) -> int:
+def _run_command(login: ProgramLogin, command: LoginCommand, flags: Namespace) -> int:
     values = {option.name: getattr(flags, option.name) for option in command.options}
-    return login_actions.run_command(cli_app, command.name, values)
+    return login_actions.run_command(login.app, command.name, values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property, update_wrapper
 
+from keyfob.embed.offered_login import attended
 from keyfob.lazy import LazyModule
 
 TYPE_CHECKING = False  # as in `keyfob.lazy`
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
-    from keyfob import errors
     from keyfob.embed import argparse_adapter, click_adapter, cyclopts_adapter, login_actions, typer_adapter
     from keyfob.login import App, Session
 
@@ -24,7 +24,6 @@ else:  # each of the first four loads its framework
     click_adapter = LazyModule("keyfob.embed.click_adapter")
     cyclopts_adapter = LazyModule("keyfob.embed.cyclopts_adapter")
     typer_adapter = LazyModule("keyfob.embed.typer_adapter")
-    errors = LazyModule("keyfob.errors")
     login_actions = LazyModule("keyfob.embed.login_actions")
     App = object
 
@@ -136,18 +135,3 @@ class CliApp:
             return update_wrapper(wrapper, command)
 
         return decorate
-
-
-def attended(cli_app: CliApp, command: Callable[[], T]) -> T:
-    """Run a command. If it needs a login, offer one, and run it once more. The framework's adapters call this.
-
-    Raises:
-        KeyfobError: As the command; `LoginRequired` also if the user does not log in.
-    """
-    try:
-        return command()
-    except errors.LoginRequired as problem:
-        if not login_actions.is_accepted(cli_app.app, problem):
-            raise
-    login_actions.log_in(cli_app.app)
-    return command()

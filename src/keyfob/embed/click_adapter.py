@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 import click
 
 from keyfob.embed.attending_group import attending
-from keyfob.embed.cli_app import CliApp
 from keyfob.embed.command_table import COMMANDS, LoginCommand, Option, check_names
 from keyfob.errors import KeyfobError
 from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
     from keyfob.embed import login_actions
+    from keyfob.embed.offered_login import ProgramLogin
 else:
     login_actions = LazyModule("keyfob.embed.login_actions")
 
 
-def mount(cli_app: CliApp, group: click.Group) -> None:
+def mount(login: ProgramLogin, group: click.Group) -> None:
     """Add the commands to a group, and let the group handle errors."""
     check_names(group.commands)
     for command in COMMANDS:
-        group.add_command(_command(cli_app, command))
-    group.__class__ = attending(type(group), cli_app, _failure)
+        group.add_command(_command(login, command))
+    group.__class__ = attending(type(group), login, _failure)
 
 
-def _command(cli_app: CliApp, command: LoginCommand) -> click.Command:
+def _command(login: ProgramLogin, command: LoginCommand) -> click.Command:
     def run(**values: object) -> None:
-        code = login_actions.run_command(cli_app, command.name, values)
+        code = login_actions.run_command(login.app, command.name, values)
         click.get_current_context().exit(code)
 
     parameters = [_parameter(option) for option in command.options]

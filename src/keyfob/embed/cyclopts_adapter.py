@@ -8,29 +8,30 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import cyclopts
 
-from keyfob.embed.cli_app import CliApp, attended
 from keyfob.embed.command_table import COMMANDS, Option, check_names
 from keyfob.embed.function_of_command import function_of, type_of
+from keyfob.embed.offered_login import attended
 from keyfob.errors import KeyfobError
 from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
     from keyfob.embed import login_actions
+    from keyfob.embed.offered_login import ProgramLogin
 else:
     login_actions = LazyModule("keyfob.embed.login_actions")
 
 
-def mount(cli_app: CliApp, program: cyclopts.App) -> None:
+def mount(login: ProgramLogin, program: cyclopts.App) -> None:
     """Add the commands to a program."""
     check_names(program)
     for command in COMMANDS:
-        program.command(function_of(cli_app, command, _annotation), name=command.name, help=command.help)
+        program.command(function_of(login, command, _annotation), name=command.name, help=command.help)
 
 
-def run(cli_app: CliApp, program: cyclopts.App, arguments: Sequence[str] | None) -> NoReturn:
+def run(login: ProgramLogin, program: cyclopts.App, arguments: Sequence[str] | None) -> NoReturn:
     """Run the program, and exit."""
     try:
-        attended(cli_app, lambda: program(arguments))
+        attended(login, lambda: program(arguments))
     except KeyfobError as problem:
         program.error_console.print(cyclopts.CycloptsPanel(login_actions.describe(problem)))
         sys.exit(problem.exit)

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Literal
 
-from keyfob.embed.cli_app import CliApp
 from keyfob.embed.command_table import LoginCommand, Option
 from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
     from keyfob.embed import login_actions
+    from keyfob.embed.offered_login import ProgramLogin
 else:
     login_actions = LazyModule("keyfob.embed.login_actions")
 
 
-def function_of(cli_app: CliApp, command: LoginCommand, annotate: Callable[[Option], Any]) -> Callable[..., int]:
+def function_of(login: ProgramLogin, command: LoginCommand, annotate: Callable[[Option], Any]) -> Callable[..., int]:
     """Return the function, which returns the exit code.
 
     Args:
-        cli_app: The program.
+        login: The program's login.
         command: The command.
         annotate: Returns the annotation of an option, as the framework understands it.
     """
@@ -36,7 +36,7 @@ def function_of(cli_app: CliApp, command: LoginCommand, annotate: Callable[[Opti
     signature = Signature(parameters)
 
     def run(*args: object, **kwargs: object) -> int:
-        return login_actions.run_command(cli_app, command.name, signature.bind(*args, **kwargs).arguments)
+        return login_actions.run_command(login.app, command.name, signature.bind(*args, **kwargs).arguments)
 
     run.__name__ = command.name
     run.__doc__ = command.help

@@ -23,7 +23,6 @@ from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
 if TYPE_CHECKING:
-    from keyfob.embed.cli_app import CliApp
     from keyfob.login import App
 
 DONE: Final = 0
@@ -31,23 +30,21 @@ FAILED: Final = 1
 _OFFERED: Final = "the login was offered"
 
 
-def run_command(cli_app: CliApp, name: str, values: Mapping[str, object]) -> int:
+def run_command(app: App, name: str, values: Mapping[str, object]) -> int:
     """Run a command of the table, and return its exit code.
 
     Args:
-        cli_app: The program.
+        app: The program.
         name: The command.
         values: Its options; those that are not given are None or False.
 
     Raises:
         KeyfobError: It failed.
     """
-    action = _ACTIONS[name]
     profile = values.get("profile")
+    chosen = app.under(profile) if isinstance(profile, str) and name not in _CHOOSING else app
     try:
-        if isinstance(profile, str) and name not in _CHOOSING:
-            return action(cli_app.app.under(profile), values)
-        return action(cli_app.app, values)
+        return _ACTIONS[name](chosen, values)
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return INTERRUPTED

@@ -9,7 +9,6 @@ import typer
 from typer.core import TyperGroup
 
 from keyfob.embed.attending_group import attending
-from keyfob.embed.cli_app import CliApp
 from keyfob.embed.command_table import COMMANDS, Option, check_names
 from keyfob.embed.function_of_command import function_of, type_of
 from keyfob.errors import KeyfobError
@@ -17,22 +16,23 @@ from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
     from keyfob.embed import login_actions
+    from keyfob.embed.offered_login import ProgramLogin
 else:
     login_actions = LazyModule("keyfob.embed.login_actions")
 
 
-def mount(cli_app: CliApp, program: typer.Typer) -> None:
+def mount(login: ProgramLogin, program: typer.Typer) -> None:
     """Add the commands to a program, and let its group handle errors."""
     check_names(one.name or str(getattr(one.callback, "__name__", "")) for one in program.registered_commands)
     for command in COMMANDS:
-        function = function_of(cli_app, command, _annotation)
+        function = function_of(login, command, _annotation)
 
         def run(*args: object, _function: Any = function, **kwargs: object) -> None:  # noqa: ANN401
             raise typer.Exit(_function(*args, **kwargs))
 
         program.command(command.name, help=command.help)(update_wrapper(run, function))
     group = program.info.cls
-    program.info.cls = attending(group if isinstance(group, type) else TyperGroup, cli_app, _failure)
+    program.info.cls = attending(group if isinstance(group, type) else TyperGroup, login, _failure)
 
 
 def _annotation(option: Option) -> Any:  # noqa: ANN401  what Typer reads
