@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -178,12 +177,3 @@ MAKERS: dict[str, Callable[[Program], None]] = {
     "cyclopts": of_cyclopts,
     "typer": of_typer,
 }
-
-
-@contextmanager
-def no_one_is_asked(program: Program) -> Generator[None]:
-    """Fail if anything is sent or read meanwhile."""
-    before = len(program.scene.pair.sent)
-    yield
-    assert len(program.scene.pair.sent) == before
-    assert "app" not in vars(program.login)

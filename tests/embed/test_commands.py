@@ -107,7 +107,7 @@ def test_help_and_mistakes_touch_neither_the_vault_nor_the_network(orders: Progr
     before = len(orders.scene.pair.sent)
     for words in (["--help"], *([one.name, "--help"] for one in COMMANDS), ["read", "--help"], ["nothing"]):
         orders.type(*words)
-    assert "app" not in vars(orders.login)
+    assert vars(orders.login)["_app"] is None
     assert len(orders.scene.pair.sent) == before
 
 

@@ -27,7 +27,7 @@ def test_completion_names_the_commands_and_asks_nobody(
     assert "login" in ran.out
     assert "logout" in ran.out
     assert "switch" not in ran.out
-    assert "app" not in vars(program.login)
+    assert vars(program.login)["_app"] is None
     assert len(program.scene.pair.sent) == before
 
 
@@ -40,4 +40,4 @@ def test_completion_within_a_command_asks_nobody(
         monkeypatch.setenv(name, value)
     ran = program.type(answers="")
     assert "--flow" in ran.out
-    assert "app" not in vars(program.login)
+    assert vars(program.login)["_app"] is None

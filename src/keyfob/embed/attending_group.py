@@ -47,5 +47,6 @@ def _attended(command: Any, login: ProgramLogin, failure: Callable[[KeyfobError]
 
         found.callback = update_wrapper(run, callback)
     if hasattr(found, "resolve_command"):
-        found.__class__ = attending(type(found), login, failure)
+        kind: Any = type(command)
+        found.__class__ = attending(kind, login, failure)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, update_wrapper
+from functools import update_wrapper
 
 from keyfob.embed.offered_login import attended
 from keyfob.lazy import LazyModule
@@ -51,24 +51,31 @@ class CliApp:
             settings: `name`, `issuer`, `client_id` and all others of `App`.
         """
         self._make: Callable[[type[App]], App] = lambda app: app(**settings)
+        self._app: App | None = None
 
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
         """Take the settings from a file, as `keyfob.login.App.from_toml` does; it is read when a login is needed."""
-        found = cls.__new__(cls)
+        found = cls(issuer="", client_id="")  # as no App is made of them
         found._make = lambda app: app.from_toml(path)
         return found
 
-    @cached_property
+    @property
     def app(self) -> App:
-        """The `App`.
+        """The `App`, made on first use. A test may set another.
 
         Raises:
             Misuse: A setting is invalid.
         """
-        from keyfob.login import App  # noqa: PLC0415  20 ms, and nothing before this needs it
+        if self._app is None:
+            from keyfob.login import App  # noqa: PLC0415  20 ms, and nothing before this needs it
 
-        return self._make(App)
+            self._app = self._make(App)
+        return self._app
+
+    @app.setter
+    def app(self, app: App) -> None:
+        self._app = app
 
     def session(self) -> Session:
         """Return a session of the stored login, as `keyfob.login.App.session`."""
