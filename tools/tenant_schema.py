@@ -15,7 +15,17 @@ from keyfob.protocol.grants import GRANT_TYPES
 from keyfob.server.settings.config import SHORTEST_PASSWORD
 from keyfob.server.settings.field_types import GRANTS, LARGEST_COUNT, METHODS, PUBLIC_KEYS, SHORT_GRANTS
 from keyfob.server.settings.registered import MOST_KEYS
-from keyfob.server.settings.schema import API, APPLICATION, ARRAYS, REFRESH, TENANT, Key, TableSchema
+from keyfob.server.settings.schema import (
+    API,
+    APPLICATION,
+    ARRAYS,
+    DEVICE,
+    OWN_DEVICE,
+    REFRESH,
+    TENANT,
+    Key,
+    TableSchema,
+)
 from keyfob.server.settings.users import LONGEST_EMAIL, USER
 from tools.source import ROOT, settle
 
@@ -80,6 +90,7 @@ NARROWER: Final[dict[TableSchema, dict[str, Shape]]] = {
         "colour": matching("#[0-9a-fA-F]{6}"),
         "logo": matching("(/|[Hh][Tt][Tt][Pp][Ss]?://).*"),
         "logout_urls": WEB_URLS,
+        "places": matching("(/|[A-Za-z]:).*"),
         "password_length": {"minimum": SHORTEST_PASSWORD, "maximum": 64},
     },
     APPLICATION: {
@@ -121,7 +132,7 @@ def schema() -> Shape:
 
 def _table(name: str, found: TableSchema, words: Mapping[str, Mapping[str, str]]) -> Shape:
     own = NARROWER.get(found, {})
-    nested = {"refresh": REFRESH}
+    nested = {"refresh": REFRESH, "device": DEVICE if found is TENANT else OWN_DEVICE}
     shapes: dict[str, Shape] = {word: shape for word, shape in own.items() if word not in found.keys}
     for key in found.keys.values():
         plain = _table(key.name, nested[key.name], words) if key.name in nested else _value(key)

@@ -42,7 +42,7 @@ def find_login(flags: Namespace, url: str) -> App | None:
         Misuse: The named login is for another API.
     """
     is_named = bool(flags.profile or os.environ.get("KEYFOB_PROFILE"))
-    if not is_named and not flags.send_token and (own := _find_own(url)) is not None:
+    if not is_named and not flags.send_token and (own := find_own(url)) is not None:
         return app_of(own)
     try:
         app = known_app(flags)
@@ -118,7 +118,7 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
     return app
 
 
-def _find_own(url: str) -> Profile | None:
+def find_own(url: str) -> Profile | None:
     """Return the profile that was created for the API at this address."""
     for resource in resources_of(url):
         for spelled in (resource, f"{resource}/"):

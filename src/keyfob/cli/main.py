@@ -6,14 +6,20 @@ import importlib
 import os
 import signal
 import sys
-from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from keyfob.cli import core_files, output
 from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED, SIGNALLED
-from keyfob.cli.parser import Parser, sentence
 from keyfob.errors import KeyfobError, Misuse
+from keyfob.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from keyfob.cli import parser as parsing
+else:  # loads argparse: 4 ms, and `keyfob --help` needs none
+    parsing = LazyModule("keyfob.cli.parser")
 
 # Name and description. Each command is a module in cli/commands, imported only when the command is run.
 COMMANDS: Final[dict[str, str]] = {
@@ -22,6 +28,8 @@ COMMANDS: Final[dict[str, str]] = {
     "call": "make an HTTP call with the token, with curl's habits",
     "inspect": "what a token says, who signed it, and why an API would refuse it",
     "run": "start a program with the token in its environment",
+    "setup": "one login for git, kubectl, aws, docker, pip, npm and bazel",
+    "helper": "reply to a tool that asks for a token, in the protocol of the tool",
     "whoami": "who is logged in, at which issuer, until when",
     "status": "how a login stands, and until when; asks the issuer if you want",
     "logout": "end the login at the server, and forget it here",
@@ -105,7 +113,7 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         raise Misuse("there is no such command", hint=_nearest(name))
     command = cast(Command, importlib.import_module(f"keyfob.cli.commands.{name}"))
-    parser = Parser(prog=f"keyfob {name}", description=sentence(COMMANDS[name]), allow_abbrev=False)
+    parser = parsing.Parser(prog=f"keyfob {name}", description=parsing.sentence(COMMANDS[name]), allow_abbrev=False)
     command.configure(parser)
     flags = parser.parse_args(words[1:])
     try:

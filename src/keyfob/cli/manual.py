@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import os
+import sys
 import textwrap
 from typing import Final, NamedTuple
 
 WIDEST: Final = 100
+_USUAL_COLUMNS: Final = 80
 
 
 class ManualPage(NamedTuple):
@@ -77,6 +80,22 @@ MANUAL: Final[dict[str, ManualPage]] = {
             ("keyfob run --as GH_TOKEN --min-ttl 1h -- gh api /user", "in another variable, for an hour at least"),
         ),
         "docs/commands.md#run",
+    ),
+    "setup": ManualPage(
+        ((0, "done, or printed for a tool that is not installed here"),
+         (1, "a file could not be changed; what to write is printed"), (4, "a login is needed: keyfob login")),
+        (
+            ("keyfob setup git https://git.example.com", "git gets this login's token, for that server only"),
+            ("keyfob setup aws --role-arn arn:aws:iam::123456789012:role/deploy", "AWS, by web identity"),
+            ("keyfob setup docker registry.example.com --profile work", "of another login"),
+            ("keyfob setup git https://git.example.com --remove", "take it back"),
+        ),
+        "docs/tools.md",
+    ),
+    "helper": ManualPage(
+        ((0, "the token, or the protocol's word for no token"), (3, "the issuer refused"), *_USUAL),
+        (("keyfob helper curl https://api.example.com/orders | curl -K -", "the only one that people type"),),
+        "docs/tools.md",
     ),
     "whoami": ManualPage(
         ((0, "somebody is logged in"), *_USUAL),
@@ -211,4 +230,15 @@ def fill(text: str, first: str = "", later: str = "", columns: int = 0) -> str:
 
 def width() -> int:
     """Return the width of the help: that of the terminal, at most WIDEST."""
-    return max(20, min(shutil.get_terminal_size().columns - 2, WIDEST))
+    return max(20, min(_columns() - 2, WIDEST))
+
+
+def _columns() -> int:
+    """Return what `shutil.get_terminal_size` returns; that module also loads three compressors: 3 ms."""
+    with contextlib.suppress(ValueError):
+        if (named := int(os.environ.get("COLUMNS", "0"))) > 0:
+            return named
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # stdout is closed, or no terminal
+        if (found := os.get_terminal_size(sys.__stdout__.fileno()).columns) > 0:  # type: ignore[union-attr]
+            return found
+    return _USUAL_COLUMNS

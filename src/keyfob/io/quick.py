@@ -54,18 +54,19 @@ def state_of(home: str, profile: str) -> str:
     Raises:
         OSError: There is no login, or no settings.
     """
-    found = [_seen(f"{home}/vault/{profile}.json"), _seen(f"{home}/profiles/{profile}.json")]
+    found = [seen(f"{home}/vault/{profile}.json"), seen(f"{home}/profiles/{profile}.json")]
     for path in (f"{home}/vault.json", f"{home}/{_CONFIG_FILE}"):
         try:
-            found.append(_seen(path))
+            found.append(seen(path))
         except FileNotFoundError:
             found.append("-")
     return " ".join(found)
 
 
-def _seen(path: str) -> str:
-    seen = os.stat(path)
-    return f"{seen.st_ino}.{seen.st_mtime_ns}.{seen.st_size}"
+def seen(path: str) -> str:
+    """Return a value that changes when a file is replaced; raise `OSError` if there is none."""
+    found = os.stat(path)
+    return f"{found.st_ino}.{found.st_mtime_ns}.{found.st_size}"
 
 
 def changes_nothing() -> bool:
@@ -139,10 +140,25 @@ def look_up(words: list[str]) -> str | None:
     profile, least = wanted
     home = place("")[1]
     profile = profile or (_chosen(home) if home else "")
-    path = place(profile)[0]
-    if not path or not profile:
+    found = valid_token(profile, least) if profile else None
+    return None if found is None else found[0]
+
+
+def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
+    """Return a profile's valid access token and its expiry, in seconds or "-"; None if the ordinary path must run.
+
+    Args:
+        profile: The name of the profile.
+        least: The least remaining lifetime in seconds; -1 for the default.
+
+    Raises:
+        OSError: There is no quick file, or others may read it.
+        ValueError: It is damaged.
+    """
+    path, home = place(profile)
+    if not path:
         return None
-    mark, state, since, until, usual, token, end = _read(path).decode("ascii").split("\n")
+    mark, state, since, until, usual, token, end = read(path).decode("ascii").split("\n")
     if mark not in {MARK, MARK_KEPT} or state != state_of(home, profile) or end or (mark == MARK) != bool(token):
         return None
     # Encrypted or not at all: neither a token in this file will do nor one in a plain vault entry.
@@ -152,10 +168,11 @@ def look_up(words: list[str]) -> str | None:
         return None
     if now < int(since) or (until != "-" and int(until) - now < (int(usual) if least < 0 else least)):
         return None
-    return token or _kept(home, profile, state, must_seal)
+    token = token or _kept(home, profile, state, must_seal) or ""
+    return (token, until) if token else None
 
 
-def _read(path: str) -> bytes:
+def read(path: str) -> bytes:
     """Read a file, or raise `OSError` if it is missing or others may read it."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
@@ -172,7 +189,7 @@ def _kept(home: str, profile: str, state: str, must_seal: bool) -> str | None:  
     try:
         from keyfob.io import kept  # noqa: PLC0415  it costs as much as a bare Python
 
-        content = _read(f"{home}/vault/{profile}.json")
+        content = read(f"{home}/vault/{profile}.json")
         token = kept.access_token(content, profile, home) if kept.is_sealed(content) or not must_seal else None
     except Exception:  # noqa: BLE001  the ordinary path explains the error
         return None
@@ -200,9 +217,12 @@ def main() -> int:
         token = look_up(sys.argv[1:])
     except (OSError, ValueError):  # no such file, or none of ours
         token = None
-    if token is None:
-        return -1
-    left = f"{token}\n".encode("ascii")
+    return -1 if token is None else put(f"{token}\n")
+
+
+def put(text: str) -> int:
+    """Write a text to stdout, and return the exit code."""
+    left = text.encode()
     try:
         while left:
             left = left[os.write(1, left) :]

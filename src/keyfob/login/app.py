@@ -4,52 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from copy import copy
-from dataclasses import replace
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from keyfob.client.model.account_mismatch import accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.client.model.certificate import Certificate, CertificateFiles
-from keyfob.client.model.presets import expand, habits_of
-from keyfob.client.model.profile import DEFAULT, Dpop, Profile, own_name
-from keyfob.client.model.storage_choice import policy_of
-from keyfob.errors import Misuse
 from keyfob.lazy import LazyModule
-from keyfob.protocol.scope import Scope
+from keyfob.login.several_logins import SeveralLogins
 from keyfob.run import run
 
 if TYPE_CHECKING:
+    import pathlib
     from importlib.resources.abc import Traversable
+    from pathlib import Path
 
     from keyfob.client.flows.choice import Choice
+    from keyfob.client.io.http import connections
     from keyfob.client.io.terminal.terminal import Terminal
     from keyfob.client.io.vault import named_logins, seals, vault_file
+    from keyfob.client.model import certificate as certificates
+    from keyfob.client.model import presets, storage_choice
+    from keyfob.client.model import profile as profiles
+    from keyfob.client.model.certificate import CertificateFiles
     from keyfob.client.model.credential import Credential
     from keyfob.client.model.flow_names import FlowName
     from keyfob.client.model.notices import Notice
     from keyfob.client.model.pending_login import PendingLogin
+    from keyfob.client.model.profile import Dpop, Profile
     from keyfob.client.model.question import Question
     from keyfob.client.model.source import AssertionAudience, IdentityUse, Source
     from keyfob.client.model.step_up import StepUp
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.ports import Vault, World
     from keyfob.client.session.login import Login
+    from keyfob.io import key_pair
     from keyfob.login import parts, settings_file
     from keyfob.login.session import Session
+    from keyfob.protocol import scope as scope_sets
+    from keyfob.protocol.http import Request, Response
     from keyfob.protocol.metadata import ServerMetadata
     from keyfob.protocol.secret import Secret
-else:  # `import App` loads only settings, and an App is made without what a login needs
+else:  # a program that imports App may never make one, and one that is made may never be used
+    pathlib = LazyModule("pathlib")
+    certificates = LazyModule("keyfob.client.model.certificate")
+    presets = LazyModule("keyfob.client.model.presets")
+    profiles = LazyModule("keyfob.client.model.profile")
+    scope_sets = LazyModule("keyfob.protocol.scope")
+    connections = LazyModule("keyfob.client.io.http.connections")
+    key_pair = LazyModule("keyfob.io.key_pair")
     named_logins = LazyModule("keyfob.client.io.vault.named_logins")
     seals = LazyModule("keyfob.client.io.vault.seals")
+    storage_choice = LazyModule("keyfob.client.model.storage_choice")
     vault_file = LazyModule("keyfob.client.io.vault.vault_file")
     parts = LazyModule("keyfob.login.parts")
     settings_file = LazyModule("keyfob.login.settings_file")
 
 
-class App:
+class App(SeveralLogins):
     """An OAuth client at one issuer, and its stored login."""
 
     def __init__(  # noqa: PLR0913  settings, each by its name
@@ -130,15 +140,15 @@ class App:
         Raises:
             Misuse: A setting is invalid, or two contradict each other.
         """
-        found = expand(issuer)
-        habits = habits_of(found.issuer)
-        own = own_name(found.issuer, client_id, audience, is_machine=is_machine, program=name)
-        self._settings = Profile(
+        found = presets.expand(issuer)
+        habits = presets.habits_of(found.issuer)
+        own = profiles.own_name(found.issuer, client_id, audience, is_machine=is_machine, program=name)
+        self._settings: Profile = profiles.Profile(
             own if profile is None else profile,
             found.issuer,
             client_id,
             audience,
-            Scope.of(scopes.split() if isinstance(scopes, str) else scopes),
+            scope_sets.Scope.of(scopes.split() if isinstance(scopes, str) else scopes),
             credential,
             is_machine=is_machine,
             is_resource=is_resource,
@@ -153,7 +163,7 @@ class App:
             ca=None if ca is None else str(ca),
             assertion_audience=assertion_audience,
             dpop=dpop,
-            certificate=CertificateFiles.of(certificate, certificate_key),
+            certificate=certificates.CertificateFiles.of(certificate, certificate_key),
             login_command=login_command or ("" if name is None else f"{name} login"),
             program_name=name or "",
             has_exact_scope=exact_scopes,
@@ -174,60 +184,6 @@ class App:
             Misuse: The file cannot be read, is not TOML, or has an unknown or wrong setting.
         """
         return cls(**settings_file.read_settings(path))
-
-    @cached_property
-    def profile(self) -> Profile:
-        """The settings, and the name of the stored login: of several, the one that was last chosen.
-
-        The choice is read on first use. It then stays the same for the life of this object.
-
-        Raises:
-            VaultUnavailable: The choice cannot be read.
-        """
-        return self._profile_under(self._logins.chosen()) if self._may_choose else self._settings
-
-    def under(self, profile: str) -> App:
-        """Return the same program with another of the user's logins, such as `work`. Whether it exists is not checked.
-
-        Raises:
-            Misuse: It is not a name of a login, or this App has no `name`, and so only one login.
-        """
-        other = copy(self)
-        other.profile = self._profile_under(profile)
-        return other
-
-    def choose(self, profile: str) -> None:
-        """Make it the login for later processes, and for later uses of this object.
-
-        Raises:
-            Misuse: As `under`.
-            VaultUnavailable: The choice cannot be stored.
-        """
-        chosen = self._profile_under(profile)
-        self._logins.choose(profile)
-        self.profile = chosen
-
-    def chosen(self) -> str:
-        """Return the short name of the login in use, such as `work`; `default` if there is only one."""
-        return self._logins.short_name(self.profile.name) if self._may_choose else DEFAULT
-
-    def names(self) -> list[str]:
-        """Return the short names of all stored logins of this program.
-
-        Raises:
-            Misuse: As `under`.
-            VaultUnavailable: The folder cannot be read.
-        """
-        return self._logins.names()
-
-    @property
-    def _logins(self) -> named_logins.NamedLogins:
-        if not self._may_choose:
-            raise Misuse("this program has one login", hint="Several need App(name=...), without profile= and vault=.")
-        return named_logins.NamedLogins(self._home, self._settings.name)
-
-    def _profile_under(self, name: str) -> Profile:
-        return replace(self._settings, name=self._logins.entry(name))
 
     def log_in(
         self,
@@ -383,17 +339,19 @@ class App:
         """Return the World of this process, or the one that `App` was given."""
         if self._world is not None:
             return self._world
-        return parts.SystemWorld(
-            notify, terminal=terminal, ask=ask, http=parts.sender_of(self.profile), home=self._home
-        )
+
+        def send(request: Request) -> Response:
+            return connections.sender_of(self.profile)(request)
+
+        return parts.SystemWorld(notify, terminal=terminal, ask=ask, http=send, home=self._home)
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
-        if isinstance(source, CertificateFiles):
-            return Certificate(parts.KeyPair.of(source.certificate, source.key).thumbprint())
+        if isinstance(source, certificates.CertificateFiles):
+            return certificates.Certificate(key_pair.KeyPair.of(source.certificate, source.key).thumbprint())
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
-        return read_credential(source, None if self.profile.ca is None else Path(self.profile.ca))
+        return read_credential(source, None if self.profile.ca is None else pathlib.Path(self.profile.ca))
 
 
 def _file_vault(home: Path | None, store: str | None) -> Vault:
-    return vault_file.FileVault(home, seals.Seals(home, policy_of(store) if store else None))
+    return vault_file.FileVault(home, seals.Seals(home, storage_choice.policy_of(store) if store else None))

@@ -47,6 +47,10 @@ class Transaction(Protocol):
 
     async def save_device(self, login: DeviceLogin) -> None: ...
 
+    async def live_codes(self, now: datetime, most: int) -> int:
+        """Return how many user codes a browser may still enter, but at most `most`."""
+        ...
+
     async def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None: ...
 
     async def save_refresh(self, login: RefreshLogin) -> None: ...
@@ -270,6 +274,10 @@ class Meter(Protocol):
         """Count a refusal by a limit."""
         ...
 
+    def guessed(self, odds: float) -> None:
+        """Add the probability that a wrong user code had of hitting a live one."""
+        ...
+
 
 Limit = Literal[
     "client-secrets",
@@ -282,5 +290,6 @@ Limit = Literal[
     "user-codes",
 ]
 Render = Callable[[str, Mapping[str, object]], bytes]
+Locate = Callable[[str, str], str]  # from a file of places and an address to the place in words, or ""
 Draw = Callable[[str], str]  # from an address to its QR code, as a data: URL
 Audit = Callable[[Mapping[str, object]], None]

@@ -17,7 +17,7 @@ from keyfob.server.decide.throttle import Bucket, Failures, network_of
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.keyring import TenantKeys
-from keyfob.server.ports import Audit, Draw, Limit, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
+from keyfob.server.ports import Audit, Draw, Limit, Locate, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
 from keyfob.server.records import Factor
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
@@ -53,6 +53,12 @@ class LimitedDict(Generic[K, V]):
         return tuple(self._entries.values())
 
 
+def locate_nothing(path: str, address: str) -> str:
+    """Return no place."""
+    del path, address
+    return ""
+
+
 class Unmeasured:
     """A meter that counts nothing."""
 
@@ -61,6 +67,8 @@ class Unmeasured:
     def token(self, grant: str, response: Response) -> None: ...
 
     def limited(self, limit: Limit) -> None: ...
+
+    def guessed(self, odds: float) -> None: ...
 
 
 @dataclass(slots=True)
@@ -93,6 +101,7 @@ class Site:
         limits_noted: When a refusal by a limit was last written to the audit log, by its name and network.
         meter: Counts what happens; nothing by default.
         readiness: The last check of the store for /readyz.
+        locate: Looks an address up in the file of places.
         hash_keys: Those of `tenant_keys`.
         token_issuer: Signs tokens with the key of each algorithm that signs now.
     """
@@ -119,6 +128,7 @@ class Site:
     event_numbers: count[int] = field(default_factory=count)
     meter: Meter = field(default_factory=Unmeasured)
     readiness: Readiness = field(default_factory=Readiness)
+    locate: Locate = locate_nothing
     hash_keys: HashKeys = field(init=False)
     token_issuer: TokenIssuer = field(init=False)
 
@@ -143,6 +153,10 @@ class Site:
 
     def now(self) -> datetime:
         return self.surroundings.now()
+
+    def place_of(self, address: str) -> str:
+        """Return the place of an address in words; "" if it is not known, or no file of places is set up."""
+        return self.locate(self.config.places, address) if self.config.places and address else ""
 
     def random(self, size: int) -> bytes:
         return self.surroundings.random(size)

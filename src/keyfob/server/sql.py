@@ -78,6 +78,14 @@ class SqlTransaction:
     async def save_device(self, login: DeviceLogin) -> None:
         await self._put(rows.DEVICE, login)
 
+    async def live_codes(self, now: datetime, most: int) -> int:
+        sql = (
+            "SELECT count(*) FROM (SELECT 1 FROM device_login WHERE expires_s > ? "
+            "AND stage IN ('waiting', 'confirmed') LIMIT ?) AS live"
+        )
+        [(found,)] = await self._query(sql, now.timestamp(), most)
+        return int(found)
+
     async def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None:
         return await self._one(rows.REFRESH, "login_id = ?", login_id)
 

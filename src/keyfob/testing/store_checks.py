@@ -13,9 +13,7 @@ from keyfob.server.decide.device import Issue, decide_poll
 from keyfob.server.decide.presented import PresentedRefreshToken
 from keyfob.server.decide.refresh import Renew, decide_refresh
 from keyfob.server.ports import Store, Transaction, Work
-from keyfob.server.records import (
-    DeviceLogin,
-)
+from keyfob.server.records import DeviceLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.testing import event_checks
 from keyfob.testing.example_records import (
@@ -50,7 +48,10 @@ async def what_is_saved_is_found_again(store: Store) -> None:
         await transaction.add_key(KEY)
 
     await store.write(save)
-    moved = replace(LOGIN, stage="approved", session_hash=b"s", user_id="auth0|1", auth_time=NOON, challenge="c")
+    moved = replace(
+        LOGIN, stage="approved", session_hash=b"s", user_id="auth0|1", auth_time=NOON, challenge="c", nearness="other",
+        number_hash=b"n", number_tries=2, login_id=b"login id",
+    )  # fmt: skip
     await store.write(lambda transaction: transaction.save_device(moved))
     assert await store.read(lambda transaction: transaction.device_by_code(CODE)) == moved
     assert await store.read(lambda transaction: transaction.device_by_user_code(LOGIN.user_code_hash)) == moved

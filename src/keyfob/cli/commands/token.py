@@ -1,4 +1,4 @@
-"""`keyfob token`: print a valid access token. The only command that prints a secret."""
+"""`keyfob token`: print a valid access token. Beside it, only the replies of `keyfob helper` have one."""
 
 from __future__ import annotations
 

@@ -99,6 +99,9 @@ class BrowserLogin:
         email: The e-mail address that was entered.
         problem: The text of the problem to show, with the status of the page.
         told: Another text to show.
+        typed_by: The browser session in which the code was typed. An address that somebody else was shown has another.
+        number: The number that the user must type into the program.
+        end_link: The encrypted link that ends the login which was approved.
     """
 
     step: Step
@@ -117,6 +120,9 @@ class BrowserLogin:
     problem: str = ""
     status: int = 200
     told: str = ""
+    typed_by: bytes | None = None
+    number: str = ""
+    end_link: str = ""
 
     @property
     def is_for_the_user(self) -> bool:
@@ -142,6 +148,9 @@ class BrowserLogin:
             "problem": self.problem,
             "status": None if self.status == 200 else self.status,
             "told": self.told,
+            "typed_by": _write(self.typed_by),
+            "number": self.number,
+            "end_link": self.end_link,
         }
         return {name: value for name, value in members.items() if value}
 
@@ -172,14 +181,17 @@ class BrowserLogin:
             problem=fields.optional_text("problem") or "",
             status=status if isinstance(status, int) else 200,
             told=fields.optional_text("told") or "",
+            typed_by=_read(fields, "typed_by"),
+            number=fields.optional_text("number") or "",
+            end_link=fields.optional_text("end_link") or "",
         )
 
 
-def begin_device(device: DeviceLogin, user_code: str, now: datetime) -> BrowserLogin:
+def begin_device(device: DeviceLogin, user_code: str, now: datetime, typed_by: bytes | None = None) -> BrowserLogin:
     """Return the login of a user code that was entered."""
     return BrowserLogin(
         step="compare", began_at=now, expires_at=device.expires_at, device_hash=device.device_code_hash,
-        user_code=user_code,
+        user_code=user_code, typed_by=typed_by,
     )  # fmt: skip
 
 
@@ -189,12 +201,18 @@ def begin_request(request: Mapping[str, str], step: Literal["login", "consent"],
 
 
 def begin_for_user(
-    step: Literal["enter", "login"], now: datetime, user_code: str = "", *, is_enrolment: bool = False
+    step: Literal["enter", "login"],
+    now: datetime,
+    user_code: str = "",
+    *,
+    typed_by: bytes | None = None,
+    is_enrolment: bool = False,
 ) -> BrowserLogin:
     """Return a login for no client: to enter a code, or to set up a second factor."""
     return BrowserLogin(
-        step=step, began_at=now, expires_at=now + LIFETIME, user_code=user_code, is_enrolment=is_enrolment
-    )
+        step=step, began_at=now, expires_at=now + LIFETIME, user_code=user_code, is_enrolment=is_enrolment,
+        typed_by=typed_by,
+    )  # fmt: skip
 
 
 class Facts(TypedDict, total=False):
@@ -209,6 +227,8 @@ class Facts(TypedDict, total=False):
     problem: str
     status: int
     told: str
+    number: str
+    end_link: str
 
 
 def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserLogin:

@@ -16,7 +16,7 @@ from keyfob.server.endpoints.oauth.par import push
 from keyfob.server.endpoints.oauth.revoke import revoke
 from keyfob.server.endpoints.oauth.token import token
 from keyfob.server.endpoints.oauth.userinfo import userinfo
-from keyfob.server.endpoints.pages import activate, consent, login, second_factor
+from keyfob.server.endpoints.pages import activate, consent, end_login, login, second_factor
 from keyfob.server.endpoints.pages.authorize import authorize, show_answer
 from keyfob.server.endpoints.pages.logout import done as logout_done
 from keyfob.server.endpoints.pages.logout import oidc_logout, v2_logout
@@ -56,6 +56,7 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/activate/done": (PAGE, {"GET": activate.done}),
     "/u/login": (FORM_PAGE, {"GET": login.show, "POST": login.act}),
     "/u/mfa": (FORM_PAGE, {"GET": second_factor.show, "POST": second_factor.act}),
+    "/u/end": (FORM_PAGE, {"GET": end_login.show, "POST": end_login.act}),
     "/u/enrol": (PAGE, {"GET": login.enrol}),
     "/u/answer": (PAGE, {"GET": show_answer}),
     "/u/consent": (FORM_PAGE, {"GET": consent.show, "POST": consent.act}),

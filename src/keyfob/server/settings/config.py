@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from ipaddress import ip_network
+from pathlib import PurePath
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from keyfob.protocol.grants import PASSWORD, PASSWORD_REALM
 from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.server.records import Factor
+from keyfob.server.settings.device_rules import DEFAULT_RULES, DeviceRules
 from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, Role
 
 Wire = Literal["auth0", "rfc"]
@@ -73,6 +75,8 @@ class TenantConfig:
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
         audit_age: How long events stay in the table of the audit log.
         audit_rows: The limit of events in that table; the oldest go first.
+        device: The rules for approving device logins.
+        places: A MaxMind DB file that has the places of addresses, for the page and the e-mail about a device login.
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
@@ -108,6 +112,8 @@ class TenantConfig:
     trusted_proxies: tuple[str, ...] = ()
     audit_age: timedelta = timedelta(days=90)
     audit_rows: int = 1_000_000
+    device: DeviceRules = DEFAULT_RULES
+    places: str | None = None
     for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:
@@ -127,8 +133,10 @@ class TenantConfig:
         self._check_looks()
         self._check_numbers()
         self._check_proxies()
+        self.device.check()
         for application in self.applications:
             application.check()
+            self.device_rules(application).check(f"application {application.client_id}: ")
         for api in self.apis:
             api.check()
         self._check_references()
@@ -138,6 +146,8 @@ class TenantConfig:
             raise Misuse("colour is not of the form #2454a6", hint="A # and six digits or letters from a to f.")
         if self.logo is not None and not self.logo.startswith("/") and not is_web_url(self.logo):
             raise Misuse("logo is not a web address", hint="Such as https://example.com/logo.svg")
+        if self.places is not None and not PurePath(self.places).is_absolute():
+            raise Misuse("places is not an absolute path", hint="Such as /var/lib/GeoIP/GeoLite2-City.mmdb")
         for address in self.logout_urls:
             if not is_web_url(address):
                 raise Misuse(f"logout_urls: {address!r} is not a web address", hint="Such as https://example.com/")
@@ -199,6 +209,11 @@ class TenantConfig:
             _known("grant: application", grant.client_id, client_ids)
             _known("grant: API", grant.audience, audiences)
             self._check_scopes("grant", grant.audience, grant.scopes)
+        scopes = {*STANDARD_SCOPES, *(name for api in self.apis for name in api.scopes)}
+        named = (self.device.far_scopes, *(one.device.far_scopes for one in self.applications))
+        # Without APIs, the settings are being checked part by part (`stored_settings.py`).
+        for scope in (scope for far_scopes in named for scope in far_scopes or () if self.apis):
+            _known("device.far_scopes: scope", scope, scopes)
         for role in self.roles:
             for audience, scope in role.permissions:
                 _known(f"role {role.name}: API", audience, audiences)
@@ -253,6 +268,10 @@ class TenantConfig:
 
     def application(self, client_id: str) -> Application | None:
         return next((found for found in self.applications if found.client_id == client_id), None)
+
+    def device_rules(self, application: Application | None) -> DeviceRules:
+        """Return the rules for approving a client's device logins."""
+        return self.device if application is None else application.device.over(self.device)
 
     def api(self, audience: str | None) -> Api | None:
         """Return the API with that audience, or the default API."""

@@ -23,6 +23,7 @@ from keyfob.protocol.grants import (
 )
 from keyfob.protocol.secret import Secret
 from keyfob.server.records import DEFAULT_CONNECTION
+from keyfob.server.settings.device_rules import NO_OWN_RULES, OwnDeviceRules
 
 Kind = Literal["native", "spa", "web", "machine"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -69,6 +70,7 @@ class Application:
         trusts_forwarded_for: Whether its header `auth0-forwarded-for` is trusted as the user's address.
         requires_dpop: Whether its tokens must be bound to a key (RFC 9449).
         requires_par: Whether it must push its authorization requests (RFC 9126 §5).
+        device: Its own rules for approving its device logins.
     """
 
     client_id: str
@@ -92,6 +94,7 @@ class Application:
     refresh: RefreshPolicy = RefreshPolicy()
     id_token_lifetime: timedelta = timedelta(hours=10)
     requires_par: bool = False
+    device: OwnDeviceRules = NO_OWN_RULES
 
     @property
     def is_public(self) -> bool:

@@ -29,6 +29,7 @@ from keyfob.client.model.notices import (
     NetworkTrouble,
     NotBound,
     Notice,
+    NumberRefused,
     PasswordWarned,
     PasteAsked,
     PasteRefused,
@@ -38,8 +39,8 @@ from keyfob.client.model.notices import (
     SlowedDown,
     StillPending,
     VaultNote,
-    printable,
 )
+from keyfob.client.model.printable import printable
 from keyfob.client.model.question import Question
 from keyfob.client.ports import DeviceRequested, LoginEvent, Pasted
 from keyfob.errors import LoginRequired
@@ -159,6 +160,7 @@ class Terminal:
         Raises:
             LoginRequired: There is no line.
         """
+        self.clear()
         if sys.stdin is None or not sys.stdin.isatty():
             typed = "" if sys.stdin is None else sys.stdin.readline()
         elif question.is_hidden:
@@ -284,6 +286,7 @@ def _text_of(
     | FlowRefused
     | NetworkTrouble
     | NotBound
+    | NumberRefused
     | PasswordWarned
     | PasteRefused
     | RecoveryCodeMade
@@ -294,23 +297,36 @@ def _text_of(
     match notice:
         case FlowChosen():
             return "; ".join(notice.reasons)
-        case FlowRefused():
-            words = f" ({notice.why})" if notice.why else ""
-            return f"the server does not open the login by {notice.door} to this program{words}; trying the next way"
+        case FlowRefused() | NumberRefused() | PasteRefused():
+            return _refusal_text(notice)
         case NetworkTrouble():
             return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
         case NotBound():
             return "the server gives plain tokens, not bound to a key (DPoP); they are taken as they are"
         case PasswordWarned(text) | VaultNote(text):
             return text
-        case PasteRefused():
-            return f"{notice.why}; still waiting"
         case RecoveryCodeMade():
             return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
         case ScopeLeftOut(names):
             return f"the server refuses a scope; trying without those that were added by default: {', '.join(names)}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
+
+
+def _refusal_text(notice: FlowRefused | NumberRefused | PasteRefused) -> str:
+    match notice:
+        case FlowRefused():
+            words = f" ({notice.why})" if notice.why else ""
+            return f"the server does not open the login by {notice.door} to this program{words}; trying the next way"
+        case NumberRefused():
+            left = "" if notice.tries_left is None else f" ({_tries(notice.tries_left)})"
+            return f"that is not the number that the page shows; try again{left}"
+        case PasteRefused():
+            return f"{notice.why}; still waiting"
+
+
+def _tries(left: int) -> str:
+    return "1 more try" if left == 1 else f"{left} more tries"
 
 
 def _span(span: timedelta) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
@@ -95,7 +94,7 @@ def reserved(path: Path, size: int) -> Generator[Callable[[bytes], None]]:
     make_folder(path.parent)
     if path.is_dir():
         _fail("cannot be written", path, OSError(errno.EISDIR, ""))
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fresh = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
 
     def write(content: bytes) -> None:
         try:
@@ -128,7 +127,7 @@ def reserved(path: Path, size: int) -> Generator[Callable[[bytes], None]]:
 
 def _fill(file: BufferedWriter, size: int, path: Path) -> None:
     try:
-        file.write(secrets.token_bytes(size))  # a file system that compresses reserves no space for zeros
+        file.write(os.urandom(size))  # a file system that compresses reserves no space for zeros
         file.flush()
         os.fsync(file.fileno())
         _sync_folder(path.parent)

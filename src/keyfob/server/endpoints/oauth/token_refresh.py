@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keyfob.protocol.grants import RefreshGrant
 from keyfob.protocol.http import Response
 from keyfob.protocol.tokens import TokenAnswer
@@ -70,7 +72,8 @@ def _content(call: ClientRequest, decision: Renew, account: Account) -> TokenCon
     assert api is not None  # noqa: S101
     content = TokenContent(
         call.application,
-        api,
+        # A token of a login that is nearly over does not outlive it.
+        replace(api, token_lifetime=min(api.token_lifetime, login.expires_at - call.now)),
         decision.scope,
         user,
         login.auth_time,

@@ -84,7 +84,7 @@ async def show(site: Site, request: Request) -> Response:
         words = {"code": pending.login.recovery_code.reveal(), "state": pending.token}
         return page(site, browser, "recovery.html", words, form_to=pending.callback)
     due = await site.store.read(lambda transaction: _due(site, transaction, pending))
-    return error_page(site, browser, LOST) if due is None else _page(site, browser, pending, due)
+    return error_page(site, browser, LOST) if due is None else _page(site, request, browser, pending, due)
 
 
 async def act(site: Site, request: Request) -> Response:
@@ -202,9 +202,13 @@ async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) ->
     return _Due(found, user, frozenset(one.factor for one in factors if one.is_active), next(unproven, None))
 
 
-def _page(site: Site, browser: BrowserRequest, pending: ContinuedLogin, due: _Due) -> Response:
+def _page(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due) -> Response:
     login = pending.login
-    words: dict[str, object] = {"problem": login.problem, "told": login.told, **describe_pending(site, pending)}
+    words: dict[str, object] = {
+        "problem": login.problem,
+        "told": login.told,
+        **describe_pending(site, request, pending),
+    }
     words |= {"has_otp": "otp" in due.active, "has_email": "email" in due.active}
     words |= {"has_recovery": "recovery-code" in due.active, "secret": "", "qr": ""}
     if due.unproven is not None:
