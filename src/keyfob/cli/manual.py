@@ -212,6 +212,14 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ),
         "docs/tenant.md",
     ),
+    "new": ManualPage(
+        ((0, "the project is there"), (2, "the name will not do, or is taken")),
+        (
+            ("keyfob new orders", "for argparse"),
+            ("keyfob new orders --framework typer", "for Typer; also click and cyclopts"),
+        ),
+        "docs/embed.md",
+    ),
     "demo": ManualPage(
         ((0, "every call to the API came back as it should"),),
         (
