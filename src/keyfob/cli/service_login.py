@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from argparse import Namespace
-
-from keyfob.cli.api_login import find_own
-from keyfob.cli.profiles import app_of, known_app
+from keyfob.cli.tools.bound_login import find_bound
 from keyfob.client.io.sdk.plain_token import plain_token
-from keyfob.client.io.state.origin_files import OriginFiles
-from keyfob.client.session.destination import judge_destination
 from keyfob.errors import KeyfobError
 from keyfob.login import App
 from keyfob.protocol.address import is_safe
@@ -27,11 +21,8 @@ def token_for(service: str) -> str | None:
 
 
 def _login_for(url: str) -> App | None:
-    """Return the login whose token is known to belong to an address. Nobody is asked, and nothing is remembered."""
+    """Return the login whose token is known to belong to an address, as for pip. Nothing is remembered."""
     try:
-        own = None if os.environ.get("KEYFOB_PROFILE") else find_own(url)
-        app = known_app(Namespace()) if own is None else app_of(own)
-        verdict = "ours" if own else judge_destination(app.profile, OriginFiles().load(app.profile).known, url)
+        return find_bound("keyring", url, None)
     except KeyfobError:  # no login, or settings that cannot be read: another program's password does not depend on them
         return None
-    return app if verdict == "ours" else None

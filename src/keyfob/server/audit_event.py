@@ -5,6 +5,7 @@ A field that a caller has typed is shortened and made one printable line. Where 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
@@ -116,6 +117,7 @@ MEMBERS: Final[dict[str, str]] = {
     "operator": "the account at the operating system that ran the command",
 }
 _FIELDS: Final = tuple(MEMBERS)[4:]  # those that the caller of `write_event` knows
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each event
 
 
 def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]) -> dict[str, object]:
@@ -127,10 +129,14 @@ def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]
         "outcome": CODES[code].outcome,
     }
     for name in _FIELDS:
-        value = fields.get(name)
-        if value:
-            event[name] = log_text(value)
+        if value := fields.get(name):
+            event[name] = value if len(value) <= LONGEST and value.isprintable() else log_text(value)
     return event
+
+
+def write_line(event: Event) -> str:
+    """Return an event as JSON, on one line."""
+    return _ENCODE(event)
 
 
 def write_date(now: datetime) -> str:

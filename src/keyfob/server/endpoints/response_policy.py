@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from keyfob.protocol.http import JSON, Headers, Request, Response
 from keyfob.server.decide.limits import FORMS_PER_MINUTE
-from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
+from keyfob.server.decide.throttle import count_request, network_of
 from keyfob.server.endpoints.pages.browser import language_of, page_headers, page_words
 from keyfob.server.site import Site
 from keyfob.server.wire import answer, retry_after
@@ -18,6 +18,7 @@ from keyfob.server.wire import answer, retry_after
 _JSON: Final[Headers] = (("content-type", JSON),)
 _JSON_UTF8: Final[Headers] = (("content-type", f"{JSON}; charset=utf-8"),)
 _SPAN: Final = timedelta(minutes=1)
+_SECOND_NS: Final = 1_000_000_000
 _ID_BYTES: Final = 10
 _ALLOWED: Final = "authorization, content-type, dpop, auth0-client, mcp-protocol-version"
 _EXPOSED: Final = (
@@ -104,14 +105,11 @@ def _too_many_forms(site: Site, request: Request, wait: timedelta, headers: Head
 
 def _spend(site: Site, request: Request, path: str, size: int) -> tuple[timedelta, Headers]:
     """Count one request of this network. Return the time that it must wait, and the headers of the limit."""
-    key, now = (path, network_of(request.peer)), site.now()
-    bucket = refill(site.endpoint_requests.get(key), size, _SPAN, now)
-    wait = time_until_try(bucket, size, _SPAN)
-    left = bucket if wait else spend(bucket)
-    site.endpoint_requests.put(key, left)
-    full_at = now.timestamp() + (size - left.left) * _SPAN.total_seconds() / size
-    return wait, (
+    key = (path, network_of(request.peer))
+    counted = count_request(site.endpoint_requests.get(key) or 0, size, _SPAN, site.now())
+    site.endpoint_requests.put(key, counted.full_at)
+    return counted.wait, (
         ("x-ratelimit-limit", str(size)),
-        ("x-ratelimit-remaining", str(int(left.left))),
-        ("x-ratelimit-reset", str(math.ceil(full_at))),
+        ("x-ratelimit-remaining", str(counted.left)),
+        ("x-ratelimit-reset", str(-(-counted.full_at // _SECOND_NS))),
     )
