@@ -4,41 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyfob.client.model.account_mismatch import accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.client.model.certificate import Certificate, CertificateFiles
-from keyfob.client.model.presets import expand, habits_of
-from keyfob.client.model.profile import Dpop, Profile, own_name
-from keyfob.client.model.storage_choice import policy_of
 from keyfob.errors import Misuse
 from keyfob.lazy import LazyModule
-from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
 if TYPE_CHECKING:
+    import pathlib
+    from pathlib import Path
+
     from keyfob.client.flows.choice import Choice
+    from keyfob.client.io.agent import agent_vault
+    from keyfob.client.io.http import connections
     from keyfob.client.io.terminal.terminal import Terminal
+    from keyfob.client.io.vault import files as vault_files
     from keyfob.client.io.vault import seals, vault_file
+    from keyfob.client.model import certificate as certificates
+    from keyfob.client.model import presets, storage_choice
+    from keyfob.client.model import profile as profiles
+    from keyfob.client.model.certificate import CertificateFiles
     from keyfob.client.model.credential import Credential
     from keyfob.client.model.flow_names import FlowName
     from keyfob.client.model.notices import Notice
     from keyfob.client.model.pending_login import PendingLogin
+    from keyfob.client.model.profile import Dpop, Profile
     from keyfob.client.model.question import Question
     from keyfob.client.model.source import AssertionAudience, IdentityUse, Source
     from keyfob.client.model.step_up import StepUp
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.ports import Vault, World
     from keyfob.client.session.login import Login
+    from keyfob.io import key_pair
     from keyfob.login import parts
     from keyfob.login.session import Session
+    from keyfob.protocol import scope as scope_sets
+    from keyfob.protocol.http import Request, Response
     from keyfob.protocol.metadata import ServerMetadata
     from keyfob.protocol.secret import Secret
-else:  # `import App` loads only settings, and an App is made without what a login needs
+else:  # a program that imports App may never make one, and one that is made may never be used
+    pathlib = LazyModule("pathlib")
+    certificates = LazyModule("keyfob.client.model.certificate")
+    presets = LazyModule("keyfob.client.model.presets")
+    profiles = LazyModule("keyfob.client.model.profile")
+    scope_sets = LazyModule("keyfob.protocol.scope")
+    connections = LazyModule("keyfob.client.io.http.connections")
+    key_pair = LazyModule("keyfob.io.key_pair")
+    agent_vault = LazyModule("keyfob.client.io.agent.agent_vault")
     seals = LazyModule("keyfob.client.io.vault.seals")
+    storage_choice = LazyModule("keyfob.client.model.storage_choice")
     vault_file = LazyModule("keyfob.client.io.vault.vault_file")
+    vault_files = LazyModule("keyfob.client.io.vault.files")
     parts = LazyModule("keyfob.login.parts")
 
 
@@ -122,14 +140,16 @@ class App:
         """
         if isinstance(scopes, str):
             raise TypeError('scopes is a list of names, such as ["read:orders"]')
-        found = expand(issuer)
-        habits = habits_of(found.issuer)
-        self.profile: Profile = Profile(
-            own_name(found.issuer, client_id, audience, is_machine=is_machine) if profile is None else profile,
+        found = presets.expand(issuer)
+        habits = presets.habits_of(found.issuer)
+        if profile is None:
+            profile = profiles.own_name(found.issuer, client_id, audience, is_machine=is_machine)
+        self.profile: Profile = profiles.Profile(
+            profile,
             found.issuer,
             client_id,
             audience,
-            Scope.of(scopes),
+            scope_sets.Scope.of(scopes),
             credential,
             is_machine=is_machine,
             is_resource=is_resource,
@@ -149,7 +169,7 @@ class App:
             has_exact_scope=exact_scopes,
         )
         self._home = home
-        self.vault: Vault = vault or _file_vault(home, store)
+        self.vault: Vault = vault or _vault_of(self.profile, home, store)
         self._world = world
 
     def log_in(
@@ -260,15 +280,20 @@ class App:
 
     @contextmanager
     def at_screen(
-        self, notify: Callable[[Notice], None] | None, ask: Callable[[Question], Secret] | None = None
+        self,
+        notify: Callable[[Notice], None] | None,
+        ask: Callable[[Question], Secret] | None = None,
+        *,
+        copies_code: bool = False,
     ) -> Generator[World]:
-        """Yield a World that shows notices to `notify`, or else on the terminal."""
+        """Yield a World that shows notices to `notify`, or else on the terminal. `copies_code` is for the clipboard."""
         if notify is not None or self.profile.is_machine:
             yield self.find_world(notify, ask=ask)
             return
         from keyfob.client.io.terminal.terminal import Terminal  # noqa: PLC0415  only a login needs it
 
         with Terminal.of_process(self.profile.program) as terminal:
+            terminal.copies_code = copies_code
             yield self.find_world(terminal.notify, terminal, ask)
 
     def session(
@@ -306,16 +331,18 @@ class App:
         """Return the World of this process, or the one that `App` was given."""
         if self._world is not None:
             return self._world
-        return parts.SystemWorld(
-            notify, terminal=terminal, ask=ask, http=parts.sender_of(self.profile), home=self._home
-        )
+
+        def send(request: Request) -> Response:
+            return connections.sender_of(self.profile)(request)
+
+        return parts.SystemWorld(notify, terminal=terminal, ask=ask, http=send, home=self._home)
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
-        if isinstance(source, CertificateFiles):
-            return Certificate(parts.KeyPair.of(source.certificate, source.key).thumbprint())
+        if isinstance(source, certificates.CertificateFiles):
+            return certificates.Certificate(key_pair.KeyPair.of(source.certificate, source.key).thumbprint())
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
-        return read_credential(source, None if self.profile.ca is None else Path(self.profile.ca))
+        return read_credential(source, None if self.profile.ca is None else pathlib.Path(self.profile.ca))
 
 
 def _files(certificate: Path | str | None, key: Path | str | None) -> CertificateFiles | None:
@@ -326,8 +353,14 @@ def _files(certificate: Path | str | None, key: Path | str | None) -> Certificat
     """
     if certificate is None and key is not None:
         raise Misuse("a certificate_key is that of a certificate, and none is named")
-    return None if certificate is None else CertificateFiles(str(certificate), None if key is None else str(key))
+    if certificate is None:
+        return None
+    return certificates.CertificateFiles(str(certificate), None if key is None else str(key))
 
 
-def _file_vault(home: Path | None, store: str | None) -> Vault:
-    return vault_file.FileVault(home, seals.Seals(home, policy_of(store) if store else None))
+def _vault_of(profile: Profile, home: Path | None, store: str | None) -> Vault:
+    """Return the vault in files, or for a user's login the agent that KEYFOB_AGENT names."""
+    agent = None if profile.is_machine else vault_files.agent_socket()
+    if agent is not None:
+        return agent_vault.vault_of(agent, profile)
+    return vault_file.FileVault(home, seals.Seals(home, storage_choice.policy_of(store) if store else None))

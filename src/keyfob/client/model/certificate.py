@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from keyfob.errors import Malformed, Misuse
-from keyfob.protocol.claims import X5T
+from keyfob.lazy import LazyModule
 from keyfob.protocol.fields import Fields, read_json
+
+if TYPE_CHECKING:
+    from keyfob.protocol import claims
+else:  # few clients have a certificate: 2 ms
+    claims = LazyModule("keyfob.protocol.claims")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +59,11 @@ def bound_to(token: str, shown: str) -> str | None:
         token: The access token.
         shown: The thumbprint of the certificate that was presented to the token endpoint.
     """
-    claims = read_claims(token)
-    if claims is None:
+    payload = read_claims(token)
+    if payload is None:
         return shown
-    found = claims.values.get("cnf")
-    return shown if isinstance(found, dict) and X5T in found else None
+    found = payload.values.get("cnf")
+    return shown if isinstance(found, dict) and claims.X5T in found else None
 
 
 def read_claims(token: str) -> Fields | None:

@@ -94,11 +94,6 @@ class VaultNote:
     text: str
 
 
-def printable(text: str) -> str:
-    """Replace the characters of untrusted text that could control a terminal: control, format and private ones."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 @dataclass(frozen=True, slots=True)
 class PasswordWarned:
     """A password is about to be requested, which is unsafe for this reason."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, cast, get_args
 
 from keyfob.client.model.callback import Callback
 from keyfob.client.model.certificate import CertificateFiles
@@ -21,11 +20,19 @@ from keyfob.client.model.source import (
     read_identity_use,
 )
 from keyfob.errors import Malformed, Misuse
+from keyfob.lazy import LazyModule
 from keyfob.protocol.address import is_safe
 from keyfob.protocol.fields import Fields, read_json
-from keyfob.protocol.metadata import ENDPOINTS
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.target import Target
+
+if TYPE_CHECKING:
+    import hashlib
+
+    from keyfob.protocol import metadata
+else:  # a program that names its profile and no endpoints needs neither: 5 ms
+    hashlib = LazyModule("hashlib")
+    metadata = LazyModule("keyfob.protocol.metadata")
 
 DEFAULT: Final = "default"
 KEYFOB_LOGIN: Final = "keyfob login"
@@ -110,10 +117,9 @@ class Profile:
             raise Misuse("a resource is an absolute address without a fragment", hint="RFC 8707 §2 says so.")
         self._check_username()
         for name, address in self.endpoints.items():
-            if name not in ENDPOINTS or not is_safe(address):
-                raise Misuse(
-                    "an endpoint is NAME=URL, https or on this machine", hint=f"The names: {', '.join(ENDPOINTS)}"
-                )
+            if name not in metadata.ENDPOINTS or not is_safe(address):
+                hint = f"The names: {', '.join(metadata.ENDPOINTS)}"
+                raise Misuse("an endpoint is NAME=URL, https or on this machine", hint=hint)
         for callback in self.callbacks:
             Callback.read(callback)
 
