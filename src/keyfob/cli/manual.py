@@ -225,6 +225,7 @@ MANUAL: Final[dict[str, ManualPage]] = {
         (
             ("keyfob demo", "log in yourself, in a browser"),
             ("keyfob demo --unattended", "a scripted person goes through the pages"),
+            ("keyfob demo --phishing", "phish a device login, and see which rules stop it"),
         ),
         "docs/login.md",
     ),
