@@ -32,6 +32,7 @@ MAY_REVEAL = {
     "client/flows/browser.py",  # parses the pasted text
     "client/io/terminal/terminal.py",  # shows a new recovery code once
     "client/io/state/pending_files.py",  # stores a pending login for another process
+    "client/flows/given_token.py",  # parses the token on stdin
     "client/flows/password.py",  # the typed name
     "client/model/pending_login.py",  # the same
     "client/io/vault/quick_file.py",  # writes the access token into the quick file

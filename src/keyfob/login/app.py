@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from keyfob.client.flows.choice import Choice
+    from keyfob.client.io.agent import agent_vault
     from keyfob.client.io.http import connections
     from keyfob.client.io.terminal.terminal import Terminal
+    from keyfob.client.io.vault import files as vault_files
     from keyfob.client.io.vault import seals, vault_file
     from keyfob.client.model import certificate as certificates
     from keyfob.client.model import presets, storage_choice
@@ -50,9 +52,11 @@ else:  # a program that imports App may never make one, and one that is made may
     scope_sets = LazyModule("keyfob.protocol.scope")
     connections = LazyModule("keyfob.client.io.http.connections")
     key_pair = LazyModule("keyfob.io.key_pair")
+    agent_vault = LazyModule("keyfob.client.io.agent.agent_vault")
     seals = LazyModule("keyfob.client.io.vault.seals")
     storage_choice = LazyModule("keyfob.client.model.storage_choice")
     vault_file = LazyModule("keyfob.client.io.vault.vault_file")
+    vault_files = LazyModule("keyfob.client.io.vault.files")
     parts = LazyModule("keyfob.login.parts")
 
 
@@ -165,7 +169,7 @@ class App:
             has_exact_scope=exact_scopes,
         )
         self._home = home
-        self.vault: Vault = vault or _file_vault(home, store)
+        self.vault: Vault = vault or _vault_of(self.profile, home, store)
         self._world = world
 
     def log_in(
@@ -276,15 +280,20 @@ class App:
 
     @contextmanager
     def at_screen(
-        self, notify: Callable[[Notice], None] | None, ask: Callable[[Question], Secret] | None = None
+        self,
+        notify: Callable[[Notice], None] | None,
+        ask: Callable[[Question], Secret] | None = None,
+        *,
+        copies_code: bool = False,
     ) -> Generator[World]:
-        """Yield a World that shows notices to `notify`, or else on the terminal."""
+        """Yield a World that shows notices to `notify`, or else on the terminal. `copies_code` is for the clipboard."""
         if notify is not None or self.profile.is_machine:
             yield self.find_world(notify, ask=ask)
             return
         from keyfob.client.io.terminal.terminal import Terminal  # noqa: PLC0415  only a login needs it
 
         with Terminal.of_process(self.profile.program) as terminal:
+            terminal.copies_code = copies_code
             yield self.find_world(terminal.notify, terminal, ask)
 
     def session(
@@ -349,5 +358,9 @@ def _files(certificate: Path | str | None, key: Path | str | None) -> Certificat
     return certificates.CertificateFiles(str(certificate), None if key is None else str(key))
 
 
-def _file_vault(home: Path | None, store: str | None) -> Vault:
+def _vault_of(profile: Profile, home: Path | None, store: str | None) -> Vault:
+    """Return the vault in files, or for a user's login the agent that KEYFOB_AGENT names."""
+    agent = None if profile.is_machine else vault_files.agent_socket()
+    if agent is not None:
+        return agent_vault.vault_of(agent, profile)
     return vault_file.FileVault(home, seals.Seals(home, storage_choice.policy_of(store) if store else None))
