@@ -293,6 +293,7 @@ class Meter(Protocol):
 Limit = Literal[
     "client-secrets",
     "device-logins",
+    "e-mails",
     "forms",
     "passwords",
     "passwords-waiting",

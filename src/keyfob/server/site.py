@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -101,6 +101,7 @@ class Site:
         limits_noted: When a refusal by a limit was last written to the audit log, by its name and network.
         meter: Counts what happens; nothing by default.
         readiness: The last check of the store for /readyz.
+        later: What is done after the response.
         locate: Looks an address up in the file of places.
         hash_keys: Those of `tenant_keys`.
         token_issuer: Signs tokens with the key of each algorithm that signs now.
@@ -126,6 +127,7 @@ class Site:
     event_numbers: count[int] = field(default_factory=count)
     meter: Meter = field(default_factory=Unmeasured)
     readiness: Readiness = field(default_factory=Readiness)
+    later: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
     locate: Locate = locate_nothing
     hash_keys: HashKeys = field(init=False)
     token_issuer: TokenIssuer = field(init=False)
@@ -148,6 +150,11 @@ class Site:
     def factors(self) -> tuple[Factor, ...]:
         """The second factors that can be enrolled: codes by e-mail only where mail is set up."""
         return tuple(one for one in self.config.factors if one != "email" or self.mailer is not None)
+
+    @property
+    def may_sign_up(self) -> bool:
+        """Whether people may create accounts: only where mail is set up, since their addresses are verified."""
+        return self.config.sign_up and self.mailer is not None
 
     def now(self) -> datetime:
         return self.surroundings.now()
@@ -182,6 +189,15 @@ class Site:
         if "user_name" in fields:
             fields["user_name"] = shown_name(fields["user_name"])
         self._record(code, fields)
+
+    def after_response(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something after the response, whose time then tells nothing about it."""
+        self.later.append(work)
+
+    async def do_later(self) -> None:
+        """Do what waits for the response."""
+        while self.later:
+            await self.later.pop()()
 
     def limited(self, limit: Limit, request: Request, *, code: str = "", **fields: str) -> None:
         """Count that a limit has refused a request.

@@ -28,6 +28,9 @@ MESSAGES_SPAN: Final = timedelta(hours=1)
 MESSAGE_PAUSE: Final = timedelta(seconds=30)
 # E-mails in MESSAGES_SPAN that one network causes for all users together: with a list of stolen passwords, one to each.
 MESSAGES_OF_NETWORK: Final = 300
+# E-mails with a link in MESSAGES_SPAN, which people ask for who are not logged in: to one address, and of one network.
+LINKS_OF_ADDRESS: Final = 3
+LINKS_OF_NETWORK: Final = 30
 FAILURES_KEPT: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from keyfob.protocol.http import JSON, Headers, Request, Response
 from keyfob.server.decide.limits import FORMS_PER_MINUTE
 from keyfob.server.decide.throttle import count_request, network_of
-from keyfob.server.endpoints.pages.browser import page_headers, page_words
+from keyfob.server.endpoints.pages.browser import language_of, page_headers, page_words
 from keyfob.server.site import Site
 from keyfob.server.wire import answer, retry_after
 
@@ -74,7 +74,7 @@ async def apply_policy(
         wait, _ = _spend(site, request, path, FORMS_PER_MINUTE)
         if wait:
             site.limited("forms", request)
-            return _too_many_forms(site, wait, headers)
+            return _too_many_forms(site, request, wait, headers)
     response = await endpoint(site, request)
     own = response.headers
     if policy.names_charset and site.config.wire == "auth0" and own[:1] == _JSON:
@@ -97,8 +97,8 @@ def _origin(site: Site, request: Request, policy: ResponsePolicy) -> Headers:
     )
 
 
-def _too_many_forms(site: Site, wait: timedelta, headers: Headers) -> Response:
-    words = {**page_words(site), "problem": "Too many attempts from your network. Please try again in a minute."}
+def _too_many_forms(site: Site, request: Request, wait: timedelta, headers: Headers) -> Response:
+    words = {**page_words(site, language_of(request), request.request_id), "problem": "too_many_forms", "detail": ""}
     headers = (*page_headers(site), *headers, *retry_after(wait))
     return Response(429, headers, site.render("problem.html", words))
 
