@@ -60,7 +60,8 @@ def reference_of(kinds: Mapping[str, Shape]) -> Shape:
 TEXT: Final = {"type": "string"}
 SOME_TEXT: Final = {**TEXT, "minLength": 1}
 TEXTS: Final = list_of(TEXT)
-WEB_URLS: Final = list_of(matching("[Hh][Tt][Tt][Pp][Ss]?://[!-~]+"))
+WEB_URL: Final = matching("[Hh][Tt][Tt][Pp][Ss]?://[!-~]+")
+WEB_URLS: Final = list_of(WEB_URL)
 SPAN: Final = matching("([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}([.][0-9]{1,6})?s)?")
 PRIVATE_MEMBERS: Final = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 JWK: Final = {**table_of({"anyOf": [TEXT, TEXTS]}), "propertyNames": {"not": {"enum": PRIVATE_MEMBERS}}}
@@ -88,7 +89,9 @@ NARROWER: Final[dict[TableSchema, dict[str, Shape]]] = {
     TENANT: {
         "issuer": matching("https?://[!-~]*/"),
         "colour": matching("#[0-9a-fA-F]{6}"),
-        "logo": matching("(/|[Hh][Tt][Tt][Pp][Ss]?://).*"),
+        "support": matching("(mailto:|[Hh][Tt][Tt][Pp][Ss]?://).*"),
+        "privacy": WEB_URL,
+        "terms": WEB_URL,
         "logout_urls": WEB_URLS,
         "places": matching("(/|[A-Za-z]:).*"),
         "password_length": {"minimum": SHORTEST_PASSWORD, "maximum": 64},

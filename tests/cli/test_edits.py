@@ -59,13 +59,14 @@ MORE = OTHER.replace("contexts", "{0}- name: more\n{0}  user:\n{0}    token: x\n
 
 
 @pytest.mark.parametrize("indent", ["", "  "])
-@pytest.mark.parametrize("form", [OTHER, MORE])
+@pytest.mark.parametrize("form", [OTHER, MORE, OTHER.rstrip("\n"), MORE.replace("\n", "\r\n")])
 def test_a_user_is_added_to_a_kubeconfig_and_taken_back(form: str, indent: str) -> None:
     text = form.format(indent)
+    end = "\r\n" if "\r" in form else "\n"
 
     once = LISTED.apply(text)
 
-    assert once == text.replace("users:\n", f"users:\n{indent}- name: keyfob-a\n{indent}  user: {{}}\n")
+    assert once == text.replace(f"users:{end}", f"users:{end}{indent}- name: keyfob-a{end}{indent}  user: {{}}{end}")
     assert LISTED.apply(once) == once
     assert LISTED.undo(once) == text
     assert LISTED.undo(text) == text

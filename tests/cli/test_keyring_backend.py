@@ -11,6 +11,7 @@ from keyring.errors import PasswordDeleteError, PasswordSetError
 
 from keyfob.cli.keyring_backend import KeyfobKeyring
 from keyfob.client.io.state.origin_files import OriginFiles
+from keyfob.client.io.state.tool_files import ToolFile
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.profile import Profile
 from keyfob.errors import LoginRequired, Refused
@@ -44,6 +45,14 @@ def test_the_token_is_the_password_of_a_service_that_it_was_sent_to(home: Path) 
     for name, expected in ((None, "__token__"), ("pat", "pat")):
         found = KeyfobKeyring().get_credential(INDEX, name)
         assert (found.username, found.password) == (expected, "at-1-1")
+
+
+def test_the_token_is_the_password_of_an_index_that_pip_was_set_up_for(home: Path) -> None:
+    profile = log_in(home, "work")
+    ToolFile(home).add("keyring", "https://pypi.example.com:443", profile)
+    (home / ".keyfob.toml").write_text('profile = "elsewhere"\n')
+
+    assert KeyfobKeyring().get_password(INDEX, "__token__") == "at-1-1"
 
 
 def test_the_token_is_the_password_of_the_api_that_it_is_for(home: Path) -> None:

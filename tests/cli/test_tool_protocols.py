@@ -146,11 +146,11 @@ def test_bazel_gets_a_header_and_its_expiry() -> None:
 
 
 def test_pip_gets_the_token_and_uv_also_the_user_name() -> None:
-    pip = wanted(keyring.read(call("get", "https://index.example.com/simple/", "oauth2")))
+    pip = wanted(keyring.read(call("get", "https://index.example.com/simple/", "__token__")))
     uv = wanted(keyring.read(call("get", "index.example.com", mode="creds")))
 
     assert keyring.answer(pip, "at-1", None).text == "at-1\n"
-    assert (uv.url, keyring.answer(uv, "at-1", None).text) == ("https://index.example.com", "oauth2\nat-1\n")
+    assert (uv.url, keyring.answer(uv, "at-1", None).text) == ("https://index.example.com", "__token__\nat-1\n")
     assert [reply(keyring.read(call(*words)))[1] for words in ((), ("set", "a", "b"), ("get",), ("get", ""))] == [1] * 4
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from keyfob.client.io.terminal.terminal import Terminal
 from keyfob.client.model.flow_names import read_flow_name
-from keyfob.client.model.notices import printable
+from keyfob.client.model.printable import printable
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session import report

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from keyfob.client.flows.choice import Choice
+    from keyfob.client.io.agent import agent_vault
     from keyfob.client.io.http import connections
     from keyfob.client.io.terminal.terminal import Terminal
+    from keyfob.client.io.vault import files as vault_files
     from keyfob.client.io.vault import named_logins, seals, vault_file
     from keyfob.client.model import certificate as certificates
     from keyfob.client.model import presets, storage_choice
@@ -52,9 +54,11 @@ else:  # a program that imports App may never make one, and one that is made may
     connections = LazyModule("keyfob.client.io.http.connections")
     key_pair = LazyModule("keyfob.io.key_pair")
     named_logins = LazyModule("keyfob.client.io.vault.named_logins")
+    agent_vault = LazyModule("keyfob.client.io.agent.agent_vault")
     seals = LazyModule("keyfob.client.io.vault.seals")
     storage_choice = LazyModule("keyfob.client.model.storage_choice")
     vault_file = LazyModule("keyfob.client.io.vault.vault_file")
+    vault_files = LazyModule("keyfob.client.io.vault.files")
     parts = LazyModule("keyfob.login.parts")
     settings_file = LazyModule("keyfob.login.settings_file")
 
@@ -169,9 +173,10 @@ class App(SeveralLogins):
             has_exact_scope=exact_scopes,
         )
         self._home = named_logins.program_home(name) if name is not None and home is None else home
-        self.vault: Vault = vault or _file_vault(self._home, store)
+        self.vault: Vault = vault or _vault_of(self._settings, self._home, store)
         self._world = world
-        self._may_choose = name is not None and profile is None and vault is None
+        has_own_vault = vault is None and isinstance(self.vault, vault_file.FileVault)  # else an agent chooses
+        self._may_choose = name is not None and profile is None and has_own_vault
 
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
@@ -293,15 +298,20 @@ class App(SeveralLogins):
 
     @contextmanager
     def at_screen(
-        self, notify: Callable[[Notice], None] | None, ask: Callable[[Question], Secret] | None = None
+        self,
+        notify: Callable[[Notice], None] | None,
+        ask: Callable[[Question], Secret] | None = None,
+        *,
+        copies_code: bool = False,
     ) -> Generator[World]:
-        """Yield a World that shows notices to `notify`, or else on the terminal."""
+        """Yield a World that shows notices to `notify`, or else on the terminal. `copies_code` is for the clipboard."""
         if notify is not None or self.profile.is_machine:
             yield self.find_world(notify, ask=ask)
             return
         from keyfob.client.io.terminal.terminal import Terminal  # noqa: PLC0415  only a login needs it
 
         with Terminal.of_process(self.profile.program) as terminal:
+            terminal.copies_code = copies_code
             yield self.find_world(terminal.notify, terminal, ask)
 
     def session(
@@ -353,5 +363,9 @@ class App(SeveralLogins):
         return read_credential(source, None if self.profile.ca is None else pathlib.Path(self.profile.ca))
 
 
-def _file_vault(home: Path | None, store: str | None) -> Vault:
+def _vault_of(profile: Profile, home: Path | None, store: str | None) -> Vault:
+    """Return the vault in files, or for a user's login the agent that KEYFOB_AGENT names."""
+    agent = None if profile.is_machine else vault_files.agent_socket()
+    if agent is not None:
+        return agent_vault.vault_of(agent, profile)
     return vault_file.FileVault(home, seals.Seals(home, storage_choice.policy_of(store) if store else None))

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from keyfob.protocol.secret import Secret
@@ -44,7 +45,15 @@ class HashKeys:
 def keyed_hash(key: bytes, value: str | bytes | Secret) -> bytes:
     """Return the HMAC-SHA-256. Without the key, a stolen database cannot be searched for a code."""
     text = value.reveal() if isinstance(value, Secret) else value
-    return hmac.digest(key, text.encode() if isinstance(text, str) else text, hashlib.sha256)
+    state = _begun(key).copy()
+    state.update(text.encode() if isinstance(text, str) else text)
+    return state.digest()
+
+
+@lru_cache(maxsize=32)
+def _begun(key: bytes) -> hmac.HMAC:
+    """Return the HMAC of nothing yet: to begin it takes as long as a short text."""
+    return hmac.new(key, digestmod=hashlib.sha256)
 
 
 def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:

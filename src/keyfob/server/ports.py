@@ -39,6 +39,13 @@ class Transaction(Protocol):
 
     async def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None: ...
 
+    async def polled_device(self, device_code_hash: bytes) -> DeviceLogin | None:
+        """Return a device login for a poll.
+
+        While it waits for its user, it may be as old as `DEVICE_STALENESS` if another process has changed it.
+        """
+        ...
+
     async def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None: ...
 
     async def add_device(self, login: DeviceLogin) -> bool:
@@ -52,6 +59,10 @@ class Transaction(Protocol):
         ...
 
     async def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None: ...
+
+    async def refresh_with_user(self, login_id: bytes) -> tuple[RefreshLogin, User | None] | None:
+        """Return a login with its user, who may have been deleted."""
+        ...
 
     async def save_refresh(self, login: RefreshLogin) -> None: ...
 
@@ -282,6 +293,7 @@ class Meter(Protocol):
 Limit = Literal[
     "client-secrets",
     "device-logins",
+    "e-mails",
     "forms",
     "passwords",
     "passwords-waiting",

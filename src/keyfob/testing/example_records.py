@@ -31,7 +31,7 @@ LOGIN: Final = DeviceLogin(
 )  # fmt: skip
 REFRESH: Final = RefreshLogin(
     b"login id", "program", "auth0|1", "https://api.example/", Scope.of(["a"]), NOON, NOON,
-    NOON + timedelta(days=365), NOON + timedelta(days=30), 1, (b"current".ljust(32),),
+    NOON + timedelta(days=365), NOON + timedelta(days=30), 1, (b"current".ljust(32),), device_name="pats-laptop",
 )  # fmt: skip
 USER: Final = User("auth0|1", "Person@Example.com", "Pat", "$argon2id$...", NOON)
 STAFF: Final = replace(

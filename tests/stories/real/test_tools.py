@@ -83,6 +83,20 @@ def test_git_clones_with_the_token_of_the_login(here: Workplace, server: Guarded
     assert here.issuer.refreshes == 1
 
 
+def test_a_newer_git_sends_the_token_as_bearer(here: Workplace, server: Guarded) -> None:
+    version = here.run("git", "--version").stdout.split()[2].split(".")
+    if tuple(map(int, version[:2])) < (2, 46):
+        pytest.skip("git is older than 2.46")
+    address = repository(here, server)
+    server.challenge = 'Bearer realm="guarded"'
+    here.setup("git", server.url)
+
+    done = here.run("git", "ls-remote", address)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert here.issuer.refreshes == 1
+
+
 def test_git_gives_the_token_to_no_other_server(here: Workplace, server: Guarded) -> None:
     with guarded(here.issuer) as other:
         here.setup("git", server.url)
@@ -173,8 +187,8 @@ def test_pip_and_uv_install_from_a_guarded_index(here: Workplace, server: Guarde
     for tool in ("pip", "uv"):
         (here.folder / "bin" / tool).symlink_to(Path(sys.executable).parent / tool)
     shown = here.setup("pip", f"{server.url}/simple/")
-    assert f"pip install --index-url http://oauth2@{server.url[7:]}/simple/ PACKAGE" in shown.stderr
-    address = f"http://oauth2@{server.url[7:]}/simple/"
+    assert f"pip install --index-url http://__token__@{server.url[7:]}/simple/ PACKAGE" in shown.stderr
+    address = f"http://__token__@{server.url[7:]}/simple/"
 
     pip = here.run("pip", "install", "--quiet", "--no-deps", "--no-cache-dir", "--disable-pip-version-check",
                    "--target", "by-pip", "--index-url", address, "keyfob-demo")  # fmt: skip
@@ -223,7 +237,8 @@ def test_docker_reads_a_manifest_of_a_guarded_registry(here: Workplace, secure: 
     assert here.issuer.refreshes == 1
 
 
-def test_kubectl_asks_a_guarded_cluster(here: Workplace, secure: Guarded) -> None:
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_kubectl_asks_a_guarded_cluster(here: Workplace, secure: Guarded, version: str) -> None:
     here.has("kubectl")
     secure.pages["/version"] = as_json(major="1", minor="32", gitVersion="v1.32.0")
     for words in (
@@ -236,11 +251,17 @@ def test_kubectl_asks_a_guarded_cluster(here: Workplace, secure: Guarded) -> Non
     [command] = [line.split("Then run: ")[1] for line in shown.stderr.splitlines() if "Then run: " in line]
     assert here.run(*command.split()).returncode == 0
 
+    config = here.folder / ".kube" / "config"
+    config.write_text(
+        config.read_text(encoding="utf-8").replace("k8s.io/v1\n", f"k8s.io/{version}\n"), encoding="utf-8"
+    )
     done = here.run("kubectl", "get", "--raw", "/version")
 
     assert json.loads(done.stdout)["minor"] == "32", done.stderr
     assert set(secure.took) == {"at-1-2"}
     assert here.issuer.refreshes == 1
+    here.setup("kubectl", secure.url, "--remove")
+    assert "keyfob-127" not in here.run("kubectl", "config", "get-users").stdout
 
 
 def test_npm_reads_a_package_of_a_guarded_registry(here: Workplace, server: Guarded) -> None:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import add_json_flag, add_profile_flag
-from keyfob.cli.profiles import app_of, check_subject, choose, known_names, not_logged_in, stored_app
+from keyfob.cli.profiles import (
+    app_of,
+    check_issuer,
+    check_subject,
+    choose,
+    known_app,
+    known_names,
+    not_logged_in,
+    stored_app,
+)
+from keyfob.cli.settings import Setting
 from keyfob.client.io.state.pending_files import PendingFiles
+from keyfob.client.io.vault.files import agent_socket
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.profile import command
@@ -41,6 +53,7 @@ class Report:
         place: Where the vault's key is stored, or "file"; None if that is not decided yet.
         problem: The error while the state was determined.
         is_known: Whether issuer and client id are known.
+        pinned: The settings by which a project's file selects this login.
     """
 
     name: str
@@ -51,6 +64,7 @@ class Report:
     is_sealed: bool = False
     problem: KeyfobError | None = None
     is_known: bool = True
+    pinned: Mapping[str, Setting] = field(default_factory=dict[str, Setting])
 
     @property
     def waits(self) -> bool:
@@ -87,9 +101,14 @@ def _chosen_report(flags: Namespace) -> Report:
     Raises:
         Refused: Another account than the pinned one is logged in.
     """
+    if agent_socket() is not None:
+        given = known_app(flags)
+        return _report(given.profile.name, given, is_online=False)
     chosen = choose(flags)
+    check_issuer(chosen)
     app = None if chosen.profile is None else app_of(chosen.profile)
-    report = _report(chosen.name, app, is_online=False)
+    pinned = {name: setting for name, setting in chosen.settings.items() if setting.kind == "project"}
+    report = replace(_report(chosen.name, app, is_online=False), pinned=pinned)
     if report.stored is None or app is None:
         return report
     check_subject(chosen, report.stored)
@@ -113,6 +132,8 @@ def _report(name: str, app: App | None, *, is_online: bool) -> Report:
         return Report(name, NOT_LOGGED_IN)
     except VaultUnavailable as problem:
         return Report(name, replace(NOT_LOGGED_IN, state="vault-unavailable"), problem=problem)
+    if not isinstance(app.vault, FileVault):
+        return Report(name, login_status(stored, datetime.now(UTC), is_machine=False), stored)
     seals = Seals()
     found = Report(
         name,
@@ -175,6 +196,7 @@ def _members(report: Report) -> dict[str, object]:
         **status_members(stored, status),
         "waiting": report.waits,
         "store": None if stored is None else {"place": report.place, "sealed": report.is_sealed},
+        "pinned": {name: setting.value for name, setting in report.pinned.items()},
         "problem": None if problem is None else output.error_members(problem),
     }
 
@@ -200,7 +222,21 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         return []
     facts = [
         *status_facts(report.stored, report.status),
-        ("kept", WORDS[report.place] if report.is_sealed and report.place else WORDS["file"]),
+        ("kept", _place(report)),
         ("asked", "the issuer, just now" if report.was_asked else None),
+        ("pinned", _pinned(report)),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _place(report: Report) -> str:
+    if agent_socket() is not None:
+        return "where keyfob agent runs (KEYFOB_AGENT)"
+    return WORDS[report.place] if report.is_sealed and report.place else WORDS["file"]
+
+
+def _pinned(report: Report) -> str | None:
+    """Return what a project's file names, and which file that is."""
+    if not report.pinned:
+        return None
+    return f"{', '.join(report.pinned)}, by {next(iter(report.pinned.values())).where}"

@@ -141,14 +141,14 @@ class ListedUser:
             return None  # JSON
         at = next((at for at, line in enumerate(lines) if re.match("users:", line)), None)
         if at is None:
-            return _lines([*lines, "users:", *self.lines])
+            return _like(text, [*lines, "users:", *self.lines])
         if not re.fullmatch(r"users:\s*(null|\[\]|~)?\s*(#.*)?", lines[at]):
             return None  # a list in one line
         lines[at] = re.sub(r"users:\s*(null|\[\]|~)", "users:", lines[at])
         found = self._find(lines)
         first, last = found or (at + 1, at + 1)
         indent = _indent_of(lines[at + 1 :])
-        return _lines([*lines[:first], *(f"{indent}{line}" for line in self.lines), *lines[last:]])
+        return _like(text, [*lines[:first], *(f"{indent}{line}" for line in self.lines), *lines[last:]])
 
     def undo(self, text: str | None) -> str | None:
         lines = (text or "").splitlines()
@@ -158,7 +158,7 @@ class ListedUser:
         left = [*lines[: found[0]], *lines[found[1] :]]
         if not self._has_users(left):
             left = ["users: null" if re.match("users:", line) else line for line in left]
-        return None if left == ["users: null"] else _lines(left)
+        return None if left == ["users: null"] else _like(text, left)
 
     def shown(self) -> list[str]:
         return ["users:", *self.lines]
@@ -246,8 +246,10 @@ def _ended(lines: list[str], end: str) -> list[str]:
     return [f"{line}{end}" for line in lines]
 
 
-def _lines(lines: list[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+def _like(before: str | None, lines: list[str]) -> str:
+    """Return the lines with the line ends of the text before, the last one included."""
+    end = "\r\n" if before and "\r\n" in before else "\n"
+    return end.join([*lines, *([] if before and not before.endswith("\n") else [""])])
 
 
 def _indent_of(lines: list[str]) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from keyfob.cli.tools.exchange import USER, HelperCall, HelperReply, TokenWanted, url_of_host
+from keyfob.cli.tools.exchange import HelperCall, HelperReply, TokenWanted, url_of_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from keyfob.errors import KeyfobError
 
 READS_STDIN = False
+_USERNAME = "__token__"  # as package indexes name the user of a token
 
 
 def read(call: HelperCall) -> TokenWanted | HelperReply:
     if call.words[:1] != ["get"] or len(call.words) not in {2, 3} or not call.words[1]:
         return not_ours()
     # Without a user name, uv asks for both with --mode creds.
-    details = {"username": USER} if call.options.get("mode") == "creds" and len(call.words) == 2 else {}
+    details = {"username": _USERNAME} if call.options.get("mode") == "creds" and len(call.words) == 2 else {}
     return TokenWanted(url_of_host(call.words[1]), details)
 
 

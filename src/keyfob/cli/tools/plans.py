@@ -161,7 +161,7 @@ def plan_pip(wanted: ToolSetup) -> SetupPlan:
     if other is None or launcher.is_own(Path(other)):
         files.append(EditedFile(_folder_of(wanted.keyfob) / "keyring", launcher, is_shared=True))
     parts = urlsplit(wanted.url)
-    index = f"{parts.scheme}://oauth2@{wanted.host}{parts.path}"
+    index = f"{parts.scheme}://__token__@{wanted.host}{parts.path}"
     return SetupPlan("keyring", tuple(files), example=f"pip install --index-url {index} PACKAGE")
 
 

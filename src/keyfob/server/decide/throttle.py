@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 from keyfob.server.decide.user_code import ALPHABET, CODE_LENGTH
 
@@ -28,7 +28,13 @@ MESSAGES_SPAN: Final = timedelta(hours=1)
 MESSAGE_PAUSE: Final = timedelta(seconds=30)
 # E-mails in MESSAGES_SPAN that one network causes for all users together: with a list of stolen passwords, one to each.
 MESSAGES_OF_NETWORK: Final = 300
+# E-mails with a link in MESSAGES_SPAN, which people ask for who are not logged in: to one address, and of one network.
+LINKS_OF_ADDRESS: Final = 3
+LINKS_OF_NETWORK: Final = 30
 FAILURES_KEPT: Final = timedelta(days=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NO_WAIT: Final = timedelta()
 KNOWN_NETWORK: Final = timedelta(days=30)  # how long a network from which the user has logged in stays exempt
 
 
@@ -121,6 +127,43 @@ def spend(bucket: Bucket, cost: float = 1) -> Bucket:
 def time_until_try(bucket: Bucket, size: float, span: timedelta, cost: float = 1) -> timedelta:
     """Return the time until a whole try is available."""
     return timedelta() if bucket.left >= cost else (cost - bucket.left) * span / size
+
+
+class Counted(NamedTuple):
+    """The state of a limit of volume after one request.
+
+    Attributes:
+        full_at: The nanosecond since 1970 at which the whole limit is there again; all that is remembered of a caller.
+        wait: The time until a request is allowed; 0: this one was allowed, and is counted.
+        left: How many more requests are allowed now.
+    """
+
+    full_at: int
+    wait: timedelta
+    left: int
+
+
+def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Counted:
+    """Count one request of a caller that may make `size` at once, and one more each time that `span / size` has passed.
+
+    This is the generic cell rate algorithm (ITU-T I.371): the same limit as a `Bucket`, in one integer. A float would
+    not be exact where each request takes a few nanoseconds.
+
+    Args:
+        full_at: That of the last request; 0 for a new caller.
+        size: The limit.
+        span: The time in which a caller without requests regains all of them.
+        now: Aware.
+    """
+    now_ns = (now - _EPOCH) // _MICROSECOND * 1000
+    each = -(span // _MICROSECOND * -1000 // size)  # rounded up
+    whole = each * size
+    used = max(full_at - now_ns, 0)
+    # The clock may have been set back: by a little, which makes nobody's limit larger, or by far, which forgets them.
+    used = min(used, whole) if used <= 2 * whole else 0
+    if (missing := used + each - whole) > 0:
+        return Counted(now_ns + used, timedelta(microseconds=-(-missing // 1000)), 0)
+    return Counted(now_ns + used + each, _NO_WAIT, (whole - used) // each - 1)
 
 
 @dataclass(frozen=True, slots=True)

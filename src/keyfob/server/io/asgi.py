@@ -52,6 +52,7 @@ class AsgiApp:
             if response is not None:
                 self._site.meter.request(scope["path"], response.status, perf_counter() - began)
                 await _write(response, send, has_body=scope["method"] != "HEAD")
+            await self._do_later()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
@@ -93,6 +94,13 @@ class AsgiApp:
             self._is_sweeping = False
         if gone >= limits.SWEPT_AT_ONCE:
             self._sweep_at = now - limits.SWEEP_IDLE  # there are more
+
+    async def _do_later(self) -> None:
+        """Send the e-mails that wait for the response. Log every exception: the response is sent."""
+        try:
+            await self._site.do_later()
+        except Exception:  # noqa: BLE001  as above
+            _LOG.exception("something failed after a response")
 
     async def _answer(self, scope: Message, receive: Receive) -> Response | None:
         """Answer a request. Return None if its sender left before it was complete."""

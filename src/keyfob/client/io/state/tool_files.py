@@ -28,7 +28,7 @@ class ToolFile:
         raw = read_private(self._path)
         first = (raw or b"").split(b"\n")[0].decode("ascii", "replace")
         if first.startswith(bound_origins.KIND) and first != bound_origins.MARK:
-            raise VaultUnavailable(f"{self._path} was written by a newer keyfob", hint=LATER_HINT)
+            raise VaultUnavailable(f"{self._path} was written by another version of this program", hint=LATER_HINT)
         return [] if raw is None else bound_origins.read(raw)
 
     def origins(self, tool: str, profile: Profile) -> list[str]:

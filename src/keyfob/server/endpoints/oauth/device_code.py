@@ -14,7 +14,7 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access
 from keyfob.server.decide.device import is_right_challenge
-from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
+from keyfob.server.decide.throttle import count_request, network_of
 from keyfob.server.decide.user_code import write_user_code
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, link_proof, write_token
@@ -66,10 +66,9 @@ def _authenticates(request: Request, fields: Fields) -> bool:
 def _wait(site: Site, request: Request) -> timedelta:
     """Count one request of this network. Return the time that it must wait."""
     size, span, peer = site.config.device_requests, site.config.device_lifetime, network_of(request.peer)
-    bucket = refill(site.device_requests.get(peer), size, span, site.now())
-    wait = time_until_try(bucket, size, span)
-    site.device_requests.put(peer, bucket if wait else spend(bucket))
-    return wait
+    counted = count_request(site.device_requests.get(peer) or 0, size, span, site.now())
+    site.device_requests.put(peer, counted.full_at)
+    return counted.wait
 
 
 async def _begin(site: Site, request: Request, asked: DeviceRequest, access: ApiAccess) -> DeviceAnswer:

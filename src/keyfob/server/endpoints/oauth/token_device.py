@@ -57,8 +57,7 @@ async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
     if isinstance(decision, Answer):
         if decision.login is not None and site.config.wire == "auth0":
             # Auth0 answers expired_token only once, then invalid_grant. By RFC 8628 the answer is always expired_token.
-            lapsed = decision.login
-            await site.store.write(lambda transaction: transaction.save_device(lapsed))
+            await site.store.write(lambda transaction: _lapse(transaction, call, grant, code_hash))
         call.note("fede", description=decision.outcome)
         return call.refuse(decision.outcome)
     assert user is not None, "the login of a deleted user fails a check"  # noqa: S101
@@ -127,6 +126,14 @@ async def _refuse_number(
 
 
 async def _load(transaction: Transaction, code_hash: bytes) -> tuple[DeviceLogin | None, User | None]:
-    login = await transaction.device_by_code(code_hash)
+    login = await transaction.polled_device(code_hash)
     user_id = None if login is None else login.user_id
     return login, None if user_id is None else await transaction.user_by_id(user_id)
+
+
+async def _lapse(transaction: Transaction, call: ClientRequest, grant: DeviceCodeGrant, code_hash: bytes) -> None:
+    """Save a login as lapsed, unless another process has decided about it since the poll read it."""
+    login = await transaction.device_by_code(code_hash)
+    decision = decide_poll(login, call.application.client_id, call.now, grant.code_verifier)
+    if isinstance(decision, Answer) and decision.login is not None:
+        await transaction.save_device(decision.login)

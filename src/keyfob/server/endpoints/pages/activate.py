@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import timedelta
+from typing import Final, Literal
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.approval import scope_of
-from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, ending
+from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, belongs_to, ending
 from keyfob.server.decide.device import confirm, is_open, move
 from keyfob.server.decide.throttle import CODES, MOST_FROM_ONE_ADDRESS, GuessLimit, network_of
 from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
 from keyfob.server.endpoints.budget import Budget
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form
+from keyfob.server.endpoints.pages.client_words import client_words
 from keyfob.server.endpoints.pages.device_approval import PreparedApproval, decide_here, nearness_to, prepare, tell_user
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
@@ -40,10 +41,9 @@ from keyfob.server.settings.device_rules import DeviceRules
 from keyfob.server.site import Site
 
 # The same text for a code that is wrong, expired, used or declined, so that it does not help an attacker to guess.
-UNKNOWN = "That code is not waiting for anybody. Look at it again, or start again in your program."
-REFUSED_FROM_HERE = "This login began in another network, from which logins are not allowed here. Nobody was logged in."
-TYPE_IT = "Please type the code that your program shows."
-TOO_OLD = "That page was too old. Please start again."
+UNKNOWN: Final = "unknown_code"
+REFUSED_FROM_HERE: Final = "refused_from_here"
+TYPE_IT: Final = "type_it"
 
 
 async def show(site: Site, request: Request) -> Response:
@@ -103,8 +103,31 @@ async def done(site: Site, request: Request) -> Response:
     login = read_ending(site, state_of(request), "allowed", "denied")
     if login is None:
         return go_to(site, browser, "/activate")
-    name = "enrolled.html" if login.step == "allowed" and login.is_enrolment else f"{login.step}.html"
-    return page(site, browser, name, {"number": login.number, "end_link": login.end_link})
+    if login.step == "allowed" and login.is_enrolment:
+        return page(site, browser, "enrolled.html", {})
+    words = {**await _about_ending(site, request, browser, login), "number": login.number, "end_link": login.end_link}
+    return page(site, browser, f"{login.step}.html", words)
+
+
+async def _about_ending(
+    site: Site, request: Request, browser: BrowserRequest, login: BrowserLogin
+) -> dict[str, object]:
+    """Return who is logged in to what, for the session that has decided alone."""
+    device_hash = login.device_hash
+    plain: dict[str, object] = {"application": "", "email": "", "peer": ""}
+    if device_hash is None or not belongs_to(login, browser.session_hash):
+        return plain
+
+    async def load(transaction: Transaction) -> tuple[DeviceLogin | None, User | None]:
+        device = await transaction.device_by_code(device_hash)
+        is_ours = device is not None and device.session_hash == browser.session_hash
+        user_id = device.user_id if device is not None and is_ours else None
+        return (device if is_ours else None), None if user_id is None else await transaction.user_by_id(user_id)
+
+    device, user = await site.store.read(load)
+    if device is None:
+        return plain
+    return {**describe_device(site, request, device), "email": user.email if user else ""}
 
 
 def note_refusal(site: Site, request: Request, pending: ContinuedLogin, why: str = REFUSED_FROM_HERE) -> None:
@@ -115,7 +138,9 @@ def note_refusal(site: Site, request: Request, pending: ContinuedLogin, why: str
 
 async def start(site: Site, request: Request) -> Response:
     """GET /: show what a person may do here."""
-    return page(site, await read_browser(site, request), "start.html", {})
+    browser = await read_browser(site, request)
+    is_known = browser.record is not None
+    return page(site, browser, "start.html", {"is_known": is_known, "may_sign_up": site.may_sign_up})
 
 
 def start_again(site: Site, request: Request, browser: BrowserRequest) -> Response:
@@ -127,7 +152,7 @@ def start_again(site: Site, request: Request, browser: BrowserRequest) -> Respon
             user_code=stale.user_code,
         )  # fmt: skip
         return to_step(site, browser, fresh)
-    refused = replace(begin_for_user("enter", site.now()), problem=TOO_OLD, status=403)
+    refused = replace(begin_for_user("enter", site.now()), problem="page_too_old", status=403)
     return _enter_page(site, browser, refused)
 
 
@@ -138,7 +163,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
     rules, nearness = site.config.device_rules(application), nearness_to(request, device)
     scope = scope_of(rules, nearness, device.scope)
     return {
-        "application": application.name if application else device.client_id,
+        **client_words(site, device.client_id),
         "api": api.name if api else device.audience,
         "peer": device.peer,
         "place": site.place_of(device.peer),
@@ -146,8 +171,9 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
         # Behind a proxy without a name no address is known, and a warning at every login would warn of nothing.
         "nearness": "" if rules.nearness == "off" or (rules.nearness == "warn" and not device.peer) else nearness,
         "is_refused": decide_here(site, request, device, None) == "refuse",
-        "lasts": _lasts(rules) if nearness != "same" else "",
-        "started": _ago(site.now(), device.created_at),
+        "lasts": _lasts(rules) if nearness != "same" else [],
+        "started": device.created_at,
+        "minutes": int((site.now() - device.created_at).total_seconds() // 60),
         "scopes": [scopes[name] for name in sorted(scope.names) if name in scopes],
         "knows_person": "profile" in scope or "email" in scope,
         "stays": "offline_access" in scope,
@@ -155,15 +181,14 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
     }
 
 
-def _lasts(rules: DeviceRules) -> str:
-    """Return how long a login from another network lasts, in words; "" if as long as others."""
+def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
+    """Return how long a login from another network lasts, in numbers and units; nothing if as long as others."""
     if rules.far_lifetime is None:
-        return ""
+        return []
     hours, minutes = divmod(int(rules.far_lifetime.total_seconds()) // 60, 60)
     days, rest = divmod(hours, 24)
     parts = ((days, "day"), (rest, "hour"), (minutes, "minute"))
-    shown = [f"{number} {unit}{'s' * (number != 1)}" for number, unit in parts if number]
-    return " ".join(shown) or "less than a minute"
+    return [(number, unit) for number, unit in parts if number] or [(0, "minute")]
 
 
 def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
@@ -172,6 +197,7 @@ def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Res
         # What somebody else has typed, or written into an address, is not offered: it would be one press of a button.
         "typed": login.user_code[:40] if login.typed_by == browser.session_hash else "",
         "problem": login.problem,
+        "count": login.count,
         "may_log_in": login.status == 429 and not is_known,
     }
     return page(site, browser, "enter.html", words, login.status)
@@ -235,7 +261,7 @@ async def _look_up(
     typed_by = browser.session_hash if is_typed else None
     entered = replace(begin_for_user("enter", now, typed[:LONGEST_TYPED], typed_by=typed_by), status=400)
     if not typed.strip():
-        return replace(entered, problem="Please enter the code that your program shows.")
+        return replace(entered, problem="no_code")
     if code is None:
         return replace(entered, problem=UNKNOWN)  # not a possible code, so it does not count as a guess
     found = await _try_code(site, request, browser, keyed_hash(site.hash_keys.codes, code), is_proven=is_proven)
@@ -244,9 +270,8 @@ async def _look_up(
     if isinstance(found, timedelta):
         site.limited("user-codes", request)
         minutes = int(found.total_seconds() // 60) + 1
-        first = "" if browser.record is not None else ", or go on by logging in first"
-        text = f"Too many wrong codes were entered. Please try again in {minutes} min{first}."
-        return replace(entered, problem=text, status=429)
+        problem = "too_many_codes" if browser.record is not None else "too_many_codes_log_in"
+        return replace(entered, problem=problem, count=minutes, status=429)
     if found is None:
         site.note("fdeac", request, description="code unknown")
         return replace(entered, problem=UNKNOWN)
@@ -345,9 +370,3 @@ async def _logged_in(site: Site, transaction: Transaction, browser: BrowserReque
     if browser.record is None or await transaction.session(browser.session_hash) is None:
         return None
     return await allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)
-
-
-def _ago(now: datetime, then: datetime) -> str:
-    minutes = int((now - then).total_seconds() // 60)
-    shown = "less than a minute ago" if minutes < 1 else "1 minute ago" if minutes == 1 else f"{minutes} minutes ago"
-    return f"{shown}, at {then:%H:%M} UTC"

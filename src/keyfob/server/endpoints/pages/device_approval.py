@@ -13,7 +13,7 @@ from keyfob.server.decide.approval import END_LINK_LIFETIME, Approval, decide_ap
 from keyfob.server.decide.device import approve, confirm
 from keyfob.server.decide.multifactor import write_digits
 from keyfob.server.decide.nearness import nearness_of
-from keyfob.server.endpoints.pages.browser import sid_of
+from keyfob.server.endpoints.pages.browser import language_of, sid_of
 from keyfob.server.endpoints.pages.sealed_login import EndLink, seal_end_link
 from keyfob.server.keyed_hash import ID_BYTES, number_hash
 from keyfob.server.ports import Transaction
@@ -96,6 +96,8 @@ async def tell_user(site: Site, request: Request, device_hash: bytes, link: str)
     if not site.config.device_rules(client).notice:
         return
     words = {
+        "lang": language_of(request),
+        "colour": site.config.colour,
         "tenant": log_text(site.config.name),
         "application": log_text(client.name if client else device.client_id),
         "device": " · ".join(filter(None, map(_unlinked, (device.device_name, device.device_system)))),

@@ -10,14 +10,13 @@ from dataclasses import replace
 
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.device import move
-from keyfob.server.endpoints.pages.authorize import error_page
-from keyfob.server.endpoints.pages.browser import go_to, page, read_browser, read_own_form
+from keyfob.server.endpoints.pages.browser import error_page, go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.sealed_login import EndLink, query_text, read_end_link
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin, RefreshLogin
 from keyfob.server.site import Site
 
-OVER = "That link is no longer valid. See the logins of your account, or ask the operator of this page."
+OVER = "end_over"
 
 
 async def show(site: Site, request: Request) -> Response:

@@ -22,9 +22,10 @@ from keyfob.server.decide.limits import LONGEST_EMAIL
 from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
 from keyfob.server.decide.throttle import network_of
 from keyfob.server.endpoints.pages.activate import REFUSED_FROM_HERE, describe_device, note_refusal, start_again
-from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse
+from keyfob.server.endpoints.pages.authorize import issue_code, refuse
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
+    error_page,
     go_to,
     new_browser,
     page,
@@ -53,15 +54,14 @@ from keyfob.server.records import BrowserSession, DeviceLogin, MfaLogin, User
 from keyfob.server.site import Site
 
 # The same text for an unknown user, a wrong password and a blocked user (OWASP ASVS 6.3.8).
-WRONG: Final = "Wrong e-mail or password."
-BUSY: Final = "Too many people are logging in at this moment. Please try again in a few seconds."
+WRONG: Final = "wrong_password"
 _FACTOR_BYTES: Final = 32
 
 
 async def enrol(site: Site, request: Request) -> Response:
     """GET /u/enrol: begin a login whose only aim is a second factor. The password is asked for in any case."""
     browser = await read_browser(site, request)
-    return to_step(site, browser, begin_for_user("login", site.now(), is_enrolment=True))
+    return to_step(site, browser, begin_for_user("login", site.now(), goal="enrolment"))
 
 
 async def show(site: Site, request: Request) -> Response:
@@ -74,8 +74,8 @@ async def show(site: Site, request: Request) -> Response:
         return not_here(site, browser, pending)
     login, accepted = pending.login, pending.accepted
     hint = accepted.asked.login_hint or "" if accepted is not None else ""
-    own = {"email": login.email or hint[:LONGEST_EMAIL], "problem": login.problem}
-    words = {**own, **describe_pending(site, request, pending)}
+    words = {"email": login.email or hint[:LONGEST_EMAIL], "may_reset": site.mailer is not None}
+    words |= {"may_sign_up": site.may_sign_up, **describe_pending(site, request, pending)}
     return page(site, browser, "login.html", words, login.status, form_to=pending.callback)
 
 
@@ -94,10 +94,11 @@ async def act(site: Site, request: Request) -> Response:
         return not_here(site, browser, pending)
     if fields.optional_text("button") == "decline":
         return await decline(site, request, browser, pending)
-    user, problem, status = await _check(site, request, fields, pending)
-    if user is None:
-        email = (fields.optional_text("email") or "")[:LONGEST_EMAIL]
-        return again(site, browser, pending, problem=problem, status=status, email=email)
+    user = await _check(site, request, fields, pending)
+    if isinstance(user, PasswordRefused):
+        problem = problem_of(user)
+        problem["email"] = (fields.optional_text("email") or "")[:LONGEST_EMAIL]
+        return again(site, browser, pending, **problem)
     factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
     active = [one for one in factors if one.is_active]
     is_stepped_up = bool(active) and _needs_factor(site, request, pending)
@@ -160,7 +161,7 @@ async def complete(
         user_id: The user, whose connection is checked again.
         recovery: A recovery code to show before anything else.
     """
-    fresh, now = new_browser(site), site.now()
+    fresh, now = new_browser(site, request), site.now()
     session = BrowserSession(fresh.session_hash, now, now, user_id, now, network_of(request.peer) or None)
     device_hash = pending.login.device_hash
     prepared = prepare(site, device_hash or b"", pending.client_id)
@@ -220,6 +221,8 @@ async def go_on(
         if next_step(pending.accepted, state, site.now(), just_logged_in=True) == "issue":
             return await issue_code(site, request, browser, pending, state)
         return to_step(site, browser, advance(login, "consent"))
+    if login.goal == "account":
+        return to_step(site, browser, advance(login, "notice"))
     if login.is_for_the_user and not login.is_enrolment:
         if not login.user_code:
             return go_to(site, browser, "/activate")
@@ -232,12 +235,14 @@ async def go_on(
 
 def describe_pending(site: Site, request: Request, pending: ContinuedLogin) -> dict[str, object]:
     """Return the page's values about the client and its request."""
+    login = pending.login
     own: dict[str, object] = {"state": pending.token, "approves": pending.device is not None}
+    own |= {"problem": login.problem, "count": login.count, "told": login.told}
     if pending.accepted is not None:
-        return {**own, "goal": "client", **describe_asked(pending.accepted)}
+        return {**own, "goal": "client", **describe_asked(site, pending.accepted)}
     if pending.device is not None:
         return {**own, "goal": "client", **describe_device(site, request, pending.device)}
-    return {**own, "goal": "enrolment" if pending.login.is_enrolment else "code", "application": ""}
+    return {**own, "goal": login.goal, "application": ""}
 
 
 async def _begin_factor(
@@ -252,16 +257,16 @@ async def _begin_factor(
     return advance(pending.login, step, **facts)
 
 
-async def _check(site: Site, request: Request, fields: Fields, pending: ContinuedLogin) -> tuple[User | None, str, int]:
-    """Return the user, or the text of the problem and the status of the page."""
+async def _check(site: Site, request: Request, fields: Fields, pending: ContinuedLogin) -> User | PasswordRefused:
     email = (fields.optional_text("email") or "").strip()[:LONGEST_EMAIL]
     password = Secret(fields.optional_text("password") or "")
-    found = await check_password(site, request, connections_of(site, pending), email, password)
-    if not isinstance(found, PasswordRefused):
-        return found, "", 200
-    if found.is_busy:
-        return None, BUSY, 503
-    if found.wait:
-        seconds = int(found.wait.total_seconds()) + 1
-        return None, f"Too many wrong passwords. Please try again in {seconds} s.", 403
-    return None, WRONG, 403
+    return await check_password(site, request, connections_of(site, pending), email, password)
+
+
+def problem_of(refused: PasswordRefused) -> Facts:
+    """Return the problem of a refused password, for the page."""
+    if refused.is_busy:
+        return Facts(problem="busy", status=503)
+    if refused.wait:
+        return Facts(problem="too_many_passwords", count=int(refused.wait.total_seconds()) + 1, status=403)
+    return Facts(problem=WRONG, status=403)

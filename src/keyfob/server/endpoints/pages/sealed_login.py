@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Unpack
 
@@ -19,6 +19,7 @@ from keyfob.server.decide.browser_login import (
     Facts,
     Step,
     advance,
+    begin_for_user,
     belongs_to,
     ending,
     has_lapsed,
@@ -32,8 +33,9 @@ from keyfob.server.records import DeviceLogin, User
 from keyfob.server.site import Site
 
 LONGEST: Final = 16 * 1024
-LOST: Final = "This page was too old, or did not come from us. Please start again in your program."
-LAPSED: Final = "That code has expired. Start again in your program: it will show a new one."
+# The keys of the texts of problems.
+LOST: Final = "lost"
+LAPSED: Final = "lapsed"
 _CONTEXT: Final = "browser login"
 _END: Final = "end of a login"
 
@@ -143,6 +145,20 @@ async def resume(
     if device is None or not is_ours or site.config.application(device.client_id) is None:
         return LOST
     return ContinuedLogin(login, token or "", device=device)
+
+
+def tell(site: Site, browser: BrowserRequest, path: str, **facts: Unpack[Facts]) -> Response:
+    """Redirect to a page that tells what has happened. So neither a reload nor "back" sends a form again."""
+    notice = replace(begin_for_user("notice", site.now()), session_hash=browser.session_hash)
+    token = seal_login(site, replace(notice, **facts))
+    return go_to(site, browser, f"{path}{'&' if '?' in path else '?'}state={token}")
+
+
+def read_notice(site: Site, browser: BrowserRequest, request: Request) -> BrowserLogin:
+    """Return what a page has to tell to this session, or an empty notice."""
+    found = read_ending(site, state_of(request), "notice")
+    is_own = found is not None and belongs_to(found, browser.session_hash)
+    return found if found is not None and is_own else begin_for_user("notice", site.now())
 
 
 def read_ending(site: Site, token: str | None, *steps: Step) -> BrowserLogin | None:
