@@ -31,10 +31,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help demo test others check fix bench fuzz map api docs pins clean
+.PHONY: help demo test others check fix bench performance fuzz map api docs pins clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/wheel ## a server, an API and an app in one terminal (ARGS=--unattended for no questions)
 	$(BIN)/keyfob demo $(ARGS)
@@ -65,6 +65,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	PYTHONPATH=src $(PY) -m tools.tenant_schema --check
 	$(PY) -m tools.interop --check
 	$(PY) -m tools.sizing --check
+	$(PY) -m tools.performance --check
 	$(PY) -m tools.api --check
 	@echo "$(BIN)/mypy, for 3.11 and 3.13; $(BIN)/pyright, twice"; \
 	{ $(BIN)/mypy && $(BIN)/mypy --python-version 3.13; } & mypy=$$!; \
@@ -77,6 +78,11 @@ fix: $(VENV)/dev ## format, and apply automatic fixes
 
 bench: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## measurements, as ratios
 	$(PY) bench $(ARGS)
+
+performance: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## measure the server again for docs/performance.md (twelve minutes)
+	$(PY) bench stages tenant
+	$(PY) -m tools.performance
+	$(PY) -m tools.sizing
 
 fuzz: $(VENV)/dev ## odd requests to every endpoint for two minutes (ARGS="600 7": for ten, beginning with seed 7)
 	PYTHONPATH=src $(PY) -m tools.fuzz $(ARGS)
@@ -96,6 +102,7 @@ docs: $(VENV)/dev ## update every page that is generated from the code
 	PYTHONPATH=src $(PY) -m tools.tenant_schema
 	$(PY) -m tools.interop
 	$(PY) -m tools.sizing
+	$(PY) -m tools.performance
 
 pins: $(VENV)/tools ## update all pinned versions, with hashes
 	for set in dev run bootstrap peers; do \

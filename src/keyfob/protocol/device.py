@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Self
 
 from keyfob.errors import Malformed
+from keyfob.light import light_dataclass
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -16,7 +16,7 @@ DEFAULT_INTERVAL: Final = timedelta(seconds=5)  # RFC 8628 §3.2
 LONGEST_INTERVAL: Final = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class DeviceRequest:
     """The device authorization request (RFC 8628 §3.1).
 
@@ -60,7 +60,7 @@ class DeviceRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class DeviceAnswer:
     """The device authorization response (RFC 8628 §3.2)."""
 

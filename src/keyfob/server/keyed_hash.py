@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from keyfob.light import light_dataclass
 from keyfob.protocol.secret import Secret
 
 PREFIX: Final = "v1.M"  # as Auth0's refresh tokens begin
@@ -51,7 +52,7 @@ def write_token(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class RefreshParts:
     """The content of a refresh token: its login, its generation within the login, and a secret part."""
 
