@@ -1,7 +1,7 @@
 """The processor time of requests in process, stage by stage, beside that of an earlier revision (bench/base.py).
 
 The ASGI application is called without a socket, on SQLite with its audit log in a file. Both revisions are measured in
-turns; each figure is the least of all rounds. Results are saved for docs/performance.md.
+turns; each figure is the least of many short batches. Results are saved for docs/performance.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from base import ROOT, base_tree, environment
 from measure import save
 
 HERE = Path(__file__).parent
-ROUNDS, CALLS = 15, 320
+ROUNDS = 20
 NOW = "now"
 # What a stage takes without those inside it.
 WITHOUT = {
@@ -26,7 +26,7 @@ WITHOUT = {
     "reload and sweep": ("without ASGI", "without reload"),
     "routes and policy": ("without reload", "without policy"),
 }
-Timer = Callable[[int, str], float]
+Timer = Callable[[str], float]
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def _measure(timers: dict[str, Timer], names: list[str]) -> dict[str, dict[str, 
     for round_number in range(ROUNDS + 1):
         for name in names:
             for tree, timer in timers.items():
-                taken = timer(CALLS, name) * 1e6
+                taken = timer(name) * 1e6
                 if round_number:  # the first one is for warming up
                     least[tree][name] = min(least[tree][name], round(taken, 2))
     return least
@@ -95,8 +95,8 @@ def _worker(source: Path) -> Iterator[tuple[dict[str, list[str]], Timer]]:
         assert process.stdout is not None
         stdin, stdout = process.stdin, process.stdout
 
-        def timer(calls: int, name: str) -> float:
-            stdin.write(f"{calls}\t{name}\n")
+        def timer(name: str) -> float:
+            stdin.write(f"{name}\n")
             stdin.flush()
             return float(stdout.readline())
 

@@ -18,7 +18,7 @@ from keyfob.server.io.audit import place_of
 from keyfob.testing.example_tenant import ORDERS, example_config
 from keyfob.testing.pair import Pair
 
-EMAIL, WORD = "person@example.com", "correct horse battery staple"
+EMAIL, WORD = "bench@example.com", "correct horse battery staple"
 
 
 def main(folder: Path, count: int, database: str) -> None:
