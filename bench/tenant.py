@@ -1,4 +1,4 @@
-"""The server over HTTP on SQLite and PostgreSQL beside other servers, which have their store in memory; each has a core.
+"""The server over HTTP on SQLite and PostgreSQL, beside other servers with their store in memory; each has a core.
 
 The others are npm's oidc-provider, Zitadel's library for Go if there is a Go toolchain, and an earlier revision of our
 own (bench/base.py). All are measured in turns. The results are saved for docs/sizing.md and docs/performance.md.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 __all__ = ["light_dataclass"]
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as light_dataclass
 else:
 
-    def light_dataclass(*, frozen, slots=False, kw_only=False):
+    def light_dataclass(*, frozen: bool, slots: bool = False, kw_only: bool = False) -> Callable[[type[T]], type[T]]:
         """Return the decorator `dataclass` without the run-time refusal of assignments.
 
         A frozen dataclass calls `object.__setattr__` for each field, which takes four times as long. mypy and pyright

@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tools import performance
+from tools import performance, sizing
 
-FOUND = json.loads(performance.DATA.read_text(encoding="utf-8"))
+FOUND = json.loads(sizing.DATA.read_text(encoding="utf-8"))
 
 
 def test_the_page_and_the_plot_are_current(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, cast
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_plus, unquote_to_bytes
 
 from keyfob.errors import Malformed
 from keyfob.light import light_dataclass
@@ -136,12 +136,12 @@ def _moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-# The usual names, which need not be decoded.
-_NAMES: Final[dict[bytes, str]] = {
-    name.encode(): name
-    for name in (
+# Usual names, and the long grant type, as they are sent: these need not be decoded.
+_USUAL: Final[dict[bytes, str]] = {
+    quote_plus(text).encode(): text
+    for text in (
         "audience", "client_id", "client_secret", "code", "code_verifier", "device_code", "grant_type", "redirect_uri",
-        "refresh_token", "resource", "scope", "token",
+        "refresh_token", "resource", "scope", "token", "urn:ietf:params:oauth:grant-type:device_code",
     )
 }  # fmt: skip
 
@@ -161,7 +161,8 @@ def read_form(text: bytes, what: str) -> Fields:
         if not pair:
             continue
         raw_name, _, raw_value = pair.partition(b"=")
-        name, value = _NAMES.get(raw_name) or _decode(raw_name, what), _decode(raw_value, what)
+        name = _USUAL.get(raw_name) or _decode(raw_name, what)
+        value = _USUAL.get(raw_value) or _decode(raw_value, what)
         if not value:
             continue
         if name not in values:
