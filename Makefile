@@ -13,6 +13,7 @@ else
 BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
+RELEASE := $(VENV)/release/$(notdir $(BIN))
 
 # The first Python on this machine that is new enough; PYTHON=... chooses another.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -31,7 +32,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help demo test others check fix bench performance fuzz map api docs pins clean
+.PHONY: help demo test quick others check fix bench performance fuzz dist map api docs pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -84,6 +85,16 @@ performance: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## measure the server
 	$(PY) -m tools.performance
 	$(PY) -m tools.sizing
 
+dist: $(VENV)/dev $(VENV)/release/ready ## the packages for a release in dist/, checked, with a list of their parts (SBOM)
+	rm -rf dist
+	$(BIN)/uv build --quiet --no-build-isolation --python $(PY) --out-dir dist .
+	rm -f dist/.gitignore
+	$(RELEASE)/twine check --strict dist/*
+	$(RELEASE)/check-wheel-contents dist/*.whl
+	$(RELEASE)/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible \
+		--of JSON -o dist/keyfob.cdx.json
+	$(RELEASE)/zizmor --offline --quiet .github/workflows
+
 fuzz: $(VENV)/dev ## odd requests to every endpoint for two minutes (ARGS="600 7": for ten, beginning with seed 7)
 	PYTHONPATH=src $(PY) -m tools.fuzz $(ARGS)
 
@@ -105,7 +116,7 @@ docs: $(VENV)/dev ## update every page that is generated from the code
 	$(PY) -m tools.performance
 
 pins: $(VENV)/tools ## update all pinned versions, with hashes
-	for set in dev run bootstrap peers; do \
+	for set in dev run bootstrap peers release; do \
 		$(BIN)/uv pip compile requirements/$$set.in -o requirements/$$set.txt --quiet --upgrade \
 			$$(test $$set = dev || echo -c requirements/dev.txt) \
 			--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -146,6 +157,11 @@ $(VENV)/wheel: pyproject.toml README.md LICENSE $(SOURCES) $(VENV)/run
 	@rm -rf $(VENV)/built
 	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(PY) --out-dir $(VENV)/built .
 	$(BIN)/uv pip install --quiet --python $(PY) --compile-bytecode --no-deps --reinstall --no-index $(VENV)/built/*.whl
+	@touch $@
+
+$(VENV)/release/ready: requirements/release.txt $(VENV)/tools
+	$(BIN)/uv venv --quiet --clear --python $(PY) $(VENV)/release
+	$(BIN)/uv pip sync --quiet --python $(RELEASE)/python --require-hashes requirements/release.txt
 	@touch $@
 
 # Foreign programs for tests/wild, in an environment of their own, so that their dependencies do not clash with ours.

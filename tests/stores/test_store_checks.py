@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import sqlite3
 import stat
@@ -246,3 +247,13 @@ def test_a_file_that_is_locked_at_the_start_is_unavailable(tmp_path: Path) -> No
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreUnavailable):
             SqliteStore(path)
+
+
+def test_a_store_in_memory_that_is_dropped_closes_its_database() -> None:
+    """From 3.13 on, Python warns of one that is not closed."""
+    store = SqliteStore()
+    database = store._writer
+    del store
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        database.execute("SELECT 1")

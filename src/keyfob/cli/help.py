@@ -10,10 +10,10 @@ from typing import Final
 from keyfob.cli import manual
 from keyfob.errors import CODES, Misuse
 
-PAGES: Final = ("audit", "calls", "commands", "errors", "frameworks", "guard", "https", "interop", "login",
+PAGES: Final = ("audit", "auth0", "calls", "commands", "errors", "frameworks", "guard", "https", "interop", "login",
                 "operations", "standards", "tenant", "vault", "wire")  # fmt: skip
 _LINK: Final = re.compile(r"\[([^]]+)\]\(([^)\s]+)\)")
-_NAMED: Final = re.compile(r"(?:docs/)?([a-z]+)\.md(?:#([a-z0-9-]+))?\Z")
+_NAMED: Final = re.compile(r"(?:docs/)?([a-z0-9]+)\.md(?:#([a-z0-9-]+))?\Z")
 
 
 def find(word: str) -> str:

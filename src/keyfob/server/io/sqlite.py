@@ -11,6 +11,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -76,6 +77,8 @@ class SqliteStore:
         self._reading = threading.Lock() if path else self._lock
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        if path is None:  # a tenant in memory may be dropped without being closed
+            weakref.finalize(self, self._writer.close)
 
     async def read(self, work: Work[T]) -> T:
         with self._reading, _translated():
