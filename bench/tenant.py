@@ -92,12 +92,14 @@ def _programs(
 ) -> dict[str, Program]:
     """Return the servers, each with an empty store."""
 
+    # Each of our logins takes the hash of a password.
+    count, secret = str(CONNECTIONS if "refresh" in work else 0), SECRET.reveal()
+
     def ours(source: Path, url: str) -> Program:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        command = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder, str(CONNECTIONS), url]
+        command = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder, count, url]
         return Program(command, "/oauth/token", "/oauth/device/code", "bench", environment(source))
 
-    count, secret = str(CONNECTIONS), SECRET.reveal()
     theirs = [str(node()), str(HERE / "peers" / "provider.mjs"), str(MODULES), secret, count]
     found = {"SQLite": ours(ROOT / "src", "")}
     if base is not None:

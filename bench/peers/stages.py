@@ -37,7 +37,7 @@ from keyfob.testing.example_tenant import ORDERS, SECRET, STOCK, example_config
 
 ISSUER, PEER = "http://127.0.0.1:8790/", "127.0.0.1"
 EMAIL, WORD = "bench@example.com", "correct horse battery staple"
-AT_ONCE, LOGINS, BATCHES, CALLS = 32, 64, 24, 8
+AT_ONCE, LOGINS, BATCHES, CALLS, EVENTS = 32, 64, 24, 8, 64
 Job = Callable[[int], Awaitable[None]]
 
 
@@ -168,7 +168,7 @@ async def stages(bench: Bench) -> dict[str, Job]:
     found["mint: decide access"] = _plain(partial(decide_client_access, config, call.application, grant))
     found["mint: claims and signature"] = _plain(partial(site.token_issuer.issue, content, call.now, random))
     found["mint: event"] = _plain(partial(call.note, "seccft", audience=STOCK))
-    found["mint: event, written"] = partial(_write_events, bench, call)
+    found[f"mint: {EVENTS} events and their writing"] = partial(_write_events, bench, call)
     found["mint: answer"] = _plain(partial(call.token_response, issued))
     found["bare ES256"] = _plain(_bare(site, "ES256"))
     found["bare RS256"] = _plain(_bare(site, "RS256"))
@@ -198,8 +198,8 @@ async def _outer(
 
 
 async def _write_events(bench: Bench, call: ClientRequest, number: int) -> None:
-    """Make events and write them, as happens later and in batches."""
-    for _ in range(number):
+    """Make events and wait until they are written, as happens later and in batches."""
+    for _ in range(number * EVENTS):
         call.note("seccft", audience=STOCK)
     await bench.settle()
 

@@ -45,10 +45,6 @@ class Request:
             return self.url.partition("?")[0]
         return urlsplit(self.url).path or "/"
 
-    def named(self, request_id: str) -> Request:
-        """Return the request with that id. Each request is given one, and `replace` would take four times as long."""
-        return Request(self.method, self.url, self.headers, self.body, self.peer, self.certificate, request_id)
-
     @property
     def query(self) -> str:
         """The query without its question mark, or ""."""

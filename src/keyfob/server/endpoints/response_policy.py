@@ -54,7 +54,7 @@ async def apply_policy(
     """Call the endpoint within the rate limit, and add the headers of its policy."""
     origin = _origin(site, request, policy)
     name = "x-auth0-requestid" if site.config.wire == "auth0" else "x-request-id"
-    request = request.named(site.random(_ID_BYTES).hex())
+    request = named(request, site.random(_ID_BYTES).hex())
     headers: Headers = ((name, request.request_id), *origin)
     if request.method == "OPTIONS" and origin:
         methods = (request.header("access-control-request-method") or "").upper()
@@ -79,6 +79,13 @@ async def apply_policy(
     if policy.names_charset and site.config.wire == "auth0" and own[:1] == _JSON:
         own = (*_JSON_UTF8, *own[1:])
     return Response(response.status, own + headers, response.body)
+
+
+def named(request: Request, request_id: str) -> Request:
+    """Return the request with that id. `replace` would take four times as long, at every request."""
+    return Request(
+        request.method, request.url, request.headers, request.body, request.peer, request.certificate, request_id
+    )
 
 
 def _origin(site: Site, request: Request, policy: ResponsePolicy) -> Headers:
