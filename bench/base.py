@@ -21,9 +21,9 @@ LAST = "c49af53"
 
 @contextmanager
 def base_tree() -> Iterator[tuple[str, Path] | None]:
-    """Yield the name of the revision and the path of its `src`, or None if git does not have it."""
+    """Yield the name of the revision and its `src` and `bench`, or None if git does not have it."""
     revision = os.environ.get("BASE") or _git("describe", "--tags", "--abbrev=0").decode().strip() or LAST
-    archive = _git("archive", "--format=tar", revision, "src")
+    archive = _git("archive", "--format=tar", revision, "src", "bench")
     if not archive:
         print(f"  git has no revision {revision} here: only the present state is measured")
         yield None
@@ -31,12 +31,12 @@ def base_tree() -> Iterator[tuple[str, Path] | None]:
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
             packed.extractall(folder, filter="data")
-        yield revision, Path(folder, "src")
+        yield revision, Path(folder)
 
 
-def environment(source: Path) -> dict[str, str]:
+def environment(tree: Path) -> dict[str, str]:
     """Return the environment of a process that imports keyfob from a source tree."""
-    return {**os.environ, "PYTHONPATH": str(source)}
+    return {**os.environ, "PYTHONPATH": str(tree / "src")}
 
 
 def _git(*words: str) -> bytes:

@@ -95,16 +95,16 @@ def _programs(
     # Each of our logins takes the hash of a password.
     count, secret = str(CONNECTIONS if "refresh" in work else 0), SECRET.reveal()
 
-    def ours(source: Path, url: str) -> Program:
+    def ours(tree: Path, url: str) -> Program:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         command = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder, count, url]
-        return Program(command, "/oauth/token", "/oauth/device/code", "bench", environment(source))
+        return Program(command, "/oauth/token", "/oauth/device/code", "bench", environment(tree))
 
     theirs = [str(node()), str(HERE / "peers" / "provider.mjs"), str(MODULES), secret, count]
-    found = {"SQLite": ours(ROOT / "src", "")}
+    found = {"SQLite": ours(ROOT, "")}
     if base is not None:
         found["SQLite, before"] = ours(base, "")
-    found["PostgreSQL"] = ours(ROOT / "src", database.new_database(is_empty=True))
+    found["PostgreSQL"] = ours(ROOT, database.new_database(is_empty=True))
     found[PEER] = Program(theirs, "/token", "/device/auth", "native", os.environ)
     if go is not None:
         algorithm = "ES256" if "ES256" in work else "RS256"
