@@ -106,7 +106,18 @@ def _find(program: str) -> str | None:
 
 def _login(home: Path, clean: Mapping[str, str], keyfob: str, *vault: list[str]) -> dict[str, str]:
     """Store a login; return the environment for it, or {} if that vault is not supported here."""
-    profile = App(issuer="https://login.example/", client_id="cli").profile
+    store_login(home)
+    found = {**clean, "KEYFOB_HOME": str(home)}
+    for words in vault:
+        if subprocess.run([keyfob, "vault", *words], env=found, check=False, capture_output=True).returncode:
+            return {}
+    subprocess.run([keyfob, "token"], env=found, check=True, capture_output=True)
+    return found
+
+
+def store_login(home: Path) -> None:
+    """Store a login whose token is valid, and its settings."""
+    profile = App(issuer="https://login.example/", client_id="cli", profile="default").profile
     now = datetime.now(UTC)
     stored = StoredLogin(
         issuer=profile.issuer, client_id=profile.client_id, audience=None, token_endpoint="https://login.example/token",
@@ -115,12 +126,6 @@ def _login(home: Path, clean: Mapping[str, str], keyfob: str, *vault: list[str])
     )  # fmt: skip
     run(FileVault(home).save(profile.name, replace(stored, generation=1)))
     ProfileFiles(home).save(profile)
-    found = {**clean, "KEYFOB_HOME": str(home)}
-    for words in vault:
-        if subprocess.run([keyfob, "vault", *words], env=found, check=False, capture_output=True).returncode:
-            return {}
-    subprocess.run([keyfob, "token"], env=found, check=True, capture_output=True)
-    return found
 
 
 def _side_by_side(things: Mapping[str, tuple[list[str], Mapping[str, str]]]) -> dict[str, float]:

@@ -15,7 +15,17 @@ from keyfob.protocol.grants import GRANT_TYPES
 from keyfob.server.settings.config import SHORTEST_PASSWORD
 from keyfob.server.settings.field_types import GRANTS, LARGEST_COUNT, METHODS, PUBLIC_KEYS, SHORT_GRANTS
 from keyfob.server.settings.registered import MOST_KEYS
-from keyfob.server.settings.schema import API, APPLICATION, ARRAYS, REFRESH, TENANT, Key, TableSchema
+from keyfob.server.settings.schema import (
+    API,
+    APPLICATION,
+    ARRAYS,
+    DEVICE,
+    OWN_DEVICE,
+    REFRESH,
+    TENANT,
+    Key,
+    TableSchema,
+)
 from keyfob.server.settings.users import LONGEST_EMAIL, USER
 from tools.source import ROOT, settle
 
@@ -50,7 +60,8 @@ def reference_of(kinds: Mapping[str, Shape]) -> Shape:
 TEXT: Final = {"type": "string"}
 SOME_TEXT: Final = {**TEXT, "minLength": 1}
 TEXTS: Final = list_of(TEXT)
-WEB_URLS: Final = list_of(matching("[Hh][Tt][Tt][Pp][Ss]?://[!-~]+"))
+WEB_URL: Final = matching("[Hh][Tt][Tt][Pp][Ss]?://[!-~]+")
+WEB_URLS: Final = list_of(WEB_URL)
 SPAN: Final = matching("([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}([.][0-9]{1,6})?s)?")
 PRIVATE_MEMBERS: Final = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 JWK: Final = {**table_of({"anyOf": [TEXT, TEXTS]}), "propertyNames": {"not": {"enum": PRIVATE_MEMBERS}}}
@@ -78,8 +89,11 @@ NARROWER: Final[dict[TableSchema, dict[str, Shape]]] = {
     TENANT: {
         "issuer": matching("https?://[!-~]*/"),
         "colour": matching("#[0-9a-fA-F]{6}"),
-        "logo": matching("(/|[Hh][Tt][Tt][Pp][Ss]?://).*"),
+        "support": matching("(mailto:|[Hh][Tt][Tt][Pp][Ss]?://).*"),
+        "privacy": WEB_URL,
+        "terms": WEB_URL,
         "logout_urls": WEB_URLS,
+        "places": matching("(/|[A-Za-z]:).*"),
         "password_length": {"minimum": SHORTEST_PASSWORD, "maximum": 64},
     },
     APPLICATION: {
@@ -121,7 +135,7 @@ def schema() -> Shape:
 
 def _table(name: str, found: TableSchema, words: Mapping[str, Mapping[str, str]]) -> Shape:
     own = NARROWER.get(found, {})
-    nested = {"refresh": REFRESH}
+    nested = {"refresh": REFRESH, "device": DEVICE if found is TENANT else OWN_DEVICE}
     shapes: dict[str, Shape] = {word: shape for word, shape in own.items() if word not in found.keys}
     for key in found.keys.values():
         plain = _table(key.name, nested[key.name], words) if key.name in nested else _value(key)

@@ -67,6 +67,17 @@ def test_asked_from_is_right_or_hidden() -> None:
     assert "127.0.0.1" not in unnamed
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "nearness"), [("198.51.100.5", "same"), ("203.0.113.5", "other"), ("2001:db8::5", "unknown")]
+)
+def test_nearness_is_of_the_forwarded_addresses(forwarded: str, nearness: str) -> None:
+    """[AS-10027-02]: behind a proxy, every connection comes from one network."""
+    named = scene_of(trusted_proxies=("127.0.0.1/32",))
+    assert f'data-nearness="{nearness}"' in shown_at_activate(named, forwarded)
+    unnamed = shown_at_activate(scene_of(), forwarded)
+    assert "data-nearness" not in unnamed, "nothing is known, so nothing is said and nobody is warned"
+
+
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "localhost", "10.0.0.1/8", ""])
 def test_proxies_are_networks_and_not_everybody(network: str) -> None:
     """[FS-05]."""

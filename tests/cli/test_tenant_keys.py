@@ -175,6 +175,7 @@ def test_logins_are_listed_by_user_and_application(desk: Desk) -> None:
     assert sorted(str(one["kind"]) for one in every) == ["refresh", "refresh", "refresh", "session"]
     [other] = desk.type("logins list --user other@example.com --json").objects()
     assert (other["email"], other["client_id"], other["network"]) == ("other@example.com", "cli", "192.0.2.7")
+    assert other["device"] == "pats-laptop"
     assert len(desk.type("logins list --app cli --json").objects()) == 2
     assert len(desk.type("logins list --limit 1 --json").objects()) == 1
     shown = desk.type("logins list --user other@example.com").out

@@ -5,11 +5,17 @@ import importlib.util
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import keyfob
+from keyfob.client.io.vault.vault_file import FileVault
+from keyfob.login import App
+from keyfob.protocol.secret import Secret
+from keyfob.run import run
+from keyfob.testing.strict_issuer import StrictIssuer
 from tools import api
 from tools.source import ROOT, modules
 
@@ -52,9 +58,9 @@ NOT_BEFORE_FIRST_USE = [
 ]
 
 
-def loaded_by(statement: str) -> set[str]:
+def loaded_by(statement: str, *arguments: str) -> set[str]:
     ran = subprocess.run(
-        [sys.executable, "-I", "-c", f"{statement}\nimport sys\nprint(*sys.modules, sep='\\n')"],
+        [sys.executable, "-I", "-c", f"{statement}\nimport sys\nprint(*sys.modules, sep='\\n')", *arguments],
         capture_output=True,
         text=True,
         check=True,
@@ -131,23 +137,80 @@ def test_importing_a_public_module_loads_these_modules_and_no_other(public: str)
     assert loaded_by(f"import {public}") - loaded_by(STANDARD[public]) == OURS[public]
 
 
-def test_importing_guard_or_app_does_not_load_what_is_needed_later() -> None:
+def test_importing_a_guard_loads_no_more_than_its_module() -> None:
     assert loaded_by("from keyfob.guard import Guard") == loaded_by("import keyfob.guard")
-    app = loaded_by("from keyfob.login import App")
-    needed_later = [
-        "auth",
-        "flows",
-        "io",
-        "model.notices",
+
+
+APP = "from keyfob.login import App"
+APP_MADE = f"{APP}\napp = App(issuer='https://login.example/', client_id='cli', home=pathlib.Path(sys.argv[1]))"
+STORED_TOKEN = f"{APP_MADE}\nassert app.session().token() == 'a-token'"
+# The modules of keyfob.client that importing App loads, those that making one adds, and those that its token adds.
+CLIENT = {
+    APP: {"", "model", "model.account_mismatch", "model.assurance"},
+    APP_MADE: {
+        "io", "io.vault", "io.vault.files", "io.vault.lock", "io.vault.quick_file", "io.vault.seals",
+        "io.vault.vault_file", "model.callback", "model.certificate", "model.envelope", "model.file_version",
+        "model.flow_names", "model.presets", "model.profile", "model.source", "model.storage_choice",
         "model.stored_login",
-        "ports",
-        "session.login",
-        "session.renewal",
-        "session.storage",
-    ]
-    assert {module.name for module in modules()} >= {f"keyfob.client.{name}" for name in needed_later}
-    assert app.isdisjoint({f"keyfob.client.{name}" for name in needed_later})
-    assert app.isdisjoint({"asyncio", "cryptography", "email", "logging", "secrets", "socket", "ssl"})
+    },
+    STORED_TOKEN: {
+        "auth", "auth.credentials", "io.clocks", "io.world", "model.moment", "ports", "session", "session.freshness",
+        "session.login", "session.renewal", "session.storage",
+    },
+}  # fmt: skip
+# Each takes 2 ms to 70 ms. `pathlib` and `json` come with an App that is made.
+NOT_FOR_A_STORED_TOKEN = {
+    "asyncio", "cryptography", "email", "httpx2", "keyfob.io.http", "keyfob.protocol.grants", "keyfob.protocol.http",
+    "keyfob.protocol.metadata", "logging", "secrets", "shutil", "signal", "socket", "ssl", "subprocess", "tempfile",
+}  # fmt: skip
+NOT_FOR_APP = {"datetime", "hashlib", "json", "pathlib", "urllib.parse"}
+
+
+def test_app_its_creation_and_a_stored_token_load_these_modules_and_no_other(tmp_path: Path) -> None:
+    expected: set[str] = set()
+    store_login(tmp_path)
+    for statement, more in CLIENT.items():
+        loaded = loaded_by(f"import sys\n{'' if statement == APP else 'import pathlib'}\n{statement}", str(tmp_path))
+        expected |= {f"keyfob.client.{name}".removesuffix(".") for name in more}
+
+        assert {name for name in loaded if f"{name}.".startswith("keyfob.client.")} == expected
+        assert loaded.isdisjoint(NOT_FOR_A_STORED_TOKEN | (NOT_FOR_APP if statement == APP else set[str]()))
+
+
+def store_login(home: Path) -> None:
+    profile = App(issuer="https://login.example/", client_id="cli").profile
+    issuer = StrictIssuer(profile.issuer)
+    run(FileVault(home).save(profile.name, replace(issuer.log_in(profile), access_token=Secret("a-token"))))
+
+
+def test_the_list_of_commands_loads_no_command_and_no_parser() -> None:
+    asked = "import contextlib, io, sys\nsys.argv = ['keyfob', '--help']\nfrom keyfob.__main__ import main\n"
+    loaded = loaded_by(f"{asked}with contextlib.redirect_stdout(io.StringIO()):\n    assert main() == 0\n")
+
+    assert {name for name in loaded if name.startswith("keyfob.cli.")} == {
+        "keyfob.cli.core_files",
+        "keyfob.cli.exit_codes",
+        "keyfob.cli.main",
+        "keyfob.cli.manual",
+        "keyfob.cli.output",
+    }
+    assert {name for name in loaded if name.startswith("keyfob.client.")} == {
+        "keyfob.client.model",
+        "keyfob.client.model.printable",
+    }
+    assert loaded.isdisjoint({"argparse", "dataclasses", "datetime", "hashlib", "inspect", "json", "pathlib", "shutil"})
+
+
+SDKS = ("azure", "botocore", "globus_sdk", "google", "keyring", "mcp")
+
+
+def test_a_session_loads_an_sdk_only_for_its_adapter(tmp_path: Path) -> None:
+    store_login(tmp_path)
+    session = f"import pathlib, sys\n{APP_MADE}\nsession = app.session()\n"
+    assert loaded_by(f"{session}import keyfob.login.aio", str(tmp_path)).isdisjoint(SDKS)
+    for name, sdks in (("azure", {"azure"}), ("google", {"google"}), ("globus", {"globus_sdk"}), ("mcp", {"mcp"}),
+                       ("botocore", set[str]())):  # fmt: skip
+        assert loaded_by(f"{session}session.auth_for_{name}()", str(tmp_path)) & set(SDKS) == sdks
 
 
 LAZY = ["guard", "login/__init__"]

@@ -5,7 +5,7 @@ from dataclasses import MISSING
 
 import pytest
 
-from keyfob.server.settings.schema import ARRAYS, REFRESH, TENANT, Key, TableSchema
+from keyfob.server.settings.schema import ARRAYS, DEVICE, OWN_DEVICE, REFRESH, TENANT, Key, TableSchema
 from keyfob.server.settings.users import USER
 from tools.tenant_schema import PAGE, ROW, SECTION
 
@@ -13,6 +13,7 @@ SECTIONS = dict(SECTION.findall(PAGE.read_text(encoding="utf-8")))
 SHAPES: dict[str, TableSchema] = {
     "tenant": TENANT,
     "refresh": REFRESH,
+    "device": DEVICE,
     "users": USER,
     **{name: shape for name, (_, shape, _) in ARRAYS.items()},
 }
@@ -23,7 +24,7 @@ def default_of(key: Key) -> str:
         return "has to be said"
     if key.default is None:
         return "not said"
-    return "see below" if key.name == "refresh" else f"`{json.dumps(key.type.write(key.default))}`"
+    return "see below" if key.name in {"refresh", "device"} else f"`{json.dumps(key.type.write(key.default))}`"
 
 
 def test_every_table_has_a_section() -> None:
@@ -40,3 +41,9 @@ def test_every_key_is_on_the_page_with_its_type_and_its_default(name: str) -> No
 @pytest.mark.parametrize("name", [name for name, shape in SHAPES.items() if shape.extra])
 def test_keys_that_are_read_separately_are_on_the_page_too(name: str) -> None:
     assert [word for word in SHAPES[name].extra if f"`{word}`" not in SECTIONS[name]] == []
+
+
+def test_an_application_has_its_own_value_for_each_rule_of_the_tenant() -> None:
+    own = [(key.name, key.type.description, key.default) for key in OWN_DEVICE.keys.values()]
+
+    assert own == [(key.name, key.type.description, None) for key in DEVICE.keys.values()]

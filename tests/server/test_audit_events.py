@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import cast, get_args
 from urllib.parse import parse_qsl, urlsplit
@@ -14,6 +16,7 @@ import pytest
 from keyfob.protocol.http import Request, Response, form_request
 from keyfob.server.audit_event import CODES, LIMIT_CODES, LONGEST, MEMBERS, OWN_PREFIX, write_event
 from keyfob.server.ports import Limit
+from keyfob.server.settings.device_rules import DeviceRules
 from keyfob.testing.example_tenant import ORDERS, SECRET, WEB_CALLBACK
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
@@ -46,12 +49,14 @@ from tests.server.wires import (
 from tools.source import ROOT, modules
 
 # What commands, `keyfob serve`, its queue and a broken mail server write; other tests see them.
-OF_COMMANDS = {"sapi", "ss", "scp", "sdu", "keyfob_start", "keyfob_stop", "keyfob_lost", "gd_send_email_failure"}
+NEW_PASSWORD = "seven quiet otters paint the harbour"
+OF_COMMANDS = {"sapi", "ss", "scp", "sdu", "keyfob_start", "keyfob_stop", "keyfob_lost", "gd_send_email_failure",
+               "keyfob_notice_failure"}  # fmt: skip
 MEMBERS_OF_REQUESTS = ("log_id", "date", "type", "outcome", "ip", "request_id")
 SECRET_FIELDS = {
     "password", "client_secret", "code", "device_code", "user_code", "refresh_token", "access_token", "id_token",
     "code_verifier", "mfa_token", "otp", "oob_code", "binding_code", "recovery_code", "recovery_codes", "secret",
-    "token", "csrf", "state", "barcode_uri", "verification_uri_complete",
+    "token", "csrf", "state", "barcode_uri", "verification_uri_complete", "link", "current", "number",
 }  # fmt: skip
 
 
@@ -198,6 +203,54 @@ def factors_by_email(scene: Scene) -> None:
     by_email(scene)
 
 
+def accounts(scene: Scene) -> None:
+    """The page of the account, and the links in e-mails."""
+    person = scene.person()
+    for email in ("nobody@example.com", EMAIL):
+        person.open(f"{ISSUER}u/forgot")
+        person.press("send", email=email)
+    person.open(link_of(scene))
+    person.press("save", password=NEW_PASSWORD)
+    person.press("login", email=EMAIL, password=NEW_PASSWORD)
+    person.press("name", name="Pat")
+    user = asyncio.run(scene.store.read(lambda transaction: transaction.user_by_email(EMAIL)))
+    assert user is not None
+    doubted = replace(user, email_verified=False)
+    asyncio.run(scene.store.write(lambda transaction: transaction.save_user(doubted)))
+    person.open(f"{ISSUER}account")
+    person.press("confirm")
+    person.open(link_of(scene))
+    person.press("confirm")
+    person.open(f"{ISSUER}account")
+    person.press("logout")
+
+
+def link_of(scene: Scene) -> str:
+    """Return the newest link in an e-mail."""
+    return next(
+        found[0] for mail in reversed(scene.outbox.sent) if (found := re.search(r"https://\S+link=\S+", mail.text))
+    )
+
+
+def devices_elsewhere(scene: Scene) -> None:
+    """A device login that is undone by its link, and one from a network whose logins are refused."""
+    person = person_of(scene)
+    person.open(str(device_codes(scene)["verification_uri_complete"]))
+    person.press("confirm")
+    log_in(person)
+    [link] = re.findall(r"/u/end\?link=[\w-]+", scene.outbox.sent[-1].text)
+    person.open(f"{ISSUER[:-1]}{link}")
+    person.press("end")
+    site = scene.tenant._site
+    site.reconfigure(replace(site.config, device=DeviceRules("deny")), site.tenant_keys)
+    scene.pair.peer, before = "198.51.100.66", scene.pair.peer
+    codes = device_codes(scene)
+    scene.pair.peer = before
+    person.open(str(codes["verification_uri_complete"]))
+    person.page.forms[0].buttons.append(("button", "confirm"))
+    person.press("confirm")
+
+
 def told(scene: Scene) -> set[str]:
     return {str(event["type"]) for event in scene.events}
 
@@ -205,7 +258,8 @@ def told(scene: Scene) -> set[str]:
 @pytest.fixture(scope="module")
 def stories() -> list[tuple[Scene, set[str]]]:
     found: list[tuple[Scene, set[str]]] = []
-    for story in (logins, limits, factors, factors_of_pages, factors_by_email):
+    chosen = (logins, limits, factors, factors_of_pages, factors_by_email, accounts, devices_elsewhere)
+    for story in chosen:
         scene = scene_of(name="Example", mfa="always" if "factors" in story.__name__ else "enrolled")
         secrets = watch(scene)
         story(scene)

@@ -96,3 +96,16 @@ def test_a_refresh_adds_no_entry_to_an_index_of_postgresql(postgres: Postgres) -
     while (found := postgres.sql(url, counts)) != [(3, 3)] and time.monotonic() < until:
         pass
     assert found == [(3, 3)]
+
+
+def test_a_refresh_reads_once_and_writes_once(tmp_path: Path) -> None:
+    """Each statement is a round trip on PostgreSQL. That of the version is SQLite's alone, and costs no round trip."""
+    store = SqliteStore(tmp_path / "store.sqlite3")
+    scene = Scene(store=store)
+    token = _refresh_token(scene)
+    scene.post("oauth/token")  # expired rows are deleted with this request, and not with the next
+    statements: list[str] = []
+    store._writer.set_trace_callback(statements.append)
+    scene.post("oauth/token", client_id="keyfob-cli", grant_type=REFRESH_TOKEN, refresh_token=token)
+    words = [statement.split()[0] for statement in statements]
+    assert words == ["BEGIN", "PRAGMA", "SELECT", "INSERT", "COMMIT"]

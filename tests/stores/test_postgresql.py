@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import asyncpg
 import pytest
 
 from keyfob.errors import Misuse, StoreUnavailable
+from keyfob.server.audit_event import write_event
 from keyfob.server.decide.device import Issue, decide_poll
 from keyfob.server.io.postgresql import PostgresStore
 from keyfob.server.ports import Transaction
@@ -161,6 +163,47 @@ def test_one_of_two_nodes_adds_a_user_with_an_address(url: str) -> None:
             return sum(await asyncio.gather(*(store.write(lambda t, i=i: add(t, f"auth0|{i}")) for i, store in stores)))  # type: ignore[misc]
 
     assert asyncio.run(run()) == 1
+
+
+def test_nodes_that_write_the_audit_log_wait_for_each_other(url: str) -> None:
+    """[FS-18] None runs again, so that a log that all nodes write holds up no login."""
+    runs = 0
+
+    async def log(transaction: Transaction) -> None:
+        nonlocal runs
+        runs += 1
+        await transaction.log_events([write_event("s", NOON, str(runs), {})] * 3)
+
+    async def run() -> list[int]:
+        async with opened(url) as one, opened(url) as two:
+            await asyncio.gather(*(store.write(log) for store in (one, two) * 20))
+            return [event.number for event in await one.read(lambda transaction: transaction.logged_events(0, 1000))]
+
+    assert asyncio.run(run()) == list(range(1, 121))
+    assert runs == 40
+
+
+def test_a_change_with_its_event_runs_again_if_another_event_came_between(url: str) -> None:
+    """[FS-18] As of a command: its snapshot is older than the lock of the log."""
+    runs = 0
+
+    async def run() -> list[str]:
+        async with opened(url) as one, opened(url) as two:
+
+            async def change(transaction: Transaction) -> None:
+                nonlocal runs
+                runs += 1
+                await count_one(transaction)
+                if runs == 1:
+                    await two.write(lambda other: other.log_events([write_event("s", NOON, "node", {})]))
+                await transaction.log_events([write_event("s", NOON, "command", {})])
+
+            await one.write(change)
+            found = await one.read(lambda transaction: transaction.logged_events(0, 10))
+            return [json.loads(event.event)["log_id"] for event in found]
+
+    assert asyncio.run(run()) == ["node", "command"]
+    assert runs == 2
 
 
 def test_a_function_that_reads_twice_sees_one_snapshot(url: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +14,8 @@ from keyfob.errors import LoginDeclined, LoginRequired, Malformed, Misuse, Refus
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response
 from keyfob.run import run
+from keyfob.serve import ready_config
+from keyfob.server.settings.device_rules import DeviceRules
 from keyfob.testing.person import Person
 from keyfob.testing.scene import ISSUER, ORDERS, Scene, SceneWorld, approve
 
@@ -230,3 +234,29 @@ def test_a_token_is_not_sent_in_clear_beyond_this_machine(scene: Scene, address:
     with pytest.raises(Misuse):
         scene.app().session().send(Request("GET", address))
     assert len(scene.pair.sent) == before
+
+
+def test_a_person_carries_the_number_of_the_page_back_to_the_terminal() -> None:
+    """[AS-10027-02]: the program shows where it runs, and the person types what the page shows, once wrongly."""
+    scene = Scene(replace(ready_config(ISSUER), name="Example", device=DeviceRules(number_back=True)))
+    person, typed = scene.person(), list[str]()
+
+    def acts(notice: Notice) -> None:
+        if isinstance(notice, CodeShown):
+            assert notice.verification_uri_complete
+            assert "pats-laptop · Linux (as it says itself)" in person.open(notice.verification_uri_complete).text
+            approve(person, notice)
+
+    def answer() -> str:
+        number = re.search(r"\d{3} \d{3}", person.page.text)
+        assert number is not None
+        typed.append("000 000" if not typed else number[0])
+        return typed[-1]
+
+    app = scene.app(acts)
+    world = app._world  # type: ignore[attr-defined]
+    assert isinstance(world, SceneWorld)
+    world.here = replace(world.here, host="pats-laptop", system="Linux")
+    world.answers["number"] = answer
+    assert app.log_in().person == "person@example.com"
+    assert len(typed) == 2

@@ -14,6 +14,7 @@ from keyfob.client.model.notices import (
     LoginInAnotherProcess,
     NetworkTrouble,
     NotBound,
+    NumberRefused,
     PasswordWarned,
     PasteRefused,
     RecoveryCodeMade,
@@ -97,11 +98,18 @@ _FlowNotice = (
     | FlowRefused
     | FactorRefused
     | NotBound
+    | NumberRefused
     | PasswordWarned
     | PasteAsked
     | PasteRefused
     | RecoveryCodeMade
 )
+
+
+def _refused_event(notice: FactorRefused | NumberRefused) -> dict[str, object]:
+    if isinstance(notice, NumberRefused):
+        return {"event": "number_refused", "tries_left": notice.tries_left}
+    return {"event": "factor_refused"}
 
 
 def _flow_event(notice: _FlowNotice) -> dict[str, object]:
@@ -122,7 +130,7 @@ def _flow_event(notice: _FlowNotice) -> dict[str, object]:
             return {"event": "refused", "flow": notice.door, "next": notice.following, "message": notice.why}
         case ApprovalAwaited():
             return {"event": "approval_awaited", "where": notice.where}
-        case FactorRefused():
-            return {"event": "factor_refused"}
+        case FactorRefused() | NumberRefused():
+            return _refused_event(notice)
         case _:  # pragma: no cover
             assert_never(notice)

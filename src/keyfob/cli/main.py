@@ -6,14 +6,20 @@ import importlib
 import os
 import signal
 import sys
-from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from keyfob.cli import core_files, output
 from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED, SIGNALLED
-from keyfob.cli.parser import Parser, sentence
 from keyfob.errors import KeyfobError, Misuse
+from keyfob.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from keyfob.cli import parser as parsing
+else:  # loads argparse: 4 ms, and `keyfob --help` needs none
+    parsing = LazyModule("keyfob.cli.parser")
 
 # Name and description. Each command is a module in cli/commands, imported only when the command is run.
 COMMANDS: Final[dict[str, str]] = {
@@ -22,16 +28,23 @@ COMMANDS: Final[dict[str, str]] = {
     "call": "make an HTTP call with the token, with curl's habits",
     "inspect": "what a token says, who signed it, and why an API would refuse it",
     "run": "start a program with the token in its environment",
+    "setup": "one login for git, kubectl, aws, docker, pip, npm and bazel",
+    "helper": "reply to a tool that asks for a token, in the protocol of the tool",
     "whoami": "who is logged in, at which issuer, until when",
     "status": "how a login stands, and until when; asks the issuer if you want",
+    "switch": "choose which of your logins is used from now on",
     "logout": "end the login at the server, and forget it here",
     "profile": "list, show, use, remove: which logins there are",
     "explain": "where each setting comes from, how a login would go, where tokens are kept, and why",
     "doctor": "what is wrong here, and what to do about it",
+    "prompt": "who is logged in here, for the prompt of your shell",
+    "agent": "hand out short tokens, and nothing else, to containers and coding agents",
+    "mcp": "log in to remote MCP servers, and bring that login to programs that cannot",
     "completion": "words for a shell that completes what you type",
     "vault": "where and how tokens are kept; move them elsewhere",
     "serve": "run a tenant: a server that gives tokens",
     "tenant": "what is registered at a tenant: its file tenant.toml, applications, APIs, people",
+    "new": "write a small program with a login, its API and its tests, to begin with",
     "demo": "a tenant, an API and a program that logs in, on this machine",
 }
 # Packages of the extra `serve`; a client does not need them.
@@ -104,7 +117,7 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         raise Misuse("there is no such command", hint=_nearest(name))
     command = cast(Command, importlib.import_module(f"keyfob.cli.commands.{name}"))
-    parser = Parser(prog=f"keyfob {name}", description=sentence(COMMANDS[name]), allow_abbrev=False)
+    parser = parsing.Parser(prog=f"keyfob {name}", description=parsing.sentence(COMMANDS[name]), allow_abbrev=False)
     command.configure(parser)
     flags = parser.parse_args(words[1:])
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import os
+import sys
 import textwrap
 from typing import Final, NamedTuple
 
 WIDEST: Final = 100
+_USUAL_COLUMNS: Final = 80
 
 
 class ManualPage(NamedTuple):
@@ -39,6 +42,8 @@ MANUAL: Final[dict[str, ManualPage]] = {
             ("keyfob login --no-wait --json && keyfob login --resume", "show the code now, finish later"),
             ("keyfob login --profile work --scope read:orders --scope write:orders", "another login beside the first"),
             ("keyfob login --profile ci --flow machine --secret-env CI_SECRET", "a program as itself, by its secret"),
+            ("keyfob login --add-scope write:orders", "more than this login has so far"),
+            ("keyfob login https://login.example.com/ orders-cli --with-token", "for CI, by the token on stdin"),
         ),
         "docs/login.md",
     ),
@@ -46,6 +51,7 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ((0, "the token is printed"), (3, "the issuer refused"), *_USUAL),
         (
             ('curl -H "Authorization: Bearer $(keyfob token)" https://api.example.com/orders', "for any program"),
+            ('curl -H "$(keyfob token --header)" https://api.example.com/orders', "the same, with the whole header"),
             ("keyfob token --min-ttl 30m", "one that lives half an hour at least, if such can be had"),
             ("keyfob token --json --profile work", "with its scope and until when, of another login"),
         ),
@@ -78,6 +84,22 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ),
         "docs/commands.md#run",
     ),
+    "setup": ManualPage(
+        ((0, "done, or printed for a tool that is not installed here"),
+         (1, "a file could not be changed; what to write is printed"), (4, "a login is needed: keyfob login")),
+        (
+            ("keyfob setup git https://git.example.com", "git gets this login's token, for that server only"),
+            ("keyfob setup aws --role-arn arn:aws:iam::123456789012:role/deploy", "AWS, by web identity"),
+            ("keyfob setup docker registry.example.com --profile work", "of another login"),
+            ("keyfob setup git https://git.example.com --remove", "take it back"),
+        ),
+        "docs/tools.md",
+    ),
+    "helper": ManualPage(
+        ((0, "the token, or the protocol's word for no token"), (3, "the issuer refused"), *_USUAL),
+        (("keyfob helper curl https://api.example.com/orders | curl -K -", "the only one that people type"),),
+        "docs/tools.md",
+    ),
     "whoami": ManualPage(
         ((0, "somebody is logged in"), *_USUAL),
         (("keyfob whoami", "in words"), ("keyfob whoami --json --profile work", "for programs, of another login")),
@@ -105,6 +127,38 @@ MANUAL: Final[dict[str, ManualPage]] = {
             ("keyfob profile remove work", "end its login, and forget it"),
         ),
         "docs/commands.md#profile",
+    ),
+    "switch": ManualPage(
+        ((0, "done"), (4, "there is no login yet"), _NO_VAULT),
+        (
+            ("keyfob switch", "choose from a list"),
+            ("keyfob switch kim@example.com", "the login of this person, profile or issuer"),
+        ),
+        "docs/commands.md#switch",
+    ),
+    "prompt": ManualPage(
+        ((0, "printed, also if it is nothing"),),
+        (
+            ("PS1='$(keyfob prompt) \\$ '", "for bash"),
+            ("setopt PROMPT_SUBST; PROMPT='$(keyfob prompt) %# '", "for zsh"),
+        ),
+        "docs/commands.md#prompt",
+    ),
+    "agent": ManualPage(
+        ((0, "stopped by Ctrl-C"), (3, "a login has more than may be handed out"), _LOGIN_NEEDED, _NO_VAULT),
+        (
+            ("keyfob agent", "for the login in use"),
+            ("keyfob agent orders --audience https://api.example.com --scope read:orders", "for one API and its scope"),
+        ),
+        "docs/agent.md",
+    ),
+    "mcp": ManualPage(
+        ((0, "done"), (3, "the server refused"), *_USUAL),
+        (
+            ("keyfob mcp login https://mcp.example.com/mcp --client-id ID", "find its issuer, and log in there"),
+            ("keyfob mcp proxy https://mcp.example.com/mcp", "what a program that speaks MCP over stdio starts"),
+        ),
+        "docs/mcp.md",
     ),
     "explain": ManualPage(
         ((0, "explained"),),
@@ -158,11 +212,20 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ),
         "docs/tenant.md",
     ),
+    "new": ManualPage(
+        ((0, "the project is there"), (2, "the name will not do, or is taken")),
+        (
+            ("keyfob new orders", "for argparse"),
+            ("keyfob new orders --framework typer", "for Typer; also click and cyclopts"),
+        ),
+        "docs/embed.md",
+    ),
     "demo": ManualPage(
         ((0, "every call to the API came back as it should"),),
         (
             ("keyfob demo", "log in yourself, in a browser"),
             ("keyfob demo --unattended", "a scripted person goes through the pages"),
+            ("keyfob demo --phishing", "phish a device login, and see which rules stop it"),
         ),
         "docs/login.md",
     ),
@@ -203,4 +266,15 @@ def fill(text: str, first: str = "", later: str = "", columns: int = 0) -> str:
 
 def width() -> int:
     """Return the width of the help: that of the terminal, at most WIDEST."""
-    return max(20, min(shutil.get_terminal_size().columns - 2, WIDEST))
+    return max(20, min(_columns() - 2, WIDEST))
+
+
+def _columns() -> int:
+    """Return what `shutil.get_terminal_size` returns; that module also loads three compressors: 3 ms."""
+    with contextlib.suppress(ValueError):
+        if (named := int(os.environ.get("COLUMNS", "0"))) > 0:
+            return named
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # stdout is closed, or no terminal
+        if (found := os.get_terminal_size(sys.__stdout__.fileno()).columns) > 0:  # type: ignore[union-attr]
+            return found
+    return _USUAL_COLUMNS

@@ -1,7 +1,7 @@
 """Output of all commands.
 
 Results go to stdout, everything else to stderr. With `--json`, results and errors are JSON objects, one per line on
-stdout. Text from a server is made printable first. Only `token` prints a secret.
+stdout. Text from a server is made printable first. Only `token` and `helper` print a secret.
 """
 
 from __future__ import annotations
@@ -9,18 +9,30 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import json
 import os
 import sys
 import textwrap
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from keyfob.client.model.notices import Notice, VaultNote, printable
+from keyfob.client.model.printable import printable
 from keyfob.errors import KeyfobError, SystemFailed
+from keyfob.lazy import LazyModule, shows
+
+if TYPE_CHECKING:
+    import json
+    import traceback
+
+    from keyfob.client.model import notices
+    from keyfob.client.model.time_words import clock as clock
+    from keyfob.client.model.time_words import instant as instant
+    from keyfob.client.model.time_words import span as span
+else:  # the help needs none of them: 15 ms
+    json = LazyModule("json")
+    traceback = LazyModule("traceback")
+    notices = LazyModule("keyfob.client.model.notices")
+    __getattr__, __dir__ = shows(__name__, {"keyfob.client.model.time_words": ("clock", "instant", "span")})
 
 # What writing to a stream raises. Errors of files have a name, or were translated.
 _OF_STREAMS = frozenset({errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
@@ -61,9 +73,9 @@ def remark(text: str) -> None:
     sys.stderr.flush()
 
 
-def notice(shown: Notice) -> None:
+def notice(shown: notices.Notice) -> None:
     """Print a session's notice about the vault."""
-    if isinstance(shown, VaultNote):
+    if isinstance(shown, notices.VaultNote):
         remark(shown.text)
 
 
@@ -193,7 +205,7 @@ def is_of_stdout(problem: OSError) -> bool:
 
 def _has_folder() -> bool:
     try:
-        Path.cwd()
+        os.getcwd()  # noqa: PTH109  pathlib takes 4 ms
     except OSError:
         return False
     return True
@@ -204,21 +216,3 @@ def discard_output() -> None:
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stdout.flush()
-
-
-def instant(when: datetime | None) -> str | None:
-    """Return a time for JSON: RFC 3339, UTC, whole seconds."""
-    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def clock(when: datetime) -> str:
-    """Return a time for people, in the local time zone."""
-    return when.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def span(length: timedelta) -> str:
-    """Return a duration for people."""
-    minutes = int(length.total_seconds()) // 60
-    if minutes >= 120:
-        return f"{minutes // 60} h"
-    return f"{minutes} min" if minutes else f"{int(length.total_seconds())} s"

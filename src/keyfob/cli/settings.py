@@ -106,15 +106,19 @@ class Settings:
         return None
 
 
-def find_settings(flags: Namespace) -> Settings:
+def find_settings(flags: Namespace, *, reads_project: bool = True) -> Settings:
     """Read the variables and files.
+
+    Args:
+        flags: The flags of the command.
+        reads_project: Whether the project's file counts.
 
     Raises:
         Misuse: A file has a mistake or a setting that it may not have, or belongs to another user.
     """
     layers = _environment()
     files: list[Path] = []
-    project = _find_project()
+    project = _find_project() if reads_project else None
     if project is not None:
         layers.append(_layer("project", project, _texts(_read_file(project), _IN_PROJECT, project)))
         files.append(project)

@@ -11,18 +11,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from keyfob.client.model.callback import Callback
-from keyfob.client.model.lock_holder import LockHolder
-from keyfob.client.model.moment import Moment
-from keyfob.client.model.notices import Notice
-from keyfob.client.model.question import Question
-from keyfob.client.model.server_capabilities import ServerCapabilities
-from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.model.surroundings import Surroundings
-from keyfob.protocol.http import Request, Response
-from keyfob.protocol.secret import Secret
+if TYPE_CHECKING:  # a protocol needs its types for checkers only, and these load 60 classes
+    from keyfob.client.model.callback import Callback
+    from keyfob.client.model.lock_holder import LockHolder
+    from keyfob.client.model.moment import Moment
+    from keyfob.client.model.notices import Notice
+    from keyfob.client.model.question import Question
+    from keyfob.client.model.server_capabilities import ServerCapabilities
+    from keyfob.client.model.stored_login import StoredLogin
+    from keyfob.client.model.surroundings import Surroundings
+    from keyfob.protocol.http import Request, Response
+    from keyfob.protocol.secret import Secret
 
 T = TypeVar("T")
 

@@ -16,13 +16,15 @@ MARK_KEPT = "keyfob-kept 1"
 _OTHERS = 0o077
 _LARGEST = 64 * 1024
 # These variables do not change which token is printed; any other KEYFOB_* may.
-_HARMLESS = ("KEYFOB_PROFILE", "KEYFOB_HOME", "KEYFOB_STORE", "KEYFOB_DEBUG", "KEYFOB_PASSPHRASE_FILE", "KEYFOB_DATA",
+HARMLESS = ("KEYFOB_PROFILE", "KEYFOB_HOME", "KEYFOB_STORE", "KEYFOB_DEBUG", "KEYFOB_PASSPHRASE_FILE", "KEYFOB_DATA",
              "KEYFOB_DATABASE", "KEYFOB_KEYS", "KEYFOB_MASTER_KEY",
              "KEYFOB_ACCESS_TOKEN")  # fmt: skip
 _PROJECT_FILE = ".keyfob.toml"
 CHOICE = "profile"  # a file with the name that `keyfob profile use` was given
 _CONFIG_FILE = "config.toml"
 _LONGEST_NAME = 64
+HEADER_FLAG = "--header"
+HEADER = "Authorization: Bearer "
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -54,24 +56,25 @@ def state_of(home: str, profile: str) -> str:
     Raises:
         OSError: There is no login, or no settings.
     """
-    found = [_seen(f"{home}/vault/{profile}.json"), _seen(f"{home}/profiles/{profile}.json")]
+    found = [seen(f"{home}/vault/{profile}.json"), seen(f"{home}/profiles/{profile}.json")]
     for path in (f"{home}/vault.json", f"{home}/{_CONFIG_FILE}"):
         try:
-            found.append(_seen(path))
+            found.append(seen(path))
         except FileNotFoundError:
             found.append("-")
     return " ".join(found)
 
 
-def _seen(path: str) -> str:
-    seen = os.stat(path)
-    return f"{seen.st_ino}.{seen.st_mtime_ns}.{seen.st_size}"
+def seen(path: str) -> str:
+    """Return a value that changes when a file is replaced; raise `OSError` if there is none."""
+    found = os.stat(path)
+    return f"{found.st_ino}.{found.st_mtime_ns}.{found.st_size}"
 
 
 def changes_nothing() -> bool:
     """Whether no setting in the environment or a project file could select another token."""
     for name in os.environ:
-        if name.startswith("KEYFOB_") and name not in _HARMLESS:
+        if name.startswith("KEYFOB_") and name not in HARMLESS:
             return False
     folder = os.getcwd()
     while True:
@@ -109,10 +112,11 @@ def asked(words: list[str]) -> tuple[str, int] | None:
         else:
             return None
     profile = profile or os.environ.get("KEYFOB_PROFILE") or ""
-    return None if profile and not _is_name(profile) else (profile, least)
+    return None if profile and not is_name(profile) else (profile, least)
 
 
-def _is_name(profile: str) -> bool:
+def is_name(profile: str) -> bool:
+    """Whether it could be a profile's name."""
     if not profile.isascii() or len(profile) > 40 or not profile[:1].isalnum():
         return False
     return profile.replace(".", "").replace("-", "").replace("_", "").isalnum()
@@ -128,21 +132,36 @@ def _chosen(home: str) -> str:
         name = os.read(descriptor, _LONGEST_NAME).decode("ascii").strip()
     finally:
         os.close(descriptor)
-    return name if _is_name(name) else ""
+    return name if is_name(name) else ""
 
 
 def look_up(words: list[str]) -> str | None:
-    """Return the token to print, or None if the ordinary path must run."""
-    wanted = asked(words)
+    """Return the line to print, or None if the ordinary path must run."""
+    wanted = asked([word for word in words if word != HEADER_FLAG])
     if wanted is None or not changes_nothing():
         return None
     profile, least = wanted
     home = place("")[1]
     profile = profile or (_chosen(home) if home else "")
-    path = place(profile)[0]
-    if not path or not profile:
+    found = valid_token(profile, least) if profile else None
+    return None if found is None else f"{HEADER if HEADER_FLAG in words else ''}{found[0]}"
+
+
+def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
+    """Return a profile's valid access token and its expiry, in seconds or "-"; None if the ordinary path must run.
+
+    Args:
+        profile: The name of the profile.
+        least: The least remaining lifetime in seconds; -1 for the default.
+
+    Raises:
+        OSError: There is no quick file, or others may read it.
+        ValueError: It is damaged.
+    """
+    path, home = place(profile)
+    if not path:
         return None
-    mark, state, since, until, usual, token, end = _read(path).decode("ascii").split("\n")
+    mark, state, since, until, usual, token, end = read(path).decode("ascii").split("\n")
     if mark not in {MARK, MARK_KEPT} or state != state_of(home, profile) or end or (mark == MARK) != bool(token):
         return None
     # Encrypted or not at all: neither a token in this file will do nor one in a plain vault entry.
@@ -152,10 +171,11 @@ def look_up(words: list[str]) -> str | None:
         return None
     if now < int(since) or (until != "-" and int(until) - now < (int(usual) if least < 0 else least)):
         return None
-    return token or _kept(home, profile, state, must_seal)
+    token = token or _kept(home, profile, state, must_seal) or ""
+    return (token, until) if token else None
 
 
-def _read(path: str) -> bytes:
+def read(path: str) -> bytes:
     """Read a file, or raise `OSError` if it is missing or others may read it."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
@@ -172,7 +192,7 @@ def _kept(home: str, profile: str, state: str, must_seal: bool) -> str | None:  
     try:
         from keyfob.io import kept  # noqa: PLC0415  it costs as much as a bare Python
 
-        content = _read(f"{home}/vault/{profile}.json")
+        content = read(f"{home}/vault/{profile}.json")
         token = kept.access_token(content, profile, home) if kept.is_sealed(content) or not must_seal else None
     except Exception:  # noqa: BLE001  the ordinary path explains the error
         return None
@@ -200,9 +220,12 @@ def main() -> int:
         token = look_up(sys.argv[1:])
     except (OSError, ValueError):  # no such file, or none of ours
         token = None
-    if token is None:
-        return -1
-    left = f"{token}\n".encode("ascii")
+    return -1 if token is None else put(f"{token}\n")
+
+
+def put(text: str) -> int:
+    """Write a text to stdout, and return the exit code."""
+    left = text.encode()
     try:
         while left:
             left = left[os.write(1, left) :]

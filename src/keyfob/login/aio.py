@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     import httpx2  # noqa: TID251  its type only
 
     from keyfob.client.io.http import httpx2_auth
-else:  # loads httpx2: 70 ms
+    from keyfob.client.io.sdk import azure_credential
+    from keyfob.client.io.sdk.azure_credential import AsyncAzureCredential
+else:  # httpx2 takes 70 ms, the other imports its SDK
+    azure_credential = LazyModule("keyfob.client.io.sdk.azure_credential")
     httpx2_auth = LazyModule("keyfob.client.io.http.httpx2_auth")
 
 __all__ = ["App", "Session"]
@@ -70,6 +73,10 @@ class Session(TokenCarriers):
     def http(self) -> httpx2.AsyncClient:
         """Return an HTTP client that sends the token to the first origin it calls, and renews it once after a 401."""
         return httpx2_auth.async_client_of(self.calls(), self.tls())
+
+    def auth_for_azure(self) -> AsyncAzureCredential:
+        """Return an `AsyncTokenCredential` for the clients in `azure.*.aio`."""
+        return azure_credential.AsyncAzureCredential(self._login)
 
     async def send(self, request: Request) -> Response:
         """Send one request with the token, renewed once after a 401; no redirect is followed."""

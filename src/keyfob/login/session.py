@@ -1,4 +1,4 @@
-"""Part of the public module `keyfob.login`: a stored login, and adapters that send its token with HTTP libraries."""
+"""Part of the public module `keyfob.login`: a stored login, and adapters for HTTP libraries and SDKs."""
 
 from __future__ import annotations
 
@@ -6,27 +6,46 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from keyfob.client.flows.logout import LoggedOut
-from keyfob.client.io.http.connections import tls_of
-from keyfob.client.model.step_up import StepUp
-from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.session.calls import Calls, TokenHeaders
 from keyfob.client.session.login import Login
 from keyfob.lazy import LazyModule
-from keyfob.protocol.http import Request, Response
-from keyfob.protocol.secret import Secret
 from keyfob.run import run
 
 if TYPE_CHECKING:
     import ssl
 
     import aiohttp  # noqa: TID251
+    import globus_sdk.authorizers
+    import google.auth.credentials
     import httpx  # noqa: TID251
     import httpx2  # noqa: TID251
     import requests.auth  # noqa: TID251
 
-    from keyfob.client.io.http import aiohttp_auth, httpx2_auth, httpx_auth, requests_auth
-else:  # each imports its HTTP library
+    from keyfob.client.flows.logout import LoggedOut
+    from keyfob.client.io.http import aiohttp_auth, connections, httpx2_auth, httpx_auth, requests_auth
+    from keyfob.client.io.sdk import (
+        azure_credential,
+        botocore_token,
+        globus_authorizer,
+        google_credentials,
+        mcp_storage,
+    )
+    from keyfob.client.io.sdk.azure_credential import AzureCredential
+    from keyfob.client.io.sdk.botocore_token import BotocoreToken
+    from keyfob.client.io.sdk.mcp_storage import McpStorage
+    from keyfob.client.model.step_up import StepUp
+    from keyfob.client.model.stored_login import StoredLogin
+    from keyfob.client.session import calls as _calls
+    from keyfob.client.session.calls import Calls, TokenHeaders
+    from keyfob.protocol.http import Request, Response
+    from keyfob.protocol.secret import Secret
+else:  # a token alone needs none of it; an adapter imports its HTTP library or its SDK
+    azure_credential = LazyModule("keyfob.client.io.sdk.azure_credential")
+    botocore_token = LazyModule("keyfob.client.io.sdk.botocore_token")
+    globus_authorizer = LazyModule("keyfob.client.io.sdk.globus_authorizer")
+    google_credentials = LazyModule("keyfob.client.io.sdk.google_credentials")
+    mcp_storage = LazyModule("keyfob.client.io.sdk.mcp_storage")
+    _calls = LazyModule("keyfob.client.session.calls")
+    connections = LazyModule("keyfob.client.io.http.connections")
     aiohttp_auth = LazyModule("keyfob.client.io.http.aiohttp_auth")
     httpx2_auth = LazyModule("keyfob.client.io.http.httpx2_auth")
     httpx_auth = LazyModule("keyfob.client.io.http.httpx_auth")
@@ -34,7 +53,7 @@ else:  # each imports its HTTP library
 
 
 class TokenCarriers:
-    """Adapters for HTTP libraries."""
+    """Adapters for HTTP libraries and SDKs."""
 
     def __init__(self, login: Login) -> None:
         """Use `App.session`."""
@@ -50,7 +69,7 @@ class TokenCarriers:
         Raises:
             Misuse: A file of authorities or a certificate is unusable.
         """
-        return tls_of(self.login.profile)
+        return connections.tls_of(self.login.profile)
 
     def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
         """As `http`, for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`.
@@ -76,9 +95,28 @@ class TokenCarriers:
         """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
         return aiohttp_auth.AiohttpAuth(self.calls(origin))
 
+    def auth_for_google(self) -> google.auth.credentials.Credentials:
+        """Return credentials for Google's client libraries: `storage.Client(credentials=...)`."""
+        return google_credentials.GoogleCredentials(self.login)
+
+    def auth_for_botocore(self) -> BotocoreToken:
+        """Return a token provider for AWS services that accept a bearer token.
+
+        Meant for `botocore.session.get_session().register_component("token_provider", ...)`.
+        """
+        return botocore_token.BotocoreToken(self.login)
+
+    def auth_for_globus(self) -> globus_sdk.authorizers.GlobusAuthorizer:
+        """Return an authorizer for the Globus SDK: `globus_sdk.TransferClient(authorizer=...)`."""
+        return globus_authorizer.GlobusLogin(self.login)
+
+    def auth_for_mcp(self) -> McpStorage:
+        """Return storage for `mcp.client.auth.OAuthClientProvider`. The login refreshes its tokens, not the SDK."""
+        return mcp_storage.McpStorage(self.login)
+
     def calls(self, origin: str | None = None) -> Calls:
         """Return the core of these adapters, for another HTTP library."""
-        return Calls(_Bearer(self.login), origin)
+        return _calls.Calls(_Bearer(self.login), origin)
 
 
 class Session(TokenCarriers):
@@ -114,6 +152,10 @@ class Session(TokenCarriers):
         A token that is bound to a key is sent with a new proof each time (RFC 9449 §7).
         """
         return httpx2_auth.client_of(self.calls(), self.tls())
+
+    def auth_for_azure(self) -> AzureCredential:
+        """Return a `TokenCredential` for Azure's SDK. It gives the token only for scopes that the login has."""
+        return azure_credential.AzureCredential(self.login)
 
     def send(self, request: Request) -> Response:
         """Send one request with the token, renewed once after a 401; no redirect is followed.

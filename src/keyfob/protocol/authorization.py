@@ -22,6 +22,7 @@ class AuthorizationRequest:
         max_age: The greatest age of the user's authentication.
         acr_values: Acceptable values of `acr`, the preferred one first (§3.1.2.1, RFC 9470 §4).
         key_thumbprint: `dpop_jkt`: only that key may redeem the code (RFC 9449 §10).
+        ui_locales: The languages of the pages, the preferred one first (§3.1.2.1).
     """
 
     client_id: str
@@ -40,6 +41,7 @@ class AuthorizationRequest:
     target: Target = ANY
     key_thumbprint: str | None = None
     acr_values: tuple[str, ...] = ()
+    ui_locales: tuple[str, ...] = ()
 
     def write(self) -> dict[str, str]:
         parameters = {
@@ -58,6 +60,7 @@ class AuthorizationRequest:
             "connection": self.connection,
             "dpop_jkt": self.key_thumbprint,
             "acr_values": " ".join(self.acr_values),
+            "ui_locales": " ".join(self.ui_locales),
             **self.target.write(),
         }
         return {name: value for name, value in parameters.items() if value}
@@ -82,6 +85,7 @@ class AuthorizationRequest:
             target=Target.read(fields),
             key_thumbprint=fields.optional_text("dpop_jkt"),
             acr_values=tuple((fields.optional_text("acr_values") or "").split()),
+            ui_locales=tuple((fields.optional_text("ui_locales") or "").split()),
         )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import re
 from typing import Final
 
-_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+_PEM: Final = r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----"
 _LONGEST: Final = 16 * 1024
 
 
@@ -24,7 +24,7 @@ def certificates_in(text: str) -> list[str]:
 
 def der_of_pem(text: str) -> bytes | None:
     """Return the first certificate of a PEM text as DER, or None."""
-    found = _PEM.search(text[:_LONGEST])
+    found = re.search(_PEM, text[:_LONGEST])
     if found is None:
         return None
     try:

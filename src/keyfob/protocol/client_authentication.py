@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from keyfob.errors import Malformed
 from keyfob.light import light_dataclass
 from keyfob.protocol.fields import Fields
-from keyfob.protocol.http import Headers
 from keyfob.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from keyfob.protocol.http import Headers
 
 TlsMethod = Literal["tls_client_auth", "self_signed_tls_client_auth"]
 AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"] | TlsMethod

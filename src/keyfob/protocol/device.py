@@ -7,11 +7,13 @@ from typing import Final, Self
 
 from keyfob.errors import Malformed
 from keyfob.light import light_dataclass
-from keyfob.protocol.fields import Fields
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.http import Response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.target import ANY, Target
 
+LONGEST_FACT: Final = 64  # characters of a claimed name
 DEFAULT_INTERVAL: Final = timedelta(seconds=5)  # RFC 8628 §3.2
 LONGEST_INTERVAL: Final = timedelta(minutes=5)
 
@@ -25,6 +27,9 @@ class DeviceRequest:
         acr_values: Like `max_age`, a parameter of OpenID Connect (Core §3.1.2.1). Other servers ignore it
             (RFC 8628 §3.1).
         code_challenge: Binds the device code to its client (RFC 7636 §4.3), if the server supports that.
+        device_name: The name of the client's computer, for the user who approves. It is keyfob's own parameter, sent
+            only to a server whose metadata has `device_facts_supported`. Nothing proves it.
+        device_system: As `device_name`, the operating system.
     """
 
     client_id: str
@@ -34,6 +39,8 @@ class DeviceRequest:
     code_challenge_method: str | None = None
     acr_values: tuple[str, ...] = ()
     max_age: timedelta | None = None
+    device_name: str = ""
+    device_system: str = ""
 
     def write(self) -> dict[str, str]:
         parameters = {
@@ -44,6 +51,8 @@ class DeviceRequest:
             "code_challenge_method": self.code_challenge_method,
             "acr_values": " ".join(self.acr_values),
             "max_age": None if self.max_age is None else str(int(self.max_age.total_seconds())),
+            "device_name": self.device_name,
+            "device_system": self.device_system,
         }
         return {name: value for name, value in parameters.items() if value}
 
@@ -57,7 +66,42 @@ class DeviceRequest:
             code_challenge_method=fields.optional_text("code_challenge_method"),
             acr_values=tuple((fields.optional_text("acr_values") or "").split()),
             max_age=fields.optional_seconds("max_age"),
+            device_name=_fact(fields, "device_name"),
+            device_system=_fact(fields, "device_system"),
         )
+
+
+@light_dataclass(frozen=True, slots=True)
+class NumberAsked:
+    """A pending answer that asks for the number which the page shows after the approval. It is keyfob's own.
+
+    Attributes:
+        tries_left: After a wrong number: how many more the server takes.
+    """
+
+    tries_left: int | None = None
+
+    @classmethod
+    def find(cls, response: Response) -> Self | None:
+        """Parse a response's body; return None if it does not ask."""
+        try:
+            fields = read_json(response.body, "pending answer")
+        except Malformed:
+            return None
+        left = fields.values.get("number_tries_left")
+        return cls(left if isinstance(left, int) else None) if fields.values.get("number_required") is True else None
+
+
+def read_number(typed: Secret) -> Secret | None:
+    """Return the number that a user has typed, without what people put between digits; None if it is no number."""
+    digits = "".join(letter for letter in typed.reveal() if letter not in " -\t")
+    return Secret(digits) if digits.isascii() and digits.isdigit() else None
+
+
+def _fact(fields: Fields, name: str) -> str:
+    """Return a claimed name: one short line of printable characters, none of which changes the direction of others."""
+    kept = "".join(letter for letter in fields.optional_text(name) or "" if letter.isprintable())
+    return " ".join(kept.split())[:LONGEST_FACT]
 
 
 @light_dataclass(frozen=True, slots=True)

@@ -52,11 +52,16 @@ class ClientCredentialsGrant:
 
 @light_dataclass(frozen=True, slots=True)
 class DeviceCodeGrant:
-    """A poll with a device code (RFC 8628 §3.4), and the code verifier if the code was bound to a challenge."""
+    """A poll with a device code (RFC 8628 §3.4), and the code verifier if the code was bound to a challenge.
+
+    Attributes:
+        number: The number that the page showed after the approval: keyfob's own, where the server asks for it.
+    """
 
     grant_type: ClassVar[str] = DEVICE_CODE
     device_code: Secret
     code_verifier: Secret | None = None
+    number: Secret | None = None
 
 
 @light_dataclass(frozen=True, slots=True)
@@ -187,6 +192,7 @@ def _write_grant(grant: Grant) -> dict[str, str]:  # noqa: C901  a list, as long
         case DeviceCodeGrant():
             verifier = None if grant.code_verifier is None else grant.code_verifier.reveal()
             members = {"device_code": grant.device_code.reveal(), "code_verifier": verifier}
+            members |= {"number": None if grant.number is None else grant.number.reveal()}
         case JwtBearerGrant():
             members = {"assertion": grant.assertion.reveal(), **grant.target.write(), "scope": _text(grant.scope)}
         case MfaOobGrant():
@@ -266,7 +272,7 @@ _READERS: Final[dict[str, Callable[[Fields], Grant]]] = {
         Target.read(fields), Scope.optional(fields), fields.optional_text("organization")
     ),
     DEVICE_CODE: lambda fields: DeviceCodeGrant(
-        _secret(fields, "device_code"), _optional_secret(fields, "code_verifier")
+        _secret(fields, "device_code"), _optional_secret(fields, "code_verifier"), _optional_secret(fields, "number")
     ),
     JWT_BEARER: lambda fields: JwtBearerGrant(
         _secret(fields, "assertion"), Target.read(fields), Scope.optional(fields)

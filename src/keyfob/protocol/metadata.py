@@ -35,7 +35,10 @@ _OF_CERTIFICATES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ServerMetadata:
-    """The members that keyfob uses. `more` holds additional ones, which are written as they are, false ones too."""
+    """The members that keyfob uses. `more` holds additional ones, which are written as they are, false ones too.
+
+    `device_facts_supported` is keyfob's own: the device authorization endpoint takes `device_name` and `device_system`.
+    """
 
     issuer: str
     token_endpoint: str
@@ -58,6 +61,7 @@ class ServerMetadata:
     dpop_signing_alg_values_supported: tuple[str, ...] = ()
     authorization_response_iss_parameter_supported: bool = False
     require_pushed_authorization_requests: bool = False
+    device_facts_supported: bool = False
     more: dict[str, object] = field(default_factory=dict[str, object])
 
     def write(self) -> dict[str, object]:
@@ -107,6 +111,7 @@ class ServerMetadata:
                 fields.values.get("authorization_response_iss_parameter_supported") is True
             ),
             require_pushed_authorization_requests=fields.values.get("require_pushed_authorization_requests") is True,
+            device_facts_supported=fields.values.get("device_facts_supported") is True,
         )
 
 

@@ -138,7 +138,7 @@ def _signed(unverified: Unverified, keys: KeySet | None, policy: Policy) -> Iter
 def _claims(
     claims: AccessClaims, payload: Fields, unverified: Unverified | None, policy: Policy, now: datetime
 ) -> Iterator[Check]:
-    token_type = "" if unverified is None else unverified.type
+    token_type = "" if unverified is None else unverified.type.lower()
     failed = dict(failures(claims, payload, token_type, policy, now))
     for name in ("issuer", "audience", "exp", "nbf", "iat", "profile", "required"):
         yield _check(name, holds=name not in failed, otherwise=failed.get(name, ""))

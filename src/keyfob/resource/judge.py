@@ -1,6 +1,7 @@
 """Verify the token of a request: a Principal, or the Denial to answer with.
 
-There is one text for threads and event loops, `Verifier.judge`. As a rule it does not wait at all.
+There is one text for threads and event loops. As a rule `Verifier._begin` has the answer; only if the issuer has to be
+asked does `Verifier._finish` run, as a coroutine.
 """
 
 from __future__ import annotations
@@ -67,6 +68,26 @@ class _Verified(NamedTuple):
     source: KeySource
 
 
+class _SignedToken(NamedTuple):
+    """A token whose key is not in `keys`, or for whose issuer there are no keys yet."""
+
+    unverified: Unverified
+    fields: Fields | None
+    issuer: TrustedIssuer
+    keys: KeySet | None
+
+
+class _Begun(NamedTuple):
+    """A request that can be judged once the issuer has answered: for its keys, or about an opaque token."""
+
+    request: Request
+    needs: tuple[Requirement, ...]
+    certificate: bytes | None
+    presented: PresentedToken
+    digest: bytes | None
+    open: _SignedToken | Introspector
+
+
 class Verifier:
     """Verifies the tokens of one API's trusted issuers. For one token, the issuer is asked at most once."""
 
@@ -107,14 +128,22 @@ class Verifier:
     def check(
         self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
     ) -> Principal | Denial:
-        """Judge a request. Blocks while the issuer is asked."""
-        return run(self.judge(request, needs, certificate, _block))
+        """Judge a request. Blocks while the issuer is asked.
+
+        Args:
+            request: Its method, path, headers and peer are read.
+            needs: All have to be met.
+            certificate: The caller's TLS certificate in DER, if the server ended TLS itself.
+        """
+        begun = self._begin(request, needs, certificate)
+        return run(self._finish(begun, _block)) if isinstance(begun, _Begun) else begun
 
     async def check_async(
         self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
     ) -> Principal | Denial:
         """Judge a request without blocking the event loop."""
-        return await self.judge(request, needs, certificate, _suspend)
+        begun = self._begin(request, needs, certificate)
+        return await self._finish(begun, _suspend) if isinstance(begun, _Begun) else begun
 
     def allow(self, request: Request, principal: Principal, needs: tuple[Requirement, ...]) -> Principal | Denial:
         """Check further requirements of a request whose token this verifier has accepted."""
@@ -125,35 +154,67 @@ class Verifier:
         scheme = presented.scheme if isinstance(presented, PresentedToken) else "Bearer"
         return self._challenges.forbid(missing, scheme)
 
-    async def judge(
-        self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None, wait: Wait
-    ) -> Principal | Denial:
-        """Return the caller, or the answer to give.
-
-        Args:
-            request: Its method, path, headers and peer are read.
-            needs: All have to be met.
-            certificate: The caller's TLS certificate in DER, if the server ended TLS itself.
-            wait: How to wait for the issuer.
-        """
+    def _begin(
+        self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None
+    ) -> Principal | Denial | _Begun:
+        """Return the caller or the answer to give, if the issuer need not be asked for it."""
         presented = read_token(request, self._challenges)
         if not isinstance(presented, PresentedToken):
             return presented or self._challenges.missing(_scopes(needs))
         try:
-            now, token = self._clock(), presented.token
-            digest = known = None
+            now, token, digest = self._clock(), presented.token, None
             if self._verified is not None:
                 digest = token.digest()
                 known = self._verified.get(digest, now)
-            found: Principal | Denial
-            if known is not None and known.source.current() is known.keys:
-                found = known.principal
-            else:
-                found, now = await self._verify(token, digest, now, wait), self._clock()
+                if known is not None and known.source.current() is known.keys:
+                    return self._answer(known.principal, presented, request, needs, certificate, now)
+            introspector = self._introspector
+            if introspector is not None and (introspector.settings.every or not looks_signed(token)):
+                return _Begun(request, needs, certificate, presented, digest, introspector)
+            unverified, issuer, fields = take_apart(token, self._algorithms), self._only, None
+            if issuer is None:
+                fields = read_payload(unverified)
+                issuer = self._issuers[issuers_policy(fields, self._policies).issuer]
+            keys: KeySet | None = issuer.keys.current()
+            found = None if keys is None else verify_parsed(unverified, keys, issuer.policy, now, fields)
+            if keys is None or not isinstance(found, Principal):
+                signed = _SignedToken(unverified, fields, issuer, keys)
+                return _Begun(request, needs, certificate, presented, digest, signed)
+            self._remember(digest, found, keys, issuer.keys)
         except InvalidToken as problem:
             return self._challenges.refuse(problem.message, presented.scheme)
-        if isinstance(found, Denial):
-            return found
+        return self._answer(found, presented, request, needs, certificate, now)
+
+    async def _finish(self, begun: _Begun, wait: Wait) -> Principal | Denial:
+        """Ask the issuer, and return the caller or the answer to give.
+
+        Args:
+            begun: What `_begin` returned.
+            wait: How to wait for the issuer.
+        """
+        presented, signed = begun.presented, begun.open
+        try:
+            if isinstance(signed, _SignedToken):
+                found, keys = await self._verify_with_new_keys(signed, wait)
+                self._remember(begun.digest, found, keys, signed.issuer.keys)
+            else:
+                found = await self._introspect(signed, presented.token, wait)
+        except InvalidToken as problem:
+            return self._challenges.refuse(problem.message, presented.scheme)
+        except Unreachable:
+            return unavailable(_NO_KEYS if isinstance(signed, _SignedToken) else _NO_ANSWER)
+        return self._answer(found, presented, begun.request, begun.needs, begun.certificate, self._clock())
+
+    def _answer(
+        self,
+        found: Principal,
+        presented: PresentedToken,
+        request: Request,
+        needs: tuple[Requirement, ...],
+        certificate: bytes | None,
+        now: datetime,
+    ) -> Principal | Denial:
+        """Check the binding of a verified token, and the requirements."""
         if found.key_thumbprint is not None or found.certificate_thumbprint is not None or presented.proof is not None:
             denial = self._check_binding(found, presented, request, certificate, now)
             if denial is not None:
@@ -161,40 +222,18 @@ class Verifier:
         missing = missing_requirement(found, needs, now, self._leeway)
         return found if missing is None else self._challenges.forbid(missing, presented.scheme)
 
-    async def _verify(self, token: Secret, digest: bytes | None, now: datetime, wait: Wait) -> Principal | Denial:
-        """Verify the token itself, without its binding and the requirements.
-
-        Raises:
-            InvalidToken: A check failed.
-        """
-        introspector = self._introspector
-        if introspector is not None and (introspector.settings.every or not looks_signed(token)):
-            return await self._introspect(introspector, token, now, wait)
-        unverified = take_apart(token, self._algorithms)
-        issuer, fields = self._only, None
-        if issuer is None:
-            fields = read_payload(unverified)
-            issuer = self._issuers[issuers_policy(fields, self._policies).issuer]
-        keys: KeySet | None = issuer.keys.current()
-        found = None if keys is None else verify_parsed(unverified, keys, issuer.policy, now, fields)
-        if keys is None or not isinstance(found, Principal):
-            try:
-                found, keys = await self._verify_with_new_keys(unverified, fields, issuer, keys, wait)
-            except Unreachable:
-                return unavailable(_NO_KEYS)
+    def _remember(self, digest: bytes | None, found: Principal, keys: KeySet, source: KeySource) -> None:
         if self._verified is not None and digest is not None:
-            self._verified.put(digest, _Verified(found, keys, issuer.keys), found.expires_at)
-        return found
+            self._verified.put(digest, _Verified(found, keys, source), found.expires_at)
 
-    async def _verify_with_new_keys(
-        self, unverified: Unverified, fields: Fields | None, issuer: TrustedIssuer, keys: KeySet | None, wait: Wait
-    ) -> tuple[Principal, KeySet]:
-        """Verify a token whose key is not in `keys`, or for which there are no keys yet.
+    async def _verify_with_new_keys(self, signed: _SignedToken, wait: Wait) -> tuple[Principal, KeySet]:
+        """Fetch the issuer's keys, and verify the token.
 
         Raises:
             InvalidToken: The issuer has no such key, or a check failed.
             Unreachable: The issuer did not answer.
         """
+        unverified, fields, issuer, keys = signed
         source, policy = issuer.keys, issuer.policy
         if keys is None:
             fetch = source.refresh()
@@ -214,16 +253,22 @@ class Verifier:
             raise Unreachable("the issuer's keys cannot be fetched")
         raise InvalidToken("the token's key is not one of its issuer's", check="key")
 
-    async def _introspect(
-        self, introspector: Introspector, token: Secret, now: datetime, wait: Wait
-    ) -> Principal | Denial:
+    async def _introspect(self, introspector: Introspector, token: Secret, wait: Wait) -> Principal:
+        """Ask the issuer about the token, unless its answer is cached.
+
+        Raises:
+            InvalidToken: The issuer says so.
+            Unreachable: There was no usable answer.
+        """
         digest = token.digest()
-        found = introspector.known(digest, now)
+        found = introspector.known(digest, self._clock())
         if found is None:
             found = await wait(introspector.ask(token, digest))
         if isinstance(found, InvalidToken):  # cached, and shared: each caller raises its own
             raise InvalidToken(found.message, check=found.check)
-        return unavailable(_NO_ANSWER) if found is None else found
+        if found is None:
+            raise Unreachable("the issuer cannot be asked about this token")
+        return found
 
     def _check_binding(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -26,9 +26,13 @@ class Published:
     Attributes:
         metadata: Its `resource` is the address at which callers reach the API, in front of any proxy. The Host header
             of a request is ignored.
+        url: The address of the metadata.
+        path: Its path. Both are derived once, since each request is compared with it.
     """
 
     metadata: ResourceMetadata
+    url: str = field(init=False, repr=False, compare=False)
+    path: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse an unsafe address.
@@ -39,11 +43,9 @@ class Published:
         resource = self.metadata.resource
         if not is_safe(resource) or "#" in resource or "?" in resource:
             raise Misuse("an API's address is https, or plain http on this machine, without query and fragment")
-
-    @property
-    def url(self) -> str:
-        """The address of the metadata."""
-        return well_known_resource(self.metadata.resource)
+        url = well_known_resource(resource)
+        object.__setattr__(self, "url", url)
+        object.__setattr__(self, "path", urlsplit(url).path)
 
     def challenges(self, realm: str) -> ChallengeSettings:
         """Return the challenge settings that follow from the metadata."""
@@ -56,7 +58,7 @@ class Published:
 
     def answer(self, request: Request) -> Response | None:
         """Return the metadata if the request asks for it, else None."""
-        if request.path != urlsplit(self.url).path:
+        if request.path != self.path:
             return None
         if request.method not in {"GET", "HEAD"}:
             return Response(405, (("allow", "GET, HEAD"),))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
@@ -130,7 +130,8 @@ def verify_parsed(
     """
     if unverified.algorithm not in policy.algorithms:
         raise InvalidToken("the token's algorithm is not on the list", check="algorithm")
-    if unverified.type.lower() not in policy.accepted_types:  # media types are case-insensitive (RFC 9068 §4)
+    token_type = unverified.type.lower()  # media types are case-insensitive (RFC 9068 §4)
+    if token_type not in policy.accepted_types:
         raise InvalidToken("the token is not an access token", check="typ")
     key = keys.choose(unverified.algorithm, unverified.key_id)
     if key is None:
@@ -138,7 +139,9 @@ def verify_parsed(
     check_signature(unverified, key)
     payload = fields or read_payload(unverified)
     claims = read_claims(payload, policy)
-    for name, problem in failures(claims, payload, unverified.type, policy, now):
+    failed = failures(claims, payload, token_type, policy, now)
+    if failed:
+        name, problem = failed[0]
         raise InvalidToken(problem, check=name)
     return Principal(
         claims.issuer,
@@ -173,23 +176,25 @@ def read_claims(fields: Fields, policy: Policy) -> AccessClaims:
 
 def failures(
     claims: AccessClaims, fields: Fields, token_type: str, policy: Policy, now: datetime
-) -> Iterator[tuple[ClaimCheck, str]]:
-    """Yield each failed check of the claims, in order, with its message."""
-    leeway = policy.leeway
+) -> list[tuple[ClaimCheck, str]]:
+    """Return each failed check of the claims, in order, with its message. `token_type` is in lower case."""
+    failed: list[tuple[ClaimCheck, str]] = []
+    names, early, late = fields.values.keys(), now + policy.leeway, now - policy.leeway
     if claims.issuer != policy.issuer:
-        yield "issuer", "the token is from another issuer"
+        failed.append(("issuer", "the token is from another issuer"))
     if policy.audience not in claims.audience:
-        yield "audience", "the token is for another audience"
-    if now >= claims.expires_at + leeway:
-        yield "exp", "the token has expired"
-    if claims.not_before is not None and now < claims.not_before - leeway:
-        yield "nbf", "the token is not valid yet"
-    if now < claims.issued_at - leeway:
-        yield "iat", "the token was issued in the future"
-    strict = policy.profile == "rfc9068" or token_type.lower() in TOKEN_TYPES["rfc9068"]
+        failed.append(("audience", "the token is for another audience"))
+    if late >= claims.expires_at:
+        failed.append(("exp", "the token has expired"))
+    if claims.not_before is not None and early < claims.not_before:
+        failed.append(("nbf", "the token is not valid yet"))
+    if early < claims.issued_at:
+        failed.append(("iat", "the token was issued in the future"))
+    strict = policy.profile == "rfc9068" or token_type in TOKEN_TYPES["rfc9068"]
     if strict and not (claims.client_id and claims.token_id):
-        yield "profile", "the token lacks client_id or jti"
-    if is_like_id_token(fields.values.keys()):
-        yield "profile", "the token looks like an ID token, which is for the client and not for an API"
-    if policy.required and not fields.values.keys() >= set(policy.required):
-        yield "required", "the token lacks a claim that this API asks for"
+        failed.append(("profile", "the token lacks client_id or jti"))
+    if is_like_id_token(names):
+        failed.append(("profile", "the token looks like an ID token, which is for the client and not for an API"))
+    if policy.required and not names >= set(policy.required):
+        failed.append(("required", "the token lacks a claim that this API asks for"))
+    return failed

@@ -5,6 +5,7 @@ A field that a caller has typed is shortened and made one printable line. Where 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
@@ -60,18 +61,25 @@ CODES: Final[dict[str, Code]] = {
     "gd_auth_failed": Code("failure", "A wrong second factor at a page."),
     "gd_recovery_succeed": Code("success", "A recovery code was used at a page."),
     "gd_otp_rate_limit_exceed": Code("failure", "Too many wrong second factors of a user."),
-    "gd_send_email": Code("success", "A code was sent by e-mail."),
-    "gd_send_email_failure": Code("failure", "A code could not be sent by e-mail."),
+    "gd_send_email": Code("success", "A code, a link or a notice was sent by e-mail."),
+    "gd_send_email_failure": Code("failure", "A code, a link or a notice could not be sent by e-mail."),
     "limit_wc": Code("failure", "Too many wrong passwords for one account."),
     "limit_mu": Code("failure", "Too many wrong passwords from one network."),
     "api_limit": Code("failure", "A limit has refused a request; `description` names it (operations.md)."),
     "fapi": Code("failure", "A client is unknown, or did not prove who it is."),
     "sapi": Code("success", "An operator changed the tenant."),
-    "ss": Code("success", "An operator added a user."),
-    "scp": Code("success", "An operator set a user's password."),
+    "ss": Code("success", "A user signed up, or an operator added one."),
+    "scp": Code("success", "A user's password was changed, by the user or an operator."),
+    "scpr": Code("success", "A user asked for a link to choose a new password."),
+    "fcpr": Code("failure", "Somebody asked for such a link for an address that no user has, or a blocked one."),
+    "sv": Code("success", "A user confirmed an e-mail address."),
+    "scu": Code("success", "A user changed the profile."),
     "sdu": Code("success", "An operator removed a user."),
     "depnote": Code("notice", "Applications may use the password grants."),
     "keyfob_consent": Code("success", "A user allowed an application what it asked for."),
+    "keyfob_far_login_refused": Code("failure", "A device login was not approved: its device is in another network."),
+    "keyfob_login_ended": Code("success", "A user ended a login by its link: from the page after it, or an e-mail."),
+    "keyfob_notice_failure": Code("failure", "The e-mail about a new device could not be sent."),
     "keyfob_start": Code("notice", "A process began to serve the tenant."),
     "keyfob_stop": Code("notice", "A process ended in good order."),
     "keyfob_lost": Code("failure", "Events before this one are lost, since the log could not be written."),
@@ -81,6 +89,7 @@ CODES: Final[dict[str, Code]] = {
 LIMIT_CODES: Final[dict[str, str]] = {
     "client-secrets": "api_limit",
     "device-logins": "fdeaz",
+    "e-mails": "api_limit",
     "forms": "api_limit",
     "passwords": "limit_wc",
     "passwords-waiting": "api_limit",
@@ -108,6 +117,7 @@ MEMBERS: Final[dict[str, str]] = {
     "operator": "the account at the operating system that ran the command",
 }
 _FIELDS: Final = tuple(MEMBERS)[4:]  # those that the caller of `write_event` knows
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each event
 
 
 def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]) -> dict[str, object]:
@@ -119,10 +129,14 @@ def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]
         "outcome": CODES[code].outcome,
     }
     for name in _FIELDS:
-        value = fields.get(name)
-        if value:
-            event[name] = log_text(value)
+        if value := fields.get(name):
+            event[name] = value if len(value) <= LONGEST and value.isprintable() else log_text(value)
     return event
+
+
+def write_line(event: Event) -> str:
+    """Return an event as JSON, on one line."""
+    return _ENCODE(event)
 
 
 def write_date(now: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
@@ -33,7 +33,9 @@ class TokenContent:
         grant: Auth0's `gty`; None for grants that have none.
         key_thumbprint: The key that the token is bound to (RFC 9449 §6.1).
         certificate_thumbprint: The certificate that the token is bound to (RFC 8705 §3.1).
-        login_id: The login of the user.
+        login_id: The login of the user; of a new one, if it was chosen before.
+        longest_login: The longest life of a new login; None: as the client's settings say.
+        device_name: What the client of a new login claims to run on.
     """
 
     application: Application
@@ -48,6 +50,8 @@ class TokenContent:
     key_thumbprint: str | None = None
     certificate_thumbprint: str | None = None
     login_id: bytes | None = None
+    longest_login: timedelta | None = None
+    device_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from keyfob.light import light_dataclass
@@ -16,6 +17,7 @@ PREFIX: Final = "v1.M"  # as Auth0's refresh tokens begin
 ID_BYTES: Final = 16
 SECRET_BYTES: Final = 20
 _MAC_BYTES: Final = 16
+_PROOF_BYTES: Final = 12
 _BODY: Final = struct.Struct(f">{ID_BYTES}sI{SECRET_BYTES}s")
 
 
@@ -44,12 +46,48 @@ class HashKeys:
 def keyed_hash(key: bytes, value: str | bytes | Secret) -> bytes:
     """Return the HMAC-SHA-256. Without the key, a stolen database cannot be searched for a code."""
     text = value.reveal() if isinstance(value, Secret) else value
-    return hmac.digest(key, text.encode() if isinstance(text, str) else text, hashlib.sha256)
+    state = _begun(key).copy()
+    state.update(text.encode() if isinstance(text, str) else text)
+    return state.digest()
+
+
+@lru_cache(maxsize=32)
+def _begun(key: bytes) -> hmac.HMAC:
+    """Return the HMAC of nothing yet: to begin it takes as long as a short text."""
+    return hmac.new(key, digestmod=hashlib.sha256)
+
+
+def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
+    """Return the hash of the number that the page shows after an approval, bound to its device login.
+
+    What people put between digits does not matter.
+    """
+    digits = "".join(letter for letter in number.reveal() if letter not in " -")
+    return keyed_hash(keys.codes, b"number " + device_hash + digits.encode())
+
+
+def link_proof(keys: HashKeys, user_code: str) -> str:
+    """Return what only this server can add to a link with a user code. So whoever opens the link has not guessed."""
+    return write_token(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
+
+
+def typed_proof(keys: HashKeys, user_code: str, session_hash: bytes) -> str:
+    """Return the proof that this browser session has typed a user code, for the address after its login."""
+    return write_token(keyed_hash(keys.codes, f"typed {user_code}".encode() + session_hash)[:_PROOF_BYTES])
 
 
 def write_token(raw: bytes) -> str:
     """Return bytes as URL-safe base64."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def read_token_bytes(text: str) -> bytes:
+    """Return the bytes of `write_token`.
+
+    Raises:
+        ValueError: The text is not URL-safe base64.
+    """
+    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
 
 
 @light_dataclass(frozen=True, slots=True)
@@ -76,8 +114,7 @@ def read_refresh(token: Secret, key: bytes) -> RefreshParts | None:
     """Return the content of a token of this server, or None: a guessed login id must not end another user's login."""
     text = token.reveal()
     try:
-        body64 = text.removeprefix(PREFIX).encode("ascii")
-        raw = base64.b64decode(body64 + b"=" * (-len(body64) % 4), b"-_", validate=True)
+        raw = read_token_bytes(text.removeprefix(PREFIX))
     except ValueError:
         return None
     if not text.startswith(PREFIX) or len(raw) != _BODY.size + _MAC_BYTES:

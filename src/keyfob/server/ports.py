@@ -39,6 +39,13 @@ class Transaction(Protocol):
 
     async def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None: ...
 
+    async def polled_device(self, device_code_hash: bytes) -> DeviceLogin | None:
+        """Return a device login for a poll.
+
+        While it waits for its user, it may be as old as `DEVICE_STALENESS` if another process has changed it.
+        """
+        ...
+
     async def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None: ...
 
     async def add_device(self, login: DeviceLogin) -> bool:
@@ -47,7 +54,15 @@ class Transaction(Protocol):
 
     async def save_device(self, login: DeviceLogin) -> None: ...
 
+    async def live_codes(self, now: datetime, most: int) -> int:
+        """Return how many user codes a browser may still enter, but at most `most`."""
+        ...
+
     async def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None: ...
+
+    async def refresh_with_user(self, login_id: bytes) -> tuple[RefreshLogin, User | None] | None:
+        """Return a login with its user, who may have been deleted."""
+        ...
 
     async def save_refresh(self, login: RefreshLogin) -> None: ...
 
@@ -270,10 +285,15 @@ class Meter(Protocol):
         """Count a refusal by a limit."""
         ...
 
+    def guessed(self, odds: float) -> None:
+        """Add the probability that a wrong user code had of hitting a live one."""
+        ...
+
 
 Limit = Literal[
     "client-secrets",
     "device-logins",
+    "e-mails",
     "forms",
     "passwords",
     "passwords-waiting",
@@ -282,5 +302,6 @@ Limit = Literal[
     "user-codes",
 ]
 Render = Callable[[str, Mapping[str, object]], bytes]
+Locate = Callable[[str, str], str]  # from a file of places and an address to the place in words, or ""
 Draw = Callable[[str], str]  # from an address to its QR code, as a data: URL
 Audit = Callable[[Mapping[str, object]], None]

@@ -12,12 +12,13 @@ from keyfob.protocol.scope import Scope
 Factor = Literal["otp", "email", "recovery-code"]
 DEFAULT_CONNECTION: Final = "Username-Password-Authentication"
 Stage = Literal["waiting", "confirmed", "approved", "denied", "redeemed", "lapsed"]
+Nearness = Literal["same", "other", "unknown"]  # whether two addresses are of one network
 
 # The stages that a device login may change to, by its present stage.
 MOVES: Final[dict[Stage, frozenset[Stage]]] = {
     "waiting": frozenset({"confirmed", "denied", "lapsed"}),
     "confirmed": frozenset({"confirmed", "approved", "denied", "lapsed"}),
-    "approved": frozenset({"redeemed", "lapsed"}),
+    "approved": frozenset({"redeemed", "denied", "lapsed"}),
     "denied": frozenset[Stage](),
     "redeemed": frozenset[Stage](),
     "lapsed": frozenset[Stage](),
@@ -32,6 +33,12 @@ class DeviceLogin:
         session_hash: The browser session that confirmed the code; only it may approve.
         peer: The IP address of the client's request.
         challenge: The S256 `code_challenge` (RFC 7636), or None; with one, every poll needs the verifier.
+        device_name: What the client claims to be the name of its device; anybody can claim anything.
+        device_system: As `device_name`, its operating system.
+        nearness: Whether the approval came from the device's network.
+        number_hash: The hash of the number that the page showed after the approval, if the client must send it.
+        number_tries: The wrong numbers so far.
+        login_id: The login that the code is redeemed for. It is chosen at the approval, so that a link can end it.
     """
 
     device_code_hash: bytes
@@ -48,6 +55,12 @@ class DeviceLogin:
     auth_time: datetime | None = None
     sid: str | None = None
     challenge: str | None = None
+    device_name: str = ""
+    device_system: str = ""
+    nearness: Nearness | None = None
+    number_hash: bytes | None = None
+    number_tries: int = 0
+    login_id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +78,7 @@ class RefreshLogin:
         sid: The `sid` of the browser session, for ID tokens.
         used_at: The time of the last refresh.
         network: Where the client was when it began: an IPv4 address, or a /64 of IPv6.
+        device_name: As in `DeviceLogin`.
     """
 
     login_id: bytes
@@ -86,6 +100,7 @@ class RefreshLogin:
     repeats: int = 0
     used_at: datetime | None = None
     network: str | None = None
+    device_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

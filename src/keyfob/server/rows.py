@@ -40,6 +40,7 @@ class Table(Generic[R]):
     """The table of one type of record, with its SQL, which every database here understands.
 
     Attributes:
+        columns: With the name of the table.
         select: The begin of a query for whole records.
         add: Add a record, unless one with the same key, or the same value of a unique column, exists.
         put: Add a record, or replace the one with the same key, unless it has other values in the fixed columns.
@@ -69,6 +70,7 @@ class Table(Generic[R]):
         def update(*columns: str) -> str:
             return f"{into} ({keys}) DO UPDATE SET " + ", ".join(f"{one} = excluded.{one}" for one in columns)
 
+        self.columns = [f"{name}.{column}" for column in columns]
         self.select = f"SELECT {listed} FROM {name}"  # noqa: S608
         self.add = f"{into} DO NOTHING"
         self.replace = update(*changed)
@@ -111,8 +113,12 @@ def _read_hashes(joined: bytes) -> tuple[bytes, ...]:
     return tuple(joined[at : at + _HASH_BYTES] for at in range(0, len(joined), _HASH_BYTES))
 
 
+def _read_texts(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(json.loads(text))  # most users have no roles
+
+
 def _read_pairs(text: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(pair) for pair in json.loads(text))
+    return () if text == "[]" else tuple(tuple(pair) for pair in json.loads(text))
 
 
 _WRITERS: Final[dict[object, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
@@ -121,7 +127,7 @@ _WRITERS: Final[dict[object, tuple[Callable[[Any], Any], Callable[[Any], Any]]]]
     Scope: (Scope.write, lambda text: Scope.of(text.split())),
     bool: (int, bool),
     tuple[bytes, ...]: (b"".join, _read_hashes),
-    tuple[str, ...]: (json.dumps, lambda text: tuple(json.loads(text))),
+    tuple[str, ...]: (json.dumps, _read_texts),
     tuple[tuple[str, str], ...]: (json.dumps, _read_pairs),
 }
 

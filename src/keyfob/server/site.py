@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -13,11 +13,11 @@ from keyfob.protocol.http import Request, Response
 from keyfob.server.audit_event import LIMIT_CODES, log_id_of, shown_client, shown_name, write_event
 from keyfob.server.decide import limits
 from keyfob.server.decide.device import Pace
-from keyfob.server.decide.throttle import Bucket, Failures, network_of
+from keyfob.server.decide.throttle import Failures, network_of
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
 from keyfob.server.keyring import TenantKeys
-from keyfob.server.ports import Audit, Draw, Limit, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
+from keyfob.server.ports import Audit, Draw, Limit, Locate, Mailer, Meter, Passwords, Render, Store, TimeAndRandom
 from keyfob.server.records import Factor
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.wire import Outcome, answer
@@ -53,6 +53,12 @@ class LimitedDict(Generic[K, V]):
         return tuple(self._entries.values())
 
 
+def locate_nothing(path: str, address: str) -> str:
+    """Return no place."""
+    del path, address
+    return ""
+
+
 class Unmeasured:
     """A meter that counts nothing."""
 
@@ -61,6 +67,8 @@ class Unmeasured:
     def token(self, grant: str, response: Response) -> None: ...
 
     def limited(self, limit: Limit) -> None: ...
+
+    def guessed(self, odds: float) -> None: ...
 
 
 @dataclass(slots=True)
@@ -86,13 +94,15 @@ class Site:
         tenant_keys: The signing keys, and the keys derived for each purpose.
         mailer: Sends e-mail; None if no mail is set up.
         paces: The polling state of each pending device login, by the hash of its device code.
-        device_requests: Device requests left, by network.
+        device_requests: When the limit of device requests is whole again, by network (`decide/throttle.py`).
         client_failures: Wrong secrets of registered clients, by client and network.
-        endpoint_requests: Requests left, by endpoint and network.
+        endpoint_requests: When the limit of requests is whole again, by endpoint and network.
         node: Names this process in the ids of its events.
         limits_noted: When a refusal by a limit was last written to the audit log, by its name and network.
         meter: Counts what happens; nothing by default.
         readiness: The last check of the store for /readyz.
+        later: What is done after the response.
+        locate: Looks an address up in the file of places.
         hash_keys: Those of `tenant_keys`.
         token_issuer: Signs tokens with the key of each algorithm that signs now.
     """
@@ -107,18 +117,18 @@ class Site:
     mailer: Mailer | None
     draw: Draw
     paces: LimitedDict[bytes, Pace] = field(default_factory=LimitedDict[bytes, Pace])
-    device_requests: LimitedDict[str, Bucket] = field(default_factory=LimitedDict[str, Bucket])
+    device_requests: LimitedDict[str, int] = field(default_factory=LimitedDict[str, int])
     client_failures: LimitedDict[tuple[str, str], Failures] = field(
         default_factory=LimitedDict[tuple[str, str], Failures]
     )
-    endpoint_requests: LimitedDict[tuple[str, str], Bucket] = field(
-        default_factory=LimitedDict[tuple[str, str], Bucket]
-    )
+    endpoint_requests: LimitedDict[tuple[str, str], int] = field(default_factory=LimitedDict[tuple[str, str], int])
     node: str = ""
     limits_noted: LimitedDict[tuple[str, str], datetime] = field(default_factory=LimitedDict[tuple[str, str], datetime])
     event_numbers: count[int] = field(default_factory=count)
     meter: Meter = field(default_factory=Unmeasured)
     readiness: Readiness = field(default_factory=Readiness)
+    later: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
+    locate: Locate = locate_nothing
     hash_keys: HashKeys = field(init=False)
     token_issuer: TokenIssuer = field(init=False)
 
@@ -141,8 +151,17 @@ class Site:
         """The second factors that can be enrolled: codes by e-mail only where mail is set up."""
         return tuple(one for one in self.config.factors if one != "email" or self.mailer is not None)
 
+    @property
+    def may_sign_up(self) -> bool:
+        """Whether people may create accounts: only where mail is set up, since their addresses are verified."""
+        return self.config.sign_up and self.mailer is not None
+
     def now(self) -> datetime:
         return self.surroundings.now()
+
+    def place_of(self, address: str) -> str:
+        """Return the place of an address in words; "" if it is not known, or no file of places is set up."""
+        return self.locate(self.config.places, address) if self.config.places and address else ""
 
     def random(self, size: int) -> bytes:
         return self.surroundings.random(size)
@@ -169,7 +188,16 @@ class Site:
             fields["client_id"] = shown_client(client_id, is_known=self.config.application(client_id) is not None)
         if "user_name" in fields:
             fields["user_name"] = shown_name(fields["user_name"])
-        self.record(code, **fields)
+        self._record(code, fields)
+
+    def after_response(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something after the response, whose time then tells nothing about it."""
+        self.later.append(work)
+
+    async def do_later(self) -> None:
+        """Do what waits for the response."""
+        while self.later:
+            await self.later.pop()()
 
     def limited(self, limit: Limit, request: Request, *, code: str = "", **fields: str) -> None:
         """Count that a limit has refused a request.
@@ -185,5 +213,8 @@ class Site:
 
     def record(self, code: str, **fields: str) -> None:
         """Write an event that no request has caused to the audit log."""
+        self._record(code, fields)
+
+    def _record(self, code: str, fields: Mapping[str, str]) -> None:
         now = self.now()
         self.audit(write_event(code, now, log_id_of(now, self.node, next(self.event_numbers)), fields))

@@ -5,12 +5,13 @@ A store runs the statements, and translates the placeholders `?` if its database
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final, Protocol, TypeVar
 
 from keyfob.server import rows
+from keyfob.server.audit_event import write_line
 from keyfob.server.decide.limits import REMEMBERED
 from keyfob.server.records import (
     DEFAULT_CONNECTION,
@@ -35,6 +36,10 @@ R = TypeVar("R")
 KEPT_AFTER: Final = timedelta(hours=1)  # an expired code is still answered with `expired_token` for a while
 _LONGEST_SESSION_S: Final = 400 * 24 * 3600
 _ALL: Final = 2**62  # SQLite has no OFFSET without LIMIT
+_REFRESH_WITH_USER: Final = (
+    f"SELECT {', '.join(rows.REFRESH.columns + rows.PERSON.columns)} FROM refresh_login "  # noqa: S608  fixed words
+    "LEFT JOIN person ON person.user_id = refresh_login.user_id WHERE login_id = ?"
+)
 
 
 class SqlConnection(Protocol):
@@ -46,11 +51,20 @@ class SqlConnection(Protocol):
         """Run a statement that returns no rows. Return how many it changed."""
         ...
 
+    async def change_each(self, sql: str, values: Sequence[rows.Row]) -> None:
+        """Run a statement that returns no rows once for each list of values."""
+        ...
+
+    async def lock_log(self) -> None:
+        """Let no other transaction add events to the audit log until this one ends."""
+        ...
+
 
 class SqlTransaction:
     """Load and save on one connection. The store begins and commits the transaction."""
 
     def __init__(self, connection: SqlConnection) -> None:
+        self._connection = connection
         self._query = connection.query
         self._change = connection.change
 
@@ -58,7 +72,7 @@ class SqlTransaction:
         return tuple(map(table.read, await self._query(f"{table.select} {rest}", *values)))
 
     async def _one(self, table: rows.Table[R], rest: str, *values: object) -> R | None:
-        found = await self._query(f"{table.select} WHERE {rest}", *values)
+        found = await self._query(_select(table, rest), *values)
         return table.read(found[0]) if found else None
 
     async def _put(self, table: rows.Table[R], record: R) -> None:
@@ -69,6 +83,9 @@ class SqlTransaction:
     async def device_by_code(self, device_code_hash: bytes) -> DeviceLogin | None:
         return await self._one(rows.DEVICE, "device_code_hash = ?", device_code_hash)
 
+    async def polled_device(self, device_code_hash: bytes) -> DeviceLogin | None:
+        return await self.device_by_code(device_code_hash)
+
     async def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None:
         return await self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
 
@@ -78,8 +95,24 @@ class SqlTransaction:
     async def save_device(self, login: DeviceLogin) -> None:
         await self._put(rows.DEVICE, login)
 
+    async def live_codes(self, now: datetime, most: int) -> int:
+        sql = (
+            "SELECT count(*) FROM (SELECT 1 FROM device_login WHERE expires_s > ? "
+            "AND stage IN ('waiting', 'confirmed') LIMIT ?) AS live"
+        )
+        [(found,)] = await self._query(sql, now.timestamp(), most)
+        return int(found)
+
     async def refresh_by_id(self, login_id: bytes) -> RefreshLogin | None:
         return await self._one(rows.REFRESH, "login_id = ?", login_id)
+
+    async def refresh_with_user(self, login_id: bytes) -> tuple[RefreshLogin, User | None] | None:
+        found = await self._query(_REFRESH_WITH_USER, login_id)
+        if not found:
+            return None
+        row, width = tuple(found[0]), len(rows.REFRESH.columns)
+        login = rows.REFRESH.read(row[:width])
+        return login, None if row[width] is None else rows.PERSON.read(row[width:])
 
     async def save_refresh(self, login: RefreshLogin) -> None:
         await self._put(rows.REFRESH, login)
@@ -236,13 +269,11 @@ class SqlTransaction:
         await self._change("DELETE FROM key_slot WHERE master_id = ?", master_id)
 
     async def log_events(self, events: Sequence[Mapping[str, object]]) -> None:
-        # The transactions of all nodes are as if one after the other, so numbers grow in the order of the commits.
+        # Transactions that add events wait for each other, so numbers grow in the order of the commits.
+        await self._connection.lock_log()
         [last] = await self._query("SELECT coalesce(max(number), 0) FROM audit_event")
-        for number, event in enumerate(events, start=last[0] + 1):
-            at = datetime.fromisoformat(str(event["date"]))
-            text = json.dumps(event, ensure_ascii=False)
-            record = LoggedEvent(number, at, str(event["type"]), str(event.get("user_id", "")), text)
-            await self._put(rows.EVENT, record)
+        records = [_logged(number, event) for number, event in enumerate(events, start=last[0] + 1)]
+        await self._connection.change_each(rows.EVENT.add, list(map(rows.EVENT.write, records)))
 
     async def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
         return await self._all(rows.EVENT, "WHERE number > ? ORDER BY number LIMIT ?", after, most)
@@ -281,10 +312,21 @@ class SqlTransaction:
         return gone + await self._change(extra, most - gone, strangers)
 
 
+@cache
+def _select(table: rows.Table[R], condition: str) -> str:
+    """Return a query for whole records. One string for each, since databases look statements up by their text."""
+    return f"{table.select} WHERE {condition}"
+
+
 def _where(**wanted: str | None) -> tuple[str, list[str]]:
     """Return a condition for the columns that are given, with its values."""
     found = {column: value for column, value in wanted.items() if value is not None}
     return " AND ".join(["1 = 1", *(f"{column} = ?" for column in found)]), list(found.values())
+
+
+def _logged(number: int, event: Mapping[str, object]) -> LoggedEvent:
+    at = datetime.fromisoformat(str(event["date"]))
+    return LoggedEvent(number, at, str(event["type"]), str(event.get("user_id", "")), write_line(event))
 
 
 def _lower(text: str) -> str:

@@ -19,6 +19,8 @@ from keyfob.server.settings.config import Wire
 Outcome = Literal[
     "pending",
     "slow_down",
+    "number_missing",
+    "number_wrong",
     "denied",
     "expired",
     "code_unknown",
@@ -119,6 +121,15 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
     "slow_down": (
         (429, "slow_down", "You are polling faster than the specified interval of {interval} seconds."),
         (400, "slow_down", "Wait five seconds longer between requests."),
+    ),
+    # Both have the member `number_required`; a client that does not know it polls until the code expires.
+    "number_missing": (
+        (403, "authorization_pending", "The number that the page shows must be sent."),
+        (400, "authorization_pending", "The number that the page shows must be sent."),
+    ),
+    "number_wrong": (
+        (403, "authorization_pending", "The number is not the one that the page shows."),
+        (400, "authorization_pending", "The number is not the one that the page shows."),
     ),
     "denied": (
         (403, "access_denied", "User cancelled the confirmation prompt."),

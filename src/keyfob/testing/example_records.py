@@ -27,11 +27,11 @@ from keyfob.testing.fake_time import NOON
 CODE: Final = b"device code hash"
 LOGIN: Final = DeviceLogin(
     CODE, b"user code hash", "program", "https://api.example/", Scope.of(["a", "b"]), "192.0.2.7", NOON,
-    NOON + timedelta(minutes=15),
+    NOON + timedelta(minutes=15), device_name="pats-laptop", device_system="Linux",
 )  # fmt: skip
 REFRESH: Final = RefreshLogin(
     b"login id", "program", "auth0|1", "https://api.example/", Scope.of(["a"]), NOON, NOON,
-    NOON + timedelta(days=365), NOON + timedelta(days=30), 1, (b"current".ljust(32),),
+    NOON + timedelta(days=365), NOON + timedelta(days=30), 1, (b"current".ljust(32),), device_name="pats-laptop",
 )  # fmt: skip
 USER: Final = User("auth0|1", "Person@Example.com", "Pat", "$argon2id$...", NOON)
 STAFF: Final = replace(

@@ -1,4 +1,4 @@
-"""Contract checks for what administrators need of a server store: keys, and lists of logins."""
+"""Contract checks for what administrators need of a server store: keys, logins, codes in use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from keyfob.server.ports import Store, Transaction
+from keyfob.server.records import Stage
 from keyfob.testing.example_records import FACTOR, KEY, LOGIN, REFRESH, SESSION, SLOT
 from keyfob.testing.fake_time import NOON
 
@@ -76,4 +77,26 @@ async def logins_are_listed_and_ended_by_user_and_client(store: Store) -> None:
     assert await store.read(left) == ([], 0)
 
 
-ADMIN_CHECKS: Final = (keys_and_their_slots_come_and_go, logins_are_listed_and_ended_by_user_and_client)
+async def live_codes_are_counted_up_to_a_limit(store: Store) -> None:
+    """Codes that a browser can still enter: neither decided nor expired."""
+
+    async def fill(transaction: Transaction) -> None:
+        stages: tuple[Stage, ...] = ("waiting", "confirmed", "approved", "denied", "redeemed", "lapsed")
+        for stage in stages:
+            name = stage.encode()
+            await transaction.add_device(replace(LOGIN, device_code_hash=name, user_code_hash=name, stage=stage))
+        early = replace(LOGIN, device_code_hash=b"early", user_code_hash=b"early", expires_at=NOON)
+        await transaction.add_device(early)
+
+    assert await store.read(lambda transaction: transaction.live_codes(NOON, 9)) == 0
+    await store.write(fill)
+    assert await store.read(lambda transaction: transaction.live_codes(NOON, 9)) == 2
+    assert await store.read(lambda transaction: transaction.live_codes(NOON, 1)) == 1
+    assert await store.read(lambda transaction: transaction.live_codes(LOGIN.expires_at, 9)) == 0
+
+
+ADMIN_CHECKS: Final = (
+    keys_and_their_slots_come_and_go,
+    live_codes_are_counted_up_to_a_limit,
+    logins_are_listed_and_ended_by_user_and_client,
+)

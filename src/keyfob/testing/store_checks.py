@@ -13,9 +13,7 @@ from keyfob.server.decide.device import Issue, decide_poll
 from keyfob.server.decide.presented import PresentedRefreshToken
 from keyfob.server.decide.refresh import Renew, decide_refresh
 from keyfob.server.ports import Store, Transaction, Work
-from keyfob.server.records import (
-    DeviceLogin,
-)
+from keyfob.server.records import DeviceLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.testing import event_checks
 from keyfob.testing.example_records import (
@@ -36,6 +34,7 @@ from keyfob.testing.example_records import (
 )
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.store_admin_checks import ADMIN_CHECKS
+from keyfob.testing.store_hot_checks import HOT_CHECKS
 
 Check = Callable[[Store], Awaitable[None]]
 
@@ -50,7 +49,10 @@ async def what_is_saved_is_found_again(store: Store) -> None:
         await transaction.add_key(KEY)
 
     await store.write(save)
-    moved = replace(LOGIN, stage="approved", session_hash=b"s", user_id="auth0|1", auth_time=NOON, challenge="c")
+    moved = replace(
+        LOGIN, stage="approved", session_hash=b"s", user_id="auth0|1", auth_time=NOON, challenge="c", nearness="other",
+        number_hash=b"n", number_tries=2, login_id=b"login id",
+    )  # fmt: skip
     await store.write(lambda transaction: transaction.save_device(moved))
     assert await store.read(lambda transaction: transaction.device_by_code(CODE)) == moved
     assert await store.read(lambda transaction: transaction.device_by_user_code(LOGIN.user_code_hash)) == moved
@@ -223,15 +225,6 @@ async def logins_with_and_without_refresh_tokens_are_counted_apart(store: Store)
     assert not login.has_ended
 
 
-async def what_was_never_saved_is_not_found(store: Store) -> None:
-    assert await store.read(lambda transaction: transaction.device_by_code(b"x")) is None
-    assert await store.read(lambda transaction: transaction.device_by_user_code(b"x")) is None
-    assert await store.read(lambda transaction: transaction.refresh_by_id(b"x")) is None
-    assert await store.read(lambda transaction: transaction.user_by_id("x")) is None
-    assert await store.read(lambda transaction: transaction.user_by_email("x")) is None
-    assert await store.read(lambda transaction: transaction.session(b"x")) is None
-
-
 async def an_email_is_found_in_any_case(store: Store) -> None:
     await store.write(lambda transaction: transaction.save_user(USER))
     assert await store.read(lambda transaction: transaction.user_by_email("pERSON@example.COM")) == USER
@@ -375,6 +368,7 @@ async def tries_are_kept_until_they_expire(store: Store) -> None:
 
 CHECKS: Final[tuple[Check, ...]] = (
     *ADMIN_CHECKS,
+    *HOT_CHECKS,
     what_is_saved_is_found_again,
     what_the_other_grants_need_is_found_again,
     a_mark_is_used_once,
@@ -383,7 +377,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     the_logins_of_one_person_end_together,
     a_revoked_token_is_known_until_it_expires,
     logins_with_and_without_refresh_tokens_are_counted_apart,
-    what_was_never_saved_is_not_found,
     an_email_is_found_in_any_case,
     a_user_code_is_given_once,
     work_that_raises_leaves_nothing_behind,

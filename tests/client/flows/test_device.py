@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from keyfob.client.flows import interactive as login_flow
 from keyfob.client.flows.device import begin, finish, log_in
 from keyfob.client.flows.polling import LONGEST_WAIT, PAD
-from keyfob.client.model.notices import CodeShown, NetworkTrouble, SlowedDown, StillPending
+from keyfob.client.model.notices import CodeShown, NetworkTrouble, NumberRefused, SlowedDown, StillPending
+from keyfob.client.model.surroundings import Surroundings
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Malformed, Refused, TimedOut, Unreachable
 from keyfob.protocol.device import DeviceRequest
 from keyfob.protocol.fields import read_form
@@ -430,3 +431,73 @@ def test_whatever_is_answered_ends_in_a_login_or_in_an_error_of_ours(first: Resp
             assert not isinstance(problem, LoginRequired)
         assert world.now().wall >= NOON
         assert world.time.passed <= timedelta(seconds=901)
+
+
+def asks_number(left: int | None = None) -> Response:
+    members: dict[str, object] = {"error": "authorization_pending", "number_required": True}
+    return json_response(400, members if left is None else {**members, "number_tries_left": left})
+
+
+def test_the_number_of_the_page_is_asked_for_and_sent_at_once() -> None:
+    world = ScriptedWorld({"/token": [PENDING, asks_number(), tokens()]})
+    world.answers = ["421 443"]
+    assert run(finish(world, pending(), client())).access_token == Secret("at-1")
+    assert [question.kind for question in world.asked] == ["number"]
+    sent = [read_form(poll.body, "request").values.get("number") for poll in world.requests("/token")]
+    assert sent == [None, None, "421443"]
+    assert gaps(world)[2] == 0, "the user waits for the outcome"
+
+
+def test_a_wrong_number_is_asked_for_again_with_the_tries_that_are_left() -> None:
+    world = ScriptedWorld({"/token": [asks_number(), asks_number(2), tokens()]})
+    world.answers = ["111111", "421443"]
+    run(finish(world, pending(), client()))
+    assert [notice.tries_left for notice in world.notices if isinstance(notice, NumberRefused)] == [2]
+
+
+def test_what_is_no_number_is_asked_for_again_and_costs_no_try() -> None:
+    world = ScriptedWorld({"/token": [asks_number(), tokens()]})
+    world.answers = ["", "no idea", "١٢٣", "421-443"]
+    run(finish(world, pending(), client()))
+    sent = [read_form(poll.body, "request").values.get("number") for poll in world.requests("/token")]
+    assert sent == [None, "421443"]
+
+
+def test_a_number_that_meets_network_trouble_is_sent_again_at_the_pace_of_polling() -> None:
+    world = ScriptedWorld({"/token": [asks_number(), Unreachable("no route"), tokens()]})
+    world.answers = ["421443"]
+    run(finish(world, pending(), client()))
+    assert gaps(world)[1:] == [0, 5 * PAD]
+
+
+def test_too_many_wrong_numbers_end_the_login_as_declined() -> None:
+    world = ScriptedWorld({"/token": [asks_number(), error("access_denied")]})
+    world.answers = ["111111"]
+    with pytest.raises(LoginDeclined):
+        run(finish(world, pending(), client()))
+
+
+def test_without_anybody_to_ask_the_login_ends_and_says_why() -> None:
+    world = ScriptedWorld({"/token": [asks_number()]})
+    with pytest.raises(LoginRequired):
+        run(finish(world, pending(), client()))
+
+
+@pytest.mark.parametrize("odd", [{"number_required": "true"}, {"number_required": 1}, {"number_required": False}])
+def test_only_a_true_member_asks_for_a_number(odd: dict[str, object]) -> None:
+    world = ScriptedWorld({"/token": [json_response(400, {"error": "authorization_pending", **odd}), tokens()]})
+    run(finish(world, pending(), client()))
+    assert world.asked == []
+
+
+def test_the_name_of_this_computer_goes_only_to_a_server_that_wants_it() -> None:
+    here = Surroundings(host="pats-laptop", system="Linux")
+    bodies = []
+    for metadata in (METADATA, replace(METADATA, device_facts_supported=True)):
+        world = ScriptedWorld({"/device": [codes()]})
+        world.here = here
+        run(begin(world, metadata, client(), PROFILE))
+        bodies.append(read_form(world.requests("/device")[0].body, "request").values)
+    assert "device_name" not in bodies[0]
+    assert "device_system" not in bodies[0]
+    assert (bodies[1]["device_name"], bodies[1]["device_system"]) == ("pats-laptop", "Linux")

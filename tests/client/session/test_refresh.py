@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.session.freshness import refresh
+from keyfob.client.session.refresh import refresh
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable
 from keyfob.protocol.fields import read_form
 from keyfob.protocol.grants import RefreshGrant, TokenRequest

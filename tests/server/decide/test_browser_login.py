@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from keyfob.server.decide.browser_login import (
     STEPS,
     BrowserLogin,
     Facts,
+    Goal,
     Step,
     advance,
     begin_for_user,
@@ -43,7 +45,7 @@ LOGINS = st.builds(
     expires_at=st.just(NOON + LIFETIME),
     device_hash=HASHES,
     request=MAPPINGS,
-    is_enrolment=st.booleans(),
+    goal=st.sampled_from(get_args(Goal)),
     user_code=TEXTS,
     session_hash=HASHES,
     user_id=TEXTS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +21,7 @@ from keyfob.server.decide.presented import PresentedRefreshToken
 from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
 from keyfob.server.decide.throttle import (
     Failures,
+    count_request,
     guess_budget,
     network_of,
     password_wait,
@@ -28,7 +30,7 @@ from keyfob.server.decide.throttle import (
     time_until_try,
 )
 from keyfob.server.decide.user_code import ALPHABET, read_user_code, write_user_code
-from keyfob.server.keyed_hash import RefreshParts, read_refresh
+from keyfob.server.keyed_hash import RefreshParts, keyed_hash, read_refresh
 from keyfob.server.records import MOVES, Stage
 from keyfob.testing.example_records import LOGIN, REFRESH
 from keyfob.testing.fake_time import NOON
@@ -185,6 +187,14 @@ def test_a_refresh_token_is_read_with_its_own_key_only(login_id: bytes, generati
     assert read_refresh(token, b"x" * 32) is None
 
 
+@given(st.binary(min_size=16, max_size=80), st.lists(st.text(), max_size=4))
+def test_a_keyed_hash_is_an_hmac_of_its_own(key: bytes, texts: list[str]) -> None:
+    """Its state is copied; no hash leaves anything in it, and none that is stored changes."""
+    for text in (*texts, *texts):
+        expected = hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
+        assert keyed_hash(key, text.encode("utf-8", "surrogatepass")) == expected
+
+
 def test_the_guess_budget_keeps_the_odds() -> None:
     """[AS-8628-07]."""
     for odds in (2.0**-32, 2.0**-30, 2.0**-20):
@@ -198,6 +208,66 @@ def test_tries_come_back_evenly() -> None:
     assert time_until_try(bucket, 3, span) == timedelta(minutes=5)
     assert time_until_try(refill(bucket, 3, span, NOON + timedelta(minutes=5)), 3, span) == timedelta()
     assert refill(bucket, 3, span, NOON + timedelta(days=1)).left == 3
+
+
+@given(
+    st.integers(1, 400),
+    st.sampled_from([timedelta(minutes=1), timedelta(minutes=15), timedelta(seconds=7)]),
+    st.lists(st.one_of(st.just(0), st.integers(0, 2_000_000), st.integers(0, 10**9)), max_size=60),
+)
+def test_one_integer_limits_a_caller_as_a_bucket_does(size: int, span: timedelta, pauses: list[int]) -> None:
+    """The bucket is the slow text of the same rule, beside which the fast one is held."""
+    bucket, full_at, now = None, 0, NOON
+    for pause in pauses:
+        now += timedelta(microseconds=pause)
+        bucket = refill(bucket, size, span, now)
+        counted = count_request(full_at, size, span, now)
+        full_at = counted.full_at
+        expected = time_until_try(bucket, size, span)
+        if abs(bucket.left - round(bucket.left)) < 1e-6:  # the float may be on the other side of a whole try
+            assert abs(counted.wait - expected) <= span / size
+        else:
+            assert (counted.wait > timedelta()) == (expected > timedelta())
+            assert abs(counted.wait - expected) <= timedelta(microseconds=2)
+        if not counted.wait:
+            bucket = spend(bucket)
+        assert abs(counted.left - bucket.left) < 1.001
+        assert abs(full_at / 1e9 - now.timestamp() - (size - bucket.left) * span.total_seconds() / size) < 1e-4
+
+
+def test_a_limit_of_a_billion_a_minute_is_exact() -> None:
+    """A request takes 60 nanoseconds there, of which a float of seconds since 1970 has none."""
+    full_at = 0
+    for number in range(1, 1001):
+        counted = count_request(full_at, 10**9, timedelta(minutes=1), NOON)
+        full_at = counted.full_at
+        assert (counted.left, counted.wait) == (10**9 - number, timedelta())
+    assert full_at == int(NOON.timestamp()) * 10**9 + 60_000
+
+
+def test_a_refused_request_waits_and_is_not_counted() -> None:
+    """And the shortest wait is not rounded to none."""
+    full_at, span = 0, timedelta(minutes=1)
+    for left in (2, 1, 0):
+        full_at, wait, found = count_request(full_at, 3, span, NOON)
+        assert (wait, found) == (timedelta(), left)
+    for _ in range(5):
+        full_at, wait, found = count_request(full_at, 3, span, NOON + timedelta(seconds=5))
+        assert (wait, found) == (timedelta(seconds=15), 0)
+    assert count_request(full_at, 3, span, NOON + timedelta(seconds=20)).wait == timedelta()
+    many = 10**9
+    whole = count_request(0, many, span, NOON).full_at + (many - 1) * 60
+    assert count_request(whole, many, span, NOON).wait == timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(("back", "seconds"), [(timedelta(milliseconds=1), 20), (timedelta(days=1), 0)])
+def test_a_clock_that_is_set_back_locks_nobody_out(back: timedelta, seconds: int) -> None:
+    """By a little, as time servers do it, it gives no requests away either."""
+    span = timedelta(minutes=1)
+    full_at = 0
+    for _ in range(3):
+        full_at = count_request(full_at, 3, span, NOON).full_at
+    assert count_request(full_at, 3, span, NOON - back).wait == seconds * SECOND
 
 
 @pytest.mark.parametrize(("count", "seconds"), [(4, 0), (5, 1), (6, 2), (10, 32), (50, 900)])

@@ -13,6 +13,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.records import DEFAULT_CONNECTION, Document
 from keyfob.server.settings.config import FACTORS, TenantConfig
 from keyfob.server.settings.field_types import LONGEST_SPAN, read_span, write_span
+from keyfob.server.settings.images import write_image
 from keyfob.server.settings.registered import KINDS, Api, ApiGrant, Application, Connection, RefreshPolicy, Role
 from keyfob.server.settings.stored_settings import (
     config_of,
@@ -62,6 +63,8 @@ def applications(draw: st.DrawFn, client_id: str, connections: list[str]) -> App
         refresh=RefreshPolicy(draw(FLAGS), idle, idle + draw(SPANS), draw(st.just(timedelta()) | SPANS)),
         id_token_lifetime=draw(SPANS),
         requires_par=draw(FLAGS),
+        icon=draw(st.none() | st.just("/icon.png")),
+        maker=draw(st.none() | WORDS),
     )
 
 
@@ -121,6 +124,12 @@ def configs(draw: st.DrawFn) -> TenantConfig:
         draw(st.floats(0, 1, exclude_min=True)),
         *draw(st.tuples(*[st.integers(1, 10**6)] * 3)),
         enrolment_ends_logins=draw(FLAGS),
+        logo_dark=draw(st.none() | st.just(write_image(b"<svg/>"))),
+        favicon=draw(st.none() | URLS),
+        support=draw(st.none() | st.just("mailto:help@example.com") | URLS),
+        privacy=draw(st.none() | URLS),
+        terms=draw(st.none() | URLS),
+        sign_up=draw(FLAGS),
     )
 
 

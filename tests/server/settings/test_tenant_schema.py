@@ -94,13 +94,14 @@ def test_the_ready_tenant_is_right() -> None:
     assert refused(write_tables(replace(ready_config(ISSUER)))) == []
 
 
-# What only the reader can know: sizes of lengths of time, what exists, what goes together, what a URL or a key holds.
+# What only the reader can know: sizes of lengths of time, what exists, what goes together, what a URL, a key or
+# a picture file holds.
 BEYOND = re.compile(
     "longer than|not positive|shorter than two days"
     "|token_lifetime is not between|' is not known$|stands twice|a machine proves|plain http"
     "|there is no (such|role|API|scope)|application is public|auth_methods is empty|other auth method|go together"
     "|needs callbacks|client_credentials: its client_id|fewer than|: key: |a certificate|callback '|is not a network"
-    "|everybody, who|has the name of an application"
+    "|everybody, who|has the name of an application|neither a picture"
 )
 
 

@@ -99,7 +99,7 @@ def test_a_person_sets_up_a_second_factor_and_lets_a_program_in(
         page.get_by_label("Then enter the code").fill(one_time_code(secret, step_of(datetime.now(UTC))))
         page.keyboard.press("Enter")
         page.get_by_role("button", name="I have kept it").click()
-        page.get_by_role("heading", name="Let Native in?").wait_for()
+        page.get_by_role("heading", name="Native wants to sign in").wait_for()
         fits(page)
         page.keyboard.press("Tab")
         assert page.locator("button:focus").get_attribute("value") == "decline"
@@ -110,6 +110,7 @@ def test_a_person_sets_up_a_second_factor_and_lets_a_program_in(
         page.get_by_text("You are logged out here.").wait_for()
         fits(page)
         page.goto(address(running.url, f"{back}/elsewhere"))
+        page.get_by_text("Details for support").click()
         page.get_by_text("Callback URL mismatch").wait_for()
         fits(page)
         browser.close()

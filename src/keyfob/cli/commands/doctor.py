@@ -73,8 +73,10 @@ def _findings(flags: Namespace) -> Iterator[Finding]:
         yield from _check_settings(chosen)
     if flags.tenant is not None:
         from keyfob.cli.tenant.code_guessing import judge_code_guessing  # noqa: PLC0415  needs the extra serve
+        from keyfob.cli.tenant.place_file import judge_places  # noqa: PLC0415  as above
 
         yield judge_code_guessing(flags.tenant)
+        yield from judge_places(flags.tenant)
 
 
 def _check_vault() -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from keyfob.cli import core_files, output
 from keyfob.cli.flags import add_profile_flag, duration
 from keyfob.cli.profiles import known_app
 from keyfob.errors import Misuse, Refused
+from keyfob.login import StoredLogin
 
 _DEFAULT = "KEYFOB_ACCESS_TOKEN"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -80,14 +81,7 @@ def _token(flags: Namespace) -> str:
     session = known_app(flags).session(output.notice)
     token = session.token(min_ttl)
     stored = session.stored()
-    if stored.token_type == "DPoP":
-        raise Refused(
-            "this login's token works only with proofs of its key (DPoP), which another program cannot make",
-            code="token-bound",
-            hint="Use keyfob call, or log in to another profile with --dpop off",
-        )
-    if stored.certificate is not None:  # not refused: the program may read the same certificate file
-        output.remark(output.CERTIFICATE_NEEDED)
+    check_usable_elsewhere(stored)
     if min_ttl is None or stored.expires_at is None:
         return token
     left = stored.expires_at - stored.skew - datetime.now(UTC)
@@ -99,3 +93,19 @@ def _token(flags: Namespace) -> str:
             hint="Let the program ask keyfob token when it needs one, or have tokens live longer at the issuer.",
         )
     return token
+
+
+def check_usable_elsewhere(stored: StoredLogin) -> None:
+    """Check that another program can use the token; print a remark if it needs the certificate for that.
+
+    Raises:
+        Refused: The token works only with proofs of its key (RFC 9449).
+    """
+    if stored.token_type == "DPoP":
+        raise Refused(
+            "this login's token works only with proofs of its key (DPoP), which another program cannot make",
+            code="token-bound",
+            hint="Use keyfob call, or log in to another profile with --dpop off",
+        )
+    if stored.certificate is not None:  # not refused: the program may read the same certificate file
+        output.remark(output.CERTIFICATE_NEEDED)

@@ -9,22 +9,33 @@ from typing import Final
 from keyfob.client.session.checkup import Finding
 from keyfob.errors import KeyfobError
 from keyfob.serve import Registry
-from keyfob.server.decide.throttle import guess_budget
-from keyfob.server.decide.user_code import ALPHABET, CODE_LENGTH
+from keyfob.server.decide.throttle import CODES, GuessLimit
+from keyfob.server.io.clock import SystemSurroundings
+from keyfob.server.settings.field_types import write_span
 
 _MAX_ODDS: Final = 2.0**-20  # above one in a million, an attacker with many codes guesses one
 
 
 def judge_code_guessing(folder: Path) -> Finding:
-    """Compare the tenant's `guess_odds` with the recommended maximum."""
+    """Compare the tenant's `guess_odds` with the recommended maximum, and show what they mean with the codes of now."""
     try:
         with Registry.open(folder, database=os.environ.get("KEYFOB_DATABASE", "")) as registry:
-            odds = registry.config().guess_odds
+            config = registry.config()
+            odds, limit = config.guess_odds, GuessLimit.of(config.guess_odds, config.device_lifetime)
+            live = registry.live_codes(SystemSurroundings().now(), limit.most_live + 1)
     except KeyfobError as problem:
         return Finding.of("tenant", problem)
-    budget = guess_budget(odds)
-    one_in = len(ALPHABET) ** CODE_LENGTH // budget
-    text = f"in a code's life {budget} wrong codes are taken from everybody together, so one in {one_in:,} is guessed"
+    text = f"callers without a login guess one of the codes in use with odds of 1 in {1 / odds:,.0f} at most, in any "
+    text += f"{write_span(limit.lifetime)}; {_now(limit, live)}"
     if odds > _MAX_ODDS:
         return Finding("tenant", "wrong", text, "Set guess_odds in tenant.toml to 2.4e-10 or less (RFC 8628 §5.1).")
     return Finding("tenant", "ok", text)
+
+
+def _now(limit: GuessLimit, live: int) -> str:
+    """Return what that means with the codes of now."""
+    if live > limit.most_live:
+        return f"more than {limit.most_live} codes are in use, so people log in before they type theirs"
+    taken, are = limit.size // limit.cost(live), "1 code is" if live == 1 else f"{live or 'no'} codes are"
+    one_in = CODES // (taken * limit.cost(live))
+    return f"{are} in use, so {taken} wrong codes are taken at once from everybody together (1 in {one_in:,})"

@@ -16,6 +16,7 @@ default_audience = "https://orders.example/"      # the API meant when a program
 # device_lifetime = "15m"                         # how long a code waits for a person
 # session_idle = "12h"
 # mfa = "enrolled"                                # or "never", "always"
+# device = { nearness = "step_up" }               # against phishing of device logins: keyfob help docs/phishing.md
 # password_length = 15                            # of new passwords; 8 is enough with mfa = "always"
 # The password grants take three switches: this one, the grant "password" of an application, and allows_password of a
 # connection. The login page always takes passwords.

@@ -94,7 +94,12 @@ def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True
     def find(reference: Reference) -> Secret:
         return find_secret(reference, os.environ, read_beside)
 
-    found = read_tenant_file(read_text(path), issuer=issuer or SERVED, resolve=find if looks_at_secrets else any_secret)
+    found = read_tenant_file(
+        read_text(path),
+        issuer=issuer or SERVED,
+        resolve=find if looks_at_secrets else any_secret,
+        read_bytes=lambda name: (path.parent / name).read_bytes(),
+    )
     if not isinstance(found, tuple):
         return found
     _print_mistakes(path, found, as_json=as_json)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from keyfob.serve import Registry
     from keyfob.server.io.login_registry import LoginShown
 
-_HEADINGS = ("id", "kind", "user", "application", "since", "last used", "until", "network")
+_HEADINGS = ("id", "kind", "user", "application", "since", "last used", "until", "network", "device")
 
 
 def configure_list(parser: ArgumentParser) -> None:
@@ -99,7 +99,7 @@ def _user(registry: Registry, flags: Namespace) -> User | None:
 def _cells(one: LoginShown) -> tuple[str, ...]:
     times = (output.instant(at) or "" for at in (one.created_at, one.used_at, one.expires_at))
     return (one.login_id, one.kind, one.user.email if one.user else one.user_id, one.client_id or "-", *times,
-            one.network or "-")  # fmt: skip
+            one.network or "-", one.device or "-")  # fmt: skip
 
 
 def _members(one: LoginShown) -> dict[str, object]:
@@ -113,4 +113,5 @@ def _members(one: LoginShown) -> dict[str, object]:
         "used_at": output.instant(one.used_at),
         "expires_at": output.instant(one.expires_at),
         "network": one.network,
+        "device": one.device or None,
     }

@@ -6,21 +6,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from keyfob.client.auth.client_auth import OAuthClient
 from keyfob.client.model.certificate import Certificate, CertificateFiles
-from keyfob.client.model.credential import Credential, PrivateKey
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.source import Source
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Misuse
-from keyfob.protocol.http import Request, Response
+from keyfob.lazy import LazyModule
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
+    from keyfob.client.auth import client_auth
     from keyfob.client.auth.dpop import DpopKey
+    from keyfob.client.model import credential as credentials
+    from keyfob.client.model.credential import Credential
+    from keyfob.protocol.http import Request, Response
+else:  # a stored token needs neither: 15 ms
+    client_auth = LazyModule("keyfob.client.auth.client_auth")
+    credentials = LazyModule("keyfob.client.model.credential")
 
-ReadCredential = Callable[[Source | CertificateFiles], Credential]
+ReadCredential = Callable[[Source | CertificateFiles], "Credential"]
 
 
 class ProfileCredentials:
@@ -36,10 +41,10 @@ class ProfileCredentials:
         self._credential = credential
         self._dpop_keys: tuple[Secret, DpopKey, DpopKey] | None = None
 
-    def client(self, stored: StoredLogin) -> OAuthClient:
+    def client(self, stored: StoredLogin) -> client_auth.OAuthClient:
         """Return the client of a stored login, at its server. Raises `Misuse` as `credential` does."""
         dpop_keys = self.dpop_keys(stored)
-        return OAuthClient(
+        return client_auth.OAuthClient(
             stored.client_id,
             stored.issuer,
             self.credential(),
@@ -74,7 +79,7 @@ class ProfileCredentials:
         credential = self.read(source) or self.certificate()
         if self.profile.assertion_audience == "issuer" or self.profile.credential is None:
             return credential
-        return replace(credential, is_legacy=True) if isinstance(credential, PrivateKey) else credential
+        return replace(credential, is_legacy=True) if isinstance(credential, credentials.PrivateKey) else credential
 
     def certificate(self) -> Certificate | None:
         """Return the certificate that connections present now, if there is one. Raises as `read`."""

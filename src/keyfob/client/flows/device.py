@@ -71,6 +71,9 @@ async def begin(
         acr_values=assurance.acr_values,
         max_age=assurance.max_age,
     )
+    if metadata.device_facts_supported:
+        here, _ = world.surroundings()
+        request = replace(request, device_name=here.host, device_system=here.system)
     verifier = None
     if S256 in metadata.code_challenge_methods_supported:
         verifier = Secret(random_word(world))

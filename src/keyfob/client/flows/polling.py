@@ -14,10 +14,12 @@ from typing import Final, NoReturn, TypeVar
 from keyfob.client.auth.client_auth import OAuthClient, request_tokens
 from keyfob.client.auth.token_response import OK, SERVER_FAULT, TOO_MANY, refuse, take_tokens
 from keyfob.client.model.moment import Moment
-from keyfob.client.model.notices import NetworkTrouble, SlowedDown, StillPending
+from keyfob.client.model.notices import NetworkTrouble, NumberRefused, SlowedDown, StillPending
+from keyfob.client.model.question import Question
 from keyfob.client.ports import World
 from keyfob.errors import LoginDeclined, Malformed, TimedOut, Unreachable
-from keyfob.protocol.grants import Grant
+from keyfob.protocol.device import NumberAsked, read_number
+from keyfob.protocol.grants import DeviceCodeGrant, Grant
 from keyfob.protocol.http import Response, media_type
 from keyfob.protocol.oauth_error import (
     ACCESS_DENIED,
@@ -30,6 +32,7 @@ from keyfob.protocol.oauth_error import (
     UNAUTHORIZED_CLIENT,
     OAuthError,
 )
+from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
 T = TypeVar("T")
@@ -97,17 +100,20 @@ async def poll_or(
         TimedOut: The user did not answer in time.
         Refused: The server ended the login for another reason.
         Malformed: The tokens violate RFC 6749 §5.1.
+        LoginRequired: The server wants the number from the page, and there is no user to type it.
     """
-    pace = _Pace(max(token_poll.interval, SHORTEST_INTERVAL))
+    pace, grant, has_new_number = _Pace(max(token_poll.interval, SHORTEST_INTERVAL)), token_poll.grant, False
     while True:
-        left = token_poll.deadline.steady - world.now().steady
-        first = await pause(min(pace.span(), max(left, timedelta())))
-        if first is not None:
-            return first
-        if pace.span() >= left:
-            raise TimedOut("the person did not answer in time", hint="Run the same command again.")
+        if not has_new_number:  # a number is sent at once, since the user waits for the outcome
+            left = token_poll.deadline.steady - world.now().steady
+            first = await pause(min(pace.span(), max(left, timedelta())))
+            if first is not None:
+                return first
+            if pace.span() >= left:
+                raise TimedOut("the person did not answer in time", hint="Run the same command again.")
+        has_new_number = False
         try:
-            response = await request_tokens(world, client, token_poll.token_endpoint, token_poll.grant)
+            response = await request_tokens(world, client, token_poll.token_endpoint, grant)
         except (Unreachable, Malformed) as problem:
             is_silent = isinstance(problem, Unreachable) and problem.timed_out
             pace = replace(pace, patience=pace.patience * 2 if is_silent else 1, at_least=timedelta())
@@ -116,6 +122,19 @@ async def poll_or(
         if response.status == OK and not _is_page(response):
             return take_tokens(response, client.token_types)
         pace = _next_pace(world, response, pace, token_poll)
+        asked = NumberAsked.find(response)
+        if asked is not None and isinstance(grant, DeviceCodeGrant):
+            grant, has_new_number = replace(grant, number=await _ask_number(world, asked)), True
+
+
+async def _ask_number(world: World, asked: NumberAsked) -> Secret:
+    """Return the number that the page shows, as the user types it. What is no number is not sent, and asked again."""
+    if asked.tries_left is not None:
+        world.notify(NumberRefused(asked.tries_left))
+    while True:
+        number = read_number(await world.ask(Question("number", "Approved. Now type the number that the page shows")))
+        if number is not None:
+            return number
 
 
 def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenPoll) -> _Pace:

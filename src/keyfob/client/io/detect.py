@@ -34,6 +34,7 @@ _AGENTS: Final = (
     ("AGENT", "an agent"),
     ("AI_AGENT", "an agent"),
 )
+_SYSTEMS: Final = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 _NO: Final = frozenset({"", "0", "false", "no"})
 # Programs that open Windows' browser from WSL, the best first.
 WSL_OPENERS: Final = ("wslview", "powershell.exe", "explorer.exe")
@@ -55,6 +56,8 @@ def look_around(environment: Mapping[str, str] = os.environ, root: Path = Path("
         is_text_browser=Path(browser.split(" ")[0]).name in _TEXT_BROWSERS,
         ci=_first(environment, _CI),
         agent=_first(environment, _AGENTS),
+        host=environment.get("COMPUTERNAME", "") if sys.platform == "win32" else os.uname().nodename,
+        system="Windows (WSL)" if is_wsl else _SYSTEMS.get(sys.platform, sys.platform),
     )
 
 

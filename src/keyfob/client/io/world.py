@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 import time
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
@@ -11,29 +11,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from keyfob.client.io.clocks import moment
-from keyfob.client.io.interruption import held_back
-from keyfob.client.io.state.capability_files import CapabilityFiles
-from keyfob.client.io.state.login_lock_files import LoginLockFiles
-from keyfob.client.io.state.pending_files import PendingFiles
-from keyfob.client.model.callback import Callback
-from keyfob.client.model.lock_holder import LockHolder
-from keyfob.client.model.moment import Moment
-from keyfob.client.model.notices import Notice
-from keyfob.client.model.question import Question
-from keyfob.client.model.server_capabilities import ServerCapabilities
-from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.ports import LoginEvent, Redirected
 from keyfob.errors import LoginRequired, VaultUnavailable
-from keyfob.io.http import send
-from keyfob.protocol.http import Request, Response
+from keyfob.lazy import LazyModule
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
+    from keyfob.client.io import interruption
+    from keyfob.client.io.state import capability_files, login_lock_files, pending_files
     from keyfob.client.io.terminal.listener import Listener
+    from keyfob.client.model.callback import Callback
+    from keyfob.client.model.lock_holder import LockHolder
+    from keyfob.client.model.moment import Moment
+    from keyfob.client.model.notices import Notice
+    from keyfob.client.model.question import Question
+    from keyfob.client.model.server_capabilities import ServerCapabilities
+    from keyfob.client.model.surroundings import Surroundings
+    from keyfob.io import http as shared_http
+    from keyfob.protocol.http import Request, Response
+else:  # a stored token needs none of it: 15 ms
+    interruption = LazyModule("keyfob.client.io.interruption")
+    capability_files = LazyModule("keyfob.client.io.state.capability_files")
+    login_lock_files = LazyModule("keyfob.client.io.state.login_lock_files")
+    pending_files = LazyModule("keyfob.client.io.state.pending_files")
+    shared_http = LazyModule("keyfob.io.http")
 
 T = TypeVar("T")
 
-Sender = Callable[[Request], Response]
+Sender = Callable[["Request"], "Response"]
 _TICK_S = 1.0  # how often the countdown moves
 _GLANCE_S = 0.1  # how often the terminal is read while the listener waits
 
@@ -63,7 +68,7 @@ class SystemWorld:
         *,
         terminal: Screen | None = None,
         ask: Callable[[Question], Secret] | None = None,
-        http: Sender = send,
+        http: Sender | None = None,
         home: Path | None = None,
     ) -> None:
         """Choose how notices and questions reach the user.
@@ -72,24 +77,22 @@ class SystemWorld:
             notify: Receives notices; None drops them.
             terminal: Updated and read during waits.
             ask: Answers questions; None asks at the terminal.
-            http: Sends requests.
+            http: Sends requests; None for the connections that the process shares.
             home: The folder of state files; None for the platform's.
         """
         self._notify = notify
         self._ask = ask
         self._terminal = terminal
         self._http = http
-        self._capabilities = CapabilityFiles(home)
-        self._pending = PendingFiles(home)
-        self._login_lock = LoginLockFiles(home)
+        self._home = home
         self._listener: Listener | None = None
         self._release: Callable[[], None] | None = None
 
     async def send(self, request: Request) -> Response:
-        return self._http(request)
+        return (self._http or shared_http.send)(request)
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
-        with held_back():
+        with interruption.held_back():
             return await act
 
     async def wait(self, span: timedelta) -> None:
@@ -111,7 +114,7 @@ class SystemWorld:
             self._notify(notice)
 
     def random(self, size: int) -> bytes:
-        return secrets.token_bytes(size)
+        return os.urandom(size)
 
     async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
         from keyfob.client.io.terminal.listener import Listener  # noqa: PLC0415  loads http.server: 15 ms, for a login by browser
@@ -162,21 +165,21 @@ class SystemWorld:
         return surroundings, surroundings.has_terminal or (self._notify is not None and self._terminal is None)
 
     def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
-        return self._capabilities.load(issuer, client_id)
+        return capability_files.CapabilityFiles(self._home).load(issuer, client_id)
 
     def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
-        self._capabilities.save(issuer, client_id, capabilities)
+        capability_files.CapabilityFiles(self._home).save(issuer, client_id, capabilities)
 
     def save_pending(self, profile: str, kept: Secret | None) -> None:
         with contextlib.suppress(VaultUnavailable):
-            self._pending.save(profile, kept)
+            pending_files.PendingFiles(self._home).save(profile, kept)
 
     def load_pending(self, profile: str) -> Secret | None:
-        return self._pending.load(profile)
+        return pending_files.PendingFiles(self._home).load(profile)
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         try:
-            self._release, other = self._login_lock.take(profile, turn)
+            self._release, other = login_lock_files.LoginLockFiles(self._home).take(profile, turn)
         except VaultUnavailable:
             return True, None  # where there can be no lock, every process logs in by itself
         return self._release is not None, other
@@ -184,7 +187,7 @@ class SystemWorld:
     def record_login(self, profile: str, turn: LockHolder) -> None:
         if self._release is not None:
             with contextlib.suppress(VaultUnavailable):
-                self._login_lock.note(profile, turn)
+                login_lock_files.LoginLockFiles(self._home).note(profile, turn)
 
     def release_login_lock(self) -> None:
         if self._release is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from keyfob.protocol.fields import Fields
+if TYPE_CHECKING:  # `from keyfob.login import App` loads this module
+    from datetime import timedelta
+
+    from keyfob.protocol.fields import Fields
 
 
 @dataclass(frozen=True, slots=True)

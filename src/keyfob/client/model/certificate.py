@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from keyfob.errors import Malformed, Misuse
-from keyfob.protocol.claims import X5T
+from keyfob.lazy import LazyModule
 from keyfob.protocol.fields import Fields, read_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+    from keyfob.protocol import claims
+else:  # few clients have a certificate: 2 ms
+    claims = LazyModule("keyfob.protocol.claims")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,17 @@ class CertificateFiles:
         """Raise `Misuse` if a path is empty."""
         if not self.certificate or self.key == "":
             raise Misuse("a certificate and its key are files, and have names")
+
+    @classmethod
+    def of(cls, certificate: Path | str | None, key: Path | str | None) -> Self | None:
+        """Return the files, or None if there is no certificate.
+
+        Raises:
+            Misuse: There is a key but no certificate.
+        """
+        if certificate is None and key is not None:
+            raise Misuse("a certificate_key is that of a certificate, and none is named")
+        return None if certificate is None else cls(str(certificate), None if key is None else str(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +73,11 @@ def bound_to(token: str, shown: str) -> str | None:
         token: The access token.
         shown: The thumbprint of the certificate that was presented to the token endpoint.
     """
-    claims = read_claims(token)
-    if claims is None:
+    payload = read_claims(token)
+    if payload is None:
         return shown
-    found = claims.values.get("cnf")
-    return shown if isinstance(found, dict) and X5T in found else None
+    found = payload.values.get("cnf")
+    return shown if isinstance(found, dict) and claims.X5T in found else None
 
 
 def read_claims(token: str) -> Fields | None:

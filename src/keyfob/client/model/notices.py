@@ -94,11 +94,6 @@ class VaultNote:
     text: str
 
 
-def printable(text: str) -> str:
-    """Replace the characters of untrusted text that could control a terminal: control, format and private ones."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 @dataclass(frozen=True, slots=True)
 class PasswordWarned:
     """A password is about to be requested, which is unsafe for this reason."""
@@ -109,6 +104,13 @@ class PasswordWarned:
 @dataclass(frozen=True, slots=True)
 class FactorRefused:
     """A second factor was wrong; the user may try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRefused:
+    """The number from the page was wrong; the user may try again."""
+
+    tries_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ Notice = (
     | LoginInAnotherProcess
     | NetworkTrouble
     | NotBound
+    | NumberRefused
     | PasteAsked
     | PasswordWarned
     | PasteRefused

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["address", "username", "password", "factor", "otp", "binding_code", "recovery_code"]
+Kind = Literal["address", "username", "password", "factor", "otp", "binding_code", "recovery_code", "number"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from keyfob.client.model.certificate import bound_to
 from keyfob.client.model.file_version import check_version
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.errors import Malformed
-from keyfob.protocol.claims import IdClaims
 from keyfob.protocol.client_authentication import AUTH_METHODS, TLS_METHODS, AuthMethod
 from keyfob.protocol.fields import Fields, read_json
-from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
-from keyfob.protocol.tokens import TokenAnswer
+
+if TYPE_CHECKING:  # a stored token needs none of these messages: 6 ms
+    from keyfob.protocol.claims import IdClaims
+    from keyfob.protocol.metadata import ServerMetadata
+    from keyfob.protocol.tokens import TokenAnswer
 
 VERSION: Final = 2
 # A token that expires while a request is under way is refused, so it is renewed this long before.

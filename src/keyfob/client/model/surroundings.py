@@ -26,6 +26,8 @@ class Surroundings:
         is_text_browser: Whether that browser runs in the terminal.
         ci: The name of the CI system.
         agent: The name of the AI agent that runs keyfob.
+        host: The name of this computer.
+        system: The operating system, in words.
     """
 
     platform: str = "linux"
@@ -39,3 +41,5 @@ class Surroundings:
     is_text_browser: bool = False
     ci: str = ""
     agent: str = ""
+    host: str = ""
+    system: str = ""

@@ -8,32 +8,42 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from keyfob.client.flows.discovery import discover
-from keyfob.client.flows.login_lock import await_login_lock
-from keyfob.client.flows.logout import LoggedOut, end, remove_login
-from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
+from keyfob.client.model.account_mismatch import (
+    AcceptsLogin,
+    MayReplaceAccount,
+    accept_any,
+    accept_any_account,
+    keep_account,
+)
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.client.model.lock_holder import LockHolder
-from keyfob.client.model.notices import VaultNote
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.session.calls import TokenHeaders
 from keyfob.client.session.renewal import Renewal
 from keyfob.client.session.storage import naming_login, need_login, refuse_other
 from keyfob.errors import KeyfobError, LoginRequired, Refused, VaultUnavailable
 from keyfob.lazy import LazyModule
-from keyfob.protocol.http import Request, Response
-from keyfob.protocol.metadata import ServerMetadata
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from keyfob.client.flows import interactive
+    from keyfob.client.flows import discovery, given_token, interactive, login_lock, logout
     from keyfob.client.flows.choice import Choice
+    from keyfob.client.model import lock_holder, notices
+    from keyfob.client.model.lock_holder import LockHolder
     from keyfob.client.model.pending_login import PendingLogin
-else:  # a stored token needs no flow: 40 ms
+    from keyfob.client.model.step_up import StepUp
+    from keyfob.client.session import calls
+    from keyfob.protocol.http import Request, Response
+    from keyfob.protocol.metadata import ServerMetadata
+else:  # a stored token needs no flow, no notice and no call: 70 ms
+    discovery = LazyModule("keyfob.client.flows.discovery")
     interactive = LazyModule("keyfob.client.flows.interactive")
+    given_token = LazyModule("keyfob.client.flows.given_token")
+    login_lock = LazyModule("keyfob.client.flows.login_lock")
+    logout = LazyModule("keyfob.client.flows.logout")
+    lock_holder = LazyModule("keyfob.client.model.lock_holder")
+    notices = LazyModule("keyfob.client.model.notices")
+    calls = LazyModule("keyfob.client.session.calls")
 
 _MISMATCH: Final = "Log in as before"
 _ID_BYTES: Final = 16
@@ -79,8 +89,36 @@ class Login(Renewal):
             if self.profile.is_machine or self.profile.flow == "password" or not self._has_user():
                 stored = await self._store_login(await log_in(), may_replace_account, replaced)
             else:
-                holder = LockHolder.of(self.profile, assurance)
+                holder = lock_holder.LockHolder.of(self.profile, assurance)
                 stored = await self._under_login_lock(holder, log_in, may_replace_account, accepts, replaced)
+        await self._end_all(replaced)
+        return stored
+
+    async def take_token(self, given: Secret, *, may_replace_account: MayReplaceAccount = keep_account) -> StoredLogin:
+        """Store an access token that the user has from elsewhere, as a login that ends with it.
+
+        Args:
+            given: The token, or a JSON object with it.
+            may_replace_account: As for `log_in`.
+
+        Raises:
+            Misuse: It is no access token.
+            Refused: It has expired, is for another issuer or API, or another account than before.
+            KeyfobError: The issuer's metadata cannot be had, or the login cannot be stored.
+        """
+        await self._prepare()
+        metadata = await self.metadata()
+        stored = given_token.read_given_token(given, self.profile, metadata, self._world.now().wall)
+        before = await self._load_any()
+        if before is not None and before.access_token == stored.access_token:
+            return before
+        async with self._ending() as replaced:
+            if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
+                refuse_other(self.profile)  # the token is the user's own, and is not revoked
+            if before is not None and is_other_account(before, stored) and not may_replace_account(before, stored):
+                raise Refused("this token is another person's than the login before, which is kept",
+                              code="account-mismatch", hint=self._mismatch_hint())  # fmt: skip
+            stored = await self._store_login(stored, accept_any_account, replaced)
         await self._end_all(replaced)
         return stored
 
@@ -102,7 +140,7 @@ class Login(Renewal):
 
     async def metadata(self) -> ServerMetadata:
         """Fetch the issuer's metadata. Raises as `discover` does."""
-        return await discover(self._world, self.profile)
+        return await discovery.discover(self._world, self.profile)
 
     async def plan(self) -> Choice:
         """Return the flows that are possible from here, the safest first, and why."""
@@ -124,7 +162,7 @@ class Login(Renewal):
 
         await self._prepare()
         async with self._ending() as replaced:
-            holder = LockHolder.of(self.profile, ANY_LOGIN)
+            holder = lock_holder.LockHolder.of(self.profile, ANY_LOGIN)
             stored = await self._under_login_lock(
                 holder, log_in, may_replace_account, accepts, replaced, ignores_assurance=True
             )
@@ -142,7 +180,7 @@ class Login(Renewal):
             need_login(self.profile)
         return stored
 
-    async def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
+    async def authorize(self, request: Request, *, renew: bool = False) -> calls.TokenHeaders:
         """Return the headers that carry the token to one request, with a DPoP proof if it is bound to a key.
 
         Raises:
@@ -151,10 +189,11 @@ class Login(Renewal):
         stored = await self.fresh(renew=renew)
         token, dpop_keys = stored.access_token, self._credentials.dpop_keys(stored)
         if dpop_keys is None or stored.token_type != "DPoP":
-            return TokenHeaders(token, (("authorization", f"Bearer {token.reveal()}"),))
+            return calls.TokenHeaders(token, (("authorization", f"Bearer {token.reveal()}"),))
         headers = (("authorization", f"DPoP {token.reveal()}"),)
         wall = self._world.now().wall + stored.skew
-        return TokenHeaders(token, headers + dpop_keys[1].prove(request, wall, self._world.random(_ID_BYTES), token))
+        proof = dpop_keys[1].prove(request, wall, self._world.random(_ID_BYTES), token)
+        return calls.TokenHeaders(token, headers + proof)
 
     async def send(self, request: Request) -> Response:
         """Send a request as it is, without the token."""
@@ -187,7 +226,7 @@ class Login(Renewal):
                 self._step_up(wanted)
         return True
 
-    async def log_out(self) -> LoggedOut:
+    async def log_out(self) -> logout.LoggedOut:
         """Delete the stored login, then revoke its tokens; it is deleted also when this is interrupted.
 
         Raises:
@@ -197,7 +236,7 @@ class Login(Renewal):
             BaseException: Interrupted or cancelled.
         """
         try:
-            removed = await remove_login(self._vault, self.profile.name, partial(self.stored, is_ending=True))
+            removed = await logout.remove_login(self._vault, self.profile.name, partial(self.stored, is_ending=True))
         except KeyfobError:
             raise
         except BaseException:  # for example, interrupted while waiting for the lock
@@ -205,13 +244,13 @@ class Login(Renewal):
             raise
         finally:
             self._memory.unsaved = None
-        return await end(self._world, removed, self._credentials.client)
+        return await logout.end(self._world, removed, self._credentials.client)
 
     async def _prepare(self) -> None:
         with naming_login(self.profile):
             note = await self._vault.prepare()  # before the user logs in for nothing
         if note:
-            self._world.notify(VaultNote(note))
+            self._world.notify(notices.VaultNote(note))
 
     def _has_user(self) -> bool:
         """Return whether a user can log in here; an explicitly chosen flow is tried in any case."""
@@ -234,7 +273,7 @@ class Login(Renewal):
             is_same = before is None or not is_other_account(before, stored)
             return self._is_ours(stored) and is_same and accepts(stored)
 
-        found = await await_login_lock(
+        found = await login_lock.await_login_lock(
             self._world, self._vault, self.profile.name, holder, accepts_here, ignores_assurance=ignores_assurance
         )
         self._memory.unsaved = None if found else self._memory.unsaved

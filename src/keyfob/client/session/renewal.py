@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.certificate import Certificate
-from keyfob.client.model.credential import PlatformToken
-from keyfob.client.model.notices import VaultNote
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.ports import Slot
-from keyfob.client.session.freshness import IF_IT_STAYS, LogIn, Refreshed, Use, is_usable, judge, refresh
-from keyfob.client.session.server_time import ServerTime
+from keyfob.client.session.freshness import LogIn, Use, is_usable, judge
 from keyfob.client.session.storage import Storage, need_login
 from keyfob.errors import LoginRequired, Malformed, Misuse, Refused, Unreachable, VaultUnavailable
 from keyfob.lazy import LazyModule
@@ -26,9 +22,17 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.flows import client_credentials, interactive
-else:  # a stored token needs no flow: 40 ms
+    from keyfob.client.model import credential as credentials
+    from keyfob.client.model import notices
+    from keyfob.client.ports import Slot
+    from keyfob.client.session import refresh, server_time
+else:  # a stored token needs neither a flow nor a refresh: 60 ms
     client_credentials = LazyModule("keyfob.client.flows.client_credentials")
     interactive = LazyModule("keyfob.client.flows.interactive")
+    credentials = LazyModule("keyfob.client.model.credential")
+    notices = LazyModule("keyfob.client.model.notices")
+    refresh = LazyModule("keyfob.client.session.refresh")
+    server_time = LazyModule("keyfob.client.session.server_time")
 
 _DELAYS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(milliseconds=400))
 
@@ -109,7 +113,7 @@ class Renewal(Storage):
         """
         if renew or stored is None or not is_usable(stored, self._world.now().wall, min_ttl):
             raise problem
-        self._world.notify(VaultNote(f"the login is not renewed: {problem.message}"))
+        self._world.notify(notices.VaultNote(f"the login is not renewed: {problem.message}"))
         return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
@@ -143,20 +147,20 @@ class Renewal(Storage):
             problem.message = f"new tokens could not be kept: {problem.message}"
             raise
 
-        async def send(login: StoredLogin, refresh_token: Secret) -> Refreshed:
-            world = ServerTime(self._world, login.skew)
+        async def send(login: StoredLogin, refresh_token: Secret) -> refresh.Refreshed:
+            world = server_time.ServerTime(self._world, login.skew)
             try:
-                done = await refresh(world, login, refresh_token, client)
+                done = await refresh.refresh(world, login, refresh_token, client)
             except LoginRequired as problem:
                 problem.hint = problem.hint or self.profile.login_hint()
                 raise
             except Refused as problem:
-                if problem.hint == f"{IF_IT_STAYS}.":
-                    problem.hint = self.profile.login_hint(IF_IT_STAYS, IF_IT_STAYS)
+                if problem.hint == f"{refresh.IF_IT_STAYS}.":
+                    problem.hint = self.profile.login_hint(refresh.IF_IT_STAYS, refresh.IF_IT_STAYS)
                 raise
             if done.problem is not None:
                 return done
-            return Refreshed(replace(_certified(done.stored, certificate), skew=world.skew))
+            return refresh.Refreshed(replace(_certified(done.stored, certificate), skew=world.skew))
 
         return await self._world.uninterrupted(
             self._exchange(held.pop_all(), slot, send, stored, stored.refresh_token, moment, min_ttl)
@@ -166,7 +170,7 @@ class Renewal(Storage):
         self,
         held: AsyncExitStack,
         slot: Slot,
-        send: Callable[[StoredLogin, Secret], Awaitable[Refreshed]],
+        send: Callable[[StoredLogin, Secret], Awaitable[refresh.Refreshed]],
         stored: StoredLogin,
         refresh_token: Secret,
         moment: datetime,
@@ -224,11 +228,12 @@ class Renewal(Storage):
         Raises:
             Misuse: The client's secret or key is not where the profile says.
         """
-        world = ServerTime(self._world, before.skew if before else timedelta())
+        world = server_time.ServerTime(self._world, before.skew if before else timedelta())
         credential = self._credentials.credential()
         if self.profile.is_machine:
-            identity = None if isinstance(credential, PlatformToken) else self._credentials.read(self.profile.identity)
-            platform = identity if isinstance(identity, PlatformToken) else None
+            is_platform = isinstance(credential, credentials.PlatformToken)
+            identity = None if is_platform else self._credentials.read(self.profile.identity)
+            platform = identity if isinstance(identity, credentials.PlatformToken) else None
             key = before.proof_key if before else None
             stored = await client_credentials.log_in(world, self.profile, credential, platform, key)
         else:

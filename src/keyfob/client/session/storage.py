@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from keyfob.client.auth.credentials import ProfileCredentials, ReadCredential
-from keyfob.client.flows.logout import log_out
-from keyfob.client.model.notices import VaultNote
 from keyfob.client.model.profile import KEYFOB_LOGIN, Profile, command
-from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Slot, Vault, World
 from keyfob.errors import KeyfobError, LoginRequired, Misuse, VaultUnavailable
+from keyfob.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from keyfob.client.flows import logout
+    from keyfob.client.model import notices
+    from keyfob.client.model.step_up import StepUp
+else:  # a stored token needs neither: 20 ms
+    logout = LazyModule("keyfob.client.flows.logout")
+    notices = LazyModule("keyfob.client.model.notices")
 
 
 @dataclass(slots=True)
@@ -121,13 +127,13 @@ class Storage:
         except VaultUnavailable as problem:
             # The token is valid. The next process cannot refresh, if each refresh token is for one use.
             self._memory.unsaved = fresh
-            self._world.notify(VaultNote(f"the new tokens cannot be kept: {problem.message}"))
+            self._world.notify(notices.VaultNote(f"the new tokens cannot be kept: {problem.message}"))
         return fresh
 
     async def _end(self, dropped: StoredLogin) -> None:
         """Revoke the tokens of a login that will not be used any more, if possible (RFC 7009)."""
         with suppress(KeyfobError):
-            await log_out(self._world, dropped, self._credentials.client(dropped))
+            await logout.log_out(self._world, dropped, self._credentials.client(dropped))
 
     async def _take_lock(self, held: AsyncExitStack, *, may_be_readonly: bool = False) -> None:
         """Take the login's lock. A read-only vault needs none: no other process can store anything either."""
@@ -139,7 +145,7 @@ class Storage:
 
     def _tell_wait(self, pid: int | None) -> None:
         number = "" if pid is None else f" ({pid})"
-        self._world.notify(VaultNote(f"waiting for another process{number}, which uses this login"))
+        self._world.notify(notices.VaultNote(f"waiting for another process{number}, which uses this login"))
 
     @asynccontextmanager
     async def _step_up_lock(self) -> AsyncGenerator[None]:

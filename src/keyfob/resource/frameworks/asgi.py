@@ -59,8 +59,8 @@ def request_of(scope: AsgiScope) -> Request:
     )
     client = scope.get("client")
     peer = str(client[0]) if client else ""
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-    return Request(scope.get("method", "GET"), path, headers, peer=peer)
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    return Request(scope.get("method", "GET"), path, tuple(headers), peer=peer)
 
 
 def certificate_of(scope: AsgiScope) -> bytes | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping
 from functools import wraps
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction
 from django.core.handlers.asgi import ASGIRequest
@@ -55,7 +54,7 @@ def metadata(published: Published) -> URLPattern:
         answer = published.answer(_read(request)[0])
         return HttpResponse(status=404) if answer is None else _to_django(answer)
 
-    return path(urlsplit(published.url).path.removeprefix("/"), view)
+    return path(published.path.removeprefix("/"), view)
 
 
 def check(verifier: Verifier, needs: Needs, request: HttpRequest) -> Principal | Denial:

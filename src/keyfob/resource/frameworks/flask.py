@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from flask import Flask, g, request
 from flask import Response as FlaskResponse
@@ -50,7 +49,7 @@ def serve_metadata(app: Flask, published: Published) -> None:
         answer = published.answer(request_of(request.environ))
         return FlaskResponse(status=404) if answer is None else _to_flask(answer)
 
-    path = urlsplit(published.url).path
+    path = published.path
     app.add_url_rule(path, endpoint=f"keyfob-metadata{path.replace('.', '-')}", view_func=metadata)
 
 

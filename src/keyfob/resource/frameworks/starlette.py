@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import cast
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException, WebSocketException
@@ -70,7 +69,7 @@ def serve_metadata(app: Starlette, published: Published) -> None:
         answer = published.answer(request_of(request.scope))
         return StarletteResponse(status_code=404) if answer is None else _to_starlette(answer)
 
-    app.add_route(urlsplit(published.url).path, metadata, include_in_schema=False)
+    app.add_route(published.path, metadata, include_in_schema=False)
 
 
 def _to_starlette(response: Response) -> StarletteResponse:

@@ -45,16 +45,16 @@ def request_of(environ: Mapping[str, Any]) -> Request:
 
     The server joins repeated headers with commas, so two tokens make a malformed one.
     """
-    headers = tuple(
+    headers = [
         (name.removeprefix("HTTP_").replace("_", "-").lower(), str(value))
         for name, value in environ.items()
         if name.startswith("HTTP_") or name in {"CONTENT_TYPE", "CONTENT_LENGTH"}
-    )
+    ]
     # Paths are bytes, decoded as latin-1 (PEP 3333, "Unicode Issues").
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}".encode("latin-1", "replace")
     query = environ.get("QUERY_STRING", "")
     url = f"{quote(path, safe=_LITERAL) or '/'}{'?' + query if query else ''}"
-    return Request(environ["REQUEST_METHOD"], url, headers, peer=environ.get("REMOTE_ADDR", ""))
+    return Request(environ["REQUEST_METHOD"], url, tuple(headers), peer=environ.get("REMOTE_ADDR", ""))
 
 
 def certificate_of(environ: Mapping[str, Any]) -> bytes | None:

@@ -16,7 +16,10 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
 from keyfob.server.records import DeviceLogin
 
-Step = Literal["enter", "compare", "login", "factor", "enrol", "recovery", "consent", "answered", "allowed", "denied"]
+Step = Literal[
+    "enter", "compare", "login", "factor", "enrol", "recovery", "consent", "answered", "allowed", "denied", "notice"
+]
+Goal = Literal["code", "enrolment", "account"]
 LIFETIME: Final = timedelta(hours=1)  # Auth0's limit for a login
 
 # The steps that may follow each step, and when.
@@ -39,6 +42,7 @@ STEPS: Final[Mapping[Step, Mapping[Step, str]]] = {
         "answered": "The password is right, or the user declines the authorization request.",
         "allowed": "The password is right: the device login is approved.",
         "denied": "The user declines the device login.",
+        "notice": "The password is right, and the login is for the page of the account.",
     },
     "factor": {
         "factor": "The code is wrong, or a code was sent by e-mail.",
@@ -47,6 +51,7 @@ STEPS: Final[Mapping[Step, Mapping[Step, str]]] = {
         "answered": "The code is right, or the user declines the authorization request.",
         "allowed": "The code is right: the device login is approved.",
         "denied": "The user declines the device login.",
+        "notice": "The code is right, and the login is for the page of the account.",
     },
     "enrol": {
         "enrol": "The secret is shown, or the code is wrong.",
@@ -55,16 +60,19 @@ STEPS: Final[Mapping[Step, Mapping[Step, str]]] = {
         "answered": "The code is right, or the user declines the authorization request.",
         "allowed": "The code is right: the device login is approved.",
         "denied": "The user declines the device login.",
+        "notice": "The code is right, and the login is for the page of the account.",
     },
     "recovery": {
         "consent": "The user has noted the code, and the authorization request needs consent.",
         "answered": "The user has noted the code.",
         "allowed": "The user has noted the code.",
+        "notice": "The user has noted the code, and the login is for the page of the account.",
     },
     "consent": {
         "login": "The user chooses another account, or must log in again.",
         "answered": "The user allows or declines.",
     },
+    "notice": {},
     "answered": {},
     "allowed": {},
     "denied": {},
@@ -73,7 +81,7 @@ AFTER_PASSWORD: Final = frozenset[Step]({"factor", "enrol", "recovery"})
 PAGE_OF: Final[Mapping[Step, str]] = {
     "enter": "/activate", "compare": "/activate", "login": "/u/login", "factor": "/u/mfa", "enrol": "/u/mfa",
     "recovery": "/u/mfa", "consent": "/u/consent", "answered": "/u/answer", "allowed": "/activate/done",
-    "denied": "/activate/done",
+    "denied": "/activate/done", "notice": "/account",
 }  # fmt: skip
 
 
@@ -81,14 +89,14 @@ PAGE_OF: Final[Mapping[Step, str]] = {
 class BrowserLogin:
     """A login in a browser. The pages carry it encrypted, in each address and form.
 
-    It is for a device login, for an authorization request, or for the user alone: to set up a second factor, or to
-    enter a code as a user who is logged in.
+    It is for a device login, for an authorization request, or for the user alone: to set up a second factor, to enter a
+    code as a user who is logged in, or to see the account.
 
     Attributes:
         began_at: A login of the user after this time is a login for this one.
         device_hash: The hash of the device code.
         request: The parameters of the authorization request.
-        is_enrolment: Whether it is for setting up a second factor, and for no client.
+        goal: What a login for no client is for.
         user_code: The code that was entered.
         session_hash: The browser session that it belongs to; None: any, as long as nothing is confirmed or proven.
         user_id: The user whose password was right.
@@ -97,8 +105,12 @@ class BrowserLogin:
         recovery_code: The code to show to the user.
         answer: The parameters of an authorization response by `form_post`.
         email: The e-mail address that was entered.
-        problem: The text of the problem to show, with the status of the page.
-        told: Another text to show.
+        name: The name that was entered.
+        problem: The key of the problem to show, with a count in its text, and the status of the page.
+        told: The key of another text to show.
+        typed_by: The browser session in which the code was typed. An address that somebody else was shown has another.
+        number: The number that the user must type into the program.
+        end_link: The encrypted link that ends the login which was approved.
     """
 
     step: Step
@@ -106,7 +118,7 @@ class BrowserLogin:
     expires_at: datetime
     device_hash: bytes | None = None
     request: Mapping[str, str] | None = None
-    is_enrolment: bool = False
+    goal: Goal = "code"
     user_code: str = ""
     session_hash: bytes | None = None
     user_id: str = ""
@@ -114,9 +126,19 @@ class BrowserLogin:
     recovery_code: Secret | None = None
     answer: Mapping[str, str] | None = field(default=None, repr=False)
     email: str = ""
+    name: str = ""
     problem: str = ""
+    count: int = 0
     status: int = 200
     told: str = ""
+    typed_by: bytes | None = None
+    number: str = ""
+    end_link: str = ""
+
+    @property
+    def is_enrolment(self) -> bool:
+        """Whether it is for setting up a second factor."""
+        return self.goal == "enrolment"
 
     @property
     def is_for_the_user(self) -> bool:
@@ -131,7 +153,7 @@ class BrowserLogin:
             "expires": self.expires_at.timestamp(),
             "device": _write(self.device_hash),
             "request": self.request,
-            "enrolment": self.is_enrolment,
+            "goal": None if self.goal == "code" else self.goal,
             "user_code": self.user_code,
             "session": _write(self.session_hash),
             "user": self.user_id,
@@ -139,9 +161,14 @@ class BrowserLogin:
             "recovery_code": None if self.recovery_code is None else self.recovery_code.reveal(),
             "answer": self.answer,
             "email": self.email,
+            "name": self.name,
             "problem": self.problem,
+            "count": self.count,
             "status": None if self.status == 200 else self.status,
             "told": self.told,
+            "typed_by": _write(self.typed_by),
+            "number": self.number,
+            "end_link": self.end_link,
         }
         return {name: value for name, value in members.items() if value}
 
@@ -152,7 +179,8 @@ class BrowserLogin:
         Raises:
             Malformed: They are not those of a login.
         """
-        step, recovery, status = fields.text("step"), fields.optional_text("recovery_code"), fields.values.get("status")
+        step, goal, recovery = fields.text("step"), fields.optional_text("goal"), fields.optional_text("recovery_code")
+        status, count = fields.values.get("status"), fields.values.get("count")
         if step not in get_args(Step):
             raise Malformed("page: step is unknown", field="step")
         return cls(
@@ -161,7 +189,7 @@ class BrowserLogin:
             expires_at=fields.time("expires"),
             device_hash=_read(fields, "device"),
             request=_mapping(fields, "request"),
-            is_enrolment=fields.values.get("enrolment") is True,
+            goal=cast("Goal", goal) if goal in get_args(Goal) else "code",
             user_code=fields.optional_text("user_code") or "",
             session_hash=_read(fields, "session"),
             user_id=fields.optional_text("user") or "",
@@ -169,17 +197,22 @@ class BrowserLogin:
             recovery_code=None if recovery is None else Secret(recovery),
             answer=_mapping(fields, "answer"),
             email=fields.optional_text("email") or "",
+            name=fields.optional_text("name") or "",
             problem=fields.optional_text("problem") or "",
+            count=count if isinstance(count, int) else 0,
             status=status if isinstance(status, int) else 200,
             told=fields.optional_text("told") or "",
+            typed_by=_read(fields, "typed_by"),
+            number=fields.optional_text("number") or "",
+            end_link=fields.optional_text("end_link") or "",
         )
 
 
-def begin_device(device: DeviceLogin, user_code: str, now: datetime) -> BrowserLogin:
+def begin_device(device: DeviceLogin, user_code: str, now: datetime, typed_by: bytes | None = None) -> BrowserLogin:
     """Return the login of a user code that was entered."""
     return BrowserLogin(
         step="compare", began_at=now, expires_at=device.expires_at, device_hash=device.device_code_hash,
-        user_code=user_code,
+        user_code=user_code, typed_by=typed_by,
     )  # fmt: skip
 
 
@@ -189,11 +222,19 @@ def begin_request(request: Mapping[str, str], step: Literal["login", "consent"],
 
 
 def begin_for_user(
-    step: Literal["enter", "login"], now: datetime, user_code: str = "", *, is_enrolment: bool = False
+    step: Literal["enter", "login", "notice"],
+    now: datetime,
+    user_code: str = "",
+    *,
+    typed_by: bytes | None = None,
+    goal: Goal = "code",
 ) -> BrowserLogin:
-    """Return a login for no client: to enter a code, or to set up a second factor."""
+    """Return a login for no client: to enter a code, to set up a second factor, or to see the account.
+
+    A `notice` is no login: it tells the user what has just happened.
+    """
     return BrowserLogin(
-        step=step, began_at=now, expires_at=now + LIFETIME, user_code=user_code, is_enrolment=is_enrolment
+        step=step, began_at=now, expires_at=now + LIFETIME, user_code=user_code, goal=goal, typed_by=typed_by
     )
 
 
@@ -206,9 +247,13 @@ class Facts(TypedDict, total=False):
     recovery_code: Secret
     answer: Mapping[str, str]
     email: str
+    name: str
     problem: str
+    count: int
     status: int
     told: str
+    number: str
+    end_link: str
 
 
 def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserLogin:
@@ -219,7 +264,7 @@ def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserL
     """
     if step not in STEPS[login.step]:
         raise Misuse(f"a login in a browser does not go from {login.step} to {step}")
-    cleared = replace(login, step=step, problem="", status=200, told="", recovery_code=None, answer=None)
+    cleared = replace(login, step=step, problem="", count=0, status=200, told="", recovery_code=None, answer=None)
     after = replace(cleared, **facts)
     if step in AFTER_PASSWORD and not (after.user_id and after.factor_hash and after.session_hash):
         raise Misuse(f"nobody has logged in for the step {step}")

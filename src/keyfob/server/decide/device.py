@@ -19,6 +19,7 @@ from keyfob.server.wire import Outcome
 SLOWER_BY: Final = timedelta(seconds=5)
 # A poll may be up to a fifth early: clocks of virtual machines run that fast (docs/decisions/0005).
 GRACE: Final = 0.8
+NUMBER_TRIES: Final = 3  # of six digits, so a number is guessed once in 333,333 approvals
 
 
 @light_dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Answer:
 class Undecided:
     """The user has not decided. Save nothing."""
 
-    outcome: Outcome = "pending"
+    outcome: Outcome = "pending"  # or "slow_down", "number_missing"
 
 
 @light_dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def decide_poll(
     now: datetime,
     verifier: Secret | None = None,
     *,
+    number_hash: bytes | None = None,
     pace: Pace | None = None,
     account: Account | None = None,
 ) -> Issue | Answer | Undecided:
@@ -83,19 +85,29 @@ def decide_poll(
         client_id: The client that polls.
         now: Aware, UTC.
         verifier: The `code_verifier` for the login's challenge.
+        number_hash: The hash of the number in the poll, if it has one.
         pace: The client's polling state; None: the interval is not checked.
         account: The current user and API; None: they are not checked.
     """
     is_early = pace is not None and pace.is_early(now)
     facts = DeviceFacts(
-        record=login, client_id=client_id, verifier=verifier, now=now, is_early=is_early, account=account
-    )
+        record=login, client_id=client_id, verifier=verifier, now=now, is_early=is_early, account=account,
+        number_hash=number_hash,
+    )  # fmt: skip
     refused = first_failed_check(DEVICE, facts)
     if refused is None:
         return Issue(move(facts.known, "redeemed"))
-    if refused.row in {"pace", "decided"}:
+    if refused.outcome in {"slow_down", "pending", "number_missing"}:
         return Undecided(refused.outcome)
+    if refused.outcome == "number_wrong":
+        return Answer(refused.outcome, count_wrong_number(facts.known))
     return Answer(refused.outcome, move(login, "lapsed") if login and refused.row == "unexpired" else None)
+
+
+def count_wrong_number(login: DeviceLogin) -> DeviceLogin:
+    """Return the login after a wrong number. The last one that is allowed ends it."""
+    counted = replace(login, number_tries=login.number_tries + 1)
+    return move(counted, "denied") if counted.number_tries >= NUMBER_TRIES else counted
 
 
 def move(login: DeviceLogin, stage: Stage) -> DeviceLogin:

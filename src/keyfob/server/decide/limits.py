@@ -51,6 +51,10 @@ PUSHED_CHARACTERS: Final = 8192  # all parameters of a pushed authorization requ
 
 # Tables in the memory of one node: their entries are small, and the oldest is dropped.
 REMEMBERED: Final = 50_000
+# Pending device logins that a process keeps in memory, 2 KB each, and the time for which it may not see that another
+# process has changed one. A change of its own it sees at once (`server/io/device_cache.py`).
+CACHED_DEVICES: Final = 5_000
+DEVICE_STALENESS: Final = timedelta(milliseconds=50)
 # Expired rows of the store that are deleted at once, while requests come or the server runs (`server/io/asgi.py`).
 SWEEP_EVERY: Final = timedelta(seconds=1)
 SWEEP_IDLE: Final = timedelta(seconds=9)  # more, without requests

@@ -96,10 +96,12 @@ class DeviceFacts(_RecordFacts[DeviceLogin]):
 
     Attributes:
         is_early: Whether the poll came before the client's interval was over.
+        number_hash: The hash of the number in the poll, if it has one.
     """
 
     verifier: Secret | None
     is_early: bool = False
+    number_hash: bytes | None = None
 
     def is_over(self) -> bool:
         return self.known.stage in {"redeemed", "lapsed"}
@@ -114,10 +116,17 @@ class DeviceFacts(_RecordFacts[DeviceLogin]):
         return self.now >= self.known.expires_at + (LATE if self.known.stage == "approved" else timedelta())
 
     def is_polled_early(self) -> bool:
-        return self.is_early and self.is_undecided()
+        return self.is_early and (self.is_undecided() or self.lacks_number())
 
     def is_undecided(self) -> bool:
         return self.known.stage != "approved"
+
+    def lacks_number(self) -> bool:
+        return self.known.number_hash is not None and self.number_hash is None
+
+    def number_is_wrong(self) -> bool:
+        wanted = self.known.number_hash
+        return wanted is not None and not hmac.compare_digest(wanted, self.number_hash or b"")
 
 
 @light_dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 from keyfob.server.decide.user_code import ALPHABET, CODE_LENGTH
 
@@ -28,17 +28,67 @@ MESSAGES_SPAN: Final = timedelta(hours=1)
 MESSAGE_PAUSE: Final = timedelta(seconds=30)
 # E-mails in MESSAGES_SPAN that one network causes for all users together: with a list of stolen passwords, one to each.
 MESSAGES_OF_NETWORK: Final = 300
+# E-mails with a link in MESSAGES_SPAN, which people ask for who are not logged in: to one address, and of one network.
+LINKS_OF_ADDRESS: Final = 3
+LINKS_OF_NETWORK: Final = 30
 FAILURES_KEPT: Final = timedelta(days=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NO_WAIT: Final = timedelta()
 KNOWN_NETWORK: Final = timedelta(days=30)  # how long a network from which the user has logged in stays exempt
 
 
-def guess_budget(odds: float) -> int:
-    """Return how many wrong codes all browsers together may enter within one code's lifetime.
+CODES: Final = len(ALPHABET) ** CODE_LENGTH
+_BURST: Final = 0.85  # of the budget; the rest comes back evenly
 
-    A code is one of 20^8. G guesses find it with probability G / 20^8, so G is odds x 20^8: 5 for 2^-32. It is at least
-    1, so that a user may mistype.
+
+@dataclass(frozen=True, slots=True)
+class GuessLimit:
+    """The limit of wrong user codes from callers who are not logged in (docs/decisions/0059-guesses-by-arithmetic.md).
+
+    A guess hits some live code with the probability `live / CODES`, so it costs as many units as codes are live. In any
+    span of one code's lifetime, a bucket that begins full gives `size` units and regains `regained`. Both together are
+    `odds x CODES`, so the probability of any hit is at most `odds`, however many codes and addresses there are.
+
+    Attributes:
+        size: The units of a full bucket.
+        regained: The units that come back within one code's lifetime.
+        lifetime: That of a code.
     """
-    return max(1, math.floor(odds * len(ALPHABET) ** CODE_LENGTH))
+
+    size: int
+    regained: float
+    lifetime: timedelta
+
+    @classmethod
+    def of(cls, odds: float, lifetime: timedelta) -> GuessLimit:
+        """Return the limit that keeps the odds. One guess at one code is always possible: users mistype."""
+        units, size = odds * CODES, guess_budget(odds)
+        return cls(size, units - size if units > size else 1.0, lifetime)
+
+    @property
+    def span(self) -> timedelta:
+        """The time in which an empty bucket becomes full."""
+        return self.lifetime * (self.size / self.regained)
+
+    @property
+    def most_live(self) -> int:
+        """The number of live codes above which no guess is taken: users log in before they type a code."""
+        return self.size
+
+    @staticmethod
+    def cost(live: int) -> int:
+        """Return the units of one guess."""
+        return max(1, live)
+
+
+def guess_budget(odds: float) -> int:
+    """Return how many wrong codes all browsers together may enter at once while one code is live.
+
+    A code is one of 20^8. G guesses find it with probability G / 20^8: 5 for 2^-32, with something left that comes back
+    within the lifetime of a code.
+    """
+    return max(1, math.floor(_BURST * odds * CODES))
 
 
 @lru_cache(maxsize=4096)
@@ -62,7 +112,7 @@ class Bucket:
     at: datetime
 
 
-def refill(bucket: Bucket | None, size: int, span: timedelta, now: datetime) -> Bucket:
+def refill(bucket: Bucket | None, size: float, span: timedelta, now: datetime) -> Bucket:
     """Return the bucket at the present time. It refills evenly over `span`; a new one is full."""
     if bucket is None:
         return Bucket(size, now)
@@ -70,13 +120,50 @@ def refill(bucket: Bucket | None, size: int, span: timedelta, now: datetime) -> 
     return Bucket(min(float(size), bucket.left + max(0.0, passed) * size / span.total_seconds()), now)
 
 
-def spend(bucket: Bucket) -> Bucket:
-    return Bucket(max(0.0, bucket.left - 1), bucket.at)
+def spend(bucket: Bucket, cost: float = 1) -> Bucket:
+    return Bucket(max(0.0, bucket.left - cost), bucket.at)
 
 
-def time_until_try(bucket: Bucket, size: int, span: timedelta) -> timedelta:
+def time_until_try(bucket: Bucket, size: float, span: timedelta, cost: float = 1) -> timedelta:
     """Return the time until a whole try is available."""
-    return timedelta() if bucket.left >= 1 else (1 - bucket.left) * span / size
+    return timedelta() if bucket.left >= cost else (cost - bucket.left) * span / size
+
+
+class Counted(NamedTuple):
+    """The state of a limit of volume after one request.
+
+    Attributes:
+        full_at: The nanosecond since 1970 at which the whole limit is there again; all that is remembered of a caller.
+        wait: The time until a request is allowed; 0: this one was allowed, and is counted.
+        left: How many more requests are allowed now.
+    """
+
+    full_at: int
+    wait: timedelta
+    left: int
+
+
+def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Counted:
+    """Count one request of a caller that may make `size` at once, and one more each time that `span / size` has passed.
+
+    This is the generic cell rate algorithm (ITU-T I.371): the same limit as a `Bucket`, in one integer. A float would
+    not be exact where each request takes a few nanoseconds.
+
+    Args:
+        full_at: That of the last request; 0 for a new caller.
+        size: The limit.
+        span: The time in which a caller without requests regains all of them.
+        now: Aware.
+    """
+    now_ns = (now - _EPOCH) // _MICROSECOND * 1000
+    each = -(span // _MICROSECOND * -1000 // size)  # rounded up
+    whole = each * size
+    used = max(full_at - now_ns, 0)
+    # The clock may have been set back: by a little, which makes nobody's limit larger, or by far, which forgets them.
+    used = min(used, whole) if used <= 2 * whole else 0
+    if (missing := used + each - whole) > 0:
+        return Counted(now_ns + used, timedelta(microseconds=-(-missing // 1000)), 0)
+    return Counted(now_ns + used + each, _NO_WAIT, (whole - used) // each - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class TokenCheck:
     grant: Cell[GrantFacts] | None = None
     proof: Cell[ProofFacts] | None = None
     code: Cell[CodeFacts] | None = None
-    device: Cell[DeviceFacts] | None = None
+    device: Cell[DeviceFacts] | tuple[Cell[DeviceFacts], ...] | None = None
     refresh: Cell[RefreshFacts] | None = None
     machine: Cell[MachineFacts] | None = None
     password: Cell[PasswordFacts] | None = None
@@ -250,6 +250,14 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
         name="decided",
         rule="The user has approved the login.",
         device=Cell(DeviceFacts.is_undecided, "pending"),
+    ),
+    TokenCheck(
+        name="number",
+        rule="If the client's rules have `number_back`, the request has the number that the page showed.",
+        device=(
+            Cell(DeviceFacts.lacks_number, "number_missing"),
+            Cell(DeviceFacts.number_is_wrong, "number_wrong"),
+        ),
     ),
     TokenCheck(
         name="user",

@@ -29,12 +29,12 @@ class Budget:
         known = await transaction.tries(self.key)
         return refill(None if known is None else Bucket(known.count, known.at), self.size, self.span, now)
 
-    async def wait(self, transaction: Transaction, now: datetime) -> timedelta:
+    async def wait(self, transaction: Transaction, now: datetime, cost: int = 1) -> timedelta:
         """Return the time until a try is left."""
-        return time_until_try(await self.load(transaction, now), self.size, self.span)
+        return time_until_try(await self.load(transaction, now), self.size, self.span, cost)
 
-    async def spend(self, transaction: Transaction, now: datetime) -> None:
-        await self._save(transaction, spend(await self.load(transaction, now)))
+    async def spend(self, transaction: Transaction, now: datetime, cost: int = 1) -> None:
+        await self._save(transaction, spend(await self.load(transaction, now), cost))
 
     async def give_back(self, transaction: Transaction, now: datetime) -> None:
         bucket = await self.load(transaction, now)

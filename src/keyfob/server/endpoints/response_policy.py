@@ -10,14 +10,15 @@ from typing import Final, Literal
 
 from keyfob.protocol.http import JSON, Headers, Request, Response
 from keyfob.server.decide.limits import FORMS_PER_MINUTE
-from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
-from keyfob.server.endpoints.pages.browser import page_headers, page_words
+from keyfob.server.decide.throttle import count_request, network_of
+from keyfob.server.endpoints.pages.browser import language_of, page_headers, page_words
 from keyfob.server.site import Site
 from keyfob.server.wire import answer, retry_after
 
 _JSON: Final[Headers] = (("content-type", JSON),)
 _JSON_UTF8: Final[Headers] = (("content-type", f"{JSON}; charset=utf-8"),)
 _SPAN: Final = timedelta(minutes=1)
+_SECOND_NS: Final = 1_000_000_000
 _ID_BYTES: Final = 10
 _ALLOWED: Final = "authorization, content-type, dpop, auth0-client, mcp-protocol-version"
 _EXPOSED: Final = (
@@ -73,7 +74,7 @@ async def apply_policy(
         wait, _ = _spend(site, request, path, FORMS_PER_MINUTE)
         if wait:
             site.limited("forms", request)
-            return _too_many_forms(site, wait, headers)
+            return _too_many_forms(site, request, wait, headers)
     response = await endpoint(site, request)
     own = response.headers
     if policy.names_charset and site.config.wire == "auth0" and own[:1] == _JSON:
@@ -103,22 +104,19 @@ def _origin(site: Site, request: Request, policy: ResponsePolicy) -> Headers:
     )
 
 
-def _too_many_forms(site: Site, wait: timedelta, headers: Headers) -> Response:
-    words = {**page_words(site), "problem": "Too many attempts from your network. Please try again in a minute."}
+def _too_many_forms(site: Site, request: Request, wait: timedelta, headers: Headers) -> Response:
+    words = {**page_words(site, language_of(request), request.request_id), "problem": "too_many_forms", "detail": ""}
     headers = (*page_headers(site), *headers, *retry_after(wait))
     return Response(429, headers, site.render("problem.html", words))
 
 
 def _spend(site: Site, request: Request, path: str, size: int) -> tuple[timedelta, Headers]:
     """Count one request of this network. Return the time that it must wait, and the headers of the limit."""
-    key, now = (path, network_of(request.peer)), site.now()
-    bucket = refill(site.endpoint_requests.get(key), size, _SPAN, now)
-    wait = time_until_try(bucket, size, _SPAN)
-    left = bucket if wait else spend(bucket)
-    site.endpoint_requests.put(key, left)
-    full_at = now.timestamp() + (size - left.left) * _SPAN.total_seconds() / size
-    return wait, (
+    key = (path, network_of(request.peer))
+    counted = count_request(site.endpoint_requests.get(key) or 0, size, _SPAN, site.now())
+    site.endpoint_requests.put(key, counted.full_at)
+    return counted.wait, (
         ("x-ratelimit-limit", str(size)),
-        ("x-ratelimit-remaining", str(int(left.left))),
-        ("x-ratelimit-reset", str(math.ceil(full_at))),
+        ("x-ratelimit-remaining", str(counted.left)),
+        ("x-ratelimit-reset", str(-(-counted.full_at // _SECOND_NS))),
     )

@@ -16,7 +16,17 @@ from keyfob.server.endpoints.oauth.par import push
 from keyfob.server.endpoints.oauth.revoke import revoke
 from keyfob.server.endpoints.oauth.token import token
 from keyfob.server.endpoints.oauth.userinfo import userinfo
-from keyfob.server.endpoints.pages import activate, consent, login, second_factor
+from keyfob.server.endpoints.pages import (
+    account,
+    activate,
+    consent,
+    end_login,
+    images,
+    login,
+    new_password,
+    second_factor,
+    sign_up,
+)
 from keyfob.server.endpoints.pages.authorize import authorize, show_answer
 from keyfob.server.endpoints.pages.logout import done as logout_done
 from keyfob.server.endpoints.pages.logout import oidc_logout, v2_logout
@@ -56,12 +66,22 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/activate/done": (PAGE, {"GET": activate.done}),
     "/u/login": (FORM_PAGE, {"GET": login.show, "POST": login.act}),
     "/u/mfa": (FORM_PAGE, {"GET": second_factor.show, "POST": second_factor.act}),
+    "/u/end": (FORM_PAGE, {"GET": end_login.show, "POST": end_login.act}),
     "/u/enrol": (PAGE, {"GET": login.enrol}),
     "/u/answer": (PAGE, {"GET": show_answer}),
     "/u/consent": (FORM_PAGE, {"GET": consent.show, "POST": consent.act}),
+    "/account": (FORM_PAGE, {"GET": account.show, "POST": account.act}),
+    "/u/forgot": (FORM_PAGE, {"GET": new_password.show_forgot, "POST": new_password.act_forgot}),
+    "/u/sent": (PAGE, {"GET": new_password.show_sent}),
+    "/u/reset": (FORM_PAGE, {"GET": new_password.show_reset, "POST": new_password.act_reset}),
+    "/u/signup": (FORM_PAGE, {"GET": sign_up.show_signup, "POST": sign_up.act_signup}),
+    "/u/join": (FORM_PAGE, {"GET": sign_up.show_join, "POST": sign_up.act_join}),
+    "/u/verify": (FORM_PAGE, {"GET": sign_up.show_verify, "POST": sign_up.act_verify}),
+    "/u/verified": (PAGE, {"GET": sign_up.show_verified}),
     "/v2/logout": (PAGE, {"GET": v2_logout}),
     "/oidc/logout": (FORM_PAGE, {"GET": oidc_logout, "POST": oidc_logout}),
     "/oidc/logout/done": (PAGE, {"GET": logout_done}),
+    images.PATH: (PAGE, {"GET": images.show}),
     "/healthz": (PAGE, {"GET": health}),
     "/readyz": (PAGE, {"GET": ready}),
 }

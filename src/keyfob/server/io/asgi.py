@@ -54,6 +54,8 @@ class AsgiApp:
             if response is not None:
                 self._site.meter.request(scope["path"], response.status, perf_counter() - began)
                 await _write(response, send, has_body=scope["method"] != "HEAD")
+            if self._site.later:
+                await self._do_later()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
@@ -95,6 +97,13 @@ class AsgiApp:
             self._is_sweeping = False
         if gone >= limits.SWEPT_AT_ONCE:
             self._sweep_at = now - limits.SWEEP_IDLE  # there are more
+
+    async def _do_later(self) -> None:
+        """Send the e-mails that wait for the response. Log every exception: the response is sent."""
+        try:
+            await self._site.do_later()
+        except Exception:  # noqa: BLE001  as above
+            _LOG.exception("something failed after a response")
 
     def _is_sweep_due(self, now: datetime, later: timedelta = _NO_TIME) -> bool:
         """Return whether the time to sweep has come, or the clock has been set back."""

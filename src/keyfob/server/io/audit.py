@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import stat
@@ -18,11 +17,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from keyfob.errors import KeyfobError, Misuse
-from keyfob.server.audit_event import Event, log_id_of, write_event
+from keyfob.server.audit_event import Event, log_id_of, write_event, write_line
 from keyfob.server.ports import Audit, Store
 
 if sys.platform != "win32":
@@ -44,7 +44,7 @@ Place = Path | Literal["-", "off", "table"]
 def audit_log(event: Event) -> None:
     """Write an event to the logger `keyfob.audit`."""
     if _LOG.isEnabledFor(logging.INFO):
-        _LOG.info("%s", _line(event))
+        _LOG.info("%s", write_line(event))
 
 
 class Sink(Protocol):
@@ -134,7 +134,7 @@ class AuditQueue:
     async def _write_all(self) -> bool:
         """Write until no event waits. Return False if that failed."""
         while self._waiting:
-            batch = [self._waiting[at] for at in range(min(_BATCH, len(self._waiting)))]
+            batch = list(islice(self._waiting, _BATCH))
             untold = self._untold
             told = [self._told(), *batch] if untold else batch
             try:
@@ -177,7 +177,7 @@ class LinesSink:
             OSError: None of them was written.
         """
         self._write_rest()
-        self._rest = "".join(f"{_line(event)}\n" for event in events).encode("utf-8", "replace")
+        self._rest = "".join([f"{write_line(event)}\n" for event in events]).encode("utf-8", "replace")
         before = len(self._rest)
         try:
             self._write_rest()
@@ -333,7 +333,3 @@ async def _in_thread(job: Callable[[], None]) -> None:
 
 def _drop(event: Event) -> None:
     del event
-
-
-def _line(event: Event) -> str:
-    return json.dumps(event, ensure_ascii=False)

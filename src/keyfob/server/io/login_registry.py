@@ -28,6 +28,7 @@ class LoginShown:
         client_id: "" for a session.
         used_at: The last refresh, or the last page.
         expires_at: If it is not used before.
+        device: What the client claims to run on.
     """
 
     login_id: str
@@ -39,6 +40,7 @@ class LoginShown:
     used_at: datetime
     expires_at: datetime
     network: str | None
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def _login(login: RefreshLogin, user: User | None) -> LoginShown:
         login.used_at or login.created_at,
         min(login.expires_at, login.idle_expires_at),
         login.network,
+        login.device_name,
     )
 
 

@@ -52,6 +52,11 @@ class PrometheusMeter:
         self._refusals = Counter(
             "keyfob_limit_refusals", "Requests that a limit has refused.", ("limit",), registry=self.registry
         )
+        self._guesses = Counter(
+            "keyfob_user_code_hit_odds",
+            "The probability that wrong user codes of callers without a login had of hitting a live one, added up.",
+            registry=self.registry,
+        )
         self._store_seconds = Histogram(
             "keyfob_store_seconds", "Time of a transaction, with its wait.", ("operation",),
             buckets=_STORE_BUCKETS, registry=self.registry,
@@ -87,6 +92,9 @@ class PrometheusMeter:
 
     def limited(self, limit: Limit) -> None:
         self._refusals.labels(limit).inc()
+
+    def guessed(self, odds: float) -> None:
+        self._guesses.inc(odds)
 
     def transaction(self, operation: Operation, seconds: float, *, has_failed: bool) -> None:
         """Count a transaction of the store."""

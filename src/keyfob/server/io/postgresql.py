@@ -42,6 +42,8 @@ _ALONE: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN
 _DURABLE: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
+# It excludes itself and _ALONE, and no other. The table of events is not locked, as that would wait for its autovacuum.
+_LOCK_LOG: Final = "LOCK TABLE keyfob_schema IN SHARE UPDATE EXCLUSIVE MODE"
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _TRIES_TOGETHER: Final = 2
 _TRIES: Final = 5  # a transaction that runs alone conflicts only with what others than keyfob do
@@ -58,6 +60,7 @@ class _Connection(Protocol):
     """A connection of asyncpg, which has no types."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
+    async def executemany(self, command: str, args: Sequence[Row]) -> None: ...
     async def fetch(self, query: str, *args: object) -> list[Row]: ...
     async def fetchval(self, query: str, *args: object) -> Any: ...  # noqa: ANN401  the statement defines the type
     def is_closed(self) -> bool: ...
@@ -90,6 +93,12 @@ class _PostgresStatements:
     async def change(self, sql: str, *values: object) -> int:
         done = await self._connection.execute(_numbered(sql), *values)
         return int(done.rpartition(" ")[2])
+
+    async def change_each(self, sql: str, values: Sequence[Row]) -> None:
+        await self._connection.executemany(_numbered(sql), values)
+
+    async def lock_log(self) -> None:
+        await self._connection.execute(_LOCK_LOG)
 
 
 class _SecondQuery(Exception):

@@ -7,6 +7,7 @@ import secrets
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar, cast
@@ -116,6 +117,10 @@ class Registry:
             Misuse: The store is damaged, or was written by a newer keyfob.
         """
         return config_of(self.documents() or _ready(), SERVED)
+
+    def live_codes(self, now: datetime, most: int) -> int:
+        """Return how many user codes wait for a browser, but at most `most`."""
+        return self._read(lambda transaction: transaction.live_codes(now, most))
 
     def users(self) -> tuple[User, ...]:
         """Return all users, sorted by e-mail address."""

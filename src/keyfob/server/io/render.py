@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import jinja2
 import segno
@@ -17,18 +18,46 @@ DARK_CARD: Final = "#1f2228"
 
 
 @cache
+def texts_of(language: str) -> Mapping[str, str]:
+    """Return the texts of `languages/<language>.toml` by their keys, such as `login.title`."""
+    text = files("keyfob.server.io").joinpath(f"languages/{language}.toml").read_text(encoding="utf-8")
+    tables: dict[str, dict[str, str]] = tomllib.loads(text)
+    return {f"{table}.{name}": words for table, texts in tables.items() for name, words in texts.items()}
+
+
+def initials(name: str) -> str:
+    """Return the first letters of the first two words of a name, for an app without an icon."""
+    words = [word for word in name.split() if word[0].isalnum()]
+    return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("keyfob.server.io", "templates"),
         autoescape=jinja2.select_autoescape(disabled_extensions=("txt",), default=True),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["initials"] = initials
+    return made
 
 
 def render(name: str, words: Mapping[str, object]) -> bytes:
-    return _environment().get_template(name).render(words).encode()
+    """Render a template. `lang` chooses its texts, which it finds by `t("table.key", value=...)`."""
+    texts = texts_of(str(words["lang"]))
+
+    def t(key: str, **values: Any) -> str:  # noqa: ANN401
+        return texts[key].format(**values)
+
+    def lasting(parts: Sequence[tuple[int, str]]) -> str:
+        """Return a length of time, such as (1, "hour")."""
+        units = {"minute": ("minute_long", "minutes_long"), "hour": ("hour", "hours"), "day": ("day", "days")}
+        shown = [t(f"about.{units[unit][number != 1]}", number=number) for number, unit in parts if number]
+        return " ".join(shown) or t("about.short")
+
+    return _environment().get_template(name).render({**words, "t": t, "lasting": lasting}).encode()
 
 
 def draw(address: str) -> str:

@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from keyfob.errors import KeyfobError, Misuse, StoreUnavailable
 from keyfob.run import run
+from keyfob.server.io.device_cache import DeviceCache, ReadingTransaction, WritingTransaction
 from keyfob.server.io.migrations import missing_steps
 from keyfob.server.ports import Transaction, Work
 from keyfob.server.rows import Row
-from keyfob.server.sql import SqlTransaction
 
 T = TypeVar("T")
 _LOCK_WAIT_MS: Final = 5_000  # for another process that writes
@@ -44,6 +45,7 @@ class _Statements:
     """Runs statements on one connection, without ever suspending."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
         self._execute = connection.execute
 
     async def query(self, sql: str, *values: object) -> Sequence[Row]:
@@ -52,12 +54,31 @@ class _Statements:
     async def change(self, sql: str, *values: object) -> int:
         return self._execute(sql, values).rowcount
 
+    async def change_each(self, sql: str, values: Sequence[Row]) -> None:
+        self._connection.executemany(sql, values)
+
+    async def lock_log(self) -> None:
+        """Do nothing: one transaction writes at a time."""
+
+
+class _Snapshot(_Statements):
+    """Begins a transaction with its first query, so that what is found in memory takes none."""
+
+    async def query(self, sql: str, *values: object) -> Sequence[Row]:
+        if not self._connection.in_transaction:
+            self._execute("BEGIN")
+        return self._execute(sql, values).fetchall()
+
 
 class SqliteStore:
     """A store in a file that only its owner may read, or in memory without a path."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, clock: Callable[[], float] = monotonic) -> None:
         """Open or create the file, and migrate its schema.
+
+        Args:
+            path: The file; None: a database in memory.
+            clock: Seconds that only grow.
 
         Raises:
             Misuse: It cannot be used as a store, or a newer keyfob wrote it.
@@ -69,7 +90,10 @@ class SqliteStore:
         except sqlite3.Error as problem:
             self._writer.close()
             raise _unusable(path, problem) from None
-        self._to_write, self._to_read = (SqlTransaction(_Statements(one)) for one in (self._writer, self._reader))
+        self._clock = clock
+        self._cache = DeviceCache()
+        self._to_write = WritingTransaction(_Statements(self._writer), self._cache)
+        self._to_read = ReadingTransaction(_Snapshot(self._reader), self._cache, self._look)
         self._waiting: list[_Piece] = []
         self._is_busy = False
         self._begins_on: asyncio.AbstractEventLoop | None = None
@@ -81,12 +105,16 @@ class SqliteStore:
             weakref.finalize(self, self._writer.close)
 
     async def read(self, work: Work[T]) -> T:
-        with self._reading, _translated():
-            self._reader.execute("BEGIN")
-            try:
-                return run(work(self._to_read))
-            finally:
-                self._reader.execute("ROLLBACK")
+        try:
+            with self._reading:
+                self._to_read.changes = self._cache.changes
+                try:
+                    return run(work(self._to_read))
+                finally:
+                    if self._reader.in_transaction:
+                        self._reader.execute("ROLLBACK")
+        except sqlite3.Error as problem:
+            raise _failure(problem) from problem
 
     async def write(self, work: Work[T]) -> T:
         if not self._is_file:
@@ -110,8 +138,28 @@ class SqliteStore:
         if self._thread is not None:
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
+        self._cache.clear()
         self._reader.close()
         self._writer.close()
+
+    def _look(self) -> float:
+        """Validate the cache of device logins if that is due and no batch is under way. Return the time."""
+        now = self._clock()
+        if now >= self._cache.valid_until:
+            if not self._is_file:
+                self._cache.validate(0, now)
+            else:
+                with self._lock:
+                    if not self._is_busy:
+                        self._validate(now)
+            if not self._reader.in_transaction:  # the snapshot is still to come
+                self._to_read.changes = self._cache.changes
+        return now
+
+    def _validate(self, now: float) -> None:
+        # The version of the writing connection: its own commits do not change it.
+        with contextlib.suppress(sqlite3.Error):
+            self._cache.validate(self._writer.execute("PRAGMA data_version").fetchone()[0], now)
 
     def _write_memory(self, work: Work[T]) -> T:
         with self._lock, _translated():
@@ -121,8 +169,11 @@ class SqliteStore:
             except BaseException:
                 self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
-            return result
+            else:
+                self._writer.execute("COMMIT")
+                return result
+            finally:
+                self._cache.settle()
 
     def _begin(self) -> None:
         """Begin the transaction of a batch; on a thread if another process holds the lock."""
@@ -158,12 +209,14 @@ class SqliteStore:
         with self._lock:
             pieces = [piece for piece in self._waiting if not piece.future.cancelled()]
             self._waiting, self._begins_on = [], None
+        self._validate(self._clock())  # and no other process commits before this batch does
         for piece in pieces:
             try:
                 piece.result = run(piece.work(self._to_write))
             except BaseException as problem:  # noqa: BLE001  it is raised in the caller of `write`
                 with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back already
                     self._writer.execute("ROLLBACK")
+                self._cache.settle()
                 pieces.remove(piece)
                 with self._lock:
                     self._waiting = pieces + self._waiting
@@ -180,6 +233,7 @@ class SqliteStore:
             with contextlib.suppress(sqlite3.Error):
                 self._writer.execute("ROLLBACK")
             failure = _failure(problem)
+        self._cache.settle()
         self._tell(pieces, failure)
         self._next(self._begin)
 

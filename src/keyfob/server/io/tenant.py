@@ -17,6 +17,7 @@ from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.passwords import Argon2Passwords
+from keyfob.server.io.places import place_of
 from keyfob.server.io.reload import Reloader, note_password_users
 from keyfob.server.io.render import draw, render
 from keyfob.server.io.signing_keys import KeyFollower
@@ -288,6 +289,9 @@ async def _make_site(
 ) -> Site:
     found = await keys.look(config)
     settings = without_secrets(config, found.hashing.secrets)
-    site = Site(settings, found, store, surroundings, passwords, render, audit, mailer, draw, node=secrets.token_hex(4))
+    site = Site(
+        settings, found, store, surroundings, passwords, render, audit, mailer, draw, node=secrets.token_hex(4),
+        locate=place_of,
+    )  # fmt: skip
     note_password_users(site)
     return site

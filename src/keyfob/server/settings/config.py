@@ -9,6 +9,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from functools import cached_property
 from ipaddress import ip_network
+from pathlib import PurePath
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from keyfob.protocol.grants import PASSWORD, PASSWORD_REALM
 from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.server.records import Factor
+from keyfob.server.settings.device_rules import DEFAULT_RULES, DeviceRules
+from keyfob.server.settings.images import check_picture
 from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, Role
 
 Wire = Literal["auth0", "rfc"]
@@ -65,6 +68,7 @@ class TenantConfig:
         factors: The second factors that users may enrol.
         introspection: Whether /oauth/introspect is enabled (RFC 7662); None: only under `rfc`, since Auth0 has none.
         logout_urls: The URLs that /v2/logout may redirect to if no client is named.
+        logo: On the pages: a picture as a data: URL, which the tenant serves; or an address.
         device_requests: The limit of device codes for one network within the lifetime of a code (RFC 8628 §5.6).
         guess_odds: The allowed probability that a user code is guessed within its lifetime (RFC 8628 §5.1).
         requests_per_minute: The limit of requests of one network to one endpoint.
@@ -75,6 +79,12 @@ class TenantConfig:
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
         audit_age: How long events stay in the table of the audit log.
         audit_rows: The limit of events in that table; the oldest go first.
+        logo_dark: The logo on a dark ground.
+        favicon: The icon of the pages in the browser.
+        support: Where users find help: a web address, or mailto:. The next two are web addresses.
+        sign_up: Whether people may create accounts, in the first connection.
+        device: The rules for approving device logins.
+        places: A MaxMind DB file that has the places of addresses, for the page and the e-mail about a device login.
         for_certificates: The address for client certificates, if any. It is set by the process, not stored.
     """
 
@@ -110,6 +120,14 @@ class TenantConfig:
     trusted_proxies: tuple[str, ...] = ()
     audit_age: timedelta = timedelta(days=90)
     audit_rows: int = 1_000_000
+    logo_dark: str | None = None
+    favicon: str | None = None
+    support: str | None = None
+    privacy: str | None = None
+    terms: str | None = None
+    sign_up: bool = False
+    device: DeviceRules = DEFAULT_RULES
+    places: str | None = None
     for_certificates: ForCertificates | None = None
 
     def __post_init__(self) -> None:
@@ -129,8 +147,10 @@ class TenantConfig:
         self._check_looks()
         self._check_numbers()
         self._check_proxies()
+        self.device.check()
         for application in self.applications:
             application.check()
+            self.device_rules(application).check(f"application {application.client_id}: ")
         for api in self.apis:
             api.check()
         self._check_references()
@@ -138,8 +158,15 @@ class TenantConfig:
     def _check_looks(self) -> None:
         if not _COLOUR.match(self.colour):
             raise Misuse("colour is not of the form #2454a6", hint="A # and six digits or letters from a to f.")
-        if self.logo is not None and not self.logo.startswith("/") and not is_web_url(self.logo):
-            raise Misuse("logo is not a web address", hint="Such as https://example.com/logo.svg")
+        for name in ("logo", "logo_dark", "favicon"):
+            check_picture(name, getattr(self, name))
+        for name in ("support", "privacy", "terms"):
+            value: str | None = getattr(self, name)
+            is_mail = name == "support" and value is not None and value.startswith("mailto:")
+            if value is not None and not is_mail and not is_web_url(value):
+                raise Misuse(f"{name} is not a web address", hint="Such as https://example.com/help")
+        if self.places is not None and not PurePath(self.places).is_absolute():
+            raise Misuse("places is not an absolute path", hint="Such as /var/lib/GeoIP/GeoLite2-City.mmdb")
         for address in self.logout_urls:
             if not is_web_url(address):
                 raise Misuse(f"logout_urls: {address!r} is not a web address", hint="Such as https://example.com/")
@@ -201,6 +228,11 @@ class TenantConfig:
             _known("grant: application", grant.client_id, client_ids)
             _known("grant: API", grant.audience, audiences)
             self._check_scopes("grant", grant.audience, grant.scopes)
+        scopes = {*STANDARD_SCOPES, *(name for api in self.apis for name in api.scopes)}
+        named = (self.device.far_scopes, *(one.device.far_scopes for one in self.applications))
+        # Without APIs, the settings are being checked part by part (`stored_settings.py`).
+        for scope in (scope for far_scopes in named for scope in far_scopes or () if self.apis):
+            _known("device.far_scopes: scope", scope, scopes)
         for role in self.roles:
             for audience, scope in role.permissions:
                 _known(f"role {role.name}: API", audience, audiences)
@@ -265,6 +297,10 @@ class TenantConfig:
 
     def application(self, client_id: str) -> Application | None:
         return self._applications.get(client_id)
+
+    def device_rules(self, application: Application | None) -> DeviceRules:
+        """Return the rules for approving a client's device logins."""
+        return self.device if application is None else application.device.over(self.device)
 
     def api(self, audience: str | None) -> Api | None:
         """Return the API with that audience, or the default API."""

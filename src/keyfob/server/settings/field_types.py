@@ -246,7 +246,7 @@ def field_type_of(hint: Any) -> FieldType:  # noqa: ANN401  a type, or what typi
     Raises:
         TypeError: There is none for the annotation.
     """
-    if isinstance(hint, types.UnionType):
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:  # the latter with a Literal
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
     if typing.get_origin(hint) is Literal:
         options = typing.get_args(hint)

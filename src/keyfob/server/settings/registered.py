@@ -23,6 +23,8 @@ from keyfob.protocol.grants import (
 )
 from keyfob.protocol.secret import Secret
 from keyfob.server.records import DEFAULT_CONNECTION
+from keyfob.server.settings.device_rules import NO_OWN_RULES, OwnDeviceRules
+from keyfob.server.settings.images import check_picture
 
 Kind = Literal["native", "spa", "web", "machine"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -68,7 +70,10 @@ class Application:
         is_first_party: Whether it belongs to the operator. A third-party client always needs consent.
         trusts_forwarded_for: Whether its header `auth0-forwarded-for` is trusted as the user's address.
         requires_dpop: Whether its tokens must be bound to a key (RFC 9449).
+        icon: On the pages: a picture file, or an address, as the tenant's logo.
+        maker: Who makes it, for the pages.
         requires_par: Whether it must push its authorization requests (RFC 9126 §5).
+        device: Its own rules for approving its device logins.
     """
 
     client_id: str
@@ -92,6 +97,9 @@ class Application:
     refresh: RefreshPolicy = RefreshPolicy()
     id_token_lifetime: timedelta = timedelta(hours=10)
     requires_par: bool = False
+    icon: str | None = None
+    maker: str | None = None
+    device: OwnDeviceRules = NO_OWN_RULES
 
     @property
     def is_public(self) -> bool:
@@ -112,6 +120,7 @@ class Application:
         if any(len(secret) < SHORTEST_SECRET for secret in self.secrets):
             hint = "Make one with: openssl rand -hex 32"
             _wrong(what, f"a client secret has at least {SHORTEST_SECRET} characters", hint=hint)
+        check_picture(f"{what}: icon", self.icon)
         for callback in self.callbacks:
             _check_callback(callback, what)
         for address in (*self.logout_urls, *self.web_origins):

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from keyfob.errors import Misuse
 from keyfob.server.settings.config import TenantConfig
+from keyfob.server.settings.device_rules import DeviceRules, OwnDeviceRules
 from keyfob.server.settings.field_types import (
     GRANTS,
     METHODS,
@@ -157,6 +158,14 @@ def _read_refresh(value: object) -> RefreshPolicy:
     return RefreshPolicy(**(REFRESH.read(read_table(value), (), _inside) or {}))
 
 
+def _read_device(value: object) -> DeviceRules:
+    return DeviceRules(**(DEVICE.read(read_table(value), (), _inside) or {}))
+
+
+def _read_own_device(value: object) -> OwnDeviceRules:
+    return OwnDeviceRules(**(OWN_DEVICE.read(read_table(value), (), _inside) or {}))
+
+
 def tables_of(value: object, at: Location, report: Report) -> list[tuple[Location, Table]]:
     """Return the tables of an array of tables with their locations. Report a value that is not such an array."""
     found: list[tuple[Location, Table]] = []
@@ -169,9 +178,12 @@ def tables_of(value: object, at: Location, report: Report) -> list[tuple[Locatio
 
 
 REFRESH: Final = TableSchema(RefreshPolicy, "refresh")
+DEVICE: Final = TableSchema(DeviceRules, "device")
+OWN_DEVICE: Final = TableSchema(OwnDeviceRules, "device")
 TENANT: Final = TableSchema(
     TenantConfig,
     "tenant",
+    {"device": ("device", FieldType("a table", _read_device, DEVICE.write))},
     skipped=("applications", "apis", "grants", "roles", "connections", "issuer", "for_certificates"),
 )
 APPLICATION: Final = TableSchema(
@@ -182,6 +194,7 @@ APPLICATION: Final = TableSchema(
         "auth_methods": ("auth", METHODS),
         "public_keys": ("public_keys", PUBLIC_KEYS),
         "refresh": ("refresh", FieldType("a table", _read_refresh, REFRESH.write)),
+        "device": ("device", FieldType("a table", _read_own_device, OWN_DEVICE.write)),
     },
     extra=(SECRETS,),
     skipped=("secrets", "secret_hashes"),

@@ -171,9 +171,10 @@ def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]],
     try:
         TenantConfig(**bare)
     except Misuse as wrong:
-        word = wrong.message.partition(" ")[0].rstrip(":")
+        word = wrong.message.partition(" ")[0].rstrip(":").partition(".")[0]
         report((_TENANT, word), f"tenant: {wrong.message}", wrong.hint)
         return
+    bare.pop("device", None)  # it may name scopes of APIs, which are looked at one by one here
     found = _twice(read, report)
     bare["connections"] = tuple({one.name: one for _, one in read["connections"]}.values())
     for name in ("apis", "applications"):
@@ -183,7 +184,7 @@ def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]],
         for name in ("grants", "roles"):
             found += [_is_wrong({**filled, name: (one,)}, at, report) for at, one in read[name]]
     if not any(found):
-        word = next((name for name in pointers if whole.message.startswith(name)), "")
+        word = next((name for name in (*pointers, "device") if whole.message.startswith(name)), "")
         report((_TENANT, word) if word else (_TENANT,), f"tenant: {whole.message}", whole.hint)
 
 

@@ -6,13 +6,14 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.field_types import Reference, suggestion
-from keyfob.server.settings.schema import ARRAYS, Table
+from keyfob.server.settings.images import is_file_name, write_image
+from keyfob.server.settings.schema import ARRAYS, Report, Table
 from keyfob.server.settings.stored_settings import read_tables
 from keyfob.server.settings.toml import Lines, Location
 from keyfob.server.settings.users import PersonWanted, check_against, read_people
@@ -20,6 +21,8 @@ from keyfob.server.settings.users import PersonWanted, check_against, read_peopl
 FILE_NAME: Final = "tenant.toml"
 SERVED: Final = "http://127.0.0.1/"  # the issuer of a tenant that has none in its settings
 TABLES: Final = ("tenant", *ARRAYS, "users")
+PICTURES: Final = ("logo", "logo_dark", "favicon")
+_PICTURE_HINT: Final = "Paths count from the folder of this file. An address begins with https:// or /."
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _WHERE: Final = re.compile(r" \(at line (\d+), column \d+\)\Z")
 
@@ -49,7 +52,7 @@ class TenantFile:
 
 
 def read_tenant_file(
-    text: str, *, issuer: str, resolve: Callable[[Reference], Secret]
+    text: str, *, issuer: str, resolve: Callable[[Reference], Secret], read_bytes: Callable[[str], bytes] | None = None
 ) -> TenantFile | tuple[Mistake, ...]:
     """Return the content of a file, or its errors in the order of their lines.
 
@@ -57,6 +60,7 @@ def read_tenant_file(
         text: The text of the file.
         issuer: The issuer if the file has none.
         resolve: Return a secret; raise Misuse if there is none.
+        read_bytes: Return the content of a picture file; raise OSError. Without it, files of pictures are errors.
     """
     try:
         tables: Table = tomllib.loads(text)
@@ -74,6 +78,8 @@ def read_tenant_file(
         if name not in TABLES:
             what = f'there is no table "{name}"' if len(name) <= 40 and name.isprintable() else "a table is not known"
             report((name,), what, suggestion(name, TABLES))
+    if read_bytes is not None:
+        _read_pictures(tables, read_bytes, report)
     config = read_tables(tables, issuer=issuer, resolve=resolve, report=report)
     people = read_people(tables, resolve, report)
     if config is not None and not found:
@@ -82,6 +88,29 @@ def read_tenant_file(
         return tuple(sorted(found, key=lambda one: one.line))
     tenant = tables.get("tenant", {})
     return TenantFile(config, people, isinstance(tenant, dict) and "issuer" in tenant)
+
+
+def _read_pictures(tables: Table, read_bytes: Callable[[str], bytes], report: Report) -> None:
+    """Replace the names of picture files by their content."""
+    applications = tables.get("applications")
+    places: list[tuple[Location, object, tuple[str, ...]]] = [(("tenant",), tables.get("tenant"), PICTURES)]
+    if isinstance(applications, list):
+        many = enumerate(cast("list[object]", applications))
+        places += [(("applications", number), one, ("icon",)) for number, one in many]
+    for at, place, names in places:
+        table = cast("Table", place) if isinstance(place, dict) else {}
+        for name in names:
+            value = table.get(name)
+            if not isinstance(value, str) or not is_file_name(value):
+                continue
+            del table[name]  # an error is reported once
+            try:
+                table[name] = write_image(read_bytes(value))
+            except (OSError, ValueError) as problem:
+                words = (problem.strerror if isinstance(problem, OSError) else "") or "its name is not one"
+                report((*at, name), f"{name} is a file that cannot be read: {words}", _PICTURE_HINT)
+            except Misuse as wrong:
+                report((*at, name), f"{name} {wrong.message}", wrong.hint)
 
 
 def _syntax(message: str, text: str) -> Mistake:

@@ -274,6 +274,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault("unexpired", "expired", record={"expires_at": FakeSurroundings().now() + PAST}),
         Fault("pace", "slow_down", record={"stage": "confirmed"}, before=poll_once),
         Fault("decided", "pending", record={"stage": "confirmed"}),
+        Fault("number", "number_missing", record={"number_hash": b"number"}),
         Fault("account", "code_unknown", user={"is_blocked": True}),
     ),
     REFRESH_TOKEN: (

@@ -240,7 +240,7 @@ def test_who_is_logged_in_is_asked_again_for_a_program_that_could_be_anybody(bot
     person = person_of(both)
     code_of(both, person)
     page = person.open(address_of())
-    assert "Let Native in?" in page.text
+    assert "Native wants to sign in" in page.text
     assert "127.0.0.1:8484" in page.text
     assert "Approve only if you started this yourself" in page.text
     assert "code" in landed(person.press("approve"))
@@ -253,7 +253,7 @@ def test_a_program_that_is_known_by_its_address_passes_without_a_question(both: 
     person.open(address_of(**web))
     assert "code" in landed(log_in(person))
     assert "code" in landed(person.open(address_of(**web, prompt="none")))
-    assert "Let Shop in?" in person.open(address_of(**web, prompt="consent")).text
+    assert "Shop wants to sign in" in person.open(address_of(**web, prompt="consent")).text
     assert landed(person.open(address_of(**web, prompt="none", audience=ORDERS, scope="read:orders")))["error"] == (
         "consent_required"
     )
@@ -286,7 +286,7 @@ def test_a_fresh_login_is_had_where_it_is_wanted(both: Scene) -> None:
     assert "code" in landed(person.open(address_of(**web, max_age="301")))
     page = person.open(address_of(**web, prompt="login consent"))
     page = log_in(person)
-    assert "Let Shop in?" in page.text, "and no circle"
+    assert "Shop wants to sign in" in page.text, "and no circle"
     assert "code" in landed(person.press("approve"))
 
 

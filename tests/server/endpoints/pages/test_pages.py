@@ -244,8 +244,10 @@ def test_guessing_codes_is_paid_from_one_budget(scene: Scene) -> None:
     assert texts == [True] * 5 + [False] * 3, "five for everybody, however many addresses"
     spent = scene.send(Request("GET", f"{ISSUER}activate?user_code={code}"), peer="203.0.113.9")
     assert b"Too many wrong codes" in spent.body
-    scene.time.go(timedelta(minutes=3))
+    scene.time.go(timedelta(minutes=16))
+    code = begin(scene).text("user_code")
     again = scene.send(Request("GET", f"{ISSUER}activate?user_code={code}"), peer="203.0.113.9")
+    assert b"Is this the code" in again.body
     assert code.encode() in again.body
 
 

@@ -48,5 +48,10 @@ class OriginFiles:
         return False
 
     def _path(self, profile: Profile) -> Path:
-        members = (profile.name, profile.issuer, profile.client_id, profile.audience or "")
-        return self.folder / f"{hashlib.sha256(chr(10).join(members).encode()).hexdigest()[:32]}.json"
+        return self.folder / f"{login_key(profile)}.json"
+
+
+def login_key(profile: Profile) -> str:
+    """Return the name of a login for files: another issuer, client or API under the same profile name is another."""
+    members = (profile.name, profile.issuer, profile.client_id, profile.audience or "")
+    return hashlib.sha256("\n".join(members).encode()).hexdigest()[:32]

@@ -28,14 +28,28 @@ from keyfob.protocol.fields import read_form
 _LONGEST_BODY: Final = 64 * 1024
 _TIMEOUT_S: Final = 5
 _VERDICT_S: Final = 20  # the longest that a page waits
-_STYLE: Final = """:root{color-scheme:light dark}
-body{font:1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:15vh auto;padding:0 1rem}"""
+# The looks of the pages of keyfob's server (server/io/templates/style.css), in what one short page needs.
+_STYLE: Final = """:root{color-scheme:light dark;--quiet:light-dark(#565d68,#a9b1bc);--line:light-dark(#dde1e7,#3a404a)}
+*{box-sizing:border-box}
+body{margin:0;padding:2rem 1rem;display:flex;flex-direction:column;align-items:center;
+background:light-dark(#f3f4f7,#131519);color:light-dark(#1a1d22,#eceef1);font:1rem/1.5 system-ui,sans-serif}
+header{margin:6vh 0 1.25rem;font-weight:650;overflow-wrap:anywhere}
+main{width:100%;max-width:29rem;padding:2rem;background:light-dark(#fff,#1f2228);border:1px solid var(--line);
+border-radius:14px}
+h1{font-size:1.4rem;line-height:1.25;margin:0 0 1rem;overflow-wrap:anywhere}
+p{margin:.75rem 0 0}
+.mark{display:inline-grid;place-items:center;width:1.9rem;height:1.9rem;margin-right:.35rem;color:#fff;
+background:#6b7280;border:1px solid transparent;border-radius:50%;font-size:1rem}
+.good{background:#1c7c3c}
+@media(max-width:30rem){body{padding:0;background:light-dark(#fff,#1f2228)}header{margin:1rem}
+main{padding:0 1rem;border:0}}"""
 _SCRIPT: Final = 'history.replaceState(null,"","/")'  # removes the code from the address bar
 _PAGE: Final = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">\n'
     '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}{of}</title>\n'
     f"<style>{_STYLE.replace('{', '{{').replace('}', '}}')}</style></head>\n"
-    "<body><main><p>{program}</p><h1>{title}</h1><p>{words}</p></main>\n"
+    "<body><header>{program}</header>\n"
+    '<main><h1><span class="mark {kind}" aria-hidden="true">{mark}</span> {title}</h1><p>{words}</p></main>\n'
     f"<script>{_SCRIPT}</script></body></html>"
 )
 
@@ -46,15 +60,18 @@ def program_name(started_as: str) -> str:
     return name if name.isprintable() and not name.startswith(("_", "-")) else ""
 
 
-def _page(title: str, words: str) -> str:
+def _page(title: str, words: str, mark: str = "✕") -> str:
+    """Return a page. `{program}` in its text stands for the name of the program."""
     program = escape(program_name(sys.argv[0] if sys.argv else ""))
-    return _PAGE.format(title=title, words=words, of=f" · {program}" if program else "", program=program or "Login")
+    words = words.format(program=program or "Your program")
+    of, kind = f" · {program}" if program else "", "good" if mark == "✓" else ""
+    return _PAGE.format(title=title, words=words, of=of, program=program or "Login", mark=mark, kind=kind)
 
 
-_DONE: Final = _page(title="Logged in", words="You can close this page and go back to your program.")
-_SOON: Final = _page(title="Almost there", words="Your program says how it ends. You can close this page.")
-_ENDED: Final = _page(title="Not logged in", words="Your program says more. You can close this page.")
-_STRAY: Final = _page(title="Nothing here", words="This page belongs to a login that is over, or to none.")
+_DONE: Final = _page("Logged in", "{program} is logged in. You can close this page and go back to it.", "✓")
+_SOON: Final = _page("Almost there", "{program} says how it ends. You can close this page.", "…")
+_ENDED: Final = _page("Not logged in", "{program} says more. You can close this page.")
+_STRAY: Final = _page("Nothing here", "This page belongs to a login that is over, or to none.")
 
 
 def _source(text: str) -> str:

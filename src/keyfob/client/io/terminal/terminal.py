@@ -6,6 +6,7 @@ countdown. Text from a server is printed without its control characters.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import shutil
@@ -29,6 +30,7 @@ from keyfob.client.model.notices import (
     NetworkTrouble,
     NotBound,
     Notice,
+    NumberRefused,
     PasswordWarned,
     PasteAsked,
     PasteRefused,
@@ -38,8 +40,8 @@ from keyfob.client.model.notices import (
     SlowedDown,
     StillPending,
     VaultNote,
-    printable,
 )
+from keyfob.client.model.printable import printable
 from keyfob.client.model.question import Question
 from keyfob.client.ports import DeviceRequested, LoginEvent, Pasted
 from keyfob.errors import LoginRequired
@@ -61,7 +63,7 @@ class Terminal:
     def __init__(
         self, out: TextIO, *, live: bool, colour: bool, columns: int = 80, rows: int = 50, program: str = "keyfob"
     ) -> None:
-        """Describe the screen.
+        """Describe the screen. `copies_code` may be set later: whether a code goes to the clipboard.
 
         Args:
             out: Where to write.
@@ -71,6 +73,7 @@ class Terminal:
             rows: The height in lines.
             program: The name that each remark begins with; "" for none.
         """
+        self.copies_code = False
         self._out = out
         self._live = live
         self._colour = colour
@@ -145,6 +148,10 @@ class Terminal:
             return Pasted(Secret(typed))
         return DeviceRequested() if self._offers_code and typed.lower() in _CODE_KEYS else None
 
+    def remark(self, text: str) -> None:
+        """Print a remark that begins with the program's name."""
+        self._print(text)
+
     def clear(self) -> None:
         """Erase the countdown."""
         self._rewrite("")
@@ -155,6 +162,7 @@ class Terminal:
         Raises:
             LoginRequired: There is no line.
         """
+        self.clear()
         if sys.stdin is None or not sys.stdin.isatty():
             typed = "" if sys.stdin is None else sys.stdin.readline()
         elif question.is_hidden:
@@ -180,6 +188,8 @@ class Terminal:
 
     def _show_code(self, notice: CodeShown) -> None:
         self._await("you to approve", notice.expires_in)
+        if self.copies_code:
+            self._copy(printable(notice.user_code))
         screen = CodeScreen(
             printable(notice.verification_uri),
             self._large(printable(notice.user_code)),
@@ -195,6 +205,14 @@ class Terminal:
             picture = []
         # With colour, white on black on any terminal.
         self._write(screen.lines([self._coloured(line) for line in picture], width, self._columns, self._rows))
+
+    def _copy(self, code: str) -> None:
+        """Copy the code by the terminal itself (OSC 52), which works over SSH; terminals may ignore it."""
+        if self._live:
+            self._out.write(f"\033]52;c;{base64.b64encode(code.encode()).decode('ascii')}\a")
+            self._print("the code is in the clipboard, if this terminal allows that")
+        else:
+            self._print("the code is not copied: this is no terminal")
 
     def _show_address(self, notice: BrowserOpened) -> None:
         self._await("your browser", notice.expires_in)
@@ -280,6 +298,7 @@ def _text_of(
     | FlowRefused
     | NetworkTrouble
     | NotBound
+    | NumberRefused
     | PasswordWarned
     | PasteRefused
     | RecoveryCodeMade
@@ -290,23 +309,36 @@ def _text_of(
     match notice:
         case FlowChosen():
             return "; ".join(notice.reasons)
-        case FlowRefused():
-            words = f" ({notice.why})" if notice.why else ""
-            return f"the server does not open the login by {notice.door} to this program{words}; trying the next way"
+        case FlowRefused() | NumberRefused() | PasteRefused():
+            return _refusal_text(notice)
         case NetworkTrouble():
             return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
         case NotBound():
             return "the server gives plain tokens, not bound to a key (DPoP); they are taken as they are"
         case PasswordWarned(text) | VaultNote(text):
             return text
-        case PasteRefused():
-            return f"{notice.why}; still waiting"
         case RecoveryCodeMade():
             return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
         case ScopeLeftOut(names):
             return f"the server refuses a scope; trying without those that were added by default: {', '.join(names)}"
         case ScopeNarrowed():
             return f"granted without: {', '.join(notice.missing)}"
+
+
+def _refusal_text(notice: FlowRefused | NumberRefused | PasteRefused) -> str:
+    match notice:
+        case FlowRefused():
+            words = f" ({notice.why})" if notice.why else ""
+            return f"the server does not open the login by {notice.door} to this program{words}; trying the next way"
+        case NumberRefused():
+            left = "" if notice.tries_left is None else f" ({_tries(notice.tries_left)})"
+            return f"that is not the number that the page shows; try again{left}"
+        case PasteRefused():
+            return f"{notice.why}; still waiting"
+
+
+def _tries(left: int) -> str:
+    return "1 more try" if left == 1 else f"{left} more tries"
 
 
 def _span(span: timedelta) -> str:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
-import socket
 import sys
 import threading
 import time
@@ -19,10 +17,16 @@ from collections.abc import Callable, Generator
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from keyfob.client.io.vault.files import READ_ONLY
 from keyfob.errors import Code, VaultUnavailable
+from keyfob.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import socket
+else:  # only for locks without the operating system's: 3 ms
+    socket = LazyModule("socket")
 
 _PATIENCE: Final = 60.0  # seconds: longer than a refresh may take with its time limits
 _SILENCE: Final = 120.0  # seconds without a touch after which a holder on another machine counts as dead
@@ -185,7 +189,7 @@ def _read_holder(descriptor: int) -> int | None:
 @contextlib.contextmanager
 def _holding(path: Path, wait: _Wait) -> Generator[None]:
     """Hold a lock that consists in a file's existence; touch the file, so that others see that its holder lives."""
-    name = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}\n".encode()
+    name = f"{socket.gethostname()} {os.getpid()} {os.urandom(8).hex()}\n".encode()
     while not _make(path, name):
         if not _take_over(path):
             wait.go_on(_pid_of(_holder(path)))
@@ -203,7 +207,7 @@ def _holding(path: Path, wait: _Wait) -> Generator[None]:
 
 def _make(path: Path, name: bytes) -> bool:
     """Create the file with its content if it does not exist; hard-linking is atomic on every file system."""
-    mine = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    mine = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
         with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(name)
@@ -226,7 +230,7 @@ def _take_over(path: Path) -> bool:
     seen = _holder(path)
     if seen is None or not _is_dead(path, seen):
         return not path.exists()
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    aside = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     with contextlib.suppress(OSError):
         path.rename(aside)
         if _holder(aside) != seen:  # another process was quicker, and this is the new holder's file
@@ -263,7 +267,7 @@ def _server_time(path: Path) -> float:
     Raises:
         OSError: No file can be made there.
     """
-    probe = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    probe = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(descriptor, b"?")

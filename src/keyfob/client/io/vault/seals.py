@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -144,7 +143,7 @@ class Seals:
         key, key_id = sealed.derive(master, "vault"), sealed.key_id(master)
 
         def close(plain: bytes) -> bytes:
-            nonce = secrets.token_bytes(sealed.NONCE_BYTES)
+            nonce = os.urandom(sealed.NONCE_BYTES)
             return Envelope(key_id, sealed.seal(plain, key, nonce=nonce, context=f"vault {entry}")).write()
 
         return close
@@ -251,7 +250,7 @@ class Seals:
         opened = self._place(place)
         found = opened.read(may_ask=may_ask)
         if found is None:
-            fresh = secrets.token_bytes(KEY_BYTES)
+            fresh = os.urandom(KEY_BYTES)
             opened.write(fresh, may_ask=may_ask)
             if opened.read(may_ask=may_ask) != fresh:
                 raise VaultUnavailable(f"the {place} does not keep what it is given", code="key-absent")

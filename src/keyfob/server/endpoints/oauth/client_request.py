@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -49,6 +50,10 @@ class ClientRequest:
 
     def refuse(self, outcome: Outcome, **words: str) -> Response:
         return answer(self.site.config.wire, outcome, headers=self.headers, words=words)
+
+    def refuse_with(self, outcome: Outcome, more: Mapping[str, object]) -> Response:
+        """Return the response of an outcome with additional members."""
+        return answer(self.site.config.wire, outcome, headers=self.headers, more=more)
 
     def token_response(self, tokens: TokenAnswer) -> Response:
         return json_response(200, tokens.write(), headers=NO_STORE + self.headers)

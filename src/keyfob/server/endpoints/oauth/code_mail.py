@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from keyfob.server.audit_event import log_text
+from keyfob.server.decide.language import Language
 from keyfob.server.decide.multifactor import MESSAGE_LIFETIME
 from keyfob.server.site import Site
 
@@ -15,13 +16,15 @@ class WrittenMail(NamedTuple):
     html: str
 
 
-def code_mail(site: Site, client_id: str, code: str) -> WrittenMail:
+def code_mail(site: Site, client_id: str, code: str, language: Language) -> WrittenMail:
     """Return the e-mail with a code for a login.
 
     The names in it are one line each, so that none can add a header or a paragraph of its own.
     """
     client = site.config.application(client_id)
     words = {
+        "lang": language,
+        "colour": site.config.colour,
         "tenant": log_text(site.config.name),
         "application": log_text(client.name if client else client_id),
         "code": code,

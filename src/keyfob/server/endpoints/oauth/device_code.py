@@ -14,10 +14,10 @@ from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access
 from keyfob.server.decide.device import is_right_challenge
-from keyfob.server.decide.throttle import network_of, refill, spend, time_until_try
+from keyfob.server.decide.throttle import count_request, network_of
 from keyfob.server.decide.user_code import write_user_code
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
-from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.keyed_hash import keyed_hash, link_proof, write_token
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin
 from keyfob.server.site import Site
@@ -66,10 +66,9 @@ def _authenticates(request: Request, fields: Fields) -> bool:
 def _wait(site: Site, request: Request) -> timedelta:
     """Count one request of this network. Return the time that it must wait."""
     size, span, peer = site.config.device_requests, site.config.device_lifetime, network_of(request.peer)
-    bucket = refill(site.device_requests.get(peer), size, span, site.now())
-    wait = time_until_try(bucket, size, span)
-    site.device_requests.put(peer, bucket if wait else spend(bucket))
-    return wait
+    counted = count_request(site.device_requests.get(peer) or 0, size, span, site.now())
+    site.device_requests.put(peer, counted.full_at)
+    return counted.wait
 
 
 async def _begin(site: Site, request: Request, asked: DeviceRequest, access: ApiAccess) -> DeviceAnswer:
@@ -87,18 +86,21 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, access: Api
             created_at=now,
             expires_at=now + config.device_lifetime,
             challenge=asked.code_challenge,
+            device_name=asked.device_name,
+            device_system=asked.device_system,
         )
 
         async def add(transaction: Transaction, login: DeviceLogin = login) -> bool:
             return await transaction.add_device(login)
 
         if await site.store.write(add):
-            address = f"{config.issuer}activate"
+            address, application = f"{config.issuer}activate", config.application(asked.client_id)
+            has_link, link = config.device_rules(application).complete_links, link_proof(site.hash_keys, user_code)
             return DeviceAnswer(
                 device_code=code,
                 user_code=user_code,
                 verification_uri=address,
-                verification_uri_complete=f"{address}?user_code={user_code}",
+                verification_uri_complete=f"{address}?user_code={user_code}&link={link}" if has_link else None,
                 expires_in=config.device_lifetime,
                 interval=config.device_interval,
             )

@@ -12,6 +12,7 @@ from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess
+from keyfob.server.decide.language import accepted_language
 from keyfob.server.decide.multifactor import (
     ENROLMENT,
     LOGIN_LIFETIME,
@@ -213,7 +214,7 @@ async def send_message(
 
     if not await site.store.write(keep):
         return "mfa_token_refused"
-    mail = code_mail(site, login.client_id, code)
+    mail = code_mail(site, login.client_id, code, accepted_language(request.header("accept-language") or ""))
     who = {"client_id": login.client_id, "user_id": user.user_id}
     try:
         await site.mailer.send(user.email, mail.subject, mail.text, mail.html)

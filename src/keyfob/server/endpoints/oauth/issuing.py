@@ -20,7 +20,7 @@ Spend = Callable[[Transaction, RefreshLogin], Awaitable[bool]]
 
 
 async def issue_once(
-    call: ClientRequest, code: str, content: TokenContent, spend: Spend | None = None
+    call: ClientRequest, code: str, content: TokenContent, spend: Spend | None = None, *, description: str = ""
 ) -> TokenAnswer | None:
     """Issue tokens for a user, or return None if the grant is already spent or the user may no longer log in.
 
@@ -31,6 +31,7 @@ async def issue_once(
         code: The event to write to the audit log for issued tokens.
         content: The content of the tokens, before it is reduced to the user's permissions.
         spend: Spend the grant in the transaction, if it is not spent yet. Return False if it is already spent.
+        description: For the event.
     """
     site, user = call.site, content.user
     assert user is not None, "client credentials have no login"  # noqa: S101
@@ -54,7 +55,10 @@ async def issue_once(
         call.note("srrt", user_id=user.user_id, description=f"{evicted} of the oldest logins ended: too many")
     if evicted is None:
         return None
-    call.note(code, user_id=user.user_id, audience=row.audience, login_id=row.login_id.hex(), session_id=row.sid or "")
+    call.note(
+        code, user_id=user.user_id, audience=row.audience, login_id=row.login_id.hex(), session_id=row.sid or "",
+        description=description,
+    )  # fmt: skip
     return issued
 
 
@@ -83,7 +87,9 @@ def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secr
     application, site, policy = call.application, call.site, call.application.refresh
     is_offline = "offline_access" in content.scope and content.api.allow_offline_access
     is_renewable = is_offline and REFRESH_TOKEN in application.grants
-    parts = RefreshParts(site.random(ID_BYTES), 1, site.random(SECRET_BYTES))
+    parts = RefreshParts(content.login_id or site.random(ID_BYTES), 1, site.random(SECRET_BYTES))
+    absolute = policy.absolute if is_renewable else content.api.token_lifetime
+    longest = min(absolute, content.longest_login or absolute)
     row = RefreshLogin(
         login_id=parts.login_id,
         client_id=application.client_id,
@@ -92,13 +98,14 @@ def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secr
         scope=content.scope,
         auth_time=content.auth_time or call.now,
         created_at=call.now,
-        expires_at=call.now + (policy.absolute if is_renewable else content.api.token_lifetime),
-        idle_expires_at=call.now + (policy.idle if is_renewable else content.api.token_lifetime),
+        expires_at=call.now + longest,
+        idle_expires_at=call.now + min(longest, policy.idle if is_renewable else content.api.token_lifetime),
         generation=parts.generation if is_renewable else 0,
         current_hashes=(keyed_hash(site.hash_keys.refresh, parts.secret),) if is_renewable else (),
         # Only a public client's refresh token is bound to its key; a confidential client authenticates (RFC 9449 §5).
         key_thumbprint=call.key_thumbprint if application.is_public else None,
         sid=content.sid,
         network=network_of(call.request.peer) or None,
+        device_name=content.device_name,
     )
     return parts.write(site.hash_keys.refresh) if is_renewable else None, row

@@ -74,6 +74,7 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
         code_challenge_methods_supported=(S256,),
         dpop_signing_alg_values_supported=ALGORITHMS,
         authorization_response_iss_parameter_supported=is_rfc,
+        device_facts_supported=True,
         more=more,
     )
 

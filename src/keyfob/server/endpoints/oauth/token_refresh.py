@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keyfob.protocol.grants import RefreshGrant
 from keyfob.protocol.http import Response
 from keyfob.protocol.tokens import TokenAnswer
@@ -13,7 +15,7 @@ from keyfob.server.endpoints.oauth.issuing import with_permissions
 from keyfob.server.issue import TOKEN_ID_BYTES, TokenContent
 from keyfob.server.keyed_hash import keyed_hash, next_refresh, read_refresh
 from keyfob.server.ports import Transaction
-from keyfob.server.records import RefreshLogin
+from keyfob.server.records import RefreshLogin, User
 
 
 async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
@@ -32,8 +34,8 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
     token_id = site.random(TOKEN_ID_BYTES)
 
     async def rotate(transaction: Transaction) -> tuple[Refuse | TokenAnswer, RefreshLogin | None]:
-        login = await transaction.refresh_by_id(parts.login_id)
-        account = None if login is None else await _account(call, transaction, login)
+        found = await transaction.refresh_with_user(parts.login_id)
+        login, account = (None, None) if found is None else (found[0], _account(call, *found))
         decision = decide_refresh(login, presented, call.application.refresh, call.now, fresh_hash, account)
         if isinstance(decision, Refuse):
             if decision.login is not None:
@@ -57,9 +59,8 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
     return call.token_response(decision)
 
 
-async def _account(call: ClientRequest, transaction: Transaction, login: RefreshLogin) -> Account:
+def _account(call: ClientRequest, login: RefreshLogin, user: User | None) -> Account:
     """Return what today's rules leave of the login; the API must still allow offline access."""
-    user = await transaction.user_by_id(login.user_id)
     account = account_of(call.site.config, call.application, user, login.audience, login.scope)
     return account if account.api and account.api.allow_offline_access else Account(user, None)
 
@@ -70,7 +71,8 @@ def _content(call: ClientRequest, decision: Renew, account: Account) -> TokenCon
     assert api is not None  # noqa: S101
     content = TokenContent(
         call.application,
-        api,
+        # A token of a login that is nearly over does not outlive it.
+        replace(api, token_lifetime=min(api.token_lifetime, login.expires_at - call.now)),
         decision.scope,
         user,
         login.auth_time,

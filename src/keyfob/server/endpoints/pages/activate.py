@@ -5,21 +5,22 @@ A GET changes nothing. A login is only approved by a form.
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Final, Literal
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
-from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, ending
-from keyfob.server.decide.device import approve, confirm, is_open, move
-from keyfob.server.decide.throttle import (
-    MOST_FROM_ONE_ADDRESS,
-    guess_budget,
-    network_of,
-)
+from keyfob.server.decide.approval import scope_of
+from keyfob.server.decide.browser_login import BrowserLogin, advance, begin_device, begin_for_user, belongs_to, ending
+from keyfob.server.decide.device import confirm, is_open, move
+from keyfob.server.decide.throttle import CODES, MOST_FROM_ONE_ADDRESS, GuessLimit, network_of
 from keyfob.server.decide.user_code import LONGEST_TYPED, read_user_code
 from keyfob.server.endpoints.budget import Budget
-from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form, sid_of
+from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form
+from keyfob.server.endpoints.pages.client_words import client_words
+from keyfob.server.endpoints.pages.device_approval import PreparedApproval, decide_here, nearness_to, prepare, tell_user
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     ContinuedLogin,
@@ -33,22 +34,23 @@ from keyfob.server.endpoints.pages.sealed_login import (
     state_of,
     to_step,
 )
-from keyfob.server.keyed_hash import keyed_hash
+from keyfob.server.keyed_hash import keyed_hash, link_proof, typed_proof
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin, User
+from keyfob.server.settings.device_rules import DeviceRules
 from keyfob.server.site import Site
 
 # The same text for a code that is wrong, expired, used or declined, so that it does not help an attacker to guess.
-UNKNOWN = "That code is not waiting for anybody. Look at it again, or start again in your program."
-TOO_OLD = "That page was too old. Please start again."
+UNKNOWN: Final = "unknown_code"
+REFUSED_FROM_HERE: Final = "refused_from_here"
+TYPE_IT: Final = "type_it"
 
 
 async def show(site: Site, request: Request) -> Response:
     """Show the page to enter a code; with a right code, the page to compare it."""
     browser, token = await read_browser(site, request), state_of(request)
     if token is None:
-        typed = query_text(request, "user_code")
-        login = None if typed is None else await _look_up(site, request, browser, typed)
+        login = await _open_link(site, request, browser, query_text(request, "user_code"))
     else:
         pending = await resume(site, browser, token, "enter", "compare")
         login = pending.login if isinstance(pending, ContinuedLogin) else _refused(site, pending)
@@ -56,7 +58,7 @@ async def show(site: Site, request: Request) -> Response:
         case None:
             return _enter_page(site, browser, begin_for_user("enter", site.now()))
         case BrowserLogin(step="compare"):
-            return await _compare_page(site, browser, login)
+            return await _compare_page(site, request, browser, login)
         case BrowserLogin(step="enter"):
             return _enter_page(site, browser, login)
         case _:
@@ -75,13 +77,23 @@ async def act(site: Site, request: Request) -> Response:
     pending = await resume(site, browser, token, "compare")
     if not isinstance(pending, ContinuedLogin):
         return to_step(site, browser, _refused(site, pending))
-    if button not in {"confirm", "other", "decline"}:
+    device = pending.device
+    if (
+        button not in {"confirm", "other", "decline"}
+        or device is None
+        or _must_type(site, browser, pending.login, device)
+    ):
         return to_step(site, browser, pending.login)
-    after = await _decide(site, browser, pending, button)
+    prepared = prepare(site, pending.login.device_hash or b"", pending.client_id)
+    after = await _decide(site, request, browser, pending, button, prepared)
     if after is None:
         return to_step(site, browser, _refused(site, UNKNOWN))
     if after.step == "denied":
         site.note("fdecc", request, client_id=pending.client_id)
+    if after.step == "compare":
+        note_refusal(site, request, pending)
+    if after.step == "allowed" and after.device_hash is not None:
+        await tell_user(site, request, after.device_hash, prepared.link)
     return to_step(site, browser, after)
 
 
@@ -91,13 +103,44 @@ async def done(site: Site, request: Request) -> Response:
     login = read_ending(site, state_of(request), "allowed", "denied")
     if login is None:
         return go_to(site, browser, "/activate")
-    name = "enrolled.html" if login.step == "allowed" and login.is_enrolment else f"{login.step}.html"
-    return page(site, browser, name, {})
+    if login.step == "allowed" and login.is_enrolment:
+        return page(site, browser, "enrolled.html", {})
+    words = {**await _about_ending(site, request, browser, login), "number": login.number, "end_link": login.end_link}
+    return page(site, browser, f"{login.step}.html", words)
+
+
+async def _about_ending(
+    site: Site, request: Request, browser: BrowserRequest, login: BrowserLogin
+) -> dict[str, object]:
+    """Return who is logged in to what, for the session that has decided alone."""
+    device_hash = login.device_hash
+    plain: dict[str, object] = {"application": "", "email": "", "peer": ""}
+    if device_hash is None or not belongs_to(login, browser.session_hash):
+        return plain
+
+    async def load(transaction: Transaction) -> tuple[DeviceLogin | None, User | None]:
+        device = await transaction.device_by_code(device_hash)
+        is_ours = device is not None and device.session_hash == browser.session_hash
+        user_id = device.user_id if device is not None and is_ours else None
+        return (device if is_ours else None), None if user_id is None else await transaction.user_by_id(user_id)
+
+    device, user = await site.store.read(load)
+    if device is None:
+        return plain
+    return {**describe_device(site, request, device), "email": user.email if user else ""}
+
+
+def note_refusal(site: Site, request: Request, pending: ContinuedLogin, why: str = REFUSED_FROM_HERE) -> None:
+    """Write to the audit log that a login was not approved since its device is in another network, if that is why."""
+    if why == REFUSED_FROM_HERE:
+        site.note("keyfob_far_login_refused", request, client_id=pending.client_id)
 
 
 async def start(site: Site, request: Request) -> Response:
     """GET /: show what a person may do here."""
-    return page(site, await read_browser(site, request), "start.html", {})
+    browser = await read_browser(site, request)
+    is_known = browser.record is not None
+    return page(site, browser, "start.html", {"is_known": is_known, "may_sign_up": site.may_sign_up})
 
 
 def start_again(site: Site, request: Request, browser: BrowserRequest) -> Response:
@@ -109,37 +152,58 @@ def start_again(site: Site, request: Request, browser: BrowserRequest) -> Respon
             user_code=stale.user_code,
         )  # fmt: skip
         return to_step(site, browser, fresh)
-    refused = replace(begin_for_user("enter", site.now()), problem=TOO_OLD, status=403)
+    refused = replace(begin_for_user("enter", site.now()), problem="page_too_old", status=403)
     return _enter_page(site, browser, refused)
 
 
-def describe_device(site: Site, device: DeviceLogin) -> dict[str, object]:
-    """Return the page's values about the client and its device login (RFC 8628 §5.4)."""
+def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[str, object]:
+    """Return the page's values about the client and its device login (RFC 8628 §5.4, RFC 10027 §6.1)."""
     application, api = site.config.application(device.client_id), site.config.target(device.audience)
     scopes = api.scopes if api else {}
+    rules, nearness = site.config.device_rules(application), nearness_to(request, device)
+    scope = scope_of(rules, nearness, device.scope)
     return {
-        "application": application.name if application else device.client_id,
+        **client_words(site, device.client_id),
         "api": api.name if api else device.audience,
         "peer": device.peer,
-        "started": _ago(site.now(), device.created_at),
-        "scopes": [scopes[name] for name in sorted(device.scope.names) if name in scopes],
-        "knows_person": "profile" in device.scope or "email" in device.scope,
-        "stays": "offline_access" in device.scope,
+        "place": site.place_of(device.peer),
+        "device": " · ".join(filter(None, (device.device_name, device.device_system))),
+        # Behind a proxy without a name no address is known, and a warning at every login would warn of nothing.
+        "nearness": "" if rules.nearness == "off" or (rules.nearness == "warn" and not device.peer) else nearness,
+        "is_refused": decide_here(site, request, device, None) == "refuse",
+        "lasts": _lasts(rules) if nearness != "same" else [],
+        "started": device.created_at,
+        "minutes": int((site.now() - device.created_at).total_seconds() // 60),
+        "scopes": [scopes[name] for name in sorted(scope.names) if name in scopes],
+        "knows_person": "profile" in scope or "email" in scope,
+        "stays": "offline_access" in scope,
         "back": "",
     }
+
+
+def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
+    """Return how long a login from another network lasts, in numbers and units; nothing if as long as others."""
+    if rules.far_lifetime is None:
+        return []
+    hours, minutes = divmod(int(rules.far_lifetime.total_seconds()) // 60, 60)
+    days, rest = divmod(hours, 24)
+    parts = ((days, "day"), (rest, "hour"), (minutes, "minute"))
+    return [(number, unit) for number, unit in parts if number] or [(0, "minute")]
 
 
 def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
     is_known = browser.record is not None
     words = {
-        "typed": login.user_code[:40],
+        # What somebody else has typed, or written into an address, is not offered: it would be one press of a button.
+        "typed": login.user_code[:40] if login.typed_by == browser.session_hash else "",
         "problem": login.problem,
+        "count": login.count,
         "may_log_in": login.status == 429 and not is_known,
     }
     return page(site, browser, "enter.html", words, login.status)
 
 
-async def _compare_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
+async def _compare_page(site: Site, request: Request, browser: BrowserRequest, login: BrowserLogin) -> Response:
     device_hash = login.device_hash or b""
 
     async def load(transaction: Transaction) -> tuple[DeviceLogin | None, User | None]:
@@ -149,40 +213,70 @@ async def _compare_page(site: Site, browser: BrowserRequest, login: BrowserLogin
     device, user = await site.store.read(load)
     if device is None:
         return _enter_page(site, browser, _refused(site, UNKNOWN))
+    if _must_type(site, browser, login, device):
+        return _enter_page(site, browser, replace(begin_for_user("enter", site.now()), problem=TYPE_IT))
     words = {"email": user.email if user else "", "user_code": login.user_code, "state": seal_login(site, login)}
-    return page(site, browser, "confirm.html", {**words, **describe_device(site, device)})
+    return page(site, browser, "confirm.html", {**words, **describe_device(site, request, device)})
 
 
 async def _enter(site: Site, request: Request, browser: BrowserRequest, fields: Fields) -> Response:
     typed = (fields.optional_text("user_code") or "")[:LONGEST_TYPED]
     if fields.optional_text("button") == "first":
-        return to_step(site, browser, begin_for_user("login", site.now(), typed))
-    return to_step(site, browser, await _look_up(site, request, browser, typed))
+        return to_step(site, browser, begin_for_user("login", site.now(), typed, typed_by=browser.session_hash))
+    return to_step(site, browser, await _look_up(site, request, browser, typed, is_typed=True))
 
 
-async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed: str) -> BrowserLogin:
+async def _open_link(site: Site, request: Request, browser: BrowserRequest, typed: str | None) -> BrowserLogin | None:
+    """Return the login of an address with a user code in it, or None if it has none.
+
+    Our own link has a proof, so it is no guess, and no budget holds it up. After a login that the user did first, the
+    address has a proof that the code was typed in this session.
+    """
+    if typed is None:
+        return None
+    code, keys = read_user_code(typed) or "", site.hash_keys
+    is_ours = hmac.compare_digest((query_text(request, "link") or "").encode(), link_proof(keys, code).encode())
+    proof = typed_proof(keys, typed, browser.session_hash)
+    is_typed = hmac.compare_digest((query_text(request, "typed") or "").encode(), proof.encode())
+    return await _look_up(site, request, browser, typed, is_typed=is_typed, is_proven=is_ours)
+
+
+def _must_type(site: Site, browser: BrowserRequest, login: BrowserLogin, device: DeviceLogin) -> bool:
+    """Return whether the client's rules want the code typed, and it was not in this session.
+
+    An attacker can send the address of each page to a user, as we can: with a code, or with a state of their own.
+    """
+    rules = site.config.device_rules(site.config.application(device.client_id))
+    return not rules.complete_links and login.typed_by != browser.session_hash
+
+
+async def _look_up(
+    site: Site, request: Request, browser: BrowserRequest, typed: str, *, is_typed: bool, is_proven: bool = False
+) -> BrowserLogin:
     """Return the login of a user code to compare, its end if this session decided it, or the problem.
 
     A code that exists costs nothing, even if it is over: whoever opens an old link has not guessed.
     """
     now, code = site.now(), read_user_code(typed)
-    entered = replace(begin_for_user("enter", now), user_code=typed[:LONGEST_TYPED], status=400)
+    typed_by = browser.session_hash if is_typed else None
+    entered = replace(begin_for_user("enter", now, typed[:LONGEST_TYPED], typed_by=typed_by), status=400)
     if not typed.strip():
-        return replace(entered, problem="Please enter the code that your program shows.")
+        return replace(entered, problem="no_code")
     if code is None:
         return replace(entered, problem=UNKNOWN)  # not a possible code, so it does not count as a guess
-    found = await _try_code(site, request, browser, keyed_hash(site.hash_keys.codes, code))
+    found = await _try_code(site, request, browser, keyed_hash(site.hash_keys.codes, code), is_proven=is_proven)
+    if found == "login":
+        return begin_for_user("login", now, typed[:LONGEST_TYPED], typed_by=typed_by)
     if isinstance(found, timedelta):
         site.limited("user-codes", request)
         minutes = int(found.total_seconds() // 60) + 1
-        first = "" if browser.record is not None else ", or go on by logging in first"
-        text = f"Too many wrong codes were entered. Please try again in {minutes} min{first}."
-        return replace(entered, problem=text, status=429)
+        problem = "too_many_codes" if browser.record is not None else "too_many_codes_log_in"
+        return replace(entered, problem=problem, count=minutes, status=429)
     if found is None:
         site.note("fdeac", request, description="code unknown")
         return replace(entered, problem=UNKNOWN)
     device = found
-    login = begin_device(device, code, now)
+    login = begin_device(device, code, now, typed_by)
     if is_open(device, now):
         return login
     is_own = device.session_hash == browser.session_hash
@@ -190,32 +284,40 @@ async def _look_up(site: Site, request: Request, browser: BrowserRequest, typed:
 
 
 async def _try_code(
-    site: Site, request: Request, browser: BrowserRequest, user_code_hash: bytes
-) -> DeviceLogin | timedelta | None:
+    site: Site, request: Request, browser: BrowserRequest, user_code_hash: bytes, *, is_proven: bool
+) -> DeviceLogin | timedelta | Literal["login"] | None:
     """Return the login of a user code; None if there is none, which is counted; or the time to wait.
 
     Strangers share a budget, so any of them can use it up. A user who is logged in is known, and has one of their own.
+    Where more codes are live than one guess may test, a stranger logs in first: "login".
     """
     now, span, record = site.now(), site.config.device_lifetime, browser.record
-    key, size = site.hash_keys.codes, MOST_FROM_ONE_ADDRESS
+    key, size, limit = site.hash_keys.codes, MOST_FROM_ONE_ADDRESS, GuessLimit.of(site.config.guess_odds, span)
 
-    async def work(transaction: Transaction) -> DeviceLogin | timedelta | None:
+    async def work(transaction: Transaction) -> tuple[DeviceLogin | timedelta | Literal["login"] | None, int]:
         user = None if record is None else await transaction.user_by_id(record.user_id)
-        if user is not None and not user.is_blocked:
-            budgets = [Budget(keyed_hash(key, f"user codes of {user.user_id}"), size, span)]
-        else:
-            network = keyed_hash(key, f"user codes of network {network_of(request.peer)}")
-            everybody = Budget(keyed_hash(key, "user codes"), guess_budget(site.config.guess_odds), span)
-            budgets = [Budget(network, size, span, of_stranger=True), everybody]
-        wait = max([await budget.wait(transaction, now) for budget in budgets])
+        own = Budget(keyed_hash(key, f"user codes of {user.user_id}" if user else ""), size, span)
+        network = keyed_hash(key, f"user codes of network {network_of(request.peer)}")
+        costs, live = [(own, 1)], 0
+        if is_proven:
+            costs = []
+        elif user is None or user.is_blocked:
+            live = await transaction.live_codes(now, limit.most_live + 1)
+            everybody = Budget(keyed_hash(key, "user codes"), limit.size, limit.span)
+            costs = [(Budget(network, size, span, of_stranger=True), 1), (everybody, limit.cost(live))]
+        wait = max([await budget.wait(transaction, now, cost) for budget, cost in costs], default=timedelta())
+        if live > limit.most_live:
+            return "login", 0
         device = None if wait else await transaction.device_by_user_code(user_code_hash)
         if wait or device is not None:
-            return wait or device
-        for budget in budgets:
-            await budget.spend(transaction, now)
-        return None
+            return wait or device, 0
+        for budget, cost in costs:
+            await budget.spend(transaction, now, cost)
+        return None, live
 
-    return await site.store.write(work)
+    found, guessed_at = await site.store.write(work)
+    site.meter.guessed(guessed_at / CODES)
+    return found
 
 
 def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:
@@ -225,8 +327,18 @@ def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:
     return replace(begin_for_user("enter", site.now()), problem=LAPSED if found == LAPSED else UNKNOWN, status=400)
 
 
-async def _decide(site: Site, browser: BrowserRequest, pending: ContinuedLogin, button: str) -> BrowserLogin | None:
-    """Decline, approve, or confirm the device login for this session. Return None if it is no longer open."""
+async def _decide(
+    site: Site,
+    request: Request,
+    browser: BrowserRequest,
+    pending: ContinuedLogin,
+    button: str,
+    prepared: PreparedApproval,
+) -> BrowserLogin | None:
+    """Decline, approve, or confirm the device login for this session. Return None if it is no longer open.
+
+    If the rules refuse an approval from here, the login stays at its step.
+    """
     now, login, device_hash = site.now(), pending.login, pending.login.device_hash or b""
 
     async def work(transaction: Transaction) -> BrowserLogin | None:
@@ -236,14 +348,18 @@ async def _decide(site: Site, browser: BrowserRequest, pending: ContinuedLogin, 
         if button == "decline":
             await transaction.save_device(replace(move(device, "denied"), session_hash=browser.session_hash))
             return advance(login, "denied", session_hash=browser.session_hash)
-        device = confirm(device, browser.session_hash)
         user, session = await _logged_in(site, transaction, browser, device), browser.record
-        if button == "confirm" and user is not None and session is not None:
-            approved = approve(device, user.user_id, session.auth_time)
-            await transaction.save_device(replace(approved, sid=sid_of(site, browser.session_hash)))
+        may_use = button == "confirm" and user is not None and session is not None
+        decision = decide_here(site, request, device, session.auth_time if may_use and session else None)
+        if decision == "refuse":
+            return login
+        if decision == "approve" and user is not None and session is not None:
+            session_hash = browser.session_hash
+            approved = prepared.apply(site, request, device, session_hash, user.user_id, session.auth_time)
+            await transaction.save_device(approved)
             await transaction.save_session(replace(session, seen_at=now))
-            return advance(login, "allowed", session_hash=browser.session_hash)
-        await transaction.save_device(device)
+            return advance(login, "allowed", session_hash=session_hash, number=prepared.number, end_link=prepared.link)
+        await transaction.save_device(confirm(device, browser.session_hash))
         return advance(login, "login", session_hash=browser.session_hash)
 
     return await site.store.write(work)
@@ -254,9 +370,3 @@ async def _logged_in(site: Site, transaction: Transaction, browser: BrowserReque
     if browser.record is None or await transaction.session(browser.session_hash) is None:
         return None
     return await allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)
-
-
-def _ago(now: datetime, then: datetime) -> str:
-    minutes = int((now - then).total_seconds() // 60)
-    shown = "less than a minute ago" if minutes < 1 else "1 minute ago" if minutes == 1 else f"{minutes} minutes ago"
-    return f"{shown}, at {then:%H:%M} UTC"

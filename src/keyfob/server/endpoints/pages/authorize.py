@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Final
 
 from keyfob.errors import Malformed
 from keyfob.protocol.authorization import AuthorizationAnswer
@@ -23,7 +24,7 @@ from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     callback_headers,
     callback_page,
-    page,
+    error_page,
     read_browser,
     sid_of,
 )
@@ -42,6 +43,7 @@ from keyfob.server.records import AuthorizationCode, Consent, PushedRequest
 from keyfob.server.site import Site
 
 CODE_BYTES = 32
+APP_MISTAKE: Final = "app_mistake"  # the redirect URI is not verified, so the user is told (RFC 9700 §4.11.2)
 
 
 async def authorize(site: Site, request: Request) -> Response:
@@ -53,11 +55,11 @@ async def authorize(site: Site, request: Request) -> Response:
         opened = await _spend(site, arrival.pushed)
         refused = check_arrival(replace(arrival, is_new=opened))
     if refused is not None:
-        return error_page(site, browser, refused.problem)
+        return error_page(site, browser, APP_MISTAKE, detail=refused.problem)
     checked = check_request(site.config, fields, is_pushed=arrival.is_pushed)
     if isinstance(checked, PageError):
         site.note("f", request, description=checked.problem)
-        return error_page(site, browser, checked.problem)
+        return error_page(site, browser, APP_MISTAKE, detail=checked.problem)
     if isinstance(checked, CallbackError):
         site.note("f", request, client_id=fields.text("client_id"), description=checked.error)
         return send_error(site, request, browser, checked)
@@ -208,8 +210,3 @@ def _answer(
         return callback_page(site, browser, redirect_uri, full.write())
     status = 303 if request.method == "POST" else 302  # 307 would forward a password (RFC 9700 §4.12)
     return Response(status, callback_headers(site, browser, full.address(redirect_uri)))
-
-
-def error_page(site: Site, browser: BrowserRequest, problem: str) -> Response:
-    """Show an error to the user, if the redirect URI is not verified (RFC 9700 §4.11.2)."""
-    return page(site, browser, "problem.html", {"problem": problem}, 400)

@@ -15,7 +15,9 @@ from keyfob.protocol.address import is_loopback
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import FORM, Headers, Request, Response, media_type
 from keyfob.protocol.secret import Secret
+from keyfob.server.decide.language import LANGUAGES, Language, accepted_language
 from keyfob.server.endpoints.oauth.parameters import read_body
+from keyfob.server.endpoints.pages.images import image_address
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.records import BrowserSession
 from keyfob.server.site import Site
@@ -23,6 +25,11 @@ from keyfob.server.site import Site
 SESSION_BYTES: Final = 32
 FORM_POST_SCRIPT: Final = "document.forms[0].submit()"
 _LONGEST_COOKIE: Final = 100
+# A square in the tenant's colour.
+_FAVICON: Final = (
+    "data:image/svg+xml,%3Csvg xmlns='http%3A//www.w3.org/2000/svg' viewBox='0 0 8 8'%3E"
+    "%3Crect width='8' height='8' rx='2' fill='%23{colour}'/%3E%3C/svg%3E"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +40,46 @@ class BrowserRequest:
         session_id: The value of the cookie, or a new one.
         is_new: Whether the response must set the cookie.
         record: The stored session, which exists only after a login.
+        language: Of the pages.
+        request_id: Of the request, for pages that report an error.
     """
 
     session_id: Secret
     session_hash: bytes
     is_new: bool
     record: BrowserSession | None
+    language: Language = LANGUAGES[0]
+    request_id: str = ""
 
 
 async def read_browser(site: Site, request: Request) -> BrowserRequest:
     """Return the session of a request. An expired session is replaced by a new one."""
     cookie = _cookie(site, request)
     if cookie is None:
-        return new_browser(site)
+        return new_browser(site, request)
     hashed = keyed_hash(site.hash_keys.sessions, cookie)
     record = await site.store.read(lambda transaction: transaction.session(hashed))
     config, now = site.config, site.now()
     if record and (now >= record.created_at + config.session_absolute or now >= record.seen_at + config.session_idle):
-        return new_browser(site)
-    return BrowserRequest(Secret(cookie), hashed, is_new=False, record=record)
+        return new_browser(site, request)
+    return _browser(request, cookie, hashed, is_new=False, record=record)
 
 
-def new_browser(site: Site) -> BrowserRequest:
+def new_browser(site: Site, request: Request) -> BrowserRequest:
     """Return a new session, so that a session id that an attacker has planted becomes useless (session fixation)."""
     fresh = write_token(site.random(SESSION_BYTES))
-    return BrowserRequest(Secret(fresh), keyed_hash(site.hash_keys.sessions, fresh), is_new=True, record=None)
+    return _browser(request, fresh, keyed_hash(site.hash_keys.sessions, fresh), is_new=True)
+
+
+def _browser(
+    request: Request, session_id: str, session_hash: bytes, *, is_new: bool, record: BrowserSession | None = None
+) -> BrowserRequest:
+    return BrowserRequest(Secret(session_id), session_hash, is_new, record, language_of(request), request.request_id)
+
+
+def language_of(request: Request) -> Language:
+    """Return the language that the browser prefers."""
+    return accepted_language(request.header("accept-language") or "")
 
 
 def sid_of(site: Site, session_hash: bytes) -> str:
@@ -95,8 +117,18 @@ def page(
     *,
     form_to: str | None = None,
 ) -> Response:
-    """Return a page. `form_to`: a redirect URI that its form may lead to, for the content security policy."""
-    content = site.render(name, {**page_words(site), "csrf": csrf_of(site, browser), **words})
+    """Return a page.
+
+    Args:
+        site: The tenant.
+        browser: Whose page it is.
+        name: Of its template.
+        words: The values of the template. A `lang` among them replaces the browser's language.
+        status: Of the response.
+        form_to: A redirect URI that its form may lead to, for the content security policy.
+    """
+    shown = {**page_words(site, browser.language, browser.request_id), "csrf": csrf_of(site, browser), **words}
+    content = site.render(name, shown)
     return Response(status, (*page_headers(site, form_to=form_to), *_set_cookie(site, browser)), content)
 
 
@@ -104,7 +136,12 @@ def callback_page(site: Site, browser: BrowserRequest, callback: str, parameters
     """Return a form that submits itself to a client (OAuth 2.0 Form Post Response Mode), or by a button."""
     content = site.render(
         "form_post.html",
-        {**page_words(site), "callback": callback, "parameters": parameters, "script": FORM_POST_SCRIPT},
+        {
+            **page_words(site, browser.language, browser.request_id),
+            "callback": callback,
+            "parameters": parameters,
+            "script": FORM_POST_SCRIPT,
+        },
     )
     headers = page_headers(site, form_to=callback, script=FORM_POST_SCRIPT)
     return Response(200, (*headers, *_set_cookie(site, browser)), content)
@@ -156,10 +193,41 @@ def _source(callback: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def page_words(site: Site) -> Mapping[str, object]:
+def page_words(site: Site, language: Language, request_id: str) -> Mapping[str, object]:
     """Return the values of every page."""
     config = site.config
-    return {"tenant": config.name, "logo": config.logo, "host": config.origin.partition("://")[2]}
+    return {
+        "lang": language,
+        "request_id": request_id,
+        "tenant": config.name,
+        "logo": image_address("logo", config.logo),
+        "logo_dark": image_address("logo_dark", config.logo_dark),
+        "favicon": image_address("favicon", config.favicon) or _FAVICON.format(colour=config.colour[1:]),
+        "support": config.support,
+        "privacy": config.privacy,
+        "terms": config.terms,
+        "host": config.origin.partition("://")[2],
+        "problem": "",
+        "count": 0,
+        "told": "",
+    }
+
+
+def error_page(
+    site: Site, browser: BrowserRequest, problem: str, status: int = 400, *, detail: str = "", headers: Headers = ()
+) -> Response:
+    """Return a page that reports an error and offers nothing.
+
+    Args:
+        site: The tenant.
+        browser: Whose page it is.
+        problem: The key of the text.
+        status: Of the response.
+        detail: Words for the operator, which are shown with the request's id (RFC 9700 §4.11.2).
+        headers: More headers.
+    """
+    found = page(site, browser, "problem.html", {"problem": problem, "detail": detail}, status)
+    return Response(found.status, (*found.headers, *headers), found.body)
 
 
 def _cookie_name(site: Site) -> str:

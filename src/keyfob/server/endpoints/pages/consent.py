@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorization_facts import AcceptedRequest, LoginState, is_verifiable
 from keyfob.server.decide.browser_login import BrowserLogin, advance
-from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse, state_of_request
-from keyfob.server.endpoints.pages.browser import BrowserRequest, page, read_browser, read_own_form
+from keyfob.server.decide.language import wanted_language
+from keyfob.server.endpoints.pages.authorize import issue_code, refuse, state_of_request
+from keyfob.server.endpoints.pages.browser import BrowserRequest, error_page, page, read_browser, read_own_form
+from keyfob.server.endpoints.pages.client_words import client_words
 from keyfob.server.endpoints.pages.sealed_login import LOST, ContinuedLogin, resume, state_of, to_step
 from keyfob.server.site import Site
 
@@ -24,7 +26,7 @@ async def show(site: Site, request: Request) -> Response:
         return _to_login(site, browser, pending)
     user_id = login.user_id or ""
     user = await site.store.read(lambda store: store.user_by_id(user_id))
-    words = {"email": user.email if user else "", "state": pending.token, **describe_asked(pending.accepted)}
+    words = {"email": user.email if user else "", "state": pending.token, **describe_asked(site, pending.accepted)}
     return page(site, browser, "consent.html", words, form_to=pending.callback)
 
 
@@ -63,13 +65,20 @@ def _is_fresh(pending: BrowserLogin, accepted: AcceptedRequest, login: LoginStat
     return asked.max_age is None or pending.began_at - login.auth_time <= asked.max_age
 
 
-def describe_asked(accepted: AcceptedRequest) -> dict[str, object]:
+def describe_asked(site: Site, accepted: AcceptedRequest) -> dict[str, object]:
     """Return the page's values about the client and its request."""
     api, scope, back = accepted.access.api, accepted.access.scope, urlsplit(accepted.asked.redirect_uri)
+    wanted = wanted_language(accepted.asked.ui_locales)
     return {
-        "application": accepted.application.name,
+        **({} if wanted is None else {"lang": wanted}),
+        **client_words(site, accepted.application.client_id),
         "api": api.name,
         "peer": "",
+        "place": "",
+        "device": "",
+        "nearness": "",
+        "lasts": [],
+        "minutes": 0,
         "started": "",
         "back": f"{back.scheme}://{back.netloc}" if back.netloc else f"{back.scheme}:",
         "is_verifiable": is_verifiable(accepted.asked.redirect_uri),

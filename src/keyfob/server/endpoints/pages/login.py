@@ -13,17 +13,19 @@ from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.server.decide.approval import needs_factor
 from keyfob.server.decide.authorization_facts import LoginState
 from keyfob.server.decide.authorization_request import next_step
 from keyfob.server.decide.browser_login import BrowserLogin, Facts, Step, advance, begin_for_user
-from keyfob.server.decide.device import approve, confirm, may_approve, move
+from keyfob.server.decide.device import may_approve, move
 from keyfob.server.decide.limits import LONGEST_EMAIL
 from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
 from keyfob.server.decide.throttle import network_of
-from keyfob.server.endpoints.pages.activate import describe_device, start_again
-from keyfob.server.endpoints.pages.authorize import error_page, issue_code, refuse
+from keyfob.server.endpoints.pages.activate import REFUSED_FROM_HERE, describe_device, note_refusal, start_again
+from keyfob.server.endpoints.pages.authorize import issue_code, refuse
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
+    error_page,
     go_to,
     new_browser,
     page,
@@ -32,6 +34,7 @@ from keyfob.server.endpoints.pages.browser import (
     sid_of,
 )
 from keyfob.server.endpoints.pages.consent import describe_asked
+from keyfob.server.endpoints.pages.device_approval import decide_here, nearness_to, prepare, tell_user
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     LOST,
@@ -45,20 +48,20 @@ from keyfob.server.endpoints.pages.sealed_login import (
     to_step,
 )
 from keyfob.server.endpoints.password_check import PasswordRefused, check_password
+from keyfob.server.keyed_hash import typed_proof
 from keyfob.server.ports import Transaction
-from keyfob.server.records import BrowserSession, MfaLogin, User
+from keyfob.server.records import BrowserSession, DeviceLogin, MfaLogin, User
 from keyfob.server.site import Site
 
 # The same text for an unknown user, a wrong password and a blocked user (OWASP ASVS 6.3.8).
-WRONG: Final = "Wrong e-mail or password."
-BUSY: Final = "Too many people are logging in at this moment. Please try again in a few seconds."
+WRONG: Final = "wrong_password"
 _FACTOR_BYTES: Final = 32
 
 
 async def enrol(site: Site, request: Request) -> Response:
     """GET /u/enrol: begin a login whose only aim is a second factor. The password is asked for in any case."""
     browser = await read_browser(site, request)
-    return to_step(site, browser, begin_for_user("login", site.now(), is_enrolment=True))
+    return to_step(site, browser, begin_for_user("login", site.now(), goal="enrolment"))
 
 
 async def show(site: Site, request: Request) -> Response:
@@ -71,7 +74,8 @@ async def show(site: Site, request: Request) -> Response:
         return not_here(site, browser, pending)
     login, accepted = pending.login, pending.accepted
     hint = accepted.asked.login_hint or "" if accepted is not None else ""
-    words = {"email": login.email or hint[:LONGEST_EMAIL], "problem": login.problem, **describe_pending(site, pending)}
+    words = {"email": login.email or hint[:LONGEST_EMAIL], "may_reset": site.mailer is not None}
+    words |= {"may_sign_up": site.may_sign_up, **describe_pending(site, request, pending)}
     return page(site, browser, "login.html", words, login.status, form_to=pending.callback)
 
 
@@ -90,15 +94,26 @@ async def act(site: Site, request: Request) -> Response:
         return not_here(site, browser, pending)
     if fields.optional_text("button") == "decline":
         return await decline(site, request, browser, pending)
-    user, problem, status = await _check(site, request, fields, pending)
-    if user is None:
-        email = (fields.optional_text("email") or "")[:LONGEST_EMAIL]
-        return again(site, browser, pending, problem=problem, status=status, email=email)
+    user = await _check(site, request, fields, pending)
+    if isinstance(user, PasswordRefused):
+        problem = problem_of(user)
+        problem["email"] = (fields.optional_text("email") or "")[:LONGEST_EMAIL]
+        return again(site, browser, pending, **problem)
     factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
     active = [one for one in factors if one.is_active]
-    if not pending.login.is_enrolment and not is_due(site.config.mfa, active):
+    is_stepped_up = bool(active) and _needs_factor(site, request, pending)
+    if not pending.login.is_enrolment and not is_due(site.config.mfa, active) and not is_stepped_up:
         return await complete(site, request, browser, pending, user.user_id)
     return to_step(site, browser, await _begin_factor(site, browser, pending, user, has_one=bool(active)))
+
+
+def _needs_factor(site: Site, request: Request, pending: ContinuedLogin) -> bool:
+    device = pending.device
+    if device is None:
+        return False
+    return needs_factor(
+        site.config.device_rules(site.config.application(device.client_id)), nearness_to(request, device)
+    )
 
 
 def not_here(site: Site, browser: BrowserRequest, found: BrowserLogin | str) -> Response:
@@ -146,20 +161,21 @@ async def complete(
         user_id: The user, whose connection is checked again.
         recovery: A recovery code to show before anything else.
     """
-    fresh, now = new_browser(site), site.now()
+    fresh, now = new_browser(site, request), site.now()
     session = BrowserSession(fresh.session_hash, now, now, user_id, now, network_of(request.peer) or None)
     device_hash = pending.login.device_hash
+    prepared = prepare(site, device_hash or b"", pending.client_id)
 
-    async def begin(transaction: Transaction) -> LoginState | None:
+    async def begin(transaction: Transaction) -> LoginState | str:
         user = await allowed_user(transaction, connections_of(site, pending), user_id)
         if user is None:
-            return None
+            return LOST
         if device_hash is not None:
             device = await transaction.device_by_code(device_hash)
-            if device is None or not may_approve(device, browser.session_hash, now):
-                return None
-            approved = approve(confirm(device, session.session_hash), user_id, now)
-            await transaction.save_device(replace(approved, sid=sid_of(site, session.session_hash)))
+            refused = _refusal(site, request, browser, device)
+            if device is None or refused:
+                return refused
+            await transaction.save_device(prepared.apply(site, request, device, session.session_hash, user_id, now))
         await transaction.drop_session(browser.session_hash)
         await transaction.save_session(session)
         access = None if pending.accepted is None else pending.accepted.access
@@ -167,18 +183,33 @@ async def complete(
         return LoginState(user_id, now, consent)
 
     state = await site.store.write(begin)
-    if state is None:
-        return error_page(site, browser, LOST)
+    if isinstance(state, str):
+        note_refusal(site, request, pending, state)
+        return error_page(site, browser, state)
     if pending.accepted is None:
         sid = sid_of(site, session.session_hash)
         site.note("s", request, user_id=user_id, client_id=pending.client_id, session_id=sid)
     known = replace(fresh, record=session)
+    was_typed = pending.login.typed_by == browser.session_hash
     login = replace(
-        pending.login, session_hash=fresh.session_hash, expires_at=max(pending.login.expires_at, now + LOGIN_LIFETIME)
-    )
+        pending.login, session_hash=fresh.session_hash, expires_at=max(pending.login.expires_at, now + LOGIN_LIFETIME),
+        typed_by=fresh.session_hash if was_typed else None,
+    )  # fmt: skip
+    if device_hash is not None:
+        await tell_user(site, request, device_hash, prepared.link)
+        login = replace(login, number=prepared.number, end_link=prepared.link)
     if recovery is not None:
         return to_step(site, known, advance(login, "recovery", user_id=user_id, recovery_code=recovery))
     return await go_on(site, request, known, replace(pending, login=login), state)
+
+
+def _refusal(site: Site, request: Request, browser: BrowserRequest, device: DeviceLogin | None) -> str:
+    """Return why a user who has just logged in may not approve a device login from this browser, or ""."""
+    now = site.now()
+    if device is None or not may_approve(device, browser.session_hash, now):
+        return LOST
+    is_refused = decide_here(site, request, device, now, just_logged_in=True) == "refuse"
+    return REFUSED_FROM_HERE if is_refused else ""
 
 
 async def go_on(
@@ -190,20 +221,28 @@ async def go_on(
         if next_step(pending.accepted, state, site.now(), just_logged_in=True) == "issue":
             return await issue_code(site, request, browser, pending, state)
         return to_step(site, browser, advance(login, "consent"))
+    if login.goal == "account":
+        return to_step(site, browser, advance(login, "notice"))
     if login.is_for_the_user and not login.is_enrolment:
-        code = f"?{urlencode({'user_code': login.user_code})}" if login.user_code else ""
-        return go_to(site, browser, f"/activate{code}")
+        if not login.user_code:
+            return go_to(site, browser, "/activate")
+        words = {"user_code": login.user_code}
+        if login.typed_by == browser.session_hash:
+            words["typed"] = typed_proof(site.hash_keys, login.user_code, browser.session_hash)
+        return go_to(site, browser, f"/activate?{urlencode(words)}")
     return to_step(site, browser, advance(login, "allowed"))
 
 
-def describe_pending(site: Site, pending: ContinuedLogin) -> dict[str, object]:
+def describe_pending(site: Site, request: Request, pending: ContinuedLogin) -> dict[str, object]:
     """Return the page's values about the client and its request."""
+    login = pending.login
     own: dict[str, object] = {"state": pending.token, "approves": pending.device is not None}
+    own |= {"problem": login.problem, "count": login.count, "told": login.told}
     if pending.accepted is not None:
-        return {**own, "goal": "client", **describe_asked(pending.accepted)}
+        return {**own, "goal": "client", **describe_asked(site, pending.accepted)}
     if pending.device is not None:
-        return {**own, "goal": "client", **describe_device(site, pending.device)}
-    return {**own, "goal": "enrolment" if pending.login.is_enrolment else "code", "application": ""}
+        return {**own, "goal": "client", **describe_device(site, request, pending.device)}
+    return {**own, "goal": login.goal, "application": ""}
 
 
 async def _begin_factor(
@@ -218,16 +257,16 @@ async def _begin_factor(
     return advance(pending.login, step, **facts)
 
 
-async def _check(site: Site, request: Request, fields: Fields, pending: ContinuedLogin) -> tuple[User | None, str, int]:
-    """Return the user, or the text of the problem and the status of the page."""
+async def _check(site: Site, request: Request, fields: Fields, pending: ContinuedLogin) -> User | PasswordRefused:
     email = (fields.optional_text("email") or "").strip()[:LONGEST_EMAIL]
     password = Secret(fields.optional_text("password") or "")
-    found = await check_password(site, request, connections_of(site, pending), email, password)
-    if not isinstance(found, PasswordRefused):
-        return found, "", 200
-    if found.is_busy:
-        return None, BUSY, 503
-    if found.wait:
-        seconds = int(found.wait.total_seconds()) + 1
-        return None, f"Too many wrong passwords. Please try again in {seconds} s.", 403
-    return None, WRONG, 403
+    return await check_password(site, request, connections_of(site, pending), email, password)
+
+
+def problem_of(refused: PasswordRefused) -> Facts:
+    """Return the problem of a refused password, for the page."""
+    if refused.is_busy:
+        return Facts(problem="busy", status=503)
+    if refused.wait:
+        return Facts(problem="too_many_passwords", count=int(refused.wait.total_seconds()) + 1, status=403)
+    return Facts(problem=WRONG, status=403)

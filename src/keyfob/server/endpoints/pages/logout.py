@@ -16,6 +16,7 @@ from keyfob.server.endpoints.oauth.parameters import read_body, read_query
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     drop_cookie,
+    error_page,
     go_to,
     page,
     page_headers,
@@ -26,6 +27,7 @@ from keyfob.server.endpoints.pages.browser import (
 from keyfob.server.site import Site
 
 _DONE = "/oidc/logout/done"
+_MISTAKE = "logout_mistake"
 _UNLISTED = "The address to go to after the logout is not registered."
 _UNREADABLE = "The request cannot be read."
 
@@ -37,18 +39,18 @@ async def v2_logout(site: Site, request: Request) -> Response:
         fields = read_query(request)
         client_id, goal = fields.optional_text("client_id"), fields.optional_text("returnTo")
     except Malformed:
-        return page(site, browser, "problem.html", {"problem": _UNREADABLE}, 400)
+        return error_page(site, browser, _MISTAKE, detail=_UNREADABLE)
     application = site.config.application(client_id or "")
     if client_id is not None and application is None:
-        return page(site, browser, "problem.html", {"problem": "That program is not known to this tenant."}, 400)
+        return error_page(site, browser, _MISTAKE, detail="That program is not known to this tenant.")
     listed = site.config.logout_urls if application is None else application.logout_urls
     if goal is None and application is not None and listed:
         goal = listed[0]
     # The query of the address is free, but must not end the header that it is written to.
     if goal is not None and not is_web_url(goal):
-        return page(site, browser, "problem.html", {"problem": _UNLISTED}, 400)
+        return error_page(site, browser, _MISTAKE, detail=_UNLISTED)
     if goal is not None and _bare(goal) not in {_bare(one) for one in listed}:
-        return page(site, browser, "problem.html", {"problem": _UNLISTED}, 400)
+        return error_page(site, browser, _MISTAKE, detail=_UNLISTED)
     await _end(site, request, browser)
     if goal is None:
         return Response(200, (("content-type", "text/plain; charset=utf-8"), *drop_cookie(site)), b"OK")
@@ -71,7 +73,7 @@ async def oidc_logout(site: Site, request: Request) -> Response:
         fields = read_body(request) if is_form else read_query(request)
         asked = _read(site, browser, fields)
     except (Malformed, InvalidToken) as problem:
-        return page(site, browser, "problem.html", {"problem": problem.message}, 400)
+        return error_page(site, browser, _MISTAKE, detail=problem.message)
     pressed = read_own_form(site, request, browser) if request.method == "POST" else None
     if pressed is not None and pressed.optional_text("button") == "stay":
         return go_to(site, browser, _DONE)
@@ -88,8 +90,7 @@ async def oidc_logout(site: Site, request: Request) -> Response:
 async def done(site: Site, request: Request) -> Response:
     """Show whether a user is logged in at this browser."""
     browser = await read_browser(site, request)
-    known = "You are logged out here." if browser.record is None else "You are still logged in here."
-    return page(site, browser, "problem.html", {"problem": known})
+    return page(site, browser, "logged_out.html", {"is_known": browser.record is not None})
 
 
 def _read(site: Site, browser: BrowserRequest, fields: Fields) -> _Asked:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Unpack
 
 from keyfob.errors import Malformed
@@ -19,6 +19,7 @@ from keyfob.server.decide.browser_login import (
     Facts,
     Step,
     advance,
+    begin_for_user,
     belongs_to,
     ending,
     has_lapsed,
@@ -26,15 +27,17 @@ from keyfob.server.decide.browser_login import (
 from keyfob.server.decide.device import is_open, may_approve
 from keyfob.server.endpoints.oauth.parameters import read_body, read_query
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to
-from keyfob.server.keyed_hash import write_token
+from keyfob.server.keyed_hash import read_token_bytes, write_token
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin, User
 from keyfob.server.site import Site
 
 LONGEST: Final = 16 * 1024
-LOST: Final = "This page was too old, or did not come from us. Please start again in your program."
-LAPSED: Final = "That code has expired. Start again in your program: it will show a new one."
+# The keys of the texts of problems.
+LOST: Final = "lost"
+LAPSED: Final = "lapsed"
 _CONTEXT: Final = "browser login"
+_END: Final = "end of a login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,38 @@ def seal_login(site: Site, login: BrowserLogin) -> str:
     """Encrypt a login."""
     content = json.dumps(login.write()).encode()
     return write_token(seal(content, site.hash_keys.pages[0], nonce=site.random(NONCE_BYTES), context=_CONTEXT))
+
+
+@dataclass(frozen=True, slots=True)
+class EndLink:
+    """A link that ends one login: "That was not me", or an approval that was a mistake."""
+
+    login_id: bytes
+    device_hash: bytes
+    expires_at: datetime
+
+
+def seal_end_link(site: Site, link: EndLink) -> str:
+    """Encrypt a link."""
+    members = {
+        "login": write_token(link.login_id),
+        "device": write_token(link.device_hash),
+        "expires": link.expires_at.timestamp(),
+    }
+    nonce = site.random(NONCE_BYTES)
+    return write_token(seal(json.dumps(members).encode(), site.hash_keys.pages[0], nonce=nonce, context=_END))
+
+
+def read_end_link(site: Site, token: str | None) -> EndLink | None:
+    """Decrypt a link, unless it has expired."""
+    try:
+        content = unseal_any(read_token_bytes(token or ""), site.hash_keys.pages, context=_END)
+        fields = read_json(content, "link")
+        login_id, device_hash = read_token_bytes(fields.text("login")), read_token_bytes(fields.text("device"))
+        link = EndLink(login_id, device_hash, fields.time("expires"))
+    except (ValueError, Malformed):
+        return None
+    return link if site.now() < link.expires_at else None
 
 
 def to_step(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
@@ -110,6 +145,20 @@ async def resume(
     if device is None or not is_ours or site.config.application(device.client_id) is None:
         return LOST
     return ContinuedLogin(login, token or "", device=device)
+
+
+def tell(site: Site, browser: BrowserRequest, path: str, **facts: Unpack[Facts]) -> Response:
+    """Redirect to a page that tells what has happened. So neither a reload nor "back" sends a form again."""
+    notice = replace(begin_for_user("notice", site.now()), session_hash=browser.session_hash)
+    token = seal_login(site, replace(notice, **facts))
+    return go_to(site, browser, f"{path}{'&' if '?' in path else '?'}state={token}")
+
+
+def read_notice(site: Site, browser: BrowserRequest, request: Request) -> BrowserLogin:
+    """Return what a page has to tell to this session, or an empty notice."""
+    found = read_ending(site, state_of(request), "notice")
+    is_own = found is not None and belongs_to(found, browser.session_hash)
+    return found if found is not None and is_own else begin_for_user("notice", site.now())
 
 
 def read_ending(site: Site, token: str | None, *steps: Step) -> BrowserLogin | None:
@@ -177,7 +226,8 @@ def _unseal(site: Site, token: str | None) -> BrowserLogin | None:
     if token is None or len(token) > LONGEST:
         return None
     try:
-        encrypted = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
-        return BrowserLogin.read(read_json(unseal_any(encrypted, site.hash_keys.pages, context=_CONTEXT), "page"))
+        return BrowserLogin.read(
+            read_json(unseal_any(read_token_bytes(token), site.hash_keys.pages, context=_CONTEXT), "page")
+        )
     except (ValueError, Malformed):
         return None

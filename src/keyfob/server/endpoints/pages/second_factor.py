@@ -30,8 +30,8 @@ from keyfob.server.endpoints.oauth.factors import (
     recovery_of,
     send_message,
 )
-from keyfob.server.endpoints.pages.authorize import error_page, state_of_request
-from keyfob.server.endpoints.pages.browser import BrowserRequest, page, read_browser, read_own_form
+from keyfob.server.endpoints.pages.authorize import state_of_request
+from keyfob.server.endpoints.pages.browser import BrowserRequest, error_page, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.login import complete, decline, describe_pending, go_on, not_here
 from keyfob.server.endpoints.pages.sealed_login import (
     LOST,
@@ -46,9 +46,6 @@ from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, MfaLogin, User
 from keyfob.server.site import Site
 
-WRONG: Final = "That code is wrong, too old, or was used before."
-TOO_MANY: Final = "Too many wrong codes. Please try again in a few minutes."
-TOO_MANY_MESSAGES: Final = "A code was sent already. Please look into your mailbox, or try again in a few minutes."
 # The events of the audit log, by the kind of the factor.
 _CODES: Final = {
     "otp": "gd_auth_succeed",
@@ -56,9 +53,6 @@ _CODES: Final = {
     "enrolled": "gd_enrollment_complete",
     "recovery": "gd_recovery_succeed",
 }
-NO_MAIL: Final = "No code can be sent by e-mail here. Please ask the operator of this page."
-UNSENT: Final = "The e-mail could not be sent. Please try again, or use another way to prove that it is you."
-SENT: Final = "A code was sent to your e-mail address. It is good for five minutes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +75,13 @@ async def show(site: Site, request: Request) -> Response:
     if not isinstance(pending, ContinuedLogin):
         return not_here(site, browser, pending)
     if pending.login.recovery_code is not None:
-        words = {"code": pending.login.recovery_code.reveal(), "state": pending.token}
+        user_id = pending.login.user_id
+        user = await site.store.read(lambda transaction: transaction.user_by_id(user_id))
+        words = {**describe_pending(site, request, pending), "email": user.email if user else ""}
+        words["code"] = grouped(pending.login.recovery_code.reveal())
         return page(site, browser, "recovery.html", words, form_to=pending.callback)
     due = await site.store.read(lambda transaction: _due(site, transaction, pending))
-    return error_page(site, browser, LOST) if due is None else _page(site, browser, pending, due)
+    return error_page(site, browser, LOST) if due is None else _page(site, request, browser, pending, due)
 
 
 async def act(site: Site, request: Request) -> Response:
@@ -117,14 +114,14 @@ async def _send_code(
     site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due
 ) -> Response:
     if site.mailer is None:
-        return again(site, browser, pending, problem=NO_MAIL, status=400)
+        return again(site, browser, pending, problem="no_mail", status=400)
     if await message_wait(site, due.login, request.peer):
-        return again(site, browser, pending, problem=TOO_MANY_MESSAGES, status=429)
+        return again(site, browser, pending, problem="too_many_messages", status=429)
     match await send_message(site, request, due.login, due.user, ""):
         case Secret():
-            return again(site, browser, pending, told=SENT)
+            return again(site, browser, pending, told="code_sent")
         case "mail_unsent":
-            return again(site, browser, pending, problem=UNSENT, status=503)
+            return again(site, browser, pending, problem="mail_unsent", status=503)
         case _:
             return error_page(site, browser, LOST)
 
@@ -135,13 +132,13 @@ async def _verify(
     now, user_id, typed = site.now(), due.user.user_id, fields.optional_text("code") or ""
     if not await spend_try(site, user_id, request.peer, now):
         site.limited("second-factors", request, client_id=pending.client_id, user_id=user_id)
-        return again(site, browser, pending, problem=TOO_MANY, status=429)
+        return again(site, browser, pending, problem="too_many_factors", status=429)
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user_id, code, now, is_active=True)
     kind = await site.store.write(lambda transaction: _check(site, transaction, pending, typed, fresh, now))
     if not kind:
         site.note("gd_auth_failed", request, client_id=pending.client_id, user_id=user_id)
-        return again(site, browser, pending, problem=WRONG, status=403)
+        return again(site, browser, pending, problem="wrong_factor", status=403)
     await give_back_tries(site, user_id, request.peer, now)
     site.note(_CODES[kind], request, client_id=pending.client_id, user_id=user_id)
     is_shown = kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors)
@@ -202,15 +199,20 @@ async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) ->
     return _Due(found, user, frozenset(one.factor for one in factors if one.is_active), next(unproven, None))
 
 
-def _page(site: Site, browser: BrowserRequest, pending: ContinuedLogin, due: _Due) -> Response:
+def grouped(text: str) -> str:
+    """Return a secret in groups of four, to be copied by hand."""
+    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
+def _page(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due) -> Response:
     login = pending.login
-    words: dict[str, object] = {"problem": login.problem, "told": login.told, **describe_pending(site, pending)}
+    words = describe_pending(site, request, pending)
     words |= {"has_otp": "otp" in due.active, "has_email": "email" in due.active}
-    words |= {"has_recovery": "recovery-code" in due.active, "secret": "", "qr": ""}
+    words |= {"has_recovery": "recovery-code" in due.active, "secret": "", "qr": "", "address": ""}
     if due.unproven is not None:
         name = due.unproven.authenticator_id
         secret = unseal_any(due.unproven.secret, site.hash_keys.factors, context=f"factor {name}")
-        shown = " ".join(base32(secret)[at : at + 4] for at in range(0, 32, 4))
-        words |= {"secret": shown, "qr": site.draw(enrolment_address(site.config.name, due.user.email, secret))}
+        address = enrolment_address(site.config.name, due.user.email, secret)
+        words |= {"secret": grouped(base32(secret)), "qr": site.draw(address), "address": address}
     name = "factor.html" if due.active else "enrol.html"
     return page(site, browser, name, words, login.status, form_to=pending.callback)

@@ -1,0 +1,214 @@
+"""`keyfob setup`: let git, kubectl, aws, docker, pip, npm, pnpm and Bazel use a stored login."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import stat
+from argparse import ArgumentParser, Namespace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from keyfob.cli import output
+from keyfob.cli.exit_codes import DONE, FAILED
+from keyfob.cli.flags import add_profile_flag
+from keyfob.cli.parser import sentence
+from keyfob.cli.profiles import name_of, not_logged_in
+from keyfob.cli.tools.aws import STS
+from keyfob.cli.tools.edits import LauncherFile
+from keyfob.cli.tools.exchange import url_of_host
+from keyfob.cli.tools.plans import PLANS, EditedFile, SetupPlan, ToolSetup, find_keyfob
+from keyfob.client.io.state.tool_files import ToolFile
+from keyfob.client.io.vault.files import home, make_folder
+from keyfob.client.io.vault.lock import locked
+from keyfob.client.io.vault.vault_file import ProfileFiles
+from keyfob.errors import Misuse, SystemFailed
+from keyfob.protocol.address import is_safe, origin_of
+
+_PRIVATE: Final = 0o600
+_PROGRAM: Final = 0o700
+_DOCKER: Final = "docker-credential-keyfob"
+_WHAT: Final = {
+    "git": "the server",
+    "kubectl": "the cluster's address, as in the kubeconfig",
+    "docker": "the registry",
+    "pip": "the index",
+    "npm": "the registry",
+    "pnpm": "the registry",
+    "bazel": "the remote cache or the mirror",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    file: EditedFile
+    before: str | None
+    after: str | None
+
+    @property
+    def is_for_reader(self) -> bool:
+        """Whether a program that reads the file is installed; a program of keyfob's own is always written."""
+        return not self.file.programs or any(shutil.which(program) for program in self.file.programs)
+
+
+def configure(parser: ArgumentParser) -> None:
+    tools = parser.add_subparsers(metavar="TOOL", required=True, dest="tool")
+    for name, (does, _) in PLANS.items():
+        tool = tools.add_parser(name, help=does, description=sentence(does), allow_abbrev=False)
+        if name == "aws":
+            tool.add_argument("--role-arn", metavar="ARN", help="the role to assume by web identity")
+            tool.add_argument("--name", metavar="NAME", help="the name of AWS' profile (keyfob)")
+            tool.add_argument("--session-name", metavar="NAME", help="the session's name in AWS' logs (keyfob)")
+            tool.add_argument("--sts", metavar="URL", dest="url", default=STS, help=f"the address of STS ({STS})")
+        else:
+            tool.add_argument("url", metavar="URL", help=_WHAT[name])
+        add_profile_flag(tool)
+        tool.add_argument("--remove", action="store_true", help="take back what keyfob setup has written")
+        tool.add_argument("--dry-run", action="store_true", help="show it, and change nothing")
+    parser.epilog = (
+        "The token of the login is given to this tool for this address only. Only lines of keyfob change in the files "
+        "of the tool."
+    )
+
+
+def run(flags: Namespace) -> int:
+    url = url_of_host(flags.url)
+    if flags.tool == "docker":  # which names no scheme when it asks
+        url = url_of_host(urlsplit(url).netloc)
+    if not is_safe(url):
+        raise Misuse("that is not a safe address", hint="It looks like https://git.example.com")
+    profile = name_of(flags)
+    options = {name: value for name in ("role_arn", "name", "session_name") if (value := getattr(flags, name, None))}
+    if flags.remove and flags.tool == "aws":
+        options["role_arn"] = "arn:aws:iam::000000000000:role/any"  # its lines are found by the profile's name
+    plan = PLANS[flags.tool][1](ToolSetup(url, profile, find_keyfob(), options))
+    with _alone(flags):
+        return _remove(flags, plan, url) if flags.remove else _add(flags, plan, url, profile)
+
+
+def _alone(flags: Namespace) -> AbstractContextManager[None]:
+    """Let one set-up at a time read and write the files of the tools."""
+    if flags.dry_run:
+        return contextlib.nullcontext()
+    make_folder(home())
+    return locked(home() / "setup.lock")
+
+
+def _add(flags: Namespace, plan: SetupPlan, url: str, name: str) -> int:
+    profile = ProfileFiles().load(name)
+    if profile is None:
+        raise not_logged_in(name)
+    origin = origin_of(url)
+    changes = [_Change(file, before := _read(file.path), file.edit.apply(before)) for file in plan.files]
+    settings = [change for change in changes if change.file.programs]
+    is_installed = any(change.is_for_reader for change in settings)
+    written = [change for change in changes if change.is_for_reader and change.after is not None]
+    left = [change for change in settings if change.after is None or not is_installed]
+    output.remark(f"{flags.tool} gets the token of the login {name} at {profile.issuer}, for {origin} only")
+    for change in written:
+        if change.after != change.before:
+            _show(change, "add to")
+    for change in left:
+        _show(change, "write yourself into")
+    if not flags.dry_run:
+        if plan.helper:
+            # Profiles of AWS share the address of STS, and each names its login.
+            ToolFile().add(plan.helper, origin, profile, replaces=flags.tool != "aws")
+        for change in written:
+            _write(change)
+        _finish(flags.tool, plan, is_installed=is_installed)
+    return FAILED if is_installed and left else DONE
+
+
+def _remove(flags: Namespace, plan: SetupPlan, url: str) -> int:
+    """Take back the lines of this address, and those for all addresses with the last one."""
+    others = [line for line in ToolFile().load() if line.tool == plan.helper and line.origin != origin_of(url)]
+    files = [file for file in plan.files if not (file.is_shared and others)]
+    changes = [_Change(file, before := _read(file.path), file.edit.undo(before)) for file in files]
+    for change in changes:
+        if change.after != change.before:
+            _show(change, "take from")
+    if flags.dry_run:
+        return DONE
+    for change in changes:
+        _write(change)
+    # Other profiles of AWS may use the same address of STS.
+    is_used = flags.tool == "aws" and any("# keyfob: begin aws " in (change.after or "") for change in changes)
+    was_bound = not is_used and ToolFile().remove(plan.helper, origin_of(url))
+    if not was_bound and all(change.after == change.before for change in changes):
+        output.remark("there was nothing of keyfob to take back")
+    return DONE
+
+
+def _finish(tool: str, plan: SetupPlan, *, is_installed: bool) -> None:
+    """Print what is left to do, if anything, and a command to try."""
+    if tool == "docker" and shutil.which(_DOCKER) is None:
+        output.remark(f"docker looks for {_DOCKER} on the PATH, where it is not: it is beside keyfob")
+    if tool == "pip":
+        _check_keyring(plan)
+    if plan.then:
+        output.detail(f"Then run: {plan.then}")
+    if is_installed:
+        output.detail(f"Try: {plan.example}")
+
+
+def _check_keyring(plan: SetupPlan) -> None:
+    found = shutil.which("keyring")
+    made = next((file.path for file in plan.files if isinstance(file.edit, LauncherFile)), None)
+    if found is None and made is not None:
+        output.remark(f"pip looks for the command keyring on the PATH: add {made.parent} to it")
+    elif found is not None and not LauncherFile.is_own(Path(found)):
+        output.remark(f"{found} is the command that pip asks; keyfob help docs/tools.md says what to do")
+
+
+def _show(change: _Change, verb: str) -> None:
+    """Print the lines of keyfob that change, on stdout; nothing else of the file, which may contain secrets."""
+    output.remark(f"{verb} {change.file.path}:")
+    for line in change.file.edit.shown():
+        output.result(f"  {line}")
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = getattr(problem, "strerror", None) or "it is not UTF-8"
+        raise SystemFailed(f"{path} cannot be read: {reason}") from None
+
+
+def _write(change: _Change) -> None:
+    """Replace the file atomically, with its mode; a link goes on pointing to it.
+
+    Raises:
+        SystemFailed: It cannot be written; the file is as before.
+    """
+    if change.after == change.before:
+        return
+    path = change.file.path.resolve()
+    mode = _PROGRAM if isinstance(change.file.edit, LauncherFile) else _PRIVATE
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        if change.after is None:
+            path.unlink(missing_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            mode = stat.S_IMODE(path.stat().st_mode)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:
+            file.write(change.after.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.chmod(mode)
+        fresh.replace(path)
+    except OSError as problem:
+        raise SystemFailed(f"{path} cannot be written: {problem.strerror or type(problem).__name__}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink()

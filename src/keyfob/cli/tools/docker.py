@@ -1,0 +1,43 @@
+"""Docker's credential helper protocol, by which podman, buildah, skopeo, helm and crane ask too."""
+
+from __future__ import annotations
+
+import json
+
+from keyfob.cli.tools.exchange import USER, HelperCall, HelperReply, TokenWanted, url_of_host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from keyfob.errors import KeyfobError
+
+READS_STDIN = True
+# Docker compares this text.
+_NOT_FOUND = "credentials not found in native keychain\n"
+
+
+def read(call: HelperCall) -> TokenWanted | HelperReply:
+    action = call.words[0] if call.words else ""
+    server = call.given.decode("utf-8", "replace").strip()
+    if action == "get":
+        return TokenWanted(url_of_host(server), {"server": server}) if server else not_ours()
+    replies = {
+        "list": HelperReply("{}\n"),
+        "erase": HelperReply(),
+        "version": HelperReply("docker-credential-keyfob\n"),
+        "store": HelperReply("keyfob stores no passwords; keyfob login is the login at this registry\n", 1),
+    }
+    return replies.get(action, HelperReply("the action is get, store, erase, list or version\n", 1))
+
+
+def answer(wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG001  it has no expiry
+    members = {"ServerURL": wanted.details["server"], "Username": USER, "Secret": token}
+    return HelperReply(json.dumps(members) + "\n")
+
+
+def not_ours() -> HelperReply:
+    return HelperReply(_NOT_FOUND, 1)
+
+
+def refuse(problem: KeyfobError) -> HelperReply:
+    """Return the message: docker shows a helper's stdout."""
+    return HelperReply(f"{problem.message}. {problem.hint_with_flags}\n", 1)

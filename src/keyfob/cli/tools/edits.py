@@ -1,0 +1,279 @@
+"""Edits of other programs' settings files: only lines of keyfob change, and `undo` takes back exactly these.
+
+`apply` and `undo` are pure functions of the file's text, which is None if there is no file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, cast
+
+from keyfob.errors import Misuse
+
+_NO_LINE_END: Final = " (after a line without an end)"
+
+
+class SettingsEdit(Protocol):
+    """An edit of one file."""
+
+    def apply(self, text: str | None) -> str | None:
+        """Return the text with the setting; None if this text has no place for it.
+
+        Raises:
+            Misuse: The file has another setting there, or was changed between keyfob's marks.
+        """
+        ...
+
+    def undo(self, text: str | None) -> str | None:
+        """Return the text without the setting; None if no file is left."""
+        ...
+
+    def shown(self) -> list[str]:
+        """Return the lines that change, without any of the user's: they may contain secrets."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedBlock:
+    """Lines between two marks, in a file whose comments begin with `#`.
+
+    Attributes:
+        name: The name in the marks. A block of this name is replaced where it stands.
+        lines: The lines.
+        after: The line to insert a new block after, or None for the end of the file.
+        heading: Lines to add before, if there is no such line; then the block is at the end.
+        refuses: A line that must not be elsewhere in the file: another setting of the same.
+        at_top: Whether a new block is at the top of the file.
+    """
+
+    name: str
+    lines: tuple[str, ...]
+    after: re.Pattern[str] | None = None
+    heading: tuple[str, ...] = ()
+    refuses: re.Pattern[str] | None = None
+    at_top: bool = False
+
+    def apply(self, text: str | None) -> str | None:
+        lines = (text or "").splitlines(keepends=True)
+        end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+        found = self._find(lines)
+        first, last = found or (len(lines), len(lines))
+        others = lines[:first] + lines[last:]
+        if self.refuses is not None and any(self.refuses.match(line) for line in others):
+            raise Misuse("the file has such a setting already, which is not keyfob's", hint="Change it yourself.")
+        if found is not None:
+            mark, *inner = (line.rstrip("\r\n") for line in lines[first : last - 1])
+            has_heading = bool(self.heading) and inner[: len(self.heading)] == [*self.heading]
+            body = [mark, *self._body(has_heading=has_heading), self._end]
+            return "".join([*lines[:first], *_ended(body, end), *lines[last:]])
+        place = next((at for at, line in enumerate(lines, 1) if self.after and self.after.match(line)), None)
+        has_heading = place is None
+        place = (0 if self.at_top else len(lines)) if place is None else place
+        body = self._body(has_heading=has_heading)
+        is_open = 0 < place == len(lines) and not lines[-1].endswith("\n")
+        block = [self._begin + (_NO_LINE_END if is_open else ""), *body, self._end]
+        return "".join([*lines[:place], end if is_open else "", *_ended(block, end), *lines[place:]])
+
+    def undo(self, text: str | None) -> str | None:
+        if text is None:
+            return None
+        lines = text.splitlines(keepends=True)
+        found = self._find(lines)
+        if found is None:
+            return text
+        before = lines[: found[0]]
+        if lines[found[0]].rstrip("\r\n").endswith(_NO_LINE_END) and before and found[1] == len(lines):
+            before[-1] = before[-1].rstrip("\r\n")
+        return "".join([*before, *lines[found[1] :]]) or None
+
+    def shown(self) -> list[str]:
+        return self._body(has_heading=True)
+
+    def _body(self, *, has_heading: bool) -> list[str]:
+        return [*(self.heading if has_heading else ()), *self.lines]
+
+    @property
+    def _begin(self) -> str:
+        return f"# keyfob: begin {self.name}"
+
+    @property
+    def _end(self) -> str:
+        return f"# keyfob: end {self.name}"
+
+    def _find(self, lines: list[str]) -> tuple[int, int] | None:
+        """Return the places of the first line and after the last.
+
+        Raises:
+            Misuse: One of the marks is missing.
+        """
+        texts = [line.rstrip("\r\n").removesuffix(_NO_LINE_END) for line in lines]
+        begins = [at for at, text in enumerate(texts) if text == self._begin]
+        ends = [at for at, text in enumerate(texts) if text == self._end]
+        if not begins and not ends:
+            return None
+        if len(begins) != 1 or len(ends) != 1 or ends[0] < begins[0]:
+            raise Misuse(
+                f"the lines of keyfob in the file were changed: {self._begin}",
+                hint="Remove them yourself, and try again.",
+            )
+        return begins[0], ends[0] + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ListedUser:
+    """A user in the list `users` of a kubeconfig. kubectl writes the file without comments, so there are no marks.
+
+    Attributes:
+        name: The user's name, which no other program chooses.
+        lines: The lines of the item, the first with its name.
+    """
+
+    name: str
+    lines: tuple[str, ...]
+
+    def apply(self, text: str | None) -> str | None:
+        lines = (text or "").splitlines()
+        if any(line.lstrip().startswith("{") for line in lines[:1]):
+            return None  # JSON
+        at = next((at for at, line in enumerate(lines) if re.match("users:", line)), None)
+        if at is None:
+            return _like(text, [*lines, "users:", *self.lines])
+        if not re.fullmatch(r"users:\s*(null|\[\]|~)?\s*(#.*)?", lines[at]):
+            return None  # a list in one line
+        lines[at] = re.sub(r"users:\s*(null|\[\]|~)", "users:", lines[at])
+        found = self._find(lines)
+        first, last = found or (at + 1, at + 1)
+        indent = _indent_of(lines[at + 1 :])
+        return _like(text, [*lines[:first], *(f"{indent}{line}" for line in self.lines), *lines[last:]])
+
+    def undo(self, text: str | None) -> str | None:
+        lines = (text or "").splitlines()
+        found = self._find(lines)
+        if found is None:
+            return text
+        left = [*lines[: found[0]], *lines[found[1] :]]
+        if not self._has_users(left):
+            left = ["users: null" if re.match("users:", line) else line for line in left]
+        return None if left == ["users: null"] else _like(text, left)
+
+    def shown(self) -> list[str]:
+        return ["users:", *self.lines]
+
+    def _find(self, lines: list[str]) -> tuple[int, int] | None:
+        """Return the places of the item's first line and after its last."""
+        start = re.compile(rf"( *)- name: [\"']?{re.escape(self.name)}[\"']?\s*")
+        is_users = False
+        for at, line in enumerate(lines):
+            is_users = line.startswith("users:") if re.match(r"[a-zA-Z]", line) else is_users
+            if is_users and (found := start.fullmatch(line)):
+                inner = re.compile(rf"{found[1]}  |\s*$")
+                return at, next((end for end in range(at + 1, len(lines)) if not inner.match(lines[end])), len(lines))
+        return None
+
+    def _has_users(self, lines: list[str]) -> bool:
+        at = next(at for at, line in enumerate(lines) if re.match("users:", line))
+        return any(line.lstrip().startswith("- ") for line in lines[at + 1 : at + 2])
+
+
+@dataclass(frozen=True, slots=True)
+class JsonMember:
+    """One member of an object in a JSON file.
+
+    Attributes:
+        section: The name of the object.
+        name: The name of the member.
+        value: Its value.
+    """
+
+    section: str
+    name: str
+    value: str
+
+    def apply(self, text: str | None) -> str | None:
+        whole = _read_json(text)
+        section = _object(whole.get(self.section, {}))
+        if section.get(self.name) == self.value:
+            return text
+        if self.name in section:
+            raise Misuse(f"{self.section} has another value for {self.name}", hint="Change it yourself.")
+        return _write_json({**whole, self.section: {**section, self.name: self.value}}, text)
+
+    def undo(self, text: str | None) -> str | None:
+        whole = _read_json(text)
+        section = dict(_object(whole.get(self.section, {})))
+        if section.get(self.name) != self.value:
+            return text
+        del section[self.name]
+        left = {name: value for name, value in whole.items() if name != self.section or section}
+        left = {**left, **({self.section: section} if section else {})}
+        return _write_json(left, text) if left else None
+
+    def shown(self) -> list[str]:
+        return [json.dumps({self.section: {self.name: self.value}})]
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherFile:
+    """A program of two lines that starts keyfob, for a tool that calls its helper without arguments."""
+
+    command: str
+
+    @staticmethod
+    def is_own(path: Path) -> bool:
+        """Whether a program was made by keyfob."""
+        return _MADE_BY.encode() in path.read_bytes()[:1000]
+
+    def apply(self, text: str | None) -> str | None:
+        if text is not None and _MADE_BY not in text:
+            raise Misuse("there is such a program already, which is not keyfob's")
+        return "\n".join([*self.shown(), ""])
+
+    def undo(self, text: str | None) -> str | None:
+        return text if text is not None and _MADE_BY not in text else None
+
+    def shown(self) -> list[str]:
+        return ["#!/bin/sh", _MADE_BY, f'exec {self.command} "$@"']
+
+
+_MADE_BY: Final = "# keyfob: made by keyfob setup"
+
+
+def _ended(lines: list[str], end: str) -> list[str]:
+    return [f"{line}{end}" for line in lines]
+
+
+def _like(before: str | None, lines: list[str]) -> str:
+    """Return the lines with the line ends of the text before, the last one included."""
+    end = "\r\n" if before and "\r\n" in before else "\n"
+    return end.join([*lines, *([] if before and not before.endswith("\n") else [""])])
+
+
+def _indent_of(lines: list[str]) -> str:
+    """Return the indentation of the items of a list in YAML, by the line after its name."""
+    first = lines[0] if lines else ""
+    return first[: len(first) - len(first.lstrip())] if first.lstrip().startswith("- ") else ""
+
+
+def _object(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise Misuse("the file is not a JSON object as expected", hint="Change it yourself.")
+    return cast("dict[str, object]", value)
+
+
+def _read_json(text: str | None) -> Mapping[str, object]:
+    try:
+        return _object(json.loads(text)) if text and text.strip() else {}
+    except (ValueError, RecursionError):
+        return _object(None)
+
+
+def _write_json(members: Mapping[str, object], before: str | None) -> str:
+    """Return the members with the indentation and the end of the text before."""
+    found = re.search(r'^([ \t]+)"', before or "", re.MULTILINE)
+    indent = found[1] if found else ("\t" if not before or "\n" in before.strip() else None)
+    text = json.dumps(members, indent=indent, ensure_ascii=False)
+    return text + ("" if before and not before.endswith("\n") else "\n")

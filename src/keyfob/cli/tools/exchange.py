@@ -1,0 +1,145 @@
+"""What all credential helpers have in common: the call of a tool, what it asks for, and the reply."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` takes as long to import as all of this package
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol
+
+    from keyfob.errors import KeyfobError
+    from keyfob.protocol.http import Request, Response
+
+    class HelperProtocol(Protocol):
+        """The interface of a module in cli/tools that implements a protocol."""
+
+        READS_STDIN: bool
+
+        def read(self, call: HelperCall) -> TokenWanted | HelperReply:
+            """Return what the tool asks for, or the reply if no token is needed for it.
+
+            Raises:
+                Misuse: The tool, or its configuration, does not follow the protocol.
+            """
+            ...
+
+        def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
+            """Return the reply with a token, which expires at a Unix time or at an unknown one."""
+            ...
+
+        def not_ours(self) -> HelperReply | None:
+            """Return the protocol's own reply for an origin that keyfob has no token for; None if it has no such."""
+            ...
+
+        def refuse(self, problem: KeyfobError) -> HelperReply:
+            """Return the reply if there should be a token and is none. The message is printed to stderr as well."""
+            ...
+
+
+LARGEST_INPUT = 64 * 1024
+# The user name beside a token where a protocol has user names: servers that take OAuth tokens so ignore it, or name it.
+USER = "oauth2"
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+
+class HelperCall:
+    """A call by a tool.
+
+    Attributes:
+        words: The arguments after the helper's own flags.
+        given: The standard input, if the protocol has one.
+        variables: The environment.
+        options: The helper's own flags by name, such as `role_arn`.
+    """
+
+    __slots__ = ("given", "options", "variables", "words")
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        given: bytes = b"",
+        variables: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        self.words = list(words)
+        self.given = given
+        self.variables = variables or {}
+        self.options = options or {}
+
+
+class TokenWanted:
+    """What a tool asks for.
+
+    Attributes:
+        url: The address that the token will be sent to. Its origin must be bound to the login.
+        details: What the reply repeats of the request.
+        refused: The token that a server has refused; None if a token is asked for.
+        exchange: How the token is exchanged for the tool's credentials; None if the token itself is sent.
+    """
+
+    __slots__ = ("details", "exchange", "refused", "url")
+
+    def __init__(
+        self,
+        url: str,
+        details: Mapping[str, str] | None = None,
+        *,
+        refused: str | None = None,
+        exchange: TokenExchange | None = None,
+    ) -> None:
+        self.url = url
+        self.details = details or {}
+        self.refused = refused
+        self.exchange = exchange
+
+
+class TokenExchange:
+    """How a token is exchanged for other credentials.
+
+    Attributes:
+        request: Makes the request with the token.
+        read: Returns the credentials of the response, as `answer` takes them in place of the token.
+    """
+
+    __slots__ = ("read", "request")
+
+    def __init__(self, request: Callable[[str], Request], read: Callable[[Response], str]) -> None:
+        self.request = request
+        self.read = read
+
+
+class HelperReply:
+    """The text for the tool on stdout, and the exit code."""
+
+    __slots__ = ("code", "text")
+
+    def __init__(self, text: str = "", code: int = 0) -> None:
+        self.text = text
+        self.code = code
+
+
+def url_of_host(server: str) -> str:
+    """Return the URL of a server that a tool names with or without a scheme: https, but http on this machine."""
+    if "://" in server:
+        return server
+    host = server.partition("/")[0].rpartition(":")[0] or server.partition("/")[0]
+    return f"{'http' if host in _LOCAL else 'https'}://{server}"
+
+
+_given: list[bytes] = []
+
+
+def read_stdin() -> bytes:
+    """Return the standard input, up to a limit. The quick path may have read it already."""
+    if not _given:
+        _given.append(b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST_INPUT))
+    return _given[0]
+
+
+def instant(until: int) -> str:
+    """Return a Unix time as RFC 3339 in UTC, without the cost of `datetime`."""
+    import time  # noqa: PLC0415  built in
+
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))

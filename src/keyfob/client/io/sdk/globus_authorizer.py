@@ -1,0 +1,30 @@
+"""An authorizer for the Globus SDK (`globus_sdk.authorizers.GlobusAuthorizer`)."""
+
+from __future__ import annotations
+
+from globus_sdk.authorizers import GlobusAuthorizer
+
+from keyfob.client.io.sdk.plain_token import plain_token
+from keyfob.client.session.login import Login
+from keyfob.errors import KeyfobError
+from keyfob.run import run
+
+
+class GlobusLogin(GlobusAuthorizer):
+    """For `globus_sdk.TransferClient(authorizer=...)` and the other clients of the SDK."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+        self._sent: str | None = None
+
+    def get_authorization_header(self) -> str:
+        """Return the header's value with a valid token. Raises as `Session.token`."""
+        self._sent = run(plain_token(self._login)).access_token.reveal()
+        return f"Bearer {self._sent}"
+
+    def handle_missing_authorization(self) -> bool:
+        """Return whether there is another token after a 401. A failed refresh leaves the API's response."""
+        try:
+            return run(plain_token(self._login, refused=self._sent)).access_token.reveal() != self._sent
+        except KeyfobError:
+            return False

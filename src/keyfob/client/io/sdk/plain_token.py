@@ -1,0 +1,41 @@
+"""The plain bearer token of a login, for SDKs that send it themselves (RFC 6750 §2.1)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from keyfob.client.model.stored_login import StoredLogin
+from keyfob.client.session.login import Login
+from keyfob.errors import Refused
+from keyfob.protocol.secret import Secret
+
+
+async def plain_token(login: Login, min_ttl: timedelta | None = None, *, refused: str | None = None) -> StoredLogin:
+    """Return the login with a valid access token that works without proofs; never opens a browser.
+
+    Args:
+        login: The stored login.
+        min_ttl: How long the token must remain valid; None for the default.
+        refused: The token that an API has just refused. If no other caller has replaced it yet, it is refreshed.
+
+    Raises:
+        Refused: The token is bound to a DPoP key (`token-bound`), or the server refuses the refresh.
+        LoginRequired: An interactive login is required.
+        Unreachable: The token has expired and the server does not answer.
+        VaultUnavailable: The vault cannot be used.
+    """
+    stored = await login.fresh(min_ttl)
+    if refused is not None and stored.access_token == Secret(refused):
+        stored = await login.fresh(min_ttl, renew=True)
+    if stored.token_type != "Bearer":
+        raise Refused(
+            "this login's token works only with proofs of its key (DPoP), which this SDK cannot make",
+            code="token-bound",
+            hint="Call the API through session.http(), or log in without DPoP.",
+        )
+    return stored
+
+
+def expiry_of(stored: StoredLogin) -> datetime | None:
+    """Return when the access token expires by this machine's clock; None if unknown."""
+    return None if stored.expires_at is None else stored.expires_at - stored.skew

@@ -1,0 +1,97 @@
+"""The origins for which tools such as git may get a login's token: one file, which `keyfob setup` changes."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from keyfob.client.io.state.origin_files import login_key
+from keyfob.client.io.vault.files import LATER_HINT, home, make_folder, read_private, remove, write_private
+from keyfob.client.io.vault.lock import locked
+from keyfob.client.model.profile import Profile
+from keyfob.errors import Misuse, VaultUnavailable
+from keyfob.io import bound_origins
+from keyfob.io.bound_origins import Bound
+
+_MOST = 200  # 64 KiB is what the quick path reads
+
+
+class ToolFile:
+    """The file. Every method may raise `VaultUnavailable`."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._home = folder or home()
+        self._path = self._home / bound_origins.NAME
+
+    def load(self) -> list[Bound]:
+        raw = read_private(self._path)
+        first = (raw or b"").split(b"\n")[0].decode("ascii", "replace")
+        if first.startswith(bound_origins.KIND) and first != bound_origins.MARK:
+            raise VaultUnavailable(f"{self._path} was written by another version of this program", hint=LATER_HINT)
+        return [] if raw is None else bound_origins.read(raw)
+
+    def origins(self, tool: str, profile: Profile) -> list[str]:
+        """Return the origins for which a tool may get this login's token."""
+        key = login_key(profile)
+        return [
+            line.origin
+            for line in self.load()
+            if line.tool == tool and line.profile == profile.name and line.login == key
+        ]
+
+    def add(self, tool: str, origin: str, profile: Profile, *, replaces: bool = True) -> None:
+        """Bind an origin to a login.
+
+        Args:
+            tool: The name of the helper.
+            origin: The origin.
+            profile: The profile of the login.
+            replaces: Whether no other login of this tool stays bound to the origin.
+
+        Raises:
+            Misuse: There are too many.
+        """
+        seen = bound_origins.state_of(str(self._home), profile.name)
+        fresh = Bound(tool, origin, profile.name, login_key(profile), seen)
+        with self._locked():
+            others = [
+                line
+                for line in self.load()
+                if (line.tool, line.origin) != (tool, origin) or (not replaces and line.profile != profile.name)
+            ]
+            if len(others) >= _MOST:
+                raise Misuse(
+                    f"tools have {_MOST} origins already",
+                    hint="Take some back.",
+                    flags="keyfob setup TOOL URL --remove",
+                )
+            write_private(self._path, bound_origins.write([*others, fresh]))
+
+    def remove(self, tool: str, origin: str) -> bool:
+        """Unbind an origin, and return whether it was bound."""
+        if not self._path.exists():
+            return False
+        with self._locked():
+            before = self.load()
+            after = [line for line in before if (line.tool, line.origin) != (tool, origin)]
+            if after:
+                write_private(self._path, bound_origins.write(after))
+            else:
+                remove(self._path)
+            return len(after) < len(before)
+
+    def refresh(self, profile: Profile) -> None:
+        """Record that this login's lines were compared with its settings, for the quick path. Never raises."""
+        with contextlib.suppress(VaultUnavailable):
+            key, seen = login_key(profile), bound_origins.state_of(str(self._home), profile.name)
+            if any(line.login == key and line.seen != seen for line in self.load()):
+                with self._locked():
+                    lines = self.load()
+                    for line in lines:
+                        line.seen = seen if line.login == key else line.seen
+                    write_private(self._path, bound_origins.write(lines))
+
+    def _locked(self) -> AbstractContextManager[None]:
+        make_folder(self._home)
+        return locked(self._path.with_suffix(".lock"))

@@ -1,0 +1,77 @@
+"""Refresh a login once (RFC 6749 §6)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Final, cast
+
+from keyfob.client.auth.client_auth import OAuthClient, request_tokens
+from keyfob.client.auth.token_response import OK, read_tokens
+from keyfob.client.model.stored_login import StoredLogin
+from keyfob.client.ports import World
+from keyfob.errors import InvalidToken, KeyfobError, LoginRequired, Malformed, Refused
+from keyfob.protocol.grants import RefreshGrant
+from keyfob.protocol.http import Response
+from keyfob.protocol.oauth_error import INVALID_GRANT, OAuthError
+from keyfob.protocol.secret import Secret
+
+IF_IT_STAYS: Final = "If it stays so, log in again"
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What an answer of status 200 leaves. The refresh token that was sent may be spent, whatever else is wrong.
+
+    Attributes:
+        stored: The login to store at once.
+        problem: Why the answer's access token is not in it; None if it is.
+    """
+
+    stored: StoredLogin
+    problem: KeyfobError | None = None
+
+
+async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, client: OAuthClient) -> Refreshed:
+    """Refresh once, without a retry, since a refresh token may be for one use.
+
+    Raises:
+        LoginRequired: The server no longer accepts the refresh token.
+        Refused: Another refusal; the refresh token may still be valid.
+        Unreachable: There is no usable response; the refresh token may still be valid.
+        Malformed: The same.
+    """
+    response = await request_tokens(world, client, stored.token_endpoint, RefreshGrant(refresh_token))
+    error = OAuthError.find(response)
+    if response.status != OK and error is not None and error.error == INVALID_GRANT:
+        raise LoginRequired("the login has ended", oauth_code=error.error)
+    moment = world.now().wall
+    try:
+        answer = read_tokens(response, "the server does not refresh this login", client.token_types)
+        if answer.id_token is not None:
+            from keyfob.client.flows.id_token import check_renewed  # noqa: PLC0415  cryptography is slow to import, and few refreshes need it
+
+            check_renewed(answer.id_token, stored, moment)
+    except Refused as problem:
+        problem.hint = problem.hint or f"{IF_IT_STAYS}."
+        raise
+    except (Malformed, InvalidToken) as problem:
+        return Refreshed(_without_access_token(response, stored), problem)
+    return Refreshed(stored.refreshed(answer, moment))
+
+
+def _without_access_token(response: Response, stored: StoredLogin) -> StoredLogin:
+    """Return the login with only the new refresh token of an answer that fails a check (RFC 6749 §6).
+
+    An answer without one has replaced nothing, so the old one stays.
+    """
+    try:
+        # Not as strictly as usual: what is wrong with the answer is known already.
+        members = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return stored  # for example a page of a proxy
+    sent = cast(dict[str, object], members).get("refresh_token") if isinstance(members, dict) else None
+    if sent is None or sent == "":
+        return stored
+    new = Secret(sent) if isinstance(sent, str) and sent.isascii() and sent.isprintable() else None
+    return replace(stored, refresh_token=new, generation=stored.generation + 1)

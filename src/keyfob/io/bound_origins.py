@@ -1,0 +1,74 @@
+"""The origins that each tool may get a token for: the lines of one file, which need no parser.
+
+`keyfob setup` writes a line for each tool and origin. This module imports no more than `quick.py`.
+"""
+
+from keyfob.io import quick
+
+NAME = "tools"
+KIND = "keyfob-tools "
+MARK = f"{KIND}1"
+_MEMBERS = 5
+
+
+class Bound:
+    """One line: a tool may get a token of this login for this origin.
+
+    Attributes:
+        login: The hash of the login's profile, issuer, client and API. Another login of the same name is not bound.
+        seen: The state of the profile's settings file when `login` was last compared with it; "-" if it was not.
+    """
+
+    __slots__ = ("login", "origin", "profile", "seen", "tool")
+
+    def __init__(self, tool: str, origin: str, profile: str, login: str, seen: str = "-") -> None:
+        self.tool = tool
+        self.origin = origin
+        self.profile = profile
+        self.login = login
+        self.seen = seen
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """What the line is replaced by."""
+        return self.tool, self.origin, self.profile
+
+
+def read(content: bytes) -> list[Bound]:
+    """Parse the file; a damaged line, or a file of a later version, counts as none."""
+    mark, *lines = content.decode("ascii", "replace").split("\n")
+    if mark != MARK:
+        return []
+    return [Bound(*words) for words in (line.split(" ") for line in lines) if len(words) == _MEMBERS]
+
+
+def write(lines: list[Bound]) -> bytes:
+    texts = [" ".join((*line.name, line.login, line.seen)) for line in lines]
+    return "\n".join((MARK, *texts, "")).encode("ascii")
+
+
+def state_of(home: str, profile: str) -> str:
+    """Return a value that changes with the settings of a profile; "-" if there are none."""
+    try:
+        return quick.seen(f"{home}/profiles/{profile}.json")
+    except OSError:
+        return "-"
+
+
+def find(tool: str, origin: str, profile: str) -> str:
+    """Return the profile whose token the tool may get for an origin; "" if that is not certain without a parser.
+
+    Args:
+        tool: The tool's name.
+        origin: The origin, as `origin_of` returns it.
+        profile: The profile that the tool names; "" for any, if it is the only one.
+
+    Raises:
+        OSError: There is no such file, or others may read it.
+    """
+    home = quick.place("")[1]
+    lines = read(quick.read(f"{home}/{NAME}"))
+    found = [line for line in lines if line.tool == tool and line.origin == origin and profile in {"", line.profile}]
+    if len(found) != 1 or found[0].seen == "-" or found[0].seen != state_of(home, found[0].profile):
+        return ""
+    return found[0].profile

@@ -1,0 +1,50 @@
+"""Decide whether a device login and its approval come from one network, by address prefixes (RFC 10027 §6.1).
+
+Addresses are weak evidence. Two people behind one VPN, one company or one carrier-grade NAT share a network; one person
+with a terminal on a server, or with a phone on mobile data, has two. An answer is `same` only if the prefixes prove it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final
+
+from keyfob.server.records import Nearness
+
+# A provider gives a customer one IPv4 address, out of a /24 of neighbours whose addresses change hands, and a site
+# up to a /56 of IPv6 (RFC 6177 §2).
+IPV4_PREFIX: Final = 24
+IPV6_PREFIX: Final = 56
+# Behind the address of these, anybody may be: translated (RFC 6052), tunnelled (RFC 4380, RFC 3056), carrier-grade NAT
+# as seen from inside (RFC 6598).
+_SAY_NOTHING: Final = tuple(map(ip_network, ("64:ff9b::/96", "2001::/32", "2002::/16", "100.64.0.0/10")))
+
+
+def nearness_of(device: str, browser: str) -> Nearness:
+    """Return whether two addresses are of one network.
+
+    Args:
+        device: The address that the device login came from; "" if it is not known, as behind a proxy without a name.
+        browser: The address of the browser that approves.
+
+    Returns:
+        `unknown` if an address is not known, or one is IPv4 and the other IPv6, which cannot be compared.
+    """
+    one, other = _read(device), _read(browser)
+    if one is None or other is None or one.version != other.version:
+        return "unknown"
+    if one == other:
+        return "same"
+    length = IPV4_PREFIX if isinstance(one, IPv4Address) else IPV6_PREFIX
+    return "same" if other in ip_network((one, length), strict=False) else "other"
+
+
+def _read(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address, or None if it does not tell a network."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return None if any(address in network for network in _SAY_NOTHING) else address

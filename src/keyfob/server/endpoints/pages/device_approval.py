@@ -1,0 +1,117 @@
+"""Approve a device login: what the approval is worth, the number to carry back, and the e-mail to the user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from keyfob.errors import Unreachable
+from keyfob.protocol.http import Request
+from keyfob.protocol.secret import Secret
+from keyfob.server.audit_event import log_text
+from keyfob.server.decide.approval import END_LINK_LIFETIME, Approval, decide_approval
+from keyfob.server.decide.device import approve, confirm
+from keyfob.server.decide.multifactor import write_digits
+from keyfob.server.decide.nearness import nearness_of
+from keyfob.server.endpoints.pages.browser import language_of, sid_of
+from keyfob.server.endpoints.pages.sealed_login import EndLink, seal_end_link
+from keyfob.server.keyed_hash import ID_BYTES, number_hash
+from keyfob.server.ports import Transaction
+from keyfob.server.records import DeviceLogin, Nearness
+from keyfob.server.site import Site
+
+
+def nearness_to(request: Request, device: DeviceLogin) -> Nearness:
+    """Return whether a browser's request comes from the network of a device login."""
+    return nearness_of(device.peer, request.peer)
+
+
+def decide_here(
+    site: Site, request: Request, device: DeviceLogin, auth_time: datetime | None, *, just_logged_in: bool = False
+) -> Approval:
+    """Decide what follows when this browser's user confirms the code."""
+    rules = site.config.device_rules(site.config.application(device.client_id))
+    nearness = nearness_to(request, device)
+    return decide_approval(rules, nearness, auth_time, site.now(), just_logged_in=just_logged_in)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedApproval:
+    """The random parts of an approval, drawn before the transaction, which may run again.
+
+    Attributes:
+        number: The number that the page shows; "" if the client need not send it.
+        link: The encrypted link that ends the login.
+    """
+
+    login_id: bytes
+    number: str
+    link: str
+
+    def apply(
+        self, site: Site, request: Request, device: DeviceLogin, session_hash: bytes, user_id: str, auth_time: datetime
+    ) -> DeviceLogin:
+        """Return the login as approved by a session's user."""
+        approved = approve(confirm(device, session_hash), user_id, auth_time)
+        return replace(
+            approved,
+            sid=sid_of(site, session_hash),
+            nearness=nearness_to(request, device),
+            login_id=self.login_id,
+            number_hash=number_hash(site.hash_keys, device.device_code_hash, Secret(self.number))
+            if self.number
+            else None,
+        )
+
+
+def prepare(site: Site, device_hash: bytes, client_id: str) -> PreparedApproval:
+    """Draw what an approval needs."""
+    rules = site.config.device_rules(site.config.application(client_id))
+    login_id = site.random(ID_BYTES)
+    link = seal_end_link(site, EndLink(login_id, device_hash, site.now() + END_LINK_LIFETIME))
+    return PreparedApproval(login_id, write_digits(site.random(8)) if rules.number_back else "", link)
+
+
+def _unlinked(claimed: str) -> str:
+    """Return a claimed name without what mail programs make a link of, such as a host name or a web address."""
+    return " ".join("".join(letter if letter not in "./:@" else " " for letter in claimed).split())
+
+
+async def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
+    """Send the user an e-mail about a new device, if the client's rules want it and mail is set up.
+
+    A failure is written to the audit log only: the approval stands.
+    """
+
+    async def load(transaction: Transaction) -> tuple[DeviceLogin, str] | None:
+        device = await transaction.device_by_code(device_hash)
+        user = None if device is None else await transaction.user_by_id(device.user_id or "")
+        return None if device is None or user is None else (device, user.email)
+
+    found = None if site.mailer is None else await site.store.read(load)
+    if site.mailer is None or found is None:
+        return
+    device, email = found
+    client = site.config.application(device.client_id)
+    if not site.config.device_rules(client).notice:
+        return
+    words = {
+        "lang": language_of(request),
+        "colour": site.config.colour,
+        "tenant": log_text(site.config.name),
+        "application": log_text(client.name if client else device.client_id),
+        "device": " · ".join(filter(None, map(_unlinked, (device.device_name, device.device_system)))),
+        "peer": device.peer,
+        "place": site.place_of(device.peer),
+        "nearness": device.nearness or "unknown",
+        "at": f"{site.now():%Y-%m-%d %H:%M} UTC",
+        "address": f"{site.config.issuer}u/end?link={link}",
+        "days": END_LINK_LIFETIME.days,
+    }
+    subject, _, text = site.render("device_mail.txt", words).decode().partition("\n")
+    try:
+        html = site.render("device_mail.html", words).decode()
+        await site.mailer.send(email, subject, text.lstrip("\n"), html)
+    except Unreachable as problem:
+        who = {"client_id": device.client_id, "user_id": device.user_id or ""}
+        site.note("keyfob_notice_failure", request, **who, description=problem.message)

@@ -1,0 +1,171 @@
+"""Links in e-mails: to choose a password, to create an account, to confirm an address (NIST SP 800-63B-4 §4.2).
+
+A link is encrypted and has its content in itself, so that a stranger who asks for links fills no store. It works once.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal, cast, get_args
+from urllib.parse import urlencode
+
+from keyfob.errors import Malformed, Unreachable
+from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
+from keyfob.protocol.fields import read_json
+from keyfob.protocol.http import Request
+from keyfob.server.audit_event import log_text
+from keyfob.server.decide.contrast import text_on
+from keyfob.server.decide.language import Language
+from keyfob.server.decide.throttle import LINKS_OF_ADDRESS, LINKS_OF_NETWORK, MESSAGES_SPAN, network_of
+from keyfob.server.endpoints.budget import Budget
+from keyfob.server.endpoints.oauth.code_mail import WrittenMail
+from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.ports import Transaction
+from keyfob.server.records import User
+from keyfob.server.site import Site
+
+Purpose = Literal["reset", "join", "verify"]
+MailKind = Literal["reset", "join", "verify", "exists", "changed"]
+LIFETIME: Final = timedelta(minutes=30)
+_CONTEXT: Final = "link in an e-mail"
+_ID_BYTES: Final = 16
+_MARK_BYTES: Final = 16
+_LONGEST: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class MailLink:
+    """The content of a link.
+
+    Attributes:
+        email: The address that it was sent to.
+        link_id: Random, so that its use can be remembered.
+        user_id: The user; "" for an account that does not exist yet.
+        password_mark: The mark of the user's password at that time. Another password ends the link.
+    """
+
+    purpose: Purpose
+    email: str
+    link_id: str
+    expires_at: datetime
+    user_id: str = ""
+    password_mark: str = ""
+
+
+def link_for(site: Site, purpose: Purpose, email: str, user: User | None = None) -> MailLink:
+    """Return a new link."""
+    mark = "" if user is None else password_mark(site, user)
+    user_id = "" if user is None else user.user_id
+    return MailLink(purpose, email, write_token(site.random(_ID_BYTES)), site.now() + LIFETIME, user_id, mark)
+
+
+def password_mark(site: Site, user: User) -> str:
+    """Return a value that changes with the user's password, and reveals nothing about it."""
+    return write_token(keyed_hash(site.hash_keys.codes, f"password {user.user_id} {user.password_hash}")[:_MARK_BYTES])
+
+
+def write_link(site: Site, link: MailLink) -> str:
+    """Encrypt a link for its address."""
+    members = {
+        "for": link.purpose,
+        "email": link.email,
+        "id": link.link_id,
+        "expires": link.expires_at.timestamp(),
+        "user": link.user_id,
+        "mark": link.password_mark,
+    }
+    content = json.dumps(members).encode()
+    return write_token(seal(content, site.hash_keys.pages[0], nonce=site.random(NONCE_BYTES), context=_CONTEXT))
+
+
+def read_link(site: Site, token: str | None, purpose: Purpose) -> MailLink | None:
+    """Return the content of a link for this purpose, or None if it is not ours or has expired."""
+    if token is None or len(token) > _LONGEST:
+        return None
+    try:
+        encrypted = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
+        fields = read_json(unseal_any(encrypted, site.hash_keys.pages, context=_CONTEXT), "link")
+        named = fields.text("for")
+        found = MailLink(
+            cast("Purpose", named),
+            fields.text("email"),
+            fields.text("id"),
+            fields.time("expires"),
+            fields.optional_text("user") or "",
+            fields.optional_text("mark") or "",
+        )
+    except (ValueError, Malformed):
+        return None
+    is_ours = named in get_args(Purpose) and named == purpose
+    return found if is_ours and site.now() < found.expires_at else None
+
+
+async def use_link(site: Site, transaction: Transaction, link: MailLink) -> bool:
+    """Use a link up. Return False if it was used before."""
+    key = keyed_hash(site.hash_keys.codes, f"link {link.link_id}")
+    return await transaction.use_once(key, link.expires_at)
+
+
+async def spend_mail(site: Site, request: Request, email: str) -> Literal["send", "skip", "refuse"]:
+    """Count an e-mail that somebody asks for who is not logged in.
+
+    Returns:
+        `refuse` if the network has asked for too many, and `skip` if the address has got enough. Neither depends on
+        whether there is an account.
+    """
+    now, key = site.now(), site.hash_keys.codes
+    network = keyed_hash(key, f"links network {network_of(request.peer)}")
+    address = keyed_hash(key, f"links address {email.lower()}")
+    of_network = Budget(network, LINKS_OF_NETWORK, MESSAGES_SPAN, of_stranger=True)
+    of_address = Budget(address, LINKS_OF_ADDRESS, MESSAGES_SPAN, of_stranger=True)
+
+    async def work(transaction: Transaction) -> Literal["send", "skip", "refuse"]:
+        if await of_network.wait(transaction, now):
+            return "refuse"
+        await of_network.spend(transaction, now)
+        if await of_address.wait(transaction, now):
+            return "skip"
+        await of_address.spend(transaction, now)
+        return "send"
+
+    return await site.store.write(work)
+
+
+def write_mail(site: Site, kind: MailKind, path: str, language: Language, link: MailLink | None = None) -> WrittenMail:
+    """Return an e-mail with one address of ours. A name in it is one line, so that it cannot add a header."""
+    config = site.config
+    query = "" if link is None else f"?{urlencode({'link': write_link(site, link)})}"
+    words = {
+        "lang": language,
+        "tenant": log_text(config.name),
+        "kind": kind,
+        "address": f"{config.issuer}{path.removeprefix('/')}{query}",
+        "minutes": 0 if link is None else int(LIFETIME.total_seconds() // 60),
+        "time": f"{site.now():%Y-%m-%d %H:%M}",
+        "colour": config.colour,
+        "on_colour": text_on(config.colour),
+    }
+    subject, _, text = site.render("link_mail.txt", words).decode().partition("\n")
+    return WrittenMail(subject, text.lstrip("\n"), site.render("link_mail.html", words).decode())
+
+
+def send_later(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str = "") -> None:
+    """Write and send an e-mail after the response, so that its time does not tell whether there is an account."""
+    mailer = site.mailer
+    if mailer is None:
+        return
+
+    async def send() -> None:
+        mail = write()
+        try:
+            await mailer.send(to, mail.subject, mail.text, mail.html)
+        except Unreachable as problem:
+            site.note("gd_send_email_failure", request, user_id=user_id, description=problem.message)
+        else:
+            site.note("gd_send_email", request, user_id=user_id)
+
+    site.after_response(send)

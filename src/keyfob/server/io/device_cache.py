@@ -1,0 +1,134 @@
+"""The device logins that wait for their user, in the memory of a process, so that most pending polls read no database.
+
+A store that changes a login drops it here in the same transaction. Another process can change it too; so the logins are
+used only for `DEVICE_STALENESS` after a look at the database's version, which every commit of another process changes.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from keyfob.server.decide.limits import CACHED_DEVICES, DEVICE_STALENESS, REMEMBERED
+from keyfob.server.records import DeviceLogin
+from keyfob.server.sql import KEPT_AFTER, SqlConnection, SqlTransaction
+
+_WAITING: Final = frozenset({"waiting", "confirmed"})
+_STALENESS_S: Final = DEVICE_STALENESS.total_seconds()
+
+
+class DeviceCache:
+    """Device logins as the database has them, or had them `DEVICE_STALENESS` ago if another process changed them.
+
+    Threads may share it. Times are seconds of a clock that is never set.
+
+    Attributes:
+        valid_until: When the version of the database must be looked at again.
+        changes: Grows with each change that a login in memory could lack.
+    """
+
+    def __init__(self, most: int = CACHED_DEVICES) -> None:
+        self.valid_until: float = -math.inf
+        self.changes: int = 0
+        self._logins: dict[bytes, DeviceLogin] = {}
+        self._most = most
+        self._version: int | None = None
+        self._is_changing = False
+        self._lock = threading.Lock()
+
+    def find(self, device_code_hash: bytes, now: float) -> DeviceLogin | None:
+        return self._logins.get(device_code_hash) if now < self.valid_until else None
+
+    def keep(self, login: DeviceLogin, changes: int) -> None:
+        """Keep a login that waits for its user, unless it may have changed.
+
+        Args:
+            login: As read from a snapshot.
+            changes: `changes` before the snapshot.
+        """
+        if login.stage not in _WAITING or login.user_id is not None:
+            return
+        with self._lock:
+            # The snapshot may be older than a change that is committed, or be so soon.
+            if self._is_changing or changes != self.changes:
+                return
+            self._logins[login.device_code_hash] = login
+            if len(self._logins) > self._most:
+                del self._logins[next(iter(self._logins))]
+
+    def validate(self, version: int, now: float) -> None:
+        """Take note of the version that the database had at that time or later, and drop what is older."""
+        with self._lock:
+            if version != self._version:
+                self._version = version
+                self.changes += 1
+                self._logins.clear()
+            self.valid_until = now + _STALENESS_S
+
+    def change(self, device_code_hash: bytes) -> None:
+        """Drop a login that a transaction changes. Until `settle` none is kept, since readers see it unchanged."""
+        with self._lock:
+            self._is_changing = True
+            self._logins.pop(device_code_hash, None)
+
+    def sweep(self, before: datetime) -> None:
+        """Drop the logins that a transaction may have deleted."""
+        with self._lock:
+            self._is_changing = True
+            late = [name for name, login in self._logins.items() if login.expires_at <= before]
+            for name in late:
+                del self._logins[name]
+
+    def settle(self) -> None:
+        """Keep logins again, after a transaction was committed or rolled back."""
+        with self._lock:
+            if self._is_changing:
+                self._is_changing = False
+                self.changes += 1
+
+    def clear(self) -> None:
+        with self._lock:
+            self._logins.clear()
+
+
+class ReadingTransaction(SqlTransaction):
+    """A transaction that reads, in which a poll finds a login that waits in memory.
+
+    Attributes:
+        changes: Those of the cache before the snapshot.
+    """
+
+    def __init__(self, connection: SqlConnection, cache: DeviceCache, look: Callable[[], float]) -> None:
+        """Create a transaction. `look` validates the cache if that is due and possible, and returns the time."""
+        super().__init__(connection)
+        self.changes: int = 0
+        self._cache = cache
+        self._look = look
+
+    async def polled_device(self, device_code_hash: bytes) -> DeviceLogin | None:
+        found = self._cache.find(device_code_hash, self._look())
+        if found is None:
+            found = await self.device_by_code(device_code_hash)
+            if found is not None:
+                self._cache.keep(found, self.changes)
+        return found
+
+
+class WritingTransaction(SqlTransaction):
+    """A transaction that drops from memory what it changes."""
+
+    def __init__(self, connection: SqlConnection, cache: DeviceCache) -> None:
+        super().__init__(connection)
+        self._cache = cache
+
+    async def save_device(self, login: DeviceLogin) -> None:
+        self._cache.change(login.device_code_hash)
+        await super().save_device(login)
+
+    async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
+        gone = await super().sweep(now, most, strangers)
+        self._cache.sweep(now - KEPT_AFTER)
+        return gone

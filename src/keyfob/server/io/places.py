@@ -1,0 +1,63 @@
+"""The place of an address, from a MaxMind DB file: GeoLite2 City, DB-IP City Lite, or another with their fields."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+from importlib import import_module
+from typing import Final, Protocol, cast
+
+_LOG: Final = logging.getLogger("keyfob.server")
+_LANGUAGE: Final = "en"
+
+
+class Reader(Protocol):
+    """What is used of `maxminddb.Reader`."""
+
+    def get(self, ip_address: str) -> object: ...
+
+
+def place_of(path: str, address: str) -> str:
+    """Return the city and the country of an address; "" if the file does not know it, or cannot be read."""
+    try:
+        found = open_places(path).get(address)
+    except ValueError:  # not an address, or IPv6 in a file without it
+        return ""
+    except (ImportError, OSError, RuntimeError) as problem:
+        _warn(path, type(problem).__name__)
+        return ""
+    words = (_name(found, "city"), _name(found, "country"))
+    return ", ".join(word for word in words if word)
+
+
+def open_places(path: str) -> Reader:
+    """Return the reader of a file, opened again after it was replaced.
+
+    Raises:
+        ImportError: The library is not installed (extra `places`).
+        OSError: The file cannot be read.
+        RuntimeError: It is not a MaxMind DB file.
+    """
+    return _open(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  a plain text, from the settings
+
+
+@lru_cache(maxsize=2)
+def _open(path: str, changed_at: int) -> Reader:
+    del changed_at
+    # By its name, since the library is optional and has no part in types here.
+    return cast("Reader", import_module("maxminddb").open_database(path))
+
+
+@lru_cache(maxsize=8)
+def _warn(path: str, why: str) -> None:
+    """Log once why places are not shown. `keyfob doctor --tenant` says more."""
+    _LOG.warning("no places are shown: %s cannot be read (%s)", path, why)
+
+
+def _name(found: object, kind: str) -> str:
+    """Return the name of a city or country in a record, which is the file's and may have any form."""
+    part = cast("dict[str, object]", found).get(kind) if isinstance(found, dict) else None
+    names = cast("dict[str, object]", part).get("names") if isinstance(part, dict) else None
+    name = cast("dict[str, object]", names).get(_LANGUAGE) if isinstance(names, dict) else None
+    return name if isinstance(name, str) else ""

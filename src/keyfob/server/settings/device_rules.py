@@ -1,0 +1,70 @@
+"""The rules for approving device logins, which a tenant has and each of its clients may change (docs/phishing.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from keyfob.errors import Misuse
+
+NearnessPolicy = Literal["off", "warn", "step_up", "deny"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRules:
+    """The rules of a tenant.
+
+    Attributes:
+        nearness: What follows if the browser is not in the device's network: nothing, a warning, a new login with the
+            second factor, or a refusal.
+        complete_links: Whether an address with the code in it opens the page to compare it. Otherwise the code is
+            typed, and the device response has no `verification_uri_complete`.
+        number_back: Whether the user must type a number of the page into the program after the approval.
+        login_age: The greatest age of the browser's login at an approval; None: any.
+        far_lifetime: The longest life of a login that was approved from another network; None: as others.
+        far_scopes: The scopes of such a login at most; None: all.
+        notice: Whether the user gets an e-mail about each new device, with a link that ends its login.
+    """
+
+    nearness: NearnessPolicy = "warn"
+    complete_links: bool = True
+    number_back: bool = False
+    login_age: timedelta | None = None
+    far_lifetime: timedelta | None = None
+    far_scopes: tuple[str, ...] | None = None
+    notice: bool = True
+
+    def check(self, what: str = "") -> None:
+        """Check the rules.
+
+        Raises:
+            Misuse: A rule is not valid; the message names it.
+        """
+        if self.far_lifetime is not None and self.far_lifetime <= timedelta():
+            hint = 'Such as "8h"; to allow no login from another network: nearness = "deny".'
+            raise Misuse(f"{what}device.far_lifetime is not positive", hint=hint)
+
+
+DEFAULT_RULES: Final = DeviceRules()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDeviceRules:
+    """The rules that one client has instead of the tenant's. None: as the tenant."""
+
+    nearness: NearnessPolicy | None = None
+    complete_links: bool | None = None
+    number_back: bool | None = None
+    login_age: timedelta | None = None
+    far_lifetime: timedelta | None = None
+    far_scopes: tuple[str, ...] | None = None
+    notice: bool | None = None
+
+    def over(self, rules: DeviceRules) -> DeviceRules:
+        """Return the rules of the client."""
+        own: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+        return replace(rules, **{name: value for name, value in own.items() if value is not None})
+
+
+NO_OWN_RULES: Final = OwnDeviceRules()

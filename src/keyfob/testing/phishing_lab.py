@@ -1,0 +1,232 @@
+"""Phish a device login at a real tenant in memory, and see which rules stop it (RFC 10027 §4, docs/phishing.md).
+
+The attacker begins a login on a computer of theirs and sends its code to a user, who does what users do. `keyfob demo
+--phishing` prints the table, and the tests compare it with a model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, NamedTuple, Protocol
+
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.grants import DEVICE_CODE
+from keyfob.protocol.http import Request
+from keyfob.server.settings.device_rules import DeviceRules
+from keyfob.server.start import READY_CLIENT_ID, ready_config
+from keyfob.testing.person import Page, Person
+from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
+
+AT_HOME: Final = "192.0.2.7"
+ABROAD: Final = "198.51.100.66"
+NEXT_DOOR: Final = "192.0.2.200"  # a computer that the attacker rents or owns in the user's network
+OVER_IPV6: Final = "2001:db8::66"
+_ASKED: Final = "openid profile offline_access read:orders"
+_SESSION_AGE: Final = timedelta(minutes=30)
+_MOST_PAGES: Final = 8
+_NUMBER: Final = re.compile(r"\b(\d{3}) (\d{3})\b")
+_END_LINK: Final = re.compile(r"https?://\S+/u/end\?link=[\w-]+")
+Tell = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """A user whose browser is logged in, and what a persuasive attacker gets this user to do.
+
+    Attributes:
+        types_codes: Types a code from a message into the page.
+        types_passwords: Logs in where the page asks for it.
+        reads_numbers_out: Tells the attacker the number on the page.
+        heeds_warnings: Declines when the page says that the program is elsewhere.
+        reads_mail: Ends the login by the link of the e-mail about it, later.
+    """
+
+    types_codes: bool = False
+    types_passwords: bool = False
+    reads_numbers_out: bool = False
+    heeds_warnings: bool = False
+    reads_mail: bool = False
+
+
+# Each does what the one before does, and more. The last two are careful in one way.
+_OBEDIENT: Final = Victim(types_codes=True, types_passwords=True, reads_numbers_out=True)
+VICTIMS: Final[Mapping[str, Victim]] = {
+    "clicks on a link": Victim(),
+    "types a code": Victim(types_codes=True),
+    "logs in again": Victim(types_codes=True, types_passwords=True),
+    "reads numbers out": _OBEDIENT,
+    "heeds warnings": replace(_OBEDIENT, heeds_warnings=True),
+    "reads the e-mail": replace(_OBEDIENT, reads_mail=True),
+}
+NOTHING: Final = DeviceRules(nearness="off", notice=False)
+POLICIES: Final[Mapping[str, DeviceRules]] = {
+    "none": NOTHING,
+    'nearness = "warn"': replace(NOTHING, nearness="warn"),
+    'nearness = "step_up"': replace(NOTHING, nearness="step_up"),
+    'nearness = "deny"': replace(NOTHING, nearness="deny"),
+    "complete_links = false": replace(NOTHING, complete_links=False),
+    'login_age = "5m"': replace(NOTHING, login_age=timedelta(minutes=5)),
+    "number_back = true": replace(NOTHING, number_back=True),
+    "far_lifetime, far_scopes": replace(
+        NOTHING, far_lifetime=timedelta(hours=1), far_scopes=("openid", "read:orders")
+    ),
+    "notice = true": replace(NOTHING, notice=True),
+    "the defaults": DeviceRules(),
+    "all together": DeviceRules(
+        "deny", complete_links=False, number_back=True, login_age=timedelta(minutes=5),
+        far_lifetime=timedelta(hours=1), far_scopes=("openid", "read:orders"),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Loot:
+    """What the attacker has in the end.
+
+    Attributes:
+        is_in: Whether the attacker got tokens.
+        is_limited: Whether the tokens are worth less than those that were asked for.
+        has_ended: Whether the user has ended the login since.
+    """
+
+    is_in: bool = False
+    is_limited: bool = False
+    has_ended: bool = False
+
+
+class Run(Protocol):
+    """Attack a user, and return the loot."""
+
+    def __call__(self, rules: DeviceRules, victim: Victim, *, address: str) -> Loot: ...
+
+
+def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: Tell = lambda _: None) -> Loot:
+    """Phish a user of a new tenant once.
+
+    Args:
+        rules: Those of the tenant.
+        victim: The user.
+        address: Where the attacker's program runs.
+        tell: Called with each line of the story.
+    """
+    scene = Scene(replace(ready_config(ISSUER), name="Example", device=rules))
+    scene.pair.peer = AT_HOME
+    browser = scene.person()
+    _open_session(scene, browser)
+    scene.time.go(_SESSION_AGE)
+    codes = read_json(
+        scene.post("oauth/device/code", peer=address, client_id=READY_CLIENT_ID, scope=_ASKED,
+                   device_name="it-helpdesk", device_system="Windows").body, "codes",
+    )  # fmt: skip
+    code = codes.text("user_code")
+    tell(f"attacker  begins a login from {address}, and writes: your mailbox is full! Confirm the code {code} here")
+    number = _lure(browser, victim, code, codes, tell)
+    answer = _fetch(scene, codes, number, address)
+    granted = answer.optional_text("access_token") is not None
+    if not granted:
+        tell(f"attacker  polls, and gets nothing: {answer.optional_text('error')}")
+        return Loot()
+    less = set(_ASKED.split()) - set(answer.text("scope").split())
+    tell(f"attacker  polls, and has tokens for {answer.values['expires_in']} s, may: {answer.text('scope')}")
+    link = _END_LINK.search(scene.outbox.sent[-1].text) if scene.outbox.sent else None
+    if victim.reads_mail and link is not None:
+        tell("victim    reads the e-mail about a new device, opens its link and ends the login")
+        browser.open(link[0])
+        browser.press("end")
+    return Loot(is_in=True, is_limited=bool(less), has_ended=not _is_alive(scene, answer, address))
+
+
+class Row(NamedTuple):
+    """One policy, and what a user has to do for an attacker who is elsewhere, and one in the user's network."""
+
+    policy: str
+    elsewhere: str
+    same_network: str
+
+
+def row_of(policy: str, run: Run = attack) -> Row:
+    """Return what still gets through under a policy. `run` attacks a user."""
+    rules = POLICIES[policy]
+    return Row(policy, *(_least(rules, address, run) for address in (ABROAD, NEXT_DOOR)))
+
+
+def saves(policy: str, careful: str, run: Run = attack) -> bool:
+    """Return whether a careful user, who is one of the last two of `VICTIMS`, is safe in the end."""
+    loot = run(POLICIES[policy], VICTIMS[careful], address=ABROAD)
+    return not loot.is_in or loot.has_ended
+
+
+def _least(rules: DeviceRules, address: str, run: Run) -> str:
+    """Return the least that a user has to do for the attacker to get in."""
+    for name, victim in VICTIMS.items():
+        if victim.heeds_warnings or victim.reads_mail:
+            break
+        loot = run(rules, victim, address=address)
+        if loot.is_in:
+            return f"{name}, for less" if loot.is_limited else name
+    return "nothing helps"
+
+
+def _open_session(scene: Scene, browser: Person) -> None:
+    """Log the user's browser in, by a device login of the user's own."""
+    own = read_json(scene.post("oauth/device/code", client_id=READY_CLIENT_ID, scope="openid").body, "codes")
+    browser.open(f"{ISSUER}activate")
+    browser.press("continue", user_code=own.text("user_code"))
+    browser.press("confirm")
+    browser.press("login", email=EMAIL, password=PASSWORD)
+    scene.outbox.sent.clear()
+
+
+def _lure(browser: Person, victim: Victim, code: str, codes: Fields, tell: Tell) -> str:
+    """Let the user follow the message, page by page. Return the number that the attacker is told, or ""."""
+    page = browser.open(codes.optional_text("verification_uri_complete") or f"{ISSUER}activate?user_code={code}")
+    for _ in range(_MOST_PAGES):
+        fields = {name for form in page.forms for name in form.values}
+        buttons = {value for form in page.forms for _, value in form.buttons}
+        number = _NUMBER.search(page.text)
+        if number is not None and not {"user_code", "password"} & fields and "confirm" not in buttons:
+            tell(f"victim    sees a number to type into the program: {number[0]}")
+            return number[1] + number[2] if victim.reads_numbers_out else ""
+        if victim.heeds_warnings and _is_warned(page):
+            tell("victim    reads that the program is in another network, and declines")
+            browser.press("decline")
+            return ""
+        if "confirm" in buttons:
+            tell("victim    sees the right page, the right code, and confirms")
+            page = browser.press("confirm")
+        elif "user_code" in fields and victim.types_codes:
+            tell("victim    types the code from the message")
+            page = browser.press("continue", user_code=code)
+        elif "password" in fields and victim.types_passwords:
+            tell("victim    logs in again")
+            page = browser.press("login", email=EMAIL, password=PASSWORD)
+        else:
+            tell(f"victim    {'sees that a program is logged in' if '/done' in page.url else 'can or will not go on'}")
+            return ""
+    return ""
+
+
+def _is_warned(page: Page) -> bool:
+    return any(f'data-nearness="{far}"'.encode() in page.response.body for far in ("other", "unknown"))
+
+
+def _fetch(scene: Scene, codes: Fields, number: str, address: str) -> Fields:
+    """Poll as the attacker: with the number that was told, else with guesses."""
+    parameters = {"grant_type": DEVICE_CODE, "device_code": codes.text("device_code"), "client_id": READY_CLIENT_ID}
+    answer = Fields({}, "answer")
+    for guess in ("", number or "000000", "111111", "222222", "333333"):
+        scene.time.go(timedelta(seconds=5))
+        sent = parameters if not guess else {**parameters, "number": guess}
+        answer = read_json(scene.post("oauth/token", peer=address, **sent).body, "answer")
+        if answer.values.get("number_required") is not True:
+            break
+    return answer
+
+
+def _is_alive(scene: Scene, answer: Fields, address: str) -> bool:
+    """Return whether the access token still opens the tenant's own API, as one whose login has not ended does."""
+    bearer = (("authorization", f"Bearer {answer.text('access_token')}"),)
+    return scene.send(Request("GET", f"{ISSUER}userinfo", bearer), peer=address).status == 200
