@@ -49,7 +49,7 @@ def find_login(flags: Namespace, url: str) -> App | None:
     """
     is_named = bool(flags.profile or os.environ.get("KEYFOB_PROFILE"))
     is_stored_here = agent_socket() is None
-    if is_stored_here and not is_named and not flags.send_token and (own := find_own(url)) is not None:
+    if is_stored_here and not is_named and not flags.send_token and (own := _find_own(url)) is not None:
         return app_of(own)
     try:
         app = known_app(flags)
@@ -128,7 +128,7 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
     return app
 
 
-def find_own(url: str) -> Profile | None:
+def _find_own(url: str) -> Profile | None:
     """Return the profile that was created for the API at this address."""
     for resource in resources_of(url):
         for spelled in (resource, f"{resource}/"):

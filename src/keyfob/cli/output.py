@@ -17,13 +17,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from keyfob.client.model.printable import printable
+from keyfob.client.model.time_words import clock as clock
+from keyfob.client.model.time_words import instant as instant
+from keyfob.client.model.time_words import span as span
 from keyfob.errors import KeyfobError, SystemFailed
 from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
     import json
     import traceback
-    from datetime import datetime, timedelta
 
     from keyfob.client.model import notices
 else:  # the help needs none of them: 15 ms
@@ -213,23 +215,3 @@ def discard_output() -> None:
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stdout.flush()
-
-
-def instant(when: datetime | None) -> str | None:
-    """Return a time for JSON: RFC 3339, UTC, whole seconds."""
-    from datetime import UTC  # noqa: PLC0415  2 ms, and the help shows no time
-
-    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def clock(when: datetime) -> str:
-    """Return a time for people, in the local time zone."""
-    return when.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def span(length: timedelta) -> str:
-    """Return a duration for people."""
-    minutes = int(length.total_seconds()) // 60
-    if minutes >= 120:
-        return f"{minutes // 60} h"
-    return f"{minutes} min" if minutes else f"{int(length.total_seconds())} s"

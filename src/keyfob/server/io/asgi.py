@@ -52,7 +52,8 @@ class AsgiApp:
             if response is not None:
                 self._site.meter.request(scope["path"], response.status, perf_counter() - began)
                 await _write(response, send, has_body=scope["method"] != "HEAD")
-            await self._do_later()
+            if self._site.later:
+                await self._do_later()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
