@@ -39,6 +39,7 @@ LISTED = (
     "login/__init__.py",
     "login/aio.py",
     "login/session.py",
+    "login/several_logins.py",
     "protocol/http.py",
     "protocol/scope.py",
     "protocol/secret.py",

@@ -173,9 +173,10 @@ class App(SeveralLogins):
             has_exact_scope=exact_scopes,
         )
         self._home = named_logins.program_home(name) if name is not None and home is None else home
-        self.vault: Vault = vault or _vault_of(self.profile, self._home, store)
+        self.vault: Vault = vault or _vault_of(self._settings, self._home, store)
         self._world = world
-        self._may_choose = name is not None and profile is None and vault is None
+        has_own_vault = vault is None and isinstance(self.vault, vault_file.FileVault)  # else an agent chooses
+        self._may_choose = name is not None and profile is None and has_own_vault
 
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
