@@ -19,7 +19,7 @@ from tools.source import ROOT, settle
 SECURITY = ROOT / "SECURITY.md"
 DATA = ROOT / "docs" / "promises.json"
 PAGE = ROOT / "docs" / "promises.md"
-PROMISE = re.compile(r"^- \*\*(S-\d\d)\*\* (.+(?:\n  .+)*)", re.MULTILINE)
+PROMISE = re.compile(r"^- \*\*(S-\d{2,})\*\* (.+(?:\n  .+)*)", re.MULTILINE)
 
 
 def promises() -> dict[str, str]:

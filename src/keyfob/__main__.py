@@ -7,7 +7,12 @@ from keyfob.io import quick
 
 def main() -> int:
     """Run the command and return its exit code."""
-    code = quick.main()
+    if sys.argv[1:] == ["prompt"]:
+        from keyfob.io import prompt_line  # noqa: PLC0415  only a shell's prompt needs it
+
+        code = prompt_line.main()
+    else:
+        code = quick.main()
     if code < 0 and sys.argv[1:2] == ["helper"]:
         from keyfob.cli.tools import quick_reply  # noqa: PLC0415  only tools call it
 

@@ -26,6 +26,8 @@ from typing import ClassVar, Final, Literal, get_args
 
 Code = Literal[
     "account-mismatch",
+    "agent-refused",
+    "agent-unavailable",
     "api-refused",
     "certificate-refused",
     "certificate-untrusted",

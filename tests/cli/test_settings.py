@@ -168,6 +168,7 @@ def test_another_account_than_the_pinned_one_is_refused_with_what_to_do(desk: De
 
 def test_a_login_of_another_than_the_pinned_account_is_ended_at_once(desk: Desk) -> None:
     with issuer(granted()) as server:
+        desk.save(f"{server.url}/", "known")
         desk.says(f'issuer = "{server.url}/"\nclient_id = "cli"\nsubject = "{PAT}"\nflow = "device"\n')
 
         ran = desk.type("login", "--json")
@@ -304,6 +305,7 @@ def test_a_pinned_account_takes_over_no_other_that_logged_in_meanwhile(
     monkeypatch.setattr(LoginLockFiles, "take", while_another_logs_in)
     with issuer(granted(access_token="ours")) as server:
         url = f"{server.url}/"
+        desk.save(url, "known")
         desk.says(f'issuer = "{url}"\nclient_id = "cli"\nscope = "read:orders"\nsubject = "{pinned}"\n')
         ran = desk.type("login", "--flow", "device", "--json", *words)
 

@@ -16,6 +16,12 @@ NO_MESSAGES = {"__init__", "http", "fields", "secret"}
 
 # The modules that can call `Secret.reveal`, with the reasons. Review every addition.
 MAY_REVEAL = {
+    "cli/keyring_backend.py",  # the access token is the password
+    "client/io/sdk/azure_credential.py",  # these give the access token to an SDK
+    "client/io/sdk/botocore_token.py",
+    "client/io/sdk/globus_authorizer.py",
+    "client/io/sdk/google_credentials.py",
+    "client/io/sdk/mcp_storage.py",
     "cli/walkthrough.py",  # shows the temporary password; writes a temporary secret into a file
     "cli/serving.py",  # shows the password of a ready tenant
     "cli/tenant/people.py",  # shows a generated password once
@@ -26,6 +32,7 @@ MAY_REVEAL = {
     "client/flows/browser.py",  # parses the pasted text
     "client/io/terminal/terminal.py",  # shows a new recovery code once
     "client/io/state/pending_files.py",  # stores a pending login for another process
+    "client/flows/given_token.py",  # parses the token on stdin
     "client/flows/password.py",  # the typed name
     "client/model/pending_login.py",  # the same
     "client/io/vault/quick_file.py",  # writes the access token into the quick file

@@ -14,6 +14,7 @@ from keyfob.cli.profiles import app_of, first_login, known_app, name_of, readabl
 from keyfob.client.flows.resource_discovery import ApiFound, covers, profile_name, resources_of
 from keyfob.client.io.http.anonymous import AnonymousClient
 from keyfob.client.io.state.origin_files import OriginFiles
+from keyfob.client.io.vault.files import agent_socket
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import expand
 from keyfob.client.session.destination import is_worth_keeping, judge_destination
@@ -28,6 +29,11 @@ _AUTH0: Final = ".auth0.com"  # takes `audience` in place of `resource`
 def add_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--send-token", action="store_true", help="send this login's token to that address, though it "
                         "is not known to be for it; remembered")  # fmt: skip
+    add_issuer_flags(parser)
+
+
+def add_issuer_flags(parser: ArgumentParser) -> None:
+    """Add the flags of a first login at an API that is known by its address."""
     found = parser.add_argument_group("an API for which there is no login yet (RFC 9728)")
     found.add_argument("--trust-issuer", metavar="URL", action="append", default=[], help="log in there without asking "
                        "me, if the API takes its tokens")  # fmt: skip
@@ -42,7 +48,8 @@ def find_login(flags: Namespace, url: str) -> App | None:
         Misuse: The named login is for another API.
     """
     is_named = bool(flags.profile or os.environ.get("KEYFOB_PROFILE"))
-    if not is_named and not flags.send_token and (own := find_own(url)) is not None:
+    is_stored_here = agent_socket() is None
+    if is_stored_here and not is_named and not flags.send_token and (own := _find_own(url)) is not None:
         return app_of(own)
     try:
         app = known_app(flags)
@@ -104,8 +111,11 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
             _refuse_other_api()
         hint = first_login(name_of(flags))
         raise LoginRequired("not logged in, and the API does not say whose tokens it takes", hint=hint) from None
+    is_new = found.issuers[0] not in trusted
+    if is_new and _has_user(flags):
+        _ask_whether_trusted(flags, url, found)
     profile = _profile_for(flags, found, stored)
-    if found.issuers[0] not in trusted:
+    if is_new and not _has_user(flags):
         _ask_whether_trusted(flags, url, found)
     app = app_of(profile)
     try:
@@ -118,7 +128,7 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
     return app
 
 
-def find_own(url: str) -> Profile | None:
+def _find_own(url: str) -> Profile | None:
     """Return the profile that was created for the API at this address."""
     for resource in resources_of(url):
         for spelled in (resource, f"{resource}/"):
@@ -154,7 +164,7 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
 
 def _login_commands(flags: Namespace, url: str, found: ApiFound) -> dict[str, str]:
     """Return what a program needs to log in: the command, and what it is for. It repeats no header and no body."""
-    words = ["keyfob", "call", "--trust-issuer", found.issuers[0]]
+    words = ["keyfob", *getattr(flags, "login_verb", ("call",)), "--trust-issuer", found.issuers[0]]
     words += ["--client-id", flags.new_client_id] if flags.new_client_id else []
     words += ["--profile", flags.profile] if flags.profile else []
     return {
@@ -190,6 +200,8 @@ def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Pr
                 base, name=name, audience=found.resource, scope=found.scope, is_resource=is_resource,
                 dpop="require" if found.needs_proof else base.dpop,
             )  # fmt: skip
+    if not client_id and not getattr(flags, "json", True) and output.has_user():
+        client_id = output.asked(f"client id, as registered at {issuer}")
     if not client_id:
         raise Misuse(
             "no client id is known at the API's issuer", hint=f"Add --client-id ID, as you are registered at {issuer}"

@@ -10,24 +10,27 @@ from typing import Final
 from keyfob.cli import manual
 from keyfob.errors import CODES, Misuse
 
-PAGES: Final = ("audit", "auth0", "calls", "commands", "errors", "frameworks", "guard", "https", "interop", "login",
-                "operations", "pages", "phishing", "sdks", "standards", "tenant", "tools", "vault", "wire")  # fmt: skip
+PAGES: Final = ("agent", "audit", "auth0", "calls", "commands", "embed", "errors", "frameworks", "guard", "https",
+                "interop", "login", "mcp", "operations", "pages", "phishing", "sdks", "standards", "tenant", "tools",
+                "vault", "wire")  # fmt: skip
 _LINK: Final = re.compile(r"\[([^]]+)\]\(([^)\s]+)\)")
 _NAMED: Final = re.compile(r"(?:docs/)?([a-z0-9]+)\.md(?:#([a-z0-9-]+))?\Z")
 
 
 def find(word: str) -> str:
-    """Return the text for an error's code, or for a page such as `docs/vault.md` or a section `docs/commands.md#run`.
+    """Return the text for an error's code, a page such as `docs/vault.md`, or a section of one such as `scopes`.
 
     Raises:
         Misuse: There is no such code, page or section.
     """
     page, section = ("errors", word) if word in CODES else _page_of(word)
+    if not page:
+        page, section = _section_of(word)
     text = read_file(f"{page}.md")
     if section is not None:
         text = sections(text).get(section, "")
     if not text:
-        near = get_close_matches(word, [*CODES, *(f"docs/{name}.md" for name in PAGES)], 1)
+        near = get_close_matches(word, [*CODES, *PAGES, *topics()], 1)
         raise Misuse("there is no help of that name", hint=f"Did you mean: keyfob help {near[0]}" if near else
                      "Run: keyfob help")  # fmt: skip
     return "".join(f"{line}\n" for line in map(_plain, _paragraphs(text)))
@@ -42,6 +45,21 @@ def sections(page: str) -> dict[str, str]:
 def _anchor(heading: str) -> str:
     """Return a heading's anchor as GitHub makes it."""
     return re.sub(r"[^a-z0-9 -]", "", heading.lstrip("#").strip().lower()).replace(" ", "-")
+
+
+def topics() -> list[str]:
+    """Return the names that `find` takes beside codes and pages: the headings of all pages, as anchors."""
+    return sorted({name for page in PAGES if page != "errors" for name in sections(read_file(f"{page}.md"))})
+
+
+def _section_of(word: str) -> tuple[str, str | None]:
+    """Return the page, and the section if it is one, for a topic such as `scopes` or `guard`."""
+    if word in PAGES:
+        return word, None
+    for page in PAGES:
+        if word in sections(read_file(f"{page}.md")):
+            return page, word
+    return "", None
 
 
 def _page_of(word: str) -> tuple[str, str | None]:

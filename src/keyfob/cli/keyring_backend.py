@@ -5,19 +5,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from keyring.backend import KeyringBackend
+from keyring.compat import properties
 from keyring.credentials import SimpleCredential
 from keyring.errors import PasswordDeleteError, PasswordSetError
 
+from keyfob.errors import KeyfobError
 from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
-    from keyfob.cli import service_login
+    from keyfob import run as running
+    from keyfob.cli.tools import bound_login
+    from keyfob.client.io.sdk import plain_token
 else:  # most services are others': 100 ms
-    service_login = LazyModule("keyfob.cli.service_login")
+    running = LazyModule("keyfob.run")
+    bound_login = LazyModule("keyfob.cli.tools.bound_login")
+    plain_token = LazyModule("keyfob.client.io.sdk.plain_token")
 
+_TOOL = "keyring"  # as `keyfob setup` calls it for pip and uv
 _USERNAME = "__token__"  # as package indexes name the user of a token
 
 
@@ -33,13 +40,16 @@ class CannotDelete(PasswordDeleteError, NotImplementedError):
 class KeyfobKeyring(KeyringBackend):
     """Answers for services that a login's token belongs to, and for no other. Raises as `Session.token`."""
 
-    priority: ClassVar[float] = 1  # below the system's keyring: a password that is stored there for a service stays
+    @properties.classproperty
+    def priority(self) -> float:
+        """Below the system's keyrings: a password that is stored there for a service stays in use."""
+        return 1
 
     def get_password(self, service: str, username: str) -> str | None:  # noqa: ARG002  a token has no user name
-        return service_login.token_for(service)
+        return _token_for(service)
 
     def get_credential(self, service: str, username: str | None) -> SimpleCredential | None:
-        token = service_login.token_for(service)
+        token = _token_for(service)
         return None if token is None else SimpleCredential(username or _USERNAME, token)
 
     def set_password(self, service: str, username: str, password: str) -> NoReturn:  # noqa: ARG002
@@ -47,3 +57,16 @@ class KeyfobKeyring(KeyringBackend):
 
     def delete_password(self, service: str, username: str) -> NoReturn:  # noqa: ARG002
         raise CannotDelete("keyfob deletes no passwords; end a login with keyfob logout")
+
+
+def _token_for(service: str) -> str | None:
+    """Return the token of the login that may be sent to a service; None if there is none. Nobody is asked."""
+    if "://" not in service:
+        return None
+    try:
+        app = bound_login.find_bound(_TOOL, service, None)
+    except KeyfobError:  # settings that cannot be read: another program's password does not depend on them
+        return None
+    if app is None:
+        return None
+    return running.run(plain_token.plain_token(app.session().login)).access_token.reveal()

@@ -42,6 +42,8 @@ MANUAL: Final[dict[str, ManualPage]] = {
             ("keyfob login --no-wait --json && keyfob login --resume", "show the code now, finish later"),
             ("keyfob login --profile work --scope read:orders --scope write:orders", "another login beside the first"),
             ("keyfob login --profile ci --flow machine --secret-env CI_SECRET", "a program as itself, by its secret"),
+            ("keyfob login --add-scope write:orders", "more than this login has so far"),
+            ("keyfob login https://login.example.com/ orders-cli --with-token", "for CI, by the token on stdin"),
         ),
         "docs/login.md",
     ),
@@ -49,6 +51,7 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ((0, "the token is printed"), (3, "the issuer refused"), *_USUAL),
         (
             ('curl -H "Authorization: Bearer $(keyfob token)" https://api.example.com/orders', "for any program"),
+            ('curl -H "$(keyfob token --header)" https://api.example.com/orders', "the same, with the whole header"),
             ("keyfob token --min-ttl 30m", "one that lives half an hour at least, if such can be had"),
             ("keyfob token --json --profile work", "with its scope and until when, of another login"),
         ),
@@ -125,6 +128,38 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ),
         "docs/commands.md#profile",
     ),
+    "switch": ManualPage(
+        ((0, "done"), (4, "there is no login yet"), _NO_VAULT),
+        (
+            ("keyfob switch", "choose from a list"),
+            ("keyfob switch kim@example.com", "the login of this person, profile or issuer"),
+        ),
+        "docs/commands.md#switch",
+    ),
+    "prompt": ManualPage(
+        ((0, "printed, also if it is nothing"),),
+        (
+            ("PS1='$(keyfob prompt) \\$ '", "for bash"),
+            ("setopt PROMPT_SUBST; PROMPT='$(keyfob prompt) %# '", "for zsh"),
+        ),
+        "docs/commands.md#prompt",
+    ),
+    "agent": ManualPage(
+        ((0, "stopped by Ctrl-C"), (3, "a login has more than may be handed out"), _LOGIN_NEEDED, _NO_VAULT),
+        (
+            ("keyfob agent", "for the login in use"),
+            ("keyfob agent orders --audience https://api.example.com --scope read:orders", "for one API and its scope"),
+        ),
+        "docs/agent.md",
+    ),
+    "mcp": ManualPage(
+        ((0, "done"), (3, "the server refused"), *_USUAL),
+        (
+            ("keyfob mcp login https://mcp.example.com/mcp --client-id ID", "find its issuer, and log in there"),
+            ("keyfob mcp proxy https://mcp.example.com/mcp", "what a program that speaks MCP over stdio starts"),
+        ),
+        "docs/mcp.md",
+    ),
     "explain": ManualPage(
         ((0, "explained"),),
         (("keyfob explain", "the login that is meant here"), ("keyfob explain --profile work --json", "for programs")),
@@ -177,11 +212,20 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ),
         "docs/tenant.md",
     ),
+    "new": ManualPage(
+        ((0, "the project is there"), (2, "the name will not do, or is taken")),
+        (
+            ("keyfob new orders", "for argparse"),
+            ("keyfob new orders --framework typer", "for Typer; also click and cyclopts"),
+        ),
+        "docs/embed.md",
+    ),
     "demo": ManualPage(
         ((0, "every call to the API came back as it should"),),
         (
             ("keyfob demo", "log in yourself, in a browser"),
             ("keyfob demo --unattended", "a scripted person goes through the pages"),
+            ("keyfob demo --phishing", "phish a device login, and see which rules stop it"),
         ),
         "docs/login.md",
     ),

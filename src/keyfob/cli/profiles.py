@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, get_args
 
+from keyfob.cli.login_flags import (
+    absolute,
+    find_callbacks,
+    find_credential,
+    find_endpoints,
+    find_identity,
+    refuse_secret_value,
+)
 from keyfob.cli.settings import Setting, SettingKind, Settings, find_settings
+from keyfob.client.io.vault.files import agent_socket
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
-from keyfob.client.model.callback import Callback
+from keyfob.client.model.agent_messages import AgentRequest
 from keyfob.client.model.certificate import CertificateFiles
 from keyfob.client.model.flow_names import read_flow_name
 from keyfob.client.model.presets import expand, habits_of
 from keyfob.client.model.profile import DEFAULT, KEYFOB_LOGIN, command, read_dpop
 from keyfob.client.model.source import read_assertion_audience, read_identity_use
+from keyfob.client.ports import Vault
 from keyfob.errors import LoginRequired, Misuse, Refused, VaultUnavailable
-from keyfob.login import App, Profile, Source, StoredLogin
+from keyfob.login import App, Profile, StoredLogin
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
-SOURCES: Final = (
-    Source("secret", "env", ""), Source("secret", "file", ""), Source("secret", "keyring", ""),
-    Source("key", "env", ""), Source("key", "file", ""), Source("key", "keyring", ""),
-)  # fmt: skip
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-# A value of this form is a key or a token, not the name of a file, variable or keyring entry.
-_SECRET_VALUE: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
 _ORDER: Final[dict[SettingKind, int]] = {kind: place for place, kind in enumerate(get_args(SettingKind))}
 _Pick = Callable[[str, str | None, str | None], str | None]
 
@@ -108,7 +109,7 @@ def choose(flags: Namespace) -> ChosenProfile:
         return ChosenProfile(name, None, found, subject, settings.files)
     chosen = _flag(flags, "flow")
     is_machine = chosen == "machine" if chosen not in {None, "auto"} else stored is not None and stored.is_machine
-    credential, identity = _find_credential(flags), _find_identity(flags)
+    credential, identity = find_credential(flags), find_identity(flags)
     if stored is not None and credential is None and identity is None:
         credential, identity = stored.credential, stored.identity if is_machine else None
     certificate = _find_certificate(pick, found, stored, issuer)
@@ -128,11 +129,11 @@ def choose(flags: Namespace) -> ChosenProfile:
         credential,
         is_machine=is_machine,
         is_resource=is_resource,
-        callbacks=_find_callbacks(flags) or (stored.callbacks if stored else ()),
+        callbacks=find_callbacks(flags) or (stored.callbacks if stored else ()),
         endpoints={
             **(stored.endpoints if stored else {}),
             **preset.endpoints,
-            **_find_endpoints(flags),
+            **find_endpoints(flags),
         },
         allows_password=bool(getattr(flags, "allow_password", False))
         or (stored is not None and stored.allows_password),
@@ -197,7 +198,7 @@ def _find_certificate(
         return None
     for name in (certificate, key):
         if name:
-            _refuse_secret_value(name, "file")
+            refuse_secret_value(name, "file")
     return CertificateFiles(_path(certificate, found["certificate"]), key and _path(key, found["certificate_key"]))
 
 
@@ -206,7 +207,7 @@ def _path(name: str, origin: Setting) -> str:
     if origin.kind == "login":
         return name
     base = Path(origin.where).parent if origin.kind == "config" else Path()
-    return _absolute(str(base / Path(name).expanduser()))
+    return absolute(str(base / Path(name).expanduser()))
 
 
 def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issuer: str) -> tuple[str | None, bool]:
@@ -220,67 +221,6 @@ def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issu
     return pick("audience", before, issuer), False
 
 
-def _find_callbacks(flags: Namespace) -> tuple[str, ...]:
-    ports: list[int] = getattr(flags, "port", None) or []
-    given: list[str] = getattr(flags, "callback", None) or []
-    return (*given, *(Callback(port=port).address(port) for port in ports))
-
-
-def _find_endpoints(flags: Namespace) -> dict[str, str]:
-    given: list[str] = getattr(flags, "endpoint", None) or []
-    pairs = [pair.partition("=") for pair in given]
-    if not all(equals for _, equals, _ in pairs):
-        raise Misuse(
-            "an endpoint is NAME=URL", hint="For example: --endpoint device_authorization_endpoint=https://..."
-        )
-    return {name: url for name, _, url in pairs}
-
-
-def _find_credential(flags: Namespace) -> Source | None:
-    """Return the source of the client's secret or key from the flags."""
-    for source in SOURCES:
-        name = _flag(flags, f"{source.kind}_{source.place}")
-        if name:
-            _refuse_secret_value(name, source.place)
-            return replace(source, name=_absolute(name) if source.place == "file" else name)
-    return None
-
-
-def _find_identity(flags: Namespace) -> Source | None:
-    given = _flag(flags, "identity")
-    source = None if given is None else Source.read(f"identity:{given}")
-    if source is not None and source.name:
-        _refuse_secret_value(source.name, source.place)
-    is_file = source is not None and source.place in {"file", "kubernetes"} and source.name
-    return replace(source, name=_absolute(source.name)) if source is not None and is_file else source
-
-
-def _refuse_secret_value(name: str, place: str) -> None:
-    """Refuse a secret that was typed in place of its location. The message does not repeat it.
-
-    Raises:
-        Misuse: The value is not a location of that kind, or does not exist.
-    """
-    wrong = _SECRET_VALUE.match(name) is not None
-    if place in {"env", "gitlab"}:
-        wrong = wrong or not _VARIABLE.fullmatch(name) or not (name in os.environ or name.isupper())
-    if place == "file":
-        is_bare = not any(letter in name for letter in "/\\.~")
-        wrong = wrong or (is_bare and not Path(name).exists())
-    if place == "keyring":
-        wrong = wrong or not all(name.rpartition("/")[::2])
-    if wrong:
-        raise Misuse(
-            "what stands there is not the place of a secret, key or token, such as a variable or a file",
-            hint="If it was the thing itself, others may have seen it: get a new one, and say where that lies.",
-        )
-
-
-def _absolute(path: str) -> str:
-    """Return an absolute path, so that later commands find the file from any folder."""
-    return str(Path(path).expanduser().absolute())
-
-
 def known_app(flags: Namespace) -> App:
     """Return the login that a command is about.
 
@@ -288,13 +228,48 @@ def known_app(flags: Namespace) -> App:
         LoginRequired: The profile has no login.
         Refused: Another account than the pinned one is logged in.
     """
+    agent = agent_socket()
+    if agent is not None:
+        return _app_of_agent(flags, agent)
     chosen = choose(flags)
+    check_issuer(chosen)
     if chosen.profile is None:
         raise not_logged_in(chosen.name)
     app = app_of(chosen.profile)
     if chosen.subject is not None:
         check_subject(chosen, app.session().stored())
     return app
+
+
+def _app_of_agent(flags: Namespace, socket: Path) -> App:
+    """Return the login of the agent that fits the settings. None is stored here.
+
+    Raises:
+        VaultUnavailable: The agent does not answer.
+        Refused: It offers no such login or several, or another account is pinned.
+    """
+    from keyfob.client.io.agent.agent_vault import AgentVault  # noqa: PLC0415  only programs with KEYFOB_AGENT need it
+
+    settings = find_settings(flags)
+    named = settings.find("issuer")
+    issuer = None if named is None else expand(named.value).issuer
+    found = {
+        name: setting
+        for name in ("client_id", "audience", "resource", "subject")
+        if (setting := settings.find(name, issuer)) is not None
+    }
+    values = {name: setting.value for name, setting in found.items()}
+    request = AgentRequest(
+        profile=settings.name.value if settings.name.kind in {"flag", "environment", "project"} else None,
+        issuer=issuer,
+        client_id=values.get("client_id"),
+        audience=values.get("audience") or values.get("resource"),
+    )
+    answer = (vault := AgentVault(socket, request)).ask()
+    login = answer.login
+    profile = Profile(answer.profile, login.issuer, login.client_id, login.audience, is_resource=answer.is_resource)
+    check_subject(ChosenProfile(answer.profile, profile, found), login)
+    return app_of(profile, vault=vault)
 
 
 def not_logged_in(name: str) -> LoginRequired:
@@ -344,6 +319,31 @@ def _of_login(name: str) -> Profile | None:
     return None if stored is None else Profile(name, stored.issuer, stored.client_id, stored.audience, stored.scope)
 
 
+def check_issuer(chosen: ChosenProfile) -> None:
+    """Compare the issuer of the stored login with the one that a project's file names.
+
+    Raises:
+        LoginRequired: They differ. No token is used, and none is asked for.
+    """
+    named = chosen.settings.get("issuer")
+    if named is None or named.kind != "project":
+        return
+    stored = next((one for one in readable_profiles(chosen.name) if one.name == chosen.name), None)
+    issuer = expand(named.value).issuer
+    if stored is None or stored.issuer == issuer:
+        return
+    others = [one.name for one in readable_profiles() if one.issuer == issuer]
+    hint = (
+        f"Name the profile that is: --profile {others[0]}"
+        if others
+        else f"If you trust it: {first_login('NAME', issuer)}"
+    )
+    raise LoginRequired(
+        f"{named.where} names the issuer {issuer}, and the profile {chosen.name} is logged in at {stored.issuer}",
+        hint=hint,
+    )
+
+
 def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
     """Compare the logged-in account with the pinned one.
 
@@ -362,7 +362,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
     )
 
 
-def app_of(profile: Profile, store: str | None = None) -> App:
+def app_of(profile: Profile, store: str | None = None, vault: Vault | None = None) -> App:
     """Return the `App` of a profile; `store` is a storage choice that was just given."""
     app = App(
         issuer=profile.issuer,
@@ -382,6 +382,7 @@ def app_of(profile: Profile, store: str | None = None) -> App:
         username=profile.username,
         flow=profile.flow,
         store=store,
+        vault=vault,
         ca=profile.ca,
         assertion_audience=profile.assertion_audience,
         identity=profile.identity,

@@ -16,13 +16,15 @@ MARK_KEPT = "keyfob-kept 1"
 _OTHERS = 0o077
 _LARGEST = 64 * 1024
 # These variables do not change which token is printed; any other KEYFOB_* may.
-_HARMLESS = ("KEYFOB_PROFILE", "KEYFOB_HOME", "KEYFOB_STORE", "KEYFOB_DEBUG", "KEYFOB_PASSPHRASE_FILE", "KEYFOB_DATA",
+HARMLESS = ("KEYFOB_PROFILE", "KEYFOB_HOME", "KEYFOB_STORE", "KEYFOB_DEBUG", "KEYFOB_PASSPHRASE_FILE", "KEYFOB_DATA",
              "KEYFOB_DATABASE", "KEYFOB_KEYS", "KEYFOB_MASTER_KEY",
              "KEYFOB_ACCESS_TOKEN")  # fmt: skip
 _PROJECT_FILE = ".keyfob.toml"
 CHOICE = "profile"  # a file with the name that `keyfob profile use` was given
 _CONFIG_FILE = "config.toml"
 _LONGEST_NAME = 64
+HEADER_FLAG = "--header"
+HEADER = "Authorization: Bearer "
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -72,7 +74,7 @@ def seen(path: str) -> str:
 def changes_nothing() -> bool:
     """Whether no setting in the environment or a project file could select another token."""
     for name in os.environ:
-        if name.startswith("KEYFOB_") and name not in _HARMLESS:
+        if name.startswith("KEYFOB_") and name not in HARMLESS:
             return False
     folder = os.getcwd()
     while True:
@@ -110,10 +112,11 @@ def asked(words: list[str]) -> tuple[str, int] | None:
         else:
             return None
     profile = profile or os.environ.get("KEYFOB_PROFILE") or ""
-    return None if profile and not _is_name(profile) else (profile, least)
+    return None if profile and not is_name(profile) else (profile, least)
 
 
-def _is_name(profile: str) -> bool:
+def is_name(profile: str) -> bool:
+    """Whether it could be a profile's name."""
     if not profile.isascii() or len(profile) > 40 or not profile[:1].isalnum():
         return False
     return profile.replace(".", "").replace("-", "").replace("_", "").isalnum()
@@ -129,19 +132,19 @@ def _chosen(home: str) -> str:
         name = os.read(descriptor, _LONGEST_NAME).decode("ascii").strip()
     finally:
         os.close(descriptor)
-    return name if _is_name(name) else ""
+    return name if is_name(name) else ""
 
 
 def look_up(words: list[str]) -> str | None:
-    """Return the token to print, or None if the ordinary path must run."""
-    wanted = asked(words)
+    """Return the line to print, or None if the ordinary path must run."""
+    wanted = asked([word for word in words if word != HEADER_FLAG])
     if wanted is None or not changes_nothing():
         return None
     profile, least = wanted
     home = place("")[1]
     profile = profile or (_chosen(home) if home else "")
     found = valid_token(profile, least) if profile else None
-    return None if found is None else found[0]
+    return None if found is None else f"{HEADER if HEADER_FLAG in words else ''}{found[0]}"
 
 
 def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:

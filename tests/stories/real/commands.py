@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,16 +60,25 @@ class Commands:
         return process, issuer, password
 
 
+@contextmanager
+def running(folder: Path) -> Iterator[Commands]:
+    """Yield commands with this folder, and end what they started."""
+    made = Commands(folder)
+    try:
+        yield made
+    finally:
+        for process in made.running:
+            process.kill()
+            process.wait(10)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
 @pytest.fixture
 def commands(tmp_path: Path) -> Iterator[Commands]:
-    made = Commands(tmp_path)
-    yield made
-    for process in made.running:
-        process.kill()
-        process.wait(10)
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+    with running(tmp_path) as made:
+        yield made
 
 
 def next_event(process: subprocess.Popen[str], name: str) -> dict[str, str]:

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from dataclasses import replace
 
 from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
+from keyfob.cli.first_login import complete, read_words
 from keyfob.cli.flags import add_json_flag, add_profile_flag, duration, port
-from keyfob.cli.profiles import (
-    SOURCES,
-    ChosenProfile,
-    app_of,
-    check_subject,
-    choose,
-    name_of,
-    profile_of,
-    readable_profiles,
-)
+from keyfob.cli.login_flags import SOURCES
+from keyfob.cli.profiles import ChosenProfile, app_of, check_subject, name_of, profile_of
+from keyfob.client.flows.given_token import LARGEST
 from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
-from keyfob.client.model.presets import NAMES, expand
+from keyfob.client.model.presets import NAMES
 from keyfob.client.model.profile import DPOP, command
 from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
 from keyfob.client.session.login import is_other_client
+from keyfob.client.session.report import greeting
 from keyfob.client.session.storage import refuse_other
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut, VaultUnavailable
 from keyfob.login import App, Assurance, Notice, Profile, StoredLogin
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
 from keyfob.run import run as run_flow
 
 _FLOWS = ("auto", "browser", "device", "paste", "machine", "password")
@@ -49,7 +48,10 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--client-id", metavar="ID", help="this program's, at that issuer")
     parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
-    parser.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
+    scopes = parser.add_mutually_exclusive_group()
+    scopes.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
+    scopes.add_argument("--add-scope", metavar="NAMES", action="append", help="what to ask for beside what this login "
+                        "has; may be said again")  # fmt: skip
     parser.add_argument("--exact-scope", action="store_true", help="ask for that alone; else openid, profile, email "
                         "and offline_access are added, as far as the issuer knows them")  # fmt: skip
     parser.add_argument("--flow", choices=_FLOWS, help="how to log in; auto is the safest that works here")
@@ -63,6 +65,10 @@ def configure(parser: ArgumentParser) -> None:
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument("--no-wait", action="store_true", help="show a code and come back at once; then --resume")
     waiting.add_argument("--resume", action="store_true", help="go on waiting for the person who was shown a code")
+    waiting.add_argument("--with-token", action="store_true", help="for CI: keep the access token on stdin; it is not "
+                         "renewed")  # fmt: skip
+    parser.add_argument("--clipboard", action="store_true", help="with a code: copy it, also over SSH if the terminal "
+                        "allows (OSC 52)")  # fmt: skip
     back = parser.add_argument_group("where the browser comes back to, if the issuer compares that")
     back.add_argument("--port", metavar="N", action="append", type=port, help="of 127.0.0.1; may be said again")
     back.add_argument(
@@ -106,19 +112,18 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    _read_words(flags)
-    chosen = choose(flags)
-    if chosen.profile is None and "issuer" in chosen.settings and not flags.json and output.has_user():
-        flags.client_id = _ask_client_id(chosen.settings["issuer"].value)
-        chosen = choose(flags)
+    read_words(flags)
+    chosen = complete(flags)
     profile = _pending_profile(flags) if flags.resume else profile_of(chosen)
+    if flags.add_scope:
+        profile = _with_added_scope(profile, Scope.read(" ".join(flags.add_scope)))
     app = app_of(profile, store=flags.store)
     log_in = _pinned_to(chosen, app, _login_step(flags, app, chosen.subject))
     if not flags.json:
         stored = _at_terminal(log_in, profile)
         ProfileFiles().save(app.profile)
         if stored is not None:
-            output.remark(_greeting(stored, profile))
+            output.remark(greeting(stored, is_machine=profile.is_machine))
             output.detail(f"Next: {command('token', profile.name)}, or {command('call URL', profile.name)}")
         else:
             output.remark(f"when it is approved, run: {_resume_command(profile.name)}")
@@ -137,24 +142,12 @@ def run(flags: Namespace) -> int:
     return DONE
 
 
-def _read_words(flags: Namespace) -> None:
-    """Take the words after `login` as the issuer and the client id.
-
-    Raises:
-        Misuse: The flags say them too.
-    """
-    for word, name, flag in (("url", "issuer", "--issuer"), ("id", "client_id", "--client-id")):
-        value = getattr(flags, word)
-        if value is not None and getattr(flags, name) is not None:
-            raise Misuse(f"{flag} is given twice, as a flag and as a word", hint="Say it once.")
-        setattr(flags, name, getattr(flags, name) if value is None else value)
-
-
-def _ask_client_id(issuer: str) -> str:
-    """Ask the user for the client id. The one of another profile at that issuer is offered."""
-    expanded = expand(issuer).issuer
-    known = {found.client_id for found in readable_profiles() if found.issuer == expanded}
-    return output.asked(f"client id, as registered at {expanded}", known.pop() if len(known) == 1 else "")
+def _with_added_scope(profile: Profile, added: Scope) -> Profile:
+    """Return the profile with the scope of its login and more. What keyfob adds by itself is not stored."""
+    own = Scope()
+    with contextlib.suppress(KeyfobError):
+        own = app_of(profile).session().stored().scope - profile.added_scope
+    return replace(profile, scope=profile.scope | own | added)
 
 
 _LogIn = Callable[[Callable[[Notice], None] | None], StoredLogin | None]
@@ -237,6 +230,13 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
 
         return begin
     may_replace_account = _account_switch(flags, pinned, _other_login(flags, app))
+    if flags.with_token:
+        if assurance:
+            raise Misuse("--acr, --max-age and --prompt are about a user's login, and --with-token makes none")
+        given = _given_token()
+        return lambda notify: run_flow(
+            app.login(app.find_world(notify)).take_token(given, may_replace_account=may_replace_account)
+        )
 
     def accepts(stored: StoredLogin) -> bool:
         # --switch-account asks for a new login: a login of another process does not do.
@@ -245,14 +245,30 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
     if flags.resume:
         return lambda notify: app.resume(notify, may_replace_account=may_replace_account, accepts=accepts)
     ask = events.ask if flags.json else None
-    return lambda notify: app.log_in(
-        notify,
-        ask=ask,
-        opens_page=flags.open,
-        assurance=assurance,
-        may_replace_account=may_replace_account,
-        accepts=accepts,
-    )
+
+    def log_in(notify: Callable[[Notice], None] | None) -> StoredLogin:
+        with app.at_screen(notify, ask, copies_code=flags.clipboard) as world:
+            return run_flow(
+                app.login(world).log_in(
+                    opens_page=flags.open,
+                    assurance=assurance,
+                    may_replace_account=may_replace_account,
+                    accepts=accepts,
+                )
+            )
+
+    return log_in
+
+
+def _given_token() -> Secret:
+    """Return what stdin contains.
+
+    Raises:
+        Misuse: It is a terminal, where a token would be shown, or empty.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        raise Misuse("--with-token reads the token from stdin", hint="For example: keyfob login --with-token < FILE")
+    return Secret(sys.stdin.read(LARGEST + 1))
 
 
 def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
@@ -320,9 +336,3 @@ def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
             ours = _login_command(profile)
             problem.more = {"run": ours, "run_and_show_events": f"{ours} --json"}
         raise
-
-
-def _greeting(stored: StoredLogin, profile: Profile) -> str:
-    """Return the message of success. Without an ID token, a user's name is not known."""
-    who = stored.person or stored.subject or (stored.client_id if profile.is_machine else None)
-    return f"logged in as {who} at {stored.issuer}" if who else f"logged in at {stored.issuer}"

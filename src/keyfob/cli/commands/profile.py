@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from datetime import UTC, datetime
 from typing import cast
 
 from keyfob.cli import output
@@ -13,12 +12,11 @@ from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import add_json_flag
 from keyfob.cli.parser import sentence
 from keyfob.cli.profiles import choose, known_names, stored_app
+from keyfob.client.io.known_logins import known_logins
 from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.profile import DEFAULT, check_name
-from keyfob.client.session.freshness import login_status
-from keyfob.errors import KeyfobError, LoginRequired, Misuse
-from keyfob.login import App
+from keyfob.errors import LoginRequired, Misuse
 from keyfob.run import run as blocking
 
 
@@ -44,29 +42,16 @@ def run(flags: Namespace) -> int:
 def _list(flags: Namespace) -> int:
     in_use = choose(Namespace()).name
     rows: list[tuple[str, ...]] = []
-    for name in known_names():
-        profile, state = _state_of(name)
-        issuer = "" if profile is None else profile.profile.issuer
+    for login in known_logins():
+        is_in_use = login.name == in_use
         if flags.json:
-            output.result_object({"profile": name, "in_use": name == in_use, "issuer": issuer or None, "state": state})
-        rows.append(("*" if name == in_use else " ", name, state, issuer))
+            output.result_object({"profile": login.name, "in_use": is_in_use, "issuer": login.issuer or None,
+                                  "name": login.who or None, "state": login.state})  # fmt: skip
+        rows.append(("*" if is_in_use else " ", login.name, login.state, login.issuer, login.who))
     if not flags.json:
         for line in output.columns(rows) if rows else ["there is none yet; the first keyfob login makes one"]:
             output.result(line)
     return DONE
-
-
-def _state_of(name: str) -> tuple[App | None, str]:
-    """Return the profile, which may be damaged, and its state."""
-    try:
-        app = stored_app(name)
-        if app is None:
-            return None, LoginRequired.default_code
-        return app, login_status(app.session().stored(), datetime.now(UTC), is_machine=app.profile.is_machine).state
-    except LoginRequired:
-        return stored_app(name), "login-needed"
-    except KeyfobError as problem:
-        return None, problem.code
 
 
 def _show(flags: Namespace) -> int:

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import add_json_flag, add_profile_flag
-from keyfob.cli.profiles import app_of, check_subject, choose, known_names, not_logged_in, stored_app
+from keyfob.cli.profiles import (
+    app_of,
+    check_issuer,
+    check_subject,
+    choose,
+    known_app,
+    known_names,
+    not_logged_in,
+    stored_app,
+)
+from keyfob.cli.settings import Setting
 from keyfob.client.io.state.pending_files import PendingFiles
+from keyfob.client.io.vault.files import agent_socket
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.profile import command
 from keyfob.client.model.storage_choice import WORDS, Place
 from keyfob.client.session.freshness import LoginStatus, login_status
+from keyfob.client.session.report import NOT_LOGGED_IN, status_facts, status_members, status_words
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
 from keyfob.login import App, StoredLogin
 from keyfob.protocol.http import Request
 
 _OK = 200
-_NOT_LOGGED_IN = LoginStatus("login-needed", None, renews=False, refresh_until=None, ends_at=None)
-_WORDS = {
-    "logged-in": "logged in",
-    "lapsed-but-renews": "logged in; the access token has lapsed, and the next use renews it",
-    "login-needed": "not logged in",
-    "offline-unknown": "unknown: the issuer did not answer",
-    "vault-unavailable": "unknown: the vault cannot be opened",
-}
 _EXITS = {
     "logged-in": DONE,
     "lapsed-but-renews": DONE,
@@ -48,6 +53,7 @@ class Report:
         place: Where the vault's key is stored, or "file"; None if that is not decided yet.
         problem: The error while the state was determined.
         is_known: Whether issuer and client id are known.
+        pinned: The settings by which a project's file selects this login.
     """
 
     name: str
@@ -58,6 +64,7 @@ class Report:
     is_sealed: bool = False
     problem: KeyfobError | None = None
     is_known: bool = True
+    pinned: Mapping[str, Setting] = field(default_factory=dict[str, Setting])
 
     @property
     def waits(self) -> bool:
@@ -94,9 +101,14 @@ def _chosen_report(flags: Namespace) -> Report:
     Raises:
         Refused: Another account than the pinned one is logged in.
     """
+    if agent_socket() is not None:
+        given = known_app(flags)
+        return _report(given.profile.name, given, is_online=False)
     chosen = choose(flags)
+    check_issuer(chosen)
     app = None if chosen.profile is None else app_of(chosen.profile)
-    report = _report(chosen.name, app, is_online=False)
+    pinned = {name: setting for name, setting in chosen.settings.items() if setting.kind == "project"}
+    report = replace(_report(chosen.name, app, is_online=False), pinned=pinned)
     if report.stored is None or app is None:
         return report
     check_subject(chosen, report.stored)
@@ -107,19 +119,21 @@ def _stored_report(name: str, *, is_online: bool) -> Report:
     try:
         app = stored_app(name)
     except KeyfobError as problem:
-        return Report(name, replace(_NOT_LOGGED_IN, state="vault-unavailable"), problem=problem)
+        return Report(name, replace(NOT_LOGGED_IN, state="vault-unavailable"), problem=problem)
     return _report(name, app, is_online=is_online)
 
 
 def _report(name: str, app: App | None, *, is_online: bool) -> Report:
     if app is None:
-        return Report(name, _NOT_LOGGED_IN, is_known=False)
+        return Report(name, NOT_LOGGED_IN, is_known=False)
     try:
         stored = app.session().stored()
     except LoginRequired:
-        return Report(name, _NOT_LOGGED_IN)
+        return Report(name, NOT_LOGGED_IN)
     except VaultUnavailable as problem:
-        return Report(name, replace(_NOT_LOGGED_IN, state="vault-unavailable"), problem=problem)
+        return Report(name, replace(NOT_LOGGED_IN, state="vault-unavailable"), problem=problem)
+    if not isinstance(app.vault, FileVault):
+        return Report(name, login_status(stored, datetime.now(UTC), is_machine=False), stored)
     seals = Seals()
     found = Report(
         name,
@@ -142,7 +156,7 @@ def _ask_issuer(report: Report, app: App) -> Report:
     except (Unreachable, Malformed) as problem:
         return replace(report, status=replace(report.status, state="offline-unknown"), problem=problem)
     except LoginRequired as problem:
-        return replace(report, status=replace(_NOT_LOGGED_IN, access_until=report.status.access_until),
+        return replace(report, status=replace(NOT_LOGGED_IN, access_until=report.status.access_until),
                        was_asked=True, problem=problem)  # fmt: skip
     except Refused as problem:  # for example of the client: the login may be good, and its token is
         return replace(report, was_asked=True, problem=problem)
@@ -164,7 +178,7 @@ def _ask_userinfo(report: Report, app: App) -> Report:
     answer = app.session().send(Request("GET", address))
     if answer.status == 401:  # 403 says that the token is not for this endpoint (RFC 6750 §3.1)
         problem = Refused("the issuer does not know the access token any more")
-        return replace(report, status=_NOT_LOGGED_IN, was_asked=True, problem=problem)
+        return replace(report, status=NOT_LOGGED_IN, was_asked=True, problem=problem)
     if answer.status != _OK or report.stored.subject is None:
         return report  # without an ID token there is no subject to compare with
     from keyfob.client.flows.id_token import check_userinfo  # noqa: PLC0415  loads cryptography; only --online needs it
@@ -179,25 +193,16 @@ def _members(report: Report) -> dict[str, object]:
         "profile": report.name,
         "state": status.state,
         "asked": report.was_asked,
-        "issuer": stored and stored.issuer,
-        "client_id": stored and stored.client_id,
-        "audience": stored and stored.audience,
-        "subject": stored and stored.subject,
-        "name": stored and stored.person,
-        "scope": stored and stored.scope.write(),
-        "access_expires_at": output.instant(status.access_until),
-        "renews": status.renews,
-        "refresh_expires_at": output.instant(status.refresh_until),
-        "session_ends_at": output.instant(status.ends_at),
-        "bound": stored is not None and stored.is_bound,
+        **status_members(stored, status),
         "waiting": report.waits,
         "store": None if stored is None else {"place": report.place, "sealed": report.is_sealed},
+        "pinned": {name: setting.value for name, setting in report.pinned.items()},
         "problem": None if problem is None else output.error_members(problem),
     }
 
 
 def _print(report: Report) -> None:
-    output.result(f"{report.name}: {_words(report)}")
+    output.result(f"{report.name}: {status_words(report.status, datetime.now(UTC))}")
     for line in output.columns(_facts(report) or [("", "")]):
         if line:
             output.result(f"  {line}")
@@ -212,34 +217,26 @@ def _print(report: Report) -> None:
         )
 
 
-def _words(report: Report) -> str:
-    """Return the state in words. An access token may be good for a while after its login has ended."""
-    until = report.status.access_until
-    if report.status.state == "login-needed" and until is not None and until > datetime.now(UTC):
-        return f"the login has ended; its access token may work until {output.clock(until)}"
-    return _WORDS[report.status.state]
-
-
 def _facts(report: Report) -> list[tuple[str, str]]:
-    stored, status = report.stored, report.status
-    if stored is None:
+    if report.stored is None:
         return []
-    access = "the API says otherwise" if status.access_until is None else output.clock(status.access_until)
-    ends = "unknown: the issuer does not say" if status.ends_at is None else output.clock(status.ends_at)
     facts = [
-        ("issuer", stored.issuer),
-        ("who", stored.person or stored.subject),
-        ("access until", access),
-        ("refresh until", None if status.refresh_until is None else output.clock(status.refresh_until)),
-        ("session ends", ends if status.renews else None),
-        ("bound", _bound(stored)),
-        ("kept", WORDS[report.place] if report.is_sealed and report.place else WORDS["file"]),
+        *status_facts(report.stored, report.status),
+        ("kept", _place(report)),
         ("asked", "the issuer, just now" if report.was_asked else None),
+        ("pinned", _pinned(report)),
     ]
     return [(name, value) for name, value in facts if value]
 
 
-def _bound(stored: StoredLogin) -> str | None:
-    if stored.certificate is not None:
-        return "to this program's certificate (mTLS)"
-    return "to a key of this login (DPoP)" if stored.is_bound else None
+def _place(report: Report) -> str:
+    if agent_socket() is not None:
+        return "where keyfob agent runs (KEYFOB_AGENT)"
+    return WORDS[report.place] if report.is_sealed and report.place else WORDS["file"]
+
+
+def _pinned(report: Report) -> str | None:
+    """Return what a project's file names, and which file that is."""
+    if not report.pinned:
+        return None
+    return f"{', '.join(report.pinned)}, by {next(iter(report.pinned.values())).where}"

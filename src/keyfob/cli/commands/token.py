@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
-from keyfob.cli.flags import add_json_flag, add_profile_flag, duration
+from keyfob.cli.flags import add_profile_flag, duration
 from keyfob.cli.profiles import known_app
+from keyfob.errors import Refused
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -18,7 +19,9 @@ def configure(parser: ArgumentParser) -> None:
         metavar="TIME",
         help="how long it must still live: 90s, 5m, 2h (default 1m, or a quarter of a life shorter than 4m)",
     )
-    add_json_flag(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--header", action="store_true", help="print the header that carries it, Authorization")
+    form.add_argument("--json", action="store_true", help="for programs: one JSON object")
 
 
 def run(flags: Namespace) -> int:
@@ -32,6 +35,10 @@ def run(flags: Namespace) -> int:
         left = stored.expires_at - stored.skew - datetime.now(UTC)
         if left < (stored.renewal_window if min_ttl is None else min_ttl):
             output.remark(f"this token lives for {output.span(left)} only; no longer one could be had")
+    if stored.token_type == "DPoP" and flags.header:
+        hint = "Use keyfob call, or log in to another profile with --dpop off"
+        raise Refused("this token works only with proofs of its key, and no header does that", code="token-bound",
+                      hint=hint)  # fmt: skip
     if stored.token_type == "DPoP":
         output.remark("this token works only with proofs of this login's key (DPoP); keyfob call makes them")
     if stored.certificate is not None:
@@ -46,6 +53,6 @@ def run(flags: Namespace) -> int:
             }
         )
     else:
-        output.result(token)
+        output.result(f"Authorization: Bearer {token}" if flags.header else token)
     app.make_quick()
     return DONE

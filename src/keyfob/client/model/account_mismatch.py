@@ -17,6 +17,11 @@ def keep_account(_before: StoredLogin, _after: StoredLogin) -> bool:
     return False
 
 
+def accept_any_account(_before: StoredLogin, _after: StoredLogin) -> bool:
+    """Replace any stored login: this was decided before."""
+    return True
+
+
 def accept_any(_: StoredLogin) -> bool:
     """Accept any login that another process made for the same request."""
     return True

@@ -8,7 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
+from keyfob.client.model.account_mismatch import (
+    AcceptsLogin,
+    MayReplaceAccount,
+    accept_any,
+    accept_any_account,
+    keep_account,
+)
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
@@ -20,7 +26,7 @@ from keyfob.lazy import LazyModule
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from keyfob.client.flows import discovery, interactive, login_lock, logout
+    from keyfob.client.flows import discovery, given_token, interactive, login_lock, logout
     from keyfob.client.flows.choice import Choice
     from keyfob.client.model import lock_holder, notices
     from keyfob.client.model.lock_holder import LockHolder
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
 else:  # a stored token needs no flow, no notice and no call: 70 ms
     discovery = LazyModule("keyfob.client.flows.discovery")
     interactive = LazyModule("keyfob.client.flows.interactive")
+    given_token = LazyModule("keyfob.client.flows.given_token")
     login_lock = LazyModule("keyfob.client.flows.login_lock")
     logout = LazyModule("keyfob.client.flows.logout")
     lock_holder = LazyModule("keyfob.client.model.lock_holder")
@@ -84,6 +91,34 @@ class Login(Renewal):
             else:
                 holder = lock_holder.LockHolder.of(self.profile, assurance)
                 stored = await self._under_login_lock(holder, log_in, may_replace_account, accepts, replaced)
+        await self._end_all(replaced)
+        return stored
+
+    async def take_token(self, given: Secret, *, may_replace_account: MayReplaceAccount = keep_account) -> StoredLogin:
+        """Store an access token that the user has from elsewhere, as a login that ends with it.
+
+        Args:
+            given: The token, or a JSON object with it.
+            may_replace_account: As for `log_in`.
+
+        Raises:
+            Misuse: It is no access token.
+            Refused: It has expired, is for another issuer or API, or another account than before.
+            KeyfobError: The issuer's metadata cannot be had, or the login cannot be stored.
+        """
+        await self._prepare()
+        metadata = await self.metadata()
+        stored = given_token.read_given_token(given, self.profile, metadata, self._world.now().wall)
+        before = await self._load_any()
+        if before is not None and before.access_token == stored.access_token:
+            return before
+        async with self._ending() as replaced:
+            if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
+                refuse_other(self.profile)  # the token is the user's own, and is not revoked
+            if before is not None and is_other_account(before, stored) and not may_replace_account(before, stored):
+                raise Refused("this token is another person's than the login before, which is kept",
+                              code="account-mismatch", hint=self._mismatch_hint())  # fmt: skip
+            stored = await self._store_login(stored, accept_any_account, replaced)
         await self._end_all(replaced)
         return stored
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -19,7 +20,8 @@ class GoogleCredentials(Credentials):
     """For `storage.Client(credentials=...)`, `AuthorizedSession(...)` and gRPC."""
 
     def __init__(self, login: Login) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # google-auth has a few types
+        initialize: Callable[[], None] = super().__init__  # google-auth has no types here
+        initialize()
         self._login = login
 
     def refresh(self, request: object) -> None:  # noqa: ARG002  the login has its own connection

@@ -6,6 +6,7 @@ countdown. Text from a server is printed without its control characters.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import shutil
@@ -62,7 +63,7 @@ class Terminal:
     def __init__(
         self, out: TextIO, *, live: bool, colour: bool, columns: int = 80, rows: int = 50, program: str = "keyfob"
     ) -> None:
-        """Describe the screen.
+        """Describe the screen. `copies_code` may be set later: whether a code goes to the clipboard.
 
         Args:
             out: Where to write.
@@ -72,6 +73,7 @@ class Terminal:
             rows: The height in lines.
             program: The name that each remark begins with; "" for none.
         """
+        self.copies_code = False
         self._out = out
         self._live = live
         self._colour = colour
@@ -146,6 +148,10 @@ class Terminal:
             return Pasted(Secret(typed))
         return DeviceRequested() if self._offers_code and typed.lower() in _CODE_KEYS else None
 
+    def remark(self, text: str) -> None:
+        """Print a remark that begins with the program's name."""
+        self._print(text)
+
     def clear(self) -> None:
         """Erase the countdown."""
         self._rewrite("")
@@ -182,6 +188,8 @@ class Terminal:
 
     def _show_code(self, notice: CodeShown) -> None:
         self._await("you to approve", notice.expires_in)
+        if self.copies_code:
+            self._copy(printable(notice.user_code))
         screen = CodeScreen(
             printable(notice.verification_uri),
             self._large(printable(notice.user_code)),
@@ -197,6 +205,14 @@ class Terminal:
             picture = []
         # With colour, white on black on any terminal.
         self._write(screen.lines([self._coloured(line) for line in picture], width, self._columns, self._rows))
+
+    def _copy(self, code: str) -> None:
+        """Copy the code by the terminal itself (OSC 52), which works over SSH; terminals may ignore it."""
+        if self._live:
+            self._out.write(f"\033]52;c;{base64.b64encode(code.encode()).decode('ascii')}\a")
+            self._print("the code is in the clipboard, if this terminal allows that")
+        else:
+            self._print("the code is not copied: this is no terminal")
 
     def _show_address(self, notice: BrowserOpened) -> None:
         self._await("your browser", notice.expires_in)

@@ -13,9 +13,10 @@ from io import BufferedWriter
 from pathlib import Path
 from typing import Final, NoReturn
 
-from keyfob.errors import Code, VaultUnavailable
+from keyfob.errors import Code, Misuse, VaultUnavailable
 from keyfob.io.folders import platform_folder
 
+AGENT_VARIABLE: Final = "KEYFOB_AGENT"
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
@@ -29,6 +30,20 @@ _NAPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)  # seconds
 def home() -> Path:
     """Return keyfob's state folder: `KEYFOB_HOME`, or the platform's folder for application state."""
     return platform_folder("KEYFOB_HOME", "keyfob", unix_variable="XDG_STATE_HOME", unix_default=".local/state")
+
+
+def agent_socket() -> Path | None:
+    """Return the socket of the `keyfob agent` that KEYFOB_AGENT names; None without one.
+
+    Raises:
+        Misuse: It is no absolute path.
+    """
+    named = os.environ.get(AGENT_VARIABLE)
+    if not named:
+        return None
+    if not Path(named).is_absolute():
+        raise Misuse("KEYFOB_AGENT is not the absolute path of a socket", code="setting-wrong")
+    return Path(named)
 
 
 def make_folder(folder: Path) -> None:

@@ -259,6 +259,13 @@ class ProfileFiles:
                 flags=command("login URL CLIENT_ID", name),
             ) from None
 
+    def saved_at(self, name: str) -> float:
+        """Return when the settings were last saved, by their file; 0 without a file."""
+        try:
+            return self._path(name).stat().st_mtime
+        except OSError:
+            return 0
+
     def save(self, profile: Profile) -> None:
         write_private(self._path(profile.name), profile.write())
 

@@ -1,0 +1,106 @@
+"""What `keyfob login` asks at the terminal: the issuer, the client id, and whether a project's issuer is meant."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from keyfob.cli import output
+from keyfob.cli.profiles import ChosenProfile, choose, readable_profiles
+from keyfob.cli.settings import Setting
+from keyfob.client.io.vault.vault_file import ProfileFiles
+from keyfob.client.model.presets import NAMES, expand
+from keyfob.client.model.profile import command
+from keyfob.errors import LoginDeclined, LoginRequired, Misuse
+from keyfob.protocol.address import is_safe
+
+_MOST_OFFERED = 9
+
+
+def read_words(flags: Namespace) -> None:
+    """Take the words after `login` as the issuer and the client id.
+
+    Raises:
+        Misuse: The flags say them too.
+    """
+    for word, name, flag in (("url", "issuer", "--issuer"), ("id", "client_id", "--client-id")):
+        value = getattr(flags, word)
+        if value is not None and getattr(flags, name) is not None:
+            raise Misuse(f"{flag} is given twice, as a flag and as a word", hint="Say it once.")
+        setattr(flags, name, getattr(flags, name) if value is None else value)
+
+
+def complete(flags: Namespace) -> ChosenProfile:
+    """Choose the profile to log in with. Ask at a terminal for an issuer or client id that is missing.
+
+    Raises:
+        LoginRequired: A project's file names an issuer that is new here, and there is no user to ask.
+        LoginDeclined: The user does not mean that issuer.
+        Misuse: The answer is no issuer.
+    """
+    chosen = choose(flags)
+    has_user = not flags.json and output.has_user()
+    _agree_on_issuer(chosen, has_user=has_user)
+    if chosen.profile is not None or not has_user:
+        return chosen
+    if "issuer" not in chosen.settings:
+        flags.issuer = _ask_issuer()
+        chosen = choose(flags)
+    if chosen.profile is None:
+        flags.client_id = _ask_client_id(chosen.settings["issuer"].value)
+        chosen = choose(flags)
+    return chosen
+
+
+def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
+    """Ask before a login at an issuer that only a project's file names. The file may be a stranger's."""
+    strange = _unknown_issuer(chosen)
+    if strange is None:
+        return
+    if not has_user:
+        problem = LoginRequired(
+            f"{strange.where} names an issuer that you have never logged in to, and nobody is here to be asked",
+            code="new-issuer",
+        )
+        problem.hint = f"If you trust it, run: {command(f'login {strange.value}', chosen.name)}"
+        raise problem
+    output.remark(f"{strange.where} names an issuer that you have never logged in to:")
+    output.detail(expand(strange.value).issuer)
+    if not output.agreed("do you trust it, and log in there?"):
+        raise LoginDeclined("no login was started", hint="Nothing was opened, and nothing is kept.")
+
+
+def _unknown_issuer(chosen: ChosenProfile) -> Setting | None:
+    """Return the issuer that a project's file names if the user has no profile there: the file may be a stranger's."""
+    named = chosen.settings.get("issuer")
+    if named is None or named.kind != "project":
+        return None
+    issuer = expand(named.value).issuer
+    return None if any(profile.issuer == issuer for profile in readable_profiles()) else named
+
+
+def _ask_issuer() -> str:
+    """Ask for the issuer. The last ones are offered by number, the newest as the default."""
+    known = _issuers_by_use()[:_MOST_OFFERED]
+    for number, issuer in enumerate(known, 1):
+        output.detail(f"{number}  {issuer}")
+    said = output.asked("issuer, its address or " + NAMES, known[0] if known else "")
+    if said.isascii() and said.isdigit() and 0 < int(said) <= len(known):
+        return known[int(said) - 1]
+    issuer = expand(said).issuer if said else ""
+    if not is_safe(issuer):
+        raise Misuse("that is no issuer", hint="It looks like https://login.example.com/ or auth0:TENANT.REGION")
+    return said
+
+
+def _issuers_by_use() -> list[str]:
+    """Return the issuers of all profiles, the one with the newest login first."""
+    files = ProfileFiles()
+    newest = sorted(readable_profiles(), key=lambda profile: files.saved_at(profile.name), reverse=True)
+    return list(dict.fromkeys(profile.issuer for profile in newest))
+
+
+def _ask_client_id(issuer: str) -> str:
+    """Ask for the client id. The one of another profile at that issuer is offered."""
+    expanded = expand(issuer).issuer
+    known = {found.client_id for found in readable_profiles() if found.issuer == expanded}
+    return output.asked(f"client id, as registered at {expanded}", known.pop() if len(known) == 1 else "")

@@ -1,0 +1,98 @@
+"""A login made of an access token that the user has from elsewhere, such as a CI system (RFC 6750, RFC 9068 §2.2)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from keyfob.client.model.profile import Profile
+from keyfob.client.model.stored_login import StoredLogin
+from keyfob.errors import Malformed, Misuse, Refused
+from keyfob.jose.tokens import peek
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.metadata import ServerMetadata
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
+
+LARGEST: Final = 64 * 1024
+_HINT: Final = "Send the access token alone, or what keyfob token --json prints."
+
+
+def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, now: datetime) -> StoredLogin:
+    """Return a login that lasts as long as a given access token. It has no refresh token.
+
+    The claims of a JWT are read and not verified: the API does that. They only tell a wrong token early.
+
+    Args:
+        given: The token, or a JSON object with `access_token` and perhaps `expires_at` and `scope`.
+        profile: The login that it is for.
+        metadata: The issuer's.
+        now: The present time.
+
+    Raises:
+        Misuse: There is no access token, or one that needs a key.
+        Refused: It has expired, or is for another issuer or API.
+    """
+    token, members = _split(given)
+    claims = peek(token)[1] or Fields({}, "access token")
+    if claims.values.get("cnf") is not None or (members.optional_text("token_type") or "Bearer").lower() != "bearer":
+        raise Misuse("this token works only with a key, which does not come with it", code="token-bound", hint=_HINT)
+    try:
+        _check(claims, profile)
+        expires_at = _expiry(members) or claims.optional_time("exp")
+        scope = Scope.optional(members) or Scope.optional(claims) or profile.scope
+        subject = claims.optional_text("sub")
+    except Malformed:
+        raise Misuse("the token has a claim of a wrong form", hint=_HINT) from None
+    if expires_at is not None and expires_at <= now:
+        raise Refused("this token has expired", hint="Get a new one.")
+    return StoredLogin(
+        issuer=metadata.issuer,
+        client_id=profile.client_id,
+        audience=profile.audience,
+        token_endpoint=metadata.token_endpoint,
+        revocation_endpoint=metadata.revocation_endpoint,
+        access_token=token,
+        expires_at=expires_at,
+        scope=scope,
+        obtained_at=now,
+        subject=subject,
+    )
+
+
+def _split(given: Secret) -> tuple[Secret, Fields]:
+    text = given.reveal().strip()
+    members = Fields({}, "token")
+    if text.startswith("{"):
+        try:
+            members = read_json(text.encode(), "token")
+            text = members.text("access_token")
+        except Malformed:
+            raise Misuse("stdin is no access token", hint=_HINT) from None
+        if members.has("refresh_token"):
+            raise Misuse("a refresh token is not taken: two holders of one log each other out", hint=_HINT)
+    if not text or len(text) > LARGEST or not text.isascii() or not text.isprintable() or " " in text:
+        raise Misuse("stdin is no access token", hint=_HINT)
+    return Secret(text), members
+
+
+def _check(claims: Fields, profile: Profile) -> None:
+    issuer, audiences = claims.optional_text("iss"), claims.text_or_texts("aud")
+    if issuer is not None and issuer != profile.issuer:
+        raise Refused("this token is of another issuer", hint="Name its issuer, exactly as it writes itself.")
+    if profile.audience is not None and audiences and profile.audience not in audiences:
+        raise Refused("this token is for another API", hint="Name the API that it is for.", flags="--audience API")
+
+
+def _expiry(members: Fields) -> datetime | None:
+    """Return `expires_at` as `keyfob token --json` writes it."""
+    said = members.optional_text("expires_at")
+    if said is None:
+        return None
+    try:
+        found = datetime.fromisoformat(said)
+    except ValueError:
+        raise Malformed("token: expires_at is no time", field="expires_at") from None
+    if found.tzinfo is None:
+        raise Malformed("token: expires_at has no zone", field="expires_at")
+    return found

@@ -1,0 +1,185 @@
+"""Listen on a Unix socket for programs of the same user, and answer each with what a function returns."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import stat
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Self
+
+from keyfob.client.io.agent.agent_socket import Peer, peer_of, receive
+from keyfob.client.io.vault.files import home
+from keyfob.client.model.agent_messages import LARGEST_REQUEST
+from keyfob.errors import Misuse, SystemFailed
+
+_FOLDER_MODE: Final = 0o700
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_PATIENCE: Final = timedelta(seconds=5)  # for a whole request
+_MOST_AT_ONCE: Final = 32  # further callers wait in the kernel's queue
+_BACKLOG: Final = 128
+_NAP: Final = 0.1
+_LONGEST_PATH: Final = 100  # sun_path has 108 bytes, elsewhere 104 (unix(7))
+
+AnswerRequest = Callable[[bytes, Peer], bytes]
+
+
+def default_socket() -> Path:
+    """Return the usual path: in the user's runtime folder, or beside the vault if there is none."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and not os.environ.get("KEYFOB_HOME"):
+        return Path(runtime) / "keyfob-agent" / "socket"
+    return home().absolute() / "agent" / "socket"
+
+
+class AgentServer:
+    """A socket that only this user may use. `with` removes it at the end.
+
+    A lock beside the socket tells a running agent from the socket of one that was killed.
+    """
+
+    def __init__(self, path: Path, answer: AnswerRequest) -> None:
+        """Listen.
+
+        Args:
+            path: The socket; its folder is made if it is missing.
+            answer: Called in a thread for each request; must not raise.
+
+        Raises:
+            Misuse: The folder is not private, something else stands there, or an agent runs there.
+            SystemFailed: The system refuses the socket.
+        """
+        self._path = path
+        self._answer = answer
+        self._closed = threading.Event()
+        self._places = threading.BoundedSemaphore(_MOST_AT_ONCE)
+        _check_folder(path)
+        self._lock = _lock(path)
+        try:
+            self._socket = _listen(path)
+            self._seen = _identity(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop listening. Requests that were accepted are still answered."""
+        self._closed.set()
+        with contextlib.suppress(OSError):
+            if _identity(self._path) == self._seen:
+                self._path.unlink()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # ends a wait in another thread
+        self._socket.close()
+        os.close(self._lock)
+
+    def serve(self) -> None:
+        """Answer until the socket is closed, or an exception such as KeyboardInterrupt ends it."""
+        while not self._closed.is_set():
+            self._places.acquire()
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:  # no file descriptor is free, or the caller has gone
+                self._places.release()
+                self._closed.wait(_NAP)
+                continue
+            except BaseException:
+                self._places.release()
+                raise
+            threading.Thread(target=self._serve_one, args=(connection,), name="keyfob-agent").start()
+
+    def _serve_one(self, connection: socket.socket) -> None:
+        try:
+            with connection, contextlib.suppress(OSError):
+                peer = peer_of(connection)
+                if peer.user != os.geteuid():
+                    return
+                request = receive(connection, LARGEST_REQUEST, _PATIENCE)
+                answer = self._answer(request, peer)
+                connection.settimeout(_PATIENCE.total_seconds())
+                connection.sendall(answer)
+        finally:
+            self._places.release()
+
+
+def _check_folder(path: Path) -> None:
+    """Make the folder, and check that no other user can put something in the socket's place.
+
+    Raises:
+        Misuse: Another user can, or the path is too long.
+        SystemFailed: The folder cannot be made.
+    """
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise Misuse(f"the path of a socket has at most {_LONGEST_PATH} bytes", hint="Choose another: --socket PATH")
+    folder = path.parent
+    try:
+        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as problem:
+        raise SystemFailed(f"the folder of the socket cannot be made: {problem.strerror}") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
+        raise Misuse(
+            f"{folder} is no folder of yours alone, so others could put a socket of theirs there",
+            code="setting-unsafe",
+            hint="Choose one in a private folder: --socket PATH",
+        )
+
+
+def _lock(path: Path) -> int:
+    """Take the lock that a running agent holds.
+
+    Raises:
+        Misuse: An agent runs there.
+        SystemFailed: The lock cannot be opened.
+    """
+    name = path.with_name(f"{path.name}.lock")
+    try:
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise SystemFailed(f"{name} cannot be opened: {problem.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise Misuse(f"an agent runs at {path} already", hint=f"Use it: export KEYFOB_AGENT={path}") from None
+    return descriptor
+
+
+def _listen(path: Path) -> socket.socket:
+    """Bind the socket, private from the first moment. Only a socket that a dead agent left is removed.
+
+    Raises:
+        Misuse: Something else stands there.
+        SystemFailed: The system refuses.
+    """
+    try:
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
+        else:
+            raise Misuse(f"{path} is there and is no socket", hint="Choose another: --socket PATH")
+    except FileNotFoundError:
+        pass
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+        listener.listen(_BACKLOG)
+    except OSError as problem:
+        listener.close()
+        raise SystemFailed(f"the socket cannot be made: {problem.strerror}") from None
+    finally:
+        os.umask(before)
+    return listener
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.lstat()
+    return found.st_dev, found.st_ino

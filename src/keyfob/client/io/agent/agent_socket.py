@@ -1,0 +1,92 @@
+"""The socket of `keyfob agent`: where it is, who is at its other end, and one exchange of messages."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from keyfob.client.model.agent_messages import LARGEST_ANSWER, AgentAnswer, AgentRequest
+from keyfob.errors import Malformed, VaultUnavailable
+
+# Longer than a refresh may take, for which the agent waits.
+_PATIENCE: Final = timedelta(seconds=90)
+_PIECE: Final = 16 * 1024
+_CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: process, user, group (unix(7))
+
+
+class Peer(NamedTuple):
+    """The process at the other end of a socket, by the kernel."""
+
+    process: int
+    user: int
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """Return the process at the other end.
+
+    Raises:
+        OSError: It is not known.
+    """
+    if sys.platform != "linux":
+        raise OSError(0, "this system does not say whose it is")
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    process, user, _ = _CREDENTIALS.unpack(raw)
+    return Peer(process, user)
+
+
+def ask(path: Path, request: AgentRequest) -> AgentAnswer:
+    """Ask an agent for an access token.
+
+    Raises:
+        VaultUnavailable: There is no agent of this user, or it does not answer.
+        KeyfobError: The agent's own error.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_PATIENCE.total_seconds())
+            connection.connect(str(path))
+            if peer_of(connection).user != os.geteuid():
+                raise _unavailable("belongs to another user")
+            connection.sendall(request.write())
+            connection.shutdown(socket.SHUT_WR)
+            raw = receive(connection, LARGEST_ANSWER, _PATIENCE)
+    except OSError as problem:
+        raise _unavailable(f"does not answer: {problem.strerror or type(problem).__name__}") from None
+    if not raw:
+        raise _unavailable("ended the connection")
+    try:
+        return AgentAnswer.read(raw)
+    except Malformed:
+        raise _unavailable("is none of this version") from None
+
+
+def _unavailable(what: str) -> VaultUnavailable:
+    message = f"the agent at KEYFOB_AGENT {what}"
+    return VaultUnavailable(
+        message, code="agent-unavailable", hint="Start it, or unset KEYFOB_AGENT.", flags="keyfob agent"
+    )
+
+
+def receive(connection: socket.socket, largest: int, patience: timedelta) -> bytes:
+    """Return what the other end sends until it ends its side.
+
+    Raises:
+        OSError: It sends too much, or takes too long.
+    """
+    end = time.monotonic() + patience.total_seconds()
+    received = bytearray()
+    while (left := end - time.monotonic()) > 0:
+        connection.settimeout(left)
+        piece = connection.recv(_PIECE)
+        if not piece:
+            return bytes(received)
+        received += piece
+        if len(received) > largest:
+            raise OSError(0, "too large")
+    raise TimeoutError

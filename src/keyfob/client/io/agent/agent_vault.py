@@ -1,0 +1,84 @@
+"""A vault for programs that use `keyfob agent`: access tokens come from there, and nothing can be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from keyfob.client.io.agent.agent_socket import ask
+from keyfob.client.model.agent_messages import AgentAnswer, AgentRequest
+from keyfob.client.model.profile import Profile
+from keyfob.client.model.stored_login import StoredLogin
+from keyfob.client.ports import Slot
+from keyfob.client.session.freshness import Use, judge
+from keyfob.errors import VaultUnavailable
+
+
+class AgentVault:
+    """One login of an agent, which renews it where it is stored. This process keeps the token while it is valid."""
+
+    def __init__(self, path: Path, request: AgentRequest) -> None:
+        """Name the socket and the login; nothing is asked yet."""
+        self._path = path
+        self._request = request
+        self._given: StoredLogin | None = None
+
+    def ask(self) -> AgentAnswer:
+        """Ask the agent, and keep the token that it hands out. Raises as `agent_socket.ask`."""
+        answer = ask(self._path, self._request)
+        self._given = answer.login
+        return answer
+
+    async def prepare(self) -> str:
+        _refuse()
+
+    async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
+        del entry
+        if is_ending:
+            _refuse()
+        given = self._given
+        if given is None or not isinstance(judge(given, datetime.now(UTC)), Use):
+            return self.ask().login
+        return given
+
+    async def save(self, entry: str, stored: StoredLogin) -> None:
+        del entry, stored
+        _refuse()
+
+    def reserve(self, entry: str) -> AbstractAsyncContextManager[Slot]:
+        del entry
+        _refuse()
+
+    async def remove_quick(self, entry: str) -> None:
+        """Do nothing: there is no quick file."""
+
+    async def delete(self, entry: str) -> None:
+        del entry
+        _refuse()
+
+    def lock(
+        self, entry: str, on_wait: Callable[[int | None], object] | None = None
+    ) -> AbstractAsyncContextManager[object]:
+        """Refuse. The lock is taken to renew a token that an API has refused, so the agent is asked again."""
+        del entry, on_wait
+        self._given = None
+        _refuse()
+
+
+def vault_of(path: Path, profile: Profile) -> AgentVault:
+    """Return the vault of one profile's login."""
+    request = AgentRequest(
+        issuer=profile.issuer, client_id=profile.client_id, audience=profile.audience, scope=profile.scope
+    )
+    return AgentVault(path, request)
+
+
+def _refuse() -> NoReturn:
+    raise VaultUnavailable(
+        "logins are kept where the agent runs that KEYFOB_AGENT names",
+        code="vault-readonly",
+        hint="Log in and out there, or unset KEYFOB_AGENT.",
+    )

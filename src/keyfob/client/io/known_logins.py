@@ -1,0 +1,93 @@
+"""The stored logins of one home folder, and the choice of the one that is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from keyfob.client.io.vault.seals import Seals
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
+from keyfob.client.model.profile import DEFAULT, Profile
+from keyfob.client.model.stored_login import StoredLogin
+from keyfob.client.session.freshness import State, login_status
+from keyfob.errors import KeyfobError, Misuse
+from keyfob.run import run
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLogin:
+    """A profile and the state of its login.
+
+    Attributes:
+        profile: Its settings; None if they are lost or damaged.
+        stored: Its login; None if there is none, or it cannot be read.
+        state: The login's state, or the code of the error.
+    """
+
+    name: str
+    profile: Profile | None
+    stored: StoredLogin | None
+    state: State | str
+    is_in_use: bool = False
+
+    @property
+    def who(self) -> str:
+        """The user's name, or the subject, or the client of a service account; "" if nothing is known."""
+        if self.stored is None:
+            return ""
+        return self.stored.person or self.stored.subject or self.stored.client_id
+
+    @property
+    def issuer(self) -> str:
+        """The issuer; "" if it is unknown."""
+        known = self.stored or self.profile
+        return "" if known is None else known.issuer
+
+
+def known_logins(folder: Path | None = None) -> list[KnownLogin]:
+    """Return every profile that has settings or a login. Sends no request."""
+    files, vault = ProfileFiles(folder), FileVault(folder, Seals(folder))
+    chosen = files.chosen() or DEFAULT
+    return [_known(name, files, vault, is_in_use=name == chosen) for name in sorted({*files.names(), *vault.entries()})]
+
+
+def _known(name: str, files: ProfileFiles, vault: FileVault, *, is_in_use: bool) -> KnownLogin:
+    profile = stored = None
+    try:
+        profile = files.load(name)
+        stored = run(vault.load(name))
+    except KeyfobError as problem:
+        return KnownLogin(name, profile, None, problem.code, is_in_use)
+    if stored is None:
+        return KnownLogin(name, profile, None, "login-needed", is_in_use)
+    is_machine = profile is not None and profile.is_machine
+    state = login_status(stored, datetime.now(UTC), is_machine=is_machine).state
+    return KnownLogin(name, profile, stored, state, is_in_use)
+
+
+def find_login(logins: Sequence[KnownLogin], word: str) -> KnownLogin:
+    """Return the login of a profile's name, else of the one user or issuer that is called so.
+
+    Raises:
+        Misuse: There is none, or several.
+    """
+    for login in logins:
+        if login.name == word:
+            return login
+    fitting = [login for login in logins if word and word in {login.who, login.issuer}]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = ", ".join(login.name for login in fitting or logins)
+    what = "several logins are called so" if fitting else "there is no such login"
+    raise Misuse(what, hint=f"There are: {names}" if names else "Log in first.")
+
+
+def use_login(name: str, folder: Path | None = None) -> None:
+    """Make a profile the one for commands that name none.
+
+    Raises:
+        VaultUnavailable: The choice cannot be stored.
+    """
+    ProfileFiles(folder).choose(name)

@@ -1,0 +1,116 @@
+"""The line of `keyfob prompt`, kept in a file so that a shell's prompt costs little more than a bare Python.
+
+As `quick.py`, it imports little. The file holds the name that is shown, and no token. It is void as
+soon as a login, a setting, the project's file or the chosen profile changes.
+"""
+
+import os
+import time
+
+from keyfob.io import quick
+
+MARK = "keyfob-prompt 1"
+_PROJECT_FILE = ".keyfob.toml"
+_MOST_FILES = 200
+_ABSENT = "-"
+
+
+def project_file() -> str:
+    """Return the nearest project file, from the working folder upward; "" if there is none."""
+    folder = os.getcwd()
+    while True:
+        path = f"{folder}/{_PROJECT_FILE}"
+        if os.path.lexists(path):
+            return path
+        above = os.path.dirname(folder)
+        if above == folder:
+            return ""
+        folder = above
+
+
+def seen_of(path: str) -> str:
+    """Return a value that changes with a file; "-" without one."""
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return _ABSENT
+    return f"{seen.st_dev}.{seen.st_ino}.{seen.st_mtime_ns}.{seen.st_ctime_ns}.{seen.st_size}"
+
+
+def state_of(home: str, profile: str) -> str:
+    """Return a value that changes with the login, its settings and the choice of the profile."""
+    paths = (f"{home}/vault/{profile}.json", f"{home}/profiles/{profile}.json", f"{home}/vault.json",
+             f"{home}/config.toml", f"{home}/{quick.CHOICE}")  # fmt: skip
+    return " ".join(map(seen_of, paths))
+
+
+def place(home: str, asked: str, project: str) -> str:
+    """Return the file for the present folder and KEYFOB_PROFILE: one for each project file, else for each profile."""
+    if project:
+        seen = os.stat(project)
+        return f"{home}/prompt/+{seen.st_dev}.{seen.st_ino}"
+    return f"{home}/prompt/{asked or '+'}"
+
+
+def is_usual() -> bool:
+    """Whether no variable could select another login, or another place of it."""
+    return all(not name.startswith("KEYFOB_") or name in quick.HARMLESS for name in os.environ)
+
+
+def look_up() -> str | None:
+    """Return the line to print, or None if the ordinary path must run."""
+    home, asked = quick.place("")[1], os.environ.get("KEYFOB_PROFILE") or ""
+    if not home or not is_usual() or (asked and not quick.is_name(asked)):
+        return None
+    project = project_file()
+    kept = quick.read(place(home, asked, project)).decode("ascii").split("\n")
+    mark, its_asked, its_project, profile, state, since, until, before, after, end = kept
+    if mark != MARK or end or its_asked != asked or its_project != seen_of(project) or state != state_of(home, profile):
+        return None
+    now = time.time()
+    if now < int(since):
+        return None
+    return before if until == _ABSENT or now < int(until) else after
+
+
+def write(
+    asked: str, project: str, profile: str, state: str, now: int, until: int | None, lines: tuple[str, str]
+) -> bytes:
+    """Return the file's content.
+
+    Args:
+        asked: What KEYFOB_PROFILE said.
+        project: The `seen_of` the project file.
+        profile: The profile that the line is about.
+        state: The `state_of` that profile when the line was made.
+        now: The present time in seconds. If the clock is set back, the file is void.
+        until: When the second line takes the place of the first; None for never.
+        lines: The two lines.
+    """
+    end = _ABSENT if until is None else str(until)
+    return "\n".join((MARK, asked, project, profile, state, str(now), end, *lines, "")).encode("ascii")
+
+
+def main() -> int:
+    """Print the line and return the exit code; return -1 if the ordinary path must run."""
+    try:
+        line = look_up()
+        if line is None:
+            return -1
+        if line:
+            os.write(1, f"{line}\n".encode("ascii"))
+    except (OSError, ValueError):  # no such file, or none of ours
+        return -1
+    return 0
+
+
+def sweep(home: str) -> None:
+    """Remove all lines if there are many: folders come and go."""
+    folder = f"{home}/prompt"
+    try:
+        names = os.listdir(folder)
+        if len(names) >= _MOST_FILES:
+            for name in names:
+                os.unlink(f"{folder}/{name}")
+    except OSError:
+        pass
