@@ -131,7 +131,7 @@ def test_a_device_answer_has_what_the_standard_and_auth0_say(both: Scene) -> Non
     assert len(code) == 9
     assert set(code.replace("-", "")) <= set("BCDFGHJKLMNPQRSTVWXZ")
     assert answer.text("verification_uri") == f"{ISSUER}activate"
-    link = rf"{re.escape(ISSUER)}activate\?user_code={code}&link=[A-Za-z0-9_-]{{16}}"
+    link = rf"{re.escape(ISSUER)}activate\?user_code={code}&proof=[A-Za-z0-9_-]{{16}}"
     assert re.fullmatch(link, answer.text("verification_uri_complete"))
     assert (answer.values["expires_in"], answer.values["interval"]) == (900, 5)
     assert len(answer.text("device_code")) >= 43

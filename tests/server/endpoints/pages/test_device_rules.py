@@ -309,7 +309,7 @@ def test_a_link_of_ours_passes_however_much_others_guess(scene: Scene) -> None:
         Person(lambda request, number=number: scene.send(request, peer=f"203.0.113.{number}")).open(guess)
     code = login.codes.text("user_code")
     assert "Too many wrong codes" in scene.person().open(f"{ISSUER}activate?user_code={code}").text
-    assert "Too many wrong codes" in scene.person().open(f"{ISSUER}activate?user_code={code}&link=forged").text
+    assert "Too many wrong codes" in scene.person().open(f"{ISSUER}activate?user_code={code}&proof=forged").text
     assert "Is this the code" in scene.person().open(login.link).text
 
 

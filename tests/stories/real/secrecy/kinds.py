@@ -25,6 +25,7 @@ KINDS: Final = {
     "proof": "repeat a bound request, if nobody remembers it",
     "proof key": "use tokens that are bound to it",
     "session cookie": "be the person at the pages",
+    "mail link": "do what the link of an e-mail does, once: end a login, set a password",
     "form proof": "press the person's buttons from another site, with the cookie",
     "passphrase": "open the vault's key",
     "vault key": "open the vault",
@@ -55,6 +56,7 @@ SECRET_WORDS: Final = {
     "secret": "factor seed",
     "barcode_uri": "factor seed",
     "csrf": "form proof",
+    "link": "mail link",
 }
 
 # What anybody may see: what was decided, and why.
@@ -63,6 +65,11 @@ PLAIN_WORDS: Final = {
         "state nonce code_challenge code_challenge_method",
     "it is for reading aloud and proves nothing by itself; who approves logs in first":
         "user_code verification_uri verification_uri_complete",
+    "what shows that the tenant wrote an address, or that this session has typed its code; it opens no page to others":
+        "proof typed",
+    "the number that a page shows is good for the program that has the device code, and three times at most":
+        "number number_required number_tries_left",
+    "claims that nothing proves": "device_name device_system",
     "names and choices": "client_id client_assertion_type redirect_uri response_type response_mode grant_type "
         "scope audience resource realm username email prompt max_age acr_values login_hint iss button id "
         "authenticator_types "
@@ -104,7 +111,7 @@ MAY_KEEP: Final = (
     _may("keys/*.key", "file", "master key", "the tenant's, apart from its database"),
     _may("data/master.key", "file", "master key", "of a tenant for development"),
     _may("data/tls/*.key", "file", "private key", "of this machine's own certificates, for --tls"),
-    _may("data/outbox/*", "file", "one-time code", "messages to people, in development"),
+    _may("data/outbox/*", "file", "one-time code, mail link", "messages to people, in development"),
     _may("project/export.toml", "file", "hash", "written for its owner alone; its head says to keep it close"),
     _may("data/tenant.sqlite3*", "file", "hash", "a database that leaks must not be a login: hashes, and sealed keys"),
 )  # fmt: skip

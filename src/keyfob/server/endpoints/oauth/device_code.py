@@ -95,12 +95,12 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, access: Api
 
         if await site.store.write(add):
             address, application = f"{config.issuer}activate", config.application(asked.client_id)
-            has_link, link = config.device_rules(application).complete_links, link_proof(site.hash_keys, user_code)
+            has_link, proof = config.device_rules(application).complete_links, link_proof(site.hash_keys, user_code)
             return DeviceAnswer(
                 device_code=code,
                 user_code=user_code,
                 verification_uri=address,
-                verification_uri_complete=f"{address}?user_code={user_code}&link={link}" if has_link else None,
+                verification_uri_complete=f"{address}?user_code={user_code}&proof={proof}" if has_link else None,
                 expires_in=config.device_lifetime,
                 interval=config.device_interval,
             )

@@ -235,7 +235,7 @@ async def _open_link(site: Site, request: Request, browser: BrowserRequest, type
     if typed is None:
         return None
     code, keys = read_user_code(typed) or "", site.hash_keys
-    is_ours = hmac.compare_digest((query_text(request, "link") or "").encode(), link_proof(keys, code).encode())
+    is_ours = hmac.compare_digest((query_text(request, "proof") or "").encode(), link_proof(keys, code).encode())
     proof = typed_proof(keys, typed, browser.session_hash)
     is_typed = hmac.compare_digest((query_text(request, "typed") or "").encode(), proof.encode())
     return await _look_up(site, request, browser, typed, is_typed=is_typed, is_proven=is_ours)
