@@ -32,10 +32,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help demo test quick others check fix bench fuzz dist map api docs pins clean
+.PHONY: help demo test quick others check fix bench performance fuzz dist map api docs pins clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/wheel ## a server, an API and an app in one terminal (ARGS=--unattended for no questions)
 	$(BIN)/keyfob demo $(ARGS)
@@ -66,6 +66,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	PYTHONPATH=src $(PY) -m tools.tenant_schema --check
 	$(PY) -m tools.interop --check
 	$(PY) -m tools.sizing --check
+	$(PY) -m tools.performance --check
 	$(PY) -m tools.api --check
 	@echo "$(BIN)/mypy, for 3.11 and 3.13; $(BIN)/pyright, twice"; \
 	{ $(BIN)/mypy && $(BIN)/mypy --python-version 3.13; } & mypy=$$!; \
@@ -78,6 +79,11 @@ fix: $(VENV)/dev ## format, and apply automatic fixes
 
 bench: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## measurements, as ratios
 	$(PY) bench $(ARGS)
+
+performance: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## measure the server again for docs/performance.md (twelve minutes)
+	$(PY) bench stages tenant
+	$(PY) -m tools.performance
+	$(PY) -m tools.sizing
 
 dist: $(VENV)/dev $(VENV)/release/ready ## the packages for a release in dist/, checked, with a list of their parts (SBOM)
 	rm -rf dist
@@ -107,6 +113,7 @@ docs: $(VENV)/dev ## update every page that is generated from the code
 	PYTHONPATH=src $(PY) -m tools.tenant_schema
 	$(PY) -m tools.interop
 	$(PY) -m tools.sizing
+	$(PY) -m tools.performance
 
 pins: $(VENV)/tools ## update all pinned versions, with hashes
 	for set in dev run bootstrap peers release; do \

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import statistics
+import sysconfig
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -65,5 +66,11 @@ def _machine() -> str:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     day, load = datetime.now(UTC).date().isoformat(), os.getloadavg()[1]
-    python = platform.python_version()
-    return f"{model}, {os.cpu_count()} cores shared with other work (load {load:.0f}), Python {python}, {day}"
+    return f"{model}, {os.cpu_count()} cores shared with other work (load {load:.0f}), {_python()}, {day}"
+
+
+def _python() -> str:
+    """Return the version of Python and how it was built: an unoptimised one takes 10 to 20 % longer."""
+    arguments = sysconfig.get_config_var("CONFIG_ARGS")
+    kind = "" if arguments is None else ", optimised" if "--enable-optimizations" in arguments else ", not optimised"
+    return f"Python {platform.python_version()}{kind} build" if kind else f"Python {platform.python_version()}"

@@ -1,6 +1,8 @@
-"""The server over HTTP on SQLite and PostgreSQL, compared with npm's oidc-provider in memory; each has one core.
+"""The server over HTTP on SQLite and PostgreSQL, beside other servers with their store in memory; each has a core.
 
-The results are saved for docs/sizing.md. PostgreSQL runs beside the node, and its processor time is counted apart.
+The others are npm's oidc-provider, Zitadel's library for Go if there is a Go toolchain, and an earlier revision of our
+own (bench/base.py). All are measured in turns. The results are saved for docs/sizing.md and docs/performance.md.
+PostgreSQL runs beside the node, and its processor time is counted apart.
 """
 
 from __future__ import annotations
@@ -8,44 +10,55 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+from base import ROOT, base_tree, environment
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from measure import cpu_of, save
 
-from keyfob.jose.algorithms import Algorithm
-from keyfob.jose.keys import SigningKey
-from keyfob.jose.tokens import sign
 from keyfob.protocol.grants import DEVICE_CODE
 from keyfob.testing.example_tenant import ORDERS, SECRET, STOCK
-from tests.postgres import running
+from tests.postgres import Postgres, running
 from tools.peers import MODULES, node
 
 HERE = Path(__file__).parent
-PEER = "oidc-provider"
+PEER, GO = "oidc-provider", "zitadel/oidc"
 CONNECTIONS, SECONDS, ROUNDS = 32, 3, 3
 WORKS = ("mint RS256", "mint ES256", "pending poll", "device request", "refresh with rotation")
+RAW_CALLS = {"RS256": 400, "ES256": 4000}
+
+
+@dataclass(frozen=True)
+class Program:
+    """The command of a server, its endpoints and its public client."""
+
+    command: list[str]
+    token: str
+    device: str
+    client_id: str
+    environment: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its process, port and endpoints, and refresh tokens for the benchmark."""
+    """A running server: its process and port, and refresh tokens for the benchmark."""
 
+    program: Program
     process: int
     port: int
-    token: str
-    device: str
-    client_id: str
     refresh: list[str]
 
 
@@ -60,49 +73,108 @@ class Taken:
 
 def main() -> None:
     """Print requests per second of the processor time of the server, and the ratios."""
-    raw = {algorithm: _raw(algorithm) for algorithm in ("RS256", "ES256")}
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    print(f"  raw signing: RS256 {raw['RS256']:,.0f}/s, ES256 {raw['ES256']:,.0f}/s")
-    theirs = [str(node()), str(HERE / "peers" / "provider.mjs"), str(MODULES), SECRET.reveal(), str(CONNECTIONS)]
-    with running(("-c", "shared_buffers=256MB")) as database:
-        for work in WORKS:  # new servers for each: the memory of oidc-provider has a thousand entries
-            with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-                ours = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder, str(CONNECTIONS)]
-                own, url = ("/oauth/token", "/oauth/device/code", "bench"), database.new_database(is_empty=True)
-                servers = {
-                    "SQLite": stack.enter_context(_serving([*ours, ""], *own)),
-                    "PostgreSQL": stack.enter_context(_serving([*ours, url], *own)),
-                    PEER: stack.enter_context(_serving(theirs, "/token", "/device/auth", "native")),
-                }
-                taken = {name: _measure(one, work, partial(cpu_of, database)) for name, one in servers.items()}
-                _show(work, taken, raw)
-                found[work] = {name: vars(one) for name, one in taken.items()}
-    save("http", {"work": found})
+    raw: dict[str, list[float]] = {algorithm: [] for algorithm in RAW_CALLS}
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    with ExitStack() as stack:
+        base = stack.enter_context(base_tree())
+        go = _build(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        database = stack.enter_context(running(("-c", "shared_buffers=256MB")))
+        for work in WORKS:
+            rounds = _measure(work, partial(_programs, database, work, base and base[1], go), database, raw)
+            found[work] = _show(work, rounds, raw)
+    rates = {algorithm: round(statistics.median(all_rates), 1) for algorithm, all_rates in raw.items()}
+    versions = {PEER: f"{_version(MODULES / PEER / 'package.json')} on Node {_node_version()}"}
+    save("http", {"base": base and base[0], "raw": rates, "versions": versions | _go_version(go), "work": found})
 
 
-def _show(work: str, taken: dict[str, Taken], raw: dict[str, float]) -> None:
-    limit = f"   {taken['SQLite'].rate / raw[work[-5:]]:.2f} × raw signing" if work.startswith("mint") else ""
+def _programs(
+    database: Postgres, work: str, base: Path | None, go: Path | None, stack: ExitStack
+) -> dict[str, Program]:
+    """Return the servers, each with an empty store."""
+
+    # Each of our logins takes the hash of a password.
+    count, secret = str(CONNECTIONS if "refresh" in work else 0), SECRET.reveal()
+
+    def ours(tree: Path, url: str) -> Program:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        command = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder, count, url]
+        return Program(command, "/oauth/token", "/oauth/device/code", "bench", environment(tree))
+
+    theirs = [str(node()), str(HERE / "peers" / "provider.mjs"), str(MODULES), secret, count]
+    found = {"SQLite": ours(ROOT, "")}
+    if base is not None:
+        found["SQLite, before"] = ours(base, "")
+    found["PostgreSQL"] = ours(ROOT, database.new_database(is_empty=True))
+    found[PEER] = Program(theirs, "/token", "/device/auth", "native", os.environ)
+    if go is not None:
+        algorithm = "ES256" if "ES256" in work else "RS256"
+        one_core = {**os.environ, "GOMAXPROCS": "1"}
+        command = [str(go), algorithm, secret, count]
+        found[GO] = Program(command, "/oauth/token", "/device_authorization", "native", one_core)
+    return found
+
+
+def _measure(
+    work: str, programs: Callable[[ExitStack], dict[str, Program]], database: Postgres, raw: dict[str, list[float]]
+) -> list[dict[str, Taken]]:
+    """Return the results of each round. Each load is preceded by a measurement of raw signing."""
+    rounds: list[dict[str, Taken]] = []
+    # A refresh gets new servers for each round: the memory of oidc-provider has a thousand entries.
+    at_once = 1 if "refresh" in work else ROUNDS
+    for _ in range(ROUNDS // at_once):
+        with ExitStack() as stack:
+            servers = {name: stack.enter_context(_serving(one)) for name, one in programs(stack).items()}
+            for _ in range(at_once):
+                taken: dict[str, Taken] = {}
+                for name, server in servers.items():
+                    for algorithm, rates in raw.items():
+                        rates.append(_raw(algorithm))
+                    taken[name] = _load(server, work, partial(cpu_of, database))
+                rounds.append(taken)
+    return rounds
+
+
+def _show(work: str, rounds: list[dict[str, Taken]], raw: dict[str, list[float]]) -> dict[str, dict[str, object]]:
+    """Print one work, and return what is saved of it: medians, and the ratio to oidc-provider within each round."""
+    found: dict[str, dict[str, object]] = {}
+    for name in rounds[0]:
+        own = [one[name] for one in rounds]
+        found[name] = {
+            "rate": round(statistics.median(one.rate for one in own), 1),
+            "p99_ms": round(statistics.median(one.p99_ms for one in own), 2),
+            "database_us": round(statistics.median(one.database_us for one in own), 1),
+            "ratios": sorted(round(one[name].rate / one[PEER].rate, 3) for one in rounds),
+        }
+    limit = ""
+    if work.startswith("mint"):
+        of_raw = statistics.median(one["SQLite"].rate for one in rounds) / statistics.median(raw[work[-5:]])
+        limit = f"   {of_raw:.2f} × raw signing"
     print(f"  {work}{limit}")
-    for name, one in taken.items():
-        ratios = ", ".join(f"{one.rate / taken[other].rate:5.2f} × {other}" for other in ("SQLite", PEER))
-        speed = f"{one.rate:>8,.0f}/s p99 {one.p99_ms:6.1f} ms"
-        print(f"    {name:<14} {speed}   {ratios}   database {one.database_us:4.0f} us", flush=True)
+    for name, one in found.items():
+        low, middle, high = (sorted(one["ratios"])[at] for at in (0, len(rounds) // 2, -1))  # type: ignore[call-overload]
+        speed = f"{one['rate']:>8,.0f}/s p99 {one['p99_ms']:6.1f} ms"
+        ratio = f"{middle:5.2f} × {PEER} ({low:.2f}-{high:.2f})"
+        print(f"    {name:<15} {speed}   {ratio}   database {one['database_us']:4.0f} us", flush=True)
+    return found
 
 
-def _raw(algorithm: Algorithm) -> float:
-    key, best = SigningKey.generate(algorithm), 0.0
-    for _ in range(5):
-        start = time.perf_counter()
-        for _ in range(400):
-            sign({"sub": "x"}, key, token_type="JWT")
-        best = max(best, 400 / (time.perf_counter() - start))
-    return best
+def _raw(algorithm: str) -> float:
+    """Return the bare signatures of `cryptography` in a second of processor time."""
+    key = _KEYS[algorithm]
+    message, calls = b"x" * 400, RAW_CALLS[algorithm]
+    start = time.process_time()
+    for _ in range(calls):
+        if isinstance(key, rsa.RSAPrivateKey):
+            key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            key.sign(message, ec.ECDSA(hashes.SHA256()))
+    return calls / (time.process_time() - start)
 
 
-def _measure(server: Server, work: str, database: Callable[[], float]) -> Taken:
-    # Only one round of refreshes: the memory of oidc-provider would drop the tokens for the next one.
-    rounds = [_load(server, work, database) for _ in range(1 if "refresh" in work else ROUNDS)]
-    return Taken(*(round(statistics.median(part), 1) for part in zip(*map(astuple, rounds), strict=True)))
+_KEYS = {
+    "RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    "ES256": ec.generate_private_key(ec.SECP256R1()),
+}
 
 
 def _load(server: Server, work: str, database: Callable[[], float]) -> Taken:
@@ -130,21 +202,21 @@ def _cpu(process: int) -> float:
 
 def _bodies(server: Server, work: str) -> tuple[str, list[str]]:
     """Return the path and one request body for each connection."""
+    program = server.program
     if work.startswith("mint"):
         api, scope = (ORDERS, "read:orders") if "RS256" in work else (STOCK, "read:stock")
         own = {"client_id": "machine", "client_secret": SECRET.reveal(), "resource": api, "scope": scope}
-        return server.token, [urlencode({"grant_type": "client_credentials", **own})] * CONNECTIONS
-    begin = urlencode({"client_id": server.client_id, "scope": "offline_access"})
+        return program.token, [urlencode({"grant_type": "client_credentials", **own})] * CONNECTIONS
+    begin = urlencode({"client_id": program.client_id, "scope": "offline_access"})
     if work == "device request":
-        return server.device, [begin] * CONNECTIONS
+        return program.device, [begin] * CONNECTIONS
     if work == "pending poll":
-        codes = [_post(server, server.device, begin)["device_code"] for _ in range(CONNECTIONS)]
-        own = {"grant_type": DEVICE_CODE, "client_id": server.client_id}
-        return server.token, [urlencode({**own, "device_code": code}) for code in codes]
-    # The load program does not return its last tokens, so each round uses new ones.
-    own = {"grant_type": "refresh_token", "client_id": server.client_id}
+        codes = [_post(server, program.device, begin)["device_code"] for _ in range(CONNECTIONS)]
+        own = {"grant_type": DEVICE_CODE, "client_id": program.client_id}
+        return program.token, [urlencode({**own, "device_code": code}) for code in codes]
+    own = {"grant_type": "refresh_token", "client_id": program.client_id}
     tokens = [server.refresh.pop() for _ in range(CONNECTIONS)]
-    return server.token, [urlencode({**own, "refresh_token": token}) for token in tokens]
+    return program.token, [urlencode({**own, "refresh_token": token}) for token in tokens]
 
 
 def _post(server: Server, path: str, body: str) -> dict[str, str]:
@@ -154,22 +226,59 @@ def _post(server: Server, path: str, body: str) -> dict[str, str]:
 
 
 @contextmanager
-def _serving(command: list[str], token: str, device: str, client_id: str) -> Iterator[Server]:
+def _serving(program: Program) -> Iterator[Server]:
     process = subprocess.Popen(
-        command,
+        program.command,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env=program.environment,
         preexec_fn=lambda: _pin(0),  # noqa: PLW1509  there are no threads yet
     )
     try:
         assert process.stdout is not None
-        line = next(line for line in process.stdout if line.startswith("{"))
+        line = next((line for line in process.stdout if line.startswith("{")), None)
+        assert line is not None, f"{program.command[:2]} did not start"
         found = json.loads(line)
-        yield Server(process.pid, found["port"], token, device, client_id, found["refresh"])
+        yield Server(program, process.pid, found["port"], found["refresh"])
     finally:
         process.kill()
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _build(folder: Path) -> Path | None:
+    """Build the server in Go, and return its program; None without a toolchain or its modules."""
+    compiler = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if compiler is None:
+        print(f"  there is no Go toolchain: {GO} is left out")
+        return None
+    program = folder / "zitadel"
+    command = [compiler, "build", "-o", str(program), "."]
+    done = subprocess.run(command, cwd=HERE / "peers" / "zitadel", capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().rpartition("\n")[2]
+        print(f"  {GO} cannot be built, so it is left out: {reason}")
+        return None
+    return program
+
+
+def _go_version(go: Path | None) -> dict[str, str]:
+    if go is None:
+        return {}
+    lines = (HERE / "peers" / "zitadel" / "go.mod").read_text(encoding="utf-8").split()
+    return {GO: lines[lines.index("github.com/zitadel/oidc/v3") + 1]}
+
+
+def _version(package: Path) -> str:
+    with contextlib.suppress(OSError):
+        return str(json.loads(package.read_text(encoding="utf-8"))["version"])
+    return "?"
+
+
+def _node_version() -> str:
+    return subprocess.run([str(node()), "--version"], capture_output=True, text=True, check=True).stdout.strip("v\n")
 
 
 def _pin(core: int) -> None:

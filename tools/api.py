@@ -3,10 +3,10 @@
     python -m tools.api            accept the present names: rewrite tests/repository/api.txt
     python -m tools.api --check    only report whether they have changed
 
-Public are `keyfob.login` and `keyfob.login.aio`, `keyfob.serve`, `keyfob.guard`, `keyfob.errors`, `keyfob.testing`, and
-of `keyfob.protocol` the modules `http`, `scope` and `secret`. In each, the names of `__all__` are public or, without
-one, the names that the module defines or imports as `X as X`. The source is read and not imported, so that the list is
-the same under every version of Python.
+Public are `keyfob.embed`, `keyfob.errors`, `keyfob.guard`, `keyfob.login`, `keyfob.login.aio`, `keyfob.serve` and
+`keyfob.testing`, and of `keyfob.protocol` the modules `http`, `scope` and `secret`. In each, the names of `__all__` are
+public or, without one, the names that the module defines or imports as `X as X`. The source is read and not imported,
+so that the list is the same under every version of Python.
 """
 
 import ast
@@ -19,6 +19,7 @@ from tools.source import ROOT, Module, modules, settle
 PAGE = ROOT / "tests" / "repository" / "api.txt"
 # What users may import, as CONTRIBUTING.md says. The submodules of `keyfob.testing` are public, too.
 IMPORTABLE = (
+    "keyfob.embed",
     "keyfob.errors",
     "keyfob.guard",
     "keyfob.login",
@@ -31,11 +32,14 @@ IMPORTABLE = (
 )
 # The files that are listed; `login/session.py` defines the Session that `keyfob.login` exports.
 LISTED = (
+    "embed/__init__.py",
+    "embed/cli_app.py",
     "errors.py",
     "guard.py",
     "login/__init__.py",
     "login/aio.py",
     "login/session.py",
+    "login/several_logins.py",
     "protocol/http.py",
     "protocol/scope.py",
     "protocol/secret.py",

@@ -16,12 +16,11 @@ import sys
 import tempfile
 import termios
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from playwright.sync_api import Browser, sync_playwright
 
-from keyfob.serve import Application, Running, Tenant, bind, ready_config, url_of
+from keyfob.serve import Running, Tenant, bind, ready_config, url_of
 from tools.find_browser import browsers
 from tools.source import ROOT
 
@@ -31,8 +30,10 @@ ROWS, COLUMNS = 24, 92
 LAST_LINE: Final = b"waiting for you"
 STYLES: Final = {"1": "font-weight:bold", "97;40": "color:#fff;background:#000"}
 FRAME: Final = """<!doctype html><meta charset="utf-8"><style>
-body {{ margin: 0; padding: 28px; display: flex; gap: 28px; align-items: flex-start; background: #eef1f5; width: max-content }}
-pre {{ margin: 0; padding: 18px 22px; border-radius: 10px; background: #16191d; color: #e8eaed; font: 14px/1.164 "DejaVu Sans Mono", monospace }}
+body {{ margin: 0; padding: 28px; display: flex; gap: 28px; align-items: flex-start;
+       background: #eef1f5; width: max-content }}
+pre {{ margin: 0; padding: 18px 22px; border-radius: 10px; background: #16191d; color: #e8eaed;
+      font: 14px/1.164 "DejaVu Sans Mono", monospace }}
 img {{ width: 390px; border-radius: 22px; border: 8px solid #16191d }}
 </style><pre>{terminal}</pre><img src="data:image/png;base64,{page}">"""
 
@@ -43,7 +44,10 @@ def main() -> None:
     config = replace(ready_config(url_of(listener)), name="Northwind")
     config = replace(
         config,
-        applications=(replace(config.applications[0], client_id=CLIENT, name="Northwind CLI"), *config.applications[1:]),
+        applications=(
+            replace(config.applications[0], client_id=CLIENT, name="Northwind CLI"),
+            *config.applications[1:],
+        ),
     )
     running = Running(Tenant.in_memory(config).app, listener)
     try:
@@ -62,8 +66,19 @@ def terminal(issuer: str) -> str:
         process, screen = pty.fork()
         if process == 0:
             environment = {**os.environ, "KEYFOB_HOME": home, "KEYFOB_STORE": "file", "TERM": "xterm-256color"}
-            command = [sys.executable, "-m", "keyfob", "login", issuer, CLIENT, "--flow", "device", "--scope", "read:orders"]
-            os.execve(sys.executable, command, environment)
+            command = [
+                sys.executable,
+                "-m",
+                "keyfob",
+                "login",
+                issuer,
+                CLIENT,
+                "--flow",
+                "device",
+                "--scope",
+                "read:orders",
+            ]
+            os.execve(sys.executable, command, environment)  # noqa: S606  no shell is the point
         fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         printed = b""
         while LAST_LINE not in printed:
@@ -77,7 +92,8 @@ def terminal(issuer: str) -> str:
 def confirm_page(browser: Browser, issuer: str, rest: str) -> bytes:
     """Return the page on which the user compares the code, as a phone shows it."""
     found = re.search(r"[A-Z]{4}-[A-Z]{4}", rest)
-    assert found is not None, rest
+    if found is None:
+        raise SystemExit(f"the terminal shows no code: {rest}")
     page = browser.new_page(viewport={"width": 390, "height": 664}, device_scale_factor=2)
     page.goto(f"{issuer}activate")
     page.fill("input[name=user_code]", found[0])

@@ -23,6 +23,7 @@ from keyfob.server.io.running import Certified, Running, bind, until_signal, url
 from keyfob.server.io.smtp import MailServer, SmtpMailer
 from keyfob.server.io.tenant import Tenant
 from keyfob.server.settings.config import TenantConfig
+from keyfob.server.settings.device_rules import DeviceRules, OwnDeviceRules
 from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, RefreshPolicy, Role
 from keyfob.server.start import ready_config
 
@@ -31,8 +32,10 @@ __all__ = [
     "ApiGrant",
     "Application",
     "Connection",
+    "DeviceRules",
     "FolderOutbox",
     "MailServer",
+    "OwnDeviceRules",
     "RefreshPolicy",
     "Registry",
     "Role",

@@ -14,6 +14,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encod
 def test_the_readme_shows_each_public_module() -> None:
     assert [re.findall(r"keyfob\.\w+", block)[0] for block in BLOCKS] == [
         "keyfob.login",
+        "keyfob.embed",
         "keyfob.serve",
         "keyfob.guard",
     ]

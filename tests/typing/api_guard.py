@@ -62,3 +62,4 @@ def wrong(request: Request, principal: Principal) -> None:
     choose_policy("eyJ", ())  # type: ignore[arg-type]  # a Secret
     principal.subject = "root"  # type: ignore[misc]  # a verified token is immutable
     principal.claims["sub"] = "root"  # type: ignore[index]  # and so are its claims
+    request.method = "GET"  # type: ignore[misc]  # frozen for type checkers (keyfob/light.py)

@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, str]] = {
     "vault": "where and how tokens are kept; move them elsewhere",
     "serve": "run a tenant: a server that gives tokens",
     "tenant": "what is registered at a tenant: its file tenant.toml, applications, APIs, people",
+    "new": "write a small program with a login, its API and its tests, to begin with",
     "demo": "a tenant, an API and a program that logs in, on this machine",
 }
 # Packages of the extra `serve`; a client does not need them.

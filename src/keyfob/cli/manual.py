@@ -212,11 +212,20 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ),
         "docs/tenant.md",
     ),
+    "new": ManualPage(
+        ((0, "the project is there"), (2, "the name will not do, or is taken")),
+        (
+            ("keyfob new orders", "for argparse"),
+            ("keyfob new orders --framework typer", "for Typer; also click and cyclopts"),
+        ),
+        "docs/embed.md",
+    ),
     "demo": ManualPage(
         ((0, "every call to the API came back as it should"),),
         (
             ("keyfob demo", "log in yourself, in a browser"),
             ("keyfob demo --unattended", "a scripted person goes through the pages"),
+            ("keyfob demo --phishing", "phish a device login, and see which rules stop it"),
         ),
         "docs/login.md",
     ),

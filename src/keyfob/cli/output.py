@@ -18,18 +18,21 @@ from typing import TYPE_CHECKING
 
 from keyfob.client.model.printable import printable
 from keyfob.errors import KeyfobError, SystemFailed
-from keyfob.lazy import LazyModule
+from keyfob.lazy import LazyModule, shows
 
 if TYPE_CHECKING:
     import json
     import traceback
-    from datetime import datetime, timedelta
 
     from keyfob.client.model import notices
+    from keyfob.client.model.time_words import clock as clock
+    from keyfob.client.model.time_words import instant as instant
+    from keyfob.client.model.time_words import span as span
 else:  # the help needs none of them: 15 ms
     json = LazyModule("json")
     traceback = LazyModule("traceback")
     notices = LazyModule("keyfob.client.model.notices")
+    __getattr__, __dir__ = shows(__name__, {"keyfob.client.model.time_words": ("clock", "instant", "span")})
 
 # What writing to a stream raises. Errors of files have a name, or were translated.
 _OF_STREAMS = frozenset({errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
@@ -213,23 +216,3 @@ def discard_output() -> None:
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stdout.flush()
-
-
-def instant(when: datetime | None) -> str | None:
-    """Return a time for JSON: RFC 3339, UTC, whole seconds."""
-    from datetime import UTC  # noqa: PLC0415  2 ms, and the help shows no time
-
-    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def clock(when: datetime) -> str:
-    """Return a time for people, in the local time zone."""
-    return when.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def span(length: timedelta) -> str:
-    """Return a duration for people."""
-    minutes = int(length.total_seconds()) // 60
-    if minutes >= 120:
-        return f"{minutes // 60} h"
-    return f"{minutes} min" if minutes else f"{int(length.total_seconds())} s"

@@ -6,7 +6,6 @@ Auth0's access token for /userinfo alone has this form: five parts, the second o
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.json_text import write_json
 from keyfob.protocol.secret import Secret
 
 NONCE_BYTES: Final = 12
@@ -31,8 +31,8 @@ def encrypt(claims: Mapping[str, object], key: bytes, *, nonce: bytes, issuer: s
         nonce: 12 random bytes, never used twice with this key.
         issuer: A readable member of the header.
     """
-    header = _encode(_dump({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
-    encrypted = AESGCM(key).encrypt(nonce, _dump(claims), header)
+    header = _encode(write_json({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
+    encrypted = AESGCM(key).encrypt(nonce, write_json(claims), header)
     parts = (header, b"", _encode(nonce), _encode(encrypted[:-_TAG_BYTES]), _encode(encrypted[-_TAG_BYTES:]))
     return Secret(b".".join(parts).decode("ascii"))
 
@@ -46,7 +46,7 @@ def decrypt(token: Secret, key: bytes, *, issuer: str) -> Fields:
     """Decrypt the claims; raise `InvalidToken` if the token was not encrypted with this key for this issuer."""
     raw = token.reveal().encode("utf-8", "replace")
     parts = raw.split(b".")
-    expected = _encode(_dump({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
+    expected = _encode(write_json({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
     if len(raw) > _LONGEST or len(parts) != 5 or parts[0] != expected or parts[1]:
         raise InvalidToken("the token is not one of our opaque ones")
     try:
@@ -56,10 +56,6 @@ def decrypt(token: Secret, key: bytes, *, issuer: str) -> Fields:
         return read_json(AESGCM(key).decrypt(nonce, body + tag, expected), "token")
     except (InvalidTag, ValueError, Malformed):
         raise InvalidToken("the token is not one of our opaque ones") from None
-
-
-def _dump(members: Mapping[str, object]) -> bytes:
-    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _encode(raw: bytes) -> bytes:

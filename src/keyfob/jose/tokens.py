@@ -6,36 +6,35 @@ are possible (docs/decisions/0010-signatures.md).
 
 from __future__ import annotations
 
-import base64
 import binascii
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, ES256_SIGNATURE_BYTES, Algorithm, named
 from keyfob.jose.keys import PublicKey, SigningKey
+from keyfob.light import light_dataclass
 from keyfob.protocol.fields import Fields, read_json
+from keyfob.protocol.json_text import write_json
 from keyfob.protocol.secret import Secret
 
 LONGEST_TOKEN: Final = 16 * 1024
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # Maps base64url to the alphabet of binascii, and the characters of that alphabet alone to an invalid one.
 _STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = (b"", b"===", b"==", b"=")  # by length modulo 4; for 1 the result stays invalid
 _SHA256: Final = hashes.SHA256()
 _PKCS1: Final = padding.PKCS1v15()
 _PSS: Final = padding.PSS(padding.MGF1(_SHA256), 32)  # RFC 7518 §3.5: the salt is as long as the hash
 
 
-@dataclass(slots=True)  # not frozen: creating a frozen one costs as much as parsing the header, at every call
+@light_dataclass(frozen=True, slots=True)
 class Unverified:
     """The parts of an unverified token; the payload is not parsed."""
 
@@ -158,8 +157,8 @@ def sign(
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:
-        first = _encode(_dump({"alg": key.algorithm, "typ": token_type, **header}))
-    return sign_bytes(first + b"." + _encode(_dump(claims)), key)
+        first = _encode(write_json({"alg": key.algorithm, "typ": token_type, **header}))
+    return sign_bytes(first + b"." + _encode(write_json(claims)), key)
 
 
 def sign_bytes(signing_input: bytes, key: SigningKey) -> Secret:
@@ -175,14 +174,16 @@ def _der(signature: bytes) -> bytes:
 
 
 def _signature(signing_input: bytes, key: SigningKey) -> bytes:
-    match key.handle:
-        case rsa.RSAPrivateKey() as handle:
-            return handle.sign(signing_input, _PKCS1 if key.algorithm == "RS256" else _PSS, _SHA256)
-        case ec.EllipticCurvePrivateKey() as handle:
+    handle: Any = key.handle  # by name, as in `check_signature`
+    match key.algorithm:
+        case "RS256" | "PS256":
+            signature: bytes = handle.sign(signing_input, _PKCS1 if key.algorithm == "RS256" else _PSS, _SHA256)
+        case "ES256":
             r, s = decode_dss_signature(handle.sign(signing_input, _ecdsa()))
-            return r.to_bytes(32) + s.to_bytes(32)
-        case ed25519.Ed25519PrivateKey() as handle:
-            return handle.sign(signing_input)
+            signature = r.to_bytes(32) + s.to_bytes(32)
+        case "Ed25519":
+            signature = handle.sign(signing_input)
+    return signature
 
 
 @lru_cache(maxsize=1)  # the first one imports a back end that nothing else here needs
@@ -192,15 +193,11 @@ def _ecdsa() -> ec.ECDSA:
 
 @lru_cache(maxsize=64)  # a key's tokens share their header
 def _usual_header(algorithm: str, token_type: str, key_id: str) -> bytes:
-    return _encode(_dump({"alg": algorithm, "typ": token_type, "kid": key_id}))
-
-
-def _dump(members: Mapping[str, object]) -> bytes:
-    return _ENCODE(members).encode()
+    return _encode(write_json({"alg": algorithm, "typ": token_type, "kid": key_id}))
 
 
 def _encode(raw: bytes) -> bytes:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=")
 
 
 def _decode(part: bytes) -> bytes:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from keyfob.client.model.account_mismatch import accept_any, keep_account
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.errors import Misuse
 from keyfob.lazy import LazyModule
+from keyfob.login.several_logins import SeveralLogins
 from keyfob.run import run
 
 if TYPE_CHECKING:
     import pathlib
+    from importlib.resources.abc import Traversable
     from pathlib import Path
 
     from keyfob.client.flows.choice import Choice
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from keyfob.client.io.http import connections
     from keyfob.client.io.terminal.terminal import Terminal
     from keyfob.client.io.vault import files as vault_files
-    from keyfob.client.io.vault import seals, vault_file
+    from keyfob.client.io.vault import named_logins, seals, vault_file
     from keyfob.client.model import certificate as certificates
     from keyfob.client.model import presets, storage_choice
     from keyfob.client.model import profile as profiles
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from keyfob.client.ports import Vault, World
     from keyfob.client.session.login import Login
     from keyfob.io import key_pair
-    from keyfob.login import parts
+    from keyfob.login import parts, settings_file
     from keyfob.login.session import Session
     from keyfob.protocol import scope as scope_sets
     from keyfob.protocol.http import Request, Response
@@ -53,14 +54,16 @@ else:  # a program that imports App may never make one, and one that is made may
     connections = LazyModule("keyfob.client.io.http.connections")
     key_pair = LazyModule("keyfob.io.key_pair")
     agent_vault = LazyModule("keyfob.client.io.agent.agent_vault")
+    named_logins = LazyModule("keyfob.client.io.vault.named_logins")
     seals = LazyModule("keyfob.client.io.vault.seals")
     storage_choice = LazyModule("keyfob.client.model.storage_choice")
     vault_file = LazyModule("keyfob.client.io.vault.vault_file")
     vault_files = LazyModule("keyfob.client.io.vault.files")
     parts = LazyModule("keyfob.login.parts")
+    settings_file = LazyModule("keyfob.login.settings_file")
 
 
-class App:
+class App(SeveralLogins):
     """An OAuth client at one issuer, and its stored login."""
 
     def __init__(  # noqa: PLR0913  settings, each by its name
@@ -68,8 +71,9 @@ class App:
         *,
         issuer: str,
         client_id: str,
+        name: str | None = None,
         audience: str | None = None,
-        scopes: Iterable[str] = (),
+        scopes: Iterable[str] | str = (),
         exact_scopes: bool = False,
         profile: str | None = None,
         login_command: str = "",
@@ -100,15 +104,18 @@ class App:
             issuer: The issuer identifier, exactly as in its metadata (RFC 8414 §2), or a short name:
                 `auth0:TENANT.REGION`, `github`, `google`, `keycloak:URL/REALM`, `microsoft:TENANT`, `okta:DOMAIN`.
             client_id: The client's identifier at that issuer.
+            name: The name of your program, as users type it. Its logins are then stored in a folder of its own, users
+                may have several of them (`under`, `choose`), and messages begin with this name.
             audience: The API's identifier.
-            scopes: The scopes to request. For a user, openid, profile, email and offline_access are added, as far as
-                the issuer supports them.
+            scopes: The scopes to request, as a list or separated by spaces. For a user, openid, profile, email and
+                offline_access are added, as far as the issuer supports them.
             exact_scopes: Whether exactly `scopes` are requested, with nothing added.
             profile: The name of the stored login. None for one of this issuer, client and API, which no other program
                 uses. A login of another client or issuer under this name is never overwritten.
-            login_command: The command by which users log in to your program, such as `orders login`. Errors name it,
-                and messages on the terminal begin with its first word.
-            home: The folder of the vault and the state files; None for the platform's.
+            login_command: The command by which users log in to your program, such as `orders login`, which is the
+                default if `name` is "orders". Errors name it. Without a `name`, messages begin with its first word.
+            home: The folder of the vault and the state files; None for the program's own or, without a `name`, the one
+                that is shared with keyfob's command.
             credential: Where the client's secret or private key is stored, if it has one.
             is_machine: Whether this is a service account, which logs in without a user (RFC 6749 §4.4).
             is_resource: Whether the API is requested as `resource` (RFC 8707) instead of Auth0's `audience`.
@@ -136,20 +143,16 @@ class App:
 
         Raises:
             Misuse: A setting is invalid, or two contradict each other.
-            TypeError: `scopes` is one string, which would be read letter by letter.
         """
-        if isinstance(scopes, str):
-            raise TypeError('scopes is a list of names, such as ["read:orders"]')
         found = presets.expand(issuer)
         habits = presets.habits_of(found.issuer)
-        if profile is None:
-            profile = profiles.own_name(found.issuer, client_id, audience, is_machine=is_machine)
-        self.profile: Profile = profiles.Profile(
-            profile,
+        own = profiles.own_name(found.issuer, client_id, audience, is_machine=is_machine, program=name)
+        self._settings: Profile = profiles.Profile(
+            own if profile is None else profile,
             found.issuer,
             client_id,
             audience,
-            scope_sets.Scope.of(scopes),
+            scope_sets.Scope.of(scopes.split() if isinstance(scopes, str) else scopes),
             credential,
             is_machine=is_machine,
             is_resource=is_resource,
@@ -164,13 +167,28 @@ class App:
             ca=None if ca is None else str(ca),
             assertion_audience=assertion_audience,
             dpop=dpop,
-            certificate=_files(certificate, certificate_key),
-            login_command=login_command,
+            certificate=certificates.CertificateFiles.of(certificate, certificate_key),
+            login_command=login_command or ("" if name is None else f"{name} login"),
+            program_name=name or "",
             has_exact_scope=exact_scopes,
         )
-        self._home = home
-        self.vault: Vault = vault or _vault_of(self.profile, home, store)
+        self._home = named_logins.program_home(name) if name is not None and home is None else home
+        self.vault: Vault = vault or _vault_of(self._settings, self._home, store)
         self._world = world
+        has_own_vault = vault is None and isinstance(self.vault, vault_file.FileVault)  # else an agent chooses
+        self._may_choose = name is not None and profile is None and has_own_vault
+
+    @classmethod
+    def from_toml(cls, path: Path | Traversable) -> Self:
+        """Create it from a file that is shipped with the program, such as `Path(__file__).with_name("login.toml")`.
+
+        Its keys are the arguments of `App` that are text, lists of text, switches or, for `endpoints`, a table. The
+        path of `ca` is relative to the file. The file has no place for a secret.
+
+        Raises:
+            Misuse: The file cannot be read, is not TOML, or has an unknown or wrong setting.
+        """
+        return cls(**settings_file.read_settings(path))
 
     def log_in(
         self,
@@ -343,19 +361,6 @@ class App:
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
         return read_credential(source, None if self.profile.ca is None else pathlib.Path(self.profile.ca))
-
-
-def _files(certificate: Path | str | None, key: Path | str | None) -> CertificateFiles | None:
-    """Return the place of a certificate and its key.
-
-    Raises:
-        Misuse: There is a key but no certificate.
-    """
-    if certificate is None and key is not None:
-        raise Misuse("a certificate_key is that of a certificate, and none is named")
-    if certificate is None:
-        return None
-    return certificates.CertificateFiles(str(certificate), None if key is None else str(key))
 
 
 def _vault_of(profile: Profile, home: Path | None, store: str | None) -> Vault:

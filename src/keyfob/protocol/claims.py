@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, Literal, Self, cast
 
 from keyfob.errors import Malformed
+from keyfob.light import light_dataclass
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 
@@ -19,9 +19,7 @@ JKT = "jkt"
 X5T = "x5t#S256"
 
 
-@dataclass(
-    slots=True
-)  # not frozen: an API makes one at every call, and a frozen one of this size takes three times as long
+@light_dataclass(frozen=True, slots=True)
 class AccessClaims:
     """An access token's claims.
 
@@ -54,17 +52,6 @@ class AccessClaims:
 
     def write(self, profile: Profile) -> dict[str, object]:
         audience: object = self.audience[0] if len(self.audience) == 1 else list(self.audience)
-        own: dict[str, object] = (
-            {"azp": self.client_id, "gty": self.grant_type}
-            if profile == "auth0"
-            else {
-                "client_id": self.client_id,
-                "jti": self.token_id,
-                "auth_time": _numeric(self.auth_time),
-                "acr": self.acr,
-            }
-        )
-        bound = {JKT: self.key_thumbprint, X5T: self.certificate_thumbprint}
         members: dict[str, object] = {
             "iss": self.issuer,
             "sub": self.subject,
@@ -72,11 +59,17 @@ class AccessClaims:
             "iat": int(self.issued_at.timestamp()),
             "exp": int(self.expires_at.timestamp()),
             "scope": self.scope.write() or None,
-            **own,
-            "sid": self.session_id,
-            "permissions": None if self.permissions is None else list(self.permissions),
-            "cnf": {name: value for name, value in bound.items() if value is not None} or None,
         }
+        if profile == "auth0":
+            members["azp"], members["gty"] = self.client_id, self.grant_type
+        else:
+            members["client_id"], members["jti"] = self.client_id, self.token_id
+            members["auth_time"], members["acr"] = _numeric(self.auth_time), self.acr
+        members["sid"] = self.session_id
+        if self.permissions is not None:
+            members["permissions"] = list(self.permissions)
+        bound = {JKT: self.key_thumbprint, X5T: self.certificate_thumbprint}
+        members["cnf"] = {name: value for name, value in bound.items() if value is not None} or None
         return {name: value for name, value in members.items() if value is not None}
 
     @classmethod
@@ -145,7 +138,7 @@ def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
     return bound.text(JKT) if JKT in bound.values else None, bound.text(X5T) if X5T in bound.values else None
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class IdClaims:
     """An ID token's claims (OpenID Connect Core §2); `person` holds all other claims unchanged."""
 

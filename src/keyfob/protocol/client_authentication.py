@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from keyfob.errors import Malformed
+from keyfob.light import light_dataclass
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
 
@@ -22,9 +22,10 @@ AUTH_METHODS: Final[tuple[AuthMethod, ...]] = (
     "none", "client_secret_basic", "client_secret_post", "private_key_jwt",
 )  # fmt: skip
 JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_SECRETS: Final = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Credentials:
     """The client's credentials in a request.
 
@@ -68,6 +69,10 @@ class Credentials:
                 with the field `authorization`, an unreadable header.
         """
         named = fields.optional_text("client_id") or ""
+        if authorization is None and _SECRETS.isdisjoint(
+            fields.values
+        ):  # a public client: the rest would change nothing
+            return cls("none", named)
         given = [found for found in (_basic(authorization), _post(fields), _assertion(fields)) if found is not None]
         if len(given) > 1:
             raise Malformed("request: more than one way to authenticate was used", field="client_secret")

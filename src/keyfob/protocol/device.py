@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Self
 
 from keyfob.errors import Malformed
+from keyfob.light import light_dataclass
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.http import Response
 from keyfob.protocol.scope import Scope
@@ -18,7 +18,7 @@ DEFAULT_INTERVAL: Final = timedelta(seconds=5)  # RFC 8628 §3.2
 LONGEST_INTERVAL: Final = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class DeviceRequest:
     """The device authorization request (RFC 8628 §3.1).
 
@@ -71,7 +71,7 @@ class DeviceRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class NumberAsked:
     """A pending answer that asks for the number which the page shows after the approval. It is keyfob's own.
 
@@ -104,7 +104,7 @@ def _fact(fields: Fields, name: str) -> str:
     return " ".join(kept.split())[:LONGEST_FACT]
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class DeviceAnswer:
     """The device authorization response (RFC 8628 §3.2)."""
 

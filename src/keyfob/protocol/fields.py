@@ -6,13 +6,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, cast
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_plus, unquote_to_bytes
 
 from keyfob.errors import Malformed
+from keyfob.light import light_dataclass
 from keyfob.protocol.address import is_web_url
 
 # RFC 6749 §3.1 forbids repeated parameters; RFC 8707 §2 and RFC 8693 §2.1 exempt these two.
@@ -27,7 +27,7 @@ _LONGEST_SECONDS: Final = 10 * 366 * 24 * 3600
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
-@dataclass(slots=True)  # not frozen: an API creates one at every call
+@light_dataclass(frozen=True, slots=True)
 class Fields:
     """An untrusted mapping, and its name in error messages."""
 
@@ -136,6 +136,16 @@ def _moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+# Usual names, and the long grant type, as they are sent: these need not be decoded.
+_USUAL: Final[dict[bytes, str]] = {
+    quote_plus(text).encode(): text
+    for text in (
+        "audience", "client_id", "client_secret", "code", "code_verifier", "device_code", "grant_type", "redirect_uri",
+        "refresh_token", "resource", "scope", "token", "urn:ietf:params:oauth:grant-type:device_code",
+    )
+}  # fmt: skip
+
+
 def read_form(text: bytes, what: str) -> Fields:
     """Parse form parameters (RFC 6749 App. B).
 
@@ -151,7 +161,8 @@ def read_form(text: bytes, what: str) -> Fields:
         if not pair:
             continue
         raw_name, _, raw_value = pair.partition(b"=")
-        name, value = _decode(raw_name, what), _decode(raw_value, what)
+        name = _USUAL.get(raw_name) or _decode(raw_name, what)
+        value = _USUAL.get(raw_value) or _decode(raw_value, what)
         if not value:
             continue
         if name not in values:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Self, assert_never
+from typing import ClassVar, Final, Self, assert_never
 
 from keyfob.errors import Malformed
+from keyfob.light import light_dataclass
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -30,25 +30,27 @@ GRANT_TYPES: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class AuthorizationCodeGrant:
     """An authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
 
+    grant_type: ClassVar[str] = AUTHORIZATION_CODE
     code: Secret
     redirect_uri: str | None = None
     code_verifier: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class ClientCredentialsGrant:
     """Client credentials (RFC 6749 §4.4.2). `scope` None means all that the client was granted."""
 
+    grant_type: ClassVar[str] = CLIENT_CREDENTIALS
     target: Target = ANY
     scope: Scope | None = None
     organization: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class DeviceCodeGrant:
     """A poll with a device code (RFC 8628 §3.4), and the code verifier if the code was bound to a challenge.
 
@@ -56,46 +58,51 @@ class DeviceCodeGrant:
         number: The number that the page showed after the approval: keyfob's own, where the server asks for it.
     """
 
+    grant_type: ClassVar[str] = DEVICE_CODE
     device_code: Secret
     code_verifier: Secret | None = None
     number: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class JwtBearerGrant:
     """A JWT of an issuer that the server trusts (RFC 7523 §2.1)."""
 
+    grant_type: ClassVar[str] = JWT_BEARER
     assertion: Secret
     target: Target = ANY
     scope: Scope | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class MfaOobGrant:
     """A second factor that was sent out of band (Auth0). `binding_code` is the code that the user typed from there."""
 
+    grant_type: ClassVar[str] = MFA_OOB
     mfa_token: Secret
     oob_code: Secret
     binding_code: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class MfaOtpGrant:
     """A code from an authenticator as second factor (Auth0, RFC 6238)."""
 
+    grant_type: ClassVar[str] = MFA_OTP
     mfa_token: Secret
     otp: Secret
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class MfaRecoveryGrant:
     """A recovery code in place of a lost second factor (Auth0)."""
 
+    grant_type: ClassVar[str] = MFA_RECOVERY_CODE
     mfa_token: Secret
     recovery_code: Secret
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class PasswordGrant:
     """A user's password (RFC 6749 §4.3.2, legacy).
 
@@ -111,19 +118,26 @@ class PasswordGrant:
     has_realm: bool = False
     realm: str | None = None
 
+    @property
+    def grant_type(self) -> str:
+        """The one of Auth0's two password grants."""
+        return PASSWORD_REALM if self.has_realm else PASSWORD
 
-@dataclass(frozen=True, slots=True)
+
+@light_dataclass(frozen=True, slots=True)
 class RefreshGrant:
     """A refresh token (RFC 6749 §6); `scope` None means the previous scope."""
 
+    grant_type: ClassVar[str] = REFRESH_TOKEN
     refresh_token: Secret
     scope: Scope | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class TokenExchangeGrant:
     """Token exchange (RFC 8693 §2.1). `actor_token` and `actor_token_type` occur together or not at all."""
 
+    grant_type: ClassVar[str] = TOKEN_EXCHANGE
     subject_token: Secret
     subject_token_type: str
     target: Target = ANY
@@ -147,7 +161,7 @@ Grant = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class TokenRequest:
     """The token request. `client_id` is "" if other credentials contain it."""
 
@@ -156,7 +170,7 @@ class TokenRequest:
 
     def write(self) -> dict[str, str]:
         own = {"client_id": self.client_id} if self.client_id else {}
-        return {**own, "grant_type": type_of(self.grant), **_write_grant(self.grant)}
+        return {**own, "grant_type": self.grant.grant_type, **_write_grant(self.grant)}
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -166,33 +180,6 @@ class TokenRequest:
         if read is None:
             raise Malformed("token request: grant_type is not supported", field="grant_type", code="unsupported-grant")
         return cls(fields.optional_text("client_id") or "", read(fields))
-
-
-def type_of(grant: Grant) -> str:  # noqa: C901  a list, as long as the union
-    """Return the value of `grant_type`."""
-    match grant:
-        case AuthorizationCodeGrant():
-            return AUTHORIZATION_CODE
-        case ClientCredentialsGrant():
-            return CLIENT_CREDENTIALS
-        case DeviceCodeGrant():
-            return DEVICE_CODE
-        case JwtBearerGrant():
-            return JWT_BEARER
-        case MfaOobGrant():
-            return MFA_OOB
-        case MfaOtpGrant():
-            return MFA_OTP
-        case MfaRecoveryGrant():
-            return MFA_RECOVERY_CODE
-        case PasswordGrant():
-            return PASSWORD_REALM if grant.has_realm else PASSWORD
-        case RefreshGrant():
-            return REFRESH_TOKEN
-        case TokenExchangeGrant():
-            return TOKEN_EXCHANGE
-        case _:  # pragma: no cover
-            assert_never(grant)
 
 
 def _write_grant(grant: Grant) -> dict[str, str]:  # noqa: C901  a list, as long as the union

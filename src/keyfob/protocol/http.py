@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode, urlsplit
+
+from keyfob.light import light_dataclass
+from keyfob.protocol.json_text import write_json
 
 Headers = tuple[tuple[str, str], ...]
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 NO_STORE: Final[Headers] = (("cache-control", "no-store"), ("pragma", "no-cache"))
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request.
 
@@ -59,7 +59,7 @@ class Request:
         return tuple([value for key, value in self.headers if key == name])  # a list, which takes half as long
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Response:
     """One HTTP response; headers as in `Request`."""
 
@@ -83,18 +83,20 @@ def form_request(url: str, parameters: Mapping[str, str], *, headers: Headers = 
 
 
 def json_request(url: str, members: Mapping[str, object], *, headers: Headers = ()) -> Request:
-    return Request("POST", url, (("content-type", JSON), ("accept", JSON), *headers), _ENCODE(members).encode())
+    return Request("POST", url, (("content-type", JSON), ("accept", JSON), *headers), write_json(members))
 
 
 def json_response(
     status: int, members: Mapping[str, object] | Sequence[object], *, headers: Headers = NO_STORE
 ) -> Response:
     """Create a JSON response. The media type has no charset parameter (RFC 8259 §11), as at Auth0."""
-    return Response(status, (("content-type", JSON), *headers), _ENCODE(members).encode())
+    return Response(status, (("content-type", JSON), *headers), write_json(members))
 
 
 def media_type(content_type: str | None) -> str:
     """Return the media type without parameters in lower case; "" if there is none."""
+    if content_type in {FORM, JSON}:  # the usual ones
+        return content_type
     return (content_type or "").partition(";")[0].strip().lower()
 
 

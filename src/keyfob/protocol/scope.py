@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, Self
 
 from keyfob.errors import Malformed
+from keyfob.light import light_dataclass
 from keyfob.protocol.fields import Fields
 
 _is_scope: Final = re.compile(r"[ !#-\[\]-~]*\Z").match
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Scope:
     """A set of scope names, written in a stable order."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Self
 
 from keyfob.errors import Malformed
+from keyfob.light import light_dataclass
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -18,7 +18,7 @@ _AUTHORIZATION: Final = "authorization_expires_in"
 _REFRESH_LIVES: Final = ((_TIMEOUT, _AUTHORIZATION), ("refresh_expires_in",), ("refresh_token_expires_in",))
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class TokenAnswer:
     """The token response.
 
@@ -43,19 +43,23 @@ class TokenAnswer:
     authorization_expires_in: timedelta | None = None
 
     def write(self) -> dict[str, object]:
-        members: dict[str, object] = {
-            "access_token": self.access_token.reveal(),
-            "refresh_token": self.refresh_token.reveal() if self.refresh_token else None,
-            "id_token": self.id_token.reveal() if self.id_token else None,
-            "scope": self.scope.write() if self.scope is not None else None,
-            "expires_in": _whole(self.expires_in),
-            "token_type": self.token_type,
-            "issued_token_type": self.issued_token_type,
-            "refresh_expires_in": _whole(self.refresh_expires_in),
-            _TIMEOUT: _whole(self.refresh_expires_in),
-            _AUTHORIZATION: _whole(self.authorization_expires_in),
-        }
-        return {name: value for name, value in members.items() if value is not None}
+        members: dict[str, object] = {"access_token": self.access_token.reveal()}
+        if self.refresh_token:
+            members["refresh_token"] = self.refresh_token.reveal()
+        if self.id_token:
+            members["id_token"] = self.id_token.reveal()
+        if self.scope is not None:
+            members["scope"] = self.scope.write()
+        if self.expires_in is not None:
+            members["expires_in"] = _whole(self.expires_in)
+        members["token_type"] = self.token_type
+        if self.issued_token_type is not None:
+            members["issued_token_type"] = self.issued_token_type
+        if self.refresh_expires_in is not None:
+            members["refresh_expires_in"] = members[_TIMEOUT] = _whole(self.refresh_expires_in)
+        if self.authorization_expires_in is not None:
+            members[_AUTHORIZATION] = _whole(self.authorization_expires_in)
+        return members
 
     @classmethod
     def read(cls, fields: Fields, *, token_types: tuple[str, ...] = ("Bearer",)) -> Self:
@@ -77,8 +81,8 @@ class TokenAnswer:
         )
 
 
-def _whole(span: timedelta | None) -> int | None:
-    return None if span is None else int(span.total_seconds())
+def _whole(span: timedelta) -> int:
+    return int(span.total_seconds())
 
 
 def _refresh_life(fields: Fields) -> timedelta | None:

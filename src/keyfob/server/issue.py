@@ -10,6 +10,7 @@ from keyfob.jose.algorithms import Algorithm
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.opaque import NONCE_BYTES, encrypt
 from keyfob.jose.tokens import sign
+from keyfob.light import light_dataclass
 from keyfob.protocol.claims import AT_JWT, AccessClaims, IdClaims
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
@@ -22,7 +23,7 @@ from keyfob.server.settings.registered import Api, Application
 TOKEN_ID_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class TokenContent:
     """The content of the tokens to issue.
 

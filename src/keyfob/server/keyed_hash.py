@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from keyfob.light import light_dataclass
 from keyfob.protocol.secret import Secret
 
 PREFIX: Final = "v1.M"  # as Auth0's refresh tokens begin
@@ -89,7 +90,7 @@ def read_token_bytes(text: str) -> bytes:
     return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class RefreshParts:
     """The content of a refresh token: its login, its generation within the login, and a secret part."""
 

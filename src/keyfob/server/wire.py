@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from keyfob.errors import Malformed
-from keyfob.protocol.http import NO_STORE, Headers, Response, json_response
+from keyfob.protocol.http import JSON, NO_STORE, Headers, Response, json_response
+from keyfob.protocol.json_text import write_json
 from keyfob.protocol.oauth_error import speakable
 from keyfob.server.settings.config import Wire
 
@@ -101,6 +102,10 @@ AUTH0_API_REFUSED: Final = (
     'Client is not authorized to access "{audience}". You need to create a "client-grant" associated to this API.'
 )
 _UNAUTHORIZED: Final = "Unauthorized or unknown client"
+
+
+def _members(error: str, description: str) -> dict[str, object]:
+    return {"error": error, "error_description": description} if error else {}
 
 
 def _both(status: int, error: str, text: str) -> tuple[Row, Row]:
@@ -288,6 +293,16 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
 }
 
 
+# The answers whose text has no placeholder, as (status, body) by outcome and dialect: written once, at import.
+_READY: Final[dict[tuple[Outcome, bool], tuple[int, bytes]]] = {
+    (outcome, is_rfc): (row[0], write_json(_members(row[1], row[2])))
+    for outcome, rows in TABLE.items()
+    for is_rfc, row in zip((False, True), rows, strict=True)
+    if "{" not in row[2]
+}
+_HEADERS: Final[Headers] = (("content-type", JSON), *NO_STORE)
+
+
 def outcome_of(problem: Malformed) -> Outcome:
     """Return the outcome of a malformed request."""
     if problem.code == "unsupported-grant":
@@ -321,8 +336,11 @@ def answer(
         words: The values for the placeholders of the text, reduced to the characters of RFC 6749 §5.2.
         more: Additional members of the answer.
     """
-    status, error, text = TABLE[outcome][wire == "rfc"]
+    is_rfc = wire == "rfc"
+    ready = _READY.get((outcome, is_rfc))
+    if ready is not None and more is None:
+        return Response(ready[0], _HEADERS + headers, ready[1])
+    status, error, text = TABLE[outcome][is_rfc]
     # Some of Auth0's texts contain quotes, which RFC 6749 forbids; untrusted values are never sent with quotes.
     description = text.format_map({name: speakable(word) for name, word in words.items()}) if words else text
-    members: dict[str, object] = {"error": error, "error_description": description} if error else {}
-    return json_response(status, {**members, **(more or {})}, headers=NO_STORE + headers)
+    return json_response(status, {**_members(error, description), **(more or {})}, headers=NO_STORE + headers)

@@ -13,7 +13,7 @@ from keyfob.server.decide.device import Issue, decide_poll
 from keyfob.server.decide.presented import PresentedRefreshToken
 from keyfob.server.decide.refresh import Renew, decide_refresh
 from keyfob.server.ports import Store, Transaction, Work
-from keyfob.server.records import DeviceLogin, RefreshLogin, User
+from keyfob.server.records import DeviceLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.testing import event_checks
 from keyfob.testing.example_records import (
@@ -34,6 +34,7 @@ from keyfob.testing.example_records import (
 )
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.store_admin_checks import ADMIN_CHECKS
+from keyfob.testing.store_hot_checks import HOT_CHECKS
 
 Check = Callable[[Store], Awaitable[None]]
 
@@ -224,46 +225,6 @@ async def logins_with_and_without_refresh_tokens_are_counted_apart(store: Store)
     assert not login.has_ended
 
 
-async def a_login_is_found_with_its_user(store: Store) -> None:
-    """A user who has been deleted is not there; the login of nobody is not found."""
-    await store.write(lambda transaction: transaction.save_user(USER))
-    await store.write(lambda transaction: transaction.save_refresh(REFRESH))
-    await store.write(lambda transaction: transaction.save_refresh(replace(REFRESH, login_id=b"x", user_id="gone")))
-    found = [await store.read(partial(_with_user, login_id=name)) for name in (REFRESH.login_id, b"x", b"y")]
-    assert found == [(REFRESH, USER), (replace(REFRESH, login_id=b"x", user_id="gone"), None), None]
-
-
-async def _with_user(transaction: Transaction, login_id: bytes) -> tuple[RefreshLogin, User | None] | None:
-    return await transaction.refresh_with_user(login_id)
-
-
-async def a_poll_is_told_what_was_saved_before_it(store: Store) -> None:
-    """Each state at once, and what an unfinished change would have made of a login never."""
-    for stage in ("waiting", "confirmed", "denied", "waiting", "approved"):
-        login = replace(LOGIN, stage=stage)
-        await store.write(partial(_save_device, login=login))
-        for _ in range(3):
-            assert await store.read(partial(_poll, name=CODE)) == login
-    assert await store.read(partial(_poll, name=b"x")) is None
-
-
-async def _save_device(transaction: Transaction, login: DeviceLogin) -> None:
-    await transaction.save_device(login)
-
-
-async def _poll(transaction: Transaction, name: bytes) -> DeviceLogin | None:
-    return await transaction.polled_device(name)
-
-
-async def what_was_never_saved_is_not_found(store: Store) -> None:
-    assert await store.read(lambda transaction: transaction.device_by_code(b"x")) is None
-    assert await store.read(lambda transaction: transaction.device_by_user_code(b"x")) is None
-    assert await store.read(lambda transaction: transaction.refresh_by_id(b"x")) is None
-    assert await store.read(lambda transaction: transaction.user_by_id("x")) is None
-    assert await store.read(lambda transaction: transaction.user_by_email("x")) is None
-    assert await store.read(lambda transaction: transaction.session(b"x")) is None
-
-
 async def an_email_is_found_in_any_case(store: Store) -> None:
     await store.write(lambda transaction: transaction.save_user(USER))
     assert await store.read(lambda transaction: transaction.user_by_email("pERSON@example.COM")) == USER
@@ -407,6 +368,7 @@ async def tries_are_kept_until_they_expire(store: Store) -> None:
 
 CHECKS: Final[tuple[Check, ...]] = (
     *ADMIN_CHECKS,
+    *HOT_CHECKS,
     what_is_saved_is_found_again,
     what_the_other_grants_need_is_found_again,
     a_mark_is_used_once,
@@ -415,9 +377,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     the_logins_of_one_person_end_together,
     a_revoked_token_is_known_until_it_expires,
     logins_with_and_without_refresh_tokens_are_counted_apart,
-    a_login_is_found_with_its_user,
-    a_poll_is_told_what_was_saved_before_it,
-    what_was_never_saved_is_not_found,
     an_email_is_found_in_any_case,
     a_user_code_is_given_once,
     work_that_raises_leaves_nothing_behind,

@@ -112,10 +112,11 @@ def test_keyfobs_own_errors_name_keyfob_and_the_profile() -> None:
     assert hints(own) == ["Run: keyfob login --profile work"] * 3
 
 
-def test_scopes_in_one_text_are_refused() -> None:
+def test_scopes_in_one_text_are_separated_by_spaces() -> None:
     """[FC-22]: they were asked for letter by letter."""
-    with pytest.raises(TypeError, match="list"):
-        app(scopes="read")
+    assert app(scopes="read").profile.scope.names == {"read"}
+    assert app(scopes="read write").profile.scope.names == {"read", "write"}
+    assert app(scopes="").profile.scope.names == frozenset()
 
 
 def test_not_logged_in_is_said_the_same_everywhere() -> None:

@@ -27,7 +27,7 @@ from keyfob.serve import Running, Tenant, bind, url_of
 from keyfob.server.decide.multifactor import one_time_code, step_of
 from keyfob.server.io.mail import MemoryOutbox
 from keyfob.server.io.sqlite import SqliteStore
-from keyfob.server.settings.images import write_image
+from keyfob.server.settings.pictures import write_image
 from keyfob.server.start import READY_AUDIENCE, ready_config
 from keyfob.testing.person import over_network
 from keyfob.testing.scene import EMAIL, PASSWORD, quick_passwords
@@ -72,9 +72,9 @@ class Stage:
         return f"{self.url}authorize?{urlencode(asked)}"
 
     def link(self) -> str:
-        found = re.search(r"https?://\S+link=\S+", self.outbox.sent[-1].text)
-        assert found is not None
-        return found[0]
+        """Return the newest link for a password or an account."""
+        texts = (re.search(r"https?://\S+/u/(?:reset|join)\?link=\S+", mail.text) for mail in self.outbox.sent[::-1])
+        return next(found[0] for found in texts if found is not None)
 
 
 @contextmanager
@@ -157,6 +157,13 @@ def _device(page: Page, stage: Stage, look: Look) -> None:
     press(page, "decline")
     page.locator(".mark").wait_for()
     look("denied")
+    page.goto(f"{stage.url}activate?user_code={stage.device_code()}")
+    press(page, "confirm")
+    page.locator("a[href^='/u/end']").click()
+    look("end")
+    press(page, "end")
+    page.locator("button").wait_for(state="detached")
+    look("ended")
 
 
 def _account(page: Page, stage: Stage, look: Look) -> None:

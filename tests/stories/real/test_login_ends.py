@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import select
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +18,7 @@ import pytest
 from keyfob.protocol.http import Request, Response
 from keyfob.testing.person import Person, over_network
 from tests.stories.real.commands import EMAIL, LOGIN, Commands, approve, commands, next_event
+from tests.stories.real.typed import Typed
 
 __all__ = ["commands"]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
@@ -54,49 +52,17 @@ def with_browser(commands: Commands, password: str) -> Path:
     return seen
 
 
-class Typed:
-    """A program at a terminal of its own."""
-
-    def __init__(self, commands: Commands, *words: str) -> None:
-        import pty
-
-        self.screen = ""
-        self.descriptor, end = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "keyfob", *words], env={**commands.environment, "TERM": "xterm", "COLUMNS": "100"},
-            stdin=end, stdout=end, stderr=end, text=True, start_new_session=True,
-        )  # fmt: skip
-        os.close(end)
-
-    def read_until(self, pattern: str, seconds: float = 30) -> re.Match[str]:
-        end = time.monotonic() + seconds
-        while (found := re.search(pattern, self.screen)) is None:
-            left = end - time.monotonic()
-            assert left > 0, f"{pattern} is not in {self.screen}"
-            if select.select([self.descriptor], [], [], left)[0]:
-                try:
-                    self.screen += os.read(self.descriptor, 65536).decode()
-                except OSError as problem:  # the program has gone
-                    raise AssertionError(f"{pattern} is not in {self.screen}") from problem
-        return found
-
-    def type(self, text: str) -> None:
-        os.write(self.descriptor, text.encode())
-
-
 @pytest.fixture
 def at_terminal(commands: Commands) -> Iterator[Callable[..., Typed]]:
     open_ones: list[Typed] = []
 
     def start(*words: str) -> Typed:
-        open_ones.append(Typed(commands, *words))
+        open_ones.append(Typed([sys.executable, "-m", "keyfob", *words], commands.environment))
         return open_ones[-1]
 
     yield start
     for one in open_ones:
-        one.process.kill()
-        one.process.wait(10)
-        os.close(one.descriptor)
+        one.end()
 
 
 def test_a_login_by_browser_ends_on_a_page_that_says_so(commands: Commands) -> None:

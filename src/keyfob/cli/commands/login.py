@@ -21,6 +21,7 @@ from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import NAMES
 from keyfob.client.model.profile import DPOP, command
 from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
+from keyfob.client.model.stored_login import greeting
 from keyfob.client.session.login import is_other_client
 from keyfob.client.session.storage import refuse_other
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut, VaultUnavailable
@@ -122,7 +123,7 @@ def run(flags: Namespace) -> int:
         stored = _at_terminal(log_in, profile)
         ProfileFiles().save(app.profile)
         if stored is not None:
-            output.remark(_greeting(stored, profile))
+            output.remark(greeting(stored, is_machine=profile.is_machine))
             output.detail(f"Next: {command('token', profile.name)}, or {command('call URL', profile.name)}")
         else:
             output.remark(f"when it is approved, run: {_resume_command(profile.name)}")
@@ -335,9 +336,3 @@ def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
             ours = _login_command(profile)
             problem.more = {"run": ours, "run_and_show_events": f"{ours} --json"}
         raise
-
-
-def _greeting(stored: StoredLogin, profile: Profile) -> str:
-    """Return the message of success. Without an ID token, a user's name is not known."""
-    who = stored.person or stored.subject or (stored.client_id if profile.is_machine else None)
-    return f"logged in as {who} at {stored.issuer}" if who else f"logged in at {stored.issuer}"

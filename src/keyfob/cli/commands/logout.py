@@ -11,6 +11,7 @@ from keyfob.cli.exit_codes import DONE, FAILED
 from keyfob.cli.flags import add_json_flag, add_profile_flag
 from keyfob.cli.profiles import app_of, choose, known_names, name_of, stored_app
 from keyfob.client.io.vault.vault_file import FileVault
+from keyfob.client.session.report import NO_LONGER_STORED, logout_words
 from keyfob.errors import KeyfobError, LoginRequired, VaultUnavailable
 from keyfob.login import App, LoggedOut
 from keyfob.run import run as blocking
@@ -84,7 +85,7 @@ def end(name: str, app: App | None) -> Ended:
         return Ended(name)
     except KeyboardInterrupt:
         sys.stderr.write("\n")
-        output.remark("nothing is kept here any more; the refresh token may still be good at the server")
+        output.remark(f"{NO_LONGER_STORED}; the refresh token may still be good at the server")
         raise
 
 
@@ -116,17 +117,10 @@ def print_result(ended: Ended, *, is_named: bool = False) -> None:
     """Print the result."""
     done, before = ended.done, f"{ended.name}: " if is_named else ""
     if ended.problem is not None:
-        output.remark(f"{before}{ended.problem.message}; nothing is kept here any more")
+        output.remark(f"{before}{ended.problem.message}; {NO_LONGER_STORED}")
         return
     if done is None:
         output.remark(f"{before}nobody was logged in")
         return
-    output.remark(f"{before}logged out; nothing is kept here any more")
-    if done.revoked is False:
-        output.remark(f"but the server was not told ({done.problem}): the refresh token may still be good there")
-    if not done.is_alive:
-        return
-    given = "the server was given the access token back"
-    revoked = given if done.access_revoked else "the access token was not called back"
-    until = "it expires; when is unknown here" if done.alive_until is None else output.clock(done.alive_until)
-    output.remark(f"{revoked}; an API that does not ask the server takes it until {until}")
+    for place, words in enumerate(logout_words(done)):
+        output.remark(words if place else f"{before}{words}")

@@ -28,19 +28,12 @@ from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.profile import command
 from keyfob.client.model.storage_choice import WORDS, Place
 from keyfob.client.session.freshness import LoginStatus, login_status
+from keyfob.client.session.report import NOT_LOGGED_IN, status_facts, status_members, status_words
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreachable, VaultUnavailable
 from keyfob.login import App, StoredLogin
 from keyfob.protocol.http import Request
 
 _OK = 200
-_NOT_LOGGED_IN = LoginStatus("login-needed", None, renews=False, refresh_until=None, ends_at=None)
-_WORDS = {
-    "logged-in": "logged in",
-    "lapsed-but-renews": "logged in; the access token has lapsed, and the next use renews it",
-    "login-needed": "not logged in",
-    "offline-unknown": "unknown: the issuer did not answer",
-    "vault-unavailable": "unknown: the vault cannot be opened",
-}
 _EXITS = {
     "logged-in": DONE,
     "lapsed-but-renews": DONE,
@@ -126,19 +119,19 @@ def _stored_report(name: str, *, is_online: bool) -> Report:
     try:
         app = stored_app(name)
     except KeyfobError as problem:
-        return Report(name, replace(_NOT_LOGGED_IN, state="vault-unavailable"), problem=problem)
+        return Report(name, replace(NOT_LOGGED_IN, state="vault-unavailable"), problem=problem)
     return _report(name, app, is_online=is_online)
 
 
 def _report(name: str, app: App | None, *, is_online: bool) -> Report:
     if app is None:
-        return Report(name, _NOT_LOGGED_IN, is_known=False)
+        return Report(name, NOT_LOGGED_IN, is_known=False)
     try:
         stored = app.session().stored()
     except LoginRequired:
-        return Report(name, _NOT_LOGGED_IN)
+        return Report(name, NOT_LOGGED_IN)
     except VaultUnavailable as problem:
-        return Report(name, replace(_NOT_LOGGED_IN, state="vault-unavailable"), problem=problem)
+        return Report(name, replace(NOT_LOGGED_IN, state="vault-unavailable"), problem=problem)
     if not isinstance(app.vault, FileVault):
         return Report(name, login_status(stored, datetime.now(UTC), is_machine=False), stored)
     seals = Seals()
@@ -163,7 +156,7 @@ def _ask_issuer(report: Report, app: App) -> Report:
     except (Unreachable, Malformed) as problem:
         return replace(report, status=replace(report.status, state="offline-unknown"), problem=problem)
     except LoginRequired as problem:
-        return replace(report, status=replace(_NOT_LOGGED_IN, access_until=report.status.access_until),
+        return replace(report, status=replace(NOT_LOGGED_IN, access_until=report.status.access_until),
                        was_asked=True, problem=problem)  # fmt: skip
     except Refused as problem:  # for example of the client: the login may be good, and its token is
         return replace(report, was_asked=True, problem=problem)
@@ -185,7 +178,7 @@ def _ask_userinfo(report: Report, app: App) -> Report:
     answer = app.session().send(Request("GET", address))
     if answer.status == 401:  # 403 says that the token is not for this endpoint (RFC 6750 §3.1)
         problem = Refused("the issuer does not know the access token any more")
-        return replace(report, status=_NOT_LOGGED_IN, was_asked=True, problem=problem)
+        return replace(report, status=NOT_LOGGED_IN, was_asked=True, problem=problem)
     if answer.status != _OK or report.stored.subject is None:
         return report  # without an ID token there is no subject to compare with
     from keyfob.client.flows.id_token import check_userinfo  # noqa: PLC0415  loads cryptography; only --online needs it
@@ -200,17 +193,7 @@ def _members(report: Report) -> dict[str, object]:
         "profile": report.name,
         "state": status.state,
         "asked": report.was_asked,
-        "issuer": stored and stored.issuer,
-        "client_id": stored and stored.client_id,
-        "audience": stored and stored.audience,
-        "subject": stored and stored.subject,
-        "name": stored and stored.person,
-        "scope": stored and stored.scope.write(),
-        "access_expires_at": output.instant(status.access_until),
-        "renews": status.renews,
-        "refresh_expires_at": output.instant(status.refresh_until),
-        "session_ends_at": output.instant(status.ends_at),
-        "bound": stored is not None and stored.is_bound,
+        **status_members(stored, status),
         "waiting": report.waits,
         "store": None if stored is None else {"place": report.place, "sealed": report.is_sealed},
         "pinned": {name: setting.value for name, setting in report.pinned.items()},
@@ -219,7 +202,7 @@ def _members(report: Report) -> dict[str, object]:
 
 
 def _print(report: Report) -> None:
-    output.result(f"{report.name}: {_words(report)}")
+    output.result(f"{report.name}: {status_words(report.status, datetime.now(UTC))}")
     for line in output.columns(_facts(report) or [("", "")]):
         if line:
             output.result(f"  {line}")
@@ -234,27 +217,11 @@ def _print(report: Report) -> None:
         )
 
 
-def _words(report: Report) -> str:
-    """Return the state in words. An access token may be good for a while after its login has ended."""
-    until = report.status.access_until
-    if report.status.state == "login-needed" and until is not None and until > datetime.now(UTC):
-        return f"the login has ended; its access token may work until {output.clock(until)}"
-    return _WORDS[report.status.state]
-
-
 def _facts(report: Report) -> list[tuple[str, str]]:
-    stored, status = report.stored, report.status
-    if stored is None:
+    if report.stored is None:
         return []
-    access = "the API says otherwise" if status.access_until is None else output.clock(status.access_until)
-    ends = "unknown: the issuer does not say" if status.ends_at is None else output.clock(status.ends_at)
     facts = [
-        ("issuer", stored.issuer),
-        ("who", stored.person or stored.subject),
-        ("access until", access),
-        ("refresh until", None if status.refresh_until is None else output.clock(status.refresh_until)),
-        ("session ends", ends if status.renews else None),
-        ("bound", _bound(stored)),
+        *status_facts(report.stored, report.status),
         ("kept", _place(report)),
         ("asked", "the issuer, just now" if report.was_asked else None),
         ("pinned", _pinned(report)),
@@ -273,9 +240,3 @@ def _pinned(report: Report) -> str | None:
     if not report.pinned:
         return None
     return f"{', '.join(report.pinned)}, by {next(iter(report.pinned.values())).where}"
-
-
-def _bound(stored: StoredLogin) -> str | None:
-    if stored.certificate is not None:
-        return "to this program's certificate (mTLS)"
-    return "to a key of this login (DPoP)" if stored.is_bound else None

@@ -15,6 +15,9 @@ from keyfob.lazy import LazyModule
 from keyfob.protocol.fields import Fields, read_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
     from keyfob.protocol import claims
 else:  # few clients have a certificate: 2 ms
     claims = LazyModule("keyfob.protocol.claims")
@@ -36,6 +39,17 @@ class CertificateFiles:
         """Raise `Misuse` if a path is empty."""
         if not self.certificate or self.key == "":
             raise Misuse("a certificate and its key are files, and have names")
+
+    @classmethod
+    def of(cls, certificate: Path | str | None, key: Path | str | None) -> Self | None:
+        """Return the files, or None if there is no certificate.
+
+        Raises:
+            Misuse: There is a key but no certificate.
+        """
+        if certificate is None and key is not None:
+            raise Misuse("a certificate_key is that of a certificate, and none is named")
+        return None if certificate is None else cls(str(certificate), None if key is None else str(key))
 
 
 @dataclass(frozen=True, slots=True)

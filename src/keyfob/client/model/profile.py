@@ -39,6 +39,7 @@ KEYFOB_LOGIN: Final = "keyfob login"
 Dpop = Literal["off", "prefer", "require"]
 DPOP: Final[tuple[Dpop, ...]] = get_args(Dpop)
 _NAMED: Final[dict[str, Dpop]] = {name: name for name in DPOP}
+LONGEST_SHORT_NAME: Final = 27  # a profile's name has at most 40 letters, and a hash of 12 after a dash
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
 
 
@@ -69,6 +70,7 @@ class Profile:
             client if there is no secret, key or workload identity.
         login_command: The command by which users log in to the running program, for messages; "" if unknown. Never
             stored.
+        program_name: The running program's name, for messages; "" if unknown. Never stored.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Profile:
     username: str | None = None
     certificate: CertificateFiles | None = None
     login_command: str = field(default=KEYFOB_LOGIN, compare=False)
+    program_name: str = field(default="", compare=False)
     has_exact_scope: bool = False
 
     def __post_init__(self) -> None:
@@ -148,7 +151,7 @@ class Profile:
     @property
     def program(self) -> str:
         """The name of the running program, for messages; "" if unknown."""
-        return self.login_command.partition(" ")[0]
+        return self.program_name or self.login_command.partition(" ")[0]
 
     @property
     def target(self) -> Target:
@@ -221,11 +224,20 @@ class Profile:
         )
 
 
-def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: bool) -> str:
-    """Return the profile name of a program that names none: no other issuer, client or API has the same."""
+def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: bool, program: str | None = None) -> str:
+    """Return the profile name of a program that names none: no other issuer, client or API has the same.
+
+    Args:
+        issuer: The issuer.
+        client_id: The client.
+        audience: The API, if any.
+        is_machine: Whether it is a service account.
+        program: The program's name. Its users may have several logins, so the first part is that of the login.
+    """
     key = "\n".join([issuer, client_id, audience or "", "machine" * is_machine])
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", client_id).strip("._-")[:27]
-    return f"{readable or 'client'}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", client_id).strip("._-")[:LONGEST_SHORT_NAME]
+    first = (readable or "client") if program is None else DEFAULT
+    return f"{first}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def check_name(name: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from keyfob.light import light_dataclass
 from keyfob.protocol.address import is_web_url
 from keyfob.protocol.grants import ClientCredentialsGrant
 from keyfob.protocol.scope import Scope
@@ -21,7 +22,7 @@ from keyfob.server.wire import Outcome
 _OFFLINE: Final = Scope.of(["offline_access"])
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class ApiAccess:
     """The API of a token, and the scope there."""
 
@@ -29,7 +30,7 @@ class ApiAccess:
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class NoAccess:
     """The reason why no token can be issued for an API, and the values for the placeholders in its text."""
 

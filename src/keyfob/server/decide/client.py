@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
@@ -12,6 +11,7 @@ from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.keys import KeySet, PublicKey
 from keyfob.jose.shown import has_name, is_issued_by, read_certificate
 from keyfob.jose.tokens import Unverified, believe, take_apart
+from keyfob.light import light_dataclass
 from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.secret import Secret
@@ -27,7 +27,7 @@ SKEW: Final = timedelta(seconds=10)
 _TYPES: Final = frozenset({"", "jwt", "client-authentication+jwt"})
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Assertion:
     """A valid client assertion. `token_id` may be used once until `expires_at`."""
 
@@ -35,7 +35,7 @@ class Assertion:
     expires_at: datetime
 
 
-@dataclass(frozen=True)
+@light_dataclass(frozen=True)
 class ClientFacts:
     """The client credentials of a request, and the record of the client.
 
@@ -99,7 +99,7 @@ class ClientFacts:
 
         Secrets and keys are too long to be guessed, and a client's honest processes may share the network of others.
         """
-        return bool(self.wait) and self.is_unauthenticated()
+        return self.failures is not None and bool(self.wait) and self.is_unauthenticated()
 
     def is_a_guess(self) -> bool:
         """Return whether the failure counts: a registered client, and a method of that client."""

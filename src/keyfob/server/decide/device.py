@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.errors import Misuse
+from keyfob.light import light_dataclass
 from keyfob.protocol.pkce import S256, is_challenge
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.check_table import first_failed_check
@@ -21,14 +22,14 @@ GRACE: Final = 0.8
 NUMBER_TRIES: Final = 3  # of six digits, so a number is guessed once in 333,333 approvals
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Issue:
     """Issue tokens, once `login` is saved in the transaction that found it approved."""
 
     login: DeviceLogin
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Answer:
     """Issue no tokens. `login` must be saved if it is not None."""
 
@@ -36,14 +37,14 @@ class Answer:
     login: DeviceLogin | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Undecided:
     """The user has not decided. Save nothing."""
 
     outcome: Outcome = "pending"  # or "slow_down", "number_missing"
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Pace:
     """The polling state of one client. It is stored in memory, since a pending poll writes nothing to the store.
 
@@ -149,5 +150,5 @@ def decide_pace(pace: Pace, now: datetime) -> tuple[Outcome, Pace]:
     interval would be early for ever.
     """
     if pace.is_early(now):
-        return "slow_down", replace(pace, interval=pace.interval + SLOWER_BY)
-    return "pending", replace(pace, polled_at=now)
+        return "slow_down", Pace(pace.polled_at, pace.interval + SLOWER_BY)
+    return "pending", Pace(now, pace.interval)

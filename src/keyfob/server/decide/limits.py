@@ -86,7 +86,7 @@ def bounded(fields: Fields) -> Fields:
     for name, value in fields.values.items():
         if isinstance(value, str) and len(value) > LONGEST.get(name, LONGEST_PARAMETER):
             raise Malformed(f"{fields.what}: {_shown(name)} is too long", field=name)
-        if "\0" in name or _has_nul(value):
+        if "\0" in name or ("\0" in value if isinstance(value, str) else _has_nul(value)):
             raise Malformed(f"{fields.what}: {_shown(name)} contains U+0000", field=name)
     return fields
 

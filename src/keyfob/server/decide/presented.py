@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
+from keyfob.light import light_dataclass
 from keyfob.protocol.grants import AuthorizationCodeGrant
 from keyfob.protocol.pkce import fits
 from keyfob.protocol.scope import Scope
@@ -19,7 +19,7 @@ Record = TypeVar("Record", AuthorizationCode, DeviceLogin, MfaLogin, RefreshLogi
 LATE: Final = timedelta(minutes=1)  # an approval in the last second still reaches a client that polls slowly
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Account:
     """What today's rules leave of what a code or token was issued for.
 
@@ -39,7 +39,7 @@ class Account:
         return self.user is None or self.user.is_blocked or self.api is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class _RecordFacts(Generic[Record]):
     """The record of a code or token, and the client that presents it.
 
@@ -70,7 +70,7 @@ class _RecordFacts(Generic[Record]):
         return self.account is not None and self.account.is_closed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class CodeFacts(_RecordFacts[AuthorizationCode]):
     """An authorization code, and the request that presents it."""
 
@@ -90,7 +90,7 @@ class CodeFacts(_RecordFacts[AuthorizationCode]):
         return self.known.is_spent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFacts(_RecordFacts[DeviceLogin]):
     """A device code, and the poll that presents it.
 
@@ -129,7 +129,7 @@ class DeviceFacts(_RecordFacts[DeviceLogin]):
         return wanted is not None and not hmac.compare_digest(wanted, self.number_hash or b"")
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class PresentedRefreshToken:
     """The content of a refresh token, and the request that presents it.
 
@@ -156,7 +156,7 @@ class PresentedRefreshToken:
         return self.generation == login.generation - 1 and _is_among(self.secret_hash, login.previous_hashes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshFacts(_RecordFacts[RefreshLogin]):
     """A refresh token, and the login that it belongs to.
 
@@ -201,7 +201,7 @@ class RefreshFacts(_RecordFacts[RefreshLogin]):
         return self.account is not None and self.account.user is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class FactorFacts(_RecordFacts[MfaLogin]):
     """An mfa_token, and the second factor that the client presents with it.
 

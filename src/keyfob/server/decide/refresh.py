@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from keyfob.light import light_dataclass
 from keyfob.protocol.scope import Scope
 from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.decide.presented import Account, PresentedRefreshToken, RefreshFacts
@@ -25,7 +26,7 @@ _REASONS: Final[dict[str, Reason]] = {
 _ENDS: Final[frozenset[Reason]] = frozenset({"reused", "lapsed", "closed"})
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Renew:
     """Issue new tokens, once `login` is saved.
 
@@ -39,7 +40,7 @@ class Renew:
     rotates: bool
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Refuse:
     """Issue no tokens. `login` must be saved if it is not None: it has ended."""
 
@@ -85,13 +86,16 @@ def decide_refresh(
     login, presented = facts.known, facts.presented
     scope = login.scope if presented.scope is None else presented.scope
     scope = scope if account is None else scope & account.scope
-    renewed = replace(login, idle_expires_at=min(now + policy.idle, login.expires_at), used_at=now)
+    idle = min(now + policy.idle, login.expires_at)
     if not policy.rotates:
-        return Renew(renewed, scope, rotates=False)
+        return Renew(replace(login, idle_expires_at=idle, used_at=now), scope, rotates=False)
     if not presented.is_current(login):
-        return Renew(replace(renewed, repeats=login.repeats + 1), scope, rotates=True)
+        repeated = replace(login, idle_expires_at=idle, used_at=now, repeats=login.repeats + 1)
+        return Renew(repeated, scope, rotates=True)
     moved = replace(
-        renewed,
+        login,
+        idle_expires_at=idle,
+        used_at=now,
         generation=presented.generation + 1,
         current_hashes=(fresh_hash,),
         previous_hashes=login.current_hashes,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.proofs import NonceNeeded, Possession
+from keyfob.light import light_dataclass
 from keyfob.protocol.grants import (
     GRANT_TYPES,
     MFA_OOB,
@@ -15,7 +15,6 @@ from keyfob.protocol.grants import (
     MFA_RECOVERY_CODE,
     ClientCredentialsGrant,
     Grant,
-    type_of,
 )
 from keyfob.protocol.scope import Scope
 from keyfob.server.settings.config import TenantConfig
@@ -23,7 +22,7 @@ from keyfob.server.settings.registered import Api, ApiGrant, Application, Connec
 from keyfob.server.wire import Outcome, outcome_of
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class MessageFacts:
     """The parsed grant, or the error if the request is malformed."""
 
@@ -43,13 +42,13 @@ class MessageFacts:
         return self._is("request_malformed")
 
     def grant_is_not_offered(self) -> bool:
-        return self.grant is not None and type_of(self.grant) not in GRANT_TYPES
+        return self.grant is not None and self.grant.grant_type not in GRANT_TYPES
 
     def _is(self, outcome: Outcome) -> bool:
         return self.problem is not None and outcome_of(self.problem) == outcome
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class GrantFacts:
     """The client, and the grant type of its request."""
 
@@ -60,7 +59,7 @@ class GrantFacts:
         return self.grant_type not in self.application.grants
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class ProofFacts:
     """The DPoP proofs of a request.
 
@@ -88,7 +87,7 @@ class ProofFacts:
         return self.count > 1 or not self.is_new
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class MachineFacts:
     """A client credentials grant. `audience` is that of the request, or the default."""
 
@@ -130,7 +129,7 @@ class MachineFacts:
         return bool(self.not_granted.names)
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class PasswordFacts:
     """A password grant.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -55,7 +55,7 @@ async def apply_policy(
     """Call the endpoint within the rate limit, and add the headers of its policy."""
     origin = _origin(site, request, policy)
     name = "x-auth0-requestid" if site.config.wire == "auth0" else "x-request-id"
-    request = replace(request, request_id=site.random(_ID_BYTES).hex())
+    request = named(request, site.random(_ID_BYTES).hex())
     headers: Headers = ((name, request.request_id), *origin)
     if request.method == "OPTIONS" and origin:
         methods = (request.header("access-control-request-method") or "").upper()
@@ -82,13 +82,20 @@ async def apply_policy(
     return Response(response.status, own + headers, response.body)
 
 
+def named(request: Request, request_id: str) -> Request:
+    """Return the request with that id. `replace` would take four times as long, at every request."""
+    return Request(
+        request.method, request.url, request.headers, request.body, request.peer, request.certificate, request_id
+    )
+
+
 def _origin(site: Site, request: Request, policy: ResponsePolicy) -> Headers:
     origin = request.header("origin")
     if policy.cors == "any":
         return (("access-control-allow-origin", "*"),)
     if policy.cors == "none" or origin is None:
         return ()
-    if not any(origin in application.web_origins for application in site.config.applications):
+    if origin not in site.config.web_origins:
         return (("vary", "origin"),) if request.method != "OPTIONS" else ()
     return (
         ("access-control-allow-origin", origin),

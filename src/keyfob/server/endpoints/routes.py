@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.limits import PUSHES_ONE_IN
@@ -87,24 +87,28 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
 }
 
 
-async def handle(site: Site, request: Request) -> Response:
-    """Answer a request. A HEAD is answered like a GET."""
-    path = ONE_AUTHENTICATOR if request.path.startswith(ONE_AUTHENTICATOR) else request.path
-    if path.startswith("//.well-known/"):  # some clients append to the issuer and its slash another one
-        path = path[1:]
+def handle(site: Site, request: Request) -> Coroutine[Any, Any, Response]:
+    """Return the coroutine that answers a request. A HEAD is answered like a GET."""
+    path = request.path
     found = ROUTES.get(path)
     if found is None:
-        return await apply_policy(site, request, PAGE, path, _not_found)
+        if path.startswith(ONE_AUTHENTICATOR):
+            path = ONE_AUTHENTICATOR
+        elif path.startswith("//.well-known/"):  # some clients append to the issuer and its slash another one
+            path = path[1:]
+        found = ROUTES.get(path)
+    if found is None:
+        return apply_policy(site, request, PAGE, path, _not_found)
     policy, methods = found
     endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
     if endpoint is not None:
-        return await apply_policy(site, request, policy, path, endpoint)
+        return apply_policy(site, request, policy, path, endpoint)
     allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
 
     async def wrong_method(site: Site, _: Request) -> Response:
         return answer(site.config.wire, "method_not_allowed", headers=(("allow", allowed),))
 
-    return await apply_policy(site, request, policy, path, wrong_method)
+    return apply_policy(site, request, policy, path, wrong_method)
 
 
 async def _not_found(site: Site, _: Request) -> Response:

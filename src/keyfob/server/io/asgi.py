@@ -24,6 +24,8 @@ from keyfob.server.site import Site
 from keyfob.server.wire import answer, retry_after
 
 _NO_WEBSOCKET: Final = 1003
+_NO_TIME: Final = timedelta(0)
+_LONGEST_WAIT: Final = limits.SWEEP_EVERY + limits.SWEEP_IDLE
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -52,20 +54,23 @@ class AsgiApp:
             if response is not None:
                 self._site.meter.request(scope["path"], response.status, perf_counter() - began)
                 await _write(response, send, has_body=scope["method"] != "HEAD")
-            await self._do_later()
+            if self._site.later:
+                await self._do_later()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
     async def answer(self, request: Request) -> Response:
         """Answer one request. Log every exception, without details in the response."""
-        if request.path in PROBES:
+        path = request.path
+        if path in PROBES:
             return _checked(await handle(self._site, request))
         try:
             if self._reload is not None:
                 await self._reload()
-            if request.path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
+            if path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
                 return _style(self._site.config.colour)
-            await self.sweep_if_due()
+            if self._is_sweep_due(self._site.now()):
+                await self.sweep_if_due()
             return _checked(await handle(self._site, request))
         except StoreUnavailable as problem:
             _LOG.warning("a request was refused: %s", problem.message)
@@ -77,9 +82,7 @@ class AsgiApp:
     async def sweep_if_due(self, *, is_idle: bool = False) -> None:
         """Delete expired rows: about once a second at requests, and every ten seconds without."""
         now = self._site.now()
-        wait = self._sweep_at - now + (limits.SWEEP_IDLE if is_idle else timedelta(0))
-        # The clock may have been set back.
-        if self._is_sweeping or timedelta(0) < wait <= limits.SWEEP_EVERY + limits.SWEEP_IDLE:
+        if self._is_sweeping or not self._is_sweep_due(now, limits.SWEEP_IDLE if is_idle else _NO_TIME):
             return
         self._is_sweeping, self._sweep_at = True, now + limits.SWEEP_EVERY
         try:
@@ -102,6 +105,10 @@ class AsgiApp:
         except Exception:  # noqa: BLE001  as above
             _LOG.exception("something failed after a response")
 
+    def _is_sweep_due(self, now: datetime, later: timedelta = _NO_TIME) -> bool:
+        """Return whether the time to sweep has come, or the clock has been set back."""
+        return not _NO_TIME < self._sweep_at - now + later <= _LONGEST_WAIT
+
     async def _answer(self, scope: Message, receive: Receive) -> Response | None:
         """Answer a request. Return None if its sender left before it was complete."""
         body = await _read(receive)
@@ -112,7 +119,7 @@ class AsgiApp:
             return answer(self._site.config.wire, "too_large", headers=(("connection", "close"),))
         path = scope.get("raw_path") or scope["path"].encode()
         query = scope["query_string"]
-        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
         url = path.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
         CALLER_LEFT.set(partial(_wait_until_left, receive))
         client = scope.get("client")
@@ -155,9 +162,9 @@ def _checked(response: Response) -> Response:
     Raises:
         ValueError: A header has control characters, which would end it, or others that HTTP does not have.
     """
-    for _, value in response.headers:
-        if not (value.isascii() and value.isprintable()):
-            raise ValueError("a header of a response is not plain ASCII")
+    values = "".join([value for _, value in response.headers])
+    if not (values.isascii() and values.isprintable()):
+        raise ValueError("a header of a response is not plain ASCII")
     return response
 
 
@@ -168,8 +175,12 @@ async def _read(receive: Receive) -> bytes | None:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        body += message.get("body", b"")
-        if len(body) > limits.BODY_BYTES or not message.get("more_body"):
+        part: bytes = message.get("body", b"")
+        is_last = not message.get("more_body")
+        if is_last and not body:  # usually there is one message
+            return part
+        body += part
+        if len(body) > limits.BODY_BYTES or is_last:
             return bytes(body)
 
 

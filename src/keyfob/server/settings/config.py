@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
+from functools import cached_property
 from ipaddress import ip_network
 from pathlib import PurePath
 from typing import Final, Literal, get_args
@@ -20,14 +21,15 @@ from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.server.records import Factor
 from keyfob.server.settings.device_rules import DEFAULT_RULES, DeviceRules
-from keyfob.server.settings.images import check_picture
+from keyfob.server.settings.pictures import check_picture
 from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, Role
 
 Wire = Literal["auth0", "rfc"]
 Mfa = Literal["never", "enrolled", "always"]
 FACTORS: Final[tuple[Factor, ...]] = get_args(Factor)
 IDENTITY_SCOPES: Final = ("openid", "profile", "email", "address", "phone")
-STANDARD_SCOPES: Final = (*IDENTITY_SCOPES, "offline_access")
+OFFLINE_ACCESS: Final = "offline_access"
+STANDARD_SCOPES: Final = (*IDENTITY_SCOPES, OFFLINE_ACCESS)
 ENROLL: Final = "enroll"
 READ_AUTHENTICATORS: Final = "read:authenticators"
 REMOVE_AUTHENTICATORS: Final = "remove:authenticators"
@@ -52,7 +54,7 @@ class ForCertificates:
     authorities: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what every request looks up is computed once, by `cached_property`
 class TenantConfig:
     """The settings of a tenant.
 
@@ -241,7 +243,7 @@ class TenantConfig:
         for scope in scopes:
             _known(f"{what}: scope of {audience}", scope, set() if api is None else set(api.scopes))
 
-    @property
+    @cached_property
     def is_https(self) -> bool:
         """Whether the issuer is an https URL."""
         return self.issuer.startswith("https://")
@@ -262,12 +264,17 @@ class TenantConfig:
         """Whether /oauth/introspect is enabled."""
         return self.wire == "rfc" if self.introspection is None else self.introspection
 
-    @property
+    @cached_property
     def userinfo_audience(self) -> str:
         """The audience of /userinfo."""
         return f"{self.issuer}userinfo"
 
-    @property
+    @cached_property
+    def userinfo_api(self) -> Api:
+        """The API of /userinfo."""
+        return Api(self.userinfo_audience, "Your profile")
+
+    @cached_property
     def mfa_api(self) -> Api:
         """Auth0's built-in API for a user's second factors, with tokens of ten minutes."""
         scopes = {
@@ -283,8 +290,13 @@ class TenantConfig:
         """The signing algorithms of the APIs, and RS256 for ID tokens."""
         return frozenset({"RS256", *(api.algorithm for api in self.apis)})
 
+    @cached_property
+    def web_origins(self) -> frozenset[str]:
+        """The origins of pages whose scripts may call the tenant (CORS)."""
+        return frozenset(origin for application in self.applications for origin in application.web_origins)
+
     def application(self, client_id: str) -> Application | None:
-        return next((found for found in self.applications if found.client_id == client_id), None)
+        return self._applications.get(client_id)
 
     def device_rules(self, application: Application | None) -> DeviceRules:
         """Return the rules for approving a client's device logins."""
@@ -293,24 +305,33 @@ class TenantConfig:
     def api(self, audience: str | None) -> Api | None:
         """Return the API with that audience, or the default API."""
         wanted = audience or self.default_audience
-        if wanted == f"{self.issuer}mfa/":
-            return self.mfa_api
-        return next((found for found in self.apis if found.audience == wanted), None)
+        return None if wanted is None else self._apis.get(wanted)
 
     def target(self, audience: str | None) -> Api | None:
         """Return the API with that audience, the default API, or else the API of /userinfo."""
-        if (audience or self.default_audience or self.userinfo_audience) == self.userinfo_audience:
-            return Api(self.userinfo_audience, "Your profile")
-        return self.api(audience)
+        wanted = audience or self.default_audience or self.userinfo_audience
+        return self.userinfo_api if wanted == self.userinfo_audience else self._apis.get(wanted)
 
     def connection(self, name: str | None) -> Connection | None:
         return next((found for found in self.connections if found.name == name), None)
 
     def grant(self, client_id: str, audience: str) -> ApiGrant | None:
         """Return the grant of a client for an API."""
-        return next(
-            (found for found in self.grants if (found.client_id, found.audience) == (client_id, audience)), None
-        )
+        return self._grants.get((client_id, audience))
+
+    # The indexes. They are no fields, since the fields are the keys of tenant.toml. If settings name something twice,
+    # the first one counts.
+    @cached_property
+    def _applications(self) -> dict[str, Application]:
+        return {one.client_id: one for one in reversed(self.applications)}
+
+    @cached_property
+    def _apis(self) -> dict[str, Api]:
+        return {one.audience: one for one in (*reversed(self.apis), self.mfa_api)}
+
+    @cached_property
+    def _grants(self) -> dict[tuple[str, str], ApiGrant]:
+        return {(one.client_id, one.audience): one for one in reversed(self.grants)}
 
     def password_users(self) -> tuple[str, ...]:
         """Return the clients that may use the password grants, for the audit log at the start."""
@@ -324,8 +345,8 @@ class TenantConfig:
 
     def grantable(self, asked: Scope, api: Api) -> Scope:
         """Return the requested scope without the values that are neither standard nor of the API."""
-        offered = {*STANDARD_SCOPES, *api.scopes} - (set() if api.allow_offline_access else {"offline_access"})
-        return asked & Scope.of(offered)
+        offered = frozenset([name for name in asked.names if name in STANDARD_SCOPES or name in api.scopes])
+        return Scope(offered if api.allow_offline_access else offered - {OFFLINE_ACCESS})
 
 
 def _unique(what: str, names: Iterable[str]) -> set[str]:

@@ -148,6 +148,10 @@ class Terminal:
             return Pasted(Secret(typed))
         return DeviceRequested() if self._offers_code and typed.lower() in _CODE_KEYS else None
 
+    def remark(self, text: str) -> None:
+        """Print a remark that begins with the program's name."""
+        self._print(text)
+
     def clear(self) -> None:
         """Erase the countdown."""
         self._rewrite("")

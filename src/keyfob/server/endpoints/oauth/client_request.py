@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.proofs import NonceNeeded, Nonces, Possession, judge_proof, nonce_at
+from keyfob.light import light_dataclass
 from keyfob.protocol.certificate import thumbprint_of
 from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.fields import Fields
@@ -15,7 +16,7 @@ from keyfob.protocol.http import NO_STORE, Headers, Request, Response, json_resp
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 from keyfob.server.decide.check_table import FailedCheck, first_failed_check
-from keyfob.server.decide.client import ClientFacts, audiences_of
+from keyfob.server.decide.client import ClientFacts, audiences_of, claimed_client_id
 from keyfob.server.decide.throttle import Failures, network_of
 from keyfob.server.decide.token_checks import CLIENT, PROOF
 from keyfob.server.decide.token_facts import ProofFacts
@@ -28,7 +29,7 @@ from keyfob.server.wire import Outcome, answer, retry_after
 _BASIC = (("www-authenticate", 'Basic realm="token", charset="UTF-8"'),)
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class ClientRequest:
     """A request of an authenticated client.
 
@@ -63,20 +64,19 @@ class ClientRequest:
 
 async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRequest | Response:
     """Authenticate the client, or refuse it, with the same answer for an unknown client and a wrong secret."""
-    uses_header = (request.header("authorization") or "").lower().startswith("basic")
-    headers = _BASIC if uses_header else ()
-    facts = _client_facts(site, request, fields)
+    authorization = request.header("authorization")
+    headers = _BASIC if authorization is not None and authorization.lower().startswith("basic") else ()
+    facts = _client_facts(site, request, fields, authorization)
     refused = first_failed_check(CLIENT, facts)
     if refused is None and facts.assertion is not None:
         replay_key = keyed_hash(site.hash_keys.codes, f"jti {facts.client_id} {facts.assertion.token_id}")
         until = facts.assertion.expires_at
         if not await site.store.write(lambda transaction: transaction.use_once(replay_key, until)):
             refused = first_failed_check(CLIENT, replace(facts, is_new=False))
-    account = _account(request, facts)
     if refused is not None:
         return _refuse(site, request, facts, refused, headers)
     if facts.failures is not None:
-        site.client_failures.drop(account)
+        site.client_failures.drop(_account(request, facts.client_id))
     application = facts.application
     assert application is not None, "an authenticated client is registered"  # noqa: S101
     # A public client's refresh token would have to be bound too (RFC 8705 §4). Public clients can use DPoP instead.
@@ -85,28 +85,28 @@ async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRe
     return ClientRequest(site, request, application, facts.now, certificate_thumbprint=bound_to)
 
 
-def _client_facts(site: Site, request: Request, fields: Fields) -> ClientFacts:
-    now = site.now()
+def _client_facts(site: Site, request: Request, fields: Fields, authorization: str | None) -> ClientFacts:
+    config, now = site.config, site.now()
     try:
-        presented = Credentials.read(request.header("authorization"), fields)
+        presented = Credentials.read(authorization, fields)
     except Malformed as problem:
         return ClientFacts(None, problem, now)
-    mtls = site.config.for_certificates
-    facts = ClientFacts(
+    mtls, client_id = config.for_certificates, claimed_client_id(presented)
+    return ClientFacts(
         presented,
         None,
         now,
-        secret_hash=b"" if presented.proof is None else keyed_hash(site.hash_keys.secrets, presented.proof),
-        certificate=request.certificate,
-        authorities=mtls.authorities if mtls else (),
-        audiences=audiences_of(site.config),
+        config.application(client_id),
+        b"" if presented.proof is None else keyed_hash(site.hash_keys.secrets, presented.proof),
+        request.certificate,
+        mtls.authorities if mtls else (),
+        audiences_of(config) if presented.method == "private_key_jwt" else frozenset(),
+        site.client_failures.get(_account(request, client_id)),
     )
-    known = site.config.application(facts.client_id)
-    return replace(facts, application=known, failures=site.client_failures.get(_account(request, facts)))
 
 
-def _account(request: Request, facts: ClientFacts) -> tuple[str, str]:
-    return facts.client_id, network_of(request.peer)
+def _account(request: Request, client_id: str) -> tuple[str, str]:
+    return client_id, network_of(request.peer)
 
 
 def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedCheck, headers: Headers) -> Response:
@@ -123,7 +123,7 @@ def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedChe
         return answer(wire, refused.outcome)
     if facts.is_a_guess():
         count = facts.failures.count if facts.failures else 0
-        site.client_failures.put(_account(request, facts), Failures(count + 1, facts.now))
+        site.client_failures.put(_account(request, facts.client_id), Failures(count + 1, facts.now))
     site.note("fapi", request, client_id=facts.client_id, description="the client is unknown or not proven")
     return answer(wire, refused.outcome, headers=headers)
 

@@ -21,7 +21,6 @@ from keyfob.protocol.grants import (
     RefreshGrant,
     TokenExchangeGrant,
     TokenRequest,
-    type_of,
 )
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.check_table import first_failed_check
@@ -42,13 +41,13 @@ async def token(site: Site, request: Request) -> Response:
     """Run the checks, issue the tokens, and count the answer."""
     progress = _Progress(site, request)
     response = await _answer(progress)
-    site.meter.token("" if progress.grant is None else type_of(progress.grant), response)
+    site.meter.token("" if progress.grant is None else progress.grant.grant_type, response)
     return response
 
 
 async def _answer(progress: _Progress) -> Response:
     for step in STEPS:
-        refusal = await _CHECK[step](progress)
+        refusal = _AT_ONCE[step](progress) if step in _AT_ONCE else await _AWAITED[step](progress)
         if refusal is not None:
             return refusal
     assert progress.call is not None, "every client is authenticated"  # noqa: S101
@@ -67,7 +66,7 @@ class _Progress:
     call: ClientRequest | None = None
 
 
-async def _check_message(progress: _Progress) -> Response | None:
+def _check_message(progress: _Progress) -> Response | None:
     try:
         progress.fields = read_parameters(progress.request)
         progress.grant = TokenRequest.read(progress.fields).grant
@@ -87,12 +86,12 @@ async def _check_client(progress: _Progress) -> Response | None:
     return None
 
 
-async def _check_grant(progress: _Progress) -> Response | None:
+def _check_grant(progress: _Progress) -> Response | None:
     call, grant = progress.call, progress.grant
     assert call is not None, "the client has authenticated"  # noqa: S101
     assert grant is not None  # noqa: S101
-    refused = first_failed_check(GRANT, GrantFacts(call.application, type_of(grant)))
-    return None if refused is None else call.refuse(refused.outcome, grant=type_of(grant))
+    refused = first_failed_check(GRANT, GrantFacts(call.application, grant.grant_type))
+    return None if refused is None else call.refuse(refused.outcome, grant=grant.grant_type)
 
 
 async def _check_proof(progress: _Progress) -> Response | None:
@@ -104,10 +103,13 @@ async def _check_proof(progress: _Progress) -> Response | None:
     return None
 
 
-_CHECK: Final[dict[Step, Callable[[_Progress], Awaitable[Response | None]]]] = {
+# A check that never waits is a plain function: a coroutine takes as long as the check of the grant.
+_AT_ONCE: Final[dict[Step, Callable[[_Progress], Response | None]]] = {
     "message": _check_message,
-    "client": _check_client,
     "grant": _check_grant,
+}
+_AWAITED: Final[dict[Step, Callable[[_Progress], Awaitable[Response | None]]]] = {
+    "client": _check_client,
     "proof": _check_proof,
 }
 

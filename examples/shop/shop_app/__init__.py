@@ -1,0 +1,1 @@
+"""shop: a command-line program whose users log in, and the API that it calls."""

@@ -1,0 +1,28 @@
+"""Times and durations as commands print them, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+
+def instant(when: datetime | None) -> str | None:
+    """Return a time for JSON: RFC 3339, UTC, whole seconds."""
+    from datetime import UTC  # noqa: PLC0415  2 ms, and the help shows no time
+
+    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock(when: datetime) -> str:
+    """Return a time for people, in the local time zone."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def span(length: timedelta) -> str:
+    """Return a duration for people."""
+    minutes = int(length.total_seconds()) // 60
+    if minutes >= 120:
+        return f"{minutes // 60} h"
+    return f"{minutes} min" if minutes else f"{int(length.total_seconds())} s"

@@ -1,0 +1,125 @@
+"""What commands say about a stored login: who it is, how it stands, and what a logout has ended.
+
+keyfob's own commands and those of other programs print the same words and the same JSON members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from keyfob.client.model.stored_login import StoredLogin
+from keyfob.client.model.time_words import clock, instant
+from keyfob.client.session.freshness import LoginStatus, State
+
+if TYPE_CHECKING:
+    from keyfob.client.flows.logout import LoggedOut
+
+NOT_LOGGED_IN: Final = LoginStatus("login-needed", None, renews=False, refresh_until=None, ends_at=None)
+NO_LONGER_STORED: Final = "nothing is kept here any more"
+_STATES: Final[dict[State, str]] = {
+    "logged-in": "logged in",
+    "lapsed-but-renews": "logged in; the access token has lapsed, and the next use renews it",
+    "login-needed": "not logged in",
+    "offline-unknown": "unknown: the issuer did not answer",
+    "vault-unavailable": "unknown: the vault cannot be opened",
+}
+
+
+def display_name(stored: StoredLogin, *, is_machine: bool) -> str:
+    itself = f"{stored.client_id} (a program as itself)" if is_machine else None
+    return stored.person or stored.subject or itself or "(the issuer does not say who)"
+
+
+def user_members(stored: StoredLogin, *, renews: bool) -> dict[str, object]:
+    """Return the user of a login as JSON members."""
+    return {
+        "issuer": stored.issuer,
+        "client_id": stored.client_id,
+        "audience": stored.audience,
+        "subject": stored.subject,
+        "name": stored.person,
+        "scope": stored.scope.write(),
+        "expires_at": instant(stored.expires_at),
+        "renews": renews,
+    }
+
+
+def user_facts(stored: StoredLogin, now: datetime, *, renews: bool, login_line: str) -> list[tuple[str, str]]:
+    """Return what `whoami` prints below the user's name."""
+    facts = [
+        ("issuer", stored.issuer),
+        ("subject", stored.subject if stored.person else None),
+        ("audience", stored.audience),
+        ("scope", stored.scope.write()),
+        ("token", _token_words(stored, now, renews=renews, login_line=login_line)),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _token_words(stored: StoredLogin, now: datetime, *, renews: bool, login_line: str) -> str:
+    after = "then renewed" if renews else "then a new login is needed"
+    if stored.expires_at is None:
+        return "good until the API says otherwise"
+    if stored.expires_at <= now:
+        return "lapsed; the next use renews it" if renews else f"lapsed; run {login_line}"
+    return f"good until {clock(stored.expires_at)}, {after}"
+
+
+def status_words(status: LoginStatus, now: datetime) -> str:
+    """Return the state in words. An access token may be good for a while after its login has ended."""
+    until = status.access_until
+    if status.state == "login-needed" and until is not None and until > now:
+        return f"the login has ended; its access token may work until {clock(until)}"
+    return _STATES[status.state]
+
+
+def status_facts(stored: StoredLogin, status: LoginStatus) -> list[tuple[str, str | None]]:
+    """Return what `status` prints below the state. A fact that is None is left out."""
+    access = "the API says otherwise" if status.access_until is None else clock(status.access_until)
+    ends = "unknown: the issuer does not say" if status.ends_at is None else clock(status.ends_at)
+    return [
+        ("issuer", stored.issuer),
+        ("who", stored.person or stored.subject),
+        ("access until", access),
+        ("refresh until", None if status.refresh_until is None else clock(status.refresh_until)),
+        ("session ends", ends if status.renews else None),
+        ("bound", _bound(stored)),
+    ]
+
+
+def _bound(stored: StoredLogin) -> str | None:
+    if stored.certificate is not None:
+        return "to this program's certificate (mTLS)"
+    return "to a key of this login (DPoP)" if stored.is_bound else None
+
+
+def status_members(stored: StoredLogin | None, status: LoginStatus) -> dict[str, object]:
+    """Return the state of a login as JSON members; None if there is no login."""
+    return {
+        "issuer": stored and stored.issuer,
+        "client_id": stored and stored.client_id,
+        "audience": stored and stored.audience,
+        "subject": stored and stored.subject,
+        "name": stored and stored.person,
+        "scope": stored and stored.scope.write(),
+        "access_expires_at": instant(status.access_until),
+        "renews": status.renews,
+        "refresh_expires_at": instant(status.refresh_until),
+        "session_ends_at": instant(status.ends_at),
+        "bound": stored is not None and stored.is_bound,
+    }
+
+
+def logout_words(done: LoggedOut) -> Iterator[str]:
+    """Yield what has ended, and which tokens stay valid and until when."""
+    yield f"logged out; {NO_LONGER_STORED}"
+    if done.revoked is False:
+        yield f"but the server was not told ({done.problem}): the refresh token may still be good there"
+    if not done.is_alive:
+        return
+    given = "the server was given the access token back"
+    revoked = given if done.access_revoked else "the access token was not called back"
+    until = "it expires; when is unknown here" if done.alive_until is None else clock(done.alive_until)
+    yield f"{revoked}; an API that does not ask the server takes it until {until}"

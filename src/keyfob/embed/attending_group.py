@@ -1,0 +1,52 @@
+"""A group of commands that handles keyfob's errors, for Click and for Typer, which has a Click of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from functools import partial, update_wrapper
+from typing import TYPE_CHECKING, Any
+
+from keyfob.embed.offered_login import attended
+from keyfob.errors import KeyfobError
+
+if TYPE_CHECKING:
+    from keyfob.embed.offered_login import ProgramLogin
+
+
+def attending(group: type[Any], login: ProgramLogin, failure: Callable[[KeyfobError], Exception]) -> type[Any]:
+    """Return a subclass of a group class whose commands may need a login.
+
+    Args:
+        group: `click.Group`, or Typer's class of that kind.
+        login: The program's login.
+        failure: Returns the framework's exception for an error.
+    """
+
+    def resolve_command(self: Any, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401
+        name, command, rest = group.resolve_command(self, ctx, args)
+        return name, command and _attended(command, login, failure), rest
+
+    def invoke(self: Any, ctx: Any) -> Any:  # noqa: ANN401
+        try:
+            return group.invoke(self, ctx)
+        except KeyfobError as problem:
+            raise failure(problem) from None
+
+    return type(f"Attending{group.__name__}", (group,), {"resolve_command": resolve_command, "invoke": invoke})
+
+
+def _attended(command: Any, login: ProgramLogin, failure: Callable[[KeyfobError], Exception]) -> Any:  # noqa: ANN401
+    """Return a copy of a command that runs once more after a login. Its parameters are not asked for again."""
+    found = copy(command)
+    callback = command.callback
+    if callback is not None:
+
+        def run(*args: object, **kwargs: object) -> object:
+            return attended(login, partial(callback, *args, **kwargs))
+
+        found.callback = update_wrapper(run, callback)
+    if hasattr(found, "resolve_command"):
+        kind: Any = type(command)
+        found.__class__ = attending(kind, login, failure)
+    return found

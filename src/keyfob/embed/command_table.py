@@ -1,0 +1,79 @@
+"""The commands that a program gets, in one table for all frameworks. Importing it costs nothing."""
+
+from __future__ import annotations
+
+from keyfob.lazy import LazyModule
+
+TYPE_CHECKING = False  # as in `keyfob.lazy`
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from keyfob import errors
+else:
+    errors = LazyModule("keyfob.errors")
+
+INTERRUPTED = 130  # the exit code after Ctrl-C, as in shells
+
+
+class Option:
+    """One option of a command, or its argument.
+
+    Attributes:
+        metavar: What stands for the value in the help; "" for a switch.
+        choices: The possible values; () for any.
+    """
+
+    def __init__(
+        self, name: str, text: str, metavar: str = "", choices: tuple[str, ...] = (), *, is_argument: bool = False
+    ) -> None:
+        self.name = name
+        self.help = text
+        self.metavar = metavar
+        self.choices = choices
+        self.is_argument = is_argument
+
+    @property
+    def flag(self) -> str:
+        """The option as it is typed."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+class LoginCommand:
+    """One command; `keyfob.embed.login_actions` has a function of the same name."""
+
+    def __init__(self, name: str, text: str, options: tuple[Option, ...]) -> None:
+        self.name = name
+        self.help = text
+        self.options = options
+
+
+_PROFILE = Option("profile", "Which of your logins, such as work; the one in use by default.", "NAME")
+_JSON = Option("json", "For programs: one JSON object.")
+COMMANDS = (
+    LoginCommand(
+        "login",
+        "Log in, in a browser or with a code on any device.",
+        (
+            Option("flow", "How to log in.", "FLOW", ("auto", "browser", "device", "paste")),
+            Option("scope", "What the login must allow in addition, separated by spaces.", "SCOPE"),
+            Option("profile", "Log in under this name, and use that login from now on.", "NAME"),
+        ),
+    ),
+    LoginCommand("logout", "Log out: end the login at the server, and forget it here.", (_PROFILE,)),
+    LoginCommand("whoami", "Show who is logged in.", (_PROFILE, _JSON)),
+    LoginCommand("status", "Show how the login stands, and until when. Asks nobody.", (_PROFILE, _JSON)),
+    LoginCommand("token", "Print a valid access token, renewed if necessary.", (_PROFILE,)),
+    LoginCommand(
+        "switch",
+        "Use another of your logins from now on.",
+        (Option("profile", "Its name; without one, you are asked.", "NAME", is_argument=True),),
+    ),
+)
+
+
+def check_names(taken: Iterable[str]) -> None:
+    """Raise `Misuse` if the program has one of the commands already: neither replaces the other."""
+    both = sorted({command.name for command in COMMANDS}.intersection(taken))
+    if both:
+        hint = "Mount the commands in a group of their own, and name it: App(login_command=...)."
+        raise errors.Misuse(f"the program has these commands already: {', '.join(both)}", hint=hint)

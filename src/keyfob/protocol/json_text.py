@@ -1,0 +1,31 @@
+"""JSON output (RFC 8259): compact, without escapes of what is not ASCII. Input is read by `fields.py`, strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from json import JSONEncoder, encoder
+from typing import Final
+
+_PLAIN: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def write_json(value: object) -> bytes:
+    """Return the value as JSON in UTF-8. It must not contain itself."""
+    return _write(value).encode()
+
+
+def _kept_encoder() -> Callable[[object], str]:
+    """Return `JSONEncoder.encode` with one C encoder, which that function would create at every call."""
+    make = getattr(encoder, "c_make_encoder", None)
+    if make is None:  # PyPy has none
+        return _PLAIN.encode
+    no_markers = no_indent = None
+    sorts_keys = skips_keys = False
+    allows_nan = True
+    kept: Callable[[object, int], tuple[str, ...]] = make(
+        no_markers, _PLAIN.default, encoder.encode_basestring, no_indent, ":", ",", sorts_keys, skips_keys, allows_nan
+    )
+    return lambda value: "".join(kept(value, 0))
+
+
+_write: Final = _kept_encoder()
