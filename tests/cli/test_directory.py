@@ -46,6 +46,15 @@ def test_a_login_at_an_issuer_that_only_a_projects_file_names_is_not_begun_unask
         assert f"keyfob login {server.url}/" in ran.err
 
 
+@pytest.mark.parametrize("command", ["explain", "explain --json", "doctor", "status --online", "token", "prompt"])
+def test_no_other_command_asks_a_strangers_issuer_for_anything(desk: Desk, command: str) -> None:
+    with issuer() as server:
+        desk.says(f'issuer = "{server.url}/"\nclient_id = "theirs"\n')
+        ran = desk.type(*command.split())
+        assert server.came == [], ran.out
+    assert command.split(maxsplit=1)[0] not in {"explain", "doctor"} or "nothing is sent there unasked" in ran.out
+
+
 @pytest.mark.parametrize(("typed", "code"), [("n\n", 5), ("\n", 5), ("", 5), ("y\n", 0)])
 def test_a_person_is_asked_whether_a_projects_issuer_is_trusted(
     desk: Desk, types: Callable[[str], None], typed: str, code: int

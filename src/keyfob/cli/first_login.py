@@ -53,7 +53,7 @@ def complete(flags: Namespace) -> ChosenProfile:
 
 def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
     """Ask before a login at an issuer that only a project's file names. The file may be a stranger's."""
-    strange = _unknown_issuer(chosen)
+    strange = unknown_issuer(chosen)
     if strange is None:
         return
     if not has_user:
@@ -69,7 +69,7 @@ def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
         raise LoginDeclined("no login was started", hint="Nothing was opened, and nothing is kept.")
 
 
-def _unknown_issuer(chosen: ChosenProfile) -> Setting | None:
+def unknown_issuer(chosen: ChosenProfile) -> Setting | None:
     """Return the issuer that a project's file names if the user has no profile there: the file may be a stranger's."""
     named = chosen.settings.get("issuer")
     if named is None or named.kind != "project":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED
+from keyfob.cli.first_login import unknown_issuer
 from keyfob.cli.flags import add_json_flag, add_profile_flag
 from keyfob.cli.main import version
 from keyfob.cli.profiles import ChosenProfile, app_of, choose, first_login, known_names, stored_app
@@ -132,7 +133,9 @@ def _check_settings(chosen: ChosenProfile) -> Iterator[Finding]:
         callbacks = tuple(map(Callback.read, chosen.profile.callbacks))
     taken, any_free = look_at_ports(callbacks)
     yield checkup.judge_ports(taken, any_free=any_free)
-    if chosen.profile is not None:
+    if chosen.profile is not None and unknown_issuer(chosen) is not None:
+        yield Finding("issuer", "note", "the project's file alone names it, and nothing is sent there unasked")
+    elif chosen.profile is not None:
         yield from _check_issuer(app_of(chosen.profile))
 
 

@@ -11,6 +11,7 @@ from typing import cast
 
 from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
+from keyfob.cli.first_login import unknown_issuer
 from keyfob.cli.flags import add_json_flag, add_profile_flag
 from keyfob.cli.profiles import ChosenProfile, app_of, choose, first_login
 from keyfob.cli.settings import Setting, SettingKind
@@ -47,6 +48,9 @@ class FlowPlan:
     problem: KeyfobError | None = None
 
 
+_UNASKED = FlowPlan((), ("the project's file alone names this issuer, and nothing is sent there unasked",))
+
+
 def configure(parser: ArgumentParser) -> None:
     add_profile_flag(parser)
     add_json_flag(parser)
@@ -57,7 +61,7 @@ def run(flags: Namespace) -> int:
     chosen = choose(flags)
     settings = _all_settings(chosen)
     app = None if chosen.profile is None else app_of(chosen.profile)
-    plan = None if app is None else _plan_of(app)
+    plan = None if app is None else _plan_of(app) if unknown_issuer(chosen) is None else _UNASKED
     refused = {} if app is None else _refused(app.profile)
     place, why = _place()
     if flags.json:
