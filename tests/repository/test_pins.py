@@ -53,7 +53,9 @@ def test_the_pinned_dependencies_are_those_of_the_package() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
     extras = project["optional-dependencies"]
-    wanted = {*project["dependencies"], *extras["serve"], *extras["postgresql"], *extras["places"]} - {"keyfob[serve]"}
+    wanted = {*project["dependencies"], *extras["serve"], *extras["postgresql"], *extras["places"], *extras["mcp"]} - {
+        "keyfob[serve]"
+    }
 
     assert required((REQUIREMENTS / "run.in").read_text(encoding="utf-8").splitlines()) == wanted
 

@@ -15,7 +15,7 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
 LARGEST: Final = 64 * 1024
-_HINT: Final = "Send the access token alone, or what keyfob token --json prints."
+_HINT: Final = "Send the access token alone, or a JSON object with it."
 
 
 def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, now: datetime) -> StoredLogin:

@@ -118,7 +118,9 @@ def _check_folder(path: Path) -> None:
         SystemFailed: The folder cannot be made.
     """
     if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise Misuse(f"the path of a socket has at most {_LONGEST_PATH} bytes", hint="Choose another: --socket PATH")
+        raise Misuse(
+            f"the path of a socket has at most {_LONGEST_PATH} bytes", hint="Choose another.", flags="--socket PATH"
+        )
     folder = path.parent
     try:
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
@@ -129,7 +131,8 @@ def _check_folder(path: Path) -> None:
         raise Misuse(
             f"{folder} is no folder of yours alone, so others could put a socket of theirs there",
             code="setting-unsafe",
-            hint="Choose one in a private folder: --socket PATH",
+            hint="Choose one in a private folder.",
+            flags="--socket PATH",
         )
 
 
@@ -164,7 +167,7 @@ def _listen(path: Path) -> socket.socket:
         if stat.S_ISSOCK(path.lstat().st_mode):
             path.unlink()
         else:
-            raise Misuse(f"{path} is there and is no socket", hint="Choose another: --socket PATH")
+            raise Misuse(f"{path} is there and is no socket", hint="Choose another.", flags="--socket PATH")
     except FileNotFoundError:
         pass
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
