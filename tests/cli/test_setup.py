@@ -409,6 +409,21 @@ def test_the_second_call_of_git_loads_next_to_nothing(desk: Desk, tools: Path, a
     assert modules.isdisjoint({*HEAVY, "argparse", "re", "typing", "json", "keyfob.errors", "keyfob.login"})
 
 
+def test_with_an_agent_the_files_of_this_home_do_not_count(
+    desk: Desk, tools: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.save(ISSUER)
+    desk.type("setup", "git", GIT)
+    ask("git", "get", given=asked())
+    exchange._given[:] = [asked().encode()]
+    assert quick_reply.main(["helper", "git", "get"]) == 0
+
+    exchange._given[:] = [asked().encode()]
+    monkeypatch.setenv("KEYFOB_AGENT", "/nowhere/agent.sock")
+
+    assert quick_reply.main(["helper", "git", "get"]) == -1
+
+
 def test_what_was_given_to_the_quick_path_is_not_lost_for_the_ordinary_one(desk: Desk, tools: Path) -> None:
     desk.save(ISSUER)
     desk.type("setup", "git", GIT)

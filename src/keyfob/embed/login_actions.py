@@ -13,7 +13,7 @@ from keyfob.client.io.terminal.terminal import Terminal
 from keyfob.client.model.flow_names import read_flow_name
 from keyfob.client.model.printable import printable
 from keyfob.client.model.step_up import StepUp
-from keyfob.client.model.stored_login import StoredLogin
+from keyfob.client.model.stored_login import StoredLogin, greeting
 from keyfob.client.session import report
 from keyfob.client.session.freshness import login_status
 from keyfob.client.session.login import is_other_client
@@ -120,7 +120,7 @@ def log_in(app: App, scopes: Iterable[str] = (), flow: str | None = None) -> Non
         stored = run(
             app.login(world, profile).log_in(may_replace_account=lambda before, after: _may_replace(app, before, after))
         )
-    _remark(app, report.greeting(stored, is_machine=profile.is_machine))
+    _remark(app, greeting(stored, is_machine=profile.is_machine))
 
 
 def _may_replace(app: App, before: StoredLogin, after: StoredLogin) -> bool:
@@ -208,7 +208,7 @@ def _switch(app: App, values: Mapping[str, object]) -> int:
         line = app.profile.login_line()
         raise Misuse(f"there is no login {printable(wanted)}", hint=f"Run: {line} --profile {wanted}" if line else "")
     app.choose(wanted)
-    _remark(app, f"{wanted} is used from now on: {report.greeting(app.session().stored())}")
+    _remark(app, f"{wanted} is used from now on: {greeting(app.session().stored())}")
     return DONE
 
 

@@ -21,8 +21,8 @@ from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import NAMES
 from keyfob.client.model.profile import DPOP, command
 from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
+from keyfob.client.model.stored_login import greeting
 from keyfob.client.session.login import is_other_client
-from keyfob.client.session.report import greeting
 from keyfob.client.session.storage import refuse_other
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut, VaultUnavailable
 from keyfob.login import App, Assurance, Notice, Profile, StoredLogin

@@ -13,6 +13,7 @@ from keyfob.cli.tools.protocols import OPTIONS, PROTOCOLS, protocol_of
 from keyfob.io import bound_origins, quick
 
 _PORTS = {"http": "80", "https": "443"}
+_AGENT = "KEYFOB_AGENT"  # whose logins are not those of the files here
 _INTERRUPTED = 130
 _LOOPBACK = ("localhost", "127.0.0.1")
 
@@ -32,7 +33,7 @@ def main(words: list[str]) -> int:
 
 def _reply(words: list[str]) -> HelperReply | None:
     parsed = _parse(words)
-    if parsed is None:
+    if parsed is None or os.environ.get(_AGENT):
         return None
     tool, profile, options, rest = parsed
     protocol = protocol_of(tool)

@@ -224,6 +224,12 @@ def _after(moment: datetime, span: timedelta | None) -> datetime | None:
     return None if span is None else moment + span
 
 
+def greeting(stored: StoredLogin, *, is_machine: bool = False) -> str:
+    """Return the message of success. Without an ID token, a user's name is not known."""
+    who = stored.person or stored.subject or (stored.client_id if is_machine else None)
+    return f"logged in as {who} at {stored.issuer}" if who else f"logged in at {stored.issuer}"
+
+
 def name_of(who: IdClaims) -> str | None:
     """Return a display name from the ID token: e-mail, name or nickname."""
     claims = dict(who.person)

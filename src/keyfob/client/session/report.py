@@ -27,12 +27,6 @@ _STATES: Final[dict[State, str]] = {
 }
 
 
-def greeting(stored: StoredLogin, *, is_machine: bool = False) -> str:
-    """Return the message of success. Without an ID token, a user's name is not known."""
-    who = stored.person or stored.subject or (stored.client_id if is_machine else None)
-    return f"logged in as {who} at {stored.issuer}" if who else f"logged in at {stored.issuer}"
-
-
 def display_name(stored: StoredLogin, *, is_machine: bool) -> str:
     itself = f"{stored.client_id} (a program as itself)" if is_machine else None
     return stored.person or stored.subject or itself or "(the issuer does not say who)"
