@@ -15,7 +15,8 @@ from keyfob.errors import LoginRequired, Malformed, Misuse, Refused, TimedOut, U
 SOURCE = Path(keyfob.__file__).parent
 # What a program that logs its users in can meet. `cli` is keyfob's own command.
 PACKAGES = ("client", "login", "protocol", "io", "jose", "run.py", "lazy.py")
-OURS = re.compile(r"(?<![\w-])--[a-z]|\bkeyfob(?![\w.-])")
+# In a style sheet, `--name` is a custom property.
+OURS = re.compile(r"(?<![\w;{-])(?<!var\()--[a-z]|\bkeyfob(?![\w.-])")
 # These are what a hint for keyfob's own command is made of.
 MAKERS = {"login_hint", "login_line", "command", "flags_for"}
 # Not shown by other programs, or no name of the command.

@@ -7,8 +7,12 @@ import pytest
 from tools.source import Module, modules
 
 READERS = {"read_form", "read_json", "read_json_list", "parse_qs", "parse_qsl"}
-# `parameters` is the place. `sealed_login` reads what the tenant itself has encrypted.
-MAY_READ = {"server/endpoints/oauth/parameters.py", "server/endpoints/pages/sealed_login.py"}
+# `parameters` is the place. The others read what the tenant itself has encrypted.
+MAY_READ = {
+    "server/endpoints/oauth/parameters.py",
+    "server/endpoints/pages/mail_link.py",
+    "server/endpoints/pages/sealed_login.py",
+}
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ MAY_REVEAL = {
     "protocol/tokens.py",
     "server/decide/browser_login.py",  # the recovery code in the encrypted state
     "server/endpoints/pages/second_factor.py",  # the recovery code on its page
+    "server/endpoints/pages/account.py",  # a new recovery code on its page
     "server/endpoints/pages/browser.py",  # the session's cookie
     "server/endpoints/oauth/factors.py",  # the mfa_token in the response
     "server/endpoints/oauth/mfa.py",  # the oob_code in the response

@@ -13,10 +13,9 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encod
 
 def test_the_readme_shows_each_public_module() -> None:
     assert [re.findall(r"keyfob\.\w+", block)[0] for block in BLOCKS] == [
-        "keyfob.login",
         "keyfob.embed",
-        "keyfob.serve",
         "keyfob.guard",
+        "keyfob.serve",
     ]
 
 
@@ -24,7 +23,7 @@ def test_the_readme_shows_each_public_module() -> None:
 def test_a_block_of_the_readme_runs(block: str) -> None:
     names: dict[str, object] = {}
     exec(compile(block, "README.md", "exec"), names)
-    assert names.keys() & {"app", "application", "guard"}
+    assert names.keys() & {"login", "application", "guard"}
     for name in re.findall(r"# (?:app = )?([a-z_.]+(?:\(\))?(?:\.[a-z_]+)*)", block):
         thing: object = names.get(name.partition(".")[0])
         for part in name.split(".")[1:]:
@@ -34,5 +33,5 @@ def test_a_block_of_the_readme_runs(block: str) -> None:
             thing = getattr(thing, part)
 
 
-def test_the_readme_has_at_most_80_lines() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 80
+def test_the_readme_has_at_most_120_lines() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120

@@ -13,7 +13,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.records import DEFAULT_CONNECTION, Document
 from keyfob.server.settings.config import FACTORS, TenantConfig
 from keyfob.server.settings.field_types import LONGEST_SPAN, read_span, write_span
-from keyfob.server.settings.images import write_image
+from keyfob.server.settings.pictures import write_image
 from keyfob.server.settings.registered import KINDS, Api, ApiGrant, Application, Connection, RefreshPolicy, Role
 from keyfob.server.settings.stored_settings import (
     config_of,

@@ -27,7 +27,7 @@ from keyfob.serve import Running, Tenant, bind, url_of
 from keyfob.server.decide.multifactor import one_time_code, step_of
 from keyfob.server.io.mail import MemoryOutbox
 from keyfob.server.io.sqlite import SqliteStore
-from keyfob.server.settings.images import write_image
+from keyfob.server.settings.pictures import write_image
 from keyfob.server.start import READY_AUDIENCE, ready_config
 from keyfob.testing.person import over_network
 from keyfob.testing.scene import EMAIL, PASSWORD, quick_passwords

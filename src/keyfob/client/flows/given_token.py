@@ -15,7 +15,7 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
 LARGEST: Final = 64 * 1024
-_HINT: Final = "Send the access token alone, or a JSON object with it."
+_HINT: Final = "Send the access token alone, or JSON with a member access_token."
 
 
 def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, now: datetime) -> StoredLogin:

@@ -21,7 +21,7 @@ from keyfob.protocol.http import Request
 from keyfob.protocol.scope import Scope
 from keyfob.server.records import Factor
 from keyfob.server.settings.device_rules import DEFAULT_RULES, DeviceRules
-from keyfob.server.settings.images import check_picture
+from keyfob.server.settings.pictures import check_picture
 from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection, Role
 
 Wire = Literal["auth0", "rfc"]

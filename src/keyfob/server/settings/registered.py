@@ -24,7 +24,7 @@ from keyfob.protocol.grants import (
 from keyfob.protocol.secret import Secret
 from keyfob.server.records import DEFAULT_CONNECTION
 from keyfob.server.settings.device_rules import NO_OWN_RULES, OwnDeviceRules
-from keyfob.server.settings.images import check_picture
+from keyfob.server.settings.pictures import check_picture
 
 Kind = Literal["native", "spa", "web", "machine"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

@@ -12,7 +12,7 @@ from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.field_types import Reference, suggestion
-from keyfob.server.settings.images import is_file_name, write_image
+from keyfob.server.settings.pictures import is_file_name, write_image
 from keyfob.server.settings.schema import ARRAYS, Report, Table
 from keyfob.server.settings.stored_settings import read_tables
 from keyfob.server.settings.toml import Lines, Location

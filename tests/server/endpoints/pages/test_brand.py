@@ -12,7 +12,7 @@ from keyfob.cli.tenant.folder import load
 from keyfob.errors import Misuse
 from keyfob.protocol.http import Request
 from keyfob.serve import ready_config
-from keyfob.server.settings.images import LARGEST_BYTES, read_image, write_image
+from keyfob.server.settings.pictures import LARGEST_BYTES, read_image, write_image
 from keyfob.server.settings.tenant_file import TenantFile
 from keyfob.testing.scene import ISSUER, Scene
 

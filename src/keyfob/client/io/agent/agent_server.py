@@ -119,7 +119,9 @@ def _check_folder(path: Path) -> None:
     """
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise Misuse(
-            f"the path of a socket has at most {_LONGEST_PATH} bytes", hint="Choose another.", flags="--socket PATH"
+            f"the path of a socket has at most {_LONGEST_PATH} bytes",
+            hint="Choose another path.",
+            flags="--socket PATH",
         )
     folder = path.parent
     try:
@@ -167,7 +169,7 @@ def _listen(path: Path) -> socket.socket:
         if stat.S_ISSOCK(path.lstat().st_mode):
             path.unlink()
         else:
-            raise Misuse(f"{path} is there and is no socket", hint="Choose another.", flags="--socket PATH")
+            raise Misuse(f"{path} is there and is no socket", hint="Choose another path.", flags="--socket PATH")
     except FileNotFoundError:
         pass
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

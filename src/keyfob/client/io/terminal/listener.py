@@ -29,16 +29,17 @@ _LONGEST_BODY: Final = 64 * 1024
 _TIMEOUT_S: Final = 5
 _VERDICT_S: Final = 20  # the longest that a page waits
 # The looks of the pages of keyfob's server (server/io/templates/style.css), in what one short page needs.
-_STYLE: Final = """:root{color-scheme:light dark;--quiet:light-dark(#565d68,#a9b1bc);--line:light-dark(#dde1e7,#3a404a)}
+_STYLE: Final = """:root{color-scheme:light dark}
 *{box-sizing:border-box}
 body{margin:0;padding:2rem 1rem;display:flex;flex-direction:column;align-items:center;
 background:light-dark(#f3f4f7,#131519);color:light-dark(#1a1d22,#eceef1);font:1rem/1.5 system-ui,sans-serif}
 header{margin:6vh 0 1.25rem;font-weight:650;overflow-wrap:anywhere}
-main{width:100%;max-width:29rem;padding:2rem;background:light-dark(#fff,#1f2228);border:1px solid var(--line);
-border-radius:14px}
-h1{font-size:1.4rem;line-height:1.25;margin:0 0 1rem;overflow-wrap:anywhere}
+main{width:100%;max-width:29rem;padding:2rem;background:light-dark(#fff,#1f2228);
+border:1px solid light-dark(#dde1e7,#3a404a);border-radius:14px}
+h1{font-size:1.4rem;line-height:1.25;margin:0;overflow-wrap:anywhere}
+main div{display:flex;align-items:center;gap:.6rem}
 p{margin:.75rem 0 0}
-.mark{display:inline-grid;place-items:center;width:1.9rem;height:1.9rem;margin-right:.35rem;color:#fff;
+.mark{flex:none;display:grid;place-items:center;width:1.9rem;height:1.9rem;color:#fff;
 background:#6b7280;border:1px solid transparent;border-radius:50%;font-size:1rem}
 .good{background:#1c7c3c}
 @media(max-width:30rem){body{padding:0;background:light-dark(#fff,#1f2228)}header{margin:1rem}
@@ -49,7 +50,7 @@ _PAGE: Final = (
     '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}{of}</title>\n'
     f"<style>{_STYLE.replace('{', '{{').replace('}', '}}')}</style></head>\n"
     "<body><header>{program}</header>\n"
-    '<main><h1><span class="mark {kind}" aria-hidden="true">{mark}</span> {title}</h1><p>{words}</p></main>\n'
+    '<main><div><span class="mark {kind}" aria-hidden="true">{mark}</span><h1>{title}</h1></div><p>{words}</p></main>\n'
     f"<script>{_SCRIPT}</script></body></html>"
 )
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from keyfob.errors import Malformed
 from keyfob.protocol.http import Request, Response
 from keyfob.server.endpoints.oauth.parameters import read_query
-from keyfob.server.settings.images import read_image
+from keyfob.server.settings.pictures import read_image
 from keyfob.server.site import Site
 
 PATH: Final = "/assets/image"

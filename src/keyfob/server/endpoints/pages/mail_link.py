@@ -5,8 +5,6 @@ A link is encrypted and has its content in itself, so that a stranger who asks f
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,8 +12,6 @@ from typing import Final, Literal, cast, get_args
 from urllib.parse import urlencode
 
 from keyfob.errors import Malformed, Unreachable
-from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
-from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import Request
 from keyfob.server.audit_event import log_text
 from keyfob.server.decide.contrast import text_on
@@ -23,6 +19,7 @@ from keyfob.server.decide.language import Language
 from keyfob.server.decide.throttle import LINKS_OF_ADDRESS, LINKS_OF_NETWORK, MESSAGES_SPAN, network_of
 from keyfob.server.endpoints.budget import Budget
 from keyfob.server.endpoints.oauth.code_mail import WrittenMail
+from keyfob.server.endpoints.pages.sealed_login import seal_members, unseal_members
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
 from keyfob.server.records import User
@@ -78,8 +75,7 @@ def write_link(site: Site, link: MailLink) -> str:
         "user": link.user_id,
         "mark": link.password_mark,
     }
-    content = json.dumps(members).encode()
-    return write_token(seal(content, site.hash_keys.pages[0], nonce=site.random(NONCE_BYTES), context=_CONTEXT))
+    return seal_members(site, members, _CONTEXT)
 
 
 def read_link(site: Site, token: str | None, purpose: Purpose) -> MailLink | None:
@@ -87,8 +83,7 @@ def read_link(site: Site, token: str | None, purpose: Purpose) -> MailLink | Non
     if token is None or len(token) > _LONGEST:
         return None
     try:
-        encrypted = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
-        fields = read_json(unseal_any(encrypted, site.hash_keys.pages, context=_CONTEXT), "link")
+        fields = unseal_members(site, token, _CONTEXT)
         named = fields.text("for")
         found = MailLink(
             cast("Purpose", named),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Unpack
@@ -70,8 +71,7 @@ class ContinuedLogin:
 
 def seal_login(site: Site, login: BrowserLogin) -> str:
     """Encrypt a login."""
-    content = json.dumps(login.write()).encode()
-    return write_token(seal(content, site.hash_keys.pages[0], nonce=site.random(NONCE_BYTES), context=_CONTEXT))
+    return seal_members(site, login.write(), _CONTEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +90,34 @@ def seal_end_link(site: Site, link: EndLink) -> str:
         "device": write_token(link.device_hash),
         "expires": link.expires_at.timestamp(),
     }
-    nonce = site.random(NONCE_BYTES)
-    return write_token(seal(json.dumps(members).encode(), site.hash_keys.pages[0], nonce=nonce, context=_END))
+    return seal_members(site, members, _END)
 
 
 def read_end_link(site: Site, token: str | None) -> EndLink | None:
     """Decrypt a link, unless it has expired."""
     try:
-        content = unseal_any(read_token_bytes(token or ""), site.hash_keys.pages, context=_END)
-        fields = read_json(content, "link")
+        fields = unseal_members(site, token or "", _END)
         login_id, device_hash = read_token_bytes(fields.text("login")), read_token_bytes(fields.text("device"))
         link = EndLink(login_id, device_hash, fields.time("expires"))
     except (ValueError, Malformed):
         return None
     return link if site.now() < link.expires_at else None
+
+
+def seal_members(site: Site, members: Mapping[str, object], context: str) -> str:
+    """Encrypt JSON members for an address or a form. Only the same context decrypts them."""
+    nonce = site.random(NONCE_BYTES)
+    return write_token(seal(json.dumps(members).encode(), site.hash_keys.pages[0], nonce=nonce, context=context))
+
+
+def unseal_members(site: Site, token: str, context: str) -> Fields:
+    """Decrypt JSON members.
+
+    Raises:
+        ValueError: They are not ours, or of another context.
+        Malformed: They are no JSON object.
+    """
+    return read_json(unseal_any(read_token_bytes(token), site.hash_keys.pages, context=context), "page")
 
 
 def to_step(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
@@ -226,8 +240,6 @@ def _unseal(site: Site, token: str | None) -> BrowserLogin | None:
     if token is None or len(token) > LONGEST:
         return None
     try:
-        return BrowserLogin.read(
-            read_json(unseal_any(read_token_bytes(token), site.hash_keys.pages, context=_CONTEXT), "page")
-        )
+        return BrowserLogin.read(unseal_members(site, token, _CONTEXT))
     except (ValueError, Malformed):
         return None
