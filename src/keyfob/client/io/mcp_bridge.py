@@ -148,7 +148,8 @@ class _Bridge:
             self._handshake = message.id
             return {}
         meta = parameters.get("_meta")
-        version = meta.get(PROTOCOL_VERSION_META_KEY) if isinstance(meta, dict) else None
+        members = cast("dict[str, object]", meta) if isinstance(meta, dict) else {}
+        version = members.get(PROTOCOL_VERSION_META_KEY)
         if not isinstance(version, str):
             return {} if self._version is None else {MCP_PROTOCOL_VERSION_HEADER: self._version}
         headers = {MCP_PROTOCOL_VERSION_HEADER: version, MCP_METHOD_HEADER: message.method}
