@@ -47,6 +47,5 @@ def _attended(command: Any, login: ProgramLogin, failure: Callable[[KeyfobError]
 
         found.callback = update_wrapper(run, callback)
     if hasattr(found, "resolve_command"):
-        kind: Any = type(command)
-        found.__class__ = attending(kind, login, failure)
+        found.__class__ = attending(command.__class__, login, failure)
     return found
