@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from keyfob.embed.offered_login import attended
 from keyfob.errors import KeyfobError
@@ -47,6 +47,5 @@ def _attended(command: Any, login: ProgramLogin, failure: Callable[[KeyfobError]
 
         found.callback = update_wrapper(run, callback)
     if hasattr(found, "resolve_command"):
-        kind = cast(Any, type(command))
-        found.__class__ = attending(kind, login, failure)
+        found.__class__ = attending(command.__class__, login, failure)
     return found
