@@ -118,6 +118,7 @@ OURS = {
         "keyfob.jose",
         "keyfob.jose.algorithms",
         "keyfob.lazy",
+        "keyfob.light",
         "keyfob.protocol",
         "keyfob.protocol.address",
         "keyfob.protocol.claims",

@@ -7,11 +7,12 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,6 +192,37 @@ def test_an_event_is_written_soon_without_another_one(tmp_path: Path) -> None:
         await asyncio.wait_for(written.wait(), 5)
 
     asyncio.run(work())
+    assert sink.written == [EVENT]
+
+
+class NotedTimers(asyncio.SelectorEventLoop):
+    """A loop that remembers its timers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timers: list[asyncio.TimerHandle] = []
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any, **more: Any) -> asyncio.TimerHandle:
+        self.timers.append(super().call_later(delay, callback, *args, **more))
+        return self.timers[-1]
+
+
+def test_a_flush_leaves_no_timer_that_would_write_the_next_events_too() -> None:
+    """Two writers took the same events, and the second found none to remove."""
+    sink = Broken(OSError())
+    sink.problem = None
+
+    async def work() -> None:
+        audit = AuditQueue(sink)
+        audit(EVENT)
+        await audit.flush()
+        audit(EVENT)
+
+    with asyncio.Runner(loop_factory=NotedTimers) as runner:
+        runner.run(work())
+        loop = runner.get_loop()
+        assert isinstance(loop, NotedTimers)
+        assert [timer.cancelled() for timer in loop.timers] == [True, False]
     assert sink.written == [EVENT]
 
 

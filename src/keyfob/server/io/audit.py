@@ -76,6 +76,7 @@ class AuditQueue:
         self._most = most
         self._waiting: deque[Event] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None  # on which the next batch is due
+        self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         self._untold = 0
         self._has_failed = False
@@ -92,6 +93,8 @@ class AuditQueue:
     async def flush(self) -> None:
         """Write all events that wait, for five seconds at most."""
         self._is_flushing = True
+        if self._timer is not None:  # else it would fire beside the next one, and two would write the same events
+            self._timer.cancel()
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FLUSH_S):  # wait_for loses a cancellation, and so a Ctrl-C, until 3.12
@@ -118,7 +121,7 @@ class AuditQueue:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:  # a later event or `flush` writes it
             return
-        self._loop.call_later(seconds, self._begin)
+        self._timer = self._loop.call_later(seconds, self._begin)
 
     def _begin(self) -> None:
         if self._is_flushing:
