@@ -15,7 +15,7 @@ import pytest
 from keyfob.errors import StoreUnavailable
 from keyfob.protocol.http import JSON, Request, Response
 from keyfob.server.decide.limits import PUSHED_CHARACTERS, SWEEP_EVERY
-from keyfob.server.decide.multifactor import MESSAGE_LIFETIME
+from keyfob.server.endpoints.pages.mail_link import LIFETIME as LINK_LIFETIME
 from keyfob.server.io.asgi import _checked
 from keyfob.server.io.mail import FolderOutbox
 from keyfob.testing.example_tenant import CALLBACK, ORDERS
@@ -177,12 +177,12 @@ def test_a_store_that_is_away_is_logged_without_tracebacks(caplog: pytest.LogCap
     assert not any(record.exc_info for record in caplog.records)
 
 
-def test_messages_of_the_outbox_go_when_their_codes_have_lapsed(tmp_path: Path) -> None:
+def test_messages_of_the_outbox_go_when_their_codes_and_links_have_lapsed(tmp_path: Path) -> None:
     """[FS-17] Files with live codes were never removed."""
     outbox = FolderOutbox(tmp_path)
     asyncio.run(outbox.send("a@example.com", "Your code", "123456"))
     (first,) = tmp_path.iterdir()
-    past = first.stat().st_mtime - MESSAGE_LIFETIME.total_seconds() - 1
+    past = first.stat().st_mtime - LINK_LIFETIME.total_seconds() - 1
     os.utime(first, (past, past))
     asyncio.run(outbox.send("a@example.com", "Your code", "654321"))
     (second,) = tmp_path.iterdir()

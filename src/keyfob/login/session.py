@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keyfob.client.session.login import Login
 from keyfob.lazy import LazyModule
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import ssl
 
     import aiohttp  # noqa: TID251
-    import globus_sdk.authorizers
-    import google.auth.credentials
     import httpx  # noqa: TID251
     import httpx2  # noqa: TID251
     import requests.auth  # noqa: TID251
@@ -95,7 +93,7 @@ class TokenCarriers:
         """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
         return aiohttp_auth.AiohttpAuth(self.calls(origin))
 
-    def auth_for_google(self) -> google.auth.credentials.Credentials:
+    def auth_for_google(self) -> Any:  # noqa: ANN401  a google.auth.credentials.Credentials
         """Return credentials for Google's client libraries: `storage.Client(credentials=...)`."""
         return google_credentials.GoogleCredentials(self.login)
 
@@ -106,7 +104,7 @@ class TokenCarriers:
         """
         return botocore_token.BotocoreToken(self.login)
 
-    def auth_for_globus(self) -> globus_sdk.authorizers.GlobusAuthorizer:
+    def auth_for_globus(self) -> Any:  # noqa: ANN401  a globus_sdk.authorizers.GlobusAuthorizer
         """Return an authorizer for the Globus SDK: `globus_sdk.TransferClient(authorizer=...)`."""
         return globus_authorizer.GlobusLogin(self.login)
 

@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -18,10 +18,10 @@ from typing import Final
 
 from keyfob.errors import Unreachable
 from keyfob.server.decide.limits import LONGEST_EMAIL
-from keyfob.server.decide.multifactor import MESSAGE_LIFETIME
 
 # What separates addresses or comments in a header, or parameters of an SMTP command.
 _NOT_IN_ADDRESSES: Final = frozenset(' "(),:;<>[\\]')
+_KEPT: Final = timedelta(minutes=30)  # in the outbox: as long as links to choose a password work
 _OUTBOX_SENDER: Final = Address("keyfob", "no-reply", "localhost")
 
 
@@ -86,7 +86,7 @@ class MemoryOutbox:
 class FolderOutbox:
     """Write each message to a file that only its owner may read: `outbox/*.eml` in the tenant's folder.
 
-    It is removed when its code has lapsed.
+    It is removed when its code or link has expired.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -96,11 +96,11 @@ class FolderOutbox:
     async def send(self, to: str, subject: str, text: str, html: str = "") -> None:
         message = write_message(_OUTBOX_SENDER, address_to(to), Mail(to, subject, text, html))
         await asyncio.to_thread(self._write, message.as_bytes())
-        asyncio.get_running_loop().call_later(MESSAGE_LIFETIME.total_seconds() + 1, self._remove_lapsed)
+        asyncio.get_running_loop().call_later(_KEPT.total_seconds() + 1, self._remove_lapsed)
 
     def _remove_lapsed(self) -> None:
-        """Remove the messages whose codes are no longer valid."""
-        oldest = time.time() - MESSAGE_LIFETIME.total_seconds()
+        """Remove the messages whose codes and links are no longer valid."""
+        oldest = time.time() - _KEPT.total_seconds()
         for path in self._folder.glob("*.eml"):
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < oldest:
