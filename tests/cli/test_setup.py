@@ -64,6 +64,9 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         stub.chmod(0o755)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("PATH", str(folder / "bin"))
+    # Those of the test run itself would send every command the long way.
+    for name in [name for name in os.environ if name.startswith("KEYFOB_TEST_")]:
+        monkeypatch.delenv(name)
     for name in ("GIT_CONFIG_GLOBAL", "KUBECONFIG", "AWS_CONFIG_FILE", "DOCKER_CONFIG", "PIP_CONFIG_FILE",
                  "UV_CONFIG_FILE", "NPM_CONFIG_USERCONFIG", "XDG_CONFIG_HOME", "KUBERNETES_EXEC_INFO"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)

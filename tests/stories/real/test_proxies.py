@@ -74,7 +74,7 @@ class Entry:
         codes = body_of(self.send(source, asked, forged))
         page = Person(self.sender(BOB)).open(str(codes["verification_uri_complete"]))
         assert page.status == 200
-        found = re.search(r"<dt>From</dt><dd>([^<]*)<", page.response.body.decode())
+        found = re.search(r"<dd data-nearness=.*?\(([^)]*)\)</span>", page.response.body.decode(), re.DOTALL)
         return found.group(1) if found else ""
 
 

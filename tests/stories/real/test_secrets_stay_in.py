@@ -26,6 +26,7 @@ from tests.stories.real.secrecy.tenant import (
     ends_well,
     enrolled_by_wire,
     mailed,
+    mailed_link,
     password_of,
     proven_by_app,
     write_tenant,
@@ -40,6 +41,7 @@ def test_every_way_to_log_in_keeps_its_secrets(story: Story) -> None:
     server, issuer = story.serve("--dev", str(write_tenant(story, "pat", "otto", "mail")))
     pat = story.person()
     _by_code(story, issuer, pat)
+    assert pat.open(mailed_link(story)).forms
     _by_browser(story, issuer, pat)
     _by_pasting(story, issuer, pat)
     _by_password(story, issuer)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import email
+import email.policy
 import json
 import re
 import secrets
@@ -184,6 +186,16 @@ def mailed(story: Story) -> str:
     assert found is not None, newest
     story.known.add("one-time code", found[1])
     return found[1]
+
+
+def mailed_link(story: Story) -> str:
+    """The address in a message about a new device, by which its login is ended."""
+    files = sorted((story.folder / "data" / "outbox").iterdir())
+    texts = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
+    bodies = [body.get_content() for text in texts if (body := text.get_body(("plain",))) is not None]
+    found = next(found for body in bodies if (found := re.search(r"https?://\S+[?&]link=([^\s&]+)", body)))
+    story.known.add("mail link", found[1])
+    return found[0]
 
 
 def ends_well(talk: Talk) -> None:
