@@ -51,8 +51,8 @@ test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the bu
 	KEYFOB_TEST_DEBIAN="$(abspath $(VENV)/peers/debian)" \
 		$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(K),-k "$(K)") $(ARGS)
 
-others: $(VENV)/dev $(VENV)/wheel ## the tests without network on every other Python that is found here
-	@$(PY) -m tools.other_pythons -n $(JOBS) --dist worksteal -q $(ARGS)
+others: $(VENV)/dev $(VENV)/wheel ## the tests without network on every other Python that is found here (NEWEST=1: on one)
+	@$(PY) -m tools.other_pythons $(if $(NEWEST),--newest) -n $(JOBS) --dist worksteal -q $(ARGS)
 
 check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quickest first
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """Run the tests that need no network on every other Python of this machine.
 
 python -m tools.other_pythons              find them, and run the tests on each
+python -m tools.other_pythons --newest     only the newest of them
 python -m tools.other_pythons --list       only print what was found
 
 A Python is found on the PATH or among pyenv's versions. Tests of real connections and foreign programs run on one
@@ -71,6 +72,9 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--list"]:
         print("\n".join(f"{name} {path}" for name, path in pythons.items()))
         return 0
+    if "--newest" in arguments:
+        arguments = [one for one in arguments if one != "--newest"]
+        pythons = dict([list(pythons.items())[-1]])
     failed: list[str] = []
     for name, python in pythons.items():
         print(f"\nPython {name}", flush=True)
