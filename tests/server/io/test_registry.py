@@ -1,11 +1,12 @@
 import asyncio
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from keyfob.errors import Misuse
+from keyfob.errors import KeyfobError, Misuse
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Registry
@@ -96,3 +97,18 @@ def test_a_folder_without_a_tenant_is_not_made_one_by_looking(tmp_path: Path) ->
 
     assert not is_tenant(tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the open files of a process are listed on Linux")
+def test_a_registry_that_another_key_does_not_open_leaves_no_file_open(tmp_path: Path) -> None:
+    """From 3.13 on, Python warns of it."""
+    for name in ("one", "other"):
+        with Registry.open(tmp_path / name, creates=True, is_dev=True):
+            pass
+    [key] = (tmp_path / "other").glob("*key*")
+
+    with pytest.raises(KeyfobError):
+        Registry.open(tmp_path / "one", master_key=f"file:{key}")
+
+    held = [link for link in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(link)]
+    assert held == []

@@ -82,7 +82,12 @@ class Registry:
             hint = "`keyfob tenant apply` or `keyfob serve` makes one; --data names another folder."
             raise Misuse(f"there is no tenant in {'the database' if database else folder}", hint=hint)
         found = find_master_key(folder, master_key, is_dev=is_dev, creates=creates)
-        return cls(open_store(folder, database), found.key, signal=ChangeSignal(folder))
+        store = open_store(folder, database)
+        try:
+            return cls(store, found.key, signal=ChangeSignal(folder))
+        except BaseException:  # the key is not this store's
+            asyncio.run(store.close())
+            raise
 
     @classmethod
     def empty(cls) -> Self:
