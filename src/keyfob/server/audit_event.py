@@ -71,7 +71,7 @@ CODES: Final[dict[str, Code]] = {
     "ss": Code("success", "A user signed up, or an operator added one."),
     "scp": Code("success", "A user's password was changed, by the user or an operator."),
     "scpr": Code("success", "A user asked for a link to choose a new password."),
-    "fcpr": Code("failure", "A link for a new password was requested for an address without a user, or of a blocked user."),
+    "fcpr": Code("failure", "A link for a new password was requested for an unknown or blocked user."),
     "sv": Code("success", "A user confirmed an e-mail address."),
     "scu": Code("success", "A user changed the profile."),
     "sdu": Code("success", "An operator removed a user."),
