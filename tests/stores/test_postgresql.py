@@ -166,7 +166,10 @@ def test_one_of_two_nodes_adds_a_user_with_an_address(url: str) -> None:
 
 
 def test_nodes_that_write_the_audit_log_wait_for_each_other(url: str) -> None:
-    """[FS-18] None runs again, so that a log that all nodes write holds up no login."""
+    """[FS-18] Without the lock each runs two or three times, and a log that all nodes write holds up the logins.
+
+    PostgreSQL gives the lock back a moment before it forgets what a transaction has read, so one in hundreds runs again.
+    """
     runs = 0
 
     async def log(transaction: Transaction) -> None:
@@ -180,7 +183,7 @@ def test_nodes_that_write_the_audit_log_wait_for_each_other(url: str) -> None:
             return [event.number for event in await one.read(lambda transaction: transaction.logged_events(0, 1000))]
 
     assert asyncio.run(run()) == list(range(1, 121))
-    assert runs == 40
+    assert 40 <= runs <= 44
 
 
 def test_a_change_with_its_event_runs_again_if_another_event_came_between(url: str) -> None:
