@@ -14,6 +14,7 @@ BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
 RELEASE := $(VENV)/release/$(notdir $(BIN))
+SITE := $(VENV)/site/$(notdir $(BIN))
 
 # The first Python on this machine that is new enough; PYTHON=... chooses another.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -32,10 +33,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help demo test quick others check fix bench performance fuzz dist map api docs pins clean
+.PHONY: help demo test quick others check fix bench performance fuzz dist map api docs docs-site pins clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/wheel ## a server, an API and an app in one terminal (ARGS=--unattended for no questions)
 	$(BIN)/keyfob demo $(ARGS)
@@ -115,8 +116,11 @@ docs: $(VENV)/dev ## update every page that is generated from the code
 	$(PY) -m tools.sizing
 	$(PY) -m tools.performance
 
+docs-site: $(VENV)/site/ready ## the documentation as a site in site/, with its links checked
+	$(PY) -m tools.site $(SITE)/zensical
+
 pins: $(VENV)/tools ## update all pinned versions, with hashes
-	for set in dev run bootstrap peers release; do \
+	for set in dev run bootstrap peers release docs; do \
 		$(BIN)/uv pip compile requirements/$$set.in -o requirements/$$set.txt --quiet --upgrade \
 			$$(test $$set = dev || echo -c requirements/dev.txt) \
 			--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -128,7 +132,7 @@ pins: $(VENV)/tools ## update all pinned versions, with hashes
 	$(PY) -m tools.peers --pin
 
 clean: ## delete everything that was built
-	rm -rf $(VENV) .cache dist tests/wild/peers/node_modules
+	rm -rf $(VENV) .cache dist site tests/wild/peers/node_modules
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Set-up. Each file below is a stamp: it is remade if one of its prerequisites is newer.
@@ -162,6 +166,11 @@ $(VENV)/wheel: pyproject.toml README.md LICENSE $(SOURCES) $(VENV)/run
 $(VENV)/release/ready: requirements/release.txt $(VENV)/tools
 	$(BIN)/uv venv --quiet --clear --python $(PY) $(VENV)/release
 	$(BIN)/uv pip sync --quiet --python $(RELEASE)/python --require-hashes requirements/release.txt
+	@touch $@
+
+$(VENV)/site/ready: requirements/docs.txt $(VENV)/tools
+	$(BIN)/uv venv --quiet --clear --python $(PY) $(VENV)/site
+	$(BIN)/uv pip sync --quiet --python $(SITE)/python --require-hashes requirements/docs.txt
 	@touch $@
 
 # Foreign programs for tests/wild, in an environment of their own, so that their dependencies do not clash with ours.

@@ -15,7 +15,7 @@ from tools.source import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(?:console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-MAKE = re.compile(r"(?:^|[;&|(]\s*)make ([a-z]+)")
+MAKE = re.compile(r"(?:^|[;&|(]\s*)make ([a-z-]+)")
 KEYFOB = re.compile(r"(?:^|[;&|(]\s*)keyfob ([a-z]+)(?: ([a-z]+)\b)?([^|;&)\n]*)")
 FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]*")
 # Commands with subcommands.
@@ -73,7 +73,7 @@ def test_a_citation_covers_the_parts_of_a_section_and_not_its_neighbours() -> No
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_make_target_on_a_page_is_in_the_makefile(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
     assert {word for line in lines_to_type(page) for word in MAKE.findall(line)} <= targets
 
