@@ -30,6 +30,9 @@ export PYTHONUTF8 := 1
 # Tests start some thousand programs. Without written bytecode each would compile all modules, for a third of its time.
 export PYTHONDONTWRITEBYTECODE :=
 
+# The tools that write pages; tools.api, which writes the list of public names, is not run by `make docs`.
+PAGES := map standards promises wire checks tables tenant_schema commands python_api interop sizing performance
+
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
@@ -59,15 +62,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	PYTHONPATH=src $(BIN)/lint-imports --no-logo
-	$(PY) -m tools.map --check
-	$(PY) -m tools.standards --check
-	$(PY) -m tools.promises --check
-	PYTHONPATH=src $(PY) -m tools.wire --check
-	PYTHONPATH=src $(PY) -m tools.checks --check
-	PYTHONPATH=src $(PY) -m tools.tenant_schema --check
-	$(PY) -m tools.interop --check
-	$(PY) -m tools.sizing --check
-	$(PY) -m tools.performance --check
+	@for page in $(PAGES); do PYTHONPATH=src $(PY) -m tools.$$page --check || exit 1; done
 	$(PY) -m tools.api --check
 	@echo "$(BIN)/mypy, for 3.11 and 3.13; $(BIN)/pyright, twice"; \
 	{ $(BIN)/mypy && $(BIN)/mypy --python-version 3.13; } & mypy=$$!; \
@@ -106,15 +101,7 @@ api: $(VENV)/dev ## accept a change of the public surface
 	$(PY) -m tools.api
 
 docs: $(VENV)/dev ## update every page that is generated from the code
-	$(PY) -m tools.map --quiet
-	$(PY) -m tools.standards
-	$(PY) -m tools.promises
-	PYTHONPATH=src $(PY) -m tools.wire
-	PYTHONPATH=src $(PY) -m tools.checks
-	PYTHONPATH=src $(PY) -m tools.tenant_schema
-	$(PY) -m tools.interop
-	$(PY) -m tools.sizing
-	$(PY) -m tools.performance
+	@for page in $(PAGES); do PYTHONPATH=src $(PY) -m tools.$$page --quiet || exit 1; done
 
 docs-site: $(VENV)/site/ready ## the documentation as a site in site/, with its links checked
 	$(PY) -m tools.site $(SITE)/zensical

@@ -39,9 +39,8 @@ def sources() -> dict[str, Path]:
     """Return the files of the site by their places on it."""
     files = [path for path in (ROOT / "docs").rglob("*") if path.suffix in FILES and path.name not in PRIVATE]
     places = {path.relative_to(ROOT / "docs").as_posix(): path for path in sorted(files)}
-    for path in sorted(ROOT.glob("*.md")):
-        places["index.md" if path.name == "README.md" else path.name] = path
-    return places
+    places |= {path.name: path for path in sorted(ROOT.glob("*.md"))}
+    return {re.sub(r"\bREADME\.md$", "index.md", place): path for place, path in places.items()}
 
 
 def relinked(text: str, page: Path, place: str, places: dict[Path, str], repository: str) -> str:

@@ -13,7 +13,7 @@ from tools import interop, standards
 from tools import map as module_map
 from tools.source import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "reference").glob("*.md")])
 BLOCK = re.compile(r"^```(?:console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MAKE = re.compile(r"(?:^|[;&|(]\s*)make ([a-z-]+)")
 KEYFOB = re.compile(r"(?:^|[;&|(]\s*)keyfob ([a-z]+)(?: ([a-z]+)\b)?([^|;&)\n]*)")
@@ -56,8 +56,11 @@ def test_the_table_of_foreign_programs_is_current() -> None:
     assert interop.page() == interop.PAGE.read_text(encoding="utf-8"), "make docs"
 
 
-def test_the_table_of_standards_is_current() -> None:
-    assert standards.page() == standards.PAGE.read_text(encoding="utf-8"), "make docs"
+def test_the_pages_of_standards_are_current() -> None:
+    pages = standards.pages()
+
+    assert {path: path.read_text(encoding="utf-8") for path in pages} == pages, "make docs"
+    assert set(standards.PAGES.glob("*.md")) == pages.keys() - {standards.PAGE}, "a page too many"
 
 
 def test_a_citation_covers_the_parts_of_a_section_and_not_its_neighbours() -> None:
