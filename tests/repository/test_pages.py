@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tools import interop, standards
+from tools import commands as commands_page
+from tools import diagrams, interop, python_api, standards, tables
 from tools import map as module_map
 from tools.source import ROOT
 
@@ -54,6 +55,22 @@ def test_the_map_is_current() -> None:
 
 def test_the_table_of_foreign_programs_is_current() -> None:
     assert interop.page() == interop.PAGE.read_text(encoding="utf-8"), "make docs"
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        diagrams.files,
+        python_api.pages,
+        lambda: {commands_page.PAGE: commands_page.page()},
+        lambda: {path: fresh(path.read_text(encoding="utf-8")) for path, fresh in tables.PAGES.items()},
+    ],
+    ids=["diagrams", "python", "commands", "tables"],
+)
+def test_what_is_generated_from_the_code_is_current(pages: Callable[[], dict[Path, str]]) -> None:
+    fresh = pages()
+
+    assert {path: path.read_text(encoding="utf-8") for path in fresh} == fresh, "make docs"
 
 
 def test_the_pages_of_standards_are_current() -> None:
