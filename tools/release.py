@@ -8,6 +8,7 @@ it, so there its links and its picture need that address.
 
 import re
 import sys
+import tomllib
 
 from tools.site import LINK
 from tools.source import ROOT
@@ -42,12 +43,12 @@ def main(words: list[str]) -> int:
     if len(words) != 1 or not ADDRESS.fullmatch(words[0]):
         print("usage: python -m tools.release https://HOST/OWNER/NAME", file=sys.stderr)
         return 2
-    for path, change in ((PROJECT, with_urls), (README, with_links)):
-        text = path.read_text(encoding="utf-8")
-        if "[project.urls]" in text or f"]({words[0]}/" in text:
-            print(f"{path.name} has the address of a repository already", file=sys.stderr)
-            return 1
-        _ = path.write_text(change(text, words[0]), encoding="utf-8", newline="\n")
+    project, readme = PROJECT.read_text(encoding="utf-8"), README.read_text(encoding="utf-8")
+    if "urls" in tomllib.loads(project)["project"]:
+        print("pyproject.toml has the address of a repository already", file=sys.stderr)
+        return 1
+    _ = PROJECT.write_text(with_urls(project, words[0]), encoding="utf-8", newline="\n")
+    _ = README.write_text(with_links(readme, words[0]), encoding="utf-8", newline="\n")
     return 0
 
 
