@@ -1,4 +1,4 @@
-"""Draw the flows and the steps of a login in a browser, for docs/reference/flows.md.
+"""Draw the flows and the steps of a login in a browser, for docs/reference/diagrams.md.
 
     python -m tools.diagrams            bring the page and its pictures up to date
     python -m tools.diagrams --check    only report whether they are
@@ -18,7 +18,7 @@ from tools.source import ROOT, settle, table
 from tools.traces import FLOWS, Exchange, Party
 
 FOLDER = ROOT / "docs" / "reference"
-PAGE = FOLDER / "flows.md"
+PAGE = FOLDER / "diagrams.md"
 NAMES: Final[Mapping[Party, str]] = {
     "browser": "user's browser", "app": "app (client)", "server": "authorization server", "api": "API",
 }  # fmt: skip

@@ -20,7 +20,7 @@ from keyfob.server.io.metrics import PrometheusMeter
 from keyfob.server.settings.schema import ARRAYS, DEVICE, REFRESH, TENANT, Key, TableSchema
 from keyfob.server.settings.users import USER
 from keyfob.testing.scene import Scene
-from tools.source import ROOT, settle, table
+from tools.source import ROOT, settle
 from tools.tenant_schema import ROW, SECTION
 
 DOCS = ROOT / "docs"
@@ -31,7 +31,7 @@ SHAPES: Final[Mapping[str, TableSchema]] = {
     "users": USER,
     **{name: shape for name, (_, shape, _) in ARRAYS.items()},
 }
-SETTINGS_HEAD = ("key", "what", "default", "")
+REQUIRED, NOT_SET = "has to be said", "not said"  # in place of a default
 
 
 def audit(text: str) -> str:
@@ -41,13 +41,12 @@ def audit(text: str) -> str:
         (f"`{code}`", outcome, means + (" (keyfob's own)" if code.startswith(OWN_PREFIX) else ""))
         for code, (outcome, means) in CODES.items()
     ]
-    text = with_table(text, ("member", ""), members)
-    return with_table(text, ("code", "outcome", ""), codes)
+    return with_table(with_table(text, "member", members), "code", codes)
 
 
 def metrics(text: str) -> str:
     """Return docs/operations.md with the metrics of a tenant's registry."""
-    return with_table(text, ("metric", "", "labels", ""), list(metric_rows()))
+    return with_table(text, "metric", list(metric_rows()))
 
 
 def metric_rows() -> Iterator[Sequence[str]]:
@@ -75,7 +74,7 @@ def settings(text: str) -> str:
         if missing := [key.name for key in keys if key.name not in words]:
             raise SystemExit(f"docs/tenant.md: add a row with a description of {', '.join(missing)} to {found[1]}")
         rows = [(f"`{key.name}`", key.type.description, default_of(key), words[key.name]) for key in keys]
-        return with_table(found[0], SETTINGS_HEAD, rows)
+        return with_table(found[0], "key", rows)
 
     return SECTION.sub(section, text)
 
@@ -83,25 +82,25 @@ def settings(text: str) -> str:
 def default_of(key: Key) -> str:
     """Return the default of a key as a cell."""
     if key.default is MISSING:
-        return "has to be said"
+        return REQUIRED
     if key.default is None:
-        return "not said"
+        return NOT_SET
     if key.name in {"refresh", "device"}:
         return "see below"
     return f"`{json.dumps(key.type.write(key.default))}`"
 
 
-def with_table(text: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a text with other rows in the one table with these heads.
+def with_table(text: str, first: str, rows: Sequence[Sequence[str]]) -> str:
+    """Return a text with other rows in the one table whose first column has this title.
 
     Raises:
         SystemExit: The text has no such table, or several.
     """
-    first = r"\|".join(f" *{re.escape(head)} *" for head in heads)
-    pattern = re.compile(rf"^\|{first}\|\n(?:\|.*\n)+", re.MULTILINE)
+    pattern = re.compile(rf"^(\| *{first} *\|.*\n\|[-:| ]+\|\n)(?:\|.*\n)*", re.MULTILINE)
     if len(pattern.findall(text)) != 1:
-        raise SystemExit(f"there must be one table with the columns {', '.join(filter(None, heads))}")
-    return pattern.sub(lambda _: table(heads, rows), text)
+        raise SystemExit(f"there must be one table that begins with the column {first}")
+    body = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return pattern.sub(lambda found: found[1] + body, text)
 
 
 PAGES: Final[Mapping[Path, Callable[[str], str]]] = {

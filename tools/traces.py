@@ -1,4 +1,4 @@
-"""Run each flow in memory and record its requests, for the diagrams of docs/reference/flows.md.
+"""Run each flow in memory and record its requests, for the diagrams of docs/reference/diagrams.md.
 
 The client, the authorization server and the API are the real ones; `keyfob.testing.scene` joins them without sockets.
 """
