@@ -55,8 +55,8 @@ PAGES = """\
 ## The pages
 
 A login in a browser is one state, which the pages carry encrypted
-([0027](decisions/0027-a-browser-login-is-one-state.md)). [The picture](reference/diagrams.md#the-steps-of-a-login-in-a-browser)
-shows the table below. Each row is a step that may follow another; nothing else may.
+([0027](decisions/0027-a-browser-login-is-one-state.md)). Each row is a step that may follow another; nothing else may
+([picture](reference/diagrams.md#the-steps-of-a-login-in-a-browser)).
 From `factor` on, the state names the user, the browser session and what the password began. The user's connection is
 checked when the password is verified, at the second factor, when the login is completed, and when tokens are issued.
 A form is answered with 303, so that neither a reload nor "back" sends it again.
