@@ -203,7 +203,7 @@ def test_a_change_is_shown_field_by_field_and_secrets_only_counted(
         "~ application batch",
         "    secrets: 1 secret -> 2 secrets",
         "~ tenant",
-        '    device_lifetime: (not said) -> "5m"',
+        '    device_lifetime: (not set) -> "5m"',
         '    name: "Example" -> "Other"',
         "~ user pat@example.com",
         '    name: "Pat" -> "Patricia"',

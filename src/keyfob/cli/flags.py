@@ -57,7 +57,7 @@ def duration(text: str, flag: str = "--min-ttl") -> timedelta:
     """
     found = _LENGTH.fullmatch(text)
     if found is None:
-        raise Misuse("a length of time is a number and s, m, h or d", hint=f"For example: {flag} 5m")
+        raise Misuse("a duration is a number and s, m, h or d", hint=f"For example: {flag} 5m")
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
