@@ -169,7 +169,7 @@ def fill(desk: Desk) -> None:
 
 
 def test_logins_are_listed_by_user_and_application(desk: Desk) -> None:
-    assert "nobody is logged in" in desk.type("logins list").err
+    assert "not logged in" in desk.type("logins list").err
     fill(desk)
     every = desk.type("logins list --json").objects()
     assert sorted(str(one["kind"]) for one in every) == ["refresh", "refresh", "refresh", "session"]
