@@ -215,9 +215,9 @@ def test_while_only_one_of_two_files_is_new_a_context_shows_the_certificate_befo
 @pytest.mark.parametrize(
     ("shown", "said"),
     [
-        ("none", "wants a certificate of this program, and was shown none"),
-        ("of nobody", "does not trust whoever issued this program's certificate"),
-        ("of another", "does not trust whoever issued this program's certificate"),
+        ("none", "requires a client certificate, and received none"),
+        ("of nobody", "refused the client certificate: its issuer is not trusted"),
+        ("of another", "refused the client certificate: its issuer is not trusted"),
     ],
 )
 def test_a_server_that_does_not_take_the_certificate_is_a_refusal_that_says_so(

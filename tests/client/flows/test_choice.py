@@ -26,7 +26,7 @@ DESK = Surroundings(has_screen=True, browser="firefox")
 CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 PLACES: dict[str, tuple[Surroundings, ServerMetadata, tuple[InteractiveFlow, ...], str]] = {
-    "a desk": (DESK, BOTH, ("browser", "device", "paste"), "a browser can be opened on this screen (firefox)"),
+    "a desk": (DESK, BOTH, ("browser", "device", "paste"), "a browser can be opened here (firefox)"),
     "a Mac": (
         Surroundings("darwin", has_screen=True, browser="the default browser"),
         BOTH,
@@ -66,20 +66,20 @@ PLACES: dict[str, tuple[Surroundings, ServerMetadata, tuple[InteractiveFlow, ...
         replace(DESK, browser="w3m", is_text_browser=True),
         BOTH,
         ("device", "paste"),
-        "the only browser here runs inside the terminal (w3m)",
+        "the only browser here is a text browser (w3m)",
     ),
     "no screen": (Surroundings(browser="firefox"), BOTH, ("device", "paste"), "no screen to open a browser on"),
     "no browser": (Surroundings(has_screen=True), BOTH, ("device", "paste"), "no browser was found here"),
     "an agent": (replace(DESK, agent="Cursor"), BOTH, ("device", "paste"), "a program runs this for a person (Cursor)"),
     "automation that shows events": (replace(DESK, ci="GitHub Actions"), BOTH, ("device", "paste"), "GitHub Actions"),
     "nothing to paste on": (Surroundings(has_terminal=False), BOTH, ("device",), "no browser was found here"),
-    "a desk, and codes alone": (DESK, NO_BROWSER, ("device",), "the server does not offer the login by browser"),
-    "a desk, and no codes": (DESK, NO_DEVICE, ("browser", "paste"), "the server does not offer the login by code"),
+    "a desk, and codes alone": (DESK, NO_BROWSER, ("device",), "the server does not support the login by browser"),
+    "a desk, and no codes": (DESK, NO_DEVICE, ("browser", "paste"), "the server does not support the login by code"),
     "a server that lists its grants": (
         DESK,
         replace(BOTH, grant_types_supported=(CODE, "refresh_token")),
         ("device",),
-        "the server does not offer the login by browser",
+        "the server does not support the login by browser",
     ),
 }
 

@@ -364,7 +364,7 @@ def test_on_a_read_only_disk_no_refresh_token_is_spent() -> None:
         ours.token()
 
     assert caught.value.exit == 8
-    assert caught.value.message == "new tokens could not be kept: the disk cannot be written"
+    assert caught.value.message == "the new tokens could not be stored: the disk cannot be written"
     assert world.sent == []
 
 
@@ -374,7 +374,7 @@ def test_on_a_read_only_disk_the_token_at_hand_is_used_while_it_is_valid() -> No
 
     assert ours.token() == Secret("at-1")
     assert world.sent == []
-    why = "the login is not renewed: new tokens could not be kept: the disk cannot be written"
+    why = "the login was not refreshed: the new tokens could not be stored: the disk cannot be written"
     assert world.notices == [VaultNote(why)]
 
 
@@ -386,7 +386,7 @@ def test_on_a_read_only_disk_a_service_accounts_token_is_served_from_memory_and_
     assert ours.token() == Secret("at-2")
     assert ours.token() == Secret("at-2")
     assert len(world.requests("/token")) == 1
-    assert world.notices == [VaultNote("the new tokens cannot be kept: the disk cannot be written")]
+    assert world.notices == [VaultNote("the new tokens cannot be stored: the disk cannot be written")]
 
 
 def test_a_lock_that_somebody_holds_is_no_reason_to_go_without() -> None:

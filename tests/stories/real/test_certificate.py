@@ -160,7 +160,7 @@ def test_a_certificate_that_was_replaced_meanwhile_gets_a_token_of_its_own(desk:
 @pytest.mark.parametrize(
     ("spoil", "code", "said"),
     [
-        (lambda _: make("robot"), 3, "does not trust whoever issued this program's certificate"),
+        (lambda _: make("robot"), 3, "refused the client certificate: its issuer is not trusted"),
         (lambda place: make("robot", place.ground.authority), 0, ""),
         (lambda place: Made(place.certificate.read_bytes(), make().key), 2, "is not that of the certificate"),
     ],

@@ -128,11 +128,9 @@ def rehearse(flags: Namespace) -> int:
     elif broken:
         first = min(one.signs_at for one in after if late.get(one.key_id))
         output.remark(
-
-                f"an API that caches the keys for {flags.cache} and does not fetch an unknown one may "
-                f"refuse new tokens from {output.instant(first)} to {output.instant(broken[-1])}. "
-                f"{_FETCHED_AT_ONCE}"
-
+            f"an API that caches the keys for {flags.cache} and does not fetch an unknown one may "
+            f"refuse new tokens from {output.instant(first)} to {output.instant(broken[-1])}. "
+            f"{_FETCHED_AT_ONCE}"
         )
     else:
         output.remark(f"an API that caches the keys for {flags.cache} has each key before it signs")
@@ -148,11 +146,9 @@ def revoke(flags: Namespace) -> int:
         registry.note("sapi", description=f"signing key {flags.key} was revoked")
     _print_keys(flags, after, now)
     output.remark(
-
-            "this server refuses its tokens now; keyfob's guard does within 5 minutes, with "
-            "Introspection(every=True) within 30 seconds; restart other APIs, so that they fetch "
-            "the keys again"
-
+        "this server refuses its tokens now; keyfob's guard does within 5 minutes, with "
+        "Introspection(every=True) within 30 seconds; restart other APIs, so that they fetch "
+        "the keys again"
     )
     return DONE
 
@@ -189,10 +185,7 @@ def rewrap(flags: Namespace) -> int:
         )
     else:
         output.remark(
-
-                f"the old key, in {present.where}, no longer decrypts anything: restart every node, and "
-                "delete the old key"
-
+            f"the old key, in {present.where}, no longer decrypts anything: restart every node, and delete the old key"
         )
     return DONE
 
