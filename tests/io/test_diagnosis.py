@@ -285,7 +285,7 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     port = free_port()
     monkeypatch.setenv("HTTPS_PROXY", f"http://pat:{PASSWORD}@127.0.0.1:{port}")
     problem = refused("https://login.example/token")
-    assert (problem.code, problem.message) == ("proxy-refused", f"the proxy 127.0.0.1:{port}") refused the connection
+    assert (problem.code, problem.message) == ("proxy-refused", f"the proxy 127.0.0.1:{port} refused the connection")
 
 
 def test_a_certificate_that_a_proxy_puts_in_between_is_described(
@@ -313,7 +313,7 @@ def free_port() -> int:
 
 def test_a_port_where_nobody_listens_is_named() -> None:
     port = free_port()
-    assert refused(f"https://127.0.0.1:{port}/").message == f"127.0.0.1:{port}" refused the connection
+    assert refused(f"https://127.0.0.1:{port}/").message == f"127.0.0.1:{port} refused the connection"
 
 
 def test_a_server_without_tls_is_said_to_have_none() -> None:
@@ -330,8 +330,8 @@ def test_a_server_without_tls_is_said_to_have_none() -> None:
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "the name login.example is not known"),
         (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "cannot be looked up at the moment"),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "there is no route to login.example:443"),
-        (ConnectionRefusedError(), "login.example:443"), refused the connection
-        (ConnectionResetError(), "login.example:443"), does not respond
+        (ConnectionRefusedError(), "login.example:443 refused the connection"),
+        (ConnectionResetError(), "login.example:443 does not respond"),
     ],
 )
 def test_a_name_that_nobody_knows_is_told_from_a_server_that_is_down(cause: OSError, words: str) -> None:
