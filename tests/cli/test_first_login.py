@@ -115,7 +115,7 @@ def test_without_a_terminal_a_login_says_what_it_replaces(desk: Desk) -> None:
     with issuer() as server:
         desk.save("http://127.0.0.1:9/")
         ran = desk.type("login", f"{server.url}/", "cli", "--flow", "device")
-        assert (ran.code, "which this login replaces" in ran.err) == (0, True)
+        assert (ran.code, "which the new login replaces" in ran.err) == (0, True)
         desk.save("http://127.0.0.1:9/")
         ran = desk.type("login", f"{server.url}/", "cli", "--flow", "device", "--json")
         assert ran.events()[0] == {"event": "replaces", "issuer": "http://127.0.0.1:9/", "client_id": "cli"}

@@ -221,7 +221,7 @@ def test_a_command_keyring_of_another_is_not_shadowed(desk: Desk, tools: Path) -
     ran = desk.type("setup", "pip", "https://pip.example.com/simple/")
 
     assert ran.code == 0
-    assert f"{tools / 'bin' / 'keyring'} is the command that pip asks" in ran.err
+    assert f"{tools / 'bin' / 'keyring'}, which is another installation" in ran.err
     assert not (desk.home / "bin" / "keyring").exists()
 
 

@@ -439,11 +439,11 @@ def test_a_login_that_cannot_be_read_is_forgotten_at_logout_all_the_same() -> No
 def test_where_tokens_are_kept_is_told_before_the_person_is_bothered() -> None:
     class Telling(Drawer):
         async def prepare(self) -> str:
-            return "tokens are kept on paper"
+            return "tokens are stored on paper"
 
     world = ScriptedWorld({OPENID: [DOCUMENT], "/device": [codes()], "/token": [tokens()]})
 
     Session(PROFILE, Telling(None), world).log_in()
 
-    assert world.notices[0] == VaultNote("tokens are kept on paper")
+    assert world.notices[0] == VaultNote("tokens are stored on paper")
     assert len(world.notices) > 1

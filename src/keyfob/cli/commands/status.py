@@ -224,7 +224,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         return []
     facts = [
         *status_facts(report.stored, report.status),
-        ("kept", _place(report)),
+        ("stored", _place(report)),
         ("asked", "the issuer, just now" if report.was_asked else None),
         ("pinned", _pinned(report)),
     ]

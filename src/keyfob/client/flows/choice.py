@@ -82,13 +82,13 @@ def find_browser(surroundings: Surroundings) -> tuple[bool, str]:
             surroundings.remote,
             (
                 f"this is {_REMOTE.get(surroundings.remote, surroundings.remote)}: the browser could not "
-                "reach keyfob here"
+                "reach this program here"
             ),
         ),
         (surroundings.is_ssh, "this is an SSH session: a browser here would not open on the user's computer"),
         (
             surroundings.container,
-            f"this is a container ({surroundings.container}): the browser could not reach keyfob in it",
+            f"this is a container ({surroundings.container}): the browser could not reach this program in it",
         ),
     ):
         if applies:

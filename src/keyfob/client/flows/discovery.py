@@ -79,7 +79,7 @@ async def _fetch(world: World, issuer: str) -> Fields:
 def _why_not(status: int) -> list[str]:
     """Return what a status says about the metadata; nothing for 404 and the like: it is not there."""
     if _REDIRECT <= status < BAD_REQUEST:
-        return [f"the issuer redirects the request for its metadata (status {status}); keyfob follows no redirect"]
+        return [f"the issuer redirects the request for its metadata (status {status}); no redirect is followed"]
     if status in {UNAUTHORIZED, _FORBIDDEN}:
         return [f"the issuer refused the request for its metadata (status {status})"]
     return []
