@@ -31,7 +31,7 @@ from keyfob.server.endpoints.pages.browser import (
 from keyfob.server.endpoints.pages.client_words import client_words
 from keyfob.server.endpoints.pages.login import problem_of
 from keyfob.server.endpoints.pages.mail_link import link_for, send_later, spend_mail, write_mail
-from keyfob.server.endpoints.pages.new_password import notice_words, password_problem, tell_password_changed
+from keyfob.server.endpoints.pages.new_password import hash_new_password, notice_words, tell_password_changed
 from keyfob.server.endpoints.pages.sealed_login import read_notice, tell, to_step
 from keyfob.server.endpoints.pages.second_factor import grouped
 from keyfob.server.endpoints.pages.sign_up import read_name
@@ -193,10 +193,9 @@ async def _change_password(act: _Act) -> Response:
         return tell(site, browser, PATH, **problem)
     if current == password:
         return tell(site, browser, PATH, problem="same_password", status=400)
-    weak = password_problem(site, password, user.email, user.name)
-    if weak is not None:
-        return tell(site, browser, PATH, **weak)
-    hashed = await site.passwords.hash(password)
+    hashed = await hash_new_password(site, request, password, user.email, user.name)
+    if not isinstance(hashed, str):
+        return tell(site, browser, PATH, **hashed)
 
     async def save(transaction: Transaction) -> bool:
         stored = await transaction.user_by_id(user.user_id)
