@@ -17,6 +17,7 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, write_recovery_code
+from keyfob.server.endpoints.account_mail import send_later, tell_owner
 from keyfob.server.endpoints.oauth.factors import recovery_of
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
@@ -30,8 +31,8 @@ from keyfob.server.endpoints.pages.browser import (
 )
 from keyfob.server.endpoints.pages.client_words import client_words
 from keyfob.server.endpoints.pages.login import problem_of
-from keyfob.server.endpoints.pages.mail_link import link_for, send_later, spend_mail, write_mail
-from keyfob.server.endpoints.pages.new_password import hash_new_password, notice_words, tell_password_changed
+from keyfob.server.endpoints.pages.mail_link import link_for, spend_mail, write_link_mail
+from keyfob.server.endpoints.pages.new_password import hash_new_password, notice_words
 from keyfob.server.endpoints.pages.sealed_login import read_notice, tell, to_step
 from keyfob.server.endpoints.pages.second_factor import grouped
 from keyfob.server.endpoints.pages.sign_up import read_name
@@ -175,7 +176,7 @@ async def _confirm_email(act: _Act) -> Response:
         site.limited("e-mails", act.request, user_id=user.user_id)
         return tell(site, act.browser, PATH, problem="too_many_mails", status=429)
     link = link_for(site, "verify", user.email, user)
-    write = partial(write_mail, site, "verify", "/u/verify", act.browser.language, link)
+    write = partial(write_link_mail, site, "/u/verify", act.browser.language, link)
     send_later(site, act.request, user.email, write, user.user_id)
     return tell(site, act.browser, PATH, told="link_sent")
 
@@ -207,7 +208,8 @@ async def _change_password(act: _Act) -> Response:
 
     if not await site.store.write(save):  # another request has changed it in the meantime
         return tell(site, browser, PATH, problem="wrong_current", status=403)
-    tell_password_changed(site, request, browser, user)
+    site.note("scp", request, user_id=user.user_id)
+    tell_owner(site, request, user, "changed")
     return tell(site, browser, PATH, told="password_changed")
 
 
@@ -229,6 +231,7 @@ async def _remove_factor(act: _Act) -> Response:
 
     if await site.store.write(remove):
         site.note("gd_unenroll", act.request, user_id=user_id)
+        tell_owner(site, act.request, act.account.user, "factor_removed")
         return tell(site, act.browser, PATH, told="factor_removed")
     return go_to(site, act.browser, PATH)
 
@@ -251,6 +254,7 @@ async def _new_recovery_code(act: _Act) -> Response:
 
     if await site.store.write(save):
         site.note("gd_enrollment_complete", act.request, user_id=user_id)
+        tell_owner(site, act.request, act.account.user, "recovery_made")
         return tell(site, act.browser, PATH, recovery_code=Secret(code))
     return go_to(site, act.browser, PATH)
 
@@ -298,7 +302,7 @@ async def _log_out(act: _Act) -> Response:
     await site.store.write(lambda transaction: transaction.drop_session(browser.session_hash))
     sid = sid_of(site, browser.session_hash)
     site.note("slo", act.request, user_id=act.account.user.user_id, session_id=sid)
-    return Response(303, (("location", "/oidc/logout/done"), *page_headers(site), *drop_cookie(site)))
+    return Response(303, (("location", "/oidc/logout/done"), *page_headers(), *drop_cookie(site)))
 
 
 _ACTS: Final[Mapping[str, Callable[[_Act], Awaitable[Response]]]] = {

@@ -196,7 +196,7 @@ async def complete(
         typed_by=fresh.session_hash if was_typed else None,
     )  # fmt: skip
     if device_hash is not None:
-        await tell_user(site, request, device_hash, prepared.link)
+        tell_user(site, request, device_hash, prepared.link)
         login = replace(login, number=prepared.number, end_link=prepared.link)
     if recovery is not None:
         return to_step(site, known, advance(login, "recovery", user_id=user_id, recovery_code=recovery))

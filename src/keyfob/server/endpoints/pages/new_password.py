@@ -13,18 +13,18 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import BrowserLogin, Facts, begin_for_user
 from keyfob.server.decide.limits import LONGEST_EMAIL, LONGEST_PASSWORD
 from keyfob.server.decide.throttle import network_of
+from keyfob.server.endpoints.account_mail import send_later, tell_owner
 from keyfob.server.endpoints.oauth.code_mail import WrittenMail
-from keyfob.server.endpoints.pages.browser import BrowserRequest, error_page, go_to, page, read_browser, read_own_form
+from keyfob.server.endpoints.pages.browser import error_page, go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.mail_link import (
     LIFETIME,
     MailLink,
     link_for,
     password_mark,
     read_link,
-    send_later,
     spend_mail,
     use_link,
-    write_mail,
+    write_link_mail,
 )
 from keyfob.server.endpoints.pages.sealed_login import LOST, query_text, read_notice, tell, to_step
 from keyfob.server.ports import Transaction
@@ -62,7 +62,7 @@ async def act_forgot(site: Site, request: Request) -> Response:
     if user is not None and is_known and spent == "send":
 
         def write() -> WrittenMail:
-            return write_mail(site, "reset", "/u/reset", browser.language, link_for(site, "reset", user.email, user))
+            return write_link_mail(site, "/u/reset", browser.language, link_for(site, "reset", user.email, user))
 
         send_later(site, request, user.email, write, user.user_id)
     return tell(site, browser, "/u/sent", email=email)
@@ -114,16 +114,10 @@ async def act_reset(site: Site, request: Request) -> Response:
 
     if not await site.store.write(save):
         return error_page(site, browser, BAD_LINK)
-    tell_password_changed(site, request, browser, user)
+    site.note("scp", request, user_id=user.user_id)
+    tell_owner(site, request, user, "changed")
     login = begin_for_user("login", site.now(), goal="account")
     return to_step(site, browser, replace(login, told="password_reset", email=user.email))
-
-
-def tell_password_changed(site: Site, request: Request, browser: BrowserRequest, user: User) -> None:
-    """Write a change of the password to the audit log, and tell the user by e-mail (NIST SP 800-63B-4 §4.6)."""
-    site.note("scp", request, user_id=user.user_id)
-    write = partial(write_mail, site, "changed", "/account", browser.language)
-    send_later(site, request, user.email, write, user.user_id)
 
 
 async def hash_new_password(site: Site, request: Request, password: Secret, *own_words: str) -> str | Facts:
