@@ -124,7 +124,7 @@ def test_every_page_defends_itself(scene: Scene, path: str) -> None:
 def test_every_other_response_defends_itself_too(scene: Scene, method: str, path: str, status: int) -> None:
     """[AS-ASVS-11]: JSON and errors as well."""
     if status == 500:
-        scene.tenant._site.render = lambda _, __: b"" if 1 // 0 else b""  # a bug
+        del scene.tenant._site.render  # as a bug could
     body = b"x" * 100_000 if status == 413 else b""
     response = scene.send(Request(method, f"{ISSUER}{path}", (), body))
     assert response.status == status
