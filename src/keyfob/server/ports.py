@@ -70,15 +70,14 @@ class Transaction(Protocol):
         """End all but the newest logins of a user in a client, with or without refresh tokens. Return how many."""
         ...
 
-    async def end_logins(self, user_id: str | None, keep_session: bytes = b"", *, client_id: str | None = None) -> int:
+    async def end_logins(self, user_id: str | None, *, client_id: str | None = None) -> int:
         """End all that a user's credentials have opened so far, in one client or in all. Return how many logins.
 
         That is every login, authorization code, approved device login, and password that waits for its second factor.
-        Without a client it is every browser session too, except the one with the hash `keep_session`.
+        Without a client it is every browser session too.
 
         Args:
             user_id: None: of all users.
-            keep_session: The hash of the session that stays.
             client_id: None: in all clients.
         """
         ...

@@ -140,6 +140,24 @@ def test_a_password_is_changed_with_the_current_one_and_ends_the_rest(scene: Sce
 
 
 @pytest.mark.parametrize(
+    ("button", "fields"),
+    [("password", {"current": PASSWORD, "password": NEW_PASSWORD}), ("end_all", {})],
+)
+def test_a_stolen_cookie_is_of_no_use_after_a_new_password(scene: Scene, button: str, fields: dict[str, str]) -> None:
+    """[AS-ASVS-09]: this browser gets a new session, too, since the thief has the cookie of the old one."""
+    scene.log_in("read:orders", "offline_access")
+    person, thief = at_account(scene), scene.person()
+    thief.cookies = dict(person.cookies)
+    assert EMAIL in thief.open(ACCOUNT).text
+    page = person.press(button, **fields)
+    assert page.url.startswith(ACCOUNT)
+    assert 'role="status"' in page.response.body.decode()
+    assert "/u/login" in thief.open(ACCOUNT).url
+    assert person.open(ACCOUNT).url == ACCOUNT
+    assert "Another browser" not in person.page.text
+
+
+@pytest.mark.parametrize(
     ("current", "new", "problem"),
     [
         ("wrong", NEW_PASSWORD, "not your current password"),

@@ -23,6 +23,7 @@ from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     drop_cookie,
     go_to,
+    new_browser,
     page,
     page_headers,
     read_browser,
@@ -198,19 +199,34 @@ async def _change_password(act: _Act) -> Response:
     if not isinstance(hashed, str):
         return tell(site, browser, PATH, **hashed)
 
+    fresh = new_browser(site, request)
+
     async def save(transaction: Transaction) -> bool:
         stored = await transaction.user_by_id(user.user_id)
         if stored is None or stored.password_hash != known.password_hash:
             return False
+        if not await _end_others(transaction, act.account.session, fresh):
+            return False
         await transaction.save_user(replace(stored, password_hash=hashed, updated_at=site.now()))
-        await transaction.end_logins(user.user_id, browser.session_hash)
         return True
 
     if not await site.store.write(save):  # another request has changed it in the meantime
         return tell(site, browser, PATH, problem="wrong_current", status=403)
     site.note("scp", request, user_id=user.user_id)
     tell_owner(site, request, user, "changed")
-    return tell(site, browser, PATH, told="password_changed")
+    return tell(site, fresh, PATH, told="password_changed")
+
+
+async def _end_others(transaction: Transaction, session: BrowserSession, fresh: BrowserRequest) -> bool:
+    """End every login and session of the user, and continue this session under a new id: a thief may have the old one.
+
+    Return False, and end nothing, if this session has ended in the meantime.
+    """
+    if await transaction.session(session.session_hash) is None:
+        return False
+    await transaction.end_logins(session.user_id)
+    await transaction.save_session(replace(session, session_hash=fresh.session_hash))
+    return True
 
 
 async def _remove_factor(act: _Act) -> Response:
@@ -291,10 +307,11 @@ async def _end(act: _Act) -> Response:
 
 async def _end_all(act: _Act) -> Response:
     """Sign out everything but this browser."""
-    site, user_id, kept = act.site, act.account.user.user_id, act.browser.session_hash
-    await site.store.write(lambda transaction: transaction.end_logins(user_id, kept))
-    site.note("srrt", act.request, user_id=user_id)
-    return tell(site, act.browser, PATH, told="signed_out_all")
+    site, account, fresh = act.site, act.account, new_browser(act.site, act.request)
+    if not await site.store.write(lambda transaction: _end_others(transaction, account.session, fresh)):
+        return go_to(site, act.browser, PATH)
+    site.note("srrt", act.request, user_id=account.user.user_id)
+    return tell(site, fresh, PATH, told="signed_out_all")
 
 
 async def _log_out(act: _Act) -> Response:

@@ -145,7 +145,7 @@ async def _verify(
     if kind in {"enrolled", "recovery"}:
         tell_owner(site, request, due.user, "factor_added" if kind == "enrolled" else "recovery_used")
     is_shown = kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors)
-    return await complete(site, request, browser, pending, user_id, Secret(code) if is_shown else None)
+    return await complete(site, request, browser, pending, due.user, Secret(code) if is_shown else None)
 
 
 async def _after_recovery(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
