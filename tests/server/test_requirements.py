@@ -224,6 +224,7 @@ def test_grants_that_are_not_offered_are_refused_and_not_in_the_metadata(grant: 
     scene = scene_of("rfc")
     metadata = body_of(scene.send(Request("GET", f"{ISSUER}.well-known/openid-configuration")))
     assert grant not in str(metadata["grant_types_supported"])
-    asked = {"client_id": "machine", "client_secret": SECRET.reveal(), "subject_token": "x", "assertion": "x.y.z"}
+    asked = {"client_id": "machine", "client_secret": SECRET.reveal(), "assertion": "x.y.z"}
+    asked |= {"subject_token": "x", "subject_token_type": "urn:ietf:params:oauth:token-type:access_token"}
     refused = scene.post("oauth/token", grant_type=grant, **asked)
     assert (refused.status, json.loads(refused.body)["error"]) == (400, "unsupported_grant_type")
