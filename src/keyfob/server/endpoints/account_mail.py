@@ -6,16 +6,15 @@ They are sent after the response, so that its time does not tell whether there i
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from keyfob.errors import Unreachable
 from keyfob.protocol.http import Request
+from keyfob.protocol.language import Language, accepted_language
 from keyfob.server.audit_event import log_text
 from keyfob.server.decide.contrast import text_on
-from keyfob.server.decide.language import Language, accepted_language
 from keyfob.server.decide.throttle import MESSAGES, MESSAGES_SPAN
 from keyfob.server.endpoints.budget import Budget
-from keyfob.server.endpoints.oauth.code_mail import WrittenMail
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import User
@@ -24,6 +23,12 @@ from keyfob.server.site import Site
 Change = Literal["changed", "factor_added", "factor_removed", "recovery_made", "recovery_used"]
 MailKind = Literal["reset", "join", "verify", "exists"] | Change
 _LINKS: Final = frozenset({"reset", "join", "verify", "exists"})
+
+
+class WrittenMail(NamedTuple):
+    subject: str
+    text: str
+    html: str
 
 
 def write_mail(site: Site, kind: MailKind, path: str, language: Language, minutes: int = 0) -> WrittenMail:

@@ -10,9 +10,9 @@ from typing import Final
 from keyfob.errors import Unreachable
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.language import accepted_language
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess
-from keyfob.server.decide.language import accepted_language
 from keyfob.server.decide.multifactor import (
     ENROLMENT,
     LOGIN_LIFETIME,

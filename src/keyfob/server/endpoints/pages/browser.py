@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from keyfob.errors import Malformed
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import FORM, Headers, Request, Response, media_type
+from keyfob.protocol.language import LANGUAGES, Language, accepted_language
 from keyfob.protocol.secret import Secret
-from keyfob.server.decide.language import LANGUAGES, Language, accepted_language
 from keyfob.server.endpoints.oauth.parameters import read_body
 from keyfob.server.endpoints.pages.images import image_address
 from keyfob.server.keyed_hash import keyed_hash, write_token

@@ -12,11 +12,10 @@ from urllib.parse import urlencode
 
 from keyfob.errors import Malformed
 from keyfob.protocol.http import Request
-from keyfob.server.decide.language import Language
+from keyfob.protocol.language import Language
 from keyfob.server.decide.throttle import LINKS_OF_ADDRESS, LINKS_OF_NETWORK, MESSAGES_SPAN, network_of
-from keyfob.server.endpoints.account_mail import write_mail
+from keyfob.server.endpoints.account_mail import WrittenMail, write_mail
 from keyfob.server.endpoints.budget import Budget
-from keyfob.server.endpoints.oauth.code_mail import WrittenMail
 from keyfob.server.endpoints.pages.sealed_login import seal_members, unseal_members
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction

@@ -13,8 +13,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import BrowserLogin, Facts, begin_for_user
 from keyfob.server.decide.limits import LONGEST_EMAIL, LONGEST_PASSWORD
 from keyfob.server.decide.throttle import network_of
-from keyfob.server.endpoints.account_mail import send_later, tell_owner
-from keyfob.server.endpoints.oauth.code_mail import WrittenMail
+from keyfob.server.endpoints.account_mail import WrittenMail, send_later, tell_owner
 from keyfob.server.endpoints.pages.browser import error_page, go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.mail_link import (
     LIFETIME,

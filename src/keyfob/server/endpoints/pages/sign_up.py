@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
-from keyfob.server.endpoints.account_mail import send_later, write_mail
-from keyfob.server.endpoints.oauth.code_mail import WrittenMail
+from keyfob.server.endpoints.account_mail import WrittenMail, send_later, write_mail
 from keyfob.server.endpoints.pages.browser import error_page, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.mail_link import link_for, read_link, spend_mail, use_link, write_link_mail
 from keyfob.server.endpoints.pages.new_password import (
