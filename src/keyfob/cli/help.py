@@ -11,8 +11,8 @@ from keyfob.cli import manual
 from keyfob.errors import CODES, Misuse
 
 PAGES: Final = ("agent", "audit", "auth0", "calls", "commands", "embed", "errors", "frameworks", "guard", "https",
-                "interop", "issuers", "login", "mcp", "operations", "pages", "phishing", "sdks", "standards", "tenant", "tools",
-                "vault", "wire")  # fmt: skip
+                "interop", "issuers", "login", "mcp", "operations", "pages", "phishing", "sdks", "standards", "tenant",
+                "tools", "vault", "wire")  # fmt: skip
 _LINK: Final = re.compile(r"\[([^]]+)\]\(([^)\s]+)\)")
 _NAMED: Final = re.compile(r"(?:docs/)?([a-z0-9]+)\.md(?:#([a-z0-9-]+))?\Z")
 
