@@ -30,6 +30,8 @@ class Cloud:
         metadata: Further members of its metadata; None if it has no document.
         has_secret: Whether it refuses a request for a user's tokens without the client's secret.
         is_openid: Whether it issues ID tokens.
+        pending: The status of its answer while the user of a device login thinks.
+        declined: Status and code if that user says no.
     """
 
     issuer: str
@@ -40,6 +42,8 @@ class Cloud:
     metadata: Mapping[str, object] | None = field(default_factory=dict[str, object])
     has_secret: bool = False
     is_openid: bool = True
+    pending: int = 400
+    declined: tuple[int, str] = (400, "access_denied")
 
 
 GUID = "8a7b3c1e-0000-4000-8000-123456789abc"
@@ -71,6 +75,7 @@ CLOUDS = {
             "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
             "response_modes_supported": ["query", "fragment", "form_post"],
         },
+        declined=(400, "authorization_declined"),
     ),
     "Okta": Cloud(
         "https://northwind.okta.com/oauth2/default",
@@ -95,6 +100,8 @@ CLOUDS = {
         lacks=frozenset({"offline_access"}),
         metadata={"scopes_supported": ["openid", "email", "profile"]},
         has_secret=True,
+        pending=428,
+        declined=(403, "access_denied"),
     ),
     "GitHub": Cloud(
         "https://github.com/login/oauth",
@@ -108,6 +115,8 @@ CLOUDS = {
         lacks=frozenset({"openid", "profile", "email"}),
         metadata=None,
         is_openid=False,
+        pending=200,
+        declined=(200, "access_denied"),
     ),
     "Amazon Cognito": Cloud(
         POOL,
@@ -124,12 +133,19 @@ CLOUDS = {
 
 
 class CloudWorld(ScriptedWorld):
-    """A World at one of them. `requested` is what the user's login requested."""
+    """A World at one of them.
+
+    Attributes:
+        requested: What the user's login requested.
+        declines: Whether the user of a device login says no.
+    """
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__({})
         self.cloud = cloud
         self.requested: dict[str, str] = {}
+        self.declines = False
+        self._polls = 0
 
     async def send(self, request: Request) -> Response:
         self.sent.append((self.time.passed, request))
@@ -183,6 +199,13 @@ class CloudWorld(ScriptedWorld):
         asked = form if form["grant_type"] == "client_credentials" else self.requested
         if self._error(asked):
             return json_response(400, {"error": self._error(asked)})
+        if form["grant_type"].endswith(":device_code"):
+            self._polls += 1
+            if self._polls == 1:
+                return json_response(self.cloud.pending, {"error": "authorization_pending"})
+            if self.declines:
+                status, error = self.cloud.declined
+                return json_response(status, {"error": error})
         members: dict[str, object] = {"access_token": "at", "token_type": "Bearer", "expires_in": 3600}
         if self.cloud.is_openid and "openid" in asked.get("scope", "").split():
             now = self.time.now().wall.timestamp()

@@ -20,7 +20,7 @@ from keyfob.client.model.source import Source
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.session.login import Login
-from keyfob.errors import Misuse, Refused
+from keyfob.errors import LoginDeclined, Misuse, Refused
 from keyfob.guard import Denial, Guard, Principal
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response, json_response
@@ -108,6 +108,16 @@ def test_over_ssh_the_same_line_is_a_login_by_code(name: str) -> None:
     world.here = SSH
     log_in(world, dict(USERS)[name])
     assert any(isinstance(notice, CodeShown) for notice in world.notices)
+
+
+@pytest.mark.parametrize("name", ["Keycloak", "Microsoft Entra ID", "Okta", "Google", "GitHub"])
+def test_a_user_who_says_no_has_declined_whatever_the_service_calls_that(name: str) -> None:
+    """[C-8628-06]: Entra answers authorization_declined."""
+    world = CloudWorld(CLOUDS[name])
+    world.declines, world.here = True, SSH
+    by_code = [line for user, line in USERS if user == name][-1]
+    with pytest.raises(LoginDeclined):
+        log_in(world, by_code)
 
 
 def test_cognito_has_no_login_by_code_and_that_is_said() -> None:

@@ -12,6 +12,7 @@ from keyfob.protocol.http import Response
 AUTHORIZATION_PENDING: Final = "authorization_pending"
 SLOW_DOWN: Final = "slow_down"
 ACCESS_DENIED: Final = "access_denied"
+DECLINED: Final = frozenset({ACCESS_DENIED, "authorization_declined"})  # the latter of Microsoft Entra's device login
 EXPIRED_TOKEN: Final = "expired_token"
 INVALID_GRANT: Final = "invalid_grant"
 INVALID_REQUEST: Final = "invalid_request"
