@@ -69,10 +69,10 @@ def _page(title: str, words: str, mark: str = "✕") -> str:
     return _PAGE.format(title=title, words=words, of=of, program=program or "Login", mark=mark, kind=kind)
 
 
-_DONE: Final = _page("Logged in", "{program} is logged in. You can close this page and go back to it.", "✓")
-_SOON: Final = _page("Almost there", "{program} says how it ends. You can close this page.", "…")
-_ENDED: Final = _page("Not logged in", "{program} says more. You can close this page.")
-_STRAY: Final = _page("Nothing here", "This page belongs to a login that is over, or to none.")
+_DONE: Final = _page("Logged in", "{program} is logged in. You can close this page and return to the terminal.", "✓")
+_SOON: Final = _page("Almost there", "{program} shows the result in the terminal. You can close this page.", "…")
+_ENDED: Final = _page("Not logged in", "{program} shows the reason in the terminal. You can close this page.")
+_STRAY: Final = _page("Nothing here", "There is no login in progress for this page.")
 
 
 def _source(text: str) -> str:
@@ -195,9 +195,9 @@ def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTP
             return callback, servers
     shown = ", ".join(str(callback.port) for callback in callbacks if callback.port)
     raise Misuse(
-        f"no port is free of those given: {shown}" if shown else "this machine lets nobody listen on it",
+        f"none of these ports is free: {shown}" if shown else "this computer allows no program to listen on 127.0.0.1",
         code="port-taken",
-        hint="Log in by a code.",
+        hint="Log in with a code.",
         flags="--flow device",
     )
 
