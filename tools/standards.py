@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from tools.source import ROOT, TESTS, Module, modules, settle, table
 
@@ -75,12 +75,13 @@ DEVIATION = re.compile(r"DEVIATION:\s*(.+)")
 
 
 class Requirement(TypedDict):
-    """One row of requirements.json."""
+    """One row of requirements.json. `unproved` says why no test proves it."""
 
     id: str
     level: str
     section: str
     requirement: str
+    unproved: NotRequired[str]
 
 
 @dataclass(frozen=True, order=True)
@@ -181,7 +182,8 @@ def blocks(requirement: Requirement, proved: list[Proof], source: list[Module]) 
     yield f"**{requirement['level']}**: {requirement['requirement']} ({requirement['section']})"
     places = [f"`{place}`" for place in implementers(requirement, source)]
     lines = [f"- Code: {', '.join(places)}"] if places else []
-    lines += [f"- Test: {proof.link()}" for proof in proved] or ["- No test proves it yet."]
+    missing = requirement.get("unproved", "There is no test yet.")
+    lines += [f"- Test: {proof.link()}" for proof in proved] or [f"- Not proved: {missing}"]
     yield "\n".join(lines)
 
 
