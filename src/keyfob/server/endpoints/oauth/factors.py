@@ -61,8 +61,9 @@ async def begin_factor(
     )
     await site.store.write(lambda transaction: transaction.save_mfa_login(login))
     call.note("mfar", user_id=user.user_id)
-    active = sorted({one.factor for one in factors if one.is_active})
-    kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in active or site.factors]}
+    active = {one.factor for one in factors if one.is_active}
+    usable = sorted(active - {"passkey"}) if active else site.factors  # a passkey is used in a browser only
+    kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in usable]}
     more = {"mfa_token": token.reveal(), "mfa_requirements": kinds}
     return answer(wire, "mfa_required", headers=call.headers, more=more)
 

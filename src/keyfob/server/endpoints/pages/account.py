@@ -17,6 +17,7 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, write_recovery_code
+from keyfob.server.endpoints.oauth.account_mail import send_later
 from keyfob.server.endpoints.oauth.factors import recovery_of
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
@@ -30,7 +31,7 @@ from keyfob.server.endpoints.pages.browser import (
 )
 from keyfob.server.endpoints.pages.client_words import client_words
 from keyfob.server.endpoints.pages.login import problem_of
-from keyfob.server.endpoints.pages.mail_link import link_for, send_later, spend_mail, write_mail
+from keyfob.server.endpoints.pages.mail_link import link_for, spend_mail, write_mail
 from keyfob.server.endpoints.pages.new_password import notice_words, password_problem, tell_password_changed
 from keyfob.server.endpoints.pages.sealed_login import read_notice, tell, to_step
 from keyfob.server.endpoints.pages.second_factor import grouped
@@ -208,7 +209,7 @@ async def _change_password(act: _Act) -> Response:
 
     if not await site.store.write(save):  # another request has changed it in the meantime
         return tell(site, browser, PATH, problem="wrong_current", status=403)
-    tell_password_changed(site, request, browser, user)
+    tell_password_changed(site, request, user)
     return tell(site, browser, PATH, told="password_changed")
 
 

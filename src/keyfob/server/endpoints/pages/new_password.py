@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -12,15 +11,15 @@ from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import BrowserLogin, Facts, begin_for_user
 from keyfob.server.decide.limits import LONGEST_EMAIL, LONGEST_PASSWORD
+from keyfob.server.endpoints.oauth.account_mail import send_later, tell_change
 from keyfob.server.endpoints.oauth.code_mail import WrittenMail
-from keyfob.server.endpoints.pages.browser import BrowserRequest, error_page, go_to, page, read_browser, read_own_form
+from keyfob.server.endpoints.pages.browser import error_page, go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.mail_link import (
     LIFETIME,
     MailLink,
     link_for,
     password_mark,
     read_link,
-    send_later,
     spend_mail,
     use_link,
     write_mail,
@@ -114,16 +113,15 @@ async def act_reset(site: Site, request: Request) -> Response:
 
     if not await site.store.write(save):
         return error_page(site, browser, BAD_LINK)
-    tell_password_changed(site, request, browser, user)
+    tell_password_changed(site, request, user)
     login = begin_for_user("login", site.now(), goal="account")
     return to_step(site, browser, replace(login, told="password_reset", email=user.email))
 
 
-def tell_password_changed(site: Site, request: Request, browser: BrowserRequest, user: User) -> None:
+def tell_password_changed(site: Site, request: Request, user: User) -> None:
     """Write a change of the password to the audit log, and tell the user by e-mail (NIST SP 800-63B-4 §4.6)."""
     site.note("scp", request, user_id=user.user_id)
-    write = partial(write_mail, site, "changed", "/account", browser.language)
-    send_later(site, request, user.email, write, user.user_id)
+    tell_change(site, request, user, "changed")
 
 
 def password_problem(site: Site, password: Secret, *own_words: str) -> Facts | None:

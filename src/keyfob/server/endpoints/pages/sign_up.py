@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
+from keyfob.server.endpoints.oauth.account_mail import account_mail, send_later
 from keyfob.server.endpoints.oauth.code_mail import WrittenMail
 from keyfob.server.endpoints.pages.browser import error_page, page, read_browser, read_own_form
-from keyfob.server.endpoints.pages.mail_link import link_for, read_link, send_later, spend_mail, use_link, write_mail
+from keyfob.server.endpoints.pages.mail_link import link_for, read_link, spend_mail, use_link, write_mail
 from keyfob.server.endpoints.pages.new_password import (
     BAD_LINK,
     notice_words,
@@ -54,7 +55,7 @@ async def act_signup(site: Site, request: Request) -> Response:
 
     def write() -> WrittenMail:
         if user is not None:
-            return write_mail(site, "exists", "/account", browser.language)
+            return account_mail(site, "exists", "/account", browser.language)
         return write_mail(site, "join", "/u/join", browser.language, link_for(site, "join", email))
 
     if spent == "send":
