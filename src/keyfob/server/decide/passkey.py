@@ -149,4 +149,3 @@ def read_passkey_name(typed: str | None) -> str:
 
 def _described(credential_ids: Iterable[bytes]) -> list[dict[str, str]]:
     return [{"type": "public-key", "id": write_token(one)} for one in credential_ids]
-

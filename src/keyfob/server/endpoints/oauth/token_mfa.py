@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 from keyfob.protocol.grants import MfaOobGrant, MfaOtpGrant, MfaRecoveryGrant
 from keyfob.protocol.http import NO_STORE, Response, json_response
 from keyfob.server.decide.access import account_of
-from keyfob.server.decide.multifactor import RECOVERY_LENGTH, FactorWrong, check_factor, write_recovery_code
+from keyfob.server.decide.multifactor import ENROLMENT, RECOVERY_LENGTH, FactorWrong, check_factor, write_recovery_code
 from keyfob.server.decide.presented import Account, FactorFacts
+from keyfob.server.endpoints.oauth.account_mail import tell_change
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, has_tries, spend_try
 from keyfob.server.endpoints.oauth.factors import (
@@ -36,12 +37,14 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
 
     peer = call.request.peer
 
-    async def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None, bool]:
+    async def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None, bool, bool]:
         login = await transaction.mfa_login(token_hash)
         user = None if login is None else await transaction.user_by_id(login.user_id)
-        return login, user, user is None or await has_tries(site, transaction, user.user_id, peer, call.now)
+        factors = () if user is None else await transaction.authenticators(user.user_id)
+        may_try = user is None or await has_tries(site, transaction, user.user_id, peer, call.now)
+        return login, user, may_try, any(one.is_active for one in factors)
 
-    found, user, may_try = await site.store.read(load)
+    found, user, may_try, had_factor = await site.store.read(load)
     account = Account(user, None)
     if found is not None:
         account = account_of(site.config, call.application, user, found.audience, found.scope)
@@ -72,6 +75,10 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         call.note(_CODES[type(grant)].failure, user_id=user.user_id, description=wrong.outcome)
         return call.refuse(wrong.outcome)
     await give_back_tries(site, user.user_id, peer, call.now)
+    if isinstance(grant, MfaRecoveryGrant):
+        tell_change(site, call.request, user, "recovery")
+    elif login.grant == ENROLMENT or not had_factor:
+        tell_change(site, call.request, user, "added")
     content = TokenContent(call.application, api, account.scope, user, call.now, grant=gty(login.grant))
     issued = await issue_once(call, _CODES[type(grant)].success, content)  # the mfa_token was spent with the factor
     if issued is None:  # the password was changed, or the user blocked, in the meantime

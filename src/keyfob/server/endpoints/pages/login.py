@@ -35,6 +35,7 @@ from keyfob.server.endpoints.pages.browser import (
 )
 from keyfob.server.endpoints.pages.consent import describe_asked
 from keyfob.server.endpoints.pages.device_approval import decide_here, nearness_to, prepare, tell_user
+from keyfob.server.endpoints.pages.passkey import prove, request_words
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     LOST,
@@ -76,7 +77,9 @@ async def show(site: Site, request: Request) -> Response:
     hint = accepted.asked.login_hint or "" if accepted is not None else ""
     words = {"email": login.email or hint[:LONGEST_EMAIL], "may_reset": site.mailer is not None}
     words |= {"may_sign_up": site.may_sign_up, **describe_pending(site, request, pending)}
-    return page(site, browser, "login.html", words, login.status, form_to=pending.callback)
+    words |= request_words(site, browser, pending.token)
+    has_script = bool(site.rp_id)
+    return page(site, browser, "login.html", words, login.status, form_to=pending.callback, has_script=has_script)
 
 
 async def act(site: Site, request: Request) -> Response:
@@ -94,6 +97,8 @@ async def act(site: Site, request: Request) -> Response:
         return not_here(site, browser, pending)
     if fields.optional_text("button") == "decline":
         return await decline(site, request, browser, pending)
+    if fields.optional_text("button") == "passkey":
+        return await _with_passkey(site, request, browser, pending, fields)
     user = await _check(site, request, fields, pending)
     if isinstance(user, PasswordRefused):
         problem = problem_of(user)
@@ -107,7 +112,19 @@ async def act(site: Site, request: Request) -> Response:
     return to_step(site, browser, await _begin_factor(site, browser, pending, user, has_one=bool(active)))
 
 
+async def _with_passkey(
+    site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, fields: Fields
+) -> Response:
+    """Log in with a passkey, which counts as password and second factor: it verifies its user."""
+    user_id = await prove(site, request, browser, pending, fields)
+    if not user_id:
+        return again(site, browser, pending, problem="wrong_passkey", status=403)
+    return await complete(site, request, browser, pending, user_id, has_factor=True)
+
+
 def _needs_factor(site: Site, request: Request, pending: ContinuedLogin) -> bool:
+    if pending.login.goal == "change":
+        return True
     device = pending.device
     if device is None:
         return False
@@ -150,6 +167,8 @@ async def complete(
     pending: ContinuedLogin,
     user_id: str,
     recovery: Secret | None = None,
+    *,
+    has_factor: bool = False,
 ) -> Response:
     """Begin a new session for an authenticated user, and approve or continue what the login is for.
 
@@ -160,9 +179,10 @@ async def complete(
         pending: What the password and the second factor were typed for.
         user_id: The user, whose connection is checked again.
         recovery: A recovery code to show before anything else.
+        has_factor: Whether the user has proven a second factor.
     """
     fresh, now = new_browser(site, request), site.now()
-    session = BrowserSession(fresh.session_hash, now, now, user_id, now, network_of(request.peer) or None)
+    session = BrowserSession(fresh.session_hash, now, now, user_id, now, network_of(request.peer) or None, has_factor)
     device_hash = pending.login.device_hash
     prepared = prepare(site, device_hash or b"", pending.client_id)
 
@@ -221,7 +241,7 @@ async def go_on(
         if next_step(pending.accepted, state, site.now(), just_logged_in=True) == "issue":
             return await issue_code(site, request, browser, pending, state)
         return to_step(site, browser, advance(login, "consent"))
-    if login.goal == "account":
+    if login.goal in {"account", "change"}:
         return to_step(site, browser, advance(login, "notice"))
     if login.is_for_the_user and not login.is_enrolment:
         if not login.user_code:

@@ -127,9 +127,7 @@ async def spend_mail(site: Site, request: Request, email: str) -> Literal["send"
     return await site.store.write(work)
 
 
-def write_mail(
-    site: Site, kind: Purpose, path: str, language: Language, link: MailLink
-) -> WrittenMail:
+def write_mail(site: Site, kind: Purpose, path: str, language: Language, link: MailLink) -> WrittenMail:
     """Return an e-mail with a link."""
     query = urlencode({"link": write_link(site, link)})
     return account_mail(site, kind, f"{path}?{query}", language, minutes=int(LIFETIME.total_seconds() // 60))
