@@ -11,7 +11,7 @@ from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, write_recovery_code
-from keyfob.server.decide.passkey import LONGEST_NAME, MOST, id_of, read_passkey_name, write_creation
+from keyfob.server.decide.passkey import LONGEST_NAME, id_of, problem_of_new, read_passkey_name, write_creation
 from keyfob.server.endpoints.oauth.account_mail import tell_change
 from keyfob.server.endpoints.oauth.factors import recovery_of
 from keyfob.server.endpoints.pages.account import (
@@ -92,12 +92,10 @@ async def _add(
         """Add the passkey. Return the key of a problem, and whether a recovery code was added with it."""
         stored = await transaction.authenticators(user.user_id)
         known = [one for one in stored if one.is_active]
-        if sum(one.factor == "passkey" for one in known) >= MOST:
-            return "too_many_passkeys", False
-        if await transaction.authenticator(added.authenticator_id) is not None:
-            return "known_passkey", False
-        if not await spend(transaction):
-            return "page_too_old", False
+        is_known = await transaction.authenticator(added.authenticator_id) is not None
+        problem = problem_of_new(known, is_known=is_known) or ("" if await spend(transaction) else "page_too_old")
+        if problem:
+            return problem, False
         for one in stored:
             if not one.is_active:  # an attacker could have begun it
                 await transaction.drop_authenticator(one.authenticator_id)
