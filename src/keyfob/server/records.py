@@ -202,7 +202,8 @@ class MfaLogin:
     Attributes:
         token_hash: The hash of the `mfa_token`, or of the access token that began an enrolment; in a browser, random
             bytes that only the encrypted state of the login contains.
-        grant: The interrupted grant: `password`, `password-realm`, or `browser`; or `enrolment`, with an access token.
+        grant: The interrupted grant: `password`, `password-realm`, or `browser`; `enrolment`, with an access token; or
+            `another factor`, in a browser.
         oob_hash: The hash of the `oob_code` of the message that was sent.
         binding_hash: The hash of the code in that message.
     """

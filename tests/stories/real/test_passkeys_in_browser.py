@@ -58,8 +58,10 @@ def tenant_with_passkeys() -> Iterator[Stage]:
         tenant.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+@pytest.fixture
+def browser(stage: Stage) -> Iterator[Browser]:
+    """Start a browser after the tenant: Playwright has an event loop of its own."""
+    assert stage.url
     with chromium() as made:
         yield made
 
@@ -83,9 +85,12 @@ class Desk:
         self.page.context.clear_cookies()
 
 
-def desk(browser: Browser, size: str = "desk", **options: Any) -> Desk:
+def desk(browser: Browser, size: str = "desk", *, has_autofill: bool = False, **options: Any) -> Desk:
+    """Open a browser with an authenticator. With the autofill, that answers as soon as a page asks for any passkey."""
     width, height = SIZES[size]
     page = browser.new_context(viewport={"width": width, "height": height}, **options).new_page()
+    if not has_autofill:
+        page.add_init_script("delete PublicKeyCredential.isConditionalMediationAvailable")
     page.set_default_timeout(15_000)
     cdp = page.context.new_cdp_session(page)
     cdp.send("WebAuthn.enable")
@@ -103,18 +108,15 @@ def add_passkey(at: Desk, stage: Stage, name: str = "Laptop") -> None:
     at.page.get_by_text("The passkey is added").wait_for()
 
 
-def with_passkey(browser: Browser, stage: Stage, size: str = "desk") -> Desk:
-    """Return a page of a user who has a passkey and is not logged in. The authenticator waits for the user's touch."""
-    at = desk(browser, size)
+def with_passkey(browser: Browser, stage: Stage, *, has_autofill: bool = False) -> Desk:
+    """Return a page of a user who has a passkey and is not logged in."""
+    at = desk(browser, has_autofill=has_autofill)
     add_passkey(at, stage)
-    at.set("setAutomaticPresenceSimulation", enabled=False)
     at.forget_the_session()
     return at
 
 
 def use_passkey(at: Desk, name: str = "Log in with a passkey") -> None:
-    at.page.get_by_role("button", name=name).wait_for()
-    at.set("setAutomaticPresenceSimulation", enabled=True)
     at.page.get_by_role("button", name=name).click()
 
 
@@ -126,7 +128,6 @@ def test_a_passkey_is_added_and_opens_the_account(browser: Browser, stage: Stage
     add_passkey(at, stage)
     at.page.get_by_text("Passkey: Laptop").wait_for()
     assert at.page.get_by_text("Keep this recovery code").is_visible()
-    at.set("setAutomaticPresenceSimulation", enabled=False)
     at.forget_the_session()
     at.page.goto(f"{stage.url}account")
     use_passkey(at)
@@ -138,8 +139,7 @@ def test_a_passkey_is_added_and_opens_the_account(browser: Browser, stage: Stage
 
 def test_the_browser_offers_the_passkey_in_the_field_of_the_address(browser: Browser, stage: Stage) -> None:
     """Conditional mediation: the virtual authenticator answers as a person who picks it from the autofill."""
-    at = with_passkey(browser, stage)
-    at.set("setAutomaticPresenceSimulation", enabled=True)
+    at = with_passkey(browser, stage, has_autofill=True)
     at.page.goto(f"{stage.url}account")
     at.page.get_by_role("heading", name="Your account").wait_for()
 
@@ -228,7 +228,6 @@ def test_a_copied_authenticator_is_refused(browser: Browser, stage: Stage) -> No
     at.page.goto(f"{stage.url}account")
     use_passkey(at)
     at.page.get_by_role("heading", name="Your account").wait_for()
-    at.set("setAutomaticPresenceSimulation", enabled=False)
     at.set("removeCredential", credentialId=copied["credentialId"])
     at.set("addCredential", credential=copied)
     at.forget_the_session()
@@ -258,7 +257,6 @@ def test_a_recorded_answer_opens_nothing(browser: Browser, stage: Stage) -> None
 def test_a_removed_passkey_is_refused_in_the_browser(browser: Browser, stage: Stage) -> None:
     at = desk(browser)
     add_passkey(at, stage)
-    at.set("setAutomaticPresenceSimulation", enabled=False)
     press(at.page, "remove")
     at.page.get_by_text("The passkey is removed").wait_for()
     at.forget_the_session()
@@ -303,7 +301,6 @@ def test_axe_finds_nothing_on_the_pages_of_passkeys(browser: Browser, stage: Sta
     at.page.get_by_role("button", name="Create the passkey").click()
     at.page.get_by_text("The passkey is added").wait_for()
     look("added")
-    at.set("setAutomaticPresenceSimulation", enabled=False)
     at.forget_the_session()
     at.page.goto(f"{stage.url}account")
     log_in(at.page)

@@ -46,6 +46,7 @@ STEPS: Final[Mapping[Step, Mapping[Step, str]]] = {
     },
     "factor": {
         "factor": "The user chooses a factor, it is wrong, or a code was sent by e-mail.",
+        "enrol": "The factor is right, and the login is for setting up an authenticator.",
         "recovery": "The recovery code is right; the user gets the next one.",
         "consent": "The code is right, and the authorization request needs consent.",
         "answered": "The code is right, or the user declines the authorization request.",

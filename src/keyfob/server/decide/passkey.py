@@ -15,7 +15,7 @@ from keyfob.errors import Malformed
 from keyfob.jose.passkey import ALGORITHMS, Ceremony
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.server.keyed_hash import read_token_bytes, write_token
-from keyfob.server.records import Authenticator, User
+from keyfob.server.records import User
 
 MOST: Final = 20  # passkeys of one user
 LONGEST_NAME: Final = 60
@@ -139,18 +139,6 @@ def is_cloned(stored: int, sent: int) -> bool:
     Passkeys that are synchronized between devices have no counter and always send 0.
     """
     return (stored > 0 or sent > 0) and sent <= stored
-
-
-def problem_of_new(known: Iterable[Authenticator], *, is_known: bool) -> str:
-    """Return the key of the problem why a passkey may not be added, or "".
-
-    Args:
-        known: The active second factors of the user.
-        is_known: Whether somebody has this passkey already (WebAuthn §7.1 step 26).
-    """
-    if is_known:
-        return "known_passkey"
-    return "too_many_passkeys" if sum(one.factor == "passkey" for one in known) >= MOST else ""
 
 
 def read_passkey_name(typed: str | None) -> str:

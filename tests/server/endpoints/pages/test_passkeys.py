@@ -55,10 +55,13 @@ def at_login(scene: Scene) -> Person:
     return person
 
 
-def stored(scene: Scene) -> list[Authenticator]:
+def factors_of(scene: Scene) -> tuple[Authenticator, ...]:
     user_id = next(event["user_id"] for event in scene.events if event["type"] == "s")
-    found = asyncio.run(scene.store.read(lambda transaction: transaction.authenticators(str(user_id))))
-    return [one for one in found if one.factor == "passkey"]
+    return asyncio.run(scene.store.read(lambda transaction: transaction.authenticators(str(user_id))))
+
+
+def stored(scene: Scene) -> list[Authenticator]:
+    return [one for one in factors_of(scene) if one.factor == "passkey"]
 
 
 def why(scene: Scene) -> str:
@@ -402,3 +405,42 @@ def test_the_password_grant_and_the_mfa_api_know_no_passkeys() -> None:
     assert [one["authenticator_type"] for one in listed] == ["recovery-code"]
     refused = bearer(scene, "POST", "mfa/associate", pending, {"authenticator_types": ["otp"]})
     assert told(refused) == (403, "access_denied", "User is already enrolled.")
+
+
+@pytest.mark.parametrize("is_by_passkey", [True, False])
+def test_a_person_with_a_passkey_sets_up_an_authenticator_after_proving_the_passkey(
+    scene: Scene, *, is_by_passkey: bool
+) -> None:
+    """The recovery code that came with the passkey stays, and no second one is made."""
+    authenticator = with_passkey(scene)
+    person = scene.person()
+    person.open(f"{ISSUER}u/enrol")
+    if not is_by_passkey:
+        page = person.press("login", email=EMAIL, password=PASSWORD)
+        assert "Choose how" in page.text
+    page = person.press(passkey=authenticator.get(person.page))
+    assert "Set up a second factor" in page.text
+    words = person.press("enrol").text.split()
+    at = words.index("Then")
+    page = person.press("verify", code=code_for(scene, "".join(words[at - 8 : at])))
+    assert "Your second factor is set up" in page.text
+    assert scene.outbox.sent[-1].subject == "A second factor was added at Example"
+    page = person.open(ACCOUNT)
+    assert "Passkey: Laptop" in page.text
+    assert "Authenticator since" in page.text
+    assert page.text.count("Recovery code since") == 1
+
+
+def test_a_password_alone_does_not_set_up_an_authenticator_beside_a_passkey(scene: Scene) -> None:
+    with_passkey(scene)
+    thief = scene.person()
+    thief.open(f"{ISSUER}u/enrol")
+    page = thief.press("login", email=EMAIL, password=PASSWORD)
+    assert "Choose how" in page.text
+    for button in ("enrol", "verify", "otp"):
+        form = next(form for form in page.forms if "state" in form.values)
+        body = urlencode({**form.values, "button": button, "code": "000000"}).encode()
+        cookies = "; ".join(f"{name}={value}" for name, value in thief.cookies.items())
+        headers = (("content-type", "application/x-www-form-urlencoded"), ("cookie", cookies))
+        scene.send(Request("POST", f"{ISSUER}u/mfa", headers, body))
+    assert [one.factor for one in factors_of(scene)] == ["passkey", "recovery-code"]

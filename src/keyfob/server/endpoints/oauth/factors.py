@@ -14,6 +14,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess
 from keyfob.server.decide.language import accepted_language
 from keyfob.server.decide.multifactor import (
+    ANOTHER,
     ENROLMENT,
     LOGIN_LIFETIME,
     MESSAGE_LIFETIME,
@@ -113,7 +114,7 @@ async def enrol(
             found = find_login(await transaction.mfa_login(login.token_hash), login.client_id, now)
             if isinstance(found, FactorWrong):
                 return found
-            if any(one.is_active for one in known):
+            if login.grant != ANOTHER and any(one.is_active for one in known):
                 return FactorWrong("already_enrolled")
         for one in known:
             if one.login_hash == login.token_hash and one.factor in {factor, "recovery-code"}:

@@ -91,6 +91,7 @@ async def show(site: Site, request: Request) -> Response:
         "factors": [one for one in account.factors if one.is_active],
         "may_recover": "recovery-code" in site.config.factors,
         "may_add_passkey": bool(site.rp_id),
+        "may_add_otp": "otp" in site.config.factors and all(one.factor != "otp" for one in account.factors),
         "code": "" if code is None else grouped(code.reveal()),
         "apps": [
             {**client_words(site, one.client_id), "id": one.login_id.hex(), "login": one, "place": _place(site, one)}

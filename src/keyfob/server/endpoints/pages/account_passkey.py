@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -11,7 +11,7 @@ from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, write_recovery_code
-from keyfob.server.decide.passkey import LONGEST_NAME, id_of, problem_of_new, read_passkey_name, write_creation
+from keyfob.server.decide.passkey import LONGEST_NAME, MOST, id_of, read_passkey_name, write_creation
 from keyfob.server.endpoints.oauth.account_mail import tell_change
 from keyfob.server.endpoints.oauth.factors import recovery_of
 from keyfob.server.endpoints.pages.account import (
@@ -93,7 +93,7 @@ async def _add(
         stored = await transaction.authenticators(user.user_id)
         known = [one for one in stored if one.is_active]
         is_known = await transaction.authenticator(added.authenticator_id) is not None
-        problem = problem_of_new(known, is_known=is_known) or ("" if await spend(transaction) else "page_too_old")
+        problem = _problem(known, is_known=is_known) or ("" if await spend(transaction) else "page_too_old")
         if problem:
             return problem, False
         for one in stored:
@@ -127,3 +127,15 @@ async def _load(site: Site, browser: BrowserRequest) -> Account | Response:
     if not site.rp_id:
         return go_to(site, browser, PATH)
     return account if is_fresh(site, account) else log_in_again(site, browser, account)
+
+
+def _problem(known: Iterable[Authenticator], *, is_known: bool) -> str:
+    """Return the key of the problem why a passkey may not be added, or "".
+
+    Args:
+        known: The active second factors of the user.
+        is_known: Whether somebody has this passkey already (WebAuthn §7.1 step 26).
+    """
+    if is_known:
+        return "known_passkey"
+    return "too_many_passkeys" if sum(one.factor == "passkey" for one in known) >= MOST else ""

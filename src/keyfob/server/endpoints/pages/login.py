@@ -19,7 +19,7 @@ from keyfob.server.decide.authorization_request import next_step
 from keyfob.server.decide.browser_login import BrowserLogin, Facts, Step, advance, begin_for_user
 from keyfob.server.decide.device import may_approve, move
 from keyfob.server.decide.limits import LONGEST_EMAIL
-from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
+from keyfob.server.decide.multifactor import ANOTHER, LOGIN_LIFETIME, is_due
 from keyfob.server.decide.throttle import network_of
 from keyfob.server.endpoints.pages.activate import REFUSED_FROM_HERE, describe_device, note_refusal, start_again
 from keyfob.server.endpoints.pages.authorize import issue_code, refuse
@@ -119,7 +119,29 @@ async def _with_passkey(
     user_id = await prove(site, request, browser, pending, fields)
     if not user_id:
         return again(site, browser, pending, problem="wrong_passkey", status=403)
-    return await complete(site, request, browser, pending, user_id, has_factor=True)
+    return await after_factor(site, request, browser, pending, user_id)
+
+
+async def after_factor(
+    site: Site,
+    request: Request,
+    browser: BrowserRequest,
+    pending: ContinuedLogin,
+    user_id: str,
+    recovery: Secret | None = None,
+) -> Response:
+    """Complete a login whose second factor is proven, or set up the authenticator that it is for."""
+
+    async def load(transaction: Transaction) -> tuple[User | None, bool]:
+        factors = await transaction.authenticators(user_id)
+        return await transaction.user_by_id(user_id), any(one.factor == "otp" and one.is_active for one in factors)
+
+    if pending.login.is_enrolment and recovery is None and "otp" in site.config.factors:
+        user, has_one = await site.store.read(load)
+        if user is not None and not has_one:
+            login = await _begin_factor(site, browser, pending, user, has_one=False, grant=ANOTHER)
+            return to_step(site, browser, login)
+    return await complete(site, request, browser, pending, user_id, recovery, has_factor=True)
 
 
 def _needs_factor(site: Site, request: Request, pending: ContinuedLogin) -> bool:
@@ -266,11 +288,11 @@ def describe_pending(site: Site, request: Request, pending: ContinuedLogin) -> d
 
 
 async def _begin_factor(
-    site: Site, browser: BrowserRequest, pending: ContinuedLogin, user: User, *, has_one: bool
+    site: Site, browser: BrowserRequest, pending: ContinuedLogin, user: User, *, has_one: bool, grant: str = "browser"
 ) -> BrowserLogin:
-    """Store that the password was right, and return the login at the step of the second factor."""
+    """Store what is proven so far, and return the login at the step of the second factor."""
     now, factor_hash = site.now(), site.random(_FACTOR_BYTES)
-    due = MfaLogin(factor_hash, user.user_id, pending.client_id, "", Scope(), "browser", now, now + LOGIN_LIFETIME)
+    due = MfaLogin(factor_hash, user.user_id, pending.client_id, "", Scope(), grant, now, now + LOGIN_LIFETIME)
     await site.store.write(lambda transaction: transaction.save_mfa_login(due))
     step: Step = "factor" if has_one else "enrol"
     facts = Facts(session_hash=browser.session_hash, user_id=user.user_id, factor_hash=factor_hash)

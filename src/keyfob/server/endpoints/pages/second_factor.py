@@ -14,6 +14,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.decide.authorization_facts import LoginState
 from keyfob.server.decide.browser_login import AFTER_PASSWORD
 from keyfob.server.decide.multifactor import (
+    ANOTHER,
     RECOVERY_LENGTH,
     FactorWrong,
     base32,
@@ -33,7 +34,7 @@ from keyfob.server.endpoints.oauth.factors import (
 )
 from keyfob.server.endpoints.pages.authorize import state_of_request
 from keyfob.server.endpoints.pages.browser import BrowserRequest, error_page, page, read_browser, read_own_form
-from keyfob.server.endpoints.pages.login import complete, decline, describe_pending, go_on, not_here
+from keyfob.server.endpoints.pages.login import after_factor, decline, describe_pending, go_on, not_here
 from keyfob.server.endpoints.pages.passkey import prove, request_words
 from keyfob.server.endpoints.pages.sealed_login import (
     LOST,
@@ -53,6 +54,7 @@ _CODES: Final = {
     "otp": "gd_auth_succeed",
     "email": "gd_auth_succeed",
     "enrolled": "gd_enrollment_complete",
+    "added": "gd_enrollment_complete",
     "recovery": "gd_recovery_succeed",
 }
 
@@ -62,14 +64,18 @@ class _Due:
     """The login whose second factor is required, its user, and the factors that it may use.
 
     Attributes:
+        active: The kinds that will do; none if the login adds an authenticator.
         unproven: The authenticator that this login has begun to set up.
+        passkeys: Those of the user.
+        has_recovery: Whether the user has a recovery code.
     """
 
     login: MfaLogin
     user: User
     active: frozenset[str]
     unproven: Authenticator | None
-    passkeys: tuple[Authenticator, ...] = ()
+    passkeys: tuple[Authenticator, ...]
+    has_recovery: bool
 
     @property
     def ways(self) -> frozenset[str]:
@@ -162,10 +168,9 @@ async def _verify(
     await give_back_tries(site, user_id, request.peer, now)
     site.note(_CODES[kind], request, client_id=pending.client_id, user_id=user_id)
     is_shown = kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors)
-    if kind in {"enrolled", "recovery"}:
-        tell_change(site, request, due.user, "added" if kind == "enrolled" else "recovery")
-    shown = Secret(code) if is_shown else None
-    return await complete(site, request, browser, pending, user_id, shown, has_factor=True)
+    if kind in {"enrolled", "added", "recovery"}:
+        tell_change(site, request, due.user, "recovery" if kind == "recovery" else "added")
+    return await after_factor(site, request, browser, pending, user_id, Secret(code) if is_shown else None)
 
 
 async def _check_passkey(
@@ -183,7 +188,7 @@ async def _check_passkey(
 
     if not await site.store.write(spend):
         return error_page(site, browser, LOST)
-    return await complete(site, request, browser, pending, user_id, has_factor=True)
+    return await after_factor(site, request, browser, pending, user_id)
 
 
 async def _after_recovery(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
@@ -208,7 +213,7 @@ async def _check(
         return ""
     login, kind = due.login, ""
     if await check_otp(site, transaction, login, typed, now):
-        kind = "otp" if due.active else "enrolled"
+        kind = "otp" if due.active else "added" if due.has_recovery else "enrolled"
         if kind == "enrolled" and "recovery-code" in site.config.factors:
             await transaction.save_authenticator(fresh)
     elif _is_message_code(site, login, typed, now):
@@ -238,8 +243,9 @@ async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) ->
     factors = await transaction.authenticators(user.user_id)
     unproven = (one for one in factors if one.factor == "otp" and one.is_unproven_of(found.token_hash, now))
     passkeys = tuple(one for one in factors if one.factor == "passkey")
-    active = frozenset(one.factor for one in factors if one.is_active)
-    return _Due(found, user, active, next(unproven, None), passkeys)
+    kinds = frozenset(one.factor for one in factors if one.is_active)
+    active = frozenset[str]() if found.grant == ANOTHER else kinds
+    return _Due(found, user, active, next(unproven, None), passkeys, "recovery-code" in kinds)
 
 
 def grouped(text: str) -> str:
