@@ -126,8 +126,8 @@ def options_of(page: Page) -> dict[str, Any]:
 
 def _answer(passkey: StoredPasskey, response: Mapping[str, str]) -> str:
     name = _write(passkey.credential_id)
-    members = {"id": name, "rawId": name, "type": "public-key", "response": response, "clientExtensionResults": {}}
-    return json.dumps(members)
+    members: dict[str, object] = {"id": name, "rawId": name, "type": "public-key", "response": response}
+    return json.dumps({**members, "clientExtensionResults": {}})
 
 
 def _write(raw: bytes) -> str:
