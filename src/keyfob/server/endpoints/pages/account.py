@@ -49,7 +49,7 @@ FRESH_FOR: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountRecords:
     """The records of the user who is logged in.
 
     Attributes:
@@ -70,7 +70,7 @@ class _Act:
     site: Site
     request: Request
     browser: BrowserRequest
-    account: Account
+    account: AccountRecords
     fields: Fields
 
 
@@ -106,7 +106,7 @@ async def show(site: Site, request: Request) -> Response:
     return page(site, browser, "account.html", words, notice.status, has_script=bool(site.rp_id))
 
 
-def is_fresh(site: Site, account: Account) -> bool:
+def is_fresh(site: Site, account: AccountRecords) -> bool:
     """Return whether this session may change what opens the account (OWASP ASVS 7.5.1).
 
     The login is young. A user who has a second factor has proven it, even where `mfa` does not ask for it.
@@ -116,7 +116,7 @@ def is_fresh(site: Site, account: Account) -> bool:
     return has_proven and site.now() < session.auth_time + FRESH_FOR
 
 
-def log_in_again(site: Site, browser: BrowserRequest, account: Account) -> Response:
+def log_in_again(site: Site, browser: BrowserRequest, account: AccountRecords) -> Response:
     """Redirect to a login after which the session is fresh."""
     login = begin_for_user("login", site.now(), goal="change")
     return to_step(site, browser, replace(login, told="fresh", email=account.user.email))
@@ -145,20 +145,20 @@ async def act(site: Site, request: Request) -> Response:
     return await chosen(_Act(site, request, browser, account, fields))
 
 
-async def load_account(site: Site, browser: BrowserRequest) -> Account | None:
+async def load_account(site: Site, browser: BrowserRequest) -> AccountRecords | None:
     """Return the records of the user who is logged in, or None if nobody is."""
     record, now = browser.record, site.now()
     if record is None:
         return None
 
-    async def load(transaction: Transaction) -> Account | None:
+    async def load(transaction: Transaction) -> AccountRecords | None:
         user = await transaction.user_by_id(record.user_id)
         if user is None or user.is_blocked:
             return None
         factors = await transaction.authenticators(user.user_id)
         logins = await transaction.logins(now, MOST_SHOWN + 1, user_id=user.user_id)
         sessions = await transaction.sessions(MOST_SHOWN + 1, user_id=user.user_id)
-        return Account(user, record, factors, logins, tuple(one for one in sessions if is_alive(site, one)))
+        return AccountRecords(user, record, factors, logins, tuple(one for one in sessions if is_alive(site, one)))
 
     return await site.store.read(load)
 

@@ -17,14 +17,14 @@ from keyfob.server.endpoints.oauth.factors import recovery_of
 from keyfob.server.endpoints.pages.account import (
     PASSKEY_PATH,
     PATH,
-    Account,
+    AccountRecords,
     is_fresh,
     load_account,
     log_in_again,
 )
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.new_password import notice_words
-from keyfob.server.endpoints.pages.passkey import ceremony_of, spend_challenge
+from keyfob.server.endpoints.pages.passkey_login import ceremony_of, spend_challenge
 from keyfob.server.endpoints.pages.sealed_login import read_ending, read_notice, state_of, tell, to_step
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator
@@ -79,7 +79,7 @@ async def _add(
     site: Site,
     request: Request,
     browser: BrowserRequest,
-    account: Account,
+    account: AccountRecords,
     added: Authenticator,
     spend: Callable[[Transaction], Awaitable[bool]],
 ) -> Response:
@@ -119,7 +119,7 @@ async def _add(
     return tell(site, browser, PATH, told="passkey_added")
 
 
-async def _load(site: Site, browser: BrowserRequest) -> Account | Response:
+async def _load(site: Site, browser: BrowserRequest) -> AccountRecords | Response:
     """Return the account, if this session may add a passkey to it; else a redirect to what is missing."""
     account = await load_account(site, browser)
     if account is None:

@@ -35,7 +35,7 @@ from keyfob.server.endpoints.pages.browser import (
 )
 from keyfob.server.endpoints.pages.consent import describe_asked
 from keyfob.server.endpoints.pages.device_approval import decide_here, nearness_to, prepare, tell_user
-from keyfob.server.endpoints.pages.passkey import prove, request_words
+from keyfob.server.endpoints.pages.passkey_login import prove, request_words
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     LOST,

@@ -35,7 +35,7 @@ from keyfob.server.endpoints.oauth.factors import (
 from keyfob.server.endpoints.pages.authorize import state_of_request
 from keyfob.server.endpoints.pages.browser import BrowserRequest, error_page, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.login import after_factor, decline, describe_pending, go_on, not_here
-from keyfob.server.endpoints.pages.passkey import prove, request_words
+from keyfob.server.endpoints.pages.passkey_login import prove, request_words
 from keyfob.server.endpoints.pages.sealed_login import (
     LOST,
     ContinuedLogin,
