@@ -18,6 +18,8 @@ from keyfob.protocol.secret import Secret
 from keyfob.serve import ready_config
 from keyfob.server.decide.passkey import MOST, id_of
 from keyfob.server.endpoints.pages.account import FRESH_FOR
+from keyfob.server.endpoints.routes import handle
+from keyfob.server.keyed_hash import read_token_bytes
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
@@ -313,13 +315,37 @@ def test_a_registration_that_is_sent_twice_adds_one_passkey(scene: Scene) -> Non
     answer = authenticator.create(page)
     person.press(passkey=answer, name="One")
     person.page = page
-    assert "in use already" in person.press(passkey=answer, name="Two").text
+    assert "page was too old" in person.press(passkey=answer, name="Two").text
     assert [one.name for one in stored(scene)] == ["One"]
-    person.open(ACCOUNT)
-    first = person.press("passkey")
-    person.press(passkey=device().create(first), name="Three")
-    person.page = first
-    assert "page was too old" in person.press(passkey=device().create(first), name="x").text
+
+
+def test_two_registrations_of_one_page_at_once_add_one_passkey(scene: Scene) -> None:
+    """Both are sent before either is answered: the challenge is used once, and the session goes on once."""
+    person = at_account(scene)
+    page = person.press("passkey")
+    forms = [{**page.forms[0].values, "passkey": device().create(page), "name": name} for name in ("One", "Two")]
+    headers = (
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("cookie", "; ".join(f"{name}={value}" for name, value in person.cookies.items())),
+    )
+    requests = [Request("POST", f"{ACCOUNT}/passkey", headers, urlencode(form).encode()) for form in forms]
+
+    async def both() -> None:
+        await asyncio.gather(*(handle(scene.tenant._site, request) for request in requests))
+
+    asyncio.run(both())
+    assert len(stored(scene)) == 1
+
+
+def test_a_passkey_that_another_account_has_is_refused(scene: Scene) -> None:
+    """WebAuthn §7.1 step 26: else a login with it could mean either."""
+    person = at_account(scene)
+    answer = device().create(person.press("passkey"))
+    name = id_of(read_token_bytes(json.loads(answer)["id"]))
+    theirs = Authenticator(name, "auth0|another", "passkey", b"", scene.time.now(), is_active=True)
+    asyncio.run(scene.store.write(lambda transaction: transaction.save_authenticator(theirs)))
+    assert "in use already" in person.press(passkey=answer, name="x").text
+    assert stored(scene) == []
 
 
 def test_a_new_first_passkey_ends_what_the_password_has_opened(scene: Scene) -> None:
@@ -424,7 +450,7 @@ def test_a_person_with_a_passkey_sets_up_an_authenticator_after_proving_the_pass
     at = words.index("Then")
     page = person.press("verify", code=code_for(scene, "".join(words[at - 8 : at])))
     assert "Your second factor is set up" in page.text
-    assert scene.outbox.sent[-1].subject == "A second factor was added at Example"
+    assert scene.outbox.sent[-1].subject == "A second factor was added to your account at Example"
     page = person.open(ACCOUNT)
     assert "Passkey: Laptop" in page.text
     assert "Authenticator since" in page.text

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from keyfob.protocol.grants import MfaOobGrant, MfaOtpGrant, MfaRecoveryGrant
 from keyfob.protocol.http import NO_STORE, Response, json_response
 from keyfob.server.decide.access import account_of
-from keyfob.server.decide.multifactor import ENROLMENT, RECOVERY_LENGTH, FactorWrong, check_factor, write_recovery_code
+from keyfob.server.decide.multifactor import RECOVERY_LENGTH, FactorWrong, check_factor, write_recovery_code
 from keyfob.server.decide.presented import Account, FactorFacts
-from keyfob.server.endpoints.oauth.account_mail import tell_change
+from keyfob.server.endpoints.account_mail import Change, tell_owner
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, has_tries, spend_try
 from keyfob.server.endpoints.oauth.factors import (
@@ -37,14 +37,12 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
 
     peer = call.request.peer
 
-    async def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None, bool, bool]:
+    async def load(transaction: Transaction) -> tuple[MfaLogin | None, User | None, bool]:
         login = await transaction.mfa_login(token_hash)
         user = None if login is None else await transaction.user_by_id(login.user_id)
-        factors = () if user is None else await transaction.authenticators(user.user_id)
-        may_try = user is None or await has_tries(site, transaction, user.user_id, peer, call.now)
-        return login, user, may_try, any(one.is_active for one in factors)
+        return login, user, user is None or await has_tries(site, transaction, user.user_id, peer, call.now)
 
-    found, user, may_try, had_factor = await site.store.read(load)
+    found, user, may_try = await site.store.read(load)
     account = Account(user, None)
     if found is not None:
         account = account_of(site.config, call.application, user, found.audience, found.scope)
@@ -70,15 +68,13 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         return call.refuse("attempts_many")
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)
-    wrong = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, facts, fresh))
-    if wrong is not None:
-        call.note(_CODES[type(grant)].failure, user_id=user.user_id, description=wrong.outcome)
-        return call.refuse(wrong.outcome)
+    checked = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, facts, fresh))
+    if isinstance(checked, FactorWrong):
+        call.note(_CODES[type(grant)].failure, user_id=user.user_id, description=checked.outcome)
+        return call.refuse(checked.outcome)
     await give_back_tries(site, user.user_id, peer, call.now)
-    if isinstance(grant, MfaRecoveryGrant):
-        tell_change(site, call.request, user, "recovery")
-    elif login.grant == ENROLMENT or not had_factor:
-        tell_change(site, call.request, user, "added")
+    if checked is not None:
+        tell_owner(site, call.request, user, checked)
     content = TokenContent(call.application, api, account.scope, user, call.now, grant=gty(login.grant))
     issued = await issue_once(call, _CODES[type(grant)].success, content)  # the mfa_token was spent with the factor
     if issued is None:  # the password was changed, or the user blocked, in the meantime
@@ -108,14 +104,19 @@ async def _check(
     grant: FactorGrant,
     facts: FactorFacts,
     fresh: Authenticator,
-) -> FactorWrong | None:
-    """Check the second factor, and spend it together with the mfa_token. Return the reason if it is wrong."""
+) -> FactorWrong | Change | None:
+    """Check the second factor, and spend it together with the mfa_token.
+
+    Returns:
+        The reason if it is wrong; else what the user is told of it, if anything.
+    """
     facts = replace(facts, record=await transaction.mfa_login(token_hash))
     login = check_factor(facts)
     if isinstance(login, FactorWrong):
         return login
     site, spent = call.site, replace(login, is_spent=True)
     wrong: Outcome | None = None
+    before = await _active(transaction, login.user_id)
     match grant:
         case MfaOtpGrant():
             if not await check_otp(site, transaction, login, grant.otp.reveal(), call.now):
@@ -134,4 +135,11 @@ async def _check(
     if isinstance(refused, FactorWrong):
         return refused
     await transaction.save_mfa_login(spent)
-    return None
+    if isinstance(grant, MfaRecoveryGrant):
+        return "recovery_used"
+    return "factor_added" if await _active(transaction, login.user_id) > before else None
+
+
+async def _active(transaction: Transaction, user_id: str) -> frozenset[str]:
+    """Return the ids of the user's active second factors."""
+    return frozenset(one.authenticator_id for one in await transaction.authenticators(user_id) if one.is_active)

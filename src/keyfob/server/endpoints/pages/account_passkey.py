@@ -12,22 +12,23 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, write_recovery_code
 from keyfob.server.decide.passkey import LONGEST_NAME, MOST, id_of, read_passkey_name, write_creation
-from keyfob.server.endpoints.oauth.account_mail import tell_change
+from keyfob.server.endpoints.account_mail import tell_owner
 from keyfob.server.endpoints.oauth.factors import recovery_of
 from keyfob.server.endpoints.pages.account import (
     PASSKEY_PATH,
     PATH,
     AccountRecords,
+    end_others,
     is_fresh,
     load_account,
     log_in_again,
 )
-from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, page, read_browser, read_own_form
+from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to, new_browser, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.new_password import notice_words
 from keyfob.server.endpoints.pages.passkey_login import ceremony_of, spend_challenge
 from keyfob.server.endpoints.pages.sealed_login import read_ending, read_notice, state_of, tell, to_step
 from keyfob.server.ports import Transaction
-from keyfob.server.records import Authenticator
+from keyfob.server.records import Authenticator, BrowserSession
 from keyfob.server.site import Site
 
 
@@ -86,26 +87,27 @@ async def _add(
     """Add a verified passkey and use its challenge up."""
     user = account.user
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
-    fresh = recovery_of(site, user.user_id, code, site.now(), is_active=True)
+    recovery, fresh = recovery_of(site, user.user_id, code, site.now(), is_active=True), new_browser(site, request)
 
     async def save(transaction: Transaction) -> tuple[str, bool]:
         """Add the passkey. Return the key of a problem, and whether a recovery code was added with it."""
         stored = await transaction.authenticators(user.user_id)
         known = [one for one in stored if one.is_active]
         is_known = await transaction.authenticator(added.authenticator_id) is not None
-        problem = _problem(known, is_known=is_known) or ("" if await spend(transaction) else "page_too_old")
+        is_alive = await transaction.session(browser.session_hash) is not None
+        problem = _problem(known, is_known=is_known)
+        problem = problem or ("" if is_alive and await spend(transaction) else "page_too_old")
         if problem:
             return problem, False
         for one in stored:
             if not one.is_active:  # an attacker could have begun it
                 await transaction.drop_authenticator(one.authenticator_id)
         await transaction.save_authenticator(added)
-        if not known and site.config.enrolment_ends_logins:
-            await transaction.end_logins(user.user_id, browser.session_hash)
-        await transaction.save_session(replace(account.session, has_factor=True))  # it has just proven the passkey
         has_code = "recovery-code" in site.config.factors and all(one.factor != "recovery-code" for one in known)
         if has_code:
-            await transaction.save_authenticator(fresh)
+            await transaction.save_authenticator(recovery)
+        ends_others = not known and site.config.enrolment_ends_logins
+        await _continue(transaction, account.session, fresh, ends_others=ends_others)
         return "", has_code
 
     problem, has_code = await site.store.write(save)
@@ -113,10 +115,22 @@ async def _add(
         site.note("gd_webauthn_enrollment_failed", request, user_id=user.user_id, description=problem)
         return tell(site, browser, PATH, problem=problem, status=400)
     site.note("gd_enrollment_complete", request, user_id=user.user_id, description="passkey")
-    tell_change(site, request, user, "passkey_added", added.name)
+    tell_owner(site, request, user, "passkey_added", added.name)
     if has_code:
-        return tell(site, browser, PATH, told="passkey_added", recovery_code=Secret(code))
-    return tell(site, browser, PATH, told="passkey_added")
+        return tell(site, fresh, PATH, told="passkey_added", recovery_code=Secret(code))
+    return tell(site, fresh, PATH, told="passkey_added")
+
+
+async def _continue(
+    transaction: Transaction, session: BrowserSession, fresh: BrowserRequest, *, ends_others: bool
+) -> None:
+    """Continue a session under a new id, as one that has proven a factor. The first factor ends all others."""
+    proven = replace(session, has_factor=True)
+    if ends_others:
+        await end_others(transaction, proven, fresh)
+    else:
+        await transaction.drop_session(session.session_hash)
+        await transaction.save_session(replace(proven, session_hash=fresh.session_hash))
 
 
 async def _load(site: Site, browser: BrowserRequest) -> AccountRecords | Response:

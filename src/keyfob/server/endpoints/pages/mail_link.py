@@ -12,11 +12,10 @@ from urllib.parse import urlencode
 
 from keyfob.errors import Malformed
 from keyfob.protocol.http import Request
-from keyfob.server.decide.language import Language
+from keyfob.protocol.language import Language
 from keyfob.server.decide.throttle import LINKS_OF_ADDRESS, LINKS_OF_NETWORK, MESSAGES_SPAN, network_of
+from keyfob.server.endpoints.account_mail import WrittenMail, write_mail
 from keyfob.server.endpoints.budget import Budget
-from keyfob.server.endpoints.oauth.account_mail import account_mail
-from keyfob.server.endpoints.oauth.code_mail import WrittenMail
 from keyfob.server.endpoints.pages.sealed_login import seal_members, unseal_members
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
@@ -127,7 +126,7 @@ async def spend_mail(site: Site, request: Request, email: str) -> Literal["send"
     return await site.store.write(work)
 
 
-def write_mail(site: Site, kind: Purpose, path: str, language: Language, link: MailLink) -> WrittenMail:
-    """Return an e-mail with a link."""
+def write_link_mail(site: Site, path: str, language: Language, link: MailLink) -> WrittenMail:
+    """Return the e-mail with a link. Its address is that of a page and the encrypted link."""
     query = urlencode({"link": write_link(site, link)})
-    return account_mail(site, kind, f"{path}?{query}", language, minutes=int(LIFETIME.total_seconds() // 60))
+    return write_mail(site, link.purpose, f"{path}?{query}", language, int(LIFETIME.total_seconds() // 60))

@@ -13,12 +13,12 @@ from datetime import datetime
 from keyfob.jose.passkey import Ceremony, verify_assertion
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request
-from keyfob.server.decide.passkey import ceremony, id_of, is_cloned, is_owner, read_answer, write_request
+from keyfob.server.decide.passkey import PasskeyAnswer, ceremony, id_of, is_cloned, is_owner, read_answer, write_request
 from keyfob.server.endpoints.pages.browser import BrowserRequest
 from keyfob.server.endpoints.pages.sealed_login import ContinuedLogin, allowed_user, connections_of
 from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
-from keyfob.server.records import Authenticator
+from keyfob.server.records import Authenticator, User
 from keyfob.server.site import Site
 
 
@@ -43,8 +43,8 @@ async def spend_challenge(site: Site, transaction: Transaction, asked: Ceremony,
 
 async def prove(
     site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, fields: Fields, user_id: str = ""
-) -> str:
-    """Check the answer of a browser. Return the user whose passkey it is, or "" with an event in the audit log.
+) -> User | None:
+    """Check the answer of a browser. Return the user whose passkey it is, or None with an event in the audit log.
 
     Args:
         site: The tenant.
@@ -56,21 +56,24 @@ async def prove(
     """
     answer = read_answer(fields.optional_text("passkey") or "") if site.rp_id else None
     if answer is None:
-        return _refuse(site, request, pending, user_id, "no answer of an authenticator")
+        _refuse(site, request, pending, user_id, "no answer of an authenticator")
+        return None
     asked, name, now = ceremony_of(site, browser, pending.token), id_of(answer.credential_id), site.now()
-    known = await site.store.read(lambda transaction: transaction.authenticator(name))
-    if known is None or (user_id and known.user_id != user_id):
-        return _refuse(site, request, pending, user_id, "unknown passkey")
-    if not is_owner(answer, known.user_id, is_known=bool(user_id)):
-        return _refuse(site, request, pending, known.user_id, "another user handle")
-    count = verify_assertion(answer.text, asked, known.secret)
-    if count is None:
-        return _refuse(site, request, pending, known.user_id, "the signature does not fit the challenge or the page")
+
+    async def load(transaction: Transaction) -> tuple[Authenticator | None, User | None]:
+        found = await transaction.authenticator(name)
+        return found, None if found is None else await transaction.user_by_id(found.user_id)
+
+    known, user = await site.store.read(load)
+    count = _counter_of(answer, asked, known, user_id)
+    if known is None or user is None or isinstance(count, str):
+        _refuse(site, request, pending, user_id or (known.user_id if known else ""), str(count))
+        return None
 
     async def save(transaction: Transaction) -> str:
         stored = await transaction.authenticator(name)
-        user = await allowed_user(transaction, connections_of(site, pending), known.user_id)
-        if stored is None or user is None:
+        allowed = await allowed_user(transaction, connections_of(site, pending), known.user_id)
+        if stored is None or allowed is None:
             return "the user may not log in here, or the passkey was removed"
         if is_cloned(stored.sign_count, count):
             return "the counter did not grow: the passkey may have been copied"
@@ -81,12 +84,22 @@ async def prove(
 
     problem = await site.store.write(save)
     if problem:
-        return _refuse(site, request, pending, known.user_id, problem)
+        _refuse(site, request, pending, known.user_id, problem)
+        return None
     site.note("gd_auth_succeed", request, client_id=pending.client_id, user_id=known.user_id, description="passkey")
-    return known.user_id
+    return user
 
 
-def _refuse(site: Site, request: Request, pending: ContinuedLogin, user_id: str, why: str) -> str:
+def _counter_of(answer: PasskeyAnswer, asked: Ceremony, known: Authenticator | None, user_id: str) -> int | str:
+    """Verify an answer by the stored passkey. Return its counter, or why it is refused."""
+    if known is None or (user_id and known.user_id != user_id):
+        return "unknown passkey"
+    if not is_owner(answer, known.user_id, is_known=bool(user_id)):
+        return "another user handle"
+    count = verify_assertion(answer.text, asked, known.secret)
+    return "the signature does not fit the challenge or the page" if count is None else count
+
+
+def _refuse(site: Site, request: Request, pending: ContinuedLogin, user_id: str, why: str) -> None:
     who = {"client_id": pending.client_id, "user_id": user_id}
     site.note("gd_webauthn_challenge_failed", request, **who, description=why)
-    return ""

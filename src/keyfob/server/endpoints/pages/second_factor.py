@@ -22,7 +22,7 @@ from keyfob.server.decide.multifactor import (
     find_login,
     write_recovery_code,
 )
-from keyfob.server.endpoints.oauth.account_mail import tell_change
+from keyfob.server.endpoints.account_mail import tell_owner
 from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, message_wait, spend_try
 from keyfob.server.endpoints.oauth.factors import (
     binding_hash,
@@ -167,17 +167,16 @@ async def _verify(
         return again(site, browser, pending, problem="wrong_factor", status=403)
     await give_back_tries(site, user_id, request.peer, now)
     site.note(_CODES[kind], request, client_id=pending.client_id, user_id=user_id)
-    is_shown = kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors)
     if kind in {"enrolled", "added", "recovery"}:
-        tell_change(site, request, due.user, "recovery" if kind == "recovery" else "added")
-    return await after_factor(site, request, browser, pending, user_id, Secret(code) if is_shown else None)
+        tell_owner(site, request, due.user, "recovery_used" if kind == "recovery" else "factor_added")
+    is_shown = kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors)
+    return await after_factor(site, request, browser, pending, due.user, Secret(code) if is_shown else None)
 
 
 async def _check_passkey(
     site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due, fields: Fields
 ) -> Response:
-    user_id = due.user.user_id
-    if not await prove(site, request, browser, pending, fields, user_id):
+    if await prove(site, request, browser, pending, fields, due.user.user_id) is None:
         return again(site, browser, pending, problem="wrong_passkey", status=403)
 
     async def spend(transaction: Transaction) -> bool:
@@ -188,7 +187,7 @@ async def _check_passkey(
 
     if not await site.store.write(spend):
         return error_page(site, browser, LOST)
-    return await after_factor(site, request, browser, pending, user_id)
+    return await after_factor(site, request, browser, pending, due.user)
 
 
 async def _after_recovery(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
