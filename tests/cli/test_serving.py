@@ -76,7 +76,7 @@ def test_without_a_terminal_serving_a_file_says_what_it_removes(capsys: pytest.C
     assert len(clients()) == 2
     _apply(FILE, DATA, ISSUER)
     assert clients() == ["my-cli"]
-    assert "what has a minus is not in tenant.toml, and is removed" in capsys.readouterr().err
+    assert "the lines with a minus are not in tenant.toml, and were removed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])

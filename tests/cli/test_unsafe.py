@@ -44,9 +44,9 @@ def serve(*words: str, file: str = "") -> int:
 @pytest.mark.parametrize(
     ("file", "said", "does"),
     [
-        ("", "the issuer is this machine", "Set issuer"),
-        ('[tenant]\nname = "Example"\n', "the issuer is this machine", "Set issuer"),
-        (HTTPS, "without TLS, and no proxy is named", "trusted_proxies"),
+        ("", "the issuer is this computer", "Set issuer"),
+        ('[tenant]\nname = "Example"\n', "the issuer is this computer", "Set issuer"),
+        (HTTPS, "without TLS, and trusted_proxies is empty", "trusted_proxies"),
     ],
 )
 def test_a_port_for_others_without_tls_or_proxy_is_refused(

@@ -31,7 +31,7 @@ def find(word: str) -> str:
         text = sections(text).get(section, "")
     if not text:
         near = get_close_matches(word, [*CODES, *PAGES, *topics()], 1)
-        raise Misuse("there is no help of that name", hint=f"Did you mean: keyfob help {near[0]}" if near else
+        raise Misuse("there is no help on this topic", hint=f"Did you mean: keyfob help {near[0]}" if near else
                      "Run: keyfob help")  # fmt: skip
     return "".join(f"{line}\n" for line in map(_plain, _paragraphs(text)))
 

@@ -348,7 +348,7 @@ def test_a_host_that_the_certificate_is_not_for_is_refused(shell: Shell, host: s
     process = shell.start(f"keyfob serve --tls --port 0 --host {host}")
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert "--tls is for localhost, 127.0.0.1, ::1 only" in out
+    assert "--tls works for localhost, 127.0.0.1, ::1 only" in out
     assert "issuer" not in out
 
 

@@ -77,23 +77,34 @@ def configure_remove(parser: ArgumentParser, family: RegistrationKind) -> None:
 
 def configure_add(parser: ArgumentParser, family: RegistrationKind) -> None:
     if family.array == "applications":
-        parser.add_argument("name", metavar="NAME", help="what people are shown")
-        parser.add_argument("--client-id", metavar="ID", help="32 letters are made if nothing is said")
+        parser.add_argument("name", metavar="NAME", help="the name that users see")
+        parser.add_argument("--client-id", metavar="ID", help="the client ID (default: 32 generated characters)")
         parser.add_argument("--kind", choices=tuple(_USUAL_GRANTS), default="native", help="default: native")
         parser.add_argument("--grant", action="append", metavar="GRANT", help="may be said again; by kind if not said")
         parser.add_argument("--auth", action="append", metavar="METHOD", help="may be said again; by kind if not said")
-        parser.add_argument("--callback", action="append", metavar="URL", help="may be said again")
-        parser.add_argument("--certificate", type=Path, metavar="FILE", help="in PEM; proves it by itself (RFC 8705)")
-        parser.add_argument("--certificate-name", metavar="NAME", help="of any certificate by an authority that proves "
-                            "it: dns:robot.example, uri:, ip:, email: or subject:CN=...")  # fmt: skip
+        parser.add_argument("--callback", action="append", metavar="URL", help="a redirect URI; repeatable")
+        parser.add_argument(
+            "--certificate",
+            type=Path,
+            metavar="FILE",
+            help="its certificate in PEM, for self_signed_tls_client_auth (RFC 8705)",
+        )
+        parser.add_argument(
+            "--certificate-name",
+            metavar="NAME",
+            help=(
+                "the name in its certificate, for tls_client_auth: dns:robot.example, uri:, ip:, email: "
+                "or subject:CN=..."
+            ),
+        )
     elif family.array == "apis":
-        parser.add_argument("audience", metavar="AUDIENCE", help="its identifier, compared letter for letter")
-        parser.add_argument("--name", help="what people are shown (default: the audience)")
-        parser.add_argument("--scope", action="append", metavar="NAME[=WORDS]", help="may be said again")
+        parser.add_argument("audience", metavar="AUDIENCE", help="its identifier, compared exactly")
+        parser.add_argument("--name", help="the name that users see (default: the audience)")
+        parser.add_argument("--scope", action="append", metavar="NAME[=WORDS]", help="a redirect URI; repeatable")
     else:
         parser.add_argument("client_id", metavar="CLIENT_ID")
         parser.add_argument("audience", metavar="AUDIENCE")
-        parser.add_argument("--scope", action="append", metavar="NAME", help="may be said again")
+        parser.add_argument("--scope", action="append", metavar="NAME", help="a redirect URI; repeatable")
     configure_list(parser)
 
 
@@ -127,7 +138,7 @@ def add(flags: Namespace, family: RegistrationKind) -> int:
         tables = registry.tables()
         own = _all(registry, family)
         if any(_identity(one, family) == _identity(table, family) for one in own):
-            raise Misuse(f"that {family.title} is there already", hint=f"Look at it with: {_show_hint(family)}")
+            raise Misuse(f"this {family.title} already exists", hint=f"To see it, run: {_show_hint(family)}")
         plan = registry.plan_tables({**tables, family.array: [*own, table]}, secret, str(table.get("client_id", "")))
         registry.carry_out(plan)
     members = {word: table[word] for word in family.identity}
@@ -172,7 +183,9 @@ def _one(found: list[Table], flags: Namespace, family: RegistrationKind) -> Tabl
         if _identity(one, family) == wanted:
             return one
     names = [_identity(one, family)[0] for one in found]
-    raise Misuse(f"there is no such {family.title}", hint=suggestion(wanted[0], names) if names else "There is none.")
+    raise Misuse(
+        f"this {family.title} does not exist", hint=suggestion(wanted[0], names) if names else "There are none."
+    )
 
 
 def _identity(table: Mapping[str, Any], family: RegistrationKind) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from keyfob.protocol.http import Response
 from keyfob.protocol.oauth_error import INVALID_GRANT, OAuthError
 from keyfob.protocol.secret import Secret
 
-IF_IT_STAYS: Final = "If it stays so, log in again"
+IF_IT_STAYS: Final = "If this persists, log in again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
         raise LoginRequired("the login has ended", oauth_code=error.error)
     moment = world.now().wall
     try:
-        answer = read_tokens(response, "the server does not refresh this login", client.token_types)
+        answer = read_tokens(response, "the server refused to refresh this login", client.token_types)
         if answer.id_token is not None:
             from keyfob.client.flows.id_token import check_renewed  # noqa: PLC0415  cryptography is slow to import, and few refreshes need it
 

@@ -67,16 +67,19 @@ _MARKS: Final[dict[PageKey, str]] = {"done": "✓", "soon": "…", "ended": "✕
 # The title and the text of each page. `{program}` stands for the name of the program.
 _TEXTS: Final[dict[Language, dict[PageKey, tuple[str, str]]]] = {
     "en": {
-        "done": ("Logged in", "{program} is logged in. You can close this page and go back to it."),
-        "soon": ("Almost there", "{program} says how it ends. You can close this page."),
-        "ended": ("Not logged in", "{program} says more. You can close this page."),
-        "stray": ("Nothing here", "This page belongs to a login that is over, or to none."),
+        "done": ("Logged in", "{program} is logged in. You can close this page and return to the terminal."),
+        "soon": ("Almost there", "{program} shows the result in the terminal. You can close this page."),
+        "ended": ("Not logged in", "{program} shows the reason in the terminal. You can close this page."),
+        "stray": ("Nothing here", "There is no login in progress for this page."),
     },
     "de": {
-        "done": ("Angemeldet", "{program} ist angemeldet. Sie können diese Seite schließen und dorthin zurückkehren."),
-        "soon": ("Fast fertig", "{program} zeigt, wie es ausgeht. Sie können diese Seite schließen."),
-        "ended": ("Nicht angemeldet", "{program} sagt mehr dazu. Sie können diese Seite schließen."),
-        "stray": ("Hier ist nichts", "Diese Seite gehört zu einer Anmeldung, die vorbei ist, oder zu keiner."),
+        "done": (
+            "Angemeldet",
+            "{program} ist angemeldet. Sie können diese Seite schließen und zum Terminal zurückkehren.",
+        ),
+        "soon": ("Fast fertig", "{program} zeigt das Ergebnis im Terminal. Sie können diese Seite schließen."),
+        "ended": ("Nicht angemeldet", "{program} zeigt den Grund im Terminal. Sie können diese Seite schließen."),
+        "stray": ("Hier ist nichts", "Zu dieser Seite läuft keine Anmeldung."),
     },
 }
 # For a program without a name: in the text, and above it.
@@ -221,9 +224,9 @@ def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTP
             return callback, servers
     shown = ", ".join(str(callback.port) for callback in callbacks if callback.port)
     raise Misuse(
-        f"no port is free of those given: {shown}" if shown else "this machine lets nobody listen on it",
+        f"none of these ports is free: {shown}" if shown else "this computer allows no program to listen on 127.0.0.1",
         code="port-taken",
-        hint="Log in by a code.",
+        hint="Log in with a code.",
         flags="--flow device",
     )
 
