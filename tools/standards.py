@@ -182,9 +182,8 @@ def blocks(requirement: Requirement, proved: list[Proof], source: list[Module]) 
     yield f"**{requirement['level']}**: {requirement['requirement']} ({requirement['section']})"
     places = [f"`{place}`" for place in implementers(requirement, source)]
     lines = [f"- Code: {', '.join(places)}"] if places else []
-    lines += [f"- Test: {proof.link()}" for proof in proved] or [
-        f"- {requirement.get('unproved', 'No test proves it yet.')}"
-    ]
+    missing = requirement.get("unproved", "There is no test yet.")
+    lines += [f"- Test: {proof.link()}" for proof in proved] or [f"- Not proved: {missing}"]
     yield "\n".join(lines)
 
 

@@ -14,7 +14,9 @@ from tools import diagrams, interop, python_api, standards, tables
 from tools import map as module_map
 from tools.source import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "reference").glob("*.md")])
+DOCS, EXAMPLES = ROOT / "docs", ROOT / "examples"
+FOLDERS = (ROOT, DOCS, DOCS / "reference", EXAMPLES, *sorted(path for path in EXAMPLES.iterdir() if path.is_dir()))
+PAGES = sorted(page for folder in FOLDERS for page in folder.glob("*.md"))
 BLOCK = re.compile(r"^```(?:console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MAKE = re.compile(r"(?:^|[;&|(]\s*)make ([a-z-]+)")
 KEYFOB = re.compile(r"(?:^|[;&|(]\s*)keyfob ([a-z]+)(?: ([a-z]+)\b)?([^|;&)\n]*)")
@@ -91,7 +93,7 @@ def test_a_citation_covers_the_parts_of_a_section_and_not_its_neighbours() -> No
     assert standards.citations("RFC 8628 §3.1-3.2, RFC 7009") == {("8628", "3.1"), ("8628", "3.2"), ("7009", "")}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_make_target_on_a_page_is_in_the_makefile(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -106,7 +108,7 @@ def test_every_command_on_a_page_exists_with_its_flags(command: str, rest: str) 
     assert [flag for flag in FLAG.findall(rest) if flag not in helped.stdout] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = [link.partition("#")[0] for link in re.findall(r"\]\((?!https?:|mailto:|#)([^)\s]+)\)", text)]

@@ -75,10 +75,10 @@ _TEXTS: Final[dict[Language, dict[PageKey, tuple[str, str]]]] = {
     "de": {
         "done": (
             "Angemeldet",
-            "{program} ist angemeldet. Sie können diese Seite schließen und zum Terminal zurückkehren.",
+            "{program} ist angemeldet. Sie können die Seite schließen und zum Terminal zurückkehren.",
         ),
         "soon": ("Fast fertig", "{program} zeigt das Ergebnis im Terminal. Sie können diese Seite schließen."),
-        "ended": ("Nicht angemeldet", "{program} zeigt den Grund im Terminal. Sie können diese Seite schließen."),
+        "ended": ("Nicht angemeldet", "{program} nennt den Grund im Terminal. Sie können diese Seite schließen."),
         "stray": ("Hier ist nichts", "Zu dieser Seite läuft keine Anmeldung."),
     },
 }
