@@ -133,7 +133,7 @@ def test_the_page_shows_whether_the_device_is_in_this_network(
     """[AS-10027-02]."""
     page = scene.person().open(begin(scene, device).link)
     assert f"From {shown} ({device}" in page.text
-    assert ("Otherwise decline" in page.text) == warns
+    assert ("Otherwise, decline" in page.text) == warns
 
 
 def test_nearness_off_shows_the_address_alone() -> None:

@@ -20,7 +20,7 @@ from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 
-UNKNOWN = "That code is not waiting for anybody."
+UNKNOWN = "No login is waiting for that code."
 PAGES = ["activate", "activate?user_code=BCDF-GHJK", "activate/done", "u/login"]
 
 
