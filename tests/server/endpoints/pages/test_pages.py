@@ -146,6 +146,11 @@ def test_a_cookie_whose_name_is_not_exact_is_not_the_session(scene: Scene) -> No
         assert scene.send(Request("GET", f"{ISSUER}account", (("cookie", header),))).status == 303
 
 
+def test_the_page_to_enter_a_code_warns_of_the_codes_of_others(scene: Scene) -> None:
+    """[AS-8628-13] RFC 8628 §5.4: before the code is entered, as an attacker talks the victim through the page."""
+    assert "Enter only a code from your own screen." in scene.person().open(f"{ISSUER}activate").text
+
+
 def test_the_sessions_cookie_is_as_safe_as_cookies_get(scene: Scene) -> None:
     """[AS-ASVS-08]."""
     cookie = scene.send(Request("GET", f"{ISSUER}activate")).header("set-cookie") or ""
