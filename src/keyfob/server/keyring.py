@@ -131,7 +131,7 @@ async def find_keyring(transaction: Transaction, master: bytes, now: datetime) -
     slots = await transaction.key_slots()
     slot = valid_slot(slots, master, now)
     if slot is None and slots:
-        raise Malformed("this is not the master key of the tenant, or not any more", field="master-key")
+        raise Malformed("this is not the tenant's current master key", field="master-key")
     return None if slot is None else Keyring.read(slot, master)
 
 

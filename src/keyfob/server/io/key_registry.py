@@ -62,7 +62,7 @@ class KeyRegistry:
 
         def decide(keys: Sequence[StoredKey], now: datetime) -> Changes:
             if all(key.key_id != name for key in keys):
-                raise Misuse("there is no such key", hint="`keyfob tenant keys list` names them.")
+                raise Misuse("there is no such key", hint="`keyfob tenant keys list` shows them.")
             return revocation(keys, name, now)
 
         return self._change(decide)
