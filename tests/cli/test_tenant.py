@@ -1,3 +1,4 @@
+import base64
 import io
 import json
 import os
@@ -10,10 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jsonschema import Draft202012Validator
 
 from keyfob.cli.main import main
 from keyfob.cli.tenant.example import EXAMPLE, SCHEMA_FILE
+from keyfob.jose.algorithms import Algorithm
+from keyfob.jose.keys import SigningKey
 from keyfob.serve import Registry, TenantConfig
 from tests.tls import make
 from tools.source import ROOT
@@ -505,6 +510,39 @@ def test_a_program_with_a_certificate_is_added_and_a_key_in_the_same_file_stays_
     assert json.loads(applied("apps", "show", "named", "--json").out)["auth"] == "tls_client_auth"
     assert applied("apps", "add", "Robot", "--kind", "machine", "--certificate", "none.pem").code == 2
     assert applied("apps", "add", "Robot", "--kind", "machine", "--certificate-name", "robot").code == 2
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "Ed25519"])
+def test_a_program_with_a_public_key_is_added_from_a_file_in_pem_or_as_a_jwk(
+    applied: Keyfob, algorithm: Algorithm
+) -> None:
+    key = SigningKey.generate(algorithm)
+    pem = key.handle.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    write(pem.decode(), "robot.pub")
+    write(json.dumps(key.public_jwk()), "robot.json")
+    for file, client_id in (("robot.pub", "by-pem"), ("robot.json", "by-jwk")):
+        ran = applied("apps", "add", "Robot", "--kind", "machine", "--public-key", file, "--client-id", client_id)
+        assert ran.code == 0, ran.err
+        assert "client_secret" not in ran.out
+        shown = json.loads(applied("apps", "show", client_id, "--json").out)
+        assert shown["auth"] == "private_key_jwt"
+        assert shown["public_keys"][0]["kid"] == key.key_id
+
+
+def test_a_private_key_in_place_of_the_public_one_is_refused_and_not_repeated(applied: Keyfob) -> None:
+    key = SigningKey.generate("ES256")
+    write(key.pem().decode(), "robot.pem")
+    assert isinstance(key.handle, EllipticCurvePrivateKey)
+    private = key.handle.private_numbers().private_value.to_bytes(32)
+    secret = base64.urlsafe_b64encode(private).decode()
+    write(json.dumps({**key.public_jwk(), "d": secret}), "robot.json")
+    write("{", "broken.json")
+    for file in ("robot.pem", "robot.json", "broken.json", "none.pem"):
+        ran = applied("apps", "add", "Robot", "--kind", "machine", "--public-key", file)
+        assert ran.code == 2, file
+        assert not {secret, key.pem().decode().splitlines()[1]} & set(ran.all.split())
+    assert "openssl pkey" in applied("apps", "add", "Robot", "--kind", "machine", "--public-key", "robot.pem").err
+    assert json.loads(applied("apps", "list", "--json").out.splitlines()[0])["name"] != "Robot"
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from typing import Final
 from keyfob.cli import manual
 from keyfob.errors import CODES, Misuse
 
-PAGES: Final = ("agent", "audit", "auth0", "calls", "commands", "embed", "errors", "frameworks", "guard", "https",
-                "interop", "login", "mcp", "operations", "pages", "phishing", "sdks", "standards", "tenant", "tools",
-                "vault", "wire")  # fmt: skip
+PAGES: Final = ("agent", "audit", "auth0", "calls", "ci", "commands", "embed", "errors", "flows", "frameworks", "guard",
+                "https", "interop", "issuers", "login", "mcp", "migrating", "operations", "pages", "phishing",
+                "proxies", "sdks", "standards", "tenant", "testing", "threats", "tools", "typer", "vault",
+                "wire")  # fmt: skip
 _LINK: Final = re.compile(r"\[([^]]+)\]\(([^)\s]+)\)")
 _NAMED: Final = re.compile(r"(?:docs/)?([a-z0-9]+)\.md(?:#([a-z0-9-]+))?\Z")
 

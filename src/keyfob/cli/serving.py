@@ -30,7 +30,7 @@ from keyfob.server.io.running import Certified
 from keyfob.server.io.workers import refuse_elsewhere, supervise
 from keyfob.server.ports import Mailer
 from keyfob.server.settings.config import ForCertificates
-from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, READY_EMAIL
 
 
 def serve(flags: Namespace) -> None:
@@ -277,7 +277,7 @@ keyfob tenant, wire {config.wire}, {f"data in {shown(database)}, keys" if databa
   issuer     {config.issuer}
 {_mtls_line(config.for_certificates)}  e-mail     {mail}
 {_metrics_line(metrics)}\
-{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
+{_ready_lines(tenant, folder) if is_ready else _registered_lines(tenant)}\
 {_trust_lines(tls) if tls else ""}\
 {_first_login_lines(config.issuer) if is_ready else _login_lines(config)}
 Ctrl-C stops it; keys and data stay.
@@ -292,12 +292,14 @@ def _mtls_line(mtls: ForCertificates | None) -> str:
     return "" if mtls is None else f"  mtls       {mtls.address}   (programs with certificates)\n"
 
 
-def _ready_lines(tenant: Tenant) -> str:
+def _ready_lines(tenant: Tenant, folder: Path) -> str:
     user = tenant.first_user
+    where = "" if folder == default_folder() else f" --data {shlex.quote(str(folder))}"
     person = (
         f"  person     {user.email}\n  password   {user.password.reveal()}   (shown this once)"
         if user
-        else "  person     person@example.com, with the password shown at the first start"
+        else f"  person     {READY_EMAIL}, with the password shown at the first start\n"
+        f"             (lost? keyfob tenant users password {READY_EMAIL} --generate{where})"
     )
     return f"""\
   client id  {READY_CLIENT_ID}

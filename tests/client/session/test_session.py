@@ -177,6 +177,34 @@ def test_a_dead_refresh_token_is_dropped_and_never_tried_again() -> None:
     assert vault.content.refresh_token is None
 
 
+@pytest.mark.parametrize("status", [200, 400])
+def test_githubs_word_for_a_dead_refresh_token_is_understood(status: int) -> None:
+    vault = Drawer(stored(expires_in=-1))
+    ours, world = session(vault, error("bad_refresh_token", status))
+
+    for _ in range(2):
+        with pytest.raises(LoginRequired) as raised:
+            ours.token()
+        assert raised.value.hint == "Run: keyfob login"
+
+    assert len(world.sent) == 1
+
+
+@pytest.mark.parametrize("code", ["interaction_required", "login_required", "consent_required"])
+def test_an_issuer_that_wants_to_see_the_user_gets_a_login_and_the_refresh_token_stays(code: str) -> None:
+    """Entra answers so when a policy demands more than the login had; it may demand less tomorrow."""
+    vault = Drawer(stored(expires_in=-1))
+    ours, _ = session(vault, error(code), tokens(access_token="at-2"))
+
+    with pytest.raises(LoginRequired) as raised:
+        ours.token()
+    assert (raised.value.oauth_code, raised.value.hint) == (code, "Run: keyfob login")
+    assert vault.content is not None
+    assert vault.content.refresh_token is not None
+
+    assert ours.token() == Secret("at-2")
+
+
 @pytest.mark.parametrize("trouble", [Response(503), Silence(), Unreachable("gone")], ids=str)
 def test_a_refresh_token_outlives_a_network_that_is_down(trouble: Answer) -> None:
     """[C-6749-23]"""

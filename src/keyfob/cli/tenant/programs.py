@@ -11,7 +11,7 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import add_json_flag
 from keyfob.cli.tenant import folder
-from keyfob.errors import Misuse
+from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.settings.field_types import suggestion
 from keyfob.server.settings.schema import ARRAYS, SECRETS, Table
@@ -83,6 +83,9 @@ def configure_add(parser: ArgumentParser, family: RegistrationKind) -> None:
         parser.add_argument("--grant", action="append", metavar="GRANT", help="may be said again; by kind if not said")
         parser.add_argument("--auth", action="append", metavar="METHOD", help="may be said again; by kind if not said")
         parser.add_argument("--callback", action="append", metavar="URL", help="a redirect URI; repeatable")
+        parser.add_argument(
+            "--public-key", type=Path, metavar="FILE", help="its public key, in PEM or as a JWK, for private_key_jwt"
+        )
         parser.add_argument(
             "--certificate",
             type=Path,
@@ -219,13 +222,16 @@ def _application(flags: Namespace) -> tuple[Table, Secret | None]:
     grants = list(_USUAL_GRANTS[flags.kind])
     if flags.kind == "native" and callbacks:
         grants.append("authorization_code")
-    certificates: Table = {}
+    proofs: Table = {}
     methods: list[str] = []
+    if flags.public_key is not None:
+        proofs["public_keys"] = [_read_public_key(flags.public_key)]
+        methods.append("private_key_jwt")
     if flags.certificate_name:
-        certificates["certificate_name"] = flags.certificate_name
+        proofs["certificate_name"] = flags.certificate_name
         methods.append("tls_client_auth")
     if flags.certificate is not None:
-        certificates["certificates"] = [read_own_certificate(flags.certificate)]
+        proofs["certificates"] = [read_own_certificate(flags.certificate)]
         methods.append("self_signed_tls_client_auth")
     auth: list[str] = flags.auth or methods or _USUAL_AUTH[flags.kind]
     table: Table = {
@@ -235,10 +241,27 @@ def _application(flags: Namespace) -> tuple[Table, Secret | None]:
         "grants": flags.grant or grants,
         "auth": auth,
         "callbacks": callbacks,
-        **certificates,
+        **proofs,
     }
     has_secret = any(method.startswith("client_secret") for method in auth)
     return table, new_client_secret() if has_secret else None
+
+
+def _read_public_key(file: Path) -> dict[str, object]:
+    """Return the JWK of a file.
+
+    Raises:
+        Misuse: It cannot be read, or is no public key.
+    """
+    from keyfob.jose.keys import PublicKey  # noqa: PLC0415  cryptography is slow to import
+
+    try:
+        return PublicKey.find_jwk(file.read_bytes())
+    except OSError as problem:
+        raise Misuse(f"{file} cannot be read: {problem.strerror}") from None
+    except Malformed:
+        hint = "Of a private key, the public one is made by: openssl pkey -in FILE -pubout"
+        raise Misuse(f"{file} is not a public key in PEM or a JWK", hint=hint) from None
 
 
 def _default(family: RegistrationKind, column: str) -> object:

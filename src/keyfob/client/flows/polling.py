@@ -22,8 +22,8 @@ from keyfob.protocol.device import NumberAsked, read_number
 from keyfob.protocol.grants import DeviceCodeGrant, Grant
 from keyfob.protocol.http import Response, media_type
 from keyfob.protocol.oauth_error import (
-    ACCESS_DENIED,
     AUTHORIZATION_PENDING,
+    DECLINED,
     EXPIRED_TOKEN,
     INVALID_CLIENT,
     INVALID_GRANT,
@@ -44,7 +44,7 @@ PAD: Final = 1.2
 _REQUEST_TIMEOUT: Final = 408
 # These end a login with any status: some servers send them with 429 or 5xx.
 _FINAL: Final = frozenset(
-    {ACCESS_DENIED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
+    {*DECLINED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
 )
 _ENDED: Final = "the server ended the login"
 UNAUTHORIZED_HINT: Final = "The client may not use the device flow, or the server does not know the client ID."
@@ -175,7 +175,7 @@ def _refuse(response: Response, what: str) -> NoReturn:
     """
     error = OAuthError.find(response)
     code = "" if error is None else error.error
-    if code == ACCESS_DENIED and what == _ENDED:
+    if code in DECLINED and what == _ENDED:
         raise LoginDeclined("the login was declined", oauth_code=code)
     if code == EXPIRED_TOKEN:
         raise TimedOut("the login was not approved in time", hint="Run the same command again.")

@@ -187,8 +187,10 @@ class Renewal(Storage):
         async with held:
             try:
                 done = await send(stored, refresh_token)
-            except LoginRequired:
+            except LoginRequired as problem:
                 newer = await self._load_newer(stored)
+                if newer is None and problem.oauth_code not in refresh.ENDED:
+                    raise
                 if newer is None:
                     ended = replace(stored, refresh_token=None, generation=stored.generation + 1)
                     await self._save_newest(stored, ended, slot)
