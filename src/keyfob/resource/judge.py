@@ -54,7 +54,7 @@ class PresentedToken:
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """What the API accepts from an issuer, and the issuer's keys. They verify no other issuer's tokens."""
+    """The policy for an issuer, and its keys. The keys verify no other issuer's tokens."""
 
     policy: Policy
     keys: KeySource
@@ -110,7 +110,7 @@ class Verifier:
             proofs: Validates DPoP proofs; without it, tokens that are bound to a key are refused.
             certificates: The header in which a trusted proxy sends client certificates.
             introspector: Asks about opaque tokens; without it, they are refused.
-            remember: The number of verified tokens to cache; 0 verifies each token anew.
+            remember: The number of verified tokens to cache; 0 verifies each token again.
             clock: Returns the time, aware, UTC.
         """
         self._issuers = {issuer.policy.issuer: issuer for issuer in issuers}

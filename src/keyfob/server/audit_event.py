@@ -19,7 +19,7 @@ OWN_PREFIX: Final = "keyfob_"  # of the codes that Auth0 does not have
 
 
 class Code(NamedTuple):
-    """What a code means, and the `outcome` of its events."""
+    """The meaning of a code, and the `outcome` of its events."""
 
     outcome: Result
     means: str

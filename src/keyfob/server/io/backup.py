@@ -37,7 +37,7 @@ _PIECE: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup contains.
+    """The manifest of a backup.
 
     Attributes:
         keyfob: The version that made it.

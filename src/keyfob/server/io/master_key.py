@@ -29,7 +29,7 @@ _NAME_BYTES: Final = 8
 _NAME: Final = re.compile(r"[0-9a-f]{16}\Z")
 _MOST_BYTES: Final = 4096
 _UNSAFE: Final = (
-    0o037  # a group may read it, as in a container whose user is another; nobody else may, and none may write
+    0o037  # a group may read it, as in a container with another user; others may not, and only the owner may write
 )
 _HEX: Final = re.compile(rb"[0-9a-fA-F]{64}\Z")
 _FORMS: Final = "Use file:PATH, env:NAME, credential:NAME, or 'command:PROGRAM ARGUMENTS'."

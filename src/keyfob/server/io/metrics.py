@@ -166,7 +166,7 @@ class _Timer:
 
 
 class _State(Collector):
-    """What is read at a scrape."""
+    """The values that a scrape reads."""
 
     def __init__(self, site: Site, lost_events: Callable[[], int]) -> None:
         self._site = site

@@ -1,4 +1,4 @@
-"""GET and POST /account: users see and change what is theirs, and sign out apps, devices and browsers.
+"""GET and POST /account: users see and change their profile, and sign out apps, devices and browsers.
 
 OWASP ASVS 6.2.2, 6.2.3, 7.4.3, 7.5.2; NIST SP 800-63B-4 §4.
 """
@@ -129,7 +129,7 @@ async def act(site: Site, request: Request) -> Response:
 
 
 async def _load(site: Site, browser: BrowserRequest) -> _Account | None:
-    """Return the records of the user who is logged in, or None if nobody is."""
+    """Return the records of the user who is logged in, or None if there is none."""
     record, now = browser.record, site.now()
     if record is None:
         return None
@@ -230,7 +230,7 @@ async def _end_others(transaction: Transaction, session: BrowserSession, fresh: 
 
 
 async def _remove_factor(act: _Act) -> Response:
-    """Remove a second factor. Recovery codes go with the last one that they stand in for."""
+    """Remove a second factor. With the last one, its recovery codes are removed too."""
     site, user_id, chosen = act.site, act.account.user.user_id, act.fields.optional_text("id")
 
     async def remove(transaction: Transaction) -> bool:

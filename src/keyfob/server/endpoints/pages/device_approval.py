@@ -79,9 +79,9 @@ def _unlinked(claimed: str) -> str:
 
 
 def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
-    """Send the user an e-mail about a new device after the response, if the client's rules want it and mail is set up.
+    """After the response, e-mail the user about a new device if the client's rules require it and mail is set up.
 
-    A failure is written to the audit log only: the approval stands.
+    A failure is only written to the audit log; the approval remains valid.
     """
     site.after_response(partial(_tell, site, request, device_hash, link))
 
