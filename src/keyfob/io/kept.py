@@ -18,7 +18,7 @@ _LONGEST_NOTE = 256
 
 
 def is_sealed(content: bytes) -> bool:
-    """Whether a vault entry is encrypted. Inside a JSON string the quotes would be escaped."""
+    """Whether a vault entry is encrypted: the member's name cannot occur within a string, where its quotes are escaped."""
     return b'"sealed"' in content
 
 

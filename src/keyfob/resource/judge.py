@@ -157,7 +157,7 @@ class Verifier:
     def _begin(
         self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None
     ) -> Principal | Denial | _Begun:
-        """Return the caller or the answer to give, if the issuer need not be asked for it."""
+        """Return the caller or the denial, if no request to the issuer is needed."""
         presented = read_token(request, self._challenges)
         if not isinstance(presented, PresentedToken):
             return presented or self._challenges.missing(_scopes(needs))
@@ -186,7 +186,7 @@ class Verifier:
         return self._answer(found, presented, request, needs, certificate, now)
 
     async def _finish(self, begun: _Begun, wait: Wait) -> Principal | Denial:
-        """Ask the issuer, and return the caller or the answer to give.
+        """Ask the issuer, and return the caller or the response to send.
 
         Args:
             begun: What `_begin` returned.

@@ -69,7 +69,7 @@ async def log_in(
     Raises:
         LoginRequired: There is no user here.
         LoginDeclined: The user declined.
-        TimedOut: The user did not answer in time.
+        TimedOut: The login was not approved in time.
         Refused: The server refuses; code `flow-unavailable` if it supports no flow.
         Malformed: A response violates the protocol.
         Unreachable: There is no response.

@@ -1,7 +1,8 @@
 """The scope and parameters of a user's login, and the fallbacks if the server refuses them (RFC 6749 §3.3, RFC 9126).
 
-keyfob adds scopes by itself, and sends the authorization request unpushed. Some servers refuse that to some clients,
-which no metadata tells. Such a refusal is answered by another try with less, and remembered for this issuer and client.
+keyfob adds scopes by itself, and does not push the authorization request. Some servers refuse that to some clients,
+without a sign in their metadata. The login is then tried again without it, and the refusal is stored for this issuer
+and client.
 """
 
 from __future__ import annotations

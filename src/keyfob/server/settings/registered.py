@@ -182,7 +182,13 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class ApiGrant:
-    """The scopes that a client has at an API: Auth0's client grant."""
+    """The scopes that a client has at an API: Auth0's client grant.
+
+    Attributes:
+        client_id: The client.
+        audience: The API's identifier.
+        scopes: The scopes for the client credentials grant; () permits a token without scope.
+    """
 
     client_id: str
     audience: str
@@ -200,7 +206,12 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A directory of users. `allows_password` applies to the password grants, not to the login page."""
+    """A user directory. Auth0 calls it a database connection.
+
+    Attributes:
+        name: Its name, as the `realm` of a password grant.
+        allows_password: Whether the password grants may use it; the login page always may.
+    """
 
     name: str = DEFAULT_CONNECTION
     allows_password: bool = False
