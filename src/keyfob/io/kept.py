@@ -18,7 +18,7 @@ _LONGEST_NOTE = 256
 
 
 def is_sealed(content: bytes) -> bool:
-    """Whether a vault entry is encrypted: the member's name cannot occur within a string, where its quotes are escaped."""
+    """Whether a vault entry is encrypted. Within a JSON string, the quotes of the searched name would be escaped."""
     return b'"sealed"' in content
 
 
