@@ -1,4 +1,4 @@
-"""GET and POST /account: users see and change what is theirs, and sign out apps, devices and browsers.
+"""GET and POST /account: users see and change their profile, and sign out apps, devices and browsers.
 
 OWASP ASVS 6.2.2, 6.2.3, 7.4.3, 7.5.2; NIST SP 800-63B-4 §4.
 """
@@ -254,7 +254,7 @@ async def end_others(transaction: Transaction, session: BrowserSession, fresh: B
 
 
 async def _remove_factor(act: _Act) -> Response:
-    """Remove a second factor. Recovery codes go with the last one that they stand in for."""
+    """Remove a second factor. With the last one, its recovery codes are removed too."""
     site, user_id, chosen = act.site, act.account.user.user_id, act.fields.optional_text("id")
 
     async def remove(transaction: Transaction) -> Authenticator | None:
