@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keyfob.client.io.state.capability_files import CapabilityFiles
+from keyfob.client.io.state_files import CapabilityFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.server_capabilities import ServerCapabilities
 from keyfob.login import App, Source

@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from keyfob.cli import output
 from keyfob.guard import Policy
+from keyfob.jose.tokens import looks_signed, peek
+from keyfob.protocol.claims import AT_JWT, OF_ACCESS_TOKENS, is_like_id_token
+from keyfob.protocol.secret import Secret
 from keyfob.resource.explain import Check, Explanation
-from keyfob.resource.token_kind import TokenKind
 
+TokenKind = Literal["access-token", "id-token", "signed", "encrypted", "opaque"]
 KINDS: Final[dict[TokenKind, str]] = {
     "access-token": "an access token: a signed JWT",
     "id-token": "an ID token: it tells a program who logged in, and is for no API",
@@ -180,3 +183,38 @@ def _moment(when: datetime, now: datetime) -> str:
 
 def _time_members(when: datetime, now: datetime) -> dict[str, object]:
     return {"at": output.instant(when), "in_seconds": int((when - now).total_seconds())}
+
+
+_ACCESS: Final = frozenset({AT_JWT, f"application/{AT_JWT}"})
+_PLAIN: Final = frozenset({"", "jwt", "application/jwt"})
+_OF_USERS: Final = frozenset({"email", "name", "picture"})
+
+
+def kind_of(token: Secret, client_id: str | None = None) -> TokenKind:
+    """Return the likely kind. The token is not verified, and no check depends on this.
+
+    Args:
+        token: Without its scheme.
+        client_id: A known client: a token whose only audience is this client is an ID token.
+
+    Returns:
+        "signed" for a JWT of another `typ`, such as a DPoP proof; "opaque" for all that only the issuer can read,
+        nonsense included.
+    """
+    header, claims = peek(token)
+    if header is None or not isinstance(header.values.get("alg"), str):
+        return "opaque"
+    if not looks_signed(token):
+        return "encrypted" if "enc" in header.values else "opaque"
+    written = header.values.get("typ", "")
+    token_type = written.lower() if isinstance(written, str) else "?"
+    if token_type in _ACCESS:
+        return "access-token"
+    if token_type not in _PLAIN:
+        return "signed"
+    names = frozenset[str]() if claims is None else claims.values.keys()
+    audience = None if claims is None else claims.values.get("aud")
+    is_for_client = client_id is not None and audience in (client_id, [client_id])
+    if names.isdisjoint(OF_ACCESS_TOKENS) and (is_for_client or names & _OF_USERS or is_like_id_token(names)):
+        return "id-token"
+    return "access-token"

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from keyfob.client.io.terminal.terminal import Terminal
-from keyfob.client.model.flow_names import read_flow_name
-from keyfob.client.model.printable import printable
+from keyfob.client.model.display import printable
+from keyfob.client.model.profile import read_flow_name
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin, greeting
 from keyfob.client.session import report

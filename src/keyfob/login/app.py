@@ -6,8 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from keyfob.client.model.account_mismatch import accept_any, keep_account
-from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.assurance import ANY_LOGIN, Assurance, accept_any, keep_account
 from keyfob.lazy import LazyModule
 from keyfob.login.several_logins import SeveralLogins
 from keyfob.run import run
@@ -23,20 +22,17 @@ if TYPE_CHECKING:
     from keyfob.client.io.terminal.terminal import Terminal
     from keyfob.client.io.vault import files as vault_files
     from keyfob.client.io.vault import named_logins, seals, vault_file
-    from keyfob.client.model import certificate as certificates
+    from keyfob.client.model import credential as credentials
     from keyfob.client.model import presets, storage_choice
     from keyfob.client.model import profile as profiles
-    from keyfob.client.model.certificate import CertificateFiles
-    from keyfob.client.model.credential import Credential
-    from keyfob.client.model.flow_names import FlowName
+    from keyfob.client.model.credential import CertificateFiles, Credential
     from keyfob.client.model.notices import Notice
     from keyfob.client.model.pending_login import PendingLogin
-    from keyfob.client.model.profile import Dpop, Profile
-    from keyfob.client.model.question import Question
+    from keyfob.client.model.profile import Dpop, FlowName, Profile
     from keyfob.client.model.source import AssertionAudience, IdentityUse, Source
     from keyfob.client.model.step_up import StepUp
     from keyfob.client.model.stored_login import StoredLogin
-    from keyfob.client.ports import Vault, World
+    from keyfob.client.ports import Question, Vault, World
     from keyfob.client.session.login import Login
     from keyfob.io import key_pair
     from keyfob.login import parts, settings_file
@@ -47,7 +43,7 @@ if TYPE_CHECKING:
     from keyfob.protocol.secret import Secret
 else:  # a program that imports App may never make one, and one that is made may never be used
     pathlib = LazyModule("pathlib")
-    certificates = LazyModule("keyfob.client.model.certificate")
+    credentials = LazyModule("keyfob.client.model.credential")
     presets = LazyModule("keyfob.client.model.presets")
     profiles = LazyModule("keyfob.client.model.profile")
     scope_sets = LazyModule("keyfob.protocol.scope")
@@ -167,7 +163,7 @@ class App(SeveralLogins):
             ca=None if ca is None else str(ca),
             assertion_audience=assertion_audience,
             dpop=dpop,
-            certificate=certificates.CertificateFiles.of(certificate, certificate_key),
+            certificate=credentials.CertificateFiles.of(certificate, certificate_key),
             login_command=login_command or ("" if name is None else f"{name} login"),
             program_name=name or "",
             has_exact_scope=exact_scopes,
@@ -356,8 +352,8 @@ class App(SeveralLogins):
         return parts.SystemWorld(notify, terminal=terminal, ask=ask, http=send, home=self._home)
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
-        if isinstance(source, certificates.CertificateFiles):
-            return certificates.Certificate(key_pair.KeyPair.of(source.certificate, source.key).thumbprint())
+        if isinstance(source, credentials.CertificateFiles):
+            return credentials.Certificate(key_pair.KeyPair.of(source.certificate, source.key).thumbprint())
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
         return read_credential(source, None if self.profile.ca is None else pathlib.Path(self.profile.ca))

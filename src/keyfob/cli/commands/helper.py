@@ -13,7 +13,7 @@ from keyfob.cli.parser import sentence
 from keyfob.cli.tools.bound_login import find_bound
 from keyfob.cli.tools.exchange import HelperCall, HelperReply, read_stdin
 from keyfob.cli.tools.protocols import OPTIONS, PROTOCOLS, protocol_of
-from keyfob.client.io.state.tool_files import ToolFile
+from keyfob.client.io.origin_files import ToolFile
 from keyfob.errors import KeyfobError, Misuse
 from keyfob.login import App
 from keyfob.protocol.address import origin_of

@@ -12,11 +12,10 @@ from dataclasses import replace
 from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.first_login import complete, read_words
-from keyfob.cli.flags import add_json_flag, add_profile_flag, duration, port
-from keyfob.cli.login_flags import SOURCES
+from keyfob.cli.flags import SOURCES, add_json_flag, add_profile_flag, duration, port
 from keyfob.cli.profiles import ChosenProfile, app_of, check_subject, name_of, profile_of
 from keyfob.client.flows.given_token import LARGEST
-from keyfob.client.io.state.pending_files import PendingFiles
+from keyfob.client.io.state_files import PendingFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import NAMES
 from keyfob.client.model.profile import DPOP, command

@@ -21,7 +21,7 @@ from keyfob.cli.profiles import (
     stored_app,
 )
 from keyfob.cli.settings import Setting
-from keyfob.client.io.state.pending_files import PendingFiles
+from keyfob.client.io.state_files import PendingFiles
 from keyfob.client.io.vault.files import agent_socket
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault

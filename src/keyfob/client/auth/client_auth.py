@@ -9,8 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 from keyfob.client.auth.token_response import as_meant
-from keyfob.client.model.certificate import Certificate
-from keyfob.client.model.credential import Credential, PlatformToken, PrivateKey
+from keyfob.client.model.credential import Certificate, Credential, PlatformToken, PrivateKey
 from keyfob.client.ports import World
 from keyfob.protocol.client_authentication import TLS_METHODS, AuthMethod, Credentials
 from keyfob.protocol.grants import Grant, TokenRequest

@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from keyfob.client.model.certificate import read_claims
-from keyfob.client.model.credential import PlatformToken
+from keyfob.client.model.credential import PlatformToken, read_claims
 from keyfob.client.model.presets import ENTRA_EXCHANGE
 from keyfob.client.model.source import IdentityUse
 from keyfob.errors import Malformed, Misuse, Refused

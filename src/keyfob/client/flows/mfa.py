@@ -17,8 +17,7 @@ from keyfob.client.flows.polling import TokenPoll, poll
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import ApprovalAwaited, FactorRefused, RecoveryCodeMade
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.question import Question
-from keyfob.client.ports import World
+from keyfob.client.ports import Question, World
 from keyfob.errors import Malformed, Refused
 from keyfob.protocol.fields import read_json, read_json_list
 from keyfob.protocol.grants import Grant, MfaOobGrant, MfaOtpGrant, MfaRecoveryGrant

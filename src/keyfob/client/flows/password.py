@@ -13,8 +13,7 @@ from keyfob.client.auth.token_response import OK, read_tokens, refuse
 from keyfob.client.flows.mfa import prove_factor
 from keyfob.client.model.notices import PasswordWarned
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.question import Question
-from keyfob.client.ports import World
+from keyfob.client.ports import Question, World
 from keyfob.errors import Misuse, Refused
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.grants import PasswordGrant

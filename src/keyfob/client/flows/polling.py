@@ -15,8 +15,7 @@ from keyfob.client.auth.client_auth import OAuthClient, request_tokens
 from keyfob.client.auth.token_response import OK, SERVER_FAULT, TOO_MANY, refuse, take_tokens
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import NetworkTrouble, NumberRefused, SlowedDown, StillPending
-from keyfob.client.model.question import Question
-from keyfob.client.ports import World
+from keyfob.client.ports import Question, World
 from keyfob.errors import LoginDeclined, Malformed, TimedOut, Unreachable
 from keyfob.protocol.device import NumberAsked, read_number
 from keyfob.protocol.grants import DeviceCodeGrant, Grant

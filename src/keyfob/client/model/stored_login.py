@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from keyfob.client.model.certificate import bound_to
-from keyfob.client.model.file_version import check_version
+from keyfob.client.model.credential import bound_to
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.errors import Malformed
@@ -190,7 +189,7 @@ class StoredLogin:
             Malformed: It is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault")
-        check_version(fields, _READABLE)
+        fields.check_version(_READABLE)
         refresh, proof_key = fields.optional_text("refresh_token"), fields.optional_text("proof_key")
         return cls(
             issuer=fields.text("issuer"),

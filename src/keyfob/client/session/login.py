@@ -8,14 +8,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from keyfob.client.model.account_mismatch import (
+from keyfob.client.model.assurance import (
+    ANY_LOGIN,
     AcceptsLogin,
+    Assurance,
     MayReplaceAccount,
     accept_any,
     accept_any_account,
     keep_account,
 )
-from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import StoredLogin

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from keyfob.client.model.display import clock, instant
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.model.time_words import clock, instant
 from keyfob.client.session.freshness import LoginStatus, State
 
 if TYPE_CHECKING:

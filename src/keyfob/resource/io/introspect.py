@@ -19,8 +19,7 @@ from keyfob.protocol.introspection import IntrospectionAnswer, IntrospectionRequ
 from keyfob.protocol.secret import Secret
 from keyfob.resource.expiring_cache import ExpiringCache
 from keyfob.resource.introspected import Introspection, IntrospectionOutcome, believed_until, check_answer
-from keyfob.resource.io.fetch import fetch_metadata
-from keyfob.resource.io.shared_call import SharedCall
+from keyfob.resource.io.fetch import SharedCall, fetch_metadata
 from keyfob.resource.policy import Policy
 from keyfob.resource.ports import Clock, Sender
 from keyfob.resource.verify import Principal
