@@ -6,12 +6,13 @@ awaits the same coroutines over methods that suspend.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
+
+from keyfob.protocol.base64url import base64url
 
 if TYPE_CHECKING:  # a protocol needs its types for checkers only, and these load 60 classes
     from keyfob.client.model.callback import Callback
@@ -289,4 +290,4 @@ class Vault(Protocol):
 
 def random_word(world: World) -> str:
     """Return 43 unpredictable characters of the URL alphabet: a state, a nonce, a verifier (RFC 7636 §4.1)."""
-    return base64.urlsafe_b64encode(world.random(_WORD_BYTES)).rstrip(b"=").decode("ascii")
+    return base64url(world.random(_WORD_BYTES))

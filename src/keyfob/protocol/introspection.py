@@ -24,7 +24,7 @@ class IntrospectionRequest:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        return cls(Secret(fields.text("token")))
+        return cls(fields.secret("token"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from keyfob.client.auth.client_auth import OAuthClient, post
-from keyfob.client.auth.token_response import OK, refuse
+from keyfob.client.auth.token_response import refuse
 from keyfob.client.flows.polling import UNAUTHORIZED_HINT, TokenPoll, poll
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.moment import Moment
@@ -79,7 +79,7 @@ async def begin(
         verifier = Secret(random_word(world))
         request = replace(request, code_challenge=challenge_of(verifier), code_challenge_method=S256)
     response = await post(world, client, endpoint, request.write())
-    if response.status != OK:
+    if response.status != 200:
         refuse(response, "the server does not begin a device login", _HINTS.get(_code(response), ""))
     answer = DeviceAnswer.read(read_json(response.body, "device answer"))
     start = world.now()

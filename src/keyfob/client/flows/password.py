@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from keyfob.client.auth.client_auth import OAuthClient, request_tokens
-from keyfob.client.auth.token_response import OK, read_tokens, refuse
+from keyfob.client.auth.token_response import read_tokens, refuse
 from keyfob.client.flows.mfa import prove_factor
 from keyfob.client.model.notices import PasswordWarned
 from keyfob.client.model.profile import Profile
@@ -81,7 +81,7 @@ async def log_in(
         raise Refused("without a name and a password there is no login", hint="Run the same command again.")
     response = await request_tokens(world, client, metadata.token_endpoint, grant)
     del grant
-    if response.status == OK:
+    if response.status == 200:
         return read_tokens(response, "the server gives no tokens", client.token_types)
     error = OAuthError.find(response)
     if error is not None and error.error == _MFA_REQUIRED:

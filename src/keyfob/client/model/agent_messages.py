@@ -74,7 +74,7 @@ class AgentRequest:
             issuer=fields.optional_text("issuer"),
             client_id=fields.optional_text("client_id"),
             audience=fields.optional_text("audience"),
-            scope=Scope.read(fields.optional_text("scope") or ""),
+            scope=Scope.optional(fields) or Scope(),
         )
 
 

@@ -210,7 +210,7 @@ class Profile:
             fields.text("issuer"),
             fields.text("client_id"),
             fields.optional_text("audience"),
-            Scope.read(fields.optional_text("scope") or ""),
+            Scope.optional(fields) or Scope(),
             None if credential is None else Source.read(credential),
             is_machine=fields.values.get("is_machine") is True,
             is_resource=fields.values.get("is_resource") is True,

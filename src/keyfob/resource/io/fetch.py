@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from keyfob.errors import Malformed, Misuse
 from keyfob.io.http import sender_for
@@ -17,8 +17,6 @@ from keyfob.protocol.http import JSON, Request, Response
 from keyfob.protocol.metadata import ServerMetadata, well_known
 from keyfob.resource.ports import Sender
 
-_OK: Final = 200
-
 
 def get(address: str, send: Sender) -> Response:
     """Return the response, which has status 200.
@@ -28,7 +26,7 @@ def get(address: str, send: Sender) -> Response:
         Unreachable: There is no response.
     """
     response = send(Request("GET", address, (("accept", JSON),)))
-    if response.status != _OK:
+    if response.status != 200:
         raise Malformed("the issuer did not answer with its keys or metadata", code="metadata-missing")
     return response
 
