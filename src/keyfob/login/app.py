@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from keyfob.client.flows.choice import Choice
+    from keyfob.client.io import world as worlds
     from keyfob.client.io.agent import agent_vault
     from keyfob.client.io.http import connections
     from keyfob.client.io.terminal.terminal import Terminal
     from keyfob.client.io.vault import files as vault_files
-    from keyfob.client.io.vault import named_logins, seals, vault_file
+    from keyfob.client.io.vault import seals, vault_file
     from keyfob.client.model import credential as credentials
     from keyfob.client.model import presets, storage_choice
     from keyfob.client.model import profile as profiles
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from keyfob.client.model.step_up import StepUp
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.ports import Question, Vault, World
+    from keyfob.client.session import login as logins
     from keyfob.client.session.login import Login
     from keyfob.io import key_pair
-    from keyfob.login import parts, settings_file
+    from keyfob.login import session as sessions
+    from keyfob.login import settings_file
     from keyfob.login.session import Session
     from keyfob.protocol import scope as scope_sets
     from keyfob.protocol.http import Request, Response
@@ -50,12 +53,13 @@ else:  # a program that imports App may never make one, and one that is made may
     connections = LazyModule("keyfob.client.io.http.connections")
     key_pair = LazyModule("keyfob.io.key_pair")
     agent_vault = LazyModule("keyfob.client.io.agent.agent_vault")
-    named_logins = LazyModule("keyfob.client.io.vault.named_logins")
     seals = LazyModule("keyfob.client.io.vault.seals")
     storage_choice = LazyModule("keyfob.client.model.storage_choice")
     vault_file = LazyModule("keyfob.client.io.vault.vault_file")
     vault_files = LazyModule("keyfob.client.io.vault.files")
-    parts = LazyModule("keyfob.login.parts")
+    logins = LazyModule("keyfob.client.session.login")
+    sessions = LazyModule("keyfob.login.session")
+    worlds = LazyModule("keyfob.client.io.world")
     settings_file = LazyModule("keyfob.login.settings_file")
 
 
@@ -168,7 +172,7 @@ class App(SeveralLogins):
             program_name=name or "",
             has_exact_scope=exact_scopes,
         )
-        self._home = named_logins.program_home(name) if name is not None and home is None else home
+        self._home = vault_files.program_home(name) if name is not None and home is None else home
         self.vault: Vault = vault or _vault_of(self._settings, self._home, store)
         self._world = world
         has_own_vault = vault is None and isinstance(self.vault, vault_file.FileVault)  # else an agent chooses
@@ -323,7 +327,7 @@ class App(SeveralLogins):
             step_up: Called when an API requires more scope, or a stronger or more recent login (RFC 9470).
                 `app.step_up` logs in again, and the call is then repeated. None returns the API's response.
         """
-        return parts.Session(self.login(self.find_world(notify), step_up=step_up))
+        return sessions.Session(self.login(self.find_world(notify), step_up=step_up))
 
     def make_quick(self) -> None:
         """Write the access token to the quick file that `keyfob token` reads first, unless the vault forbids that."""
@@ -334,7 +338,7 @@ class App(SeveralLogins):
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> Login:
         """Return the stored login over a World. Sessions and commands are built on it."""
-        return parts.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
+        return logins.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
     def find_world(
         self,
@@ -349,7 +353,7 @@ class App(SeveralLogins):
         def send(request: Request) -> Response:
             return connections.sender_of(self.profile)(request)
 
-        return parts.SystemWorld(notify, terminal=terminal, ask=ask, http=send, home=self._home)
+        return worlds.SystemWorld(notify, terminal=terminal, ask=ask, http=send, home=self._home)
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
         if isinstance(source, credentials.CertificateFiles):

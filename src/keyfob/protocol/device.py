@@ -132,7 +132,7 @@ class DeviceAnswer:
         if interval is not None and interval > LONGEST_INTERVAL:
             raise Malformed(f"{fields.what}: interval is out of range", field="interval")
         return cls(
-            device_code=fields.secret("device_code"),
+            device_code=Secret(fields.text("device_code")),
             user_code=fields.text("user_code"),
             # Google and early servers send verification_url.
             verification_uri=fields.optional_url("verification_uri") or fields.url("verification_url"),

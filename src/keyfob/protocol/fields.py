@@ -14,7 +14,6 @@ from urllib.parse import quote_plus, unquote_to_bytes
 from keyfob.errors import Malformed
 from keyfob.light import light_dataclass
 from keyfob.protocol.address import is_web_url
-from keyfob.protocol.secret import Secret
 
 # RFC 6749 §3.1 forbids repeated parameters; RFC 8707 §2 and RFC 8693 §2.1 exempt these two.
 REPEATABLE: Final = frozenset({"resource", "audience"})
@@ -71,14 +70,6 @@ class Fields:
         if not isinstance(found, str):
             raise self._wrong(name, "is not a string")
         return found or None
-
-    def secret(self, name: str) -> Secret:
-        """A required secret, which is not empty."""
-        return Secret(self.text(name))
-
-    def optional_secret(self, name: str) -> Secret | None:
-        found = self.optional_text(name)
-        return None if found is None else Secret(found)
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings; () if absent."""

@@ -221,15 +221,24 @@ def _text(scope: Scope | None) -> str | None:
     return None if scope is None else scope.write()
 
 
+def _secret(fields: Fields, name: str) -> Secret:
+    return Secret(fields.text(name))
+
+
+def _optional_secret(fields: Fields, name: str) -> Secret | None:
+    found = fields.optional_text(name)
+    return None if found is None else Secret(found)
+
+
 def _read_code(fields: Fields) -> Grant:
-    code, verifier = fields.secret("code"), fields.optional_secret("code_verifier")
+    code, verifier = _secret(fields, "code"), _optional_secret(fields, "code_verifier")
     return AuthorizationCodeGrant(code, fields.optional_text("redirect_uri"), verifier)
 
 
 def _read_password(fields: Fields) -> Grant:
     return PasswordGrant(
         username=fields.text("username"),
-        password=fields.secret("password"),
+        password=_secret(fields, "password"),
         target=Target.read(fields),
         scope=Scope.optional(fields),
         has_realm=fields.text("grant_type") == PASSWORD_REALM,
@@ -238,16 +247,16 @@ def _read_password(fields: Fields) -> Grant:
 
 
 def _read_oob(fields: Fields) -> Grant:
-    mfa_token, oob_code = fields.secret("mfa_token"), fields.secret("oob_code")
-    return MfaOobGrant(mfa_token, oob_code, fields.optional_secret("binding_code"))
+    mfa_token, oob_code = _secret(fields, "mfa_token"), _secret(fields, "oob_code")
+    return MfaOobGrant(mfa_token, oob_code, _optional_secret(fields, "binding_code"))
 
 
 def _read_exchange(fields: Fields) -> Grant:
-    actor_token, actor_token_type = fields.optional_secret("actor_token"), fields.optional_text("actor_token_type")
+    actor_token, actor_token_type = _optional_secret(fields, "actor_token"), fields.optional_text("actor_token_type")
     if (actor_token is None) != (actor_token_type is None):
         raise Malformed("token request: actor_token and its type come together", field="actor_token_type")
     return TokenExchangeGrant(
-        subject_token=fields.secret("subject_token"),
+        subject_token=_secret(fields, "subject_token"),
         subject_token_type=fields.text("subject_token_type"),
         target=Target.read(fields),
         scope=Scope.optional(fields),
@@ -263,14 +272,16 @@ _READERS: Final[dict[str, Callable[[Fields], Grant]]] = {
         Target.read(fields), Scope.optional(fields), fields.optional_text("organization")
     ),
     DEVICE_CODE: lambda fields: DeviceCodeGrant(
-        fields.secret("device_code"), fields.optional_secret("code_verifier"), fields.optional_secret("number")
+        _secret(fields, "device_code"), _optional_secret(fields, "code_verifier"), _optional_secret(fields, "number")
     ),
-    JWT_BEARER: lambda fields: JwtBearerGrant(fields.secret("assertion"), Target.read(fields), Scope.optional(fields)),
+    JWT_BEARER: lambda fields: JwtBearerGrant(
+        _secret(fields, "assertion"), Target.read(fields), Scope.optional(fields)
+    ),
     MFA_OOB: _read_oob,
-    MFA_OTP: lambda fields: MfaOtpGrant(fields.secret("mfa_token"), fields.secret("otp")),
-    MFA_RECOVERY_CODE: lambda fields: MfaRecoveryGrant(fields.secret("mfa_token"), fields.secret("recovery_code")),
+    MFA_OTP: lambda fields: MfaOtpGrant(_secret(fields, "mfa_token"), _secret(fields, "otp")),
+    MFA_RECOVERY_CODE: lambda fields: MfaRecoveryGrant(_secret(fields, "mfa_token"), _secret(fields, "recovery_code")),
     PASSWORD: _read_password,
     PASSWORD_REALM: _read_password,
-    REFRESH_TOKEN: lambda fields: RefreshGrant(fields.secret("refresh_token"), Scope.optional(fields)),
+    REFRESH_TOKEN: lambda fields: RefreshGrant(_secret(fields, "refresh_token"), Scope.optional(fields)),
     TOKEN_EXCHANGE: _read_exchange,
 }

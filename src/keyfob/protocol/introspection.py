@@ -24,7 +24,7 @@ class IntrospectionRequest:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        return cls(fields.secret("token"))
+        return cls(Secret(fields.text("token")))
 
 
 @dataclass(frozen=True, slots=True)

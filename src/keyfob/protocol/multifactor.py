@@ -92,4 +92,4 @@ class ChallengeRequest:
     @classmethod
     def read(cls, fields: Fields) -> Self:
         kinds = tuple((fields.optional_text("challenge_type") or "").split())
-        return cls(fields.secret("mfa_token"), kinds, fields.optional_text("authenticator_id"))
+        return cls(Secret(fields.text("mfa_token")), kinds, fields.optional_text("authenticator_id"))

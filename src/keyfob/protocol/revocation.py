@@ -22,4 +22,4 @@ class RevocationRequest:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        return cls(fields.optional_text("client_id") or "", fields.secret("token"))
+        return cls(fields.optional_text("client_id") or "", Secret(fields.text("token")))

@@ -70,12 +70,12 @@ class TokenAnswer:
             raise Malformed(f"token answer: token_type is not {' or '.join(token_types)}", field="token_type")
         scope = fields.values.get("scope")
         return cls(
-            access_token=fields.secret("access_token"),
+            access_token=Secret(fields.text("access_token")),
             token_type=token_type,
             expires_in=fields.optional_seconds("expires_in"),
             scope=None if scope is None else Scope.read(fields.optional_text("scope") or ""),
-            refresh_token=fields.optional_secret("refresh_token"),
-            id_token=fields.optional_secret("id_token"),
+            refresh_token=_optional_secret(fields, "refresh_token"),
+            id_token=_optional_secret(fields, "id_token"),
             issued_token_type=fields.optional_text("issued_token_type"),
             refresh_expires_in=_refresh_life(fields),
         )
@@ -98,3 +98,8 @@ def _life(fields: Fields, name: str) -> timedelta | None:
     with suppress(Malformed):
         return fields.optional_seconds(name)
     return None
+
+
+def _optional_secret(fields: Fields, name: str) -> Secret | None:
+    found = fields.optional_text(name)
+    return None if found is None else Secret(found)

@@ -63,6 +63,7 @@ class PendingLogin:
         fields = read_json(kept.reveal(), "pending login")
         ends = fields.time("deadline")
         left = ends - moment.wall
+        verifier = fields.optional_text("verifier")
         shown = CodeShown(
             fields.text("user_code"),
             fields.url("verification_uri"),
@@ -73,8 +74,8 @@ class PendingLogin:
         return cls(
             Profile.read(name, fields.text("profile").encode()),
             fields.url("token_endpoint"),
-            fields.secret("device_code"),
-            fields.optional_secret("verifier"),
+            Secret(fields.text("device_code")),
+            None if verifier is None else Secret(verifier),
             fields.seconds("interval"),
             Moment(ends, moment.steady + left),
             shown,

@@ -190,17 +190,18 @@ class StoredLogin:
         """
         fields = read_json(raw, "vault")
         fields.check_version(_READABLE)
+        refresh, proof_key = fields.optional_text("refresh_token"), fields.optional_text("proof_key")
         return cls(
             issuer=fields.text("issuer"),
             client_id=fields.text("client_id"),
             audience=fields.optional_text("audience"),
             token_endpoint=fields.url("token_endpoint"),
             revocation_endpoint=fields.optional_url("revocation_endpoint"),
-            access_token=fields.secret("access_token"),
+            access_token=Secret(fields.text("access_token")),
             expires_at=fields.optional_time("expires_at"),
             scope=Scope.optional(fields) or Scope(),
             obtained_at=fields.time("obtained_at"),
-            refresh_token=fields.optional_secret("refresh_token"),
+            refresh_token=None if refresh is None else Secret(refresh),
             subject=fields.optional_text("subject"),
             person=fields.optional_text("person"),
             methods=tuple(name for name in (*AUTH_METHODS, *TLS_METHODS) if name in fields.texts("methods"))
@@ -208,7 +209,7 @@ class StoredLogin:
             generation=int(_number(fields, "generation", 10**9)),
             skew=timedelta(seconds=_number(fields, "skew", _LARGEST_SKEW)),
             token_type=fields.optional_text("token_type") or "Bearer",
-            proof_key=fields.optional_secret("proof_key"),
+            proof_key=None if proof_key is None else Secret(proof_key),
             auth_time=fields.optional_time("auth_time"),
             nonce=fields.optional_text("nonce"),
             refresh_until=fields.optional_time("refresh_until"),

@@ -179,7 +179,7 @@ class BrowserLogin:
         Raises:
             Malformed: They are not those of a login.
         """
-        step, goal = fields.text("step"), fields.optional_text("goal")
+        step, goal, recovery = fields.text("step"), fields.optional_text("goal"), fields.optional_text("recovery_code")
         status, count = fields.values.get("status"), fields.values.get("count")
         if step not in get_args(Step):
             raise Malformed("page: step is unknown", field="step")
@@ -194,7 +194,7 @@ class BrowserLogin:
             session_hash=_read(fields, "session"),
             user_id=fields.optional_text("user") or "",
             factor_hash=_read(fields, "factor"),
-            recovery_code=fields.optional_secret("recovery_code"),
+            recovery_code=None if recovery is None else Secret(recovery),
             answer=_mapping(fields, "answer"),
             email=fields.optional_text("email") or "",
             name=fields.optional_text("name") or "",
