@@ -34,7 +34,7 @@ MAY_REVEAL = {
     "client/io/state_files.py",  # stores a pending login for another process
     "client/flows/given_token.py",  # parses the token on stdin
     "client/flows/password.py",  # the typed name
-    "client/model/pending_login.py",  # the same
+    "client/model/login_state.py",  # the same
     "client/io/vault/vault_file.py",  # writes the access token into the quick file
     "client/auth/dpop.py",  # the key from the vault, and proofs in their header
     "client/session/login.py",  # the access token in the Authorization header

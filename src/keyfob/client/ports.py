@@ -16,10 +16,9 @@ from keyfob.protocol.base64url import base64url
 
 if TYPE_CHECKING:  # a protocol needs its types for checkers only, and these load 60 classes
     from keyfob.client.model.callback import Callback
-    from keyfob.client.model.lock_holder import LockHolder
+    from keyfob.client.model.login_state import LockHolder, ServerCapabilities
     from keyfob.client.model.moment import Moment
     from keyfob.client.model.notices import Notice
-    from keyfob.client.model.server_capabilities import ServerCapabilities
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.model.surroundings import Surroundings
     from keyfob.protocol.http import Request, Response

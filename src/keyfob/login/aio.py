@@ -25,8 +25,8 @@ from keyfob.client.model.assurance import (
     accept_any,
     keep_account,
 )
+from keyfob.client.model.login_state import PendingLogin
 from keyfob.client.model.notices import Notice
-from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin

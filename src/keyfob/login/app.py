@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from keyfob.client.model import presets, storage_choice
     from keyfob.client.model import profile as profiles
     from keyfob.client.model.credential import CertificateFiles, Credential
+    from keyfob.client.model.login_state import PendingLogin
     from keyfob.client.model.notices import Notice
-    from keyfob.client.model.pending_login import PendingLogin
     from keyfob.client.model.profile import Dpop, FlowName, Profile
     from keyfob.client.model.source import AssertionAudience, IdentityUse, Source
     from keyfob.client.model.step_up import StepUp

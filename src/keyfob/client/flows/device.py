@@ -12,9 +12,9 @@ from keyfob.client.auth.client_auth import OAuthClient, post
 from keyfob.client.auth.token_response import refuse
 from keyfob.client.flows.polling import UNAUTHORIZED_HINT, TokenPoll, poll
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.login_state import PendingLogin
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import CodeShown
-from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.profile import Profile
 from keyfob.client.ports import World, random_word
 from keyfob.errors import Refused

@@ -17,8 +17,8 @@ from keyfob.client.flows.logout import log_out
 from keyfob.client.flows.polling import poll_or
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.credential import Credential
+from keyfob.client.model.login_state import PendingLogin
 from keyfob.client.model.notices import FlowChosen, FlowRefused, NotBound, ScopeLeftOut, ScopeNarrowed
-from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.profile import KEYFOB_LOGIN, FlowName, InteractiveFlow, Profile
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import DeviceRequested, Pasted, Question, World

@@ -14,10 +14,8 @@ from pathlib import Path
 from keyfob.client.io.clocks import moment
 from keyfob.client.io.vault.files import home, make_folder, read_private, remove, sweep, write_private
 from keyfob.client.io.vault.lock import locked
-from keyfob.client.model.lock_holder import LockHolder
-from keyfob.client.model.pending_login import PendingLogin
+from keyfob.client.model.login_state import LockHolder, PendingLogin, ServerCapabilities
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.server_capabilities import ServerCapabilities
 from keyfob.errors import Malformed, Misuse, VaultUnavailable
 from keyfob.protocol.secret import Secret
 

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from keyfob.client.io import interruption, state_files
     from keyfob.client.io.terminal.listener import Listener
     from keyfob.client.model.callback import Callback
-    from keyfob.client.model.lock_holder import LockHolder
+    from keyfob.client.model.login_state import LockHolder, ServerCapabilities
     from keyfob.client.model.moment import Moment
     from keyfob.client.model.notices import Notice
-    from keyfob.client.model.server_capabilities import ServerCapabilities
     from keyfob.client.model.surroundings import Surroundings
     from keyfob.client.ports import Question
     from keyfob.io import http as shared_http
