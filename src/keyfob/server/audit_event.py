@@ -5,10 +5,11 @@ A field that a caller has typed is shortened and made one printable line. Where 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
+
+from keyfob.protocol.json_text import write_text
 
 Event = Mapping[str, object]
 Result = Literal["success", "failure", "notice"]
@@ -117,7 +118,6 @@ MEMBERS: Final[dict[str, str]] = {
     "operator": "the account at the operating system that ran the command",
 }
 _FIELDS: Final = tuple(MEMBERS)[4:]  # those that the caller of `write_event` knows
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each event
 
 
 def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]) -> dict[str, object]:
@@ -136,7 +136,7 @@ def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]
 
 def write_line(event: Event) -> str:
     """Return an event as JSON, on one line."""
-    return _ENCODE(event)
+    return write_text(event)
 
 
 def write_date(now: datetime) -> str:

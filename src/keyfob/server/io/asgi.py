@@ -190,10 +190,15 @@ async def _wait_until_left(receive: Receive) -> None:
 
 
 async def _write(response: Response, send: Send, *, has_body: bool) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    headers = [(_encoded_name(name), value.encode("latin-1")) for name, value in response.headers]
     headers.append((b"content-length", str(len(response.body)).encode("ascii")))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body if has_body else b""})
+
+
+@lru_cache(maxsize=64)  # all of them ours
+def _encoded_name(name: str) -> bytes:
+    return name.encode("latin-1")
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
