@@ -22,6 +22,7 @@ from keyfob.client.model.profile import DPOP, command
 from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
 from keyfob.client.model.stored_login import greeting
 from keyfob.client.session.login import is_other_client
+from keyfob.client.session.report import account_question
 from keyfob.client.session.storage import refuse_other
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut, VaultUnavailable
 from keyfob.login import App, Assurance, Notice, Profile, StoredLogin
@@ -310,8 +311,7 @@ def _account_switch(
             return True
         if flags.json or not output.has_user():
             return False
-        names = [stored.person or stored.subject or "?" for stored in (before, after)]
-        return output.agreed(f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?")
+        return output.agreed(account_question(before, after))
 
     return may_replace_account
 

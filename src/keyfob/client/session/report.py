@@ -32,6 +32,12 @@ def display_name(stored: StoredLogin, *, is_machine: bool) -> str:
     return stored.person or stored.subject or itself or "(the issuer does not say who)"
 
 
+def account_question(before: StoredLogin, after: StoredLogin) -> str:
+    """Return the question whether the login of another user may replace the stored one."""
+    names = [stored.person or stored.subject or "?" for stored in (before, after)]
+    return f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?"
+
+
 def user_members(stored: StoredLogin, *, renews: bool) -> dict[str, object]:
     """Return the user of a login as JSON members."""
     return {
