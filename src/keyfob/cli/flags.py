@@ -11,13 +11,20 @@ from pathlib import Path
 from typing import Final
 
 from keyfob.client.model.callback import Callback
+from keyfob.client.model.source import Source
 from keyfob.errors import Misuse
-from keyfob.login import Source
 
 _LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd]?)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LAST_PORT: Final = 65535
 _MOST_WORKERS: Final = 256
+SOURCES: Final = (
+    Source("secret", "env", ""), Source("secret", "file", ""), Source("secret", "keyring", ""),
+    Source("key", "env", ""), Source("key", "file", ""), Source("key", "keyring", ""),
+)  # fmt: skip
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+# A value of this form is a key or a token, not the name of a file, variable or keyring entry.
+_SECRET_VALUE: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
 
 
 def add_profile_flag(parser: ArgumentParser) -> None:
@@ -70,15 +77,6 @@ def add_master_key_flag(parser: ArgumentParser) -> None:
     parser.add_argument("--master-key", metavar="SOURCE", help="where the tenant's master key is: file:PATH, env:NAME, "
                         "credential:NAME (systemd) or 'command:PROGRAM ARGUMENTS' (KEYFOB_MASTER_KEY; default: a file "
                         "in the platform's configuration folder)")  # fmt: skip
-
-
-SOURCES: Final = (
-    Source("secret", "env", ""), Source("secret", "file", ""), Source("secret", "keyring", ""),
-    Source("key", "env", ""), Source("key", "file", ""), Source("key", "keyring", ""),
-)  # fmt: skip
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-# A value of this form is a key or a token, not the name of a file, variable or keyring entry.
-_SECRET_VALUE: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
 
 
 def find_credential(flags: Namespace) -> Source | None:

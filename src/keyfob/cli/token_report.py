@@ -28,6 +28,11 @@ _MARKS: Final = {True: "ok", False: "NO", None: "?"}
 _TIMES: Final = frozenset({"exp", "iat", "nbf", "auth_time", "updated_at"})
 _LONGEST: Final = 300
 _LATEST: Final = 253402300799  # the end of the year 9999
+# In a policy for an issuer or audience that is unknown. The address never resolves (RFC 6761 §6.4).
+UNKNOWN: Final = "https://nobody.invalid/"
+_ACCESS: Final = frozenset({AT_JWT, f"application/{AT_JWT}"})
+_PLAIN: Final = frozenset({"", "jwt", "application/jwt"})
+_OF_USERS: Final = frozenset({"email", "name", "picture"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +112,6 @@ def members(report: TokenReport) -> dict[str, object]:
     }
 
 
-# In a policy for an issuer or audience that is unknown. The address never resolves (RFC 6761 §6.4).
-UNKNOWN: Final = "https://nobody.invalid/"
-
-
 def _judgement(report: TokenReport) -> Iterator[str]:
     yield "checks of an API"
     for name, value in (("issuer", report.policy.issuer), ("audience", report.policy.audience)):
@@ -183,11 +184,6 @@ def _moment(when: datetime, now: datetime) -> str:
 
 def _time_members(when: datetime, now: datetime) -> dict[str, object]:
     return {"at": output.instant(when), "in_seconds": int((when - now).total_seconds())}
-
-
-_ACCESS: Final = frozenset({AT_JWT, f"application/{AT_JWT}"})
-_PLAIN: Final = frozenset({"", "jwt", "application/jwt"})
-_OF_USERS: Final = frozenset({"email", "name", "picture"})
 
 
 def kind_of(token: Secret, client_id: str | None = None) -> TokenKind:

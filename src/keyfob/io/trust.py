@@ -22,6 +22,7 @@ T = TypeVar("T")
 _OTHERS: Final = 0o077
 _WORLD: Final = 0o007
 _WRAPPERS: Final = ("wrap_socket", "wrap_bio")  # every library starts a connection with one of them
+_LARGEST: Final = 4 * 1024 * 1024
 
 
 def certify(context: ssl.SSLContext, pair: KeyPair) -> None:
@@ -94,9 +95,6 @@ def _check_expiry(path: Path, der: bytes) -> None:
     if ends <= datetime.now(UTC):
         hint = "Get a new one from whoever gave it to you, or look at this machine's clock."
         refuse(f"the certificate in {path} has expired on {ends:%Y-%m-%d}", hint)
-
-
-_LARGEST: Final = 4 * 1024 * 1024
 
 
 def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:

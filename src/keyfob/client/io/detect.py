@@ -40,6 +40,7 @@ _SYSTEMS: Final = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 _NO: Final = frozenset({"", "0", "false", "no"})
 # Programs that open Windows' browser from WSL, the best first.
 WSL_OPENERS: Final = ("wslview", "powershell.exe", "explorer.exe")
+_TIMEOUT_S = 10
 
 
 def look_around(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Surroundings:
@@ -132,9 +133,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-_TIMEOUT_S = 10
 
 
 def open_browser(address: str, surroundings: Surroundings) -> bool:

@@ -15,6 +15,8 @@ from keyfob.errors import Misuse, VaultUnavailable
 from keyfob.io import bound_origins
 from keyfob.io.bound_origins import Bound
 
+_MOST = 200  # 64 KiB is what the quick path reads
+
 
 class OriginFiles:
     """The origins of each login; another issuer, client or API under its name is another login. No method raises."""
@@ -58,9 +60,6 @@ def login_key(profile: Profile) -> str:
     """Return the name of a login for files: another issuer, client or API under the same profile name is another."""
     members = (profile.name, profile.issuer, profile.client_id, profile.audience or "")
     return hashlib.sha256("\n".join(members).encode()).hexdigest()[:32]
-
-
-_MOST = 200  # 64 KiB is what the quick path reads
 
 
 class ToolFile:

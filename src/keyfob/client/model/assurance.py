@@ -12,6 +12,10 @@ if TYPE_CHECKING:  # `from keyfob.login import App` loads this module
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.protocol.fields import Fields
 
+# Called with the stored login and the new one, on an account mismatch.
+MayReplaceAccount = Callable[["StoredLogin", "StoredLogin"], bool]
+AcceptsLogin = Callable[["StoredLogin"], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Assurance:
@@ -41,9 +45,6 @@ class Assurance:
 
 
 ANY_LOGIN = Assurance()
-# Called with the stored login and the new one, on an account mismatch.
-MayReplaceAccount = Callable[["StoredLogin", "StoredLogin"], bool]
-AcceptsLogin = Callable[["StoredLogin"], bool]
 
 
 def keep_account(_before: StoredLogin, _after: StoredLogin) -> bool:

@@ -21,6 +21,7 @@ from keyfob.protocol.secret import Secret
 MEMORY: Final = timedelta(days=30)
 UNPUSHED: Final = "unpushed request"  # an authorization request that was not pushed (RFC 9126)
 _SCOPE: Final = "scope "
+_LARGEST: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +131,6 @@ class PendingLogin:
             shown,
             Assurance.read(fields),
         )
-
-
-_LARGEST: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)

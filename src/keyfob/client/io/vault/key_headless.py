@@ -20,6 +20,11 @@ from keyfob.errors import VaultUnavailable
 from keyfob.io import systemd_creds
 from keyfob.io.kernel_keyring import USER_KEYRING, VAULT_KEY, KeyringSyscalls
 
+_SETPERM, _LINK, _UNLINK = 5, 8, 9
+# The possessor may do everything; this user's other sessions may view, read, search and unlink the key.
+_MODE: Final = 0x3F3F0000
+_LOST: Final = frozenset({errno.ENOKEY, errno.EKEYEXPIRED, errno.EKEYREVOKED})
+
 
 class SystemdCredential:
     """A file that systemd encrypts with the machine's own key or its TPM."""
@@ -73,12 +78,6 @@ class SystemdCredential:
         if done.returncode != 0:
             raise VaultUnavailable("systemd-creds does not seal anything for this user", code="key-absent")
         return done.stdout
-
-
-_SETPERM, _LINK, _UNLINK = 5, 8, 9
-# The possessor may do everything; this user's other sessions may view, read, search and unlink the key.
-_MODE: Final = 0x3F3F0000
-_LOST: Final = frozenset({errno.ENOKEY, errno.EKEYEXPIRED, errno.EKEYREVOKED})
 
 
 class KernelKeyring:

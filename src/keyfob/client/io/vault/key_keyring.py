@@ -22,6 +22,16 @@ T = TypeVar("T")
 
 LIMIT_SECONDS: Final = 3.0
 PERSON_SECONDS: Final = 90.0  # for typing the password that unlocks a keyring
+_LABEL: Final = "keyfob: the key of the vault"
+SERVICE: Final = "keyfob"
+ACCOUNT: Final = "vault key"
+# Named one by one: the library's own choice could be a plain file, or no storage at all.
+_BACKENDS: Final = {
+    "darwin": ("keyring.backends.macOS", "Keyring"),
+    "win32": ("keyring.backends.Windows", "WinVaultKeyring"),
+}
+# macOS: errSecInteractionNotAllowed, errSecAuthFailed, errSecUserCanceled. Windows: ERROR_NO_SUCH_LOGON_SESSION.
+_LOCKED: Final = frozenset({-25308, -25293, -128, 1312})
 
 
 def within(seconds: float, what: str, work: Callable[[], T]) -> T:
@@ -49,9 +59,6 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
     message = f"{what} does not answer (waited {seconds:.0f} s)"
     hint = "Unlock it, or see which places of the vault's key answer."
     raise VaultUnavailable(message, code="key-hung", hint=hint, flags="keyfob vault status")
-
-
-_LABEL: Final = "keyfob: the key of the vault"
 
 
 class SecretService:
@@ -108,17 +115,6 @@ class SecretService:
                 return work(bus)
 
         return within(patience + self._limit if may_ask else self._limit, "the keyring", run)
-
-
-SERVICE: Final = "keyfob"
-ACCOUNT: Final = "vault key"
-# Named one by one: the library's own choice could be a plain file, or no storage at all.
-_BACKENDS: Final = {
-    "darwin": ("keyring.backends.macOS", "Keyring"),
-    "win32": ("keyring.backends.Windows", "WinVaultKeyring"),
-}
-# macOS: errSecInteractionNotAllowed, errSecAuthFailed, errSecUserCanceled. Windows: ERROR_NO_SUCH_LOGON_SESSION.
-_LOCKED: Final = frozenset({-25308, -25293, -128, 1312})
 
 
 class Backend(Protocol):
