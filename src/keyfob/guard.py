@@ -141,7 +141,7 @@ class Guard:
             Misuse: The settings contradict each other, or one is unsafe.
         """
         if bool(policies) == bool(issuer or audience):
-            raise Misuse("a guard is given an issuer and an audience, or policies")
+            raise Misuse("a guard needs an issuer and an audience, or policies")
         trusted = policies or (Policy(issuer, audience, algorithms, profile, leeway),)
         self._requirements_of = _require.requirements_of  # once: it is called with each request
         self._verifier, self._published = _build.build(
@@ -245,5 +245,5 @@ class Guard:
 
     def _address(self) -> Published:
         if self._published is None:
-            raise Misuse("a guard has metadata when it has an address")
+            raise Misuse("a guard has metadata only if it has an address")
         return self._published

@@ -56,7 +56,7 @@ CASES: dict[str, Callable[[], TokenReport]] = {
     "late-and-elsewhere": lambda: found(
         MINT.saying({"aud": ["https://stock.example/", "x"], "exp": int(NOW.timestamp()) - 7200, "scope": "a b"})
     ),
-    "offline": lambda: found(MINT.good(), keys=None, keys_missing="nobody was asked, as --offline says"),
+    "offline": lambda: found(MINT.good(), keys=None, keys_missing="the keys were not fetched because of --offline"),
     "assumed": lambda: found(MINT.good(), assumed=("issuer", "audience")),
     "bound": lambda: found(MINT.saying({"cnf": {"jkt": "x" * 43}})),
     "id-token": lambda: found(

@@ -29,7 +29,9 @@ _SECRET_VALUE: Final = re.compile(r"\s*(-----BEGIN|\{|eyJ)|.*[\r\n]", re.DOTALL)
 
 def add_profile_flag(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--profile", metavar="NAME", help="which login (KEYFOB_PROFILE, .keyfob.toml, or keyfob profile use)"
+        "--profile",
+        metavar="NAME",
+        help="the login to use (default: KEYFOB_PROFILE, .keyfob.toml, or keyfob profile use)",
     )
 
 
@@ -40,7 +42,7 @@ def add_json_flag(parser: ArgumentParser) -> None:
 def port(text: str) -> int:
     """Parse a port for an argument parser."""
     if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
-        raise ArgumentTypeError(f"a port is a number up to {_LAST_PORT}")
+        raise ArgumentTypeError(f"a port is a number from 0 to {_LAST_PORT}")
     return int(text)
 
 
@@ -69,14 +71,20 @@ def duration(text: str, flag: str = "--min-ttl") -> timedelta:
     """
     found = _LENGTH.fullmatch(text)
     if found is None:
-        raise Misuse("a length of time is a number and s, m, h or d", hint=f"For example: {flag} 5m")
+        raise Misuse("a duration is a number and s, m, h or d", hint=f"For example: {flag} 5m")
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
 def add_master_key_flag(parser: ArgumentParser) -> None:
-    parser.add_argument("--master-key", metavar="SOURCE", help="where the tenant's master key is: file:PATH, env:NAME, "
-                        "credential:NAME (systemd) or 'command:PROGRAM ARGUMENTS' (KEYFOB_MASTER_KEY; default: a file "
-                        "in the platform's configuration folder)")  # fmt: skip
+    parser.add_argument(
+        "--master-key",
+        metavar="SOURCE",
+        help=(
+            "the tenant's master key: file:PATH, env:NAME, credential:NAME (systemd) or "
+            "'command:PROGRAM ARGUMENTS' (KEYFOB_MASTER_KEY; default: a file in the platform's "
+            "configuration folder)"
+        ),
+    )
 
 
 def find_credential(flags: Namespace) -> Source | None:
@@ -114,8 +122,10 @@ def refuse_secret_value(name: str, place: str) -> None:
         wrong = wrong or not all(name.rpartition("/")[::2])
     if wrong:
         raise Misuse(
-            "what stands there is not the place of a secret, key or token, such as a variable or a file",
-            hint="If it was the thing itself, others may have seen it: get a new one, and say where that lies.",
+            "this is not the location of a secret, key or token, such as a variable or a file",
+            hint=(
+                "If you typed the secret itself, other users may have seen it: get a new one, and pass its location."
+            ),
         )
 
 

@@ -96,9 +96,9 @@ class HttpSender:
             for piece in answer.iter_bytes():
                 body += piece
                 if len(body) > self._limits.largest:
-                    raise Malformed("the answer is too long")
+                    raise Malformed("the response is too large")
                 if time.monotonic() > end:
-                    raise Unreachable("no end of the answer in time", timed_out=True)
+                    raise Unreachable("the response was not complete in time", timed_out=True)
             found: Headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
             return Response(answer.status_code, found, bytes(body))
 

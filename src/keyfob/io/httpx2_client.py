@@ -72,20 +72,20 @@ def translated() -> Generator[None]:
     try:
         yield
     except httpx2.TimeoutException:
-        raise Unreachable("no answer in time", timed_out=True, hint="Try again.") from None
+        raise Unreachable("no response in time", timed_out=True, hint="Try again.") from None
     except (httpx2.ProxyError, httpx2.NetworkError) as problem:
         reason = _explain(problem)
         raise reason from None
     except httpx2.RemoteProtocolError as problem:
         if _ENDED in str(problem):
             # Some servers refuse a certificate in this way: asyncio's, for example.
-            hint, flags = "Try again. It may want a certificate of this program, or another one.", "--certificate FILE"
+            hint, flags = "Try again. It may require a client certificate, or another one.", "--certificate FILE"
             if _is_plain(problem):
-                hint, flags = "It may speak https only: try the same address with https://.", ""
-            raise Malformed("the server ended the connection without an answer", hint=hint, flags=flags) from None
-        raise Malformed("the answer is not HTTP as it should be") from None
+                hint, flags = "The server may support https only: try the same address with https://.", ""
+            raise Malformed("the server closed the connection without a response", hint=hint, flags=flags) from None
+        raise Malformed("the response is not valid HTTP") from None
     except (httpx2.DecodingError, httpx2.TooManyRedirects):
-        raise Malformed("the answer is not HTTP as it should be") from None
+        raise Malformed("the response is not valid HTTP") from None
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.CookieConflict):
         raise Malformed("the address cannot be used", field="url") from None
     except (httpx2.HTTPError, httpx2.StreamError, httpx2.SSEError) as problem:
@@ -107,7 +107,7 @@ def _explain(problem: httpx2.ProxyError | httpx2.NetworkError) -> KeyfobError:
 
 
 def _broken(problem: Exception) -> Unreachable:
-    return Unreachable(f"the connection broke ({type(problem).__name__})", hint="Try again.")
+    return Unreachable(f"the connection was lost ({type(problem).__name__})", hint="Try again.")
 
 
 def _url_of(problem: httpx2.RequestError) -> str:

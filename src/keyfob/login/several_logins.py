@@ -88,14 +88,17 @@ class SeveralLogins:
     @property
     def _suffix(self) -> str:
         if not self._may_choose:
-            raise Misuse("this program has one login", hint="Several need App(name=...), without profile= and vault=.")
+            raise Misuse(
+                "this program supports one login only",
+                hint="To allow several, use App(name=...) without profile= and vault=.",
+            )
         return self._settings.name.removeprefix(profiles.DEFAULT)
 
     def _profile_under(self, name: str) -> Profile:
         end = self._suffix
         if not _is_short_name(name):
             most = profiles.LONGEST_SHORT_NAME
-            raise Misuse(f"a login's name has letters, digits, dot, dash and underscore, at most {most}")
+            raise Misuse(f"a login's name consists of letters, digits, dots, dashes and underscores, {most} at most")
         return dataclasses.replace(self._settings, name=f"{name}{end}")
 
 

@@ -49,7 +49,7 @@ class Fields:
                 return
             if version > max(readable):
                 raise Malformed(f"{self.what}: written by another version of this program", field="version")
-        raise Malformed(f"{self.what}: it names no version that is known")
+        raise Malformed(f"{self.what}: its version is unknown")
 
     def has(self, name: str) -> bool:
         """Whether it is present; null and "" count as absent (RFC 6749 §3.1; Auth0's SDKs send nulls)."""

@@ -47,11 +47,12 @@ class Principal:
 
     @property
     def is_machine(self) -> bool:
-        """Whether a client calls for itself, without a user (RFC 9068 §2.2; `gty`, `@clients` at Auth0)."""
+        """Whether a client calls for itself, without a user (RFC 9068 §2.2, Auth0's `gty` and Entra's `idtyp`)."""
         return (
             self.subject == self.client_id
             or self.subject.endswith("@clients")
             or self.claims.get("gty") == "client-credentials"
+            or self.claims.get("idtyp") == "app"
         )
 
     @property

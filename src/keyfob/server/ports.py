@@ -57,6 +57,16 @@ class Passwords(Protocol):
 
     async def hash(self, password: Secret) -> str: ...
 
+    async def hash_new(self, password: Secret, check: Callable[[], None], network: str) -> str | None:
+        """Return the hash of a password that a user has chosen; None if too many are waiting, as at `verify`.
+
+        Args:
+            password: As typed.
+            check: Called first, off the event loop as well; what it raises is raised here.
+            network: Of the caller.
+        """
+        ...
+
     async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
         """Return whether a password matches; None if it was not checked, since too many are waiting.
 

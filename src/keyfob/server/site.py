@@ -194,11 +194,6 @@ class Site:
         """Do something after the response, whose time then tells nothing about it."""
         self.later.append(work)
 
-    async def do_later(self) -> None:
-        """Do what waits for the response."""
-        while self.later:
-            await self.later.pop()()
-
     def limited(self, limit: Limit, request: Request, *, code: str = "", **fields: str) -> None:
         """Count that a limit has refused a request.
 

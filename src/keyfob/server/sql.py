@@ -136,15 +136,14 @@ class SqlTransaction:
         )
         return await self._change(sql, user_id, client_id, renewable, _ALL, keep)
 
-    async def end_logins(self, user_id: str | None, keep_session: bytes = b"", *, client_id: str | None = None) -> int:
+    async def end_logins(self, user_id: str | None, *, client_id: str | None = None) -> int:
         """End all that a user's credentials have opened so far, in one client or in all. Return how many logins.
 
         That is every login, authorization code, approved device login, and password that waits for its second factor.
-        Without a client it is every browser session too, except the one with the hash `keep_session`.
+        Without a client it is every browser session too.
 
         Args:
             user_id: None: of all users.
-            keep_session: The hash of the session that stays.
             client_id: None: in all clients.
         """
         where, values = _where(user_id=user_id, client_id=client_id)
@@ -153,8 +152,7 @@ class SqlTransaction:
         for table in ("authorization_code", "mfa_login"):
             await self._change(f"DELETE FROM {table} WHERE {where}", *values)  # noqa: S608
         if client_id is None:
-            sql = f"DELETE FROM browser_session WHERE {where} AND session_hash <> ?"  # noqa: S608
-            ended += await self._change(sql, *values, keep_session)
+            ended += await self._change(f"DELETE FROM browser_session WHERE {where}", *values)  # noqa: S608
         return ended
 
     async def logins(

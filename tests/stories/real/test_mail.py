@@ -137,9 +137,9 @@ def test_a_mail_server_that_is_away_is_said_to_the_program_and_to_the_log(comman
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--mail-from a@example.com", "no mail server is named"),
-        ("--smtp-password there", "no mail server is named"),
-        ("--smtp smtp://mail.example.com", "the sender of e-mails is not named"),
+        ("--mail-from a@example.com", "there is no mail server"),
+        ("--smtp-password there", "there is no mail server"),
+        ("--smtp smtp://mail.example.com", "there is no sender for e-mails"),
         ("--smtp smtp://mail.example.com --mail-from nobody", "not one e-mail address"),
         ("--smtp smtp://post@mail.example.com --mail-from a@example.com", "takes a user and a password"),
         ("--smtp smtp://post@mail.example.com --mail-from a@b.example --smtp-password nowhere", "cannot be read"),

@@ -39,7 +39,7 @@ class PromptLine(NamedTuple):
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.epilog = "Prints nothing where nobody is logged in, unless the project's .keyfob.toml says who should be."
+    parser.epilog = "Prints nothing if there is no login, unless the project's .keyfob.toml requires an account."
 
 
 def run(flags: Namespace) -> int:

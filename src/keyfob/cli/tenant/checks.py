@@ -55,7 +55,7 @@ def _judge_places(path: str) -> Finding:
     try:
         open_places(path)
     except ImportError:
-        return Finding("places", "wrong", "places are set up, and the library for them is not installed",
+        return Finding("places", "wrong", "`places` is set, but the library for it is not installed",
                       'Run: pip install "keyfob[places]"')  # fmt: skip
     except OSError as problem:
         return Finding(

@@ -57,7 +57,7 @@ def find_bound(tool: str, url: str, named: str | None) -> App | None:
     ]
     if len(found) > 1 and found[0].name != chosen.value:
         names = ", ".join(sorted(profile.name for profile in found))
-        raise Misuse(f"several logins are for that address: {names}", hint="Set KEYFOB_PROFILE to one of them.")
+        raise Misuse(f"several logins are bound to this address: {names}", hint="Set KEYFOB_PROFILE to one of them.")
     return _app_of(found[0]) if found else None
 
 
@@ -79,7 +79,7 @@ def _app_of(profile: Profile) -> App:
 
 def _refuse_changed(tool: str, origin: str, name: str) -> NoReturn:
     raise Misuse(
-        f"the profile {name} is another login than the one that {tool} was set up with; its token was not sent",
+        f"the profile {name} now has another login than {tool} was set up with; its token was not sent",
         code="other-api",
-        hint=f"If it is for {origin} too, set {tool} up again: keyfob setup, with --profile {name}",
+        hint=f"To use it for {origin}, run keyfob setup for {tool} again, with --profile {name}",
     )

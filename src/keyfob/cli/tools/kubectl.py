@@ -28,12 +28,12 @@ class KubectlHelper(Helper):
         version = _member(info, "apiVersion")
         if version not in VERSIONS or _member(info, "kind") != "ExecCredential":
             raise Misuse(
-                "the kubeconfig asks for another version", hint=f"Its apiVersion is one of {', '.join(VERSIONS)}."
+                "the kubeconfig has an unsupported version", hint=f"Its apiVersion is one of {', '.join(VERSIONS)}."
             )
         server = _member(_member(_member(info, "spec"), "cluster"), "server")
         if not isinstance(server, str):
             raise Misuse(
-                "kubectl does not say which cluster asks", hint="Add to the user's exec: provideClusterInfo: true"
+                "kubectl does not send the cluster's address", hint="Add to the user's exec: provideClusterInfo: true"
             )
         return TokenWanted(server, {"version": str(version)})
 

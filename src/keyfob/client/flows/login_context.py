@@ -65,10 +65,10 @@ async def find(
     habits = habits_of(profile.issuer)
     is_by_code = profile.flow in {"browser", "paste"}
     if credential is None and habits.code_needs_secret and (habits.device_needs_secret or is_by_code):
-        what = "this issuer wants the program's secret, also where a program cannot keep one"
-        hint, flags = "Name the file or the variable that has it", "--secret-file PATH or --secret-env NAME"
+        what = "this issuer requires a client secret, even from a public client"
+        hint, flags = "Pass the file or the variable that contains it", "--secret-file PATH or --secret-env NAME"
         if not habits.device_needs_secret:
-            hint, flags = f"{hint}, or log in by a code, which needs none", f"{flags}; or --flow device"
+            hint, flags = f"{hint}, or log in with a code, which needs none", f"{flags}; or --flow device"
         raise Misuse(what, hint=f"{hint}.", flags=flags)
     metadata = await discover(world, profile)
     if credential is None and habits.code_needs_secret:

@@ -21,8 +21,8 @@ from keyfob.protocol.device import NumberAsked, read_number
 from keyfob.protocol.grants import DeviceCodeGrant, Grant
 from keyfob.protocol.http import Response, media_type
 from keyfob.protocol.oauth_error import (
-    ACCESS_DENIED,
     AUTHORIZATION_PENDING,
+    DECLINED,
     EXPIRED_TOKEN,
     INVALID_CLIENT,
     INVALID_GRANT,
@@ -42,10 +42,10 @@ SHORTEST_INTERVAL: Final = timedelta(seconds=1)  # for a server whose interval i
 PAD: Final = 1.2
 # These end a login with any status: some servers send them with 429 or 5xx.
 _FINAL: Final = frozenset(
-    {ACCESS_DENIED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
+    {*DECLINED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
 )
 _ENDED: Final = "the server ended the login"
-UNAUTHORIZED_HINT: Final = "The application must allow the device login, or the client id is not known there."
+UNAUTHORIZED_HINT: Final = "The client may not use the device flow, or the server does not know the client ID."
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ async def poll_or(
             if first is not None:
                 return first
             if pace.span() >= left:
-                raise TimedOut("the person did not answer in time", hint="Run the same command again.")
+                raise TimedOut("the login was not approved in time", hint="Run the same command again.")
         has_new_number = False
         try:
             response = await request_tokens(world, client, token_poll.token_endpoint, grant)
@@ -130,7 +130,7 @@ async def _ask_number(world: World, asked: NumberAsked) -> Secret:
     if asked.tries_left is not None:
         world.notify(NumberRefused(asked.tries_left))
     while True:
-        number = read_number(await world.ask(Question("number", "Approved. Now type the number that the page shows")))
+        number = read_number(await world.ask(Question("number", "Approved. Now type the number on the page")))
         if number is not None:
             return number
 
@@ -151,7 +151,7 @@ def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenP
         return pace
     if response.status >= 500 or response.status == 408 or _is_page(response):
         words = "nothing usable" if error is None else f"{error.error}: {error.description}".removesuffix(": ")
-        _tolerate(world, f"the server answered {response.status} and {words}", pace, token_poll)
+        _tolerate(world, f"the server responded with status {response.status}, {words}", pace, token_poll)
         return pace
     return _refuse(response, _ENDED)
 
@@ -159,7 +159,7 @@ def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenP
 def _tolerate(world: World, what: str, pace: _Pace, token_poll: TokenPoll) -> None:
     moment = world.now()
     if moment.wall >= token_poll.deadline.wall:
-        raise TimedOut(f"the codes have lapsed, and {what}", hint="Run the same command again.")
+        raise TimedOut(f"the codes have expired, and {what}", hint="Run the same command again.")
     world.notify(NetworkTrouble(what, pace.span()))
 
 
@@ -173,10 +173,10 @@ def _refuse(response: Response, what: str) -> NoReturn:
     """
     error = OAuthError.find(response)
     code = "" if error is None else error.error
-    if code == ACCESS_DENIED and what == _ENDED:
+    if code in DECLINED and what == _ENDED:
         raise LoginDeclined("the login was declined", oauth_code=code)
     if code == EXPIRED_TOKEN:
-        raise TimedOut("the person did not answer in time", hint="Run the same command again.")
+        raise TimedOut("the login was not approved in time", hint="Run the same command again.")
     is_unauthorized = code == UNAUTHORIZED_CLIENT
     refuse(response, what, UNAUTHORIZED_HINT if is_unauthorized else "")
 

@@ -111,7 +111,7 @@ class Renewal(Storage):
         """
         if renew or stored is None or not is_usable(stored, self._world.now().wall, min_ttl):
             raise problem
-        self._world.notify(notices.VaultNote(f"the login is not renewed: {problem.message}"))
+        self._world.notify(notices.VaultNote(f"the login was not refreshed: {problem.message}"))
         return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
@@ -142,7 +142,7 @@ class Renewal(Storage):
         try:
             slot = await held.enter_async_context(self._vault.reserve(self.profile.name))
         except VaultUnavailable as problem:
-            problem.message = f"new tokens could not be kept: {problem.message}"
+            problem.message = f"the new tokens could not be stored: {problem.message}"
             raise
 
         async def send(login: StoredLogin, refresh_token: Secret) -> refresh.Refreshed:
@@ -185,8 +185,10 @@ class Renewal(Storage):
         async with held:
             try:
                 done = await send(stored, refresh_token)
-            except LoginRequired:
+            except LoginRequired as problem:
                 newer = await self._load_newer(stored)
+                if newer is None and problem.oauth_code not in refresh.ENDED:
+                    raise
                 if newer is None:
                     ended = replace(stored, refresh_token=None, generation=stored.generation + 1)
                     await self._save_newest(stored, ended, slot)

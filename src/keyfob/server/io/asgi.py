@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from keyfob.errors import StoreUnavailable
 from keyfob.io.redacting import guard_log
+from keyfob.protocol.address import is_loopback
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide import limits
@@ -53,7 +54,9 @@ class AsgiApp:
             response = await self._answer(scope, receive)
             if response is not None:
                 self._site.meter.request(scope["path"], response.status, perf_counter() - began)
-                await _write(response, send, has_body=scope["method"] != "HEAD")
+                await _write(
+                    response, send, _headers_of_all(self._site.config.issuer), has_body=scope["method"] != "HEAD"
+                )
             if self._site.later:
                 await self._do_later()
         elif scope["type"] == "websocket":
@@ -100,10 +103,11 @@ class AsgiApp:
 
     async def _do_later(self) -> None:
         """Send the e-mails that wait for the response. Log every exception: the response is sent."""
-        try:
-            await self._site.do_later()
-        except Exception:  # noqa: BLE001  as above
-            _LOG.exception("something failed after a response")
+        while self._site.later:
+            try:
+                await self._site.later.pop(0)()
+            except Exception:  # noqa: BLE001  as above
+                _LOG.exception("something failed after a response")
 
     def _is_sweep_due(self, now: datetime, later: timedelta = _NO_TIME) -> bool:
         """Return whether the time to sweep has come, or the clock has been set back."""
@@ -151,7 +155,6 @@ def _style(colour: str) -> Response:
     headers = (
         ("content-type", "text/css; charset=utf-8"),
         ("cache-control", "public, max-age=3600"),
-        ("x-content-type-options", "nosniff"),
     )
     return Response(200, headers, style(colour))
 
@@ -189,8 +192,19 @@ async def _wait_until_left(receive: Receive) -> None:
         pass
 
 
-async def _write(response: Response, send: Send, *, has_body: bool) -> None:
+@lru_cache(maxsize=8)
+def _headers_of_all(issuer: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers of every response (OWASP ASVS 3.4.1, 3.4.4)."""
+    nosniff = ((b"x-content-type-options", b"nosniff"),)
+    # HSTS for `localhost` would force https on everything else that is developed there, for a year.
+    if not issuer.startswith("https://") or is_loopback(issuer):
+        return nosniff
+    return (*nosniff, (b"strict-transport-security", b"max-age=31536000"))
+
+
+async def _write(response: Response, send: Send, more: tuple[tuple[bytes, bytes], ...], *, has_body: bool) -> None:
     headers = [(_encoded_name(name), value.encode("latin-1")) for name, value in response.headers]
+    headers += more
     headers.append((b"content-length", str(len(response.body)).encode("ascii")))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body if has_body else b""})

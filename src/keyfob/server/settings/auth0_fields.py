@@ -52,7 +52,7 @@ class Auth0Fields:
         """Return the value if it is a string."""
         value = self.take(name)
         if value is not None and not isinstance(value, str):
-            self.note(name, "it is not a text")
+            self.note(name, "it is not a string")
         return value if isinstance(value, str) else None
 
     def table(self, name: str) -> Table:
@@ -73,7 +73,7 @@ class Auth0Fields:
         return usable
 
     def span_in(self, table: Table, word: str, name: str, *, unit: int = 1, most: int = 0) -> None:
-        """Write a number of units (in seconds) to `table[word]` as a length of time, if the member is present."""
+        """Write a number of units (in seconds) to `table[word]` as a duration, if the member is present."""
         value = self.take(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
             if value is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from keyfob.serve import ready_config
 from keyfob.server.decide.throttle import LINKS_OF_ADDRESS, LINKS_OF_NETWORK
 from keyfob.server.endpoints.pages.mail_link import LIFETIME
 from keyfob.server.ports import Transaction
+from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 
@@ -143,8 +145,8 @@ def test_answers_do_not_tell_whether_there_is_an_account(scene: Scene) -> None:
     assert [mail.to for mail in scene.outbox.sent] == [EMAIL]
 
 
-def test_the_e_mail_is_sent_after_the_response(scene: Scene) -> None:
-    """[AS-ASVS-07]: a slow mail server does not tell who has an account."""
+def in_order(scene: Scene) -> list[str]:
+    """Return a list to which each e-mail and each part of a response is added."""
     order: list[str] = []
     send = scene.outbox.send
 
@@ -153,8 +155,6 @@ def test_the_e_mail_is_sent_after_the_response(scene: Scene) -> None:
         await send(to, subject, text, html)
 
     scene.outbox.send = noted  # type: ignore[method-assign]
-    person = scene.person()
-    person.open(f"{ISSUER}u/forgot")
     app = scene.tenant.app
 
     async def watched(scope, receive, transport) -> None:  # type: ignore[no-untyped-def]
@@ -165,8 +165,49 @@ def test_the_e_mail_is_sent_after_the_response(scene: Scene) -> None:
         await app(scope, receive, sent)
 
     scene.pair.join("https://login.example", watched)
+    return order
+
+
+def test_the_e_mail_is_sent_after_the_response(scene: Scene) -> None:
+    """[AS-ASVS-07]: a slow mail server does not tell who has an account."""
+    person = scene.person()
+    person.open(f"{ISSUER}u/forgot")
+    order = in_order(scene)
     person.press("send", email=EMAIL)
     assert order[:3] == ["http.response.start", "http.response.body", "mail"]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_page_after_an_approval_waits_for_no_mail_server(scene: Scene, *, is_known: bool) -> None:
+    """It took ten seconds where the mail server did not answer."""
+    person = scene.person()
+    if is_known:
+        person.open(f"{ISSUER}account")
+        person.press("login", email=EMAIL, password=PASSWORD)
+    asked = scene.post("oauth/device/code", client_id=READY_CLIENT_ID, scope="read:orders")
+    person.open(json.loads(asked.body)["verification_uri_complete"])
+    order = in_order(scene)
+    person.press("confirm")
+    if not is_known:
+        order.clear()
+        person.press("login", email=EMAIL, password=PASSWORD)
+    assert order[:3] == ["http.response.start", "http.response.body", "mail"]
+    assert "is signed in" in person.page.text
+
+
+def test_an_e_mail_that_fails_in_an_unknown_way_takes_no_other_with_it(scene: Scene) -> None:
+    sent: list[str] = []
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def send() -> None:
+        sent.append("the other")
+
+    for work in (send, fail, send):
+        scene.tenant._site.after_response(work)
+    assert scene.send(Request("GET", ISSUER)).status == 200
+    assert sent == ["the other"] * 2
 
 
 def test_a_blocked_user_gets_no_link(scene: Scene) -> None:

@@ -119,7 +119,7 @@ def _check_folder(path: Path) -> None:
     """
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise Misuse(
-            f"the path of a socket has at most {_LONGEST_PATH} bytes",
+            f"the path of a socket can have {_LONGEST_PATH} bytes at most",
             hint="Choose another path.",
             flags="--socket PATH",
         )
@@ -128,12 +128,12 @@ def _check_folder(path: Path) -> None:
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         found = folder.lstat()
     except OSError as problem:
-        raise SystemFailed(f"the folder of the socket cannot be made: {problem.strerror}") from None
+        raise SystemFailed(f"the folder of the socket cannot be created: {problem.strerror}") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
         raise Misuse(
-            f"{folder} is no folder of yours alone, so others could put a socket of theirs there",
+            f"other users can write to {folder}, so they could replace the socket",
             code="setting-unsafe",
-            hint="Choose one in a private folder.",
+            hint="Choose a private folder.",
             flags="--socket PATH",
         )
 
@@ -154,7 +154,7 @@ def _lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise Misuse(f"an agent runs at {path} already", hint=f"Use it: export KEYFOB_AGENT={path}") from None
+        raise Misuse(f"an agent is already running at {path}", hint=f"Use it: export KEYFOB_AGENT={path}") from None
     return descriptor
 
 
@@ -169,7 +169,7 @@ def _listen(path: Path) -> socket.socket:
         if stat.S_ISSOCK(path.lstat().st_mode):
             path.unlink()
         else:
-            raise Misuse(f"{path} is there and is no socket", hint="Choose another path.", flags="--socket PATH")
+            raise Misuse(f"{path} exists and is not a socket", hint="Choose another path.", flags="--socket PATH")
     except FileNotFoundError:
         pass
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -179,7 +179,7 @@ def _listen(path: Path) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as problem:
         listener.close()
-        raise SystemFailed(f"the socket cannot be made: {problem.strerror}") from None
+        raise SystemFailed(f"the socket cannot be created: {problem.strerror}") from None
     finally:
         os.umask(before)
     return listener

@@ -41,8 +41,10 @@ def program_home(program: str) -> Path:
         Misuse: It is not the name of a program.
     """
     if not _PROGRAM.match(program) or program.endswith(".") or program.lower() == _RESERVED:
-        hint = f"{_RESERVED} is taken." if program.lower() == _RESERVED else ""
-        raise Misuse("a program's name has letters, digits, dot, dash and underscore, at most 40", hint=hint)
+        hint = f"{_RESERVED} is reserved." if program.lower() == _RESERVED else ""
+        raise Misuse(
+            "a program's name consists of letters, digits, dots, dashes and underscores, 40 at most", hint=hint
+        )
     if os.environ.get("KEYFOB_HOME"):
         return home() / "programs" / program
     return platform_folder("", program, unix_variable="XDG_STATE_HOME", unix_default=".local/state") / "login"
@@ -77,7 +79,7 @@ def make_folder(folder: Path) -> None:
         if os.name == "posix" and folder.stat().st_mode & _OTHERS:
             folder.chmod(_PRIVATE_FOLDER)
     except OSError as problem:
-        _fail("cannot be made", folder, problem)
+        _fail("cannot be created", folder, problem)
 
 
 def read_private(path: Path) -> bytes | None:
@@ -220,7 +222,7 @@ def set_aside(path: Path, stamp: str) -> Path:
     try:
         replace_file(path, aside)
     except OSError as problem:
-        _fail("is damaged and cannot be set aside", path, problem)
+        _fail("is damaged and cannot be renamed", path, problem)
     return aside
 
 
@@ -256,7 +258,7 @@ def _sync_folder(folder: Path) -> None:
 def _check_owner(found: os.stat_result, path: Path) -> None:
     if os.name == "posix" and found.st_uid != os.geteuid():
         raise VaultUnavailable(
-            f"{path} belongs to another user", hint="Set KEYFOB_HOME to a folder of yours, or do not use sudo."
+            f"{path} belongs to another user", hint="Set KEYFOB_HOME to your own folder, or do not use sudo."
         )
 
 

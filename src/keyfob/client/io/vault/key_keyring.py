@@ -57,7 +57,7 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
     if problems:
         raise problems[0]
     message = f"{what} does not answer (waited {seconds:.0f} s)"
-    hint = "Unlock it, or see which places of the vault's key answer."
+    hint = "Unlock it, or see which other places for the vault's key work."
     raise VaultUnavailable(message, code="key-hung", hint=hint, flags="keyfob vault status")
 
 
@@ -139,7 +139,7 @@ def os_backend(platform: str = sys.platform) -> Backend:
         if kind.viable:
             backend: Backend = kind()
             return backend
-    raise VaultUnavailable("this system has no keyring", code="key-absent")
+    raise VaultUnavailable("this system has no usable keyring", code="key-absent")
 
 
 class OsKeyring:

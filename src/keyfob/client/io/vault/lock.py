@@ -217,7 +217,7 @@ def _make(path: Path, name: bytes) -> bool:
     except OSError as problem:
         reason = os.strerror(problem.errno or 0)
         hint = "Set KEYFOB_HOME to a folder on a local disk."
-        raise VaultUnavailable(f"this file system has no locks, and no links either: {reason}", hint=hint) from None
+        raise VaultUnavailable(f"this file system supports neither locks nor links: {reason}", hint=hint) from None
     else:
         return True
     finally:
@@ -294,5 +294,5 @@ def _holder(path: Path) -> bytes | None:
 
 def _give_up() -> NoReturn:
     raise VaultUnavailable(
-        "another process holds the vault's lock and does not let go", code="vault-busy", hint="Try again."
+        "another process has had the vault's lock for too long", code="vault-busy", hint="Try again."
     )

@@ -11,6 +11,7 @@ from keyfob.protocol.tokens import TokenAnswer
 from keyfob.server.decide.access import permissions_of, within_permissions
 from keyfob.server.decide.throttle import network_of
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
+from keyfob.server.endpoints.password_check import is_changed
 from keyfob.server.issue import TOKEN_ID_BYTES, TokenContent
 from keyfob.server.keyed_hash import ID_BYTES, SECRET_BYTES, RefreshParts, keyed_hash
 from keyfob.server.ports import Transaction
@@ -72,11 +73,6 @@ def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> 
         key_thumbprint=call.key_thumbprint,
         certificate_thumbprint=call.certificate_thumbprint,
     )
-
-
-def is_changed(stored: User | None, user: User) -> bool:
-    """Return whether a user was deleted or blocked, or has another password, since the record was loaded."""
-    return stored is None or stored.is_blocked or stored.password_hash != user.password_hash
 
 
 def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secret | None, RefreshLogin]:

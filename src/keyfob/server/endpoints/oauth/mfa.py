@@ -19,6 +19,7 @@ from keyfob.server.decide.multifactor import (
     find_login,
     is_from_before,
 )
+from keyfob.server.endpoints.account_mail import tell_owner
 from keyfob.server.endpoints.oauth.client_request import authenticate
 from keyfob.server.endpoints.oauth.factor_tries import message_wait
 from keyfob.server.endpoints.oauth.factors import enrol, send_message
@@ -72,6 +73,8 @@ async def remove_authenticator(site: Site, request: Request) -> Response:
         return site.refuse("not_found")
     await site.store.write(lambda transaction: transaction.drop_authenticator(name))
     site.note("gd_unenroll", request, user_id=mfa_user.user.user_id, description=name.partition("|")[0])
+    if any(one.is_active for one in mfa_user.factors if one.authenticator_id == name):
+        tell_owner(site, request, mfa_user.user, "factor_removed")
     return Response(204, NO_STORE)
 
 

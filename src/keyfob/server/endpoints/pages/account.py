@@ -17,11 +17,13 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, write_recovery_code
+from keyfob.server.endpoints.account_mail import send_later, tell_owner
 from keyfob.server.endpoints.oauth.factors import recovery_of
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     drop_cookie,
     go_to,
+    new_browser,
     page,
     page_headers,
     read_browser,
@@ -30,8 +32,8 @@ from keyfob.server.endpoints.pages.browser import (
 )
 from keyfob.server.endpoints.pages.client_words import client_words
 from keyfob.server.endpoints.pages.login import problem_of
-from keyfob.server.endpoints.pages.mail_link import link_for, send_later, spend_mail, write_mail
-from keyfob.server.endpoints.pages.new_password import notice_words, password_problem, tell_password_changed
+from keyfob.server.endpoints.pages.mail_link import link_for, spend_mail, write_link_mail
+from keyfob.server.endpoints.pages.new_password import hash_new_password, notice_words
 from keyfob.server.endpoints.pages.sealed_login import read_notice, tell, to_step
 from keyfob.server.endpoints.pages.second_factor import grouped
 from keyfob.server.endpoints.pages.sign_up import read_name
@@ -175,7 +177,7 @@ async def _confirm_email(act: _Act) -> Response:
         site.limited("e-mails", act.request, user_id=user.user_id)
         return tell(site, act.browser, PATH, problem="too_many_mails", status=429)
     link = link_for(site, "verify", user.email, user)
-    write = partial(write_mail, site, "verify", "/u/verify", act.browser.language, link)
+    write = partial(write_link_mail, site, "/u/verify", act.browser.language, link)
     send_later(site, act.request, user.email, write, user.user_id)
     return tell(site, act.browser, PATH, told="link_sent")
 
@@ -193,23 +195,38 @@ async def _change_password(act: _Act) -> Response:
         return tell(site, browser, PATH, **problem)
     if current == password:
         return tell(site, browser, PATH, problem="same_password", status=400)
-    weak = password_problem(site, password, user.email, user.name)
-    if weak is not None:
-        return tell(site, browser, PATH, **weak)
-    hashed = await site.passwords.hash(password)
+    hashed = await hash_new_password(site, request, password, user.email, user.name)
+    if not isinstance(hashed, str):
+        return tell(site, browser, PATH, **hashed)
+
+    fresh = new_browser(site, request)
 
     async def save(transaction: Transaction) -> bool:
         stored = await transaction.user_by_id(user.user_id)
         if stored is None or stored.password_hash != known.password_hash:
             return False
+        if not await _end_others(transaction, act.account.session, fresh):
+            return False
         await transaction.save_user(replace(stored, password_hash=hashed, updated_at=site.now()))
-        await transaction.end_logins(user.user_id, browser.session_hash)
         return True
 
     if not await site.store.write(save):  # another request has changed it in the meantime
         return tell(site, browser, PATH, problem="wrong_current", status=403)
-    tell_password_changed(site, request, browser, user)
-    return tell(site, browser, PATH, told="password_changed")
+    site.note("scp", request, user_id=user.user_id)
+    tell_owner(site, request, user, "changed")
+    return tell(site, fresh, PATH, told="password_changed")
+
+
+async def _end_others(transaction: Transaction, session: BrowserSession, fresh: BrowserRequest) -> bool:
+    """End every login and session of the user, and continue this session under a new id: a thief may have the old one.
+
+    Return False, and end nothing, if this session has ended in the meantime.
+    """
+    if await transaction.session(session.session_hash) is None:
+        return False
+    await transaction.end_logins(session.user_id)
+    await transaction.save_session(replace(session, session_hash=fresh.session_hash))
+    return True
 
 
 async def _remove_factor(act: _Act) -> Response:
@@ -230,6 +247,7 @@ async def _remove_factor(act: _Act) -> Response:
 
     if await site.store.write(remove):
         site.note("gd_unenroll", act.request, user_id=user_id)
+        tell_owner(site, act.request, act.account.user, "factor_removed")
         return tell(site, act.browser, PATH, told="factor_removed")
     return go_to(site, act.browser, PATH)
 
@@ -252,6 +270,7 @@ async def _new_recovery_code(act: _Act) -> Response:
 
     if await site.store.write(save):
         site.note("gd_enrollment_complete", act.request, user_id=user_id)
+        tell_owner(site, act.request, act.account.user, "recovery_made")
         return tell(site, act.browser, PATH, recovery_code=Secret(code))
     return go_to(site, act.browser, PATH)
 
@@ -288,10 +307,11 @@ async def _end(act: _Act) -> Response:
 
 async def _end_all(act: _Act) -> Response:
     """Sign out everything but this browser."""
-    site, user_id, kept = act.site, act.account.user.user_id, act.browser.session_hash
-    await site.store.write(lambda transaction: transaction.end_logins(user_id, kept))
-    site.note("srrt", act.request, user_id=user_id)
-    return tell(site, act.browser, PATH, told="signed_out_all")
+    site, account, fresh = act.site, act.account, new_browser(act.site, act.request)
+    if not await site.store.write(lambda transaction: _end_others(transaction, account.session, fresh)):
+        return go_to(site, act.browser, PATH)
+    site.note("srrt", act.request, user_id=account.user.user_id)
+    return tell(site, fresh, PATH, told="signed_out_all")
 
 
 async def _log_out(act: _Act) -> Response:
@@ -299,7 +319,7 @@ async def _log_out(act: _Act) -> Response:
     await site.store.write(lambda transaction: transaction.drop_session(browser.session_hash))
     sid = sid_of(site, browser.session_hash)
     site.note("slo", act.request, user_id=act.account.user.user_id, session_id=sid)
-    return Response(303, (("location", "/oidc/logout/done"), *page_headers(site), *drop_cookie(site)))
+    return Response(303, (("location", "/oidc/logout/done"), *page_headers(), *drop_cookie(site)))
 
 
 _ACTS: Final[Mapping[str, Callable[[_Act], Awaitable[Response]]]] = {

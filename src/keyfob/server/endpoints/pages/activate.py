@@ -93,7 +93,7 @@ async def act(site: Site, request: Request) -> Response:
     if after.step == "compare":
         note_refusal(site, request, pending)
     if after.step == "allowed" and after.device_hash is not None:
-        await tell_user(site, request, after.device_hash, prepared.link)
+        tell_user(site, request, after.device_hash, prepared.link)
     return to_step(site, browser, after)
 
 

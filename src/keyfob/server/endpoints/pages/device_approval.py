@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from keyfob.errors import Unreachable
 from keyfob.protocol.http import Request
@@ -77,11 +78,15 @@ def _unlinked(claimed: str) -> str:
     return " ".join("".join(letter if letter not in "./:@" else " " for letter in claimed).split())
 
 
-async def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
-    """Send the user an e-mail about a new device, if the client's rules want it and mail is set up.
+def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
+    """Send the user an e-mail about a new device after the response, if the client's rules want it and mail is set up.
 
     A failure is written to the audit log only: the approval stands.
     """
+    site.after_response(partial(_tell, site, request, device_hash, link))
+
+
+async def _tell(site: Site, request: Request, device_hash: bytes, link: str) -> None:
 
     async def load(transaction: Transaction) -> tuple[DeviceLogin, str] | None:
         device = await transaction.device_by_code(device_hash)

@@ -21,6 +21,7 @@ from keyfob.server.decide.multifactor import (
     find_login,
     write_recovery_code,
 )
+from keyfob.server.endpoints.account_mail import tell_owner
 from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, message_wait, spend_try
 from keyfob.server.endpoints.oauth.factors import (
     binding_hash,
@@ -141,8 +142,10 @@ async def _verify(
         return again(site, browser, pending, problem="wrong_factor", status=403)
     await give_back_tries(site, user_id, request.peer, now)
     site.note(_CODES[kind], request, client_id=pending.client_id, user_id=user_id)
+    if kind in {"enrolled", "recovery"}:
+        tell_owner(site, request, due.user, "factor_added" if kind == "enrolled" else "recovery_used")
     is_shown = kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors)
-    return await complete(site, request, browser, pending, user_id, Secret(code) if is_shown else None)
+    return await complete(site, request, browser, pending, due.user, Secret(code) if is_shown else None)
 
 
 async def _after_recovery(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
