@@ -210,6 +210,9 @@ class SqlTransaction:
             user_id,
         )
 
+    async def authenticator(self, authenticator_id: str) -> Authenticator | None:
+        return await self._one(rows.AUTHENTICATOR, "authenticator_id = ?", authenticator_id)
+
     async def all_authenticators(self, factor: Factor) -> tuple[Authenticator, ...]:
         return await self._all(rows.AUTHENTICATOR, "WHERE factor = ? ORDER BY authenticator_id", factor)
 
@@ -323,7 +326,7 @@ class SqlTransaction:
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
         """Delete at most that many rows that expired some time ago. Return how many were deleted.
 
-        Of the tries of strangers, that many are kept.
+        Of the attempts of unauthenticated callers, that many are kept.
         """
         late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
         limits = (

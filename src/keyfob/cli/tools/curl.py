@@ -7,7 +7,7 @@ from keyfob.errors import Misuse
 
 
 class CurlHelper(Helper):
-    """A configuration for `curl -K -`. Only the user names the address, so another origin is an error."""
+    """A configuration for `curl -K -`. The address comes from the user only, so another origin is an error."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         if len(call.words) != 1:

@@ -49,7 +49,7 @@ class GitHelper(Helper):
         return _NOTHING
 
     def refuse(self, problem: KeyfobError) -> HelperReply:  # noqa: ARG002  git shows what is on stderr
-        """Return the answer that ends git: it would ask for a password otherwise, which nobody has."""
+        """Return the reply that makes git stop; otherwise it would ask for a password, which does not exist."""
         return HelperReply("quit=1\n")
 
 
