@@ -13,8 +13,7 @@ import pytest
 
 from keyfob.cli.tools import exchange, quick_reply
 from keyfob.cli.tools.plans import PLANS
-from keyfob.client.io.state.origin_files import OriginFiles
-from keyfob.client.io.state.tool_files import ToolFile
+from keyfob.client.io.origin_files import OriginFiles, ToolFile
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.io import bound_origins
 from keyfob.protocol.secret import Secret
