@@ -60,6 +60,8 @@ CODES: Final[dict[str, Code]] = {
     "gd_unenroll": Code("success", "A second factor was removed."),
     "gd_auth_succeed": Code("success", "A correct second factor at a page."),
     "gd_auth_failed": Code("failure", "A wrong second factor at a page."),
+    "gd_webauthn_challenge_failed": Code("failure", "A passkey was refused at a page; `description` says why."),
+    "gd_webauthn_enrollment_failed": Code("failure", "A passkey was not added; `description` says why."),
     "gd_recovery_succeed": Code("success", "A recovery code was used at a page."),
     "gd_otp_rate_limit_exceed": Code("failure", "Too many wrong second factors of a user."),
     "gd_send_email": Code("success", "A code, a link or a notice was sent by e-mail."),

@@ -114,7 +114,7 @@ def test_with_dev_a_message_is_a_file(commands: Commands) -> None:
 def test_without_both_none_is_sent_and_the_start_says_so(commands: Commands) -> None:
     """[FS-17]: live codes were written to a folder on every tenant."""
     issuer, said = served(commands)
-    assert any(line.startswith("  e-mail     none is sent") and "--smtp" in line for line in said)
+    assert any(line.startswith("  e-mail     off, so no codes are sent") and "--smtp" in line for line in said)
     status, answer, _ = enrol(issuer)
     assert (status, answer["error"]) == (400, "unsupported_challenge_type")
     assert "sends no e-mail" in str(answer["error_description"])

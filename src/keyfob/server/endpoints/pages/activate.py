@@ -105,7 +105,9 @@ async def done(site: Site, request: Request) -> Response:
         return go_to(site, browser, "/activate")
     if login.step == "allowed" and login.is_enrolment:
         return page(site, browser, "enrolled.html", {})
-    words = {**await _about_ending(site, request, browser, login), "number": login.number, "end_link": login.end_link}
+    words = await _about_ending(site, request, browser, login)
+    is_own = belongs_to(login, browser.session_hash)  # the address may be in the history of another
+    words |= {"number": login.number if is_own else "", "end_link": login.end_link if is_own else ""}
     return page(site, browser, f"{login.step}.html", words)
 
 
