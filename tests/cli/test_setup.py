@@ -291,7 +291,7 @@ def test_another_login_under_the_same_name_is_not_bound(desk: Desk, tools: Path,
     ran = ask("git", "--profile", "default", "get", given=asked())
 
     assert ran.out == "quit=1\n"
-    assert "set git up again" in ran.err
+    assert "run keyfob setup for git again" in ran.err
     assert "other-token" not in ran.out + ran.err
 
 

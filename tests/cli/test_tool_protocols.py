@@ -177,8 +177,8 @@ def test_kubectl_gets_a_credential_of_the_version_that_it_asks_for(version: str)
     [
         ("", "missing or not JSON"),
         ("[" * 50_000, "missing or not JSON"),
-        ("[]", "another version"),
-        (f'{{"apiVersion": "{V1}alpha1", "kind": "ExecCredential"}}', "another version"),
+        ("[]", "unsupported version"),
+        (f'{{"apiVersion": "{V1}alpha1", "kind": "ExecCredential"}}', "unsupported version"),
         (f'{{"apiVersion": "{V1}", "kind": "ExecCredential", "spec": {{}}}}', "does not send the cluster's address"),
         (f'{{"apiVersion": "{V1}", "kind": "ExecCredential", "spec": null}}', "does not send the cluster's address"),
     ],
