@@ -110,7 +110,7 @@ class BrowserLogin:
         way: The second factor that the user has chosen; "": none yet.
         problem: The key of the problem to show, with a count in its text, and the status of the page.
         told: The key of another text to show.
-        typed_by: The browser session in which the code was typed. An address that somebody else was shown has another.
+        typed_by: The browser session in which the code was typed. A forwarded link is opened in another session.
         number: The number that the user must type into the program.
         end_link: The encrypted link that ends the login which was approved.
     """
@@ -244,7 +244,7 @@ def begin_for_user(
 
 
 class Facts(TypedDict, total=False):
-    """What a step adds to the login."""
+    """The fields of a `BrowserLogin` that a completed step sets."""
 
     session_hash: bytes | None
     user_id: str

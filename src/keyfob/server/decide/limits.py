@@ -71,6 +71,8 @@ PUSHES_ONE_IN: Final = 10
 # E-mails that are being sent at one time by one node, and the time for one, in which its request waits.
 MAILS_AT_ONCE: Final = 20
 MAIL_TIME: Final = timedelta(seconds=10)
+# E-mails after a response leave at a random time within this, so that the work for one tells nothing of its request.
+MAIL_SPREAD: Final = timedelta(seconds=2)
 # Pages: forms that one network may send to one page in a minute.
 FORMS_PER_MINUTE: Final = 300
 

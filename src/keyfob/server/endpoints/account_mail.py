@@ -70,7 +70,7 @@ def unlinked(claimed: str) -> str:
 
 
 def send_later(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str = "") -> None:
-    """Write and send an e-mail after the response."""
+    """Write and send an e-mail after the response. One to nobody is written too, and not sent: writing takes time."""
     if site.mailer is not None:
         site.after_response(lambda: _send(site, request, to, write, user_id))
 
@@ -98,6 +98,8 @@ def tell_owner(site: Site, request: Request, user: User, change: Change, name: s
 async def _send(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str) -> None:
     mail, mailer = write(), site.mailer
     if mailer is None:
+        return
+    if not to:
         return
     try:
         await mailer.send(to, mail.subject, mail.text, mail.html)

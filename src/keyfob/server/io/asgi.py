@@ -31,6 +31,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Reload = Callable[[], Awaitable[None]]
+Wait = Callable[[float], Awaitable[None]]
 
 _LOG: Final = logging.getLogger("keyfob.serve")
 
@@ -38,10 +39,17 @@ _LOG: Final = logging.getLogger("keyfob.serve")
 class AsgiApp:
     """A tenant as an ASGI application."""
 
-    def __init__(self, site: Site, reload: Reload | None = None) -> None:
-        """Create the application. `reload` is called before each request, to reload changed settings."""
+    def __init__(self, site: Site, reload: Reload | None = None, wait: Wait | None = None) -> None:
+        """Create the application.
+
+        Args:
+            site: The state of the tenant.
+            reload: Called before each request, to reload changed settings.
+            wait: Called before each e-mail that is sent after a response; None: they are sent at once.
+        """
         self._site = site
         self._reload = reload
+        self._wait = wait
         self._sweep_at = site.now() + limits.SWEEP_EVERY
         self._is_sweeping = False
         guard_log()
@@ -107,8 +115,12 @@ class AsgiApp:
     async def _do_later(self) -> None:
         """Send the e-mails that wait for the response. Log every exception: the response is sent."""
         while self._site.later:
+            work = self._site.later.pop(0)
             try:
-                await self._site.later.pop(0)()
+                if self._wait is not None:
+                    part = int.from_bytes(self._site.random(4)) / 2**32
+                    await self._wait(part * limits.MAIL_SPREAD.total_seconds())
+                await work()
             except Exception:  # noqa: BLE001  as above
                 _LOG.exception("something failed after a response")
 

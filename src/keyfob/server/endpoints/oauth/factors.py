@@ -171,7 +171,7 @@ async def activate(site: Site, transaction: Transaction, authenticator_id: str, 
     """Activate an authenticator that the login began, and the recovery code that was added with it.
 
     All other unproven factors and recovery codes of the user are dropped, since an attacker could have begun them.
-    Unless the tenant's settings say otherwise, what was logged in before with a password alone ends.
+    Sessions and logins with a password alone end, unless the tenant's settings disable that.
     """
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]

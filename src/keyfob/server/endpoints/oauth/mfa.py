@@ -37,7 +37,7 @@ _TYPES: Final = {"otp": "otp", "email": "oob", "recovery-code": "recovery-code"}
 
 @dataclass(frozen=True, slots=True)
 class MfaUser:
-    """The user that a token stands for.
+    """The user of an MFA token.
 
     Attributes:
         factors: The active factors, and those that were added with this token. The API shows all but the passkeys.

@@ -1,4 +1,4 @@
-"""GET and POST /account: users see and change what is theirs, and sign out apps, devices and browsers.
+"""GET and POST /account: users see and change their profile, and sign out apps, devices and browsers.
 
 OWASP ASVS 6.2.2, 6.2.3, 7.4.3, 7.5.2; NIST SP 800-63B-4 §4.
 """
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
@@ -38,9 +38,11 @@ from keyfob.server.endpoints.pages.sealed_login import read_notice, tell, to_ste
 from keyfob.server.endpoints.pages.second_factor import grouped
 from keyfob.server.endpoints.pages.sign_up import read_name
 from keyfob.server.endpoints.password_check import PasswordRefused, check_password
-from keyfob.server.ports import Transaction
+from keyfob.server.ports import Transaction, Work
 from keyfob.server.records import Authenticator, BrowserSession, RefreshLogin, User
 from keyfob.server.site import Site
+
+T = TypeVar("T")
 
 PATH: Final = "/account"
 PASSKEY_PATH: Final = "/account/passkey"
@@ -170,18 +172,29 @@ def is_alive(site: Site, session: BrowserSession) -> bool:
     return now < session.created_at + config.session_absolute and now < session.seen_at + config.session_idle
 
 
+async def _write(act: _Act, work: Work[T]) -> T | None:
+    """Change something in one transaction. Return None, and change nothing, if this session has ended meanwhile."""
+
+    async def guarded(transaction: Transaction) -> T | None:
+        return None if await transaction.session(act.browser.session_hash) is None else await work(transaction)
+
+    return await act.site.store.write(guarded)
+
+
 async def _save_name(act: _Act) -> Response:
     site, user_id = act.site, act.account.user.user_id
     name = read_name(act.fields.optional_text("name"))
     if not name:
         return tell(site, act.browser, PATH, problem="no_name", status=400)
 
-    async def save(transaction: Transaction) -> None:
+    async def save(transaction: Transaction) -> bool:
         stored = await transaction.user_by_id(user_id)
         if stored is not None:
             await transaction.save_user(replace(stored, name=name, updated_at=site.now()))
+        return stored is not None
 
-    await site.store.write(save)
+    if not await _write(act, save):
+        return go_to(site, act.browser, PATH)
     site.note("scu", act.request, user_id=user_id)
     return tell(site, act.browser, PATH, told="name_saved")
 
@@ -223,12 +236,10 @@ async def _change_password(act: _Act) -> Response:
         stored = await transaction.user_by_id(user.user_id)
         if stored is None or stored.password_hash != known.password_hash:
             return False
-        if not await end_others(transaction, act.account.session, fresh):
-            return False
         await transaction.save_user(replace(stored, password_hash=hashed, updated_at=site.now()))
-        return True
+        return await end_others(transaction, act.account.session, fresh)
 
-    if not await site.store.write(save):  # another request has changed it in the meantime
+    if not await _write(act, save):  # another request has changed it in the meantime
         return tell(site, browser, PATH, problem="wrong_current", status=403)
     site.note("scp", request, user_id=user.user_id)
     tell_owner(site, request, user, "changed")
@@ -236,19 +247,14 @@ async def _change_password(act: _Act) -> Response:
 
 
 async def end_others(transaction: Transaction, session: BrowserSession, fresh: BrowserRequest) -> bool:
-    """End every login and session of the user, and continue this session under a new id: a thief may have the old one.
-
-    Return False, and end nothing, if this session has ended in the meantime.
-    """
-    if await transaction.session(session.session_hash) is None:
-        return False
+    """End every login and session of the user, and continue this session under a new id: a thief may have the old."""
     await transaction.end_logins(session.user_id)
     await transaction.save_session(replace(session, session_hash=fresh.session_hash))
     return True
 
 
 async def _remove_factor(act: _Act) -> Response:
-    """Remove a second factor. Recovery codes go with the last one that they stand in for."""
+    """Remove a second factor. With the last one, its recovery codes are removed too."""
     site, user_id, chosen = act.site, act.account.user.user_id, act.fields.optional_text("id")
 
     async def remove(transaction: Transaction) -> Authenticator | None:
@@ -264,7 +270,7 @@ async def _remove_factor(act: _Act) -> Response:
             await transaction.drop_authenticator(one.authenticator_id)
         return found
 
-    removed = await site.store.write(remove)
+    removed = await _write(act, remove)
     if removed is None:
         return go_to(site, act.browser, PATH)
     is_passkey = removed.factor == "passkey"
@@ -289,7 +295,7 @@ async def _new_recovery_code(act: _Act) -> Response:
         await transaction.save_authenticator(fresh)
         return True
 
-    if await site.store.write(save):
+    if await _write(act, save):
         site.note("gd_enrollment_complete", act.request, user_id=user_id, description="recovery-code")
         tell_owner(site, act.request, act.account.user, "recovery_made")
         return tell(site, act.browser, PATH, recovery_code=Secret(code))
@@ -325,7 +331,7 @@ async def _end(act: _Act) -> Response:
         await transaction.drop_session(raw)
         return True
 
-    if await site.store.write(end):
+    if await _write(act, end):
         site.note("srrt", act.request, user_id=user_id)
         return tell(site, act.browser, PATH, told="signed_out")
     return go_to(site, act.browser, PATH)
@@ -334,7 +340,7 @@ async def _end(act: _Act) -> Response:
 async def _end_all(act: _Act) -> Response:
     """Sign out everything but this browser."""
     site, account, fresh = act.site, act.account, new_browser(act.site, act.request)
-    if not await site.store.write(lambda transaction: end_others(transaction, account.session, fresh)):
+    if not await _write(act, lambda transaction: end_others(transaction, account.session, fresh)):
         return go_to(site, act.browser, PATH)
     site.note("srrt", act.request, user_id=account.user.user_id)
     return tell(site, fresh, PATH, told="signed_out_all")

@@ -75,9 +75,9 @@ def prepare(site: Site, device_hash: bytes, client_id: str) -> PreparedApproval:
 
 
 def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
-    """Send the user an e-mail about a new device after the response, if the client's rules want it and mail is set up.
+    """After the response, e-mail the user about a new device if the client's rules require it and mail is set up.
 
-    A failure is written to the audit log only: the approval stands.
+    A failure is only written to the audit log; the approval remains valid.
     """
     site.after_response(partial(_tell, site, request, device_hash, link))
 
