@@ -31,7 +31,7 @@ SHAPES: Final[Mapping[str, TableSchema]] = {
     "users": USER,
     **{name: shape for name, (_, shape, _) in ARRAYS.items()},
 }
-REQUIRED, NOT_SET = "has to be said", "not said"  # in place of a default
+REQUIRED, NOT_SET = "required", "not set"  # in place of a default
 
 
 def audit(text: str) -> str:

@@ -20,8 +20,9 @@ from keyfob.client.model.source import Source
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.session.login import Login
-from keyfob.errors import LoginDeclined, Misuse, Refused
-from keyfob.guard import Denial, Guard, Principal
+from keyfob.errors import InvalidToken, LoginDeclined, Misuse, Refused
+from keyfob.guard import Denial, Guard, Policy, Principal, explain, verify
+from keyfob.jose.keys import KeySet
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response, json_response
 from keyfob.protocol.secret import Secret
@@ -218,6 +219,17 @@ def test_the_guard_of_the_page_accepts_the_tokens_of_the_service(
     found = guard_of(name).check(shown(access_token(header, claims | TIMES)))
     assert isinstance(found, Principal), found
     assert (found.client_id, found.is_machine, set(found.scope.names)) == expected
+
+
+@pytest.mark.parametrize("name", ["Okta", "Amazon Cognito"])
+def test_a_guard_that_was_not_told_says_that_the_typ_is_missing(name: str) -> None:
+    claims = next(claims for service, _, claims, _ in TOKENS if service == name)
+    usual = Policy(str(claims["iss"]), str(claims["aud"]))
+    token = access_token({}, claims | TIMES)
+    with pytest.raises(InvalidToken, match="has no typ"):
+        verify(token, KeySet((KEY.public_key(),)), usual, NOON)
+    [check] = [check for check in explain(token, KeySet((KEY.public_key(),)), usual, NOON).checks if not check.holds]
+    assert (check.name, check.why) == ("typ", "the token has no typ, and this API requires one")
 
 
 @pytest.mark.parametrize(("name", "header", "claims"), [token[:3] for token in TOKENS])

@@ -64,8 +64,8 @@ def translated() -> Generator[None]:
     """Translate errors of httpx2.
 
     Raises:
-        Unreachable: No response. `timed_out` tells a timeout; the message names the certificate, proxy or host name at
-            fault.
+        Unreachable: No response. `timed_out` is true after a timeout; the message names the certificate, the proxy or
+            the host.
         Malformed: The response is not HTTP, or the URL is not valid.
         Refused: The server requires a client certificate, or does not accept the presented one.
     """

@@ -140,10 +140,10 @@ def test_a_mail_server_that_is_away_is_said_to_the_program_and_to_the_log(comman
         ("--mail-from a@example.com", "there is no mail server"),
         ("--smtp-password there", "there is no mail server"),
         ("--smtp smtp://mail.example.com", "there is no sender for e-mails"),
-        ("--smtp smtp://mail.example.com --mail-from nobody", "not one e-mail address"),
-        ("--smtp smtp://post@mail.example.com --mail-from a@example.com", "takes a user and a password"),
+        ("--smtp smtp://mail.example.com --mail-from nobody", "not a single e-mail address"),
+        ("--smtp smtp://post@mail.example.com --mail-from a@example.com", "needs a user name and a password"),
         ("--smtp smtp://post@mail.example.com --mail-from a@b.example --smtp-password nowhere", "cannot be read"),
-        ("--smtp smtp://post:hunter2@mail.example.com --mail-from a@b.example", "a password does not belong"),
+        ("--smtp smtp://post:hunter2@mail.example.com --mail-from a@b.example", "contains a password"),
     ],
 )
 def test_a_start_with_half_a_mail_server_is_refused(commands: Commands, words: str, said: str) -> None:

@@ -41,6 +41,7 @@ LONGEST: Final[dict[str, int]] = {
     # Tokens, passwords, and the encrypted request that the pages carry. None of them is stored.
     "assertion": 16384,
     "id_token_hint": 16384,
+    "passkey": 16384,  # the answer of an authenticator; a registration with an attestation is the longest
     "password": 16384,  # beyond LONGEST_PASSWORD it is wrong, in the words for every wrong one, and is not hashed
     "request": 16384,
     "state": 16384,

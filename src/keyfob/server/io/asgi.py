@@ -18,7 +18,7 @@ from keyfob.server.decide import limits
 from keyfob.server.decide.forwarded import client_address
 from keyfob.server.endpoints.routes import PROBES, handle
 from keyfob.server.io.passwords import CALLER_LEFT
-from keyfob.server.io.render import style
+from keyfob.server.io.render import script, style
 from keyfob.server.ports import Transaction
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.site import Site
@@ -78,8 +78,11 @@ class AsgiApp:
         try:
             if self._reload is not None:
                 await self._reload()
-            if path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
-                return _style(self._site.config.colour)
+            if request.method in {"GET", "HEAD"}:
+                if path == "/assets/style.css":
+                    return _asset("text/css", style(self._site.config.colour))
+                if path == "/assets/passkey.js":
+                    return _asset("text/javascript", script())
             if self._is_sweep_due(self._site.now()):
                 await self.sweep_if_due()
             return _checked(await handle(self._site, request))
@@ -162,13 +165,12 @@ def _certificate_of(scope: Message) -> bytes:
     return (der_of_pem(first) if isinstance(first, str) else None) or b""
 
 
-@lru_cache(maxsize=8)
-def _style(colour: str) -> Response:
+def _asset(kind: str, content: bytes) -> Response:
     headers = (
-        ("content-type", "text/css; charset=utf-8"),
+        ("content-type", f"{kind}; charset=utf-8"),
         ("cache-control", "public, max-age=3600"),
     )
-    return Response(200, headers, style(colour))
+    return Response(200, headers, content)
 
 
 def _checked(response: Response) -> Response:
