@@ -9,7 +9,6 @@ import json
 import platform
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from importlib.metadata import version
 from time import perf_counter
 from typing import Final, Literal, TypeVar
 
@@ -18,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from keyfob.errors import KeyfobError, Misuse, StoreUnavailable
+from keyfob.io.version import installed_version
 from keyfob.protocol.http import Response
 from keyfob.server.endpoints.routes import ONE_AUTHENTICATOR, ROUTES
 from keyfob.server.io.passwords import Argon2Passwords
@@ -186,5 +186,5 @@ class _State(Collector):
         yield CounterMetricFamily(
             "keyfob_audit_lost", "Events that could not be written to the audit log.", self._lost_events()
         )
-        build = {"version": version("keyfob"), "python": platform.python_version()}
+        build = {"version": installed_version(), "python": platform.python_version()}
         yield InfoMetricFamily("keyfob_build", "The versions of keyfob and Python.", build)
