@@ -79,11 +79,13 @@ def code(text: str) -> str:
     return f"```python\n{text}\n```"
 
 
-def described(name: str, module: Module, statement: ast.stmt, source: Source, public: set[str]) -> Iterator[str]:
-    """Yield the blocks about a public name."""
+def described(
+    name: str, module: Module, statement: ast.stmt, source: Source, public: set[str], depth: int
+) -> Iterator[str]:
+    """Yield the blocks about a public name, whose heading has that depth."""
     match statement:
         case ast.ClassDef():
-            yield from class_blocks(name, module, statement, source, public)
+            yield from class_blocks(name, statement, list(lineage(module, statement, source, public)), depth)
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             yield code(signature(name, statement, is_method=False))
             yield prose(ast.get_docstring(statement))
@@ -91,9 +93,8 @@ def described(name: str, module: Module, statement: ast.stmt, source: Source, pu
             yield code(textwrap.fill(ast.unparse(statement), WIDEST, subsequent_indent="    ", break_on_hyphens=False))
 
 
-def class_blocks(name: str, module: Module, kind: ast.ClassDef, source: Source, public: set[str]) -> Iterator[str]:
+def class_blocks(name: str, kind: ast.ClassDef, chain: list[ast.ClassDef], depth: int) -> Iterator[str]:
     """Yield the blocks about a class: how it is made, its fields and its methods, also those of private bases."""
-    chain = list(lineage(module, kind, source, public))
     bases = [ast.unparse(base) for base in kind.bases]
     fields = [ast.unparse(one) for part in chain for one in part.body if is_public_field(one)]
     made = next((one for part in chain for one in part.body if is_function(one, "__init__")), None)
@@ -103,18 +104,20 @@ def class_blocks(name: str, module: Module, kind: ast.ClassDef, source: Source, 
     yield prose(ast.get_docstring(kind))
     if isinstance(made, ast.FunctionDef):
         yield prose(ast.get_docstring(made))
-    seen = {"__init__"}
+    for method in methods(chain):
+        yield f"{'#' * (depth + 1)} {name}.{method.name}"
+        yield code(signature(method.name, method, is_method=True))
+        yield prose(ast.get_docstring(method))
+
+
+def methods(chain: list[ast.ClassDef]) -> list[Function]:
+    """Return the public methods of a class and its bases; those of the class come first, and replace others."""
+    found: dict[str, Function] = {}
     for part in chain:
         for one in part.body:
-            if (
-                isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
-                and not hidden(one.name)
-                and one.name not in seen
-            ):
-                seen.add(one.name)
-                yield f"#### {name}.{one.name}"
-                yield code(signature(one.name, one, is_method=True))
-                yield prose(ast.get_docstring(one))
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and not hidden(one.name):
+                found.setdefault(one.name, one)
+    return [one for name, one in found.items() if name != "__init__"]
 
 
 def lineage(module: Module, kind: ast.ClassDef, source: Source, public: set[str]) -> Iterator[ast.ClassDef]:
@@ -142,7 +145,7 @@ def names_of(module: Module, source: Source, depth: int) -> Iterator[str]:
         found = origin(module, name, source)
         yield f"{'#' * depth} {name}"
         if found is not None:
-            yield from described(name, found[0], found[1], source, set(names))
+            yield from described(name, found[0], found[1], source, set(names), depth)
 
 
 def page(name: str, source: Source) -> str:

@@ -20,7 +20,17 @@ from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene, quick_passwords
 from tests.attacks.test_passwords_at_once import HeldHasher, settle
 from tests.server.endpoints.oauth.test_password import code_for
-from tests.server.wires import CHALLENGE, scene_of
+from tests.server.wires import (
+    CHALLENGE,
+    approve,
+    code_of,
+    device_codes,
+    poll,
+    redeem,
+    scene_of,
+    text_of,
+    token,
+)
 
 T = TypeVar("T")
 NEW_PASSWORD = "seven quiet otters paint the harbour"
@@ -176,3 +186,73 @@ def test_no_code_is_issued_meanwhile() -> None:
     [answer] = answers
     assert "error=login_required" in answer.url
     assert "code=" not in answer.url
+
+
+def by_code(scene: Scene) -> Callable[[], Response]:
+    code = code_of(scene, scope="openid offline_access", audience=ORDERS)
+    return lambda: redeem(scene, code)
+
+
+def by_device(scene: Scene) -> Callable[[], Response]:
+    codes = device_codes(scene, scope="openid offline_access", audience=ORDERS)
+    approve(scene, codes)
+    return lambda: poll(scene, codes["device_code"])
+
+
+def by_refresh(scene: Scene) -> Callable[[], Response]:
+    refresh = text_of(by_code(scene)(), "refresh_token")
+    return lambda: token(scene, grant_type="refresh_token", client_id="native", refresh_token=refresh)
+
+
+@pytest.mark.parametrize("begin", [by_code, by_device, by_refresh])
+def test_no_grant_that_is_under_way_leaves_a_login(begin: Callable[[Scene], Callable[[], Response]]) -> None:
+    scene = scene_of()
+    send = begin(scene)
+    store = interrupt(scene, 1)
+    answer = send()
+    assert store.has_acted
+    assert answer.status == 403
+    assert nothing_is_left(scene)
+
+
+@pytest.mark.parametrize("button", ["recovery", "remove", "name", "end_all"])
+def test_a_session_that_ends_meanwhile_changes_nothing_any_more(button: str) -> None:
+    """Whoever has the cookie is signed out by the user, and sends the form of the account at the same moment."""
+    scene = scene_of(name="Example")
+    other, person = scene.person(), scene.person()
+    other.open(f"{ISSUER}account")
+    other.press("login", email=EMAIL, password=PASSWORD)
+    if button == "end_all":
+        person.open(f"{ISSUER}account")
+        person.press("login", email=EMAIL, password=PASSWORD)
+    else:
+        secret_of(scene, person)
+        person.open(f"{ISSUER}account")
+    before = kept(scene)
+    store = interrupt(scene, 1)
+    page = person.press(button, **({"name": "Somebody Else"} if button == "name" else {}))
+    assert store.has_acted
+    assert "/u/login" in page.url
+    assert kept(scene) == before
+    assert nothing_is_left(scene)
+
+
+def secret_of(scene: Scene, person: Person) -> None:
+    """Log in and set up a second factor."""
+    person.open(f"{ISSUER}u/enrol")
+    person.press("login", email=EMAIL, password=PASSWORD)
+    words = person.press("enrol").text.split()
+    at = words.index("Then")
+    person.press("verify", code=code_for(scene, "".join(words[at - 8 : at])))
+    person.press("kept")
+
+
+def kept(scene: Scene) -> tuple[object, ...]:
+    """Return the second factors and the name of the user."""
+
+    async def load(transaction: Transaction) -> tuple[object, ...]:
+        user = await transaction.user_by_email(EMAIL)
+        assert user is not None
+        return user.name, *await transaction.authenticators(user.user_id)
+
+    return asyncio.run(scene.store.read(load))

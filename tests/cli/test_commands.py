@@ -267,7 +267,7 @@ def test_logout_ends_the_login_here_and_there(keyfob: Keyfob) -> None:
     given_back = [form for _, path, _, form in server.came if path == "/revoke"]
     assert [b"token=rt-1" in form for form in given_back] == [True, False]
     assert b"token=at-1" in given_back[1]
-    assert "the access token was revoked; an API that does not ask the server takes it until" in ran.err
+    assert "the access token was revoked; an API that verifies tokens offline accepts it until" in ran.err
     assert keyfob("token").code == 4
 
 

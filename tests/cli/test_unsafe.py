@@ -114,7 +114,7 @@ def test_a_key_or_database_that_others_could_read_is_refused(
     (folder / name).chmod(0o644)
     assert serve() == 2
     told = capsys.readouterr().err
-    assert f"others on this machine can read {folder / name}" in told
+    assert f"other users of this computer can read {folder / name}" in told
     assert "chmod -R go-rwx data" in told
     assert (folder / name).stat().st_mode & 0o777 == 0o644, "nothing was changed"
     folder.chmod(0o700)

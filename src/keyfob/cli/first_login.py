@@ -1,4 +1,4 @@
-"""What `keyfob login` asks at the terminal: the issuer, the client id, and whether a project's issuer is meant."""
+"""The questions of `keyfob login` at a terminal: the issuer, the client ID, and the consent to a project's issuer."""
 
 from __future__ import annotations
 

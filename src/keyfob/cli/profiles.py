@@ -392,7 +392,7 @@ def app_of(profile: Profile, store: str | None = None, vault: Vault | None = Non
         certificate_key=profile.certificate.key if profile.certificate else None,
     )
     if isinstance(app.vault, FileVault) and app.vault.seals is not None:
-        app.vault.seals.asks = True  # whoever types a command can type a passphrase
+        app.vault.seals.asks = True  # a user who types commands can type a passphrase
     return app
 
 

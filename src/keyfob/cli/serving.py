@@ -56,11 +56,11 @@ def serve(flags: Namespace) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """What `keyfob serve` was asked for. All its processes share the sockets, and open the rest for themselves.
+    """The parameters of `keyfob serve`. All its processes share the sockets, and each opens the rest itself.
 
     Attributes:
         listener: Where it listens.
-        second: Where clients are asked for their certificates, if they are.
+        second: The address that accepts client certificates, if there is one.
         mail: Where e-mail goes, for the introduction.
         metrics: Where each process serves metrics; () if they are not wanted.
     """

@@ -19,7 +19,7 @@ class Option:
     """One option of a command, or its argument.
 
     Attributes:
-        metavar: What stands for the value in the help; "" for a switch.
+        metavar: The placeholder of the value in the help; "" for a switch.
         choices: The possible values; () for any.
     """
 

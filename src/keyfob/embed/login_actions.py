@@ -1,4 +1,4 @@
-"""What the commands of `command_table.py` do, for every framework, and the offer of a login."""
+"""The actions of the commands in `command_table.py`, for every framework, and the offer of a login."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class HttpSender:
         """Send a request.
 
         Raises:
-            Unreachable: No response; `timed_out` tells a timeout.
+            Unreachable: No response; `timed_out` is true after a timeout.
             Malformed: The response is too long or is not HTTP.
             Refused: The server requires a client certificate, or a different one.
             Misuse: The file of authorities or the client certificate cannot be used.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from keyfob.errors import KeyfobError, Malformed, Unreachable
 from keyfob.io.key_pair import KeyPair
 from keyfob.io.redacting import guard_log
 from keyfob.io.trust import ssl_context
+from keyfob.io.version import installed_version
 
 _ENDED: Final = "disconnected without sending a response"
 
@@ -46,10 +46,7 @@ def make_client(
 
 def user_agent() -> str:
     """Return keyfob's name and version (RFC 9110 §10.1.5); from source, without a version."""
-    try:
-        return f"keyfob/{version('keyfob')}"
-    except PackageNotFoundError:
-        return "keyfob"
+    return f"keyfob/{installed_version()}".rstrip("/")
 
 
 def _is_plain(problem: httpx2.RequestError) -> bool:
@@ -64,8 +61,8 @@ def translated() -> Generator[None]:
     """Translate errors of httpx2.
 
     Raises:
-        Unreachable: No response. `timed_out` tells a timeout; the message names the certificate, proxy or host name at
-            fault.
+        Unreachable: No response. `timed_out` is true after a timeout; the message names the certificate, the proxy or
+            the host.
         Malformed: The response is not HTTP, or the URL is not valid.
         Refused: The server requires a client certificate, or does not accept the presented one.
     """

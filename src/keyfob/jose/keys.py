@@ -135,7 +135,7 @@ class SigningKey:
 
     @classmethod
     def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:
-        """Parse what `pem` returned and the caller encrypted, so that nobody changed it; `read` parses foreign keys.
+        """Parse the output of `pem`, which was stored encrypted and so is trusted; `read` parses foreign keys.
 
         Raises:
             Malformed: The key does not fit the algorithm.

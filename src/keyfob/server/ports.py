@@ -114,6 +114,8 @@ class Transaction(Protocol):
         """Return a user's second factors, oldest first."""
         ...
 
+    async def authenticator(self, authenticator_id: str) -> Authenticator | None: ...
+
     async def all_authenticators(self, factor: Factor) -> tuple[Authenticator, ...]: ...
 
     async def save_authenticator(self, authenticator: Authenticator) -> None: ...
@@ -195,7 +197,7 @@ class Transaction(Protocol):
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
         """Delete at most that many rows that expired some time ago. Return how many were deleted.
 
-        Of the tries of strangers, that many are kept.
+        Of the attempts of unauthenticated callers, that many are kept.
         """
         ...
 

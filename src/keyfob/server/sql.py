@@ -186,6 +186,9 @@ class SqlTransaction:
             user_id,
         )
 
+    async def authenticator(self, authenticator_id: str) -> Authenticator | None:
+        return await self._one(rows.AUTHENTICATOR, "authenticator_id = ?", authenticator_id)
+
     async def all_authenticators(self, factor: Factor) -> tuple[Authenticator, ...]:
         return await self._all(rows.AUTHENTICATOR, "WHERE factor = ? ORDER BY authenticator_id", factor)
 

@@ -122,7 +122,7 @@ TABLE = [
     ('[tenant]\ncolour = "blue"', 2, "colour", ""),
     ('[tenant]\nissuer = "http://login.example.com/"', 2, "plain http", "https"),
     ('[tenant]\nissuer = "login.example.com"', 2, "trailing slash", "https://"),
-    ('[tenant]\ndefault_audience = "https://a.example"\n' + API, 2, "not known", "https://a.example/"),
+    ('[tenant]\ndefault_audience = "https://a.example"\n' + API, 2, "not defined", "https://a.example/"),
     ('tenant = "x"', 1, "not a table", "[tenant]"),
     ("[[tenant]]", 1, "not a table", "[tenant]"),
     ('[[aplications]]\nclient_id = "x"', 1, "aplications", '"applications"'),
@@ -136,17 +136,17 @@ TABLE = [
     (APP + 'grants = ["device-code"]', 4, "unknown grant type", '"device_code"'),
     (APP + 'auth = "post"', 4, "not an allowed value", "client_secret_post"),
     (APP + 'kind = "nativ"', 4, "not an allowed value", '"native"'),
-    (APP + 'kind = "machine"', 1, "a machine proves who it is", "client_secret_basic"),
+    (APP + 'kind = "machine"', 1, "a machine needs an auth method", "client_secret_basic"),
     (APP + 'refresh = { idl = "1d" }', 4, "idl", '"idle"'),
     (APP + 'refresh = { idle = "400d" }', 1, "refresh.idle is longer", ""),
     (APP + '[applications.refresh]\nidle = "1 d"', 4, "idle is not a duration", '"15m"'),
     (APP + 'refresh.idle = "1 d"', 4, "idle is not a duration", '"15m"'),
     (APP + "refresh = true", 4, "not a table", ""),
-    (APP + 'connections = ["Users"]', 1, "'Users' is not known", "Username-Password-Authentication"),
+    (APP + 'connections = ["Users"]', 1, "'Users' is not defined", "Username-Password-Authentication"),
     (APP + 'callbacks = ["http://evil.example/cb"]', 1, "plain http", ""),
     (APP + "public_keys = [{ kty = 'RSA' }]", 1, "key", ""),
     (APP + "public_keys = [\n  { kty = 'RSA', d = 'hush' }]", 4, "private key", "client"),
-    (APP + APP, 4, "stands twice", "out"),
+    (APP + APP, 4, "is defined twice", "Remove"),
     (APP + "public_keys = [{ kty = 'OKP', exp = 1979-05-27 }]", 4, "not a list", ""),
     ('[tenant]\ndevice_lifetime = "36501d"', 2, "longer than 100 years", ""),
     ("[tenant]\nrefresh_limit = 99999999999999999999", 2, "too large", ""),
@@ -157,7 +157,7 @@ TABLE = [
     (MACHINE + 'secrets = [{ value = "hush" }]', 6, "not a reference to a secret", 'env = "NAME"'),
     (MACHINE + 'secrets = [{ hash = "hush" }]', 6, "not a reference to a secret", 'env = "NAME"'),
     (MACHINE + 'secrets = [{ env = "hush" }]', 6, "not set", "Set it"),
-    (MACHINE + 'secrets = [{ env = "hush hush" }]', 6, "no variable", "NAME"),
+    (MACHINE + 'secrets = [{ env = "hush hush" }]', 6, "not the name of an environment variable", "NAME"),
     (MACHINE + 'secrets = [{ file = "hush" }]', 6, "No such file", "folder"),
     (MACHINE + 'secrets = [{ file = "empty.txt" }]', 6, "empty", "nothing else"),
     (MACHINE + 'secrets = [{ file = "short.txt" }]', 1, "at least 32", "openssl"),
@@ -167,19 +167,19 @@ TABLE = [
     ('[[apis]]\naudience = "a"\nname = "A"\nscopes = ["x"]', 4, "not a table of strings", "read:orders"),
     (API + 'token_lifetime = "31d"', 1, "token_lifetime", ""),
     (API + 'algorithm = "HS256"', 5, "not an allowed value", '"RS256"'),
-    (API + APP + '[[grants]]\nclient_id = "cl"\naudience = "https://a.example/"', 8, "not known", "'cli'"),
+    (API + APP + '[[grants]]\nclient_id = "cl"\naudience = "https://a.example/"', 8, "not defined", "'cli'"),
     (API + APP + '[[grants]]\nclient_id = "cli"\naudience = "https://a.example/"\nscopes = ["y"]', 8, "scope", "x"),
     (API + '[[roles]]\nname = "r"\npermissions = ["x"]', 7, "not a table with a list of scopes", "read:orders"),
     (API + '[[roles]]\nname = "r"\npermissions = { "https://b.example/" = ["x"] }', 5, "role r", "a.example"),
     (USER + 'password = "hush"', 3, "in plain text", "hash"),
-    (USER + 'password = { hash = "hush" }', 3, "no hash of Argon2id", "export"),
+    (USER + 'password = { hash = "hush" }', 3, "not a hash of Argon2id", "export"),
     (USER + 'password = { env = "SHORT" }', 3, "fewer than 15", "another"),
     (USER + 'roles = ["x"]', 3, 'no role "x"', ""),
     (USER + 'connection = "x"', 3, "no such connection", "Username"),
     (USER + 'permissions = { "https://b.example/" = ["x"] }', 3, "no API", ""),
     ('[[users]]\nemail = "pat"', 1, "not an e-mail", "person@example.com"),
-    (USER + 'user_id = "cli@clients"', 1, "user_id", "Leave it out"),
-    (USER + USER.upper().replace("[[USERS]]", "[[users]]").replace("EMAIL", "email"), 3, "stands twice", ""),
+    (USER + 'user_id = "cli@clients"', 1, "user_id", "Omit it"),
+    (USER + USER.upper().replace("[[USERS]]", "[[users]]").replace("EMAIL", "email"), 3, "is defined twice", ""),
     ("[tenant\nname = 1", 1, "not TOML", "toml.io"),
     (MACHINE + 'secrets = ["hush]', 6, "not TOML", "toml.io"),
     (MACHINE + "secrets = [hush]", 6, "not TOML", "toml.io"),
@@ -222,7 +222,9 @@ def test_a_mistake_is_found_behind_texts_and_lists_of_several_lines() -> None:
         "client_id = 'b'\nname = 'B'\n"
     )
 
-    assert [(line, message) for line, message, _ in mistakes(text)] == [(14, 'application: there is no key "nmae"')]
+    assert [(line, message) for line, message, _ in mistakes(text)] == [
+        (14, 'application: the key "nmae" does not exist')
+    ]
 
 
 @given(st.text(st.sampled_from("[]{}\"'=.#\n\\ abtenant"), max_size=60))

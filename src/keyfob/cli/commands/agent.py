@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -71,7 +72,8 @@ def run(flags: Namespace) -> int:
         try:
             server.serve()
         except KeyboardInterrupt:
-            sys.stderr.write("\n")
+            with contextlib.suppress(OSError):  # nobody may read it any more
+                sys.stderr.write("\n")
     return DONE
 
 
@@ -98,10 +100,15 @@ def answer_request(
 
 
 def _report(event: Mapping[str, object], text: str, *, as_json: bool) -> None:
-    if as_json:
-        output.result_object(event)
-    else:
-        output.remark(text)
+    """Report a request. Programs get their tokens, too, if nobody reads the reports any more."""
+    try:
+        if as_json:
+            output.result_object(event)
+        else:
+            output.remark(text)
+    except OSError:
+        if as_json:
+            output.discard_output()  # stderr has no buffer that would fail again
 
 
 def _stored(name: str) -> App:

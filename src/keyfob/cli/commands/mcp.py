@@ -1,4 +1,4 @@
-"""`keyfob mcp`: log in to remote MCP servers, and bring that login to programs that speak MCP over stdio."""
+"""`keyfob mcp`: log in to remote MCP servers, and connect programs that use MCP over stdio."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def configure(parser: ArgumentParser) -> None:
                 action="store_true",
                 help="send this login's token to that address, even if it may be for another API; remembered",
             )
-            verb.set_defaults(json=True)  # stdin and stdout belong to the program: nobody is asked
+            verb.set_defaults(json=True)  # stdin and stdout belong to the program, so no question is asked
         verb.set_defaults(run_verb=run_verb, login_verb=("mcp", "login"))
 
 

@@ -31,7 +31,7 @@ _RETRY: Final = timedelta(minutes=1)  # a vault that cannot be opened is tried a
 
 
 class PromptLine(NamedTuple):
-    """What the prompt shows, until when, and what it shows then."""
+    """The text of the prompt: `now`, until the time `until`, and `then` afterwards."""
 
     now: str
     then: str = ""

@@ -66,7 +66,7 @@ def run(flags: Namespace) -> int:
 def find_program(word: str, platform: str = sys.platform) -> str | None:
     """Return the path of a program, or None. On Windows too, the current folder is not searched unless it is named.
 
-    `shutil.which` looks there first, and a folder that came from somebody else may hold another `git.exe`.
+    `shutil.which` looks there first, and the current folder may contain another person's `git.exe`.
     """
     if platform != "win32" or "/" in word or "\\" in word or ":" in word:
         return shutil.which(word)

@@ -1,6 +1,6 @@
 """The login whose token a tool may get for an address.
 
-Tools run in folders with files of others, so the project's file is not read. Many run at once, so nobody is asked.
+Tools run in folders with files of others, so the project's file is not read. Many run at once, so no question is asked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def find_bound(tool: str, url: str, named: str | None) -> App | None:
     """Return the login whose token a tool may get for an address, or None.
 
     An address counts that `keyfob setup` has bound, or that the login's token belongs to without a question
-    (`judge_destination`). It is never bound by being asked for.
+    (`judge_destination`). A request for a token binds no address.
 
     Args:
         tool: The name of the helper.

@@ -42,7 +42,7 @@ class MarkedBlock:
     """Lines between two marks, in a file whose comments begin with `#`.
 
     Attributes:
-        name: The name in the marks. A block of this name is replaced where it stands.
+        name: The name in the marks. A block of this name is replaced in place.
         lines: The lines.
         after: The line to insert a new block after, or None for the end of the file.
         heading: Lines to add before, if there is no such line; then the block is at the end.

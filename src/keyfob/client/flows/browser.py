@@ -171,7 +171,7 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
 async def _is_error_page(world: World, address: str) -> bool:
     """Return whether an authorization request is answered by an error, as for an unknown client (RFC 6749 §4.1.2.1).
 
-    The login page itself needs no request by us. A pushed request is not asked for twice, since it is for one use.
+    The login page itself needs no request by us. A pushed request is not fetched twice, since it can be used once.
     """
     if "request_uri=" in address:
         return False

@@ -21,7 +21,7 @@ _HINT: Final = "Send the access token alone, or JSON with a member access_token.
 def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, now: datetime) -> StoredLogin:
     """Return a login that lasts as long as a given access token. It has no refresh token.
 
-    The claims of a JWT are read and not verified: the API does that. They only tell a wrong token early.
+    The claims of a JWT are read and not verified: the API does that. They only detect a wrong token early.
 
     Args:
         given: The token, or a JSON object with `access_token` and perhaps `expires_at` and `scope`.

@@ -69,7 +69,7 @@ async def log_in(
     Raises:
         LoginRequired: There is no user here.
         LoginDeclined: The user declined.
-        TimedOut: The user did not answer in time.
+        TimedOut: The login was not approved in time.
         Refused: The server refuses; code `flow-unavailable` if it supports no flow.
         Malformed: A response violates the protocol.
         Unreachable: There is no response.
@@ -90,7 +90,7 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
 
     Raises:
         Refused: The server refuses them all, or supports none. An unknown client is refused every flow, so paste is
-            tried only if the authorization endpoint knows the client: else the user would wait in vain.
+            tried only if the authorization endpoint accepts the client ID; otherwise the user would wait in vain.
     """
     choice, refusals = _choose(world, context), dict[InteractiveFlow, Refused]()
     for flow, following in zip(choice.flows, (*choice.flows[1:], None), strict=False):

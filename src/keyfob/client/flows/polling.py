@@ -67,7 +67,7 @@ class TokenPoll:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """How long to wait. `interval` only grows; `patience` doubles while requests time out, then starts anew."""
+    """The waiting times. `interval` only grows; `patience` doubles while requests time out, then is reset."""
 
     interval: timedelta
     patience: int = 1
@@ -100,7 +100,7 @@ async def poll_or(
         TimedOut: The user did not answer in time.
         Refused: The server ended the login for another reason.
         Malformed: The tokens violate RFC 6749 §5.1.
-        LoginRequired: The server wants the number from the page, and there is no user to type it.
+        LoginRequired: The server requires the number on the page, and there is no user to type it.
     """
     pace, grant, has_new_number = _Pace(max(token_poll.interval, SHORTEST_INTERVAL)), token_poll.grant, False
     while True:

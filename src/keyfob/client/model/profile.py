@@ -138,7 +138,7 @@ class Profile:
         """Return a hint that names the login command of the running program. Every such hint is built here.
 
         Args:
-            lead: What stands before the command.
+            lead: The text before the command.
             otherwise: The hint if the command is unknown.
             flags: Flags of `keyfob login`; another program's are unknown.
         """

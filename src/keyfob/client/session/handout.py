@@ -22,7 +22,7 @@ _HINT: Final = "Start the agent with that login"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an agent may hand out.
+    """The tokens that an agent may hand out.
 
     Attributes:
         audiences: The APIs whose tokens may be handed out; empty for the login's own.

@@ -324,7 +324,8 @@ class Login(Renewal):
     async def _ending(self) -> AsyncGenerator[list[StoredLogin]]:
         """Stop the listener, send the waiting browser its final page, and release the login lock.
 
-        Yields the list for the logins that the new one replaces. They are revoked when nobody waits any more.
+        Yields the list for the logins that the new one replaces. They are revoked after the browser and other processes
+        have been released.
         """
         succeeded = False
         try:

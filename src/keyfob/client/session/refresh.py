@@ -22,7 +22,7 @@ ENDED: Final = frozenset({INVALID_GRANT, BAD_REFRESH_TOKEN})
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What an answer of status 200 leaves. The refresh token that was sent may be spent, whatever else is wrong.
+    """The result of a response with status 200. Even if the rest is invalid, the sent refresh token may be used up.
 
     Attributes:
         stored: The login to store at once.

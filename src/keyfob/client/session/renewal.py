@@ -1,6 +1,6 @@
 """A valid access token of a stored login: the stored one, a refreshed one, or for a service account a new one.
 
-Of many processes that want a refresh, one makes it under the login's lock; the others read its result.
+If many processes need a refresh, one refreshes under the login's lock, and the others read its result.
 """
 
 from __future__ import annotations

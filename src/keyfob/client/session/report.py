@@ -1,4 +1,4 @@
-"""What commands say about a stored login: who it is, how it stands, and what a logout has ended.
+"""The texts of commands about a stored login: its user, its state, and the result of a logout.
 
 keyfob's own commands and those of other programs print the same words and the same JSON members.
 """

@@ -6,6 +6,7 @@ They are sent after the response, so that its time does not tell whether there i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from keyfob.errors import Unreachable
@@ -20,7 +21,9 @@ from keyfob.server.ports import Transaction
 from keyfob.server.records import User
 from keyfob.server.site import Site
 
-Change = Literal["changed", "factor_added", "factor_removed", "recovery_made", "recovery_used"]
+Change = Literal[
+    "changed", "factor_added", "factor_removed", "passkey_added", "passkey_removed", "recovery_made", "recovery_used"
+]
 MailKind = Literal["reset", "join", "verify", "exists"] | Change
 _LINKS: Final = frozenset({"reset", "join", "verify", "exists"})
 
@@ -31,7 +34,9 @@ class WrittenMail(NamedTuple):
     html: str
 
 
-def write_mail(site: Site, kind: MailKind, path: str, language: Language, minutes: int = 0) -> WrittenMail:
+def write_mail(
+    site: Site, kind: MailKind, path: str, language: Language, minutes: int = 0, name: str = ""
+) -> WrittenMail:
     """Return an e-mail with one address of ours. A name in it is one line, so that it cannot add a header.
 
     Args:
@@ -40,6 +45,7 @@ def write_mail(site: Site, kind: MailKind, path: str, language: Language, minute
         path: Of the address, with its query.
         language: Of the texts.
         minutes: How long the link works; 0 for an address that always works.
+        name: Of the passkey that it is about.
     """
     config = site.config
     words = {
@@ -49,6 +55,7 @@ def write_mail(site: Site, kind: MailKind, path: str, language: Language, minute
         "advice": kind if kind in _LINKS else "changed",
         "address": f"{config.issuer}{path.removeprefix('/')}",
         "minutes": minutes,
+        "name": log_text(unlinked(name)),
         "time": f"{site.now():%Y-%m-%d %H:%M}",
         "colour": config.colour,
         "on_colour": text_on(config.colour),
@@ -57,13 +64,18 @@ def write_mail(site: Site, kind: MailKind, path: str, language: Language, minute
     return WrittenMail(subject, text.lstrip("\n"), site.render("link_mail.html", words).decode())
 
 
+def unlinked(claimed: str) -> str:
+    """Return a claimed name without what mail programs make a link of, such as a host name or a web address."""
+    return " ".join("".join(letter if letter not in "./:@" else " " for letter in claimed).split())
+
+
 def send_later(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str = "") -> None:
-    """Write and send an e-mail after the response."""
+    """Write and send an e-mail after the response. One to nobody is written too, and not sent: writing takes time."""
     if site.mailer is not None:
         site.after_response(lambda: _send(site, request, to, write, user_id))
 
 
-def tell_owner(site: Site, request: Request, user: User, change: Change) -> None:
+def tell_owner(site: Site, request: Request, user: User, change: Change, name: str = "") -> None:
     """Tell a user by e-mail of a change that another may have made. Many changes in an hour are not all told."""
     language = accepted_language(request.header("accept-language") or "")
     budget = Budget(keyed_hash(site.hash_keys.codes, f"notices {user.user_id}"), MESSAGES, MESSAGES_SPAN)
@@ -76,7 +88,8 @@ def tell_owner(site: Site, request: Request, user: User, change: Change) -> None
 
     async def tell() -> None:
         if await site.store.write(spend):
-            await _send(site, request, user.email, lambda: write_mail(site, change, "/account", language), user.user_id)
+            write = partial(write_mail, site, change, "/account", language, name=name)
+            await _send(site, request, user.email, write, user.user_id)
 
     if site.mailer is not None:
         site.after_response(tell)
@@ -85,6 +98,8 @@ def tell_owner(site: Site, request: Request, user: User, change: Change) -> None
 async def _send(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str) -> None:
     mail, mailer = write(), site.mailer
     if mailer is None:
+        return
+    if not to:
         return
     try:
         await mailer.send(to, mail.subject, mail.text, mail.html)

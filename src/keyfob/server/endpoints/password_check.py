@@ -119,7 +119,7 @@ async def check_password(
 async def _current(site: Site, user: User, password: Secret, network: str) -> User | None:
     """Return the user as stored now, or None if the password is another by now, or the user is blocked.
 
-    Verifying a password takes long. An attacker who logs in without a pause has always one login under way when the
+    Verifying a password takes long. An attacker who logs in without a pause always has one login under way when the
     user chooses a new password.
     """
     stored = await site.store.read(lambda transaction: transaction.user_by_id(user.user_id))

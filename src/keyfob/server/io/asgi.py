@@ -18,7 +18,7 @@ from keyfob.server.decide import limits
 from keyfob.server.decide.forwarded import client_address
 from keyfob.server.endpoints.routes import PROBES, handle
 from keyfob.server.io.passwords import CALLER_LEFT
-from keyfob.server.io.render import style
+from keyfob.server.io.render import script, style
 from keyfob.server.ports import Transaction
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.site import Site
@@ -31,6 +31,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Reload = Callable[[], Awaitable[None]]
+Wait = Callable[[float], Awaitable[None]]
 
 _LOG: Final = logging.getLogger("keyfob.serve")
 
@@ -38,10 +39,17 @@ _LOG: Final = logging.getLogger("keyfob.serve")
 class AsgiApp:
     """A tenant as an ASGI application."""
 
-    def __init__(self, site: Site, reload: Reload | None = None) -> None:
-        """Create the application. `reload` is called before each request, to reload changed settings."""
+    def __init__(self, site: Site, reload: Reload | None = None, wait: Wait | None = None) -> None:
+        """Create the application.
+
+        Args:
+            site: The state of the tenant.
+            reload: Called before each request, to reload changed settings.
+            wait: Called before each e-mail that is sent after a response; None: they are sent at once.
+        """
         self._site = site
         self._reload = reload
+        self._wait = wait
         self._sweep_at = site.now() + limits.SWEEP_EVERY
         self._is_sweeping = False
         guard_log()
@@ -70,8 +78,11 @@ class AsgiApp:
         try:
             if self._reload is not None:
                 await self._reload()
-            if path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
-                return _style(self._site.config.colour)
+            if request.method in {"GET", "HEAD"}:
+                if path == "/assets/style.css":
+                    return _asset("text/css", style(self._site.config.colour))
+                if path == "/assets/passkey.js":
+                    return _asset("text/javascript", script())
             if self._is_sweep_due(self._site.now()):
                 await self.sweep_if_due()
             return _checked(await handle(self._site, request))
@@ -104,8 +115,12 @@ class AsgiApp:
     async def _do_later(self) -> None:
         """Send the e-mails that wait for the response. Log every exception: the response is sent."""
         while self._site.later:
+            work = self._site.later.pop(0)
             try:
-                await self._site.later.pop(0)()
+                if self._wait is not None:
+                    part = int.from_bytes(self._site.random(4)) / 2**32
+                    await self._wait(part * limits.MAIL_SPREAD.total_seconds())
+                await work()
             except Exception:  # noqa: BLE001  as above
                 _LOG.exception("something failed after a response")
 
@@ -150,13 +165,12 @@ def _certificate_of(scope: Message) -> bytes:
     return (der_of_pem(first) if isinstance(first, str) else None) or b""
 
 
-@lru_cache(maxsize=8)
-def _style(colour: str) -> Response:
+def _asset(kind: str, content: bytes) -> Response:
     headers = (
-        ("content-type", "text/css; charset=utf-8"),
+        ("content-type", f"{kind}; charset=utf-8"),
         ("cache-control", "public, max-age=3600"),
     )
-    return Response(200, headers, style(colour))
+    return Response(200, headers, content)
 
 
 def _checked(response: Response) -> Response:

@@ -161,7 +161,7 @@ def test_a_stolen_cookie_is_of_no_use_after_a_new_password(scene: Scene, button:
     ("current", "new", "problem"),
     [
         ("wrong", NEW_PASSWORD, "not your current password"),
-        (PASSWORD, PASSWORD, "your present password"),
+        (PASSWORD, PASSWORD, "your current password. Please choose another"),
         (PASSWORD, "short", "too short"),
         (PASSWORD, "x" * 2000, "too long"),
         (PASSWORD, "passwordpassword1", "too easily guessed"),

@@ -133,7 +133,7 @@ def test_the_page_shows_whether_the_device_is_in_this_network(
     """[AS-10027-02]."""
     page = scene.person().open(begin(scene, device).link)
     assert f"From {shown} ({device}" in page.text
-    assert ("Otherwise decline" in page.text) == warns
+    assert ("Otherwise, decline" in page.text) == warns
 
 
 def test_nearness_off_shows_the_address_alone() -> None:
@@ -471,6 +471,17 @@ def notice_of(scene: Scene) -> str:
     assert found is not None
     assert found[0] in mail.html
     return found[0]
+
+
+def test_the_number_is_shown_to_nobody_else_who_has_the_address(with_number: Scene) -> None:
+    """An address stands in the history of the browser, and in logs of proxies: it approves nothing by itself."""
+    person, number = approve_with_number(with_number, begin(with_number))
+    number = f"{number[:3]} {number[3:]}"
+    assert number in person.page.text
+    other = with_number.person().open(person.page.url)
+    assert number not in other.text
+    assert "u/end" not in other.response.body.decode()
+    assert number in person.open(person.page.url).text
 
 
 def test_each_new_device_is_told_by_mail_and_its_link_ends_the_login(scene: Scene) -> None:

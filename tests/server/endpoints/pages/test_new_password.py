@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,8 +13,10 @@ import pytest
 
 from keyfob.protocol.http import Request
 from keyfob.serve import ready_config
+from keyfob.server.decide.limits import MAIL_SPREAD
 from keyfob.server.decide.throttle import LINKS_OF_ADDRESS, LINKS_OF_NETWORK
 from keyfob.server.endpoints.pages.mail_link import LIFETIME
+from keyfob.server.io.asgi import AsgiApp
 from keyfob.server.ports import Transaction
 from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.person import Person
@@ -175,6 +178,43 @@ def test_the_e_mail_is_sent_after_the_response(scene: Scene) -> None:
     order = in_order(scene)
     person.press("send", email=EMAIL)
     assert order[:3] == ["http.response.start", "http.response.body", "mail"]
+
+
+def test_an_unknown_address_takes_the_same_work(scene: Scene) -> None:
+    """[AS-ASVS-07]: a caller who sends a second request at once sees how long the work after the first one takes."""
+    render, rendered = scene.tenant._site.render, list[str]()
+
+    def noted(name: str, words: Mapping[str, object]) -> bytes:
+        rendered.append(name)
+        return render(name, words)
+
+    scene.tenant._site.render = noted
+    work: list[list[str]] = []
+    for email in (EMAIL, UNKNOWN):
+        person = scene.person()
+        person.open(f"{ISSUER}u/forgot")
+        rendered.clear()
+        person.press("send", email=email)
+        work.append(list(rendered))
+    assert work[0] == work[1]
+    assert "link_mail.txt" in work[0]
+    assert [mail.to for mail in scene.outbox.sent] == [EMAIL]
+
+
+def test_an_e_mail_leaves_at_no_time_that_its_request_tells(scene: Scene) -> None:
+    """[AS-ASVS-07]: sending takes work too, and only for an account, so it is spread over a moment."""
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        assert len(scene.outbox.sent) == len(waited)
+        waited.append(seconds)
+
+    scene.pair.join(scene.config.origin, AsgiApp(scene.tenant._site, wait=wait))
+    for _ in range(LINKS_OF_ADDRESS):
+        asked(scene, EMAIL)
+    assert len(scene.outbox.sent) == len(waited) == LINKS_OF_ADDRESS
+    assert len(set(waited)) == LINKS_OF_ADDRESS
+    assert all(0 <= seconds < MAIL_SPREAD.total_seconds() for seconds in waited)
 
 
 @pytest.mark.parametrize("is_known", [True, False])

@@ -20,7 +20,7 @@ from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 
-UNKNOWN = "That code is not waiting for anybody."
+UNKNOWN = "No login is waiting for that code."
 PAGES = ["activate", "activate?user_code=BCDF-GHJK", "activate/done", "u/login"]
 
 
@@ -144,6 +144,11 @@ def test_a_cookie_whose_name_is_not_exact_is_not_the_session(scene: Scene) -> No
     for before in ("\xa0", "\x85", "\x0b", "\x1f"):
         header = f"{before}{name}={value}"
         assert scene.send(Request("GET", f"{ISSUER}account", (("cookie", header),))).status == 303
+
+
+def test_the_page_to_enter_a_code_warns_of_the_codes_of_others(scene: Scene) -> None:
+    """[AS-8628-13] RFC 8628 §5.4: before the code is entered, as an attacker talks the victim through the page."""
+    assert "Enter only a code from your own screen." in scene.person().open(f"{ISSUER}activate").text
 
 
 def test_the_sessions_cookie_is_as_safe_as_cookies_get(scene: Scene) -> None:

@@ -40,7 +40,7 @@ def default_socket() -> Path:
 class AgentServer:
     """A socket that only this user may use. `with` removes it at the end.
 
-    A lock beside the socket tells a running agent from the socket of one that was killed.
+    A lock beside the socket distinguishes a running agent from the socket of a killed one.
     """
 
     def __init__(self, path: Path, answer: AnswerRequest) -> None:
@@ -51,7 +51,7 @@ class AgentServer:
             answer: Called in a thread for each request; must not raise.
 
         Raises:
-            Misuse: The folder is not private, something else stands there, or an agent runs there.
+            Misuse: The folder is not private, another file exists at the path, or an agent runs there.
             SystemFailed: The system refuses the socket.
         """
         self._path = path
@@ -162,7 +162,7 @@ def _listen(path: Path) -> socket.socket:
     """Bind the socket, private from the first moment. Only a socket that a dead agent left is removed.
 
     Raises:
-        Misuse: Something else stands there.
+        Misuse: Another file exists at the path.
         SystemFailed: The system refuses.
     """
     try:

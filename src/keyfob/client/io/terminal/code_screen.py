@@ -22,7 +22,7 @@ _COUNTDOWN: Final = 2  # the line of the countdown, and the one that the cursor 
 
 @dataclass(frozen=True, slots=True)
 class CodeScreen:
-    """What a device login shows, for a screen of some size.
+    """The screen of a device login, for a terminal of a given size.
 
     Attributes:
         address: The address to open, printable.

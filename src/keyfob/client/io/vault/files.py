@@ -211,7 +211,7 @@ def set_aside(path: Path, stamp: str) -> Path:
 def stored_name(folder: Path, name: str) -> str:
     """Return the name of the stored file that is `name` or differs from it only in case.
 
-    On some disks `Default.json` is `default.json`; here it is so on all of them. An exact match comes first.
+    Some file systems ignore case, so names are compared without case on all of them. An exact match comes first.
     """
     try:
         stored = {path.stem for path in folder.iterdir() if path.suffix == ".json"}

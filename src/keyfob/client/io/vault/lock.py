@@ -93,7 +93,7 @@ def locked(
 
 
 class _Wait:
-    """How long to wait for a holder, and when to say so."""
+    """The time to wait for a holder, and the time after which the user is told."""
 
     def __init__(self, seconds: float, on_wait: Callable[[int | None], object] | None) -> None:
         start = time.monotonic()
@@ -181,7 +181,7 @@ def _read_holder(descriptor: int) -> int | None:
         os.lseek(descriptor, 0, os.SEEK_SET)
         text = os.read(descriptor, 10).strip()
         os.lseek(descriptor, 0, os.SEEK_SET)  # Windows locks from the present position
-    except OSError:  # and lets nobody else read what is locked
+    except OSError:  # and prevents other programs from reading the locked file
         return None
     return int(text) if text.isdigit() else None
 

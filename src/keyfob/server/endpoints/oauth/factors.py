@@ -14,6 +14,7 @@ from keyfob.protocol.language import accepted_language
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess
 from keyfob.server.decide.multifactor import (
+    ANOTHER,
     ENROLMENT,
     LOGIN_LIFETIME,
     MESSAGE_LIFETIME,
@@ -66,8 +67,9 @@ async def begin_factor(
     if not await site.store.write(lambda transaction: save_factor_due(transaction, login, user)):
         return None
     call.note("mfar", user_id=user.user_id)
-    active = sorted({one.factor for one in factors if one.is_active})
-    kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in active or site.factors]}
+    active = {one.factor for one in factors if one.is_active}
+    usable = sorted(active - {"passkey"}) if active else site.factors  # a passkey is used in a browser only
+    kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in usable]}
     more = {"mfa_token": token.reveal(), "mfa_requirements": kinds}
     return answer(wire, "mfa_required", headers=call.headers, more=more)
 
@@ -125,7 +127,7 @@ async def enrol(
             found = find_login(await transaction.mfa_login(login.token_hash), login.client_id, now)
             if isinstance(found, FactorWrong):
                 return found
-            if any(one.is_active for one in known):
+            if login.grant != ANOTHER and any(one.is_active for one in known):
                 return FactorWrong("already_enrolled")
         for one in known:
             if one.login_hash == login.token_hash and one.factor in {factor, "recovery-code"}:
@@ -169,7 +171,7 @@ async def activate(site: Site, transaction: Transaction, authenticator_id: str, 
     """Activate an authenticator that the login began, and the recovery code that was added with it.
 
     All other unproven factors and recovery codes of the user are dropped, since an attacker could have begun them.
-    Unless the tenant's settings say otherwise, what was logged in before with a password alone ends.
+    Sessions and logins with a password alone end, unless the tenant's settings disable that.
     """
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]

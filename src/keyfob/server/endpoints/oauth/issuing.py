@@ -78,7 +78,7 @@ def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> 
 def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secret | None, RefreshLogin]:
     """Return the record of a new login, and its refresh token if the client may have one.
 
-    A login without a refresh token has a record too, since its access tokens are active only as long as that.
+    A login without a refresh token has a record too: its access tokens are active only while the record exists.
     """
     application, site, policy = call.application, call.site, call.application.refresh
     is_offline = "offline_access" in content.scope and content.api.allow_offline_access

@@ -23,6 +23,7 @@ from keyfob.server.site import Site
 
 SESSION_BYTES: Final = 32
 FORM_POST_SCRIPT: Final = "document.forms[0].submit()"
+PASSKEY_SCRIPT: Final = "/assets/passkey.js"
 _LONGEST_COOKIE: Final = 100
 # A square in the tenant's colour.
 _FAVICON: Final = (
@@ -115,6 +116,7 @@ def page(
     status: int = 200,
     *,
     form_to: str | None = None,
+    has_script: bool = False,
 ) -> Response:
     """Return a page.
 
@@ -125,10 +127,12 @@ def page(
         words: The values of the template. A `lang` among them replaces the browser's language.
         status: Of the response.
         form_to: A redirect URI that its form may lead to, for the content security policy.
+        has_script: Whether the page has the script for passkeys, the only one that may then run.
     """
     shown = {**page_words(site, browser.language, browser.request_id), "csrf": csrf_of(site, browser), **words}
-    content = site.render(name, shown)
-    return Response(status, (*page_headers(form_to=form_to), *_set_cookie(site, browser)), content)
+    content = site.render(name, {**shown, "script": PASSKEY_SCRIPT if has_script else ""})
+    source = f"{site.config.origin}{PASSKEY_SCRIPT}" if has_script else ""
+    return Response(status, (*page_headers(form_to=form_to, script=source), *_set_cookie(site, browser)), content)
 
 
 def callback_page(site: Site, browser: BrowserRequest, callback: str, parameters: Mapping[str, str]) -> Response:
@@ -142,7 +146,8 @@ def callback_page(site: Site, browser: BrowserRequest, callback: str, parameters
             "script": FORM_POST_SCRIPT,
         },
     )
-    headers = page_headers(form_to=callback, script=FORM_POST_SCRIPT)
+    digest = base64.b64encode(hashlib.sha256(FORM_POST_SCRIPT.encode()).digest()).decode("ascii")
+    headers = page_headers(form_to=callback, script=f"'sha256-{digest}'")
     return Response(200, (*headers, *_set_cookie(site, browser)), content)
 
 
@@ -162,13 +167,12 @@ def go_to(site: Site, browser: BrowserRequest, path: str) -> Response:
     return Response(303, (("location", path), *page_headers(), *_set_cookie(site, browser)))
 
 
-def page_headers(*, form_to: str | None = None, script: str | None = None) -> Headers:
-    """Return the headers of every page."""
+def page_headers(*, form_to: str | None = None, script: str = "") -> Headers:
+    """Return the headers of every page. `script` is the source of the only script, as the policy names it."""
     targets = "'self'" if form_to is None else f"'self' {_source(form_to)}"
     policy = f"default-src 'none'; style-src 'self'; img-src 'self' data: https:; form-action {targets}"
-    if script is not None:
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-        policy += f"; script-src 'sha256-{digest}'"
+    if script:
+        policy += f"; script-src {script}"
     return (
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
@@ -204,6 +208,7 @@ def page_words(site: Site, language: Language, request_id: str) -> Mapping[str, 
         "problem": "",
         "count": 0,
         "told": "",
+        "script": "",
     }
 
 

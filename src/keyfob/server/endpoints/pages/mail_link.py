@@ -102,10 +102,10 @@ async def use_link(site: Site, transaction: Transaction, link: MailLink) -> bool
 
 
 async def spend_mail(site: Site, request: Request, email: str) -> Literal["send", "skip", "refuse"]:
-    """Count an e-mail that somebody asks for who is not logged in.
+    """Count an e-mail that an unauthenticated caller requests.
 
     Returns:
-        `refuse` if the network has asked for too many, and `skip` if the address has got enough. Neither depends on
+        `refuse` if the network requested too many, and `skip` if the address received too many. Neither depends on
         whether there is an account.
     """
     now, key = site.now(), site.hash_keys.codes

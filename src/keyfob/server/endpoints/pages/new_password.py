@@ -58,12 +58,13 @@ async def act_forgot(site: Site, request: Request) -> Response:
     user = await site.store.read(lambda transaction: user_of(site, transaction, email))
     is_known = user is not None and not user.is_blocked
     site.note("scpr" if is_known else "fcpr", request, user_name=email, user_id=user.user_id if user else "")
-    if user is not None and is_known and spent == "send":
+    to, user_id = (user.email, user.user_id) if user is not None and is_known else ("", "")
 
-        def write() -> WrittenMail:
-            return write_link_mail(site, "/u/reset", browser.language, link_for(site, "reset", user.email, user))
+    def write() -> WrittenMail:
+        return write_link_mail(site, "/u/reset", browser.language, link_for(site, "reset", to or email, user))
 
-        send_later(site, request, user.email, write, user.user_id)
+    if spent == "send":
+        send_later(site, request, to, write, user_id)
     return tell(site, browser, "/u/sent", email=email)
 
 
