@@ -61,10 +61,28 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Allow the tests of real connections to reach this machine."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--ends`: of a test with many cases, only the first and the last are run."""
+    parser.addoption("--ends", action="store_true", help="run only the first and the last case of each test")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Allow the tests of real connections to reach this machine, and leave out cases if `--ends` asks for it."""
+    if config.getoption("--ends"):
+        kept, left_out = ends_of(items)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
     for item in items:
         place = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
         # On Windows, an event loop needs a connection to this machine.
         if place.startswith(REAL_CONNECTIONS) or sys.platform == "win32":
             item.add_marker(pytest.mark.allow_hosts(THIS_MACHINE))
+
+
+def ends_of(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Return the first and the last case of each test, and all other cases."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    middle = {item for of_one in cases.values() for item in of_one[1:-1]}
+    return [item for item in items if item not in middle], [item for item in items if item in middle]
