@@ -17,6 +17,15 @@ from tests.postgres import Postgres, programs, running
 HERE = Path(__file__).parent
 # Tests of real connections can reach this machine and no other.
 REAL_CONNECTIONS = ("stories/real", "attacks/real", "wild/", "scripts/")
+# What `make quick` runs: the tests of pure code, but for those that start programs or try thousands of requests.
+PURE = (
+    "attacks/test_", "client/auth/", "client/flows/", "client/model/", "client/session/", "jose/", "protocol/",
+    "resource/", "server/decide/", "server/endpoints/", "server/settings/", "stories/test_", "vectors/",
+)  # fmt: skip
+SLOW = (
+    "attacks/test_fuzz.py", "attacks/test_stored_logins.py", "resource/test_rotation.py",
+    "server/endpoints/oauth/test_token_checks.py",
+)  # fmt: skip
 THIS_MACHINE = ["127.0.0.1", "::1"]
 
 # No test uses the keyring, the kernel keys or the runtime folder of the user who runs it. Tests of key storage create
@@ -62,8 +71,16 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--ends`: of a test with many cases, only the first and the last are run."""
+    parser.addoption("--part", choices=["pure", "rest"], help="run only the tests of pure code, or all others")
     parser.addoption("--ends", action="store_true", help="run only the first and the last case of each test")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--part`, do not even import the files of the other part, which would take seconds in each process."""
+    part = config.getoption("--part")
+    if part is None or not collection_path.name.startswith("test_"):
+        return None
+    return True if is_pure(collection_path) != (part == "pure") else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -77,6 +94,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # On Windows, an event loop needs a connection to this machine.
         if place.startswith(REAL_CONNECTIONS) or sys.platform == "win32":
             item.add_marker(pytest.mark.allow_hosts(THIS_MACHINE))
+
+
+def is_pure(path: Path) -> bool:
+    """Return whether `make quick` runs a file."""
+    place = path.relative_to(HERE).as_posix() if path.is_relative_to(HERE) else ""
+    return place.startswith(PURE) and not place.startswith(SLOW)
 
 
 def ends_of(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
