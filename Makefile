@@ -14,6 +14,7 @@ BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
 RELEASE := $(VENV)/release/$(notdir $(BIN))
+SITE := $(VENV)/site/$(notdir $(BIN))
 
 # The first Python on this machine that is new enough; PYTHON=... chooses another.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -29,13 +30,16 @@ export PYTHONUTF8 := 1
 # Tests start some thousand programs. Without written bytecode each would compile all modules, for a third of its time.
 export PYTHONDONTWRITEBYTECODE :=
 
+# The tools that write pages; tools.api, which writes the list of public names, is not run by `make docs`.
+PAGES := map standards promises wire checks tables tenant_schema commands python_api diagrams interop sizing performance
+
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help demo test quick others check fix bench performance fuzz dist map api docs pins clean
+.PHONY: help demo test quick others check fix bench performance fuzz dist map api docs docs-site pins clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/wheel ## a server, an API and an app in one terminal (ARGS=--unattended for no questions)
 	$(BIN)/keyfob demo $(ARGS)
@@ -65,15 +69,7 @@ check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quicke
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	PYTHONPATH=src $(BIN)/lint-imports --no-logo
-	$(PY) -m tools.map --check
-	$(PY) -m tools.standards --check
-	$(PY) -m tools.promises --check
-	PYTHONPATH=src $(PY) -m tools.wire --check
-	PYTHONPATH=src $(PY) -m tools.checks --check
-	PYTHONPATH=src $(PY) -m tools.tenant_schema --check
-	$(PY) -m tools.interop --check
-	$(PY) -m tools.sizing --check
-	$(PY) -m tools.performance --check
+	@for page in $(PAGES); do PYTHONPATH=src $(PY) -m tools.$$page --check || exit 1; done
 	$(PY) -m tools.api --check
 	@echo "$(BIN)/mypy, for 3.11 and 3.13; $(BIN)/pyright, twice"; \
 	{ $(BIN)/mypy && $(BIN)/mypy --python-version 3.13; } & mypy=$$!; \
@@ -112,18 +108,13 @@ api: $(VENV)/dev ## accept a change of the public surface
 	$(PY) -m tools.api
 
 docs: $(VENV)/dev ## update every page that is generated from the code
-	$(PY) -m tools.map --quiet
-	$(PY) -m tools.standards
-	$(PY) -m tools.promises
-	PYTHONPATH=src $(PY) -m tools.wire
-	PYTHONPATH=src $(PY) -m tools.checks
-	PYTHONPATH=src $(PY) -m tools.tenant_schema
-	$(PY) -m tools.interop
-	$(PY) -m tools.sizing
-	$(PY) -m tools.performance
+	@for page in $(PAGES); do PYTHONPATH=src $(PY) -m tools.$$page --quiet || exit 1; done
+
+docs-site: $(VENV)/site/ready ## the documentation as a site in site/, with its links checked
+	$(PY) -m tools.site $(SITE)/zensical
 
 pins: $(VENV)/tools ## update all pinned versions, with hashes
-	for set in dev run bootstrap peers release; do \
+	for set in dev run bootstrap peers release docs; do \
 		$(BIN)/uv pip compile requirements/$$set.in -o requirements/$$set.txt --quiet --upgrade \
 			$$(test $$set = dev || echo -c requirements/dev.txt) \
 			--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -135,7 +126,7 @@ pins: $(VENV)/tools ## update all pinned versions, with hashes
 	$(PY) -m tools.peers --pin
 
 clean: ## delete everything that was built
-	rm -rf $(VENV) .cache dist tests/wild/peers/node_modules
+	rm -rf $(VENV) .cache dist site tests/wild/peers/node_modules
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Set-up. Each file below is a stamp: it is remade if one of its prerequisites is newer.
@@ -169,6 +160,11 @@ $(VENV)/wheel: pyproject.toml README.md LICENSE $(SOURCES) $(VENV)/run
 $(VENV)/release/ready: requirements/release.txt $(VENV)/tools
 	$(BIN)/uv venv --quiet --clear --python $(PY) $(VENV)/release
 	$(BIN)/uv pip sync --quiet --python $(RELEASE)/python --require-hashes requirements/release.txt
+	@touch $@
+
+$(VENV)/site/ready: requirements/docs.txt $(VENV)/tools
+	$(BIN)/uv venv --quiet --clear --python $(PY) $(VENV)/site
+	$(BIN)/uv pip sync --quiet --python $(SITE)/python --require-hashes requirements/docs.txt
 	@touch $@
 
 # Foreign programs for tests/wild, in an environment of their own, so that their dependencies do not clash with ours.

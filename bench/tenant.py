@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -36,6 +37,7 @@ from tools.peers import MODULES, node
 
 HERE = Path(__file__).parent
 PEER, GO = "oidc-provider", "zitadel/oidc"
+TWO_NODES = "PostgreSQL, two nodes"
 CONNECTIONS, SECONDS, ROUNDS = 32, 3, 3
 WORKS = ("mint RS256", "mint ES256", "pending poll", "device request", "refresh with rotation")
 RAW_CALLS = {"RS256": 400, "ES256": 4000}
@@ -43,9 +45,9 @@ RAW_CALLS = {"RS256": 400, "ES256": 4000}
 
 @dataclass(frozen=True)
 class Program:
-    """The command of a server, its endpoints and its public client."""
+    """The command of each node of a server, its endpoints and its public client."""
 
-    command: list[str]
+    commands: list[list[str]]
     token: str
     device: str
     client_id: str
@@ -54,17 +56,20 @@ class Program:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its process and port, and refresh tokens for the benchmark."""
+    """A running server: the processes and ports of its nodes, and refresh tokens for the benchmark."""
 
     program: Program
-    process: int
-    port: int
+    processes: list[int]
+    ports: list[int]
     refresh: list[str]
 
 
 @dataclass(frozen=True)
 class Taken:
-    """The result of one load: requests per second of the node's processor time, and the database's time for one."""
+    """The result of one load: requests per second of a node's processor time, and the database's time for one.
+
+    The rates of two nodes add up: it is what they do in a second if each has a core.
+    """
 
     rate: float
     p99_ms: float
@@ -95,22 +100,25 @@ def _programs(
     # Each of our logins takes the hash of a password.
     count, secret = str(CONNECTIONS if "refresh" in work else 0), SECRET.reveal()
 
-    def ours(tree: Path, url: str) -> Program:
+    def ours(tree: Path, url: str, nodes: int = 1) -> Program:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        command = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder, count, url]
-        return Program(command, "/oauth/token", "/oauth/device/code", "bench", environment(tree))
+        command = [sys.executable, str(HERE / "peers" / "keyfob_tenant.py"), folder]
+        commands = [[*command, "0" if node else count, url] for node in range(nodes)]
+        return Program(commands, "/oauth/token", "/oauth/device/code", "bench", environment(tree))
 
     theirs = [str(node()), str(HERE / "peers" / "provider.mjs"), str(MODULES), secret, count]
     found = {"SQLite": ours(ROOT, "")}
     if base is not None:
         found["SQLite, before"] = ours(base, "")
     found["PostgreSQL"] = ours(ROOT, database.new_database(is_empty=True))
-    found[PEER] = Program(theirs, "/token", "/device/auth", "native", os.environ)
+    if "refresh" in work:
+        found[TWO_NODES] = ours(ROOT, database.new_database(is_empty=True), nodes=2)
+    found[PEER] = Program([theirs], "/token", "/device/auth", "native", os.environ)
     if go is not None:
         algorithm = "ES256" if "ES256" in work else "RS256"
         one_core = {**os.environ, "GOMAXPROCS": "1"}
         command = [str(go), algorithm, secret, count]
-        found[GO] = Program(command, "/oauth/token", "/device_authorization", "native", one_core)
+        found[GO] = Program([command], "/oauth/token", "/device_authorization", "native", one_core)
     return found
 
 
@@ -154,7 +162,7 @@ def _show(work: str, rounds: list[dict[str, Taken]], raw: dict[str, list[float]]
         low, middle, high = (sorted(one["ratios"])[at] for at in (0, len(rounds) // 2, -1))  # type: ignore[call-overload]
         speed = f"{one['rate']:>8,.0f}/s p99 {one['p99_ms']:6.1f} ms"
         ratio = f"{middle:5.2f} × {PEER} ({low:.2f}-{high:.2f})"
-        print(f"    {name:<15} {speed}   {ratio}   database {one['database_us']:4.0f} us", flush=True)
+        print(f"    {name:<21} {speed}   {ratio}   database {one['database_us']:4.0f} us", flush=True)
     return found
 
 
@@ -179,25 +187,28 @@ _KEYS = {
 
 def _load(server: Server, work: str, database: Callable[[], float]) -> Taken:
     path, bodies = _bodies(server, work)
-    orders = {"port": server.port, "path": path, "seconds": SECONDS, "bodies": bodies, "renews": "refresh" in work}
-    before, in_database = _cpu(server.process), database()
+    orders = {"ports": server.ports, "path": path, "seconds": SECONDS, "bodies": bodies, "renews": "refresh" in work}
+    before, in_database = _cpu(server.processes), database()
     done = subprocess.run(
         [str(node()), str(HERE / "peers" / "load.mjs")],
         input=json.dumps(orders), capture_output=True, text=True, check=True, preexec_fn=lambda: _pin(1),
     )  # fmt: skip
     found = json.loads(done.stdout)
     assert not found["failed"], f"{work}: {found['failed']} requests failed, such as {found['said']}"
-    own = _cpu(server.process) - before or found["seconds"]
+    own = _cpu(server.processes) - before or found["seconds"]
     return Taken(found["count"] / own, found["p99_ms"], (database() - in_database) / found["count"] * 1e6)
 
 
-def _cpu(process: int) -> float:
-    """Return the processor time of a process in seconds, which is independent of other processes."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _cpu(processes: list[int]) -> float:
+    """Return the mean processor time of processes in seconds, which is independent of other processes."""
+    ticks = 0
+    for process in processes:
+        try:
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK") / len(processes)
 
 
 def _bodies(server: Server, work: str) -> tuple[str, list[str]]:
@@ -220,27 +231,35 @@ def _bodies(server: Server, work: str) -> tuple[str, list[str]]:
 
 
 def _post(server: Server, path: str, body: str) -> dict[str, str]:
-    with urlopen(f"http://127.0.0.1:{server.port}{path}", body.encode()) as answer:
+    with urlopen(f"http://127.0.0.1:{server.ports[0]}{path}", body.encode()) as answer:
         found: dict[str, str] = json.load(answer)
     return found
 
 
 @contextmanager
 def _serving(program: Program) -> Iterator[Server]:
+    with ExitStack() as stack:
+        nodes = [stack.enter_context(_node(command, program.environment)) for command in program.commands]
+        processes, founds = zip(*nodes, strict=True)
+        yield Server(program, list(processes), [found["port"] for found in founds], founds[0]["refresh"])
+
+
+@contextmanager
+def _node(command: list[str], variables: Mapping[str, str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Start one node. Yield its process, and what it says once it is ready."""
     process = subprocess.Popen(
-        program.command,
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=program.environment,
+        env=variables,
         preexec_fn=lambda: _pin(0),  # noqa: PLW1509  there are no threads yet
     )
     try:
         assert process.stdout is not None
         line = next((line for line in process.stdout if line.startswith("{")), None)
-        assert line is not None, f"{program.command[:2]} did not start"
-        found = json.loads(line)
-        yield Server(program, process.pid, found["port"], found["refresh"])
+        assert line is not None, f"{command[:2]} did not start"
+        yield process.pid, json.loads(line)
     finally:
         process.kill()
         process.wait()

@@ -90,11 +90,11 @@ def imports(tree: ast.Module) -> Iterator[tuple[str, ast.alias]]:
             yield from ((statement.module or "", alias) for alias in statement.names)
 
 
-def origin(module: Module, name: str, source: dict[str, Module]) -> ast.stmt | None:
-    """Return the statement that defines a name, through any number of imports."""
+def origin(module: Module, name: str, source: dict[str, Module]) -> tuple[Module, ast.stmt] | None:
+    """Return the statement that defines a name, and its module, through any number of imports."""
     for statement in module.tree.body:
         if name in own_names(statement):
-            return statement
+            return module, statement
     home, there = imported(module.tree).get(name, ("", ""))
     return origin(source[home], there, source) if home in source else None
 
@@ -144,15 +144,20 @@ def describe(name: str, statement: ast.stmt | None) -> Iterator[str]:
             yield f"  {name}"
 
 
-def surface(module: Module, source: dict[str, Module]) -> Iterator[str]:
-    """Yield the lines for one public module."""
+def public_names(module: Module) -> list[str]:
+    """Return the public names of a module."""
     chosen = listed(module.tree)
     own = [name for statement in module.tree.body for name in own_names(statement) if not name.startswith("_")]
-    names = sorted({*own, *reexported(module.tree)} if chosen is None else set(chosen))
-    if names:
+    return sorted({*own, *reexported(module.tree)} if chosen is None else set(chosen))
+
+
+def surface(module: Module, source: dict[str, Module]) -> Iterator[str]:
+    """Yield the lines for one public module."""
+    if names := public_names(module):
         yield module.name
         for name in names:
-            yield from describe(name, origin(module, name, source))
+            found = origin(module, name, source)
+            yield from describe(name, found and found[1])
         yield ""
 
 

@@ -7,7 +7,6 @@ python -m tools.checks --check    fail if docs/checks.md is not up to date
 """
 
 import sys
-from collections.abc import Sequence
 from typing import get_args
 
 from keyfob.server.decide.authorization_checks import (
@@ -25,7 +24,7 @@ from keyfob.server.decide.browser_login import PAGE_OF, STEPS
 from keyfob.server.decide.check_table import Cell, cells_of
 from keyfob.server.decide.token_checks import GRANTS_OF, TOKEN_CHECKS, Step, TokenCheck
 from keyfob.server.settings.field_types import SHORT_GRANTS
-from tools.source import ROOT, settle
+from tools.source import ROOT, settle, table
 
 PAGE = ROOT / "docs" / "checks.md"
 TOP = """\
@@ -56,7 +55,8 @@ PAGES = """\
 ## The pages
 
 A login in a browser is one state, which the pages carry encrypted
-([0027](decisions/0027-a-browser-login-is-one-state.md)). Each row is a step that may follow another; nothing else may.
+([0027](decisions/0027-a-browser-login-is-one-state.md)). Each row is a step that may follow another; nothing else may
+([picture](reference/diagrams.md#the-steps-of-a-login-in-a-browser)).
 From `factor` on, the state names the user, the browser session and what the password began. The user's connection is
 checked when the password is verified, at the second factor, when the login is completed, and when tokens are issued.
 A form is answered with 303, so that neither a reload nor "back" sends it again.
@@ -69,19 +69,14 @@ def page() -> str:
     heads = [", ".join(f"`{names[grant]}`" for grant in grants) for grants in GRANTS_OF.values()]
     token = [[row.rule, *(_token_cell(row, column) for column in GRANTS_OF)] for row in TOKEN_CHECKS]
     authorization = [[row.rule, *(_kind_cell(row, kind) for kind in KINDS)] for row in AUTHORIZATION_CHECKS]
-    parts = [TOP, TOKEN, _table(["check", *heads], token), AUTHORIZATION]
+    parts = [TOP, TOKEN, table(["check", *heads], token), AUTHORIZATION]
     steps = [
         [f"`{step}`", f"`{PAGE_OF[step]}`", f"`{after}`", when]
         for step, row in STEPS.items()
         for after, when in row.items()
     ]
-    tables = [_table(["check", *KINDS], authorization), PAGES, _table(["step", "page", "next step", "when"], steps)]
+    tables = [table(["check", *KINDS], authorization), PAGES, table(["step", "page", "next step", "when"], steps)]
     return "\n".join([*parts, *tables])
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _token_cell(row: TokenCheck, column: str) -> str:

@@ -27,6 +27,8 @@ OVER_HTTP: Final = {
     "mint RS256": 1.4, "mint ES256": 1.8, "pending poll": 2.2, "device request": 1.5, "refresh with rotation": 1.5,
 }  # fmt: skip
 REFRESH_ON_POSTGRESQL: Final = 1.0
+ONE_NODE, TWO_NODES = "PostgreSQL", "PostgreSQL, two nodes"
+TWO_OF_ONE: Final = 1.7
 OF_RAW_RS256: Final = 0.6
 P99: Final = 0.5
 
@@ -89,7 +91,18 @@ def aim_ratio(work: str, server: str) -> float | None:
     """Return the aim of a server beside oidc-provider, or None."""
     if server == NOW:
         return OVER_HTTP[work]
-    return REFRESH_ON_POSTGRESQL if server == "PostgreSQL" and work.startswith("refresh") else None
+    return REFRESH_ON_POSTGRESQL if server == ONE_NODE and work.startswith("refresh") else None
+
+
+def two_nodes(found: Found) -> str:
+    """The works that were measured with two nodes, beside one."""
+    rows: list[list[object]] = []
+    for work, servers in found["http"]["work"].items():
+        if TWO_NODES in servers:
+            one, two = servers[ONE_NODE]["rate"], servers[TWO_NODES]["rate"]
+            met = verdict(is_met=two >= TWO_OF_ONE * one)
+            rows.append([work, f"{one:,.0f}", f"{two:,.0f}", f"{two / one:.2f}", f"≥ {TWO_OF_ONE}", met])
+    return table("request | one node | two nodes | × one | aim | met", rows)
 
 
 def latency(found: Found) -> str:
@@ -150,7 +163,7 @@ def plot(found: Found) -> str:
 
 FIGURES: Final[dict[str, Callable[[Found], str]]] = {
     "machine": machine, "in_process": in_process, "stages": stages, "over_http": over_http, "latency": latency,
-    "signing": signing,
+    "signing": signing, "two_nodes": two_nodes,
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,6 +64,17 @@ def modules(*under: str) -> list[Module]:
     tops = [SOURCE / place for place in under] or [SOURCE]
     paths = [path for top in tops for path in ([top] if top.suffix else top.rglob("*.py"))]
     return [Module(path) for path in sorted(paths) if path.is_file()]
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    first = f"|{'|'.join(f' {head} ' if head else ' ' for head in heads)}|\n"
+    return first + "".join(f"| {' | '.join(line)} |\n" for line in [["---"] * len(heads), *rows])
+
+
+def cell(text: str) -> str:
+    """Escape a text for a cell of a table."""
+    return text.replace("|", "\\|")
 
 
 def settle(page: Path, fresh: str, *, check: bool, remedy: str) -> int:

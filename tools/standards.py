@@ -1,11 +1,11 @@
-"""Generate docs/standards.md: for each requirement of a standard, the modules that implement it and their tests.
+"""Generate docs/standards.md and a page for each standard: its requirements, and the modules and tests for each.
 
-    python -m tools.standards            bring docs/standards.md up to date
-    python -m tools.standards --check    only report whether it is
+    python -m tools.standards            bring docs/standards.md and docs/standards/*.md up to date
+    python -m tools.standards --check    only report whether they are
 
 The requirements are in docs/standards/requirements.json. A test proves a requirement if its docstring or a comment
 contains the name in brackets: `[C-8628-03]`. A module implements a requirement if it contains the name or, if no module
-does, if one of its docstrings cites the section. Comments `DEVIATION:` in the source are listed below the table.
+does, if one of its docstrings cites the section. Comments `DEVIATION:` in the source are listed in docs/standards.md.
 """
 
 import ast
@@ -17,13 +17,54 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
-from tools.source import ROOT, TESTS, Module, modules, settle
+from tools.source import ROOT, TESTS, Module, modules, settle, table
 
 PAGE = ROOT / "docs" / "standards.md"
 DATA = ROOT / "docs" / "standards" / "requirements.json"
+PAGES = ROOT / "docs" / "standards"
 ROLES = {"C": "client", "AS": "server", "RS": "resource"}
+# The standards by the middle of a requirement's name: a number is that of an RFC.
+STANDARDS = {
+    "6749": "The OAuth 2.0 Authorization Framework",
+    "6750": "Bearer Token Usage",
+    "7009": "Token Revocation",
+    "7515": "JSON Web Signature (JWS)",
+    "7517": "JSON Web Key (JWK)",
+    "7518": "JSON Web Algorithms (JWA)",
+    "7519": "JSON Web Token (JWT)",
+    "7523": "JWT Profile for Client Authentication and Authorization Grants",
+    "7523b": "Audience values of client assertions (draft-ietf-oauth-rfc7523bis)",
+    "7636": "Proof Key for Code Exchange (PKCE)",
+    "7662": "Token Introspection",
+    "8252": "OAuth 2.0 for Native Apps",
+    "8414": "Authorization Server Metadata",
+    "8628": "Device Authorization Grant",
+    "8693": "Token Exchange",
+    "8705": "Mutual-TLS Client Authentication and Certificate-Bound Access Tokens",
+    "8707": "Resource Indicators",
+    "8725": "JSON Web Token Best Current Practices",
+    "9068": "JWT Profile for Access Tokens",
+    "9126": "Pushed Authorization Requests (PAR)",
+    "9207": "Authorization Server Issuer Identification",
+    "9449": "Demonstrating Proof of Possession (DPoP)",
+    "9470": "Step Up Authentication Challenge",
+    "9700": "Best Current Practice for OAuth 2.0 Security",
+    "9728": "Protected Resource Metadata",
+    "10027": "Cross-Device Flows: Security Best Current Practice",
+    "OIDC": "OpenID Connect Core 1.0 and Discovery 1.0",
+    "RPIL": "OpenID Connect RP-Initiated Logout 1.0",
+    "NIST": "NIST SP 800-63B-4: passwords and authenticators",
+    "ASVS": "OWASP Application Security Verification Standard 5.0",
+    "IMPL": "What follows from the standards without being written in one",
+}
+
+INTRODUCTION = """\
+Each page lists the requirements of one standard, the modules that implement them, and the tests that prove them.
+`make docs` generates them from `docs/standards/requirements.json`, the docstrings of the source and the names of
+requirements in the tests.
+"""
 
 ID = re.compile(r"\[((?:C|AS|RS)-[A-Za-z0-9]+-\d\d)\]")
 BARE_ID = re.compile(r"\b(?:C|AS|RS)-[A-Za-z0-9]+-\d\d\b")
@@ -34,12 +75,13 @@ DEVIATION = re.compile(r"DEVIATION:\s*(.+)")
 
 
 class Requirement(TypedDict):
-    """One row of requirements.json."""
+    """One row of requirements.json. `unproved` says why no test proves it."""
 
     id: str
     level: str
     section: str
     requirement: str
+    unproved: NotRequired[str]
 
 
 @dataclass(frozen=True, order=True)
@@ -50,8 +92,9 @@ class Proof:
     test: str
 
     def link(self) -> str:
-        """Return a Markdown link, relative to docs/."""
-        return f"[{self.test or Path(self.path).stem}](../{self.path})"
+        """Return a Markdown link, relative to docs/standards/. A name of a test is a sentence."""
+        words = self.test.removeprefix("test_").replace("_", " ") or Path(self.path).name
+        return f"[{words}](../../{self.path})"
 
 
 def requirements() -> list[Requirement]:
@@ -119,17 +162,29 @@ def proofs() -> dict[str, list[Proof]]:
     return {name: sorted(places) for name, places in found.items()}
 
 
-def cell(text: str) -> str:
-    """Escape a text for a cell of a table."""
-    return text.replace("|", "\\|")
+def standard_of(requirement: Requirement) -> str:
+    return requirement["id"].split("-")[1]
 
 
-def row(requirement: Requirement, proved: list[Proof], source: list[Module]) -> str:
-    """Return one line of the table."""
-    places = ", ".join(f"`{place}`" for place in implementers(requirement, source)) or "–"
-    tests = ", ".join(proof.link() for proof in proved)
-    columns = f"{requirement['id']} | {requirement['level']} | {cell(requirement['requirement'])}"
-    return f"| {columns} | {requirement['section']} | {places} | {tests} |"
+def title(standard: str) -> str:
+    """Return the title of a standard's page."""
+    return f"RFC {standard}: {STANDARDS[standard]}" if standard.isdigit() else STANDARDS[standard]
+
+
+def file_name(standard: str) -> str:
+    """Return the name of a standard's page."""
+    return f"rfc{standard}.md" if standard.isdigit() else f"{standard.lower()}.md"
+
+
+def blocks(requirement: Requirement, proved: list[Proof], source: list[Module]) -> Iterator[str]:
+    """Yield what a standard's page has about a requirement."""
+    yield f"### {requirement['id']}"
+    yield f"**{requirement['level']}**: {requirement['requirement']} ({requirement['section']})"
+    places = [f"`{place}`" for place in implementers(requirement, source)]
+    lines = [f"- Code: {', '.join(places)}"] if places else []
+    missing = requirement.get("unproved", "There is no test yet.")
+    lines += [f"- Test: {proof.link()}" for proof in proved] or [f"- Not proved: {missing}"]
+    yield "\n".join(lines)
 
 
 def deviations(source: list[Module]) -> list[str]:
@@ -137,8 +192,41 @@ def deviations(source: list[Module]) -> list[str]:
     return [f"- `{module.place}`: {text.strip()}" for module in source for text in DEVIATION.findall(module.text)]
 
 
-def page() -> str:
-    """Return docs/standards.md.
+def standard_page(standard: str, proved: dict[str, list[Proof]], source: list[Module]) -> str:
+    """Return the page of a standard."""
+    parts = [f"# {title(standard)}", "Generated by `make docs`; [all standards](../standards.md)."]
+    for role, word in ROLES.items():
+        rows = [r for r in requirements() if standard_of(r) == standard and r["id"].startswith(f"{role}-")]
+        parts += [f"## At the {word}"] if rows else []
+        parts += [block for one in rows for block in blocks(one, proved.get(one["id"], []), source)]
+    return "\n\n".join(parts) + "\n"
+
+
+def index(proved: dict[str, list[Proof]], source: list[Module]) -> str:
+    """Return docs/standards.md."""
+    required = requirements()
+    total, done = Counter(map(standard_of, required)), Counter(standard_of(r) for r in required if r["id"] in proved)
+    roles = Counter(r["id"].split("-")[0] for r in required)
+    left = Counter(r["id"].split("-")[0] for r in required if r["id"] not in proved)
+    parts = [
+        "# Standards, implementations and tests",
+        INTRODUCTION.rstrip(),
+        table(
+            ["role", "required", "proved", "not yet proved"],
+            [[word, str(roles[r]), str(roles[r] - left[r]), str(left[r])] for r, word in ROLES.items()],
+        ).rstrip(),
+        table(
+            ["standard", "required", "proved"],
+            [[f"[{title(s)}](standards/{file_name(s)})", str(total[s]), str(done[s])] for s in STANDARDS],
+        ).rstrip(),
+        "## Deviations",
+        "\n".join(deviations(source) or ["None is marked."]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def pages() -> dict[Path, str]:
+    """Return the text of each page.
 
     Raises:
         SystemExit: A test names a requirement that does not exist.
@@ -146,32 +234,12 @@ def page() -> str:
     required, proved, source = requirements(), proofs(), modules()
     if unknown := sorted(set(proved) - {r["id"] for r in required}):
         raise SystemExit(f"no such requirement: {', '.join(unknown)} ({proved[unknown[0]][0].path})")
-    left = Counter(r["id"].split("-")[0] for r in required if r["id"] not in proved)
-    total = Counter(r["id"].split("-")[0] for r in required)
-    lines = [
-        "# Standards, implementations and tests",
-        "",
-        "Generated by `make docs` from `docs/standards/requirements.json`, the docstrings of the source and the names",
-        "of requirements in the tests. The table has the requirements that a test proves; the others are only counted.",
-        "",
-        "| role | required | proved | not yet proved |",
-        "| --- | ---: | ---: | ---: |",
-        *(f"| {word} | {total[role]} | {total[role] - left[role]} | {left[role]} |" for role, word in ROLES.items()),
-        "",
-        "| requirement | level | text | section | implemented in | proved by |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *(row(r, proved[r["id"]], source) for r in required if r["id"] in proved),
-        "",
-        "## Deviations",
-        "",
-        *(deviations(source) or ["None is marked."]),
-        "",
-    ]
-    return "\n".join(lines)
+    own = {PAGES / file_name(one): standard_page(one, proved, source) for one in STANDARDS}
+    return {PAGE: index(proved, source), **own}
 
 
 def main(words: list[str]) -> int:
-    return settle(PAGE, page(), check="--check" in words, remedy="make docs")
+    return max(settle(path, text, check="--check" in words, remedy="make docs") for path, text in pages().items())
 
 
 if __name__ == "__main__":

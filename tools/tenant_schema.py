@@ -47,7 +47,7 @@ def table_of(shape: Shape) -> Shape:
 
 
 def matching(pattern: str) -> Shape:
-    """Return the shape of a text, by an expression that JavaScript, Rust and Python read alike."""
+    """Return the shape of a string, by an expression that JavaScript, Rust and Python read alike."""
     return {"type": "string", "pattern": f"^{pattern}$"}
 
 
@@ -72,19 +72,19 @@ ARGON2: Final = matching("[$]argon2id[$]v=[0-9]+[$]m=[0-9]+,t=[0-9]+,p=[0-9]+[$]
 
 # By the words of the type. `one of` and `a list of` with words in backticks need no entry.
 TYPES: Final[dict[str, Shape]] = {
-    "a text": TEXT,
+    "a string": TEXT,
     "true or false": {"type": "boolean"},
-    "a whole number": {"type": "integer", "minimum": 1, "maximum": LARGEST_COUNT},
+    "an integer": {"type": "integer", "minimum": 1, "maximum": LARGEST_COUNT},
     "a number up to 1": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-    "a length of time": {**SPAN, "minLength": 2},
-    "a list of texts": TEXTS,
-    "a table of names and words": table_of(TEXT),
-    "for each API a list of scopes": table_of(TEXTS),
+    "a duration": {**SPAN, "minLength": 2},
+    "a list of strings": TEXTS,
+    "a table of strings": table_of(TEXT),
+    "a list of scopes for each API": table_of(TEXTS),
     GRANTS.description: list_of({"enum": list(dict.fromkeys([*SHORT_GRANTS, *GRANT_TYPES]))}),
     PUBLIC_KEYS.description: list_of(JWK),
 }
 # What is read apart from the other keys, and what a dataclass checks beyond the type. A schema cannot know what a
-# length of time amounts to, what refers to nothing, and what does not go together: `keyfob tenant check` does.
+# duration amounts to, what refers to nothing, and what does not go together: `keyfob tenant check` does.
 NARROWER: Final[dict[TableSchema, dict[str, Shape]]] = {
     TENANT: {
         "issuer": matching("https?://[!-~]*/"),

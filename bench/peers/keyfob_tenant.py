@@ -38,7 +38,8 @@ def main(folder: Path, count: int, database: str) -> None:
         device_interval=timedelta(microseconds=1),
     )
     tenant = Tenant.follow(folder, config, audit=place_of("", folder, database), database=database)
-    asyncio.run(tenant.add_user(EMAIL, Secret(WORD), "Pat"))
+    if count:
+        asyncio.run(tenant.add_user(EMAIL, Secret(WORD), "Pat"))
     pair = Pair({config.origin: tenant.app})
     parameters = {"grant_type": PASSWORD, "client_id": "bench", "username": EMAIL, "password": WORD, "audience": ORDERS}
     request = form_request(f"{config.issuer}oauth/token", {**parameters, "scope": "offline_access read:orders"})

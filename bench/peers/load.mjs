@@ -1,25 +1,25 @@
 // Load for an HTTP server on this machine: keep-alive connections, each with one request under way.
-// Takes its orders as JSON on stdin: port, path, seconds, bodies (one for each connection), renews (whether the next
-// request carries the refresh token of the last answer). Prints JSON: count, failed, said (the first failure), seconds,
-// p50_ms, p99_ms.
+// Takes its orders as JSON on stdin: ports (which the connections take in turns), path, seconds, bodies (one for each
+// connection), renews (whether the next request carries the refresh token of the last answer). Prints JSON: count,
+// failed, said (the first failure), seconds, p50_ms, p99_ms.
 import net from 'node:net';
 import { readFileSync } from 'node:fs';
 
-const { port, path, seconds, bodies, renews } = JSON.parse(readFileSync(0, 'utf8'));
+const { ports, path, seconds, bodies, renews } = JSON.parse(readFileSync(0, 'utf8'));
 const END = '\r\n\r\n';
 const taken = [];
 let failed = 0;
 let said = '';
 
-function request(body) {
+function request(body, port) {
   const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/x-www-form-urlencoded\r\n`;
   return Buffer.from(`${head}content-length: ${Buffer.byteLength(body)}${END}${body}`);
 }
 
-function run(body, until) {
+function run(body, port, until) {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, '127.0.0.1');
-    let bytes = request(body);
+    let bytes = request(body, port);
     let started = 0;
     let held = '';
     const ask = () => {
@@ -44,7 +44,7 @@ function run(body, until) {
       }
       if (renews && status === '200') {
         const token = JSON.parse(held.slice(at + 4)).refresh_token;
-        bytes = request(body.replace(/refresh_token=[^&]*$/, `refresh_token=${token}`));
+        bytes = request(body.replace(/refresh_token=[^&]*$/, `refresh_token=${token}`), port);
       }
       held = '';
       if (now < until) ask();
@@ -54,7 +54,7 @@ function run(body, until) {
 }
 
 const begin = performance.now();
-await Promise.all(bodies.map((body) => run(body, begin + seconds * 1000)));
+await Promise.all(bodies.map((body, at) => run(body, ports[at % ports.length], begin + seconds * 1000)));
 const whole = (performance.now() - begin) / 1000;
 taken.sort((a, b) => a - b);
 const rank = (share) => taken[Math.floor(taken.length * share)];

@@ -141,7 +141,7 @@ class Guard:
             Misuse: The settings contradict each other, or one is unsafe.
         """
         if bool(policies) == bool(issuer or audience):
-            raise Misuse("a guard is given an issuer and an audience, or policies")
+            raise Misuse("a guard needs an issuer and an audience, or policies")
         trusted = policies or (Policy(issuer, audience, algorithms, profile, leeway),)
         self._requirements_of = _require.requirements_of  # once: it is called with each request
         self._verifier, self._published = _build.build(
@@ -162,7 +162,7 @@ class Guard:
     def check(
         self, request: Request, *needs: str | Requirement, certificate: bytes | None = None
     ) -> Principal | Denial:
-        """Return the caller, or the answer to give. Blocks while the issuer's keys are fetched.
+        """Return the caller as a `Principal`, or a `Denial` to send. Blocks while the issuer's keys are fetched.
 
         Args:
             request: Its method, path and headers are read, and the peer if a proxy is trusted; the body is not.
@@ -188,7 +188,7 @@ class Guard:
     def requires(self, *needs: str | Requirement) -> Callable[[HTTPConnection], Awaitable[Principal]]:
         """Return a FastAPI dependency. In Starlette, call `await guard.requires("read:orders")(request)`.
 
-        OpenAPI shows it. It accepts a WebSocket, too. Until `answers` is called, each framework answers denials in its
+        OpenAPI shows it. It accepts a WebSocket, too. Until `answers` is called, each framework sends denials in its
         own format.
         """
         wanted = self._requirements_of(needs)
@@ -198,7 +198,7 @@ class Guard:
         return _starlette.requires(self._verifier, wanted)
 
     def answers(self, app: Starlette) -> None:
-        """Let a FastAPI or Starlette application answer denials as all other guards do, and serve the metadata."""
+        """Let a FastAPI or Starlette application send denials as the other adapters do, and serve the metadata."""
         _starlette.answer_denials(app)
         if self._published is not None:
             _starlette.serve_metadata(app, self._published)
@@ -245,5 +245,5 @@ class Guard:
 
     def _address(self) -> Published:
         if self._published is None:
-            raise Misuse("a guard has metadata when it has an address")
+            raise Misuse("a guard has metadata only if it has an address")
         return self._published

@@ -40,7 +40,7 @@ def judge(members: dict[str, object]) -> Principal:
 def test_an_api_may_not_have_the_name_of_an_application() -> None:
     """[FS-23]."""
     config = example_config(ISSUER)
-    with pytest.raises(Misuse, match="name of an application"):
+    with pytest.raises(Misuse, match="client_id of an application"):
         replace(config, apis=(*config.apis, Api("native", "Odd")))
 
 

@@ -43,7 +43,7 @@ def test_an_issuer_without_a_way_for_a_person_is_said_to_be_one() -> None:
     problem = failed(of(BARE))
     assert isinstance(problem, Refused)
     assert problem.code == "flow-unavailable"
-    assert "does not offer the login by code" in problem.hint
+    assert "does not support the device flow" in problem.hint
 
 
 @pytest.mark.parametrize("grants", [["authorization_code", "device_code"], ["password"], ["client_credentials"]])
@@ -69,7 +69,10 @@ def test_an_issuer_that_is_busy_is_not_one_without_metadata(status: int) -> None
         assert (problem.exit, str(status) in problem.message) == (7, True)
 
 
-@pytest.mark.parametrize(("status", "words"), [(403, "does not show"), (401, "does not show"), (302, "redirect")])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(403, "refused the request for its metadata"), (401, "refused the request for its metadata"), (302, "redirect")],
+)
 def test_an_issuer_that_refuses_or_redirects_is_said_to(status: int, words: str) -> None:
     """[FC-39]"""
     answer = Response(status, (("location", "https://evil.example/"),))
@@ -105,7 +108,7 @@ def test_an_unknown_client_is_told_so_at_once() -> None:
     world.here = SSH
     problem = failed(world, client_id="clii")
     assert "Unauthorized or unknown client" in problem.message
-    assert "the client id is not known there" in problem.hint
+    assert "the server does not know the client ID" in problem.hint
     assert world.time.passed == timedelta(), "nobody waits"
     assert not any(isinstance(notice, PasteAsked) for notice in world.notices)
     assert world.capabilities == {}, "nothing is remembered of it"

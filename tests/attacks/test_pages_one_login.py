@@ -166,7 +166,7 @@ def test_a_link_that_is_over_costs_nothing_and_leads_to_its_ending() -> None:
         assert "Your program is logged in" in person.open(str(codes["verification_uri_complete"])).text
     stranger = person_of(scene)
     for _ in range(5):
-        assert "not waiting for anybody" in stranger.open(str(codes["verification_uri_complete"])).text
+        assert "No login is waiting" in stranger.open(str(codes["verification_uri_complete"])).text
     declined = device(scene, "native")
     person.open(str(declined["verification_uri_complete"]))
     person.press("decline")

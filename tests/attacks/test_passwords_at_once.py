@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import argon2
 
-from keyfob.protocol.http import FORM, Response, form_request
+from keyfob.protocol.http import FORM, Request, Response, form_request
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide import limits
 from keyfob.server.io.passwords import CALLER_LEFT, Argon2Passwords
@@ -32,6 +34,18 @@ class HeldHasher(argon2.PasswordHasher):
         assert self.may_finish.wait(20)
         self.done += 1
         return super().verify(hash, password)
+
+
+class SlowHasher(argon2.PasswordHasher):
+    """A hasher that makes new hashes when it may. The one for unknown users is made at once."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.may_finish = threading.Event()
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        assert password == "nobody has this password" or self.may_finish.wait(20)
+        return super().hash(password, salt=salt)
 
 
 async def settle(rounds: int = 200) -> None:
@@ -138,3 +152,36 @@ def test_a_sender_who_leaves_in_the_middle_is_not_answered() -> None:
     asyncio.run(scene.tenant.app({**scope, "headers": [(b"content-type", FORM.encode())]}, receive, send))
     assert sent == []
     assert [event for event in scene.events if event["type"] == "fp"] == []
+
+
+def test_new_passwords_wait_in_the_same_queue() -> None:
+    """One link to choose a password, opened from many tabs, let every login wait behind its passwords."""
+    scene = Scene()
+    person = scene.person()
+    person.open(f"{ISSUER}u/forgot")
+    person.press("send", email=EMAIL)
+    person.open(re.findall(r"https:\S+", scene.outbox.sent[-1].text)[0])
+    [form] = person.page.forms
+    fields = {**form.values, "password": "seven quiet otters paint the harbour"}
+    cookies = ("cookie", "; ".join(f"{name}={value}" for name, value in person.cookies.items()))
+    scene.tenant._site.passwords = Argon2Passwords(hasher := SlowHasher())
+
+    async def story() -> None:
+        request = form_request(f"{ISSUER}u/reset", fields)
+        request = replace(request, headers=(*request.headers, cookies))
+        flood = [asyncio.ensure_future(ask(scene.tenant.app, request, peer="198.51.100.7")) for _ in range(40)]
+        await settle(3000)
+        refused = [one.result() for one in flood if one.done()]
+        assert len(refused) == 40 - limits.HASHES_AT_ONCE - limits.HASHES_WAITING_OF_ONE
+        assert {one.status for one in refused} == {303}
+        busy = await ask(
+            scene.tenant.app,
+            Request("GET", ISSUER + (refused[0].header("location") or "")[1:], (cookies,)),
+            peer="198.51.100.7",
+        )
+        assert (busy.status, b"Too many people" in busy.body) == (503, True)
+        hasher.may_finish.set()
+        saved = [one for one in await asyncio.gather(*flood) if (one.header("location") or "").startswith("/u/login")]
+        assert len(saved) == 1
+
+    asyncio.run(story())

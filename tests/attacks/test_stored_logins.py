@@ -220,7 +220,7 @@ def test_a_session_says_whom_it_waits_for(tmp_path: Path, monkeypatch: pytest.Mo
     threading.Timer(0.3, lets_go.set).start()
 
     assert Session(PROFILE, vault, world).token() == Secret("at-2")
-    assert world.notices == [VaultNote(f"waiting for another process ({os.getpid()}), which uses this login")]
+    assert world.notices == [VaultNote(f"waiting for another process ({os.getpid()}) that uses this login")]
 
 
 def test_a_name_in_other_case_is_the_same_login(tmp_path: Path) -> None:

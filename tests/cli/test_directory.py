@@ -52,7 +52,10 @@ def test_no_other_command_asks_a_strangers_issuer_for_anything(desk: Desk, comma
         desk.says(f'issuer = "{server.url}/"\nclient_id = "theirs"\n')
         ran = desk.type(*command.split())
         assert server.came == [], ran.out
-    assert command.split(maxsplit=1)[0] not in {"explain", "doctor"} or "nothing is sent there unasked" in ran.out
+    assert (
+        command.split(maxsplit=1)[0] not in {"explain", "doctor"}
+        or "sends nothing there without your consent" in ran.out
+    )
 
 
 @pytest.mark.parametrize(("typed", "code"), [("n\n", 5), ("\n", 5), ("", 5), ("y\n", 0)])

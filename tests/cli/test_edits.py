@@ -99,11 +99,11 @@ def test_a_file_in_another_form_is_left_alone(text: str) -> None:
 
 
 def test_a_setting_of_the_users_own_is_not_overwritten() -> None:
-    with pytest.raises(Misuse, match="not keyfob's"):
+    with pytest.raises(Misuse, match="keyfob did not write it"):
         IN_SECTION.apply("[global]\nkeyring-provider = import\n")
     with pytest.raises(Misuse, match="another value"):
         JsonMember("credHelpers", "r", "keyfob").apply('{"credHelpers": {"r": "ecr-login"}}')
-    with pytest.raises(Misuse, match="not keyfob's"):
+    with pytest.raises(Misuse, match="keyfob did not write it"):
         LauncherFile("keyfob helper keyring").apply("#!/usr/bin/python3\n")
 
 

@@ -69,7 +69,7 @@ def test_without_a_network_it_explains_what_it_can(desk: Desk) -> None:
     assert isinstance(problem, dict)
     assert isinstance(reasons, list)
     assert problem["code"] == "unreachable"
-    assert "the issuer did not answer, so what it offers is not known" in reasons
+    assert "the issuer did not respond, so the flows that it supports are unknown" in reasons
     assert len(reasons) == 2  # and what can be seen of the browser
 
 

@@ -32,7 +32,7 @@ def types(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def test_an_issuer_and_a_client_id_are_two_words(desk: Desk) -> None:
-    """[FC-23]: it said that there are words too many."""
+    """[FC-23]: it said that there are too many arguments."""
     with issuer() as server:
         ran = desk.type("login", f"{server.url}/", "cli", "--flow", "device")
         profile = ProfileFiles().load("default")
@@ -45,7 +45,7 @@ def test_the_client_id_is_asked_for_at_a_terminal(desk: Desk, types: Callable[[s
         types("cli\n")
         ran = desk.type("login", f"{server.url}/", "--flow", "device")
         assert ran.code == 0
-        assert f"client id, as registered at {server.url}/: " in ran.err
+        assert f"client ID, as registered at {server.url}/: " in ran.err
         types("\n")
         ran = desk.type("login", f"{server.url}/", "--flow", "device", "--profile", "work")
         assert ran.code == 0
@@ -115,7 +115,7 @@ def test_without_a_terminal_a_login_says_what_it_replaces(desk: Desk) -> None:
     with issuer() as server:
         desk.save("http://127.0.0.1:9/")
         ran = desk.type("login", f"{server.url}/", "cli", "--flow", "device")
-        assert (ran.code, "which this login replaces" in ran.err) == (0, True)
+        assert (ran.code, "which the new login replaces" in ran.err) == (0, True)
         desk.save("http://127.0.0.1:9/")
         ran = desk.type("login", f"{server.url}/", "cli", "--flow", "device", "--json")
         assert ran.events()[0] == {"event": "replaces", "issuer": "http://127.0.0.1:9/", "client_id": "cli"}

@@ -57,7 +57,7 @@ CASES: dict[str, Callable[[], TokenReport]] = {
     "late-and-elsewhere": lambda: found(
         MINT.saying({"aud": ["https://stock.example/", "x"], "exp": int(NOW.timestamp()) - 7200, "scope": "a b"})
     ),
-    "offline": lambda: found(MINT.good(), keys=None, keys_missing="nobody was asked, as --offline says"),
+    "offline": lambda: found(MINT.good(), keys=None, keys_missing="the keys were not fetched because of --offline"),
     "assumed": lambda: found(MINT.good(), assumed=("issuer", "audience")),
     "bound": lambda: found(MINT.saying({"cnf": {"jkt": "x" * 43}})),
     "id-token": lambda: found(
@@ -166,7 +166,7 @@ def test_a_token_from_stdin_or_a_file_is_judged_with_its_issuers_keys(keyfob: Ke
         ours, token = ("--issuer", f"{server.url}/"), token_of(server)
         code, out, err = keyfob("-", *ours, "--audience", AUDIENCE, typed=f"Bearer {token}\n")
         assert (code, err) == (0, "")
-        assert out.splitlines()[-1] == "An API takes it."
+        assert out.splitlines()[-1] == "An API accepts it."
         (tmp_path / "token").write_text(token)
         code, out, _ = keyfob(str(tmp_path / "token"), *ours, "--json")
         assert (code, json.loads(out)["assumed"], json.loads(out)["accepted"]) == (0, ["audience"], True)
@@ -218,7 +218,7 @@ def test_offline_it_says_which_checks_could_not_be_made(keyfob: Keyfob) -> None:
 def test_an_issuer_that_has_no_keys_is_said(keyfob: Keyfob) -> None:
     with issuer() as server:
         code, out, _ = keyfob("-", "--issuer", f"{server.url}/", typed=token_of(server))
-    assert (code, "could not be looked at" in out) == (1, True)
+    assert (code, "could not be checked" in out) == (1, True)
 
 
 @pytest.mark.parametrize("word", [MINT.good().reveal(), "2YotnFZFEjr1zCsicMWpAA", "/no/such/file", "x" * 5000])

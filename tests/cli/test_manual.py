@@ -80,4 +80,4 @@ def test_the_help_of_a_verb_has_its_notes_and_says_them_again(capsys: pytest.Cap
     for _ in range(2):
         with pytest.raises(SystemExit):
             main(["tenant", "users", "add", "--help"])
-        assert "never from the command line" in " ".join(capsys.readouterr().out.split())
+        assert "never an argument" in " ".join(capsys.readouterr().out.split())

@@ -87,7 +87,7 @@ def test_a_login_that_has_ended_is_told_from_its_access_token(desk: Desk) -> Non
         ran = desk.type("status", "--online")
         token = desk.type("token")
     assert ran.code == 4
-    assert "the login has ended; its access token may work until" in ran.out
+    assert "the login has ended; its access token may be valid until" in ran.out
     assert token.out == "at-1\n"
 
 

@@ -105,7 +105,7 @@ def test_logout_of_all_where_there_is_none_is_done(desk: Desk) -> None:
     ran = desk.type("logout", "--all")
 
     assert (ran.code, ran.out) == (0, "")
-    assert "nobody was logged in" in ran.err
+    assert "there was no login" in ran.err
 
 
 def test_a_login_whose_settings_are_lost_or_damaged_is_ended_too(desk: Desk) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import shlex
 import shutil
 from contextlib import closing
 from dataclasses import replace
@@ -70,13 +72,27 @@ def test_a_tenant_from_a_file_prints_a_login() -> None:
         assert f"  keyfob login {ISSUER} my-cli\n" in _introduction(tenant, DATA)
 
 
+def test_who_lost_the_password_of_the_first_start_is_told_how_to_make_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYFOB_DATA", str(tmp_path / "usual"))
+    for folder, where in ((tmp_path / "usual", ""), (tmp_path / "an other", f" --data '{tmp_path}/an other'")):
+        with closing(Tenant.open(folder, ready_config(ISSUER), with_first_user=True)) as first:
+            assert "(shown this once)" in _introduction(first, folder)
+        with closing(Tenant.open(folder, ready_config(ISSUER), with_first_user=True)) as second:
+            said = re.search("keyfob (tenant users password .* --generate.*)\\)", _introduction(second, folder))
+        assert said is not None
+        assert said[1] == f"tenant users password person@example.com --generate{where}"
+        assert main(shlex.split(said[1])) == 0
+
+
 def test_without_a_terminal_serving_a_file_says_what_it_removes(capsys: pytest.CaptureFixture[str]) -> None:
     """[FC-24]."""
     assert main(["tenant", "apps", "add", "Other"]) == 0
     assert len(clients()) == 2
     _apply(FILE, DATA, ISSUER)
     assert clients() == ["my-cli"]
-    assert "what has a minus is not in tenant.toml, and is removed" in capsys.readouterr().err
+    assert "the lines with a minus are not in tenant.toml, and were removed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])

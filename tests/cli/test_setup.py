@@ -221,7 +221,7 @@ def test_a_command_keyring_of_another_is_not_shadowed(desk: Desk, tools: Path) -
     ran = desk.type("setup", "pip", "https://pip.example.com/simple/")
 
     assert ran.code == 0
-    assert f"{tools / 'bin' / 'keyring'} is the command that pip asks" in ran.err
+    assert f"{tools / 'bin' / 'keyring'}, which is another installation" in ran.err
     assert not (desk.home / "bin" / "keyring").exists()
 
 
@@ -324,7 +324,7 @@ def test_a_pinned_account_counts(desk: Desk, tools: Path, ask: Ask) -> None:
     ran = ask("git", "get", given=asked())
 
     assert ran.out == "quit=1\n"
-    assert "somebody else is logged in" in ran.err
+    assert "another account is logged in" in ran.err
 
 
 def test_the_variable_chooses_among_logins_for_one_address(
@@ -341,7 +341,7 @@ def test_the_variable_chooses_among_logins_for_one_address(
     one = ask("curl", "https://api.example.com/orders")
 
     assert several.code == 2
-    assert "several logins are for that address: a, b" in several.err
+    assert "several logins are bound to this address: a, b" in several.err
     assert '"at-b"' in one.out
 
 

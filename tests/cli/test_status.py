@@ -1,4 +1,4 @@
-"""How a login stands, by what is kept and by what the issuer says."""
+"""How a login stands, by what is kept and the state at the issuer."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -182,7 +182,7 @@ def test_acr_and_age_are_asked_for_and_looked_at(keyfob: Keyfob) -> None:
         assert (code, "invalid-token" in err) == (3, True)
         assert log_in(keyfob, server, *endpoint, "--no-wait", "--acr", "phr")[0] == 0
         code, _, err = keyfob("login", "--resume", "--acr", "phr")
-        assert (code, "leave them away" in err) == (2, True)
+        assert (code, "omit them" in err) == (2, True)
         code, _, err = keyfob("login", "--resume")
         assert (code, "invalid-token" in err) == (3, True), "what was asked is not forgotten in between"
 

@@ -85,7 +85,7 @@ def test_without_a_login_there_is_nothing_to_choose(desk: Desk) -> None:
 def test_where_a_file_says_otherwise_that_is_said(two: Desk) -> None:
     two.says('profile = "default"\n')
     ran = two.type("switch", "work")
-    assert "but here" in ran.err
+    assert "but in this folder or shell" in ran.err
     assert ".keyfob.toml says default" in ran.err
 
 

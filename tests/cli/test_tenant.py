@@ -1,3 +1,4 @@
+import base64
 import io
 import json
 import os
@@ -10,10 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jsonschema import Draft202012Validator
 
 from keyfob.cli.main import main
 from keyfob.cli.tenant.example import EXAMPLE, SCHEMA_FILE
+from keyfob.jose.algorithms import Algorithm
+from keyfob.jose.keys import SigningKey
 from keyfob.serve import Registry, TenantConfig
 from tests.tls import make
 from tools.source import ROOT
@@ -173,7 +178,7 @@ def test_what_is_applied_is_shown_and_a_second_time_there_is_nothing_to_do(keyfo
         first.out.splitlines()
     )
     assert second.out == ""
-    assert "nothing to do" in second.err
+    assert "nothing to change" in second.err
     assert [one.client_id for one in config().applications] == ["batch", "cli"]
     assert config().applications[0].secrets == ()
     assert len(config().applications[0].secret_hashes) == 1
@@ -203,7 +208,7 @@ def test_a_change_is_shown_field_by_field_and_secrets_only_counted(
         "~ application batch",
         "    secrets: 1 secret -> 2 secrets",
         "~ tenant",
-        '    device_lifetime: (not said) -> "5m"',
+        '    device_lifetime: (not set) -> "5m"',
         '    name: "Example" -> "Other"',
         "~ user pat@example.com",
         '    name: "Pat" -> "Patricia"',
@@ -225,13 +230,13 @@ def test_nothing_is_removed_without_a_yes(applied: Keyfob) -> None:
 def test_people_whom_a_file_does_not_name_stay(applied: Keyfob) -> None:
     write(FILE.partition("[[users]]")[0])
 
-    assert "nothing to do" in applied("apply").err
+    assert "nothing to change" in applied("apply").err
     assert list(people()) == ["pat@example.com"]
 
 
 def test_a_password_that_is_the_same_is_not_changed_and_another_is(applied: Keyfob) -> None:
     before = people()
-    assert "nothing to do" in applied("apply").err
+    assert "nothing to change" in applied("apply").err
     assert people() == before
     write("another horse and battery", "pat.secret")
     changed = applied("apply")
@@ -246,7 +251,7 @@ def test_an_export_makes_the_same_tenant_again(applied: Keyfob, monkeypatch: pyt
     before, hashes = config(), people()
     write(exported.out)
 
-    assert "nothing to do" in applied("apply").err
+    assert "nothing to change" in applied("apply").err
     monkeypatch.setenv("KEYFOB_DATA", "again")
     assert applied("apply").code == 0
     again = applied("export")
@@ -437,7 +442,7 @@ def test_what_is_typed_wrongly_is_refused_with_a_word_of_what_to_do(applied: Key
     assert ran.code == 2
     assert "keyfob help " in ran.err
     assert len(ran.err.splitlines()) >= 3
-    assert "should not have happened" not in ran.err
+    assert "unexpected error" not in ran.err
     assert "hush" not in ran.all
     assert applied("export").out == before
 
@@ -505,6 +510,39 @@ def test_a_program_with_a_certificate_is_added_and_a_key_in_the_same_file_stays_
     assert json.loads(applied("apps", "show", "named", "--json").out)["auth"] == "tls_client_auth"
     assert applied("apps", "add", "Robot", "--kind", "machine", "--certificate", "none.pem").code == 2
     assert applied("apps", "add", "Robot", "--kind", "machine", "--certificate-name", "robot").code == 2
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "Ed25519"])
+def test_a_program_with_a_public_key_is_added_from_a_file_in_pem_or_as_a_jwk(
+    applied: Keyfob, algorithm: Algorithm
+) -> None:
+    key = SigningKey.generate(algorithm)
+    pem = key.handle.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    write(pem.decode(), "robot.pub")
+    write(json.dumps(key.public_jwk()), "robot.json")
+    for file, client_id in (("robot.pub", "by-pem"), ("robot.json", "by-jwk")):
+        ran = applied("apps", "add", "Robot", "--kind", "machine", "--public-key", file, "--client-id", client_id)
+        assert ran.code == 0, ran.err
+        assert "client_secret" not in ran.out
+        shown = json.loads(applied("apps", "show", client_id, "--json").out)
+        assert shown["auth"] == "private_key_jwt"
+        assert shown["public_keys"][0]["kid"] == key.key_id
+
+
+def test_a_private_key_in_place_of_the_public_one_is_refused_and_not_repeated(applied: Keyfob) -> None:
+    key = SigningKey.generate("ES256")
+    write(key.pem().decode(), "robot.pem")
+    assert isinstance(key.handle, EllipticCurvePrivateKey)
+    private = key.handle.private_numbers().private_value.to_bytes(32)
+    secret = base64.urlsafe_b64encode(private).decode()
+    write(json.dumps({**key.public_jwk(), "d": secret}), "robot.json")
+    write("{", "broken.json")
+    for file in ("robot.pem", "robot.json", "broken.json", "none.pem"):
+        ran = applied("apps", "add", "Robot", "--kind", "machine", "--public-key", file)
+        assert ran.code == 2, file
+        assert not {secret, key.pem().decode().splitlines()[1]} & set(ran.all.split())
+    assert "openssl pkey" in applied("apps", "add", "Robot", "--kind", "machine", "--public-key", "robot.pem").err
+    assert json.loads(applied("apps", "list", "--json").out.splitlines()[0])["name"] != "Robot"
 
 
 @pytest.mark.parametrize(
@@ -640,7 +678,7 @@ def test_a_strange_export_never_ends_in_surprise(keyfob: Keyfob, text: str) -> N
     ran = keyfob("import", "auth0.yaml")
 
     assert ran.code in {0, 2}
-    assert "should not have happened" not in ran.err
+    assert "unexpected error" not in ran.err
     if ran.code == 0:
         write(ran.out)
         assert keyfob("check").code == 0

@@ -89,7 +89,7 @@ def test_a_key_is_announced_and_listed_with_its_times(desk: Desk) -> None:
 def test_in_an_emergency_the_next_key_signs_at_once_and_it_is_said_what_breaks(desk: Desk) -> None:
     done = desk.type("keys rotate --now")
     assert done.code == 0
-    assert "refuse new tokens until they fetch again" in done.err
+    assert "refuse new tokens until they fetch the keys again" in done.err
     assert [one["stage"] for one in desk.type("keys list --json").objects()] == ["retired", "signing"]
 
 
@@ -103,7 +103,7 @@ def test_a_rehearsal_shows_the_dates_and_changes_nothing(desk: Desk, flags: str,
     assert sorted(str(step["stage"]) for step in steps) == ["announced", "gone", "retired", "signing"]
     assert desk.type("keys list --json").out == before
     shown = desk.type(f"keys rehearse {flags}")
-    assert ("knows each key before it signs" in shown.err) is survives
+    assert ("has each key before it signs" in shown.err) is survives
 
 
 def test_a_revoked_key_is_gone_and_another_signs(desk: Desk) -> None:
@@ -169,7 +169,7 @@ def fill(desk: Desk) -> None:
 
 
 def test_logins_are_listed_by_user_and_application(desk: Desk) -> None:
-    assert "nobody is logged in" in desk.type("logins list").err
+    assert "not logged in" in desk.type("logins list").err
     fill(desk)
     every = desk.type("logins list --json").objects()
     assert sorted(str(one["kind"]) for one in every) == ["refresh", "refresh", "refresh", "session"]

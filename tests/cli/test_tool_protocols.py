@@ -176,8 +176,8 @@ def test_kubectl_gets_a_credential_of_the_version_that_it_asks_for(version: str)
         ("[" * 50_000, "missing or not JSON"),
         ("[]", "another version"),
         (f'{{"apiVersion": "{V1}alpha1", "kind": "ExecCredential"}}', "another version"),
-        (f'{{"apiVersion": "{V1}", "kind": "ExecCredential", "spec": {{}}}}', "does not say which cluster"),
-        (f'{{"apiVersion": "{V1}", "kind": "ExecCredential", "spec": null}}', "does not say which cluster"),
+        (f'{{"apiVersion": "{V1}", "kind": "ExecCredential", "spec": {{}}}}', "does not send the cluster's address"),
+        (f'{{"apiVersion": "{V1}", "kind": "ExecCredential", "spec": null}}', "does not send the cluster's address"),
     ],
 )
 def test_a_kubeconfig_that_does_not_say_which_cluster_asks_gets_no_token(info: str, message: str) -> None:
@@ -230,9 +230,9 @@ def test_the_credentials_of_aws_are_passed_on_with_their_expiry() -> None:
 def test_a_refusal_of_aws_is_named_by_its_code_alone() -> None:
     with pytest.raises(Refused, match="AccessDenied"):
         aws.read_answer(sts("<E><Error><Code>AccessDenied</Code><Message>at-1</Message></Error></E>", 403))
-    with pytest.raises(Refused, match="AWS answered 503"):
+    with pytest.raises(Refused, match="AWS responded with status 503"):
         aws.read_answer(sts("<html>", 503))
-    with pytest.raises(Refused, match="AWS answered 400"):
+    with pytest.raises(Refused, match="AWS responded with status 400"):
         aws.read_answer(sts("<E><Code>at-1 \x1b[31m</Code></E>".replace("\x1b", "&#27;"), 400))
 
 

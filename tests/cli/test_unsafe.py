@@ -44,14 +44,15 @@ def serve(*words: str, file: str = "") -> int:
 @pytest.mark.parametrize(
     ("file", "said", "does"),
     [
-        ("", "the issuer is this machine", "Set issuer"),
-        ('[tenant]\nname = "Example"\n', "the issuer is this machine", "Set issuer"),
-        (HTTPS, "without TLS, and no proxy is named", "trusted_proxies"),
+        ("", "the issuer is this computer", "Set issuer"),
+        ('[tenant]\nname = "Example"\n', "the issuer is this computer", "Set issuer"),
+        (HTTPS, "without TLS, and trusted_proxies is empty", "trusted_proxies"),
     ],
 )
 def test_a_port_for_others_without_tls_or_proxy_is_refused(
     served: list[Tenant], capsys: pytest.CaptureFixture[str], host: str, file: str, said: str, does: str
 ) -> None:
+    """[AS-6749-01]."""
     assert serve("--host", host, file=file) == 2
     told = capsys.readouterr().err
     assert said in told
@@ -65,7 +66,7 @@ def test_a_port_for_others_without_tls_or_proxy_is_refused(
 def test_an_http_issuer_beyond_this_machine_is_refused(
     served: list[Tenant], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With --dev too: no client would use it."""
+    """[AS-6749-01]: with --dev too, since no client would use it."""
     for words in ([], ["--dev"]):
         assert serve(*words, file='[tenant]\nissuer = "http://login.example.com/"\n') == 2
         assert "plain http and not on this machine" in capsys.readouterr().err
@@ -113,7 +114,7 @@ def test_a_key_or_database_that_others_could_read_is_refused(
     (folder / name).chmod(0o644)
     assert serve() == 2
     told = capsys.readouterr().err
-    assert f"others on this machine can read {folder / name}" in told
+    assert f"other users of this computer can read {folder / name}" in told
     assert "chmod -R go-rwx data" in told
     assert (folder / name).stat().st_mode & 0o777 == 0o644, "nothing was changed"
     folder.chmod(0o700)

@@ -67,9 +67,9 @@ def test_one_file_may_hold_both(tmp_path: Path) -> None:
         (lambda files: files.key.unlink(), "No such file"),
         (lambda files: put(files.certificate, b"hello"), "no certificate in PEM"),
         (lambda files: put(files.certificate, b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----"), "no cert"),
-        (lambda files: put(files.key, b"hello"), "no private key"),
-        (lambda files: put(files.key, make().key), "is not that of the certificate"),
-        (lambda files: put(files.key, make(passphrase=b"word").key), "no private key that can be used"),
+        (lambda files: put(files.key, b"hello"), "no usable private key"),
+        (lambda files: put(files.key, make().key), "does not match the certificate"),
+        (lambda files: put(files.key, make(passphrase=b"word").key), "no usable private key"),
         (lambda files: put(files.certificate, make(ends=-timedelta(days=1)).certificate), "has expired on 20"),
     ],
 )  # fmt: skip
@@ -87,7 +87,7 @@ def test_a_key_that_others_may_read_is_not_used(tmp_path: Path, mode: int) -> No
     files = pair(make(), tmp_path)
     files.key.chmod(mode)
     problem = refusal(files)
-    assert "others on this machine may read" in problem.message
+    assert "other users of this computer can read" in problem.message
     assert problem.hint == f"Run: chmod go-rwx {files.key}"
     files.key.chmod(0o400)
     certify(ssl.SSLContext(CLIENT), files)
@@ -215,9 +215,9 @@ def test_while_only_one_of_two_files_is_new_a_context_shows_the_certificate_befo
 @pytest.mark.parametrize(
     ("shown", "said"),
     [
-        ("none", "wants a certificate of this program, and was shown none"),
-        ("of nobody", "does not trust whoever issued this program's certificate"),
-        ("of another", "does not trust whoever issued this program's certificate"),
+        ("none", "requires a client certificate, and received none"),
+        ("of nobody", "refused the client certificate: its issuer is not trusted"),
+        ("of another", "refused the client certificate: its issuer is not trusted"),
     ],
 )
 def test_a_server_that_does_not_take_the_certificate_is_a_refusal_that_says_so(
@@ -240,7 +240,7 @@ def test_a_server_that_does_not_take_the_certificate_is_a_refusal_that_says_so(
 def test_the_same_by_tls_1_2(ground: Ground, tmp_path: Path) -> None:
     sender = HttpSender(QUICK, ca=ground.ca, pair=pair(make("robot"), tmp_path))
     with serving({"/": says(200)}, ground.context(ssl.CERT_REQUIRED, newest=ssl.TLSVersion.TLSv1_2)) as server:
-        with pytest.raises(Refused, match="does not trust whoever issued"):
+        with pytest.raises(Refused, match="its issuer is not trusted"):
             sender(Request("GET", f"{server.url}/"))
         sender.close()
 

@@ -161,6 +161,6 @@ def test_an_address_that_cannot_be_used_is_an_error_of_ours(url: str) -> None:
 def test_a_server_that_ends_the_connection_without_a_word_is_not_said_to_speak_badly() -> None:
     with serving({"/": lambda handler, _: handler.connection.close()}) as server, pytest.raises(Malformed) as raised:
         HttpSender(QUICK)(Request("GET", f"{server.url}/"))
-    assert "ended the connection without an answer" in raised.value.message
+    assert "closed the connection without a response" in raised.value.message
     # [FC-28]: over plain http there is no certificate to show; a TLS port ends the connection so.
     assert "try the same address with https://" in raised.value.hint

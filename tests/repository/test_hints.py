@@ -91,8 +91,8 @@ def test_a_hint_with_a_flag_is_found() -> None:
     ("hint", "flags", "shown"),
     [
         ("", "", ""),
-        ("Log in by a code.", "", "Log in by a code."),
-        ("Log in by a code.", "--flow device", "Log in by a code: --flow device"),
+        ("Log in with a code.", "", "Log in with a code."),
+        ("Log in with a code.", "--flow device", "Log in with a code: --flow device"),
         ("", "keyfob profile list", "Run: keyfob profile list"),
     ],
 )

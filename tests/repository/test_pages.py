@@ -3,19 +3,22 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tools import interop, standards
+from tools import commands as commands_page
+from tools import diagrams, interop, python_api, standards, tables
 from tools import map as module_map
 from tools.source import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+DOCS, EXAMPLES = ROOT / "docs", ROOT / "examples"
+FOLDERS = (ROOT, DOCS, DOCS / "reference", EXAMPLES, *sorted(path for path in EXAMPLES.iterdir() if path.is_dir()))
+PAGES = sorted(page for folder in FOLDERS for page in folder.glob("*.md"))
 BLOCK = re.compile(r"^```(?:console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-MAKE = re.compile(r"(?:^|[;&|(]\s*)make ([a-z]+)")
+MAKE = re.compile(r"(?:^|[;&|(]\s*)make ([a-z-]+)")
 KEYFOB = re.compile(r"(?:^|[;&|(]\s*)keyfob ([a-z]+)(?: ([a-z]+)\b)?([^|;&)\n]*)")
 FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]*")
 # Commands with subcommands.
@@ -56,8 +59,27 @@ def test_the_table_of_foreign_programs_is_current() -> None:
     assert interop.page() == interop.PAGE.read_text(encoding="utf-8"), "make docs"
 
 
-def test_the_table_of_standards_is_current() -> None:
-    assert standards.page() == standards.PAGE.read_text(encoding="utf-8"), "make docs"
+@pytest.mark.parametrize(
+    "pages",
+    [
+        diagrams.files,
+        python_api.pages,
+        lambda: {commands_page.PAGE: commands_page.page()},
+        lambda: {path: fresh(path.read_text(encoding="utf-8")) for path, fresh in tables.PAGES.items()},
+    ],
+    ids=["diagrams", "python", "commands", "tables"],
+)
+def test_what_is_generated_from_the_code_is_current(pages: Callable[[], dict[Path, str]]) -> None:
+    fresh = pages()
+
+    assert {path: path.read_text(encoding="utf-8") for path in fresh} == fresh, "make docs"
+
+
+def test_the_pages_of_standards_are_current() -> None:
+    pages = standards.pages()
+
+    assert {path: path.read_text(encoding="utf-8") for path in pages} == pages, "make docs"
+    assert set(standards.PAGES.glob("*.md")) == pages.keys() - {standards.PAGE}, "a page too many"
 
 
 def test_a_citation_covers_the_parts_of_a_section_and_not_its_neighbours() -> None:
@@ -71,9 +93,9 @@ def test_a_citation_covers_the_parts_of_a_section_and_not_its_neighbours() -> No
     assert standards.citations("RFC 8628 §3.1-3.2, RFC 7009") == {("8628", "3.1"), ("8628", "3.2"), ("7009", "")}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_make_target_on_a_page_is_in_the_makefile(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
     assert {word for line in lines_to_type(page) for word in MAKE.findall(line)} <= targets
 
@@ -86,9 +108,24 @@ def test_every_command_on_a_page_exists_with_its_flags(command: str, rest: str) 
     assert [flag for flag in FLAG.findall(rest) if flag not in helped.stdout] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = [link.partition("#")[0] for link in re.findall(r"\]\((?!https?:|mailto:|#)([^)\s]+)\)", text)]
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as code hosts make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = [heading.strip().lower() for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
+    return {re.sub(r"[^a-z0-9_ -]", "", heading).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_to_a_section_leads_to_one(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)\s#]*)#([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    sections = [((page.parent / file if file else page), anchor) for file, anchor in links]
+
+    assert [(file.name, anchor) for file, anchor in sections if anchor not in anchors(file)] == []

@@ -21,9 +21,9 @@ SHAPES: dict[str, TableSchema] = {
 
 def default_of(key: Key) -> str:
     if key.default is MISSING:
-        return "has to be said"
+        return "required"
     if key.default is None:
-        return "not said"
+        return "not set"
     return "see below" if key.name in {"refresh", "device"} else f"`{json.dumps(key.type.write(key.default))}`"
 
 

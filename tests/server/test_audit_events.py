@@ -20,6 +20,7 @@ from keyfob.server.settings.device_rules import DeviceRules
 from keyfob.testing.example_tenant import ORDERS, SECRET, WEB_CALLBACK
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
+from keyfob.testing.software_authenticator import SoftwareAuthenticator
 from tests.server.endpoints.oauth.test_password import (
     OOB,
     OTP,
@@ -57,6 +58,7 @@ SECRET_FIELDS = {
     "password", "client_secret", "code", "device_code", "user_code", "refresh_token", "access_token", "id_token",
     "code_verifier", "mfa_token", "otp", "oob_code", "binding_code", "recovery_code", "recovery_codes", "secret",
     "token", "csrf", "state", "barcode_uri", "verification_uri_complete", "link", "current", "number",
+    "passkey",
 }  # fmt: skip
 
 
@@ -251,6 +253,21 @@ def devices_elsewhere(scene: Scene) -> None:
     person.press("confirm")
 
 
+def passkeys(scene: Scene) -> None:
+    """A passkey that is added, used and removed, and answers of none."""
+    person, authenticator = scene.person(), SoftwareAuthenticator(ISSUER.rstrip("/"))
+    person.open(f"{ISSUER}account")
+    person.press(passkey="{}")
+    log_in(person)
+    person.press("passkey")
+    person.press(passkey="{}", name="Laptop")
+    person.press(passkey=authenticator.create(person.page), name="Laptop")
+    person.cookies.clear()
+    page = person.open(f"{ISSUER}account")
+    person.press(passkey=authenticator.get(page))
+    person.press("remove")
+
+
 def told(scene: Scene) -> set[str]:
     return {str(event["type"]) for event in scene.events}
 
@@ -258,7 +275,7 @@ def told(scene: Scene) -> set[str]:
 @pytest.fixture(scope="module")
 def stories() -> list[tuple[Scene, set[str]]]:
     found: list[tuple[Scene, set[str]]] = []
-    chosen = (logins, limits, factors, factors_of_pages, factors_by_email, accounts, devices_elsewhere)
+    chosen = (logins, limits, factors, factors_of_pages, factors_by_email, accounts, devices_elsewhere, passkeys)
     for story in chosen:
         scene = scene_of(name="Example", mfa="always" if "factors" in story.__name__ else "enrolled")
         secrets = watch(scene)

@@ -108,7 +108,7 @@ def test_a_code_decided_elsewhere_meanwhile_cannot_be_decided_again(scene: Scene
     quick.press("decline")
     slow.press("confirm")
     assert slow.page.status == 400
-    assert "not waiting for anybody" in slow.page.text
+    assert "No login is waiting" in slow.page.text
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", "application/xml"])

@@ -168,7 +168,7 @@ def test_one_of_two_nodes_adds_a_user_with_an_address(url: str) -> None:
 def test_nodes_that_write_the_audit_log_wait_for_each_other(url: str) -> None:
     """[FS-18] Without the lock each runs two or three times, and a log that all nodes write holds up the logins.
 
-    PostgreSQL gives the lock back a moment before it forgets a transaction's reads, so one in hundreds runs again.
+    PostgreSQL gives the lock back a moment before it forgets what a transaction has read: one in hundreds runs again.
     """
     runs = 0
 

@@ -244,7 +244,9 @@ def test_a_person_carries_the_number_of_the_page_back_to_the_terminal() -> None:
     def acts(notice: Notice) -> None:
         if isinstance(notice, CodeShown):
             assert notice.verification_uri_complete
-            assert "pats-laptop · Linux (as it says itself)" in person.open(notice.verification_uri_complete).text
+            assert (
+                "pats-laptop · Linux (as reported by the device)" in person.open(notice.verification_uri_complete).text
+            )
             approve(person, notice)
 
     def answer() -> str:

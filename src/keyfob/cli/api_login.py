@@ -27,18 +27,26 @@ _AUTH0: Final = ".auth0.com"  # takes `audience` in place of `resource`
 
 
 def add_flags(parser: ArgumentParser) -> None:
-    parser.add_argument("--send-token", action="store_true", help="send this login's token to that address, though it "
-                        "is not known to be for it; remembered")  # fmt: skip
+    parser.add_argument(
+        "--send-token",
+        action="store_true",
+        help="send this login's token to that address, even if it may be for another API; remembered",
+    )
     add_issuer_flags(parser)
 
 
 def add_issuer_flags(parser: ArgumentParser) -> None:
     """Add the flags of a first login at an API that is known by its address."""
     found = parser.add_argument_group("an API for which there is no login yet (RFC 9728)")
-    found.add_argument("--trust-issuer", metavar="URL", action="append", default=[], help="log in there without asking "
-                       "me, if the API takes its tokens")  # fmt: skip
+    found.add_argument(
+        "--trust-issuer",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="trust this issuer: log in there without asking, if the API accepts its tokens",
+    )
     # Not `client_id`: `choose` would look for a stored login of that client.
-    found.add_argument("--client-id", metavar="ID", dest="new_client_id", help="this program's, at that issuer")
+    found.add_argument("--client-id", metavar="ID", dest="new_client_id", help="the client ID at that issuer")
 
 
 def find_login(flags: Namespace, url: str) -> App | None:
@@ -60,7 +68,7 @@ def find_login(flags: Namespace, url: str) -> App | None:
         return app
     if not is_named and verdict == "strange":
         return None
-    if _has_user(flags) and output.agreed(f"this login is for another API; send its token to {origin_of(url)}?"):
+    if _has_user(flags) and output.agreed(f"this login is for another API; send its token to {origin_of(url)} anyway?"):
         flags.send_token = True
         return app
     if is_named:
@@ -110,7 +118,9 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
         if stored and stored[0].name == name_of(flags):
             _refuse_other_api()
         hint = first_login(name_of(flags))
-        raise LoginRequired("not logged in, and the API does not say whose tokens it takes", hint=hint) from None
+        raise LoginRequired(
+            "you are not logged in, and the API does not say which issuer it trusts", hint=hint
+        ) from None
     is_new = found.issuers[0] not in trusted
     if is_new and _has_user(flags):
         _ask_whether_trusted(flags, url, found)
@@ -150,16 +160,18 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
         LoginDeclined: The answer was no.
     """
     if not _has_user(flags):
-        message = "the API takes tokens of an issuer that is new here, and nobody is here to be asked"
+        message = (
+            "the API requires a login at an issuer that you have not used yet, and there is no terminal to ask you"
+        )
         problem = LoginRequired(message, code="new-issuer")
         _name_command(problem, "If you trust it, run", _login_commands(flags, url, found), as_json=flags.json)
         raise problem
-    output.remark(f"the API {found.resource} takes tokens of an issuer that is new here:")
+    output.remark(f"the API {found.resource} requires a login at an issuer that you have not used yet:")
     output.detail(found.issuers[0])
     if found.scope:
-        output.detail(f"it would be asked for: {found.scope.write()}")
-    if not output.agreed("do you trust it, and log in there?"):
-        raise LoginDeclined("nobody was asked for a token", hint="Nothing was opened, and nothing is kept.")
+        output.detail(f"requested scope: {found.scope.write()}")
+    if not output.agreed("do you trust this issuer, and want to log in there?"):
+        raise LoginDeclined("no login was started", hint="Nothing was opened or stored.")
 
 
 def _login_commands(flags: Namespace, url: str, found: ApiFound) -> dict[str, str]:
@@ -191,7 +203,10 @@ def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Pr
     issuer = found.issuers[0]
     name = flags.profile or os.environ.get("KEYFOB_PROFILE") or profile_name(found.resource)
     if any(profile.name == name and profile.audience != found.resource for profile in stored):
-        raise Misuse("the name that this API's login would have is taken", hint="Add --profile NAME, with another.")
+        raise Misuse(
+            "another login already has the name that this API's login would get",
+            hint="Choose another name: --profile NAME",
+        )
     client_id = flags.new_client_id or _client_of_environment(issuer)
     is_resource = not issuer.rstrip("/").endswith(_AUTH0)
     for base in stored:
@@ -201,10 +216,10 @@ def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Pr
                 dpop="require" if found.needs_proof else base.dpop,
             )  # fmt: skip
     if not client_id and not getattr(flags, "json", True) and output.has_user():
-        client_id = output.asked(f"client id, as registered at {issuer}")
+        client_id = output.asked(f"client ID, as registered at {issuer}")
     if not client_id:
         raise Misuse(
-            "no client id is known at the API's issuer", hint=f"Add --client-id ID, as you are registered at {issuer}"
+            "the client ID for the API's issuer is unknown", hint=f"Add --client-id ID, as registered at {issuer}"
         )
     ca = os.environ.get("KEYFOB_CA")
     return Profile(
@@ -225,7 +240,7 @@ def _has_user(flags: Namespace) -> bool:
 
 def _refuse_other_api() -> NoReturn:
     raise Misuse(
-        "this login is for another API than the one that is called; its token was not sent",
+        "this login is for another API; its token was not sent",
         code="other-api",
-        hint="If it is for both, add --send-token; it is remembered.",
+        hint="If the token is valid for both, add --send-token; keyfob remembers that.",
     )

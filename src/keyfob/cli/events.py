@@ -39,7 +39,9 @@ def ask(question: Question) -> Secret:
     output.result_object({"event": "question", "kind": question.kind, "words": question.words, **offered})
     typed = sys.stdin.readline()
     if not typed:
-        raise LoginRequired("nobody answers on stdin", code="no-terminal", hint="Answer each question with a line.")
+        raise LoginRequired(
+            "stdin is closed, so there is no answer", code="no-terminal", hint="Answer each question with a line."
+        )
     return Secret(typed.rstrip("\r\n") or question.default)
 
 

@@ -1,4 +1,4 @@
-"""What `keyfob login` asks at the terminal: the issuer, the client id, and whether a project's issuer is meant."""
+"""The questions of `keyfob login` at a terminal: the issuer, the client ID, and the consent to a project's issuer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_words(flags: Namespace) -> None:
     for word, name, flag in (("url", "issuer", "--issuer"), ("id", "client_id", "--client-id")):
         value = getattr(flags, word)
         if value is not None and getattr(flags, name) is not None:
-            raise Misuse(f"{flag} is given twice, as a flag and as a word", hint="Say it once.")
+            raise Misuse(f"{flag} was given twice, as a flag and as an argument", hint="Pass it once.")
         setattr(flags, name, getattr(flags, name) if value is None else value)
 
 
@@ -58,15 +58,15 @@ def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
         return
     if not has_user:
         problem = LoginRequired(
-            f"{strange.where} names an issuer that you have never logged in to, and nobody is here to be asked",
+            f"{strange.where} names an issuer that you have not used yet, and there is no terminal to ask you",
             code="new-issuer",
         )
         problem.hint = f"If you trust it, run: {command(f'login {strange.value}', chosen.name)}"
         raise problem
-    output.remark(f"{strange.where} names an issuer that you have never logged in to:")
+    output.remark(f"{strange.where} names an issuer that you have not used yet:")
     output.detail(expand(strange.value).issuer)
-    if not output.agreed("do you trust it, and log in there?"):
-        raise LoginDeclined("no login was started", hint="Nothing was opened, and nothing is kept.")
+    if not output.agreed("do you trust this issuer, and want to log in there?"):
+        raise LoginDeclined("no login was started", hint="Nothing was opened or stored.")
 
 
 def unknown_issuer(chosen: ChosenProfile) -> Setting | None:
@@ -83,12 +83,12 @@ def _ask_issuer() -> str:
     known = _issuers_by_use()[:_MOST_OFFERED]
     for number, issuer in enumerate(known, 1):
         output.detail(f"{number}  {issuer}")
-    said = output.asked("issuer, its address or " + NAMES, known[0] if known else "")
+    said = output.asked("issuer: its address, or " + NAMES, known[0] if known else "")
     if said.isascii() and said.isdigit() and 0 < int(said) <= len(known):
         return known[int(said) - 1]
     issuer = expand(said).issuer if said else ""
     if not is_safe(issuer):
-        raise Misuse("that is no issuer", hint="It looks like https://login.example.com/ or auth0:TENANT.REGION")
+        raise Misuse("this is not an issuer", hint="It looks like https://login.example.com/ or auth0:TENANT.REGION")
     return said
 
 
@@ -103,4 +103,4 @@ def _ask_client_id(issuer: str) -> str:
     """Ask for the client id. The one of another profile at that issuer is offered."""
     expanded = expand(issuer).issuer
     known = {found.client_id for found in readable_profiles() if found.issuer == expanded}
-    return output.asked(f"client id, as registered at {expanded}", known.pop() if len(known) == 1 else "")
+    return output.asked(f"client ID, as registered at {expanded}", known.pop() if len(known) == 1 else "")

@@ -17,7 +17,9 @@ _MOST_WORKERS: Final = 256
 
 def add_profile_flag(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--profile", metavar="NAME", help="which login (KEYFOB_PROFILE, .keyfob.toml, or keyfob profile use)"
+        "--profile",
+        metavar="NAME",
+        help="the login to use (default: KEYFOB_PROFILE, .keyfob.toml, or keyfob profile use)",
     )
 
 
@@ -28,7 +30,7 @@ def add_json_flag(parser: ArgumentParser) -> None:
 def port(text: str) -> int:
     """Parse a port for an argument parser."""
     if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
-        raise ArgumentTypeError(f"a port is a number up to {_LAST_PORT}")
+        raise ArgumentTypeError(f"a port is a number from 0 to {_LAST_PORT}")
     return int(text)
 
 
@@ -57,11 +59,17 @@ def duration(text: str, flag: str = "--min-ttl") -> timedelta:
     """
     found = _LENGTH.fullmatch(text)
     if found is None:
-        raise Misuse("a length of time is a number and s, m, h or d", hint=f"For example: {flag} 5m")
+        raise Misuse("a duration is a number and s, m, h or d", hint=f"For example: {flag} 5m")
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
 def add_master_key_flag(parser: ArgumentParser) -> None:
-    parser.add_argument("--master-key", metavar="SOURCE", help="where the tenant's master key is: file:PATH, env:NAME, "
-                        "credential:NAME (systemd) or 'command:PROGRAM ARGUMENTS' (KEYFOB_MASTER_KEY; default: a file "
-                        "in the platform's configuration folder)")  # fmt: skip
+    parser.add_argument(
+        "--master-key",
+        metavar="SOURCE",
+        help=(
+            "the tenant's master key: file:PATH, env:NAME, credential:NAME (systemd) or "
+            "'command:PROGRAM ARGUMENTS' (KEYFOB_MASTER_KEY; default: a file in the platform's "
+            "configuration folder)"
+        ),
+    )

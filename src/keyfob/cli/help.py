@@ -10,9 +10,10 @@ from typing import Final
 from keyfob.cli import manual
 from keyfob.errors import CODES, Misuse
 
-PAGES: Final = ("agent", "audit", "auth0", "calls", "commands", "embed", "errors", "frameworks", "guard", "https",
-                "interop", "login", "mcp", "operations", "pages", "phishing", "sdks", "standards", "tenant", "tools",
-                "vault", "wire")  # fmt: skip
+PAGES: Final = ("agent", "audit", "auth0", "calls", "ci", "commands", "embed", "errors", "flows", "frameworks", "guard",
+                "https", "interop", "issuers", "login", "mcp", "migrating", "operations", "pages", "phishing",
+                "proxies", "sdks", "standards", "tenant", "testing", "threats", "tools", "typer", "vault",
+                "wire")  # fmt: skip
 _LINK: Final = re.compile(r"\[([^]]+)\]\(([^)\s]+)\)")
 _NAMED: Final = re.compile(r"(?:docs/)?([a-z0-9]+)\.md(?:#([a-z0-9-]+))?\Z")
 
@@ -31,7 +32,7 @@ def find(word: str) -> str:
         text = sections(text).get(section, "")
     if not text:
         near = get_close_matches(word, [*CODES, *PAGES, *topics()], 1)
-        raise Misuse("there is no help of that name", hint=f"Did you mean: keyfob help {near[0]}" if near else
+        raise Misuse("there is no help on this topic", hint=f"Did you mean: keyfob help {near[0]}" if near else
                      "Run: keyfob help")  # fmt: skip
     return "".join(f"{line}\n" for line in map(_plain, _paragraphs(text)))
 

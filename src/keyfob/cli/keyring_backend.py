@@ -60,7 +60,7 @@ class KeyfobKeyring(KeyringBackend):
 
 
 def _token_for(service: str) -> str | None:
-    """Return the token of the login that may be sent to a service; None if there is none. Nobody is asked."""
+    """Return the token of the login that may be sent to a service; None if there is none. No question is asked."""
     if "://" not in service:
         return None
     try:

@@ -57,8 +57,10 @@ def refuse_secret_value(name: str, place: str) -> None:
         wrong = wrong or not all(name.rpartition("/")[::2])
     if wrong:
         raise Misuse(
-            "what stands there is not the place of a secret, key or token, such as a variable or a file",
-            hint="If it was the thing itself, others may have seen it: get a new one, and say where that lies.",
+            "this is not the location of a secret, key or token, such as a variable or a file",
+            hint=(
+                "If you typed the secret itself, other users may have seen it: get a new one, and pass its location."
+            ),
         )
 
 

@@ -13,7 +13,7 @@ from keyfob.serve import FolderOutbox, MailServer, SmtpMailer
 from keyfob.server.ports import Mailer
 
 PASSWORD_VARIABLE: Final = "KEYFOB_SMTP_PASSWORD"
-NONE_SET_UP: Final = "none is sent, so there are no codes by e-mail (--smtp, or --dev)"
+NONE_SET_UP: Final = "off, so no codes are sent by e-mail (--smtp, or --dev)"
 
 
 def mailer_of(flags: Namespace, folder: Path) -> tuple[Mailer | None, str]:
@@ -28,7 +28,7 @@ def mailer_of(flags: Namespace, folder: Path) -> tuple[Mailer | None, str]:
     """
     if flags.smtp is None:
         if flags.mail_from is not None or flags.smtp_password is not None:
-            raise Misuse("no mail server is named", hint="Add --smtp smtp://USER@HOST:587.")
+            raise Misuse("there is no mail server", hint="Add --smtp smtp://USER@HOST:587.")
         if not flags.dev:
             return None, NONE_SET_UP
         outbox = folder / "outbox"
@@ -36,7 +36,7 @@ def mailer_of(flags: Namespace, folder: Path) -> tuple[Mailer | None, str]:
     server = MailServer.read(flags.smtp)
     sender = flags.mail_from or (server.user if "@" in server.user else "")
     if not sender:
-        raise Misuse("the sender of e-mails is not named", hint="Add --mail-from ADDRESS.")
+        raise Misuse("there is no sender for e-mails", hint="Add --mail-from ADDRESS.")
     mailer = SmtpMailer(server, sender, _password(flags.smtp_password))
     return mailer, f"by {server.host}:{server.port}, from {sender}"
 

@@ -23,29 +23,29 @@ else:  # loads argparse: 4 ms, and `keyfob --help` needs none
 
 # Name and description. Each command is a module in cli/commands, imported only when the command is run.
 COMMANDS: Final[dict[str, str]] = {
-    "login": "log in by this machine's browser, or by a code on any device",
-    "token": "print a valid access token; refreshed if need be, never opens a browser",
-    "call": "make an HTTP call with the token, with curl's habits",
-    "inspect": "what a token says, who signed it, and why an API would refuse it",
-    "run": "start a program with the token in its environment",
-    "setup": "one login for git, kubectl, aws, docker, pip, npm and bazel",
-    "helper": "reply to a tool that asks for a token, in the protocol of the tool",
-    "whoami": "who is logged in, at which issuer, until when",
-    "status": "how a login stands, and until when; asks the issuer if you want",
-    "switch": "choose which of your logins is used from now on",
-    "logout": "end the login at the server, and forget it here",
-    "profile": "list, show, use, remove: which logins there are",
-    "explain": "where each setting comes from, how a login would go, where tokens are kept, and why",
-    "doctor": "what is wrong here, and what to do about it",
-    "prompt": "who is logged in here, for the prompt of your shell",
-    "agent": "hand out short tokens, and nothing else, to containers and coding agents",
-    "mcp": "log in to remote MCP servers, and bring that login to programs that cannot",
-    "completion": "words for a shell that completes what you type",
-    "vault": "where and how tokens are kept; move them elsewhere",
-    "serve": "run a tenant: a server that gives tokens",
-    "tenant": "what is registered at a tenant: its file tenant.toml, applications, APIs, people",
-    "new": "write a small program with a login, its API and its tests, to begin with",
-    "demo": "a tenant, an API and a program that logs in, on this machine",
+    "login": "log in with this computer's browser, or with a code on any device",
+    "token": "print a valid access token, refreshed if needed; opens no browser",
+    "call": "send an HTTP request with the token; the flags are curl's",
+    "inspect": "show the claims of a token, its signer, and why an API would refuse it",
+    "run": "run a program with the token in its environment",
+    "setup": "let git, kubectl, aws, docker, pip, npm or bazel use this login",
+    "helper": "give a token to a tool, in the protocol of the tool",
+    "whoami": "show who is logged in, at which issuer, until when",
+    "status": "show whether a login is valid, and until when; --online asks the issuer",
+    "switch": "choose the login to use from now on",
+    "logout": "end the login at the server, and delete it here",
+    "profile": "list, show, choose and remove profiles",
+    "explain": "show the source of each setting, the next login's flow, where tokens are stored, and why",
+    "doctor": "find problems on this computer, and how to fix them",
+    "prompt": "print the current user for your shell prompt",
+    "agent": "hand out short-lived access tokens to containers and coding agents",
+    "mcp": "log in to remote MCP servers, and connect programs that cannot log in",
+    "completion": "print a completion script for your shell",
+    "vault": "show where tokens are stored, and move them",
+    "serve": "run a tenant: an authorization server",
+    "tenant": "manage a tenant: tenant.toml, applications, APIs, users, logins, keys",
+    "new": "create a small program with a login, its API and its tests",
+    "demo": "show the flows with a tenant, an API and a program on this computer",
 }
 # Packages of the extra `serve`; a client does not need them.
 SERVE_EXTRA: Final = frozenset({"argon2", "jinja2", "uvicorn", "yaml"})
@@ -161,18 +161,18 @@ def _help() -> str:
     indent = 4 + max(map(len, COMMANDS))
     listed = "\n".join(
         manual.fill(f"{name:<{indent - 2}}{does}", "  ", " " * indent)
-        for name, does in [*COMMANDS.items(), ("help", "this, a command's help, or what an error's code means")]
+        for name, does in [
+            *COMMANDS.items(),
+            ("help", "show this help, the help of a command, or the meaning of an error code"),
+        ]
     )
     more = (
         "keyfob help COMMAND says more, with examples; keyfob help CODE explains an error. Settings come from flags, "
         "KEYFOB_* variables, .keyfob.toml and config.toml: keyfob explain shows each (keyfob help docs/commands.md)."
     )
     return (
-        "usage: keyfob COMMAND [...]\n\n"
-        "The safest login that a terminal allows.\n\n"
-        f"{listed}\n\n"
-        f"{manual.fill('--version  which keyfob this is', '  ')}\n\n"
-        f"{manual.fill(more)}\n"
+        "usage: keyfob COMMAND [...]\n\nOAuth 2.0 and OpenID Connect for the command line.\n\n"
+        f"{listed}\n\n{manual.fill('--version  show the version', '  ')}\n\n{manual.fill(more)}\n\n"
     )
 
 

@@ -27,104 +27,130 @@ class ManualPage(NamedTuple):
 
 
 _LOGIN_NEEDED: Final = (4, "a login is needed: keyfob login")
-_NO_NETWORK: Final = (7, "the issuer did not answer")
+_NO_NETWORK: Final = (7, "the issuer did not respond")
 _NO_VAULT: Final = (8, "the vault cannot be opened")
 _USUAL: Final = (_LOGIN_NEEDED, _NO_NETWORK, _NO_VAULT)
 
 MANUAL: Final[dict[str, ManualPage]] = {
     "login": ManualPage(
-        ((0, "logged in"), (3, "the issuer refused"), (4, "nobody is here who could log in"),
-         (5, "the person said no"), (6, "nobody answered in time"), _NO_NETWORK, _NO_VAULT),
         (
-            ("keyfob login https://login.example.com/ orders-cli --audience https://api.example.com",
-             "the first time; later keyfob login is enough"),
-            ("keyfob login --flow device", "by a code, on any device"),
+            (0, "logged in"),
+            (3, "the issuer refused"),
+            (4, "a login is needed, and there is no terminal"),
+            (5, "the user declined"),
+            (6, "the login was not approved in time"),
+            _NO_NETWORK,
+            _NO_VAULT,
+        ),
+        (
+            (
+                "keyfob login https://login.example.com/ orders-cli --audience https://api.example.com",
+                "the first login; later, keyfob login is enough",
+            ),
+            ("keyfob login --flow device", "with a code, on any device"),
             ("keyfob login --no-wait --json && keyfob login --resume", "show the code now, finish later"),
-            ("keyfob login --profile work --scope read:orders --scope write:orders", "another login beside the first"),
-            ("keyfob login --profile ci --flow machine --secret-env CI_SECRET", "a program as itself, by its secret"),
-            ("keyfob login --add-scope write:orders", "more than this login has so far"),
-            ("keyfob login https://login.example.com/ orders-cli --with-token", "for CI, by the token on stdin"),
+            ("keyfob login --profile work --scope read:orders --scope write:orders", "a second login"),
+            (
+                "keyfob login --profile ci --flow machine --secret-env CI_SECRET",
+                "a service account, with a client secret",
+            ),
+            ("keyfob login --add-scope write:orders", "one more scope for this login"),
+            ("keyfob login https://login.example.com/ orders-cli --with-token", "for CI, with the token on stdin"),
         ),
         "docs/login.md",
     ),
     "token": ManualPage(
         ((0, "the token is printed"), (3, "the issuer refused"), *_USUAL),
         (
-            ('curl -H "Authorization: Bearer $(keyfob token)" https://api.example.com/orders', "for any program"),
+            ('curl -H "Authorization: Bearer $(keyfob token)" https://api.example.com/orders', "with any program"),
             ('curl -H "$(keyfob token --header)" https://api.example.com/orders', "the same, with the whole header"),
-            ("keyfob token --min-ttl 30m", "one that lives half an hour at least, if such can be had"),
-            ("keyfob token --json --profile work", "with its scope and until when, of another login"),
+            ("keyfob token --min-ttl 30m", "a token that is valid for at least half an hour, if possible"),
+            ("keyfob token --json --profile work", "of another login, with scope and expiry"),
         ),
         "docs/vault.md",
     ),
     "call": ManualPage(
-        ((0, "the API answered 2xx"), (3, "it answered something else"), *_USUAL),
+        ((0, "the API responded with 2xx"), (3, "it responded with another status"), *_USUAL),
         (
             ("keyfob call https://api.example.com/orders", "GET, with the token"),
-            ("keyfob call -X POST -H 'Content-Type: application/json' -d @order.json https://api.example.com/orders",
-             "send a file"),
-            ("keyfob call -i https://api.example.com/orders", "with the answer's status and headers"),
+            (
+                "keyfob call -X POST -H 'Content-Type: application/json' -d @order.json https://api.example.com/orders",
+                "send a file",
+            ),
+            ("keyfob call -i https://api.example.com/orders", "with the status and headers of the response"),
         ),
         "docs/calls.md",
     ),
     "inspect": ManualPage(
-        ((0, "such an API would take it"), (3, "it would not"),
-         (7, "the issuer's keys cannot be had, and nothing else is wrong")),
         (
-            ("keyfob inspect", "the token of this login"),
-            ("keyfob token | keyfob inspect - --audience https://api.example.com", "one from elsewhere, for that API"),
+            (0, "such an API would accept it"),
+            (3, "such an API would refuse it"),
+            (7, "the issuer's keys could not be fetched; all other checks passed"),
+        ),
+        (
+            ("keyfob inspect", "the access token of this login"),
+            ("keyfob token | keyfob inspect - --audience https://api.example.com", "any token, for that API"),
         ),
         "docs/guard.md",
     ),
     "run": ManualPage(
-        ((3, "the session is too short, or the token is of no use to another program"), *_USUAL),
+        ((3, "no token is valid for long enough, or another program cannot use it"), *_USUAL),
         (
             ("keyfob run -- ./nightly.sh", "the token is in KEYFOB_ACCESS_TOKEN"),
-            ("keyfob run --as GH_TOKEN --min-ttl 1h -- gh api /user", "in another variable, for an hour at least"),
+            (
+                "keyfob run --as GH_TOKEN --min-ttl 1h -- gh api /user",
+                "in another variable, valid for an hour at least",
+            ),
         ),
         "docs/commands.md#run",
     ),
     "setup": ManualPage(
-        ((0, "done, or printed for a tool that is not installed here"),
-         (1, "a file could not be changed; what to write is printed"), (4, "a login is needed: keyfob login")),
+        (
+            (0, "done, or instructions were printed for a tool that is not installed"),
+            (1, "a file could not be changed; the lines for it were printed"),
+            (4, "a login is needed: keyfob login"),
+        ),
         (
             ("keyfob setup git https://git.example.com", "git gets this login's token, for that server only"),
-            ("keyfob setup aws --role-arn arn:aws:iam::123456789012:role/deploy", "AWS, by web identity"),
-            ("keyfob setup docker registry.example.com --profile work", "of another login"),
-            ("keyfob setup git https://git.example.com --remove", "take it back"),
+            ("keyfob setup aws --role-arn arn:aws:iam::123456789012:role/deploy", "AWS, with web identity"),
+            ("keyfob setup docker registry.example.com --profile work", "with another login"),
+            ("keyfob setup git https://git.example.com --remove", "undo it"),
         ),
         "docs/tools.md",
     ),
     "helper": ManualPage(
-        ((0, "the token, or the protocol's word for no token"), (3, "the issuer refused"), *_USUAL),
-        (("keyfob helper curl https://api.example.com/orders | curl -K -", "the only one that people type"),),
+        ((0, "a token, or the protocol's reply for none"), (3, "the issuer refused"), *_USUAL),
+        (("keyfob helper curl https://api.example.com/orders | curl -K -", "the only protocol for use by hand"),),
         "docs/tools.md",
     ),
     "whoami": ManualPage(
-        ((0, "somebody is logged in"), *_USUAL),
+        ((0, "a user is logged in"), *_USUAL),
         (("keyfob whoami", "in words"), ("keyfob whoami --json --profile work", "for programs, of another login")),
         "docs/commands.md",
     ),
     "status": ManualPage(
         ((0, "logged in"), *_USUAL),
         (
-            ("keyfob status", "by what is kept here"),
-            ("keyfob status --online", "by what the issuer says"),
-            ("keyfob status --all --json", "every login, for programs; the exit code is the worst"),
+            ("keyfob status", "the state as it is stored"),
+            ("keyfob status --online", "the state at the issuer"),
+            ("keyfob status --all --json", "all logins, for programs; the exit code is the highest"),
         ),
         "docs/commands.md#status",
     ),
     "logout": ManualPage(
-        ((0, "the server knows, and nothing is kept here"), (1, "nothing is kept here, but a server was not told")),
+        (
+            (0, "the login was ended at the server and deleted here"),
+            (1, "the login was deleted here, but a server was not reached"),
+        ),
         (("keyfob logout", "this login"), ("keyfob logout --all", "every profile's")),
         "docs/commands.md#logout",
     ),
     "profile": ManualPage(
-        ((0, "done"), (1, "removed, but a server was not told"), _NO_VAULT),
+        ((0, "done"), (1, "removed, but a server was not reached"), _NO_VAULT),
         (
-            ("keyfob profile list", "which logins there are, and how each stands"),
-            ("keyfob profile use work", "the one that is meant from now on"),
-            ("keyfob profile remove work", "end its login, and forget it"),
+            ("keyfob profile list", "all logins and their states"),
+            ("keyfob profile use work", "the login for commands without --profile"),
+            ("keyfob profile remove work", "end the login, and delete it"),
         ),
         "docs/commands.md#profile",
     ),
@@ -132,12 +158,12 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ((0, "done"), (4, "there is no login yet"), _NO_VAULT),
         (
             ("keyfob switch", "choose from a list"),
-            ("keyfob switch kim@example.com", "the login of this person, profile or issuer"),
+            ("keyfob switch kim@example.com", "the login of this user, profile or issuer"),
         ),
         "docs/commands.md#switch",
     ),
     "prompt": ManualPage(
-        ((0, "printed, also if it is nothing"),),
+        ((0, "printed, even if it is nothing"),),
         (
             ("PS1='$(keyfob prompt) \\$ '", "for bash"),
             ("setopt PROMPT_SUBST; PROMPT='$(keyfob prompt) %# '", "for zsh"),
@@ -145,10 +171,10 @@ MANUAL: Final[dict[str, ManualPage]] = {
         "docs/commands.md#prompt",
     ),
     "agent": ManualPage(
-        ((0, "stopped by Ctrl-C"), (3, "a login has more than may be handed out"), _LOGIN_NEEDED, _NO_VAULT),
+        ((0, "stopped by Ctrl-C"), (3, "a login has more than the agent may hand out"), _LOGIN_NEEDED, _NO_VAULT),
         (
-            ("keyfob agent", "for the login in use"),
-            ("keyfob agent orders --audience https://api.example.com --scope read:orders", "for one API and its scope"),
+            ("keyfob agent", "for the current login"),
+            ("keyfob agent orders --audience https://api.example.com --scope read:orders", "for one API and one scope"),
         ),
         "docs/agent.md",
     ),
@@ -156,20 +182,20 @@ MANUAL: Final[dict[str, ManualPage]] = {
         ((0, "done"), (3, "the server refused"), *_USUAL),
         (
             ("keyfob mcp login https://mcp.example.com/mcp --client-id ID", "find its issuer, and log in there"),
-            ("keyfob mcp proxy https://mcp.example.com/mcp", "what a program that speaks MCP over stdio starts"),
+            ("keyfob mcp proxy https://mcp.example.com/mcp", "the command for an MCP client that uses stdio"),
         ),
         "docs/mcp.md",
     ),
     "explain": ManualPage(
         ((0, "explained"),),
-        (("keyfob explain", "the login that is meant here"), ("keyfob explain --profile work --json", "for programs")),
+        (("keyfob explain", "the current login"), ("keyfob explain --profile work --json", "for programs")),
         "docs/commands.md#explain",
     ),
     "doctor": ManualPage(
         ((0, "nothing is wrong"), (1, "something is")),
         (
-            ("keyfob doctor", "everything; safe to paste"),
-            ("keyfob doctor --tenant ./data", "and a tenant of this machine"),
+            ("keyfob doctor", "all checks; the output is safe to paste"),
+            ("keyfob doctor --tenant ./data", "also check a tenant of this computer"),
         ),
         "docs/commands.md#doctor",
     ),
@@ -183,37 +209,39 @@ MANUAL: Final[dict[str, ManualPage]] = {
         "docs/commands.md#completion",
     ),
     "vault": ManualPage(
-        ((0, "done"), (8, "that place cannot be used; nothing has changed")),
+        ((0, "done"), (8, "that place cannot be used; nothing was changed")),
         (
-            ("keyfob vault status", "where tokens are kept, and what each place answers"),
-            ("keyfob vault move keyring", "seal them with a key in this system's keyring"),
-            ("keyfob vault quick off", "let no token lie outside the vault"),
+            ("keyfob vault status", "where tokens are stored, and which places work"),
+            ("keyfob vault move keyring", "encrypt them with a key in the system's keyring"),
+            ("keyfob vault quick off", "store no token outside the vault"),
         ),
         "docs/vault.md",
     ),
     "serve": ManualPage(
-        ((0, "stopped as asked"),),
+        ((0, "stopped by Ctrl-C or SIGTERM"),),
         (
-            ("keyfob serve", "ready at once, with a person to log in as"),
-            ("keyfob serve tenant.toml --tls", "as a file says, over https"),
-            ("keyfob serve --wire rfc --port 0", "with the standards' statuses, on any free port"),
-            ("keyfob serve --smtp smtp://post@mail.example.com --mail-from no-reply@example.com",
-             "with codes by e-mail; the password is in KEYFOB_SMTP_PASSWORD"),
+            ("keyfob serve", "a tenant for a first try, with one user"),
+            ("keyfob serve tenant.toml --tls", "with the settings of a file, over https"),
+            ("keyfob serve --wire rfc --port 0", "with the RFCs' statuses and error texts, on any free port"),
+            (
+                "keyfob serve --smtp smtp://post@mail.example.com --mail-from no-reply@example.com",
+                "with e-mails; the mail server's password is in KEYFOB_SMTP_PASSWORD",
+            ),
         ),
         "docs/tenant.md",
     ),
     "tenant": ManualPage(
         ((0, "done"),),
         (
-            ("keyfob tenant init", "write a tenant.toml to begin with"),
-            ("keyfob tenant check tenant.toml", "look for mistakes, with their lines"),
-            ("keyfob tenant apply tenant.toml", "show what it changes, and change it"),
-            ("keyfob tenant users add pat@example.com", "one more person"),
+            ("keyfob tenant init", "write a tenant.toml to start with"),
+            ("keyfob tenant check tenant.toml", "check it for mistakes"),
+            ("keyfob tenant apply tenant.toml", "show its changes, and apply them"),
+            ("keyfob tenant users add pat@example.com", "add a user"),
         ),
         "docs/tenant.md",
     ),
     "new": ManualPage(
-        ((0, "the project is there"), (2, "the name will not do, or is taken")),
+        ((0, "the project was created"), (2, "the name is invalid or taken")),
         (
             ("keyfob new orders", "for argparse"),
             ("keyfob new orders --framework typer", "for Typer; also click and cyclopts"),
@@ -221,15 +249,15 @@ MANUAL: Final[dict[str, ManualPage]] = {
         "docs/embed.md",
     ),
     "demo": ManualPage(
-        ((0, "every call to the API came back as it should"),),
+        ((0, "every call had the expected result"),),
         (
             ("keyfob demo", "log in yourself, in a browser"),
-            ("keyfob demo --unattended", "a scripted person goes through the pages"),
-            ("keyfob demo --phishing", "phish a device login, and see which rules stop it"),
+            ("keyfob demo --unattended", "a script logs in on the pages"),
+            ("keyfob demo --phishing", "phish a device login, and see which rules prevent that"),
         ),
         "docs/login.md",
     ),
-}  # fmt: skip
+}
 
 
 def end_of(name: str, notes: str) -> str:

@@ -37,8 +37,8 @@ else:  # the help needs none of them: 15 ms
 # What writing to a stream raises. Errors of files have a name, or were translated.
 _OF_STREAMS = frozenset({errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 CERTIFICATE_NEEDED = (
-    "this token works only over connections that show this login's certificate, as keyfob call makes them; with curl: "
-    "--cert FILE --key FILE"
+    "this token works only on connections with this login's client certificate: use keyfob "
+    "call, or curl with --cert FILE --key FILE"
 )
 
 
@@ -147,7 +147,7 @@ def unexpected(problem: BaseException | None) -> None:
     """Report an unexpected error. The trace leaves out the error's message, which could contain a secret."""
     if problem is None or isinstance(problem, SystemExit):
         return
-    remark(f"this should not have happened ({type(problem).__name__}); KEYFOB_DEBUG=1 shows where")
+    remark(f"unexpected error ({type(problem).__name__}), a bug in keyfob; KEYFOB_DEBUG=1 shows where")
     trace(problem)
 
 
@@ -194,8 +194,8 @@ def system_failure(problem: OSError) -> SystemFailed:
         discard_output()
         return SystemFailed(f"the result cannot be written to stdout: {reason}")
     if not _has_folder():
-        return SystemFailed("the working folder has been deleted", hint="Go to another folder, and run it there.")
-    return SystemFailed(f"the operating system refuses: {reason}", hint="KEYFOB_DEBUG=1 shows where.")
+        return SystemFailed("the working folder has been deleted", hint="Run the command in another folder.")
+    return SystemFailed(f"the operating system refused: {reason}", hint="KEYFOB_DEBUG=1 shows where.")
 
 
 def is_of_stdout(problem: OSError) -> bool:

@@ -22,7 +22,7 @@ class Parser(ArgumentParser):
         what, _, named = message.partition("unrecognized arguments: ")
         if named:
             flags = [word.partition("=")[0] for word in named.split() if word.startswith("-")]
-            what = f"there is no such flag: {' '.join(flags)}" if flags else "there are words too many"
+            what = f"there is no such flag: {' '.join(flags)}" if flags else "there are too many arguments"
         raise Misuse(what or message, hint=f"Run: {self.prog} --help")
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:

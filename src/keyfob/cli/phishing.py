@@ -21,9 +21,11 @@ _CAREFUL: Final = ("heeds warnings", "reads the e-mail")
 
 def run_lab() -> None:
     """Tell some attacks, then print for each policy what still gets through."""
-    output.result("A device login is phished (RFC 10027): the page is ours, the code is fresh, and the attacker waits.")
     output.result(
-        "Nothing leaves this process. What each policy does, and when to use it: keyfob help docs/phishing.md"
+        "A device login is phished (RFC 10027): the page is genuine, the code is fresh, and the attacker waits."
+    )
+    output.result(
+        "No request leaves this process. For each policy and when to use it, see: keyfob help docs/phishing.md"
     )
     for policy, victim in _STORIES:
         output.result("")

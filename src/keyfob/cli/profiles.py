@@ -67,7 +67,7 @@ def profile_of(chosen: ChosenProfile) -> Profile:
     """
     if chosen.profile is None:
         issuer = chosen.settings.get("issuer")
-        what = "no issuer is known" if issuer is None else "no client id is known for this issuer"
+        what = "no issuer is configured" if issuer is None else "the client ID for this issuer is unknown"
         raise Misuse(what, hint=first_login(chosen.name, issuer.value if issuer else "URL"))
     return chosen.profile
 
@@ -193,7 +193,7 @@ def _find_certificate(
     is_before = certificate is not None and found["certificate"].kind == "login"
     key = pick("certificate_key", before.key if before and is_before else None, issuer)
     if certificate is None and key is not None:
-        raise Misuse("there is a key for a certificate, and no certificate", hint="Add --certificate FILE.")
+        raise Misuse("there is a certificate key without a certificate", hint="Add --certificate FILE.")
     if certificate is None:
         return None
     for name in (certificate, key):
@@ -275,7 +275,7 @@ def _app_of_agent(flags: Namespace, socket: Path) -> App:
 def not_logged_in(name: str) -> LoginRequired:
     """Return the error for a profile that has no login. It names the profiles that have one."""
     others = ", ".join(other for other in known_names() if other != name)
-    hint = first_login(name) + (f". There are these profiles: {others}" if others else "")
+    hint = first_login(name) + (f". Existing profiles: {others}" if others else "")
     message = "not logged in" if name == DEFAULT else f"there is no profile {name}"
     return LoginRequired(message, hint=hint)
 
@@ -334,12 +334,12 @@ def check_issuer(chosen: ChosenProfile) -> None:
         return
     others = [one.name for one in readable_profiles() if one.issuer == issuer]
     hint = (
-        f"Name the profile that is: --profile {others[0]}"
+        f"Use the profile that is: --profile {others[0]}"
         if others
-        else f"If you trust it: {first_login('NAME', issuer)}"
+        else f"If you trust it, run: {first_login('NAME', issuer)}"
     )
     raise LoginRequired(
-        f"{named.where} names the issuer {issuer}, and the profile {chosen.name} is logged in at {stored.issuer}",
+        f"{named.where} names the issuer {issuer}, but the profile {chosen.name} is logged in at {stored.issuer}",
         hint=hint,
     )
 
@@ -353,12 +353,12 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
     pin = chosen.settings.get("subject")
     if pin is None or stored.subject == pin.value:
         return
-    who = "it is unknown who is logged in" if stored.subject is None else "somebody else is logged in"
+    who = "the logged-in account is unknown" if stored.subject is None else "another account is logged in"
     ours = command("login", chosen.name)
     raise Refused(
         f"{who} than the account that {pin.where} names",
         code="account-mismatch",
-        hint=f"Run: {ours} --switch-account, or give that account a profile of its own: --profile NAME",
+        hint=f"Run: {ours} --switch-account, or use another profile for that account: --profile NAME",
     )
 
 
@@ -392,7 +392,7 @@ def app_of(profile: Profile, store: str | None = None, vault: Vault | None = Non
         certificate_key=profile.certificate.key if profile.certificate else None,
     )
     if isinstance(app.vault, FileVault) and app.vault.seals is not None:
-        app.vault.seals.asks = True  # whoever types a command can type a passphrase
+        app.vault.seals.asks = True  # a user who types commands can type a passphrase
     return app
 
 

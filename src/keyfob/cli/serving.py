@@ -30,7 +30,7 @@ from keyfob.server.io.running import Certified
 from keyfob.server.io.workers import refuse_elsewhere, supervise
 from keyfob.server.ports import Mailer
 from keyfob.server.settings.config import ForCertificates
-from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
+from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, READY_EMAIL
 
 
 def serve(flags: Namespace) -> None:
@@ -56,11 +56,11 @@ def serve(flags: Namespace) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """What `keyfob serve` was asked for. All its processes share the sockets, and open the rest for themselves.
+    """The parameters of `keyfob serve`. All its processes share the sockets, and each opens the rest itself.
 
     Attributes:
         listener: Where it listens.
-        second: Where clients are asked for their certificates, if they are.
+        second: The address that accepts client certificates, if there is one.
         mail: Where e-mail goes, for the introduction.
         metrics: Where each process serves metrics; () if they are not wanted.
     """
@@ -164,31 +164,31 @@ def _serve(node: _Node, opened: ExitStack) -> None:
 
 def _check(flags: Namespace) -> None:
     if flags.mtls_port is not None and not flags.tls:
-        raise Misuse("certificates are shown over TLS alone", hint="Add --tls.")
+        raise Misuse("client certificates need TLS", hint="Add --tls.")
     if flags.client_ca is not None and flags.mtls_port is None:
-        raise Misuse("certificates are shown at a port of their own", hint="Add --mtls-port PORT.")
+        raise Misuse("client certificates need a separate port", hint="Add --mtls-port PORT.")
     if flags.workers > 1:
         refuse_elsewhere()
     if flags.tls and flags.host not in TLS_HOSTS:
-        hint = "For others, serve on 127.0.0.1 behind a proxy that has a certificate."
-        raise Misuse(f"--tls is for {', '.join(TLS_HOSTS)} only", hint=hint)
+        hint = "For other hosts, serve on 127.0.0.1 behind a proxy that has a certificate."
+        raise Misuse(f"--tls works for {', '.join(TLS_HOSTS)} only", hint=hint)
 
 
 def remarks(config: TenantConfig, *, has_tls: bool, has_mtls_port: bool) -> Iterator[str]:
     """Yield what the operator must know at the start: settings that weaken something, or that have no effect."""
     names = config.password_users()
     if names:
-        yield f"these applications may use the password grants, and see people's passwords: {', '.join(names)}"
+        yield f"these applications may use the password grants, so they see users' passwords: {', '.join(names)}"
     if config.has_short_passwords:
-        yield f"new passwords may have {config.password_length} characters; NIST asks for 15 where mfa is not always"
+        yield f'new passwords can have {config.password_length} characters; NIST requires 15 unless mfa = "always"'
     ignored = "" if has_mtls_port else _clients_without_port(config)
     if ignored:
-        yield f"these applications have a certificate, and none is asked for without --mtls-port: {ignored}"
+        yield f"these applications have a certificate, which is not used without --mtls-port: {ignored}"
     if config.is_https and not has_tls and not config.trusted_proxies:
         yield (
-            "the issuer is https and this port is not, so a proxy stands before it, but trusted_proxies names none:"
-            " every limit for one address is then one for all, and pages cannot show where a login was asked for"
-            " (keyfob help docs/operations.md)"
+            "the issuer is https but this port is not, so there must be a proxy, but "
+            "trusted_proxies is empty: all users share the limits for one address, and pages cannot "
+            "show where a login was requested (keyfob help docs/operations.md)"
         )
 
 
@@ -204,8 +204,9 @@ def _mtls_settings(address: str, authorities: Path | None) -> ForCertificates:
 def _beside(master: MasterKey, folder: Path) -> str:
     to = "" if default_source(folder) else " --to file:PATH"
     return (
-        f"the master key is beside the database, in {master.where}: a copy of the folder opens everything."
-        f" Move it out: keyfob tenant keys rewrap{to} --data {shlex.quote(str(folder))}"
+        f"the master key is beside the database, in {master.where}: a copy of the folder reveals "
+        f"every secret. Move the key: keyfob tenant keys rewrap{to} --data "
+        f"{shlex.quote(str(folder))}"
     )
 
 
@@ -223,9 +224,9 @@ def _apply(
         for line in lines_of(plan):
             output.remark(line)
         if plan.removes and output.has_user():
-            ask(f"{file} does not name what has a minus. Remove it?", yes=False)
+            ask(f"{file} does not contain the lines with a minus. Remove them from the tenant?", yes=False)
         elif plan.removes:
-            output.remark(f"what has a minus is not in {file}, and is removed")
+            output.remark(f"the lines with a minus are not in {file}, and were removed")
         registry.carry_out(plan)
 
 
@@ -276,7 +277,7 @@ keyfob tenant, wire {config.wire}, {f"data in {shown(database)}, keys" if databa
   issuer     {config.issuer}
 {_mtls_line(config.for_certificates)}  e-mail     {mail}
 {_metrics_line(metrics)}\
-{_ready_lines(tenant) if is_ready else _registered_lines(tenant)}\
+{_ready_lines(tenant, folder) if is_ready else _registered_lines(tenant)}\
 {_trust_lines(tls) if tls else ""}\
 {_first_login_lines(config.issuer) if is_ready else _login_lines(config)}
 Ctrl-C stops it; keys and data stay.
@@ -291,12 +292,14 @@ def _mtls_line(mtls: ForCertificates | None) -> str:
     return "" if mtls is None else f"  mtls       {mtls.address}   (programs with certificates)\n"
 
 
-def _ready_lines(tenant: Tenant) -> str:
+def _ready_lines(tenant: Tenant, folder: Path) -> str:
     user = tenant.first_user
+    where = "" if folder == default_folder() else f" --data {shlex.quote(str(folder))}"
     person = (
         f"  person     {user.email}\n  password   {user.password.reveal()}   (shown this once)"
         if user
-        else "  person     person@example.com, with the password shown at the first start"
+        else f"  person     {READY_EMAIL}, with the password shown at the first start\n"
+        f"             (lost? keyfob tenant users password {READY_EMAIL} --generate{where})"
     )
     return f"""\
   client id  {READY_CLIENT_ID}

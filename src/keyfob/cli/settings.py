@@ -139,7 +139,7 @@ def find_flag(flags: Namespace, name: str) -> Setting | None:
         return None
     flag = f"--{name.replace('_', '-')}"
     if not value.strip():
-        raise Misuse(f"{flag} is empty", hint="Leave it away, or say its value.")
+        raise Misuse(f"{flag} is empty", hint="Omit it, or give it a value.")
     return Setting(value, "flag", flag)
 
 
@@ -205,7 +205,7 @@ def _read_file(path: Path) -> dict[str, object]:
 
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
-            raise Misuse(f"{path} is no file of settings", code="setting-wrong")
+            raise Misuse(f"{path} is not a regular file", code="setting-wrong")
         with path.open("rb") as file:
             _check_owner(os.fstat(file.fileno()), path)
             raw = file.read(_LARGEST)
@@ -225,7 +225,7 @@ def _check_owner(found: os.stat_result, path: Path) -> None:
     if os.name != "posix":
         return
     if found.st_uid not in {os.geteuid(), 0}:
-        hint = "Run keyfob elsewhere, or make the file yours if you trust it."
+        hint = "Run keyfob in another folder, or become the file's owner if you trust it."
         raise Misuse(f"{path} belongs to another user", code="setting-unsafe", hint=hint)
     if found.st_mode & stat.S_IWOTH:
         raise Misuse(f"{path} can be changed by everybody", code="setting-unsafe", hint=f"Run: chmod o-w {path}")
@@ -240,11 +240,13 @@ def _texts(members: Mapping[str, object], allowed: frozenset[str], path: Path) -
     found: dict[str, str] = {}
     for name, value in members.items():
         if name not in allowed:
-            hint = f"It may say {', '.join(sorted(allowed))}."
-            raise Misuse(f"{path} says what it may not: {_plain(name)}", code="setting-wrong", hint=hint)
+            hint = f"Allowed keys: {', '.join(sorted(allowed))}."
+            raise Misuse(
+                f"{path} contains a key that is not allowed there: {_plain(name)}", code="setting-wrong", hint=hint
+            )
         words = cast("list[object]", value) if name == "scope" and isinstance(value, list) else [value]
         if not all(isinstance(word, str) and word and word.isprintable() for word in words):
-            raise Misuse(f"{path}: {name} is not text", code="setting-wrong")
+            raise Misuse(f"{path}: {name} is not a string", code="setting-wrong")
         found[name] = " ".join(map(str, words))
     if found.get("flow", "auto") not in _FLOWS:
         raise Misuse(f"{path}: flow is one of {', '.join(sorted(_FLOWS))}", code="setting-wrong")

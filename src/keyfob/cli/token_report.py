@@ -15,10 +15,10 @@ from keyfob.resource.token_kind import TokenKind
 
 KINDS: Final[dict[TokenKind, str]] = {
     "access-token": "an access token: a signed JWT",
-    "id-token": "an ID token: it tells a program who logged in, and is for no API",
-    "signed": "a signed JWT that says it is something other than an access token",
-    "encrypted": "an encrypted token (JWE): only whoever it is for can read it",
-    "opaque": "an opaque token: only its issuer can say what it is",
+    "id-token": "an ID token: it tells a client who logged in, and is not for an API",
+    "signed": "a signed JWT whose type is not that of an access token",
+    "encrypted": "an encrypted token (JWE): only its recipient can read it",
+    "opaque": "an opaque token: only its issuer can read it",
 }
 _UNREADABLE: Final = frozenset({"encrypted", "opaque"})
 _MARKS: Final = {True: "ok", False: "NO", None: "?"}
@@ -112,21 +112,24 @@ def _judgement(report: TokenReport) -> Iterator[str]:
     yield "checks of an API"
     for name, value in (("issuer", report.policy.issuer), ("audience", report.policy.audience)):
         if value != UNKNOWN:
-            own = f" (as the token says; --{name} holds it against yours)" if name in report.assumed else ""
+            own = f" (from the token; --{name} compares it with yours)" if name in report.assumed else ""
             yield f"  for the {name} {value}{own}"
     is_unreadable = report.kind in _UNREADABLE
     rows = [_row(check, report) for check in report.explanation.checks if check.holds is not None or not is_unreadable]
     yield from (f"  {line}" for line in output.columns(rows))
     yield ""
     if report.keys_missing:
-        yield f"The key and the signature could not be looked at: {report.keys_missing}."
+        yield f"The key and the signature could not be checked: {report.keys_missing}."
     match report.accepted:
         case True if report.needs_proof:
-            yield "An API takes it with a proof of the key or certificate it is bound to; not as a plain bearer token."
+            yield (
+                "An API accepts it only with a proof of the key or certificate to which it is bound, "
+                "not as a plain bearer token."
+            )
         case True:
-            yield "An API takes it."
+            yield "An API accepts it."
         case None:
-            yield "Whether an API takes it cannot be told."
+            yield "Whether an API accepts it is unknown."
         case _ if report.kind in _UNREADABLE:
             yield "Nothing more can be told of it here. An API that checks tokens itself refuses it; one that asks the"
             yield "issuer about each (RFC 7662) may take it."
@@ -137,7 +140,7 @@ def _judgement(report: TokenReport) -> Iterator[str]:
 def _refusal(report: TokenReport) -> Iterator[str]:
     """List all failed checks."""
     wrong = [check.why for check in report.explanation.checks if check.holds is False and check.name != "bound"]
-    yield f"An API refuses it: {'; '.join(wrong)}." if wrong else "No API takes it: it is an ID token."
+    yield f"An API refuses it: {'; '.join(wrong)}." if wrong else "No API accepts it: it is an ID token."
 
 
 def _signature(report: TokenReport) -> Iterator[str]:
@@ -146,12 +149,12 @@ def _signature(report: TokenReport) -> Iterator[str]:
     if report.signed_by is not None:
         yield f"signed by {report.signed_by} ({by})"
     else:
-        yield f"signed, and it is not known by whom ({by})"
+        yield f"signed, by an unknown key ({by})"
 
 
 def _row(check: Check, report: TokenReport) -> tuple[str, str, str]:
     if check.name in report.assumed and check.holds:
-        return "-", check.name, "there was nothing to hold it against"
+        return "-", check.name, "there was nothing to compare it with"
     return _MARKS[check.holds], check.name, check.why
 
 

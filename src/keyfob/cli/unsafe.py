@@ -30,8 +30,8 @@ def refuse_readable_folder(folder: Path) -> None:
     exposed = exposed_file(folder, (MASTER_KEY, DATABASE))
     if exposed is not None:
         raise _unsafe(
-            f"others on this machine can read {exposed}; with the key they could forge every token",
-            f"If nobody else has an account here, run: chmod -R go-rwx {folder}. Else begin with a new folder.",
+            f"other users of this computer can read {exposed}; with the key they could forge every token",
+            f"If nobody else has an account here, run: chmod -R go-rwx {folder}. Otherwise start with a new folder.",
         )
 
 
@@ -46,7 +46,7 @@ def refuse_unsafe(tenant: Tenant, host: str) -> None:
         _refuse_open_port(config, host)
     if not is_loopback(config.issuer) and tenant.has_first_user():
         raise _unsafe(
-            f"{READY_EMAIL} can log in, whose password was printed when this folder was new",
+            f"{READY_EMAIL} can log in, but its password was printed at the first start",
             f"Run: keyfob tenant users remove {READY_EMAIL}",
         )
 
@@ -54,12 +54,12 @@ def refuse_unsafe(tenant: Tenant, host: str) -> None:
 def _refuse_open_port(config: TenantConfig, host: str) -> None:
     if is_loopback(config.issuer):
         raise _unsafe(
-            f"other machines can connect to {host}, and the issuer is this machine",
+            f"other computers can connect to {host}, but the issuer is this computer",
             "Set issuer in tenant.toml to the https address of the proxy, or serve on 127.0.0.1.",
         )
     if not config.trusted_proxies:
         raise _unsafe(
-            f"other machines can connect to {host} without TLS, and no proxy is named",
+            f"other computers can connect to {host} without TLS, and trusted_proxies is empty",
             "Set trusted_proxies in tenant.toml to the networks of the proxies (keyfob help docs/operations.md), or"
             " serve on 127.0.0.1.",
         )

@@ -122,34 +122,34 @@ class Walkthrough:
         self._as_itself()
         self._by_password()
         self._by_browser()
-        _print("\nAll calls came back as they should. Nothing is left running.")
+        _print("\n\nAll calls had the expected result. Nothing is left running.")
 
     def _by_code(self) -> None:
         _print_heading(
-            "1. Device Authorization Flow (RFC 8628): the program asks for a code, a person approves on any device"
+            "1. Device Authorization Flow (RFC 8628): the program requests a code, a user approves it on any device"
         )
         app = self._apps.by_code
         if not self._unattended:
             self._print_credentials()
         session = self._use_login(app, app.log_in(self._approve_code if self._unattended else None))
-        _print_heading("The API, with one letter of the token changed")
+        _print_heading("The API, with one changed character in the token")
         self._call(_with_changed_signature(session.token()), 401)
-        _print_heading("Refresh: the program gets a new token without asking anybody")
+        _print_heading("Refresh: the program gets a new token without the user")
         self._call(session.token(min_ttl=timedelta(days=1, seconds=1)), 200)
         _print_heading("Log out")
         self._log_out(session)
-        _print("  an access token that is out lives until it lapses: the API checks it without asking the tenant")
+        _print("  an issued access token stays valid until it expires: the API validates it without the tenant")
 
     def _as_itself(self) -> None:
-        _print_heading("2. Client Credentials Flow (RFC 6749 section 4.4): a program logs in as itself, for nobody")
-        _print("  no person is asked; its secret lies in a file, and is read when it is wanted")
+        _print_heading("2. Client Credentials Flow (RFC 6749 section 4.4): a service account logs in, without a user")
+        _print("  no user is involved; the client secret is in a file, and is read when it is needed")
         app = self._apps.as_itself
         self._use_login(app, app.log_in())
-        _print("  when the token lapses, the program asks for another: there is no login to end")
+        _print("  when the token expires, the program requests another: there is no login to end")
 
     def _by_password(self) -> None:
         _print_heading(
-            "3. Resource Owner Password Grant (RFC 6749 section 4.3): legacy; a person gives the program the password"
+            "3. Resource Owner Password Grant (RFC 6749 section 4.3): legacy; a user gives the program the password"
         )
         app = self._apps.by_password
 
@@ -161,13 +161,13 @@ class Walkthrough:
 
     def _by_browser(self) -> None:
         _print_heading(
-            "4. Redirect through the person's own browser (RFC 8252, PKCE): the safest, where a browser is at hand"
+            "4. Authorization code with the user's own browser (RFC 8252, PKCE): the safest, if there is a browser"
         )
         if self._unattended:
             app = self._apps.by_pasting
             stored = app.log_in(self._approve_in_browser, ask=self._paste)
         elif "browser" not in self._apps.by_browser.plan().flows:
-            _print("  left out: no browser of this machine can be opened from here")
+            _print("  skipped: no browser can be opened here")
             return
         else:
             app = self._apps.by_browser
@@ -180,7 +180,7 @@ class Walkthrough:
         user = stored.person or f"itself, {stored.client_id}"
         _print(f"  the program was given {'tokens' if stored.refresh_token else 'a token'} for {user}")
         session = app.session()
-        _print_heading("What the access token says")
+        _print_heading("The claims of the access token")
         self._print_claims(session)
         _print_heading("The API, with the token")
         self._call(session.token(), 200)
@@ -199,7 +199,7 @@ class Walkthrough:
         person = Person()
         person.open(notice.verification_uri)
         person.press("continue", user_code=notice.user_code.lower())
-        _expect("a scripted person opens the page, enters the code, and compares", notice.user_code in person.page.text)
+        _expect("a script opens the page, enters the code, and compares it", notice.user_code in person.page.text)
         person.press("confirm")
         self._log_in(person)
         _expect("logs in and approves", "Your program is logged in" in person.page.text)
@@ -208,7 +208,7 @@ class Walkthrough:
         if not isinstance(notice, PasteAsked):
             return
         shown = notice.address.partition("?")[0]
-        _print(f"  the program shows  {shown}?...  and will take the answer to this question alone")
+        _print(f"  the program shows  {shown}?...  and accepts only the response to this request")
 
         def send(request: Request) -> Response:
             # A browser on another computer: its redirect to the loopback address fails, so the user pastes the address.
@@ -219,9 +219,7 @@ class Walkthrough:
         self._log_in(self._browser)
         self._browser.press("approve")
         ended = self._browser.page.url
-        _expect(
-            "a scripted person logs in and approves; the browser ends at the program's own address", "code=" in ended
-        )
+        _expect("a script logs in and approves; the browser ends at the program's own address", "code=" in ended)
 
     def _log_in(self, person: Person) -> None:
         person.press("login", email=self._user.email, password=self._user.password.reveal())
@@ -244,8 +242,8 @@ class Walkthrough:
         _print(f"  GET /orders -> {response.status}  {response.body.decode()[:120]}")
         challenge = response.header("www-authenticate")
         if challenge:
-            _print(f"  and it says why: {challenge}")
-        _expect(f"status {expected}, as it should be", response.status == expected)
+            _print(f"  with the reason: {challenge}")
+        _expect(f"status {expected}, as expected", response.status == expected)
         return response
 
     def _print_claims(self, session: Session) -> None:
@@ -288,5 +286,5 @@ def _expect(what: str, holds: bool) -> None:  # noqa: FBT001
         Refused: It did not.
     """
     if not holds:
-        raise Refused(f"the demo went wrong here: {what}", code="api-refused")
+        raise Refused(f"the demo failed here: {what}", code="api-refused")
     _print(f"  ok: {what}")

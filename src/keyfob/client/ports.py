@@ -53,7 +53,7 @@ LoginEvent = Redirected | Pasted | DeviceRequested
 
 
 class World(Protocol):
-    """What a flow needs of the machine, the network and the user."""
+    """The operations of machine, network and user that a flow needs."""
 
     async def send(self, request: Request) -> Response:
         """Send a request and return the response.

@@ -19,7 +19,7 @@ class Option:
     """One option of a command, or its argument.
 
     Attributes:
-        metavar: What stands for the value in the help; "" for a switch.
+        metavar: The placeholder of the value in the help; "" for a switch.
         choices: The possible values; () for any.
     """
 
@@ -47,7 +47,7 @@ class LoginCommand:
         self.options = options
 
 
-_PROFILE = Option("profile", "Which of your logins, such as work; the one in use by default.", "NAME")
+_PROFILE = Option("profile", "The login to use, such as work; by default the current one.", "NAME")
 _JSON = Option("json", "For programs: one JSON object.")
 COMMANDS = (
     LoginCommand(
@@ -55,18 +55,18 @@ COMMANDS = (
         "Log in, in a browser or with a code on any device.",
         (
             Option("flow", "How to log in.", "FLOW", ("auto", "browser", "device", "paste")),
-            Option("scope", "What the login must allow in addition, separated by spaces.", "SCOPE"),
-            Option("profile", "Log in under this name, and use that login from now on.", "NAME"),
+            Option("scope", "Scopes to request in addition, separated by spaces.", "SCOPE"),
+            Option("profile", "A name for this login, which is used from now on.", "NAME"),
         ),
     ),
-    LoginCommand("logout", "Log out: end the login at the server, and forget it here.", (_PROFILE,)),
+    LoginCommand("logout", "Log out: end the login at the server, and delete it here.", (_PROFILE,)),
     LoginCommand("whoami", "Show who is logged in.", (_PROFILE, _JSON)),
-    LoginCommand("status", "Show how the login stands, and until when. Asks nobody.", (_PROFILE, _JSON)),
-    LoginCommand("token", "Print a valid access token, renewed if necessary.", (_PROFILE,)),
+    LoginCommand("status", "Show whether the login is valid, and until when, without a request.", (_PROFILE, _JSON)),
+    LoginCommand("token", "Print a valid access token, refreshed if needed.", (_PROFILE,)),
     LoginCommand(
         "switch",
         "Use another of your logins from now on.",
-        (Option("profile", "Its name; without one, you are asked.", "NAME", is_argument=True),),
+        (Option("profile", "Its name; without it, you are asked.", "NAME", is_argument=True),),
     ),
 )
 
@@ -75,5 +75,5 @@ def check_names(taken: Iterable[str]) -> None:
     """Raise `Misuse` if the program has one of the commands already: neither replaces the other."""
     both = sorted({command.name for command in COMMANDS}.intersection(taken))
     if both:
-        hint = "Mount the commands in a group of their own, and name it: App(login_command=...)."
-        raise errors.Misuse(f"the program has these commands already: {', '.join(both)}", hint=hint)
+        hint = "Mount the commands in a separate group, and set App(login_command=...)."
+        raise errors.Misuse(f"the program already has these commands: {', '.join(both)}", hint=hint)

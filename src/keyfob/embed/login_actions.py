@@ -1,4 +1,4 @@
-"""What the commands of `command_table.py` do, for every framework, and the offer of a login."""
+"""The actions of the commands in `command_table.py`, for every framework, and the offer of a login."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def need(app: App, scopes: frozenset[str]) -> None:
         log_in(app, scopes)
     lacking = Scope(scopes) - app.session().stored().scope
     if lacking:
-        refused = LoginRequired(f"the login was granted without: {lacking.write()}")
+        refused = LoginRequired(f"the server did not grant: {lacking.write()}")
         refused.add_note(_OFFERED)
         raise refused
 
@@ -143,11 +143,11 @@ def _logout(app: App, _: Mapping[str, object]) -> int:
     try:
         done = app.session().log_out()
     except LoginRequired:
-        _remark(app, "nobody was logged in")
+        _remark(app, "there was no login")
         return DONE
     except KeyboardInterrupt:
         sys.stderr.write("\n")
-        _remark(app, f"{report.NO_LONGER_STORED}; the refresh token may still be good at the server")
+        _remark(app, f"{report.NO_LONGER_STORED}; the refresh token may still be valid at the server")
         return INTERRUPTED
     for words in report.logout_words(done):
         _remark(app, words)
@@ -193,9 +193,7 @@ def _status(app: App, values: Mapping[str, object]) -> int:
 def _token(app: App, _: Mapping[str, object]) -> int:
     token = app.session().token()
     if app.session().stored().is_bound:
-        _remark(
-            app, "this token works only with a proof of this login's key or certificate, which only this program has"
-        )
+        _remark(app, "this token is bound to a key or certificate of this program, so others cannot use it")
     _result(token)
     return DONE
 
@@ -221,7 +219,7 @@ def _ask_which(app: App, names: list[str], now: str) -> str:
         line = app.profile.login_line()
         raise Misuse("there is no other login", hint=f"Run: {line} --profile NAME" if line else "")
     if not has_user():
-        raise Misuse("there are several other logins", hint=f"Name one: {', '.join(others)}")
+        raise Misuse("there are several other logins", hint=f"Choose one: {', '.join(others)}")
     _remark(app, f"your logins are {', '.join(others)}; {now} is in use")
     return _asked(app, "which one? ") or now
 

@@ -30,7 +30,7 @@ class Bound:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """What the line is replaced by."""
+        """The replacement of the line."""
         return self.tool, self.origin, self.profile
 
 

@@ -73,8 +73,8 @@ def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
         context.load_cert_chain(pair.certificate, pair.key, password=b"")  # else OpenSSL would ask the terminal
     except ssl.SSLError as problem:
         if problem.reason == "KEY_VALUES_MISMATCH":
-            refuse(f"the key in {pair.key} is not that of the certificate in {pair.certificate}")
-        refuse(f"{pair.key} holds no private key that can be used, or {pair.certificate} is damaged")
+            refuse(f"the key in {pair.key} does not match the certificate in {pair.certificate}")
+        refuse(f"{pair.key} contains no usable private key, or {pair.certificate} is damaged")
     except (OSError, ValueError) as problem:
         refuse(f"{pair.key} cannot be read ({type(problem).__name__})")
 
@@ -83,14 +83,14 @@ def _check_mode(key: Path) -> None:
     """Refuse a key that others may read. If another user owns it, its group may read it: so we may."""
     found = look_at(key)
     if os.name == "posix" and found.st_mode & (_OTHERS if found.st_uid == os.geteuid() else _WORLD):
-        refuse(f"others on this machine may read the key in {key}", f"Run: chmod go-rwx {key}")
+        refuse(f"other users of this computer can read the key in {key}", f"Run: chmod go-rwx {key}")
 
 
 def _check_expiry(path: Path, der: bytes) -> None:
     try:
         ends = describe(der).not_after
     except Malformed:
-        refuse(f"{path} holds no certificate in PEM")
+        refuse(f"{path} contains no certificate in PEM")
     if ends <= datetime.now(UTC):
-        hint = "Get a new one from whoever gave it to you, or look at this machine's clock."
+        hint = "Get a new certificate from its issuer, or check this computer's clock."
         refuse(f"the certificate in {path} has expired on {ends:%Y-%m-%d}", hint)

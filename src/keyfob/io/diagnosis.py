@@ -31,18 +31,18 @@ _NO_ISSUER: Final = {2, 19, 20, 21, 27}
 _NO_ROUTE: Final = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
 # A server's alerts about our certificate, or about having none (RFC 8446 §6.2), by OpenSSL's names.
 _ALERTS: Final = {
-    "CERTIFICATE_REQUIRED": "wants a certificate of this program, and was shown none",
-    "BAD_CERTIFICATE": "does not take this program's certificate, or wants one",
-    "CERTIFICATE_EXPIRED": "says that this program's certificate has expired",
-    "CERTIFICATE_REVOKED": "says that this program's certificate was revoked",
-    "CERTIFICATE_UNKNOWN": "does not take this program's certificate",
-    "UNSUPPORTED_CERTIFICATE": "does not take a certificate of this program's kind",
-    "UNKNOWN_CA": "does not trust whoever issued this program's certificate",
-    "ACCESS_DENIED": "knows this program's certificate, and lets it not in",
+    "CERTIFICATE_REQUIRED": "requires a client certificate, and received none",
+    "BAD_CERTIFICATE": "refused the client certificate, or requires one",
+    "CERTIFICATE_EXPIRED": "refused the client certificate: it has expired",
+    "CERTIFICATE_REVOKED": "refused the client certificate: it was revoked",
+    "CERTIFICATE_UNKNOWN": "refused the client certificate",
+    "UNSUPPORTED_CERTIFICATE": "refused the client certificate: its type is not supported",
+    "UNKNOWN_CA": "refused the client certificate: its issuer is not trusted",
+    "ACCESS_DENIED": "refused access with this client certificate",
 }
 _CA_HINT: Final = (
-    "Somebody may be listening: do not go on, unless that issuer is your company's or your own. "
-    "Then set SSL_CERT_FILE, or name the file of its authorities."
+    "This could be an attacker. If the certificate's issuer is your company's or your own, "
+    "set SSL_CERT_FILE or pass a file with the certificate authorities; otherwise stop."
 )
 _CA_FLAGS: Final = "--ca FILE, or KEYFOB_CA"
 
@@ -60,17 +60,17 @@ def explain_connection(problem: BaseException, url: str) -> Unreachable:
             case ssl.SSLCertVerificationError():
                 return _untrusted(cause, parts)
             case ssl.SSLError():
-                hint = "Look whether the address wants http or https, and at the port."
+                hint = "Check whether the address needs http or https, and the port."
                 return Unreachable(f"no TLS with {_name(parts)} ({_reason(cause)})", hint=hint)
             case socket.gaierror():
                 return _unknown_name(cause, parts)
             case ConnectionRefusedError():
                 return _refused(parts)
             case OSError() if cause.errno in _NO_ROUTE:
-                return Unreachable(f"there is no way to {_name(parts)}", hint="Look at this machine's network.")
+                return Unreachable(f"there is no route to {_name(parts)}", hint="Check this computer's network.")
             case _:
                 pass
-    return Unreachable("nobody answers there" if parts is None else f"nobody answers at {_name(parts)}")
+    return Unreachable("nobody answers there" if parts is None else f"{_name(parts)} does not respond")
 
 
 def explain_alert(problem: BaseException, url: str) -> Refused | None:
@@ -79,7 +79,7 @@ def explain_alert(problem: BaseException, url: str) -> Refused | None:
         if isinstance(cause, ssl.SSLError):
             alert = (cause.reason or "").partition("_ALERT_")[2]
             if alert in _ALERTS:
-                hint = "Look at the certificate and its key, and at what the server has on record."
+                hint = "Check the certificate, its key, and the registration at the server."
                 flags = "--certificate FILE, --certificate-key FILE"
                 what = f"{_name(_split(url))} {_ALERTS[alert]}"
                 return Refused(what, hint=hint, flags=flags, code="certificate-refused")
@@ -91,9 +91,9 @@ def explain_proxy(reply: str, url: str) -> Unreachable:
     status, proxy = reply.partition(" ")[0], _proxy_for(_split(url))
     named = "the proxy" if proxy is None else f"the proxy {_name(proxy)}"
     with_status = f" (status {status})" if status.isdigit() and len(status) == 3 else ""
-    hint = "Look at HTTPS_PROXY and NO_PROXY."
+    hint = "Check HTTPS_PROXY and NO_PROXY."
     if status == "407":
-        hint = "It wants a name and a password: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT"
+        hint = "It requires a name and a password: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT"
     return Unreachable(f"{named} refused{with_status}", hint=hint, code="proxy-refused")
 
 
@@ -108,20 +108,20 @@ def _untrusted(problem: ssl.SSLCertVerificationError, parts: SplitResult | None)
     number, hint = problem.verify_code, _CA_HINT
     if found is not None and (number == _EXPIRED or datetime.now(UTC) > found.not_after):
         what = f"has expired on {found.not_after:%Y-%m-%d}"
-        hint = "Tell whoever runs the server, or look at this machine's clock."
+        hint = "Tell the server's administrator, or check this computer's clock."
     elif number in {_EXPIRED, _NOT_YET}:
-        what, hint = "is not valid at this time", "Look at this machine's clock, or tell whoever runs the server."
+        what, hint = "is not valid yet", "Check this computer's clock, or tell the server's administrator."
     elif number in _WRONG_NAME:
         hosts = "" if found is None or not found.hosts else f", but for {_plain(', '.join(found.hosts))}"
-        what = f"is not for that name{hosts}"
-        hint = "Look at the address. Behind a hotel's or a company's network, log in there first."
+        what = f"is not for this host name{hosts}"
+        hint = "Check the address. In the network of a hotel or company, log in to the network first."
     elif number in _SELF:
-        what = "is signed by itself"
+        what = "is self-signed"
     elif number in _NO_ISSUER:
-        what = "is by an issuer that nobody here trusts"
+        what = "was issued by an authority that this computer does not trust"
     else:  # for example, Python 3.13 requires the identifiers of RFC 5280 §4.2.1.1-4.2.1.2, and Python 3.12 does not
-        what = f"does not follow the rules for certificates ({problem.verify_message})"
-        hint = "Tell whoever runs the server: the certificate, or that of its issuer, has to be made anew."
+        what = f"is not a valid certificate ({problem.verify_message})"
+        hint = "Tell the server's administrator: the certificate, or that of its issuer, must be replaced."
     message = f"the certificate of {_name(parts)} {what}{names}"
     flags = _CA_FLAGS if hint == _CA_HINT else ""
     return Unreachable(message, hint=hint, flags=flags, code="certificate-untrusted")
@@ -132,16 +132,18 @@ def _unknown_name(problem: socket.gaierror, parts: SplitResult | None) -> Unreac
     host = (proxy or parts or SplitResult("", "", "", "", "")).hostname or "that name"
     whose = f"the proxy's name {host}" if proxy is not None else f"the name {host}"
     if problem.errno == socket.EAI_AGAIN:
-        return Unreachable(f"{whose} cannot be looked up at the moment", hint="Look at this machine's network.")
-    return Unreachable(f"{whose} is not known", hint="Look at the address, and at this machine's network and DNS.")
+        return Unreachable(f"{whose} cannot be resolved now", hint="Check this computer's network.")
+    return Unreachable(f"{whose} does not exist", hint="Check the address, and this computer's network and DNS.")
 
 
 def _refused(parts: SplitResult | None) -> Unreachable:
     proxy = _proxy_for(parts)
     if proxy is not None:
-        hint = "Look at HTTPS_PROXY and NO_PROXY."
-        return Unreachable(f"nobody listens at the proxy {_name(proxy)}", hint=hint, code="proxy-refused")
-    return Unreachable(f"nobody listens at {_name(parts)}", hint="Look at the address; does the server run?")
+        hint = "Check HTTPS_PROXY and NO_PROXY."
+        return Unreachable(f"the proxy {_name(proxy)} refused the connection", hint=hint, code="proxy-refused")
+    return Unreachable(
+        f"{_name(parts)} refused the connection", hint="Check the address, and whether the server is running."
+    )
 
 
 def _fetch_certificate(parts: SplitResult) -> bytes | None:

@@ -71,7 +71,7 @@ class HttpSender:
         """Send a request.
 
         Raises:
-            Unreachable: No response; `timed_out` tells a timeout.
+            Unreachable: No response; `timed_out` is true after a timeout.
             Malformed: The response is too long or is not HTTP.
             Refused: The server requires a client certificate, or a different one.
             Misuse: The file of authorities or the client certificate cannot be used.
@@ -96,9 +96,9 @@ class HttpSender:
             for piece in answer.iter_bytes():
                 body += piece
                 if len(body) > self._limits.largest:
-                    raise Malformed("the answer is too long")
+                    raise Malformed("the response is too large")
                 if time.monotonic() > end:
-                    raise Unreachable("no end of the answer in time", timed_out=True)
+                    raise Unreachable("the response was not complete in time", timed_out=True)
             found: Headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
             return Response(answer.status_code, found, bytes(body))
 

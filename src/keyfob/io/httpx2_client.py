@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from keyfob.errors import KeyfobError, Malformed, Unreachable
 from keyfob.io.key_pair import KeyPair
 from keyfob.io.redacting import guard_log
 from keyfob.io.trust import ssl_context
+from keyfob.io.version import installed_version
 
 _ENDED: Final = "disconnected without sending a response"
 
@@ -46,10 +46,7 @@ def make_client(
 
 def user_agent() -> str:
     """Return keyfob's name and version (RFC 9110 §10.1.5); from source, without a version."""
-    try:
-        return f"keyfob/{version('keyfob')}"
-    except PackageNotFoundError:
-        return "keyfob"
+    return f"keyfob/{installed_version()}".rstrip("/")
 
 
 def _is_plain(problem: httpx2.RequestError) -> bool:
@@ -64,28 +61,28 @@ def translated() -> Generator[None]:
     """Translate errors of httpx2.
 
     Raises:
-        Unreachable: No response. `timed_out` tells a timeout; the message names the certificate, proxy or host name at
-            fault.
+        Unreachable: No response. `timed_out` is true after a timeout; the message names the certificate, the proxy or
+            the host.
         Malformed: The response is not HTTP, or the URL is not valid.
         Refused: The server requires a client certificate, or does not accept the presented one.
     """
     try:
         yield
     except httpx2.TimeoutException:
-        raise Unreachable("no answer in time", timed_out=True, hint="Try again.") from None
+        raise Unreachable("no response in time", timed_out=True, hint="Try again.") from None
     except (httpx2.ProxyError, httpx2.NetworkError) as problem:
         reason = _explain(problem)
         raise reason from None
     except httpx2.RemoteProtocolError as problem:
         if _ENDED in str(problem):
             # Some servers refuse a certificate in this way: asyncio's, for example.
-            hint, flags = "Try again. It may want a certificate of this program, or another one.", "--certificate FILE"
+            hint, flags = "Try again. It may require a client certificate, or another one.", "--certificate FILE"
             if _is_plain(problem):
-                hint, flags = "It may speak https only: try the same address with https://.", ""
-            raise Malformed("the server ended the connection without an answer", hint=hint, flags=flags) from None
-        raise Malformed("the answer is not HTTP as it should be") from None
+                hint, flags = "The server may support https only: try the same address with https://.", ""
+            raise Malformed("the server closed the connection without a response", hint=hint, flags=flags) from None
+        raise Malformed("the response is not valid HTTP") from None
     except (httpx2.DecodingError, httpx2.TooManyRedirects):
-        raise Malformed("the answer is not HTTP as it should be") from None
+        raise Malformed("the response is not valid HTTP") from None
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.CookieConflict):
         raise Malformed("the address cannot be used", field="url") from None
     except (httpx2.HTTPError, httpx2.StreamError, httpx2.SSEError) as problem:
@@ -107,7 +104,7 @@ def _explain(problem: httpx2.ProxyError | httpx2.NetworkError) -> KeyfobError:
 
 
 def _broken(problem: Exception) -> Unreachable:
-    return Unreachable(f"the connection broke ({type(problem).__name__})", hint="Try again.")
+    return Unreachable(f"the connection was lost ({type(problem).__name__})", hint="Try again.")
 
 
 def _url_of(problem: httpx2.RequestError) -> str:

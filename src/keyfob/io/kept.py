@@ -18,7 +18,7 @@ _LONGEST_NOTE = 256
 
 
 def is_sealed(content: bytes) -> bool:
-    """Whether a vault entry is encrypted. Inside a JSON string the quotes would be escaped."""
+    """Whether a vault entry is encrypted. Within a JSON string, the quotes of the searched name would be escaped."""
     return b'"sealed"' in content
 
 

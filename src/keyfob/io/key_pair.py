@@ -11,7 +11,7 @@ from keyfob.errors import Misuse
 from keyfob.protocol.certificate import certificates_in, der_of_pem, thumbprint_of
 
 _LARGEST: Final = 256 * 1024
-_HINT: Final = "A certificate and its key are files in PEM; the key has no passphrase."
+_HINT: Final = "Use PEM files for the certificate and the key; the key must have no passphrase."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class KeyPair:
             found = der_of_pem(_first_of(self.certificate))
         except OSError as problem:
             refuse(f"{self.certificate} cannot be read ({problem.strerror})")
-        return found or refuse(f"{self.certificate} holds no certificate in PEM")
+        return found or refuse(f"{self.certificate} contains no certificate in PEM")
 
     def state(self) -> tuple[tuple[int, int, int], ...]:
         """Return a value that changes if a file is replaced. Raises as `thumbprint`."""

@@ -36,7 +36,7 @@ def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:
 
 
 def _trust(context: ssl.SSLContext, ca: Path) -> None:
-    hint, flags = "The authorities to trust are a file of certificates in PEM.", "--ca FILE, or KEYFOB_CA"
+    hint, flags = "Use a file of certificates in PEM.", "--ca FILE, or KEYFOB_CA"
     try:
         if ca.stat().st_size > _LARGEST:
             raise Misuse(f"{ca} is too large for a file of certificates", hint=hint, flags=flags)
@@ -46,4 +46,4 @@ def _trust(context: ssl.SSLContext, ca: Path) -> None:
     try:
         context.load_verify_locations(cadata="".join(certificates_in(text)))
     except (ssl.SSLError, ValueError):
-        raise Misuse(f"{ca} holds no certificate in PEM", hint=hint, flags=flags) from None
+        raise Misuse(f"{ca} contains no certificate in PEM", hint=hint, flags=flags) from None

@@ -67,13 +67,28 @@ def _is_short(jwk: Mapping[str, object]) -> bool:
 
 
 def write_public_jwk(handle: PrivateHandle) -> dict[str, object]:
-    pem = handle.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return _public_jwk(handle.public_key())
+
+
+def convert_public_pem(pem: bytes) -> dict[str, object]:
+    """Return the JWK of a public key in PEM."""
+    try:
+        handle = serialization.load_pem_public_key(pem)
+    except (ValueError, TypeError):
+        raise Malformed("key: not a public key in PEM", field="key") from None
+    if not isinstance(handle, PublicHandle):
+        raise Malformed("key: not of a kind we verify with", field="key")
+    return _public_jwk(handle)
+
+
+def _public_jwk(handle: PublicHandle) -> dict[str, object]:
+    pem = handle.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     match handle:
-        case rsa.RSAPrivateKey():
+        case rsa.RSAPublicKey():
             key: RSAKey | ECKey | OKPKey = RSAKey.import_key(pem)
-        case ec.EllipticCurvePrivateKey():
+        case ec.EllipticCurvePublicKey():
             key = ECKey.import_key(pem)
-        case ed25519.Ed25519PrivateKey():
+        case ed25519.Ed25519PublicKey():
             key = OKPKey.import_key(pem)
     return {**key.as_dict(private=False), "kid": key.thumbprint()}
 

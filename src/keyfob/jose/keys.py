@@ -64,6 +64,12 @@ class PublicKey:
             raise Malformed("key: its modulus or exponent is too large", field="n")
         return cls(fields.optional_text("kid"), key_type, known, key_formats.read_public_jwk(jwk))
 
+    @staticmethod
+    def find_jwk(text: bytes) -> dict[str, object]:
+        """Return the JWK of a public key in PEM, or the JWK that the text is; raise `Malformed` if it is neither."""
+        is_jwk = text.lstrip().startswith(b"{")
+        return dict(read_json(text, "key").values) if is_jwk else key_formats.convert_public_pem(text)
+
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
@@ -129,7 +135,7 @@ class SigningKey:
 
     @classmethod
     def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:
-        """Parse what `pem` returned and the caller encrypted, so that nobody changed it; `read` parses foreign keys.
+        """Parse the output of `pem`, which was stored encrypted and so is trusted; `read` parses foreign keys.
 
         Raises:
             Malformed: The key does not fit the algorithm.

@@ -48,14 +48,14 @@ def decrypt(token: Secret, key: bytes, *, issuer: str) -> Fields:
     parts = raw.split(b".")
     expected = _encode(write_json({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
     if len(raw) > _LONGEST or len(parts) != 5 or parts[0] != expected or parts[1]:
-        raise InvalidToken("the token is not one of our opaque ones")
+        raise InvalidToken("the token is not an opaque token of this server")
     try:
         nonce, body, tag = (
             base64.b64decode(part + b"=" * (-len(part) % 4), b"-_", validate=True) for part in parts[2:]
         )
         return read_json(AESGCM(key).decrypt(nonce, body + tag, expected), "token")
     except (InvalidTag, ValueError, Malformed):
-        raise InvalidToken("the token is not one of our opaque ones") from None
+        raise InvalidToken("the token is not an opaque token of this server") from None
 
 
 def _encode(raw: bytes) -> bytes:

@@ -62,10 +62,10 @@ def unseal_any(ciphertext: bytes, keys: Sequence[bytes], *, context: str) -> byt
 def unseal(ciphertext: bytes, key: bytes, *, context: str) -> bytes:
     """Decrypt bytes; raise `Malformed` for another key, another context, or damage."""
     if not ciphertext.startswith(_VERSION):
-        raise Malformed("a sealed box is of another version", field=context.partition(" ")[0])
+        raise Malformed("the ciphertext has another version", field=context.partition(" ")[0])
     nonce_end = len(_VERSION) + NONCE_BYTES
     nonce, body = ciphertext[len(_VERSION) : nonce_end], ciphertext[nonce_end:]
     try:
         return AESGCM(key).decrypt(nonce, body, context.encode())
     except (InvalidTag, ValueError):
-        raise Malformed("a sealed box does not open with this key", field=context.partition(" ")[0]) from None
+        raise Malformed("the ciphertext cannot be decrypted with this key", field=context.partition(" ")[0]) from None

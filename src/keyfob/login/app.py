@@ -123,7 +123,7 @@ class App(SeveralLogins):
             endpoints: Endpoint addresses that replace or complete the issuer's metadata, by their metadata name.
             allows_password: Whether `flow="password"` is allowed (RFC 6749 §4.3, legacy).
             realm: The user directory for a password login, if the server has several.
-            username: The user name for a password login; None to ask for it. The password is always asked for.
+            username: The user name for a password login; None to ask for it. The password is always requested.
             flow: How a user logs in: `browser` on this machine, `device` for a code on any device (RFC 8628), `paste`
                 for a redirect URI from a browser elsewhere, `password`, or `auto` for the safest that is possible.
             store: How tokens are stored, if not as before: "require" for encrypted or not at all, "prefer" for

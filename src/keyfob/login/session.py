@@ -152,7 +152,7 @@ class Session(TokenCarriers):
         return httpx2_auth.client_of(self.calls(), self.tls())
 
     def auth_for_azure(self) -> AzureCredential:
-        """Return a `TokenCredential` for Azure's SDK. It gives the token only for scopes that the login has."""
+        """Return a `TokenCredential` for Azure's SDK. It returns the token only for scopes that the login has."""
         return azure_credential.AzureCredential(self.login)
 
     def send(self, request: Request) -> Response:
@@ -192,7 +192,7 @@ class Session(TokenCarriers):
 
         Returns:
             What the server confirmed. Its errors are reported there and not raised. A login that cannot be read
-            is deleted without being revoked; `problem` says so.
+            is deleted without being revoked; `problem` has the reason.
 
         Raises:
             LoginRequired: There is none.

@@ -45,7 +45,7 @@ def read_settings(path: Path | Traversable) -> dict[str, Any]:
     for name, value in found.items():
         if name not in _ALL:
             near = get_close_matches(name, _ALL, 1)
-            hint = f"Did you mean {near[0]}?" if near else f"It may have {', '.join(_ALL)}."
+            hint = f"Did you mean {near[0]}?" if near else f"Allowed settings: {', '.join(_ALL)}."
             raise _wrong(path, f"has an unknown setting: {_printable(name)}", hint)
         if not _is_right(name, value):
             raise _wrong(path, f"has a wrong value for {name}", f"It is {_kind(name)}.")
@@ -62,7 +62,9 @@ def _read(path: Path | Traversable) -> dict[str, object]:
         return tomllib.loads(path.read_bytes().decode())
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
-        raise _wrong(path, f"cannot be read: {reason}", "It is shipped with the program: install it again.") from None
+        raise _wrong(
+            path, f"cannot be read: {reason}", "The file is a part of the program: install the program again."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         # The parser's message may repeat the file's text, which could be a misplaced secret.
         found = _AT.search(str(problem))
@@ -88,7 +90,7 @@ def _kind(name: str) -> str:
         return "true or false"
     if name in _CHOICES:
         return f"one of {', '.join(_CHOICES[name])}"
-    return "a table of text" if name in _TABLES else "a list of text" if name in _LISTS else "text"
+    return "a table of strings" if name in _TABLES else "a list of strings" if name in _LISTS else "text"
 
 
 def _wrong(path: Path | Traversable, what: str, hint: str) -> Misuse:

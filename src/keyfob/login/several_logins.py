@@ -77,7 +77,10 @@ class SeveralLogins:
     @property
     def _logins(self) -> named_logins.NamedLogins:
         if not self._may_choose:
-            raise Misuse("this program has one login", hint="Several need App(name=...), without profile= and vault=.")
+            raise Misuse(
+                "this program supports one login only",
+                hint="To allow several, use App(name=...) without profile= and vault=.",
+            )
         return named_logins.NamedLogins(self._home, self._settings.name)
 
     def _profile_under(self, name: str) -> Profile:

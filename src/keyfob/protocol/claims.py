@@ -25,7 +25,7 @@ class AccessClaims:
 
     Attributes:
         audience: One or more; Auth0 adds its own `/userinfo` if `openid` was granted.
-        client_id: `client_id` in RFC 9068, `azp` in Auth0's profile.
+        client_id: `client_id` in RFC 9068, `azp` in Auth0's profile, `cid` at Okta, `appid` in Entra's version 1.0.
         permissions: Auth0's `permissions`; None if the claim is absent.
         token_id: `jti`; like `auth_time`, only in RFC 9068.
         key_thumbprint: `cnf.jkt`: the token is valid only with that DPoP key (RFC 9449 §6.1).
@@ -86,6 +86,8 @@ class AccessClaims:
             fields.text_or_texts("aud"),
             (fields.optional_text("client_id") if "client_id" in present else None)
             or fields.optional_text("azp")
+            or fields.optional_text("cid")
+            or fields.optional_text("appid")
             or "",
             fields.time("iat"),
             fields.time("exp"),

@@ -83,6 +83,7 @@ def form_request(url: str, parameters: Mapping[str, str], *, headers: Headers = 
 
 
 def json_request(url: str, members: Mapping[str, object], *, headers: Headers = ()) -> Request:
+    """Create a POST of a JSON object in UTF-8, with `headers` in addition."""
     return Request("POST", url, (("content-type", JSON), ("accept", JSON), *headers), write_json(members))
 
 

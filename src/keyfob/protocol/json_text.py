@@ -9,11 +9,6 @@ from typing import Final
 _PLAIN: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-def write_json(value: object) -> bytes:
-    """Return the value as JSON in UTF-8. It must not contain itself."""
-    return _write(value).encode()
-
-
 def _kept_encoder() -> Callable[[object], str]:
     """Return `JSONEncoder.encode` with one C encoder, which that function would create at every call."""
     make = getattr(encoder, "c_make_encoder", None)
@@ -28,4 +23,9 @@ def _kept_encoder() -> Callable[[object], str]:
     return lambda value: "".join(kept(value, 0))
 
 
-_write: Final = _kept_encoder()
+write_text: Final = _kept_encoder()
+
+
+def write_json(value: object) -> bytes:
+    """Return the value as JSON in UTF-8. It must not contain itself."""
+    return write_text(value).encode()

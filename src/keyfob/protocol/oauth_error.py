@@ -12,8 +12,12 @@ from keyfob.protocol.http import Response
 AUTHORIZATION_PENDING: Final = "authorization_pending"
 SLOW_DOWN: Final = "slow_down"
 ACCESS_DENIED: Final = "access_denied"
+DECLINED: Final = frozenset({ACCESS_DENIED, "authorization_declined"})  # the latter of Microsoft Entra's device login
 EXPIRED_TOKEN: Final = "expired_token"
 INVALID_GRANT: Final = "invalid_grant"
+BAD_REFRESH_TOKEN: Final = "bad_refresh_token"  # GitHub's invalid_grant
+# OpenID Connect Core §3.1.2.6; Microsoft Entra also sends them at the token endpoint.
+NEEDS_USER: Final = frozenset({"interaction_required", "login_required", "consent_required"})
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"
 INVALID_SCOPE: Final = "invalid_scope"

@@ -28,7 +28,7 @@ _RULES: Final = (
 
 
 def redact(text: str) -> str:
-    """Replace everything that is secret by its name or its form. It rather replaces too much than too little."""
+    """Replace everything that is secret by its name or its form. When in doubt, a value is replaced."""
     for rule in _RULES:
         text = rule.sub(rf"\g<keep>\g<quote>{HIDDEN}\g<quote>", text)
     return text

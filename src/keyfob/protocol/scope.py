@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, Self
 
 from keyfob.errors import Malformed
@@ -42,7 +43,7 @@ class Scope:
 
     def write(self) -> str:
         """Return the names in sorted order, separated by spaces."""
-        return " ".join(sorted(self.names))
+        return _written(self.names)
 
     def __and__(self, other: Scope) -> Scope:
         """The names in both."""
@@ -65,3 +66,8 @@ class Scope:
 
     def __bool__(self) -> bool:
         return bool(self.names)
+
+
+@lru_cache(maxsize=256)  # most tokens of a tenant have one of few scopes
+def _written(names: frozenset[str]) -> str:
+    return " ".join(sorted(names))

@@ -1,7 +1,7 @@
 """Read the caller's client certificate from a trusted proxy's header (RFC 8705 §3, RFC 9440).
 
-The certificate is not validated here: that is up to the end of the TLS connection, if wanted. What counts is that the
-caller holds the private key of the certificate that the token is bound to.
+The certificate is not validated here: the proxy that terminates TLS can do that. Here it only matters that the caller
+has the private key of the certificate to which the token is bound.
 """
 
 from __future__ import annotations

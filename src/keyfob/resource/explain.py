@@ -15,7 +15,7 @@ from keyfob.protocol.claims import AccessClaims
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
 from keyfob.resource.policy import Policy
-from keyfob.resource.verify import BOUND, failures, read_claims
+from keyfob.resource.verify import BOUND, failures, read_claims, type_problem
 
 # In the order of `verify`: it refuses the token for the first that fails.
 CHECKS: Final[dict[str, str]] = {
@@ -117,9 +117,7 @@ def _checks(
 def _signed(unverified: Unverified, keys: KeySet | None, policy: Policy) -> Iterator[Check]:
     listed = unverified.algorithm in policy.algorithms
     yield _check("algorithm", holds=listed, otherwise="the token's algorithm is not on the list")
-    yield _check(
-        "typ", holds=unverified.type.lower() in policy.accepted_types, otherwise="the token is not an access token"
-    )
+    yield _check("typ", holds=unverified.type.lower() in policy.accepted_types, otherwise=type_problem(unverified.type))
     if keys is None:
         yield from (Check(name, None, _NO_KEYS) for name in ("key", "signature"))
         return

@@ -28,7 +28,7 @@ class Introspection:
     """How the issuer is asked about opaque tokens.
 
     Attributes:
-        client_id: This API's client ID; the issuer has to know it as a confidential client.
+        client_id: This API's client ID; it must be registered there as a confidential client.
         credential: The client's secret, or its private key (RFC 7523 §2.2).
         endpoint: The introspection endpoint; "" takes it from the issuer's metadata.
         issuer: The issuer of the opaque tokens; "" means the guard's only or first issuer.

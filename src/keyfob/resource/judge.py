@@ -54,7 +54,7 @@ class PresentedToken:
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """What the API accepts from an issuer, and the issuer's keys. They verify no other issuer's tokens."""
+    """The policy for an issuer, and its keys. The keys verify no other issuer's tokens."""
 
     policy: Policy
     keys: KeySource
@@ -110,7 +110,7 @@ class Verifier:
             proofs: Validates DPoP proofs; without it, tokens that are bound to a key are refused.
             certificates: The header in which a trusted proxy sends client certificates.
             introspector: Asks about opaque tokens; without it, they are refused.
-            remember: The number of verified tokens to cache; 0 verifies each token anew.
+            remember: The number of verified tokens to cache; 0 verifies each token again.
             clock: Returns the time, aware, UTC.
         """
         self._issuers = {issuer.policy.issuer: issuer for issuer in issuers}
@@ -157,7 +157,7 @@ class Verifier:
     def _begin(
         self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None
     ) -> Principal | Denial | _Begun:
-        """Return the caller or the answer to give, if the issuer need not be asked for it."""
+        """Return the caller or the denial, if no request to the issuer is needed."""
         presented = read_token(request, self._challenges)
         if not isinstance(presented, PresentedToken):
             return presented or self._challenges.missing(_scopes(needs))
@@ -186,7 +186,7 @@ class Verifier:
         return self._answer(found, presented, request, needs, certificate, now)
 
     async def _finish(self, begun: _Begun, wait: Wait) -> Principal | Denial:
-        """Ask the issuer, and return the caller or the answer to give.
+        """Ask the issuer, and return the caller or the response to send.
 
         Args:
             begun: What `_begin` returned.

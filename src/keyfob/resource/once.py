@@ -24,7 +24,7 @@ Needs = tuple[Requirement, ...]
 def check_once(
     verifier: Verifier, request: Request, needs: Needs, state: RequestState, certificate: bytes | None = None
 ) -> Principal | Denial:
-    """Return the caller, or the answer to give. May block. `state` has the lifetime of the request."""
+    """Return the caller, or the denial to send. May block. `state` has the lifetime of the request."""
     known = _known(verifier, state)
     if known is not None:
         return verifier.allow(request, known, needs)

@@ -27,7 +27,7 @@ class Policy:
 
     Attributes:
         issuer: Compared with `iss` character by character; a trailing slash counts.
-        audience: This API's identifier. One of the token's audiences has to be equal to it.
+        audience: This API's identifier. One of the token's audiences must be equal to it.
         algorithms: The accepted algorithms. The token does not choose.
         profile: "auth0" accepts tokens of either profile; "rfc9068" requires `at+jwt`, `client_id` and `jti`.
         leeway: The accepted difference between clocks; at most five minutes.

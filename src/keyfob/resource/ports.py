@@ -1,4 +1,4 @@
-"""What the verifier needs of the world, as protocols; `keyfob.resource.io` implements them."""
+"""The protocols for the verifier's input and output; `keyfob.resource.io` implements them."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What the token of a call has to cover. All fields have to be met.
+    """The scopes, permissions and login strength that a request needs. All fields must be satisfied.
 
     Attributes:
         scope: All of these scopes.

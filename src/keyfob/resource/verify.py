@@ -47,11 +47,12 @@ class Principal:
 
     @property
     def is_machine(self) -> bool:
-        """Whether a client calls for itself, without a user (RFC 9068 §2.2; `gty`, `@clients` at Auth0)."""
+        """Whether a client calls for itself, without a user (RFC 9068 §2.2, Auth0's `gty` and Entra's `idtyp`)."""
         return (
             self.subject == self.client_id
             or self.subject.endswith("@clients")
             or self.claims.get("gty") == "client-credentials"
+            or self.claims.get("idtyp") == "app"
         )
 
     @property
@@ -132,7 +133,7 @@ def verify_parsed(
         raise InvalidToken("the token's algorithm is not on the list", check="algorithm")
     token_type = unverified.type.lower()  # media types are case-insensitive (RFC 9068 §4)
     if token_type not in policy.accepted_types:
-        raise InvalidToken("the token is not an access token", check="typ")
+        raise InvalidToken(type_problem(token_type), check="typ")
     key = keys.choose(unverified.algorithm, unverified.key_id)
     if key is None:
         return KeyNeeded(unverified.key_id)
@@ -156,6 +157,11 @@ def verify_parsed(
         claims.key_thumbprint,
         claims.certificate_thumbprint,
     )
+
+
+def type_problem(token_type: str) -> str:
+    """Return the message for a `typ` that is not accepted. Okta and Cognito send none."""
+    return "the token is not an access token" if token_type else "the token has no typ, and this API requires one"
 
 
 def read_claims(fields: Fields, policy: Policy) -> AccessClaims:

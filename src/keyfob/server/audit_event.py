@@ -5,10 +5,11 @@ A field that a caller has typed is shortened and made one printable line. Where 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
+
+from keyfob.protocol.json_text import write_text
 
 Event = Mapping[str, object]
 Result = Literal["success", "failure", "notice"]
@@ -18,7 +19,7 @@ OWN_PREFIX: Final = "keyfob_"  # of the codes that Auth0 does not have
 
 
 class Code(NamedTuple):
-    """What a code means, and the `outcome` of its events."""
+    """The meaning of a code, and the `outcome` of its events."""
 
     outcome: Result
     means: str
@@ -26,21 +27,21 @@ class Code(NamedTuple):
 
 CODES: Final[dict[str, Code]] = {
     "s": Code("success", "A user logged in at a page."),
-    "ssa": Code("success", "An application got a code without a page (`prompt=none`)."),
+    "ssa": Code("success", "An application got a code without user interaction (`prompt=none`)."),
     "f": Code("failure", "An authorization request was refused."),
-    "fsa": Code("failure", "An application got no code without a page (`prompt=none`)."),
-    "fp": Code("failure", "A wrong password, or the right one of a blocked user."),
+    "fsa": Code("failure", "An application got no code without user interaction (`prompt=none`)."),
+    "fp": Code("failure", "A wrong password, or the correct one of a blocked user."),
     "fu": Code("failure", "A password for an unknown e-mail address."),
     "slo": Code("success", "A user logged out."),
     "sede": Code("success", "Tokens for a device code."),
     "fede": Code("failure", "No tokens for a device code."),
-    "fdeaz": Code("failure", "A device login could not begin."),
+    "fdeaz": Code("failure", "A device login could not start."),
     "fdeac": Code("failure", "An unknown user code was entered."),
     "fdecc": Code("failure", "A user declined a device login."),
     "seacft": Code("success", "Tokens for an authorization code."),
     "feacft": Code("failure", "No tokens for an authorization code."),
-    "seccft": Code("success", "A token for an application itself."),
-    "feccft": Code("failure", "No token for an application itself."),
+    "seccft": Code("success", "A token by the client credentials grant."),
+    "feccft": Code("failure", "No token by the client credentials grant."),
     "sepft": Code("success", "Tokens for a password."),
     "fepft": Code("failure", "No tokens for a password."),
     "seotpft": Code("success", "Tokens for a password and a one-time password."),
@@ -53,12 +54,14 @@ CODES: Final[dict[str, Code]] = {
     "fertft": Code("failure", "No tokens for a refresh token."),
     "ferrt": Code("failure", "A refresh token was used that had been replaced: its login has ended."),
     "srrt": Code("success", "A token was revoked, or a login was ended."),
-    "mfar": Code("notice", "A second factor is due."),
-    "gd_start_enroll": Code("notice", "The enrolment of a second factor began."),
+    "mfar": Code("notice", "A second factor is required."),
+    "gd_start_enroll": Code("notice", "The enrolment of a second factor started."),
     "gd_enrollment_complete": Code("success", "A second factor was enrolled."),
     "gd_unenroll": Code("success", "A second factor was removed."),
-    "gd_auth_succeed": Code("success", "A right second factor at a page."),
+    "gd_auth_succeed": Code("success", "A correct second factor at a page."),
     "gd_auth_failed": Code("failure", "A wrong second factor at a page."),
+    "gd_webauthn_challenge_failed": Code("failure", "A passkey was refused at a page; `description` says why."),
+    "gd_webauthn_enrollment_failed": Code("failure", "A passkey was not added; `description` says why."),
     "gd_recovery_succeed": Code("success", "A recovery code was used at a page."),
     "gd_otp_rate_limit_exceed": Code("failure", "Too many wrong second factors of a user."),
     "gd_send_email": Code("success", "A code, a link or a notice was sent by e-mail."),
@@ -66,7 +69,7 @@ CODES: Final[dict[str, Code]] = {
     "limit_wc": Code("failure", "Too many wrong passwords for one account."),
     "limit_mu": Code("failure", "Too many wrong passwords from one network."),
     "api_limit": Code("failure", "A limit has refused a request; `description` names it (operations.md)."),
-    "fapi": Code("failure", "A client is unknown, or did not prove who it is."),
+    "fapi": Code("failure", "A client is unknown, or its authentication failed."),
     "sapi": Code("success", "An operator changed the tenant."),
     "ss": Code("success", "A user signed up, or an operator added one."),
     "scp": Code("success", "A user's password was changed, by the user or an operator."),
@@ -76,12 +79,14 @@ CODES: Final[dict[str, Code]] = {
     "scu": Code("success", "A user changed the profile."),
     "sdu": Code("success", "An operator removed a user."),
     "depnote": Code("notice", "Applications may use the password grants."),
-    "keyfob_consent": Code("success", "A user allowed an application what it asked for."),
-    "keyfob_far_login_refused": Code("failure", "A device login was not approved: its device is in another network."),
-    "keyfob_login_ended": Code("success", "A user ended a login by its link: from the page after it, or an e-mail."),
+    "keyfob_consent": Code("success", "A user consented to the request of an application."),
+    "keyfob_far_login_refused": Code("failure", "A device login was refused: its device is in another network."),
+    "keyfob_login_ended": Code(
+        "success", "A user ended a login by its link, on the page after the login or in an e-mail."
+    ),
     "keyfob_notice_failure": Code("failure", "The e-mail about a new device could not be sent."),
-    "keyfob_start": Code("notice", "A process began to serve the tenant."),
-    "keyfob_stop": Code("notice", "A process ended in good order."),
+    "keyfob_start": Code("notice", "A process started to serve the tenant."),
+    "keyfob_stop": Code("notice", "A process stopped normally."),
     "keyfob_lost": Code("failure", "Events before this one are lost, since the log could not be written."),
 }
 
@@ -100,24 +105,23 @@ LIMIT_CODES: Final[dict[str, str]] = {
 
 # The members of an event, in order. An event has those that are known of it.
 MEMBERS: Final[dict[str, str]] = {
-    "log_id": "names the event; unique",
+    "log_id": "the unique ID of the event",
     "date": "RFC 3339, UTC",
     "type": "the code",
     "outcome": "`success`, `failure` or `notice`",
-    "description": "what happened more exactly; words of keyfob, never of a caller",
-    "client_id": "the application; of an unknown one, the begin and the length of what it sent",
+    "description": "details, in texts of keyfob, never of a caller",
+    "client_id": "the application; of an unknown one, the start and the length of the value that it sent",
     "user_id": "the user",
     "user_name": "the e-mail address that was typed, if it looks like one",
     "audience": "the API",
     "login_id": "the login, as `sid` in its access tokens and in `keyfob tenant logins`",
     "session_id": "the session of the browser, as `sid` in its ID tokens",
-    "ip": "the address of the caller, or what a trusted proxy says of it",
-    "user_agent": "what the caller says that it is; 200 characters at most",
-    "request_id": "names the HTTP request, as in the header of its answer",
-    "operator": "the account at the operating system that ran the command",
+    "ip": "the address of the client, from the connection or from a trusted proxy",
+    "user_agent": "the `User-Agent` header; 200 characters at most",
+    "request_id": "the ID of the HTTP request, as in the header of its response",
+    "operator": "the operating system account that ran the command",
 }
 _FIELDS: Final = tuple(MEMBERS)[4:]  # those that the caller of `write_event` knows
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each event
 
 
 def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]) -> dict[str, object]:
@@ -136,7 +140,7 @@ def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]
 
 def write_line(event: Event) -> str:
     """Return an event as JSON, on one line."""
-    return _ENCODE(event)
+    return write_text(event)
 
 
 def write_date(now: datetime) -> str:

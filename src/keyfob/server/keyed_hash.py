@@ -67,7 +67,7 @@ def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
 
 
 def link_proof(keys: HashKeys, user_code: str) -> str:
-    """Return what only this server can add to a link with a user code. So whoever opens the link has not guessed."""
+    """Return the proof in a link with a user code, which only this server can make. An opened link is no guess."""
     return write_token(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
 
 
@@ -105,7 +105,7 @@ class RefreshParts:
 
 
 def next_refresh(parts: RefreshParts, key: bytes) -> RefreshParts:
-    """Return the successor of a token. It is derived, so every trade of one token gives the same."""
+    """Return the successor of a token. It is derived, so every exchange of one token returns the same."""
     secret = keyed_hash(key, b"successor" + _BODY.pack(parts.login_id, parts.generation, parts.secret))
     return RefreshParts(parts.login_id, parts.generation + 1, secret[:SECRET_BYTES])
 

@@ -1,7 +1,7 @@
-"""The tenant's random keys. The store has them encrypted under the master key, so that another can take its place.
+"""The tenant's random keys. The store has them encrypted under the master key, so that the master key can be replaced.
 
 `hashing` never changes: what is stored as a keyed hash cannot be hashed again without the code or the token itself. It
-opens nothing and forges nothing. `sealing` changes with the master key: all that it encrypts is encrypted anew.
+opens nothing and forges nothing. `sealing` changes with the master key: everything under it is encrypted again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from keyfob.server.records import KeySlot
 
 KEY_BYTES: Final = 32
 BEGIN_BYTES: Final = 2 * KEY_BYTES + NONCE_BYTES
-# What cannot be encrypted anew, such as tokens at clients, is accepted this long: as long as the longest token.
+# Ciphertexts that clients hold, such as tokens, cannot be encrypted again. They are accepted for the longest lifetime.
 GRACE: Final = timedelta(days=30)
 _FORMER: Final = struct.Struct(f">{KEY_BYTES}sd")
 _MOST_FORMERS: Final = 8
@@ -131,7 +131,7 @@ async def find_keyring(transaction: Transaction, master: bytes, now: datetime) -
     slots = await transaction.key_slots()
     slot = valid_slot(slots, master, now)
     if slot is None and slots:
-        raise Malformed("this is not the master key of the tenant, or not any more", field="master-key")
+        raise Malformed("this is not the tenant's current master key", field="master-key")
     return None if slot is None else Keyring.read(slot, master)
 
 
@@ -139,7 +139,7 @@ async def begin_keyring(transaction: Transaction, master: bytes, random: bytes, 
     """Return the tenant's keys; create them at the first start.
 
     Before keyfob had them, the keys for each purpose were derived from the master key. What was hashed under it stays
-    valid, and what was encrypted is encrypted anew.
+    valid, and every ciphertext is encrypted again.
 
     Args:
         transaction: In which they are stored.
@@ -160,13 +160,13 @@ async def begin_keyring(transaction: Transaction, master: bytes, random: bytes, 
 
 
 async def reseal(transaction: Transaction, keyring: Keyring) -> int:
-    """Encrypt anew what former keys have sealed: signing keys and second factors. Return how many."""
+    """Encrypt signing keys and second factors of former keys again. Return how many."""
     formers = tuple(key for key, _ in keyring.formers)
     return await move(transaction, formers, keyring.sealing) if formers else 0
 
 
 async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: bytes) -> int:
-    """Encrypt signing keys and second factors anew. Return how many."""
+    """Encrypt signing keys and second factors again. Return how many."""
     count = 0
     for key in await transaction.signing_keys():
         moved = _moved(key.sealed, formers, sealing, "signing keys", f"signing-key {key.key_id}")

@@ -70,15 +70,14 @@ class Transaction(Protocol):
         """End all but the newest logins of a user in a client, with or without refresh tokens. Return how many."""
         ...
 
-    async def end_logins(self, user_id: str | None, keep_session: bytes = b"", *, client_id: str | None = None) -> int:
+    async def end_logins(self, user_id: str | None, *, client_id: str | None = None) -> int:
         """End all that a user's credentials have opened so far, in one client or in all. Return how many logins.
 
         That is every login, authorization code, approved device login, and password that waits for its second factor.
-        Without a client it is every browser session too, except the one with the hash `keep_session`.
+        Without a client it is every browser session too.
 
         Args:
             user_id: None: of all users.
-            keep_session: The hash of the session that stays.
             client_id: None: in all clients.
         """
         ...
@@ -114,6 +113,8 @@ class Transaction(Protocol):
     async def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
         """Return a user's second factors, oldest first."""
         ...
+
+    async def authenticator(self, authenticator_id: str) -> Authenticator | None: ...
 
     async def all_authenticators(self, factor: Factor) -> tuple[Authenticator, ...]: ...
 
@@ -196,7 +197,7 @@ class Transaction(Protocol):
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
         """Delete at most that many rows that expired some time ago. Return how many were deleted.
 
-        Of the tries of strangers, that many are kept.
+        Of the attempts of unauthenticated callers, that many are kept.
         """
         ...
 
@@ -242,6 +243,16 @@ class Passwords(Protocol):
     """Slow password hashing, off the event loop."""
 
     async def hash(self, password: Secret) -> str: ...
+
+    async def hash_new(self, password: Secret, check: Callable[[], None], network: str) -> str | None:
+        """Return the hash of a password that a user has chosen; None if too many are waiting, as at `verify`.
+
+        Args:
+            password: As typed.
+            check: Called first, off the event loop as well; what it raises is raised here.
+            network: Of the caller.
+        """
+        ...
 
     async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
         """Return whether a password matches; None if it was not checked, since too many are waiting.

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from keyfob.jose.algorithms import Algorithm
 from keyfob.protocol.scope import Scope
 
-Factor = Literal["otp", "email", "recovery-code"]
+Factor = Literal["passkey", "otp", "email", "recovery-code"]
 DEFAULT_CONNECTION: Final = "Username-Password-Authentication"
 Stage = Literal["waiting", "confirmed", "approved", "denied", "redeemed", "lapsed"]
 Nearness = Literal["same", "other", "unknown"]  # whether two addresses are of one network
@@ -156,13 +156,19 @@ class Authenticator:
     """A second factor of a user.
 
     Attributes:
-        authenticator_id: In Auth0's format: `totp|dev_...`, `email|dev_...`, `recovery-code|dev_...`.
-        secret: The encrypted TOTP secret, or the keyed hash of a recovery code; empty for e-mail.
+        authenticator_id: In Auth0's format: `totp|dev_...`, `email|dev_...`, `recovery-code|dev_...`. That of a passkey
+            is derived from its credential ID (`decide/passkey.py`).
+        secret: The encrypted TOTP secret, the keyed hash of a recovery code, or the public key of a passkey (COSE_Key);
+            empty for e-mail.
         created_at: The begin of its enrolment; once it is active, the end.
         is_active: Whether its enrolment was completed with a right code.
         last_step: The time step of the last accepted code; no code is accepted twice (RFC 6238 §5.2).
         login_hash: The `MfaLogin` that began the enrolment. Until a right code, the factor is valid there alone.
         expires_at: The end of that login; None once the factor is active.
+        name: Of a passkey, as its user has typed it.
+        credential_id: Of a passkey.
+        sign_count: The signature counter of a passkey; 0 if its authenticator has none.
+        used_at: The last login with a passkey.
     """
 
     authenticator_id: str
@@ -174,6 +180,10 @@ class Authenticator:
     last_step: int | None = None
     login_hash: bytes | None = None
     expires_at: datetime | None = None
+    name: str = ""
+    credential_id: bytes | None = None
+    sign_count: int = 0
+    used_at: datetime | None = None
 
     def is_unproven_of(self, login_hash: bytes, now: datetime) -> bool:
         """Return whether this login has begun the enrolment and may still complete it."""
@@ -192,7 +202,8 @@ class MfaLogin:
     Attributes:
         token_hash: The hash of the `mfa_token`, or of the access token that began an enrolment; in a browser, random
             bytes that only the encrypted state of the login contains.
-        grant: The interrupted grant: `password`, `password-realm`, or `browser`; or `enrolment`, with an access token.
+        grant: The interrupted grant: `password`, `password-realm`, or `browser`; `enrolment`, with an access token; or
+            `another factor`, in a browser.
         oob_hash: The hash of the `oob_code` of the message that was sent.
         binding_hash: The hash of the code in that message.
     """
@@ -215,7 +226,11 @@ class MfaLogin:
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """A session of a browser in which a user has logged in. Before that, the store has nothing of a browser."""
+    """A session of a browser in which a user has logged in. Before that, the store has nothing of a browser.
+
+    Attributes:
+        has_factor: Whether the user has proven a second factor in this session. A passkey is one.
+    """
 
     session_hash: bytes
     created_at: datetime
@@ -223,6 +238,7 @@ class BrowserSession:
     user_id: str
     auth_time: datetime
     network: str | None = None
+    has_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from keyfob.protocol.http import Request, Response
 from keyfob.server.audit_event import LIMIT_CODES, log_id_of, shown_client, shown_name, write_event
 from keyfob.server.decide import limits
 from keyfob.server.decide.device import Pace
+from keyfob.server.decide.passkey import relying_party
 from keyfob.server.decide.throttle import Failures, network_of
 from keyfob.server.issue import TokenIssuer
 from keyfob.server.keyed_hash import HashKeys
@@ -148,8 +149,14 @@ class Site:
 
     @property
     def factors(self) -> tuple[Factor, ...]:
-        """The second factors that can be enrolled: codes by e-mail only where mail is set up."""
-        return tuple(one for one in self.config.factors if one != "email" or self.mailer is not None)
+        """The second factors that the MFA API enrols: codes by e-mail only where mail is set up, and no passkeys."""
+        absent = {"passkey"} if self.mailer is not None else {"passkey", "email"}
+        return tuple(one for one in self.config.factors if one not in absent)
+
+    @property
+    def rp_id(self) -> str:
+        """The relying party of passkeys; "" if the tenant has none, or browsers have none at such an issuer."""
+        return relying_party(self.config.issuer) if "passkey" in self.config.factors else ""
 
     @property
     def may_sign_up(self) -> bool:
@@ -193,11 +200,6 @@ class Site:
     def after_response(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something after the response, whose time then tells nothing about it."""
         self.later.append(work)
-
-    async def do_later(self) -> None:
-        """Do what waits for the response."""
-        while self.later:
-            await self.later.pop()()
 
     def limited(self, limit: Limit, request: Request, *, code: str = "", **fields: str) -> None:
         """Count that a limit has refused a request.

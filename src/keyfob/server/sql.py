@@ -125,15 +125,14 @@ class SqlTransaction:
         )
         return await self._change(sql, user_id, client_id, renewable, _ALL, keep)
 
-    async def end_logins(self, user_id: str | None, keep_session: bytes = b"", *, client_id: str | None = None) -> int:
+    async def end_logins(self, user_id: str | None, *, client_id: str | None = None) -> int:
         where, values = _where(user_id=user_id, client_id=client_id)
         ended = await self._change(f"UPDATE refresh_login SET has_ended = 1 WHERE {where} AND has_ended = 0", *values)  # noqa: S608  fixed words
         await self._change(f"UPDATE device_login SET stage = 'lapsed' WHERE {where} AND stage = 'approved'", *values)  # noqa: S608
         for table in ("authorization_code", "mfa_login"):
             await self._change(f"DELETE FROM {table} WHERE {where}", *values)  # noqa: S608
         if client_id is None:
-            sql = f"DELETE FROM browser_session WHERE {where} AND session_hash <> ?"  # noqa: S608
-            ended += await self._change(sql, *values, keep_session)
+            ended += await self._change(f"DELETE FROM browser_session WHERE {where}", *values)  # noqa: S608
         return ended
 
     async def logins(
@@ -186,6 +185,9 @@ class SqlTransaction:
             "WHERE user_id = ? ORDER BY created_s, factor = 'recovery-code', authenticator_id",
             user_id,
         )
+
+    async def authenticator(self, authenticator_id: str) -> Authenticator | None:
+        return await self._one(rows.AUTHENTICATOR, "authenticator_id = ?", authenticator_id)
 
     async def all_authenticators(self, factor: Factor) -> tuple[Authenticator, ...]:
         return await self._all(rows.AUTHENTICATOR, "WHERE factor = ? ORDER BY authenticator_id", factor)

@@ -45,12 +45,16 @@ AUTHORIZATION: Final = AuthorizationCode(
 PUSHED: Final = PushedRequest(b"uri hash", "program", "{}", NOON + timedelta(seconds=30))
 CONSENT: Final = Consent("auth0|1", "program", "https://api.example/", Scope.of(["a"]), NOON)
 FACTOR: Final = Authenticator("totp|dev_1", "auth0|1", "otp", b"sealed", NOON, is_active=True, last_step=7)
+PASSKEY: Final = Authenticator(
+    "passkey|dev_1", "auth0|1", "passkey", b"public key", NOON + timedelta(minutes=1), is_active=True, name="Laptop",
+    credential_id=b"credential id", sign_count=2**32 - 1, used_at=NOON + timedelta(days=1),
+)  # fmt: skip
 MFA: Final = MfaLogin(
     b"token hash", "auth0|1", "program", "https://api.example/", Scope.of(["a"]), "password", NOON,
     NOON + timedelta(minutes=10), "thumbprint", b"oob", b"binding", NOON, "email|dev_1", is_spent=True,
 )  # fmt: skip
 DOCUMENT: Final = Document("application", "program", '{"name":"Program"}')
-SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON)
+SESSION: Final = BrowserSession(b"session hash", NOON, NOON, "auth0|1", NOON, has_factor=True)
 TRIES: Final = Tries(b"tries key", 2.5, NOON, NOON + timedelta(hours=1))
 KEY: Final = StoredKey("kid", "RS256", b"sealed", NOON, NOON + timedelta(days=1), timedelta(hours=10))
 SLOT: Final = KeySlot("master id", b"sealed", NOON, NOON + timedelta(days=1))

@@ -84,11 +84,11 @@ POLICIES: Final[Mapping[str, DeviceRules]] = {
 
 @dataclass(frozen=True, slots=True)
 class Loot:
-    """What the attacker has in the end.
+    """The tokens of the attacker after the login.
 
     Attributes:
         is_in: Whether the attacker got tokens.
-        is_limited: Whether the tokens are worth less than those that were asked for.
+        is_limited: Whether the tokens have less scope or a shorter lifetime than requested.
         has_ended: Whether the user has ended the login since.
     """
 

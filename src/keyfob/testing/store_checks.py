@@ -25,6 +25,7 @@ from keyfob.testing.example_records import (
     KEY,
     LOGIN,
     MFA,
+    PASSKEY,
     PUSHED,
     REFRESH,
     SESSION,
@@ -79,6 +80,7 @@ async def what_the_other_grants_need_is_found_again(store: Store) -> None:
         await transaction.save_pushed(PUSHED)
         await transaction.save_consent(CONSENT)
         await transaction.save_authenticator(FACTOR)
+        await transaction.save_authenticator(PASSKEY)
         await transaction.save_document(DOCUMENT)
 
     await store.write(save)
@@ -90,7 +92,9 @@ async def what_the_other_grants_need_is_found_again(store: Store) -> None:
     assert await store.read(lambda transaction: transaction.pushed(PUSHED.uri_hash)) == PUSHED
     consent = await store.read(lambda transaction: transaction.consent("auth0|1", "program", CONSENT.audience))
     assert consent == CONSENT
-    assert await store.read(lambda transaction: transaction.authenticators("auth0|1")) == (FACTOR,)
+    assert await store.read(lambda transaction: transaction.authenticators("auth0|1")) == (FACTOR, PASSKEY)
+    assert await store.read(lambda transaction: transaction.authenticator(PASSKEY.authenticator_id)) == PASSKEY
+    assert await store.read(lambda transaction: transaction.authenticator("passkey|dev_2")) is None
     assert await store.read(lambda transaction: transaction.documents()) == (DOCUMENT,)
     assert await store.read(lambda transaction: transaction.user_by_email(USER.email, "staff")) == STAFF
     assert await store.read(lambda transaction: transaction.users()) == (USER, STAFF)
@@ -144,6 +148,7 @@ async def a_person_who_goes_takes_what_is_theirs(store: Store) -> None:
         await transaction.save_session(SESSION)
         await transaction.save_refresh(REFRESH)
         await transaction.save_authenticator(FACTOR)
+        await transaction.save_authenticator(PASSKEY)
         await transaction.save_consent(CONSENT)
         await transaction.save_session(replace(SESSION, session_hash=b"other", user_id="auth0|2"))
         await transaction.save_document(DOCUMENT)
@@ -183,11 +188,9 @@ async def the_logins_of_one_person_end_together(store: Store) -> None:
         return [not login.has_ended, device.stage == "approved", *(record is not None for record in records)]
 
     await store.write(fill)
-    await store.write(lambda transaction: transaction.end_logins("auth0|1", SESSION.session_hash))
+    await store.write(lambda transaction: transaction.end_logins("auth0|1"))
     assert await store.read(lambda transaction: alive(transaction, b"\x00")) == [False] * 5
     assert await store.read(lambda transaction: alive(transaction, b"\x01")) == [True] * 5
-    assert await store.read(lambda transaction: transaction.session(SESSION.session_hash)) == SESSION
-    await store.write(lambda transaction: transaction.end_logins("auth0|1"))
     assert await store.read(lambda transaction: transaction.session(SESSION.session_hash)) is None
 
 

@@ -166,7 +166,7 @@ def test_what_was_put_in_the_sockets_place_is_neither_removed_nor_followed(tmp_p
     else:
         path.mkdir()
 
-    with pytest.raises(Misuse, match="is no socket"):
+    with pytest.raises(Misuse, match="is not a socket"):
         AgentServer(path, lambda _raw, _peer: b"")
 
     assert os.path.lexists(path)
@@ -208,7 +208,7 @@ def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
 def test_a_second_agent_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "agent" / "socket"
     with listening(path):
-        with pytest.raises(Misuse, match="runs at"):
+        with pytest.raises(Misuse, match="is already running at"):
             AgentServer(path, lambda _raw, _peer: b"other")
         assert call(path, b"{}") == b"given"
 

@@ -226,7 +226,7 @@ def test_a_certificate_that_is_not_there_asks_nobody(tmp_path: Path) -> None:
 
 
 def test_a_key_without_a_certificate_is_no_setting(tmp_path: Path) -> None:
-    with pytest.raises(Misuse, match="none is named"):
+    with pytest.raises(Misuse, match="without a certificate"):
         App(issuer=ISSUER, client_id=CLIENT, certificate_key=tmp_path / "robot.key")
 
 

@@ -112,7 +112,7 @@ def test_two_logins_share_nothing_and_a_server_that_refuses_s256_is_not_asked_wi
 ENDS: dict[str, tuple[Mapping[str, str] | None, type[KeyfobError]]] = {
     "declined": ({"error": "access_denied"}, LoginDeclined),
     "refused": ({"error": "invalid_scope", "error_description": "no \x1b[2J such"}, Refused),
-    "nobody came": (None, TimedOut),
+    "the browser sent no response": (None, TimedOut),
     "neither": ({}, Malformed),
     "a token and no code": ({"access_token": "planted"}, Malformed),
     "both": ({"code": "c", "error": "x"}, Malformed),
@@ -220,7 +220,7 @@ def test_where_no_keys_are_seen_the_answer_is_a_line() -> None:
     assert browser_login(world, "paste")
     assert [question.kind for question in world.asked] == ["address", "address"]
     world.answers = ["nonsense"] * 9
-    with pytest.raises(Refused, match="no answer"):
+    with pytest.raises(Refused, match="no response"):
         browser_login(world, "paste")
 
 
@@ -268,7 +268,7 @@ def test_a_way_that_is_closed_to_us_is_left_for_the_next_and_remembered() -> Non
     assert len(world.requests("/device")) == asked, "it is not asked again"
     chosen = [notice for notice in world.notices if isinstance(notice, FlowChosen)][-1]
     assert chosen.door == "paste"
-    assert any("refused this program the login by code" in reason for reason in chosen.reasons)
+    assert any("refused the device flow to this client" in reason for reason in chosen.reasons)
 
     world.time.wait(timedelta(days=31))
     world._script["/device"] = [codes()]

@@ -26,7 +26,7 @@ DESK = Surroundings(has_screen=True, browser="firefox")
 CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 PLACES: dict[str, tuple[Surroundings, ServerMetadata, tuple[InteractiveFlow, ...], str]] = {
-    "a desk": (DESK, BOTH, ("browser", "device", "paste"), "a browser can be opened on this screen (firefox)"),
+    "a desk": (DESK, BOTH, ("browser", "device", "paste"), "a browser can be opened here (firefox)"),
     "a Mac": (
         Surroundings("darwin", has_screen=True, browser="the default browser"),
         BOTH,
@@ -47,13 +47,13 @@ PLACES: dict[str, tuple[Surroundings, ServerMetadata, tuple[InteractiveFlow, ...
         Surroundings(is_ssh=True, remote="vscode-ssh", browser="browser.sh"),
         BOTH,
         ("browser", "device", "paste"),
-        "opens addresses on the person's own machine",
+        "opens addresses on the user's own computer",
     ),
     "a VS Code container": (
         Surroundings(container="docker", remote="vscode-container", browser="browser.sh"),
         BOTH,
         ("browser", "device", "paste"),
-        "opens addresses on the person's own machine",
+        "opens addresses on the user's own computer",
     ),
     "a VS Code tunnel": (
         Surroundings(remote="vscode-tunnel", browser="browser.sh"),
@@ -66,20 +66,30 @@ PLACES: dict[str, tuple[Surroundings, ServerMetadata, tuple[InteractiveFlow, ...
         replace(DESK, browser="w3m", is_text_browser=True),
         BOTH,
         ("device", "paste"),
-        "the only browser here runs inside the terminal (w3m)",
+        "the only browser here is a text browser (w3m)",
     ),
-    "no screen": (Surroundings(browser="firefox"), BOTH, ("device", "paste"), "no screen to open a browser on"),
+    "no graphical session": (
+        Surroundings(browser="firefox"),
+        BOTH,
+        ("device", "paste"),
+        "no graphical session for a browser",
+    ),
     "no browser": (Surroundings(has_screen=True), BOTH, ("device", "paste"), "no browser was found here"),
-    "an agent": (replace(DESK, agent="Cursor"), BOTH, ("device", "paste"), "a program runs this for a person (Cursor)"),
+    "an agent": (
+        replace(DESK, agent="Cursor"),
+        BOTH,
+        ("device", "paste"),
+        "a program runs this command for a user (Cursor)",
+    ),
     "automation that shows events": (replace(DESK, ci="GitHub Actions"), BOTH, ("device", "paste"), "GitHub Actions"),
     "nothing to paste on": (Surroundings(has_terminal=False), BOTH, ("device",), "no browser was found here"),
-    "a desk, and codes alone": (DESK, NO_BROWSER, ("device",), "the server does not offer the login by browser"),
-    "a desk, and no codes": (DESK, NO_DEVICE, ("browser", "paste"), "the server does not offer the login by code"),
+    "a desk, and codes alone": (DESK, NO_BROWSER, ("device",), "the server does not support the browser flow"),
+    "a desk, and no codes": (DESK, NO_DEVICE, ("browser", "paste"), "the server does not support the device flow"),
     "a server that lists its grants": (
         DESK,
         replace(BOTH, grant_types_supported=(CODE, "refresh_token")),
         ("device",),
-        "the server does not offer the login by browser",
+        "the server does not support the browser flow",
     ),
 }
 
@@ -91,7 +101,7 @@ def test_the_safest_way_that_works_there_is_chosen_and_said_why(place: str) -> N
     choice = choose(here, metadata, ServerCapabilities(), has_user=True)
     assert choice.flows == doors
     assert any(why in reason for reason in choice.reasons)
-    assert choice.reasons[-1].startswith("so: ")
+    assert choice.reasons[-1].startswith("chosen: ")
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_a_connection_that_fails_costs_nothing_but_the_turn() -> None:
         PAGE,
         Response(200, (("content-type", "text/plain"),), b"  <!DOCTYPE html>log in to the WiFi"),
         Response(403, (("content-type", "text/html; charset=utf-8"),), b"<html>blocked</html>"),
-        Malformed("the answer is not HTTP as it should be"),
+        Malformed("the response is not valid HTTP"),
     ],
     ids=lambda trouble: f"{trouble.status} {trouble.body[:12]!r}" if isinstance(trouble, Response) else "not HTTP",
 )

@@ -159,11 +159,11 @@ def test_nothing_typed_is_nothing_asked(typed: list[str]) -> None:
 EXPLAINED = {
     "invalid_grant": (403, "name and the password"),
     "unauthorized_client": (403, "password grant"),
-    "unsupported_grant_type": (400, "another way"),
-    "requires_verification": (401, "by browser"),
+    "unsupported_grant_type": (400, "another flow"),
+    "requires_verification": (401, "with a browser"),
     "password_leaked": (401, "data breach"),
     "too_many_attempts": (429, "blocked"),
-    "unauthorized": (403, "refuses this person"),
+    "unauthorized": (403, "refuses this user"),
     "server_error": (500, "--realm"),
 }
 
@@ -204,7 +204,7 @@ def test_a_one_time_code_may_be_mistyped_twice() -> None:
 
     again = world_of(MFA, wrong, listed=factors("otp"))
     again.answers += ["1"] * 5
-    with pytest.raises(Refused, match="not taken"):
+    with pytest.raises(Refused, match="refused the second factor"):
         run(log_in(again, PROFILE))
     assert len(again.requests("/token")) == 4
 
@@ -245,7 +245,7 @@ def test_of_several_factors_the_person_chooses(typed: str, kind: str) -> None:
 def test_a_factor_that_is_not_there_cannot_be_chosen(typed: str) -> None:
     world = world_of(MFA, listed=factors("otp", "email", "recovery"))
     world.answers.append(typed)
-    with pytest.raises(Refused, match="none of the second factors"):
+    with pytest.raises(Refused, match="not one of the second factors"):
         run(log_in(world, PROFILE))
 
 

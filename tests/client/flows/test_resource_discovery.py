@@ -118,7 +118,7 @@ NEAR = (
 @pytest.mark.parametrize("issuer", NEAR)
 def test_an_issuer_in_a_private_network_is_not_asked_unless_it_was_named(issuer: str) -> None:
     """[C-9728-02]."""
-    with pytest.raises(Malformed, match="no issuer that may be asked"):
+    with pytest.raises(Malformed, match="no issuer to which a request is allowed"):
         find({PLACE: [says(f"{API}/v1", issuer)]}, refusal())
     assert find({PLACE: [says(f"{API}/v1", issuer, ISSUER)]}, refusal())[0].issuers == (ISSUER,)
 

@@ -39,7 +39,7 @@ SCREENS = Path(__file__).parent / "screens"
 TEN_MINUTES = timedelta(minutes=10)
 ADDRESS = "https://login.example/authorize?client_id=cli&redirect_uri=http%3A%2F%2F127.0.0.1%3A8484%2Fcallback&state=s"
 CODE = CodeShown("WDJB-MJHT", "https://login.example/activate", None, TEN_MINUTES, NOON + TEN_MINUTES)
-FAR = ("this is an SSH session: a browser here would not be where the person is", "so: the login by code")
+FAR = ("this is an SSH session: a browser here would not open on the user's computer", "chosen: the device flow")
 
 SHOWN: dict[str, Sequence[Notice]] = {
     "code": (FlowChosen("device", FAR), CODE),

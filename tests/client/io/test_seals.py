@@ -147,7 +147,7 @@ def test_a_place_that_only_pretends_is_found_out_before_anybody_logs_in(tmp_path
     pretender.forgets = True
     vault = vault_in(tmp_path, FakeKeyStorages(keyring=pretender))
 
-    assert "does not keep what it is given" in run(vault.prepare())
+    assert "does not store the key" in run(vault.prepare())
 
 
 def test_where_sealing_is_required_a_plain_file_will_not_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,7 @@ def test_a_secret_and_a_key_are_read_from_the_keyring(monkeypatch: pytest.Monkey
     found = read_credential(Source("key", "keyring", "ci/robot/key"))
     assert isinstance(found, PrivateKey)
     assert found.key.key_id == MACHINE_KEY.key_id
-    with pytest.raises(Misuse, match="ci/robot/other in the keyring is empty or not there"):
+    with pytest.raises(Misuse, match="ci/robot/other in the keyring is empty or does not exist"):
         read_credential(Source("secret", "keyring", "ci/robot/other"))
 
 

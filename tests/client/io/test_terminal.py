@@ -109,7 +109,7 @@ def test_what_is_said_in_between_is_said_plainly() -> None:
     terminal.notify(ScopeNarrowed(("write:orders",)))
 
     assert "clock may run fast" in paper.getvalue()
-    assert "granted without: write:orders" in paper.getvalue()
+    assert "the server did not grant: write:orders" in paper.getvalue()
 
 
 @given(st.text(max_size=40), st.booleans())

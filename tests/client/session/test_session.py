@@ -177,6 +177,34 @@ def test_a_dead_refresh_token_is_dropped_and_never_tried_again() -> None:
     assert vault.content.refresh_token is None
 
 
+@pytest.mark.parametrize("status", [200, 400])
+def test_githubs_word_for_a_dead_refresh_token_is_understood(status: int) -> None:
+    vault = Drawer(stored(expires_in=-1))
+    ours, world = session(vault, error("bad_refresh_token", status))
+
+    for _ in range(2):
+        with pytest.raises(LoginRequired) as raised:
+            ours.token()
+        assert raised.value.hint == "Run: keyfob login"
+
+    assert len(world.sent) == 1
+
+
+@pytest.mark.parametrize("code", ["interaction_required", "login_required", "consent_required"])
+def test_an_issuer_that_wants_to_see_the_user_gets_a_login_and_the_refresh_token_stays(code: str) -> None:
+    """Entra answers so when a policy demands more than the login had; it may demand less tomorrow."""
+    vault = Drawer(stored(expires_in=-1))
+    ours, _ = session(vault, error(code), tokens(access_token="at-2"))
+
+    with pytest.raises(LoginRequired) as raised:
+        ours.token()
+    assert (raised.value.oauth_code, raised.value.hint) == (code, "Run: keyfob login")
+    assert vault.content is not None
+    assert vault.content.refresh_token is not None
+
+    assert ours.token() == Secret("at-2")
+
+
 @pytest.mark.parametrize("trouble", [Response(503), Silence(), Unreachable("gone")], ids=str)
 def test_a_refresh_token_outlives_a_network_that_is_down(trouble: Answer) -> None:
     """[C-6749-23]"""
@@ -364,7 +392,7 @@ def test_on_a_read_only_disk_no_refresh_token_is_spent() -> None:
         ours.token()
 
     assert caught.value.exit == 8
-    assert caught.value.message == "new tokens could not be kept: the disk cannot be written"
+    assert caught.value.message == "the new tokens could not be stored: the disk cannot be written"
     assert world.sent == []
 
 
@@ -374,7 +402,7 @@ def test_on_a_read_only_disk_the_token_at_hand_is_used_while_it_is_valid() -> No
 
     assert ours.token() == Secret("at-1")
     assert world.sent == []
-    why = "the login is not renewed: new tokens could not be kept: the disk cannot be written"
+    why = "the login was not refreshed: the new tokens could not be stored: the disk cannot be written"
     assert world.notices == [VaultNote(why)]
 
 
@@ -386,7 +414,7 @@ def test_on_a_read_only_disk_a_service_accounts_token_is_served_from_memory_and_
     assert ours.token() == Secret("at-2")
     assert ours.token() == Secret("at-2")
     assert len(world.requests("/token")) == 1
-    assert world.notices == [VaultNote("the new tokens cannot be kept: the disk cannot be written")]
+    assert world.notices == [VaultNote("the new tokens cannot be stored: the disk cannot be written")]
 
 
 def test_a_lock_that_somebody_holds_is_no_reason_to_go_without() -> None:
@@ -439,11 +467,11 @@ def test_a_login_that_cannot_be_read_is_forgotten_at_logout_all_the_same() -> No
 def test_where_tokens_are_kept_is_told_before_the_person_is_bothered() -> None:
     class Telling(Drawer):
         async def prepare(self) -> str:
-            return "tokens are kept on paper"
+            return "tokens are stored on paper"
 
     world = ScriptedWorld({OPENID: [DOCUMENT], "/device": [codes()], "/token": [tokens()]})
 
     Session(PROFILE, Telling(None), world).log_in()
 
-    assert world.notices[0] == VaultNote("tokens are kept on paper")
+    assert world.notices[0] == VaultNote("tokens are stored on paper")
     assert len(world.notices) > 1

@@ -1,4 +1,4 @@
-"""When an API wants more of a login, and when another person logs in than before."""
+"""When an API wants more of a login, and when another account logs in than before."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ RENEWED: dict[str, tuple[dict[str, object], bool]] = {
     "the same": ({"auth_time": NOON.timestamp()}, True),
     "with less": ({}, True),
     "the nonce again": ({"nonce": "n-1"}, True),
-    "another person": ({"sub": "auth0|2"}, False),
+    "another account": ({"sub": "auth0|2"}, False),
     "another issuer": ({"iss": "https://evil.example/"}, False),
     "another program": ({"aud": "other"}, False),
     "other programs too": ({"aud": [CLIENT, "other"]}, False),

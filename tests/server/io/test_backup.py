@@ -222,13 +222,13 @@ def test_a_damaged_backup_is_refused(tmp_path: Path, made: Path) -> None:
     flipped = [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in (700, len(whole) // 2)]
     for content in (*pieces, *flipped, b"SQLite format 3\0" * 1000, os.urandom(5000)):
         found.write_bytes(content)
-        with pytest.raises(Misuse, match="damaged, or no backup"):
+        with pytest.raises(Misuse, match="damaged, or is not a backup"):
             restore(found, tmp_path / "new")
         assert not (tmp_path / "new").exists()
     for text in (b"[]", b"{}", b'{"format": "keyfob-backup-1"}', b"\xff"):
         found.write_bytes(whole)
         repacked(found, "manifest.json", text)
-        with pytest.raises(Misuse, match="damaged, or no backup"):
+        with pytest.raises(Misuse, match="damaged, or is not a backup"):
             restore(found, tmp_path / "new")
     with pytest.raises(Misuse, match="there is no file"):
         restore(tmp_path / "nowhere", tmp_path / "new")

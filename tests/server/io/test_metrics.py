@@ -15,13 +15,14 @@ import pytest
 from prometheus_client import generate_latest
 
 from keyfob.cli.flags import port_and_host
-from keyfob.protocol.http import Request, Response, form_request
+from keyfob.protocol.http import Request, form_request
 from keyfob.server.io.audit import AuditQueue, FileSink
 from keyfob.server.io.metrics import PrometheusMeter
 from keyfob.server.ports import Limit
 from keyfob.testing.example_tenant import ORDERS
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 from tests.server.wires import body_of, scene_of, token
+from tools import tables
 from tools.source import ROOT
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -115,21 +116,8 @@ def test_no_label_and_no_name_is_a_callers() -> None:
 
 
 def test_the_table_of_the_page_is_current() -> None:
-    scene, meter = scene_of(), PrometheusMeter()
-    scene.tenant.measure(meter, lambda: 0)
-    meter.request("/healthz", 200, 0.1)
-    meter.token("password", Response(200))
-    meter.limited("requests")
-    meter.transaction("read", 0.1, has_failed=True)
-    rows = []
-    for metric in meter.registry.collect():
-        if metric.name.startswith("keyfob"):
-            suffix = {"counter": "_total", "info": "_info"}.get(metric.type, "")
-            labels = sorted({name for sample in metric.samples for name in sample.labels} - {"le"})
-            shown = ", ".join(f"`{name}`" for name in labels)
-            rows.append(f"| `{metric.name}{suffix}` | {metric.type} | {shown} | {metric.documentation} |")
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `keyfob_.*$", page, re.MULTILINE) == rows, "\n".join(rows)
+    assert tables.metrics(page) == page, "make docs"
     limits = re.findall(r"`([a-z-]+)`", page.partition("\n| `limit` |")[2].partition("\n\n")[0])
     assert sorted(limits) == sorted(get_args(Limit))
 

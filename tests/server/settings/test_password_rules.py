@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from importlib import import_module
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keyfob.errors import Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.io.registry import Registry, new_password
 from keyfob.server.settings.config import TenantConfig
-from keyfob.server.settings.password_rules import check_new_password
+from keyfob.server.settings.password_rules import MOST_WORK, check_new_password, estimated_part
 from keyfob.server.settings.tenant_file import read_tenant_file
 from keyfob.server.settings.users import PersonWanted
 from keyfob.server.start import ready_config
@@ -118,3 +122,21 @@ def test_a_weak_password_of_before_still_works_until_it_is_changed() -> None:
         registry.carry_out(registry.plan_person(PersonWanted("old@example.com", password_hash=hashed)))
         registry.carry_out(registry.plan_person(PersonWanted("old@example.com", "Old")))
         assert registry.user("old@example.com").password_hash == hashed
+
+
+@given(st.text("4@8({[<3691!|70$5+%2abc", min_size=1, max_size=100))
+def test_no_password_takes_long_to_estimate(password: str) -> None:
+    """A password of 72 signs that can be read as letters kept the estimate, and its tenant, busy for ten seconds."""
+    part = estimated_part(password)
+    assert password.startswith(part)
+    assert len(part) >= min(len(password), 10)
+    zxcvbn: Any = import_module("zxcvbn.matching")  # it has no types
+    ways = len(zxcvbn.enumerate_l33t_subs(zxcvbn.relevant_l33t_subtable(part, zxcvbn.L33T_TABLE)))
+    assert ways * len(part) ** 2 <= 2 * MOST_WORK
+
+
+@pytest.mark.parametrize(
+    "password", [PASSWORD, "staple horse battery correct " * 2, "Passw0rd! and 5 m0re w0rds, 1n a r0w"]
+)
+def test_a_password_of_words_is_estimated_whole(password: str) -> None:
+    assert estimated_part(password) == password

@@ -97,11 +97,11 @@ def test_the_ready_tenant_is_right() -> None:
 # What only the reader can know: sizes of lengths of time, what exists, what goes together, what a URL, a key or
 # a picture file holds.
 BEYOND = re.compile(
-    "longer than|not positive|shorter than two days"
-    "|token_lifetime is not between|' is not known$|stands twice|a machine proves|plain http"
-    "|there is no (such|role|API|scope)|application is public|auth_methods is empty|other auth method|go together"
-    "|needs callbacks|client_credentials: its client_id|fewer than|: key: |a certificate|callback '|is not a network"
-    "|everybody, who|has the name of an application|neither a picture"
+    "longer than|not positive|shorter than two days|token_lifetime is not between|' is not defined$"
+    "|is defined twice|a machine needs an auth method|plain http|there is no (such|role|API|scope)"
+    "|application is public|auth_methods is empty|with another auth method|need each other|needs callbacks"
+    "|client_credentials: it cannot authenticate|fewer than|: key: |a certificate|callback '|is not a network"
+    "|includes every client|has the client_id of an application|neither a picture"
 )
 
 

@@ -219,3 +219,29 @@ def test_what_the_agent_says_of_its_callers_contains_no_token(broker: Broker) ->
     assert "at-1" not in out + err
     assert agent.returncode == 0
     assert os.path.lexists(broker.inside["KEYFOB_AGENT"]) is False
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_agent_whose_output_nobody_reads_any_more_goes_on(broker: Broker, *, as_json: bool) -> None:
+    """Such as behind `| head -1`, which has read the path of the socket."""
+    if as_json:
+        agent = broker.start()
+    else:
+        agent = broker.commands.start("agent")
+        assert agent.stdout is not None
+        assert agent.stderr is not None
+        broker.inside["KEYFOB_AGENT"] = agent.stdout.readline().strip().partition("=")[2]
+        assert "Ctrl-C" in agent.stderr.readline()
+    assert agent.stdout is not None
+    assert agent.stderr is not None
+    agent.stdout.close()
+    agent.stderr.close()
+    for _ in range(2):
+        found = broker.use("-m", "keyfob", "token")
+        assert found.returncode == 0, found.stderr
+        assert found.stdout.strip()
+    refused = broker.use("-m", "keyfob", "token", "--scope", "admin")
+    assert refused.returncode not in {0, 70}
+    assert "ended the connection" not in refused.stderr
+    agent.send_signal(signal.SIGINT)
+    assert agent.wait(20) == 0

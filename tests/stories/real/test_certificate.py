@@ -140,7 +140,7 @@ def test_a_call_shows_the_same_certificate_and_token_says_that_it_is_needed(desk
     for _ in range(2):  # the second time would be the quick way's, if it had anything to give
         printed = desk.type("token")
         assert printed.out.count(".") == 2
-        assert "show this login's certificate" in printed.err
+        assert "with this login's client certificate" in printed.err
     assert not list(desk.home.glob("quick/*"))
     stands = desk.type("status", "--json").members()
     assert stands["bound"] is True
@@ -160,9 +160,9 @@ def test_a_certificate_that_was_replaced_meanwhile_gets_a_token_of_its_own(desk:
 @pytest.mark.parametrize(
     ("spoil", "code", "said"),
     [
-        (lambda _: make("robot"), 3, "does not trust whoever issued this program's certificate"),
+        (lambda _: make("robot"), 3, "refused the client certificate: its issuer is not trusted"),
         (lambda place: make("robot", place.ground.authority), 0, ""),
-        (lambda place: Made(place.certificate.read_bytes(), make().key), 2, "is not that of the certificate"),
+        (lambda place: Made(place.certificate.read_bytes(), make().key), 2, "does not match the certificate"),
     ],
 )
 def test_whose_certificate_it_is_matters(

@@ -149,7 +149,7 @@ def test_what_the_page_tells_a_person_to_type_works(shell: Shell) -> None:
     assert "x5t#S256" in heard
     assert shell.run(f"keyfob call --profile robot --send-token {mtls}userinfo") == "{}"
     handed = shell.run("keyfob run --profile robot -- printenv KEYFOB_ACCESS_TOKEN")
-    assert "show this login's certificate" in handed
+    assert "with this login's client certificate" in handed
     printed = shell.run("keyfob token --profile robot 2>/dev/null").strip()
     refused = shell.start(f"keyfob call --profile robot --send-token {issuer}userinfo")
     refused.communicate(timeout=60)

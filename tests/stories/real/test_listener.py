@@ -257,3 +257,33 @@ def test_the_page_names_its_program_and_loads_nothing() -> None:
     assert "unsafe" not in policy
     assert body.count("<main>") == 1
     assert program_name(sys.argv[0]) in body
+
+
+@pytest.mark.parametrize(
+    ("asked", "language", "titles"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.5", "de", ("Hier ist nichts", "Angemeldet")),
+        ("fr, en;q=0.3", "en", ("Nothing here", "Logged in")),
+        ("", "en", ("Nothing here", "Logged in")),
+    ],
+)
+def test_the_pages_are_in_the_language_of_the_browser(
+    listener: Listener, asked: str, language: str, titles: tuple[str, str]
+) -> None:
+    parts = urlsplit(listener.callback)
+
+    def fetch(path: str) -> str:
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port or 0, timeout=5)
+        connection.request("GET", path, headers={"accept-language": asked} if asked else {})
+        return connection.getresponse().read().decode()
+
+    with ThreadPoolExecutor() as pool:
+        pages = [pool.submit(fetch, "/nowhere"), pool.submit(fetch, f"{parts.path}?code=c&state={STATE}")]
+        assert listener.receive(5)
+        listener.close(succeeded=True)
+        for page, title in zip(pages, titles, strict=True):
+            body = page.result(5)
+            assert f'<html lang="{language}">' in body
+            assert f"<h1>{title}</h1>" in body
+            assert program_name(sys.argv[0]) in body
+            assert "{" not in body.partition("<body>")[2]

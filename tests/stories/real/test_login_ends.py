@@ -108,7 +108,7 @@ def test_a_port_that_is_taken_ends_the_login_before_anything_is_opened(commands:
 def test_one_key_leads_from_the_browser_to_a_code(commands: Commands, at_terminal: Callable[..., Typed]) -> None:
     _, issuer, password = commands.serve()
     typed = at_terminal("login", "--issuer", issuer, *LOGIN, "--flow", "browser")
-    typed.read_until("Press c to log in by a code")
+    typed.read_until("Press c to log in with a code")
     typed.type("c")
     address = typed.read_until(r"open this address on any device:[\s\S]*?(http://\S+/activate)")[1]
     code = typed.read_until(r"enter this code:[\s\S]*?((?:\w  ){4}-  (?:\w  ){3}\w)")[1].replace(" ", "")
@@ -128,7 +128,7 @@ def test_a_login_that_is_told_to_end_gives_the_terminal_back(
 
     _, issuer, _ = commands.serve()
     typed = at_terminal("login", "--issuer", issuer, *LOGIN, "--flow", "browser")
-    typed.read_until("Press c to log in by a code")
+    typed.read_until("Press c to log in with a code")
     typed.read_until("waiting")
     assert not echoes()
     typed.process.send_signal(signal.Signals[sent])
@@ -158,7 +158,7 @@ def test_the_address_that_a_browser_elsewhere_ends_at_is_pasted(
     if "/u/consent" in person.page.url:
         person.press("approve")
     typed.type("what is this\r")
-    typed.read_until("that is not the address that the browser ended at")
+    typed.read_until("this is not the address at which the browser ended")
     typed.type(f"{ended[0]}\r")
     typed.read_until(f"logged in as {EMAIL}")
     assert typed.process.wait(10) == 0

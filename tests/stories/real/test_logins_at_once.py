@@ -103,7 +103,7 @@ def test_ctrl_c_ends_the_waiting_alone(commands: Commands) -> None:
     second = log_in(commands, issuer, "--flow", "device")
     assert second.stderr is not None
     line = second.stderr.readline()
-    assert f"another process ({first.pid}) is logging this profile in; waiting for it" in line
+    assert f"another process ({first.pid}) is logging in to this profile; waiting for it" in line
     second.send_signal(signal.SIGINT)
     _, err = second.communicate(timeout=10)
 

@@ -114,7 +114,7 @@ def test_with_dev_a_message_is_a_file(commands: Commands) -> None:
 def test_without_both_none_is_sent_and_the_start_says_so(commands: Commands) -> None:
     """[FS-17]: live codes were written to a folder on every tenant."""
     issuer, said = served(commands)
-    assert any(line.startswith("  e-mail     none is sent") and "--smtp" in line for line in said)
+    assert any(line.startswith("  e-mail     off, so no codes are sent") and "--smtp" in line for line in said)
     status, answer, _ = enrol(issuer)
     assert (status, answer["error"]) == (400, "unsupported_challenge_type")
     assert "sends no e-mail" in str(answer["error_description"])
@@ -137,13 +137,13 @@ def test_a_mail_server_that_is_away_is_said_to_the_program_and_to_the_log(comman
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--mail-from a@example.com", "no mail server is named"),
-        ("--smtp-password there", "no mail server is named"),
-        ("--smtp smtp://mail.example.com", "the sender of e-mails is not named"),
-        ("--smtp smtp://mail.example.com --mail-from nobody", "not one e-mail address"),
-        ("--smtp smtp://post@mail.example.com --mail-from a@example.com", "takes a user and a password"),
+        ("--mail-from a@example.com", "there is no mail server"),
+        ("--smtp-password there", "there is no mail server"),
+        ("--smtp smtp://mail.example.com", "there is no sender for e-mails"),
+        ("--smtp smtp://mail.example.com --mail-from nobody", "not a single e-mail address"),
+        ("--smtp smtp://post@mail.example.com --mail-from a@example.com", "needs a user name and a password"),
         ("--smtp smtp://post@mail.example.com --mail-from a@b.example --smtp-password nowhere", "cannot be read"),
-        ("--smtp smtp://post:hunter2@mail.example.com --mail-from a@b.example", "a password does not belong"),
+        ("--smtp smtp://post:hunter2@mail.example.com --mail-from a@b.example", "contains a password"),
     ],
 )
 def test_a_start_with_half_a_mail_server_is_refused(commands: Commands, words: str, said: str) -> None:

@@ -33,6 +33,19 @@ def interrupt(event):
 listener = bind("127.0.0.1", 0)
 run(Tenant.follow(Path(sys.argv[1]), ready_config(url_of(listener)), audit=interrupt), listener)
 """
+OBJECTS_AT_START = """
+import gc, signal, sys
+from pathlib import Path
+from keyfob.serve import Tenant, bind, ready_config, run, url_of
+
+def count(event):
+    if event["type"] == "keyfob_start":
+        print(len(gc.get_objects()), gc.get_freeze_count(), flush=True)
+        signal.raise_signal(signal.SIGINT)
+
+listener = bind("127.0.0.1", 0)
+run(Tenant.follow(Path(sys.argv[1]), ready_config(url_of(listener)), audit=count), listener)
+"""
 FILE = """
 [tenant]
 allows_password = true
@@ -168,3 +181,12 @@ def test_a_signal_between_the_start_and_the_first_connection_ends_the_tenant(tmp
     started = [sys.executable, "-c", INTERRUPTED_AT_ONCE, str(tmp_path / "data")]
     ended = subprocess.run(started, capture_output=True, text=True, timeout=30, check=False)
     assert (ended.returncode, ended.stdout.split(), ended.stderr) == (0, ["keyfob_start", "keyfob_stop"], "")
+
+
+def test_a_served_tenant_does_not_look_for_garbage_in_what_it_began_with(tmp_path: Path) -> None:
+    """A collection of all objects holds every request up."""
+    command = [sys.executable, "-c", OBJECTS_AT_START, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+    watched, frozen = map(int, ended.stdout.split())
+    assert watched < frozen / 20

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -89,6 +92,26 @@ def test_the_root_of_another_tenant_does_not_help(served: Served, tmp_path: Path
     with pytest.raises(urllib.error.URLError) as caught:
         fetch(as_called(served[0].url, "localhost"), ssl.create_default_context(cafile=other.authority))
     assert isinstance(caught.value.reason, ssl.SSLCertVerificationError)
+
+
+def test_a_request_in_clear_gets_no_answer_and_no_redirect(served: Served) -> None:
+    """[AS-6749-01]: a redirect to https would come after the secret was sent in clear."""
+    running = served[0]
+    with socket.create_connection(("127.0.0.1", urlsplit(running.url).port or 0), timeout=10) as connection:
+        body = b"grant_type=client_credentials&client_id=x&client_secret=y"
+        head = b"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        with contextlib.suppress(ConnectionResetError):
+            assert b"HTTP/" not in connection.recv(4096)
+
+
+def test_every_endpoint_in_the_metadata_is_https(served: Served) -> None:
+    """[AS-6749-01]."""
+    running, _, tls = served
+    metadata = fetch(as_called(running.url, "127.0.0.1"), ssl.create_default_context(cafile=tls.authority))
+    found = {name: value for name, value in metadata.items() if name.endswith(("_endpoint", "_uri", "issuer"))}
+    assert len(found) > 8
+    assert all(str(value).startswith("https://") for value in found.values()), found
 
 
 @pytest.mark.parametrize(
@@ -325,7 +348,7 @@ def test_a_host_that_the_certificate_is_not_for_is_refused(shell: Shell, host: s
     process = shell.start(f"keyfob serve --tls --port 0 --host {host}")
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert "--tls is for localhost, 127.0.0.1, ::1 only" in out
+    assert "--tls works for localhost, 127.0.0.1, ::1 only" in out
     assert "issuer" not in out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -26,22 +27,30 @@ if TYPE_CHECKING:
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("profiles", nargs="*", metavar="NAME", help="whose tokens it may give; else the login in use")
-    parser.add_argument("--audience", metavar="API", action="append", default=[], help="hand out tokens for this API "
-                        "only; may be said again")  # fmt: skip
+    parser.add_argument(
+        "profiles", nargs="*", metavar="NAME", help="the logins whose tokens it hands out (default: the login in use)"
+    )
+    parser.add_argument(
+        "--audience", metavar="API", action="append", default=[], help="hand out tokens for this API only; repeatable"
+    )
     parser.add_argument("--scope", metavar="NAMES", action="append", help="hand out no token with more scope than this")
-    parser.add_argument("--socket", metavar="PATH", type=Path, help="where it listens; else in your runtime folder")
+    parser.add_argument(
+        "--socket", metavar="PATH", type=Path, help="path of the socket (default: in your runtime folder)"
+    )
     add_json_flag(parser)
     parser.epilog = (
-        "Programs find it by KEYFOB_AGENT: keyfob token, call, run and whoami, and all that use keyfob.login. They get "
-        "access tokens; the login and its refresh token stay here. Only your own account may ask."
+        "Programs use it if KEYFOB_AGENT is set: keyfob token, call, run and whoami, and all "
+        "that use keyfob.login. They get access tokens; the refresh token stays here. Only "
+        "programs of your own account get one."
     )
 
 
 def run(flags: Namespace) -> int:
     os.environ.pop(AGENT_VARIABLE, None)  # this one uses the vault
     if sys.platform != "linux":
-        raise SystemFailed("keyfob agent works on Linux only: elsewhere the caller's account cannot be checked")
+        raise SystemFailed(
+            "keyfob agent works on Linux only: on other systems it cannot check the account of the caller"
+        )
     from keyfob.client.io.agent.agent_server import AgentServer, default_socket  # noqa: PLC0415  POSIX only
 
     apps = {app.profile.name: app for app in map(_stored, flags.profiles or [choose(Namespace()).name])}
@@ -59,11 +68,12 @@ def run(flags: Namespace) -> int:
             output.result_object({"event": "listening", "socket": str(path), "profiles": sorted(apps)})
         else:
             output.result(f"export {AGENT_VARIABLE}={path}")
-            output.remark(f"hands out access tokens of {', '.join(sorted(apps))}, until Ctrl-C")
+            output.remark(f"handing out access tokens of {', '.join(sorted(apps))}; Ctrl-C stops it")
         try:
             server.serve()
         except KeyboardInterrupt:
-            sys.stderr.write("\n")
+            with contextlib.suppress(OSError):  # nobody may read it any more
+                sys.stderr.write("\n")
     return DONE
 
 
@@ -79,21 +89,26 @@ def answer_request(
         given = hand_out(request, offers[name], session.stored(), datetime.now(UTC)).write()
     except KeyfobError as problem:
         _report({"event": "refused", "pid": peer.process, "code": problem.code},
-                f"process {peer.process} gets no token: {problem.message}", as_json=as_json)  # fmt: skip
+                f"process {peer.process} got no token: {problem.message}", as_json=as_json)  # fmt: skip
         return write_error(problem)
     except Exception as problem:  # noqa: BLE001  the agent goes on, and no message repeats a token
         output.unexpected(problem)
-        return write_error(SystemFailed("something went wrong in the agent"))
+        return write_error(SystemFailed("the agent failed unexpectedly"))
     _report({"event": "handed_out", "pid": peer.process, "profile": name},
-            f"process {peer.process} gets a token of {name}", as_json=as_json)  # fmt: skip
+            f"process {peer.process} got a token of {name}", as_json=as_json)  # fmt: skip
     return given
 
 
 def _report(event: Mapping[str, object], text: str, *, as_json: bool) -> None:
-    if as_json:
-        output.result_object(event)
-    else:
-        output.remark(text)
+    """Report a request. Programs get their tokens, too, if nobody reads the reports any more."""
+    try:
+        if as_json:
+            output.result_object(event)
+        else:
+            output.remark(text)
+    except OSError:
+        if as_json:
+            output.discard_output()  # stderr has no buffer that would fail again
 
 
 def _stored(name: str) -> App:

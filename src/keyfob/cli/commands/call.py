@@ -22,22 +22,24 @@ _OWN_HEADERS = {"authorization", "content-length", "host", "transfer-encoding"}
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("url", metavar="URL", help="https, or http on this machine")
-    parser.add_argument("-X", "--request", metavar="METHOD", help="GET, or POST with -d, if nothing is said")
+    parser.add_argument("url", metavar="URL", help="the address, https or http on this computer")
+    parser.add_argument("-X", "--request", metavar="METHOD", help="the method (default: GET, or POST with -d)")
     parser.add_argument(
         "-d",
         "--data",
         metavar="TEXT",
         action="append",
-        help="a body: text, @FILE, or - for stdin; a form unless -H says",
+        help="the body: text, @FILE, or - for stdin; sent as a form unless -H sets the content type",
     )
     parser.add_argument("-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="another header")
-    parser.add_argument("-i", "--include", action="store_true", help="print status and headers before the body")
-    parser.add_argument("--step-up", action="store_true", help="log in again if the API wants more of your login")
+    parser.add_argument("-i", "--include", action="store_true", help="print the status and headers before the body")
+    parser.add_argument(
+        "--step-up", action="store_true", help="log in again if the API requires a stronger login or more scope"
+    )
     add_json_flag(parser)
     add_profile_flag(parser)
     add_flags(parser)
-    parser.epilog = "Redirects are not followed. The body goes to stdout whatever the answer."
+    parser.epilog = "Redirects are not followed. The body goes to stdout, whatever the status is."
 
 
 def run(flags: Namespace) -> int:
@@ -94,7 +96,7 @@ def _request(flags: Namespace) -> Request:
         raise Misuse("that is not a web address", hint="It looks like https://api.example.com/orders")
     method = (flags.request or ("POST" if flags.data else "GET")).upper()
     if not method.isascii() or not method.isalpha():
-        raise Misuse("a method is a word, such as GET")
+        raise Misuse("the method is not a word such as GET")
     if flags.data and not any(name == "content-type" for name, _ in headers):
         headers += (("content-type", FORM),)
     return Request(method, flags.url, headers, body)
@@ -104,9 +106,9 @@ def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     name = name.strip().lower()
     if not colon or not name or not line.isprintable() or not line.isascii() or " " in name:
-        raise Misuse("a header is NAME: VALUE", hint="For example: -H 'Content-Type: application/json'")
+        raise Misuse("the header is not NAME: VALUE", hint="For example: -H 'Content-Type: application/json'")
     if name in _OWN_HEADERS:
-        raise Misuse(f"keyfob writes the header {name} itself")
+        raise Misuse(f"keyfob sets the header {name} itself")
     return name, value.strip()
 
 
@@ -118,13 +120,13 @@ def _body(part: str) -> bytes:
     try:
         return Path(part[1:]).read_bytes()
     except OSError as problem:
-        raise Misuse(f"the file of -d cannot be read ({type(problem).__name__})") from None
+        raise Misuse(f"the file after -d cannot be read ({type(problem).__name__})") from None
 
 
 def _explained(answer: Response, profile: Profile | None = None, stored: StoredLogin | None = None) -> Refused:
     """Return the error of the API's challenge, with a hint (RFC 6750 §3.1, RFC 9470 §3)."""
     challenge = challenge_of(answer)
-    error, message = challenge.get("error", ""), f"the API answered {answer.status}"
+    error, message = challenge.get("error", ""), f"the API responded with status {answer.status}"
     if error:
         message += f" {speakable(error)}"
     if description := challenge.get("error_description"):
@@ -133,9 +135,12 @@ def _explained(answer: Response, profile: Profile | None = None, stored: StoredL
     if wanted is not None and profile is not None and stored is not None:
         missing = wanted.scope - stored.scope
         if missing and missing <= profile.scope and not wanted.assurance:
-            hint = f"The login asked for {missing.write()}, and the server did not grant it: ask whoever runs it."
+            hint = (
+                f"The login requested {missing.write()}, but the server did not grant it. Ask the "
+                "server's administrator."
+            )
         else:
             hint = f"Run: {wanted.command(profile, stored.scope)}"
     elif answer.status == 401:
-        hint = "Look whether --audience of your login is this API; a new login may help: keyfob login"
+        hint = "Check that --audience of your login is this API; or log in again: keyfob login"
     return Refused(message, oauth_code=speakable(error), hint=hint, code="api-refused")

@@ -8,8 +8,10 @@ from keyfob.cli.exit_codes import DONE
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("--unattended", action="store_true", help="a scripted person goes through the real pages")
-    parser.add_argument("--phishing", action="store_true", help="phish a device login, and show which rules stop it")
+    parser.add_argument("--unattended", action="store_true", help="a script logs in on the real pages")
+    parser.add_argument(
+        "--phishing", action="store_true", help="phish a device login, and show which rules prevent that"
+    )
 
 
 def run(flags: Namespace) -> int:

@@ -30,9 +30,9 @@ _MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 def configure(parser: ArgumentParser) -> None:
     add_profile_flag(parser)
-    parser.add_argument("--tenant", metavar="FOLDER", type=Path, help="look at a tenant of this machine too")
+    parser.add_argument("--tenant", metavar="FOLDER", type=Path, help="also check a tenant of this computer")
     add_json_flag(parser)
-    parser.epilog = "Leaves everything as it is, and logs nobody in."
+    parser.epilog = "Changes nothing, and starts no login."
 
 
 def run(flags: Namespace) -> int:
@@ -55,7 +55,7 @@ def _findings(flags: Namespace) -> Iterator[Finding]:
     readable, foreign, aside = look_at_files(home)
     yield from checkup.judge_modes(readable, foreign)
     for path in aside:
-        yield Finding("files", "note", f"a damaged file was set aside: {path}", f"Remove it: rm {path}")
+        yield Finding("files", "note", f"a damaged file was renamed: {path}", f"Remove it: rm {path}")
     folder, problem = try_disk(home)
     yield checkup.judge_disk(str(folder), problem)
     yield from _check_vault()
@@ -88,16 +88,21 @@ def _check_vault() -> Iterator[Finding]:
         yield Finding.of("vault", problem)
         return
     if note.place is None:
-        yield Finding("vault", "ok", "where tokens are kept is not decided yet; the next login does")
+        yield Finding("vault", "ok", "the place for tokens is not chosen yet; the next login chooses it")
         return
     code, said = seals.check(note.place)
     if code is not None:
-        yield Finding("vault", "wrong", f"tokens are kept {WORDS[note.place]}, but: {said}",
-                      f"Mend that (keyfob help {code}), or keep them elsewhere: keyfob vault move file")  # fmt: skip
+        yield Finding("vault", "wrong", f"tokens are stored {WORDS[note.place]}, but: {said}",
+                      f"Fix that (keyfob help {code}), or store them elsewhere: keyfob vault move file")  # fmt: skip
     elif note.place == "file" and not os.environ.get("KEYFOB_STORE"):
-        yield Finding("vault", "note", f"tokens are kept {WORDS['file']}", "See what else works: keyfob vault status")
+        yield Finding(
+            "vault",
+            "note",
+            f"tokens are stored {WORDS['file']}",
+            "See which safer places work here: keyfob vault status",
+        )
     else:
-        yield Finding("vault", "ok", f"tokens are kept {WORDS[note.place]}")
+        yield Finding("vault", "ok", f"tokens are stored {WORDS[note.place]}")
 
 
 def _check_logins() -> Iterator[Finding]:
@@ -118,14 +123,16 @@ def _check_authorities() -> Iterator[Finding]:
     for name in checkup.TRUST:
         path = os.environ.get(name)
         if path and not Path(path).exists():
-            yield Finding("authorities", "wrong", f"{name} names what is not there: {path}", f"Run: unset {name}")
+            yield Finding(
+                "authorities", "wrong", f"{name} names a path that does not exist: {path}", f"Run: unset {name}"
+            )
         elif path:
-            yield Finding("authorities", "note", f"{name}={path} is trusted in place of the system's authorities")
+            yield Finding("authorities", "note", f"{name}={path} replaces the system's certificate authorities")
 
 
 def _check_settings(chosen: ChosenProfile) -> Iterator[Finding]:
     if chosen.profile is None:
-        yield Finding("settings", "note", "no issuer or no client id is known", first_login(chosen.name))
+        yield Finding("settings", "note", "no issuer or client ID is configured", first_login(chosen.name))
         callbacks: tuple[Callback, ...] = ()
     else:
         files = f", with {', '.join(map(str, chosen.files))}" if chosen.files else ""
@@ -134,14 +141,18 @@ def _check_settings(chosen: ChosenProfile) -> Iterator[Finding]:
     taken, any_free = look_at_ports(callbacks)
     yield checkup.judge_ports(taken, any_free=any_free)
     if chosen.profile is not None and unknown_issuer(chosen) is not None:
-        yield Finding("issuer", "note", "the project's file alone names it, and nothing is sent there unasked")
+        yield Finding(
+            "issuer", "note", "only the project's file names it, so keyfob sends nothing there without your consent"
+        )
     elif chosen.profile is not None:
         yield from _check_issuer(app_of(chosen.profile))
 
 
 def _check_issuer(app: App) -> Iterator[Finding]:
     if app.profile.ca is not None:
-        yield Finding("authorities", "ok", f"{app.profile.ca} is trusted besides the system's authorities")
+        yield Finding(
+            "authorities", "ok", f"{app.profile.ca} is trusted in addition to the system's certificate authorities"
+        )
     try:
         offered = app.metadata()
     except KeyfobError as problem:
@@ -149,7 +160,9 @@ def _check_issuer(app: App) -> Iterator[Finding]:
         return
     flows = [name for name, has in (("by browser", offered.authorization_endpoint),
                                    ("by code", offered.device_authorization_endpoint)) if has]  # fmt: skip
-    yield Finding("issuer", "ok", f"it answers, and offers a login {' and '.join(flows) or 'to programs alone'}")
+    yield Finding(
+        "issuer", "ok", f"it responds, and offers logins {' and '.join(flows) or 'for service accounts only'}"
+    )
     try:
         yield checkup.judge_clock(clock_ahead(app.profile))
     except KeyfobError as problem:

@@ -48,13 +48,15 @@ class FlowPlan:
     problem: KeyfobError | None = None
 
 
-_UNASKED = FlowPlan((), ("the project's file alone names this issuer, and nothing is sent there unasked",))
+_UNASKED = FlowPlan(
+    (), (("only the project's file names this issuer, so keyfob sends nothing there without your consent"),)
+)
 
 
 def configure(parser: ArgumentParser) -> None:
     add_profile_flag(parser)
     add_json_flag(parser)
-    parser.epilog = "Asks the issuer what it offers, and logs nobody in. Without a network it explains what it can."
+    parser.epilog = "Reads the issuer's metadata, and starts no login. Without a network it shows the rest."
 
 
 def run(flags: Namespace) -> int:
@@ -82,13 +84,15 @@ def run(flags: Namespace) -> int:
         return DONE
     _print_settings(settings)
     if plan is None:
-        output.result("A login: no issuer or no client id is known")
+        output.result("Next login: no issuer or client ID is configured")
         output.detail(first_login(chosen.name))
     else:
         _print_plan(plan)
     for flow, when in refused.items():
         output.result(f"  refused before: {flow}, on {when[:10]}")
-    output.result(f"Tokens: {WORDS[place]}" if place else "Tokens: nothing is decided yet; the next login does")
+    output.result(
+        f"Tokens: {WORDS[place]}" if place else "Tokens: the place is not chosen yet; the next login chooses it"
+    )
     for reason in why:
         output.result(f"  {reason}")
     return DONE
@@ -116,15 +120,15 @@ def _plan_of(app: App) -> FlowPlan:
     """Plan as the next `keyfob login` does."""
     profile = app.profile
     if profile.is_machine:
-        return FlowPlan(("machine",), ("the program logs in as itself: this profile is a machine's",))
+        return FlowPlan(("machine",), ("this profile is a service account",))
     if profile.flow != "auto":
-        return FlowPlan((profile.flow,), (f"the settings say so: flow is {profile.flow}",))
+        return FlowPlan((profile.flow,), (f"chosen by the setting flow = {profile.flow}",))
     try:
         choice = app.plan()
     except KeyfobError as problem:
         _, here = find_browser(look_around())
-        silent = "the issuer did not answer, so what it offers is not known"
-        asked = silent if isinstance(problem, Unreachable) else "what the issuer offers could not be found out"
+        silent = "the issuer did not respond, so the flows that it supports are unknown"
+        asked = silent if isinstance(problem, Unreachable) else "the flows that the issuer supports are unknown"
         return FlowPlan((), (here, asked), problem)
     return FlowPlan(choice.flows, choice.reasons)
 
@@ -158,7 +162,9 @@ def _source(setting: Setting) -> str:
 
 
 def _print_plan(plan: FlowPlan) -> None:
-    output.result(f"A login: {', then '.join(plan.flows)}" if plan.flows else "A login: no way is known from here")
+    output.result(
+        f"Next login: {', then '.join(plan.flows)}" if plan.flows else "Next login: no flow is known to work here"
+    )
     for reason in plan.reasons:
         output.result(f"  {reason}")
     if plan.problem is not None:

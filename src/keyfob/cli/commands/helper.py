@@ -24,11 +24,13 @@ def configure(parser: ArgumentParser) -> None:
     tools = parser.add_subparsers(metavar="PROTOCOL", required=True, dest="tool")
     for name, does in PROTOCOLS.items():
         tool = tools.add_parser(name, help=does, description=sentence(does), allow_abbrev=False)
-        tool.add_argument("--profile", metavar="NAME", help="which login (KEYFOB_PROFILE, or the one that was set up)")
+        tool.add_argument(
+            "--profile", metavar="NAME", help="the login to use (default: KEYFOB_PROFILE, or that of keyfob setup)"
+        )
         for option, meaning in OPTIONS.get(name, {}).items():
             tool.add_argument(f"--{option.replace('_', '-')}", metavar=option.rpartition("_")[2].upper(), help=meaning)
-        tool.add_argument("words", nargs="*", metavar="WORD", help="what the tool says")
-    parser.epilog = "Tools call this; keyfob setup writes where they find it. It never opens a browser and never asks."
+        tool.add_argument("words", nargs="*", metavar="WORD", help="arguments of the tool")
+    parser.epilog = "Tools run this; keyfob setup configures them. It opens no browser and asks no questions."
 
 
 def run(flags: Namespace) -> int:
@@ -56,8 +58,8 @@ def _reply(flags: Namespace, call: HelperCall) -> HelperReply:
         reply = protocol.not_ours()
         if reply is None:
             where = origin_of(wanted.url) or "that address"
-            hint = f"If it is for {where} too: keyfob help docs/tools.md"
-            raise Misuse("no login is for the address that asks; no token was sent", code="other-api", hint=hint)
+            hint = f"To use it for {where} too: keyfob help docs/tools.md"
+            raise Misuse("no login is bound to this address; no token was sent", code="other-api", hint=hint)
         return reply
     if wanted.refused is not None:
         _renew(app, wanted.refused)

@@ -43,19 +43,29 @@ def configure(parser: ArgumentParser) -> None:
         "token",
         metavar="TOKEN",
         nargs="?",
-        help="a file that holds it, or - for stdin; the access token of the login if nothing is said",
+        help="a file with the token, or - for stdin (default: the access token of the login)",
     )
     parser.add_argument("--issuer", metavar="URL", help="the issuer that the API trusts")
-    parser.add_argument("--audience", metavar="API", help="the API's identifier")
-    parser.add_argument("--profile-of", choices=("auth0", "rfc9068"), default="auth0", help="how strict the API is: "
-                        "auth0 takes either form, rfc9068 insists on its own")  # fmt: skip
-    parser.add_argument("--algorithm", choices=ALGORITHMS, action="append", help="what the API allows; all, if nothing "
-                        "is said; may be said again")  # fmt: skip
-    parser.add_argument("--offline", action="store_true", help="ask nobody for the issuer's keys")
-    parser.add_argument("--ca", metavar="FILE", help="authorities to trust beside the system's, in PEM")
+    parser.add_argument("--audience", metavar="API", help="the identifier of the API")
+    parser.add_argument(
+        "--profile-of",
+        choices=("auth0", "rfc9068"),
+        default="auth0",
+        help="the token formats that the API accepts: auth0 (either format) or rfc9068 (only that)",
+    )
+    parser.add_argument(
+        "--algorithm",
+        choices=ALGORITHMS,
+        action="append",
+        help="a signature algorithm that the API accepts; repeatable (default: all)",
+    )
+    parser.add_argument("--offline", action="store_true", help="do not fetch the issuer's keys")
+    parser.add_argument(
+        "--ca", metavar="FILE", help="certificate authorities to trust in addition to the system's, in PEM"
+    )
     add_json_flag(parser)
     add_profile_flag(parser)
-    parser.epilog = "A token is never taken from the command line, where others can see it."
+    parser.epilog = "A token is never an argument, since other users can read command lines."
 
 
 def run(flags: Namespace) -> int:
@@ -102,7 +112,7 @@ def _read(flags: Namespace) -> _Given:
     words = text.decode("utf-8", "replace").split()
     token = " ".join(words[1:] if words and words[0].lower() in {"bearer", "dpop"} else words)
     if not token or len(text) > _LONGEST:
-        raise Misuse("there is no token in what was given", hint=_PIPE)
+        raise Misuse("the input contains no token", hint=_PIPE)
     return _Given(Secret(token), profile)
 
 
@@ -113,7 +123,7 @@ def _read_file(name: str) -> bytes:
             return file.read(_LONGEST + 1)
     except (OSError, ValueError):
         raise Misuse(
-            "what stands there is no file that can be read; a token is not taken from the command line", hint=_PIPE
+            "the argument is not a readable file; a token itself is not accepted as an argument", hint=_PIPE
         ) from None
 
 
@@ -158,11 +168,13 @@ def _find_keys(
     if policy.issuer == token_report.UNKNOWN or not is_readable:
         return None, None
     if flags.offline:
-        return None, Unreachable("nobody was asked, as --offline says")
+        return None, Unreachable("the keys were not fetched because of --offline")
     is_ours = policy.issuer in {flags.issuer, given.profile.issuer if given.profile else None}
     if not is_ours and not is_public(policy.issuer):
-        hint = "Add --issuer with it."
-        return None, Unreachable("an issuer in a private network is asked only if --issuer names it", hint=hint)
+        hint = "Add --issuer URL with that address."
+        return None, Unreachable(
+            "keys of an issuer in a private network are fetched only if --issuer names it", hint=hint
+        )
     try:
         return fetch_keys(policy.issuer, flags.ca or (given.profile.ca if given.profile else None)), None
     except Misuse:

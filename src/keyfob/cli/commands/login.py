@@ -35,80 +35,144 @@ _FLOWS = ("auto", "browser", "device", "paste", "machine", "password")
 _PLACES: dict[Place, tuple[str, str]] = {
     "env": ("variable", "NAME"),
     "file": ("file", "PATH"),
-    "keyring": ("item of the keyring", "SERVICE/NAME"),
+    "keyring": ("keyring item", "SERVICE/NAME"),
 }
 
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("url", nargs="?", metavar="URL", help="the same as --issuer")
-    parser.add_argument("id", nargs="?", metavar="CLIENT_ID", help="the same as --client-id; asked for if unknown")
+    parser.add_argument(
+        "id", nargs="?", metavar="CLIENT_ID", help="the same as --client-id; keyfob asks for it if it is unknown"
+    )
     add_profile_flag(parser)
     parser.add_argument(
-        "--issuer", metavar="URL", help=f"who logs you in, exactly as its metadata writes it; or {NAMES}"
+        "--issuer", metavar="URL", help=f"the authorization server, exactly as its metadata writes it; or {NAMES}"
     )
-    parser.add_argument("--client-id", metavar="ID", help="this program's, at that issuer")
+    parser.add_argument("--client-id", metavar="ID", help="the client ID at that issuer")
     parser.add_argument("--audience", metavar="API", help="the identifier of the API that the token is for")
     scopes = parser.add_mutually_exclusive_group()
-    scopes.add_argument("--scope", metavar="NAMES", action="append", help="what to ask for; may be said again")
-    scopes.add_argument("--add-scope", metavar="NAMES", action="append", help="what to ask for beside what this login "
-                        "has; may be said again")  # fmt: skip
-    parser.add_argument("--exact-scope", action="store_true", help="ask for that alone; else openid, profile, email "
-                        "and offline_access are added, as far as the issuer knows them")  # fmt: skip
-    parser.add_argument("--flow", choices=_FLOWS, help="how to log in; auto is the safest that works here")
-    parser.add_argument("--dpop", choices=DPOP, help="bind tokens to a key of this login; off, if nothing is said")
-    parser.add_argument("--acr", metavar="VALUES", help="how sure the login must be, in the issuer's words")
-    parser.add_argument("--prompt", action="append", choices=("login", "consent", "select_account"), help="by browser: "
-                        "what the issuer's pages are to ask for; some renew a login only with consent")  # fmt: skip
-    parser.add_argument("--max-age", metavar="TIME", help="how old the login may be: 0, 90s, 5m, 2h")
-    parser.add_argument("--switch-account", action="store_true", help="let another person take the place of the last")
-    parser.add_argument("--open", action="store_true", help="with a code: open its page in this machine's browser")
-    waiting = parser.add_mutually_exclusive_group()
-    waiting.add_argument("--no-wait", action="store_true", help="show a code and come back at once; then --resume")
-    waiting.add_argument("--resume", action="store_true", help="go on waiting for the person who was shown a code")
-    waiting.add_argument("--with-token", action="store_true", help="for CI: keep the access token on stdin; it is not "
-                         "renewed")  # fmt: skip
-    parser.add_argument("--clipboard", action="store_true", help="with a code: copy it, also over SSH if the terminal "
-                        "allows (OSC 52)")  # fmt: skip
-    back = parser.add_argument_group("where the browser comes back to, if the issuer compares that")
-    back.add_argument("--port", metavar="N", action="append", type=port, help="of 127.0.0.1; may be said again")
-    back.add_argument(
-        "--callback", metavar="URL", action="append", help="such as http://localhost:8484/; may be said again"
+    scopes.add_argument("--scope", metavar="NAMES", action="append", help="scopes to request; repeatable")
+    scopes.add_argument(
+        "--add-scope",
+        metavar="NAMES",
+        action="append",
+        help="scopes to request in addition to those of this login; repeatable",
     )
-    legacy = parser.add_argument_group("a password (--flow password): legacy, for servers that offer nothing else")
-    legacy.add_argument("--allow-password", action="store_true", help="let this profile take a password; asked for, or "
-                        "read from stdin: name and password, a line each")  # fmt: skip
-    legacy.add_argument("--username", metavar="NAME", help="whose password it is; only the password is asked for then, "
-                        "or read from stdin. Not kept")  # fmt: skip
-    legacy.add_argument("--realm", metavar="NAME", help="whose password it is, where a server has several directories")
-    odd = parser.add_argument_group("issuers that are not as others")
-    odd.add_argument("--ca", metavar="FILE", help="authorities to trust beside the system's, in PEM (KEYFOB_CA)")
-    odd.add_argument("--resource", metavar="URL", help="the API by its address (RFC 8707), instead of --audience")
-    odd.add_argument("--endpoint", metavar="NAME=URL", action="append", help="what the issuer's metadata lacks, "
-                     "such as device_authorization_endpoint; may be said again")  # fmt: skip
-    odd.add_argument("--assertion-audience", choices=ASSERTION_AUDIENCES, help="for whom the program's key signs; "
-                     "older issuers want the token-endpoint")  # fmt: skip
-    parser.add_argument("--store", choices=("require", "prefer", "file"), help="how tokens are kept: sealed or not at "
-                        "all, sealed if possible (the usual), or in a plain file (KEYFOB_STORE)")  # fmt: skip
+    parser.add_argument(
+        "--exact-scope",
+        action="store_true",
+        help=(
+            "request only these; otherwise openid, profile, email and offline_access are added if "
+            "the issuer supports them"
+        ),
+    )
+    parser.add_argument("--flow", choices=_FLOWS, help="how to log in; auto chooses the safest flow that works here")
+    parser.add_argument("--dpop", choices=DPOP, help="bind tokens to a key of this login (default: off)")
+    parser.add_argument(
+        "--acr", metavar="VALUES", help="authentication context classes to request, as the issuer defines them"
+    )
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        choices=("login", "consent", "select_account"),
+        help=("in the browser flow: make the issuer ask for this; some issue refresh tokens only after consent"),
+    )
+    parser.add_argument(
+        "--max-age", metavar="TIME", help="the maximum age of your last authentication at the issuer: 0, 90s, 5m, 2h"
+    )
+    parser.add_argument(
+        "--switch-account", action="store_true", help="allow another account than that of the stored login"
+    )
+    parser.add_argument(
+        "--open", action="store_true", help="in the device flow: open the page in this computer's browser"
+    )
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--no-wait", action="store_true", help="show the code and return at once; then use --resume")
+    waiting.add_argument(
+        "--resume", action="store_true", help="wait for the approval of a code that --no-wait has shown"
+    )
+    waiting.add_argument(
+        "--with-token", action="store_true", help="for CI: store the access token on stdin; it is not refreshed"
+    )
+    parser.add_argument(
+        "--clipboard",
+        action="store_true",
+        help=("in the device flow: copy the code to the clipboard, also over SSH if the terminal allows it (OSC 52)"),
+    )
+    back = parser.add_argument_group("redirect URI of the browser flow, if the issuer compares it exactly")
+    back.add_argument("--port", metavar="N", action="append", type=port, help="a port of 127.0.0.1; repeatable")
+    back.add_argument(
+        "--callback", metavar="URL", action="append", help="a whole address, such as http://localhost:8484/; repeatable"
+    )
+    legacy = parser.add_argument_group(
+        "password grant (--flow password): legacy, for servers that support nothing else"
+    )
+    legacy.add_argument(
+        "--allow-password",
+        action="store_true",
+        help=(
+            "allow the password grant for this profile; keyfob asks for user name and password, or "
+            "reads two lines from stdin"
+        ),
+    )
+    legacy.add_argument(
+        "--username",
+        metavar="NAME",
+        help="the user name; keyfob then asks for the password only, or reads one line. Not stored",
+    )
+    legacy.add_argument("--realm", metavar="NAME", help="the user directory, if the server has several")
+    odd = parser.add_argument_group("issuers with special requirements")
+    odd.add_argument(
+        "--ca", metavar="FILE", help="certificate authorities to trust in addition to the system's, in PEM (KEYFOB_CA)"
+    )
+    odd.add_argument("--resource", metavar="URL", help="the API's address (RFC 8707), instead of --audience")
+    odd.add_argument(
+        "--endpoint",
+        metavar="NAME=URL",
+        action="append",
+        help=("an endpoint that the issuer's metadata lacks, such as device_authorization_endpoint; repeatable"),
+    )
+    odd.add_argument(
+        "--assertion-audience",
+        choices=ASSERTION_AUDIENCES,
+        help="the audience of client assertions; older issuers require the token endpoint",
+    )
+    parser.add_argument(
+        "--store",
+        choices=("require", "prefer", "file"),
+        help=(
+            "how tokens are stored: encrypted or not at all, encrypted if possible (default), or in "
+            "a plain file (KEYFOB_STORE)"
+        ),
+    )
     own = parser.add_argument_group(
-        "the program's own secret or key; with --flow machine it logs in as itself"
+        "client secret or private key; with --flow machine, of a service account"
     ).add_mutually_exclusive_group()
     for source in SOURCES:
-        what = "secret" if source.kind == "secret" else "private key, PEM or JWK"
+        what = "secret" if source.kind == "secret" else "private key (PEM or JWK)"
         where, metavar = _PLACES[source.place]
         flag = f"--{source.kind}-{source.place}"
-        own.add_argument(flag, metavar=metavar, help=f"the {where} that holds the program's {what}")
-    shown = parser.add_argument_group("the program's own certificate, for issuers and APIs that ask for one (RFC 8705)")
-    shown.add_argument("--certificate", metavar="FILE", help="in PEM; it proves the program where that has no "
-                       "secret, key or identity to do so (KEYFOB_CERTIFICATE)")  # fmt: skip
-    shown.add_argument("--certificate-key", metavar="FILE", help="its private key in PEM, if that is not in the same "
-                       "file (KEYFOB_CERTIFICATE_KEY)")  # fmt: skip
-    platform = parser.add_argument_group("with --flow machine: who this program is, by the platform it runs on")
+        own.add_argument(flag, metavar=metavar, help=f"the {where} that contains the client's {what}")
+    shown = parser.add_argument_group("client certificate, for issuers and APIs that require one (RFC 8705)")
+    shown.add_argument(
+        "--certificate",
+        metavar="FILE",
+        help=(
+            "the certificate in PEM; it authenticates a client without a secret, key or identity (KEYFOB_CERTIFICATE)"
+        ),
+    )
+    shown.add_argument(
+        "--certificate-key",
+        metavar="FILE",
+        help="its private key in PEM, if not in the same file (KEYFOB_CERTIFICATE_KEY)",
+    )
+    platform = parser.add_argument_group("workload identity, with --flow machine")
     platform.add_argument("--identity", metavar="PLATFORM", help="github, gitlab:VARIABLE, google, azure, kubernetes, "
                           "file:PATH or env:VARIABLE (keyfob help docs/login.md)")  # fmt: skip
     platform.add_argument("--identity-as", choices=IDENTITY_USES, help="how the platform's token is used")
     add_json_flag(parser)
     parser.usage = "keyfob login [URL [CLIENT_ID]] [--profile NAME] [--audience API] [--scope S] [FLAG ...]"
-    parser.epilog = "Flags are kept for the next time. With --json, events are printed as they happen."
+    parser.epilog = "Settings are stored for the next login. With --json, each event is printed when it happens."
 
 
 def run(flags: Namespace) -> int:
@@ -209,7 +273,7 @@ def _pending_profile(flags: Namespace) -> Profile:
     name = name_of(flags)
     profile = PendingFiles().profile(name)
     if profile is None:
-        raise LoginRequired("no login waits to be finished here", hint=f"Run: {command('login', name)}")
+        raise LoginRequired("there is no pending login to resume", hint=f"Run: {command('login', name)}")
     return profile
 
 
@@ -222,7 +286,7 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
     max_age = None if flags.max_age is None else duration(flags.max_age, "--max-age")
     assurance = Assurance(tuple((flags.acr or "").split()), max_age, tuple(flags.prompt or ()))
     if assurance and flags.resume:
-        raise Misuse("--acr, --max-age and --prompt are said when a login is begun; leave them away with --resume")
+        raise Misuse("--acr, --max-age and --prompt belong to the start of a login; omit them with --resume")
     if flags.no_wait:
 
         def begin(notify: Callable[[Notice], None] | None) -> None:
@@ -232,7 +296,7 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
     may_replace_account = _account_switch(flags, pinned, _other_login(flags, app))
     if flags.with_token:
         if assurance:
-            raise Misuse("--acr, --max-age and --prompt are about a user's login, and --with-token makes none")
+            raise Misuse("--acr, --max-age and --prompt do not work with --with-token, since no user logs in")
         given = _given_token()
         return lambda notify: run_flow(
             app.login(app.find_world(notify)).take_token(given, may_replace_account=may_replace_account)
@@ -284,11 +348,11 @@ def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
     if before is None or (before.issuer, before.client_id) == (app.profile.issuer, app.profile.client_id):
         return None
     who = before.person or before.client_id
-    held = f"the profile {app.profile.name} holds the login of {who} at {before.issuer}"
+    held = f"the profile {app.profile.name} contains the login of {who} at {before.issuer}"
     if flags.json:
         output.result_object({"event": "replaces", "issuer": before.issuer, "client_id": before.client_id})
     elif not output.has_user():
-        output.remark(f"{held}, which this login replaces; to keep both, add --profile NAME")
+        output.remark(f"{held}, which the new login replaces; to keep both, add --profile NAME")
     elif not output.agreed(f"{held}; replace it?"):
         refuse_other(app.profile)
     return before
@@ -329,7 +393,9 @@ def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
     except KeyboardInterrupt:
         if PendingFiles().profile(profile.name) is not None:
             sys.stderr.write("\n")
-            output.remark(f"the code stays good for a while; to go on waiting, run: {_resume_command(profile.name)}")
+            output.remark(
+                f"the code is still valid for a while; to continue waiting, run: {_resume_command(profile.name)}"
+            )
         raise
     except LoginRequired as problem:
         if problem.code == "no-terminal":

@@ -35,7 +35,7 @@ class Ended:
 
 def configure(parser: ArgumentParser) -> None:
     add_profile_flag(parser)
-    parser.add_argument("--all", action="store_true", help="every profile's login")
+    parser.add_argument("--all", action="store_true", help="log out of every profile")
     add_json_flag(parser)
 
 
@@ -59,7 +59,7 @@ def run(flags: Namespace) -> int:
         else:
             print_result(ended, is_named=True)
     if len(exits) == 1 and not flags.json:
-        output.remark("nobody was logged in")
+        output.remark("there was no login")
     return max(exits)
 
 
@@ -85,7 +85,7 @@ def end(name: str, app: App | None) -> Ended:
         return Ended(name)
     except KeyboardInterrupt:
         sys.stderr.write("\n")
-        output.remark(f"{NO_LONGER_STORED}; the refresh token may still be good at the server")
+        output.remark(f"{NO_LONGER_STORED}; the refresh token may still be valid at the server")
         raise
 
 
@@ -120,7 +120,7 @@ def print_result(ended: Ended, *, is_named: bool = False) -> None:
         output.remark(f"{before}{ended.problem.message}; {NO_LONGER_STORED}")
         return
     if done is None:
-        output.remark(f"{before}nobody was logged in")
+        output.remark(f"{before}there was no login")
         return
     for place, words in enumerate(logout_words(done)):
         output.remark(words if place else f"{before}{words}")

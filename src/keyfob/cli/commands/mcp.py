@@ -1,4 +1,4 @@
-"""`keyfob mcp`: log in to remote MCP servers, and bring that login to programs that speak MCP over stdio."""
+"""`keyfob mcp`: log in to remote MCP servers, and connect programs that use MCP over stdio."""
 
 from __future__ import annotations
 
@@ -25,19 +25,22 @@ _HEADERS: Final = (("accept", f"{JSON}, text/event-stream"), ("content-type", JS
 def configure(parser: ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, does, run_verb in (
-        ("login", "find the issuer of a remote MCP server, and log in there", _log_in),
-        ("proxy", "connect stdin and stdout to a remote MCP server, with its login", _proxy),
+        ("login", "log in at the issuer of a remote MCP server", _log_in),
+        ("proxy", "connect stdin and stdout to a remote MCP server, with the login for it", _proxy),
     ):
         verb = verbs.add_parser(name, help=does, description=sentence(does), allow_abbrev=False)
-        verb.add_argument("url", metavar="URL", help="the server's address: https, or http on this machine")
+        verb.add_argument("url", metavar="URL", help="the server's address, https or http on this computer")
         add_profile_flag(verb)
         if name == "login":
             add_issuer_flags(verb)
             add_json_flag(verb)
         else:
-            verb.add_argument("--send-token", action="store_true", help="send this login's token to that address, "
-                              "though it is not known to be for it; remembered")  # fmt: skip
-            verb.set_defaults(json=True)  # stdin and stdout belong to the program: nobody is asked
+            verb.add_argument(
+                "--send-token",
+                action="store_true",
+                help="send this login's token to that address, even if it may be for another API; remembered",
+            )
+            verb.set_defaults(json=True)  # stdin and stdout belong to the program, so no question is asked
         verb.set_defaults(run_verb=run_verb, login_verb=("mcp", "login"))
 
 
@@ -45,14 +48,16 @@ def run(flags: Namespace) -> int:
     if not origin_of(flags.url):
         raise Misuse("that is not a web address", hint="It looks like https://mcp.example.com/mcp")
     if not is_safe(flags.url):
-        raise Misuse("a token is not sent over plain http beyond this machine", hint="Use the server's https address.")
+        raise Misuse("a token is not sent to another computer over plain http", hint="Use the server's https address.")
     return cast(int, flags.run_verb(flags))
 
 
 def _log_in(flags: Namespace) -> int:
     answer = unauthenticated_client(flags).call(Request("POST", flags.url, _HEADERS, _PING), lambda _: None)
     if answer.status != _UNAUTHORIZED:
-        raise Refused(f"this server asks for no login: it answered {answer.status}", hint="Connect to it as it is.")
+        raise Refused(
+            f"this server requires no login: it responded with status {answer.status}", hint="Connect to it directly."
+        )
     app = log_in_at(flags, flags.url, answer)
     remember(flags, app, flags.url)
     stored = app.session().stored()

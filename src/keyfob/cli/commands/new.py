@@ -26,7 +26,7 @@ _PASSWORD_FILE: Final = "sam.password"
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="the program's name, as its users will type it")
+    parser.add_argument("name", metavar="NAME", help="the name of the program, as its users type it")
     parser.add_argument("--framework", choices=FRAMEWORKS, default="argparse", help="its command-line framework")
 
 
@@ -34,18 +34,18 @@ def run(flags: Namespace) -> int:
     name: str = flags.name
     folder = Path(name)
     if not _NAME.match(name) or len(name) > _LONGEST or name == "keyfob":
-        raise Misuse("a program's name has small letters, digits and dashes, and begins with a letter")
+        raise Misuse("a program's name consists of lower-case letters, digits and dashes, and starts with a letter")
     if _module(name) in {"tests", *FRAMEWORKS, *sys.stdlib_module_names}:
-        raise Misuse("that name belongs to another package", hint="Take another name.")
+        raise Misuse("another package has this name", hint="Choose another name.")
     if folder.exists():
-        raise Misuse(f"{folder} is there already", hint="Take another name or go to another folder.")
+        raise Misuse(f"{folder} already exists", hint="Choose another name, or run this in another folder.")
     for place, text in project(name, flags.framework).items():
         path = folder / place
         _make(path.parent)
         write_text(path, text)
     write_text(folder / _PASSWORD_FILE, f"{secrets.token_urlsafe(_PASSWORD_BYTES)}\n", is_private=True)
     write_text(folder / ".gitignore", f"{_PASSWORD_FILE}\n")
-    output.remark(f"{folder} is ready; it has a README")
+    output.remark(f"{folder} is ready; see its README")
     for line in (
         f"cd {folder}",
         "python -m pip install -e '.[dev]'",
@@ -95,11 +95,11 @@ def _source() -> Path:
     for folder in (here[2] / "examples", here[4] / "examples"):  # in the wheel, or beside the source
         if (folder / _EXAMPLE).is_dir():
             return folder / _EXAMPLE
-    raise Misuse("this keyfob was installed without its examples", hint="Run: pip install --force-reinstall keyfob")
+    raise Misuse("this installation of keyfob lacks the examples", hint="Run: pip install --force-reinstall keyfob")
 
 
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise Misuse(f"{folder} cannot be made: {problem.strerror}") from None
+        raise Misuse(f"{folder} cannot be created: {problem.strerror}") from None

@@ -23,10 +23,10 @@ from keyfob.run import run as blocking
 def configure(parser: ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, does, run_verb in (
-        ("list", "name each profile, and how its login stands", _list),
-        ("show", "all settings of one; no secret is among them", _show),
-        ("use", "the one to take when nobody says which", _use),
-        ("remove", "end its login, and forget it and its settings", _remove),
+        ("list", "list all profiles with the state of their logins", _list),
+        ("show", "show all settings of a profile, without secrets", _show),
+        ("use", "use this profile by default", _use),
+        ("remove", "end the login, and delete it and its settings", _remove),
     ):
         verb = verbs.add_parser(name, help=does, description=sentence(does), allow_abbrev=False)
         if name != "list":
@@ -49,7 +49,7 @@ def _list(flags: Namespace) -> int:
                                   "name": login.who or None, "state": login.state})  # fmt: skip
         rows.append(("*" if is_in_use else " ", login.name, login.state, login.issuer, login.who))
     if not flags.json:
-        for line in output.columns(rows) if rows else ["there is none yet; the first keyfob login makes one"]:
+        for line in output.columns(rows) if rows else ["there is no profile yet; keyfob login creates one"]:
             output.result(line)
     return DONE
 
@@ -57,7 +57,7 @@ def _list(flags: Namespace) -> int:
 def _show(flags: Namespace) -> int:
     profile = ProfileFiles().load(_known(flags.name))
     if profile is None:
-        raise LoginRequired("only a login is left of that profile, and no settings", hint="Run: keyfob status --all")
+        raise LoginRequired("this profile has a login but no settings", hint="Run: keyfob status --all")
     stored = cast("dict[str, object]", json.loads(profile.write()))
     if flags.json:
         output.result_object({"profile": flags.name, **stored})
@@ -77,9 +77,9 @@ def _use(flags: Namespace) -> int:
     setting = now.settings["profile"]
     if flags.json:
         output.result_object({"profile": name, "in_use": now.name})
-    output.remark(f"{name} is meant from now on, if nobody says which")
+    output.remark(f"commands without --profile now use {name}")
     if now.name != name:
-        output.remark(f"but here {setting.where} says {now.name}")
+        output.remark(f"but in this folder or shell, {setting.where} selects {now.name}")
     return DONE
 
 
@@ -98,7 +98,7 @@ def _remove(flags: Namespace) -> int:
         output.result_object({"profile": name, **members(ended.done)})
     else:
         print_result(ended)
-        output.remark(f"the profile {name} is no more")
+        output.remark(f"the profile {name} was removed")
     return ended.exit
 
 

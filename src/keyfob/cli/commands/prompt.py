@@ -31,7 +31,7 @@ _RETRY: Final = timedelta(minutes=1)  # a vault that cannot be opened is tried a
 
 
 class PromptLine(NamedTuple):
-    """What the prompt shows, until when, and what it shows then."""
+    """The text of the prompt: `now`, until the time `until`, and `then` afterwards."""
 
     now: str
     then: str = ""
@@ -39,7 +39,7 @@ class PromptLine(NamedTuple):
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.epilog = "Prints nothing where nobody is logged in, unless the project's .keyfob.toml says who should be."
+    parser.epilog = "Prints nothing if there is no login, unless the project's .keyfob.toml requires an account."
 
 
 def run(flags: Namespace) -> int:

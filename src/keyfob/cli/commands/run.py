@@ -24,25 +24,30 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 def configure(parser: ArgumentParser) -> None:
     add_profile_flag(parser)
-    parser.add_argument("--min-ttl", metavar="TIME", help="how long the token must live; else nothing is started")
+    parser.add_argument(
+        "--min-ttl",
+        metavar="TIME",
+        help="require a token that is valid for this long; otherwise the program is not started",
+    )
     parser.add_argument("--as", dest="variable", metavar="NAME", default=_DEFAULT,
-                        help=f"the variable that holds the token ({_DEFAULT})")  # fmt: skip
-    parser.add_argument("command", nargs=REMAINDER, metavar="-- CMD ...", help="the program, and its own words")
+                        help=f"the environment variable for the token (default: {_DEFAULT})")  # fmt: skip
+    parser.add_argument("command", nargs=REMAINDER, metavar="-- CMD ...", help="the program and its arguments")
     parser.epilog = (
-        "The program takes keyfob's place: signals reach it, and its exit code is the answer. The token is never "
-        "among its words, where everybody could read it; it is not renewed while the program runs."
+        "The program replaces the keyfob process: it receives signals, and its exit code is the "
+        "result. The token is never an argument, which other users could read. It is not "
+        "refreshed while the program runs."
     )
 
 
 def run(flags: Namespace) -> int:
     words: list[str] = flags.command[1:] if flags.command[:1] == ["--"] else flags.command
     if not words:
-        raise Misuse("there is no program to start", hint="Run: keyfob run -- CMD ...")
+        raise Misuse("no program was given", hint="Run: keyfob run -- CMD ...")
     if not _NAME.fullmatch(flags.variable):
-        raise Misuse("a variable's name has letters, digits and underscores")
+        raise Misuse("a variable's name consists of letters, digits and underscores")
     program = find_program(words[0])
     if program is None:
-        raise Misuse("there is no such program to start")
+        raise Misuse("the program was not found")
     token = _token(flags)
     environment = {**os.environ, flags.variable: token}
     sys.stdout.flush()
@@ -61,7 +66,7 @@ def run(flags: Namespace) -> int:
 def find_program(word: str, platform: str = sys.platform) -> str | None:
     """Return the path of a program, or None. On Windows too, the current folder is not searched unless it is named.
 
-    `shutil.which` looks there first, and a folder that came from somebody else may hold another `git.exe`.
+    `shutil.which` looks there first, and the current folder may contain another person's `git.exe`.
     """
     if platform != "win32" or "/" in word or "\\" in word or ":" in word:
         return shutil.which(word)
@@ -87,10 +92,14 @@ def _token(flags: Namespace) -> str:
     left = stored.expires_at - stored.skew - datetime.now(UTC)
     if left < min_ttl:
         raise Refused(
-            f"the token would live for {output.span(max(left, timedelta()))}, and {output.span(min_ttl)} are needed; "
-            "nothing was started",
+            (
+                f"the token would be valid for {output.span(max(left, timedelta()))} only, not for "
+                f"{output.span(min_ttl)}; the program was not started"
+            ),
             code="session-too-short",
-            hint="Let the program ask keyfob token when it needs one, or have tokens live longer at the issuer.",
+            hint=(
+                "Let the program run keyfob token when it needs a token, or increase the token lifetime at the issuer."
+            ),
         )
     return token
 
@@ -103,9 +112,9 @@ def check_usable_elsewhere(stored: StoredLogin) -> None:
     """
     if stored.token_type == "DPoP":
         raise Refused(
-            "this login's token works only with proofs of its key (DPoP), which another program cannot make",
+            "this login's token is bound to a key of keyfob (DPoP), so another program cannot use it",
             code="token-bound",
-            hint="Use keyfob call, or log in to another profile with --dpop off",
+            hint="Use keyfob call, or log in under another profile with --dpop off",
         )
     if stored.certificate is not None:  # not refused: the program may read the same certificate file
         output.remark(output.CERTIFICATE_NEEDED)

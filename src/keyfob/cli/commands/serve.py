@@ -12,35 +12,77 @@ from keyfob.cli.tenant.folder import add_database_flag
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "file", nargs="?", type=Path, metavar="TENANT.toml", help="apply this first; else what was applied before"
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="TENANT.toml",
+        help="apply this tenant.toml first (default: the settings that were applied before)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=port, default=8790, help="port to listen on; 0 for any free one (default: 8790)")
-    parser.add_argument("--workers", type=workers, default=1, metavar="N", help="processes that share the port, or "
-                        "`cores` for one on each core (default: 1)")  # fmt: skip
-    parser.add_argument("--tls", action="store_true", help="https, with certificates that are made for this machine")
-    parser.add_argument("--mtls-port", type=port, metavar="PORT", help="with --tls: another port, where programs are "
-                        "asked for their certificates (RFC 8705); 0 for any free one")  # fmt: skip
-    parser.add_argument("--client-ca", type=Path, metavar="FILE", help="with --mtls-port: authorities, in PEM, whose "
-                        "certificates prove a program by its name")  # fmt: skip
-    parser.add_argument("--metrics-port", type=port_and_host, metavar="[HOST:]PORT", help="Prometheus metrics, on a "
-                        "port of their own (host: 127.0.0.1)")  # fmt: skip
-    parser.add_argument("--dev", action="store_true", help="for development, never for people's logins: "
-                        "e-mails are files in the data folder's outbox, and unsafe settings are allowed")  # fmt: skip
-    parser.add_argument("--smtp", metavar="URL", help="mail server for codes: smtp://USER@HOST:587 (STARTTLS), or "
-                        "smtps://USER@HOST:465")  # fmt: skip
-    parser.add_argument("--smtp-password", type=Path, metavar="FILE", help="where the mail server's password is "
-                        "(default: the variable KEYFOB_SMTP_PASSWORD)")  # fmt: skip
-    parser.add_argument("--mail-from", metavar="ADDRESS", help="who e-mails are from, such as 'Example "
-                        "<no-reply@example.com>' (default: USER)")  # fmt: skip
+    parser.add_argument(
+        "--workers",
+        type=workers,
+        default=1,
+        metavar="N",
+        help="processes that share the port, or `cores` for one per core (default: 1)",
+    )
+    parser.add_argument(
+        "--tls", action="store_true", help="serve https, with certificates that are generated for this computer"
+    )
+    parser.add_argument(
+        "--mtls-port",
+        type=port,
+        metavar="PORT",
+        help=("with --tls: another port, which accepts client certificates (RFC 8705); 0 for any free one"),
+    )
+    parser.add_argument(
+        "--client-ca",
+        type=Path,
+        metavar="FILE",
+        help="with --mtls-port: authorities, in PEM, that issue client certificates",
+    )
+    parser.add_argument(
+        "--metrics-port",
+        type=port_and_host,
+        metavar="[HOST:]PORT",
+        help="serve Prometheus metrics on a separate port (default host: 127.0.0.1)",
+    )
+    parser.add_argument(
+        "--dev",
+        action="store_true",
+        help=("for development only: write e-mails to files in the data folder's outbox, and allow unsafe settings"),
+    )
+    parser.add_argument(
+        "--smtp", metavar="URL", help="mail server: smtp://USER@HOST:587 (STARTTLS), or smtps://USER@HOST:465"
+    )
+    parser.add_argument(
+        "--smtp-password",
+        type=Path,
+        metavar="FILE",
+        help="a file with the mail server's password (default: the variable KEYFOB_SMTP_PASSWORD)",
+    )
+    parser.add_argument(
+        "--mail-from",
+        metavar="ADDRESS",
+        help="sender of e-mails, such as 'Example <no-reply@example.com>' (default: USER)",
+    )
     parser.add_argument("--data", type=Path, help="folder for keys and data (default: the platform's)")
     add_master_key_flag(parser)
     add_database_flag(parser)
-    parser.add_argument("--audit", default="", metavar="FILE|-|table|off", help="where each login and refusal is "
-                        "noted, as JSON (default: audit.jsonl in the data folder, with PostgreSQL table; - is standard "
-                        "output)")  # fmt: skip
     parser.add_argument(
-        "--wire", choices=("auth0", "rfc"), help="whose statuses and texts (default: as registered, or auth0)"
+        "--audit",
+        default="",
+        metavar="FILE|-|table|off",
+        help=(
+            "the audit log: FILE, table, - for standard output, or off (default: audit.jsonl in the "
+            "data folder; table with PostgreSQL)"
+        ),
+    )
+    parser.add_argument(
+        "--wire",
+        choices=("auth0", "rfc"),
+        help="the dialect of statuses and error texts (default: that of the settings, or auth0)",
     )
 
 

@@ -40,7 +40,7 @@ _WHAT: Final = {
     "pip": "the index",
     "npm": "the registry",
     "pnpm": "the registry",
-    "bazel": "the remote cache or the mirror",
+    "bazel": "the address of the remote cache or mirror",
 }
 
 
@@ -61,18 +61,19 @@ def configure(parser: ArgumentParser) -> None:
     for name, (does, _) in PLANS.items():
         tool = tools.add_parser(name, help=does, description=sentence(does), allow_abbrev=False)
         if name == "aws":
-            tool.add_argument("--role-arn", metavar="ARN", help="the role to assume by web identity")
-            tool.add_argument("--name", metavar="NAME", help="the name of AWS' profile (keyfob)")
-            tool.add_argument("--session-name", metavar="NAME", help="the session's name in AWS' logs (keyfob)")
-            tool.add_argument("--sts", metavar="URL", dest="url", default=STS, help=f"the address of STS ({STS})")
+            tool.add_argument("--role-arn", metavar="ARN", help="the role to assume with web identity")
+            tool.add_argument("--name", metavar="NAME", help="the name of the AWS profile (default: keyfob)")
+            tool.add_argument("--session-name", metavar="NAME", help="the session name in AWS logs (default: keyfob)")
+            tool.add_argument(
+                "--sts", metavar="URL", dest="url", default=STS, help=f"the address of STS (default: {STS})"
+            )
         else:
             tool.add_argument("url", metavar="URL", help=_WHAT[name])
         add_profile_flag(tool)
-        tool.add_argument("--remove", action="store_true", help="take back what keyfob setup has written")
-        tool.add_argument("--dry-run", action="store_true", help="show it, and change nothing")
+        tool.add_argument("--remove", action="store_true", help="remove what keyfob setup has written")
+        tool.add_argument("--dry-run", action="store_true", help="show the changes, and change nothing")
     parser.epilog = (
-        "The token of the login is given to this tool for this address only. Only lines of keyfob change in the files "
-        "of the tool."
+        "The tool gets the login's token for this address only. keyfob changes only its own lines in the tool's files."
     )
 
 
@@ -109,7 +110,7 @@ def _add(flags: Namespace, plan: SetupPlan, url: str, name: str) -> int:
     is_installed = any(change.is_for_reader for change in settings)
     written = [change for change in changes if change.is_for_reader and change.after is not None]
     left = [change for change in settings if change.after is None or not is_installed]
-    output.remark(f"{flags.tool} gets the token of the login {name} at {profile.issuer}, for {origin} only")
+    output.remark(f"{flags.tool} now gets the token of the login {name} at {profile.issuer}, for {origin} only")
     for change in written:
         if change.after != change.before:
             _show(change, "add to")
@@ -141,14 +142,14 @@ def _remove(flags: Namespace, plan: SetupPlan, url: str) -> int:
     is_used = flags.tool == "aws" and any("# keyfob: begin aws " in (change.after or "") for change in changes)
     was_bound = not is_used and ToolFile().remove(plan.helper, origin_of(url))
     if not was_bound and all(change.after == change.before for change in changes):
-        output.remark("there was nothing of keyfob to take back")
+        output.remark("there was nothing to remove")
     return DONE
 
 
 def _finish(tool: str, plan: SetupPlan, *, is_installed: bool) -> None:
     """Print what is left to do, if anything, and a command to try."""
     if tool == "docker" and shutil.which(_DOCKER) is None:
-        output.remark(f"docker looks for {_DOCKER} on the PATH, where it is not: it is beside keyfob")
+        output.remark(f"docker does not find {_DOCKER}: add the folder of keyfob to the PATH")
     if tool == "pip":
         _check_keyring(plan)
     if plan.then:
@@ -161,9 +162,9 @@ def _check_keyring(plan: SetupPlan) -> None:
     found = shutil.which("keyring")
     made = next((file.path for file in plan.files if isinstance(file.edit, LauncherFile)), None)
     if found is None and made is not None:
-        output.remark(f"pip looks for the command keyring on the PATH: add {made.parent} to it")
+        output.remark(f"pip does not find the command keyring: add {made.parent} to the PATH")
     elif found is not None and not LauncherFile.is_own(Path(found)):
-        output.remark(f"{found} is the command that pip asks; keyfob help docs/tools.md says what to do")
+        output.remark(f"pip uses {found}, which is another installation; see keyfob help docs/tools.md")
 
 
 def _show(change: _Change, verb: str) -> None:

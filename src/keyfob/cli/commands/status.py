@@ -74,7 +74,9 @@ class Report:
 
 def configure(parser: ArgumentParser) -> None:
     add_profile_flag(parser)
-    parser.add_argument("--online", action="store_true", help="ask the issuer, by a refresh or for the person's name")
+    parser.add_argument(
+        "--online", action="store_true", help="ask the issuer, by a refresh or by a request for the user's profile"
+    )
     parser.add_argument("--all", action="store_true", help="every profile")
     add_json_flag(parser)
 
@@ -85,7 +87,7 @@ def run(flags: Namespace) -> int:
     else:
         reports = [_chosen_report(flags)]
     if not reports:
-        output.remark("there is no profile yet; the first keyfob login makes one")
+        output.remark("there is no profile yet; keyfob login creates one")
     for report in reports:
         if flags.json:
             output.result_object(_members(report))
@@ -177,7 +179,7 @@ def _ask_userinfo(report: Report, app: App) -> Report:
         return report
     answer = app.session().send(Request("GET", address))
     if answer.status == 401:  # 403 says that the token is not for this endpoint (RFC 6750 §3.1)
-        problem = Refused("the issuer does not know the access token any more")
+        problem = Refused("the issuer no longer accepts the access token")
         return replace(report, status=NOT_LOGGED_IN, was_asked=True, problem=problem)
     if answer.status != _OK or report.stored.subject is None:
         return report  # without an ID token there is no subject to compare with
@@ -207,7 +209,7 @@ def _print(report: Report) -> None:
         if line:
             output.result(f"  {line}")
     if report.waits:
-        output.remark("a login waits for approval, and can be finished")
+        output.remark("a login waits for its approval")
         output.detail(f"Run: {command('login', report.name)} --resume")
     if report.problem is not None:
         output.failure(report.problem, as_json=False)
@@ -222,7 +224,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         return []
     facts = [
         *status_facts(report.stored, report.status),
-        ("kept", _place(report)),
+        ("stored", _place(report)),
         ("asked", "the issuer, just now" if report.was_asked else None),
         ("pinned", _pinned(report)),
     ]
@@ -239,4 +241,4 @@ def _pinned(report: Report) -> str | None:
     """Return what a project's file names, and which file that is."""
     if not report.pinned:
         return None
-    return f"{', '.join(report.pinned)}, by {next(iter(report.pinned.values())).where}"
+    return f"{', '.join(report.pinned)}, set by {next(iter(report.pinned.values())).where}"

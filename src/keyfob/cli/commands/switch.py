@@ -14,7 +14,9 @@ from keyfob.errors import LoginRequired, Misuse
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("login", nargs="?", metavar="NAME", help="a profile, a person or an issuer; else you are asked")
+    parser.add_argument(
+        "login", nargs="?", metavar="NAME", help="a profile, a user or an issuer; without it, keyfob asks"
+    )
     add_json_flag(parser)
 
 
@@ -31,7 +33,7 @@ def run(flags: Namespace) -> int:
     else:
         output.remark(f"{chosen.name} is used from now on: {_words(chosen)}")
     if now.name != chosen.name:
-        output.remark(f"but here {now.settings['profile'].where} says {now.name}")
+        output.remark(f"but in this folder or shell, {now.settings['profile'].where} selects {now.name}")
     return DONE
 
 
@@ -43,17 +45,20 @@ def _ask(logins: Sequence[KnownLogin]) -> KnownLogin:
     """
     if not output.has_user():
         names = ", ".join(login.name for login in logins)
-        raise Misuse("nobody is here to be asked which login", hint=f"Run: keyfob switch NAME. There are: {names}")
+        raise Misuse(
+            "there is no terminal to ask which login to use",
+            hint=f"Run: keyfob switch NAME, where NAME is one of: {names}",
+        )
     rows = [("*" if login.is_in_use else " ", str(number), login.name, login.who, login.issuer, login.state)
             for number, login in enumerate(logins, 1)]  # fmt: skip
     for line in output.columns(rows):
         output.detail(line)
     in_use = next((login.name for login in logins if login.is_in_use), "")
-    said = output.asked("which login? its number or its name", in_use)
+    said = output.asked("which login? enter its number or name", in_use)
     if said.isascii() and said.isdigit() and 0 < int(said) <= len(logins):
         return logins[int(said) - 1]
     return find_login(logins, said)
 
 
 def _words(login: KnownLogin) -> str:
-    return " at ".join(filter(None, [login.who or "nobody is logged in", login.issuer]))
+    return " at ".join(filter(None, [login.who or "not logged in", login.issuer]))

@@ -19,38 +19,42 @@ class Verb(NamedTuple):
 
 
 FILE: Final = (
-    Verb("init", "write a tenant.toml to begin with", file.configure_init, file.init),
+    Verb("init", "write a tenant.toml to start with", file.configure_init, file.init),
     Verb("schema", "print the JSON Schema of tenant.toml, for editors", file.configure_schema, file.schema),
-    Verb("check", "look for mistakes in a tenant.toml", file.configure_check, file.check),
-    Verb("apply", "show what a tenant.toml changes, and change it", file.configure_apply, file.apply),
-    Verb("export", "print a tenant.toml that would make the tenant again", file.configure_export, file.export),
-    Verb("import", "make a tenant.toml of an Auth0 tenant's export", file.configure_import, file.import_auth0),
+    Verb("check", "check a tenant.toml for mistakes", file.configure_check, file.check),
+    Verb("apply", "show the changes of a tenant.toml, and apply them", file.configure_apply, file.apply),
+    Verb("export", "print the current settings as a tenant.toml", file.configure_export, file.export),
+    Verb("import", "convert the export of an Auth0 tenant to a tenant.toml", file.configure_import, file.import_auth0),
 )
 OPERATION: Final = (
-    Verb("log", "who logged in, who could not, and what was changed", log.configure, log.log),
-    Verb("backup", "copy all data into one file, while the tenant runs", backup.configure_backup, backup.backup),
-    Verb("restore", "make a tenant of a backup, in an empty folder", backup.configure_restore, backup.restore),
+    Verb("log", "show the audit log: logins, refusals and changes", log.configure, log.log),
+    Verb("backup", "copy all data into one file while the tenant runs", backup.configure_backup, backup.backup),
+    Verb("restore", "restore a backup into an empty folder", backup.configure_restore, backup.restore),
 )
 PEOPLE: Final = (
     Verb("list", "name everybody", people.configure_list, people.list_all),
-    Verb("show", "all about one", people.configure_one, people.show),
+    Verb("show", "show one in full", people.configure_one, people.show),
     Verb("add", "one more", people.configure_add, people.add),
-    Verb("remove", "one less, and all that is theirs", people.configure_remove, people.remove),
-    Verb("block", "keep somebody out, and log them out everywhere", people.configure_one, people.block),
-    Verb("unblock", "let them in again", people.configure_one, people.unblock),
-    Verb("password", "set a new one, and log them out everywhere", people.configure_password, people.password),
+    Verb("remove", "remove one and its data", people.configure_remove, people.remove),
+    Verb("block", "block a user, and end all their logins", people.configure_one, people.block),
+    Verb("unblock", "unblock a user", people.configure_one, people.unblock),
+    Verb("password", "set a new password, and end all logins of the user", people.configure_password, people.password),
 )
 
 KEYS: Final = (
-    Verb("list", "name each, with its stage and times", keys.configure_list, keys.list_all),
-    Verb("rotate", "announce the next ones, which sign a day later", keys.configure_rotate, keys.rotate),
-    Verb("revoke", "remove one that others may have, and refuse its tokens", keys.configure_revoke, keys.revoke),
-    Verb("rehearse", "show when a rotation would do what, and change nothing", keys.configure_rehearse, keys.rehearse),
-    Verb("rewrap", "change the master key, and encrypt anew what it protects", keys.configure_rewrap, keys.rewrap),
+    Verb("list", "list the keys with their stages and times", keys.configure_list, keys.list_all),
+    Verb("rotate", "announce the next keys, which sign a day later", keys.configure_rotate, keys.rotate),
+    Verb("revoke", "revoke a stolen key: remove it, and refuse its tokens", keys.configure_revoke, keys.revoke),
+    Verb(
+        "rehearse", "show the steps and times of a rotation, and change nothing", keys.configure_rehearse, keys.rehearse
+    ),
+    Verb(
+        "rewrap", "change the master key, and encrypt everything with the new one", keys.configure_rewrap, keys.rewrap
+    ),
 )
 LOGINS: Final = (
-    Verb("list", "who is logged in, where and since when", logins.configure_list, logins.list_all),
-    Verb("end", "end one, or all of a user or an application", logins.configure_end, logins.end),
+    Verb("list", "list the logins, with user, place and time", logins.configure_list, logins.list_all),
+    Verb("end", "end a login, or all logins of a user or an application", logins.configure_end, logins.end),
 )
 
 
@@ -58,12 +62,10 @@ def configure(parser: ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for verb in (*FILE, *OPERATION):
         _add(verbs.add_parser(verb.name, help=verb.does, allow_abbrev=False), verb)
-    family = verbs.add_parser("users", help="who may log in", allow_abbrev=False)
+    family = verbs.add_parser("users", help="the users", allow_abbrev=False)
     _add_family(family, PEOPLE)
-    _add_family(verbs.add_parser("logins", help="who is logged in", allow_abbrev=False), LOGINS)
-    _add_family(
-        verbs.add_parser("keys", help="what signs tokens, and what protects the data", allow_abbrev=False), KEYS
-    )
+    _add_family(verbs.add_parser("logins", help="the logins", allow_abbrev=False), LOGINS)
+    _add_family(verbs.add_parser("keys", help="the signing keys and the master key", allow_abbrev=False), KEYS)
     for name, kind in programs.FAMILIES.items():
         family = verbs.add_parser(name, help=f"list, show, add, remove: {kind.array}", allow_abbrev=False)
         _add_family(family, _verbs_of(kind))
@@ -78,7 +80,10 @@ def _verbs_of(kind: programs.RegistrationKind) -> tuple[Verb, ...]:
     return (
         Verb("list", "name each", programs.configure_list, partial(programs.list_all, family=kind)),
         Verb(
-            "show", "all about one", partial(programs.configure_show, family=kind), partial(programs.show, family=kind)
+            "show",
+            "show one in full",
+            partial(programs.configure_show, family=kind),
+            partial(programs.show, family=kind),
         ),
         Verb("add", "one more", partial(programs.configure_add, family=kind), partial(programs.add, family=kind)),
         Verb(

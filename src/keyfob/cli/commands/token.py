@@ -17,10 +17,10 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--min-ttl",
         metavar="TIME",
-        help="how long it must still live: 90s, 5m, 2h (default 1m, or a quarter of a life shorter than 4m)",
+        help="the minimum remaining validity: 90s, 5m, 2h (default: 1m, or a quarter of a lifetime below 4m)",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--header", action="store_true", help="print the header that carries it, Authorization")
+    form.add_argument("--header", action="store_true", help="print the whole Authorization header")
     form.add_argument("--json", action="store_true", help="for programs: one JSON object")
 
 
@@ -34,13 +34,15 @@ def run(flags: Namespace) -> int:
     if stored.expires_at is not None:
         left = stored.expires_at - stored.skew - datetime.now(UTC)
         if left < (stored.renewal_window if min_ttl is None else min_ttl):
-            output.remark(f"this token lives for {output.span(left)} only; no longer one could be had")
+            output.remark(
+                f"this token is valid for {output.span(left)} only; the issuer issued none that is valid for longer"
+            )
     if stored.token_type == "DPoP" and flags.header:
-        hint = "Use keyfob call, or log in to another profile with --dpop off"
-        raise Refused("this token works only with proofs of its key, and no header does that", code="token-bound",
+        hint = "Use keyfob call, or log in under another profile with --dpop off"
+        raise Refused("this token is bound to a key (DPoP), so a header alone does not work", code="token-bound",
                       hint=hint)  # fmt: skip
     if stored.token_type == "DPoP":
-        output.remark("this token works only with proofs of this login's key (DPoP); keyfob call makes them")
+        output.remark("this token is bound to a key of this login (DPoP); use it with keyfob call")
     if stored.certificate is not None:
         output.remark(output.CERTIFICATE_NEEDED)
     if flags.json:

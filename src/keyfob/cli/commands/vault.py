@@ -20,17 +20,18 @@ _SWITCH = {"on": True, "off": False}
 def configure(parser: ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
     for name, does, choices, metavar in (
-        ("status", "where tokens are kept, and what each place answers", (), ""),
-        ("move", "keep them elsewhere from now on", PLACES, "PLACE"),
-        ("quick", "whether a valid token may lie outside the vault", tuple(_SWITCH), "on|off"),
+        ("status", "show where tokens are stored, and which places work here", (), ""),
+        ("move", "store tokens elsewhere from now on", PLACES, "PLACE"),
+        ("quick", "whether a valid access token may be stored outside the vault", tuple(_SWITCH), "on|off"),
     ):
         verb = verbs.add_parser(name, help=does, description=sentence(does), allow_abbrev=False)
         if choices:
             verb.add_argument("word", choices=choices, metavar=metavar, help=", ".join(choices))
         add_json_flag(verb)
     parser.epilog = (
-        "A login that is sealed is of no use to whoever copies the file. The quick file holds an access token that is "
-        "valid anyway, so that keyfob token answers at once; with quick off there is no token in it."
+        "An encrypted login is useless to a thief who copies the file. The quick file contains "
+        "an access token while it is valid, which makes keyfob token fast; with quick off it "
+        "contains no token."
     )
 
 
@@ -40,14 +41,14 @@ def run(flags: Namespace) -> int:
     match flags.verb:
         case "move":
             if flags.word is None or not is_place(flags.word):
-                raise Misuse("there is no such place for a key", hint=f"Say one of: {', '.join(PLACES)}")
+                raise Misuse("the key cannot be stored there: unknown place", hint=f"Use one of: {', '.join(PLACES)}")
             seals.move(flags.word, vault.rewrite)
             for problem in vault.passed:
                 output.remark(problem.message)
-            output.remark(f"tokens are kept {WORDS[flags.word]}")
+            output.remark(f"tokens are stored {WORDS[flags.word]}")
         case "quick":
             if flags.word not in _SWITCH:
-                raise Misuse("the quick file is on or off", hint="Run: keyfob vault quick off")
+                raise Misuse("the quick file is either on or off", hint="Run: keyfob vault quick off")
             seals.set_quick(is_quick=_SWITCH[flags.word])
             for entry in vault.entries():
                 blocking(vault.remove_quick(entry))
@@ -78,10 +79,14 @@ def _print_status(vault: FileVault, seals: Seals, *, as_json: bool) -> None:
         places = [{"place": place, "code": code, "message": text} for place, code, text in answers]
         output.result_object(_members(vault, note) | {"places": places})
         return
-    stored = f"tokens are kept {WORDS[note.place]}" if note.place else "nothing is decided yet; the next login does"
+    stored = (
+        f"tokens are stored {WORDS[note.place]}"
+        if note.place
+        else "the place is not chosen yet; the next login chooses it"
+    )
     output.result(stored)
     if note.before:
-        output.result(f"a move from {note.before} was stopped half-way; keyfob vault move {note.place} ends it")
+        output.result(f"a move from {note.before} was interrupted; finish it with: keyfob vault move {note.place}")
     rows = [("folder", str(vault.folder)), ("quick file", "on" if note.is_quick else "off")]
     rows += [(f"login {name}", "sealed" if vault.is_sealed(name) else "plain") for name in vault.entries()]
     rows += [(place, text) for place, _, text in answers]

@@ -16,7 +16,7 @@ from keyfob.errors import Misuse
 def configure_backup(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a new file")
     parser.add_argument(
-        "--with-key", action="store_true", help="with the master key too: who has the file can then forge tokens"
+        "--with-key", action="store_true", help="include the master key: anybody with the file can then forge tokens"
     )
     folder.add_data_flag(parser)
     add_json_flag(parser)
@@ -37,12 +37,14 @@ def backup(flags: Namespace) -> int:
     output.remark(f"wrote {flags.file}, {manifest.bytes} bytes of database")
     if not flags.with_key:
         master = find_master_key(place, flags.master_key, creates=False)
-        output.detail(f"The master key is not in it. Keep {master.where} elsewhere too: both are needed.")
+        output.detail(
+            f"It does not contain the master key. Keep a copy of {master.where} elsewhere too: a restore needs both."
+        )
     return DONE
 
 
 def configure_restore(parser: ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="what `keyfob tenant backup` wrote")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a file from `keyfob tenant backup`")
     folder.add_data_flag(parser)
     add_json_flag(parser)
 
@@ -68,6 +70,6 @@ def _folder_of(flags: Namespace) -> Path:
         Misuse: The data is in PostgreSQL.
     """
     if folder.database_of(flags):
-        hint = "Use pg_dump and pg_restore, or its continuous archiving: keyfob help docs/operations.md"
-        raise Misuse("the data is in PostgreSQL, which makes its own backups", hint=hint)
+        hint = "Use pg_dump and pg_restore, or continuous archiving: keyfob help docs/operations.md"
+        raise Misuse("the data is in PostgreSQL, which has its own backup tools", hint=hint)
     return folder.folder_of(flags)

@@ -17,7 +17,7 @@ _MAX_ODDS: Final = 2.0**-20  # above one in a million, an attacker with many cod
 
 
 def judge_code_guessing(folder: Path) -> Finding:
-    """Compare the tenant's `guess_odds` with the recommended maximum, and show what they mean with the codes of now."""
+    """Compare the tenant's `guess_odds` with the recommended maximum, and show the budget for the codes in use."""
     try:
         with Registry.open(folder, database=os.environ.get("KEYFOB_DATABASE", "")) as registry:
             config = registry.config()
@@ -33,7 +33,7 @@ def judge_code_guessing(folder: Path) -> Finding:
 
 
 def _now(limit: GuessLimit, live: int) -> str:
-    """Return what that means with the codes of now."""
+    """Return a sentence with the wrong guesses that the codes in use allow."""
     if live > limit.most_live:
         return f"more than {limit.most_live} codes are in use, so people log in before they type theirs"
     taken, are = limit.size // limit.cost(live), "1 code is" if live == 1 else f"{live or 'no'} codes are"

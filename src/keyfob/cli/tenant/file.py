@@ -60,7 +60,7 @@ def schema(flags: Namespace) -> int:
 
 def configure_check(parser: ArgumentParser) -> None:
     _add_file(parser)
-    parser.add_argument("--no-secrets", action="store_true", help="do not look whether secrets are where it points to")
+    parser.add_argument("--no-secrets", action="store_true", help="do not check whether the referenced secrets exist")
     add_json_flag(parser)
 
 
@@ -78,7 +78,7 @@ def check(flags: Namespace) -> int:
     if flags.json:
         output.result_object({"file": str(flags.file), **counts})
     else:
-        output.result(f"{flags.file} is right: " + ", ".join(map(_counted, counts.items())))
+        output.result(f"{flags.file} has no mistakes: " + ", ".join(map(_counted, counts.items())))
         _remark_password_clients(config.password_users())
         for line in password_gaps(config):
             output.remark(line)
@@ -102,12 +102,12 @@ def apply(flags: Namespace) -> int:
         plan = registry.plan_file(found)
         folder.show(plan)
         if not plan.changes:
-            output.remark("nothing to do")
+            output.remark("there is nothing to change")
         elif flags.dry_run:
             output.remark("nothing was changed: this was a dry run")
         else:
             folder.carry_out(registry, plan, yes=flags.yes)
-            output.remark("applied; a tenant that runs goes on with it within two seconds")
+            output.remark("applied; a running tenant uses the new settings within two seconds")
     _remark_password_clients(found.config.password_users())
     return DONE
 
@@ -126,7 +126,7 @@ def export(flags: Namespace) -> int:
 
 
 def configure_import(parser: ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE.yaml", help="what auth0-deploy-cli wrote: its YAML format")
+    parser.add_argument("file", type=Path, metavar="FILE.yaml", help="the export of auth0-deploy-cli, in YAML")
     _add_output(parser)
 
 
@@ -134,7 +134,7 @@ def import_auth0(flags: Namespace) -> int:
     try:
         tables, left = convert(_read_yaml(flags.file))
     except UnicodeEncodeError:
-        raise Misuse(f"{flags.file} holds half a character", hint="Look for \\ud8.. in it.") from None
+        raise Misuse(f"{flags.file} contains an incomplete character", hint="Look for \\ud8.. in it.") from None
     for line in left:
         output.remark(f"left out: {line}")
     _write_output(flags, f"# From an Auth0 tenant, by `keyfob tenant import`.\n\n{write_toml(tables)}")
@@ -144,7 +144,7 @@ def import_auth0(flags: Namespace) -> int:
 def _read_yaml(path: Path) -> dict[str, object]:
     import yaml  # noqa: PLC0415  needs the extra serve, and only `import` needs it
 
-    hint = "Export with: auth0-deploy-cli export --format=yaml. Marks such as @@NAME@@ have to be filled in first."
+    hint = "Export with: auth0-deploy-cli export --format=yaml. Replace placeholders such as @@NAME@@ first."
     try:
         found: object = yaml.safe_load(folder.read_text(path))
     except yaml.MarkedYAMLError as wrong:
@@ -153,7 +153,7 @@ def _read_yaml(path: Path) -> dict[str, object]:
     except (yaml.YAMLError, ValueError, RecursionError):
         raise Misuse(f"{path} is not YAML", hint=hint) from None
     if not isinstance(found, dict):
-        raise Misuse(f"{path} holds no tenant", hint=hint)
+        raise Misuse(f"{path} contains no tenant", hint=hint)
     return {str(name): value for name, value in cast("dict[object, object]", found).items()}
 
 
@@ -179,7 +179,7 @@ def password_gaps(config: TenantConfig) -> Iterator[str]:
     allowing = {one.name for one in config.connections if one.allows_password}
     having = [one for one in config.applications if {PASSWORD, PASSWORD_REALM} & set(one.grants)]
     if not having and (allowing or config.allows_password):
-        yield 'the password grants work for no application yet; next: add "password" to its grants'
+        yield 'no application can use the password grants yet; next: add "password" to its grants'
     for one in having:
         names = ", ".join(one.connections) or "none"
         missing = ""
@@ -188,7 +188,7 @@ def password_gaps(config: TenantConfig) -> Iterator[str]:
         elif not allowing & set(one.connections):
             missing = f"allows_password = true in the [[connections]] of one of its connections ({names})"
         elif PASSWORD in one.grants and config.default_directory is None:
-            missing = "default_directory in [tenant], or the program names a realm"
+            missing = "default_directory in [tenant], or a realm in the client's request"
         elif PASSWORD in one.grants and config.default_directory not in allowing & set(one.connections):
             missing = f"a default_directory that is one of its connections ({names}) and allows passwords"
         if missing:
@@ -207,4 +207,4 @@ def _add_file(parser: ArgumentParser) -> None:
 
 
 def _add_output(parser: ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="a new file to write to (default: stdout)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="a new file for the output (default: stdout)")

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 def add_data_flag(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="the tenant's folder (KEYFOB_DATA, or the platform's)"
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="the tenant's data folder (default: KEYFOB_DATA, or the platform's data folder)",
     )
     add_master_key_flag(parser)
     add_database_flag(parser)
@@ -32,8 +35,10 @@ def add_database_flag(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--database",
         metavar="URL",
-        help="of a PostgreSQL database, without its password: postgresql://USER@HOST/NAME (KEYFOB_DATABASE, "
-        "or a file in the folder)",
+        help=(
+            "a PostgreSQL database, without the password: postgresql://USER@HOST/NAME (default: "
+            "KEYFOB_DATABASE, or a file in the data folder)"
+        ),
     )
 
 
@@ -58,8 +63,11 @@ def database_of(flags: Namespace) -> str:
 
     chosen: str | None = flags.database
     if chosen and has_password(chosen):
-        hint = "Change the password, since others may have read it. Put it in PGPASSWORD, ~/.pgpass or KEYFOB_DATABASE."
-        words = "every user of this machine can read the password in --database"
+        hint = (
+            "Change the password, since other users may have read it. Set the new one in "
+            "PGPASSWORD, ~/.pgpass or KEYFOB_DATABASE."
+        )
+        words = "the password in --database can be read by every user of this computer"
         raise Misuse(words, hint=hint, code="setting-unsafe")
     return os.environ.get("KEYFOB_DATABASE", "") if chosen is None else chosen
 
@@ -107,7 +115,7 @@ def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True
         [one] = found
         raise Misuse(f"{path}:{one.line}: {one.message}", hint=one.hint, code="setting-wrong")
     words = "is a mistake" if len(found) == 1 else f"are {len(found)} mistakes"
-    raise Misuse(f"there {words} in {path}", hint="Mend it, then run: keyfob tenant check", code="setting-wrong")
+    raise Misuse(f"there {words} in {path}", hint="Fix the file, then run: keyfob tenant check", code="setting-wrong")
 
 
 def _print_mistakes(path: Path, found: tuple[Mistake, ...], *, as_json: bool) -> None:
@@ -125,7 +133,7 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except OSError as problem:
         hint = (
-            "`keyfob tenant init` writes one to begin with."
+            "`keyfob tenant init` writes one to start with."
             if isinstance(problem, FileNotFoundError)
             else "Name a file."
         )
@@ -145,7 +153,7 @@ def write_text(path: Path, text: str, *, is_private: bool = False) -> None:
         with os.fdopen(made, "w", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise Misuse(f"{path} is there already", hint="Name another file; none is overwritten.") from None
+        raise Misuse(f"{path} already exists", hint="Choose another name; keyfob overwrites no file.") from None
     except OSError as problem:
         raise Misuse(f"{path} cannot be written: {problem.strerror}") from None
 
@@ -170,7 +178,7 @@ def carry_out(registry: Registry, plan: Plan, *, yes: bool) -> None:
         Misuse: There is no terminal, the answer was no, or another process made a conflicting change.
     """
     if plan.removes:
-        ask("Remove what has a minus?", yes=yes)
+        ask("Remove the lines with a minus?", yes=yes)
     registry.carry_out(plan)
 
 
@@ -183,6 +191,6 @@ def ask(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Misuse("nothing is removed without a yes", hint="Look again, then say --yes.")
+        raise Misuse("nothing is removed without your consent", hint="Check the lines with a minus, then add --yes.")
     if not output.agreed(question):
-        raise Misuse("nothing was changed", hint="The answer was no.")
+        raise Misuse("nothing was changed", hint="You answered no.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from keyfob.server.decide.key_schedule import Changes
     from keyfob.server.records import StoredKey
 
-_FETCHED_AT_ONCE = "An API whose guard is keyfob's fetches an unknown key at once; so do most libraries."
+_FETCHED_AT_ONCE = "keyfob's guard and most libraries fetch an unknown key at once."
 
 
 def configure_list(parser: ArgumentParser) -> None:
@@ -28,15 +28,24 @@ def configure_list(parser: ArgumentParser) -> None:
 
 
 def configure_rotate(parser: ArgumentParser) -> None:
-    parser.add_argument("--algorithm", action="append", choices=ALGORITHMS, help="may be said again (default: all)")
-    parser.add_argument("--now", action="store_true", help="in an emergency: the next key signs at once")
+    parser.add_argument(
+        "--algorithm", action="append", choices=ALGORITHMS, help="the algorithm; repeatable (default: all)"
+    )
+    parser.add_argument("--now", action="store_true", help="for an emergency: the next key signs at once")
     configure_list(parser)
 
 
 def configure_rehearse(parser: ArgumentParser) -> None:
     configure_rotate(parser)
-    parser.add_argument("--cache", default="10h", metavar="TIME", help="how long your APIs keep a copy of the keys "
-                        "without asking for one that they lack (default: 10h, as Auth0's SDK for Node)")  # fmt: skip
+    parser.add_argument(
+        "--cache",
+        default="10h",
+        metavar="TIME",
+        help=(
+            "how long your APIs cache the keys without fetching an unknown one (default: 10h, as in "
+            "Auth0's SDK for Node)"
+        ),
+    )
 
 
 def configure_revoke(parser: ArgumentParser) -> None:
@@ -44,18 +53,31 @@ def configure_revoke(parser: ArgumentParser) -> None:
     folder.add_yes_flag(parser)
     configure_list(parser)
     parser.epilog = (
-        "For a key that others may have. It is gone at once, and every token that it has signed is refused by this"
-        " server. An API refuses them once its copy of the keys is older than its limit; guards of keyfob after 5"
-        " minutes, with Introspection(every=True) after 30 seconds. Restart the others. Logins stay: a refresh gets"
-        " tokens of the next key."
+        "Use this if a key was stolen. The key is removed at once, and this server refuses "
+        "every token that it has signed. An API refuses them once its cached keys expire: "
+        "keyfob's guard after 5 minutes, with Introspection(every=True) after 30 seconds. "
+        "Restart other APIs. Logins continue: a refresh issues tokens of the next key."
     )
 
 
 def configure_rewrap(parser: ArgumentParser) -> None:
-    parser.add_argument("--to", metavar="SOURCE", help="where the new master key is, as for --master-key; a file "
-                        "that is not there is made (default: a file outside the tenant's folder)")  # fmt: skip
-    parser.add_argument("--grace", default="1d", metavar="TIME", help="how long the present one is accepted too, "
-                        "until every node has the new one (default: 1d); 0s if it was stolen")  # fmt: skip
+    parser.add_argument(
+        "--to",
+        metavar="SOURCE",
+        help=(
+            "the new master key, as for --master-key; a file is created if it does not exist "
+            "(default: a file outside the data folder)"
+        ),
+    )
+    parser.add_argument(
+        "--grace",
+        default="1d",
+        metavar="TIME",
+        help=(
+            "how long the old key is still accepted, until every node has the new one (default: "
+            "1d); 0s if it was stolen"
+        ),
+    )
     configure_list(parser)
 
 
@@ -75,12 +97,11 @@ def rotate(flags: Namespace) -> int:
             words = "sign" if flags.now else "are announced"
             registry.note("sapi", description=f"signing keys: the next ones {words}")
     if after == before:
-        output.remark("the next key is announced already; it signs by itself, or at once with --now")
+        output.remark("the next key is already announced; it will sign when its time comes, or at once with --now")
     _print_keys(flags, after, now)
     if flags.now:
         output.remark(
-            "APIs whose copy of the keys is older than this refuse new tokens until they fetch again."
-            f" {_FETCHED_AT_ONCE}"
+            f"APIs with older cached keys refuse new tokens until they fetch the keys again. {_FETCHED_AT_ONCE}"
         )
     return DONE
 
@@ -107,25 +128,27 @@ def rehearse(flags: Namespace) -> int:
     elif broken:
         first = min(one.signs_at for one in after if late.get(one.key_id))
         output.remark(
-            f"an API that keeps a copy of the keys for {flags.cache} and does not ask for an unknown one may refuse new"
-            f" tokens from {output.instant(first)} to {output.instant(broken[-1])}. {_FETCHED_AT_ONCE}"
+            f"an API that caches the keys for {flags.cache} and does not fetch an unknown one may "
+            f"refuse new tokens from {output.instant(first)} to {output.instant(broken[-1])}. "
+            f"{_FETCHED_AT_ONCE}"
         )
     else:
-        output.remark(f"an API that keeps a copy of the keys for {flags.cache} knows each key before it signs")
+        output.remark(f"an API that caches the keys for {flags.cache} has each key before it signs")
     return DONE
 
 
 def revoke(flags: Namespace) -> int:
     with folder.registry_of(flags) as registry:
         if all(one.key_id != flags.key for one in registry.keys.all()):
-            raise Misuse("there is no such key", hint="`keyfob tenant keys list` names them.")
+            raise Misuse("there is no such key", hint="`keyfob tenant keys list` shows them.")
         folder.ask(f"Revoke {flags.key}? Every token that it has signed is refused from now on.", yes=flags.yes)
         after, now = registry.keys.revoke(flags.key), registry.keys.now()
         registry.note("sapi", description=f"signing key {flags.key} was revoked")
     _print_keys(flags, after, now)
     output.remark(
-        "this server refuses its tokens now; guards of keyfob do within 5 minutes, with Introspection(every=True)"
-        " within 30 seconds, and other APIs once they have fetched the keys again: restart them"
+        "this server refuses its tokens now; keyfob's guard does within 5 minutes, with "
+        "Introspection(every=True) within 30 seconds; restart other APIs, so that they fetch "
+        "the keys again"
     )
     return DONE
 
@@ -138,10 +161,15 @@ def rewrap(flags: Namespace) -> int:
         present = find_master_key(place, flags.master_key, creates=False)
         to = flags.to or default_source(place)
         if to is None or (flags.to is None and not present.is_beside):
-            raise Misuse("say where the new master key is", hint="Such as --to file:PATH, which is made if need be.")
+            raise Misuse(
+                "the location of the new master key is missing",
+                hint="For example --to file:PATH; the file is created if it does not exist.",
+            )
         fresh = read_source(to, creates=True)
         if fresh == present.key:
-            raise Misuse("that is the present master key", hint="Name another place, or a file that is not there yet.")
+            raise Misuse(
+                "this is the current master key", hint="Choose another location, or a file that does not exist yet."
+            )
         count, now = registry.keys.rewrap(fresh, grace), registry.keys.now()
         registry.note("sapi", description="the master key was changed")
     until = output.instant(now + grace) if grace else None
@@ -153,11 +181,11 @@ def rewrap(flags: Namespace) -> int:
     )
     if until:
         output.remark(
-            f"the former one, in {present.where}, is accepted until {until}: start every node with the new one"
+            f"the old key, in {present.where}, is accepted until {until}: restart every node with the new key"
         )
     else:
         output.remark(
-            f"the former one, in {present.where}, opens nothing any more: start every node anew, and delete it"
+            f"the old key, in {present.where}, no longer decrypts anything: restart every node, and delete the old key"
         )
     return DONE
 

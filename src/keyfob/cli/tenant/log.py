@@ -24,14 +24,16 @@ _CODE_WIDTH: Final = 15  # two codes are longer
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("-f", "--follow", action="store_true", help="go on with new events, until Ctrl-C")
-    parser.add_argument("--since", metavar="SPAN", help="only the last 30m, 2h or 7d")
-    parser.add_argument("--type", action="append", metavar="CODE", help="only this code, such as fp; may be said again")
-    parser.add_argument("--user", metavar="EMAIL", help="only about this person, by e-mail or user_id")
-    parser.add_argument("--file", type=Path, help="what keyfob serve --audit named (default: that in the folder)")
+    parser.add_argument("-f", "--follow", action="store_true", help="continue with new events, until Ctrl-C")
+    parser.add_argument("--since", metavar="SPAN", help="only events of the last 30m, 2h or 7d")
+    parser.add_argument(
+        "--type", action="append", metavar="CODE", help="only events with this code, such as fp; repeatable"
+    )
+    parser.add_argument("--user", metavar="EMAIL", help="only events of this user, by e-mail address or user_id")
+    parser.add_argument("--file", type=Path, help="the file of keyfob serve --audit (default: that in the data folder)")
     folder.add_data_flag(parser)
     add_json_flag(parser)
-    parser.epilog = "Into a pipe or a file it writes one JSON object per line, as --json does."
+    parser.epilog = "In a pipe or a file the output is one JSON object per line, as with --json."
 
 
 def log(flags: Namespace) -> int:
@@ -40,13 +42,13 @@ def log(flags: Namespace) -> int:
 
     unknown = sorted(set(flags.type or ()) - CODES.keys())
     if unknown:
-        raise Misuse(f"there is no event {unknown[0]}", hint="The codes: keyfob help docs/audit.md")
+        raise Misuse(f"there is no event code {unknown[0]}", hint="For the codes, see: keyfob help docs/audit.md")
     since = None if flags.since is None else datetime.now(UTC) - duration(flags.since, "--since")
     as_json = flags.json or not sys.stdout.isatty()
     has_colour = not as_json and not os.environ.get("NO_COLOR")
     path = flags.file or folder.folder_of(flags) / FILE_NAME
     if flags.file is not None and not flags.file.is_file():
-        raise Misuse(f"there is no file {flags.file}", hint="Name what `keyfob serve --audit` was given.")
+        raise Misuse(f"the file {flags.file} does not exist", hint="Use the file of `keyfob serve --audit`.")
     with folder.registry_of(flags) as registry:
         emails = {user.user_id: user.email for user in registry.users()}
         wait = (lambda: time.sleep(POLL_S)) if flags.follow else None

@@ -21,28 +21,34 @@ _HEADINGS = ("id", "kind", "user", "application", "since", "last used", "until",
 
 def configure_list(parser: ArgumentParser) -> None:
     _add_choice(parser)
-    parser.add_argument("--limit", type=int, default=1000, metavar="N", help="the newest N (default: 1000)")
+    parser.add_argument("--limit", type=int, default=1000, metavar="N", help="show the newest N (default: 1000)")
     folder.add_data_flag(parser)
     add_json_flag(parser)
 
 
 def configure_end(parser: ArgumentParser) -> None:
-    parser.add_argument("login", nargs="?", metavar="ID", help="of one login; or all of --user, of --app, or --all")
+    parser.add_argument("login", nargs="?", metavar="ID", help="the ID of one login; or use --user, --app, or --all")
     _add_choice(parser)
     parser.add_argument("--all", action="store_true", help="everybody's")
     folder.add_yes_flag(parser)
     folder.add_data_flag(parser)
     add_json_flag(parser)
     parser.epilog = (
-        "Refresh tokens end at once, as do access tokens at /userinfo and introspection. An API that checks a token by"
-        " its signature alone accepts it until it expires, unless its guard has Introspection(every=True)."
+        "Refresh tokens are invalid at once, and access tokens at /userinfo and introspection. "
+        "An API that verifies tokens offline accepts an access token until it expires, unless "
+        "its guard has Introspection(every=True)."
     )
 
 
 def _add_choice(parser: ArgumentParser) -> None:
-    parser.add_argument("--user", metavar="EMAIL", help="of this user")
-    parser.add_argument("--connection", metavar="NAME", default=DEFAULT_CONNECTION, help="default: the usual one")
-    parser.add_argument("--app", metavar="CLIENT_ID", help="in this application")
+    parser.add_argument("--user", metavar="EMAIL", help="logins of this user")
+    parser.add_argument(
+        "--connection",
+        metavar="NAME",
+        default=DEFAULT_CONNECTION,
+        help="the user's connection (default: Username-Password-Authentication)",
+    )
+    parser.add_argument("--app", metavar="CLIENT_ID", help="logins at this application")
 
 
 def list_all(flags: Namespace) -> int:
@@ -53,7 +59,7 @@ def list_all(flags: Namespace) -> int:
             output.result_object(_members(one))
         return DONE
     if not found:
-        output.remark("nobody is logged in")
+        output.remark("there are no logins")
         return DONE
     for line in output.columns([_HEADINGS, *map(_cells, found)]):
         output.result(line)
@@ -63,8 +69,8 @@ def list_all(flags: Namespace) -> int:
 def end(flags: Namespace) -> int:
     chosen = sum((flags.login is not None, flags.all, flags.user is not None or flags.app is not None))
     if chosen != 1:
-        hint = "An ID of keyfob tenant logins list, --user EMAIL, --app CLIENT_ID, or --all."
-        raise Misuse("say which logins to end, in one way", hint=hint)
+        hint = "Use an ID from keyfob tenant logins list, --user EMAIL, --app CLIENT_ID, or --all."
+        raise Misuse("select the logins to end, in one way", hint=hint)
     with folder.registry_of(flags) as registry:
         if flags.login is not None:
             ended = registry.logins.end(flags.login)
@@ -92,7 +98,7 @@ def _of(user: User | None) -> str:
 
 def _user(registry: Registry, flags: Namespace) -> User | None:
     if flags.app is not None and registry.config().application(flags.app) is None:
-        output.remark(f"there is no application {flags.app} now")
+        output.remark(f"there is no application {flags.app}")
     return None if flags.user is None else registry.user(flags.user, flags.connection)
 
 

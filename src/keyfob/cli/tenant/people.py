@@ -26,7 +26,12 @@ def configure_list(parser: ArgumentParser) -> None:
 
 def configure_one(parser: ArgumentParser) -> None:
     parser.add_argument("email", metavar="EMAIL")
-    parser.add_argument("--connection", metavar="NAME", default=DEFAULT_CONNECTION, help="default: the usual one")
+    parser.add_argument(
+        "--connection",
+        metavar="NAME",
+        default=DEFAULT_CONNECTION,
+        help="the user's connection (default: Username-Password-Authentication)",
+    )
     configure_list(parser)
 
 
@@ -38,17 +43,15 @@ def configure_remove(parser: ArgumentParser) -> None:
 def configure_password(parser: ArgumentParser) -> None:
     configure_one(parser)
     parser.add_argument(
-        "--generate", action="store_true", help="make a password and show it once; else it is asked for"
+        "--generate", action="store_true", help="generate a password and show it once; otherwise keyfob asks for one"
     )
-    parser.epilog = (
-        "A password is read from the terminal, or from the first line of stdin; never from the command line."
-    )
+    parser.epilog = "A password is read from the terminal, or from the first line of stdin; it is never an argument."
 
 
 def configure_add(parser: ArgumentParser) -> None:
     configure_password(parser)
-    parser.add_argument("--name", default="", help="what programs are told (default: the e-mail)")
-    parser.add_argument("--role", action="append", metavar="NAME", help="may be said again")
+    parser.add_argument("--name", default="", help="the name that clients receive (default: the e-mail address)")
+    parser.add_argument("--role", action="append", metavar="NAME", help="a role of the user; repeatable")
 
 
 def list_all(flags: Namespace) -> int:
@@ -81,7 +84,9 @@ def add(flags: Namespace) -> int:
     with folder.registry_of(flags) as registry:
         check_against([((), wanted)], registry.config(), stop_at_once)
         if any((user.email.lower(), user.connection) == wanted.key for user in registry.users()):
-            raise Misuse("somebody has that e-mail already", hint="`keyfob tenant users password` sets a new password.")
+            raise Misuse(
+                "another user has this e-mail address", hint="`keyfob tenant users password` sets a new password."
+            )
         password = _password(flags)
         registry.carry_out(registry.plan_person(replace(wanted, password=password)))
         user = registry.user(flags.email, flags.connection)
@@ -93,7 +98,7 @@ def password(flags: Namespace) -> int:
         user = registry.user(flags.email, flags.connection)
         fresh = _password(flags)
         registry.carry_out(registry.plan_person(replace(_wanted_fields(user), password=fresh)))
-    output.remark(f"{user.email} has a new password, and is logged out everywhere")
+    output.remark(f"{user.email} has a new password, and all logins of this user were ended")
     return _print_password(flags, user, fresh)
 
 
@@ -108,7 +113,7 @@ def unblock(flags: Namespace) -> int:
 def remove(flags: Namespace) -> int:
     with folder.registry_of(flags) as registry:
         user = registry.user(flags.email, flags.connection)
-        folder.ask(f"Remove {user.email}, and all that is theirs?", yes=flags.yes)
+        folder.ask(f"Remove {user.email} and all data of this user?", yes=flags.yes)
         registry.drop_user(user)
     return _report(flags, user, "is removed")
 
@@ -118,7 +123,9 @@ def _set_blocked(flags: Namespace, *, is_blocked: bool) -> int:
         wanted = replace(_wanted_fields(registry.user(flags.email, flags.connection)), is_blocked=is_blocked)
         registry.carry_out(registry.plan_person(wanted))
         user = registry.user(flags.email, flags.connection)
-    return _report(flags, user, "is blocked, and logged out everywhere" if is_blocked else "may log in again")
+    return _report(
+        flags, user, "is blocked, and all logins of this user were ended" if is_blocked else "can log in again"
+    )
 
 
 def _wanted_fields(user: User) -> PersonWanted:
@@ -149,8 +156,8 @@ def _password(flags: Namespace) -> Secret:
 
 def _read_twice() -> Secret:
     first = Secret(getpass.getpass("Password: "))
-    if first != Secret(getpass.getpass("The same again: ")):
-        raise Misuse("the second time it was another password", hint="Try again.")
+    if first != Secret(getpass.getpass("Repeat it: ")):
+        raise Misuse("the two passwords differ", hint="Try again.")
     return first
 
 

@@ -24,7 +24,7 @@ def judge_places(folder: Path) -> Iterator[Finding]:
     try:
         open_places(path)
     except ImportError:
-        yield Finding("places", "wrong", "places are set up, and the library for them is not installed",
+        yield Finding("places", "wrong", "`places` is set, but the library for it is not installed",
                       'Run: pip install "keyfob[places]"')  # fmt: skip
     except OSError as problem:
         yield Finding("places", "wrong", f"{path} cannot be read: {problem.strerror}", "Correct places in tenant.toml.")

@@ -11,7 +11,7 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import add_json_flag
 from keyfob.cli.tenant import folder
-from keyfob.errors import Misuse
+from keyfob.errors import Malformed, Misuse
 from keyfob.protocol.secret import Secret
 from keyfob.server.settings.field_types import suggestion
 from keyfob.server.settings.schema import ARRAYS, SECRETS, Table
@@ -77,23 +77,37 @@ def configure_remove(parser: ArgumentParser, family: RegistrationKind) -> None:
 
 def configure_add(parser: ArgumentParser, family: RegistrationKind) -> None:
     if family.array == "applications":
-        parser.add_argument("name", metavar="NAME", help="what people are shown")
-        parser.add_argument("--client-id", metavar="ID", help="32 letters are made if nothing is said")
+        parser.add_argument("name", metavar="NAME", help="the name that users see")
+        parser.add_argument("--client-id", metavar="ID", help="the client ID (default: 32 generated characters)")
         parser.add_argument("--kind", choices=tuple(_USUAL_GRANTS), default="native", help="default: native")
         parser.add_argument("--grant", action="append", metavar="GRANT", help="may be said again; by kind if not said")
         parser.add_argument("--auth", action="append", metavar="METHOD", help="may be said again; by kind if not said")
-        parser.add_argument("--callback", action="append", metavar="URL", help="may be said again")
-        parser.add_argument("--certificate", type=Path, metavar="FILE", help="in PEM; proves it by itself (RFC 8705)")
-        parser.add_argument("--certificate-name", metavar="NAME", help="of any certificate by an authority that proves "
-                            "it: dns:robot.example, uri:, ip:, email: or subject:CN=...")  # fmt: skip
+        parser.add_argument("--callback", action="append", metavar="URL", help="a redirect URI; repeatable")
+        parser.add_argument(
+            "--public-key", type=Path, metavar="FILE", help="its public key, in PEM or as a JWK, for private_key_jwt"
+        )
+        parser.add_argument(
+            "--certificate",
+            type=Path,
+            metavar="FILE",
+            help="its certificate in PEM, for self_signed_tls_client_auth (RFC 8705)",
+        )
+        parser.add_argument(
+            "--certificate-name",
+            metavar="NAME",
+            help=(
+                "the name in its certificate, for tls_client_auth: dns:robot.example, uri:, ip:, email: "
+                "or subject:CN=..."
+            ),
+        )
     elif family.array == "apis":
-        parser.add_argument("audience", metavar="AUDIENCE", help="its identifier, compared letter for letter")
-        parser.add_argument("--name", help="what people are shown (default: the audience)")
-        parser.add_argument("--scope", action="append", metavar="NAME[=WORDS]", help="may be said again")
+        parser.add_argument("audience", metavar="AUDIENCE", help="its identifier, compared exactly")
+        parser.add_argument("--name", help="the name that users see (default: the audience)")
+        parser.add_argument("--scope", action="append", metavar="NAME[=WORDS]", help="a redirect URI; repeatable")
     else:
         parser.add_argument("client_id", metavar="CLIENT_ID")
         parser.add_argument("audience", metavar="AUDIENCE")
-        parser.add_argument("--scope", action="append", metavar="NAME", help="may be said again")
+        parser.add_argument("--scope", action="append", metavar="NAME", help="a redirect URI; repeatable")
     configure_list(parser)
 
 
@@ -127,7 +141,7 @@ def add(flags: Namespace, family: RegistrationKind) -> int:
         tables = registry.tables()
         own = _all(registry, family)
         if any(_identity(one, family) == _identity(table, family) for one in own):
-            raise Misuse(f"that {family.title} is there already", hint=f"Look at it with: {_show_hint(family)}")
+            raise Misuse(f"this {family.title} already exists", hint=f"To see it, run: {_show_hint(family)}")
         plan = registry.plan_tables({**tables, family.array: [*own, table]}, secret, str(table.get("client_id", "")))
         registry.carry_out(plan)
     members = {word: table[word] for word in family.identity}
@@ -172,7 +186,9 @@ def _one(found: list[Table], flags: Namespace, family: RegistrationKind) -> Tabl
         if _identity(one, family) == wanted:
             return one
     names = [_identity(one, family)[0] for one in found]
-    raise Misuse(f"there is no such {family.title}", hint=suggestion(wanted[0], names) if names else "There is none.")
+    raise Misuse(
+        f"this {family.title} does not exist", hint=suggestion(wanted[0], names) if names else "There are none."
+    )
 
 
 def _identity(table: Mapping[str, Any], family: RegistrationKind) -> tuple[str, ...]:
@@ -206,13 +222,16 @@ def _application(flags: Namespace) -> tuple[Table, Secret | None]:
     grants = list(_USUAL_GRANTS[flags.kind])
     if flags.kind == "native" and callbacks:
         grants.append("authorization_code")
-    certificates: Table = {}
+    proofs: Table = {}
     methods: list[str] = []
+    if flags.public_key is not None:
+        proofs["public_keys"] = [_read_public_key(flags.public_key)]
+        methods.append("private_key_jwt")
     if flags.certificate_name:
-        certificates["certificate_name"] = flags.certificate_name
+        proofs["certificate_name"] = flags.certificate_name
         methods.append("tls_client_auth")
     if flags.certificate is not None:
-        certificates["certificates"] = [read_own_certificate(flags.certificate)]
+        proofs["certificates"] = [read_own_certificate(flags.certificate)]
         methods.append("self_signed_tls_client_auth")
     auth: list[str] = flags.auth or methods or _USUAL_AUTH[flags.kind]
     table: Table = {
@@ -222,10 +241,27 @@ def _application(flags: Namespace) -> tuple[Table, Secret | None]:
         "grants": flags.grant or grants,
         "auth": auth,
         "callbacks": callbacks,
-        **certificates,
+        **proofs,
     }
     has_secret = any(method.startswith("client_secret") for method in auth)
     return table, new_client_secret() if has_secret else None
+
+
+def _read_public_key(file: Path) -> dict[str, object]:
+    """Return the JWK of a file.
+
+    Raises:
+        Misuse: It cannot be read, or is no public key.
+    """
+    from keyfob.jose.keys import PublicKey  # noqa: PLC0415  cryptography is slow to import
+
+    try:
+        return PublicKey.find_jwk(file.read_bytes())
+    except OSError as problem:
+        raise Misuse(f"{file} cannot be read: {problem.strerror}") from None
+    except Malformed:
+        hint = "Of a private key, the public one is made by: openssl pkey -in FILE -pubout"
+        raise Misuse(f"{file} is not a public key in PEM or a JWK", hint=hint) from None
 
 
 def _default(family: RegistrationKind, column: str) -> object:

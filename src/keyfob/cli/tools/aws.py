@@ -54,11 +54,13 @@ def read_answer(response: Response) -> str:
     members = _read_xml(response.body)
     if response.status != 200:
         code = members.get("Code", "")
-        what = f"AWS refuses the role: {code}" if _CODE.fullmatch(code) else f"AWS answered {response.status}"
-        raise Refused(what, hint="The role's trust policy names this issuer and its audience.")
+        what = (
+            f"AWS refused the role: {code}" if _CODE.fullmatch(code) else f"AWS responded with status {response.status}"
+        )
+        raise Refused(what, hint="Check that the role's trust policy names this issuer and its audience.")
     found = {name: members.get(name, "") for name in _MEMBERS}
     if not all(found.values()):
-        raise Malformed("the answer of AWS has no credentials")
+        raise Malformed("the response of AWS has no credentials")
     return json.dumps({"Version": 1, **found})
 
 
@@ -77,7 +79,7 @@ def refuse(problem: KeyfobError) -> HelperReply:
 def _read_xml(body: bytes) -> dict[str, str]:
     """Return the texts of all elements by their names without namespaces. A document type is refused: entities."""
     if b"<!" in body:
-        raise Malformed("the answer of AWS has a document type")
+        raise Malformed("the response of AWS has a document type")
     try:
         root = ET.fromstring(body)  # noqa: S314  without a document type there are no entities
     except ET.ParseError:

@@ -1,6 +1,6 @@
 """The login whose token a tool may get for an address.
 
-Tools run in folders with files of others, so the project's file is not read. Many run at once, so nobody is asked.
+Tools run in folders with files of others, so the project's file is not read. Many run at once, so no question is asked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def find_bound(tool: str, url: str, named: str | None) -> App | None:
     """Return the login whose token a tool may get for an address, or None.
 
     An address counts that `keyfob setup` has bound, or that the login's token belongs to without a question
-    (`judge_destination`). It is never bound by being asked for.
+    (`judge_destination`). A request for a token binds no address.
 
     Args:
         tool: The name of the helper.
@@ -58,7 +58,7 @@ def find_bound(tool: str, url: str, named: str | None) -> App | None:
     ]
     if len(found) > 1 and found[0].name != chosen.value:
         names = ", ".join(sorted(profile.name for profile in found))
-        raise Misuse(f"several logins are for that address: {names}", hint="Set KEYFOB_PROFILE to one of them.")
+        raise Misuse(f"several logins are bound to this address: {names}", hint="Set KEYFOB_PROFILE to one of them.")
     return _app_of(found[0]) if found else None
 
 
@@ -80,7 +80,7 @@ def _app_of(profile: Profile) -> App:
 
 def _refuse_changed(tool: str, origin: str, name: str) -> NoReturn:
     raise Misuse(
-        f"the profile {name} is another login than the one that {tool} was set up with; its token was not sent",
+        f"the profile {name} now has another login than {tool} was set up with; its token was not sent",
         code="other-api",
-        hint=f"If it is for {origin} too, set {tool} up again: keyfob setup, with --profile {name}",
+        hint=f"To use it for {origin}, run keyfob setup for {tool} again, with --profile {name}",
     )

@@ -24,7 +24,7 @@ def answer(wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  
 
 
 def not_ours() -> None:
-    """Return None: nobody but the user names the address."""
+    """Return None: the address comes from the user only."""
 
 
 def refuse(problem: KeyfobError) -> HelperReply:

@@ -42,7 +42,7 @@ class MarkedBlock:
     """Lines between two marks, in a file whose comments begin with `#`.
 
     Attributes:
-        name: The name in the marks. A block of this name is replaced where it stands.
+        name: The name in the marks. A block of this name is replaced in place.
         lines: The lines.
         after: The line to insert a new block after, or None for the end of the file.
         heading: Lines to add before, if there is no such line; then the block is at the end.
@@ -64,7 +64,7 @@ class MarkedBlock:
         first, last = found or (len(lines), len(lines))
         others = lines[:first] + lines[last:]
         if self.refuses is not None and any(self.refuses.match(line) for line in others):
-            raise Misuse("the file has such a setting already, which is not keyfob's", hint="Change it yourself.")
+            raise Misuse("the file already has this setting, and keyfob did not write it", hint="Change it by hand.")
         if found is not None:
             mark, *inner = (line.rstrip("\r\n") for line in lines[first : last - 1])
             has_heading = bool(self.heading) and inner[: len(self.heading)] == [*self.heading]
@@ -118,7 +118,7 @@ class MarkedBlock:
         if len(begins) != 1 or len(ends) != 1 or ends[0] < begins[0]:
             raise Misuse(
                 f"the lines of keyfob in the file were changed: {self._begin}",
-                hint="Remove them yourself, and try again.",
+                hint="Remove them by hand, and try again.",
             )
         return begins[0], ends[0] + 1
 
@@ -199,7 +199,7 @@ class JsonMember:
         if section.get(self.name) == self.value:
             return text
         if self.name in section:
-            raise Misuse(f"{self.section} has another value for {self.name}", hint="Change it yourself.")
+            raise Misuse(f"{self.section} has another value for {self.name}", hint="Change it by hand.")
         return _write_json({**whole, self.section: {**section, self.name: self.value}}, text)
 
     def undo(self, text: str | None) -> str | None:
@@ -229,7 +229,7 @@ class LauncherFile:
 
     def apply(self, text: str | None) -> str | None:
         if text is not None and _MADE_BY not in text:
-            raise Misuse("there is such a program already, which is not keyfob's")
+            raise Misuse("a program of this name already exists, and keyfob did not write it")
         return "\n".join([*self.shown(), ""])
 
     def undo(self, text: str | None) -> str | None:
@@ -260,7 +260,7 @@ def _indent_of(lines: list[str]) -> str:
 
 def _object(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise Misuse("the file is not a JSON object as expected", hint="Change it yourself.")
+        raise Misuse("the file is not a JSON object as expected", hint="Change it by hand.")
     return cast("dict[str, object]", value)
 
 

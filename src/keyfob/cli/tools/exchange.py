@@ -1,4 +1,4 @@
-"""What all credential helpers have in common: the call of a tool, what it asks for, and the reply."""
+"""The parts that all credential helpers share: the call of a tool, the token that it requests, and the reply."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ class HelperCall:
 
 
 class TokenWanted:
-    """What a tool asks for.
+    """The token that a tool requests.
 
     Attributes:
         url: The address that the token will be sent to. Its origin must be bound to the login.
         details: What the reply repeats of the request.
-        refused: The token that a server has refused; None if a token is asked for.
+        refused: The token that a server has refused; None for a first request.
         exchange: How the token is exchanged for the tool's credentials; None if the token itself is sent.
     """
 

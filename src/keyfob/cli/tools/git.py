@@ -48,7 +48,7 @@ def not_ours() -> HelperReply:
 
 
 def refuse(problem: KeyfobError) -> HelperReply:  # noqa: ARG001  git shows what is on stderr
-    """Return the answer that ends git: it would ask for a password otherwise, which nobody has."""
+    """Return the reply that makes git stop; otherwise it would ask for a password, which does not exist."""
     return HelperReply("quit=1\n")
 
 

@@ -27,10 +27,14 @@ def read(call: HelperCall) -> TokenWanted | HelperReply:
         raise Misuse(f"{_INFO} is missing or not JSON", hint="kubectl sets it; run kubectl.") from None
     version = _member(info, "apiVersion")
     if version not in VERSIONS or _member(info, "kind") != "ExecCredential":
-        raise Misuse("the kubeconfig asks for another version", hint=f"Its apiVersion is one of {', '.join(VERSIONS)}.")
+        raise Misuse(
+            "the kubeconfig has an unsupported version", hint=f"Its apiVersion is one of {', '.join(VERSIONS)}."
+        )
     server = _member(_member(_member(info, "spec"), "cluster"), "server")
     if not isinstance(server, str):
-        raise Misuse("kubectl does not say which cluster asks", hint="Add to the user's exec: provideClusterInfo: true")
+        raise Misuse(
+            "kubectl does not send the cluster's address", hint="Add to the user's exec: provideClusterInfo: true"
+        )
     return TokenWanted(server, {"version": str(version)})
 
 

@@ -1,4 +1,4 @@
-"""What `keyfob setup` writes for each tool, and where: one function for each, in one table."""
+"""The files and lines that `keyfob setup` writes for each tool: one function per tool, in one table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VARIABLE: Final = "KEYFOB_ACCESS_TOKEN"
 
 @dataclass(frozen=True, slots=True)
 class ToolSetup:
-    """What is set up: a tool, an address and a login.
+    """The arguments of a setup: a tool, an address and a login.
 
     Attributes:
         url: The address, without a path unless the tool has one.
@@ -68,7 +68,7 @@ class EditedFile:
 
 @dataclass(frozen=True, slots=True)
 class SetupPlan:
-    """What is written for a tool.
+    """The changes for a tool.
 
     Attributes:
         helper: The helper that the tool calls.

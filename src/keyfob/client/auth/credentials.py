@@ -99,5 +99,5 @@ class ProfileCredentials:
 
     def _reader(self) -> ReadCredential:
         if self._credential is None:
-            raise Misuse("nobody can read this program's secret here")
+            raise Misuse("the client secret cannot be read here")
         return self._credential

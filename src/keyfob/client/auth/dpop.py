@@ -100,7 +100,7 @@ def make_dpop_key(
     if algorithm is None and is_required and not offered:
         algorithm = _ALGORITHMS[0]
     if algorithm is None and is_required:
-        what = "the server knows no proof of possession that we can make"
+        what = "the server supports no DPoP algorithm of this program"
         hint = "Log in with tokens that are not bound to a key (DPoP)."
         raise Refused(what, code="flow-unavailable", hint=hint, flags="--dpop off")
     if algorithm is None:

@@ -17,14 +17,14 @@ UNAUTHORIZED: Final = 401
 TOO_MANY: Final = 429
 BEARER: Final = ("Bearer",)
 SERVER_FAULT: Final = 500
-_CLIENT_HINT: Final = "Look at the client id and its secret, key or certificate."
-_SCOPE_HINT: Final = "Look at the scope: the server does not know one of its names, or not for this client."
-_KEY_HINT: Final = "The server wants tokens that are bound to a key (DPoP)."
+_CLIENT_HINT: Final = "Check the client ID and its secret, key or certificate."
+_SCOPE_HINT: Final = "Check the scope: the server does not support one of its names, or not for this client."
+_KEY_HINT: Final = "The server requires tokens that are bound to a key (DPoP)."
 # What to do about an error code; another hint takes precedence.
 _HINTS: Final = {
     INVALID_CLIENT: _CLIENT_HINT,
     INVALID_SCOPE: _SCOPE_HINT,
-    "invalid_target": "Look at the audience: the server does not know that API.",
+    "invalid_target": "Check the audience: the server does not know this API.",
     "invalid_dpop_proof": _KEY_HINT,
     USE_DPOP_NONCE: _KEY_HINT,
 }
@@ -76,7 +76,7 @@ def take_tokens(response: Response, token_types: tuple[str, ...] = BEARER) -> To
         return TokenAnswer.read(read_json(response.body, "token answer"), token_types=token_types)
     except Malformed as problem:
         if problem.field == "token_type" and token_types != BEARER:
-            problem.hint = "The server does not bind its tokens to a key (DPoP). Take them as they are."
+            problem.hint = "The server does not bind its tokens to a key (DPoP). Log in without DPoP."
             problem.flags = "--dpop prefer"
         raise
 
@@ -96,5 +96,5 @@ def read_tokens(response: Response, what: str, token_types: tuple[str, ...] = BE
     if response.status == OK:
         return take_tokens(response, token_types)
     if response.status >= SERVER_FAULT or response.status == TOO_MANY:
-        raise Unreachable(f"the server answers {response.status} at the moment", hint="Try again.")
+        raise Unreachable(f"the server is not available now (status {response.status})", hint="Try again.")
     refuse(response, what)

@@ -61,7 +61,7 @@ def read_answer(response: Response, member: str | None, what: str, hint: str) ->
         Malformed: The response contains no token.
     """
     if response.status != _OK:
-        raise Refused(f"{what} gives no token (status {response.status})", hint=hint)
+        raise Refused(f"{what} issued no token (status {response.status})", hint=hint)
     if member is None:
         return response.body.decode("ascii", "replace")
     return read_json(response.body, what).text(member)
@@ -75,7 +75,7 @@ def read_platform_token(text: str, where: str) -> PlatformToken:
     """
     token = text.strip()
     if not token or len(token) > _LONGEST or not all("!" <= letter <= "~" for letter in token):
-        raise Misuse(f"{where} holds no token", code="identity-missing", hint="A token is one word of plain ASCII.")
+        raise Misuse(f"{where} contains no token", code="identity-missing", hint="A token is one word of plain ASCII.")
     return PlatformToken(Secret(token), read_claims(token))
 
 
@@ -89,17 +89,17 @@ def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetim
     if use != "exchange":
         missing = [name for name in ("iss", "sub", "aud", "exp") if claims is None or not claims.has(name)]
         if missing:
-            problem = "is no JWT" if claims is None else f"lacks {missing[0]}"
-            hint, flags = "A token of another kind can only be exchanged.", "--identity-as exchange"
-            what = f"the identity token {problem}, so it is no assertion"
+            problem = "is not a JWT" if claims is None else f"lacks {missing[0]}"
+            hint, flags = "Another type of token can only be exchanged (token exchange).", "--identity-as exchange"
+            what = f"the identity token {problem}, so it cannot be an assertion"
             raise Misuse(what, code="identity-missing", hint=hint, flags=flags)
     try:
         expires_at = None if claims is None else claims.optional_time("exp")
     except Malformed:
         return  # an odd `exp` is for the server to judge
     if expires_at is not None and expires_at <= now:
-        hint = "The platform gives a new one to each job, or renews the file; look at this machine's clock, too."
-        raise Misuse("the identity token has lapsed", code="identity-missing", hint=hint)
+        hint = "The platform issues one for each job, or replaces the file. Check this computer's clock too."
+        raise Misuse("the identity token has expired", code="identity-missing", hint=hint)
 
 
 def grant_of(identity: PlatformToken, use: IdentityUse, target: Target, scope: Scope | None) -> Grant:
@@ -117,4 +117,4 @@ def check_issued(issued_token_type: str | None) -> None:
         Malformed: It is not an access token (RFC 8693 §2.2.1).
     """
     if issued_token_type not in {None, ACCESS_TOKEN, JWT}:
-        raise Malformed("token answer: what was issued is no access token", field="issued_token_type")
+        raise Malformed("token response: the issued token is not an access token", field="issued_token_type")

@@ -89,8 +89,8 @@ async def begin(
         Unreachable: The server requires a pushed request (RFC 9126) and does not answer.
     """
     if metadata.authorization_endpoint is None:
-        what = "this server offers no login by browser"
-        raise Refused(what, code="flow-unavailable", hint="Log in by a code.", flags="--flow device")
+        what = "this server does not support the browser flow"
+        raise Refused(what, code="flow-unavailable", hint="Log in with a code (device flow).", flags="--flow device")
     state, nonce = random_word(world), random_word(world)
     verifier = Secret(random_word(world))
     callbacks = tuple(map(Callback.read, profile.callbacks)) or ANYWHERE
@@ -151,7 +151,7 @@ async def finish(
     code = _read_code(parameters, metadata)
     grant = AuthorizationCodeGrant(code, browser_login.callback, browser_login.verifier)
     response = await request_tokens(world, client, metadata.token_endpoint, grant)
-    return read_tokens(response, "the server gives no tokens", client.token_types)
+    return read_tokens(response, "the server refused to issue tokens", client.token_types)
 
 
 async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, request: AuthorizationRequest) -> str:
@@ -162,7 +162,7 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
     if metadata.require_pushed_authorization_requests and pushed_to is not None:
         response = await post(world, client, pushed_to, parameters, proves=True)
         if response.status not in {OK, _CREATED}:
-            refuse(response, "the server does not take the request")
+            refuse(response, "the server refused the pushed authorization request")
         pushed = read_json(response.body, "pushed request").text("request_uri")
         parameters = {"client_id": request.client_id, "request_uri": pushed}
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
@@ -171,7 +171,7 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
 async def _is_error_page(world: World, address: str) -> bool:
     """Return whether an authorization request is answered by an error, as for an unknown client (RFC 6749 §4.1.2.1).
 
-    The login page itself needs no request by us. A pushed request is not asked for twice, since it is for one use.
+    The login page itself needs no request by us. A pushed request is not fetched twice, since it can be used once.
     """
     if "request_uri=" in address:
         return False
@@ -189,11 +189,11 @@ def _read_pasted(browser_login: PendingAuthorization, text: Secret) -> tuple[str
         fields = read_form((query.partition("?")[2] or query).encode(), "pasted answer")
         state = fields.optional_text("state")
     except Malformed:
-        return "that is not the address of a page", None
+        return "this is not a web address", None
     if state is None:
-        return "that is not the address that the browser ended at; it has code= and state= in it", None
+        return "this is not the address at which the browser ended; that one contains code= and state=", None
     if Secret(state) != browser_login.state:
-        return "that address belongs to another login", None
+        return "this address belongs to another login", None
     return "", {name: str(value) for name, value in fields.values.items()}
 
 
@@ -209,10 +209,12 @@ def _read_code(parameters: Mapping[str, str], metadata: ServerMetadata) -> Secre
     sends_issuer = metadata.authorization_response_iss_parameter_supported
     if answer.issuer != (metadata.issuer if sends_issuer or answer.issuer is not None else None):
         raise Malformed(
-            "the browser came back from another issuer than it was sent to",
+            "the response in the browser came from another issuer than the request went to",
             field="iss",
             code="wrong-issuer",
-            hint="Close the browser's page and start again; tell whoever runs the server if it happens again.",
+            hint=(
+                "Close the page in the browser and start again. If it happens again, tell the server's administrator."
+            ),
         )
     if answer.code is None:
         _refuse(OAuthError(answer.error or "", answer.description or ""))
@@ -230,5 +232,5 @@ def _refuse(error: OAuthError) -> NoReturn:
         raise LoginDeclined("the login was declined", oauth_code=error.error)
     safe = OAuthError.read(Fields({"error": error.error, "error_description": error.description}, "answer"))
     reason = f": {safe.description}" if safe.description else ""
-    what, hint = f"the server did not let the person log in ({safe.error}){reason}", hint_for(safe)
+    what, hint = f"the server refused the login ({safe.error}){reason}", hint_for(safe)
     raise Refused(what, oauth_code=safe.error, hint=hint, flags=flags_for(hint))

@@ -54,51 +54,59 @@ def choose(
     for flow in INTERACTIVE_FLOWS:
         problem = _missing(flow, metadata)
         if problem is None and flow in capabilities.refused:
-            problem = f"on {capabilities.refused[flow]:%Y-%m-%d} the server refused this program the {_name(flow)}"
+            problem = f"on {capabilities.refused[flow]:%Y-%m-%d} the server refused the {_name(flow)} to this client"
         if problem is None and flow == "paste" and not surroundings.has_terminal:
-            problem = "nobody could paste anything here"
+            problem = "there is no terminal to paste an address into"
         if problem is not None:
             reasons.append(problem)
         elif flow != "browser" or is_local:
             flows.append(flow)
     if flows:
-        reasons.append(f"so: the {_name(flows[0])}")
+        reasons.append(f"chosen: the {_name(flows[0])}")
     return Choice(tuple(flows), tuple(reasons))
 
 
 def find_browser(surroundings: Surroundings) -> tuple[bool, str]:
     """Return whether a browser on the user's machine can be opened and redirect back to here, and why."""
     if surroundings.remote in _OPENS_LOCALLY and surroundings.browser:
-        return True, f"this is {_OPENS_LOCALLY[surroundings.remote]}, which opens addresses on the person's own machine"
+        return True, (
+            f"this is {_OPENS_LOCALLY[surroundings.remote]}, which opens addresses on the user's own computer"
+        )
     for applies, reason in (
-        (surroundings.ci, f"this is {surroundings.ci}: no person is here"),
-        (surroundings.agent, f"a program runs this for a person ({surroundings.agent}), who may sit anywhere"),
+        (surroundings.ci, f"this is {surroundings.ci}: there is no user"),
+        (
+            surroundings.agent,
+            (f"a program runs this command for a user ({surroundings.agent}), whose browser may be elsewhere"),
+        ),
         (
             surroundings.remote,
-            f"this is {_REMOTE.get(surroundings.remote, surroundings.remote)}: a browser could not come back to it",
+            (
+                f"this is {_REMOTE.get(surroundings.remote, surroundings.remote)}: the browser could not "
+                "reach this program here"
+            ),
         ),
-        (surroundings.is_ssh, "this is an SSH session: a browser here would not be where the person is"),
+        (surroundings.is_ssh, "this is an SSH session: a browser here would not open on the user's computer"),
         (
             surroundings.container,
-            f"this is a container ({surroundings.container}): a browser could not come back into it",
+            f"this is a container ({surroundings.container}): the browser could not reach this program in it",
         ),
     ):
         if applies:
             return False, reason
     if surroundings.is_text_browser:
-        return False, f"the only browser here runs inside the terminal ({surroundings.browser})"
+        return False, f"the only browser here is a text browser ({surroundings.browser})"
     if not surroundings.browser:
         return False, "no browser was found here"
     if surroundings.is_wsl:
         return True, f"this is WSL: the browser of Windows can be opened ({surroundings.browser})"
     if not surroundings.has_screen:
-        return False, "there is no screen to open a browser on"
-    return True, f"a browser can be opened on this screen ({surroundings.browser})"
+        return False, "there is no graphical session for a browser"
+    return True, f"a browser can be opened here ({surroundings.browser})"
 
 
 def _no_user(surroundings: Surroundings) -> str:
     where = f" ({surroundings.ci or surroundings.agent})" if surroundings.ci or surroundings.agent else ""
-    return f"there is no terminal here, so no person who could log in{where}"
+    return f"there is no terminal, so no user can log in{where}"
 
 
 def _missing(flow: InteractiveFlow, metadata: ServerMetadata) -> str | None:
@@ -110,8 +118,8 @@ def _missing(flow: InteractiveFlow, metadata: ServerMetadata) -> str | None:
         has_it = metadata.authorization_endpoint is not None and (not grants or AUTHORIZATION_CODE in grants)
     if has_it:
         return None
-    return f"the server does not offer the {_name(flow)}"
+    return f"the server does not support the {_name(flow)}"
 
 
 def _name(flow: InteractiveFlow) -> str:
-    return {"browser": "login by browser", "device": "login by code", "paste": "login by pasting"}[flow]
+    return {"browser": "browser flow", "device": "device flow", "paste": "paste flow"}[flow]

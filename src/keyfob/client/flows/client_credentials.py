@@ -21,10 +21,10 @@ from keyfob.protocol.http import Response
 from keyfob.protocol.oauth_error import INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT, OAuthError
 from keyfob.protocol.secret import Secret
 
-_NO_GRANT: Final = "The server has no such grant; an identity may be taken in another way."
+_NO_GRANT: Final = "The server does not support this grant; try another use of the identity."
 _HINTS: Final = {
-    INVALID_GRANT: "Look at the identity token: its issuer, subject and audience must be known to the server.",
-    UNAUTHORIZED_CLIENT: "The application must allow this grant at the server.",
+    INVALID_GRANT: "Check the identity token: the server must trust its issuer, subject and audience.",
+    UNAUTHORIZED_CLIENT: "Enable this grant for the client at the server.",
     "unsupported_grant_type": _NO_GRANT,
 }
 
@@ -51,7 +51,10 @@ async def log_in(
     """
     platform_token = identity or (credential if isinstance(credential, PlatformToken) else None)
     if credential is None and identity is None:
-        raise Misuse("a public program cannot log in as itself", hint="It needs a secret, a key or an identity.")
+        raise Misuse(
+            "a public client cannot use the client credentials grant",
+            hint="Give it a secret, a key or a workload identity.",
+        )
     if platform_token is not None:
         check_platform_token(platform_token, profile.identity_as, world.now().wall)
     metadata = await discover(world, profile)
@@ -65,11 +68,11 @@ async def log_in(
         if other != grant:
             response = await request_tokens(world, client, metadata.token_endpoint, other)
     try:
-        answer = read_tokens(response, "the server does not let this program in", client.token_types)
+        answer = read_tokens(response, "the server refused the login of this client", client.token_types)
         check_issued(answer.issued_token_type)
     except Refused as problem:
         if not problem.hint:
-            problem.hint = _HINTS.get(problem.oauth_code, "Look at the audience and the scope.")
+            problem.hint = _HINTS.get(problem.oauth_code, "Check the audience and the scope.")
             problem.flags = "--identity-as" if problem.hint == _NO_GRANT else ""
         raise
     if profile.dpop != "off" and answer.token_type != "DPoP":

@@ -63,7 +63,7 @@ async def begin(
     """
     endpoint = metadata.device_authorization_endpoint
     if endpoint is None:
-        raise Refused("this server offers no device login", code="flow-unavailable")
+        raise Refused("this server does not support the device flow", code="flow-unavailable")
     request = DeviceRequest(
         client.client_id,
         profile.scope,
@@ -80,7 +80,7 @@ async def begin(
         request = replace(request, code_challenge=challenge_of(verifier), code_challenge_method=S256)
     response = await post(world, client, endpoint, request.write())
     if response.status != OK:
-        refuse(response, "the server does not begin a device login", _HINTS.get(_code(response), ""))
+        refuse(response, "the server refused to start a device login", _HINTS.get(_code(response), ""))
     answer = DeviceAnswer.read(read_json(response.body, "device answer"))
     start = world.now()
     deadline = Moment(start.wall + answer.expires_in, start.steady + answer.expires_in)

@@ -51,7 +51,7 @@ async def _fetch(world: World, issuer: str) -> Fields:
         Unreachable: The issuer cannot answer at the moment.
     """
     problems = list[str]()
-    hint = f"Look whether {well_known(issuer)[0]} opens, and whether a proxy stands between."
+    hint = f"Check that {well_known(issuer)[0]} opens in a browser, and whether a proxy is in between."
     statuses = set[int]()
     for address in well_known(issuer):
         response = await world.send(Request("GET", address, (("accept", JSON),)))
@@ -66,22 +66,22 @@ async def _fetch(world: World, issuer: str) -> Fields:
             continue
         if found.has("issuer"):
             return found
-        problems.append("what lies at the issuer is no metadata: it names no issuer")
+        problems.append("the issuer's metadata document names no issuer")
     busy = [status for status in statuses if status >= SERVER_FAULT or status == TOO_MANY]
     if busy:
         raise Unreachable(
-            f"the issuer answers {busy[0]} at the moment, so its metadata is not known", hint="Try again."
+            f"the issuer is not available now (status {busy[0]}), so its metadata is unknown", hint="Try again."
         )
-    problem = problems[-1] if problems else "there is no metadata at the issuer"
+    problem = problems[-1] if problems else "the issuer has no metadata"
     raise Malformed(problem, code="metadata-missing", hint=hint)
 
 
 def _why_not(status: int) -> list[str]:
     """Return what a status says about the metadata; nothing for 404 and the like: it is not there."""
     if _REDIRECT <= status < BAD_REQUEST:
-        return [f"the issuer redirects from its metadata (status {status}), and no redirect is followed"]
+        return [f"the issuer redirects the request for its metadata (status {status}); no redirect is followed"]
     if status in {UNAUTHORIZED, _FORBIDDEN}:
-        return [f"the issuer does not show its metadata (status {status})"]
+        return [f"the issuer refused the request for its metadata (status {status})"]
     return []
 
 
@@ -95,15 +95,15 @@ def check_issuer(issuer: str) -> None:
         hint = f"It looks like https://login.example.com/, or is {NAMES}."
         raise Misuse("the issuer is not a web address", hint=hint)
     if not is_safe(issuer):
-        raise Misuse("the issuer is plain http and not on this machine", hint="Use its https address.")
+        raise Misuse("the issuer is plain http on another computer", hint="Use its https address.")
 
 
 def _check_endpoints(metadata: ServerMetadata) -> None:
     unsafe = [name for name in ENDPOINTS if (address := getattr(metadata, name)) and not is_safe(address)]
     if unsafe:
-        raise Malformed(f"metadata: {unsafe[0]} is plain http and not on this machine", field=unsafe[0])
+        raise Malformed(f"metadata: {unsafe[0]} is plain http on another computer", field=unsafe[0])
 
 
 def _not_json(response: Response) -> str:
     is_page = b"<html" in response.body[:1000].lower()
-    return "the issuer answers with a web page, not with metadata" if is_page else "the metadata is not JSON"
+    return "the issuer responded with a web page, not with metadata" if is_page else "the metadata is not JSON"

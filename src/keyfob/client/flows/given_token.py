@@ -21,7 +21,7 @@ _HINT: Final = "Send the access token alone, or JSON with a member access_token.
 def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, now: datetime) -> StoredLogin:
     """Return a login that lasts as long as a given access token. It has no refresh token.
 
-    The claims of a JWT are read and not verified: the API does that. They only tell a wrong token early.
+    The claims of a JWT are read and not verified: the API does that. They only detect a wrong token early.
 
     Args:
         given: The token, or a JSON object with `access_token` and perhaps `expires_at` and `scope`.
@@ -36,14 +36,14 @@ def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, 
     token, members = _split(given)
     claims = peek(token)[1] or Fields({}, "access token")
     if claims.values.get("cnf") is not None or (members.optional_text("token_type") or "Bearer").lower() != "bearer":
-        raise Misuse("this token works only with a key, which does not come with it", code="token-bound", hint=_HINT)
+        raise Misuse("this token is bound to a key, so it cannot be used here", code="token-bound", hint=_HINT)
     try:
         _check(claims, profile)
         expires_at = _expiry(members) or claims.optional_time("exp")
         scope = Scope.optional(members) or Scope.optional(claims) or profile.scope
         subject = claims.optional_text("sub")
     except Malformed:
-        raise Misuse("the token has a claim of a wrong form", hint=_HINT) from None
+        raise Misuse("a claim of the token has a wrong type", hint=_HINT) from None
     if expires_at is not None and expires_at <= now:
         raise Refused("this token has expired", hint="Get a new one.")
     return StoredLogin(
@@ -68,20 +68,27 @@ def _split(given: Secret) -> tuple[Secret, Fields]:
             members = read_json(text.encode(), "token")
             text = members.text("access_token")
         except Malformed:
-            raise Misuse("stdin is no access token", hint=_HINT) from None
+            raise Misuse("stdin contains no access token", hint=_HINT) from None
         if members.has("refresh_token"):
-            raise Misuse("a refresh token is not taken: two holders of one log each other out", hint=_HINT)
+            raise Misuse(
+                "a refresh token is not accepted: two programs that use one end each other's login", hint=_HINT
+            )
     if not text or len(text) > LARGEST or not text.isascii() or not text.isprintable() or " " in text:
-        raise Misuse("stdin is no access token", hint=_HINT)
+        raise Misuse("stdin contains no access token", hint=_HINT)
     return Secret(text), members
 
 
 def _check(claims: Fields, profile: Profile) -> None:
     issuer, audiences = claims.optional_text("iss"), claims.text_or_texts("aud")
     if issuer is not None and issuer != profile.issuer:
-        raise Refused("this token is of another issuer", hint="Name its issuer, exactly as it writes itself.")
+        raise Refused(
+            "this token was issued by another issuer",
+            hint="Log in with the token's issuer, exactly as it writes itself.",
+        )
     if profile.audience is not None and audiences and profile.audience not in audiences:
-        raise Refused("this token is for another API", hint="Name the API that it is for.", flags="--audience API")
+        raise Refused(
+            "this token is for another API", hint="Log in with the token's API as audience.", flags="--audience API"
+        )
 
 
 def _expiry(members: Fields) -> datetime | None:
@@ -92,7 +99,7 @@ def _expiry(members: Fields) -> datetime | None:
     try:
         found = datetime.fromisoformat(said)
     except ValueError:
-        raise Malformed("token: expires_at is no time", field="expires_at") from None
+        raise Malformed("token: expires_at is not a time", field="expires_at") from None
     if found.tzinfo is None:
-        raise Malformed("token: expires_at has no zone", field="expires_at")
+        raise Malformed("token: expires_at has no time zone", field="expires_at")
     return found

@@ -44,15 +44,15 @@ async def check(
     """
     unverified = take_apart(token, expected_algorithms(metadata))
     if unverified.type.lower() not in {"", "jwt"}:
-        raise InvalidToken("the ID token is of another type")  # for example an access token
+        raise InvalidToken("the token is not an ID token, by its type")  # for example an access token
     if metadata.jwks_uri is None:
-        raise Malformed("the metadata names no keys", field="jwks_uri", code="metadata-missing")
+        raise Malformed("the metadata has no jwks_uri", field="jwks_uri", code="metadata-missing")
     response = await world.send(Request("GET", metadata.jwks_uri, (("accept", JSON),)))
     if response.status != _OK:
         raise Malformed("the issuer's keys cannot be fetched", field="jwks_uri", code="metadata-missing")
     key = KeySet.read(read_json(response.body, "key set")).choose(unverified.algorithm, unverified.key_id)
     if key is None:
-        raise InvalidToken("the ID token's key is not one of its issuer's")
+        raise InvalidToken("the ID token was signed with a key that the issuer does not have")
     try:
         claims = IdClaims.read(believe(unverified, key))
     except Malformed as problem:
@@ -78,23 +78,23 @@ def judge(claims: IdClaims, issuer: str, client_id: str, nonce: str | None, mome
     if claims.issuer != issuer:
         raise InvalidToken("the ID token is from another issuer")
     if client_id not in claims.audience:
-        raise InvalidToken("the ID token is for another program", hint=_audiences(claims))
+        raise InvalidToken("the ID token is for another client", hint=_audiences(claims))
     # Further audiences are trusted if the issuer says that the token was made for us (docs/decisions/0033).
     if claims.authorized_party != client_id and (claims.authorized_party is not None or len(claims.audience) > 1):
-        raise InvalidToken("the ID token was made for another program", hint=_audiences(claims))
+        raise InvalidToken("the ID token was issued to another client", hint=_audiences(claims))
     if moment >= claims.expires_at + LEEWAY:
         raise InvalidToken("the ID token has expired")
     if claims.issued_at > moment + LEEWAY:
-        raise InvalidToken("the ID token was issued in the future; look at this machine's clock")
+        raise InvalidToken("the ID token was issued in the future; check this computer's clock")
     if nonce is not None and claims.nonce != nonce:
-        raise InvalidToken("the ID token answers another login")
+        raise InvalidToken("the ID token belongs to another login (nonce)")
 
 
 def _audiences(claims: IdClaims) -> str:
     """Return a hint that names the token's audiences, shortened and safe to print."""
     named = speakable(", ".join(claims.audience[:_SHOWN_AUDIENCES]))
     party = f", azp: {speakable(claims.authorized_party)}" if claims.authorized_party is not None else ""
-    return f"Look at the client id. The token has aud: {named}{party}"
+    return f"Check the client ID. The token has aud: {named}{party}"
 
 
 def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> None:
@@ -105,11 +105,11 @@ def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> No
     """
     if wanted.max_age is not None:
         if claims.auth_time is None:
-            raise InvalidToken("the ID token does not say when the person logged in")
+            raise InvalidToken("the ID token does not say when the user logged in (auth_time)")
         if moment > claims.auth_time + wanted.max_age + LEEWAY:
-            raise InvalidToken("the person's login is older than was asked for")
+            raise InvalidToken("the user logged in longer ago than allowed (max_age)")
     if wanted.acr_values and claims.acr not in wanted.acr_values:
-        raise InvalidToken("the login was not made as surely as was asked for")
+        raise InvalidToken("the login is weaker than requested (acr)")
 
 
 def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
@@ -127,11 +127,11 @@ def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
         raise InvalidToken(problem.message) from None
     judge(claims, stored.issuer, stored.client_id, None, moment)
     if stored.subject is not None and claims.subject != stored.subject:
-        raise InvalidToken("the refreshed ID token is about another person")
+        raise InvalidToken("the refreshed ID token is for another user")
     if None not in {stored.auth_time, claims.auth_time} and claims.auth_time != stored.auth_time:
-        raise InvalidToken("the refreshed ID token tells of another login")
+        raise InvalidToken("the refreshed ID token belongs to another login (auth_time)")
     if claims.nonce not in {None, stored.nonce}:
-        raise InvalidToken("the refreshed ID token answers another login")
+        raise InvalidToken("the refreshed ID token belongs to another login (nonce)")
 
 
 def check_userinfo(answer: Response, subject: str) -> None:
@@ -147,4 +147,4 @@ def check_userinfo(answer: Response, subject: str) -> None:
         Malformed: It has no `sub` or another, or is not JSON. Its content must not be used.
     """
     if read_json(answer.body, "userinfo").text("sub") != subject:
-        raise Malformed("userinfo: it is about somebody else than the ID token", field="sub")
+        raise Malformed("userinfo: it is for another user than the ID token", field="sub")

@@ -69,7 +69,7 @@ async def log_in(
     Raises:
         LoginRequired: There is no user here.
         LoginDeclined: The user declined.
-        TimedOut: The user did not answer in time.
+        TimedOut: The login was not approved in time.
         Refused: The server refuses; code `flow-unavailable` if it supports no flow.
         Malformed: A response violates the protocol.
         Unreachable: There is no response.
@@ -90,7 +90,7 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
 
     Raises:
         Refused: The server refuses them all, or supports none. An unknown client is refused every flow, so paste is
-            tried only if the authorization endpoint knows the client: else the user would wait in vain.
+            tried only if the authorization endpoint accepts the client ID; otherwise the user would wait in vain.
     """
     choice, refusals = _choose(world, context), dict[InteractiveFlow, Refused]()
     for flow, following in zip(choice.flows, (*choice.flows[1:], None), strict=False):
@@ -105,8 +105,8 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
         else:
             remember(world, context, context, tuple(refusals))
             return await _verify(world, after, result)
-    what = "the server offers no way for a person to log in from here"
-    hint = f"{'; '.join(choice.reasons)}. To try one all the same, name it."
+    what = "no login flow works from here"
+    hint = f"{'; '.join(choice.reasons)}. To try a flow anyway, name it."
     raise Refused(what, code="flow-unavailable", hint=hint, flags="--flow device")
 
 
@@ -140,7 +140,7 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
     raw = world.load_pending(profile.name)
     pending = None if raw is None else PendingLogin.read(profile.name, raw, world.now())
     if pending is None or pending.profile != profile:
-        raise LoginRequired("no login waits to be finished here", hint=profile.login_hint())
+        raise LoginRequired("there is no pending login to resume", hint=profile.login_hint())
     context = await find(world, profile, credential, pending.assurance)
     world.notify(pending.shown)
     try:
@@ -164,7 +164,7 @@ def _terminal_hint(profile: Profile) -> str:
     hint = profile.login_hint("Run in a terminal", "Log in in a terminal")
     if profile.login_command != KEYFOB_LOGIN:
         return hint
-    return f"{hint}. A program that shows a person what to do runs: {profile.login_line('--json')}"
+    return f"{hint}. A program that can show messages to a user runs: {profile.login_line('--json')}"
 
 
 def _choose(world: World, context: LoginContext) -> Choice:
@@ -302,11 +302,14 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
         parameters = None if event is None else browser_flow.read_answer(world, browser_login, event)
         if parameters is not None:
             return await _redeem(world, context, browser_login, parameters)
-    hint, flags = "Run the same command again, or log in by a code.", "--flow device"
+    hint, flags = "Run the same command again, or log in with a code.", "--flow device"
     if context.added:  # some servers, such as GitLab, show a refused scope on a page and do not redirect
-        hint += f" If the page speaks of a scope, leave out what was added by default ({context.added.write()})."
+        hint += (
+            " If the page complains about a scope, leave out those that were added by default "
+            f"({context.added.write()})."
+        )
         flags += ", or --exact-scope"
-    raise TimedOut("nobody came back from the browser", hint=hint, flags=flags)
+    raise TimedOut("the browser sent no response in time", hint=hint, flags=flags)
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:
@@ -317,11 +320,11 @@ async def _by_asking(world: World, context: LoginContext) -> TokenResult:
     """
     browser_login = await browser_flow.begin(world, context.metadata, context.client, context.profile, opens=False)
     for _ in range(_TRIES):
-        text = await world.ask(Question("address", "Address that the browser ended at"))
+        text = await world.ask(Question("address", "Address at which the browser ended"))
         parameters = browser_flow.read_answer(world, browser_login, Pasted(text))
         if parameters is not None:
             return await _redeem(world, context, browser_login, parameters)
-    raise Refused("no answer was one to this login", hint="Run the same command again.")
+    raise Refused("no response belonged to this login", hint="Run the same command again.")
 
 
 async def _by_device_or_browser(

@@ -1,7 +1,8 @@
-"""What a user's login asks of a server, and what it gives up if the server refuses that (RFC 6749 §3.3, RFC 9126).
+"""The scope and parameters of a user's login, and the fallbacks if the server refuses them (RFC 6749 §3.3, RFC 9126).
 
-keyfob adds scopes by itself, and sends the authorization request unpushed. Some servers refuse that to some clients,
-which no metadata tells. Such a refusal is answered by another try with less, and remembered for this issuer and client.
+keyfob adds scopes by itself, and does not push the authorization request. Some servers refuse that to some clients,
+without a sign in their metadata. The login is then tried again without it, and the refusal is stored for this issuer
+and client.
 """
 
 from __future__ import annotations
@@ -65,10 +66,10 @@ async def find(
     habits = habits_of(profile.issuer)
     is_by_code = profile.flow in {"browser", "paste"}
     if credential is None and habits.code_needs_secret and (habits.device_needs_secret or is_by_code):
-        what = "this issuer wants the program's secret, also where a program cannot keep one"
-        hint, flags = "Name the file or the variable that has it", "--secret-file PATH or --secret-env NAME"
+        what = "this issuer requires a client secret, even from a public client"
+        hint, flags = "Pass the file or the variable that contains it", "--secret-file PATH or --secret-env NAME"
         if not habits.device_needs_secret:
-            hint, flags = f"{hint}, or log in by a code, which needs none", f"{flags}; or --flow device"
+            hint, flags = f"{hint}, or log in with a code, which needs none", f"{flags}; or --flow device"
         raise Misuse(what, hint=f"{hint}.", flags=flags)
     metadata = await discover(world, profile)
     if credential is None and habits.code_needs_secret:
@@ -87,7 +88,7 @@ async def find(
 def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
     """Return the login without what the server refused of keyfob's own additions, or None if nothing can be given up.
 
-    Each step gives something up, so there are few: first the scopes without which a login is still that of a user,
+    Each step drops something, so there are few: first the scopes without which a login is still that of a user,
     then `openid`.
     """
     if problem.oauth_code == INVALID_REQUEST and "push" in problem.message.lower():
@@ -114,7 +115,7 @@ def _pushed(context: LoginContext) -> LoginContext | None:
 
 
 def remember(world: World, before: LoginContext, after: LoginContext, refused_flows: tuple[str, ...] = ()) -> None:
-    """Save what a login had to do without. Only a login that succeeded tells that this was the reason.
+    """Save what a login had to drop. Only a successful login proves that this was the reason.
 
     Args:
         before: The login as it began.

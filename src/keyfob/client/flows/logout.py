@@ -132,7 +132,7 @@ async def log_out(world: World, stored: StoredLogin, client: OAuthClient) -> Log
 
 async def _revoke(world: World, stored: StoredLogin, token: Secret, client: OAuthClient) -> tuple[bool, str]:
     if stored.revocation_endpoint is None:
-        return False, "it offers no revocation"
+        return False, "it does not support revocation"
     try:
         response = await post(world, client, stored.revocation_endpoint, RevocationRequest("", token).write())
     except KeyfobError as problem:
@@ -141,5 +141,5 @@ async def _revoke(world: World, stored: StoredLogin, token: Secret, client: OAut
     if error is not None and error.error == INVALID_TOKEN:
         return True, ""  # Keycloak's answer for a token that its session has taken along
     if response.status != _OK:
-        return False, f"it answered {response.status}"
+        return False, f"it responded with status {response.status}"
     return True, ""

@@ -64,11 +64,11 @@ async def prove_factor(
     factors = await _list_factors(world, login)
     if not factors:
         hint = profile.login_hint(_ENROL, _ENROL, "--flow browser, or --flow device")
-        raise Refused("a second factor is needed, and none is set up", code="factor-missing", hint=hint)
+        raise Refused("a second factor is required, but none is set up", code="factor-missing", hint=hint)
     chosen = await _let_choose(world, factors)
     match chosen.kind:
         case "otp":
-            question = Question("otp", "Code from your authenticator")
+            question = Question("otp", "Code from your authenticator app")
             return await _by_code(world, login, question, partial(MfaOtpGrant, mfa_token))
         case "recovery-code":
             question = Question("recovery_code", "Recovery code", is_hidden=True)
@@ -86,7 +86,7 @@ async def _list_factors(world: World, login: _Login) -> tuple[Factor, ...]:
     bearer = ("authorization", f"Bearer {login.mfa_token.reveal()}")
     response = await world.send(Request("GET", _address(login, "authenticators"), (("accept", JSON), bearer)))
     if response.status != OK:
-        refuse(response, "the server does not say which second factors there are")
+        refuse(response, "the server does not list the second factors")
     listed = read_json_list(response.body, "authenticators")
     known = [Factor.find(one) for one in listed]
     return tuple(factor for factor in known if factor is not None and factor.is_active)
@@ -104,7 +104,7 @@ async def _let_choose(world: World, factors: tuple[Factor, ...]) -> Factor:
     typed = (await world.ask(Question("factor", f"Which second factor? {shown} [1]"))).reveal().strip() or "1"
     chosen = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < len(str(len(factors))) + 2 else 0
     if not 1 <= chosen <= len(factors):
-        raise Refused("that is none of the second factors", hint="Run the same command again, and type its number.")
+        raise Refused("this is not one of the second factors", hint="Run the same command again, and type its number.")
     return factors[chosen - 1]
 
 
@@ -117,7 +117,7 @@ async def _by_code(world: World, login: _Login, question: Question, write: Calla
         world.notify(FactorRefused())
     else:
         response = await _request(world, login, write(await _typed(world, question)))
-    answer = read_tokens(response, "the second factor was not taken", login.client.token_types)
+    answer = read_tokens(response, "the server refused the second factor", login.client.token_types)
     _show_new_code(world, response)
     return answer
 
@@ -135,7 +135,7 @@ async def _out_of_band(world: World, login: _Login, factor: Factor) -> TokenAnsw
     request = ChallengeRequest(login.mfa_token, ("oob",), factor.authenticator_id)
     response = await post(world, login.client, _address(login, "challenge"), request.write(), as_json=True)
     if response.status != OK:
-        refuse(response, "the server does not send a code")
+        refuse(response, "the server did not send a code")
     challenge = read_json(response.body, "challenge")
     oob_code = Secret(challenge.text("oob_code"))
     if challenge.optional_text("binding_method") == "prompt":

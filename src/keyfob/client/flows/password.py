@@ -25,21 +25,23 @@ from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
 WARNING: Final = (
-    "this gives your password to a program, which RFC 9700 forbids; log in by browser or by a code where you can"
+    "this passes your password to a program, which RFC 9700 forbids; log in with a browser or a code if you can"
 )
 _MFA_REQUIRED: Final = "mfa_required"
 # Auth0's error codes for a password login, and what the user can do.
 _HINTS: Final = {
-    "invalid_grant": "Look at the name and the password. If they are right, the login may be in another realm.",
-    "unauthorized_client": "The application must allow the password grant. Else: {another}",
-    "unsupported_grant_type": "The server has no such login. {another}",
-    "requires_verification": "The server wants to see that a person is there. {browser}",
-    "password_leaked": "The password is known from a data breach. Change it on the login page of the server.",
-    "too_many_attempts": "The login is blocked after too many attempts. Wait, or follow the e-mail that was sent.",
+    "invalid_grant": "Check the name and the password. If they are right, the account may be in another realm.",
+    "unauthorized_client": "Enable the password grant for the client. Or: {another}",
+    "unsupported_grant_type": "The server does not support the password grant. {another}",
+    "requires_verification": "The server requires a check that you are human. {browser}",
+    "password_leaked": "The password was found in a data breach. Change it on the login page of the server.",
+    "too_many_attempts": (
+        "The account is blocked after too many attempts. Wait, or follow the e-mail from the server."
+    ),
     "too_many_logins": "Too many logins from here. Wait a minute and try again.",
     "temporarily_unavailable": "Too many attempts, or the server is busy. Wait a minute and try again.",
-    "unauthorized": "The server refuses this person. Ask whoever runs it.",
-    "server_error": "If the server has several directories, name one as the realm.",
+    "unauthorized": "The server refuses this user. Ask its administrator.",
+    "server_error": "If the server has several user directories, name one as the realm.",
 }
 _FLAGS: Final = {"invalid_grant": "--realm NAME", "server_error": "--realm NAME"}
 
@@ -63,8 +65,8 @@ async def log_in(
         KeyfobError: As `prove_factor`.
     """
     if not profile.allows_password:
-        hint = "If the server offers nothing else, allow it; that is kept with the profile."
-        raise Misuse("this profile does not allow a password to be taken", hint=hint, flags="--allow-password")
+        hint = "If the server supports nothing else, allow it; the profile stores that."
+        raise Misuse("this profile does not allow the password grant", hint=hint, flags="--allow-password")
     world.notify(PasswordWarned(WARNING))
     username = profile.username
     if username is None:
@@ -79,28 +81,30 @@ async def log_in(
         realm=profile.realm,
     )
     if not grant.username or not len(grant.password):
-        raise Refused("without a name and a password there is no login", hint="Run the same command again.")
+        raise Refused("the user name or the password is empty", hint="Run the same command again.")
     response = await request_tokens(world, client, metadata.token_endpoint, grant)
     del grant
     if response.status == OK:
-        return read_tokens(response, "the server gives no tokens", client.token_types)
+        return read_tokens(response, "the server refused to issue tokens", client.token_types)
     error = OAuthError.find(response)
     if error is not None and error.error == _MFA_REQUIRED:
         return await prove_factor(world, profile, metadata, client, _mfa_token(response, profile))
     if error is not None and error.error in _HINTS:
         hint, flags = _hint(profile, error.error), _FLAGS.get(error.error, "")
-        refuse(response, "the server does not take this login", hint, flags)
-    return read_tokens(response, "the server does not take this login", client.token_types)
+        refuse(response, "the server refused this login", hint, flags)
+    return read_tokens(response, "the server refused this login", client.token_types)
 
 
 def _hint(profile: Profile, error: str) -> str:
-    by_browser = profile.login_hint("Log in by browser", "Log in by browser", "--flow browser, or --flow device")
+    by_browser = profile.login_hint(
+        "Log in with a browser", "Log in with a browser", "--flow browser, or --flow device"
+    )
     return _HINTS[error].format(another=_another_way(profile), browser=by_browser)
 
 
 def _another_way(profile: Profile) -> str:
-    lead = "Log in another way"
-    return profile.login_hint(lead, f"{lead}, by browser or by a code", "--flow browser, or --flow device")
+    lead = "Log in with another flow"
+    return profile.login_hint(lead, f"{lead}, with a browser or a code", "--flow browser, or --flow device")
 
 
 def _mfa_token(response: Response, profile: Profile) -> Secret:
@@ -111,6 +115,6 @@ def _mfa_token(response: Response, profile: Profile) -> Secret:
     """
     token = read_json(response.body, "refusal").optional_text("mfa_token")
     if token is None:
-        hint = f"The application must allow the second factor's grants. Else: {_another_way(profile)}"
-        raise Refused("a second factor is needed, and the server offers no way to prove it", hint=hint)
+        hint = f"Enable the MFA grants for the client. Or: {_another_way(profile)}"
+        raise Refused("a second factor is required, but this client may not use the MFA grants", hint=hint)
     return Secret(token)

@@ -22,8 +22,8 @@ from keyfob.protocol.device import NumberAsked, read_number
 from keyfob.protocol.grants import DeviceCodeGrant, Grant
 from keyfob.protocol.http import Response, media_type
 from keyfob.protocol.oauth_error import (
-    ACCESS_DENIED,
     AUTHORIZATION_PENDING,
+    DECLINED,
     EXPIRED_TOKEN,
     INVALID_CLIENT,
     INVALID_GRANT,
@@ -44,10 +44,10 @@ PAD: Final = 1.2
 _REQUEST_TIMEOUT: Final = 408
 # These end a login with any status: some servers send them with 429 or 5xx.
 _FINAL: Final = frozenset(
-    {ACCESS_DENIED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
+    {*DECLINED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
 )
 _ENDED: Final = "the server ended the login"
-UNAUTHORIZED_HINT: Final = "The application must allow the device login, or the client id is not known there."
+UNAUTHORIZED_HINT: Final = "The client may not use the device flow, or the server does not know the client ID."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class TokenPoll:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """How long to wait. `interval` only grows; `patience` doubles while requests time out, then starts anew."""
+    """The waiting times. `interval` only grows; `patience` doubles while requests time out, then is reset."""
 
     interval: timedelta
     patience: int = 1
@@ -100,7 +100,7 @@ async def poll_or(
         TimedOut: The user did not answer in time.
         Refused: The server ended the login for another reason.
         Malformed: The tokens violate RFC 6749 §5.1.
-        LoginRequired: The server wants the number from the page, and there is no user to type it.
+        LoginRequired: The server requires the number on the page, and there is no user to type it.
     """
     pace, grant, has_new_number = _Pace(max(token_poll.interval, SHORTEST_INTERVAL)), token_poll.grant, False
     while True:
@@ -110,7 +110,7 @@ async def poll_or(
             if first is not None:
                 return first
             if pace.span() >= left:
-                raise TimedOut("the person did not answer in time", hint="Run the same command again.")
+                raise TimedOut("the login was not approved in time", hint="Run the same command again.")
         has_new_number = False
         try:
             response = await request_tokens(world, client, token_poll.token_endpoint, grant)
@@ -132,7 +132,7 @@ async def _ask_number(world: World, asked: NumberAsked) -> Secret:
     if asked.tries_left is not None:
         world.notify(NumberRefused(asked.tries_left))
     while True:
-        number = read_number(await world.ask(Question("number", "Approved. Now type the number that the page shows")))
+        number = read_number(await world.ask(Question("number", "Approved. Now type the number on the page")))
         if number is not None:
             return number
 
@@ -153,7 +153,7 @@ def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenP
         return pace
     if response.status >= SERVER_FAULT or response.status == _REQUEST_TIMEOUT or _is_page(response):
         words = "nothing usable" if error is None else f"{error.error}: {error.description}".removesuffix(": ")
-        _tolerate(world, f"the server answered {response.status} and {words}", pace, token_poll)
+        _tolerate(world, f"the server responded with status {response.status}, {words}", pace, token_poll)
         return pace
     return _refuse(response, _ENDED)
 
@@ -161,7 +161,7 @@ def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenP
 def _tolerate(world: World, what: str, pace: _Pace, token_poll: TokenPoll) -> None:
     moment = world.now()
     if moment.wall >= token_poll.deadline.wall:
-        raise TimedOut(f"the codes have lapsed, and {what}", hint="Run the same command again.")
+        raise TimedOut(f"the codes have expired, and {what}", hint="Run the same command again.")
     world.notify(NetworkTrouble(what, pace.span()))
 
 
@@ -175,10 +175,10 @@ def _refuse(response: Response, what: str) -> NoReturn:
     """
     error = OAuthError.find(response)
     code = "" if error is None else error.error
-    if code == ACCESS_DENIED and what == _ENDED:
+    if code in DECLINED and what == _ENDED:
         raise LoginDeclined("the login was declined", oauth_code=code)
     if code == EXPIRED_TOKEN:
-        raise TimedOut("the person did not answer in time", hint="Run the same command again.")
+        raise TimedOut("the login was not approved in time", hint="Run the same command again.")
     is_unauthorized = code == UNAUTHORIZED_CLIENT
     refuse(response, what, UNAUTHORIZED_HINT if is_unauthorized else "")
 

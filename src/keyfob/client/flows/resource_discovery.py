@@ -61,9 +61,11 @@ async def find_issuer(world: World, url: str, refusal: Response, trusted: Collec
     usable = [issuer for issuer in found.authorization_servers if _may_contact(issuer, url, trusted)]
     if not usable:
         raise Malformed(
-            "the API names no issuer that may be asked" if found.authorization_servers else "the API names no issuer",
+            "the API names no issuer to which a request is allowed"
+            if found.authorization_servers
+            else "the API names no issuer",
             field="authorization_servers",
-            hint="If you know the issuer and trust it, name it exactly as the API does.",
+            hint="If you trust the issuer, name it exactly as the API does.",
             flags="--trust-issuer URL",
         )
     issuers = sorted(usable, key=lambda issuer: issuer not in trusted)
@@ -117,7 +119,7 @@ async def _find_metadata(world: World, url: str, refusal: Response) -> ResourceM
     named = next(_named_by(refusal), None)
     if named is not None:
         if not is_safe(named) or origin_of(named) != origin_of(url):
-            raise Malformed("the API's metadata is said to lie elsewhere; nobody was asked", field="resource_metadata")
+            raise Malformed("the API refers to metadata on another host; it was not fetched", field="resource_metadata")
         found = await _get(world, named)
         return _check(found, named, url)
     for address in dict.fromkeys(map(well_known_resource, resources_of(url))):
@@ -148,7 +150,7 @@ async def _get(world: World, address: str) -> Fields:
 
 
 def _say_missing() -> NoReturn:
-    raise Malformed("the API does not say whose tokens it takes", code="metadata-missing")
+    raise Malformed("the API does not say which issuer it trusts", code="metadata-missing")
 
 
 def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
@@ -164,7 +166,9 @@ def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
     # DEVIATION: RFC 9728 §3.3 requires the called address if a challenge named the metadata; a parent is accepted too.
     is_own = resource == url or (covers(resource, url) and well_known_resource(resource) == address)
     if not is_own:
-        raise Malformed("the metadata is of another API than the one that was called; not used", field="resource")
+        raise Malformed(
+            "the metadata describes another API than the one that was called, so it was not used", field="resource"
+        )
     return ResourceMetadata.read(found, resource=resource)
 
 

@@ -78,7 +78,7 @@ def try_disk(home: Path) -> tuple[Path, str]:
             file.flush()
             os.fsync(file.fileno())
             file.seek(0)
-            return folder, "" if file.read() == content else "what was written is not what is read back"
+            return folder, "" if file.read() == content else "a file does not contain what was written to it"
     except OSError as problem:
         return folder, os.strerror(problem.errno) if problem.errno else type(problem).__name__
 

@@ -80,8 +80,8 @@ def find_login(logins: Sequence[KnownLogin], word: str) -> KnownLogin:
     if len(fitting) == 1:
         return fitting[0]
     names = ", ".join(login.name for login in fitting or logins)
-    what = "several logins are called so" if fitting else "there is no such login"
-    raise Misuse(what, hint=f"There are: {names}" if names else "Log in first.")
+    what = "several logins have this name" if fitting else "there is no such login"
+    raise Misuse(what, hint=f"Stored logins: {names}" if names else "Log in first.")
 
 
 def use_login(name: str, folder: Path | None = None) -> None:

@@ -110,7 +110,7 @@ class _Bridge:
                 raise
             _end_by(sent[0])
         except (BrokenResourceError, ClosedResourceError):  # the transport has ended, and has logged why
-            raise Unreachable("the connection to the MCP server has ended") from None
+            raise Unreachable("the MCP server closed the connection") from None
 
     async def _send_lines(self, send: Callable[[SessionMessage], Awaitable[None]]) -> None:
         while line := await self._lines.get():
@@ -180,7 +180,7 @@ class _ServerClient(httpx2.AsyncClient):
             return self._refusal(request, problem.message, problem.hint_with_flags)
         if response.status_code in _DENIED:
             await response.aclose()
-            message = f"the MCP server answered {response.status_code}"
+            message = f"the MCP server responded with status {response.status_code}"
             return self._refusal(request, message, f"A new login may help: {self._login_line}")
         return response
 
@@ -214,7 +214,9 @@ def _parse(line: bytes) -> JSONRPCMessage | None:
     try:
         return jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError:
-        _write(JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=PARSE_ERROR, message="no JSON-RPC message")))
+        _write(
+            JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=PARSE_ERROR, message="not a JSON-RPC message"))
+        )
         return None
 
 

@@ -24,7 +24,7 @@ METADATA: Final = "http://169.254.169.254"
 KUBERNETES: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _NEARBY: Final = Limits(connect=2.0, read=10.0, whole=15.0)
 _GITHUB_HINT: Final = "Give the job the permission `id-token: write` in its workflow."
-_LABELS: Final = {"google": "a machine of Google Cloud", "azure": "a machine of Azure"}
+_LABELS: Final = {"google": "a virtual machine of Google Cloud", "azure": "a virtual machine of Azure"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +58,31 @@ def read_identity(source: Source, platform: Platform | None = None) -> PlatformT
         case "google":
             response = _nearby(ask_google(platform.google, source.name), "google")
             if response.header("metadata-flavor") != "Google":
-                _missing("this is not Google's metadata server", f"The identity google is for {_LABELS['google']}.")
-            hint = "The machine needs a service account; on GKE the pod's account is bound to one."
+                _missing(
+                    "the response did not come from Google's metadata server",
+                    f"The identity google works on {_LABELS['google']} only.",
+                )
+            hint = "Give the machine a service account; on GKE, bind the pod's account to one."
             text = read_answer(response, None, "Google's metadata server", hint)
-            return read_platform_token(text, "the answer of Google's metadata server")
+            return read_platform_token(text, "the response of Google's metadata server")
         case "azure":
             return _from_azure(source.name, platform)
         case "kubernetes":
-            hint = "Mount a projected serviceAccountToken with the audience that the server wants, and name its path."
+            hint = (
+                "Mount a projected serviceAccountToken with the audience that the server requires, and pass its path."
+            )
             return _from_file(source.name or platform.kubernetes, hint)
         case "file":
-            return _from_file(source.name, "The platform writes it there; look whether it is mounted.")
+            return _from_file(source.name, "The platform writes this file; check that it is mounted.")
         case "gitlab":
             hint = f"Add to the job in .gitlab-ci.yml: id_tokens: {{{source.name}: {{aud: ISSUER}}}}"
             return _from_variable(source.name, platform, hint)
         case "keyring":
-            raise Misuse("no platform puts its token into a keyring", hint="Name the platform, a file or a variable.")
+            raise Misuse("an identity token cannot come from a keyring", hint="Use a platform, a file or a variable.")
         case "env":
-            return _from_variable(source.name, platform, "The platform, or what starts this program, sets it.")
+            return _from_variable(
+                source.name, platform, "The platform, or the program that starts this one, must set it."
+            )
 
 
 def _from_github(audience: str, platform: Platform) -> PlatformToken:
@@ -85,12 +92,12 @@ def _from_github(audience: str, platform: Platform) -> PlatformToken:
         is_there = platform.environment.get("GITHUB_ACTIONS") == "true"
         if not is_there:
             hint = (
-                "It is for a job with the permission `id-token: write`. Elsewhere, name the platform of this program."
+                "This identity works in a job with the permission `id-token: write`. Elsewhere, use another platform."
             )
             _missing("this does not run in GitHub Actions", hint)
-        _missing("this job may not ask GitHub for a token", _GITHUB_HINT)
+        _missing("this job may not request a token from GitHub", _GITHUB_HINT)
     if not is_safe(address):
-        _missing("GitHub's address for tokens is no https address", "ACTIONS_ID_TOKEN_REQUEST_URL was changed.")
+        _missing("the address of GitHub's token service is not https", "ACTIONS_ID_TOKEN_REQUEST_URL was changed.")
     response = platform.send(ask_github(address, request_token, audience))
     return read_platform_token(read_answer(response, "value", "GitHub Actions", _GITHUB_HINT), "GitHub's answer")
 
@@ -98,11 +105,11 @@ def _from_github(audience: str, platform: Platform) -> PlatformToken:
 def _from_azure(resource: str, platform: Platform) -> PlatformToken:
     path = platform.environment.get("AZURE_FEDERATED_TOKEN_FILE", "")
     if path:
-        return _from_file(path, "AZURE_FEDERATED_TOKEN_FILE names it; look at the pod's workload identity.")
+        return _from_file(path, "AZURE_FEDERATED_TOKEN_FILE names this file; check the pod's workload identity.")
     response = _nearby(ask_azure(platform.azure, resource), "azure")
-    hint = "Give the machine a managed identity; with several, AZURE_FEDERATED_TOKEN_FILE decides."
+    hint = "Give the machine a managed identity; if it has several, set AZURE_FEDERATED_TOKEN_FILE."
     text = read_answer(response, "access_token", "Azure's metadata service", hint)
-    return read_platform_token(text, "the answer of Azure's metadata service")
+    return read_platform_token(text, "the response of Azure's metadata service")
 
 
 def _nearby(request: Request, place: str) -> Response:
@@ -115,7 +122,7 @@ def _nearby(request: Request, place: str) -> Response:
     try:
         return sender(request)
     except Unreachable as problem:
-        hint = f"The identity {place} is for {_LABELS[place]}."
+        hint = f"The identity {place} works on {_LABELS[place]} only."
         raise Unreachable(f"no metadata server: {problem.message}", timed_out=problem.timed_out, hint=hint) from None
     finally:
         sender.close()
@@ -127,14 +134,14 @@ def _from_file(path: str, hint: str) -> PlatformToken:
     except OSError as problem:
         _missing(f"{path} cannot be read ({problem.strerror})", hint)
     except UnicodeDecodeError:
-        _missing(f"{path} holds no token", hint)
+        _missing(f"{path} contains no token", hint)
     return read_platform_token(text, path)
 
 
 def _from_variable(name: str, platform: Platform, hint: str) -> PlatformToken:
     text = platform.environment.get(name, "")
     if not text:
-        _missing(f"the variable {name} is empty or not there", hint)
+        _missing(f"the variable {name} is empty or not set", hint)
     return read_platform_token(text, f"the variable {name}")
 
 

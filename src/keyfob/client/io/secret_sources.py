@@ -35,8 +35,8 @@ def read_credential(source: Source, ca: Path | None = None) -> Credential:
     try:
         return PrivateKey(*SigningKey.read(text.encode()))
     except Malformed as problem:
-        hint = "PEM (PKCS #8) or a JWK: RSA of 2048 bits or more, P-256 or Ed25519, without a passphrase."
-        raise Misuse(f"{_where(source)} holds no private key that can be used: {problem.message}", hint=hint) from None
+        hint = "Use PEM (PKCS #8) or a JWK: RSA of 2048 bits or more, P-256 or Ed25519, without a passphrase."
+        raise Misuse(f"{_where(source)} contains no usable private key: {problem.message}", hint=hint) from None
 
 
 def _text(source: Source) -> str:
@@ -52,7 +52,7 @@ def _text(source: Source) -> str:
         except UnicodeDecodeError:
             _missing(source, "is not text")
     if not text:
-        _missing(source, "is empty or not there")
+        _missing(source, "is empty or does not exist")
     return text
 
 
@@ -87,5 +87,5 @@ def _where(source: Source) -> str:
 
 def _missing(source: Source, problem: str) -> NoReturn:
     what = "secret" if source.kind == "secret" else "private key"
-    hint = f"This profile logs in with the program's own {what}; it is looked for there each time."
+    hint = f"This profile uses a {what}, which is read from there each time."
     raise Misuse(f"{_where(source)} {problem}", hint=hint)

@@ -136,6 +136,6 @@ def _read_error(fields: Fields) -> KeyfobError:
     kind = _ERRORS.get(cast(int, fields.values.get("exit")), VaultUnavailable)
     code = fields.optional_text("code")
     known: Code | None = next((one for one in CODES if one == code), None)
-    message = fields.optional_text("message") or "it does not say why"
+    message = fields.optional_text("message") or "it gave no reason"
     hint = fields.optional_text("hint") or ""
     return kind(f"the agent: {message}", hint=f"Where the agent runs: {hint}" if hint else "", code=known)

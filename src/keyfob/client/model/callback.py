@@ -45,7 +45,8 @@ class Callback:
         plain = text.isascii() and text.isprintable() and not (parts.query or parts.fragment or "@" in parts.netloc)
         if parts.scheme != "http" or host not in HOSTS or not plain:
             raise Misuse(
-                "a callback is an address of this machine", hint="It looks like http://127.0.0.1:8484/callback"
+                "the redirect URI is not an http address of this computer",
+                hint="It looks like http://127.0.0.1:8484/callback",
             )
         return cls(host, port, parts.path or "/")
 

@@ -38,7 +38,7 @@ class CertificateFiles:
     def __post_init__(self) -> None:
         """Raise `Misuse` if a path is empty."""
         if not self.certificate or self.key == "":
-            raise Misuse("a certificate and its key are files, and have names")
+            raise Misuse("the name of a certificate file or key file is empty")
 
     @classmethod
     def of(cls, certificate: Path | str | None, key: Path | str | None) -> Self | None:
@@ -48,7 +48,7 @@ class CertificateFiles:
             Misuse: There is a key but no certificate.
         """
         if certificate is None and key is not None:
-            raise Misuse("a certificate_key is that of a certificate, and none is named")
+            raise Misuse("there is a certificate_key without a certificate")
         return None if certificate is None else cls(str(certificate), None if key is None else str(key))
 
 

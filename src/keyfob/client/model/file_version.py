@@ -20,4 +20,4 @@ def check_version(fields: Fields, readable: Collection[int]) -> None:
             return
         if version > max(readable):
             raise Malformed(f"{fields.what}: written by another version of this program", field="version")
-    raise Malformed(f"{fields.what}: it names no version that is known")
+    raise Malformed(f"{fields.what}: its version is unknown")

@@ -14,6 +14,13 @@ class CodeShown:
     """A device login is waiting for the user (RFC 8628 §3.3). Contains no secret: the user code is for display.
 
     Every string comes from the server and is untrusted; pass it through `printable` before printing.
+
+    Attributes:
+        user_code: The code to compare or to type on the page.
+        verification_uri: The address of that page.
+        verification_uri_complete: The same with the code in it, for a link or a QR code; None if the server sent none.
+        expires_in: The lifetime of the code.
+        expires_at: The end of that lifetime, by this machine's clock in UTC.
     """
 
     user_code: str
@@ -25,14 +32,23 @@ class CodeShown:
 
 @dataclass(frozen=True, slots=True)
 class StillPending:
-    """The server was polled, and the user has not decided yet."""
+    """The server was polled, and the user has not decided yet.
+
+    Attributes:
+        left: The time until the code expires.
+    """
 
     left: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class SlowedDown:
-    """The server asked for slower polling. More than once means that a clock runs fast."""
+    """The server requires slower polling. If this happens more than once, a clock runs fast.
+
+    Attributes:
+        interval: The new polling interval.
+        times: How often this has happened in this login.
+    """
 
     interval: timedelta
     times: int
@@ -40,7 +56,12 @@ class SlowedDown:
 
 @dataclass(frozen=True, slots=True)
 class NetworkTrouble:
-    """One request got no response; the login continues."""
+    """One request got no response; the login continues.
+
+    Attributes:
+        what: The problem, as a message for the user.
+        next_in: The time until the next attempt.
+    """
 
     what: str
     next_in: timedelta
@@ -63,6 +84,9 @@ class BrowserOpened:
     """The authorization URL was opened in this machine's browser. It is displayed too, in case none opened.
 
     Attributes:
+        address: The authorization URL.
+        expires_in: The time that the login waits for the browser.
+        has_opened: Whether a browser was started.
         offers_device: Whether the user may still switch to a device login.
     """
 
@@ -74,7 +98,12 @@ class BrowserOpened:
 
 @dataclass(frozen=True, slots=True)
 class PasteAsked:
-    """The user must open the authorization URL in any browser and paste the URL of the redirect."""
+    """The user must open the authorization URL in any browser and paste the URL of the redirect.
+
+    Attributes:
+        address: The authorization URL.
+        expires_in: The time that the login waits for the pasted URL.
+    """
 
     address: str
     expires_in: timedelta

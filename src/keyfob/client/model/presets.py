@@ -121,7 +121,7 @@ def _auth0(rest: str) -> Preset:
 
 def _google(rest: str) -> Preset:
     if rest:
-        raise Misuse("google is one issuer, so nothing follows its name", hint="The whole name is: google")
+        raise Misuse("the short name google takes no further part", hint="Use the name alone: google")
     return Preset(GOOGLE)
 
 
@@ -129,8 +129,8 @@ def _microsoft(rest: str) -> Preset:
     """A tenant by its id: under any other name, the metadata's issuer differs from the requested one."""
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not re.match(_GUID, tenant):
-        hint = "Its overview page shows it, of the form 00000000-0000-0000-0000-000000000000; or say consumers."
-        raise Misuse("microsoft:TENANT wants the tenant's id", hint=hint)
+        hint = "It is on the tenant's overview page, such as 00000000-0000-0000-0000-000000000000; or use consumers."
+        raise Misuse("microsoft:TENANT needs the tenant's ID", hint=hint)
     return Preset(f"{_MICROSOFT}{tenant}/v2.0")
 
 
@@ -160,7 +160,7 @@ def _keycloak(rest: str) -> Preset:
     """The server's URL and a realm."""
     address, slash, realm = rest.rstrip("/").rpartition("/")
     if not address.startswith(("https://", "http://")) or not slash or not realm or not urlsplit(address).hostname:
-        raise Misuse("keycloak wants the server's address and a realm", hint="keycloak:https://sso.example.com/REALM")
+        raise Misuse("keycloak: needs the server's address and a realm", hint="keycloak:https://sso.example.com/REALM")
     return Preset(f"{address.removesuffix('/realms')}/realms/{realm}")
 
 
@@ -168,8 +168,8 @@ def _host(text: str, form: str) -> str:
     """Return a host name in lower case, or raise `Misuse`."""
     if not re.match(_HOST, text.lower()):
         raise Misuse(
-            f"what follows is not of the form {form}",
-            hint="Look at the short names.",
+            f"this short name does not have the form {form}",
+            hint="Check the short names.",
             flags="keyfob help docs/login.md#issuers",
         )
     return text.lower()

@@ -101,41 +101,44 @@ class Profile:
         """Validate the settings; raise `Misuse` if they are not valid."""
         check_name(self.name)
         if not self.issuer or not self.client_id:
-            raise Misuse("a profile needs an issuer and a client id")
+            raise Misuse("a profile needs an issuer and a client ID")
         if self.is_machine and self.credential is None and self.identity is None and self.certificate is None:
-            hint = "Name its secret, key, certificate or identity."
+            hint = "Give it a secret, key, certificate or identity."
             flags = "--secret-env NAME, --secret-file PATH, --key-file PATH, --certificate FILE or --identity PLATFORM"
-            raise Misuse("a machine needs to know where its secret or key lies", hint=hint, flags=flags)
+            raise Misuse("a service account needs a secret, key, certificate or identity", hint=hint, flags=flags)
         if self.identity is not None and not self.is_machine:
-            what = "a platform's identity is a machine's, not a person's"
-            raise Misuse(what, hint="Log in as a machine.", flags="--flow machine")
+            what = "a workload identity works for a service account only, not for a user"
+            raise Misuse(what, hint="Log in as a service account.", flags="--flow machine")
         if self.identity is not None and self.identity_as == "assertion" and self.credential is not None:
-            what = "a program proves itself in one way: by its identity, or by a secret or key"
-            hint = "Leave the secret or key away, or exchange the identity for a token."
+            what = "a client uses either a workload identity, or a secret or key"
+            hint = "Omit the secret or key, or exchange the identity for a token."
             raise Misuse(what, hint=hint, flags="--identity-as exchange")
         if self.audience and not habits_of(self.issuer).takes_audience:
-            hint = f"Ask for its scopes instead, such as {self.audience.rstrip('/')}/.default at Microsoft."
-            raise Misuse("this issuer takes no audience", hint=hint)
+            hint = f"Use its scopes instead, such as {self.audience.rstrip('/')}/.default at Microsoft."
+            raise Misuse("this issuer supports no audience", hint=hint)
         if self.is_resource and (not self.audience or ":" not in self.audience or "#" in self.audience):
-            raise Misuse("a resource is an absolute address without a fragment", hint="RFC 8707 §2 says so.")
+            raise Misuse("a resource is an absolute address without a fragment", hint="See RFC 8707 §2.")
         self._check_username()
         for name, address in self.endpoints.items():
             if name not in metadata.ENDPOINTS or not is_safe(address):
-                hint = f"The names: {', '.join(metadata.ENDPOINTS)}"
-                raise Misuse("an endpoint is NAME=URL, https or on this machine", hint=hint)
+                hint = f"Names: {', '.join(metadata.ENDPOINTS)}"
+                raise Misuse("an endpoint is NAME=URL, with https or on this computer", hint=hint)
         for callback in self.callbacks:
             Callback.read(callback)
 
     def _check_username(self) -> None:
         if self.username is not None and (self.flow != "password" or not self.username.strip()):
-            what, hint = "a user name goes with a password alone, and is not empty", "Log in with a password."
+            what, hint = (
+                "a user name works with the password grant only, and must not be empty",
+                "Log in with a password.",
+            )
             raise Misuse(what, hint=hint, flags="--flow password")
 
     def login_hint(self, lead: str = "Run", otherwise: str = "Log in again", flags: str = "") -> str:
         """Return a hint that names the login command of the running program. Every such hint is built here.
 
         Args:
-            lead: What stands before the command.
+            lead: The text before the command.
             otherwise: The hint if the command is unknown.
             flags: Flags of `keyfob login`; another program's are unknown.
         """
@@ -243,7 +246,7 @@ def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: b
 def check_name(name: str) -> None:
     """Raise `Misuse` if a profile's name could not be a file name."""
     if not _NAME.match(name):
-        raise Misuse("a profile's name has letters, digits, dot, dash and underscore, at most 40")
+        raise Misuse("a profile's name consists of letters, digits, dots, dashes and underscores, 40 at most")
 
 
 def read_dpop(text: str | None) -> Dpop:

@@ -53,10 +53,10 @@ class Source:
                     return cls(kind, place, name)
         if said_kind == "identity":
             raise Misuse(
-                "there is no such identity",
-                hint="There are: github, gitlab:VARIABLE, google, azure, kubernetes, file:PATH and env:VARIABLE.",
+                "this workload identity is unknown",
+                hint="Use one of: github, gitlab:VARIABLE, google, azure, kubernetes, file:PATH, env:VARIABLE.",
             )
-        raise Misuse("where the program's secret lies is not of the form secret:env:NAME or key:file:PATH")
+        raise Misuse("the location of the client secret does not have the form secret:env:NAME or key:file:PATH")
 
     def for_reader(self, audience: str) -> Source:
         """Return it with this audience for the token, if the platform accepts any and none is set."""
@@ -68,7 +68,7 @@ def read_identity_use(text: str | None) -> IdentityUse:
     for use in IDENTITY_USES:
         if text in {use, None}:
             return use
-    raise Misuse("an identity is used by exchange, as assertion or as grant")
+    raise Misuse("the use of an identity is one of exchange, assertion and grant")
 
 
 def read_assertion_audience(text: str | None) -> AssertionAudience:
@@ -76,4 +76,4 @@ def read_assertion_audience(text: str | None) -> AssertionAudience:
     for audience in ASSERTION_AUDIENCES:
         if text in {audience, None}:
             return audience
-    raise Misuse("an assertion is made out to the issuer or the token-endpoint")
+    raise Misuse("the audience of an assertion is either issuer or token-endpoint")

@@ -19,11 +19,11 @@ VERSION: Final = 1
 KEY_BYTES: Final = 32
 PASSPHRASE_VARIABLE: Final = "KEYFOB_PASSPHRASE_FILE"
 WORDS: Final[dict[Place, str]] = {
-    "keyring": "sealed; the key lies in this system's keyring",
-    "systemd": "sealed; the key is a credential of this machine's systemd",
-    "kernel": "sealed; the key lies in the kernel, and is gone after a restart or days after you have left",
-    "passphrase": "sealed with a passphrase",
-    "file": "in a plain file that only you may read",
+    "keyring": "encrypted, with a key in the system's keyring",
+    "systemd": "encrypted, with a key that systemd protects",
+    "kernel": "encrypted, with a key in the kernel, which is lost at a restart and some days after you log out",
+    "passphrase": "encrypted with a passphrase",
+    "file": "in a plain file that only you can read",
 }
 
 
@@ -69,7 +69,7 @@ def policy_of(name: str) -> Policy:
     """Return the policy of that name, or raise `Misuse`."""
     if _is_policy(name):
         return name
-    raise Misuse("there is no such way to keep tokens", hint="It is one of require, prefer and file.")
+    raise Misuse("there is no such storage mode", hint="Use require, prefer or file.")
 
 
 def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
@@ -94,17 +94,17 @@ def settle(policy: Policy, place: Place, passed: Sequence[VaultUnavailable]) -> 
     reasons = "; ".join(problem.message for problem in passed)
     if place == "file" and policy == "require":
         code = passed[0].code if passed else "key-absent"
-        hint = "Mend that, name a file in KEYFOB_PASSPHRASE_FILE, or allow a plain file."
-        message = f"there is no place for the vault's key ({reasons or 'none was asked'})"
+        hint = "Fix that, set KEYFOB_PASSPHRASE_FILE to a file, or allow a plain file."
+        message = f"there is no place for the vault's key ({reasons or 'none was tried'})"
         raise VaultUnavailable(message, code=code, hint=hint, flags="--store prefer")
     if place == "keyring" or policy == "file":
         return ""  # the best place, or exactly the requested one
-    return f"tokens are kept {WORDS[place]}" + (f" ({reasons})" if reasons else "")
+    return f"tokens are stored {WORDS[place]}" + (f" ({reasons})" if reasons else "")
 
 
 def _place(fields: Fields, member: str) -> Place | None:
     """Return the place that a member names, or None if the member is absent."""
     name = fields.optional_text(member)
     if name is not None and not is_place(name):
-        raise Malformed("vault's note: names a place that this version does not know", field="place")
+        raise Malformed("vault's note: names a place that this version does not support", field="place")
     return name

@@ -82,7 +82,7 @@ class Calls:
         if origin_of(url) != origin:
             return Call(self._bearer, request, None)
         if not is_safe(url):
-            raise Misuse("a token is not sent over plain http beyond this machine", hint="Use the API's https address.")
+            raise Misuse("a token is not sent to another computer over plain http", hint="Use the API's https address.")
         return Call(self._bearer, request, self._bearer.authorize(request))
 
     def send(self, request: Request, carry: Callable[[Request], Response]) -> Response:

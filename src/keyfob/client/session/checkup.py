@@ -44,12 +44,12 @@ class Finding:
 def judge_clock(ahead: timedelta | None) -> Finding:
     """Judge how far the issuer's clock is ahead of this machine's; None if unknown."""
     if ahead is None:
-        return Finding("clock", "note", "the issuer tells no time to compare this machine's clock with")
+        return Finding("clock", "note", "the issuer sends no time to compare this computer's clock with")
     if abs(ahead) < _MUCH_SKEW:
-        return Finding("clock", "ok", "this machine's clock agrees with the issuer's")
+        return Finding("clock", "ok", "this computer's clock agrees with the issuer's")
     side = "behind" if ahead > timedelta() else "ahead of"
-    observed = f"this machine's clock is {_length(abs(ahead))} {side} the issuer's"
-    fix = "Set the clock, or have it set over the network (timedatectl set-ntp true)."
+    observed = f"this computer's clock is {_length(abs(ahead))} {side} the issuer's"
+    fix = "Set the clock, or synchronize it over the network (timedatectl set-ntp true)."
     return Finding("clock", "wrong" if abs(ahead) > _TOO_MUCH_SKEW else "note", observed, fix)
 
 
@@ -72,7 +72,7 @@ def judge_proxies(environment: Mapping[str, str]) -> Finding:
     ]
     if not named:
         return Finding("proxy", "ok", "no proxy is set")
-    fix = "If calls fail, look whether that proxy answers, or name the host in NO_PROXY."
+    fix = "If requests fail, check the proxy, or add the host to NO_PROXY."
     return Finding("proxy", "note", ", ".join(named), fix)
 
 
@@ -91,15 +91,17 @@ def judge_browser(here: Surroundings) -> Finding:
     is_here, why = find_browser(here)
     if is_here:
         return Finding("browser", "ok", why)
-    return Finding("browser", "note", why, "A login takes a code that is approved on any device; nothing is needed.")
+    return Finding(
+        "browser", "note", why, "Logins use the device flow, with a browser on any device; you need not do anything."
+    )
 
 
 def judge_terminal(here: Surroundings) -> Finding:
     """Report whether a user can log in here."""
     if here.has_terminal:
-        return Finding("terminal", "ok", "there is a terminal, so a person can log in here")
-    fix = "Log in from a terminal, or let the program that runs this show the events of keyfob login --json."
-    return Finding("terminal", "note", "there is no terminal here, so no person who could log in", fix)
+        return Finding("terminal", "ok", "there is a terminal, so a user can log in here")
+    fix = "Log in at a terminal, or let the program that runs keyfob show the events of keyfob login --json."
+    return Finding("terminal", "note", "there is no terminal, so no user can log in here", fix)
 
 
 def judge_modes(open_to_others: Iterable[str], foreign: Iterable[str]) -> list[Finding]:
@@ -109,30 +111,30 @@ def judge_modes(open_to_others: Iterable[str], foreign: Iterable[str]) -> list[F
         for path in foreign
     ]
     found += [
-        Finding("files", "wrong", f"others on this machine may read {path}", f"Run: chmod go-rwx {quote(path)}")
+        Finding("files", "wrong", f"other users of this computer can read {path}", f"Run: chmod go-rwx {quote(path)}")
         for path in open_to_others
     ]
-    return found or [Finding("files", "ok", "all files are yours, and nobody else may read them")]
+    return found or [Finding("files", "ok", "all files belong to you, and only you can read them")]
 
 
 def judge_disk(folder: str, problem: str) -> Finding:
     """Report whether tokens can be written and read back; `problem` is "" if they can."""
     if not problem:
-        return Finding("disk", "ok", f"files can be written in {folder} and read back")
-    fix = "Make room there, or set KEYFOB_HOME to a folder that can be written. Until then no login is renewed."
-    return Finding("disk", "wrong", f"nothing can be kept in {folder}: {problem}", fix)
+        return Finding("disk", "ok", f"files can be written to {folder} and read back")
+    fix = "Free some space, or set KEYFOB_HOME to a writable folder. Until then no login is refreshed."
+    return Finding("disk", "wrong", f"nothing can be stored in {folder}: {problem}", fix)
 
 
 def judge_ports(removed: Iterable[str], *, any_free: bool) -> Finding:
     """Report whether a redirect from the browser can be received."""
     busy = list(removed)
     if not any_free:
-        return Finding("ports", "wrong", "this machine lets no program listen on 127.0.0.1",
-                       "Allow it, or log in by code: keyfob login --flow device")  # fmt: skip
+        return Finding("ports", "wrong", "this computer allows no program to listen on 127.0.0.1",
+                       "Allow it, or log in with a code: keyfob login --flow device")  # fmt: skip
     if busy:
-        fix = "Stop what listens there, or register another with the issuer: keyfob login --port N"
+        fix = "Stop that program, or register another port with the issuer: keyfob login --port N"
         return Finding("ports", "wrong", f"another program listens on {', '.join(busy)}", fix)
-    return Finding("ports", "ok", "a port of 127.0.0.1 can be opened, for a browser to come back to")
+    return Finding("ports", "ok", "a port of 127.0.0.1 can be opened for the browser flow")
 
 
 def shortened(text: str, home: str) -> str:

@@ -39,7 +39,7 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
     Args:
         moment: Aware, UTC, by this machine's clock; the stored login contains that clock's skew.
         min_ttl: How long the token must remain valid; None for the default. An unknown lifetime counts as valid.
-            If a refresh has shown that the server gives less, half of what it gives will do.
+            If refreshed tokens have shorter lifetimes, half of that lifetime suffices.
     """
     if stored is None:
         return LogIn()

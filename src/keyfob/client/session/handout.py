@@ -22,7 +22,7 @@ _HINT: Final = "Start the agent with that login"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an agent may hand out.
+    """The tokens that an agent may hand out.
 
     Attributes:
         audiences: The APIs whose tokens may be handed out; empty for the login's own.
@@ -42,10 +42,12 @@ def choose_offer(request: AgentRequest, offers: Sequence[Offer]) -> Offer:
     """
     fitting = [offer for offer in offers if _fits(request, offer.profile)]
     if not fitting:
-        raise Refused("no such login is offered", code="agent-refused", hint=f"{_HINT}.", flags="keyfob agent NAME")
+        raise Refused(
+            "the agent offers no such login", code="agent-refused", hint=f"{_HINT}.", flags="keyfob agent NAME"
+        )
     if len(fitting) > 1:
         names = ", ".join(offer.profile.name for offer in fitting)
-        raise Refused(f"several logins fit: {names}", code="agent-refused", hint="Name one of them: KEYFOB_PROFILE.")
+        raise Refused(f"several logins fit: {names}", code="agent-refused", hint="Set KEYFOB_PROFILE to one of them.")
     return fitting[0]
 
 
@@ -73,14 +75,14 @@ def check_offer(offer: Offer, stored: StoredLogin) -> None:
         raise Refused(
             f"the token of {name} has more scope than the agent may hand out: {beyond.write()}",
             code="agent-refused",
-            hint="Log in to a profile of its own with that scope alone.",
+            hint="Log in under another profile with that scope only.",
             flags=f"keyfob login --profile NAME --scope '{offer.scope.write()}'",
         )
     if stored.is_bound:
         raise Refused(
-            f"the token of {name} is bound to a key or certificate, which stays here",
+            f"the token of {name} is bound to a key or certificate, which the agent does not hand out",
             code="token-bound",
-            hint="Log in to another profile without binding.",
+            hint="Log in under another profile without DPoP and certificate.",
             flags="--dpop off",
         )
 
@@ -101,8 +103,8 @@ def hand_out(request: AgentRequest, offer: Offer, stored: StoredLogin, now: date
         raise Refused(f"the token of {offer.profile.name} lacks scope: {missing.write()}", code="agent-refused")
     if stored.expires_at is None or stored.expires_at - stored.skew - now > LONGEST:
         raise Refused(
-            f"the token of {offer.profile.name} lives for longer than a day, or for ever", code="agent-refused",
-            hint="Let the issuer give shorter ones.",
+            f"the token of {offer.profile.name} is valid for more than a day", code="agent-refused",
+            hint="Set a shorter token lifetime at the issuer.",
         )  # fmt: skip
     profile = offer.profile
     login = StoredLogin(

@@ -45,7 +45,7 @@ else:  # a stored token needs no flow, no notice and no call: 70 ms
     notices = LazyModule("keyfob.client.model.notices")
     calls = LazyModule("keyfob.client.session.calls")
 
-_MISMATCH: Final = "Log in as before"
+_MISMATCH: Final = "Log in with the same account as before"
 _ID_BYTES: Final = 16
 
 
@@ -116,7 +116,7 @@ class Login(Renewal):
             if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
                 refuse_other(self.profile)  # the token is the user's own, and is not revoked
             if before is not None and is_other_account(before, stored) and not may_replace_account(before, stored):
-                raise Refused("this token is another person's than the login before, which is kept",
+                raise Refused("this token belongs to another account than the stored login, which is kept",
                               code="account-mismatch", hint=self._mismatch_hint())  # fmt: skip
             stored = await self._store_login(stored, accept_any_account, replaced)
         await self._end_all(replaced)
@@ -135,7 +135,7 @@ class Login(Renewal):
             return await self._with(profile=profile).log_in(assurance=wanted.assurance)
         except LoginRequired as problem:
             line = wanted.command(self.profile, scope)
-            problem.hint = f"Run in a terminal: {line}" if line else "Log in in a terminal."
+            problem.hint = f"Run in a terminal: {line}" if line else "Log in at a terminal."
             raise
 
     async def metadata(self) -> ServerMetadata:
@@ -296,7 +296,7 @@ class Login(Renewal):
             refuse_other(self.profile)
         if before is not None and is_other_account(before, stored) and not may_replace_account(before, stored):
             await self._end(stored)
-            raise Refused("another person logged in than before; the login before is kept",
+            raise Refused("another account logged in than before; the old login is kept",
                           code="account-mismatch", hint=self._mismatch_hint())  # fmt: skip
         async with AsyncExitStack() as held:
             await self._take_lock(held)
@@ -318,13 +318,14 @@ class Login(Renewal):
             await self._end(login)
 
     def _mismatch_hint(self) -> str:
-        return self.profile.login_hint(f"{_MISMATCH}, or let the other take its place", _MISMATCH, "--switch-account")
+        return self.profile.login_hint(f"{_MISMATCH}, or allow the other account", _MISMATCH, "--switch-account")
 
     @asynccontextmanager
     async def _ending(self) -> AsyncGenerator[list[StoredLogin]]:
         """Stop the listener, send the waiting browser its final page, and release the login lock.
 
-        Yields the list for the logins that the new one replaces. They are revoked when nobody waits any more.
+        Yields the list for the logins that the new one replaces. They are revoked after the browser and other processes
+        have been released.
         """
         succeeded = False
         try:

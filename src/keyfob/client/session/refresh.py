@@ -13,15 +13,16 @@ from keyfob.client.ports import World
 from keyfob.errors import InvalidToken, KeyfobError, LoginRequired, Malformed, Refused
 from keyfob.protocol.grants import RefreshGrant
 from keyfob.protocol.http import Response
-from keyfob.protocol.oauth_error import INVALID_GRANT, OAuthError
+from keyfob.protocol.oauth_error import BAD_REFRESH_TOKEN, INVALID_GRANT, NEEDS_USER, OAuthError
 from keyfob.protocol.secret import Secret
 
-IF_IT_STAYS: Final = "If it stays so, log in again"
+IF_IT_STAYS: Final = "If this persists, log in again"
+ENDED: Final = frozenset({INVALID_GRANT, BAD_REFRESH_TOKEN})
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What an answer of status 200 leaves. The refresh token that was sent may be spent, whatever else is wrong.
+    """The result of a response with status 200. Even if the rest is invalid, the sent refresh token may be used up.
 
     Attributes:
         stored: The login to store at once.
@@ -36,18 +37,21 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
     """Refresh once, without a retry, since a refresh token may be for one use.
 
     Raises:
-        LoginRequired: The server no longer accepts the refresh token.
+        LoginRequired: The server no longer accepts the refresh token (`ENDED`), or not without the user.
         Refused: Another refusal; the refresh token may still be valid.
         Unreachable: There is no usable response; the refresh token may still be valid.
         Malformed: The same.
     """
     response = await request_tokens(world, client, stored.token_endpoint, RefreshGrant(refresh_token))
     error = OAuthError.find(response)
-    if response.status != OK and error is not None and error.error == INVALID_GRANT:
+    if response.status != OK and error is not None and error.error in ENDED:
         raise LoginRequired("the login has ended", oauth_code=error.error)
+    if response.status != OK and error is not None and error.error in NEEDS_USER:
+        reason = f": {error.description}" if error.description else ""
+        raise LoginRequired(f"the server wants you to log in again ({error.error}){reason}", oauth_code=error.error)
     moment = world.now().wall
     try:
-        answer = read_tokens(response, "the server does not refresh this login", client.token_types)
+        answer = read_tokens(response, "the server refused to refresh this login", client.token_types)
         if answer.id_token is not None:
             from keyfob.client.flows.id_token import check_renewed  # noqa: PLC0415  cryptography is slow to import, and few refreshes need it
 

@@ -1,6 +1,6 @@
 """A valid access token of a stored login: the stored one, a refreshed one, or for a service account a new one.
 
-Of many processes that want a refresh, one makes it under the login's lock; the others read its result.
+If many processes need a refresh, one refreshes under the login's lock, and the others read its result.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Renewal(Storage):
         """
         if renew or stored is None or not is_usable(stored, self._world.now().wall, min_ttl):
             raise problem
-        self._world.notify(notices.VaultNote(f"the login is not renewed: {problem.message}"))
+        self._world.notify(notices.VaultNote(f"the login was not refreshed: {problem.message}"))
         return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
@@ -144,7 +144,7 @@ class Renewal(Storage):
         try:
             slot = await held.enter_async_context(self._vault.reserve(self.profile.name))
         except VaultUnavailable as problem:
-            problem.message = f"new tokens could not be kept: {problem.message}"
+            problem.message = f"the new tokens could not be stored: {problem.message}"
             raise
 
         async def send(login: StoredLogin, refresh_token: Secret) -> refresh.Refreshed:
@@ -187,8 +187,10 @@ class Renewal(Storage):
         async with held:
             try:
                 done = await send(stored, refresh_token)
-            except LoginRequired:
+            except LoginRequired as problem:
                 newer = await self._load_newer(stored)
+                if newer is None and problem.oauth_code not in refresh.ENDED:
+                    raise
                 if newer is None:
                     ended = replace(stored, refresh_token=None, generation=stored.generation + 1)
                     await self._save_newest(stored, ended, slot)

@@ -1,4 +1,4 @@
-"""What commands say about a stored login: who it is, how it stands, and what a logout has ended.
+"""The texts of commands about a stored login: its user, its state, and the result of a logout.
 
 keyfob's own commands and those of other programs print the same words and the same JSON members.
 """
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from keyfob.client.flows.logout import LoggedOut
 
 NOT_LOGGED_IN: Final = LoginStatus("login-needed", None, renews=False, refresh_until=None, ends_at=None)
-NO_LONGER_STORED: Final = "nothing is kept here any more"
+NO_LONGER_STORED: Final = "the login was deleted here"
 _STATES: Final[dict[State, str]] = {
     "logged-in": "logged in",
-    "lapsed-but-renews": "logged in; the access token has lapsed, and the next use renews it",
+    "lapsed-but-renews": "logged in; the access token has expired, and the next command refreshes it",
     "login-needed": "not logged in",
-    "offline-unknown": "unknown: the issuer did not answer",
+    "offline-unknown": "unknown: the issuer did not respond",
     "vault-unavailable": "unknown: the vault cannot be opened",
 }
 
 
 def display_name(stored: StoredLogin, *, is_machine: bool) -> str:
-    itself = f"{stored.client_id} (a program as itself)" if is_machine else None
-    return stored.person or stored.subject or itself or "(the issuer does not say who)"
+    itself = f"{stored.client_id} (service account)" if is_machine else None
+    return stored.person or stored.subject or itself or "(the issuer does not name the user)"
 
 
 def user_members(stored: StoredLogin, *, renews: bool) -> dict[str, object]:
@@ -61,17 +61,17 @@ def user_facts(stored: StoredLogin, now: datetime, *, renews: bool, login_line: 
 def _token_words(stored: StoredLogin, now: datetime, *, renews: bool, login_line: str) -> str:
     after = "then renewed" if renews else "then a new login is needed"
     if stored.expires_at is None:
-        return "good until the API says otherwise"
+        return "valid until the API refuses it"
     if stored.expires_at <= now:
-        return "lapsed; the next use renews it" if renews else f"lapsed; run {login_line}"
-    return f"good until {clock(stored.expires_at)}, {after}"
+        return "expired; the next command refreshes it" if renews else f"expired; run {login_line}"
+    return f"valid until {clock(stored.expires_at)}, {after}"
 
 
 def status_words(status: LoginStatus, now: datetime) -> str:
     """Return the state in words. An access token may be good for a while after its login has ended."""
     until = status.access_until
     if status.state == "login-needed" and until is not None and until > now:
-        return f"the login has ended; its access token may work until {clock(until)}"
+        return f"the login has ended; its access token may be valid until {clock(until)}"
     return _STATES[status.state]
 
 
@@ -116,10 +116,10 @@ def logout_words(done: LoggedOut) -> Iterator[str]:
     """Yield what has ended, and which tokens stay valid and until when."""
     yield f"logged out; {NO_LONGER_STORED}"
     if done.revoked is False:
-        yield f"but the server was not told ({done.problem}): the refresh token may still be good there"
+        yield f"but the server was not reached ({done.problem}): the refresh token may still be valid there"
     if not done.is_alive:
         return
-    given = "the server was given the access token back"
-    revoked = given if done.access_revoked else "the access token was not called back"
-    until = "it expires; when is unknown here" if done.alive_until is None else clock(done.alive_until)
-    yield f"{revoked}; an API that does not ask the server takes it until {until}"
+    given = "the access token was revoked"
+    revoked = given if done.access_revoked else "the access token was not revoked"
+    until = "it expires, at a time that is unknown here" if done.alive_until is None else clock(done.alive_until)
+    yield f"{revoked}; an API that verifies tokens offline accepts it until {until}"

@@ -127,7 +127,7 @@ class Storage:
         except VaultUnavailable as problem:
             # The token is valid. The next process cannot refresh, if each refresh token is for one use.
             self._memory.unsaved = fresh
-            self._world.notify(notices.VaultNote(f"the new tokens cannot be kept: {problem.message}"))
+            self._world.notify(notices.VaultNote(f"the new tokens cannot be stored: {problem.message}"))
         return fresh
 
     async def _end(self, dropped: StoredLogin) -> None:
@@ -145,7 +145,7 @@ class Storage:
 
     def _tell_wait(self, pid: int | None) -> None:
         number = "" if pid is None else f" ({pid})"
-        self._world.notify(notices.VaultNote(f"waiting for another process{number}, which uses this login"))
+        self._world.notify(notices.VaultNote(f"waiting for another process{number} that uses this login"))
 
     @asynccontextmanager
     async def _step_up_lock(self) -> AsyncGenerator[None]:
@@ -172,10 +172,10 @@ def need_login(profile: Profile) -> NoReturn:
 
 def refuse_other(profile: Profile) -> NoReturn:
     """Raise `Misuse`: the profile holds the login of another client or issuer, which is kept."""
-    hint = "The program has to use a profile of its own: App(profile=...), or none."
+    hint = "Let the program use another profile: App(profile=...), or none."
     if profile.login_command == KEYFOB_LOGIN:
-        hint = f"Give this login a profile of its own: {command('login', 'NAME')}"
-    message = f"the profile {profile.name} holds a login of another client or issuer, which is kept"
+        hint = f"Use another profile for this login: {command('login', 'NAME')}"
+    message = f"the profile {profile.name} contains a login of another client or issuer, which is not overwritten"
     raise Misuse(message, code="profile-taken", hint=hint)
 
 
@@ -186,7 +186,7 @@ def naming_login(profile: Profile) -> Generator[None]:
         yield
     except LoginRequired as problem:
         if problem.code == "no-terminal" and not problem.hint:
-            problem.hint = profile.login_hint("Run in a terminal", "Log in in a terminal")
+            problem.hint = profile.login_hint("Run in a terminal", "Log in at a terminal")
         raise
     except VaultUnavailable as problem:
         if problem.code in {"key-empty", "vault-damaged"}:

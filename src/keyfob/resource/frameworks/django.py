@@ -58,7 +58,7 @@ def metadata(published: Published) -> URLPattern:
 
 
 def check(verifier: Verifier, needs: Needs, request: HttpRequest) -> Principal | Denial:
-    """Return the caller, or the answer to give. May block."""
+    """Return the caller, or the denial to send. May block."""
     read, state, certificate = _read(request)
     return check_once(verifier, read, needs, state, certificate)
 

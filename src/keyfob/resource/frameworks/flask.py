@@ -22,7 +22,7 @@ View = Callable[..., Any]
 
 
 def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
-    """Return a decorator; it stands below `@app.route`."""
+    """Return a decorator; put it below `@app.route`."""
 
     def decorated(view: View) -> View:
         @wraps(view)

@@ -24,7 +24,7 @@ def decide_approval(
     Args:
         rules: Those of the client.
         nearness: Whether the browser is in the device's network.
-        auth_time: The time of the browser's last login; None: nobody is logged in.
+        auth_time: The time of the browser's last login; None: no user is logged in.
         now: Aware, UTC.
         just_logged_in: Whether that login was made for this approval.
     """

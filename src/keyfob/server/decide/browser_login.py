@@ -19,7 +19,7 @@ from keyfob.server.records import DeviceLogin
 Step = Literal[
     "enter", "compare", "login", "factor", "enrol", "recovery", "consent", "answered", "allowed", "denied", "notice"
 ]
-Goal = Literal["code", "enrolment", "account"]
+Goal = Literal["code", "enrolment", "account", "change"]
 LIFETIME: Final = timedelta(hours=1)  # Auth0's limit for a login
 
 # The steps that may follow each step, and when.
@@ -35,17 +35,18 @@ STEPS: Final[Mapping[Step, Mapping[Step, str]]] = {
         "denied": "The user declines.",
     },
     "login": {
-        "login": "The password is wrong, or must wait.",
+        "login": "The password or the passkey is wrong, or the password must wait.",
         "factor": "The password is right, and a second factor is due.",
         "enrol": "The password is right, and a second factor is due that the user does not have.",
-        "consent": "The password is right, and the authorization request needs consent.",
-        "answered": "The password is right, or the user declines the authorization request.",
-        "allowed": "The password is right: the device login is approved.",
+        "consent": "The password or the passkey is right, and the authorization request needs consent.",
+        "answered": "The password or the passkey is right, or the user declines the authorization request.",
+        "allowed": "The password or the passkey is right: the device login is approved.",
         "denied": "The user declines the device login.",
-        "notice": "The password is right, and the login is for the page of the account.",
+        "notice": "The password or the passkey is right, and the login is for the page of the account.",
     },
     "factor": {
-        "factor": "The code is wrong, or a code was sent by e-mail.",
+        "factor": "The user chooses a factor, it is wrong, or a code was sent by e-mail.",
+        "enrol": "The factor is right, and the login is for setting up an authenticator.",
         "recovery": "The recovery code is right; the user gets the next one.",
         "consent": "The code is right, and the authorization request needs consent.",
         "answered": "The code is right, or the user declines the authorization request.",
@@ -90,7 +91,7 @@ class BrowserLogin:
     """A login in a browser. The pages carry it encrypted, in each address and form.
 
     It is for a device login, for an authorization request, or for the user alone: to set up a second factor, to enter a
-    code as a user who is logged in, or to see the account.
+    code as a user who is logged in, to see the account, or to change what opens it.
 
     Attributes:
         began_at: A login of the user after this time is a login for this one.
@@ -106,9 +107,10 @@ class BrowserLogin:
         answer: The parameters of an authorization response by `form_post`.
         email: The e-mail address that was entered.
         name: The name that was entered.
+        way: The second factor that the user has chosen; "": none yet.
         problem: The key of the problem to show, with a count in its text, and the status of the page.
         told: The key of another text to show.
-        typed_by: The browser session in which the code was typed. An address that somebody else was shown has another.
+        typed_by: The browser session in which the code was typed. A forwarded link is opened in another session.
         number: The number that the user must type into the program.
         end_link: The encrypted link that ends the login which was approved.
     """
@@ -127,6 +129,7 @@ class BrowserLogin:
     answer: Mapping[str, str] | None = field(default=None, repr=False)
     email: str = ""
     name: str = ""
+    way: str = ""
     problem: str = ""
     count: int = 0
     status: int = 200
@@ -162,6 +165,7 @@ class BrowserLogin:
             "answer": self.answer,
             "email": self.email,
             "name": self.name,
+            "way": self.way,
             "problem": self.problem,
             "count": self.count,
             "status": None if self.status == 200 else self.status,
@@ -198,6 +202,7 @@ class BrowserLogin:
             answer=_mapping(fields, "answer"),
             email=fields.optional_text("email") or "",
             name=fields.optional_text("name") or "",
+            way=fields.optional_text("way") or "",
             problem=fields.optional_text("problem") or "",
             count=count if isinstance(count, int) else 0,
             status=status if isinstance(status, int) else 200,
@@ -239,7 +244,7 @@ def begin_for_user(
 
 
 class Facts(TypedDict, total=False):
-    """What a step adds to the login."""
+    """The fields of a `BrowserLogin` that a completed step sets."""
 
     session_hash: bytes | None
     user_id: str
@@ -248,6 +253,7 @@ class Facts(TypedDict, total=False):
     answer: Mapping[str, str]
     email: str
     name: str
+    way: str
     problem: str
     count: int
     status: int

@@ -27,12 +27,12 @@ class FailedCheck(NamedTuple):
     outcome: Outcome
 
 
-Column = tuple[tuple[str, Cell[F]], ...]
+Column = tuple[tuple[Callable[[F], bool], FailedCheck], ...]
 
 
 def column(rows: Iterable[tuple[str, Cell[F] | tuple[Cell[F], ...] | None]]) -> Column[F]:
-    """Return the cells of one column with the names of their rows, in order."""
-    return tuple((name, cell) for name, cells in rows for cell in cells_of(cells))
+    """Return the conditions of one column in order, each with what it means if it is true."""
+    return tuple((cell.fails, FailedCheck(name, cell.outcome)) for name, cells in rows for cell in cells_of(cells))
 
 
 def cells_of(cells: C | tuple[C, ...] | None) -> tuple[C, ...]:
@@ -44,7 +44,7 @@ def cells_of(cells: C | tuple[C, ...] | None) -> tuple[C, ...]:
 
 def first_failed_check(cells: Column[F], facts: F) -> FailedCheck | None:
     """Run the checks of a column in order. Return the first that fails, or None."""
-    for name, cell in cells:
-        if cell.fails(facts):
-            return FailedCheck(name, cell.outcome)
+    for fails, failed in cells:
+        if fails(facts):
+            return failed
     return None

@@ -41,6 +41,7 @@ class ClientFacts:
 
     Attributes:
         credentials: None if they are malformed; `problem` is then the reason.
+        client_id: That of the request; of the unverified assertion if there is no other.
         application: The record of the client, if it is registered.
         secret_hash: The keyed hash of the presented secret.
         certificate: The client certificate of the connection, in DER, or empty.
@@ -60,28 +61,27 @@ class ClientFacts:
     audiences: frozenset[str] = frozenset()
     failures: Failures | None = None
     is_new: bool = True
-
-    @property
-    def client_id(self) -> str:
-        """The client id of the request; that of the unverified assertion if there is no other."""
-        return "" if self.credentials is None else claimed_client_id(self.credentials)
+    client_id: str = ""
 
     @property
     def wait(self) -> timedelta:
         """The time until the next attempt is verified."""
         return password_wait(self.failures, self.now)
 
+    @property
+    def has_assertion(self) -> bool:
+        """Whether the client authenticates with an assertion, valid or not."""
+        return self.credentials is not None and self.credentials.method == "private_key_jwt"
+
     @cached_property
     def assertion(self) -> Assertion | None:
-        """The valid assertion, or None if the client uses another method.
+        """The valid assertion, or None if the client uses another method or is not registered.
 
         Raises:
             InvalidToken: The assertion is not valid.
         """
         presented = self.credentials
-        if self.application is None or presented is None or presented.proof is None:
-            return None
-        if presented.method != "private_key_jwt":
+        if self.application is None or presented is None or presented.proof is None or not self.has_assertion:
             return None
         return verify_assertion(presented.proof, self.application, self.audiences, self.now)
 

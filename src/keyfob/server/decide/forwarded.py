@@ -34,7 +34,7 @@ def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_
         peer: The address of the connection.
         headers: Of the request.
         proxies: The trusted proxies, as networks.
-        is_hidden: Whether the connection is known to come from a proxy that nobody has named.
+        is_hidden: Whether the connection comes from a proxy that is not in `trusted_proxies`.
     """
     trusted = _networks(proxies)
     if not trusted:

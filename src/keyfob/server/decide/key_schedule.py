@@ -25,7 +25,7 @@ ANNOUNCED_FOR: Final = LONGEST_CACHE + MARGIN
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What has to be changed in the store now.
+    """The changes that the store needs now.
 
     Attributes:
         made: The algorithms that need a new key, with the time from which it signs.
@@ -97,7 +97,7 @@ def longest_tokens(config: TenantConfig) -> dict[Algorithm, timedelta]:
 def due_changes(
     keys: Sequence[StoredKey], longest: Mapping[Algorithm, timedelta], every: timedelta, now: datetime
 ) -> Changes:
-    """Return what has to be changed now: missing keys, successors by age, keys that are gone, longer tokens.
+    """Return the changes that are due: missing keys, successors by age, keys that are gone, longer tokens.
 
     The first key of an algorithm signs at once. Every other is announced first.
 

@@ -41,6 +41,7 @@ LONGEST: Final[dict[str, int]] = {
     # Tokens, passwords, and the encrypted request that the pages carry. None of them is stored.
     "assertion": 16384,
     "id_token_hint": 16384,
+    "passkey": 16384,  # the answer of an authenticator; a registration with an attestation is the longest
     "password": 16384,  # beyond LONGEST_PASSWORD it is wrong, in the words for every wrong one, and is not hashed
     "request": 16384,
     "state": 16384,
@@ -70,6 +71,8 @@ PUSHES_ONE_IN: Final = 10
 # E-mails that are being sent at one time by one node, and the time for one, in which its request waits.
 MAILS_AT_ONCE: Final = 20
 MAIL_TIME: Final = timedelta(seconds=10)
+# E-mails after a response leave at a random time within this, so that the work for one tells nothing of its request.
+MAIL_SPREAD: Final = timedelta(seconds=2)
 # Pages: forms that one network may send to one page in a minute.
 FORMS_PER_MINUTE: Final = 300
 

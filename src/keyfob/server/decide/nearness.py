@@ -40,7 +40,7 @@ def nearness_of(device: str, browser: str) -> Nearness:
 
 
 def _read(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the address, or None if it does not tell a network."""
+    """Return the address, or None if its network is unknown."""
     try:
         address = ip_address(text)
     except ValueError:

@@ -21,7 +21,7 @@ LATE: Final = timedelta(minutes=1)  # an approval in the last second still reach
 
 @light_dataclass(frozen=True, slots=True)
 class Account:
-    """What today's rules leave of what a code or token was issued for.
+    """The part of a code's or token's grant that the current settings still allow.
 
     Attributes:
         user: None: deleted.

@@ -159,7 +159,7 @@ def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Co
     each = -(span // _MICROSECOND * -1000 // size)  # rounded up
     whole = each * size
     used = max(full_at - now_ns, 0)
-    # The clock may have been set back: by a little, which makes nobody's limit larger, or by far, which forgets them.
+    # The clock may have been set back: by a little, which raises no limit, or by far, which resets them.
     used = min(used, whole) if used <= 2 * whole else 0
     if (missing := used + each - whole) > 0:
         return Counted(now_ns + used, timedelta(microseconds=-(-missing // 1000)), 0)

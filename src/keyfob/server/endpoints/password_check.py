@@ -105,12 +105,35 @@ async def check_password(
             reason = "the user is blocked" if is_blocked else ""
             site.note("fp", request, user_name=email, user_id=user.user_id, description=reason)
         return PasswordRefused(is_blocked=is_blocked)
-    await site.store.write(lambda transaction: _succeed(transaction, counted, now))
     if site.passwords.is_outdated(user.password_hash):
-        stronger = replace(user, password_hash=await site.passwords.hash(password))
-        await site.store.write(lambda transaction: _strengthen(transaction, user, stronger.password_hash))
-        return stronger
-    return user
+        stronger = await site.passwords.hash(password)
+        await site.store.write(lambda transaction: _strengthen(transaction, user, stronger))
+    current = await _current(site, user, password, network)
+    if current is None:
+        site.note("fp", request, user_name=email, user_id=user.user_id, description="changed in the meantime")
+        return PasswordRefused()
+    await site.store.write(lambda transaction: _succeed(transaction, counted, now))
+    return current
+
+
+async def _current(site: Site, user: User, password: Secret, network: str) -> User | None:
+    """Return the user as stored now, or None if the password is another by now, or the user is blocked.
+
+    Verifying a password takes long. An attacker who logs in without a pause always has one login under way when the
+    user chooses a new password.
+    """
+    stored = await site.store.read(lambda transaction: transaction.user_by_id(user.user_id))
+    if not is_changed(stored, user):
+        return stored
+    if stored is None or stored.is_blocked:
+        return None
+    # Another login may have stored a stronger hash of the same password.
+    return stored if await site.passwords.verify(password, stored.password_hash, network) else None
+
+
+def is_changed(stored: User | None, user: User) -> bool:
+    """Return whether a user was deleted or blocked, or has another password, since the record was loaded."""
+    return stored is None or stored.is_blocked or stored.password_hash != user.password_hash
 
 
 async def _strengthen(transaction: Transaction, user: User, password_hash: str) -> None:

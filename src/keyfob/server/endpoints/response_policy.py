@@ -106,7 +106,7 @@ def _origin(site: Site, request: Request, policy: ResponsePolicy) -> Headers:
 
 def _too_many_forms(site: Site, request: Request, wait: timedelta, headers: Headers) -> Response:
     words = {**page_words(site, language_of(request), request.request_id), "problem": "too_many_forms", "detail": ""}
-    headers = (*page_headers(site), *headers, *retry_after(wait))
+    headers = (*page_headers(), *headers, *retry_after(wait))
     return Response(429, headers, site.render("problem.html", words))
 
 

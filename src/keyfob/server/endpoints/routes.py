@@ -18,6 +18,7 @@ from keyfob.server.endpoints.oauth.token import token
 from keyfob.server.endpoints.oauth.userinfo import userinfo
 from keyfob.server.endpoints.pages import (
     account,
+    account_passkey,
     activate,
     consent,
     end_login,
@@ -71,6 +72,7 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
     "/u/answer": (PAGE, {"GET": show_answer}),
     "/u/consent": (FORM_PAGE, {"GET": consent.show, "POST": consent.act}),
     "/account": (FORM_PAGE, {"GET": account.show, "POST": account.act}),
+    "/account/passkey": (FORM_PAGE, {"GET": account_passkey.show, "POST": account_passkey.act}),
     "/u/forgot": (FORM_PAGE, {"GET": new_password.show_forgot, "POST": new_password.act_forgot}),
     "/u/sent": (PAGE, {"GET": new_password.show_sent}),
     "/u/reset": (FORM_PAGE, {"GET": new_password.show_reset, "POST": new_password.act_reset}),

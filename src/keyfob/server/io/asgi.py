@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from keyfob.errors import StoreUnavailable
 from keyfob.io.redacting import guard_log
+from keyfob.protocol.address import is_loopback
 from keyfob.protocol.certificate import der_of_pem
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide import limits
 from keyfob.server.decide.forwarded import client_address
 from keyfob.server.endpoints.routes import PROBES, handle
 from keyfob.server.io.passwords import CALLER_LEFT
-from keyfob.server.io.render import style
+from keyfob.server.io.render import script, style
 from keyfob.server.ports import Transaction
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.site import Site
@@ -30,6 +31,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Reload = Callable[[], Awaitable[None]]
+Wait = Callable[[float], Awaitable[None]]
 
 _LOG: Final = logging.getLogger("keyfob.serve")
 
@@ -37,10 +39,17 @@ _LOG: Final = logging.getLogger("keyfob.serve")
 class AsgiApp:
     """A tenant as an ASGI application."""
 
-    def __init__(self, site: Site, reload: Reload | None = None) -> None:
-        """Create the application. `reload` is called before each request, to reload changed settings."""
+    def __init__(self, site: Site, reload: Reload | None = None, wait: Wait | None = None) -> None:
+        """Create the application.
+
+        Args:
+            site: The state of the tenant.
+            reload: Called before each request, to reload changed settings.
+            wait: Called before each e-mail that is sent after a response; None: they are sent at once.
+        """
         self._site = site
         self._reload = reload
+        self._wait = wait
         self._sweep_at = site.now() + limits.SWEEP_EVERY
         self._is_sweeping = False
         guard_log()
@@ -53,7 +62,9 @@ class AsgiApp:
             response = await self._answer(scope, receive)
             if response is not None:
                 self._site.meter.request(scope["path"], response.status, perf_counter() - began)
-                await _write(response, send, has_body=scope["method"] != "HEAD")
+                await _write(
+                    response, send, _headers_of_all(self._site.config.issuer), has_body=scope["method"] != "HEAD"
+                )
             if self._site.later:
                 await self._do_later()
         elif scope["type"] == "websocket":
@@ -67,8 +78,11 @@ class AsgiApp:
         try:
             if self._reload is not None:
                 await self._reload()
-            if path == "/assets/style.css" and request.method in {"GET", "HEAD"}:
-                return _style(self._site.config.colour)
+            if request.method in {"GET", "HEAD"}:
+                if path == "/assets/style.css":
+                    return _asset("text/css", style(self._site.config.colour))
+                if path == "/assets/passkey.js":
+                    return _asset("text/javascript", script())
             if self._is_sweep_due(self._site.now()):
                 await self.sweep_if_due()
             return _checked(await handle(self._site, request))
@@ -100,10 +114,15 @@ class AsgiApp:
 
     async def _do_later(self) -> None:
         """Send the e-mails that wait for the response. Log every exception: the response is sent."""
-        try:
-            await self._site.do_later()
-        except Exception:  # noqa: BLE001  as above
-            _LOG.exception("something failed after a response")
+        while self._site.later:
+            work = self._site.later.pop(0)
+            try:
+                if self._wait is not None:
+                    part = int.from_bytes(self._site.random(4)) / 2**32
+                    await self._wait(part * limits.MAIL_SPREAD.total_seconds())
+                await work()
+            except Exception:  # noqa: BLE001  as above
+                _LOG.exception("something failed after a response")
 
     def _is_sweep_due(self, now: datetime, later: timedelta = _NO_TIME) -> bool:
         """Return whether the time to sweep has come, or the clock has been set back."""
@@ -146,14 +165,12 @@ def _certificate_of(scope: Message) -> bytes:
     return (der_of_pem(first) if isinstance(first, str) else None) or b""
 
 
-@lru_cache(maxsize=8)
-def _style(colour: str) -> Response:
+def _asset(kind: str, content: bytes) -> Response:
     headers = (
-        ("content-type", "text/css; charset=utf-8"),
+        ("content-type", f"{kind}; charset=utf-8"),
         ("cache-control", "public, max-age=3600"),
-        ("x-content-type-options", "nosniff"),
     )
-    return Response(200, headers, style(colour))
+    return Response(200, headers, content)
 
 
 def _checked(response: Response) -> Response:
@@ -189,11 +206,27 @@ async def _wait_until_left(receive: Receive) -> None:
         pass
 
 
-async def _write(response: Response, send: Send, *, has_body: bool) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+@lru_cache(maxsize=8)
+def _headers_of_all(issuer: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers of every response (OWASP ASVS 3.4.1, 3.4.4)."""
+    nosniff = ((b"x-content-type-options", b"nosniff"),)
+    # HSTS for `localhost` would force https on everything else that is developed there, for a year.
+    if not issuer.startswith("https://") or is_loopback(issuer):
+        return nosniff
+    return (*nosniff, (b"strict-transport-security", b"max-age=31536000"))
+
+
+async def _write(response: Response, send: Send, more: tuple[tuple[bytes, bytes], ...], *, has_body: bool) -> None:
+    headers = [(_encoded_name(name), value.encode("latin-1")) for name, value in response.headers]
+    headers += more
     headers.append((b"content-length", str(len(response.body)).encode("ascii")))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body if has_body else b""})
+
+
+@lru_cache(maxsize=64)  # all of them ours
+def _encoded_name(name: str) -> bytes:
+    return name.encode("latin-1")
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

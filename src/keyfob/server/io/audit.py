@@ -144,7 +144,9 @@ class AuditQueue:
                 await self._sink.write(told)
             except (OSError, KeyfobError) as problem:
                 if not self._has_failed:
-                    _SERVE_LOG.warning("the audit log could not be written (%s); events wait", type(problem).__name__)
+                    _SERVE_LOG.warning(
+                        "the audit log could not be written (%s); events are queued", type(problem).__name__
+                    )
                 self._has_failed = True
                 return False
             self._untold, self._has_failed = self._untold - untold, False
@@ -154,7 +156,7 @@ class AuditQueue:
 
     def _lose(self, number: int) -> None:
         if not self._untold:
-            _SERVE_LOG.warning("the audit log has no room for an event; those that are lost are counted")
+            _SERVE_LOG.warning("the queue of the audit log is full; events are lost and counted")
         self.lost += number
         self._untold += number
 
@@ -213,7 +215,7 @@ class FileSink(LinesSink):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             super().__init__(self._open())
         except OSError as problem:
-            hint = "Choose another with --audit FILE; --audit off does without."
+            hint = "Choose another with --audit FILE, or none with --audit off."
             raise Misuse(f"the audit log {path} cannot be written: {problem.strerror}", hint=hint) from None
 
     def write_now(self, events: Sequence[Event]) -> None:

@@ -37,7 +37,7 @@ _PIECE: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup contains.
+    """The manifest of a backup.
 
     Attributes:
         keyfob: The version that made it.
@@ -95,7 +95,7 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, s
         try:
             os.link(archive, file)
         except FileExistsError:
-            raise Misuse(f"{file} is there already", hint="Name another file; none is overwritten.") from None
+            raise Misuse(f"{file} already exists", hint="Choose another name; keyfob overwrites no file.") from None
     return manifest
 
 
@@ -109,7 +109,7 @@ def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
     """
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
     if found - {MASTER_KEY, NAME_FILE}:
-        raise Misuse(f"{folder} is not empty", hint="Name a new folder with --data; only master.key may be there.")
+        raise Misuse(f"{folder} is not empty", hint="Choose a new folder with --data; it may contain only master.key.")
     is_new = not folder.exists()
     fresh = folder / f".{DATABASE}.{secrets.token_hex(8)}"
     try:
@@ -118,11 +118,11 @@ def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
         known = known_master_key(folder, source)
         own = saved_key if known is None else known.key
         if own is None:
-            hint = "Name it with --master-key; a backup has it only if it was made --with-key."
+            hint = "Pass it with --master-key; a backup contains it only if it was made with --with-key."
             raise Misuse("the backup does not contain the master key", hint=hint)
         if saved_key is not None and saved_key != own:
             where = "" if known is None else known.where
-            raise Misuse(f"{where} is not the master key of the backup", hint="Bring back the right one.")
+            raise Misuse(f"{where} is not the master key of the backup", hint="Use the right master key.")
         _check(fresh, own)
         if known is None:
             write_once(folder / MASTER_KEY, own)
@@ -144,7 +144,7 @@ def _copy_database(path: Path, copy: Path) -> None:
             target.execute("PRAGMA journal_mode = DELETE")
             _check_integrity(target)
     except sqlite3.Error as problem:
-        hint = "Restore an older backup, or ask for help with this file."
+        hint = "Restore an older backup."
         raise Misuse(f"{path} cannot be read ({problem})", hint=hint) from None
 
 
@@ -154,7 +154,9 @@ def _unpack(file: Path, fresh: Path) -> tuple[Manifest, bytes | None]:
     Raises:
         Misuse: The backup is damaged, or none.
     """
-    damaged = Misuse(f"{file} is damaged, or no backup of keyfob", hint="Take another backup; nothing was changed.")
+    damaged = Misuse(
+        f"{file} is damaged, or is not a backup of keyfob", hint="Take another backup; nothing was changed."
+    )
     try:
         with tarfile.open(file, mode="r:") as tar:
             members = {member.name: member for member in tar if member.isfile()}
@@ -170,7 +172,7 @@ def _unpack(file: Path, fresh: Path) -> tuple[Manifest, bytes | None]:
                 written.flush()
                 os.fsync(written.fileno())
     except FileNotFoundError:
-        raise Misuse(f"there is no file {file}", hint="Name a backup.") from None
+        raise Misuse(f"the file {file} does not exist", hint="Pass the path of a backup.") from None
     except (tarfile.TarError, ValueError, TypeError, KeyError, EOFError):
         raise damaged from None
     if _sha256(fresh) != manifest.sha256:
@@ -207,7 +209,7 @@ def _check(database: Path, master: bytes) -> None:
     try:
         asyncio.run(work())
     except Malformed:
-        raise Misuse("the master key is not that of the backup", hint="Bring back the right one.") from None
+        raise Misuse("the master key is not that of the backup", hint="Use the right master key.") from None
 
 
 def _check_integrity(connection: sqlite3.Connection) -> None:
@@ -227,11 +229,13 @@ def _temporary(file: Path) -> Generator[tuple[Path, Path]]:
     copy, archive = file.with_name(f".{name}.sqlite3"), file.with_name(f".{name}.tar")
     try:
         if file.exists():
-            raise Misuse(f"{file} is there already", hint="Name another file; none is overwritten.")
+            raise Misuse(f"{file} already exists", hint="Choose another name; keyfob overwrites no file.")
         os.close(_create(copy))
         yield copy, archive
     except OSError as problem:
-        raise Misuse(f"{file} cannot be written: {problem.strerror}", hint="Name a file elsewhere.") from None
+        raise Misuse(
+            f"{file} cannot be written: {problem.strerror}", hint="Choose another folder for the file."
+        ) from None
     finally:
         for one in (copy, archive, copy.with_name(f"{copy.name}-journal")):
             one.unlink(missing_ok=True)

@@ -55,7 +55,7 @@ def tls_files(folder: Path, now: datetime | None = None) -> TlsFiles:
     except OSError as problem:
         raise Misuse(f"{own} cannot be used: {problem.strerror}", hint="Choose another folder with --data.") from None
     except Malformed as problem:
-        hint = "Remove that folder: a new authority is made, and programs must be told to trust it."
+        hint = "Remove that folder. keyfob then creates a new authority, which clients must trust anew."
         raise Misuse(f"the files in {own} are damaged ({problem.message})", hint=hint) from None
 
 
@@ -70,7 +70,9 @@ def read_authorities(file: Path) -> tuple[bytes, ...]:
     except OSError as problem:
         raise Misuse(f"{file} cannot be read: {problem.strerror}") from None
     except Malformed:
-        raise Misuse(f"{file} holds no certificate in PEM", hint="Such as openssl makes with -outform PEM.") from None
+        raise Misuse(
+            f"{file} contains no certificate in PEM", hint="Use a file such as openssl writes with -outform PEM."
+        ) from None
 
 
 def read_own_certificate(file: Path) -> str:

@@ -43,7 +43,7 @@ def master_key(folder: Path) -> bytes:
     except OSError as problem:
         raise Misuse(f"{folder} cannot be used: {problem.strerror}", hint="Choose another with --data.") from None
     if len(found) != MASTER_KEY_BYTES:
-        raise Misuse(f"{path} is not a master key", hint="Bring back the right one; without it the data is lost.")
+        raise Misuse(f"{path} is not a master key", hint="Restore the right key; without it the data is lost.")
     return found
 
 
@@ -79,11 +79,11 @@ def _make_private(path: Path, *, has_content: bool = True) -> None:
         return
     found = path.stat()
     if found.st_uid != os.geteuid():
-        hint = "Choose a folder of yours with --data, or do not use sudo."
+        hint = "Choose your own folder with --data, or do not use sudo."
         raise Misuse(f"{path} belongs to another user", hint=hint, code="setting-unsafe")
     if has_content and found.st_mode & _OTHERS_WRITE:
-        hint = f"Look whether all that is there is yours. Then run: chmod -R go-rwx {path}"
-        raise Misuse(f"others on this machine may write to {path}", hint=hint, code="setting-unsafe")
+        hint = f"Check that everything in it is yours. Then run: chmod -R go-rwx {path}"
+        raise Misuse(f"other users of this computer can write to {path}", hint=hint, code="setting-unsafe")
     if found.st_mode & _OTHERS:
         path.chmod(_PRIVATE_FOLDER if path.is_dir() else _PRIVATE_FILE)
 

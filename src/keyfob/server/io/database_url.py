@@ -57,7 +57,7 @@ def _split(url: str) -> SplitResult:
     if found.scheme not in {"postgresql", "postgres"}:
         raise Misuse("the address of the database does not begin with postgresql://", hint=_HINT)
     if found.fragment or "@" in found.path or ("@" in found.query and "@" not in found.netloc):
-        hint = "Write / as %2F, # as %23, ? as %3F and @ as %40."
+        hint = "Write / as %2F, # as %23, ? as %3F, and @ as %40."
         raise Misuse("a special character in the address of the database is not escaped", hint=hint)
     return found
 

@@ -21,13 +21,13 @@ _STALENESS_S: Final = DEVICE_STALENESS.total_seconds()
 
 
 class DeviceCache:
-    """Device logins as the database has them, or had them `DEVICE_STALENESS` ago if another process changed them.
+    """A cache of device logins. A change by another process is seen after `DEVICE_STALENESS` at most.
 
-    Threads may share it. Times are seconds of a clock that is never set.
+    Thread-safe. Times are seconds of a monotonic clock.
 
     Attributes:
-        valid_until: When the version of the database must be looked at again.
-        changes: Grows with each change that a login in memory could lack.
+        valid_until: The time of the next check of the database's version.
+        changes: A counter that grows with each change that can make a cached login outdated.
     """
 
     def __init__(self, most: int = CACHED_DEVICES) -> None:

@@ -62,15 +62,15 @@ class KeyRegistry:
 
         def decide(keys: Sequence[StoredKey], now: datetime) -> Changes:
             if all(key.key_id != name for key in keys):
-                raise Misuse("there is no such key", hint="`keyfob tenant keys list` names them.")
+                raise Misuse("there is no such key", hint="`keyfob tenant keys list` shows them.")
             return revocation(keys, name, now)
 
         return self._change(decide)
 
     def rewrap(self, fresh: bytes, grace: timedelta) -> int:
-        """Put another master key in the place of the present one. Return how many ciphertexts were made anew.
+        """Replace the master key. Return how many ciphertexts were encrypted again.
 
-        In one transaction, the tenant's sealing key is replaced, and all that it encrypts is encrypted anew.
+        In one transaction, the tenant's sealing key is replaced, and everything under it is encrypted again.
 
         Args:
             fresh: The new master key.

@@ -102,7 +102,7 @@ class LoginRegistry:
 
         ended = asyncio.run(self.store.write(end))
         if ended is None:
-            raise Misuse("there is no such login, or it has ended", hint="`keyfob tenant logins list` names them.")
+            raise Misuse("this login does not exist or has ended", hint="`keyfob tenant logins list` shows them.")
         return ended
 
     def end_all(self, user: User | None = None, client_id: str | None = None) -> int:

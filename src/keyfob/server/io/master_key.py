@@ -29,10 +29,10 @@ _NAME_BYTES: Final = 8
 _NAME: Final = re.compile(r"[0-9a-f]{16}\Z")
 _MOST_BYTES: Final = 4096
 _UNSAFE: Final = (
-    0o037  # a group may read it, as in a container whose user is another; nobody else may, and none may write
+    0o037  # a group may read it, as in a container with another user; others may not, and only the owner may write
 )
 _HEX: Final = re.compile(rb"[0-9a-fA-F]{64}\Z")
-_FORMS: Final = "Such as file:PATH, env:NAME, credential:NAME, or 'command:PROGRAM ARGUMENTS'."
+_FORMS: Final = "Use file:PATH, env:NAME, credential:NAME, or 'command:PROGRAM ARGUMENTS'."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +72,16 @@ def find_master_key(
     if known is not None:
         return known
     if not creates or (folder / DATABASE).exists():
-        hint = f"Name it: --master-key. {_FORMS}"
-        raise Misuse("the tenant's master key is not where keyfob looks for it", hint=hint)
+        hint = f"Pass it with --master-key. {_FORMS}"
+        raise Misuse("the tenant's master key was not found", hint=hint)
     if is_dev:
         return MasterKey(master_key(folder), str(folder / MASTER_KEY), is_beside=True)
     outside = _default_place(folder, creates=True)
     if outside is None:
         raise Misuse(
-            f"there is no place for a master key apart from {folder}",
+            f"there is no place for a master key outside {folder}",
             code="setting-unsafe",
-            hint=f"Name one: --master-key file:PATH creates it. {_FORMS}",
+            hint=f"Choose one: --master-key file:PATH creates it. {_FORMS}",
         )
     return MasterKey(create_key(outside), str(outside))
 
@@ -116,7 +116,7 @@ def read_source(source: str, *, creates: bool = False) -> bytes:
     """
     place, _, name = source.partition(":")
     if place not in PLACES or not name:
-        raise Misuse("that is not the place of a master key", hint=_FORMS)
+        raise Misuse("this is not the location of a master key", hint=_FORMS)
     where = source.partition(" ")[0]
     if place == "command":
         return _parsed(_run(name), where)
@@ -142,7 +142,9 @@ def create_key(path: Path) -> bytes:
         with contextlib.suppress(FileExistsError):
             write_once(path, secrets.token_hex(MASTER_KEY_BYTES).encode() + b"\n")
     except OSError as problem:
-        raise Misuse(f"{path} cannot be written: {problem.strerror}", hint=f"Name another place. {_FORMS}") from None
+        raise Misuse(
+            f"{path} cannot be written: {problem.strerror}", hint=f"Choose another location. {_FORMS}"
+        ) from None
     return _parsed(_read_file(path), str(path))
 
 
@@ -170,7 +172,7 @@ def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
     except OSError as problem:
         raise Misuse(f"{name_file} cannot be used: {problem.strerror}") from None
     if not _NAME.match(name):
-        raise Misuse(f"{name_file} is damaged", hint=f"Name the master key: --master-key. {_FORMS}")
+        raise Misuse(f"{name_file} is damaged", hint=f"Pass the master key with --master-key. {_FORMS}")
     return parent / f"{name}.key"
 
 
@@ -196,13 +198,15 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             if os.name == "posix" and os.fstat(file.fileno()).st_mode & _UNSAFE:
                 raise Misuse(
-                    f"others on this machine can read or change {path}",
+                    f"other users of this computer can read or change {path}",
                     code="setting-unsafe",
-                    hint=f"If none has, run: chmod 600 {path}. Else make another, and run: keyfob tenant keys rewrap",
+                    hint=(
+                        f"If nobody did, run: chmod 600 {path}. Otherwise replace the key: keyfob tenant keys rewrap"
+                    ),
                 )
             return file.read(_MOST_BYTES + 1)
     except OSError as problem:
-        hint = "Bring it back; without it the tenant's data is lost."
+        hint = "Restore it; without it the tenant's data is lost."
         raise Misuse(f"the master key {path} cannot be read: {problem.strerror}", hint=hint) from None
 
 
@@ -225,7 +229,8 @@ def _run(line: str) -> bytes:
 
 def _failed(why: str) -> NoReturn:
     raise Misuse(
-        f"the command for the master key failed: {why}", hint="Run it by hand; it prints the key, alone."
+        f"the command for the master key failed: {why}",
+        hint="Run the command by hand: it must print the key and nothing else.",
     ) from None
 
 
@@ -240,5 +245,5 @@ def _parsed(content: bytes, where: str) -> bytes:
         key = base64.b64decode(text.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(text) % 4), validate=True)
         if len(key) == MASTER_KEY_BYTES:
             return key
-    hint = "It is 32 random bytes, as they are, in hex or in base64. Make one with: openssl rand -hex 32"
+    hint = "A master key is 32 random bytes, raw, in hex or in base64. Generate one with: openssl rand -hex 32"
     raise Misuse(f"{where} is not a master key", hint=hint)

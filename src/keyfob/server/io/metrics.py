@@ -9,7 +9,6 @@ import json
 import platform
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from importlib.metadata import version
 from time import perf_counter
 from typing import Final, Literal, TypeVar
 
@@ -18,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from keyfob.errors import KeyfobError, Misuse, StoreUnavailable
+from keyfob.io.version import installed_version
 from keyfob.protocol.http import Response
 from keyfob.server.endpoints.routes import ONE_AUTHENTICATOR, ROUTES
 from keyfob.server.io.passwords import Argon2Passwords
@@ -39,30 +39,30 @@ class PrometheusMeter:
     def __init__(self) -> None:
         self.registry: CollectorRegistry = CollectorRegistry()
         self._requests = Counter(
-            "keyfob_requests", "Requests that were answered.", ("endpoint", "status"), registry=self.registry
+            "keyfob_requests", "Requests with a response.", ("endpoint", "status"), registry=self.registry
         )
         self._seconds = Histogram(
-            "keyfob_request_seconds", "Time from a complete request to its answer.", ("endpoint",),
+            "keyfob_request_seconds", "Time from a complete request to its response.", ("endpoint",),
             buckets=_REQUEST_BUCKETS, registry=self.registry,
         )  # fmt: skip
         self._tokens = Counter(
-            "keyfob_token_answers", "Answers of /oauth/token: issued, or the error.", ("grant", "outcome"),
+            "keyfob_token_answers", "Responses of /oauth/token: issued, or the error.", ("grant", "outcome"),
             registry=self.registry,
         )  # fmt: skip
         self._refusals = Counter(
-            "keyfob_limit_refusals", "Requests that a limit has refused.", ("limit",), registry=self.registry
+            "keyfob_limit_refusals", "Requests that a limit refused.", ("limit",), registry=self.registry
         )
         self._guesses = Counter(
             "keyfob_user_code_hit_odds",
-            "The probability that wrong user codes of callers without a login had of hitting a live one, added up.",
+            "Sum of the probabilities that wrong user codes of callers without a login would match a code in use.",
             registry=self.registry,
         )
         self._store_seconds = Histogram(
-            "keyfob_store_seconds", "Time of a transaction, with its wait.", ("operation",),
+            "keyfob_store_seconds", "Time of a transaction, including its wait.", ("operation",),
             buckets=_STORE_BUCKETS, registry=self.registry,
         )  # fmt: skip
         self._store_errors = Counter(
-            "keyfob_store_errors", "Transactions that the store has failed.", ("operation",), registry=self.registry
+            "keyfob_store_errors", "Transactions that failed in the store.", ("operation",), registry=self.registry
         )
         ProcessCollector(registry=self.registry)
         self._request_children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
@@ -166,7 +166,7 @@ class _Timer:
 
 
 class _State(Collector):
-    """What is read at a scrape."""
+    """The values that a scrape reads."""
 
     def __init__(self, site: Site, lost_events: Callable[[], int]) -> None:
         self._site = site
@@ -182,9 +182,9 @@ class _State(Collector):
         )
         passwords = self._site.passwords
         waiting = passwords.waiting if isinstance(passwords, Argon2Passwords) else 0
-        yield GaugeMetricFamily("keyfob_password_checks_waiting", "Passwords that wait for their check.", waiting)
+        yield GaugeMetricFamily("keyfob_password_checks_waiting", "Passwords that wait to be checked.", waiting)
         yield CounterMetricFamily(
             "keyfob_audit_lost", "Events that could not be written to the audit log.", self._lost_events()
         )
-        build = {"version": version("keyfob"), "python": platform.python_version()}
+        build = {"version": installed_version(), "python": platform.python_version()}
         yield InfoMetricFamily("keyfob_build", "The versions of keyfob and Python.", build)

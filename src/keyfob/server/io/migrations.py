@@ -35,7 +35,9 @@ def missing_steps(version: int) -> list[tuple[int, list[str]]]:
     steps = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
     if version > len(steps):
         raise Misuse(
-            "the store was made by a newer keyfob", code="store-newer", hint="Use that version, or another store."
+            "a newer version of keyfob has written the store",
+            code="store-newer",
+            hint="Use that version of keyfob, or another store.",
         )
     numbered = list(enumerate(steps, start=1))[version:]
     return [(number, _statements(step.read_text(encoding="utf-8"))) for number, step in numbered]

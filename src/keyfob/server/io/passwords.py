@@ -34,6 +34,18 @@ class Argon2Passwords:
         async with self._limit:
             return await asyncio.to_thread(self._hasher.hash, password.reveal())
 
+    async def hash_new(self, password: Secret, check: Callable[[], None], network: str) -> str | None:
+        def work() -> str:
+            check()
+            return self._hasher.hash(password.reveal())
+
+        if not await self._has_turn(network):
+            return None
+        try:
+            return await asyncio.to_thread(work)
+        finally:
+            self._limit.release()
+
     async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
         if not await self._has_turn(network):
             return None

@@ -13,13 +13,13 @@ _LANGUAGE: Final = "en"
 
 
 class Reader(Protocol):
-    """What is used of `maxminddb.Reader`."""
+    """The part of `maxminddb.Reader` that is used."""
 
     def get(self, ip_address: str) -> object: ...
 
 
 def place_of(path: str, address: str) -> str:
-    """Return the city and the country of an address; "" if the file does not know it, or cannot be read."""
+    """Return the city and the country of an address; "" if it is not in the file, or the file cannot be read."""
     try:
         found = open_places(path).get(address)
     except ValueError:  # not an address, or IPv6 in a file without it

@@ -172,7 +172,7 @@ class PostgresStore:
             await connection.execute(begin)
             result = await work(SqlTransaction(_PostgresStatements(connection)))
             if await connection.execute("COMMIT") != "COMMIT":  # the answer is ROLLBACK after a failed statement
-                raise StoreUnavailable("the database did not save a transaction")
+                raise StoreUnavailable("the database did not commit a transaction")
             return result
 
     @contextlib.asynccontextmanager
@@ -192,7 +192,7 @@ class PostgresStore:
         try:
             connection = await pool.acquire(timeout=_CONNECT_S)
         except TimeoutError:
-            raise StoreUnavailable("the database gave no connection in time") from None
+            raise StoreUnavailable("the database accepted no connection in time") from None
         except asyncpg.ClientConfigurationError as problem:
             raise Misuse(f"{self._name} cannot be used: {problem.args[0]}") from None
         except ValueError as problem:
@@ -293,8 +293,8 @@ async def _migrate(connection: _Connection, name: str) -> None:
             try:
                 await connection.execute(in_postgresql(statement), timeout=_MIGRATION_S)
             except asyncpg.DuplicateTableError:
-                hint = "Give keyfob a database of its own, or a schema: add ?search_path=NAME to the URL."
-                raise Misuse(f"{name} has tables of another program", hint=hint) from None
+                hint = "Use a separate database, or a separate schema: add ?search_path=NAME to the URL."
+                raise Misuse(f"{name} contains tables of another program", hint=hint) from None
         await connection.execute("INSERT INTO keyfob_schema (version) VALUES ($1)", number)
     await connection.execute("COMMIT")
 

@@ -79,7 +79,7 @@ class Registry:
             Misuse: There is no tenant, or its files cannot be used.
         """
         if not creates and not is_tenant(folder, database):
-            hint = "`keyfob tenant apply` or `keyfob serve` makes one; --data names another folder."
+            hint = "`keyfob tenant apply` and `keyfob serve` create one; --data chooses another folder."
             raise Misuse(f"there is no tenant in {'the database' if database else folder}", hint=hint)
         found = find_master_key(folder, master_key, is_dev=is_dev, creates=creates)
         store = open_store(folder, database)
@@ -139,7 +139,9 @@ class Registry:
         """
         found = self._read(lambda transaction: transaction.user_by_email(email, connection))
         if found is None:
-            raise Misuse("there is nobody with that e-mail", hint="`keyfob tenant users list` names everybody.")
+            raise Misuse(
+                "there is no user with this e-mail address", hint="`keyfob tenant users list` shows all users."
+            )
         return found
 
     def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
@@ -319,7 +321,7 @@ def _ready() -> tuple[Document, ...]:
 
 async def _carry_out(transaction: Transaction, plan: Plan) -> None:
     if await transaction.documents() != plan.stored:
-        raise Misuse("somebody changed the settings in the meantime", hint="Run the same command again.")
+        raise Misuse("another command changed the settings at the same time", hint="Run the same command again.")
     wanted = {(one.kind, one.name) for one in plan.documents}
     for one in plan.stored:
         if (one.kind, one.name) not in wanted:
@@ -332,9 +334,9 @@ async def _carry_out(transaction: Transaction, plan: Plan) -> None:
 
 async def _save_user(transaction: Transaction, known: User | None, wanted: User) -> None:
     if await transaction.user_by_email(wanted.email, wanted.connection) != known:
-        raise Misuse("somebody changed a person in the meantime", hint="Run the same command again.")
+        raise Misuse("another command changed a user at the same time", hint="Run the same command again.")
     if known is None and await transaction.user_by_id(wanted.user_id) is not None:
-        raise Misuse(f"user {wanted.email}: the user_id is somebody else's", hint="Leave it out, and one is made.")
+        raise Misuse(f"user {wanted.email}: another user has this user_id", hint="Omit it, and keyfob generates one.")
     await transaction.save_user(wanted)
     if known is not None and (known.password_hash != wanted.password_hash or wanted.is_blocked > known.is_blocked):
         await transaction.end_logins(known.user_id)
@@ -342,7 +344,7 @@ async def _save_user(transaction: Transaction, known: User | None, wanted: User)
 
 def _never(reference: Reference) -> Secret:
     """Raise Misuse: a command cannot resolve references to secrets."""
-    raise Misuse(f"point to a secret elsewhere ({reference.where})", hint="Write it into tenant.toml and apply that.")
+    raise Misuse(f"refer to a secret ({reference.where})", hint="Write it into tenant.toml and apply the file.")
 
 
 def _events_of(plan: Plan) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -60,9 +60,11 @@ class Reloader:
         try:
             await self._reload()
         except KeyfobError as problem:
-            _LOG.warning("the new settings cannot be used, the old ones stay: %s %s", problem.message, problem.hint)
+            _LOG.warning(
+                "the new settings cannot be used, so the old ones stay in use: %s %s", problem.message, problem.hint
+            )
         except Exception:  # noqa: BLE001  the request at hand must not fail
-            _LOG.exception("the settings could not be looked at, the old ones stay")
+            _LOG.exception("the settings could not be read, so the old ones stay in use")
 
     async def _reload(self) -> None:
         site = self._site

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -65,6 +65,13 @@ def draw(address: str) -> str:
     return segno.make(address, error="m").svg_data_uri(scale=4, border=3, dark="#000", light="#fff")
 
 
+@cache
+def script() -> bytes:
+    """Return the script for passkeys."""
+    return files("keyfob.server.io").joinpath("templates/passkey.js").read_bytes()
+
+
+@lru_cache(maxsize=8)
 def style(colour: str) -> bytes:
     """Return the style sheet, with a text colour and edges that can be seen beside the tenant's colour.
 

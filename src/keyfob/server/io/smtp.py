@@ -27,7 +27,9 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _QUIT_TIME: Final = 1.0  # seconds; the message has been accepted by then
 _FAULT_OF_SERVER: Final = 400  # its answers from here on are refusals: 4xx for now, 5xx for good
 _FOR_GOOD: Final = 500
-_URL_HINT: Final = "Such as smtp://USER@smtp.example.com:587 (STARTTLS), or smtps://USER@smtp.example.com (port 465)."
+_URL_HINT: Final = (
+    "For example smtp://USER@smtp.example.com:587 (STARTTLS), or smtps://USER@smtp.example.com (port 465)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,16 @@ class MailServer:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
         except ValueError:
-            raise Misuse("that is not the address of a mail server", hint=_URL_HINT) from None
+            raise Misuse("this is not the address of a mail server", hint=_URL_HINT) from None
         if parts.password is not None:
-            hint = "Change it: others may have seen it. Put the new one into KEYFOB_SMTP_PASSWORD or a file."
-            raise Misuse("a password does not belong into the address of a mail server", hint=hint)
+            hint = (
+                "Change the password, since others may have seen it. Put the new one into "
+                "KEYFOB_SMTP_PASSWORD or a file."
+            )
+            raise Misuse("the address of the mail server contains a password", hint=hint)
         is_bare = parts.path in {"", "/"} and not parts.query and not parts.fragment
         if parts.scheme not in {"smtp", "smtps"} or not host or not is_bare or not url.isprintable() or " " in url:
-            raise Misuse("that is not the address of a mail server", hint=_URL_HINT)
+            raise Misuse("this is not the address of a mail server", hint=_URL_HINT)
         security: Security = "implicit" if parts.scheme == "smtps" else "none" if host in _LOOPBACK else "starttls"
         return cls(host, port or _PORTS[security], security, unquote(parts.username or ""))
 
@@ -93,12 +98,16 @@ class SmtpMailer:
         try:
             self._sender: Address = read_address(address, name.strip(' "'))
         except ValueError:
-            raise Misuse("that is not one e-mail address to send from", hint="Such as no-reply@example.com.") from None
+            raise Misuse(
+                "the sender is not a single e-mail address", hint="For example no-reply@example.com."
+            ) from None
         if not address.isascii():
-            raise Misuse("the address to send from is not of ASCII letters", hint="Write its domain as xn--...")
+            raise Misuse(
+                "the sender's address contains letters beyond ASCII", hint="Write its domain in ASCII, as xn--..."
+            )
         if bool(server.user) != (password is not None):
-            hint = "Set KEYFOB_SMTP_PASSWORD, or name a file with --smtp-password; the user stands in the address."
-            raise Misuse("to log in at the mail server takes a user and a password", hint=hint)
+            hint = "Set KEYFOB_SMTP_PASSWORD, or pass a file with --smtp-password; the user name is in the address."
+            raise Misuse("the login at the mail server needs a user name and a password", hint=hint)
         self._server, self._password, self._tls = server, password, tls
         self._under_way = 0
         self._lookup: asyncio.Task[None] | None = None
@@ -181,29 +190,29 @@ def _abandon(client: aiosmtplib.SMTP) -> None:
 
 
 def _unsent(message: str) -> Unreachable:
-    return Unreachable(message, hint="Look at the mail server, and at --smtp.")
+    return Unreachable(message, hint="Check the mail server, and --smtp.")
 
 
 def _words(problem: Exception) -> str:
     """Return what happened. A server's texts are left out, since they may repeat addresses and messages."""
     match problem:
         case aiosmtplib.SMTPAuthenticationError():
-            return f"the mail server did not take the user and the password ({problem.code})"
+            return f"the mail server refused the user name and the password ({problem.code})"
         case aiosmtplib.SMTPRecipientsRefused():
             return f"the mail server refused the user's address ({problem.recipients[0].code})"
         case aiosmtplib.SMTPResponseException() if problem.code >= _FAULT_OF_SERVER:
             for_now = "" if problem.code >= _FOR_GOOD else " for now"
             return f"the mail server refused the e-mail{for_now} ({problem.code})"
         case aiosmtplib.SMTPNotSupported():
-            return "the mail server takes no address with letters beyond ASCII (SMTPUTF8)"
+            return "the mail server does not support addresses with letters beyond ASCII (SMTPUTF8)"
         case _ if _is_about_certificate(problem):
             return "the mail server's certificate is not trusted"
         case aiosmtplib.SMTPServerDisconnected() | ConnectionResetError():
-            return "the mail server ended the connection"
+            return "the mail server closed the connection"
         case aiosmtplib.SMTPConnectError() | OSError():
             return "the mail server cannot be reached"
         case _:
-            return "the mail server offers no STARTTLS, or no login that is known here"
+            return "the mail server supports no STARTTLS, or no known authentication method"
 
 
 def _is_about_certificate(problem: BaseException | None) -> bool:

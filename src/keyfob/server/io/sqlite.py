@@ -241,7 +241,7 @@ class SqliteStore:
         """Set the results, each on its loop; normally there is one loop, and one call."""
         for loop in {piece.loop for piece in pieces}:
             own = [piece for piece in pieces if piece.loop is loop]
-            with contextlib.suppress(RuntimeError):  # a closed loop: nobody waits
+            with contextlib.suppress(RuntimeError):  # a closed loop: no caller waits
                 loop.call_soon_threadsafe(_settle, own, failure)
 
     def _next(self, step: Callable[[], None]) -> bool:

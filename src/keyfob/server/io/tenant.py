@@ -15,6 +15,7 @@ from keyfob.server.io.asgi import AsgiApp, Reload
 from keyfob.server.io.audit import AuditQueue, Place, audit_log, open_audit
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
+from keyfob.server.io.mail import FolderOutbox, MemoryOutbox
 from keyfob.server.io.master_key import find_master_key
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.places import place_of
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _PASSWORD_BYTES: Final = 12
 _USER_ID_BYTES: Final = 12
+_AT_ONCE: Final = (MemoryOutbox, FolderOutbox)  # for development and tests
 
 
 class Tenant:
@@ -54,7 +56,7 @@ class Tenant:
 
     def __init__(self, site: Site, reload: Reload | None = None) -> None:
         """Use `create`, `in_memory`, `open` or `follow` to create one."""
-        self.app: AsgiApp = AsgiApp(site, reload)
+        self.app: AsgiApp = AsgiApp(site, reload, None if isinstance(site.mailer, _AT_ONCE) else asyncio.sleep)
         self.first_user: FirstUser | None = None
         self._site = site
         self._reload = reload

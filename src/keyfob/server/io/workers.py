@@ -34,7 +34,9 @@ def refuse_elsewhere() -> None:
         Misuse: This is Windows.
     """
     if not hasattr(os, "fork"):
-        raise Misuse("several workers need a system with fork", hint="Start several nodes behind a proxy.")
+        raise Misuse(
+            "several workers need an operating system with fork", hint="Run several nodes behind a proxy instead."
+        )
 
 
 def supervise(count: int, work: Work, listeners: Sequence[socket.socket]) -> None:

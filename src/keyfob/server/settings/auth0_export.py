@@ -38,7 +38,7 @@ def convert(export: Mapping[str, object]) -> tuple[Table, tuple[str, ...]]:
     for name, value in export.items():
         if name not in _READ and value:
             number = f"{len(cast('list[object]', value))} of them, " if isinstance(value, list) else ""
-            leave(name, f"{number}nothing here does that")
+            leave(name, f"{number}keyfob has nothing like it")
     ids: dict[str, str] = {}
     tables: Table = {"tenant": _tenant(export, leave)}
     enabled = _connections(export, tables, leave)
@@ -88,7 +88,7 @@ def _connections(export: Mapping[str, object], tables: Table, leave: Leave) -> d
         if one.get("strategy") == "auth0":
             found.append(one)
         else:
-            leave(f"connection {one.get('name', '')!r}", "only directories with passwords are here, no other strategy")
+            leave(f"connection {one.get('name', '')!r}", "keyfob supports database connections only, no other strategy")
     enabled: dict[str, list[str]] = {}
     written: list[Table] = []
     for one in found:
@@ -115,10 +115,10 @@ def _is_client(one: Table, leave: Leave) -> bool:
         leave("client", "it has no name")
         return False
     if one.get("global") is True or name == "All Applications":
-        leave(f"client {name!r}", "it stands for all of a tenant at Auth0")
+        leave(f"client {name!r}", "Auth0's global client has no counterpart")
         return False
     if not isinstance(kind, str) or kind not in _KINDS:
-        leave(f"client {name!r}", "its app_type is not known here")
+        leave(f"client {name!r}", "its app_type is unknown")
         return False
     return True
 
@@ -152,11 +152,11 @@ def _application(one: Table, ids: dict[str, str], enabled: dict[str, list[str]] 
     jwt = Auth0Fields(fields.table("jwt_configuration"), f"client {name!r}: jwt_configuration", leave)
     jwt.span_in(table, "id_token_lifetime", "lifetime_in_seconds")
     if jwt.text("alg") not in {None, "RS256"}:
-        leave(f"client {name!r}: jwt_configuration.alg", "ID tokens are signed with RS256 here")
+        leave(f"client {name!r}: jwt_configuration.alg", "keyfob signs ID tokens with RS256")
     jwt.drop("secret_encoded")
     jwt.leave_the_rest()
     if fields.take("client_secret") is not None or methods != ["none"]:
-        leave(f"client {name!r}: client_secret", 'never copied; write secrets = [{ env = "NAME" }] beside its auth')
+        leave(f"client {name!r}: client_secret", 'never copied; add secrets = [{ env = "NAME" }] to the application')
     fields.drop(
         "oidc_conformant", "global", "is_token_endpoint_ip_header_trusted", "sso_disabled", "custom_login_page_on"
     )
@@ -171,10 +171,10 @@ def _methods(fields: Auth0Fields, kind: str) -> list[str]:
         return ["private_key_jwt"]
     if kind in {"native", "spa"}:
         if method not in {None, "none"}:
-            fields.note("token_endpoint_auth_method", f"a {kind} application is public, so it is none here")
+            fields.note("token_endpoint_auth_method", f"a {kind} application is public, so its method is none")
         return ["none"]
     if method == "none" and kind == "machine":
-        fields.note("token_endpoint_auth_method", "a machine proves who it is, so it is client_secret_post here")
+        fields.note("token_endpoint_auth_method", "a machine must authenticate, so its method is client_secret_post")
     if method in {"client_secret_basic", "client_secret_post"} or (method == "none" and kind == "web"):
         return [method]
     return ["client_secret_post"]
@@ -184,7 +184,7 @@ def _callbacks(fields: Auth0Fields) -> list[str]:
     found: list[str] = []
     for callback in texts(fields.take("callbacks")):
         if "*" in callback:
-            fields.note("callbacks", "one has a placeholder; callbacks are compared letter for letter here")
+            fields.note("callbacks", "one has a placeholder; keyfob compares callbacks exactly")
         elif fields.is_possible("callbacks", Application("x", "x", callbacks=(callback,)).check):
             found.append(callback)
     return found
@@ -216,7 +216,7 @@ def _refresh(fields: Auth0Fields) -> Table:
     own.span_in(table, "leeway", "leeway")
     endless = own.take("expiration_type") == "non-expiring"
     if own.take("infinite_token_lifetime") is True or endless:
-        own.note("infinite_token_lifetime", "every login ends some day here; the usual length is taken")
+        own.note("infinite_token_lifetime", "logins without end are not supported; the default lifetime is used")
         own.drop("token_lifetime")
     if own.take("infinite_idle_token_lifetime") is True or endless:
         own.drop("idle_token_lifetime")
@@ -231,7 +231,7 @@ def _is_api(one: Table, leave: Leave) -> bool:
         leave(f"resource server {one.get('name', '')!r}", "it has no identifier")
         return False
     if one.get("is_system") is True:
-        leave(f"resource server {one['identifier']!r}", "it is Auth0's own")
+        leave(f"resource server {one['identifier']!r}", "it is Auth0's own API")
         return False
     return True
 
@@ -273,7 +273,7 @@ def _api(one: Table, leave: Leave) -> Table:
 def _dialect(fields: Auth0Fields) -> Table:
     dialect = fields.text("token_dialect")
     if dialect is not None and dialect not in _DIALECTS:
-        fields.note("token_dialect", "it is not known here; access tokens look like Auth0's own")
+        fields.note("token_dialect", "it is unknown; access tokens have Auth0's format")
     profile, lists = _DIALECTS.get(dialect or "", ("auth0", False))
     return {**({} if profile == "auth0" else {"profile": profile}), **({"lists_permissions": True} if lists else {})}
 
@@ -291,9 +291,9 @@ def _grants(
         name, audience = str(one.get("client_id", "")), str(one.get("audience", ""))
         what = f"client grant of {name!r} at {audience!r}"
         if name not in ids or audience not in scopes:
-            leave(what, "its client or its API is not here")
+            leave(what, "its client or its API was left out")
         elif one.get("subject_type") == "user":
-            leave(what, "grants are about programs as themselves here")
+            leave(what, "keyfob's grants are for the client credentials grant only")
         else:
             asked = texts(one.get("scope"))
             for scope in asked:
@@ -321,7 +321,7 @@ def _roles(export: Mapping[str, object], scopes: Mapping[str, set[str]], leave: 
             if isinstance(audience, str) and isinstance(scope, str) and scope in scopes.get(audience, set()):
                 permissions.setdefault(audience, []).append(scope)
             else:
-                fields.note("permissions", "one is of an API or a scope that is not here")
+                fields.note("permissions", "one names an API or a scope that was left out")
         if permissions:
             table["permissions"] = permissions
         fields.drop("permissions", "id")

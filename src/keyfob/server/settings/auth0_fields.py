@@ -28,7 +28,7 @@ def records(inside: Mapping[str, object], name: str, leave: Leave) -> list[Table
     found = cast("list[object]", value) if isinstance(value, list) else [value]
     tables = [cast(Table, one) for one in found if isinstance(one, dict)]
     if len(tables) < len(found):
-        leave(name, "something there is not what Auth0 writes")
+        leave(name, "the file is not an export of Auth0")
     return tables
 
 
@@ -52,7 +52,7 @@ class Auth0Fields:
         """Return the value if it is a string."""
         value = self.take(name)
         if value is not None and not isinstance(value, str):
-            self.note(name, "it is not a text")
+            self.note(name, "it is not a string")
         return value if isinstance(value, str) else None
 
     def table(self, name: str) -> Table:
@@ -69,21 +69,21 @@ class Auth0Fields:
         found = texts(self.take(name))
         usable = [url for url in found if is_web_url(url) and "*" not in url]
         if len(usable) < len(found):
-            self.note(name, "one is no web address, or has a placeholder")
+            self.note(name, "one is not a web address, or has a placeholder")
         return usable
 
     def span_in(self, table: Table, word: str, name: str, *, unit: int = 1, most: int = 0) -> None:
-        """Write a number of units (in seconds) to `table[word]` as a length of time, if the member is present."""
+        """Write a number of units (in seconds) to `table[word]` as a duration, if the member is present."""
         value = self.take(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
             if value is not None:
                 self.note(name, "it is not a number of seconds")
             return
         if value == 0 and word != "leeway":
-            self.note(name, "nothing lives for no time")
+            self.note(name, "a lifetime of zero is not supported")
             return
         if most and value > most:
-            self.note(name, f"it is longer than {write_span(timedelta(seconds=most))}, the longest here")
+            self.note(name, f"it is longer than {write_span(timedelta(seconds=most))}, the maximum")
             value = most
         table[word] = write_span(timedelta(seconds=value * unit))
 
@@ -109,5 +109,5 @@ class Auth0Fields:
         """Report each member that was not read, unless it is empty."""
         for name, value in self._members.items():
             if value not in (None, "", False, [], {}):
-                self.note(name, "nothing here does that")
+                self.note(name, "keyfob has nothing like it")
         self._members.clear()

@@ -111,5 +111,5 @@ def _count(secrets: object) -> str:
 
 
 def _shown(value: object) -> str:
-    text = "(not said)" if value is None else json.dumps(value, ensure_ascii=False)
+    text = "(not set)" if value is None else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

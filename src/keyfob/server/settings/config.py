@@ -137,12 +137,14 @@ class TenantConfig:
             Misuse: A setting is unsafe or not valid; the message names it.
         """
         if not is_web_url(self.issuer) or not self.issuer.endswith("/") or set("?#") & set(self.issuer):
-            raise Misuse("issuer is not a web address with a trailing slash", hint="Such as https://login.example.com/")
+            raise Misuse(
+                "issuer is not a web address with a trailing slash", hint="For example https://login.example.com/"
+            )
         if not self.is_https and not is_loopback(self.issuer):
             raise Misuse(
-                "issuer is plain http and not on this machine",
+                "issuer is plain http on another computer",
                 code="setting-unsafe",
-                hint="Put the tenant behind https, or serve on 127.0.0.1.",
+                hint="Use https, or serve on 127.0.0.1.",
             )
         self._check_looks()
         self._check_numbers()
@@ -157,24 +159,24 @@ class TenantConfig:
 
     def _check_looks(self) -> None:
         if not _COLOUR.match(self.colour):
-            raise Misuse("colour is not of the form #2454a6", hint="A # and six digits or letters from a to f.")
+            raise Misuse("colour is not of the form #2454a6", hint="Use a # and six hexadecimal digits.")
         for name in ("logo", "logo_dark", "favicon"):
             check_picture(name, getattr(self, name))
         for name in ("support", "privacy", "terms"):
             value: str | None = getattr(self, name)
             is_mail = name == "support" and value is not None and value.startswith("mailto:")
             if value is not None and not is_mail and not is_web_url(value):
-                raise Misuse(f"{name} is not a web address", hint="Such as https://example.com/help")
+                raise Misuse(f"{name} is not a web address", hint="For example https://example.com/help")
         if self.places is not None and not PurePath(self.places).is_absolute():
-            raise Misuse("places is not an absolute path", hint="Such as /var/lib/GeoIP/GeoLite2-City.mmdb")
+            raise Misuse("places is not an absolute path", hint="For example /var/lib/GeoIP/GeoLite2-City.mmdb")
         for address in self.logout_urls:
             if not is_web_url(address):
-                raise Misuse(f"logout_urls: {address!r} is not a web address", hint="Such as https://example.com/")
+                raise Misuse(f"logout_urls: {address!r} is not a web address", hint="For example https://example.com/")
 
     def _check_numbers(self) -> None:
         for name in ("device_requests", "requests_per_minute", "refresh_limit", "audit_rows"):
             if getattr(self, name) < 1:
-                raise Misuse(f"{name} is not positive", hint="One is the least.")
+                raise Misuse(f"{name} is not positive", hint="The smallest value is 1.")
         for name in (
             "device_lifetime",
             "device_interval",
@@ -184,12 +186,12 @@ class TenantConfig:
             "audit_age",
         ):
             if getattr(self, name) <= timedelta():
-                raise Misuse(f"{name} is not positive", hint="Give it some time.")
+                raise Misuse(f"{name} is not positive", hint="Use a duration above 0s.")
         if self.rotate_keys_every and self.rotate_keys_every < SHORTEST_ROTATION:
-            hint = "90d is usual. A new key is announced for a day before it signs; 0s turns them by command alone."
+            hint = "The default is 90d. A new key is announced a day before it signs; 0s disables the rotation by time."
             raise Misuse("rotate_keys_every is shorter than two days", hint=hint)
         if not SHORTEST_PASSWORD <= self.password_length <= _MOST_WANTED:
-            hint = "15 where a password is the only factor, 8 where mfa is always; NIST SP 800-63B-4 allows no less."
+            hint = 'Use 15 if a password is the only factor, 8 with mfa = "always"; NIST SP 800-63B-4 allows no less.'
             raise Misuse(f"password_length is not between {SHORTEST_PASSWORD} and {_MOST_WANTED}", hint=hint)
         if self.code_lifetime > timedelta(minutes=10):
             raise Misuse("code_lifetime is longer than ten minutes", hint="RFC 6749 §4.1.2 allows no more.")
@@ -199,13 +201,13 @@ class TenantConfig:
             try:
                 network = ip_network(text)
             except ValueError:
-                hint = "Such as 127.0.0.1/32, or 10.0.0.0/8."
+                hint = "For example 127.0.0.1/32, or 10.0.0.0/8."
                 raise Misuse(f"trusted_proxies: {text!r} is not a network", hint=hint) from None
             if network.prefixlen == 0:
                 raise Misuse(
-                    f"trusted_proxies: {text!r} is everybody, who could then forge any address",
+                    f"trusted_proxies: {text!r} includes every client, so any client could forge its address",
                     code="setting-unsafe",
-                    hint="Name the proxies alone.",
+                    hint="Name only the proxies.",
                 )
 
     def _check_references(self) -> None:
@@ -216,7 +218,9 @@ class TenantConfig:
         _unique("role", (found.name for found in self.roles))
         # An ID token has a client_id as its audience, and must not be valid at an API.
         for shared in client_ids & audiences:
-            raise Misuse(f"API {shared!r} has the name of an application", hint="Such as https://orders.example/")
+            raise Misuse(
+                f"the API {shared!r} has the client_id of an application", hint="For example https://orders.example/"
+            )
         if self.default_audience is not None:
             _known("default_audience", self.default_audience, audiences)
         if self.default_directory is not None:
@@ -358,7 +362,7 @@ def _unique(what: str, names: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for name in names:
         if name in found:
-            raise Misuse(f"{what} {name!r} stands twice", hint="Take one of them out.")
+            raise Misuse(f"{what} {name!r} is defined twice", hint="Remove one of them.")
         found.add(name)
     return found
 
@@ -372,5 +376,5 @@ def _known(what: str, name: str, known: set[str]) -> None:
     if name in known:
         return
     near = get_close_matches(name, known, 1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(known)) or 'none'}"
-    raise Misuse(f"{what} {name!r} is not known", hint=hint)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Defined: {', '.join(sorted(known)) or 'none'}"
+    raise Misuse(f"{what} {name!r} is not defined", hint=hint)

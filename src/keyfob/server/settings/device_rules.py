@@ -42,7 +42,7 @@ class DeviceRules:
             Misuse: A rule is not valid; the message names it.
         """
         if self.far_lifetime is not None and self.far_lifetime <= timedelta():
-            hint = 'Such as "8h"; to allow no login from another network: nearness = "deny".'
+            hint = 'For example "8h". To refuse logins from another network, set nearness = "deny".'
             raise Misuse(f"{what}device.far_lifetime is not positive", hint=hint)
 
 

@@ -30,7 +30,7 @@ class FieldType:
     """A type of value.
 
     Attributes:
-        description: The type in words: "a text", "a length of time".
+        description: The type in words: "a string", "a duration".
         read: Convert from TOML, JSON or YAML. Raise Misuse with a message that is a continuation of the key's name.
         write: Convert to TOML or JSON.
     """
@@ -41,7 +41,7 @@ class FieldType:
 
 
 def write_span(span: timedelta) -> str:
-    """Return a length of time as text: `1h30m`."""
+    """Return a duration as text: `1h30m`."""
     hours, seconds = divmod(span.seconds, 3600)
     minutes, seconds = divmod(seconds, 60)
     rest = f"{seconds}.{span.microseconds:06}".rstrip("0") if span.microseconds else str(seconds)
@@ -51,39 +51,39 @@ def write_span(span: timedelta) -> str:
 
 
 def read_span(value: object) -> timedelta:
-    """Read a length of time from text such as `15m`, `30d`, `1h30m`."""
+    """Read a duration from text such as `15m`, `30d`, `1h30m`."""
     found = _SPAN.match(value) if isinstance(value, str) and value else None
     if found is None:
-        raise Misuse("is not a length of time", hint=_SPAN_HINT)
+        raise Misuse("is not a duration", hint=_SPAN_HINT)
     days, hours, minutes, seconds, part = found.groups("0")
     micro = int(part.ljust(6, "0"))
     total = int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
     if total > LONGEST_SPAN.total_seconds():
-        raise Misuse("is longer than a century", hint=_SPAN_HINT)
+        raise Misuse("is longer than 100 years", hint=_SPAN_HINT)
     return timedelta(seconds=total, microseconds=micro)
 
 
 def read_text(value: object) -> str:
     if not isinstance(value, str):
-        raise Misuse("is not a text", hint='Put it in quotes: "..."')
+        raise Misuse("is not a string", hint='Put it in quotes: "..."')
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Misuse("holds half a character", hint="Type it again, in UTF-8.") from None
+        raise Misuse("contains an incomplete character", hint="Type it again, in UTF-8.") from None
     return value
 
 
 def read_flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise Misuse("is neither true nor false", hint="Write true or false, without quotes.")
+        raise Misuse("is not true or false", hint="Write true or false, without quotes.")
     return value
 
 
 def read_count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Misuse("is not a whole number", hint="Write digits only, without quotes.")
+        raise Misuse("is not an integer", hint="Write digits only, without quotes.")
     if abs(value) > LARGEST_COUNT:
-        raise Misuse("is too large", hint=f"{LARGEST_COUNT} is the most.")
+        raise Misuse("is too large", hint=f"The largest value is {LARGEST_COUNT}.")
     return value
 
 
@@ -103,7 +103,7 @@ def read_list(value: object) -> list[object]:
 def read_texts(value: object) -> tuple[str, ...]:
     found = read_list(value)
     if not all(isinstance(one, str) for one in found):
-        raise Misuse("is not a list of texts", hint='Such as ["one", "two"].')
+        raise Misuse("is not a list of strings", hint='Such as ["one", "two"].')
     return tuple(read_text(one) for one in found)
 
 
@@ -114,13 +114,13 @@ def read_table(value: object) -> dict[str, object]:
 
 
 def read_names(value: object) -> dict[str, str]:
-    """Read a table of names with a text for each."""
+    """Read a table with a string for each name."""
     hint = 'Such as { "read:orders" = "read your orders" }.'
     if not isinstance(value, dict):
-        raise Misuse("is not a table of names and words", hint=hint)
+        raise Misuse("is not a table of strings", hint=hint)
     found = read_table(cast(object, value))
     if not all(isinstance(words, str) for words in found.values()):
-        raise Misuse("holds something that is no text", hint=hint)
+        raise Misuse("contains a value that is not a string", hint=hint)
     return {read_text(name): read_text(words) for name, words in found.items()}
 
 
@@ -128,12 +128,12 @@ def read_permissions(value: object) -> tuple[tuple[str, str], ...]:
     """Read a table with a list of scopes for each API. Return sorted pairs of audience and scope."""
     hint = 'Such as { "https://orders.example/" = ["read:orders"] }.'
     if not isinstance(value, dict):
-        raise Misuse("is not a table of APIs", hint=hint)
+        raise Misuse("is not a table with a list of scopes for each API", hint=hint)
     table = read_table(cast(object, value))
     try:
         pairs = {(read_text(audience), scope) for audience, scopes in table.items() for scope in read_texts(scopes)}
     except Misuse:
-        raise Misuse("does not give a list of scopes for each API", hint=hint) from None
+        raise Misuse("is not a table with a list of scopes for each API", hint=hint) from None
     return tuple(sorted(pairs))
 
 
@@ -145,39 +145,39 @@ def write_permissions(pairs: Sequence[tuple[str, str]]) -> object:
 
 
 def chosen(options: Sequence[str]) -> Callable[[object], str]:
-    """Return a function that reads one of some words."""
+    """Return a function that reads one of the options."""
 
     def read(value: object) -> str:
         if value not in options or not isinstance(value, str):
-            raise Misuse("is not a word that is known here", hint=suggestion(value, options))
+            raise Misuse("is not an allowed value", hint=suggestion(value, options))
         return value
 
     return read
 
 
 def chosen_list(options: Sequence[str]) -> Callable[[object], tuple[str, ...]]:
-    """Return a function that reads a list of some words."""
+    """Return a function that reads a list of options."""
     one = chosen(options)
     return lambda value: tuple(one(word) for word in read_texts(value))
 
 
 def suggestion(word: object, options: Sequence[str]) -> str:
-    """Return a hint with the option that is similar to a word, or with all options."""
+    """Return a hint with the option that is similar to the word, else with all options."""
     near = get_close_matches(word, options, 1) if isinstance(word, str) else []
-    return f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(options)}"
+    return f'Did you mean "{near[0]}"?' if near else f"Use one of: {', '.join(options)}"
 
 
 def read_grants(value: object) -> tuple[str, ...]:
-    """Read grants by their short or full names."""
+    """Read grant types by their short or full names."""
     found = read_texts(value)
     for name in found:
         if name not in SHORT_GRANTS and name not in GRANT_TYPES:
-            raise Misuse("names a grant that is not known", hint=suggestion(name, list(SHORT_GRANTS)))
+            raise Misuse("contains an unknown grant type", hint=suggestion(name, list(SHORT_GRANTS)))
     return tuple(SHORT_GRANTS.get(name, name) for name in found)
 
 
 def write_grants(grants: Sequence[str]) -> object:
-    """Write grants by their short names."""
+    """Write grant types by their short names."""
     short = {full: name for name, full in SHORT_GRANTS.items()}
     return [short.get(name, name) for name in grants]
 
@@ -188,7 +188,7 @@ def read_methods(value: object) -> tuple[str, ...]:
 
 
 def write_methods(methods: Sequence[str]) -> object:
-    """Write one authentication method as a text, several as a list."""
+    """Write one authentication method as a string, several as a list."""
     return methods[0] if len(methods) == 1 else list(methods)
 
 
@@ -196,7 +196,7 @@ def read_public_keys(value: object) -> tuple[Mapping[str, object], ...]:
     """Read JWKs, which must not be private keys."""
     keys = tuple(read_table(key) for key in read_list(value))
     if any(_PRIVATE & set(key) for key in keys):
-        raise Misuse("holds a private key", hint="Keep that one to the program; write its public members here only.")
+        raise Misuse("contains a private key", hint="Only the client may have it. Write its public members here.")
     for key in keys:
         for member in key.values():
             if not isinstance(member, str):
@@ -216,11 +216,11 @@ def read_reference(value: object, kinds: Sequence[str]) -> Reference:
     """Read a reference. Messages never repeat the value, which could be the secret itself."""
     hint = f"Write {' or '.join(_example(kind) for kind in kinds)}."
     if isinstance(value, str):
-        raise Misuse("holds a secret in clear", hint=f"{hint} Then change the secret: it has been in a file.")
+        raise Misuse("contains a secret in plain text", hint=f"{hint} Then change the secret: it was stored in a file.")
     table = read_table(cast(object, value)) if isinstance(value, dict) else {}
     [(where, name)] = table.items() if len(table) == 1 else [("", None)]
     if where not in kinds or not isinstance(name, str) or not name:
-        raise Misuse("does not say where the secret is", hint=hint)
+        raise Misuse("is not a reference to a secret", hint=hint)
     return Reference(where, name)
 
 
@@ -231,7 +231,10 @@ def read_keyed(text: str) -> bytes:
     except ValueError:
         found = b""
     if len(found) != HASH_BYTES:
-        raise Misuse("holds no keyed hash", hint="keyed is what `keyfob tenant export` writes; it is no secret itself.")
+        raise Misuse(
+            "is not a keyed hash",
+            hint="Copy it from the output of `keyfob tenant export`; it is not the secret itself.",
+        )
     return found
 
 
@@ -255,23 +258,23 @@ def field_type_of(hint: Any) -> FieldType:  # noqa: ANN401  a type, or what typi
         options = typing.get_args(typing.get_args(hint)[0])
         return FieldType("a list of " + ", ".join(f"`{word}`" for word in options), chosen_list(options), list)
     if hint not in _PLAIN:
-        msg = f"no words for {hint}"
+        msg = f"there is no field type for {hint}"
         raise TypeError(msg)
     return _PLAIN[hint]
 
 
 _METHODS: Final = (*AUTH_METHODS, *TLS_METHODS)
 _PLAIN: Final[dict[object, FieldType]] = {
-    str: FieldType("a text", read_text),
+    str: FieldType("a string", read_text),
     bool: FieldType("true or false", read_flag),
-    int: FieldType("a whole number", read_count),
+    int: FieldType("an integer", read_count),
     float: FieldType("a number up to 1", read_odds),
-    timedelta: FieldType("a length of time", read_span, write_span),
-    tuple[str, ...]: FieldType("a list of texts", read_texts, list),
-    dict[str, str]: FieldType("a table of names and words", read_names, dict),
-    tuple[tuple[str, str], ...]: FieldType("for each API a list of scopes", read_permissions, write_permissions),
+    timedelta: FieldType("a duration", read_span, write_span),
+    tuple[str, ...]: FieldType("a list of strings", read_texts, list),
+    dict[str, str]: FieldType("a table of strings", read_names, dict),
+    tuple[tuple[str, str], ...]: FieldType("a list of scopes for each API", read_permissions, write_permissions),
 }
-GRANTS: Final = FieldType("a list of grants, by their short or full names", read_grants, write_grants)
+GRANTS: Final = FieldType("a list of grant types, by their short or full names", read_grants, write_grants)
 METHODS: Final = FieldType(
     "one of " + ", ".join(f"`{method}`" for method in _METHODS) + "; or a list", read_methods, write_methods
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib import import_module
+from math import prod
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,7 +14,9 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.settings.config import ONLY_FACTOR_LENGTH, TenantConfig
 
 LONGEST_PASSWORD: Final = 1024
-_ESTIMATED: Final = 72  # the estimate's time grows with the square of the length
+_ESTIMATED: Final = 72  # zxcvbn takes no more
+# The time of an estimate grows with the square of the length, times the ways to read signs such as `1` as letters.
+MOST_WORK: Final = 4 * _ESTIMATED**2
 # Of 4: more than 10^8 guesses for a password that is the only factor, more than 10^6 beside a second one.
 _LEAST_SCORE: Final = 3
 _LEAST_SCORE_OF_SHORT: Final = 2
@@ -39,7 +42,18 @@ def check_new_password(password: Secret, config: TenantConfig, *own_words: str) 
     words = {*own_words, config.name, host, *re.split(r"\W+", " ".join((*own_words, config.name, host)))}
     # Imported late: it reads a list of 30,000 common passwords, and its package has no types.
     estimate: Callable[..., dict[str, Any]] = import_module("zxcvbn").zxcvbn
-    found = estimate(password.reveal()[:_ESTIMATED], user_inputs=sorted(words - {""}))
+    found = estimate(estimated_part(password.reveal()), user_inputs=sorted(words - {""}))
     if found["score"] < (_LEAST_SCORE if config.password_length >= ONLY_FACTOR_LENGTH else _LEAST_SCORE_OF_SHORT):
         warning = found["feedback"]["warning"] or "It is made of words about its owner or this service."
         raise Misuse(f"the password is too easily guessed. {warning}", hint=_HINT)
+
+
+def estimated_part(password: str) -> str:
+    """Return the longest beginning of a password whose estimate is quick."""
+    letters: dict[str, list[str]] = import_module("zxcvbn.matching").L33T_TABLE
+    for length in range(min(len(password), _ESTIMATED), 0, -1):
+        signs = set(password[:length])
+        ways = prod(max(1, len(signs.intersection(read_as))) for read_as in letters.values())
+        if ways * length**2 <= MOST_WORK:
+            return password[:length]
+    return ""

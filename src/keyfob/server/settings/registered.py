@@ -118,19 +118,23 @@ class Application:
         _check_methods(self, what)
         _check_certificates(self, what)
         if any(len(secret) < SHORTEST_SECRET for secret in self.secrets):
-            hint = "Make one with: openssl rand -hex 32"
+            hint = "Generate one with: openssl rand -hex 32"
             _wrong(what, f"a client secret has at least {SHORTEST_SECRET} characters", hint=hint)
         check_picture(f"{what}: icon", self.icon)
         for callback in self.callbacks:
             _check_callback(callback, what)
         for address in (*self.logout_urls, *self.web_origins):
             if not is_web_url(address):
-                _wrong(what, f"{address!r} is not a web address", hint="Such as https://app.example.com/")
+                _wrong(what, f"{address!r} is not a web address", hint="For example https://app.example.com/")
         policy = self.refresh
         if min(policy.idle, self.id_token_lifetime) <= timedelta() or policy.leeway < timedelta():
-            _wrong(what, "a lifetime is not positive", hint="Give it some time; only refresh.leeway may be none.")
+            _wrong(what, "a lifetime is not positive", hint="Use a duration above 0s; only refresh.leeway can be 0s.")
         if policy.idle > policy.absolute:
-            _wrong(what, "refresh.idle is longer than refresh.absolute", hint="Make it shorter, or the other longer.")
+            _wrong(
+                what,
+                "refresh.idle is longer than refresh.absolute",
+                hint="Shorten refresh.idle, or lengthen refresh.absolute.",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +177,18 @@ class Api:
                 hint = "A name has no space, no quote and no backslash: RFC 6749 §3.3."
                 _wrong(what, f"scope {name!r} holds a character that is not allowed", hint=hint)
         if not timedelta() < self.token_lifetime <= timedelta(days=30):
-            _wrong(what, "token_lifetime is not between a second and 30 days", hint="A day is usual.")
+            _wrong(what, "token_lifetime is not between a second and 30 days", hint="The default is 1d.")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiGrant:
-    """The scopes that a client has at an API: Auth0's client grant."""
+    """The scopes that a client has at an API: Auth0's client grant.
+
+    Attributes:
+        client_id: The client.
+        audience: The API's identifier.
+        scopes: The scopes for the client credentials grant; () permits a token without scope.
+    """
 
     client_id: str
     audience: str
@@ -196,7 +206,12 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A directory of users. `allows_password` applies to the password grants, not to the login page."""
+    """A user directory. Auth0 calls it a database connection.
+
+    Attributes:
+        name: Its name, as the `realm` of a password grant.
+        allows_password: Whether the password grants may use it; the login page always may.
+    """
 
     name: str = DEFAULT_CONNECTION
     allows_password: bool = False
@@ -204,22 +219,22 @@ class Connection:
 
 def _check_name(value: str, what: str, longest: int = _LONGEST_ID) -> None:
     if not value or len(value) > longest or not all("!" <= letter <= "~" for letter in value):
-        hint = f"Up to {longest} letters, digits and signs, without a space."
+        hint = f"Use up to {longest} ASCII letters, digits and signs, without a space."
         raise Misuse(f"{what} {value!r} is empty, too long, or holds a character that is not plain ASCII", hint=hint)
     if what == "client_id" and ("|" in value or value.endswith("@clients")):
         # RFC 9700 §4.15.1: the subject of a client must not look like that of a user.
-        raise Misuse(f"{what} {value!r} looks like a person's id or a subject", hint="Leave out | and @clients.")
+        raise Misuse(f"{what} {value!r} looks like a user_id or a subject", hint="Remove | and @clients.")
 
 
 def _check_grants(application: Application, what: str) -> None:
     unknown = set(application.grants) - set(GRANT_TYPES)
     if unknown:
-        _wrong(what, f"there is no grant {min(unknown)!r}", hint=f"There are: {', '.join(GRANT_TYPES)}")
+        _wrong(what, f"there is no grant {min(unknown)!r}", hint=f"Use one of: {', '.join(GRANT_TYPES)}")
     if application.is_public and CLIENT_CREDENTIALS in application.grants:
-        hint = "Make it a machine, with a secret or a key."
-        _wrong(what, "a public application cannot have client_credentials: its client_id proves nothing", hint=hint)
+        hint = 'Set kind = "machine", with a secret or a key.'
+        _wrong(what, "a public application cannot use client_credentials: it cannot authenticate", hint=hint)
     if AUTHORIZATION_CODE in application.grants and not application.callbacks:
-        _wrong(what, "authorization_code needs callbacks", hint="Such as http://127.0.0.1/callback")
+        _wrong(what, "the grant authorization_code needs callbacks", hint="For example http://127.0.0.1/callback")
 
 
 def _check_methods(application: Application, what: str) -> None:
@@ -227,33 +242,33 @@ def _check_methods(application: Application, what: str) -> None:
     if not methods:
         _wrong(what, "auth_methods is empty", hint='A public application has ["none"].')
     if "none" in methods and len(methods) > 1:
-        _wrong(what, "a public application has no other auth method than none", hint="Take one of them out.")
+        _wrong(what, "none cannot be combined with another auth method", hint="Remove the others.")
     if application.kind in {"native", "spa"} and "none" not in methods:
         _wrong(what, f"a {application.kind} application is public", hint="Its auth method is none: RFC 8252 §8.5.")
     if application.kind == "machine" and "none" in methods:
-        _wrong(what, "a machine proves who it is", hint="Choose client_secret_basic or private_key_jwt.")
+        _wrong(what, "a machine needs an auth method", hint="Use client_secret_basic or private_key_jwt.")
     if len(application.public_keys) > MOST_KEYS:
-        _wrong(what, f"there are more than {MOST_KEYS} public keys", hint="One in use, and the next one.")
+        _wrong(what, f"there are more than {MOST_KEYS} public keys", hint="Keep the current one and the next one.")
     for jwk in application.public_keys:
         try:
             PublicKey.read(jwk)
         except Malformed as problem:
-            _wrong(what, problem.message, hint="A public key as a JWK: RSA of 2048 bits or more, P-256 or Ed25519.")
+            _wrong(what, problem.message, hint="Use a public key as a JWK: RSA of 2048 bits or more, P-256 or Ed25519.")
 
 
 def _check_certificates(application: Application, what: str) -> None:
     name, own, methods = application.certificate_name, application.certificates, application.auth_methods
     if ("tls_client_auth" in methods) != (name is not None):
-        hint = 'Such as certificate_name = "dns:robot.example" beside auth = "tls_client_auth".'
-        _wrong(what, "tls_client_auth and certificate_name go together", hint=hint)
+        hint = 'For example certificate_name = "dns:robot.example" with auth = "tls_client_auth".'
+        _wrong(what, "tls_client_auth and certificate_name need each other", hint=hint)
     if ("self_signed_tls_client_auth" in methods) != bool(own):
-        hint = 'Its certificate in PEM, in a list, beside auth = "self_signed_tls_client_auth".'
-        _wrong(what, "self_signed_tls_client_auth and certificates go together", hint=hint)
+        hint = 'Set certificates to a list of its certificates in PEM, with auth = "self_signed_tls_client_auth".'
+        _wrong(what, "self_signed_tls_client_auth and certificates need each other", hint=hint)
     if any("PRIVATE KEY" in one for one in own):
-        hint = "Keep that to the program; write its certificate here only. Then get new ones: it has been in a file."
-        _wrong(what, "a private key stands among the certificates", hint=hint)
+        hint = "Write only the certificate here. Then replace both, since the private key was stored in this file."
+        _wrong(what, "the certificates contain a private key", hint=hint)
     if len(own) > MOST_KEYS:
-        _wrong(what, f"there are more than {MOST_KEYS} certificates", hint="One in use, and the next one.")
+        _wrong(what, f"there are more than {MOST_KEYS} certificates", hint="Keep the current one and the next one.")
     if name is None and not own:
         return
     from keyfob.jose import shown  # noqa: PLC0415  loads cryptography's x509: 30 ms, and few clients have a certificate
@@ -265,14 +280,14 @@ def _check_certificates(application: Application, what: str) -> None:
             shown.read_certificate(certificate)
     except Malformed as problem:
         kinds = ", ".join(f"{kind}:" for kind in shown.KINDS)
-        hint = f"A name begins with {kinds}; a certificate is in PEM, without its key."
+        hint = f"A name starts with {kinds}; a certificate is in PEM, without its key."
         _wrong(what, problem.message, hint=hint)
 
 
 def _check_callback(callback: str, what: str) -> None:
     """Check a redirect URI (RFC 9700 §2.6, RFC 8252 §7.1): no fragment, http on loopback only, no dotless scheme."""
     if "#" in callback or not callback.isascii() or not callback.isprintable() or " " in callback:
-        hint = "Leave out everything from # on, and spaces."
+        hint = "Remove everything from # on, and spaces."
         _wrong(what, f"callback {callback!r} has a fragment, or a character that is not allowed", hint=hint)
     scheme = urlsplit(callback).scheme
     if scheme in {"http", "https"}:
@@ -282,7 +297,11 @@ def _check_callback(callback: str, what: str) -> None:
                 what, f"callback {callback!r} is plain http and not on this machine, or not a web address", hint=hint
             )
     elif "." not in scheme:
-        _wrong(what, f"callback {callback!r} has a scheme that others could take", hint="Such as com.example.app:/cb")
+        _wrong(
+            what,
+            f"callback {callback!r} has a scheme that other apps could register",
+            hint="For example com.example.app:/cb",
+        )
 
 
 def _wrong(what: str, problem: str, hint: str = "") -> NoReturn:

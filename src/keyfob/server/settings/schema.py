@@ -104,7 +104,7 @@ class TableSchema:
                 continue
             key = self.keys.get(word)
             if key is None:
-                report((*at, word), f"{self.title}: there is no key {_shown(word)}", self._nearest(word))
+                report((*at, word), f"{self.title}: the key {_shown(word)} does not exist", self._nearest(word))
                 is_right = False
                 continue
             try:
@@ -114,7 +114,7 @@ class TableSchema:
                 is_right = False
         for key in self.keys.values():
             if key.default is MISSING and key.name not in table:
-                report(at, f"{self.title}: {key.name} is missing", f"It is {key.type.description}.")
+                report(at, f"{self.title}: {key.name} is missing", f"Its value is {key.type.description}.")
                 is_right = False
         return found if is_right else None
 
@@ -151,7 +151,7 @@ def stop_at_once(at: Location, message: str, hint: str) -> NoReturn:
 def _inside(at: Location, message: str, hint: str) -> NoReturn:
     """Raise an error of a nested table, as a continuation of the outer key's name."""
     del at
-    raise Misuse(f"holds a mistake: {message.partition(': ')[2]}", hint=hint)
+    raise Misuse(f"has a mistake: {message.partition(': ')[2]}", hint=hint)
 
 
 def _read_refresh(value: object) -> RefreshPolicy:

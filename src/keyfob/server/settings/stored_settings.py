@@ -196,7 +196,7 @@ def _twice(read: dict[str, list[tuple[Location, Any]]], report: Report) -> list[
         for at, one in read[name]:
             own = tuple(getattr(one, word) for word in identity)
             if own in seen:
-                report(at, f"{kind} {' at '.join(own)} stands twice", "Take one of them out.")
+                report(at, f"{kind} {' at '.join(own)} is defined twice", "Remove one of them.")
                 found.append(True)
             seen.add(own)
     return found

@@ -22,7 +22,7 @@ FILE_NAME: Final = "tenant.toml"
 SERVED: Final = "http://127.0.0.1/"  # the issuer of a tenant that has none in its settings
 TABLES: Final = ("tenant", *ARRAYS, "users")
 PICTURES: Final = ("logo", "logo_dark", "favicon")
-_PICTURE_HINT: Final = "Paths count from the folder of this file. An address begins with https:// or /."
+_PICTURE_HINT: Final = "Paths are relative to the folder of this file. An address starts with https:// or /."
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _WHERE: Final = re.compile(r" \(at line (\d+), column \d+\)\Z")
 
@@ -72,11 +72,13 @@ def read_tenant_file(
     found: list[Mistake] = []
 
     def report(at: Location, message: str, hint: str) -> None:
-        found.append(Mistake(lines.of(at), message, hint or "What it may be: keyfob help docs/tenant.md"))
+        found.append(Mistake(lines.of(at), message, hint or "For the tables, see: keyfob help docs/tenant.md"))
 
     for name in tables:
         if name not in TABLES:
-            what = f'there is no table "{name}"' if len(name) <= 40 and name.isprintable() else "a table is not known"
+            what = (
+                f'the table "{name}" does not exist' if len(name) <= 40 and name.isprintable() else "a table is unknown"
+            )
             report((name,), what, suggestion(name, TABLES))
     if read_bytes is not None:
         _read_pictures(tables, read_bytes, report)
@@ -107,7 +109,7 @@ def _read_pictures(tables: Table, read_bytes: Callable[[str], bytes], report: Re
             try:
                 table[name] = write_image(read_bytes(value))
             except (OSError, ValueError) as problem:
-                words = (problem.strerror if isinstance(problem, OSError) else "") or "its name is not one"
+                words = (problem.strerror if isinstance(problem, OSError) else "") or "its path is invalid"
                 report((*at, name), f"{name} is a file that cannot be read: {words}", _PICTURE_HINT)
             except Misuse as wrong:
                 report((*at, name), f"{name} {wrong.message}", wrong.hint)
@@ -118,7 +120,7 @@ def _syntax(message: str, text: str) -> Mistake:
     where = _WHERE.search(message)
     line = int(where[1]) if where else max(1, len(text.splitlines()))
     what = re.sub(r"""(['"]).*\1""", "...", _WHERE.sub("", message).removesuffix(" (at end of document)"))
-    return Mistake(line, f"this is not TOML: {what}", "Look at this line and the one above it: https://toml.io")
+    return Mistake(line, f"this is not TOML: {what}", "Check this line and the one above it: https://toml.io")
 
 
 def find_secret(reference: Reference, environment: Mapping[str, str], read_file: Callable[[str], str]) -> Secret:
@@ -136,24 +138,24 @@ def find_secret(reference: Reference, environment: Mapping[str, str], read_file:
     """
     if reference.where == "env":
         if not _VARIABLE.match(reference.name):
-            raise Misuse("names no variable of the environment", hint='Write its name: { env = "NAME" }.')
+            raise Misuse("is not the name of an environment variable", hint='Write { env = "NAME" }.')
         value = environment.get(reference.name, "")
         if not value:
-            raise Misuse("points to a variable that is not set", hint="Set it where keyfob runs; it is read once.")
+            raise Misuse("refers to a variable that is not set", hint="Set it in the environment of this command.")
         return Secret(value)
     try:
         value = read_file(reference.name).rstrip("\r\n")
     except (OSError, ValueError) as problem:
         words = (problem.strerror if isinstance(problem, OSError) else "") or "it is not text"
         raise Misuse(
-            f"points to a file that cannot be read: {words}", hint="Paths count from the folder of this file."
+            f"refers to a file that cannot be read: {words}", hint="Paths are relative to the folder of this file."
         ) from None
     if not value:
-        raise Misuse("points to an empty file", hint="Put the secret there, and nothing else.")
+        raise Misuse("refers to an empty file", hint="Put the secret there, and nothing else.")
     return Secret(value)
 
 
 def any_secret(reference: Reference) -> Secret:
     """Return a placeholder for a secret, to check the settings without it. It passes every check of secrets."""
     del reference
-    return Secret("this is no secret, but holds the place of one")
+    return Secret("this reference was not resolved to a secret")

@@ -23,7 +23,7 @@ def write_toml(tables: Mapping[str, object]) -> str:
     try:
         return dumps(tables)
     except ValueError:
-        raise Misuse("there is a value that TOML cannot say", hint="Such as null.") from None
+        raise Misuse("there is a value that TOML cannot represent", hint="For example null.") from None
 
 
 class Lines:

@@ -75,7 +75,7 @@ def read_people(tables: Table, resolve: Callable[[Reference], Secret], report: R
             report(at, f"user: {wrong.message}", wrong.hint)
             continue
         if person.key in seen:
-            report(at, f"user: {person.email} stands twice", "Take one of them out.")
+            report(at, f"user: {person.email} is defined twice", "Remove one of them.")
             continue
         seen.add(person.key)
         found.append(person)
@@ -92,7 +92,7 @@ def _read_password(value: object, resolve: Callable[[Reference], Secret]) -> dic
     if reference.where != "hash":
         return {"password": resolve(reference)}
     if not _HASH.match(reference.name):
-        raise Misuse("holds no hash of Argon2id", hint="hash is what `keyfob tenant export` writes.")
+        raise Misuse("is not a hash of Argon2id", hint="Copy the hash from the output of `keyfob tenant export`.")
     return {"password_hash": reference.name}
 
 
@@ -103,13 +103,16 @@ def check_person(person: PersonWanted) -> None:
         Misuse: A field is not valid.
     """
     if not _EMAIL.match(person.email) or len(person.email) > LONGEST_EMAIL or not person.email.isprintable():
-        raise Misuse("email is not an e-mail address", hint='Such as "person@example.com".')
+        raise Misuse("email is not an e-mail address", hint='For example "person@example.com".')
     if not person.name.isprintable() or len(person.name) > LONGEST_EMAIL:
-        raise Misuse("name is too long, or holds a character that cannot be shown", hint="Type it again.")
+        raise Misuse(
+            "name is too long, or contains a control character",
+            hint=f"Type it again, with up to {LONGEST_EMAIL} characters.",
+        )
     own = person.user_id
     # The subject of a client is `{client_id}@clients`, so a user's id must not end like this.
     if own is not None and (not _USER_ID.match(own) or own.endswith("@clients") or len(own) > 255):
-        raise Misuse("user_id is not of the form auth0|...", hint="Leave it out, and one is made.")
+        raise Misuse("user_id is not of the form auth0|...", hint="Omit it, and keyfob generates one.")
 
 
 def check_against(people: Sequence[tuple[Location, PersonWanted]], config: TenantConfig, report: Report) -> None:
@@ -167,7 +170,7 @@ def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_i
         Misuse: The user exists with another user_id.
     """
     if known is not None and wanted.user_id not in {None, known.user_id}:
-        raise Misuse(f"user {wanted.email} has another user_id here", hint="Leave user_id out; it never changes.")
+        raise Misuse(f"user {wanted.email} has another user_id in the tenant", hint="Omit user_id; it never changes.")
     fresh = User(
         user_id=known.user_id if known else wanted.user_id or user_id,
         email=wanted.email,

@@ -246,13 +246,13 @@ def test_what_is_registered_is_kept_and_the_address_is_not() -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda: replace(NAMED, certificate_name=None), "go together"),
-        (lambda: replace(NAMED, auth_methods=("private_key_jwt",)), "go together"),
-        (lambda: replace(KEPT, certificates=()), "go together"),
-        (lambda: replace(KEPT, auth_methods=("private_key_jwt",)), "go together"),
+        (lambda: replace(NAMED, certificate_name=None), "need each other"),
+        (lambda: replace(NAMED, auth_methods=("private_key_jwt",)), "need each other"),
+        (lambda: replace(KEPT, certificates=()), "need each other"),
+        (lambda: replace(KEPT, auth_methods=("private_key_jwt",)), "need each other"),
         (lambda: replace(KEPT, certificates=KEPT.certificates * 3), "more than 2"),
         (lambda: replace(KEPT, certificates=("x",)), "not a certificate"),
-        (lambda: replace(KEPT, certificates=(KEPT.certificates[0] + OWN.key.decode(),)), "a private key stands"),
+        (lambda: replace(KEPT, certificates=(KEPT.certificates[0] + OWN.key.decode(),)), "contain a private key"),
         (lambda: replace(NAMED, certificate_name="CN=robot"), "is no name"),
         (lambda: replace(NAMED, kind="native"), "is public"),
     ],

@@ -479,6 +479,29 @@ def test_an_access_token_for_the_mfa_api_manages_factors(strict: Scene) -> None:
     assert bearer(strict, "GET", "mfa/authenticators", elsewhere).status == 401
 
 
+def test_a_user_is_told_by_e_mail_of_what_a_program_does_to_the_factors(strict: Scene) -> None:
+    """NIST SP 800-63B-4 §4.6: as at the pages."""
+
+    def subject() -> str:
+        [mail] = strict.outbox.sent
+        strict.outbox.sent.clear()
+        return mail.subject
+
+    secret, recovery = enrolled(strict)
+    assert subject() == "A second factor was added to your account at Example"
+    used = mfa_token(strict)
+    assert token(strict, grant_type=RECOVERY, client_id="legacy", mfa_token=used, recovery_code=recovery).status == 200
+    assert subject() == "Your recovery code for Example was used"
+    strict.time.go(timedelta(seconds=1))  # a token manages no factor that is newer than it
+    pending = mfa_token(strict, audience=f"{ISSUER}mfa/", scope="read:authenticators remove:authenticators")
+    done = body_of(token(strict, grant_type=OTP, client_id="legacy", mfa_token=pending, otp=code_for(strict, secret)))
+    assert strict.outbox.sent == []
+    listed = json.loads(bearer(strict, "GET", "mfa/authenticators", done["access_token"]).body)
+    totp = next(one["id"] for one in listed if one["authenticator_type"] == "otp")
+    assert bearer(strict, "DELETE", f"mfa/authenticators/{totp}", done["access_token"]).status == 204
+    assert subject() == "A second factor was removed from your account at Example"
+
+
 def scene_token(scene: Scene) -> Response:
     return token(
         scene, grant_type="client_credentials", client_id="machine", client_secret=SECRET.reveal(), audience=ORDERS

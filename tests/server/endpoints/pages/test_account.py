@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from keyfob.protocol.http import Request
+from keyfob.server.decide.throttle import MESSAGES, MESSAGES_SPAN
 from keyfob.server.endpoints.pages.account import FRESH_FOR
 from keyfob.server.ports import Transaction
 from keyfob.server.start import READY_CLIENT_ID
@@ -138,10 +140,28 @@ def test_a_password_is_changed_with_the_current_one_and_ends_the_rest(scene: Sce
 
 
 @pytest.mark.parametrize(
+    ("button", "fields"),
+    [("password", {"current": PASSWORD, "password": NEW_PASSWORD}), ("end_all", {})],
+)
+def test_a_stolen_cookie_is_of_no_use_after_a_new_password(scene: Scene, button: str, fields: dict[str, str]) -> None:
+    """[AS-ASVS-09]: this browser gets a new session, too, since the thief has the cookie of the old one."""
+    scene.log_in("read:orders", "offline_access")
+    person, thief = at_account(scene), scene.person()
+    thief.cookies = dict(person.cookies)
+    assert EMAIL in thief.open(ACCOUNT).text
+    page = person.press(button, **fields)
+    assert page.url.startswith(ACCOUNT)
+    assert 'role="status"' in page.response.body.decode()
+    assert "/u/login" in thief.open(ACCOUNT).url
+    assert person.open(ACCOUNT).url == ACCOUNT
+    assert "Another browser" not in person.page.text
+
+
+@pytest.mark.parametrize(
     ("current", "new", "problem"),
     [
         ("wrong", NEW_PASSWORD, "not your current password"),
-        (PASSWORD, PASSWORD, "your present password"),
+        (PASSWORD, PASSWORD, "your current password. Please choose another"),
         (PASSWORD, "short", "too short"),
         (PASSWORD, "x" * 2000, "too long"),
         (PASSWORD, "passwordpassword1", "too easily guessed"),
@@ -203,6 +223,53 @@ def test_a_new_recovery_code_replaces_the_old_one_and_is_shown_once(scene: Scene
     assert "Keep this recovery code" not in person.open(ACCOUNT).text
     stolen = scene.person()
     assert "Keep this recovery code" not in stolen.open(page.url).text
+
+
+def subjects(scene: Scene) -> list[str]:
+    found = [mail.subject for mail in scene.outbox.sent if mail.to == EMAIL]
+    scene.outbox.sent.clear()
+    return found
+
+
+def test_a_user_is_told_by_e_mail_of_each_change_of_a_factor(scene: Scene) -> None:
+    """OWASP ASVS 6.3.7, NIST SP 800-63B-4 §4.6: an attacker at an open browser changes nothing unseen."""
+    person = scene.person()
+    enrolled(scene, person)
+    assert subjects(scene) == ["A second factor was added to your account at Example"]
+    person.open(ACCOUNT)
+    shown = person.press("recovery").text
+    [mail] = scene.outbox.sent
+    assert subjects(scene) == ["Your account at Example has a new recovery code"]
+    assert f"{ISSUER}account" in mail.text
+    assert "Forgot your password" in mail.text
+    words = shown.partition("Recovery code of")[2].split()
+    recovery = "".join(words[words.index("Example") + 1 :][:6])
+    other = scene.person()
+    other.open(ACCOUNT)
+    other.press("login", email=EMAIL, password=PASSWORD)
+    page = other.press("verify", code=recovery)
+    assert "Keep this recovery code" in page.text
+    assert subjects(scene) == ["Your recovery code for Example was used"]
+    other.press("kept")
+    other.press("remove")
+    assert subjects(scene) == ["A second factor was removed from your account at Example"]
+
+
+def test_many_changes_are_not_all_told(scene: Scene) -> None:
+    """A mailbox is not filled by pressing a button again and again; the first changes of an hour are told."""
+    person = scene.person()
+    enrolled(scene, person)
+    person.open(ACCOUNT)
+    for _ in range(2 * MESSAGES):
+        person.press("recovery")
+    assert len(subjects(scene)) == MESSAGES
+    scene.time.go(MESSAGES_SPAN)
+    other = scene.person()
+    other.open(f"{ISSUER}u/forgot")
+    other.press("send", email=EMAIL)
+    other.open(re.findall(r"https:\S+", scene.outbox.sent[-1].text)[0])
+    other.press("save", password=NEW_PASSWORD)
+    assert subjects(scene)[1:] == ["Your password for Example was changed"]
 
 
 @pytest.mark.parametrize("button", ["name", "password", "end", "end_all", "remove", "recovery", "logout", "confirm"])

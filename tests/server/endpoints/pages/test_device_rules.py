@@ -100,7 +100,7 @@ def test_the_page_shows_what_the_device_claims_as_a_claim(scene: Scene) -> None:
     """[AS-10027-02]."""
     login = begin(scene, device_name="pats-laptop", device_system="Linux")
     page = scene.person().open(login.link)
-    assert "pats-laptop · Linux (as it says itself)" in page.text
+    assert "pats-laptop · Linux (as reported by the device)" in page.text
 
 
 @pytest.mark.parametrize(
@@ -114,15 +114,15 @@ def test_the_page_shows_what_the_device_claims_as_a_claim(scene: Scene) -> None:
 )
 def test_a_claimed_name_is_short_and_harmless(scene: Scene, sent: str, shown: str) -> None:
     page = scene.person().open(begin(scene, device_name=sent).link)
-    assert f"Device {shown} (as it says itself)" in page.text
+    assert f"Device {shown} (as reported by the device)" in page.text
     assert b"<script>" not in page.response.body
 
 
 @pytest.mark.parametrize(
     ("device", "shown", "warns"),
     [
-        (HOME, "this same network", False),
-        (NEXT_DOOR, "this same network", False),
+        (HOME, "the same network as this browser", False),
+        (NEXT_DOOR, "the same network as this browser", False),
         (ABROAD, "ANOTHER network", True),
         (OVER_IPV6, "a network that cannot be compared with yours", True),
     ],
@@ -133,7 +133,7 @@ def test_the_page_shows_whether_the_device_is_in_this_network(
     """[AS-10027-02]."""
     page = scene.person().open(begin(scene, device).link)
     assert f"From {shown} ({device}" in page.text
-    assert ("Otherwise decline" in page.text) == warns
+    assert ("Otherwise, decline" in page.text) == warns
 
 
 def test_nearness_off_shows_the_address_alone() -> None:
@@ -473,6 +473,17 @@ def notice_of(scene: Scene) -> str:
     return found[0]
 
 
+def test_the_number_is_shown_to_nobody_else_who_has_the_address(with_number: Scene) -> None:
+    """An address stands in the history of the browser, and in logs of proxies: it approves nothing by itself."""
+    person, number = approve_with_number(with_number, begin(with_number))
+    number = f"{number[:3]} {number[3:]}"
+    assert number in person.page.text
+    other = with_number.person().open(person.page.url)
+    assert number not in other.text
+    assert "u/end" not in other.response.body.decode()
+    assert number in person.open(person.page.url).text
+
+
 def test_each_new_device_is_told_by_mail_and_its_link_ends_the_login(scene: Scene) -> None:
     login = begin(scene, ABROAD, device_name="shadow", device_system="Linux")
     person = logged_in(scene)
@@ -481,7 +492,7 @@ def test_each_new_device_is_told_by_mail_and_its_link_ends_the_login(scene: Scen
     tokens = login.poll()
     mail = scene.outbox.sent[-1]
     assert "New login to Example: keyfob CLI" in mail.subject
-    assert "shadow · Linux (as it says itself)" in mail.text
+    assert "shadow · Linux (as reported by the device)" in mail.text
     assert f"From: {ABROAD} - not the network of the browser" in mail.text
     reader = scene.person()
     page = reader.open(notice_of(scene))

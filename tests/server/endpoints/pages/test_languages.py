@@ -12,7 +12,7 @@ import pytest
 
 import keyfob.server
 from keyfob.protocol.http import Request
-from keyfob.server.decide.language import LANGUAGES, accepted_language
+from keyfob.protocol.language import LANGUAGES, accepted_language
 from keyfob.server.io.render import initials, texts_of
 from keyfob.testing.scene import ISSUER, Scene
 

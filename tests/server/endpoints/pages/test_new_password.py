@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,9 +13,12 @@ import pytest
 
 from keyfob.protocol.http import Request
 from keyfob.serve import ready_config
+from keyfob.server.decide.limits import MAIL_SPREAD
 from keyfob.server.decide.throttle import LINKS_OF_ADDRESS, LINKS_OF_NETWORK
 from keyfob.server.endpoints.pages.mail_link import LIFETIME
+from keyfob.server.io.asgi import AsgiApp
 from keyfob.server.ports import Transaction
+from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 
@@ -143,8 +148,8 @@ def test_answers_do_not_tell_whether_there_is_an_account(scene: Scene) -> None:
     assert [mail.to for mail in scene.outbox.sent] == [EMAIL]
 
 
-def test_the_e_mail_is_sent_after_the_response(scene: Scene) -> None:
-    """[AS-ASVS-07]: a slow mail server does not tell who has an account."""
+def in_order(scene: Scene) -> list[str]:
+    """Return a list to which each e-mail and each part of a response is added."""
     order: list[str] = []
     send = scene.outbox.send
 
@@ -153,8 +158,6 @@ def test_the_e_mail_is_sent_after_the_response(scene: Scene) -> None:
         await send(to, subject, text, html)
 
     scene.outbox.send = noted  # type: ignore[method-assign]
-    person = scene.person()
-    person.open(f"{ISSUER}u/forgot")
     app = scene.tenant.app
 
     async def watched(scope, receive, transport) -> None:  # type: ignore[no-untyped-def]
@@ -165,8 +168,86 @@ def test_the_e_mail_is_sent_after_the_response(scene: Scene) -> None:
         await app(scope, receive, sent)
 
     scene.pair.join("https://login.example", watched)
+    return order
+
+
+def test_the_e_mail_is_sent_after_the_response(scene: Scene) -> None:
+    """[AS-ASVS-07]: a slow mail server does not tell who has an account."""
+    person = scene.person()
+    person.open(f"{ISSUER}u/forgot")
+    order = in_order(scene)
     person.press("send", email=EMAIL)
     assert order[:3] == ["http.response.start", "http.response.body", "mail"]
+
+
+def test_an_unknown_address_takes_the_same_work(scene: Scene) -> None:
+    """[AS-ASVS-07]: a caller who sends a second request at once sees how long the work after the first one takes."""
+    render, rendered = scene.tenant._site.render, list[str]()
+
+    def noted(name: str, words: Mapping[str, object]) -> bytes:
+        rendered.append(name)
+        return render(name, words)
+
+    scene.tenant._site.render = noted
+    work: list[list[str]] = []
+    for email in (EMAIL, UNKNOWN):
+        person = scene.person()
+        person.open(f"{ISSUER}u/forgot")
+        rendered.clear()
+        person.press("send", email=email)
+        work.append(list(rendered))
+    assert work[0] == work[1]
+    assert "link_mail.txt" in work[0]
+    assert [mail.to for mail in scene.outbox.sent] == [EMAIL]
+
+
+def test_an_e_mail_leaves_at_no_time_that_its_request_tells(scene: Scene) -> None:
+    """[AS-ASVS-07]: sending takes work too, and only for an account, so it is spread over a moment."""
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        assert len(scene.outbox.sent) == len(waited)
+        waited.append(seconds)
+
+    scene.pair.join(scene.config.origin, AsgiApp(scene.tenant._site, wait=wait))
+    for _ in range(LINKS_OF_ADDRESS):
+        asked(scene, EMAIL)
+    assert len(scene.outbox.sent) == len(waited) == LINKS_OF_ADDRESS
+    assert len(set(waited)) == LINKS_OF_ADDRESS
+    assert all(0 <= seconds < MAIL_SPREAD.total_seconds() for seconds in waited)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_page_after_an_approval_waits_for_no_mail_server(scene: Scene, *, is_known: bool) -> None:
+    """It took ten seconds where the mail server did not answer."""
+    person = scene.person()
+    if is_known:
+        person.open(f"{ISSUER}account")
+        person.press("login", email=EMAIL, password=PASSWORD)
+    asked = scene.post("oauth/device/code", client_id=READY_CLIENT_ID, scope="read:orders")
+    person.open(json.loads(asked.body)["verification_uri_complete"])
+    order = in_order(scene)
+    person.press("confirm")
+    if not is_known:
+        order.clear()
+        person.press("login", email=EMAIL, password=PASSWORD)
+    assert order[:3] == ["http.response.start", "http.response.body", "mail"]
+    assert "is signed in" in person.page.text
+
+
+def test_an_e_mail_that_fails_in_an_unknown_way_takes_no_other_with_it(scene: Scene) -> None:
+    sent: list[str] = []
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def send() -> None:
+        sent.append("the other")
+
+    for work in (send, fail, send):
+        scene.tenant._site.after_response(work)
+    assert scene.send(Request("GET", ISSUER)).status == 200
+    assert sent == ["the other"] * 2
 
 
 def test_a_blocked_user_gets_no_link(scene: Scene) -> None:

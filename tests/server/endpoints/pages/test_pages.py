@@ -20,7 +20,7 @@ from keyfob.server.start import READY_CLIENT_ID
 from keyfob.testing.person import Person
 from keyfob.testing.scene import EMAIL, ISSUER, PASSWORD, Scene
 
-UNKNOWN = "That code is not waiting for anybody."
+UNKNOWN = "No login is waiting for that code."
 PAGES = ["activate", "activate?user_code=BCDF-GHJK", "activate/done", "u/login"]
 
 
@@ -105,6 +105,50 @@ def test_every_page_defends_itself(scene: Scene, path: str) -> None:
     assert response.header("cache-control") == "no-store"
     assert response.header("strict-transport-security")
     assert not re.search(rb"<script|style=|https?://(?!login\.example)", response.body)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "nothing/here", 404),
+        ("TRACE", "account", 405),
+        ("GET", ".well-known/jwks.json", 200),
+        ("GET", "healthz", 200),
+        ("POST", "oauth/token", 400),
+        ("GET", "assets/image", 404),
+        ("GET", "activate?user_code=a&user_code=b", 200),
+        ("POST", "activate", 413),
+        ("GET", "u/forgot", 500),
+    ],
+)
+def test_every_other_response_defends_itself_too(scene: Scene, method: str, path: str, status: int) -> None:
+    """[AS-ASVS-11]: JSON and errors as well."""
+    if status == 500:
+        del scene.tenant._site.render  # as a bug could
+    body = b"x" * 100_000 if status == 413 else b""
+    response = scene.send(Request(method, f"{ISSUER}{path}", (), body))
+    assert response.status == status
+    assert [value for name, value in response.headers if name == "x-content-type-options"] == ["nosniff"]
+    assert [name for name, _ in response.headers if name == "strict-transport-security"]
+    assert "no-store" in (response.header("cache-control") or "") or status == 200
+
+
+def test_a_cookie_whose_name_is_not_exact_is_not_the_session(scene: Scene) -> None:
+    """A browser checks the prefix `__Host-` on the exact name, so another host of the domain may set a name like it."""
+    person = scene.person()
+    person.open(f"{ISSUER}account")
+    person.press("login", email=EMAIL, password=PASSWORD)
+    [(name, value)] = person.cookies.items()
+    for header in (f"{name}={value}", f"x=1;\t{name}={value}", f"x=1;  {name}={value} "):
+        assert scene.send(Request("GET", f"{ISSUER}account", (("cookie", header),))).status == 200
+    for before in ("\xa0", "\x85", "\x0b", "\x1f"):
+        header = f"{before}{name}={value}"
+        assert scene.send(Request("GET", f"{ISSUER}account", (("cookie", header),))).status == 303
+
+
+def test_the_page_to_enter_a_code_warns_of_the_codes_of_others(scene: Scene) -> None:
+    """[AS-8628-13] RFC 8628 §5.4: before the code is entered, as an attacker talks the victim through the page."""
+    assert "Enter only a code from your own screen." in scene.person().open(f"{ISSUER}activate").text
 
 
 def test_the_sessions_cookie_is_as_safe_as_cookies_get(scene: Scene) -> None:

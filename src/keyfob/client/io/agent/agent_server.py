@@ -40,7 +40,7 @@ def default_socket() -> Path:
 class AgentServer:
     """A socket that only this user may use. `with` removes it at the end.
 
-    A lock beside the socket tells a running agent from the socket of one that was killed.
+    A lock beside the socket distinguishes a running agent from the socket of a killed one.
     """
 
     def __init__(self, path: Path, answer: AnswerRequest) -> None:
@@ -51,7 +51,7 @@ class AgentServer:
             answer: Called in a thread for each request; must not raise.
 
         Raises:
-            Misuse: The folder is not private, something else stands there, or an agent runs there.
+            Misuse: The folder is not private, another file exists at the path, or an agent runs there.
             SystemFailed: The system refuses the socket.
         """
         self._path = path
@@ -119,7 +119,7 @@ def _check_folder(path: Path) -> None:
     """
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise Misuse(
-            f"the path of a socket has at most {_LONGEST_PATH} bytes",
+            f"the path of a socket can have {_LONGEST_PATH} bytes at most",
             hint="Choose another path.",
             flags="--socket PATH",
         )
@@ -128,12 +128,12 @@ def _check_folder(path: Path) -> None:
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         found = folder.lstat()
     except OSError as problem:
-        raise SystemFailed(f"the folder of the socket cannot be made: {problem.strerror}") from None
+        raise SystemFailed(f"the folder of the socket cannot be created: {problem.strerror}") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
         raise Misuse(
-            f"{folder} is no folder of yours alone, so others could put a socket of theirs there",
+            f"other users can write to {folder}, so they could replace the socket",
             code="setting-unsafe",
-            hint="Choose one in a private folder.",
+            hint="Choose a private folder.",
             flags="--socket PATH",
         )
 
@@ -154,7 +154,7 @@ def _lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise Misuse(f"an agent runs at {path} already", hint=f"Use it: export KEYFOB_AGENT={path}") from None
+        raise Misuse(f"an agent is already running at {path}", hint=f"Use it: export KEYFOB_AGENT={path}") from None
     return descriptor
 
 
@@ -162,14 +162,14 @@ def _listen(path: Path) -> socket.socket:
     """Bind the socket, private from the first moment. Only a socket that a dead agent left is removed.
 
     Raises:
-        Misuse: Something else stands there.
+        Misuse: Another file exists at the path.
         SystemFailed: The system refuses.
     """
     try:
         if stat.S_ISSOCK(path.lstat().st_mode):
             path.unlink()
         else:
-            raise Misuse(f"{path} is there and is no socket", hint="Choose another path.", flags="--socket PATH")
+            raise Misuse(f"{path} exists and is not a socket", hint="Choose another path.", flags="--socket PATH")
     except FileNotFoundError:
         pass
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -179,7 +179,7 @@ def _listen(path: Path) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as problem:
         listener.close()
-        raise SystemFailed(f"the socket cannot be made: {problem.strerror}") from None
+        raise SystemFailed(f"the socket cannot be created: {problem.strerror}") from None
     finally:
         os.umask(before)
     return listener

@@ -34,7 +34,7 @@ def peer_of(connection: socket.socket) -> Peer:
         OSError: It is not known.
     """
     if sys.platform != "linux":
-        raise OSError(0, "this system does not say whose it is")
+        raise OSError(0, "has an unknown owner: this system does not tell")
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     process, user, _ = _CREDENTIALS.unpack(raw)
     return Peer(process, user)
@@ -57,13 +57,13 @@ def ask(path: Path, request: AgentRequest) -> AgentAnswer:
             connection.shutdown(socket.SHUT_WR)
             raw = receive(connection, LARGEST_ANSWER, _PATIENCE)
     except OSError as problem:
-        raise _unavailable(f"does not answer: {problem.strerror or type(problem).__name__}") from None
+        raise _unavailable(f"does not respond: {problem.strerror or type(problem).__name__}") from None
     if not raw:
-        raise _unavailable("ended the connection")
+        raise _unavailable("closed the connection")
     try:
         return AgentAnswer.read(raw)
     except Malformed:
-        raise _unavailable("is none of this version") from None
+        raise _unavailable("has another version") from None
 
 
 def _unavailable(what: str) -> VaultUnavailable:

@@ -78,7 +78,7 @@ def vault_of(path: Path, profile: Profile) -> AgentVault:
 
 def _refuse() -> NoReturn:
     raise VaultUnavailable(
-        "logins are kept where the agent runs that KEYFOB_AGENT names",
+        "logins are stored where the agent of KEYFOB_AGENT runs",
         code="vault-readonly",
         hint="Log in and out there, or unset KEYFOB_AGENT.",
     )

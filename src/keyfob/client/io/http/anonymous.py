@@ -34,7 +34,9 @@ class AnonymousClient:
         from keyfob.client.io.http.httpx2_auth import call, plain_client  # noqa: PLC0415  loads httpx2: 70 ms
 
         if not is_safe(request.url):
-            raise Misuse("a call is not made over plain http beyond this machine", hint="Use the API's https address.")
+            raise Misuse(
+                "a request is not sent to another computer over plain http", hint="Use the API's https address."
+            )
         with plain_client(self._ca) as client:
             return call(client, request, write, head)
 

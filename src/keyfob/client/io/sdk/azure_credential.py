@@ -28,9 +28,9 @@ async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, 
     """
     profile = login.profile
     if tenant and tenant.lower() not in profile.issuer.lower():
-        raise Refused("the SDK asks for a token of another tenant than the login's")
+        raise Refused("the SDK requested a token of another tenant than the login's")
     if claims:  # continuous access evaluation: they go into an authorization request, with a user
-        raise LoginRequired("the API asks for claims that the login does not have", hint=profile.login_hint())
+        raise LoginRequired("the API requires claims that the login does not have", hint=profile.login_hint())
     stored = await plain_token(login)
     api = (profile.audience or "").rstrip("/")
     whole_api = Scope.of([f"{api}{_DEFAULT}", f"{api}/{_DEFAULT}"] if api else ())
@@ -38,7 +38,7 @@ async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, 
     if wanted.scope:
         line = wanted.command(profile, stored.scope)
         hint = f"Run: {line}" if line else f"Log in with the scope {wanted.scope.write()}."
-        raise LoginRequired("the login lacks a scope that the SDK asks for", hint=hint)
+        raise LoginRequired("the login lacks a scope that the SDK requested", hint=hint)
     until = expiry_of(stored)
     return stored.access_token.reveal(), int(time.time() if until is None else until.timestamp())
 

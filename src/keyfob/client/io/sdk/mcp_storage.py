@@ -43,4 +43,4 @@ class McpStorage:
 
     def _refuse(self) -> NoReturn:
         hint = self._login.profile.login_hint(otherwise="Log in with this program")
-        raise Misuse("the SDK has logged in by itself, and does not replace this login", hint=hint)
+        raise Misuse("the SDK logged in by itself; that does not replace this login", hint=hint)

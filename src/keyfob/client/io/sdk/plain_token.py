@@ -29,7 +29,7 @@ async def plain_token(login: Login, min_ttl: timedelta | None = None, *, refused
         stored = await login.fresh(min_ttl, renew=True)
     if stored.token_type != "Bearer":
         raise Refused(
-            "this login's token works only with proofs of its key (DPoP), which this SDK cannot make",
+            "this login's token is bound to a key (DPoP), so this SDK cannot use it",
             code="token-bound",
             hint="Call the API through session.http(), or log in without DPoP.",
         )

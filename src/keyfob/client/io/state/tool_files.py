@@ -62,8 +62,8 @@ class ToolFile:
             ]
             if len(others) >= _MOST:
                 raise Misuse(
-                    f"tools have {_MOST} origins already",
-                    hint="Take some back.",
+                    f"there are already {_MOST} origins for tools",
+                    hint="Remove some first.",
                     flags="keyfob setup TOOL URL --remove",
                 )
             write_private(self._path, bound_origins.write([*others, fresh]))

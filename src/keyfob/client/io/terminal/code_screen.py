@@ -22,7 +22,7 @@ _COUNTDOWN: Final = 2  # the line of the countdown, and the one that the cursor 
 
 @dataclass(frozen=True, slots=True)
 class CodeScreen:
-    """What a device login shows, for a screen of some size.
+    """The screen of a device login, for a terminal of a given size.
 
     Attributes:
         address: The address to open, printable.
@@ -59,7 +59,7 @@ class CodeScreen:
         texts = [
             "", *_wrapped("To log in, open this address on any device:", room), "", self.bold(self.address), "",
             *_wrapped("and enter this code:", room), "", self.bold(self.code), "",
-            *_wrapped(f"The code is good for {self.good_for}.", room),
+            *_wrapped(f"The code is valid for {self.good_for}.", room),
         ]  # fmt: skip
         rows = itertools.zip_longest(picture, texts, fillvalue="")
         joined = [f"{_INDENT}{drawn or ' ' * width}{_GAP if text else ''}{text}".rstrip() for drawn, text in rows]
@@ -70,7 +70,7 @@ class CodeScreen:
         if picture:
             lines += [*(f"{_INDENT}{drawn}" for drawn in picture), ""]
         lines += [f"{_INDENT}{self.bold(self.address)}", "", "and enter this code:", ""]
-        lines += [f"{_INDENT}{self.bold(self.code)}", "", f"The code is good for {self.good_for}."]
+        lines += [f"{_INDENT}{self.bold(self.code)}", "", f"The code is valid for {self.good_for}."]
         return [*lines, *_wrapped(self.warning, columns - 1), ""]
 
 

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from keyfob.client.model.callback import Callback
 from keyfob.errors import Malformed, Misuse
 from keyfob.io.sockets import claim_port
 from keyfob.protocol.fields import read_form
+from keyfob.protocol.language import Language, accepted_language
 
 _LONGEST_BODY: Final = 64 * 1024
 _TIMEOUT_S: Final = 5
@@ -46,7 +47,7 @@ background:#6b7280;border:1px solid transparent;border-radius:50%;font-size:1rem
 main{padding:0 1rem;border:0}}"""
 _SCRIPT: Final = 'history.replaceState(null,"","/")'  # removes the code from the address bar
 _PAGE: Final = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8">\n'
+    '<!doctype html><html lang="{language}"><head><meta charset="utf-8">\n'
     '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}{of}</title>\n'
     f"<style>{_STYLE.replace('{', '{{').replace('}', '}}')}</style></head>\n"
     "<body><header>{program}</header>\n"
@@ -61,18 +62,46 @@ def program_name(started_as: str) -> str:
     return name if name.isprintable() and not name.startswith(("_", "-")) else ""
 
 
-def _page(title: str, words: str, mark: str = "✕") -> str:
-    """Return a page. `{program}` in its text stands for the name of the program."""
-    program = escape(program_name(sys.argv[0] if sys.argv else ""))
-    words = words.format(program=program or "Your program")
-    of, kind = f" · {program}" if program else "", "good" if mark == "✓" else ""
-    return _PAGE.format(title=title, words=words, of=of, program=program or "Login", mark=mark, kind=kind)
+PageKey = Literal["done", "soon", "ended", "stray"]
+_MARKS: Final[dict[PageKey, str]] = {"done": "✓", "soon": "…", "ended": "✕", "stray": "✕"}
+# The title and the text of each page. `{program}` stands for the name of the program.
+_TEXTS: Final[dict[Language, dict[PageKey, tuple[str, str]]]] = {
+    "en": {
+        "done": ("Logged in", "{program} is logged in. You can close this page and return to the terminal."),
+        "soon": ("Almost there", "{program} shows the result in the terminal. You can close this page."),
+        "ended": ("Not logged in", "{program} shows the reason in the terminal. You can close this page."),
+        "stray": ("Nothing here", "There is no login in progress for this page."),
+    },
+    "de": {
+        "done": (
+            "Angemeldet",
+            "{program} ist angemeldet. Sie können die Seite schließen und zum Terminal zurückkehren.",
+        ),
+        "soon": ("Fast fertig", "{program} zeigt das Ergebnis im Terminal. Sie können diese Seite schließen."),
+        "ended": ("Nicht angemeldet", "{program} nennt den Grund im Terminal. Sie können diese Seite schließen."),
+        "stray": ("Hier ist nichts", "Zu dieser Seite läuft keine Anmeldung."),
+    },
+}
+# For a program without a name: in the text, and above it.
+_NAMELESS: Final[dict[Language, tuple[str, str]]] = {
+    "en": ("Your program", "Login"),
+    "de": ("Ihr Programm", "Anmeldung"),
+}
 
 
-_DONE: Final = _page("Logged in", "{program} is logged in. You can close this page and go back to it.", "✓")
-_SOON: Final = _page("Almost there", "{program} says how it ends. You can close this page.", "…")
-_ENDED: Final = _page("Not logged in", "{program} says more. You can close this page.")
-_STRAY: Final = _page("Nothing here", "This page belongs to a login that is over, or to none.")
+def _page(key: PageKey, language: Language) -> str:
+    """Return a page, with the name of the program."""
+    program, (title, words) = escape(program_name(sys.argv[0] if sys.argv else "")), _TEXTS[language][key]
+    in_text, above = _NAMELESS[language]
+    return _PAGE.format(
+        language=language,
+        title=title,
+        words=words.format(program=program or in_text),
+        of=f" · {program}" if program else "",
+        program=program or above,
+        mark=_MARKS[key],
+        kind="good" if key == "done" else "",
+    )
 
 
 def _source(text: str) -> str:
@@ -152,11 +181,11 @@ class _Ending:
         if self._is_taken.locked():
             self._is_sent.wait(_TIMEOUT_S)
 
-    def page(self) -> str:
+    def page(self) -> PageKey:
         """Return the page, once the result is set."""
         if not self._is_settled.wait(_VERDICT_S):
-            return _SOON
-        return _DONE if self._succeeded else _ENDED
+            return "soon"
+        return "done" if self._succeeded else "ended"
 
 
 class _Server4(ThreadingHTTPServer):
@@ -195,9 +224,9 @@ def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTP
             return callback, servers
     shown = ", ".join(str(callback.port) for callback in callbacks if callback.port)
     raise Misuse(
-        f"no port is free of those given: {shown}" if shown else "this machine lets nobody listen on it",
+        f"none of these ports is free: {shown}" if shown else "this computer allows no program to listen on 127.0.0.1",
         code="port-taken",
-        hint="Log in by a code.",
+        hint="Log in with a code.",
         flags="--flow device",
     )
 
@@ -239,7 +268,7 @@ def _handler(
         def answer(self) -> None:
             parameters = expected.read(self)
             if parameters is None or not ending.claim():
-                self._send(404, _STRAY)
+                self._send(404, "stray")
                 return
             found.put(parameters)
             try:
@@ -249,8 +278,8 @@ def _handler(
 
         do_GET = do_POST = answer  # noqa: N815  the names are http.server's
 
-        def _send(self, status: int, page: str) -> None:
-            body = page.encode()
+        def _send(self, status: int, page: PageKey) -> None:
+            body = _page(page, accepted_language(self.headers.get("accept-language") or "")).encode()
             self.send_response(status)
             for name, value in (
                 ("content-type", "text/html; charset=utf-8"), ("content-length", str(len(body))),

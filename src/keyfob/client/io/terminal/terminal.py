@@ -49,9 +49,9 @@ from keyfob.protocol.secret import Secret
 
 _CODE_KEYS = frozenset("cd")
 _BRING_BACK = (
-    "If the browser ends at a page that cannot be opened, paste that page's whole address here and press Enter."
+    "If the browser ends at a page that does not load, paste the whole address of that page here and press Enter."
 )
-HONEST_LINE = "Approve only if you started this yourself; nobody from support will ever ask you to."
+HONEST_LINE = "Approve only if you started this login yourself. No support team will ever ask you to approve it."
 _INDENT = 4
 _TIMES_TOLD = 2
 _UNWRAPPED = 10_000  # columns: lines of a pipe are not wrapped
@@ -120,10 +120,10 @@ class Terminal:
             case StillPending():
                 pass  # the countdown shows that
             case FactorRefused():
-                self._print("that code is not right; try again")
+                self._print("the code is wrong; try again")
             case LoginInAnotherProcess():
                 who = "another process" if notice.pid is None else f"another process ({notice.pid})"
-                self._print(f"{who} is logging this profile in; waiting for it (Ctrl-C ends only the wait)")
+                self._print(f"{who} is logging in to this profile; waiting for it (Ctrl-C ends only the waiting)")
             case SlowedDown():
                 self._show_pace(notice)
             case NetworkTrouble():
@@ -174,7 +174,7 @@ class Terminal:
             typed = sys.stdin.readline()
             typed = question.default if typed.isspace() and question.default else typed
         if not typed:
-            raise LoginRequired("nobody answers on stdin", code="no-terminal")
+            raise LoginRequired("stdin is closed, so there is no answer", code="no-terminal")
         return Secret(typed.rstrip("\r\n"))
 
     def _await(self, whom: str, span: timedelta) -> None:
@@ -210,18 +210,18 @@ class Terminal:
         """Copy the code by the terminal itself (OSC 52), which works over SSH; terminals may ignore it."""
         if self._live:
             self._out.write(f"\033]52;c;{base64.b64encode(code.encode()).decode('ascii')}\a")
-            self._print("the code is in the clipboard, if this terminal allows that")
+            self._print("the code was copied to the clipboard, if the terminal allows it")
         else:
-            self._print("the code is not copied: this is no terminal")
+            self._print("the code was not copied: this is not a terminal")
 
     def _show_address(self, notice: BrowserOpened) -> None:
         self._await("your browser", notice.expires_in)
-        opened = "Your browser was opened. If it shows nothing, open this address in it:"
-        first = opened if notice.has_opened else "To log in, open this address in a browser on this machine:"
+        opened = "Your browser was opened. If it shows no page, open this address in it:"
+        first = opened if notice.has_opened else "To log in, open this address in a browser on this computer:"
         lines = ["", *self._wrapped(first), "", f"    {self._bold(printable(notice.address))}", ""]
         if self._watch_keys():
             self._offers_code = notice.offers_device
-            other = "Press c to log in by a code on another device instead. " * notice.offers_device
+            other = "Press c to log in with a code on another device instead. " * notice.offers_device
             lines += [*self._wrapped(f"{other}{_BRING_BACK}"), ""]
         self._write(lines)
 
@@ -267,8 +267,8 @@ class Terminal:
         if notice.times == 1 or (self._live and notice.times > _TIMES_TOLD):
             return
         self._print(
-            f"the server asks for a slower pace again, every {_span(notice.interval)} now; "
-            "this machine's clock may run fast"
+            f"the server requires slower polling again, now every {_span(notice.interval)}; this "
+            "computer's clock may run fast"
         )
 
     def _print(self, text: str) -> None:
@@ -314,25 +314,25 @@ def _text_of(
         case NetworkTrouble():
             return f"{notice.what}; still waiting, next try in {_span(notice.next_in)}"
         case NotBound():
-            return "the server gives plain tokens, not bound to a key (DPoP); they are taken as they are"
+            return "the server issued plain tokens that are not bound to a key (DPoP); they are used anyway"
         case PasswordWarned(text) | VaultNote(text):
             return text
         case RecoveryCodeMade():
-            return f"your recovery code is spent; write down the next one: {notice.code.reveal()}"
+            return f"your recovery code is used up; write down the new one: {notice.code.reveal()}"
         case ScopeLeftOut(names):
-            return f"the server refuses a scope; trying without those that were added by default: {', '.join(names)}"
+            return f"the server refused a scope; trying without those that were added by default: {', '.join(names)}"
         case ScopeNarrowed():
-            return f"granted without: {', '.join(notice.missing)}"
+            return f"the server did not grant: {', '.join(notice.missing)}"
 
 
 def _refusal_text(notice: FlowRefused | NumberRefused | PasteRefused) -> str:
     match notice:
         case FlowRefused():
             words = f" ({notice.why})" if notice.why else ""
-            return f"the server does not open the login by {notice.door} to this program{words}; trying the next way"
+            return f"the server refused the {notice.door} flow to this client{words}; trying the next flow"
         case NumberRefused():
             left = "" if notice.tries_left is None else f" ({_tries(notice.tries_left)})"
-            return f"that is not the number that the page shows; try again{left}"
+            return f"this is not the number on the page; try again{left}"
         case PasteRefused():
             return f"{notice.why}; still waiting"
 

@@ -37,5 +37,5 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
     if problems:
         raise problems[0]
     message = f"{what} does not answer (waited {seconds:.0f} s)"
-    hint = "Unlock it, or see which places of the vault's key answer."
+    hint = "Unlock it, or see which other places for the vault's key work."
     raise VaultUnavailable(message, code="key-hung", hint=hint, flags="keyfob vault status")

@@ -61,7 +61,7 @@ def make_folder(folder: Path) -> None:
         if os.name == "posix" and folder.stat().st_mode & _OTHERS:
             folder.chmod(_PRIVATE_FOLDER)
     except OSError as problem:
-        _fail("cannot be made", folder, problem)
+        _fail("cannot be created", folder, problem)
 
 
 def read_private(path: Path) -> bytes | None:
@@ -204,14 +204,14 @@ def set_aside(path: Path, stamp: str) -> Path:
     try:
         replace_file(path, aside)
     except OSError as problem:
-        _fail("is damaged and cannot be set aside", path, problem)
+        _fail("is damaged and cannot be renamed", path, problem)
     return aside
 
 
 def stored_name(folder: Path, name: str) -> str:
     """Return the name of the stored file that is `name` or differs from it only in case.
 
-    On some disks `Default.json` is `default.json`; here it is so on all of them. An exact match comes first.
+    Some file systems ignore case, so names are compared without case on all of them. An exact match comes first.
     """
     try:
         stored = {path.stem for path in folder.iterdir() if path.suffix == ".json"}
@@ -240,7 +240,7 @@ def _sync_folder(folder: Path) -> None:
 def _check_owner(found: os.stat_result, path: Path) -> None:
     if os.name == "posix" and found.st_uid != os.geteuid():
         raise VaultUnavailable(
-            f"{path} belongs to another user", hint="Set KEYFOB_HOME to a folder of yours, or do not use sudo."
+            f"{path} belongs to another user", hint="Set KEYFOB_HOME to your own folder, or do not use sudo."
         )
 
 

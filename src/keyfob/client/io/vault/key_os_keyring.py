@@ -48,7 +48,7 @@ def os_backend(platform: str = sys.platform) -> Backend:
         if kind.viable:
             backend: Backend = kind()
             return backend
-    raise VaultUnavailable("this system has no keyring", code="key-absent")
+    raise VaultUnavailable("this system has no usable keyring", code="key-absent")
 
 
 class OsKeyring:

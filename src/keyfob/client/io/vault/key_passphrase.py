@@ -55,8 +55,8 @@ class Passphrase:
             return key
         except Malformed:
             _typed.pop(self._path, None)
-            hint = f"Look at the file that {PASSPHRASE_VARIABLE} names."
-            raise VaultUnavailable("the passphrase is not the right one", code="passphrase-wrong", hint=hint) from None
+            hint = f"Check the file that {PASSPHRASE_VARIABLE} names."
+            raise VaultUnavailable("the passphrase is wrong", code="passphrase-wrong", hint=hint) from None
 
     def write(self, key: bytes, *, may_ask: bool) -> None:
         phrase = _passphrase(may_ask=may_ask, is_new=True)
@@ -91,11 +91,11 @@ def _passphrase(*, may_ask: bool, is_new: bool) -> bytes:
             raise VaultUnavailable(message, code="key-locked") from None
     elif may_ask and sys.stdin.isatty():
         phrase = getpass.getpass("Passphrase for the stored logins: ").encode()
-        if is_new and getpass.getpass("The same again: ").encode() != phrase:
-            raise VaultUnavailable("these were two different passphrases", code="passphrase-wrong", hint="Try again.")
+        if is_new and getpass.getpass("Repeat it: ").encode() != phrase:
+            raise VaultUnavailable("the two passphrases differ", code="passphrase-wrong", hint="Try again.")
     else:
-        hint = f"Name a file that holds it in {PASSPHRASE_VARIABLE}."
-        raise VaultUnavailable("the vault is sealed with a passphrase", code="key-locked", hint=hint)
+        hint = f"Set {PASSPHRASE_VARIABLE} to a file that contains it."
+        raise VaultUnavailable("the vault is encrypted with a passphrase", code="key-locked", hint=hint)
     if not phrase:
-        raise VaultUnavailable("the passphrase is empty", code="passphrase-wrong", hint="Give it at least one letter.")
+        raise VaultUnavailable("the passphrase is empty", code="passphrase-wrong", hint="Use at least one character.")
     return phrase

@@ -56,4 +56,4 @@ def open_place(place: Place, home: Path) -> KeyPlace:
         case "passphrase":
             return Passphrase(home / "key.passphrase")
         case "file":
-            raise VaultUnavailable("a plain file has no key", code="key-absent")
+            raise VaultUnavailable("a plain file needs no key", code="key-absent")

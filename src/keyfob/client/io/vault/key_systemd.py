@@ -32,7 +32,7 @@ class SystemdCredential:
         is_here = sys.platform == "linux" and Path(systemd_creds.RUNS).is_dir()
         found = command or (shutil.which(systemd_creds.PROGRAM) if is_here else None)
         if found is None:
-            raise VaultUnavailable("systemd does not run here", code="key-absent")
+            raise VaultUnavailable("systemd is not running here", code="key-absent")
         self._path = path
         self._command = found
 
@@ -61,10 +61,10 @@ class SystemdCredential:
         try:
             done = subprocess.run(command, input=content, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603  found on PATH, with fixed arguments
         except subprocess.TimeoutExpired:
-            raise VaultUnavailable("systemd-creds does not answer", code="key-hung") from None
+            raise VaultUnavailable("systemd-creds does not respond", code="key-hung") from None
         except OSError as problem:
             reason = os.strerror(problem.errno or 0)
-            raise VaultUnavailable(f"systemd-creds cannot be run: {reason}", code="key-absent") from None
+            raise VaultUnavailable(f"systemd-creds cannot be started: {reason}", code="key-absent") from None
         if done.returncode != 0:
-            raise VaultUnavailable("systemd-creds does not seal anything for this user", code="key-absent")
+            raise VaultUnavailable("systemd-creds does not encrypt for this user", code="key-absent")
         return done.stdout

@@ -93,7 +93,7 @@ def locked(
 
 
 class _Wait:
-    """How long to wait for a holder, and when to say so."""
+    """The time to wait for a holder, and the time after which the user is told."""
 
     def __init__(self, seconds: float, on_wait: Callable[[int | None], object] | None) -> None:
         start = time.monotonic()
@@ -181,7 +181,7 @@ def _read_holder(descriptor: int) -> int | None:
         os.lseek(descriptor, 0, os.SEEK_SET)
         text = os.read(descriptor, 10).strip()
         os.lseek(descriptor, 0, os.SEEK_SET)  # Windows locks from the present position
-    except OSError:  # and lets nobody else read what is locked
+    except OSError:  # and prevents other programs from reading the locked file
         return None
     return int(text) if text.isdigit() else None
 
@@ -217,7 +217,7 @@ def _make(path: Path, name: bytes) -> bool:
     except OSError as problem:
         reason = os.strerror(problem.errno or 0)
         hint = "Set KEYFOB_HOME to a folder on a local disk."
-        raise VaultUnavailable(f"this file system has no locks, and no links either: {reason}", hint=hint) from None
+        raise VaultUnavailable(f"this file system supports neither locks nor links: {reason}", hint=hint) from None
     else:
         return True
     finally:
@@ -294,5 +294,5 @@ def _holder(path: Path) -> bytes | None:
 
 def _give_up() -> NoReturn:
     raise VaultUnavailable(
-        "another process holds the vault's lock and does not let go", code="vault-busy", hint="Try again."
+        "another process has had the vault's lock for too long", code="vault-busy", hint="Try again."
     )

@@ -25,8 +25,10 @@ def program_home(program: str) -> Path:
         Misuse: It is not the name of a program.
     """
     if not _PROGRAM.match(program) or program.endswith(".") or program.lower() == _RESERVED:
-        hint = f"{_RESERVED} is taken." if program.lower() == _RESERVED else ""
-        raise Misuse("a program's name has letters, digits, dot, dash and underscore, at most 40", hint=hint)
+        hint = f"{_RESERVED} is reserved." if program.lower() == _RESERVED else ""
+        raise Misuse(
+            "a program's name consists of letters, digits, dots, dashes and underscores, 40 at most", hint=hint
+        )
     if os.environ.get("KEYFOB_HOME"):
         return home() / "programs" / program
     return platform_folder("", program, unix_variable="XDG_STATE_HOME", unix_default=".local/state") / "login"
@@ -53,7 +55,10 @@ class NamedLogins:
             Misuse: It is not a name of a login.
         """
         if not _SHORT_NAME.match(name):
-            raise Misuse(f"a login's name has letters, digits, dot, dash and underscore, at most {LONGEST_SHORT_NAME}")
+            raise Misuse(
+                "a login's name consists of letters, digits, dots, dashes and underscores, "
+                f"{LONGEST_SHORT_NAME} at most"
+            )
         return f"{name}{self._suffix}"
 
     def short_name(self, entry: str) -> str:

@@ -191,7 +191,7 @@ class Seals:
             found = self._place(place).read(may_ask=False)
         except VaultUnavailable as problem:
             return problem.code, problem.message
-        return (None, "it works") if found is not None else ("key-empty", "it is open, and holds no key of the vault")
+        return (None, "it works") if found is not None else ("key-empty", "it works, but contains no key of the vault")
 
     def _contradicts(self, place: Place) -> bool:
         """Whether this command's policy requires a new decision."""
@@ -253,7 +253,7 @@ class Seals:
             fresh = os.urandom(KEY_BYTES)
             opened.write(fresh, may_ask=may_ask)
             if opened.read(may_ask=may_ask) != fresh:
-                raise VaultUnavailable(f"the {place} does not keep what it is given", code="key-absent")
+                raise VaultUnavailable(f"the {place} does not store the key", code="key-absent")
             found = fresh
         self._keys[place] = found
 
@@ -262,7 +262,7 @@ class Seals:
         may_ask = may_ask or (self.asks and place == "passphrase")
         found = self._keys.get(place) or self._place(place).read(may_ask=may_ask)
         if found is None:
-            message = f"the vault's key is not in its place any more ({place})"
+            message = f"the vault's key is missing from its place ({place})"
             raise VaultUnavailable(message, code="key-empty", hint="Log in again.", flags="keyfob login")
         self._keys[place] = found
         return found
@@ -284,7 +284,7 @@ class Seals:
             if sealed.key_id(found) == key_id:
                 return found
         raise problem or VaultUnavailable(
-            "this login was sealed with a key that is not there any more",
+            "this login was encrypted with a key that no longer exists",
             code="key-empty",
             hint="Log in again.",
             flags="keyfob login",
@@ -303,8 +303,8 @@ class Seals:
     def allow_plain(self) -> None:
         """Raise `VaultUnavailable` if the policy forbids plain files."""
         if self.is_required:
-            message = "tokens would be kept in a plain file, and more is required"
-            hint = "Log in again, or move the vault's key to a place such as the keyring."
+            message = "tokens would be stored in a plain file, but encryption is required"
+            hint = "Log in again, or move the vault's key, for example to the keyring."
             raise VaultUnavailable(message, code="key-absent", hint=hint, flags="keyfob vault move keyring")
 
     def _try_disk(self) -> None:

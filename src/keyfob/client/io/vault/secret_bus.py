@@ -64,7 +64,7 @@ class SecretBus:
         """
         (path,) = self._call(_ROOT, "Service", "ReadAlias", "s", ("default",))
         if path == _NOTHING:
-            raise VaultUnavailable("the keyring has no collection to put a key in", code="key-absent")
+            raise VaultUnavailable("the keyring has no collection for a key", code="key-absent")
         self.unlock(path, may_ask=may_ask)
         return str(path)
 
@@ -99,7 +99,7 @@ class SecretBus:
         if prompt == _NOTHING:
             return
         if not may_ask or self._is_dismissed(prompt):
-            hint = "Unlock it as you unlock it for other programs, or log in in a terminal of that session."
+            hint = "Unlock it as for other programs, or log in at a terminal of that session."
             raise VaultUnavailable("the keyring is locked", code="key-locked", hint=hint)
 
     def _is_dismissed(self, prompt: str) -> bool:
@@ -123,9 +123,9 @@ class SecretBus:
                 _jeepney.new_method_call(address, method, signature, body), timeout=self._limit
             )
         except TimeoutError:
-            raise VaultUnavailable("the keyring does not answer", code="key-hung") from None
+            raise VaultUnavailable("the keyring does not respond", code="key-hung") from None
         except OSError:
-            raise VaultUnavailable("the keyring hung up", code="key-absent") from None
+            raise VaultUnavailable("the keyring closed the connection", code="key-absent") from None
         if reply.header.message_type.name == "error":
             _refuse(_jeepney.DBusErrorResponse(reply).name)
         found: tuple[Any, ...] = reply.body
@@ -139,5 +139,5 @@ def _refuse(name: str) -> NoReturn:
     if name == f"{_API}.Error.IsLocked":
         raise VaultUnavailable("the keyring is locked", code="key-locked")
     if name == "org.freedesktop.DBus.Error.NoReply":
-        raise VaultUnavailable("the keyring does not answer", code="key-hung")
+        raise VaultUnavailable("the keyring does not respond", code="key-hung")
     raise VaultUnavailable("the keyring refuses", code="key-absent")

@@ -203,7 +203,7 @@ class FileVault:
         if self.seals is not None:
             return self.seals.open(entry, raw)
         if Envelope.find(raw) is not None:
-            raise VaultUnavailable(f"{self._path(entry)} is sealed", code="key-absent")
+            raise VaultUnavailable(f"{self._path(entry)} is encrypted", code="key-absent")
         return raw
 
     def _name(self, entry: str) -> str:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from keyfob.protocol.language import Language
 from keyfob.server.audit_event import log_text
-from keyfob.server.decide.language import Language
 from keyfob.server.decide.multifactor import MESSAGE_LIFETIME
+from keyfob.server.endpoints.account_mail import WrittenMail
 from keyfob.server.site import Site
-
-
-class WrittenMail(NamedTuple):
-    subject: str
-    text: str
-    html: str
 
 
 def code_mail(site: Site, client_id: str, code: str, language: Language) -> WrittenMail:

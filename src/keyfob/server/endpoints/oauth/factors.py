@@ -10,10 +10,11 @@ from typing import Final
 from keyfob.errors import Unreachable
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.language import accepted_language
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.access import ApiAccess
-from keyfob.server.decide.language import accepted_language
 from keyfob.server.decide.multifactor import (
+    ANOTHER,
     ENROLMENT,
     LOGIN_LIFETIME,
     MESSAGE_LIFETIME,
@@ -31,6 +32,7 @@ from keyfob.server.decide.multifactor import (
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.code_mail import code_mail
 from keyfob.server.endpoints.oauth.factor_tries import end_message_pause
+from keyfob.server.endpoints.password_check import is_changed
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, Factor, MfaLogin, User
@@ -44,8 +46,11 @@ _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recove
 
 async def begin_factor(
     call: ClientRequest, user: User, access: ApiAccess, grant: str, factors: Iterable[Authenticator]
-) -> Response:
-    """Answer that a second factor is required, and of which kind (Auth0's mfa_required)."""
+) -> Response | None:
+    """Answer that a second factor is required, and of which kind (Auth0's mfa_required).
+
+    Return None if the user's password is another by now.
+    """
     site, wire = call.site, call.site.config.wire
     token = Secret(_PREFIX + write_token(site.random(TOKEN_BYTES)))
     login = MfaLogin(
@@ -59,12 +64,22 @@ async def begin_factor(
         expires_at=call.now + LOGIN_LIFETIME,
         key_thumbprint=call.key_thumbprint,
     )
-    await site.store.write(lambda transaction: transaction.save_mfa_login(login))
+    if not await site.store.write(lambda transaction: save_factor_due(transaction, login, user)):
+        return None
     call.note("mfar", user_id=user.user_id)
-    active = sorted({one.factor for one in factors if one.is_active})
-    kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in active or site.factors]}
+    active = {one.factor for one in factors if one.is_active}
+    usable = sorted(active - {"passkey"}) if active else site.factors  # a passkey is used in a browser only
+    kinds = {"challenge" if active else "enroll": [{"type": kind} for kind in usable]}
     more = {"mfa_token": token.reveal(), "mfa_requirements": kinds}
     return answer(wire, "mfa_required", headers=call.headers, more=more)
+
+
+async def save_factor_due(transaction: Transaction, login: MfaLogin, user: User) -> bool:
+    """Save that the password was right. Return False, and save nothing, if it is another by now."""
+    if is_changed(await transaction.user_by_id(user.user_id), user):
+        return False
+    await transaction.save_mfa_login(login)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +127,7 @@ async def enrol(
             found = find_login(await transaction.mfa_login(login.token_hash), login.client_id, now)
             if isinstance(found, FactorWrong):
                 return found
-            if any(one.is_active for one in known):
+            if login.grant != ANOTHER and any(one.is_active for one in known):
                 return FactorWrong("already_enrolled")
         for one in known:
             if one.login_hash == login.token_hash and one.factor in {factor, "recovery-code"}:
@@ -156,7 +171,7 @@ async def activate(site: Site, transaction: Transaction, authenticator_id: str, 
     """Activate an authenticator that the login began, and the recovery code that was added with it.
 
     All other unproven factors and recovery codes of the user are dropped, since an attacker could have begun them.
-    Unless the tenant's settings say otherwise, what was logged in before with a password alone ends.
+    Sessions and logins with a password alone end, unless the tenant's settings disable that.
     """
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]

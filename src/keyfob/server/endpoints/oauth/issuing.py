@@ -11,6 +11,7 @@ from keyfob.protocol.tokens import TokenAnswer
 from keyfob.server.decide.access import permissions_of, within_permissions
 from keyfob.server.decide.throttle import network_of
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
+from keyfob.server.endpoints.password_check import is_changed
 from keyfob.server.issue import TOKEN_ID_BYTES, TokenContent
 from keyfob.server.keyed_hash import ID_BYTES, SECRET_BYTES, RefreshParts, keyed_hash
 from keyfob.server.ports import Transaction
@@ -74,15 +75,10 @@ def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> 
     )
 
 
-def is_changed(stored: User | None, user: User) -> bool:
-    """Return whether a user was deleted or blocked, or has another password, since the record was loaded."""
-    return stored is None or stored.is_blocked or stored.password_hash != user.password_hash
-
-
 def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secret | None, RefreshLogin]:
     """Return the record of a new login, and its refresh token if the client may have one.
 
-    A login without a refresh token has a record too, since its access tokens are active only as long as that.
+    A login without a refresh token has a record too: its access tokens are active only while the record exists.
     """
     application, site, policy = call.application, call.site, call.application.refresh
     is_offline = "offline_access" in content.scope and content.api.allow_offline_access

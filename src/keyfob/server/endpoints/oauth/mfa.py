@@ -19,6 +19,7 @@ from keyfob.server.decide.multifactor import (
     find_login,
     is_from_before,
 )
+from keyfob.server.endpoints.account_mail import tell_owner
 from keyfob.server.endpoints.oauth.client_request import authenticate
 from keyfob.server.endpoints.oauth.factor_tries import message_wait
 from keyfob.server.endpoints.oauth.factors import enrol, send_message
@@ -36,16 +37,20 @@ _TYPES: Final = {"otp": "otp", "email": "oob", "recovery-code": "recovery-code"}
 
 @dataclass(frozen=True, slots=True)
 class MfaUser:
-    """The user that a token stands for.
+    """The user of an MFA token.
 
     Attributes:
-        factors: The active factors, and those that were added with this token.
+        factors: The active factors, and those that were added with this token. The API shows all but the passkeys.
         login: The login of the mfa_token; for an access token, one of its own that can only prove a new factor.
     """
 
     user: User
     factors: tuple[Authenticator, ...]
     login: MfaLogin
+
+    @property
+    def shown(self) -> tuple[Authenticator, ...]:
+        return tuple(one for one in self.factors if one.factor in _TYPES)
 
     @property
     def has_access_token(self) -> bool:
@@ -57,7 +62,7 @@ async def list_authenticators(site: Site, request: Request) -> Response:
     mfa_user = await _mfa_user(site, request, READ_AUTHENTICATORS)
     if isinstance(mfa_user, Response):
         return mfa_user
-    return json_response(200, [_described(one, mfa_user.user) for one in mfa_user.factors])
+    return json_response(200, [_described(one, mfa_user.user) for one in mfa_user.shown])
 
 
 async def remove_authenticator(site: Site, request: Request) -> Response:
@@ -68,10 +73,12 @@ async def remove_authenticator(site: Site, request: Request) -> Response:
     name = request.path.rpartition("/")[2].replace("%7C", "|").replace("%7c", "|")
     if not mfa_user.has_access_token:
         return site.refuse("mfa_token_refused")
-    if name not in {one.authenticator_id for one in mfa_user.factors}:
+    if name not in {one.authenticator_id for one in mfa_user.shown}:
         return site.refuse("not_found")
     await site.store.write(lambda transaction: transaction.drop_authenticator(name))
     site.note("gd_unenroll", request, user_id=mfa_user.user.user_id, description=name.partition("|")[0])
+    if any(one.is_active for one in mfa_user.factors if one.authenticator_id == name):
+        tell_owner(site, request, mfa_user.user, "factor_removed")
     return Response(204, NO_STORE)
 
 
@@ -130,7 +137,7 @@ async def challenge(site: Site, request: Request) -> Response:
         return site.refuse("challenge_unsupported")
     usable = [
         one
-        for one in mfa_user.factors
+        for one in mfa_user.shown
         if one.is_active and _TYPES[one.factor] in kinds and asked.authenticator_id in {None, one.authenticator_id}
     ]
     if not usable:

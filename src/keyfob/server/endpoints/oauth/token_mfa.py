@@ -10,6 +10,7 @@ from keyfob.protocol.http import NO_STORE, Response, json_response
 from keyfob.server.decide.access import account_of
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, FactorWrong, check_factor, write_recovery_code
 from keyfob.server.decide.presented import Account, FactorFacts
+from keyfob.server.endpoints.account_mail import Change, tell_owner
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, has_tries, spend_try
 from keyfob.server.endpoints.oauth.factors import (
@@ -67,11 +68,13 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
         return call.refuse("attempts_many")
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user.user_id, code, call.now, is_active=True)
-    wrong = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, facts, fresh))
-    if wrong is not None:
-        call.note(_CODES[type(grant)].failure, user_id=user.user_id, description=wrong.outcome)
-        return call.refuse(wrong.outcome)
+    checked = await site.store.write(lambda transaction: _check(call, transaction, token_hash, grant, facts, fresh))
+    if isinstance(checked, FactorWrong):
+        call.note(_CODES[type(grant)].failure, user_id=user.user_id, description=checked.outcome)
+        return call.refuse(checked.outcome)
     await give_back_tries(site, user.user_id, peer, call.now)
+    if checked is not None:
+        tell_owner(site, call.request, user, checked)
     content = TokenContent(call.application, api, account.scope, user, call.now, grant=gty(login.grant))
     issued = await issue_once(call, _CODES[type(grant)].success, content)  # the mfa_token was spent with the factor
     if issued is None:  # the password was changed, or the user blocked, in the meantime
@@ -101,14 +104,19 @@ async def _check(
     grant: FactorGrant,
     facts: FactorFacts,
     fresh: Authenticator,
-) -> FactorWrong | None:
-    """Check the second factor, and spend it together with the mfa_token. Return the reason if it is wrong."""
+) -> FactorWrong | Change | None:
+    """Check the second factor, and spend it together with the mfa_token.
+
+    Returns:
+        The reason if it is wrong; else what the user is told of it, if anything.
+    """
     facts = replace(facts, record=await transaction.mfa_login(token_hash))
     login = check_factor(facts)
     if isinstance(login, FactorWrong):
         return login
     site, spent = call.site, replace(login, is_spent=True)
     wrong: Outcome | None = None
+    before = await _active(transaction, login.user_id)
     match grant:
         case MfaOtpGrant():
             if not await check_otp(site, transaction, login, grant.otp.reveal(), call.now):
@@ -127,4 +135,11 @@ async def _check(
     if isinstance(refused, FactorWrong):
         return refused
     await transaction.save_mfa_login(spent)
-    return None
+    if isinstance(grant, MfaRecoveryGrant):
+        return "recovery_used"
+    return "factor_added" if await _active(transaction, login.user_id) > before else None
+
+
+async def _active(transaction: Transaction, user_id: str) -> frozenset[str]:
+    """Return the ids of the user's active second factors."""
+    return frozenset(one.authenticator_id for one in await transaction.authenticators(user_id) if one.is_active)

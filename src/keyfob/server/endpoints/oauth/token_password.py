@@ -46,7 +46,8 @@ async def with_password(call: ClientRequest, asked: PasswordGrant) -> Response:
     due = is_due(config.mfa, (one for one in factors if one.is_active))
     refused = first_failed_check(PASSWORDS, replace(facts, is_right=True, is_factor_due=due))
     if refused is not None and refused.row == "factor":
-        return await begin_factor(call, user, access, name, factors)
+        begun = await begin_factor(call, user, access, name, factors)
+        return begun or _refuse_password(call, replace(facts, is_right=False), email)
     if refused is not None:
         call.note("fepft", user_id=user.user_id, description="a second factor is due")
         return call.refuse(refused.outcome)

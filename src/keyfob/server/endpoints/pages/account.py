@@ -1,4 +1,4 @@
-"""GET and POST /account: users see and change what is theirs, and sign out apps, devices and browsers.
+"""GET and POST /account: users see and change their profile, and sign out apps, devices and browsers.
 
 OWASP ASVS 6.2.2, 6.2.3, 7.4.3, 7.5.2; NIST SP 800-63B-4 §4.
 """
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
@@ -17,11 +17,13 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
 from keyfob.server.decide.multifactor import RECOVERY_LENGTH, write_recovery_code
+from keyfob.server.endpoints.account_mail import send_later, tell_owner
 from keyfob.server.endpoints.oauth.factors import recovery_of
 from keyfob.server.endpoints.pages.browser import (
     BrowserRequest,
     drop_cookie,
     go_to,
+    new_browser,
     page,
     page_headers,
     read_browser,
@@ -30,24 +32,27 @@ from keyfob.server.endpoints.pages.browser import (
 )
 from keyfob.server.endpoints.pages.client_words import client_words
 from keyfob.server.endpoints.pages.login import problem_of
-from keyfob.server.endpoints.pages.mail_link import link_for, send_later, spend_mail, write_mail
-from keyfob.server.endpoints.pages.new_password import notice_words, password_problem, tell_password_changed
+from keyfob.server.endpoints.pages.mail_link import link_for, spend_mail, write_link_mail
+from keyfob.server.endpoints.pages.new_password import hash_new_password, notice_words
 from keyfob.server.endpoints.pages.sealed_login import read_notice, tell, to_step
 from keyfob.server.endpoints.pages.second_factor import grouped
 from keyfob.server.endpoints.pages.sign_up import read_name
 from keyfob.server.endpoints.password_check import PasswordRefused, check_password
-from keyfob.server.ports import Transaction
+from keyfob.server.ports import Transaction, Work
 from keyfob.server.records import Authenticator, BrowserSession, RefreshLogin, User
 from keyfob.server.site import Site
 
+T = TypeVar("T")
+
 PATH: Final = "/account"
+PASSKEY_PATH: Final = "/account/passkey"
 MOST_SHOWN: Final = 50
 # What opens the account later, without the password, is changed only this long after a login (OWASP ASVS 7.5.1).
 FRESH_FOR: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
-class _Account:
+class AccountRecords:
     """The records of the user who is logged in.
 
     Attributes:
@@ -68,13 +73,13 @@ class _Act:
     site: Site
     request: Request
     browser: BrowserRequest
-    account: _Account
+    account: AccountRecords
     fields: Fields
 
 
 async def show(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
-    account = await _load(site, browser)
+    account = await load_account(site, browser)
     if account is None:
         return to_step(site, browser, begin_for_user("login", site.now(), goal="account"))
     notice = read_notice(site, browser, request)
@@ -88,6 +93,8 @@ async def show(site: Site, request: Request) -> Response:
         "length": site.config.password_length,
         "factors": [one for one in account.factors if one.is_active],
         "may_recover": "recovery-code" in site.config.factors,
+        "may_add_passkey": bool(site.rp_id),
+        "may_add_otp": "otp" in site.config.factors and all(one.factor != "otp" for one in account.factors),
         "code": "" if code is None else grouped(code.reveal()),
         "apps": [
             {**client_words(site, one.client_id), "id": one.login_id.hex(), "login": one, "place": _place(site, one)}
@@ -99,7 +106,23 @@ async def show(site: Site, request: Request) -> Response:
         ],
         "most": MOST_SHOWN if max(len(account.logins), len(account.sessions)) > MOST_SHOWN else 0,
     }
-    return page(site, browser, "account.html", words, notice.status)
+    return page(site, browser, "account.html", words, notice.status, has_script=bool(site.rp_id))
+
+
+def is_fresh(site: Site, account: AccountRecords) -> bool:
+    """Return whether this session may change what opens the account (OWASP ASVS 7.5.1).
+
+    The login is young. A user who has a second factor has proven it, even where `mfa` does not ask for it.
+    """
+    session = account.session
+    has_proven = session.has_factor or not any(one.is_active for one in account.factors)
+    return has_proven and site.now() < session.auth_time + FRESH_FOR
+
+
+def log_in_again(site: Site, browser: BrowserRequest, account: AccountRecords) -> Response:
+    """Redirect to a login after which the session is fresh."""
+    login = begin_for_user("login", site.now(), goal="change")
+    return to_step(site, browser, replace(login, told="fresh", email=account.user.email))
 
 
 def _place(site: Site, login: RefreshLogin) -> str:
@@ -111,7 +134,7 @@ def _place(site: Site, login: RefreshLogin) -> str:
 async def act(site: Site, request: Request) -> Response:
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
-    account = await _load(site, browser)
+    account = await load_account(site, browser)
     if account is None:
         return to_step(site, browser, begin_for_user("login", site.now(), goal="account"))
     if fields is None:
@@ -120,26 +143,25 @@ async def act(site: Site, request: Request) -> Response:
     chosen = _ACTS.get(button)
     if chosen is None:
         return go_to(site, browser, PATH)
-    if button in _FRESH and site.now() >= account.session.auth_time + FRESH_FOR:
-        login = begin_for_user("login", site.now(), goal="account")
-        return to_step(site, browser, replace(login, told="fresh", email=account.user.email))
+    if button in _FRESH and not is_fresh(site, account):
+        return log_in_again(site, browser, account)
     return await chosen(_Act(site, request, browser, account, fields))
 
 
-async def _load(site: Site, browser: BrowserRequest) -> _Account | None:
+async def load_account(site: Site, browser: BrowserRequest) -> AccountRecords | None:
     """Return the records of the user who is logged in, or None if nobody is."""
     record, now = browser.record, site.now()
     if record is None:
         return None
 
-    async def load(transaction: Transaction) -> _Account | None:
+    async def load(transaction: Transaction) -> AccountRecords | None:
         user = await transaction.user_by_id(record.user_id)
         if user is None or user.is_blocked:
             return None
         factors = await transaction.authenticators(user.user_id)
         logins = await transaction.logins(now, MOST_SHOWN + 1, user_id=user.user_id)
         sessions = await transaction.sessions(MOST_SHOWN + 1, user_id=user.user_id)
-        return _Account(user, record, factors, logins, tuple(one for one in sessions if is_alive(site, one)))
+        return AccountRecords(user, record, factors, logins, tuple(one for one in sessions if is_alive(site, one)))
 
     return await site.store.read(load)
 
@@ -150,18 +172,29 @@ def is_alive(site: Site, session: BrowserSession) -> bool:
     return now < session.created_at + config.session_absolute and now < session.seen_at + config.session_idle
 
 
+async def _write(act: _Act, work: Work[T]) -> T | None:
+    """Change something in one transaction. Return None, and change nothing, if this session has ended meanwhile."""
+
+    async def guarded(transaction: Transaction) -> T | None:
+        return None if await transaction.session(act.browser.session_hash) is None else await work(transaction)
+
+    return await act.site.store.write(guarded)
+
+
 async def _save_name(act: _Act) -> Response:
     site, user_id = act.site, act.account.user.user_id
     name = read_name(act.fields.optional_text("name"))
     if not name:
         return tell(site, act.browser, PATH, problem="no_name", status=400)
 
-    async def save(transaction: Transaction) -> None:
+    async def save(transaction: Transaction) -> bool:
         stored = await transaction.user_by_id(user_id)
         if stored is not None:
             await transaction.save_user(replace(stored, name=name, updated_at=site.now()))
+        return stored is not None
 
-    await site.store.write(save)
+    if not await _write(act, save):
+        return go_to(site, act.browser, PATH)
     site.note("scu", act.request, user_id=user_id)
     return tell(site, act.browser, PATH, told="name_saved")
 
@@ -175,7 +208,7 @@ async def _confirm_email(act: _Act) -> Response:
         site.limited("e-mails", act.request, user_id=user.user_id)
         return tell(site, act.browser, PATH, problem="too_many_mails", status=429)
     link = link_for(site, "verify", user.email, user)
-    write = partial(write_mail, site, "verify", "/u/verify", act.browser.language, link)
+    write = partial(write_link_mail, site, "/u/verify", act.browser.language, link)
     send_later(site, act.request, user.email, write, user.user_id)
     return tell(site, act.browser, PATH, told="link_sent")
 
@@ -193,45 +226,57 @@ async def _change_password(act: _Act) -> Response:
         return tell(site, browser, PATH, **problem)
     if current == password:
         return tell(site, browser, PATH, problem="same_password", status=400)
-    weak = password_problem(site, password, user.email, user.name)
-    if weak is not None:
-        return tell(site, browser, PATH, **weak)
-    hashed = await site.passwords.hash(password)
+    hashed = await hash_new_password(site, request, password, user.email, user.name)
+    if not isinstance(hashed, str):
+        return tell(site, browser, PATH, **hashed)
+
+    fresh = new_browser(site, request)
 
     async def save(transaction: Transaction) -> bool:
         stored = await transaction.user_by_id(user.user_id)
         if stored is None or stored.password_hash != known.password_hash:
             return False
         await transaction.save_user(replace(stored, password_hash=hashed, updated_at=site.now()))
-        await transaction.end_logins(user.user_id, browser.session_hash)
-        return True
+        return await end_others(transaction, act.account.session, fresh)
 
-    if not await site.store.write(save):  # another request has changed it in the meantime
+    if not await _write(act, save):  # another request has changed it in the meantime
         return tell(site, browser, PATH, problem="wrong_current", status=403)
-    tell_password_changed(site, request, browser, user)
-    return tell(site, browser, PATH, told="password_changed")
+    site.note("scp", request, user_id=user.user_id)
+    tell_owner(site, request, user, "changed")
+    return tell(site, fresh, PATH, told="password_changed")
+
+
+async def end_others(transaction: Transaction, session: BrowserSession, fresh: BrowserRequest) -> bool:
+    """End every login and session of the user, and continue this session under a new id: a thief may have the old."""
+    await transaction.end_logins(session.user_id)
+    await transaction.save_session(replace(session, session_hash=fresh.session_hash))
+    return True
 
 
 async def _remove_factor(act: _Act) -> Response:
-    """Remove a second factor. Recovery codes go with the last one that they stand in for."""
+    """Remove a second factor. With the last one, its recovery codes are removed too."""
     site, user_id, chosen = act.site, act.account.user.user_id, act.fields.optional_text("id")
 
-    async def remove(transaction: Transaction) -> bool:
+    async def remove(transaction: Transaction) -> Authenticator | None:
         factors = await transaction.authenticators(user_id)
-        if chosen not in {one.authenticator_id for one in factors if one.is_active}:
-            return False
+        found = next((one for one in factors if one.is_active and one.authenticator_id == chosen), None)
+        if found is None:
+            return None
         left = [one for one in factors if one.is_active and one.authenticator_id != chosen]
         gone = [one for one in factors if one.authenticator_id == chosen]
         if all(one.factor == "recovery-code" for one in left):
             gone += left
         for one in gone:
             await transaction.drop_authenticator(one.authenticator_id)
-        return True
+        return found
 
-    if await site.store.write(remove):
-        site.note("gd_unenroll", act.request, user_id=user_id)
-        return tell(site, act.browser, PATH, told="factor_removed")
-    return go_to(site, act.browser, PATH)
+    removed = await _write(act, remove)
+    if removed is None:
+        return go_to(site, act.browser, PATH)
+    is_passkey = removed.factor == "passkey"
+    site.note("gd_unenroll", act.request, user_id=user_id, description=removed.factor)
+    tell_owner(site, act.request, act.account.user, "passkey_removed" if is_passkey else "factor_removed", removed.name)
+    return tell(site, act.browser, PATH, told="passkey_removed" if is_passkey else "factor_removed")
 
 
 async def _new_recovery_code(act: _Act) -> Response:
@@ -250,10 +295,16 @@ async def _new_recovery_code(act: _Act) -> Response:
         await transaction.save_authenticator(fresh)
         return True
 
-    if await site.store.write(save):
-        site.note("gd_enrollment_complete", act.request, user_id=user_id)
+    if await _write(act, save):
+        site.note("gd_enrollment_complete", act.request, user_id=user_id, description="recovery-code")
+        tell_owner(site, act.request, act.account.user, "recovery_made")
         return tell(site, act.browser, PATH, recovery_code=Secret(code))
     return go_to(site, act.browser, PATH)
+
+
+async def _add_passkey(act: _Act) -> Response:
+    """Go to the page that asks the browser for a passkey, with a challenge of its own."""
+    return tell(act.site, act.browser, PASSKEY_PATH)
 
 
 async def _end(act: _Act) -> Response:
@@ -280,7 +331,7 @@ async def _end(act: _Act) -> Response:
         await transaction.drop_session(raw)
         return True
 
-    if await site.store.write(end):
+    if await _write(act, end):
         site.note("srrt", act.request, user_id=user_id)
         return tell(site, act.browser, PATH, told="signed_out")
     return go_to(site, act.browser, PATH)
@@ -288,10 +339,11 @@ async def _end(act: _Act) -> Response:
 
 async def _end_all(act: _Act) -> Response:
     """Sign out everything but this browser."""
-    site, user_id, kept = act.site, act.account.user.user_id, act.browser.session_hash
-    await site.store.write(lambda transaction: transaction.end_logins(user_id, kept))
-    site.note("srrt", act.request, user_id=user_id)
-    return tell(site, act.browser, PATH, told="signed_out_all")
+    site, account, fresh = act.site, act.account, new_browser(act.site, act.request)
+    if not await _write(act, lambda transaction: end_others(transaction, account.session, fresh)):
+        return go_to(site, act.browser, PATH)
+    site.note("srrt", act.request, user_id=account.user.user_id)
+    return tell(site, fresh, PATH, told="signed_out_all")
 
 
 async def _log_out(act: _Act) -> Response:
@@ -299,7 +351,7 @@ async def _log_out(act: _Act) -> Response:
     await site.store.write(lambda transaction: transaction.drop_session(browser.session_hash))
     sid = sid_of(site, browser.session_hash)
     site.note("slo", act.request, user_id=act.account.user.user_id, session_id=sid)
-    return Response(303, (("location", "/oidc/logout/done"), *page_headers(site), *drop_cookie(site)))
+    return Response(303, (("location", "/oidc/logout/done"), *page_headers(), *drop_cookie(site)))
 
 
 _ACTS: Final[Mapping[str, Callable[[_Act], Awaitable[Response]]]] = {
@@ -308,8 +360,9 @@ _ACTS: Final[Mapping[str, Callable[[_Act], Awaitable[Response]]]] = {
     "password": _change_password,
     "remove": _remove_factor,
     "recovery": _new_recovery_code,
+    "passkey": _add_passkey,
     "end": _end,
     "end_all": _end_all,
     "logout": _log_out,
 }
-_FRESH: Final = frozenset({"remove", "recovery"})
+_FRESH: Final = frozenset({"remove", "recovery", "passkey"})

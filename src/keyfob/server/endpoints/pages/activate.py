@@ -93,7 +93,7 @@ async def act(site: Site, request: Request) -> Response:
     if after.step == "compare":
         note_refusal(site, request, pending)
     if after.step == "allowed" and after.device_hash is not None:
-        await tell_user(site, request, after.device_hash, prepared.link)
+        tell_user(site, request, after.device_hash, prepared.link)
     return to_step(site, browser, after)
 
 
@@ -105,7 +105,9 @@ async def done(site: Site, request: Request) -> Response:
         return go_to(site, browser, "/activate")
     if login.step == "allowed" and login.is_enrolment:
         return page(site, browser, "enrolled.html", {})
-    words = {**await _about_ending(site, request, browser, login), "number": login.number, "end_link": login.end_link}
+    words = await _about_ending(site, request, browser, login)
+    is_own = belongs_to(login, browser.session_hash)  # the address may be in the history of another
+    words |= {"number": login.number if is_own else "", "end_link": login.end_link if is_own else ""}
     return page(site, browser, f"{login.step}.html", words)
 
 
@@ -194,7 +196,7 @@ def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
 def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
     is_known = browser.record is not None
     words = {
-        # What somebody else has typed, or written into an address, is not offered: it would be one press of a button.
+        # A code from another session or from a link is not prefilled: otherwise one press of a button would approve it.
         "typed": login.user_code[:40] if login.typed_by == browser.session_hash else "",
         "problem": login.problem,
         "count": login.count,
@@ -242,7 +244,7 @@ async def _open_link(site: Site, request: Request, browser: BrowserRequest, type
 
 
 def _must_type(site: Site, browser: BrowserRequest, login: BrowserLogin, device: DeviceLogin) -> bool:
-    """Return whether the client's rules want the code typed, and it was not in this session.
+    """Return whether the client's rules require a typed code, and it was not typed in this session.
 
     An attacker can send the address of each page to a user, as we can: with a code, or with a state of their own.
     """
@@ -255,7 +257,7 @@ async def _look_up(
 ) -> BrowserLogin:
     """Return the login of a user code to compare, its end if this session decided it, or the problem.
 
-    A code that exists costs nothing, even if it is over: whoever opens an old link has not guessed.
+    A code that exists costs nothing, even if it has ended: a user who opens an old link has not guessed.
     """
     now, code = site.now(), read_user_code(typed)
     typed_by = browser.session_hash if is_typed else None

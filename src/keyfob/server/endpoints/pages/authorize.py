@@ -149,12 +149,16 @@ async def issue_code(
         record.user_id, record.client_id, record.audience, replace(record.scope, names=record.scope.names | before), now
     )
 
-    async def save(store: Transaction) -> None:
+    async def save(store: Transaction) -> bool:
+        if await store.session(browser.session_hash) is None:
+            return False
         await store.save_code(record)
         if consented:
             await store.save_consent(consent)
+        return True
 
-    await site.store.write(save)
+    if not await site.store.write(save):  # the user has logged out, or changed the password, in the meantime
+        return refuse(site, request, browser, pending, "login_required", "Login required")
     who = {"client_id": record.client_id, "user_id": record.user_id, "audience": record.audience}
     if consented:
         site.note("keyfob_consent", request, **who, session_id=record.sid or "")

@@ -11,11 +11,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from keyfob.errors import Malformed
-from keyfob.protocol.address import is_loopback
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import FORM, Headers, Request, Response, media_type
+from keyfob.protocol.language import LANGUAGES, Language, accepted_language
 from keyfob.protocol.secret import Secret
-from keyfob.server.decide.language import LANGUAGES, Language, accepted_language
 from keyfob.server.endpoints.oauth.parameters import read_body
 from keyfob.server.endpoints.pages.images import image_address
 from keyfob.server.keyed_hash import keyed_hash, write_token
@@ -24,6 +23,7 @@ from keyfob.server.site import Site
 
 SESSION_BYTES: Final = 32
 FORM_POST_SCRIPT: Final = "document.forms[0].submit()"
+PASSKEY_SCRIPT: Final = "/assets/passkey.js"
 _LONGEST_COOKIE: Final = 100
 # A square in the tenant's colour.
 _FAVICON: Final = (
@@ -116,6 +116,7 @@ def page(
     status: int = 200,
     *,
     form_to: str | None = None,
+    has_script: bool = False,
 ) -> Response:
     """Return a page.
 
@@ -126,10 +127,12 @@ def page(
         words: The values of the template. A `lang` among them replaces the browser's language.
         status: Of the response.
         form_to: A redirect URI that its form may lead to, for the content security policy.
+        has_script: Whether the page has the script for passkeys, the only one that may then run.
     """
     shown = {**page_words(site, browser.language, browser.request_id), "csrf": csrf_of(site, browser), **words}
-    content = site.render(name, shown)
-    return Response(status, (*page_headers(site, form_to=form_to), *_set_cookie(site, browser)), content)
+    content = site.render(name, {**shown, "script": PASSKEY_SCRIPT if has_script else ""})
+    source = f"{site.config.origin}{PASSKEY_SCRIPT}" if has_script else ""
+    return Response(status, (*page_headers(form_to=form_to, script=source), *_set_cookie(site, browser)), content)
 
 
 def callback_page(site: Site, browser: BrowserRequest, callback: str, parameters: Mapping[str, str]) -> Response:
@@ -143,13 +146,14 @@ def callback_page(site: Site, browser: BrowserRequest, callback: str, parameters
             "script": FORM_POST_SCRIPT,
         },
     )
-    headers = page_headers(site, form_to=callback, script=FORM_POST_SCRIPT)
+    digest = base64.b64encode(hashlib.sha256(FORM_POST_SCRIPT.encode()).digest()).decode("ascii")
+    headers = page_headers(form_to=callback, script=f"'sha256-{digest}'")
     return Response(200, (*headers, *_set_cookie(site, browser)), content)
 
 
 def callback_headers(site: Site, browser: BrowserRequest, address: str) -> Headers:
     """Return the headers of a redirect to a client."""
-    return (("location", address), *page_headers(site), *_set_cookie(site, browser))
+    return (("location", address), *page_headers(), *_set_cookie(site, browser))
 
 
 def drop_cookie(site: Site) -> Headers:
@@ -160,29 +164,23 @@ def drop_cookie(site: Site) -> Headers:
 
 def go_to(site: Site, browser: BrowserRequest, path: str) -> Response:
     """Redirect to another page, with 303 so that a password is never sent again (RFC 9700 §4.12)."""
-    return Response(303, (("location", path), *page_headers(site), *_set_cookie(site, browser)))
+    return Response(303, (("location", path), *page_headers(), *_set_cookie(site, browser)))
 
 
-def page_headers(site: Site, *, form_to: str | None = None, script: str | None = None) -> Headers:
-    """Return the headers of every page."""
+def page_headers(*, form_to: str | None = None, script: str = "") -> Headers:
+    """Return the headers of every page. `script` is the source of the only script, as the policy names it."""
     targets = "'self'" if form_to is None else f"'self' {_source(form_to)}"
     policy = f"default-src 'none'; style-src 'self'; img-src 'self' data: https:; form-action {targets}"
-    if script is not None:
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-        policy += f"; script-src 'sha256-{digest}'"
-    headers = (
+    if script:
+        policy += f"; script-src {script}"
+    return (
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
         ("content-security-policy", f"{policy}; base-uri 'none'; frame-ancestors 'none'"),
         ("x-frame-options", "DENY"),
-        ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
         ("cross-origin-opener-policy", "same-origin"),
     )
-    # HSTS for `localhost` would force https on everything else that is developed there, for a year.
-    if not site.config.is_https or is_loopback(site.config.issuer):
-        return headers
-    return (*headers, ("strict-transport-security", "max-age=31536000"))
 
 
 def _source(callback: str) -> str:
@@ -210,6 +208,7 @@ def page_words(site: Site, language: Language, request_id: str) -> Mapping[str, 
         "problem": "",
         "count": 0,
         "told": "",
+        "script": "",
     }
 
 
@@ -248,7 +247,8 @@ def _set_cookie(site: Site, browser: BrowserRequest) -> Headers:
 def _cookie(site: Site, request: Request) -> str | None:
     for header in request.header_values("cookie"):
         for pair in header.split(";"):
-            name, _, value = pair.strip().partition("=")
+            # Not str.strip(): to a browser, a name after U+00A0 is another one, whose prefix it does not check.
+            name, _, value = pair.strip(" \t").partition("=")
             if name == _cookie_name(site) and 0 < len(value) <= _LONGEST_COOKIE:
                 return value
     return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.language import wanted_language
 from keyfob.server.decide.authorization_facts import AcceptedRequest, LoginState, is_verifiable
 from keyfob.server.decide.browser_login import BrowserLogin, advance
-from keyfob.server.decide.language import wanted_language
 from keyfob.server.endpoints.pages.authorize import issue_code, refuse, state_of_request
 from keyfob.server.endpoints.pages.browser import BrowserRequest, error_page, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.client_words import client_words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from keyfob.errors import Unreachable
 from keyfob.protocol.http import Request
@@ -13,6 +14,7 @@ from keyfob.server.decide.approval import END_LINK_LIFETIME, Approval, decide_ap
 from keyfob.server.decide.device import approve, confirm
 from keyfob.server.decide.multifactor import write_digits
 from keyfob.server.decide.nearness import nearness_of
+from keyfob.server.endpoints.account_mail import unlinked
 from keyfob.server.endpoints.pages.browser import language_of, sid_of
 from keyfob.server.endpoints.pages.sealed_login import EndLink, seal_end_link
 from keyfob.server.keyed_hash import ID_BYTES, number_hash
@@ -72,16 +74,15 @@ def prepare(site: Site, device_hash: bytes, client_id: str) -> PreparedApproval:
     return PreparedApproval(login_id, write_digits(site.random(8)) if rules.number_back else "", link)
 
 
-def _unlinked(claimed: str) -> str:
-    """Return a claimed name without what mail programs make a link of, such as a host name or a web address."""
-    return " ".join("".join(letter if letter not in "./:@" else " " for letter in claimed).split())
+def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
+    """After the response, e-mail the user about a new device if the client's rules require it and mail is set up.
 
-
-async def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
-    """Send the user an e-mail about a new device, if the client's rules want it and mail is set up.
-
-    A failure is written to the audit log only: the approval stands.
+    A failure is only written to the audit log; the approval remains valid.
     """
+    site.after_response(partial(_tell, site, request, device_hash, link))
+
+
+async def _tell(site: Site, request: Request, device_hash: bytes, link: str) -> None:
 
     async def load(transaction: Transaction) -> tuple[DeviceLogin, str] | None:
         device = await transaction.device_by_code(device_hash)
@@ -100,7 +101,7 @@ async def tell_user(site: Site, request: Request, device_hash: bytes, link: str)
         "colour": site.config.colour,
         "tenant": log_text(site.config.name),
         "application": log_text(client.name if client else device.client_id),
-        "device": " · ".join(filter(None, map(_unlinked, (device.device_name, device.device_system)))),
+        "device": " · ".join(filter(None, map(unlinked, (device.device_name, device.device_system)))),
         "peer": device.peer,
         "place": site.place_of(device.peer),
         "nearness": device.nearness or "unknown",

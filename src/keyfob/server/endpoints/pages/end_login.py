@@ -1,7 +1,7 @@
 """GET and POST /u/end: a user ends a login by its link: "That was not me", or an approval that was a mistake.
 
-The link is the credential, so nobody has to log in: whoever reads the mailbox or has just approved may end the login,
-and can do nothing else with it. It has no effect twice.
+The link is the credential, so no session is needed: a reader of the mailbox, or the user who has just approved, can end
+the login and nothing else. A second use has no effect.
 """
 
 from __future__ import annotations

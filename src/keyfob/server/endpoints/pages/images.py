@@ -41,7 +41,6 @@ async def show(site: Site, request: Request) -> Response:
     headers = (
         ("content-type", found.media_type),
         ("cache-control", "public, max-age=86400"),
-        ("x-content-type-options", "nosniff"),
         # A picture in SVG may have scripts. They do not run on a page, nor when the picture is opened by itself.
         ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
     )

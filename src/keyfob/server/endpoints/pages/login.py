@@ -19,8 +19,9 @@ from keyfob.server.decide.authorization_request import next_step
 from keyfob.server.decide.browser_login import BrowserLogin, Facts, Step, advance, begin_for_user
 from keyfob.server.decide.device import may_approve, move
 from keyfob.server.decide.limits import LONGEST_EMAIL
-from keyfob.server.decide.multifactor import LOGIN_LIFETIME, is_due
+from keyfob.server.decide.multifactor import ANOTHER, LOGIN_LIFETIME, is_due
 from keyfob.server.decide.throttle import network_of
+from keyfob.server.endpoints.oauth.factors import save_factor_due
 from keyfob.server.endpoints.pages.activate import REFUSED_FROM_HERE, describe_device, note_refusal, start_again
 from keyfob.server.endpoints.pages.authorize import issue_code, refuse
 from keyfob.server.endpoints.pages.browser import (
@@ -35,6 +36,7 @@ from keyfob.server.endpoints.pages.browser import (
 )
 from keyfob.server.endpoints.pages.consent import describe_asked
 from keyfob.server.endpoints.pages.device_approval import decide_here, nearness_to, prepare, tell_user
+from keyfob.server.endpoints.pages.passkey_login import prove, request_words
 from keyfob.server.endpoints.pages.sealed_login import (
     LAPSED,
     LOST,
@@ -47,7 +49,7 @@ from keyfob.server.endpoints.pages.sealed_login import (
     state_of,
     to_step,
 )
-from keyfob.server.endpoints.password_check import PasswordRefused, check_password
+from keyfob.server.endpoints.password_check import PasswordRefused, check_password, is_changed
 from keyfob.server.keyed_hash import typed_proof
 from keyfob.server.ports import Transaction
 from keyfob.server.records import BrowserSession, DeviceLogin, MfaLogin, User
@@ -76,7 +78,9 @@ async def show(site: Site, request: Request) -> Response:
     hint = accepted.asked.login_hint or "" if accepted is not None else ""
     words = {"email": login.email or hint[:LONGEST_EMAIL], "may_reset": site.mailer is not None}
     words |= {"may_sign_up": site.may_sign_up, **describe_pending(site, request, pending)}
-    return page(site, browser, "login.html", words, login.status, form_to=pending.callback)
+    words |= request_words(site, browser, pending.token)
+    has_script = bool(site.rp_id)
+    return page(site, browser, "login.html", words, login.status, form_to=pending.callback, has_script=has_script)
 
 
 async def act(site: Site, request: Request) -> Response:
@@ -94,6 +98,8 @@ async def act(site: Site, request: Request) -> Response:
         return not_here(site, browser, pending)
     if fields.optional_text("button") == "decline":
         return await decline(site, request, browser, pending)
+    if fields.optional_text("button") == "passkey":
+        return await _with_passkey(site, request, browser, pending, fields)
     user = await _check(site, request, fields, pending)
     if isinstance(user, PasswordRefused):
         problem = problem_of(user)
@@ -103,11 +109,45 @@ async def act(site: Site, request: Request) -> Response:
     active = [one for one in factors if one.is_active]
     is_stepped_up = bool(active) and _needs_factor(site, request, pending)
     if not pending.login.is_enrolment and not is_due(site.config.mfa, active) and not is_stepped_up:
-        return await complete(site, request, browser, pending, user.user_id)
-    return to_step(site, browser, await _begin_factor(site, browser, pending, user, has_one=bool(active)))
+        return await complete(site, request, browser, pending, user)
+    begun = await _begin_factor(site, browser, pending, user, has_one=bool(active))
+    return (
+        again(site, browser, pending, **problem_of(PasswordRefused()))
+        if begun is None
+        else to_step(site, browser, begun)
+    )
+
+
+async def _with_passkey(
+    site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, fields: Fields
+) -> Response:
+    """Log in with a passkey, which counts as password and second factor: it verifies its user."""
+    user = await prove(site, request, browser, pending, fields)
+    if user is None:
+        return again(site, browser, pending, problem="wrong_passkey", status=403)
+    return await after_factor(site, request, browser, pending, user)
+
+
+async def after_factor(
+    site: Site,
+    request: Request,
+    browser: BrowserRequest,
+    pending: ContinuedLogin,
+    user: User,
+    recovery: Secret | None = None,
+) -> Response:
+    """Complete a login whose second factor is proven, or set up the authenticator that it is for."""
+    if pending.login.is_enrolment and recovery is None and "otp" in site.config.factors:
+        factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
+        if not any(one.factor == "otp" and one.is_active for one in factors):
+            begun = await _begin_factor(site, browser, pending, user, has_one=False, grant=ANOTHER)
+            return error_page(site, browser, LOST) if begun is None else to_step(site, browser, begun)
+    return await complete(site, request, browser, pending, user, recovery, has_factor=True)
 
 
 def _needs_factor(site: Site, request: Request, pending: ContinuedLogin) -> bool:
+    if pending.login.goal == "change":
+        return True
     device = pending.device
     if device is None:
         return False
@@ -148,8 +188,10 @@ async def complete(
     request: Request,
     browser: BrowserRequest,
     pending: ContinuedLogin,
-    user_id: str,
+    known: User,
     recovery: Secret | None = None,
+    *,
+    has_factor: bool = False,
 ) -> Response:
     """Begin a new session for an authenticated user, and approve or continue what the login is for.
 
@@ -158,17 +200,18 @@ async def complete(
         request: For the audit log.
         browser: The session before the login, which ends (session fixation).
         pending: What the password and the second factor were typed for.
-        user_id: The user, whose connection is checked again.
+        known: The user, as loaded before the password or the factor was checked. The connection is checked again.
         recovery: A recovery code to show before anything else.
+        has_factor: Whether the user has proven a second factor.
     """
-    fresh, now = new_browser(site, request), site.now()
-    session = BrowserSession(fresh.session_hash, now, now, user_id, now, network_of(request.peer) or None)
+    fresh, now, user_id = new_browser(site, request), site.now(), known.user_id
+    session = BrowserSession(fresh.session_hash, now, now, user_id, now, network_of(request.peer) or None, has_factor)
     device_hash = pending.login.device_hash
     prepared = prepare(site, device_hash or b"", pending.client_id)
 
     async def begin(transaction: Transaction) -> LoginState | str:
         user = await allowed_user(transaction, connections_of(site, pending), user_id)
-        if user is None:
+        if user is None or is_changed(user, known):
             return LOST
         if device_hash is not None:
             device = await transaction.device_by_code(device_hash)
@@ -189,18 +232,18 @@ async def complete(
     if pending.accepted is None:
         sid = sid_of(site, session.session_hash)
         site.note("s", request, user_id=user_id, client_id=pending.client_id, session_id=sid)
-    known = replace(fresh, record=session)
+    here = replace(fresh, record=session)
     was_typed = pending.login.typed_by == browser.session_hash
     login = replace(
         pending.login, session_hash=fresh.session_hash, expires_at=max(pending.login.expires_at, now + LOGIN_LIFETIME),
         typed_by=fresh.session_hash if was_typed else None,
     )  # fmt: skip
     if device_hash is not None:
-        await tell_user(site, request, device_hash, prepared.link)
+        tell_user(site, request, device_hash, prepared.link)
         login = replace(login, number=prepared.number, end_link=prepared.link)
     if recovery is not None:
-        return to_step(site, known, advance(login, "recovery", user_id=user_id, recovery_code=recovery))
-    return await go_on(site, request, known, replace(pending, login=login), state)
+        return to_step(site, here, advance(login, "recovery", user_id=user_id, recovery_code=recovery))
+    return await go_on(site, request, here, replace(pending, login=login), state)
 
 
 def _refusal(site: Site, request: Request, browser: BrowserRequest, device: DeviceLogin | None) -> str:
@@ -221,7 +264,7 @@ async def go_on(
         if next_step(pending.accepted, state, site.now(), just_logged_in=True) == "issue":
             return await issue_code(site, request, browser, pending, state)
         return to_step(site, browser, advance(login, "consent"))
-    if login.goal == "account":
+    if login.goal in {"account", "change"}:
         return to_step(site, browser, advance(login, "notice"))
     if login.is_for_the_user and not login.is_enrolment:
         if not login.user_code:
@@ -246,12 +289,16 @@ def describe_pending(site: Site, request: Request, pending: ContinuedLogin) -> d
 
 
 async def _begin_factor(
-    site: Site, browser: BrowserRequest, pending: ContinuedLogin, user: User, *, has_one: bool
-) -> BrowserLogin:
-    """Store that the password was right, and return the login at the step of the second factor."""
+    site: Site, browser: BrowserRequest, pending: ContinuedLogin, user: User, *, has_one: bool, grant: str = "browser"
+) -> BrowserLogin | None:
+    """Store what is proven so far, and return the login at the step of the second factor.
+
+    Return None if the user's password is another by now.
+    """
     now, factor_hash = site.now(), site.random(_FACTOR_BYTES)
-    due = MfaLogin(factor_hash, user.user_id, pending.client_id, "", Scope(), "browser", now, now + LOGIN_LIFETIME)
-    await site.store.write(lambda transaction: transaction.save_mfa_login(due))
+    due = MfaLogin(factor_hash, user.user_id, pending.client_id, "", Scope(), grant, now, now + LOGIN_LIFETIME)
+    if not await site.store.write(lambda transaction: save_factor_due(transaction, due, user)):
+        return None
     step: Step = "factor" if has_one else "enrol"
     facts = Facts(session_hash=browser.session_hash, user_id=user.user_id, factor_hash=factor_hash)
     return advance(pending.login, step, **facts)

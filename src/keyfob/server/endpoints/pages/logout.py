@@ -54,7 +54,7 @@ async def v2_logout(site: Site, request: Request) -> Response:
     await _end(site, request, browser)
     if goal is None:
         return Response(200, (("content-type", "text/plain; charset=utf-8"), *drop_cookie(site)), b"OK")
-    return Response(302, (("location", goal), *page_headers(site), *drop_cookie(site)))
+    return Response(302, (("location", goal), *page_headers(), *drop_cookie(site)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ async def oidc_logout(site: Site, request: Request) -> Response:
         return page(site, browser, "logout.html", {"kept": kept}, form_to=asked.goal)
     await _end(site, request, browser)
     if asked.goal is None:
-        return Response(303, (("location", _DONE), *page_headers(site), *drop_cookie(site)))
+        return Response(303, (("location", _DONE), *page_headers(), *drop_cookie(site)))
     status = 303 if request.method == "POST" else 302
-    return Response(status, (("location", asked.goal), *page_headers(site), *drop_cookie(site)))
+    return Response(status, (("location", asked.goal), *page_headers(), *drop_cookie(site)))
 
 
 async def done(site: Site, request: Request) -> Response:

@@ -5,20 +5,17 @@ A link is encrypted and has its content in itself, so that a stranger who asks f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, cast, get_args
 from urllib.parse import urlencode
 
-from keyfob.errors import Malformed, Unreachable
+from keyfob.errors import Malformed
 from keyfob.protocol.http import Request
-from keyfob.server.audit_event import log_text
-from keyfob.server.decide.contrast import text_on
-from keyfob.server.decide.language import Language
+from keyfob.protocol.language import Language
 from keyfob.server.decide.throttle import LINKS_OF_ADDRESS, LINKS_OF_NETWORK, MESSAGES_SPAN, network_of
+from keyfob.server.endpoints.account_mail import WrittenMail, write_mail
 from keyfob.server.endpoints.budget import Budget
-from keyfob.server.endpoints.oauth.code_mail import WrittenMail
 from keyfob.server.endpoints.pages.sealed_login import seal_members, unseal_members
 from keyfob.server.keyed_hash import keyed_hash, write_token
 from keyfob.server.ports import Transaction
@@ -26,7 +23,6 @@ from keyfob.server.records import User
 from keyfob.server.site import Site
 
 Purpose = Literal["reset", "join", "verify"]
-MailKind = Literal["reset", "join", "verify", "exists", "changed"]
 LIFETIME: Final = timedelta(minutes=30)
 _CONTEXT: Final = "link in an e-mail"
 _ID_BYTES: Final = 16
@@ -106,10 +102,10 @@ async def use_link(site: Site, transaction: Transaction, link: MailLink) -> bool
 
 
 async def spend_mail(site: Site, request: Request, email: str) -> Literal["send", "skip", "refuse"]:
-    """Count an e-mail that somebody asks for who is not logged in.
+    """Count an e-mail that an unauthenticated caller requests.
 
     Returns:
-        `refuse` if the network has asked for too many, and `skip` if the address has got enough. Neither depends on
+        `refuse` if the network requested too many, and `skip` if the address received too many. Neither depends on
         whether there is an account.
     """
     now, key = site.now(), site.hash_keys.codes
@@ -130,37 +126,7 @@ async def spend_mail(site: Site, request: Request, email: str) -> Literal["send"
     return await site.store.write(work)
 
 
-def write_mail(site: Site, kind: MailKind, path: str, language: Language, link: MailLink | None = None) -> WrittenMail:
-    """Return an e-mail with one address of ours. A name in it is one line, so that it cannot add a header."""
-    config = site.config
-    query = "" if link is None else f"?{urlencode({'link': write_link(site, link)})}"
-    words = {
-        "lang": language,
-        "tenant": log_text(config.name),
-        "kind": kind,
-        "address": f"{config.issuer}{path.removeprefix('/')}{query}",
-        "minutes": 0 if link is None else int(LIFETIME.total_seconds() // 60),
-        "time": f"{site.now():%Y-%m-%d %H:%M}",
-        "colour": config.colour,
-        "on_colour": text_on(config.colour),
-    }
-    subject, _, text = site.render("link_mail.txt", words).decode().partition("\n")
-    return WrittenMail(subject, text.lstrip("\n"), site.render("link_mail.html", words).decode())
-
-
-def send_later(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str = "") -> None:
-    """Write and send an e-mail after the response, so that its time does not tell whether there is an account."""
-    mailer = site.mailer
-    if mailer is None:
-        return
-
-    async def send() -> None:
-        mail = write()
-        try:
-            await mailer.send(to, mail.subject, mail.text, mail.html)
-        except Unreachable as problem:
-            site.note("gd_send_email_failure", request, user_id=user_id, description=problem.message)
-        else:
-            site.note("gd_send_email", request, user_id=user_id)
-
-    site.after_response(send)
+def write_link_mail(site: Site, path: str, language: Language, link: MailLink) -> WrittenMail:
+    """Return the e-mail with a link. Its address is that of a page and the encrypted link."""
+    query = urlencode({"link": write_link(site, link)})
+    return write_mail(site, link.purpose, f"{path}?{query}", language, int(LIFETIME.total_seconds() // 60))

@@ -12,18 +12,18 @@ from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import BrowserLogin, Facts, begin_for_user
 from keyfob.server.decide.limits import LONGEST_EMAIL, LONGEST_PASSWORD
-from keyfob.server.endpoints.oauth.code_mail import WrittenMail
-from keyfob.server.endpoints.pages.browser import BrowserRequest, error_page, go_to, page, read_browser, read_own_form
+from keyfob.server.decide.throttle import network_of
+from keyfob.server.endpoints.account_mail import WrittenMail, send_later, tell_owner
+from keyfob.server.endpoints.pages.browser import error_page, go_to, page, read_browser, read_own_form
 from keyfob.server.endpoints.pages.mail_link import (
     LIFETIME,
     MailLink,
     link_for,
     password_mark,
     read_link,
-    send_later,
     spend_mail,
     use_link,
-    write_mail,
+    write_link_mail,
 )
 from keyfob.server.endpoints.pages.sealed_login import LOST, query_text, read_notice, tell, to_step
 from keyfob.server.ports import Transaction
@@ -58,12 +58,13 @@ async def act_forgot(site: Site, request: Request) -> Response:
     user = await site.store.read(lambda transaction: user_of(site, transaction, email))
     is_known = user is not None and not user.is_blocked
     site.note("scpr" if is_known else "fcpr", request, user_name=email, user_id=user.user_id if user else "")
-    if user is not None and is_known and spent == "send":
+    to, user_id = (user.email, user.user_id) if user is not None and is_known else ("", "")
 
-        def write() -> WrittenMail:
-            return write_mail(site, "reset", "/u/reset", browser.language, link_for(site, "reset", user.email, user))
+    def write() -> WrittenMail:
+        return write_link_mail(site, "/u/reset", browser.language, link_for(site, "reset", to or email, user))
 
-        send_later(site, request, user.email, write, user.user_id)
+    if spent == "send":
+        send_later(site, request, to, write, user_id)
     return tell(site, browser, "/u/sent", email=email)
 
 
@@ -97,10 +98,9 @@ async def act_reset(site: Site, request: Request) -> Response:
     user = await _user_of_link(site, link)
     if user is None or link is None:
         return error_page(site, browser, BAD_LINK)
-    problem = password_problem(site, password, user.email, user.name)
-    if problem is not None:
-        return tell(site, browser, f"/u/reset?{urlencode({'link': token or ''})}", **problem)
-    hashed = await site.passwords.hash(password)
+    hashed = await hash_new_password(site, request, password, user.email, user.name)
+    if not isinstance(hashed, str):
+        return tell(site, browser, f"/u/reset?{urlencode({'link': token or ''})}", **hashed)
 
     async def save(transaction: Transaction) -> bool:
         stored = await transaction.user_by_id(user.user_id)
@@ -114,30 +114,28 @@ async def act_reset(site: Site, request: Request) -> Response:
 
     if not await site.store.write(save):
         return error_page(site, browser, BAD_LINK)
-    tell_password_changed(site, request, browser, user)
+    site.note("scp", request, user_id=user.user_id)
+    tell_owner(site, request, user, "changed")
     login = begin_for_user("login", site.now(), goal="account")
     return to_step(site, browser, replace(login, told="password_reset", email=user.email))
 
 
-def tell_password_changed(site: Site, request: Request, browser: BrowserRequest, user: User) -> None:
-    """Write a change of the password to the audit log, and tell the user by e-mail (NIST SP 800-63B-4 §4.6)."""
-    site.note("scp", request, user_id=user.user_id)
-    write = partial(write_mail, site, "changed", "/account", browser.language)
-    send_later(site, request, user.email, write, user.user_id)
-
-
-def password_problem(site: Site, password: Secret, *own_words: str) -> Facts | None:
-    """Return what is wrong with a new password, for the page."""
+async def hash_new_password(site: Site, request: Request, password: Secret, *own_words: str) -> str | Facts:
+    """Return the hash of a new password, or what is wrong with it, for the page."""
     length = site.config.password_length
     if len(password) < length:
         return Facts(problem="short_password", count=length, status=400)
     if len(password) > LONGEST_PASSWORD:
         return Facts(problem="long_password", count=LONGEST_PASSWORD, status=400)
+    check = partial(check_new_password, password, site.config, *own_words)
     try:
-        check_new_password(password, site.config, *own_words)
+        hashed = await site.passwords.hash_new(password, check, network_of(request.peer))
     except Misuse:
         return Facts(problem="weak_password", status=400)
-    return None
+    if hashed is None:
+        site.limited("passwords-waiting", request)
+        return Facts(problem="busy", status=503)
+    return hashed
 
 
 def read_email(typed: str | None) -> str:

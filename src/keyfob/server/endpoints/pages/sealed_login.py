@@ -184,8 +184,8 @@ def read_ending(site: Site, token: str | None, *steps: Step) -> BrowserLogin | N
 def stale_login(site: Site, request: Request) -> BrowserLogin | None:
     """Return the login of a form that another session of this browser was sent, as after a login in another tab.
 
-    The form has no effect, and whoever sent it may know nothing but the address of a page. So the caller may only show
-    the first page of that login again.
+    The form has no effect, and its sender may have nothing but the address of a page. So the caller may only show the
+    first page of that login again.
     """
     if request.header("sec-fetch-site") not in {None, "same-origin"}:
         return None

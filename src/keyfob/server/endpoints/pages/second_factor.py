@@ -14,6 +14,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.decide.authorization_facts import LoginState
 from keyfob.server.decide.browser_login import AFTER_PASSWORD
 from keyfob.server.decide.multifactor import (
+    ANOTHER,
     RECOVERY_LENGTH,
     FactorWrong,
     base32,
@@ -21,6 +22,7 @@ from keyfob.server.decide.multifactor import (
     find_login,
     write_recovery_code,
 )
+from keyfob.server.endpoints.account_mail import tell_owner
 from keyfob.server.endpoints.oauth.factor_tries import give_back_tries, message_wait, spend_try
 from keyfob.server.endpoints.oauth.factors import (
     binding_hash,
@@ -32,7 +34,8 @@ from keyfob.server.endpoints.oauth.factors import (
 )
 from keyfob.server.endpoints.pages.authorize import state_of_request
 from keyfob.server.endpoints.pages.browser import BrowserRequest, error_page, page, read_browser, read_own_form
-from keyfob.server.endpoints.pages.login import complete, decline, describe_pending, go_on, not_here
+from keyfob.server.endpoints.pages.login import after_factor, decline, describe_pending, go_on, not_here
+from keyfob.server.endpoints.pages.passkey_login import prove, request_words
 from keyfob.server.endpoints.pages.sealed_login import (
     LOST,
     ContinuedLogin,
@@ -51,6 +54,7 @@ _CODES: Final = {
     "otp": "gd_auth_succeed",
     "email": "gd_auth_succeed",
     "enrolled": "gd_enrollment_complete",
+    "added": "gd_enrollment_complete",
     "recovery": "gd_recovery_succeed",
 }
 
@@ -60,13 +64,23 @@ class _Due:
     """The login whose second factor is required, its user, and the factors that it may use.
 
     Attributes:
+        active: The kinds that will do; none if the login adds an authenticator.
         unproven: The authenticator that this login has begun to set up.
+        passkeys: Those of the user.
+        has_recovery: Whether the user has a recovery code.
     """
 
     login: MfaLogin
     user: User
     active: frozenset[str]
     unproven: Authenticator | None
+    passkeys: tuple[Authenticator, ...]
+    has_recovery: bool
+
+    @property
+    def ways(self) -> frozenset[str]:
+        """The kinds among which the user chooses. A recovery code is typed where other codes are."""
+        return self.active - {"recovery-code"}
 
 
 async def show(site: Site, request: Request) -> Response:
@@ -97,11 +111,23 @@ async def act(site: Site, request: Request) -> Response:
     due = await site.store.read(lambda transaction: _due(site, transaction, pending))
     if due is None:
         return error_page(site, browser, LOST)
+    return await _press(site, request, browser, pending, due, fields)
+
+
+async def _press(
+    site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due, fields: Fields
+) -> Response:
     match fields.optional_text("button"):
         case "decline":
             return await decline(site, request, browser, pending)
         case "email" if "email" in due.active:
             return await _send_code(site, request, browser, pending, due)
+        case "passkey" if "passkey" in due.active:
+            return await _check_passkey(site, request, browser, pending, due, fields)
+        case ("otp" | "recovery-code") as way if way in due.active:
+            return again(site, browser, pending, way=way)
+        case "other":
+            return again(site, browser, pending, way="")
         case "enrol" if pending.login.step == "enrol":
             if due.unproven is None:  # pressed again, or after "back": the secret that was shown stays
                 await enrol(site, due.user, "otp", due.login, with_recovery=False)
@@ -119,7 +145,7 @@ async def _send_code(
         return again(site, browser, pending, problem="too_many_messages", status=429)
     match await send_message(site, request, due.login, due.user, ""):
         case Secret():
-            return again(site, browser, pending, told="code_sent")
+            return again(site, browser, pending, told="code_sent", way="email")
         case "mail_unsent":
             return again(site, browser, pending, problem="mail_unsent", status=503)
         case _:
@@ -141,8 +167,27 @@ async def _verify(
         return again(site, browser, pending, problem="wrong_factor", status=403)
     await give_back_tries(site, user_id, request.peer, now)
     site.note(_CODES[kind], request, client_id=pending.client_id, user_id=user_id)
+    if kind in {"enrolled", "added", "recovery"}:
+        tell_owner(site, request, due.user, "recovery_used" if kind == "recovery" else "factor_added")
     is_shown = kind == "recovery" or (kind == "enrolled" and "recovery-code" in site.config.factors)
-    return await complete(site, request, browser, pending, user_id, Secret(code) if is_shown else None)
+    return await after_factor(site, request, browser, pending, due.user, Secret(code) if is_shown else None)
+
+
+async def _check_passkey(
+    site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, due: _Due, fields: Fields
+) -> Response:
+    if await prove(site, request, browser, pending, fields, due.user.user_id) is None:
+        return again(site, browser, pending, problem="wrong_passkey", status=403)
+
+    async def spend(transaction: Transaction) -> bool:
+        current = await _due(site, transaction, pending)
+        if current is not None:
+            await transaction.save_mfa_login(replace(current.login, is_spent=True))
+        return current is not None
+
+    if not await site.store.write(spend):
+        return error_page(site, browser, LOST)
+    return await after_factor(site, request, browser, pending, due.user)
 
 
 async def _after_recovery(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
@@ -167,7 +212,7 @@ async def _check(
         return ""
     login, kind = due.login, ""
     if await check_otp(site, transaction, login, typed, now):
-        kind = "otp" if due.active else "enrolled"
+        kind = "otp" if due.active else "added" if due.has_recovery else "enrolled"
         if kind == "enrolled" and "recovery-code" in site.config.factors:
             await transaction.save_authenticator(fresh)
     elif _is_message_code(site, login, typed, now):
@@ -196,7 +241,10 @@ async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) ->
         return None
     factors = await transaction.authenticators(user.user_id)
     unproven = (one for one in factors if one.factor == "otp" and one.is_unproven_of(found.token_hash, now))
-    return _Due(found, user, frozenset(one.factor for one in factors if one.is_active), next(unproven, None))
+    passkeys = tuple(one for one in factors if one.factor == "passkey")
+    kinds = frozenset(one.factor for one in factors if one.is_active)
+    active = frozenset[str]() if found.grant == ANOTHER else kinds
+    return _Due(found, user, active, next(unproven, None), passkeys, "recovery-code" in kinds)
 
 
 def grouped(text: str) -> str:
@@ -209,10 +257,15 @@ def _page(site: Site, request: Request, browser: BrowserRequest, pending: Contin
     words = describe_pending(site, request, pending)
     words |= {"has_otp": "otp" in due.active, "has_email": "email" in due.active}
     words |= {"has_recovery": "recovery-code" in due.active, "secret": "", "qr": "", "address": ""}
+    words |= {"way": login.way, "has_others": "passkey" in due.active or len(due.ways) > 1, "passkey": ""}
     if due.unproven is not None:
         name = due.unproven.authenticator_id
         secret = unseal_any(due.unproven.secret, site.hash_keys.factors, context=f"factor {name}")
         address = enrolment_address(site.config.name, due.user.email, secret)
         words |= {"secret": grouped(base32(secret)), "qr": site.draw(address), "address": address}
     name = "factor.html" if due.active else "enrol.html"
-    return page(site, browser, name, words, login.status, form_to=pending.callback)
+    if words["has_others"] and login.way not in due.active:
+        name = "choose.html"
+        words |= request_words(site, browser, pending.token, due.passkeys) if due.passkeys else {}
+    has_script = bool(words["passkey"])
+    return page(site, browser, name, words, login.status, form_to=pending.callback, has_script=has_script)

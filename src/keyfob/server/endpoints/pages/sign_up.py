@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.browser_login import begin_for_user
-from keyfob.server.endpoints.oauth.code_mail import WrittenMail
+from keyfob.server.endpoints.account_mail import WrittenMail, send_later, write_mail
 from keyfob.server.endpoints.pages.browser import error_page, page, read_browser, read_own_form
-from keyfob.server.endpoints.pages.mail_link import link_for, read_link, send_later, spend_mail, use_link, write_mail
+from keyfob.server.endpoints.pages.mail_link import link_for, read_link, spend_mail, use_link, write_link_mail
 from keyfob.server.endpoints.pages.new_password import (
     BAD_LINK,
+    hash_new_password,
     notice_words,
-    password_problem,
     read_email,
     user_of,
 )
@@ -55,7 +55,7 @@ async def act_signup(site: Site, request: Request) -> Response:
     def write() -> WrittenMail:
         if user is not None:
             return write_mail(site, "exists", "/account", browser.language)
-        return write_mail(site, "join", "/u/join", browser.language, link_for(site, "join", email))
+        return write_link_mail(site, "/u/join", browser.language, link_for(site, "join", email))
 
     if spent == "send":
         send_later(site, request, email if user is None else user.email, write, user.user_id if user else "")
@@ -86,11 +86,10 @@ async def act_join(site: Site, request: Request) -> Response:
     back = f"/u/join?{urlencode({'link': token or ''})}"
     if not name:
         return tell(site, browser, back, problem="no_name", status=400)
-    problem = password_problem(site, password, link.email, name)
-    if problem is not None:
-        problem["name"] = name  # it is not typed again
-        return tell(site, browser, back, **problem)
-    now, hashed = site.now(), await site.passwords.hash(password)
+    now, hashed = site.now(), await hash_new_password(site, request, password, link.email, name)
+    if not isinstance(hashed, str):
+        hashed["name"] = name  # it is not typed again
+        return tell(site, browser, back, **hashed)
     user_id = f"auth0|{site.random(_USER_ID_BYTES).hex()}"
     user = User(user_id, link.email, name, hashed, now, connection=site.config.connections[0].name)
 

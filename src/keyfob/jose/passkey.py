@@ -1,0 +1,85 @@
+"""Verify what an authenticator signs: the registration and the use of a passkey (W3C WebAuthn Level 3 §7.1, §7.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from keyfob.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import webauthn
+    from webauthn.helpers import cose
+else:
+    webauthn = LazyModule("webauthn")  # 150 ms, and only servers have it
+    cose = LazyModule("webauthn.helpers.cose")
+
+ALGORITHMS: Final = (-7, -8, -257)  # ES256, EdDSA, RS256 (IANA COSE Algorithms)
+
+
+@dataclass(frozen=True, slots=True)
+class Ceremony:
+    """What an authenticator must have signed.
+
+    Attributes:
+        challenge: Random bytes of this server.
+        rp_id: The relying party: a domain name.
+        origin: Of the page that asked the browser.
+    """
+
+    challenge: bytes
+    rp_id: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewPasskey:
+    """A passkey that was registered. `public_key` is a COSE_Key."""
+
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+
+
+def verify_registration(answer: str, asked: Ceremony) -> NewPasskey | None:
+    """Verify a `RegistrationResponseJSON`. Return None if it is not what was asked for, or the user was not verified.
+
+    The attestation is not asked for and proves nothing here. One that is sent anyway must be valid.
+    """
+    try:
+        found = webauthn.verify_registration_response(
+            credential=answer,
+            expected_challenge=asked.challenge,
+            expected_rp_id=asked.rp_id,
+            expected_origin=asked.origin,
+            require_user_verification=True,
+            supported_pub_key_algs=[cose.COSEAlgorithmIdentifier(one) for one in ALGORITHMS],
+        )
+    except ImportError:
+        raise
+    except Exception:  # noqa: BLE001  the library lets errors of its decoders through, of many kinds
+        return None
+    return NewPasskey(found.credential_id, found.credential_public_key, found.sign_count)
+
+
+def verify_assertion(answer: str, asked: Ceremony, public_key: bytes) -> int | None:
+    """Verify an `AuthenticationResponseJSON`. Return the signature counter, which the caller compares.
+
+    Returns:
+        None if it is not what was asked for, the signature is wrong, or the user was not verified.
+    """
+    try:
+        found = webauthn.verify_authentication_response(
+            credential=answer,
+            expected_challenge=asked.challenge,
+            expected_rp_id=asked.rp_id,
+            expected_origin=asked.origin,
+            credential_public_key=public_key,
+            credential_current_sign_count=0,
+            require_user_verification=True,
+        )
+    except ImportError:
+        raise
+    except Exception:  # noqa: BLE001  as above
+        return None
+    return found.new_sign_count

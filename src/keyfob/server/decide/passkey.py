@@ -1,0 +1,151 @@
+"""Passkeys: what a browser is asked for, and what its answer is worth (W3C WebAuthn Level 3 §5.4, §5.5, §7)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+from keyfob.errors import Malformed
+from keyfob.jose.passkey import ALGORITHMS, Ceremony
+from keyfob.protocol.fields import Fields, read_json
+from keyfob.server.keyed_hash import read_token_bytes, write_token
+from keyfob.server.records import User
+
+MOST: Final = 20  # passkeys of one user
+LONGEST_NAME: Final = 60
+LONGEST_ID: Final = 1023  # WebAuthn §4, credential ID
+TIMEOUT: Final = timedelta(minutes=5)  # of the browser's dialogue; WebAuthn §15.1 recommends 5 to 10 minutes
+_LOCAL: Final = "localhost"
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def relying_party(issuer: str) -> str:
+    """Return the RP ID of an issuer, or "" where browsers have no passkeys.
+
+    They take no IP address, and plain http on this machine only (WebAuthn §5.1.3, W3C Secure Contexts §3.1).
+    """
+    parts = urlsplit(issuer)
+    host = (parts.hostname or "").rstrip(".")
+    try:
+        _ = ip_address(host)
+    except ValueError:
+        is_local = host == _LOCAL or host.endswith(f".{_LOCAL}")
+        return host if parts.scheme == "https" or is_local else ""
+    return ""
+
+
+def ceremony(issuer: str, challenge: bytes) -> Ceremony:
+    """Return what an authenticator must sign for a page of this issuer."""
+    parts = urlsplit(issuer)
+    port = "" if parts.port in {None, _PORTS.get(parts.scheme)} else f":{parts.port}"
+    return Ceremony(challenge, relying_party(issuer), f"{parts.scheme}://{parts.hostname}{port}")
+
+
+def user_handle(user_id: str) -> bytes:
+    """Return the user handle of a user: opaque, and the same for all passkeys of the user (WebAuthn §14.6.1)."""
+    return hashlib.sha256(b"passkey user " + user_id.encode()).digest()
+
+
+def id_of(credential_id: bytes) -> str:
+    """Return the id of the `Authenticator` record, so that a login finds it without an index of its own."""
+    return f"passkey|dev_{write_token(hashlib.sha256(credential_id).digest())}"
+
+
+def write_creation(asked: Ceremony, tenant: str, user: User, known: Iterable[bytes]) -> str:
+    """Return the `PublicKeyCredentialCreationOptionsJSON` for a new passkey.
+
+    Args:
+        asked: What is to be signed.
+        tenant: Its name, for the browser's dialogue.
+        user: The owner.
+        known: The credential IDs that the user has; their authenticators refuse a second one.
+    """
+    selection = {"residentKey": "required", "requireResidentKey": True, "userVerification": "required"}
+    handle = write_token(user_handle(user.user_id))
+    options = {
+        "rp": {"id": asked.rp_id, "name": tenant},
+        "user": {"id": handle, "name": user.email, "displayName": user.name or user.email},
+        "challenge": write_token(asked.challenge),
+        "pubKeyCredParams": [{"type": "public-key", "alg": one} for one in ALGORITHMS],
+        "timeout": int(TIMEOUT.total_seconds() * 1000),
+        "excludeCredentials": _described(known),
+        "authenticatorSelection": selection,
+        "attestation": "none",
+    }
+    return json.dumps(options)
+
+
+def write_request(asked: Ceremony, allowed: Iterable[bytes] = ()) -> str:
+    """Return the `PublicKeyCredentialRequestOptionsJSON` for a login. Without credential IDs, any passkey will do."""
+    options = {
+        "challenge": write_token(asked.challenge),
+        "rpId": asked.rp_id,
+        "allowCredentials": _described(allowed),
+        "timeout": int(TIMEOUT.total_seconds() * 1000),
+        "userVerification": "required",
+    }
+    return json.dumps(options)
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyAnswer:
+    """The answer of a browser, of which nothing is verified yet.
+
+    Attributes:
+        user_handle: The owner, as the authenticator remembers it; None if it does not say.
+    """
+
+    text: str
+    credential_id: bytes
+    user_handle: bytes | None
+
+
+def read_answer(text: str) -> PasskeyAnswer | None:
+    """Parse an `AuthenticationResponseJSON` as far as it takes to find its passkey. Return None if it is none."""
+    try:
+        fields = read_json(text.encode(), "passkey")
+        response = fields.values.get("response")
+        inner = Fields(cast("dict[str, object]", response) if isinstance(response, dict) else {}, "passkey")
+        handle = inner.optional_text("userHandle")
+        credential_id = read_token_bytes(fields.text("id"))
+        user = None if handle is None else read_token_bytes(handle)
+    except (Malformed, ValueError):
+        return None
+    return PasskeyAnswer(text, credential_id, user) if 0 < len(credential_id) <= LONGEST_ID else None
+
+
+def is_owner(answer: PasskeyAnswer, user_id: str, *, is_known: bool) -> bool:
+    """Return whether the user handle is that of the passkey's user (WebAuthn §7.2 step 6).
+
+    Args:
+        answer: The answer.
+        user_id: The user whose passkey it is.
+        is_known: Whether that user has already logged in with a password. Only then may the handle be absent.
+    """
+    if answer.user_handle is None:
+        return is_known
+    return answer.user_handle == user_handle(user_id)
+
+
+def is_cloned(stored: int, sent: int) -> bool:
+    """Return whether a signature counter did not grow: the passkey may have been copied (WebAuthn §6.1.1).
+
+    Passkeys that are synchronized between devices have no counter and always send 0.
+    """
+    return (stored > 0 or sent > 0) and sent <= stored
+
+
+def read_passkey_name(typed: str | None) -> str:
+    """Return a typed name of a passkey: one line, shortened; "" if there is none."""
+    shown = "".join(letter for letter in " ".join((typed or "").split()) if letter.isprintable())
+    return shown[:LONGEST_NAME].strip()
+
+
+def _described(credential_ids: Iterable[bytes]) -> list[dict[str, str]]:
+    return [{"type": "public-key", "id": write_token(one)} for one in credential_ids]

@@ -1,0 +1,109 @@
+"""E-mails about an account: with a link, or that its password or a second factor was changed (NIST SP 800-63B-4 §4.6).
+
+They are sent after the response, so that its time does not tell whether there is an account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Literal, NamedTuple
+
+from keyfob.errors import Unreachable
+from keyfob.protocol.http import Request
+from keyfob.protocol.language import Language, accepted_language
+from keyfob.server.audit_event import log_text
+from keyfob.server.decide.contrast import text_on
+from keyfob.server.decide.throttle import MESSAGES, MESSAGES_SPAN
+from keyfob.server.endpoints.budget import Budget
+from keyfob.server.keyed_hash import keyed_hash
+from keyfob.server.ports import Transaction
+from keyfob.server.records import User
+from keyfob.server.site import Site
+
+Change = Literal[
+    "changed", "factor_added", "factor_removed", "passkey_added", "passkey_removed", "recovery_made", "recovery_used"
+]
+MailKind = Literal["reset", "join", "verify", "exists"] | Change
+_LINKS: Final = frozenset({"reset", "join", "verify", "exists"})
+
+
+class WrittenMail(NamedTuple):
+    subject: str
+    text: str
+    html: str
+
+
+def write_mail(
+    site: Site, kind: MailKind, path: str, language: Language, minutes: int = 0, name: str = ""
+) -> WrittenMail:
+    """Return an e-mail with one address of ours. A name in it is one line, so that it cannot add a header.
+
+    Args:
+        site: The tenant.
+        kind: The key of its texts.
+        path: Of the address, with its query.
+        language: Of the texts.
+        minutes: How long the link works; 0 for an address that always works.
+        name: Of the passkey that it is about.
+    """
+    config = site.config
+    words = {
+        "lang": language,
+        "tenant": log_text(config.name),
+        "kind": kind,
+        "advice": kind if kind in _LINKS else "changed",
+        "address": f"{config.issuer}{path.removeprefix('/')}",
+        "minutes": minutes,
+        "name": log_text(unlinked(name)),
+        "time": f"{site.now():%Y-%m-%d %H:%M}",
+        "colour": config.colour,
+        "on_colour": text_on(config.colour),
+    }
+    subject, _, text = site.render("link_mail.txt", words).decode().partition("\n")
+    return WrittenMail(subject, text.lstrip("\n"), site.render("link_mail.html", words).decode())
+
+
+def unlinked(claimed: str) -> str:
+    """Return a claimed name without what mail programs make a link of, such as a host name or a web address."""
+    return " ".join("".join(letter if letter not in "./:@" else " " for letter in claimed).split())
+
+
+def send_later(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str = "") -> None:
+    """Write and send an e-mail after the response. One to nobody is written too, and not sent: writing takes time."""
+    if site.mailer is not None:
+        site.after_response(lambda: _send(site, request, to, write, user_id))
+
+
+def tell_owner(site: Site, request: Request, user: User, change: Change, name: str = "") -> None:
+    """Tell a user by e-mail of a change that another may have made. Many changes in an hour are not all told."""
+    language = accepted_language(request.header("accept-language") or "")
+    budget = Budget(keyed_hash(site.hash_keys.codes, f"notices {user.user_id}"), MESSAGES, MESSAGES_SPAN)
+
+    async def spend(transaction: Transaction) -> bool:
+        if await budget.wait(transaction, site.now()):
+            return False
+        await budget.spend(transaction, site.now())
+        return True
+
+    async def tell() -> None:
+        if await site.store.write(spend):
+            write = partial(write_mail, site, change, "/account", language, name=name)
+            await _send(site, request, user.email, write, user.user_id)
+
+    if site.mailer is not None:
+        site.after_response(tell)
+
+
+async def _send(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str) -> None:
+    mail, mailer = write(), site.mailer
+    if mailer is None:
+        return
+    if not to:
+        return
+    try:
+        await mailer.send(to, mail.subject, mail.text, mail.html)
+    except Unreachable as problem:
+        site.note("gd_send_email_failure", request, user_id=user_id, description=problem.message)
+    else:
+        site.note("gd_send_email", request, user_id=user_id)
