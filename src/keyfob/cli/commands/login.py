@@ -71,12 +71,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--acr", metavar="VALUES", help="authentication context classes to request, as the issuer defines them"
     )
-    parser.add_argument(
-        "--prompt",
-        action="append",
-        choices=("login", "consent", "select_account"),
-        help=("in the browser flow: make the issuer ask for this; some issue refresh tokens only after consent"),
-    )
+    asks = "in the browser flow: make the issuer ask for this; some issue refresh tokens only after consent"
+    parser.add_argument("--prompt", action="append", choices=("login", "consent", "select_account"), help=asks)
     parser.add_argument(
         "--max-age", metavar="TIME", help="the maximum age of your last authentication at the issuer: 0, 90s, 5m, 2h"
     )
