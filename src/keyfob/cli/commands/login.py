@@ -12,17 +12,17 @@ from dataclasses import replace
 from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.first_login import complete, read_words
-from keyfob.cli.flags import SOURCES, add_json_flag, add_profile_flag, duration, port
+from keyfob.cli.flags import add_json_flag, add_profile_flag, duration, port
+from keyfob.cli.login_flags import SOURCES
 from keyfob.cli.profiles import ChosenProfile, app_of, check_subject, name_of, profile_of
 from keyfob.client.flows.given_token import LARGEST
-from keyfob.client.io.state_files import PendingFiles
+from keyfob.client.io.state.pending_files import PendingFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import NAMES
 from keyfob.client.model.profile import DPOP, command
 from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
 from keyfob.client.model.stored_login import greeting
 from keyfob.client.session.login import is_other_client
-from keyfob.client.session.report import account_question
 from keyfob.client.session.storage import refuse_other
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut, VaultUnavailable
 from keyfob.login import App, Assurance, Notice, Profile, StoredLogin
@@ -41,9 +41,7 @@ _PLACES: dict[Place, tuple[str, str]] = {
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("url", nargs="?", metavar="URL", help="the same as --issuer")
-    parser.add_argument(
-        "id", nargs="?", metavar="CLIENT_ID", help="the same as --client-id; keyfob asks for it if it is unknown"
-    )
+    parser.add_argument("id", nargs="?", metavar="CLIENT_ID", help="the same as --client-id")
     add_profile_flag(parser)
     parser.add_argument(
         "--issuer", metavar="URL", help=f"the authorization server, exactly as its metadata writes it; or {NAMES}"
@@ -71,29 +69,27 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--acr", metavar="VALUES", help="authentication context classes to request, as the issuer defines them"
     )
-    asks = "in the browser flow: make the issuer ask for this; some issue refresh tokens only after consent"
-    parser.add_argument("--prompt", action="append", choices=("login", "consent", "select_account"), help=asks)
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        choices=("login", "consent", "select_account"),
+        help="in the browser flow: make the issuer ask for this; some issue refresh tokens only after consent",
+    )
     parser.add_argument(
         "--max-age", metavar="TIME", help="the maximum age of your last authentication at the issuer: 0, 90s, 5m, 2h"
     )
-    parser.add_argument(
-        "--switch-account", action="store_true", help="allow another account than that of the stored login"
-    )
-    parser.add_argument(
-        "--open", action="store_true", help="in the device flow: open the page in this computer's browser"
-    )
+    parser.add_argument("--switch-account", action="store_true", help="allow another account than the stored login's")
+    parser.add_argument("--open", action="store_true", help="in the device flow: open the page on this computer")
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument("--no-wait", action="store_true", help="show the code and return at once; then use --resume")
-    waiting.add_argument(
-        "--resume", action="store_true", help="wait for the approval of a code that --no-wait has shown"
-    )
+    waiting.add_argument("--resume", action="store_true", help="wait for the approval after --no-wait")
     waiting.add_argument(
         "--with-token", action="store_true", help="for CI: store the access token on stdin; it is not refreshed"
     )
     parser.add_argument(
         "--clipboard",
         action="store_true",
-        help=("in the device flow: copy the code to the clipboard, also over SSH if the terminal allows it (OSC 52)"),
+        help="in the device flow: copy the code to the clipboard, also over SSH if the terminal allows it (OSC 52)",
     )
     back = parser.add_argument_group("redirect URI of the browser flow, if the issuer compares it exactly")
     back.add_argument("--port", metavar="N", action="append", type=port, help="a port of 127.0.0.1; repeatable")
@@ -126,7 +122,7 @@ def configure(parser: ArgumentParser) -> None:
         "--endpoint",
         metavar="NAME=URL",
         action="append",
-        help=("an endpoint that the issuer's metadata lacks, such as device_authorization_endpoint; repeatable"),
+        help="an endpoint that the issuer's metadata lacks, such as device_authorization_endpoint; repeatable",
     )
     odd.add_argument(
         "--assertion-audience",
@@ -371,7 +367,8 @@ def _account_switch(
             return True
         if flags.json or not output.has_user():
             return False
-        return output.agreed(account_question(before, after))
+        names = [stored.person or stored.subject or "?" for stored in (before, after)]
+        return output.agreed(f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?")
 
     return may_replace_account
 
