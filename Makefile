@@ -55,8 +55,15 @@ test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the bu
 	KEYFOB_TEST_DEBIAN="$(abspath $(VENV)/peers/debian)" \
 		$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(K),-k "$(K)") $(ARGS)
 
-others: $(VENV)/dev $(VENV)/wheel ## the tests without network on every other Python that is found here (NEWEST=1: on one)
-	@$(PY) -m tools.other_pythons $(if $(NEWEST),--newest) -n $(JOBS) --dist worksteal -q $(ARGS)
+# Two at once, since these tests never wait.
+quick: $(VENV)/dev ## the pure tests, in a minute, and whether they run every branch of the pure packages
+	@rm -f .cache/coverage*
+	PYTHONPATH=src $(BIN)/coverage run -m pytest --part pure -q -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+others: $(VENV)/dev $(VENV)/wheel ## the tests without network on every other Python here (NEWEST=1: on one, of each test two cases)
+	@$(PY) -m tools.other_pythons $(if $(NEWEST),--newest --ends) -n $(JOBS) --dist worksteal -q $(ARGS)
 
 check: $(VENV)/dev ## format, lint, import rules, generated pages, types; quickest first
 	$(BIN)/ruff format --check .

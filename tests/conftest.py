@@ -17,6 +17,15 @@ from tests.postgres import Postgres, programs, running
 HERE = Path(__file__).parent
 # Tests of real connections can reach this machine and no other.
 REAL_CONNECTIONS = ("stories/real", "attacks/real", "wild/", "scripts/")
+# What `make quick` runs: the tests of pure code, but for those that start programs or try thousands of requests.
+PURE = (
+    "attacks/test_", "client/auth/", "client/flows/", "client/model/", "client/session/", "jose/", "protocol/",
+    "resource/", "server/decide/", "server/endpoints/", "server/settings/", "stories/test_", "vectors/",
+)  # fmt: skip
+SLOW = (
+    "attacks/test_fuzz.py", "attacks/test_stored_logins.py", "resource/test_rotation.py",
+    "server/endpoints/oauth/test_token_checks.py",
+)  # fmt: skip
 THIS_MACHINE = ["127.0.0.1", "::1"]
 
 # No test uses the keyring, the kernel keys or the runtime folder of the user who runs it. Tests of key storage create
@@ -61,10 +70,42 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Allow the tests of real connections to reach this machine."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", choices=["pure", "rest"], help="run only the tests of pure code, or all others")
+    parser.addoption("--ends", action="store_true", help="run only the first and the last case of each test")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--part`, do not even import the files of the other part, which would take seconds in each process."""
+    part = config.getoption("--part")
+    if part is None or not collection_path.name.startswith("test_"):
+        return None
+    return True if is_pure(collection_path) != (part == "pure") else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Allow the tests of real connections to reach this machine, and leave out cases if `--ends` asks for it."""
+    if config.getoption("--ends"):
+        kept, left_out = ends_of(items)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
     for item in items:
         place = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
         # On Windows, an event loop needs a connection to this machine.
         if place.startswith(REAL_CONNECTIONS) or sys.platform == "win32":
             item.add_marker(pytest.mark.allow_hosts(THIS_MACHINE))
+
+
+def is_pure(path: Path) -> bool:
+    """Return whether `make quick` runs a file."""
+    place = path.relative_to(HERE).as_posix() if path.is_relative_to(HERE) else ""
+    return place.startswith(PURE) and not place.startswith(SLOW)
+
+
+def ends_of(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Return the first and the last case of each test, and all other cases."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    middle = {item for of_one in cases.values() for item in of_one[1:-1]}
+    return [item for item in items if item not in middle], [item for item in items if item in middle]

@@ -57,6 +57,7 @@ class MailServer:
     port: int = 0
     delivered: list[Delivered] = field(default_factory=list)
     connections: int = 0
+    connected: threading.Event = field(default_factory=threading.Event)
     let_go: threading.Event = field(default_factory=threading.Event)
 
 
@@ -173,6 +174,7 @@ def mail_server(server: MailServer | None = None) -> Generator[MailServer]:
     class Handler(StreamRequestHandler):
         def handle(self) -> None:
             server.connections += 1
+            server.connected.set()
             with contextlib.suppress(_Gone, OSError):
                 _Talk(server, self).run()
 

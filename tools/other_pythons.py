@@ -2,6 +2,7 @@
 
 python -m tools.other_pythons              find them, and run the tests on each
 python -m tools.other_pythons --newest     only the newest of them
+python -m tools.other_pythons --ends       the first and the last case of each test; other arguments go to pytest, too
 python -m tools.other_pythons --list       only print what was found
 
 A Python is found on the PATH or among pyenv's versions. Tests of real connections and foreign programs run on one

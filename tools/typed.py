@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tools.source import ROOT
 
-MODULES: Final = ("keyfob.errors", "keyfob.guard", "keyfob.login", "keyfob.login.aio", "keyfob.serve")
+MODULES: Final = ("keyfob.errors", "keyfob.guard", "keyfob.login", "keyfob.serve")  # each with its submodules
 PYRIGHT: Final = Path(sys.executable).with_name("pyright")
 # A "partially unknown" type has its cause elsewhere in the same list.
 CONSEQUENCE: Final = "partially unknown"

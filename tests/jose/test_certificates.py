@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import DNSName, IPAddress, PolicyBuilder, Store, VerificationError
 
 from keyfob.errors import Malformed
-from keyfob.jose.certificates import AUTHORITY_LIFE, RENEW_BEFORE, SERVER_LIFE, TLS_HOSTS, Authority, new_key
+from keyfob.jose.certificates import AUTHORITY_LIFE, RENEW_BEFORE, SERVER_LIFE, TLS_HOSTS, Authority, describe, new_key
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Subject = DNSName | IPAddress
@@ -189,3 +189,15 @@ def test_what_is_damaged_is_said_to_be(authority: Authority) -> None:
             authority.stands_behind(certificate, good, NOW)
     with pytest.raises(Malformed, match="does not belong"):
         Authority.read(authority.pem(), good)
+
+
+def test_a_certificate_is_described_without_being_believed(authority: Authority) -> None:
+    leaf, own = certified(authority), authority.certificate
+    described = describe(leaf.public_bytes(serialization.Encoding.DER))
+    assert described.hosts == ("localhost", "127.0.0.1", "::1")
+    assert described.not_after == leaf.not_valid_after_utc
+    assert described.issuer == own.subject.rfc4514_string()
+    assert described.subject == leaf.subject.rfc4514_string()
+    assert describe(own.public_bytes(serialization.Encoding.DER)).hosts == ()
+    with pytest.raises(Malformed):
+        describe(b"no certificate")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
@@ -9,6 +11,7 @@ from joserfc.jwk import RSAKey
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
+from keyfob.jose.key_formats import read_public_jwk
 from keyfob.jose.keys import KeySet, PublicKey, SigningKey
 from keyfob.jose.sealed import derive, seal, unseal
 from keyfob.protocol.fields import Fields
@@ -118,3 +121,39 @@ def test_a_sealed_box_opens_with_its_key_and_context_only() -> None:
     for damaged, wrong, context in attempts:
         with pytest.raises(Malformed):
             unseal(damaged, wrong, context=context)
+
+
+def bare(key: SigningKey) -> dict[str, object]:
+    return {name: key.public_jwk()[name] for name in ("kty", "crv", "x")}
+
+
+@pytest.mark.parametrize(
+    ("jwk", "says"),
+    [
+        ({"kty": "RSA", "n": "AQAB", "e": "AQAB"}, "too short"),
+        ({"kty": "RSA", "n": "A" * 200 + RFC_KEY["n"][:170] + "Q", "e": "AQAB"}, "too short"),
+        ({**RFC_KEY, "n": RFC_KEY["n"][:-1] + "ü"}, "cannot be read"),
+        ({**RFC_KEY, "e": 7}, "cannot be read"),
+        ({"kty": "EC", "crv": "P-256", "x": "AA"}, "cannot be read"),
+        ({"kty": "AKP"}, "cannot be read"),
+        ({**bare(SigningKey.generate("Ed25519")), "crv": "X25519"}, "not of a kind we verify with"),
+    ],
+)
+def test_a_public_key_that_cannot_be_used_says_why(jwk: dict[str, object], says: str) -> None:
+    """[RS-7518-01]: an RSA key of 2048 bits at least, however long it is written."""
+    with pytest.raises(Malformed, match=says):
+        read_public_jwk(jwk)
+
+
+@pytest.mark.parametrize(
+    ("jwk", "says"),
+    [
+        ({"kty": "oct", "k": "AA"}, "not of a kind we sign with"),
+        ({"kty": "RSA", "n": "A" * 200 + RFC_KEY["n"][:170] + "Q", "e": "AQAB", "d": "AQAB"}, "too short"),
+        ({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"}, "cannot be read"),
+        ({**bare(SigningKey.generate("Ed25519")), "crv": "X25519", "d": "A" * 43}, "not of a kind we sign with"),
+    ],
+)
+def test_a_private_key_that_cannot_be_used_says_why(jwk: dict[str, object], says: str) -> None:
+    with pytest.raises(Malformed, match=says):
+        SigningKey.read(json.dumps(jwk).encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from keyfob.protocol.claims import AccessClaims, IdClaims
 from keyfob.protocol.device import DEFAULT_INTERVAL, DeviceAnswer, DeviceRequest
 from keyfob.protocol.fields import Fields, read_form, read_json
 from keyfob.protocol.grants import (
+    TOKEN_EXCHANGE,
     AuthorizationCodeGrant,
     ClientCredentialsGrant,
     DeviceCodeGrant,
@@ -26,7 +28,8 @@ from keyfob.protocol.grants import (
     TokenRequest,
 )
 from keyfob.protocol.http import form_request, json_response
-from keyfob.protocol.metadata import ServerMetadata, well_known
+from keyfob.protocol.metadata import ServerMetadata, aliases, well_known
+from keyfob.protocol.multifactor import AssociateRequest
 from keyfob.protocol.oauth_error import OAuthError
 from keyfob.protocol.revocation import RevocationRequest
 from keyfob.protocol.scope import Scope
@@ -357,3 +360,41 @@ def test_a_moment_is_what_its_number_says_whatever_was_read_before(said: float) 
     for wrong in (True, False, -1, 10**12, float("nan"), float("inf"), str(int(said)), None, [said]):
         with pytest.raises(Malformed):
             Fields({"exp": wrong}, "token").time("exp")
+
+
+@pytest.mark.parametrize("factor", ["otp", "email"])
+def test_a_request_for_a_second_factor_is_read_as_it_was_written(factor: Literal["otp", "email"]) -> None:
+    asked = AssociateRequest(factor)
+    assert AssociateRequest.read(Fields(asked.write(), "request")) == asked
+
+
+@pytest.mark.parametrize(
+    "members", [{"authenticator_types": ["oob"], "oob_channels": ["sms"]}, {"authenticator_types": ["x"]}]
+)
+def test_a_second_factor_of_another_kind_is_none_of_ours(members: dict[str, object]) -> None:
+    assert AssociateRequest.read(Fields(members, "request")) == AssociateRequest(None)
+
+
+def test_a_request_for_a_second_factor_names_its_type() -> None:
+    with pytest.raises(Malformed, match="authenticator_types is missing"):
+        AssociateRequest.read(Fields({}, "request"))
+
+
+@pytest.mark.parametrize("alone", ["actor_token", "actor_token_type"])
+def test_the_token_of_an_actor_and_its_type_come_together(alone: str) -> None:
+    """RFC 8693 §2.1."""
+    asked = {"grant_type": TOKEN_EXCHANGE, "subject_token": "s", "subject_token_type": "urn:x", alone: "a"}
+    with pytest.raises(Malformed, match="come together"):
+        TokenRequest.read(Fields(asked, "token request"))
+
+
+def test_the_aliases_of_endpoints_are_an_object() -> None:
+    """RFC 8705 §5."""
+    with pytest.raises(Malformed, match="mtls_endpoint_aliases is not an object"):
+        aliases(Fields({"mtls_endpoint_aliases": "https://mtls.example"}, "metadata"))
+
+
+def test_the_answer_to_an_exchange_tells_its_type() -> None:
+    """RFC 8693 §2.2.1."""
+    answer = TokenAnswer(Secret("at"), issued_token_type="urn:ietf:params:oauth:token-type:access_token")
+    assert TokenAnswer.read(Fields(answer.write(), "answer")) == answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import cast
 
@@ -17,15 +18,13 @@ from keyfob.protocol.fields import Fields
 
 
 def read_public_jwk(jwk: Mapping[str, object]) -> PublicHandle:
-    if jwk.get("kty") == "RSA" and len(str(jwk.get("n", ""))) * 6 < SMALLEST_RSA_BITS:  # joserfc would only warn
+    if _is_short(jwk):
         raise Malformed("key: RSA key is too short", field="n")
     public = {name: value for name, value in jwk.items() if name in {"kty", "crv", "n", "e", "x", "y"}}
     try:
         handle = import_key(cast("dict[str, str | list[str]]", public)).public_key
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         raise Malformed("key: cannot be read", field="kty") from None
-    if isinstance(handle, rsa.RSAPublicKey) and handle.key_size < SMALLEST_RSA_BITS:
-        raise Malformed("key: RSA key is too short", field="n")
     if not isinstance(handle, PublicHandle):
         raise Malformed("key: not of a kind we verify with", field="kty")
     return handle
@@ -45,6 +44,8 @@ def read_pem(pem: bytes, *, is_own: bool = False) -> PrivateHandle:
 def read_private_jwk(jwk: Fields) -> PrivateHandle:
     if jwk.optional_text("kty") not in {"RSA", "EC", "OKP"}:
         raise Malformed("signing key: not of a kind we sign with", field="kty")
+    if _is_short(jwk.values):
+        raise Malformed("signing key: RSA key is too short", field="n")
     try:
         handle = import_key(cast("dict[str, str | list[str]]", jwk.values)).private_key
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
@@ -52,6 +53,17 @@ def read_private_jwk(jwk: Fields) -> PrivateHandle:
     if not isinstance(handle, PrivateHandle):
         raise Malformed("signing key: not of a kind we sign with", field="kty")
     return handle
+
+
+def _is_short(jwk: Mapping[str, object]) -> bool:
+    """Return whether it is an RSA key below the limit, of which joserfc only warns. Leading zeros do not count."""
+    if jwk.get("kty") != "RSA":
+        return False
+    try:
+        modulus = base64.urlsafe_b64decode(f"{jwk.get('n', '')}==")
+    except ValueError:
+        return False  # and cannot be read
+    return int.from_bytes(modulus).bit_length() < SMALLEST_RSA_BITS
 
 
 def write_public_jwk(handle: PrivateHandle) -> dict[str, object]:

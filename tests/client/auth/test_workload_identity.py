@@ -343,3 +343,10 @@ def test_a_token_is_asked_for_the_issuer_if_nobody_says_for_whom(source: Source)
     assert source.for_reader(ISSUER).name == ISSUER
     assert replace(source, name="x").for_reader(ISSUER).name == "x"
     assert Source("identity", "azure", "").for_reader(ISSUER).name == ""
+
+
+def test_an_opaque_token_that_is_refused_is_not_exchanged_again_as_what_it_was() -> None:
+    world = world_of(error("invalid_request"))
+    with pytest.raises(Refused, match="invalid_request"):
+        run(log_in(world, profile(), None, read_platform_token("opaque-token", "here")))
+    assert len(world.requests("/token")) == 1

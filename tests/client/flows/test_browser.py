@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from keyfob.client.flows.interactive import log_in, resume
+from keyfob.client.flows.interactive import begin, log_in, plan, resume
 from keyfob.client.model.assurance import Assurance
 from keyfob.client.model.login_state import ServerCapabilities
 from keyfob.client.model.notices import FlowChosen, FlowRefused, PasteAsked, PasteRefused
@@ -32,7 +32,7 @@ from keyfob.testing.scene import EMAIL, Scene, SceneWorld
 from keyfob.testing.scene import ISSUER as TENANT
 from keyfob.testing.scripted_server import Answer, ScriptedWorld
 from tests.client.blocking import Session
-from tests.client.scripts import API, CLIENT, ISSUER, METADATA, OPENID, PENDING, codes, error, tokens
+from tests.client.scripts import API, CLIENT, ISSUER, METADATA, OPENID, PENDING, codes, error, pending, tokens
 
 PROFILE = Profile("default", ISSUER, CLIENT, API, Scope.of(["openid", "read:orders"]))
 SERVER = replace(METADATA, authorization_endpoint="https://login.example/authorize?tenant=1")
@@ -305,8 +305,6 @@ def test_where_nobody_is_nothing_is_asked_of_the_server() -> None:
 
 
 def test_another_process_goes_on_with_a_login_that_waits() -> None:
-    from keyfob.client.flows.interactive import begin
-
     first = world_of(None)
     begun = run(begin(first, PROFILE))
     assert begun.shown.user_code == "WDJB-MJHT"
@@ -320,8 +318,6 @@ def test_another_process_goes_on_with_a_login_that_waits() -> None:
 
 
 def test_a_login_that_waits_for_another_program_is_not_ours() -> None:
-    from keyfob.client.flows.interactive import begin
-
     world = world_of(None)
     run(begin(world, PROFILE))
     with pytest.raises(LoginRequired):
@@ -370,3 +366,74 @@ def test_an_id_token_with_another_nonce_is_not_believed() -> None:
     )
     with pytest.raises(InvalidToken):
         app.log_in(lambda _: None)
+
+
+@pytest.mark.parametrize("left", [Secret("{"), replace(pending(), device_code=Secret("another")).write()])
+def test_a_note_of_another_login_stays_and_a_damaged_one_goes(left: Secret) -> None:
+    """Another login may have begun meanwhile, by `--no-wait`."""
+    world = world_of(None)
+    run(begin(world, PROFILE))
+    world.meanwhile["/token"] = lambda: world.save_pending(PROFILE.name, left)
+    assert run(resume(world, PROFILE)).access_token == Secret("at-1")
+    assert world.parked == ({} if left == Secret("{") else {PROFILE.name: left})
+
+
+def test_a_scope_that_is_refused_to_a_waiting_login_is_left_out_of_the_next() -> None:
+    world = world_of(None, error("invalid_scope"), codes())
+    run(begin(world, PROFILE))
+    with pytest.raises(Refused, match="invalid_scope") as raised:
+        run(resume(world, PROFILE))
+    assert (raised.value.hint, raised.value.flags) == (PROFILE.login_hint(), "")
+    run(begin(world, PROFILE))
+    first, second = (body(world, number, "/device")["scope"].split() for number in (0, 1))
+    assert set(second) < set(first)
+
+
+def test_a_waiting_login_of_which_nothing_can_be_left_out_is_just_refused() -> None:
+    world = world_of(None, error("invalid_grant"))
+    run(begin(world, PROFILE))
+    with pytest.raises(Refused, match="invalid_grant"):
+        run(resume(world, PROFILE))
+    assert world.capabilities == {} or not world.load_capabilities(ISSUER, CLIENT).refused_scope
+
+
+def test_the_flows_are_told_without_a_login() -> None:
+    world = world_of(None)
+    assert run(plan(world, PROFILE)).flows[0] == "browser"
+    assert [request.path for _, request in world.sent] == [OPENID]
+
+
+def test_a_program_without_a_terminal_names_its_own_command() -> None:
+    world = world_of(None)
+    world.surroundings = lambda: (Surroundings(), False)  # type: ignore[method-assign]
+    with pytest.raises(LoginRequired) as raised:
+        run(log_in(world, replace(PROFILE, login_command="shop login")))
+    assert raised.value.hint.endswith("shop login")
+
+
+def test_a_pushed_request_is_not_opened_to_see_whether_the_client_is_known() -> None:
+    """[C-9126-01]: it is for one use, which is the user's."""
+    server = replace(
+        SERVER,
+        pushed_authorization_request_endpoint="https://login.example/par",
+        require_pushed_authorization_requests=True,
+    )
+    pushed = json_response(201, {"request_uri": "urn:example:1", "expires_in": 60})
+    world = world_of(None, server=server, par=pushed, device=error("unauthorized_client"))
+    with pytest.raises(KeyfobError):
+        run(log_in(world, replace(PROFILE, flow="auto")))
+    assert "/authorize" not in [request.path for _, request in world.sent]
+
+
+def test_a_server_that_wants_a_push_and_has_pushes_already_refuses() -> None:
+    """Nothing is left to give up, so it is not asked again and again."""
+    server = replace(
+        SERVER,
+        pushed_authorization_request_endpoint="https://login.example/par",
+        require_pushed_authorization_requests=True,
+    )
+    refusal = json_response(400, {"error": "invalid_request", "error_description": "Please push the request."})
+    world = world_of({"code": "c"}, server=server, par=refusal)
+    with pytest.raises(Refused, match="push"):
+        browser_login(world)
+    assert len(world.requests("/par")) == 1

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from keyfob.client.flows.interactive import log_in
+from keyfob.client.flows.mfa import _show_new_code
 from keyfob.client.model.notices import ApprovalAwaited, FactorRefused, PasswordWarned, RecoveryCodeMade
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import StoredLogin
@@ -332,3 +333,10 @@ def test_a_person_without_a_factor_is_sent_to_a_browser_to_set_one_up() -> None:
         in_scene(scene, []).log_in(lambda _: None)
     assert raised.value.code == "factor-missing"
     assert "--flow browser" in raised.value.hint
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b'{"recovery_code": 7}'])
+def test_an_answer_without_a_next_recovery_code_shows_none(body: bytes) -> None:
+    world = ScriptedWorld({})
+    _show_new_code(world, Response(200, (), body))
+    assert world.notices == []

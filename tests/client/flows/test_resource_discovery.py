@@ -236,3 +236,10 @@ def test_two_apis_have_two_names() -> None:
         f"https://{'a' * 60}.example",
     ]
     assert len({profile_name(resource) for resource in several}) == len(several)
+
+
+def test_an_address_that_makes_no_name_is_named_by_its_hash() -> None:
+    name, other = profile_name("https://[::1]/"), profile_name("https://[::2]/")
+    assert name.startswith("api-")
+    assert name != other
+    check_name(name)

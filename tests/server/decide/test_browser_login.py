@@ -129,3 +129,24 @@ def test_only_the_session_that_decided_is_led_to_the_end(stage: Stage, session: 
 def test_what_is_no_login_is_not_read(members: dict[str, object]) -> None:
     with pytest.raises(Malformed):
         BrowserLogin.read(Fields(members, "page"))
+
+
+@pytest.mark.parametrize("missing", FACTS)
+def test_no_step_after_the_password_is_reached_without_all_that_proves_it(missing: str) -> None:
+    login = BrowserLogin(step="login", began_at=NOON, expires_at=NOON + LIFETIME, request={})
+    step = next(step for step in STEPS["login"] if step in AFTER_PASSWORD)
+    with pytest.raises(Misuse, match="nobody has logged in"):
+        advance(login, step, **(FACTS | {missing: type(FACTS[missing])()}))  # type: ignore[literal-required, typeddict-item]
+
+
+@pytest.mark.parametrize("step", ["consent", "answered"])
+def test_an_authorization_is_neither_asked_nor_answered_without_its_request(step: Step) -> None:
+    before = next(one for one in STEPS if step in STEPS[one])
+    with pytest.raises(Misuse, match="there is no authorization request"):
+        advance(BrowserLogin(step=before, began_at=NOON, expires_at=NOON + LIFETIME), step, **FACTS)
+
+
+def test_an_authorization_request_is_not_declined_as_a_device_is() -> None:
+    before = next(one for one in STEPS if "denied" in STEPS[one])
+    with pytest.raises(Misuse, match="declined at the client"):
+        advance(BrowserLogin(step=before, began_at=NOON, expires_at=NOON + LIFETIME, request={}), "denied", **FACTS)

@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.errors import Misuse
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Api, Application, RefreshPolicy, TenantConfig
-from keyfob.server.decide.device import Answer, Issue, Pace, Undecided, decide_pace, decide_poll, move
+from keyfob.server.decide.authorization_facts import RequestFacts
+from keyfob.server.decide.device import Answer, Issue, Pace, Undecided, decide_pace, decide_poll, may_approve, move
 from keyfob.server.decide.presented import PresentedRefreshToken
 from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
 from keyfob.server.decide.throttle import (
@@ -32,6 +34,7 @@ from keyfob.server.decide.throttle import (
 from keyfob.server.decide.user_code import ALPHABET, read_user_code, write_user_code
 from keyfob.server.keyed_hash import RefreshParts, keyed_hash, read_refresh
 from keyfob.server.records import MOVES, Stage
+from keyfob.testing.example_tenant import example_config
 from keyfob.testing.fake_time import NOON
 from tests.stores.example_records import LOGIN, REFRESH
 
@@ -317,3 +320,19 @@ def test_unknown_scopes_are_dropped_and_offline_access_is_the_apis_to_allow() ->
 )
 def test_an_ipv6_network_counts_as_one_guesser(one: str, other: str, *, same: bool) -> None:
     assert (network_of(one) == network_of(other)) is same
+
+
+def test_too_few_random_bytes_make_no_code() -> None:
+    with pytest.raises(Misuse, match="randomness"):
+        write_user_code(b"\xf0" * 30 + b"\x01" * 7)
+
+
+def test_a_login_that_does_not_exist_cannot_be_approved() -> None:
+    assert not may_approve(None, b"session", NOON)
+
+
+@pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
+def test_an_authorization_request_whose_names_are_no_text_is_unreadable(name: str) -> None:
+    config = example_config("https://login.example/")
+    assert RequestFacts(config, Fields({name: 7}, "request")).is_unreadable()
+    assert not RequestFacts(config, Fields({name: "x"}, "request")).is_unreadable()
