@@ -20,7 +20,7 @@ from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import DATABASE
 from keyfob.server.ports import Transaction
 from keyfob.server.records import LoggedEvent
-from keyfob.testing.example_records import REFRESH, SESSION, USER
+from tests.stores.example_records import REFRESH, SESSION, USER
 
 PAT = replace(USER, email="pat@example.com")
 OTHER = replace(USER, user_id="auth0|2", email="other@example.com")
@@ -80,7 +80,7 @@ def test_a_key_is_announced_and_listed_with_its_times(desk: Desk) -> None:
     assert done[0]["retired_at"] == done[1]["signs_at"]
     assert desk.type("keys list --json").objects() == done
     again = desk.type("keys rotate")
-    assert "announced already" in again.err
+    assert "already announced" in again.err
     assert "announced " in again.out
     [event] = desk.audited()
     assert (event["type"], event["description"]) == ("sapi", "signing keys: the next ones are announced")
@@ -169,7 +169,7 @@ def fill(desk: Desk) -> None:
 
 
 def test_logins_are_listed_by_user_and_application(desk: Desk) -> None:
-    assert "not logged in" in desk.type("logins list").err
+    assert "there are no logins" in desk.type("logins list").err
     fill(desk)
     every = desk.type("logins list --json").objects()
     assert sorted(str(one["kind"]) for one in every) == ["refresh", "refresh", "refresh", "session"]
