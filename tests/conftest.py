@@ -20,11 +20,11 @@ REAL_CONNECTIONS = ("stories/real", "attacks/real", "wild/", "scripts/")
 # What `make quick` runs: the tests of pure code, but for those that start programs or try thousands of requests.
 PURE = (
     "attacks/test_", "client/auth/", "client/flows/", "client/model/", "client/session/", "jose/", "protocol/",
-    "resource/", "server/decide/", "server/endpoints/", "server/settings/", "stories/test_", "vectors/",
+    "resource/", "server/decide/", "server/endpoints/", "server/settings/", "server/test_", "stories/test_", "vectors/",
 )  # fmt: skip
 SLOW = (
     "attacks/test_fuzz.py", "attacks/test_stored_logins.py", "resource/test_rotation.py",
-    "server/endpoints/oauth/test_token_checks.py",
+    "server/endpoints/oauth/test_token_check_order.py", "server/test_on_postgresql.py",
 )  # fmt: skip
 THIS_MACHINE = ["127.0.0.1", "::1"]
 

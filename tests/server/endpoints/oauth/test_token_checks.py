@@ -1,4 +1,4 @@
-"""The table of checks at /oauth/token is the order that is used: of two faults, the earlier row is answered."""
+"""Each row of the table of checks at /oauth/token refuses the fault that it is about."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import combinations
 from typing import Any, get_args
 
 import pytest
@@ -379,17 +378,6 @@ def test_each_row_of_a_grant_refuses_what_fails_it(grant: str) -> None:
         response = refused(grant, fault)
 
         assert outcome_is(response, fault.outcome), (fault.row, response.body)
-
-
-@pytest.mark.parametrize("grant", FAULTS)
-def test_of_two_faults_the_earlier_row_is_answered(grant: str) -> None:
-    faults = sorted((*EVERY, *FAULTS[grant]), key=lambda fault: ORDER.index(fault.row))
-    for earlier, later in combinations(faults, 2):
-        if earlier.outcome == later.outcome or not earlier.goes_with(later):
-            continue
-        response = refused(grant, earlier, later)
-
-        assert outcome_is(response, earlier.outcome), (earlier.row, later.row, response.body)
 
 
 @pytest.mark.parametrize("grant", FAULTS)
