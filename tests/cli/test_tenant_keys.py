@@ -20,7 +20,7 @@ from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import DATABASE
 from keyfob.server.ports import Transaction
 from keyfob.server.records import LoggedEvent
-from tests.stores.example_records import REFRESH, SESSION, USER
+from keyfob.testing.example_records import REFRESH, SESSION, USER
 
 PAT = replace(USER, email="pat@example.com")
 OTHER = replace(USER, user_id="auth0|2", email="other@example.com")

@@ -24,11 +24,11 @@ from keyfob.server.io.device_cache import DeviceCache
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Transaction, Work
 from keyfob.server.records import DeviceLogin, Stage
+from keyfob.testing.example_records import LOGIN
 from keyfob.testing.example_tenant import example_config
 from keyfob.testing.scene import ISSUER, Scene
 from tests.server.wires import device_codes, told
 from tests.server.wires import poll as device_poll
-from tests.stores.example_records import LOGIN
 
 T = TypeVar("T")
 STALENESS_MS = DEVICE_STALENESS // timedelta(milliseconds=1)

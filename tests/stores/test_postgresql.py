@@ -20,9 +20,9 @@ from keyfob.server.decide.device import Issue, decide_poll
 from keyfob.server.io.postgresql import PostgresStore
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Tries
+from keyfob.testing.example_records import CODE, LOGIN, REFRESH, TRIES, USER
 from keyfob.testing.fake_time import NOON
 from tests.postgres import Postgres, running
-from tests.stores.example_records import CODE, LOGIN, REFRESH, TRIES, USER
 
 T = TypeVar("T")
 TRIED = TRIES.tries_key

@@ -20,8 +20,8 @@ from keyfob.errors import Misuse, StoreUnavailable
 from keyfob.server.io.postgresql import PostgresStore
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Store, Transaction
-from tests.stores.example_records import KEY, LOGIN
-from tests.stores.store_checks import CHECKS, Check
+from keyfob.testing.example_records import KEY, LOGIN
+from keyfob.testing.store_checks import CHECKS, Check
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])

@@ -34,9 +34,9 @@ from keyfob.server.decide.throttle import (
 from keyfob.server.decide.user_code import ALPHABET, read_user_code, write_user_code
 from keyfob.server.keyed_hash import RefreshParts, keyed_hash, read_refresh
 from keyfob.server.records import MOVES, Stage
+from keyfob.testing.example_records import LOGIN, REFRESH
 from keyfob.testing.example_tenant import example_config
 from keyfob.testing.fake_time import NOON
-from tests.stores.example_records import LOGIN, REFRESH
 
 SECOND = timedelta(seconds=1)
 INTERVAL = timedelta(seconds=5)

@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from keyfob.serve import Running, bind
 from keyfob.server.ports import Transaction
+from keyfob.testing.example_records import CODE, LOGIN
 from keyfob.testing.scene import Scene
 from tests.server.wires import stored
-from tests.stores.example_records import CODE, LOGIN
 
 ROWS = 1200  # more than one batch
 

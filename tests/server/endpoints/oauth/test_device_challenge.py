@@ -13,12 +13,12 @@ from keyfob.protocol.http import Response
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.device import Answer, Issue, Undecided, decide_poll
 from keyfob.server.records import Stage
+from keyfob.testing.example_records import LOGIN
 from keyfob.testing.fake_time import NOON
 from keyfob.testing.memory_vault import MemoryVault
 from keyfob.testing.scene import Scene, SceneWorld
 from keyfob.testing.scene import approve as approve_shown
 from tests.server.wires import CHALLENGE, ISSUER, VERIFIER, approve, device_codes, scene_of, token, told
-from tests.stores.example_records import LOGIN
 
 BOUND = replace(LOGIN, challenge=CHALLENGE)
 OTHER = "x" * 43

@@ -9,7 +9,7 @@ from typing import Final
 
 from keyfob.server.ports import Store, Transaction
 from keyfob.server.records import DeviceLogin, RefreshLogin, Stage, User
-from tests.stores.example_records import CODE, LOGIN, REFRESH, USER
+from keyfob.testing.example_records import CODE, LOGIN, REFRESH, USER
 
 _STAGES: Final[tuple[Stage, ...]] = ("waiting", "confirmed", "denied", "waiting", "approved")
 

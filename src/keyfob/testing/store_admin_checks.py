@@ -8,8 +8,8 @@ from typing import Final
 
 from keyfob.server.ports import Store, Transaction
 from keyfob.server.records import Stage
+from keyfob.testing.example_records import FACTOR, KEY, LOGIN, REFRESH, SESSION, SLOT
 from keyfob.testing.fake_time import NOON
-from tests.stores.example_records import FACTOR, KEY, LOGIN, REFRESH, SESSION, SLOT
 
 
 async def keys_and_their_slots_come_and_go(store: Store) -> None:

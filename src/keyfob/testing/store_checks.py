@@ -15,9 +15,8 @@ from keyfob.server.decide.refresh import Renew, decide_refresh
 from keyfob.server.ports import Store, Transaction, Work
 from keyfob.server.records import DeviceLogin
 from keyfob.server.settings.registered import RefreshPolicy
-from keyfob.testing.fake_time import NOON
-from tests.stores import event_checks
-from tests.stores.example_records import (
+from keyfob.testing import event_checks
+from keyfob.testing.example_records import (
     AUTHORIZATION,
     CODE,
     CONSENT,
@@ -34,8 +33,9 @@ from tests.stores.example_records import (
     TRIES,
     USER,
 )
-from tests.stores.store_admin_checks import ADMIN_CHECKS
-from tests.stores.store_hot_checks import HOT_CHECKS
+from keyfob.testing.fake_time import NOON
+from keyfob.testing.store_admin_checks import ADMIN_CHECKS
+from keyfob.testing.store_hot_checks import HOT_CHECKS
 
 Check = Callable[[Store], Awaitable[None]]
 
