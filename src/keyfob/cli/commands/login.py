@@ -304,14 +304,10 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
 
     def log_in(notify: Callable[[Notice], None] | None) -> StoredLogin:
         with app.at_screen(notify, ask, copies_code=flags.clipboard) as world:
-            return run_flow(
-                app.login(world).log_in(
-                    opens_page=flags.open,
-                    assurance=assurance,
-                    may_replace_account=may_replace_account,
-                    accepts=accepts,
-                )
+            flow = app.login(world).log_in(
+                opens_page=flags.open, assurance=assurance, may_replace_account=may_replace_account, accepts=accepts
             )
+            return run_flow(flow)
 
     return log_in
 
