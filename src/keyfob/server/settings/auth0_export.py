@@ -198,7 +198,7 @@ def _client_grants(fields: Auth0Fields, *, is_public: bool, has_callbacks: bool)
     found: list[str] = []
     for grant in asked:
         if grant not in GRANT_TYPES:
-            fields.note("grant_types", f"{grant!r} is not among the grants here")
+            fields.note("grant_types", f"{grant!r} is a grant type that keyfob does not support")
         elif grant == CLIENT_CREDENTIALS and is_public:
             fields.note("grant_types", "client_credentials is not for a public application")
         elif grant == AUTHORIZATION_CODE and not has_callbacks:
@@ -252,7 +252,7 @@ def _api(one: Table, leave: Leave) -> Table:
     if algorithm == "PS256":
         table["algorithm"] = algorithm
     elif algorithm not in {None, "RS256"}:
-        fields.note("signing_alg", f"RS256 is taken in the stead of {algorithm!r}")
+        fields.note("signing_alg", f"RS256 replaces {algorithm!r}")
     if fields.take("allow_offline_access") is not True:
         table["allow_offline_access"] = False
     for word, name in (
