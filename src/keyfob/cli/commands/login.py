@@ -12,17 +12,17 @@ from dataclasses import replace
 from keyfob.cli import events, output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.first_login import complete, read_words
-from keyfob.cli.flags import add_json_flag, add_profile_flag, duration, port
-from keyfob.cli.login_flags import SOURCES
+from keyfob.cli.flags import SOURCES, add_json_flag, add_profile_flag, duration, port
 from keyfob.cli.profiles import ChosenProfile, app_of, check_subject, name_of, profile_of
 from keyfob.client.flows.given_token import LARGEST
-from keyfob.client.io.state.pending_files import PendingFiles
+from keyfob.client.io.state_files import PendingFiles
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import NAMES
 from keyfob.client.model.profile import DPOP, command
 from keyfob.client.model.source import ASSERTION_AUDIENCES, IDENTITY_USES, Place
 from keyfob.client.model.stored_login import greeting
 from keyfob.client.session.login import is_other_client
+from keyfob.client.session.report import account_question
 from keyfob.client.session.storage import refuse_other
 from keyfob.errors import KeyfobError, LoginDeclined, LoginRequired, Misuse, Refused, TimedOut, VaultUnavailable
 from keyfob.login import App, Assurance, Notice, Profile, StoredLogin
@@ -304,10 +304,14 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
 
     def log_in(notify: Callable[[Notice], None] | None) -> StoredLogin:
         with app.at_screen(notify, ask, copies_code=flags.clipboard) as world:
-            flow = app.login(world).log_in(
-                opens_page=flags.open, assurance=assurance, may_replace_account=may_replace_account, accepts=accepts
+            return run_flow(
+                app.login(world).log_in(
+                    opens_page=flags.open,
+                    assurance=assurance,
+                    may_replace_account=may_replace_account,
+                    accepts=accepts,
+                )
             )
-            return run_flow(flow)
 
     return log_in
 
@@ -363,8 +367,7 @@ def _account_switch(
             return True
         if flags.json or not output.has_user():
             return False
-        names = [stored.person or stored.subject or "?" for stored in (before, after)]
-        return output.agreed(f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?")
+        return output.agreed(account_question(before, after))
 
     return may_replace_account
 
